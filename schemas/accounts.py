@@ -1,0 +1,173 @@
+"""Connected mailboxes, their folders, their backfills: documents of ``users``, ``accounts``, ``folders``, ``epochs``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import AccountId, Contract, FolderId, Utc
+from schemas.sharing import SharingPolicy
+
+Tls = Literal["tls", "starttls", "none"]
+
+
+class User(Contract):
+    """A user of the CRM. Document id: ``email`` in normal form."""
+
+    email: str
+    name: str = ""
+    admin: bool = False
+    created_at: Utc
+
+
+class ServerAddress(Contract):
+    """A mail server, as the user or the provider directory names it."""
+
+    host: str
+    port: int = Field(ge=1, le=65535)
+    tls: Tls
+    username: str
+
+
+class SealedCredentials(Contract):
+    """Credentials under envelope encryption: a data key of the account's own, wrapped by the deployment's key ``key_id``."""
+
+    key_id: str
+    wrapped_key: bytes
+    nonce: bytes
+    ciphertext: bytes
+
+
+class AccountState(StrEnum):
+    """What becomes of an account's mail at the moment."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    """By its owner."""
+    BLOCKED = "blocked"
+    """It cannot log in; its owner was told."""
+    DISCONNECTED = "disconnected"
+    """Removed with its copies kept and its policy frozen."""
+
+
+class FolderRules(Contract):
+    """Which folders are synchronised, where that differs from the rule (all but Trash, Spam and Drafts)."""
+
+    include: tuple[str, ...] = ()
+    """Folder names as shown to users."""
+    exclude: tuple[str, ...] = ()
+
+
+class Lease(Contract):
+    """The right to work on an account. ``token`` grows with every holder; every write of a holder carries it."""
+
+    account: AccountId
+    holder: str
+    token: int
+
+
+class Account(Contract):
+    """One connected mailbox."""
+
+    id: AccountId
+    owner: str
+    """The user's e-mail address."""
+    address: str
+    aliases: tuple[str, ...] = ()
+    """Further addresses of the same person, confirmed by the owner."""
+    provider: str | None = None
+    """Key in the provider directory."""
+    incoming: ServerAddress
+    outgoing: ServerAddress | None = None
+    credentials: SealedCredentials
+    sharing: SharingPolicy
+    folders: FolderRules = FolderRules()
+    state: AccountState = AccountState.ACTIVE
+    reason: str | None = None
+    """Stable code of why it is blocked, e.g. ``wrong-password``."""
+    incident: int = 0
+    """How many times it has become blocked."""
+    attention_sent: int = 0
+    """The last incident of which its owner was told."""
+    epoch: int = 0
+    """Its newest backfill; 0 before the first."""
+    resync_requested: bool = True
+    """The poller opens a new epoch when it sees this."""
+    created_at: Utc
+
+    @property
+    def own_addresses(self) -> frozenset[str]:
+        """The account's own addresses."""
+        return frozenset((self.address, *self.aliases))
+
+
+class FolderState(StrEnum):
+    """How far a folder has come in the account's newest epoch."""
+
+    ENUMERATING = "enumerating"
+    ENUMERATED = "enumerated"
+    GONE = "gone"
+    """No longer on the server, by more than one answer."""
+
+
+class Folder(Contract):
+    """A folder of an account. Document id: ``<account>.<folder>``."""
+
+    account: AccountId
+    id: FolderId
+    raw_name: bytes
+    """As the server sent it (modified UTF-7, RFC 3501 section 5.1.3, or whatever it really is)."""
+    name: str
+    """For people."""
+    role: Literal["inbox", "sent", "archive", "all", "drafts", "trash", "junk", "user"]
+    selected: bool
+    """Whether its mail is synchronised."""
+    reason: str | None = None
+    """Why not, e.g. ``trash``, ``excluded by the owner``."""
+    state: FolderState = FolderState.ENUMERATING
+    epoch: int = 0
+    uidvalidity: int = 0
+    uidnext: int = 1
+    """Anchor of the epoch: mail below it is the backfill."""
+    cursor: int = 0
+    """The backfill has rows for every uid from ``cursor`` up to ``uidnext`` (exclusive); it moves down to 1."""
+    live_next: int = 1
+    """Live mail has rows for every uid from ``uidnext`` up to this (exclusive)."""
+    highestmodseq: int | None = None
+    """Flag changes are known up to here (RFC 7162); None without CONDSTORE."""
+    checked_at: Utc | None = None
+
+
+class EpochState(StrEnum):
+    """How far a backfill has come."""
+
+    ENUMERATING = "enumerating"
+    SEALED = "sealed"
+    COMPLETE = "complete"
+
+
+class NotificationState(StrEnum):
+    """How far the confirmation of a backfill has come."""
+
+    NONE = "none"
+    DUE = "due"
+    SENDING = "sending"
+    SENT = "sent"
+
+
+class Epoch(Contract):
+    """A backfill of an account. Document id: ``<account>.<number>``."""
+
+    account: AccountId
+    number: int
+    state: EpochState = EpochState.ENUMERATING
+    opened_at: Utc
+    sealed_at: Utc | None = None
+    completed_at: Utc | None = None
+    expected: int = 0
+    """Messages that the servers said are in the selected folders when the epoch opened."""
+    notification: NotificationState = NotificationState.NONE
+    claimed_at: Utc | None = None
+    sent_at: Utc | None = None

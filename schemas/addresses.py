@@ -1,0 +1,81 @@
+"""One normal form of an e-mail address and of a domain, used wherever two of them are compared.
+
+Exact comparison only (CVE-2023-27043: parsers differ on malformed addresses, so what is not one plain
+addr-spec is no address): lower case, domain as IDNA A-labels. ``a+x@d`` is another address than ``a@d``.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import idna
+
+MAX_ADDRESS = 254
+"""Octets, RFC 5321 section 4.5.3.1.3 (a path of 256 less its angle brackets)."""
+
+_LOCAL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f]{1,64}")
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+
+
+class InvalidAddressError(ValueError):
+    """This is not one plain e-mail address."""
+
+
+class InvalidDomainError(ValueError):
+    """This is not a domain name."""
+
+
+@lru_cache(maxsize=65536)
+def normal_domain(domain: str) -> str:
+    """Return ``domain`` in lower case as A-labels (RFC 5890), without a trailing dot.
+
+    Raises:
+        InvalidDomainError: it is no domain name.
+    """
+    name = domain.strip().rstrip(".").lower()
+    if not name or len(name) > MAX_ADDRESS:
+        raise InvalidDomainError(f"{domain!r} is not a domain name")
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True, transitional=False).decode("ascii")
+        except idna.IDNAError as error:
+            raise InvalidDomainError(f"{domain!r} is not a domain name: {error}") from error
+    if not all(_LABEL.fullmatch(label) for label in name.split(".")):
+        raise InvalidDomainError(f"{domain!r} is not a domain name")
+    return name
+
+
+@lru_cache(maxsize=65536)
+def normal_address(address: str) -> str:
+    """Return ``address`` in the one form in which addresses are stored and compared.
+
+    Raises:
+        InvalidAddressError: it is not exactly one addr-spec (RFC 5322 section 3.4.1, dot-atom form, or UTF-8 per RFC 6532).
+    """
+    local, at, domain = address.strip().rpartition("@")
+    if not at or not _LOCAL.fullmatch(local) or len(address) > MAX_ADDRESS:
+        raise InvalidAddressError(f"{address!r} is not an e-mail address")
+    try:
+        return f"{local.lower()}@{normal_domain(domain)}"
+    except InvalidDomainError as error:
+        raise InvalidAddressError(f"{address!r} is not an e-mail address: {error}") from error
+
+
+def normal_address_or_none(address: str) -> str | None:
+    """Return the normal form, or None for what is no address: mail is full of such."""
+    try:
+        return normal_address(address)
+    except InvalidAddressError:
+        return None
+
+
+def domain_of(address: str) -> str:
+    """Return the domain of a normal address."""
+    return address.rpartition("@")[2]
+
+
+def in_domain(address: str, domain: str) -> bool:
+    """Whether a normal address lies in a normal domain or below it: ``acme.com`` covers ``x.acme.com``, never ``notacme.com``."""
+    own = domain_of(address)
+    return own == domain or own.endswith("." + domain)

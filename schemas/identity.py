@@ -1,0 +1,101 @@
+"""Keys: every effect is an upsert on one of these, so that doing it twice changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+RECIPE = 1
+"""Version of the email key's recipe; a change of the recipe is a new number."""
+
+MARK_BYTES = 16
+
+
+def folder_id(name: bytes) -> str:
+    """Return the id of a folder within its account from the raw bytes of its name as the server sent it."""
+    return hashlib.sha256(name).hexdigest()[:12]
+
+
+def copy_id(account: str, folder: str, uidvalidity: int, uid: int) -> str:
+    """Return the id of one message in one folder of one account; ids of one folder sort by uid (RFC 3501: both are 32-bit)."""
+    return f"{account}.{folder}.{uidvalidity:010d}.{uid:010d}"
+
+
+def copies_of_folder(
+    account: str, folder: str, uidvalidity: int, first: int = 0, last: int = 4294967295
+) -> tuple[str, str]:
+    """Return the lowest and the highest copy id of a range of uids of a folder, both included."""
+    return copy_id(account, folder, uidvalidity, first), copy_id(account, folder, uidvalidity, last)
+
+
+def email_key(
+    *,
+    message_id: str | None,
+    date: datetime | None,
+    senders: Iterable[str],
+    subject: str,
+    leaves: Iterable[bytes],
+    account: str,
+) -> str:
+    """Return the key of an email: the same for every copy of it, in whichever account or folder.
+
+    Args:
+        message_id: normalised Message-ID without angle brackets, or None.
+        date: the Date header, or None when there is no readable one.
+        senders: normal addresses of From.
+        subject: the decoded subject.
+        leaves: SHA-256 digests of the decoded leaf parts, in order of the tree.
+        account: used only when there is no Message-ID: such a mail is one within its account only.
+
+    Trace headers (Received, Delivered-To, Bcc ...) are left out: they differ from copy to copy.
+    """
+    digest = hashlib.sha256()
+
+    def add(tag: bytes, value: bytes) -> None:
+        digest.update(tag + len(value).to_bytes(8, "big") + value)
+
+    if message_id is None:
+        add(b"account", account.encode())
+    else:
+        add(b"id", message_id.encode("utf-8", "surrogatepass"))
+    add(b"date", b"" if date is None else str(int(date.astimezone(UTC).timestamp())).encode())
+    for sender in sorted(set(senders)):
+        add(b"from", sender.encode())
+    add(b"subject", unicodedata.normalize("NFC", subject).encode("utf-8", "surrogatepass"))
+    for leaf in leaves:
+        add(b"leaf", leaf)
+    return f"v{RECIPE}-{digest.hexdigest()[:40]}"
+
+
+def link_id(kind: str, record: str, email: str) -> str:
+    """Return the id of the link of an email on a record."""
+    return f"{kind}:{record}/{email}"
+
+
+def thread_id(*, message_id: str | None, in_reply_to: str | None, references: Iterable[str], key: str) -> str:
+    """Return the id of the thread a mail is in: that of its root (RFC 5322 section 3.6.4: References starts with it)."""
+    root = next(iter(references), None) or in_reply_to or message_id or key
+    return hashlib.sha256(root.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def notification_id(account: str, epoch: int, domain: str) -> str:
+    """Return the Message-ID of the confirmation of an epoch: the same whenever it is sent again (RFC 5322 section 3.6.4)."""
+    return f"<sync.{account}.{epoch}@{domain}>"
+
+
+def address_mark(key: bytes, address: str) -> bytes:
+    """Return the keyed hash of a normal address: 16 bytes that only this deployment can make."""
+    return hmac.digest(key, b"address\0" + address.encode("utf-8", "surrogatepass"), "sha256")[:MARK_BYTES]
+
+
+def thread_mark(key: bytes, message_id: str) -> bytes:
+    """Return the keyed hash of a Message-ID."""
+    return hmac.digest(key, b"thread\0" + message_id.encode("utf-8", "surrogatepass"), "sha256")[:MARK_BYTES]
+
+
+def header_mark(key: bytes, headers: bytes) -> bytes:
+    """Return the keyed hash of a whole header block: tells a moved mail from a new one without fetching its body."""
+    return hmac.digest(key, b"headers\0" + headers, "sha256")[:MARK_BYTES]

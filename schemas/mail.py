@@ -1,0 +1,100 @@
+"""The parts of a parsed mail, shared by messages and documents."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from schemas.base import Contract, EmailKey, Utc
+
+
+class Role(StrEnum):
+    """What an address is in a mail, or how an email came to a record."""
+
+    FROM = "from"
+    SENDER = "sender"
+    TO = "to"
+    CC = "cc"
+    BCC = "bcc"
+    REPLY_TO = "reply-to"
+    THREAD = "thread"
+
+
+class Participant(Contract):
+    """An address that a mail names."""
+
+    address: str
+    """Normal form, see ``addresses.normal_address``."""
+    name: str = ""
+    """Display name, decoded, at most 200 characters, no line breaks."""
+    role: Role
+
+
+class Attachment(Contract):
+    """A part that is served as a download; its content is in the blob store under ``sha256``."""
+
+    name: str
+    """Decoded file name, at most 200 characters, without path, control or bidirectional override characters; made up when there is none."""
+    media_type: str
+    """Lower case ``type/subtype``, as the mail says."""
+    size: int
+    """Octets after decoding."""
+    sha256: str
+    """Of the decoded content; hex."""
+    content_id: str | None = None
+    """Without angle brackets (RFC 2392); for inline images."""
+    inline: bool = False
+
+
+class Marks(Contract):
+    """What kind of mail it is."""
+
+    auto_reply: bool = False
+    """Auto-Submitted (RFC 3834) or one of the usual older headers."""
+    bounce: bool = False
+    """A delivery status notification (RFC 3464) or one of its older forms."""
+    bounced: tuple[str, ...] = ()
+    """Normal addresses that a bounce says could not be reached, at most 50."""
+    mailing_list: bool = False
+    """List-Id, List-Unsubscribe or Precedence say so (RFC 2919, RFC 2369)."""
+    ambiguous_from: bool = False
+    """More than one From header or address: who wrote it is not certain."""
+    truncated: bool = False
+    """A limit cut something off: text, HTML, headers, parts or recipients."""
+    defects: tuple[str, ...] = ()
+    """What was wrong with it and mended, at most 20 short words such as ``charset:gb2312``."""
+
+
+class Content(Contract):
+    """What a mail says: the same for every copy of it."""
+
+    key: EmailKey
+    message_id: str | None = None
+    """Without angle brackets, at most 998 characters."""
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    """Oldest first, without angle brackets, at most 100 (the first and the newest ones)."""
+    thread: str
+    """See ``identity.thread_id``."""
+    subject: str = ""
+    """Decoded, one line, at most 998 characters."""
+    date: Utc | None = None
+    """The Date header."""
+    sent_at: Utc
+    """``date`` when it is believable, else when the server received the mail. Mail is sorted by this."""
+    participants: tuple[Participant, ...] = ()
+    """All but Bcc (that belongs to a copy), at most 1,000."""
+    text: str = ""
+    """Plain text, or made from the HTML; at most 256 KiB of UTF-8."""
+    reply_text: str = ""
+    """``text`` without quoted mail and signature."""
+    snippet: str = ""
+    """The start of ``reply_text`` on one line, at most 200 characters."""
+    html: str | None = None
+    """As sent, charset decoded, not sanitised; at most 256 KiB of UTF-8. A longer one is in ``html_blob``."""
+    html_blob: str | None = None
+    """SHA-256 of the HTML in the blob store (UTF-8)."""
+    attachments: tuple[Attachment, ...] = ()
+    """At most 200."""
+    raw: str
+    """SHA-256 of the raw mail in the blob store."""
+    marks: Marks = Marks()

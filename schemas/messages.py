@@ -1,0 +1,143 @@
+"""What crosses a queue: past-tense names, one class an event, CloudEvents 1.0 attributes in the AMQP headers.
+
+A message's own fields travel as its body (JSON); only ``MailFetched`` carries the raw mail as the body and its fields in
+the headers. A message that is sent again keeps its ``id``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+from schemas.base import AccountId, Contract, EmailKey, FolderId, Utc
+from schemas.identity import copy_id
+from schemas.mail import Content
+
+
+class Lane(StrEnum):
+    """Live and backfill have queues of their own, so that a long backfill never delays a new mail."""
+
+    LIVE = "live"
+    BACKFILL = "backfill"
+
+
+class Message(Contract):
+    """An event. ``id`` is derived from what it is about, so that sending it twice is the same message twice."""
+
+    TYPE: ClassVar[str]
+    """CloudEvents ``type`` and first part of the routing key, e.g. ``mail.fetched``."""
+    VERSION: ClassVar[int] = 1
+    """A breaking change is a new version with a routing key of its own."""
+
+    id: str
+    """CloudEvents ``id``."""
+
+    @property
+    def routing_key(self) -> str:
+        """The AMQP routing key."""
+        return f"{self.TYPE}.v{self.VERSION}"
+
+
+class Copy(Contract):
+    """Where a mail lies: one message in one folder of one account."""
+
+    account: AccountId
+    folder: FolderId
+    uidvalidity: int
+    uid: int
+
+    @property
+    def id(self) -> str:
+        """The ledger row's id."""
+        return copy_id(self.account, self.folder, self.uidvalidity, self.uid)
+
+
+class AboutCopy(Message):
+    """A message about one copy, on the live or the backfill lane."""
+
+    source: Copy
+    lane: Lane
+    epoch: int | None = None
+    """The backfill that it belongs to; None for live mail."""
+    internal_date: Utc
+    """When the server received the mail (INTERNALDATE)."""
+    noticed_at: Utc
+    """When the poller learned of it; what ``visible`` latency is measured from."""
+
+    @property
+    def routing_key(self) -> str:
+        """The AMQP routing key, with the lane as its last part."""
+        return f"{self.TYPE}.v{self.VERSION}.{self.lane}"
+
+
+class MailFetched(AboutCopy):
+    """A relevant mail was fetched. The AMQP body is the raw mail, unless ``blob`` names it."""
+
+    TYPE: ClassVar[str] = "mail.fetched"
+
+    size: int
+    """Octets of the raw mail."""
+    blob: str | None = None
+    """SHA-256 of the raw mail in the blob store, when it is too large for a message (over 256 KiB)."""
+
+
+class MailParsed(AboutCopy):
+    """A mail was parsed; its raw form, attachments and long HTML are in the blob store."""
+
+    TYPE: ClassVar[str] = "mail.parsed"
+
+    content: Content
+    bcc: tuple[str, ...] = ()
+    """Normal addresses of this copy's Bcc header: they belong to the copy, not to the email."""
+
+
+class MailboxChanged(Message):
+    """Copies are gone from a mailbox (deleted or moved away); the ledger says so already, the links follow."""
+
+    TYPE: ClassVar[str] = "mailbox.changed"
+
+    account: AccountId
+    emails: tuple[EmailKey, ...]
+    """Emails of which a copy is gone, at most 500."""
+
+
+class RecordChanged(Message):
+    """A lead or contact was created, changed or deleted in the CRM; its present state is read from there."""
+
+    TYPE: ClassVar[str] = "record.changed"
+
+    kind: Literal["lead", "contact"]
+    record: str
+    """The CRM document's id as text, see ``records.record_id``."""
+    at: Utc
+
+
+class SyncCompleted(Message):
+    """Every mail of an epoch has its final state; the confirmation is due."""
+
+    TYPE: ClassVar[str] = "sync.completed"
+
+    account: AccountId
+    epoch: int
+
+
+class AccountAttention(Message):
+    """An account cannot be synchronised until its owner does something."""
+
+    TYPE: ClassVar[str] = "account.attention"
+
+    account: AccountId
+    reason: str
+    """A stable code, e.g. ``wrong-password``; the words are looked up when the mail is written."""
+    incident: int
+    """Grows with each time the account becomes blocked: one mail an incident."""
+
+
+MESSAGES: tuple[type[Message], ...] = (
+    MailFetched,
+    MailParsed,
+    MailboxChanged,
+    RecordChanged,
+    SyncCompleted,
+    AccountAttention,
+)

@@ -1,0 +1,56 @@
+"""Leads and contacts of the CRM, and the index of their addresses: documents of ``addresses``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import Contract, Utc
+
+RecordKind = Literal["lead", "contact"]
+
+
+class RecordRef(Contract):
+    """Names a lead or a contact."""
+
+    kind: RecordKind
+    id: str
+    """The CRM document's ``_id`` as text: the 24 hex digits of an ObjectId, else ``str()`` of it."""
+
+    def __str__(self) -> str:
+        """Return ``lead:<id>`` or ``contact:<id>``."""
+        return f"{self.kind}:{self.id}"
+
+
+class Record(Contract):
+    """A lead or a contact, as far as Leadmail reads it."""
+
+    ref: RecordRef
+    name: str = ""
+    owner: str | None = None
+    company: str | None = None
+    addresses: tuple[str, ...] = ()
+    """Normal forms; what is no address in the CRM's document is left out."""
+
+
+class KnownAddress(Contract):
+    """An address of a record. Document id: ``<kind>:<record>/<address>``; old addresses stay as history."""
+
+    address: str
+    record: RecordRef
+    current: bool = True
+    """False when the record no longer has it: its mail stays on the record."""
+    mark: bytes
+    """``identity.address_mark`` of it: finds ledger rows."""
+    since: Utc
+
+
+class SummaryLine(Contract):
+    """One line of the bounded summary in the CRM's own document (field ``leadmail.newest``): shared mail only."""
+
+    email: str
+    sent_at: Utc
+    subject: str
+    snippet: str
+    direction: Literal["in", "out"]
+    """``in``: the record wrote it."""
+    sender: str
