@@ -1,0 +1,109 @@
+"""Reading ``LEADMAIL_*`` variables and the files that ``LEADMAIL_*_FILE`` name, and saying in one sentence what is wrong."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretBytes, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import PydanticBaseSettingsSource
+
+PREFIX = "LEADMAIL_"
+KEY_BYTES = 32
+_MAX_FILE = 64 * 1024
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text is one sentence that names it and says what to do."""
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a field of ``Settings``."""
+    return PREFIX + field.upper()
+
+
+class EnvironmentSource(PydanticBaseSettingsSource):
+    """The environment as pydantic-settings wants it. An empty variable counts as not set, as compose files make them."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - pydantic's interface
+        """Return (text or None, field name, False)."""
+        name = variable(field_name)
+        value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
+        if value and path:
+            raise SettingsError(f"{name} and {name}_FILE are both set: unset one of them.")
+        if path:
+            value = _read(name, path)
+        return value or None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return what is set."""
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return file.read(_MAX_FILE).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingsError(f"{name}_FILE names {path!r}, which cannot be read ({why}): correct the path or its permissions.") from error
+
+
+def split_list(value: Any, separator: str) -> Any:
+    """Return the parts of a text without blanks; other things unchanged."""
+    return tuple(part.strip() for part in value.split(separator) if part.strip()) if isinstance(value, str) else value
+
+
+def decode_key(text: str) -> SecretBytes:
+    """Return the 32 bytes that a text gives in hex or base64 (either alphabet).
+
+    Raises:
+        ValueError: it does not.
+    """
+    text = text.strip()
+    try:
+        key = bytes.fromhex(text) if len(text) == 2 * KEY_BYTES else base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+    except (ValueError, binascii.Error):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"it has to be {KEY_BYTES} bytes in base64 or hex, as `openssl rand -base64 {KEY_BYTES}` prints them")
+    return SecretBytes(key)
+
+
+def missing(fields: Mapping[str, FieldInfo], name: str) -> SettingsError:
+    """Return the error for a field that has to be set."""
+    return SettingsError(f"{variable(name)} is not set: {_advice(fields[name])} (or put it into a file that {variable(name)}_FILE names).")
+
+
+def wrong(fields: Mapping[str, FieldInfo], error: ValidationError) -> SettingsError:
+    """Return the error for the first field that pydantic refused; never repeats the value, which may be a secret."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = str(first["loc"][0])
+    why = first["msg"].removeprefix("Value error, ")
+    return SettingsError(f"{variable(name)} is wrong ({why[:1].lower() + why[1:]}): {_advice(fields[name])}.")
+
+
+def _advice(field: FieldInfo) -> str:
+    example = next((str(example) for example in field.examples or () if example), "")
+    return f"give {field.description}" + (f", for example {example}" if example else "")
+
+
+def unknown_variables(fields: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return variables that begin like ours and are none, each with the nearest of ours or ``""``.
+
+    Not an error: Kubernetes sets such variables by itself for a service whose name begins with ours.
+    """
+    names = [variable(field) for field in fields]
+    known = {*names, *(f"{name}_FILE" for name in names)}
+    return {
+        name: next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.8)), "")
+        for name in environ
+        if name.startswith(PREFIX) and name not in known
+    }
