@@ -1,0 +1,65 @@
+"""The ways in which a mail server can refuse us, each with a stable code.
+
+The code is what other parts decide on, tests assert and the console translates; ``advice`` has the sentences.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+MAX_ANSWER = 300
+"""Characters of a server's answer that are kept."""
+
+
+class Code(StrEnum):
+    """Why a login did not succeed."""
+
+    WRONG_PASSWORD = "wrong-password"  # noqa: S105  a code, not a password
+    APP_PASSWORD_NEEDED = "app-password-needed"  # noqa: S105  a code, not a password
+    OAUTH2_NEEDED = "oauth2-needed"
+    OAUTH2_EXPIRED = "oauth2-expired"
+    IMAP_DISABLED = "imap-disabled"
+    SMTP_DISABLED = "smtp-disabled"
+    WEB_LOGIN_NEEDED = "web-login-needed"
+    ACCOUNT_DISABLED = "account-disabled"
+    UNSUPPORTED_LOGIN = "unsupported-login"
+    WRONG_SERVER = "wrong-server"
+    NOT_PUBLIC = "not-public"
+    TLS_FAILED = "tls-failed"
+    CERTIFICATE = "certificate"
+    PLAINTEXT_REFUSED = "plaintext-refused"
+    TIMEOUT = "timeout"
+    TOO_MANY_CONNECTIONS = "too-many-connections"
+    UNAVAILABLE = "unavailable"
+    REFUSED = "refused"
+
+
+TRANSIENT = frozenset({Code.TIMEOUT, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE})
+"""Codes that trying again later may cure by itself; all others need somebody to act."""
+
+
+class MailServerError(Exception):
+    """A mail server could not be used. ``str()`` is for logs: it holds no secret and no private network detail."""
+
+    def __init__(self, code: Code, detail: str = "", *, answer: str = "") -> None:
+        """``detail`` says in our words what happened; ``answer`` is the server's own text, cleaned by ``clean_answer``."""
+        super().__init__(": ".join(part for part in (code.value, detail, answer) if part))
+        self.code = code
+        self.detail = detail
+        self.answer = answer
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same try may succeed later without anybody changing anything."""
+        return self.code in TRANSIENT
+
+
+def clean_answer(text: str | bytes, *secrets: str) -> str:
+    """Return a server's answer on one line, printable, bounded, without the secrets (some servers echo the command)."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    line = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(line.split())[:MAX_ANSWER]
