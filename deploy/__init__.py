@@ -1,0 +1,1 @@
+"""What surrounds the services: real servers for the demo, the tests and the benchmark, and the deployment files."""

@@ -1,0 +1,8 @@
+"""The scripts: conversations as their writers wrote them, one module a subject, prose only."""
+
+from deploy.samples.correspondence import french, german, internal, late, law, private, sales, support
+
+THREADS = (
+    *sales.THREADS, *support.THREADS, *german.THREADS, *french.THREADS, *law.THREADS, *internal.THREADS,
+    *late.THREADS, *private.THREADS,
+)  # fmt: skip
