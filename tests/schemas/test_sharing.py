@@ -1,0 +1,256 @@
+"""The rule of who sees what (DESIGN section 4), as tables and as properties against an independent reading of it."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.mail import Role
+from schemas.sharing import (
+    CompanyPolicy,
+    LiveCopy,
+    Matched,
+    Mode,
+    PublicSuffixError,
+    SharingPolicy,
+    Verdict,
+    decide,
+    excludable_domain,
+    may_see,
+    shares,
+)
+
+ANN, BOB, CLIENT, PARTNER = "ann@firm.example", "bob@firm.example", "carla@client.example", "paul@partner.example"
+NOBODY = CompanyPolicy()
+FIRM_EXCLUDED = CompanyPolicy(excluded_domains=("firm.example",))
+PUBLIC, PRIVATE = SharingPolicy(mode=Mode.PUBLIC), SharingPolicy(mode=Mode.PRIVATE)
+
+
+def custom(*domains: str) -> SharingPolicy:
+    """Return a policy of mode custom."""
+    return SharingPolicy(mode=Mode.CUSTOM, excluded_domains=domains)
+
+
+def copy(policy: SharingPolicy, *, owner: str = ANN, account: str = "1", bcc: tuple[str, ...] = ()) -> LiveCopy:
+    """Return a live copy in an account whose only address is its owner's."""
+    return LiveCopy(account=account, owner=owner, policy=policy, own_addresses=(owner,), bcc=bcc)
+
+
+TABLE = [
+    # policy, company, address of the link, role, participants, verdict, domain
+    (PUBLIC, NOBODY, CLIENT, Role.FROM, (CLIENT, ANN), Verdict.SHARED, None),
+    (PRIVATE, NOBODY, CLIENT, Role.FROM, (CLIENT, ANN), Verdict.MODE_PRIVATE, None),
+    (PUBLIC, NOBODY, CLIENT, Role.BCC, (ANN,), Verdict.BCC, None),
+    (PUBLIC, NOBODY, CLIENT, Role.THREAD, (PARTNER, ANN), Verdict.SHARED, None),
+    # the user's list counts for mode custom only
+    (custom("client.example"), NOBODY, CLIENT, Role.TO, (CLIENT, ANN), Verdict.EXCLUDED_BY_OWNER, "client.example"),
+    (custom("client.example"), NOBODY, PARTNER, Role.TO, (PARTNER, CLIENT, ANN), Verdict.SHARED, None),
+    (
+        SharingPolicy(mode=Mode.PUBLIC, excluded_domains=("client.example",)),
+        NOBODY,
+        CLIENT,
+        Role.TO,
+        (CLIENT, ANN),
+        Verdict.SHARED,
+        None,
+    ),
+    # the administrator's list counts for everyone and comes first
+    (PUBLIC, FIRM_EXCLUDED, BOB, Role.CC, (CLIENT, ANN, BOB), Verdict.EXCLUDED_BY_COMPANY, "firm.example"),
+    (custom("firm.example"), FIRM_EXCLUDED, BOB, Role.CC, (CLIENT, BOB), Verdict.EXCLUDED_BY_COMPANY, "firm.example"),
+    # excluded is per link: the client's page shows the mail that a colleague is in Cc of
+    (PUBLIC, FIRM_EXCLUDED, CLIENT, Role.FROM, (CLIENT, ANN, BOB), Verdict.SHARED, None),
+    # the label boundary
+    (
+        custom("client.example"),
+        NOBODY,
+        "x@eu.client.example",
+        Role.TO,
+        ("x@eu.client.example",),
+        Verdict.EXCLUDED_BY_OWNER,
+        "client.example",
+    ),
+    (custom("client.example"), NOBODY, "x@notclient.example", Role.TO, ("x@notclient.example",), Verdict.SHARED, None),
+    # internal-only: the account's own addresses aside, everybody is in an excluded domain
+    (PUBLIC, FIRM_EXCLUDED, CLIENT, Role.THREAD, (ANN, BOB), Verdict.INTERNAL_ONLY, None),
+    (PUBLIC, NOBODY, CLIENT, Role.THREAD, (ANN, BOB), Verdict.SHARED, None),
+    (PUBLIC, FIRM_EXCLUDED, CLIENT, Role.THREAD, (ANN, BOB, PARTNER), Verdict.SHARED, None),
+    (PUBLIC, NOBODY, CLIENT, Role.THREAD, (ANN,), Verdict.INTERNAL_ONLY, None),
+    # a mode that the administrator does not allow (any more) shares nothing
+    (
+        PUBLIC,
+        CompanyPolicy(allowed_modes=(Mode.PRIVATE, Mode.CUSTOM), default_mode=Mode.PRIVATE),
+        CLIENT,
+        Role.FROM,
+        (CLIENT, ANN),
+        Verdict.MODE_NOT_ALLOWED,
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("policy", "company", "address", "role", "participants", "verdict", "domain"), TABLE)
+def test_the_verdict_for_another_viewer(
+    *,
+    policy: SharingPolicy,
+    company: CompanyPolicy,
+    address: str,
+    role: Role,
+    participants: tuple[str, ...],
+    verdict: Verdict,
+    domain: str | None,
+) -> None:
+    """Each clause of the rule decides its case, and names the domain that it turned on."""
+    decision = shares(policy, company, address=address, role=role, participants=participants, own_addresses=(ANN,))
+    assert (decision.verdict, decision.domain) == (verdict, domain)
+
+
+def test_the_owner_of_a_private_copy_sees_it_and_nobody_else_does() -> None:
+    """(a) lets the owner in whatever the policy; (b) lets nobody in by a private one."""
+    copies, matches = [copy(PRIVATE)], [Matched(address=CLIENT, role=Role.FROM)]
+    assert may_see(decide(ANN, copies, matches, (CLIENT, ANN), NOBODY))
+    assert not may_see(decide(BOB, copies, matches, (CLIENT, ANN), NOBODY))
+
+
+def test_one_sharing_holder_is_enough() -> None:
+    """Several holders: what is seen is the union over their copies."""
+    copies = [copy(PRIVATE), copy(PUBLIC, owner=BOB, account="2")]
+    lines = decide("zoe@firm.example", copies, [Matched(address=CLIENT, role=Role.FROM)], (CLIENT, ANN, BOB), NOBODY)
+    assert [line.decision.verdict for line in lines] == [Verdict.MODE_PRIVATE, Verdict.SHARED]
+    assert may_see(lines)
+
+
+def test_a_bcc_is_known_to_the_owner_of_that_copy_only() -> None:
+    """Neither other users nor other holders of the same email learn that the record was in Bcc."""
+    copies = [copy(PUBLIC, bcc=(CLIENT,)), copy(PUBLIC, owner=BOB, account="2")]
+    matches = [Matched(address=CLIENT, role=Role.BCC, account="1")]
+    assert may_see(decide(ANN, copies, matches, (PARTNER, ANN), NOBODY))
+    assert not may_see(decide(BOB, copies, matches, (PARTNER, ANN), NOBODY))
+    assert not may_see(decide("zoe@firm.example", copies, matches, (PARTNER, ANN), NOBODY))
+
+
+def test_an_external_bcc_makes_a_mail_not_internal() -> None:
+    """The copy's own Bcc counts among the participants when internal-only is decided."""
+    company, matches = FIRM_EXCLUDED, [Matched(address=CLIENT, role=Role.THREAD)]
+    assert not may_see(decide("zoe@firm.example", [copy(PUBLIC)], matches, (ANN, BOB), company))
+    assert may_see(decide("zoe@firm.example", [copy(PUBLIC, bcc=(PARTNER,))], matches, (ANN, BOB), company))
+
+
+@pytest.mark.parametrize(("copies", "matches"), [([], [Matched(address=CLIENT, role=Role.TO)]), ([copy(PUBLIC)], [])])
+def test_without_a_live_copy_or_a_link_nobody_sees_it(copies: list[LiveCopy], matches: list[Matched]) -> None:
+    """No copy left, or no reason to be on the record: not even the owner sees it there."""
+    assert not may_see(decide(ANN, copies, matches, (CLIENT, ANN), NOBODY))
+
+
+@pytest.mark.parametrize("domain", ["com", "co.uk", "@com", "localhost", "github.io", "COM."])
+def test_a_public_suffix_cannot_be_excluded(domain: str) -> None:
+    """Excluding `co.uk` would exclude half of a country."""
+    with pytest.raises(PublicSuffixError):
+        excludable_domain(domain)
+
+
+def test_excluded_domains_are_kept_in_normal_form() -> None:
+    """Case, a leading @, U-labels and repetitions make no difference."""
+    policy = custom("@Client.example", "client.EXAMPLE.", "Bücher.example")
+    assert policy.excluded_domains == ("client.example", "xn--bcher-kva.example")
+
+
+# Properties, against the rule read a second time.
+
+POOL = ("ann@firm.example", "bob@firm.example", "carla@client.example", "di@sub.client.example", "paul@partner.example")
+DOMAIN_POOL = ("firm.example", "client.example", "sub.client.example", "partner.example")
+some_domains = st.lists(st.sampled_from(DOMAIN_POOL), max_size=2, unique=True).map(tuple)
+some_people = st.lists(st.sampled_from(POOL), max_size=4, unique=True).map(tuple)
+policies = st.builds(SharingPolicy, mode=st.sampled_from(Mode), excluded_domains=some_domains)
+companies = st.builds(
+    CompanyPolicy,
+    excluded_domains=some_domains,
+    allowed_modes=st.lists(st.sampled_from(Mode), min_size=1, unique=True).map(tuple),
+)
+live_copies = st.lists(
+    st.builds(
+        LiveCopy,
+        account=st.sampled_from("123"),
+        owner=st.sampled_from(POOL[:2]),
+        policy=policies,
+        own_addresses=st.sampled_from([(POOL[0],), (POOL[1],), POOL[:2]]),
+        bcc=some_people,
+    ),
+    max_size=3,
+)
+some_matches = st.lists(
+    st.one_of(
+        st.builds(Matched, address=st.sampled_from(POOL), role=st.sampled_from([r for r in Role if r is not Role.BCC])),
+        st.builds(Matched, address=st.sampled_from(POOL), role=st.just(Role.BCC), account=st.sampled_from("123")),
+    ),
+    max_size=3,
+)
+
+
+def covered(address: str, domains: tuple[str, ...]) -> bool:
+    """Say whether a domain covers an address, by lists of labels."""
+    labels = address.split("@")[1].split(".")
+    return any(labels[-len(domain.split(".")) :] == domain.split(".") for domain in domains)
+
+
+def reference(
+    viewer: str, copies: list[LiveCopy], matches: list[Matched], people: tuple[str, ...], company: CompanyPolicy
+) -> bool:
+    """Say whether the viewer sees the email, as one sentence of DESIGN after the other."""
+    for held, match in product(copies, matches):
+        bcc = match.role == "bcc"
+        if bcc and match.account != held.account:
+            continue  # "Bcc only ever to the owner of the copy"
+        if held.owner == viewer:
+            return True  # "(a) V owns a live copy of M"
+        mode = held.policy.mode
+        excluded = company.excluded_domains + (held.policy.excluded_domains if mode == "custom" else ())
+        others = (set(people) | set(held.bcc)) - set(held.own_addresses)
+        shared = (
+            mode in company.allowed_modes
+            and mode in {"public", "custom"}
+            and not bcc
+            and not covered(match.address, excluded)
+            and not all(covered(other, excluded) for other in others)
+        )
+        if shared:
+            return True  # "(b)"
+    return False
+
+
+@given(st.sampled_from([*POOL[:2], "zoe@firm.example"]), live_copies, some_matches, some_people, companies)
+def test_the_rule_is_what_the_design_says(
+    viewer: str, copies: list[LiveCopy], matches: list[Matched], people: tuple[str, ...], company: CompanyPolicy
+) -> None:
+    """For any copies, matches, participants and policies the decision is that of a second reading of the rule."""
+    assert may_see(decide(viewer, copies, matches, people, company)) is reference(
+        viewer, copies, matches, people, company
+    )
+
+
+@given(live_copies, some_matches, some_people, companies, st.sampled_from(DOMAIN_POOL))
+def test_excluding_one_more_domain_never_lets_anybody_in(
+    copies: list[LiveCopy], matches: list[Matched], people: tuple[str, ...], company: CompanyPolicy, domain: str
+) -> None:
+    """Narrowing narrows: a longer list of the administrator grants nothing that the shorter one did not."""
+    narrower = company.model_copy(update={"excluded_domains": (*company.excluded_domains, domain)})
+    for viewer in ("zoe@firm.example", *POOL[:2]):
+        if may_see(decide(viewer, copies, matches, people, narrower)):
+            assert may_see(decide(viewer, copies, matches, people, company))
+
+
+@given(live_copies, some_matches, some_people, companies)
+def test_making_an_account_private_hides_its_mail_from_all_but_its_owner(
+    copies: list[LiveCopy], matches: list[Matched], people: tuple[str, ...], company: CompanyPolicy
+) -> None:
+    """With every policy private only owners see anything, and the owner's sight does not depend on policies."""
+    private = [held.model_copy(update={"policy": PRIVATE}) for held in copies]
+    assert not may_see(decide("zoe@firm.example", private, matches, people, company))
+    for held in copies:
+        alone = [held]
+        hidden = [held.model_copy(update={"policy": PRIVATE})]
+        assert may_see(decide(held.owner, alone, matches, people, company)) is may_see(
+            decide(held.owner, hidden, matches, people, company)
+        )
