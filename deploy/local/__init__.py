@@ -1,0 +1,15 @@
+"""Real servers on this machine, for the demo, the tests and the benchmark.
+
+    with LocalServers() as servers:
+        servers.add_user("ana@example.test", "secret")
+        servers.deliver("ana@example.test", b"Subject: hello\\r\\n\\r\\nhello\\r\\n")
+        print(servers.imap, servers.environment())
+
+They are child processes or containers: `LEADMAIL_HOSTING` says which. `python -m deploy.local up` starts them by hand.
+"""
+
+from deploy.local.parts import HostingError, ImapEndpoint, LmtpEndpoint, SmtpEndpoint
+from deploy.local.servers import PARTS, LocalServers
+from deploy.local.smtp import SentMail
+
+__all__ = ["PARTS", "HostingError", "ImapEndpoint", "LmtpEndpoint", "LocalServers", "SentMail", "SmtpEndpoint"]

@@ -1,0 +1,89 @@
+"""What a way of hosting provides, and the way of child processes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Protocol
+
+from deploy.local import packages
+from deploy.local.certificates import Certificates
+from deploy.local.child import Spawner
+from deploy.local.dovecot import DovecotProcess
+from deploy.local.mongo import MongoProcess
+from deploy.local.mongod import mongod_binary
+from deploy.local.parts import ImapEndpoint, LmtpEndpoint, Part
+from deploy.local.rabbitmq import Broker, RabbitMQProcess
+from deploy.local.users import MailUsers
+
+
+class BrokerPart(Part, Protocol):
+    """A RabbitMQ."""
+
+    @property
+    def broker(self) -> Broker:
+        """How it is reached."""
+
+
+class DatabasePart(Part, Protocol):
+    """A MongoDB."""
+
+    @property
+    def url(self) -> str:
+        """How it is reached."""
+
+
+class MailPart(Part, Protocol):
+    """A Dovecot."""
+
+    @property
+    def imap(self) -> ImapEndpoint:
+        """How it is read."""
+
+    @property
+    def lmtp(self) -> LmtpEndpoint:
+        """How it is delivered to."""
+
+
+class Hosting(Protocol):
+    """One way of hosting: the three servers that are not our own program."""
+
+    name: str
+    rabbitmq: BrokerPart
+    mongo: DatabasePart
+    dovecot: MailPart
+
+    def __init__(
+        self, folder: Path, shared: Path, users: MailUsers, certificates: Certificates, spawner: Spawner
+    ) -> None: ...
+
+    def close(self) -> None:
+        """Release what is not a part's own."""
+
+    @classmethod
+    def prepare(cls, names: Collection[str]) -> None:
+        """Install, download or build what is missing; seconds to minutes the first time, nothing after that."""
+
+
+class Processes:
+    """Child processes of ours."""
+
+    name = "processes"
+
+    def __init__(
+        self, folder: Path, shared: Path, users: MailUsers, certificates: Certificates, spawner: Spawner
+    ) -> None:
+        self.rabbitmq = RabbitMQProcess(folder / "rabbitmq", spawner)
+        self.mongo = MongoProcess(folder / "mongo", spawner)
+        self.dovecot = DovecotProcess(shared / "dovecot", users, certificates, spawner)
+
+    def close(self) -> None:
+        """Nothing: the parts and the spawner end their own."""
+
+    @classmethod
+    def prepare(cls, names: Collection[str]) -> None:
+        """Install the distribution's packages (as root) and download mongod."""
+        wanted = {"rabbitmq": [packages.RABBITMQ], "dovecot": [packages.DOVECOT_IMAP, packages.DOVECOT_LMTP]}
+        packages.ensure([package for name in sorted(names) for package in wanted.get(name, [])])
+        if "mongo" in names:
+            mongod_binary()

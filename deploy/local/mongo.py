@@ -1,0 +1,114 @@
+"""MongoDB as a child process: a replica set of one node, which transactions and change streams need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from deploy.local import waiting
+from deploy.local.child import Child, Spawner
+from deploy.local.mongod import mongod_binary
+from deploy.local.parts import LOOPBACK, HostingError
+from deploy.local.ports import free_ports
+
+_START_S = 60
+_REPLICA_SET = "rs0"
+_NOT_YET_INITIALISED = 94
+#: Arguments that both ways of hosting give to mongod.
+MONGOD_ARGUMENTS = (
+    "--replSet",
+    _REPLICA_SET,
+    "--wiredTigerCacheSizeGB",
+    "1",  # the default is half of the machine's memory
+    "--setParameter",
+    "diagnosticDataCollectionEnabled=false",
+)
+
+
+def mongo_url(port: int) -> str:
+    """Return the URL of the replica set whose only member listens at `port`."""
+    return f"mongodb://{LOOPBACK}:{port}/?replicaSet={_REPLICA_SET}"
+
+
+def wait_for_primary(port: int, part_alive: Callable[[], bool]) -> None:
+    """Return once the server at `port` is the primary of its replica set, initiating the set where that was not done.
+
+    The member is named by its address on the loopback, so `port` must be the one that clients use.
+    """
+    with MongoClient[dict[str, object]](
+        LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=200, connectTimeoutMS=1_000
+    ) as client:
+
+        def is_primary() -> bool:
+            try:
+                if client.admin.command("hello")["isWritablePrimary"]:
+                    return True
+                client.admin.command("replSetGetStatus")
+            except OperationFailure as error:
+                if error.code == _NOT_YET_INITIALISED:
+                    members = [{"_id": 0, "host": f"{LOOPBACK}:{port}"}]
+                    client.admin.command("replSetInitiate", {"_id": _REPLICA_SET, "members": members})
+            except PyMongoError:
+                pass  # not listening yet
+            return False
+
+        waiting.until(is_primary, what="MongoDB", seconds=_START_S, part_alive=part_alive)
+
+
+class MongoProcess:
+    """A mongod of our own, everything of it in one folder."""
+
+    def __init__(self, folder: Path, spawner: Spawner) -> None:
+        self._folder = folder
+        self._spawner = spawner
+        (self._port,) = free_ports(1)
+        self._child: Child | None = None
+
+    @property
+    def url(self) -> str:
+        """The mongodb:// URL."""
+        return mongo_url(self._port)
+
+    def start(self) -> None:
+        """Start mongod; returns when it is primary."""
+        data = self._folder / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        self._child = self._spawner.spawn(
+            [
+                str(mongod_binary()),
+                *MONGOD_ARGUMENTS,
+                *("--bind_ip", LOOPBACK, "--port", str(self._port)),
+                *("--dbpath", str(data), "--nounixsocket"),
+            ],
+            log=self._folder / "mongod.log",
+            env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(self._folder), "LANG": "C.UTF-8"},
+            cwd=self._folder,
+        )
+        try:
+            wait_for_primary(self._port, self._child.alive)
+        except HostingError as error:
+            raise HostingError(f"{error}; the end of its log:\n{self.log()}") from error
+
+    def stop(self) -> None:
+        """Let mongod write a checkpoint and end."""
+        if self._child:
+            self._child.terminate(seconds=30)
+            self._child = None
+
+    def kill(self) -> None:
+        """SIGKILL mongod."""
+        if self._child:
+            self._child.kill()
+            self._child = None
+
+    def close(self) -> None:
+        """End mongod without ceremony: its folder goes too."""
+        self.kill()
+
+    def log(self) -> str:
+        """Return the end of mongod's log."""
+        return self._child.log() if self._child else ""

@@ -1,0 +1,200 @@
+"""RabbitMQ as child processes: the broker from the distribution's package, and an epmd of our own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from deploy.local import waiting
+from deploy.local.child import Child, Spawner
+from deploy.local.packages import RABBITMQ_SERVER
+from deploy.local.parts import LOOPBACK, HostingError
+from deploy.local.ports import free_ports
+
+_START_S = 90
+_HTTP_S = 30
+_AMQP_HELLO = b"AMQP\x00\x00\x09\x01"
+_METHOD_FRAME_ON_CHANNEL_0 = b"\x01\x00\x00"  # connection.start
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """How a running RabbitMQ is reached, and its management interface (the broker's HTTP API)."""
+
+    port: int
+    management_port: int
+    metrics_port: int
+    user: str
+    password: str
+
+    def url(self, virtual_host: str = "/") -> str:
+        """Return the amqp:// URL of a virtual host."""
+        return f"amqp://{self.user}:{self.password}@{LOOPBACK}:{self.port}/{quote(virtual_host, safe='')}"
+
+    @property
+    def management_url(self) -> str:
+        """The management interface with credentials, for `rabbitmqadmin`, a browser or urllib."""
+        return f"http://{self.user}:{self.password}@{LOOPBACK}:{self.management_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus would scrape."""
+        return f"http://{LOOPBACK}:{self.metrics_port}/metrics"
+
+    def create_virtual_host(self, name: str) -> str:
+        """Create a virtual host on which our user may do everything; return its URL."""
+        self._call("PUT", f"/api/vhosts/{quote(name, safe='')}", {})
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        self._call("PUT", f"/api/permissions/{quote(name, safe='')}/{self.user}", everything)
+        return self.url(name)
+
+    def drop_virtual_host(self, name: str) -> None:
+        """Delete a virtual host with its queues; harmless when it is not there."""
+        try:
+            self._call("DELETE", f"/api/vhosts/{quote(name, safe='')}", None)
+        except urllib.error.HTTPError as error:
+            if error.code != 404:  # noqa: PLR2004 - HTTP's "not found"
+                raise
+
+    def wait(self, part_alive: Callable[[], bool]) -> None:
+        """Return once AMQP and the management interface answer."""
+        waiting.until(self._answers, what="RabbitMQ", seconds=_START_S, part_alive=part_alive)
+
+    def _answers(self) -> bool:
+        # AMQP last: the broker opens that listener at the very end of its start.
+        return waiting.greets(self.port, greeting=_METHOD_FRAME_ON_CHANNEL_0, say=_AMQP_HELLO) and (
+            self._call("GET", "/api/whoami", None)["name"] == self.user
+        )
+
+    def _call(self, method: str, path: str, body: object) -> dict[str, str]:
+        credentials = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        request = urllib.request.Request(  # noqa: S310 - always http to our own broker
+            f"http://{LOOPBACK}:{self.management_port}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Basic {credentials}", "Content-Type": "application/json"},
+        )
+        # A handler without proxies: HTTP_PROXY in the environment is not meant for the loopback.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=_HTTP_S) as response:
+            content = response.read()
+        answer: dict[str, str] = json.loads(content) if content else {}
+        return answer
+
+
+class RabbitMQProcess:
+    """A single broker node with management and Prometheus plugins, everything of it in one folder."""
+
+    def __init__(self, folder: Path, spawner: Spawner) -> None:
+        self._folder = folder
+        self._spawner = spawner
+        ports = free_ports(5)
+        self.broker = Broker(ports[0], ports[1], ports[2], "leadmail", secrets.token_hex(8))
+        self._epmd_port, self._distribution_port = ports[3], ports[4]
+        self._epmd: Child | None = None
+        self._node: Child | None = None
+
+    def start(self) -> None:
+        """Start epmd and the broker; returns when both AMQP and the management interface answer."""
+        self._write_files()
+        if self._epmd is None or not self._epmd.alive():
+            self._epmd = self._spawner.spawn(
+                ["epmd", "-address", LOOPBACK, "-port", str(self._epmd_port)],
+                log=self._folder / "epmd.log",
+                env=self._environment(),
+                cwd=self._folder,
+            )
+            epmd = self._epmd
+            waiting.until(
+                lambda: waiting.greets(self._epmd_port, greeting=b""), what="epmd", seconds=10, part_alive=epmd.alive
+            )
+        self._node = self._spawner.spawn(
+            [str(RABBITMQ_SERVER)], log=self._folder / "broker.log", env=self._environment(), cwd=self._folder
+        )
+        try:
+            self.broker.wait(self._node.alive)
+        except HostingError as error:
+            raise HostingError(f"{error}; the end of its log:\n{self.log()}") from error
+
+    def stop(self) -> None:
+        """Let the broker close its queues and end."""
+        if self._node:
+            self._node.terminate(seconds=30)
+            self._node = None
+
+    def kill(self) -> None:
+        """SIGKILL the broker."""
+        if self._node:
+            self._node.kill()
+            self._node = None
+
+    def close(self) -> None:
+        """End the broker without ceremony (its folder goes too) and epmd."""
+        self.kill()
+        if self._epmd:
+            self._epmd.kill()
+            self._epmd = None
+
+    def log(self) -> str:
+        """Return the end of the broker's log."""
+        return self._node.log() if self._node else ""
+
+    def _write_files(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "rabbitmq.conf").write_text(self._configuration())
+        (self._folder / "enabled_plugins").write_text("[rabbitmq_management,rabbitmq_prometheus].\n")
+        cookie = self._folder / ".erlang.cookie"
+        if not cookie.exists():
+            cookie.touch(mode=0o600)
+            cookie.write_text(secrets.token_hex(20))
+
+    def _configuration(self) -> str:
+        broker = self.broker
+        return f"""\
+listeners.tcp.1 = {LOOPBACK}:{broker.port}
+management.tcp.ip = {LOOPBACK}
+management.tcp.port = {broker.management_port}
+prometheus.tcp.ip = {LOOPBACK}
+prometheus.tcp.port = {broker.metrics_port}
+default_user = {broker.user}
+default_pass = {broker.password}
+# Bounds that hold on a small machine too; the defaults are shares of the whole of it.
+vm_memory_high_watermark.absolute = 1GB
+disk_free_limit.absolute = 50MB
+log.console = true
+log.console.level = info
+log.file = false
+"""
+
+    def _environment(self) -> dict[str, str]:
+        folder = self._folder
+        loopback = "{127,0,0,1}"
+        return {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "HOME": str(folder),  # where Erlang looks for its cookie
+            "LANG": "C.UTF-8",
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": LOOPBACK,
+            "ERL_CRASH_DUMP_SECONDS": "0",
+            "RABBITMQ_NODENAME": "leadmail@localhost",
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "no-such-file"),  # never the distribution's
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "config"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-start_epmd false -kernel inet_dist_use_interface {loopback}",
+            # The script then becomes the Erlang machine instead of waiting for it, so that the process we end is the
+            # broker itself, which takes SIGTERM as "stop in order".
+            "RUNNING_UNDER_SYSTEMD": "true",
+        }

@@ -1,0 +1,235 @@
+"""All servers of one run behind one object."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import smtplib
+import tempfile
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, Self
+
+from deploy.local import choice
+from deploy.local.certificates import Certificates, make_certificates
+from deploy.local.child import Spawner
+from deploy.local.hosting import Hosting
+from deploy.local.parts import HostingError, ImapEndpoint, LmtpEndpoint, Part, SmtpEndpoint
+from deploy.local.rabbitmq import Broker
+from deploy.local.smtp import SmtpSink
+from deploy.local.users import MailUsers
+
+#: The names of the parts, as given to LocalServers and to its start, stop, kill and restart.
+PARTS: Final = frozenset({"rabbitmq", "mongo", "dovecot", "smtp"})
+
+
+class LocalServers:
+    """Real RabbitMQ, MongoDB, Dovecot and an SMTP sink, on loopback ports, for as long as the `with` block runs.
+
+    The servers are child processes or containers (`LEADMAIL_HOSTING`); callers see no difference. Each call is
+    blocking: from a coroutine, `await asyncio.to_thread(servers.kill, "rabbitmq")`.
+
+    Args:
+        folder: where the sink, and as processes RabbitMQ and MongoDB, keep their data; it stays afterwards. None for a
+            temporary folder that goes. Mailboxes are always temporary.
+        parts: which servers to start.
+        hosting: "auto", "processes" or "containers"; None for what `LEADMAIL_HOSTING` says (auto where unset).
+    """
+
+    def __init__(
+        self, folder: Path | None = None, *, parts: Collection[str] = PARTS, hosting: str | None = None
+    ) -> None:
+        unknown = set(parts) - PARTS
+        if unknown:
+            raise ValueError(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(sorted(PARTS))}")
+        self._given_folder = folder
+        self._names = frozenset(parts)
+        self._wanted = hosting
+        self._hosting: Hosting | None = None
+        self._parts: dict[str, Part] = {}
+        self._closing = contextlib.ExitStack()
+        self._users: MailUsers | None = None
+        self._sink: SmtpSink | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            # Its own short path (sockets lie in it) that the mail server's user may enter.
+            shared = Path(tempfile.mkdtemp(prefix="leadmail-"))
+            stack.callback(shutil.rmtree, shared, ignore_errors=True)
+            shared.chmod(0o711)
+            folder = self._given_folder or shared
+            folder.mkdir(parents=True, exist_ok=True)
+            spawner = Spawner()
+            stack.callback(spawner.close)
+            certificates = make_certificates(shared / "certificates")
+            self._users = MailUsers(shared / "users")
+            self._users.create()
+            way = choice.choose(self._wanted, self._names)
+            hosting = self._hosting = way(folder, shared, self._users, certificates, spawner)
+            stack.callback(hosting.close)
+            every: dict[str, Part] = {"rabbitmq": hosting.rabbitmq, "mongo": hosting.mongo, "dovecot": hosting.dovecot}
+            self._parts = {name: part for name, part in every.items() if name in self._names}
+            if "smtp" in self._names:
+                self._sink = self._make_sink(folder, certificates, spawner)
+                self._parts["smtp"] = self._sink
+            stack.callback(self._close_parts)
+            self._start_all()
+            self._closing = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def _make_sink(self, folder: Path, certificates: Certificates, spawner: Spawner) -> SmtpSink:
+        lmtp = self.lmtp if "dovecot" in self._names else None
+        return SmtpSink(folder / "smtp", self._mail_users, certificates, lmtp, spawner)
+
+    def _start_all(self) -> None:
+        with ThreadPoolExecutor(max_workers=len(PARTS)) as pool:
+            starts = [pool.submit(part.start) for part in self._parts.values()]
+        for start in starts:
+            start.result()
+
+    def _close_parts(self) -> None:
+        with ThreadPoolExecutor(max_workers=len(PARTS)) as pool:
+            ends = [pool.submit(part.close) for part in self._parts.values()]
+        for end in ends:
+            end.result()
+
+    # -- where they are ----------------------------------------------------------------------------------------------
+
+    @property
+    def hosting(self) -> str:
+        """How they are hosted: "processes" or "containers"."""
+        return self._running.name
+
+    @property
+    def broker(self) -> Broker:
+        """RabbitMQ's addresses and its management interface, such as `create_virtual_host`."""
+        return self._running.rabbitmq.broker
+
+    @property
+    def rabbitmq_url(self) -> str:
+        """amqp:// URL of the default virtual host."""
+        return self.broker.url()
+
+    @property
+    def rabbitmq_management_url(self) -> str:
+        """http:// URL of the management interface, with credentials."""
+        return self.broker.management_url
+
+    @property
+    def rabbitmq_metrics_url(self) -> str:
+        """http:// URL that Prometheus would scrape."""
+        return self.broker.metrics_url
+
+    @property
+    def mongo_url(self) -> str:
+        """mongodb:// URL of the replica set."""
+        return self._running.mongo.url
+
+    @property
+    def imap(self) -> ImapEndpoint:
+        """The IMAP server."""
+        return self._running.dovecot.imap
+
+    @property
+    def lmtp(self) -> LmtpEndpoint:
+        """The mail server's door for deliveries."""
+        return self._running.dovecot.lmtp
+
+    @property
+    def smtp(self) -> SmtpEndpoint:
+        """The SMTP sink."""
+        return self.sink.endpoint
+
+    @property
+    def smtp_folder(self) -> Path:
+        """Where the sink keeps a NAME.eml (raw) and a NAME.json (envelope) a message; names sort by time."""
+        return self.sink.folder
+
+    @property
+    def sink(self) -> SmtpSink:
+        """The SMTP sink: `sink.sent()` is what it took so far, `with sink.fault("451 ..."):` makes it refuse."""
+        if self._sink is None:
+            raise HostingError('the SMTP sink is not running: it needs "smtp" among the parts')
+        return self._sink
+
+    def environment(self) -> dict[str, str]:
+        """Return the LEADMAIL_* settings for the services to use the servers that were asked for."""
+        found = {"LEADMAIL_ALLOW_NETWORKS": "127.0.0.0/8", "LEADMAIL_ALLOW_PLAINTEXT": "true"}
+        if "rabbitmq" in self._names:
+            found["LEADMAIL_RABBITMQ_URL"] = self.rabbitmq_url
+        if "mongo" in self._names:
+            found["LEADMAIL_MONGO_URL"] = self.mongo_url
+        if "smtp" in self._names:
+            found["LEADMAIL_SMTP_URL"] = f"smtp://{self.smtp.host}:{self.smtp.port}"
+        return found
+
+    # -- mail --------------------------------------------------------------------------------------------------------
+
+    def add_user(self, address: str, password: str) -> None:
+        """Give `address` a mailbox and a login for IMAP and SMTP, or change its password."""
+        self._mail_users.add(address, password)
+
+    def deliver(self, address: str, raw: bytes, *, sender: str = "") -> None:
+        """Deliver a raw message into the INBOX of a user, as mail that arrives (LMTP).
+
+        Raises:
+            smtplib.SMTPException: when the mail server refuses it, for instance for an unknown user.
+        """
+        with smtplib.LMTP(self.lmtp.host, self.lmtp.port, timeout=30) as client:
+            client.sendmail(sender, [address], raw)
+
+    # -- faults ------------------------------------------------------------------------------------------------------
+
+    def start(self, name: str) -> None:
+        """Start a part that was stopped or killed: same ports, same data."""
+        self._part(name).start()
+
+    def stop(self, name: str) -> None:
+        """End a part in order."""
+        self._part(name).stop()
+
+    def kill(self, name: str) -> None:
+        """End a part at once, as a power cut does."""
+        self._part(name).kill()
+
+    def restart(self, name: str) -> None:
+        """Stop and start a part."""
+        self.stop(name)
+        self.start(name)
+
+    @contextlib.contextmanager
+    def down(self, name: str) -> Iterator[None]:
+        """Kill a part, run the block without it, start it again."""
+        self.kill(name)
+        try:
+            yield
+        finally:
+            self.start(name)
+
+    def log(self, name: str) -> str:
+        """Return the last lines of a part's log."""
+        return self._part(name).log()
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _part(self, name: str) -> Part:
+        try:
+            return self._parts[name]
+        except KeyError:
+            raise ValueError(f"{name!r} was not among the parts: {', '.join(sorted(self._names))}") from None
+
+    @property
+    def _running(self) -> Hosting:
+        if self._hosting is None:
+            raise HostingError("the servers are not started: use `with LocalServers() as servers:`")
+        return self._hosting
+
+    @property
+    def _mail_users(self) -> MailUsers:
+        if self._users is None:
+            raise HostingError("the servers are not started: use `with LocalServers() as servers:`")
+        return self._users

@@ -1,0 +1,76 @@
+"""Fixtures for tests against real servers: one start for the whole run, a world of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from pymongo import MongoClient
+
+from deploy.local import LocalServers
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class MailUser:
+    """A mailbox made for one test."""
+
+    address: str
+    password: str
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark whatever uses the servers, so that `-m "not servers"` is the fast, self-contained rest."""
+    for item in items:
+        if "servers" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.servers)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[LocalServers]:
+    """RabbitMQ, MongoDB, Dovecot and the SMTP sink, started once; a test that stops one starts it again."""
+    with LocalServers() as running:
+        yield running
+
+
+@pytest.fixture
+def mongo_database(servers: LocalServers) -> Iterator[str]:
+    """The name of a database that is this test's alone (at `servers.mongo_url`)."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield name
+    with MongoClient[dict[str, object]](servers.mongo_url) as client:
+        client.drop_database(name)
+
+
+@pytest.fixture
+def rabbitmq_url(servers: LocalServers) -> Iterator[str]:
+    """The URL of a virtual host that is this test's alone."""
+    name = f"test-{secrets.token_hex(6)}"
+    yield servers.broker.create_virtual_host(name)
+    servers.broker.drop_virtual_host(name)
+
+
+@pytest.fixture
+def new_mail_user(servers: LocalServers) -> Callable[..., MailUser]:
+    """A function that makes a mail user with an empty mailbox: `user = new_mail_user()`, or with a name of your choice."""
+
+    def make(name: str = "user") -> MailUser:
+        user = MailUser(f"{name}-{next(_numbers)}-{secrets.token_hex(3)}@example.test", secrets.token_hex(8))
+        servers.add_user(user.address, user.password)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def environment(servers: LocalServers, mongo_database: str, rabbitmq_url: str) -> dict[str, str]:
+    """The LEADMAIL_* settings that point services at this test's own database and virtual host."""
+    return {
+        **servers.environment(),
+        "LEADMAIL_RABBITMQ_URL": rabbitmq_url,
+        "LEADMAIL_MONGO_DATABASE": mongo_database,
+    }
