@@ -1,0 +1,7 @@
+"""The notifier tells owners: once when their mail is synchronised, once when their account needs them.
+
+Consumes: ``sync.completed``, ``account.attention``; a sweeper finds what is due in the database when an event was lost.
+Produces: mail, by the operator's SMTP server.
+Stores: which confirmation and which incident was told, by compare-and-set.
+Fails when: the SMTP server refuses or does not answer (tried again by the route's plan, and by the sweeper after that).
+"""
