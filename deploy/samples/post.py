@@ -100,7 +100,8 @@ def trace(letter: Letter, address: str, arrived: datetime, numbers: Random) -> H
          f"\r\n h=from:to:subject:date:message-id;\r\n bh={token[:43]}=;\r\n b={signature}")),
         ("X-Spam-Status", f"No, score={numbers.uniform(-2, 1):.1f}"),
     ]  # fmt: skip
-    return [("Return-Path", f"<{sender}>"), ("Delivered-To", address), *hops, *checks]
+    return_path = "<>" if letter.mark == "bounce" else f"<{sender}>"  # RFC 3464: a bounce has no sender to bounce to
+    return [("Return-Path", return_path), ("Delivered-To", address), *hops, *checks]
 
 
 def post(

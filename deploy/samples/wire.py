@@ -76,7 +76,7 @@ def text_part(
 
 def disposition(kind: str, file: File) -> tuple[str, str]:
     """Return Content-Disposition with the file's name, encoded the way the file's ``naming`` says."""
-    if file.naming == "rfc2231":
+    if file.naming == "rfc2231" or (file.naming == "plain" and not file.name.isascii()):
         coded = re.findall(r"(?:%..|[^%]){1,18}", percent(file.name, safe=""))
         pieces = ["utf-8''" + coded[0], *coded[1:]]
         named = f";{CRLF} ".join(f"filename*{number}*={piece}" for number, piece in enumerate(pieces))

@@ -1,8 +1,20 @@
 """The scripts: conversations as their writers wrote them, one module a subject, prose only."""
 
-from deploy.samples.correspondence import french, german, internal, late, law, private, sales, support
+from deploy.samples.correspondence import (
+    bulk,
+    charsets,
+    french,
+    german,
+    internal,
+    late,
+    law,
+    live,
+    private,
+    sales,
+    support,
+)
 
 THREADS = (
     *sales.THREADS, *support.THREADS, *german.THREADS, *french.THREADS, *law.THREADS, *internal.THREADS,
-    *late.THREADS, *private.THREADS,
+    *late.THREADS, *private.THREADS, *bulk.THREADS, *charsets.THREADS, *live.SCENES.values(),
 )  # fmt: skip
