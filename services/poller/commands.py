@@ -1,0 +1,209 @@
+"""The commands themselves, blocking, on a ``MailClient``; called by ``session`` only, in a thread.
+
+Everything is read from imaplib's raw answers (see ``responses``). Folder names go out as they came in.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from imapclient.exceptions import IMAPClientError
+from imapclient.imapclient import _quoted
+
+from services.mailbox.imap_client import MailClient
+from services.poller import responses
+from services.poller.responses import Fetched, Listed, UidRanges
+
+HEADER_ITEMS = "UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]"
+GMAIL_ITEMS = "X-GM-MSGID X-GM-LABELS"
+STATUS_ITEMS = "MESSAGES UIDNEXT UIDVALIDITY"
+
+_EVENTS = ("EXISTS", "EXPUNGE", "VANISHED", "FETCH", "STATUS", "LIST")
+_NOTIFY = (
+    b"SET (SELECTED (MessageNew MessageExpunge FlagChange))"
+    b" (PERSONAL (MessageNew MessageExpunge FlagChange MailboxName))"
+)
+
+
+class Selected(NamedTuple):
+    """What a server says when a folder is opened."""
+
+    exists: int
+    uidvalidity: int
+    uidnext: int
+    highestmodseq: int | None
+
+
+def quoted(name: bytes) -> bytes:
+    """Return a raw folder name as a command takes it: quoted, or (8-bit) as a literal."""
+    wire: bytes = _quoted(b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"')
+    wire.original = name  # type: ignore[attr-defined]  # what IMAPClient sends as a literal
+    return wire
+
+
+def _raw(client: MailClient, command: bytes, arguments: list[bytes]) -> dict[str, list[Any]]:
+    imap = client._imap  # noqa: SLF001 - the protocol object is our own class
+    imap.untagged_responses.clear()
+    typ, data = client._raw_command(command, arguments, uid=False)  # noqa: SLF001 - the only way to send 8-bit names
+    return _checked(imap.untagged_responses, command.decode(), typ, data)
+
+
+def _uid(client: MailClient, command: str, *arguments: str) -> dict[str, list[Any]]:
+    imap = client._imap  # noqa: SLF001 - the protocol object is our own class
+    keep = {key: imap.untagged_responses[key] for key in _EVENTS if key in imap.untagged_responses and key != command}
+    imap.untagged_responses.clear()
+    imap.untagged_responses.update(keep)
+    typ, data = imap._simple_command("UID", command, *arguments)  # noqa: SLF001 - imap.uid() takes the answer apart
+    return _checked(imap.untagged_responses, command, typ, data)
+
+
+def _checked(answers: dict[str, list[Any]], command: str, typ: str, data: list[Any]) -> dict[str, list[Any]]:
+    if typ != "OK":
+        words = data[0].decode("utf-8", "replace") if data and isinstance(data[0], bytes) else ""
+        raise IMAPClientError(f"{command}: {typ} {words}")
+    return answers
+
+
+def enable_qresync(client: MailClient) -> bool:
+    """Switch QRESYNC on, which switches CONDSTORE on too (RFC 7162 section 3.2.3); returns whether the server did."""
+    answers = _raw(client, b"ENABLE", [b"QRESYNC"])
+    return any(b"QRESYNC" in words.upper() for words in answers.pop("ENABLED", []) if words)
+
+
+def list_plain(client: MailClient) -> list[Listed]:
+    """LIST as every server has it."""
+    return responses.listed(_raw(client, b"LIST", [b'""', b'"*"']).pop("LIST", []))
+
+
+def list_extended(client: MailClient, status: bool, modseq: bool) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
+    """LIST with SPECIAL-USE (RFC 6154) and STATUS (RFC 5819) in one answer."""
+    items = (STATUS_ITEMS + " HIGHESTMODSEQ") if modseq else STATUS_ITEMS
+    wanted = f"(SPECIAL-USE STATUS ({items}))" if status else "(SPECIAL-USE)"
+    answers = _raw(client, b"LIST", [b'""', b'"*"', b"RETURN", wanted.encode()])
+    return responses.listed(answers.pop("LIST", [])), responses.statuses(answers.pop("STATUS", []))
+
+
+def status(client: MailClient, folder: bytes, modseq: bool) -> dict[str, int]:
+    """STATUS of one folder."""
+    items = f"({STATUS_ITEMS} HIGHESTMODSEQ)" if modseq else f"({STATUS_ITEMS})"
+    answers = _raw(client, b"STATUS", [quoted(folder), items.encode()]).pop("STATUS", [])
+    return next(iter(responses.statuses(answers[-1:]).values()), {}) if answers else {}
+
+
+def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:
+    """EXAMINE, with CONDSTORE where offered (RFC 7162 section 3.1.8)."""
+    imap = client._imap  # noqa: SLF001 - the protocol object is our own class
+    imap.is_readonly = True
+    answers = _raw(client, b"EXAMINE", [quoted(folder), *([b"(CONDSTORE)"] if condstore else [])])
+    imap.state = "SELECTED"
+    exists = responses.number(answers.get("EXISTS", [])) or 0
+    uidnext = responses.number(answers.get("UIDNEXT", []))
+    validity = responses.number(answers.get("UIDVALIDITY", []))
+    modseq = responses.number(answers.get("HIGHESTMODSEQ", []))
+    imap.untagged_responses.clear()
+    if uidnext is None:  # a few servers leave it out
+        newest = search(client, "*") if exists else []
+        uidnext = max(newest, default=0) + 1
+    return Selected(exists, validity or 0, uidnext, modseq or None)
+
+
+def search(client: MailClient, uids: str) -> list[int]:
+    """UID SEARCH UID: which of these are there."""
+    return responses.searched(_uid(client, "SEARCH", "UID", uids).pop("SEARCH", []))
+
+
+def headers(client: MailClient, uids: str, gmail: bool) -> list[Fetched]:
+    """Header blocks and what the ledger keeps of each copy."""
+    items = f"({HEADER_ITEMS} {GMAIL_ITEMS})" if gmail else f"({HEADER_ITEMS})"
+    answers = responses.fetched(_uid(client, "FETCH", uids, items).pop("FETCH", []))
+    return sorted((message for message in answers if message.header is not None), key=lambda message: message.uid)
+
+
+def bodies(client: MailClient, uids: Sequence[int]) -> dict[int, bytes]:
+    """Whole mails. ``BODY.PEEK[]``: it sets no flag, and iCloud's RFC822 comes without body."""
+    answers = _uid(client, "FETCH", responses.uid_set(uids), "(UID BODY.PEEK[])").pop("FETCH", [])
+    return {message.uid: message.body for message in responses.fetched(answers) if message.body is not None}
+
+
+def part(client: MailClient, uid: int, offset: int, size: int) -> bytes:
+    """A piece of one mail (RFC 3501 section 6.4.5, partial); empty past its end."""
+    answers = _uid(client, "FETCH", str(uid), f"(UID BODY.PEEK[]<{offset}.{size}>)").pop("FETCH", [])
+    return next((m.body for m in responses.fetched(answers) if m.uid == uid and m.body is not None), b"")
+
+
+def flags(
+    client: MailClient, uids: str, since: int | None, vanished: bool, gmail: bool
+) -> tuple[list[Fetched], UidRanges]:
+    """Flags, all or changed since a modification sequence; with QRESYNC also the uids expunged since then."""
+    items = "(UID FLAGS X-GM-LABELS)" if gmail else "(UID FLAGS)"
+    modifier = [] if since is None else [f"(CHANGEDSINCE {since}{' VANISHED' if vanished else ''})"]
+    answers = _uid(client, "FETCH", uids, items, *modifier)
+    changed = [message for message in responses.fetched(answers.pop("FETCH", [])) if message.flags is not None]
+    return changed, responses.uid_ranges(answers.pop("VANISHED", [])) if vanished and since is not None else []
+
+
+def noop(client: MailClient) -> None:
+    """NOOP; what the server says stays for ``unsolicited``."""
+    imap = client._imap  # noqa: SLF001 - the protocol object is our own class
+    typ, data = imap._simple_command("NOOP")  # noqa: SLF001 - see above
+    _checked(imap.untagged_responses, "NOOP", typ, data)
+
+
+def notify(client: MailClient) -> None:
+    """NOTIFY SET for the open folder and all of the user's own."""
+    _raw(client, b"NOTIFY", [_NOTIFY])
+
+
+def unsolicited(client: MailClient) -> list[bytes]:
+    """What came beside answers, as lines like those of IDLE."""
+    answers = client._imap.untagged_responses  # noqa: SLF001 - the protocol object is our own class
+    lines = [
+        b"* " + line + b" " + kind.encode() for kind in ("EXISTS", "EXPUNGE") for line in answers.pop(kind, []) if line
+    ]
+    lines += [b"* VANISHED " + line for line, _ in responses.responses(answers.pop("VANISHED", []))]
+    lines += [b"* FETCH " + line for line, _ in responses.responses(answers.pop("FETCH", []))]
+    lines += [b"* STATUS " + line for line, _ in responses.responses(answers.pop("STATUS", []))]
+    return lines
+
+
+def idle(client: MailClient) -> list[bytes]:
+    """IDLE up to the server's ``+``; returns the lines before it."""
+    imap = client._imap  # noqa: SLF001 - IMAPClient's own idle parses those lines, and fails on some
+    tag = imap._command("IDLE")  # noqa: SLF001 - see above
+    client._idle_tag = tag  # noqa: SLF001 - where IMAPClient keeps it
+    lines = []
+    while not (line := imap._get_line()).startswith(b"+"):  # noqa: SLF001 - see above
+        if line.startswith(tag + b" "):
+            imap.tagged_commands.pop(tag, None)
+            raise IMAPClientError(f"IDLE: {line[len(tag) :].decode('ascii', 'replace').strip()}")
+        lines.append(line)
+    return lines
+
+
+def idle_done(client: MailClient) -> list[bytes]:
+    """DONE up to the tagged answer; returns the lines before it."""
+    imap = client._imap  # noqa: SLF001 - the protocol object is our own class
+    tag: bytes = client._idle_tag  # noqa: SLF001 - IMAPClient's own idle_done fails on lines that it cannot parse
+    imap.send(b"DONE\r\n")
+    lines = []
+    while not (line := imap._get_line()).startswith(tag + b" "):  # noqa: SLF001 - see above
+        lines.append(line)
+    imap.tagged_commands.pop(tag, None)
+    return lines
+
+
+def waiting_lines(client: MailClient) -> list[bytes]:
+    """Return the whole lines that are there, without waiting."""
+    imap = client._imap  # noqa: SLF001 - the protocol object is our own class
+    sock = client.socket()
+    lines: list[bytes] = []
+    sock.setblocking(False)
+    try:
+        while True:
+            lines.append(imap._get_line())  # noqa: SLF001 - keeps half a line for the next time
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return lines
+    finally:
+        sock.settimeout(imap.wire.read_timeout)
