@@ -53,7 +53,9 @@ def _read(name: str, path: str) -> str:
             return file.read(_MAX_FILE).strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise SettingsError(f"{name}_FILE names {path!r}, which cannot be read ({why}): correct the path or its permissions.") from error
+        raise SettingsError(
+            f"{name}_FILE names {path!r}, which cannot be read ({why}): correct the path or its permissions."
+        ) from error
 
 
 def split_list(value: Any, separator: str) -> Any:
@@ -69,17 +71,25 @@ def decode_key(text: str) -> SecretBytes:
     """
     text = text.strip()
     try:
-        key = bytes.fromhex(text) if len(text) == 2 * KEY_BYTES else base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+        key = (
+            bytes.fromhex(text)
+            if len(text) == 2 * KEY_BYTES
+            else base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+        )
     except (ValueError, binascii.Error):
         key = b""
     if len(key) != KEY_BYTES:
-        raise ValueError(f"it has to be {KEY_BYTES} bytes in base64 or hex, as `openssl rand -base64 {KEY_BYTES}` prints them")
+        raise ValueError(
+            f"it has to be {KEY_BYTES} bytes in base64 or hex, as `openssl rand -base64 {KEY_BYTES}` prints them"
+        )
     return SecretBytes(key)
 
 
 def missing(fields: Mapping[str, FieldInfo], name: str) -> SettingsError:
     """Return the error for a field that has to be set."""
-    return SettingsError(f"{variable(name)} is not set: {_advice(fields[name])} (or put it into a file that {variable(name)}_FILE names).")
+    return SettingsError(
+        f"{variable(name)} is not set: {_advice(fields[name])} (or put it into a file that {variable(name)}_FILE names)."
+    )
 
 
 def wrong(fields: Mapping[str, FieldInfo], error: ValidationError) -> SettingsError:

@@ -13,7 +13,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretBytes, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from services.runtime.environment import PREFIX, EnvironmentSource, SettingsError, decode_key, missing, split_list, wrong
+from services.runtime.environment import (
+    PREFIX,
+    EnvironmentSource,
+    SettingsError,
+    decode_key,
+    missing,
+    split_list,
+    wrong,
+)
 
 Network = IPv4Network | IPv6Network
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -53,7 +61,9 @@ class Settings(BaseSettings):
         "the URL of MongoDB, which has to be a replica set (one member is enough)",
         "mongodb://leadmail:secret@mongodb:27017/?replicaSet=rs0&authSource=admin",
     )
-    mongo_database: str = _setting("leadmail", "the name of the database in which Leadmail keeps its own data", "leadmail", min_length=1)
+    mongo_database: str = _setting(
+        "leadmail", "the name of the database in which Leadmail keeps its own data", "leadmail", min_length=1
+    )
     secret_key: SecretBytes = _setting(
         SecretBytes(b""),
         "32 random bytes in base64 or hex (`openssl rand -base64 32`): they seal mailbox passwords and key the marks in the ledger",
@@ -75,10 +85,16 @@ class Settings(BaseSettings):
         "networks (CIDR, separated by commas) that are not public and in which mail servers may be all the same",
         "10.20.0.0/16,127.0.0.0/8",
     )
-    allow_plaintext: bool = _setting(False, "`true` to let mail servers be used without TLS: for tests and the demo", "false")
-    ca_file: str = _setting("", "a PEM file with certificate authorities to trust beside the system's", "/etc/leadmail/ca.pem")
+    allow_plaintext: bool = _setting(
+        False, "`true` to let mail servers be used without TLS: for tests and the demo", "false"
+    )
+    ca_file: str = _setting(
+        "", "a PEM file with certificate authorities to trust beside the system's", "/etc/leadmail/ca.pem"
+    )
 
-    crm_database: str = _setting("crm", "the name of the database in which the CRM keeps its records", "crm", min_length=1)
+    crm_database: str = _setting(
+        "crm", "the name of the database in which the CRM keeps its records", "crm", min_length=1
+    )
     crm_leads_collection: str = _setting("leads", "the collection of leads", "leads", min_length=1)
     crm_contacts_collection: str = _setting("contacts", "the collection of contacts", "contacts", min_length=1)
     crm_address_fields: Names = _setting(
@@ -95,10 +111,15 @@ class Settings(BaseSettings):
         "name;first_name,last_name",
         min_length=1,
     )
-    crm_owner_field: str = _setting("owner", "the field that holds the e-mail address of the user who owns a record", "owner")
+    crm_owner_field: str = _setting(
+        "owner", "the field that holds the e-mail address of the user who owns a record", "owner"
+    )
     crm_company_field: str = _setting("company", "the field that holds a record's company", "company")
     crm_summary_field: str = _setting(
-        "leadmail", "the field of a lead or contact into which Leadmail writes its summary, the only one it writes", "leadmail", min_length=1
+        "leadmail",
+        "the field of a lead or contact into which Leadmail writes its summary, the only one it writes",
+        "leadmail",
+        min_length=1,
     )
     crm_url_template: str = _setting(
         "",
@@ -106,26 +127,44 @@ class Settings(BaseSettings):
         "https://crm.example.com/{kind}s/{id}",
     )
 
-    poll_seconds: float = _setting(60.0, "how often a mailbox is looked into whose server has no IDLE", "60", gt=0, le=86_400)
+    poll_seconds: float = _setting(
+        60.0, "how often a mailbox is looked into whose server has no IDLE", "60", gt=0, le=86_400
+    )
     idle_seconds: float = _setting(
         300.0, "after how long IDLE is begun anew (RFC 2177 wants less than 29 minutes)", "300", ge=5, le=1_700
     )
     max_message_bytes: int = _setting(
-        50 * 1024 * 1024, "the size above which a mail is skipped as `too-large`", "52428800", ge=1024, le=1024 * 1024 * 1024
+        50 * 1024 * 1024,
+        "the size above which a mail is skipped as `too-large`",
+        "52428800",
+        ge=1024,
+        le=1024 * 1024 * 1024,
     )
     account_connections: int = _setting(2, "connections to one mailbox at the same time", "2", ge=1, le=10)
     lease_seconds: float = _setting(15.0, "how long a poller that died keeps its accounts", "15", ge=1, le=300)
-    reaper_seconds: float = _setting(900.0, "after how long a copy without a final state is fetched again", "900", ge=5, le=86_400)
+    reaper_seconds: float = _setting(
+        900.0, "after how long a copy without a final state is fetched again", "900", ge=5, le=86_400
+    )
     parser_workers: int = _setting(0, "parsing processes; 0 for one a processor", "2", ge=0, le=256)
     parser_timeout_seconds: float = _setting(30.0, "how long one mail may take to parse", "30", gt=0, le=600)
     parser_memory_mb: int = _setting(1024, "MiB of memory that one parsing process may use", "1024", ge=128, le=65_536)
     matcher_batch: int = _setting(200, "how many mails the matcher takes at a time", "200", ge=1, le=1_000)
 
-    http_host: str = _setting("127.0.0.1", "the address on which metrics and health are served; `0.0.0.0` in a container", "0.0.0.0")  # noqa: S104 - an example
+    http_host: str = _setting(
+        "127.0.0.1",
+        "the address on which metrics and health are served; `0.0.0.0` in a container",
+        "0.0.0.0",  # noqa: S104 - an example
+    )
     http_port: int = _setting(0, "the port on which metrics and health are served; 0 for none", "9100", ge=0, le=65_535)
-    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "what is logged; `debug` has a line a message", "info")
-    log_format: Literal["auto", "json", "console"] = _setting("auto", "how it is logged; `auto`: for people on a terminal, else JSON", "json")
-    shutdown_seconds: float = _setting(20.0, "how long work in hand may take to finish when a process is told to stop", "20", ge=0, le=600)
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "what is logged; `debug` has a line a message", "info"
+    )
+    log_format: Literal["auto", "json", "console"] = _setting(
+        "auto", "how it is logged; `auto`: for people on a terminal, else JSON", "json"
+    )
+    shutdown_seconds: float = _setting(
+        20.0, "how long work in hand may take to finish when a process is told to stop", "20", ge=0, le=600
+    )
     instance: str = Field(
         default_factory=lambda: f"{socket.gethostname()}-{secrets.token_hex(3)}",
         description="this process's name, unlike that of any other; by default made from the host's name",

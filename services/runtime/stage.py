@@ -7,6 +7,7 @@ A stage's ``__main__`` is::
         await stage.bus.consume(route, partial(handle, store=store))
         await stage.run(periodic("sweep", sweep, seconds=5, log=stage.log))
 
+
     if __name__ == "__main__":
         run_stage("parser", main)
 """
@@ -14,6 +15,7 @@ A stage's ``__main__`` is::
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -23,12 +25,17 @@ from typing import Any
 
 import structlog
 import uvloop
-from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
+from services.runtime import mongo
 from services.runtime.bus import Bus
+from services.runtime.environment import SettingsError, unknown_variables
+from services.runtime.errors import NotReadyError, TopologyError
+from services.runtime.http import serve_http
+from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.rabbit import open_bus
+from services.runtime.settings import Settings, load_settings
 from services.runtime.settings import Stage as StageName
 
 Document = dict[str, Any]
@@ -41,7 +48,7 @@ class Stage:
     name: StageName
     settings: Settings
     bus: Bus
-    mongo: AsyncMongoClient[Document]
+    mongo: mongo.Client
     database: AsyncDatabase[Document]
     """Leadmail's own."""
     crm: AsyncDatabase[Document]
@@ -49,15 +56,111 @@ class Stage:
     """``metrics.registry`` takes a stage's own collectors too."""
     log: structlog.typing.FilteringBoundLogger
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the process was told to stop."""
+    """Set when the process was told to stop; setting it stops ``run``."""
 
     async def run(self, *tasks: Coroutine[Any, Any, None]) -> None:
         """Run tasks beside the consumers until SIGTERM or SIGINT, or until a task fails.
 
-        Then: consumers take no more and finish what they have (within ``shutdown_seconds``), tasks are cancelled and awaited;
-        the bus and the database are still open meanwhile. A task that merely returns ends nothing.
+        Then: consumers take no more and finish what they have (within ``shutdown_seconds``), tasks are cancelled and awaited
+        (within the same time); the bus and the database are still open meanwhile. A task that merely returns ends nothing.
 
         Raises:
             Exception: a task's, when one failed.
         """
-        raise NotImplementedError
+        running = [asyncio.create_task(task) for task in tasks]
+        stopping = asyncio.create_task(self.stopping.wait())
+        self.log.info("running")
+        try:
+            waiting = {stopping, *running}
+            while not stopping.done():
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                failed = next((task for task in done - {stopping} if not task.cancelled() and task.exception()), None)
+                if failed is not None:
+                    raise failed.exception() or AssertionError
+        finally:
+            stopping.cancel()
+            await self._wind_down(running)
+
+    async def _wind_down(self, running: list[asyncio.Task[None]]) -> None:
+        grace = self.settings.shutdown_seconds
+        self.log.info("stopping", grace=grace)
+        for task in running:
+            task.cancel()
+        finished = await self.bus.stop_consuming(grace)
+        left = (await asyncio.wait(running, timeout=grace))[1] if running else set()
+        if not finished or left:
+            self.log.warning("work in hand did not finish in time and will be done again", tasks=len(left))
+
+
+def _stop_on_signals(stopping: asyncio.Event) -> None:
+    def stop(number: int) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)  # told twice: now
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+
+
+@asynccontextmanager
+async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage]:
+    """Open logs, database, bus and the HTTP server; close them in reverse.
+
+    Raises:
+        NotReadyError: the broker or the database does not answer.
+        TopologyError: the broker has a queue or exchange that differs from ours.
+    """
+    log = setup_logs(settings, name)
+    for variable, near in unknown_variables(Settings.model_fields, os.environ).items():
+        log.warning("this variable is no setting", variable=variable, **({"did_you_mean": near} if near else {}))
+    metrics = Metrics(name)
+    stopping = asyncio.Event()
+    _stop_on_signals(stopping)
+    async with AsyncExitStack() as stack:
+        client = mongo.make_client(settings)
+        stack.push_async_callback(client.close)
+        await mongo.require_replica_set(client)
+        bus = await stack.enter_async_context(open_bus(settings, name, metrics=metrics, log=log))
+
+        async def ready() -> dict[str, bool]:
+            broker, database = await asyncio.gather(bus.ready(), mongo.answers(client))
+            return {"rabbitmq": broker, "mongodb": database, "running": not stopping.is_set()}
+
+        if settings.http_port:
+            port = await stack.enter_async_context(
+                serve_http(settings.http_host, settings.http_port, registry=metrics.registry, ready=ready)
+            )
+            log.info("serving metrics and health", host=settings.http_host, port=port)
+        yield Stage(
+            name=name,
+            settings=settings,
+            bus=bus,
+            mongo=client,
+            database=client[settings.mongo_database],
+            crm=client[settings.crm_database],
+            metrics=metrics,
+            log=log,
+            stopping=stopping,
+        )
+    log.info("stopped")
+
+
+def run_stage(name: StageName, main: Callable[[Stage], Awaitable[None]]) -> None:
+    """Run a stage as this process: settings, event loop, ``main`` until it returns. What stops it is said in one line."""
+    settings = load_settings(name)
+
+    async def run() -> None:
+        async with open_stage(name, settings) as stage:
+            await main(stage)
+
+    try:
+        uvloop.run(run())
+    except (NotReadyError, TopologyError, SettingsError) as error:
+        sys.exit(f"leadmail: {error}")
+    except OSError as error:
+        if settings.http_port and error.errno is not None and "bind" in str(error):
+            sys.exit(
+                f"leadmail: LEADMAIL_HTTP_PORT is wrong ({error.strerror}): give a port that is free on {settings.http_host}."
+            )
+        raise

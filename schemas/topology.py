@@ -1,0 +1,102 @@
+"""What the routes need in the broker: exchanges, queues and bindings as data. The runtime declares them, ``derived`` writes them out.
+
+Every queue is a quorum queue that refuses publishing when it is full (backpressure) and dead-letters at least once, which
+RabbitMQ does only with that overflow behaviour and otherwise silently does not.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from schemas.routes import DEAD_EXCHANGE, DEAD_QUEUE, EXCHANGE, MIB, RETRY_EXCHANGE, ROUTES, Route, delay_queue
+
+DELIVERY_LIMIT = 20
+"""After so many deliveries the broker holds a message for the reason why its consumers die. Explicit: the default differs by version."""
+NO_DELIVERY_LIMIT = 1_000_000_000
+"""For the dead letters, which have nowhere else to go; "none" is spelt differently by each version of the broker."""
+
+
+class Exchange(NamedTuple):
+    """A durable exchange."""
+
+    name: str
+    type: str
+
+
+class Queue(NamedTuple):
+    """A durable queue."""
+
+    name: str
+    arguments: dict[str, str | int]
+
+
+class Binding(NamedTuple):
+    """Messages of an exchange with this routing key go to a queue."""
+
+    exchange: str
+    queue: str
+    routing_key: str
+
+
+EXCHANGES = (Exchange(EXCHANGE, "topic"), Exchange(RETRY_EXCHANGE, "direct"), Exchange(DEAD_EXCHANGE, "fanout"))
+
+
+def _arguments(*, max_length: int, max_bytes: int, **others: str | int) -> dict[str, str | int]:
+    return {
+        "x-queue-type": "quorum",
+        "x-overflow": "reject-publish",
+        "x-max-length": max_length,
+        "x-max-length-bytes": max_bytes,
+        **{"x-" + name.replace("_", "-"): value for name, value in others.items()},
+    }
+
+
+def _work_queue(route: Route) -> Queue:
+    return Queue(
+        route.queue,
+        _arguments(
+            max_length=route.max_length,
+            max_bytes=route.max_bytes,
+            delivery_limit=DELIVERY_LIMIT,
+            dead_letter_exchange=DEAD_EXCHANGE,
+            dead_letter_strategy="at-least-once",
+        ),
+    )
+
+
+def delay_queues(route: Route) -> dict[str, int]:
+    """Return the delay queues of a route with their delays in milliseconds.
+
+    One a delay: RabbitMQ expires messages from a queue's head only, so messages of one queue must all wait equally long.
+    """
+    names = (delay_queue(route, attempt) for attempt in range(1, len(route.retry) + 1))
+    return {name: delay for name, delay in zip(names, route.retry, strict=True) if name is not None}
+
+
+def _delay_queue(route: Route, name: str, delay: int) -> Queue:
+    return Queue(
+        name,
+        _arguments(
+            max_length=100_000,
+            max_bytes=512 * MIB,
+            message_ttl=delay,
+            dead_letter_exchange="",
+            dead_letter_routing_key=route.queue,
+            dead_letter_strategy="at-least-once",
+        ),
+    )
+
+
+def queues() -> tuple[Queue, ...]:
+    """Return every queue of the system."""
+    work = [_work_queue(route) for route in ROUTES]
+    delays = [_delay_queue(route, name, delay) for route in ROUTES for name, delay in delay_queues(route).items()]
+    dead = Queue(DEAD_QUEUE, _arguments(max_length=1_000_000, max_bytes=4096 * MIB, delivery_limit=NO_DELIVERY_LIMIT))
+    return (*work, *delays, dead)
+
+
+def bindings() -> tuple[Binding, ...]:
+    """Return every binding of the system."""
+    work = [Binding(EXCHANGE, route.queue, route.routing_key) for route in ROUTES]
+    delays = [Binding(RETRY_EXCHANGE, name, name) for route in ROUTES for name in delay_queues(route)]
+    return (*work, *delays, Binding(DEAD_EXCHANGE, DEAD_QUEUE, ""))

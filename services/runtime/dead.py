@@ -1,0 +1,93 @@
+"""Handling the dead letters: they have nowhere else to go, so each stays in hand until it is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from services.runtime import codec
+from services.runtime.bus import HandleDead
+from services.runtime.errors import UndecodableError
+from services.runtime.link import Backoff
+from services.runtime.metrics import QueueMetrics
+from services.runtime.outcomes import DeadLetter
+from services.runtime.received import Received, settle
+from services.runtime.retry import describe, is_bug, trace
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+
+
+class DeadDispatcher:
+    """Hands dead letters to who keeps them, again and again until it succeeds."""
+
+    def __init__(
+        self,
+        handle: HandleDead,
+        *,
+        metrics: QueueMetrics,
+        log: structlog.typing.FilteringBoundLogger,
+        first_pause: float = _FIRST_PAUSE,
+    ) -> None:
+        self._handle = handle
+        self._metrics = metrics
+        self._log = log
+        self._first_pause = first_pause
+
+    async def process(self, batch: Sequence[Received]) -> None:
+        """Handle and acknowledge dead letters."""
+        for received in batch:
+            await self._keep(dead_letter(received))
+            await settle([received])
+            self._metrics.handled(1, 0.0)
+
+    async def _keep(self, letter: DeadLetter) -> None:
+        backoff = Backoff(self._first_pause, _LONGEST_PAUSE)
+        while True:
+            try:
+                await self._handle(letter)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the letter must not be lost
+                details = {"trace": trace(error)} if is_bug(error) else {}
+                self._log.error(
+                    "dead letter not kept",
+                    id=letter.headers.get(codec.ID),
+                    queue=letter.queue,
+                    error=describe(error),
+                    **details,
+                )
+                await asyncio.sleep(backoff.next())
+            else:
+                return
+
+
+def dead_letter(received: Received) -> DeadLetter:
+    """Return what a message from the dead letters says about its end."""
+    headers = received.headers
+    queue, reason = headers.get(codec.QUEUE), headers.get(codec.REASON)
+    if not isinstance(queue, str) or not isinstance(reason, str):
+        queue, reason = _of_the_broker(headers)
+    try:
+        message = codec.decode(headers, received.body)
+    except UndecodableError:
+        message = None
+    error = headers.get(codec.ERROR)
+    return DeadLetter(
+        queue=queue,
+        reason=reason,
+        error=error if isinstance(error, str) else "",
+        attempt=codec.attempt_of(headers),
+        message=message,
+        body=received.body,
+        headers=codec.own_headers(headers) | {codec.CONTENT_TYPE: received.content_type},
+    )
+
+
+def _of_the_broker(headers: Mapping[str, Any]) -> tuple[str, str]:
+    """Return queue and reason of a message that the broker itself gave up: its table ``x-death`` has a line a queue and reason."""
+    deaths = headers.get("x-death")
+    for death in deaths if isinstance(deaths, list) else ():
+        if isinstance(death, dict) and death.get("reason") == "delivery_limit":
+            return str(death.get("queue", "")), "delivery-limit"
+    return "", "unknown"

@@ -1,0 +1,158 @@
+"""From received messages to settled ones: decode, handle, publish, then acknowledge. The same for both buses.
+
+A message is acknowledged only after everything that follows from it was confirmed by the broker: what the handler wants
+published, or its own copy on the way to a delay queue or the dead letters. Whatever interrupts this leaves it unacknowledged,
+and it comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+
+from schemas.routes import Route
+from services.runtime import codec
+from services.runtime.bus import Handle, HandleBatch
+from services.runtime.codec import Envelope
+from services.runtime.errors import BusClosedError, PermanentError, TransientError
+from services.runtime.metrics import QueueMetrics
+from services.runtime.outcomes import Delivery, Done, Failed
+from services.runtime.received import Received, settle
+from services.runtime.report import Report
+from services.runtime.retry import Retry, decide, describe
+
+HANDLING_SECONDS = 600.0
+"""A handler that takes longer has hung. The broker takes messages away after 30 minutes."""
+
+Send = Callable[[Sequence[Envelope]], Awaitable[list[Exception | None]]]
+
+
+def one_by_one(handle: Handle) -> HandleBatch:
+    """Return a handler of messages as a handler of batches of one."""
+
+    async def handle_one(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
+        return [Done(await handle(deliveries[0]))]
+
+    return handle_one
+
+
+class Dispatcher:
+    """Handles the batches of one queue."""
+
+    def __init__(
+        self,
+        route: Route,
+        handle: HandleBatch,
+        *,
+        send: Send,
+        source: str,
+        metrics: QueueMetrics,
+        log: structlog.typing.FilteringBoundLogger,
+        handling_seconds: float = HANDLING_SECONDS,
+    ) -> None:
+        self._route = route
+        self._handle = handle
+        self._send = send
+        self._source = source
+        self._metrics = metrics
+        self._report = Report(log.bind(queue=route.queue), route)
+        self._handling_seconds = handling_seconds
+
+    async def process(self, batch: Sequence[Received]) -> None:
+        """Handle messages and settle them. Those that could not be settled stay unacknowledged."""
+        started = time.perf_counter()
+        outcomes: list[Done | Failed | None] = [None] * len(batch)
+        deliveries: list[Delivery[Any]] = []
+        places: list[int] = []
+        for place, received in enumerate(batch):
+            try:
+                deliveries.append(self._delivery(received))
+                places.append(place)
+            except PermanentError as error:
+                outcomes[place] = Failed(error)
+        if deliveries:
+            for place, outcome in zip(places, await self._outcomes(deliveries), strict=True):
+                outcomes[place] = outcome
+        final = await self._publish([outcome for outcome in outcomes if outcome is not None])
+        kept = await self._send_failed(batch, final)
+        await settle([received for place, received in enumerate(batch) if place not in kept])
+        self._metrics.handled(sum(isinstance(outcome, Done) for outcome in final), time.perf_counter() - started)
+        self._report.handled(batch, final)
+
+    def _delivery(self, received: Received) -> Delivery[Any]:
+        message = codec.decode(received.headers, received.body)
+        if type(message) is not self._route.message:
+            raise PermanentError("undecodable", f"a {message.TYPE} in a queue of {self._route.message.TYPE}")
+        self._metrics.taken(received.headers.get(codec.TIME))
+        attempt = codec.attempt_of(received.headers)
+        return Delivery(message, received.body, attempt, received.redelivered, self._route.queue)
+
+    async def _outcomes(self, deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
+        try:
+            async with asyncio.timeout(self._handling_seconds) as limit:
+                outcomes = await self._handle(deliveries)
+            if len(outcomes) != len(deliveries):
+                raise RuntimeError("the handler did not say of every message what became of it")  # noqa: TRY301 - as any bug of it
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is decided about by decide()
+            slow = limit.expired()
+            failure = TransientError(f"handling took longer than {self._handling_seconds:.0f} s") if slow else error
+            return [Failed(failure)] * len(deliveries)
+        return outcomes
+
+    async def _publish(self, outcomes: Sequence[Done | Failed]) -> list[Done | Failed]:
+        """Send what the handler wants published; an outcome of which something did not arrive becomes a failure."""
+        final = list(outcomes)
+        envelopes: list[Envelope] = []
+        places: list[int] = []
+        for place, outcome in enumerate(outcomes):
+            if isinstance(outcome, Done) and outcome.publish:
+                try:
+                    encoded = [codec.encode(message, None, source=self._source) for message in outcome.publish]
+                except PermanentError as error:
+                    final[place] = Failed(error)
+                else:
+                    envelopes += encoded
+                    places += [place] * len(encoded)
+        if envelopes:
+            for place, refusal in zip(places, await self._send(envelopes), strict=True):
+                if refusal is not None:
+                    final[place] = Failed(refusal)
+        return final
+
+    async def _send_failed(self, batch: Sequence[Received], outcomes: Sequence[Done | Failed]) -> set[int]:
+        """Send failed messages to where they wait or rest; return the places of those that have to stay unacknowledged."""
+        kept: set[int] = set()
+        places: list[int] = []
+        envelopes: list[Envelope] = []
+        for place, outcome in enumerate(outcomes):
+            if isinstance(outcome, Done):
+                continue
+            if isinstance(outcome.error, BusClosedError):
+                kept.add(place)
+                continue
+            places.append(place)
+            envelopes.append(self._follow_up(batch[place], outcome.error))
+        if envelopes:
+            self._report.failed(batch, outcomes)
+            refused = await self._send(envelopes)
+            kept |= {place for place, error in zip(places, refused, strict=True) if error is not None}
+        return kept
+
+    def _follow_up(self, received: Received, error: Exception) -> Envelope:
+        decision = decide(error, codec.attempt_of(received.headers), self._route)
+        if isinstance(decision, Retry):
+            self._metrics.retried(type(error).__name__)
+            return codec.for_retry(received.headers, received.content_type, received.body, decision, describe(error))
+        self._metrics.died(decision.reason)
+        return codec.for_dead_letters(
+            received.headers,
+            received.content_type,
+            received.body,
+            queue=self._route.queue,
+            reason=decision.reason,
+            error=describe(error),
+        )

@@ -1,0 +1,59 @@
+"""Logging: one line an event, JSON unless a person reads it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import structlog
+
+from services.runtime.settings import Settings
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_QUIET = ("aiormq", "pymongo", "asyncio")
+"""Libraries that log what we report ourselves, or every event of their own."""
+
+
+def setup_logs(settings: Settings, stage: str, output: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
+    """Set up structlog and the standard library's logging for this process; return the stage's logger.
+
+    Args:
+        settings: level and format.
+        stage: is in every line.
+        output: where lines go; by default standard error.
+    """
+    stream = output or sys.stderr
+    level = _LEVELS[settings.log_level]
+    console = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Any] = (
+        [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        if console
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_without_meta, *last])
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger().bind(stage=stage, instance=settings.instance)
+    return logger
+
+
+def _without_meta(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return structlog.stdlib.ProcessorFormatter.remove_processors_meta(None, "", event)

@@ -1,0 +1,124 @@
+"""Prometheus metrics of one process. What is counted here is the same for every stage; stages add their own to the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+_HANDLING = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_AGE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600, 3600, 21_600)
+
+
+class Metrics:
+    """The metrics and the registry they are in; one a process, passed to whoever counts."""
+
+    def __init__(self, stage: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self._stage = stage
+        labels = ["stage", "queue"]
+        self._messages = self._counter(
+            "messages", "Messages taken from a queue, by what became of them", [*labels, "outcome"]
+        )
+        self._retries = self._counter("retries", "Messages sent to a delay queue", [*labels, "error"])
+        self._deaths = self._counter("dead_letters", "Messages given up", [*labels, "reason"])
+        self._handling = Histogram(
+            "leadmail_handling_seconds",
+            "From taking a message, or a batch, to its acknowledgement",
+            labels,
+            buckets=_HANDLING,
+            registry=self.registry,
+        )
+        self._age = Histogram(
+            "leadmail_message_age_seconds",
+            "From making a message to taking it: the wait in the queue, and in delay queues",
+            labels,
+            buckets=_AGE,
+            registry=self.registry,
+        )
+        self._published = self._counter("published", "Messages published and confirmed", ["stage", "routing_key"])
+        self._refused = self._counter(
+            "publish_refusals", "Messages that a full queue refused (they wait)", ["stage", "routing_key"]
+        )
+        self._connects = self._counter("broker_connections", "Connections made to the broker", ["stage", "purpose"])
+        self._connected = Gauge(
+            "leadmail_broker_connected", "1 while connected to the broker", ["stage", "purpose"], registry=self.registry
+        )
+
+    def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
+        return Counter(f"leadmail_{name}", text, labels, registry=self.registry)
+
+    def queue(self, queue: str) -> QueueMetrics:
+        """Return the metrics of one queue."""
+        labels = (self._stage, queue)
+        return QueueMetrics(
+            done=self._messages.labels(*labels, "done"),
+            retried=self._messages.labels(*labels, "retried"),
+            dead=self._messages.labels(*labels, "dead"),
+            retries=lambda error: self._retries.labels(*labels, error).inc(),
+            deaths=lambda reason: self._deaths.labels(*labels, reason).inc(),
+            handling=self._handling.labels(*labels),
+            age=self._age.labels(*labels),
+        )
+
+    def published(self, routing_key: str, count: int = 1) -> None:
+        """Count confirmed messages."""
+        self._published.labels(self._stage, routing_key).inc(count)
+
+    def refused(self, routing_key: str) -> None:
+        """Count a message that a full queue refused."""
+        self._refused.labels(self._stage, routing_key).inc()
+
+    def connected(self, purpose: str, *, up: bool) -> None:
+        """Note that a connection came up or went down."""
+        self._connected.labels(self._stage, purpose).set(up)
+        if up:
+            self._connects.labels(self._stage, purpose).inc()
+
+
+class QueueMetrics:
+    """The metrics of one queue, with the look-ups by label done once."""
+
+    def __init__(
+        self,
+        *,
+        done: Counter,
+        retried: Counter,
+        dead: Counter,
+        retries: Callable[[str], None],
+        deaths: Callable[[str], None],
+        handling: Histogram,
+        age: Histogram,
+    ) -> None:
+        self._done, self._retried, self._dead = done, retried, dead
+        self._retries, self._deaths = retries, deaths
+        self._handling, self._age = handling, age
+
+    def taken(self, made_at: object) -> None:
+        """Note that a message was taken; ``made_at`` is its ``ce-time``."""
+        if isinstance(made_at, str):
+            try:
+                age = datetime.now(UTC) - datetime.fromisoformat(made_at)
+            except (ValueError, TypeError):
+                return
+            self._age.observe(max(0.0, age.total_seconds()))
+
+    def handled(self, done: int, seconds: float) -> None:
+        """Note that a batch was settled, with so many of it done."""
+        self._done.inc(done)
+        self._handling.observe(seconds)
+
+    def retried(self, error: str) -> None:
+        """Note that a message failed and waits."""
+        self._retried.inc()
+        self._retries(error)
+
+    def died(self, reason: str) -> None:
+        """Note that a message was given up."""
+        self._dead.inc()
+        self._deaths(reason)

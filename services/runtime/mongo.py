@@ -1,0 +1,87 @@
+"""The connection to MongoDB. A client belongs to the event loop in which it is made."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+
+from services.runtime.environment import SettingsError
+from services.runtime.errors import NotReadyError
+from services.runtime.settings import Settings
+
+Client = AsyncMongoClient[dict[str, Any]]
+
+_SELECTION_MS = 10_000
+"""Longer than the election of a new primary takes; a stage that waits longer should say so."""
+_CONNECT_MS = 5_000
+_SOCKET_MS = 60_000
+_READY_SECONDS = 2.0
+_AUTHENTICATION_FAILED = 18
+
+
+def make_client(settings: Settings) -> Client:
+    """Return a client whose writes are on a majority's disks before they count, and that reads what such writes left.
+
+    It connects when it is first used.
+    """
+    options: dict[str, Any] = {"tlsCAFile": settings.ca_file} if settings.ca_file and _is_tls(settings) else {}
+    try:
+        return AsyncMongoClient(
+            settings.mongo_url.get_secret_value(),
+            appname=f"leadmail {settings.instance}"[:128],
+            tz_aware=True,
+            w="majority",
+            journal=True,
+            retryWrites=True,
+            retryReads=True,
+            readConcernLevel="majority",
+            serverSelectionTimeoutMS=_SELECTION_MS,
+            connectTimeoutMS=_CONNECT_MS,
+            socketTimeoutMS=_SOCKET_MS,
+            maxPoolSize=50,
+            **options,
+        )
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        raise SettingsError(
+            f"LEADMAIL_MONGO_URL is wrong ({error}): give a URL such as mongodb://host:27017/?replicaSet=rs0."
+        ) from None
+
+
+def _is_tls(settings: Settings) -> bool:
+    url = settings.mongo_url.get_secret_value()
+    return url.startswith("mongodb+srv:") or "tls=true" in url or "ssl=true" in url
+
+
+async def require_replica_set(client: Client) -> None:
+    """Check that the database can do what we need: transactions and change streams.
+
+    Raises:
+        NotReadyError: it does not answer, does not know us, or is no replica set.
+    """
+    try:
+        hello = await client.admin.command("hello")
+        await client.admin.command("ping")
+    except OperationFailure as error:
+        if error.code == _AUTHENTICATION_FAILED:
+            raise NotReadyError("MongoDB does not accept the user or password in LEADMAIL_MONGO_URL") from None
+        raise
+    except PyMongoError as error:
+        raise NotReadyError(f"MongoDB does not answer: {error}"[:500]) from None
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise NotReadyError(
+            "MongoDB is a single server, but change streams and transactions need a replica set: start mongod with --replSet rs0, "
+            "run rs.initiate() once and add ?replicaSet=rs0 to LEADMAIL_MONGO_URL"
+        )
+
+
+async def answers(client: Client) -> bool:
+    """Whether the database answers within two seconds."""
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            await client.admin.command("ping")
+    except (PyMongoError, TimeoutError):
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""Work that is done again and again, whatever happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from services.runtime.retry import describe, is_bug, trace
+
+_JITTER = 0.1
+
+
+async def periodic(
+    name: str,
+    work: Callable[[], Awaitable[object]],
+    *,
+    seconds: float,
+    log: structlog.typing.FilteringBoundLogger,
+    at_once: bool = True,
+    wake: asyncio.Event | None = None,
+) -> None:
+    """Do ``work`` every ``seconds`` (give or take a tenth, so that replicas do not march in step) until cancelled.
+
+    An error is logged and the work tried again at its next time.
+
+    Args:
+        name: for the log.
+        work: what to do.
+        seconds: from the end of one round to the start of the next.
+        log: where errors go.
+        at_once: whether the first round is now, or after ``seconds``.
+        wake: when set by somebody, the next round is now; cleared before it starts.
+    """
+    if not at_once:
+        await _pause(seconds, wake)
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - a sweeper that died of one bad row would be missed only much later
+            details = {"trace": trace(error)} if is_bug(error) else {}
+            # Not log.exception: the text of an error may quote mail.
+            log.error("periodic work failed", work=name, error=describe(error), **details)  # noqa: TRY400
+        await _pause(seconds, wake)
+
+
+async def _pause(seconds: float, wake: asyncio.Event | None) -> None:
+    pause = seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter is no secret
+    if wake is None:
+        await asyncio.sleep(pause)
+        return
+    try:
+        async with asyncio.timeout(pause):
+            await wake.wait()
+    except TimeoutError:
+        return
+    wake.clear()

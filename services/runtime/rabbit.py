@@ -1,0 +1,207 @@
+"""The bus on RabbitMQ."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from aiormq.abc import AbstractConnection
+from aiormq.exceptions import ChannelNotFoundEntity
+
+from schemas.messages import Message
+from schemas.routes import DEAD_QUEUE, Route
+from schemas.topology import queues
+from services.runtime import codec
+from services.runtime.bus import Handle, HandleBatch, HandleDead
+from services.runtime.dead import DeadDispatcher
+from services.runtime.dispatch import Dispatcher, one_by_one
+from services.runtime.errors import PermanentError
+from services.runtime.intake import Intake
+from services.runtime.link import Link, close_channel, lost
+from services.runtime.management import unacknowledged
+from services.runtime.metrics import Metrics
+from services.runtime.outcomes import QueueDepth
+from services.runtime.publisher import Publisher
+from services.runtime.settings import Settings
+from services.runtime.subscription import Subscription
+
+CONNECT_SECONDS = 60.0
+_READY_SECONDS = 2.0
+_DEAD_PREFETCH = 20
+
+
+class RabbitBus:
+    """See ``bus.Bus``. Made by ``open_bus``."""
+
+    def __init__(
+        self, settings: Settings, stage: str, *, metrics: Metrics, log: structlog.typing.FilteringBoundLogger
+    ) -> None:
+        self._source = f"/leadmail/{stage}"
+        self._settings = settings
+        self._metrics = metrics
+        self._log = log
+        self._publishing = self._link("publish")
+        self._consuming: Link | None = None
+        self._opening = asyncio.Lock()
+        self._publisher = Publisher(self._publishing, metrics, log)
+        self._subscriptions: list[Subscription] = []
+
+    def _link(self, purpose: str) -> Link:
+        return Link(
+            self._settings.rabbitmq_url.get_secret_value(),
+            purpose=purpose,
+            instance=self._settings.instance,
+            ca_file=self._settings.ca_file,
+            metrics=self._metrics,
+            log=self._log,
+        )
+
+    async def open(self, seconds: float = CONNECT_SECONDS) -> None:
+        """Connect and declare the topology.
+
+        Raises:
+            NotReadyError: the broker did not let us in within ``seconds``.
+            TopologyError: a queue or exchange has other properties than ours.
+        """
+        await self._publishing.open(seconds)
+        await self._publisher.open()
+
+    async def publish(self, message: Message, body: bytes | None = None) -> None:
+        """See ``bus.Bus``."""
+        (error,) = await self.publish_many([(message, body)])
+        if error is not None:
+            raise error
+
+    async def publish_many(self, items: Sequence[tuple[Message, bytes | None]]) -> list[Exception | None]:
+        """See ``bus.Bus``."""
+        results: list[Exception | None] = [None] * len(items)
+        envelopes = []
+        places = []
+        for place, (message, body) in enumerate(items):
+            try:
+                envelopes.append(codec.encode(message, body, source=self._source))
+                places.append(place)
+            except PermanentError as error:
+                results[place] = error
+        for place, outcome in zip(places, await self._publisher.send(envelopes), strict=True):
+            results[place] = outcome
+        return results
+
+    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """See ``bus.Bus``."""
+        (error,) = await self._publisher.send([codec.for_replay(queue, headers, body)])
+        if error is not None:
+            raise error
+
+    async def consume(self, route: Route, handle: Handle, *, prefetch: int | None = None) -> Subscription:
+        """See ``bus.Bus``."""
+        window = prefetch or route.prefetch
+        return await self._consume(route, one_by_one(handle), size=1, wait=0.0, concurrency=window, prefetch=window)
+
+    async def consume_batches(
+        self, route: Route, handle: HandleBatch, *, size: int, wait: float = 0.0, concurrency: int = 1
+    ) -> Subscription:
+        """See ``bus.Bus``."""
+        prefetch = max(route.prefetch, size * (concurrency + 1))
+        return await self._consume(route, handle, size=size, wait=wait, concurrency=concurrency, prefetch=prefetch)
+
+    async def _consume(
+        self, route: Route, handle: HandleBatch, *, size: int, wait: float, concurrency: int, prefetch: int
+    ) -> Subscription:
+        dispatcher = Dispatcher(
+            route,
+            handle,
+            send=self._publisher.send,
+            source=self._source,
+            metrics=self._metrics.queue(route.queue),
+            log=self._log,
+        )
+        intake = Intake(dispatcher.process, size=size, wait=wait, concurrency=concurrency, failed=self._failed)
+        return await self._subscribe(route.queue, prefetch, intake)
+
+    async def consume_dead(self, handle: HandleDead) -> Subscription:
+        """See ``bus.Bus``."""
+        dispatcher = DeadDispatcher(handle, metrics=self._metrics.queue(DEAD_QUEUE), log=self._log)
+        intake = Intake(dispatcher.process, size=1, concurrency=_DEAD_PREFETCH, failed=self._failed)
+        return await self._subscribe(DEAD_QUEUE, _DEAD_PREFETCH, intake)
+
+    async def _subscribe(self, queue: str, prefetch: int, intake: Intake) -> Subscription:
+        async with self._opening:
+            if self._consuming is None:
+                self._consuming = self._link("consume")
+                await self._consuming.open(CONNECT_SECONDS)
+        subscription = Subscription(self._consuming, queue, prefetch, intake, self._log)
+        self._subscriptions.append(subscription)
+        await subscription.start()
+        return subscription
+
+    def _failed(self, error: BaseException) -> None:
+        self._log.error("handling broke down; its messages come again on the next connection", exc_info=error)
+
+    async def queue_depths(self) -> dict[str, QueueDepth]:
+        """See ``bus.Bus``. A queue that does not exist is left out."""
+        connection = await self._publishing.connection()
+        depths: dict[str, QueueDepth] = {}
+        in_hand = await unacknowledged(self._settings)
+        channel = await connection.channel(publisher_confirms=False)
+        for queue in queues():
+            try:
+                answer = await channel.queue_declare(queue.name, passive=True)
+            except ChannelNotFoundEntity:
+                channel = await connection.channel(publisher_confirms=False)
+                continue
+            depths[queue.name] = QueueDepth(
+                answer.message_count or 0, answer.consumer_count or 0, in_hand.get(queue.name)
+            )
+        await close_channel(channel)
+        return depths
+
+    async def ready(self) -> bool:
+        """See ``bus.Bus``."""
+        links = [self._publishing, *([self._consuming] if self._consuming else [])]
+        if not all(link.is_up for link in links):
+            return False
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                for link in links:
+                    await _answers(await link.connection())
+        except BaseException as error:
+            if not lost(error):
+                raise
+            return False
+        return True
+
+    async def stop_consuming(self, grace: float | None = None) -> bool:
+        """See ``bus.Bus``."""
+        stopping, self._subscriptions = self._subscriptions, []
+        return all(await asyncio.gather(*(subscription.stop(grace) for subscription in stopping)))
+
+    async def close(self) -> None:
+        """See ``bus.Bus``."""
+        for subscription in self._subscriptions:
+            await subscription.abandon()
+        self._subscriptions.clear()
+        if self._consuming is not None:
+            await self._consuming.close()
+        await self._publisher.close()
+        await self._publishing.close()
+
+
+async def _answers(connection: AbstractConnection) -> None:
+    await close_channel(await connection.channel(publisher_confirms=False))
+
+
+@asynccontextmanager
+async def open_bus(
+    settings: Settings, stage: str, *, metrics: Metrics, log: structlog.typing.FilteringBoundLogger, **options: Any
+) -> AsyncIterator[RabbitBus]:
+    """Open the bus for the time of a ``with`` block."""
+    bus = RabbitBus(settings, stage, metrics=metrics, log=log)
+    try:
+        await bus.open(**options)
+        yield bus
+    finally:
+        await bus.close()

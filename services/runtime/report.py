@@ -1,0 +1,60 @@
+"""What became of messages, as log lines: ids, attempts and errors, never what the messages say."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from schemas.routes import Route
+from services.runtime import codec
+from services.runtime.outcomes import Done, Failed
+from services.runtime.received import Received
+from services.runtime.retry import Retry, decide, describe, is_bug, trace
+
+_LOGGED_IDS = 5
+
+
+class Report:
+    """Logs the outcomes of one queue."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger, route: Route) -> None:
+        self._log = log
+        self._route = route
+
+    def handled(self, batch: Sequence[Received], outcomes: Sequence[Done | Failed]) -> None:
+        """Log a line a message, at level debug."""
+        if not self._log.is_enabled_for(logging.DEBUG):
+            return
+        for received, outcome in zip(batch, outcomes, strict=True):
+            self._log.debug(
+                "message handled",
+                id=received.headers.get(codec.ID),
+                attempt=codec.attempt_of(received.headers),
+                outcome="done" if isinstance(outcome, Done) else "failed",
+            )
+
+    def failed(self, batch: Sequence[Received], outcomes: Sequence[Done | Failed]) -> None:
+        """Log a line for each kind of failure in a batch: a database that is away fails hundreds at once."""
+        alike: dict[tuple[str, str, int], list[tuple[Received, Exception]]] = defaultdict(list)
+        for received, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Failed):
+                attempt = codec.attempt_of(received.headers)
+                decision = decide(outcome.error, attempt, self._route)
+                what = decision.queue if isinstance(decision, Retry) else f"dead: {decision.reason}"
+                alike[describe(outcome.error), what, attempt].append((received, outcome.error))
+        for (text, what, attempt), failures in alike.items():
+            fields: dict[str, Any] = {
+                "ids": [received.headers.get(codec.ID) for received, _ in failures[:_LOGGED_IDS]],
+                "count": len(failures),
+                "attempt": attempt,
+                "next": what,
+                "error": text,
+            }
+            if is_bug(error := failures[0][1]):
+                self._log.error("message failed unexpectedly", **fields, trace=trace(error))
+            else:
+                self._log.warning("message failed", **fields)
