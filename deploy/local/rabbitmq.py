@@ -6,11 +6,13 @@ import base64
 import json
 import os
 import secrets
+import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import quote
 
 from deploy.local import waiting
@@ -21,6 +23,13 @@ from deploy.local.ports import free_ports
 
 _START_S = 90
 _HTTP_S = 30
+# RabbitMQ (3.10 and 4.0 alike) writes the name of a new quorum queue to disk three seconds late, and after a kill before
+# that the queue has no leader for ever. Succeeds when every queue's folder is older than that.
+_QUEUES_ARE_ON_DISK = """\
+for names in $(find "$0" -name names.dets); do
+  [ -z "$(find "$(dirname "$names")" -mindepth 1 -maxdepth 1 -type d -newermt '4 seconds ago')" ] || exit 1
+done"""
+_LATEST_ON_DISK_S = 5
 _AMQP_HELLO = b"AMQP\x00\x00\x09\x01"
 _METHOD_FRAME_ON_CHANNEL_0 = b"\x01\x00\x00"  # connection.start
 
@@ -90,6 +99,18 @@ class Broker:
         return answer
 
 
+def wait_for_new_queues(run: Callable[[list[str]], int], data: PurePath) -> None:
+    """Return once a kill would not lose a queue that was created just now.
+
+    Args:
+        run: runs a command where the broker's files are and returns its exit status.
+        data: the broker's data folder, as seen there.
+    """
+    deadline = time.monotonic() + _LATEST_ON_DISK_S
+    while run(["sh", "-c", _QUEUES_ARE_ON_DISK, str(data)]) != 0 and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 class RabbitMQProcess:
     """A single broker node with management and Prometheus plugins, everything of it in one folder."""
 
@@ -131,14 +152,19 @@ class RabbitMQProcess:
             self._node = None
 
     def kill(self) -> None:
-        """SIGKILL the broker."""
+        """SIGKILL the broker, a queue created just now being given the seconds it needs to survive that."""
+        if self._node:
+            wait_for_new_queues(lambda command: subprocess.run(command, check=False).returncode, self._folder / "data")
+            self._end()
+
+    def _end(self) -> None:
         if self._node:
             self._node.kill()
             self._node = None
 
     def close(self) -> None:
         """End the broker without ceremony (its folder goes too) and epmd."""
-        self.kill()
+        self._end()
         if self._epmd:
             self._epmd.kill()
             self._epmd = None
