@@ -1,0 +1,179 @@
+"""Connected mailboxes: documents of ``accounts``. The lease is part of the document, see ``leases``."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable
+from typing import Any
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from schemas.accounts import Account, AccountState, FolderRules, Lease, SealedCredentials, ServerAddress
+from schemas.sharing import SharingPolicy
+from services.store.audit import Audit
+from services.store.collections import Collections
+from services.store.documents import decode, encode, now, plain
+from services.store.errors import AlreadyExistsError, NotFoundError
+from services.store.fence import Fence, Session
+
+
+def new_account_id() -> str:
+    """Return an id for an account that is to be connected (credentials are sealed for it before it is stored)."""
+    return str(ObjectId())
+
+
+class Accounts:
+    """What the command line and the poller do with accounts."""
+
+    def __init__(self, collections: Collections, fence: Fence, audit: Audit) -> None:
+        self._accounts = collections.accounts
+        self._fence = fence
+        self._audit = audit
+
+    async def add(self, account: Account, *, by: str = "operator") -> None:
+        """Store a new account.
+
+        Raises:
+            AlreadyExistsError: the address is connected already (and not disconnected).
+        """
+        try:
+            await self._accounts.insert_one(encode(account))
+        except DuplicateKeyError:
+            raise AlreadyExistsError(f"{account.address} is connected already") from None
+        await self._audit.add(
+            "account.add", by=by, subject=f"account:{account.id}", owner=account.owner, sharing=account.sharing
+        )
+
+    async def get(self, account: str) -> Account:
+        """Return an account by its id.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        document = await self._accounts.find_one({"_id": account})
+        if document is None:
+            raise NotFoundError(f"there is no account {account}")
+        return decode(Account, document)
+
+    async def find(self, name: str) -> Account:
+        """Return an account by id or by address; of several with one address the one that is connected.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        wanted = name.strip().lower()
+        found = [
+            decode(Account, document)
+            async for document in self._accounts.find({"$or": [{"_id": wanted}, {"address": wanted}]})
+        ]
+        if not found:
+            raise NotFoundError(f"there is no account {name}: `leadmail account list` shows all")
+        return min(found, key=lambda account: account.state is AccountState.DISCONNECTED)
+
+    async def list(self, owner: str | None = None) -> builtins.list[Account]:
+        """Return all accounts, or those of a user, by address."""
+        found = self._accounts.find({} if owner is None else {"owner": owner}).sort([("address", 1), ("_id", 1)])
+        return [decode(Account, document) async for document in found]
+
+    async def of_ids(self, accounts: Iterable[str]) -> dict[str, Account]:
+        """Return accounts by id, whatever their state; unknown ids are left out."""
+        found = self._accounts.find({"_id": {"$in": list(set(accounts))}})
+        return {document["_id"]: decode(Account, document) async for document in found}
+
+    async def of_holder(self, poller: str) -> dict[str, Account]:
+        """Return the accounts that a poller holds, as they are now: state, credentials, folder rules, ``resync_requested``."""
+        found = self._accounts.find({"lease.holder": poller})
+        return {document["_id"]: decode(Account, document) async for document in found}
+
+    async def own_addresses(self) -> dict[str, builtins.list[str]]:
+        """Return the ids of accounts by each of their own addresses (to tell colleagues from external people)."""
+        addresses: dict[str, list[str]] = {}
+        async for document in self._accounts.find({}, {"address": 1, "aliases": 1}):
+            for address in (document["address"], *document["aliases"]):
+                addresses.setdefault(address, []).append(document["_id"])
+        return addresses
+
+    async def set_state(self, account: str, state: AccountState, *, by: str, reason: str | None = None) -> Account:
+        """Pause or resume an account (``active`` also ends a block). For a block by the poller see ``block``.
+
+        Raises:
+            NotFoundError: there is none that is not disconnected.
+        """
+        changed = await self._change(account, {"state": state, "reason": reason})
+        await self._audit.add("account.state", by=by, subject=f"account:{account}", state=state, reason=reason)
+        return changed
+
+    async def block(self, lease: Lease, reason: str) -> int:
+        """Block an account that cannot log in; it is not given out any more. Returns the incident's number.
+
+        Raises:
+            LeaseLostError: another poller has it.
+        """
+
+        async def write(session: Session) -> int:
+            active = {"_id": lease.account, "state": AccountState.ACTIVE.value}
+            update = {"$set": {"state": AccountState.BLOCKED.value, "reason": reason}, "$inc": {"incident": 1}}
+            await self._accounts.update_one(active, update, session=session)
+            document = await self._accounts.find_one({"_id": lease.account}, {"incident": 1}, session=session)
+            return int(document["incident"]) if document else 0
+
+        return await self._fence.write(lease, write)
+
+    async def request_resync(self, account: str, *, by: str) -> None:
+        """Ask for a new backfill.
+
+        Raises:
+            NotFoundError: there is no such account, or it is disconnected.
+        """
+        await self._change(account, {"resync_requested": True})
+        await self._audit.add("account.resync", by=by, subject=f"account:{account}")
+
+    async def save_credentials(
+        self,
+        account: str,
+        credentials: SealedCredentials,
+        *,
+        by: str,
+        incoming: ServerAddress | None = None,
+        outgoing: ServerAddress | None = None,
+    ) -> Account:
+        """Store new credentials (and servers), which were tried; a block ends.
+
+        Raises:
+            NotFoundError: there is no such account, or it is disconnected.
+        """
+        fields: dict[str, Any] = {"credentials": credentials}
+        fields |= {name: value for name, value in (("incoming", incoming), ("outgoing", outgoing)) if value is not None}
+        await self._change(account, fields)
+        blocked = {"_id": account, "state": AccountState.BLOCKED.value}
+        await self._accounts.update_one(blocked, {"$set": {"state": AccountState.ACTIVE.value, "reason": None}})
+        await self._audit.add("account.credentials", by=by, subject=f"account:{account}")
+        return await self.get(account)
+
+    async def save_folder_rules(self, account: str, rules: FolderRules, *, by: str) -> Account:
+        """Store which folders are synchronised, and ask for a backfill that follows it.
+
+        Raises:
+            NotFoundError: there is no such account, or it is disconnected.
+        """
+        changed = await self._change(account, {"folders": rules, "resync_requested": True})
+        await self._audit.add("account.folders", by=by, subject=f"account:{account}", rules=rules)
+        return changed
+
+    async def save_sharing(self, account: str, policy: SharingPolicy) -> Account:
+        """Store a policy and note that the links do not follow yet. Use ``store.sharing.set_account``, which sees to that.
+
+        Raises:
+            NotFoundError: there is no such account, or it is disconnected (its policy is frozen).
+        """
+        return await self._change(account, {"sharing": policy, "relink": now()})
+
+    async def _change(self, account: str, fields: dict[str, Any]) -> Account:
+        connected = {"_id": account, "state": {"$ne": AccountState.DISCONNECTED.value}}
+        update = {"$set": plain(fields)}
+        document = await self._accounts.find_one_and_update(connected, update, return_document=ReturnDocument.AFTER)
+        if document is None:
+            raise NotFoundError(f"there is no connected account {account}")
+        return decode(Account, document)

@@ -1,0 +1,208 @@
+"""Blobs: raw mail, attachments, long HTML; in GridFS's format, named by the SHA-256 of their content, written in bulk.
+
+A file document lists who needs it in ``refs``: ``email:<key>``, ``copy:<row id>`` or ``dead:<id>``. ``orphaned_at`` says since when a
+reference was given up; after a grace ``blob_sweep`` looks again and deletes what nobody needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+
+from bson import ObjectId
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from schemas.mail import Content
+from services.store.collections import Collections
+from services.store.documents import Doc, now
+from services.store.errors import NotFoundError
+
+CHUNK = 255 * 1024
+"""Octets in a chunk, as every GridFS driver has it."""
+_DUPLICATE = 11000
+
+
+def email_ref(key: str) -> str:
+    """Return the reference of an email."""
+    return f"email:{key}"
+
+
+def copy_ref(row: str) -> str:
+    """Return the reference of a copy that is not parsed yet."""
+    return f"copy:{row}"
+
+
+def dead_ref(letter: str) -> str:
+    """Return the reference of a dead letter."""
+    return f"dead:{letter}"
+
+
+def blobs_of(content: Content) -> set[str]:
+    """Return the hashes of every blob that an email needs."""
+    named = {content.raw, *(attachment.sha256 for attachment in content.attachments)}
+    return named | ({content.html_blob} if content.html_blob else set())
+
+
+class Blobs:
+    """Putting and getting."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._files = collections.blob_files
+        self._chunks = collections.blob_chunks
+
+    async def put_many(self, blobs: Sequence[tuple[bytes, str]]) -> list[str]:
+        """Store (content, reference) pairs. Returns their hashes (hex) in the same order."""
+        hashes = [hashlib.sha256(data).hexdigest() for data, _ in blobs]
+        contents = {name: data for name, (data, _) in zip(hashes, blobs, strict=True)}
+        refs: dict[str, set[str]] = {}
+        for name, (_, ref) in zip(hashes, blobs, strict=True):
+            refs.setdefault(name, set()).add(ref)
+        repeated = await self._insert_chunks(contents)
+        made = await self._save_files([(name, len(contents[name]), refs[name]) for name in contents])
+        # Chunks that were there, of a file that was not: a sweep deleted the file in between and took the chunks with it.
+        # The file has a reference now, so that no sweep touches it any more, and what is missing is put for good.
+        if again := repeated & made:
+            await self._insert_chunks({name: contents[name] for name in again})
+        return hashes
+
+    async def put_stream(self, parts: AsyncIterator[bytes], ref: str) -> tuple[str, int]:
+        """Store a large blob as it comes; in memory is one chunk. Returns its hash and its size in octets."""
+        digest, temporary, count, size, rest = hashlib.sha256(), ObjectId(), 0, 0, b""
+        async for part in parts:
+            digest.update(part)
+            size += len(part)
+            rest += part
+            while len(rest) >= CHUNK:
+                await self._chunks.insert_one({"files_id": temporary, "n": count, "data": rest[:CHUNK]})
+                rest, count = rest[CHUNK:], count + 1
+        if rest or not count:
+            await self._chunks.insert_one({"files_id": temporary, "n": count, "data": rest})
+        name = digest.hexdigest()
+        made = await self._save_files([(name, size, {ref})])
+        if made:
+            try:
+                await self._chunks.update_many({"files_id": temporary}, {"$set": {"files_id": name}})
+            except (
+                DuplicateKeyError
+            ):  # another one puts the same content at this moment: the rest of its chunks are equal
+                await self._complete(name, temporary)
+        await self._chunks.delete_many({"files_id": temporary})
+        return name, size
+
+    async def _complete(self, name: str, temporary: ObjectId) -> None:
+        async for chunk in self._chunks.find({"files_id": temporary}):
+            try:
+                await self._chunks.insert_one({"files_id": name, "n": chunk["n"], "data": chunk["data"]})
+            except DuplicateKeyError:
+                continue
+
+    async def get(self, name: str) -> bytes:
+        """Return a blob.
+
+        Raises:
+            NotFoundError: there is none of this hash, or it is not whole.
+        """
+        file = await self._file(name)
+        data = b"".join([chunk["data"] async for chunk in self._chunks.find({"files_id": name}).sort("n", 1)])
+        if len(data) != file["length"]:
+            raise NotFoundError(f"blob {name} is not whole")
+        return data
+
+    async def stream(self, name: str) -> AsyncIterator[bytes]:
+        """Iterate over a blob in parts of at most ``CHUNK`` octets; in memory are a few of them.
+
+        Raises:
+            NotFoundError: there is none of this hash.
+        """
+        await self._file(name)
+        async for chunk in self._chunks.find({"files_id": name}, batch_size=4).sort("n", 1):
+            yield chunk["data"]
+
+    async def size(self, name: str) -> int:
+        """Return the octets of a blob.
+
+        Raises:
+            NotFoundError: there is none of this hash.
+        """
+        return int((await self._file(name))["length"])
+
+    async def _file(self, name: str) -> Doc:
+        file = await self._files.find_one({"_id": name})
+        if file is None:
+            raise NotFoundError(f"there is no blob {name}")
+        return file
+
+    async def drop_refs(self, refs: Iterable[str]) -> None:
+        """Take references back (of parsed copies, of dead letters). What has none left is deleted after the grace."""
+        wanted = list(refs)
+        if not wanted:
+            return
+        left = {"$setDifference": ["$refs", wanted]}
+        orphaned = {"$cond": [{"$eq": ["$refs", []]}, "$$NOW", "$$REMOVE"]}
+        await self._files.update_many(
+            {"refs": {"$in": wanted}}, [{"$set": {"refs": left}}, {"$set": {"orphaned_at": orphaned}}]
+        )
+
+    async def release(self, keys: Iterable[str]) -> None:
+        """Note that emails were not attached, or removed: their blobs go after the grace unless the email is stored by then."""
+        refs = [email_ref(key) for key in keys]
+        if refs:
+            await self._files.update_many({"refs": {"$in": refs}}, {"$set": {"orphaned_at": now()}})
+
+    async def lacking(self, contents: Sequence[Content]) -> frozenset[str]:
+        """Return the keys of emails whose blobs are not all there: their release and their coming crossed.
+
+        Asked after the emails are stored; the rows of those go back to ``planned`` (``ledger.replan_rows``) instead of ``attached``.
+        """
+        wanted = {content.key: blobs_of(content) for content in contents}
+        found = self._files.find({"refs": {"$in": [email_ref(key) for key in wanted]}}, {"refs": 1})
+        async for document in found:
+            for ref in document["refs"]:
+                wanted.get(ref.removeprefix("email:"), set()).discard(document["_id"])
+        return frozenset(key for key, missing in wanted.items() if missing)
+
+    async def _insert_chunks(self, contents: dict[str, bytes]) -> set[str]:
+        """Insert the chunks of blobs. Returns the names of those that had some already."""
+        documents = [
+            {"files_id": name, "n": number, "data": part}
+            for name, data in contents.items()
+            for number, part in enumerate(_parts(data))
+        ]
+        if not documents:
+            return set()
+        try:
+            await self._chunks.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            failures = error.details["writeErrors"]
+            if any(failure["code"] != _DUPLICATE for failure in failures):
+                raise
+            return {documents[failure["index"]]["files_id"] for failure in failures}
+        return set()
+
+    async def _save_files(self, files: Sequence[tuple[str, int, set[str]]]) -> set[str]:
+        """Add references, making the file documents that are missing. Returns the names of those that this call made."""
+        writes = [
+            UpdateOne(
+                {"_id": name},
+                {
+                    "$setOnInsert": {"length": size, "chunkSize": CHUNK, "uploadDate": now(), "filename": name},
+                    "$addToSet": {"refs": {"$each": sorted(refs)}},
+                    "$unset": {"orphaned_at": ""},
+                },
+                upsert=True,
+            )
+            for name, size, refs in files
+        ]
+        if not writes:
+            return set()
+        result = await self._files.bulk_write(writes, ordered=False)
+        return set((result.upserted_ids or {}).values())
+
+
+def _parts(data: bytes) -> Iterator[bytes]:
+    if len(data) <= CHUNK:
+        yield data
+        return
+    for start in range(0, len(data), CHUNK):
+        yield data[start : start + CHUNK]

@@ -1,0 +1,105 @@
+"""Models to BSON and back: the one place where their forms differ.
+
+``_id`` holds a model's key (the field is not stored twice), enumerations are texts, tuples are arrays, bytes are Binary
+(subtype 0, which comes back as bytes), moments are UTC with milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, TypeVar
+
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+
+from schemas.accounts import Account, User
+from schemas.base import Contract
+from schemas.emails import Email, Link, Tombstone
+from schemas.ledger import Row
+from schemas.mail import Content
+
+Doc = dict[str, Any]
+Documents = AsyncCollection[Doc]
+Database = AsyncDatabase[Doc]
+M = TypeVar("M", bound=Contract)
+
+CODEC: CodecOptions[Doc] = CodecOptions(
+    document_class=dict, tz_aware=True, tzinfo=UTC, uuid_representation=UuidRepresentation.STANDARD
+)
+
+_KEYS: dict[type[Contract], str] = {
+    Account: "id",
+    Link: "id",
+    Row: "id",
+    User: "email",
+    Tombstone: "email",
+    Content: "key",
+}
+"""The field that is the document's ``_id``; other models have an ``_id`` made of several fields, which they keep."""
+
+
+def now() -> datetime:
+    """Return the present moment as MongoDB will keep it."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as BSON takes it."""
+    if isinstance(value, Contract):
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value
+
+
+def encode(model: Contract, document_id: str | None = None) -> Doc:
+    """Return the document of a model.
+
+    Args:
+        model: what to store.
+        document_id: the ``_id`` of a model whose key is made of several fields.
+    """
+    document: Doc = plain(model)
+    if document_id is not None:
+        return {"_id": document_id, **document}
+    return {"_id": document.pop(_KEYS[type(model)]), **document}
+
+
+def decode(kind: type[M], document: Mapping[str, Any]) -> M:
+    """Return the model of a document; fields that the model does not know are left out."""
+    key = _KEYS.get(kind)
+    return kind.model_validate({**document, key: document["_id"]} if key else document)
+
+
+def encode_email(email: Email) -> Doc:
+    """Return the document of an email: its content flat, ``refs`` where its thread alone links it (they are indexed then)."""
+    document = encode(email.content)
+    document["stored_at"] = email.stored_at
+    document["by_thread"] = email.by_thread
+    if email.by_thread:
+        document["refs"] = references(email.content)
+    return document
+
+
+def references(content: Content) -> list[str]:
+    """Return every Message-ID that an email names as an ancestor."""
+    named = dict.fromkeys((*content.references, content.in_reply_to))
+    return [name for name in named if name]
+
+
+def decode_email(document: Mapping[str, Any]) -> Email:
+    """Return the email of a document."""
+    return Email(
+        content=decode(Content, document),
+        stored_at=document["stored_at"],
+        by_thread=document.get("by_thread", False),
+    )

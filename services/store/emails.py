@@ -1,0 +1,184 @@
+"""Emails and tombstones: documents of ``emails`` and ``tombstones``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from pymongo.errors import BulkWriteError
+
+from schemas.emails import Email, Link
+from schemas.mail import Content, Participant
+from schemas.records import RecordRef
+from services.store.collections import Collections
+from services.store.documents import Doc, decode, decode_email, encode_email, now
+
+DUPLICATE = 11000
+_BRIEF = {
+    "message_id": 1,
+    "in_reply_to": 1,
+    "references": 1,
+    "thread": 1,
+    "sent_at": 1,
+    "participants": 1,
+    "by_thread": 1,
+}
+
+
+class BriefEmail(NamedTuple):
+    """What linking needs of a stored email: all but what it says."""
+
+    key: str
+    message_id: str | None
+    ancestors: tuple[str, ...]
+    """Message-IDs of In-Reply-To and References."""
+    thread: str
+    sent_at: datetime
+    participants: tuple[Participant, ...]
+    by_thread: bool
+
+
+class Ancestor(NamedTuple):
+    """A stored email with a Message-ID that another one names, and its links."""
+
+    key: str
+    message_id: str
+    by_thread: bool
+    links: tuple[Link, ...]
+
+    @property
+    def records(self) -> frozenset[RecordRef]:
+        """The records that it is on."""
+        return frozenset(link.record for link in self.links)
+
+
+class Emails:
+    """One document an email, however many copies there are."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._emails = collections.emails
+        self._links = collections.links
+        self._tombstones = collections.tombstones
+
+    async def save_many(self, contents: Sequence[Content], *, by_thread: Collection[str] = ()) -> frozenset[str]:
+        """Store emails that are not stored yet. Returns the keys of those that are new.
+
+        Args:
+            contents: what they say; two with one key are the same email.
+            by_thread: keys of those that name no record's address.
+        """
+        moment = now()
+        documents = [
+            encode_email(Email(content=content, stored_at=moment, by_thread=key in by_thread))
+            for key, content in {content.key: content for content in contents}.items()
+        ]
+        if not documents:
+            return frozenset()
+        known: set[str] = set()
+        try:
+            await self._emails.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            failures = error.details["writeErrors"]
+            if any(failure["code"] != DUPLICATE for failure in failures):
+                raise
+            known = {documents[failure["index"]]["_id"] for failure in failures}
+        return frozenset(document["_id"] for document in documents) - known
+
+    async def existing(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return which of the keys are stored."""
+        found = self._emails.find({"_id": {"$in": list(keys)}}, {"_id": 1})
+        return frozenset([document["_id"] async for document in found])
+
+    async def known_ids(self, message_ids: Iterable[str]) -> frozenset[str]:
+        """Return which of the Message-IDs are those of stored emails (their threads concern a record)."""
+        wanted = [message_id for message_id in set(message_ids) if message_id]
+        if not wanted:
+            return frozenset()
+        found = self._emails.find({"message_id": {"$in": wanted}}, {"_id": 0, "message_id": 1})
+        return frozenset([document["message_id"] async for document in found])
+
+    async def get(self, key: str) -> Email | None:
+        """Return an email. For the pipeline: people read through ``store.reading``."""
+        document = await self._emails.find_one({"_id": key})
+        return None if document is None else decode_email(document)
+
+    async def contents(self, keys: Iterable[str]) -> dict[str, Content]:
+        """Return what emails say, by key. For the pipeline: people read through ``store.reading``."""
+        found = self._emails.find({"_id": {"$in": list(keys)}})
+        return {document["_id"]: decode(Content, document) async for document in found}
+
+    async def briefs(self, keys: Iterable[str]) -> dict[str, BriefEmail]:
+        """Return what linking needs of emails, by key."""
+        found = self._emails.find({"_id": {"$in": list(keys)}}, _BRIEF)
+        return {document["_id"]: _brief(document) async for document in found}
+
+    async def ancestors(self, message_ids: Iterable[str]) -> list[Ancestor]:
+        """Return the stored emails with these Message-IDs, with their links (several may have one Message-ID)."""
+        wanted = [message_id for message_id in set(message_ids) if message_id]
+        if not wanted:
+            return []
+        found = self._emails.find({"message_id": {"$in": wanted}}, {"message_id": 1, "by_thread": 1})
+        emails = {document["_id"]: document async for document in found}
+        links: dict[str, list[Link]] = {}
+        async for document in self._links.find({"email": {"$in": list(emails)}}):
+            links.setdefault(document["email"], []).append(decode(Link, document))
+        return [
+            Ancestor(key, document["message_id"], document.get("by_thread", False), tuple(links.get(key, ())))
+            for key, document in emails.items()
+        ]
+
+    async def referring(self, message_ids: Iterable[str]) -> list[BriefEmail]:
+        """Return the emails that are linked by thread alone and name one of these Message-IDs as an ancestor."""
+        query = {"refs": {"$in": [message_id for message_id in set(message_ids) if message_id]}, "by_thread": True}
+        return [_brief(document) async for document in self._emails.find(query, _BRIEF)]
+
+    async def with_participants(self, addresses: Iterable[str], *, batch: int = 500) -> AsyncIterator[list[BriefEmail]]:
+        """Iterate, in batches, over the stored emails that name any of the addresses (for a new or changed record)."""
+        part: list[BriefEmail] = []
+        query = {"participants.address": {"$in": list(addresses)}}
+        async for document in self._emails.find(query, _BRIEF):
+            part.append(_brief(document))
+            if len(part) == batch:
+                yield part
+                part = []
+        if part:
+            yield part
+
+    async def set_by_thread(self, key: str, *, by_thread: bool) -> None:
+        """Note whether an email names no record's address."""
+        refs = {"$setUnion": ["$references", {"$cond": [{"$gt": ["$in_reply_to", None]}, ["$in_reply_to"], []]}]}
+        change = {"by_thread": by_thread, "refs": refs if by_thread else "$$REMOVE"}
+        await self._emails.update_one({"_id": key}, [{"$set": change}])
+
+    async def tombstones(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return which of the keys were deleted in the CRM."""
+        found = self._tombstones.find({"_id": {"$in": list(keys)}}, {"_id": 1})
+        return frozenset([document["_id"] async for document in found])
+
+    async def mark_unlinked(self, keys: Iterable[str]) -> None:
+        """Note which of these emails are on no record, since when: their grace begins. Those that are, have none."""
+        wanted = list(keys)
+        linked = {found["email"] async for found in self._links.find({"email": {"$in": wanted}}, {"email": 1})}
+        bare: Doc = {"_id": {"$in": [key for key in wanted if key not in linked]}, "unlinked_at": {"$exists": False}}
+        await self._emails.update_many(bare, {"$set": {"unlinked_at": now()}})
+        again: Doc = {"_id": {"$in": list(linked)}, "unlinked_at": {"$exists": True}}
+        await self._emails.update_many(again, {"$unset": {"unlinked_at": ""}})
+
+    async def unlinked(self, before: datetime, *, limit: int = 500) -> list[str]:
+        """Return keys of emails that have been on no record since before a moment."""
+        found = self._emails.find({"unlinked_at": {"$lt": before}}, {"_id": 1}).limit(limit)
+        return [document["_id"] async for document in found]
+
+
+def _brief(document: Doc) -> BriefEmail:
+    named = dict.fromkeys((*document.get("references", ()), document.get("in_reply_to")))
+    return BriefEmail(
+        key=document["_id"],
+        message_id=document.get("message_id"),
+        ancestors=tuple(name for name in named if name),
+        thread=document["thread"],
+        sent_at=document["sent_at"],
+        participants=tuple(Participant.model_validate(one) for one in document.get("participants", ())),
+        by_thread=document.get("by_thread", False),
+    )

@@ -1,0 +1,79 @@
+"""Who may see what: applies the rule to links, with live copies and present policies. Every reader goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from schemas.accounts import Account, User
+from schemas.emails import Link
+from schemas.sharing import CopyDecision, LiveCopy, Matched, decide, may_see
+from services.store.copies import Copies, Evidence
+from services.store.ledger_queries import LiveRow
+from services.store.users import Users
+
+
+class Judged(NamedTuple):
+    """A link with every line of the rule for one viewer."""
+
+    link: Link
+    lines: tuple[CopyDecision, ...]
+    rows: tuple[LiveRow, ...]
+    accounts: dict[str, Account]
+
+    @property
+    def visible(self) -> bool:
+        """Whether the viewer may see the email on the record."""
+        return may_see(self.lines)
+
+    @property
+    def granting(self) -> tuple[CopyDecision, ...]:
+        """The lines that let the viewer see it."""
+        return tuple(line for line in self.lines if line.decision.verdict.grants)
+
+    def copies(self) -> list[tuple[LiveRow, Account]]:
+        """Return the copies that the viewer may know of: those of granting lines, folder by folder."""
+        grants = {(line.copy_of.account, line.copy_of.bcc) for line in self.granting}
+        return [(row, self.accounts[row.account]) for row in self.rows if (row.account, row.bcc) in grants]
+
+
+class Guard:
+    """The rule (``schemas.sharing``) on what is stored now. What the links say of owners and sharing is never trusted here."""
+
+    def __init__(self, users: Users, copies: Copies) -> None:
+        self._users = users
+        self._copies = copies
+
+    async def viewer(self, email: str) -> User:
+        """Return the user who asks.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return await self._users.get(email)
+
+    async def judge(self, viewer: User, links: Sequence[Link]) -> list[Judged]:
+        """Return what the rule says of links for a viewer, in their order; links of emails that are not stored are left out."""
+        evidence = await self._copies.evidence({link.email for link in links})
+        return [_judged(viewer.email, link, evidence) for link in links if link.email in evidence.participants]
+
+
+def _judged(viewer: str, link: Link, evidence: Evidence) -> Judged:
+    matches = [Matched(address=match.address, role=match.role, account=match.account) for match in link.matches]
+    lines = decide(viewer, evidence.copies(link.email), matches, evidence.participants[link.email], evidence.company)
+    rows = tuple(row for row in evidence.rows.get(link.email, ()) if row.account in evidence.accounts)
+    return Judged(link, tuple(lines), rows, evidence.accounts)
+
+
+def redacted(line: CopyDecision, viewer: str) -> CopyDecision:
+    """Return a line without what belongs to the copy's owner alone: Bcc, and the list of excluded domains."""
+    copy = line.copy_of
+    if copy.owner == viewer:
+        return line
+    bare = LiveCopy(
+        account=copy.account,
+        owner=copy.owner,
+        policy=copy.policy.model_copy(update={"excluded_domains": ()}),
+        own_addresses=copy.own_addresses,
+    )
+    return line.model_copy(update={"copy_of": bare})

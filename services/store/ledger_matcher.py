@@ -1,0 +1,137 @@
+"""The ledger as the matcher writes it: final states, and rows set back to ``planned``. No lease: filters make each write safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from pymongo import UpdateMany, UpdateOne
+
+from schemas.accounts import AccountState
+from schemas.ledger import UNFINISHED, RowState
+from services.store.collections import Collections
+from services.store.documents import Doc, now
+
+_MARKS_AT_ONCE = 1000
+_GONE: Doc = {"$ne": RowState.GONE.value}
+
+
+class Final(NamedTuple):
+    """What became of a copy."""
+
+    id: str
+    """The row's."""
+    state: RowState
+    """``attached`` with the email, ``unmatched``, ``skipped`` or ``quarantined`` with a reason."""
+    reason: str | None = None
+    email: str | None = None
+    bcc: tuple[str, ...] = ()
+
+
+class MatcherLedger:
+    """Final states and what undoes them."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._ledger = collections.ledger
+        self._accounts = collections.accounts
+
+    async def final(self, updates: Sequence[Final]) -> list[str]:
+        """Store the final states of a batch; a row that is ``gone`` stays so. Returns the ids of rows that are gone or removed.
+
+        The caller must not leave the owners of those granted: recompute the links of their emails
+        (``sharing.recompute``), for the change was announced before the links were written.
+        """
+        writes = _writes(updates)
+        if not writes:
+            return []
+        result = await self._ledger.bulk_write(writes, ordered=False)
+        ids = {update.id for update in updates}
+        if result.matched_count >= len(ids):
+            return []
+        living = self._ledger.find({"_id": {"$in": list(ids)}, "state": _GONE}, {"_id": 1})
+        return sorted(ids - {document["_id"] async for document in living})
+
+    async def quarantine(self, row: str, reason: str) -> bool:
+        """End a row whose message is in the dead letters; False when it has a final state already (or is removed)."""
+        unfinished = {"_id": row, "state": {"$in": [state.value for state in UNFINISHED]}}
+        update = {"$set": {"state": RowState.QUARANTINED.value, "reason": reason, "updated_at": now()}}
+        return bool((await self._ledger.update_one(unfinished, update)).modified_count)
+
+    async def replan_by_marks(self, marks: Iterable[bytes]) -> int:
+        """Set ``unmatched`` rows with any of the marks back to ``planned``: they are relevant now. Returns how many.
+
+        They leave their epoch (its completion does not wait for them); ``attempts`` grows, so that publishing them is a new event.
+        Rows of disconnected accounts stay: nobody could fetch them.
+        """
+        disconnected = await self._disconnected()
+        count, rest = 0, iter(dict.fromkeys(marks))
+        while part := list(islice(rest, _MARKS_AT_ONCE)):
+            query: Doc = {"marks": {"$in": part}, "state": RowState.UNMATCHED.value}
+            count += await self._replan(query, disconnected)
+        return count
+
+    async def replan_rows(self, rows: Sequence[str]) -> int:
+        """Set rows back to ``planned`` whatever their final state (but ``gone``), to be fetched again. Returns how many."""
+        return await self._replan({"_id": {"$in": list(rows)}, "state": _GONE}, await self._disconnected())
+
+    async def replan_emails(self, keys: Iterable[str]) -> int:
+        """Set the live copies of emails back to ``planned``: what is stored of them was lost in a race. Returns how many."""
+        query: Doc = {"email": {"$in": list(keys)}, "state": RowState.ATTACHED.value}
+        return await self._replan(query, await self._disconnected())
+
+    async def unmatch_emails(self, keys: Iterable[str]) -> int:
+        """Set the live copies of emails that no record has any more to ``unmatched``; a late contact finds them again by mark."""
+        query: Doc = {"email": {"$in": list(keys)}, "state": RowState.ATTACHED.value}
+        change = {"$set": {"state": RowState.UNMATCHED.value, "updated_at": now()}, "$unset": {"email": "", "bcc": ""}}
+        return (await self._ledger.update_many(query, change)).modified_count
+
+    async def skip_emails(self, keys: Iterable[str], reason: str) -> int:
+        """End the live copies of emails as ``skipped`` (deleted in the CRM)."""
+        query: Doc = {"email": {"$in": list(keys)}, "state": RowState.ATTACHED.value}
+        change = {
+            "$set": {"state": RowState.SKIPPED.value, "reason": reason, "updated_at": now()},
+            "$unset": {"email": "", "bcc": ""},
+        }
+        return (await self._ledger.update_many(query, change)).modified_count
+
+    async def _replan(self, query: Doc, disconnected: list[str]) -> int:
+        if disconnected:
+            query = {**query, "account": {"$nin": disconnected}}
+        change = {
+            "$set": {"state": RowState.PLANNED.value, "epoch": None, "updated_at": now()},
+            "$unset": {"reason": "", "email": "", "bcc": ""},
+            "$inc": {"attempts": 1},
+        }
+        return (await self._ledger.update_many(query, change)).modified_count
+
+    async def _disconnected(self) -> list[str]:
+        found = self._accounts.find({"state": AccountState.DISCONNECTED.value}, {"_id": 1})
+        return [document["_id"] async for document in found]
+
+
+def _writes(updates: Sequence[Final]) -> list[UpdateMany | UpdateOne]:
+    """Return the writes of a batch: rows that end alike (unmatched ones, copies of one email) share one."""
+    moment = now()
+    groups: dict[tuple[object, ...], list[Final]] = {}
+    for update in updates:
+        groups.setdefault(update[1:], []).append(update)
+    writes: list[UpdateMany | UpdateOne] = []
+    for alike in groups.values():
+        change = _change(alike[0], moment)
+        if len(alike) == 1:
+            writes.append(UpdateOne({"_id": alike[0].id, "state": _GONE}, change))
+        else:
+            writes.append(UpdateMany({"_id": {"$in": [update.id for update in alike]}, "state": _GONE}, change))
+    return writes
+
+
+def _change(update: Final, moment: object) -> Doc:
+    values: Doc = {"state": update.state.value, "updated_at": moment}
+    values |= {
+        name: value
+        for name, value in (("reason", update.reason), ("email", update.email), ("bcc", update.bcc))
+        if value
+    }
+    absent = {name: "" for name in ("reason", "email", "bcc") if name not in values}
+    return {"$set": values, "$unset": absent}

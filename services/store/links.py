@@ -1,0 +1,128 @@
+"""Links: an email on a record. Documents of ``links``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from pymongo import UpdateOne
+
+from schemas.emails import Link, Match
+from schemas.identity import link_id
+from schemas.records import RecordRef
+from services.store.collections import Collections
+from services.store.documents import Doc, decode, encode
+
+
+class LinkAddition(NamedTuple):
+    """One copy's contribution to a link."""
+
+    email: str
+    record: RecordRef
+    sent_at: datetime
+    thread: str
+    matches: tuple[Match, ...]
+    owner: str
+    """The user who owns the copy."""
+    shared: str | None = None
+    """The copy's account, when its policy shares the link."""
+
+    @property
+    def id(self) -> str:
+        """The link's id."""
+        return link_id(self.record.kind, self.record.id, self.email)
+
+
+class Links:
+    """Adding never removes; removing compares the version and sets."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._links = collections.links
+        self._emails = collections.emails
+
+    async def save_many(self, additions: Sequence[LinkAddition]) -> None:
+        """Add copies' contributions to links, making those that are missing. Doing it twice changes nothing but versions.
+
+        Afterwards write the rows' final states, then ask ``lacking``: a recompute in between did not see
+        the copies and may have taken the additions back.
+        """
+        merged: dict[str, tuple[LinkAddition, dict[str, Doc], set[str], set[str]]] = {}
+        for addition in additions:
+            _, matches, owners, shared = merged.setdefault(addition.id, (addition, {}, set(), set()))
+            matches |= {repr(match): _match(match) for match in addition.matches}
+            owners.add(addition.owner)
+            if addition.shared:
+                shared.add(addition.shared)
+        writes = []
+        for key, (addition, matches, owners, shared) in merged.items():
+            sets: Doc = {
+                "matches": {"$each": list(matches.values())},
+                "owners": {"$each": sorted(owners)},
+                "shared_by": {"$each": sorted(shared)},
+            }
+            made: Doc = {
+                "email": addition.email,
+                "record": {"kind": addition.record.kind, "id": addition.record.id},
+                "sent_at": addition.sent_at,
+                "thread": addition.thread,
+            }
+            update = {"$setOnInsert": made, "$addToSet": sets, "$inc": {"version": 1}}
+            writes.append(UpdateOne({"_id": key}, update, upsert=True))
+        if writes:
+            await self._links.bulk_write(writes, ordered=False)
+
+    async def lacking(self, additions: Sequence[LinkAddition]) -> list[LinkAddition]:
+        """Return the additions that are not (any more) in the links, or whose email is not stored.
+
+        Asked after the rows became ``attached``: from then on every recompute sees the copies. Save these again
+        (emails first); an empty answer, the usual one, ends the matter.
+        """
+        if not additions:
+            return []
+        ids = list({addition.id for addition in additions})
+        found = self._links.find({"_id": {"$in": ids}}, {"owners": 1, "shared_by": 1})
+        links = {document["_id"]: document async for document in found}
+        keys = list({addition.email for addition in additions})
+        emails = {document["_id"] async for document in self._emails.find({"_id": {"$in": keys}}, {"_id": 1})}
+        return [
+            addition
+            for addition in additions
+            if addition.email not in emails
+            or (link := links.get(addition.id)) is None
+            or addition.owner not in link["owners"]
+            or (addition.shared and addition.shared not in link["shared_by"])
+        ]
+
+    async def of_emails(self, keys: Iterable[str]) -> dict[str, list[Link]]:
+        """Return the links of emails; emails without any are left out."""
+        links: dict[str, list[Link]] = {}
+        async for document in self._links.find({"email": {"$in": list(keys)}}).sort("_id", 1):
+            links.setdefault(document["email"], []).append(decode(Link, document))
+        return links
+
+    async def of_record(self, record: RecordRef, *, batch: int = 500) -> AsyncIterator[list[Link]]:
+        """Iterate, in batches, over every link of a record. For the pipeline: people read through ``store.reading``."""
+        part: list[Link] = []
+        async for document in self._links.find({"record.kind": record.kind, "record.id": record.id}):
+            part.append(decode(Link, document))
+            if len(part) == batch:
+                yield part
+                part = []
+        if part:
+            yield part
+
+    async def compare_and_set(self, link: Link) -> bool:
+        """Replace a link that has still ``link.version``; one without matches or owners is deleted. False: read again."""
+        query = {"_id": link.id, "version": link.version}
+        if not link.matches or not link.owners:
+            return bool((await self._links.delete_one(query)).deleted_count)
+        document = encode(link)
+        document["matches"] = [_match(match) for match in link.matches]
+        document["version"] = link.version + 1
+        return bool((await self._links.replace_one(query, document)).modified_count)
+
+
+def _match(match: Match) -> Doc:
+    """Return a match in one form, so that ``$addToSet`` finds it equal to itself (it compares fields in their order)."""
+    return {"address": match.address, "role": match.role.value, "account": match.account}

@@ -1,0 +1,193 @@
+"""The only way for people to mail: every page, body, attachment and count goes through the guard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from schemas.accounts import User
+from schemas.emails import Link
+from schemas.identity import link_id
+from schemas.mail import Attachment, Role
+from schemas.records import RecordRef
+from services.store.accounts import Accounts
+from services.store.blobs import Blobs
+from services.store.collections import Collections
+from services.store.documents import Doc, decode, decode_email
+from services.store.errors import NotAllowedError, NotFoundError
+from services.store.folders import Folders
+from services.store.guard import Guard, Judged, redacted
+from services.store.raw_mail import without_traces
+from services.store.views import Explanation, Page, ShownEmail, VisibleEmail, visible_email
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HEAVY = {"text": 0, "reply_text": 0, "html": 0}
+_BATCH = 100
+
+
+class Reading:
+    """What a viewer (a user's address) may read. Mail that the viewer may not see is the same as mail that is not there."""
+
+    def __init__(
+        self, collections: Collections, *, guard: Guard, accounts: Accounts, folders: Folders, blobs: Blobs
+    ) -> None:
+        self._emails = collections.emails
+        self._links = collections.links
+        self._guard = guard
+        self._accounts = accounts
+        self._folders = folders
+        self._blobs = blobs
+
+    async def visible_emails(
+        self, viewer: str, record: RecordRef, *, limit: int = 50, before: str | None = None, thread: str | None = None
+    ) -> Page:
+        """Return a part of a record page, newest first.
+
+        Args:
+            viewer: the user who asks.
+            record: the lead or contact.
+            limit: most emails to return.
+            before: ``Page.before`` of the part above this one.
+            thread: only this thread.
+
+        Raises:
+            NotFoundError: there is no such user.
+            ValueError: ``before`` did not come from a page.
+        """
+        user = await self._guard.viewer(viewer)
+        found: list[Judged] = []
+        cursor = before
+        while len(found) <= limit:
+            links = await self._candidates(user, record, cursor, thread, max(limit + 1 - len(found), 20))
+            if not links:
+                break
+            found += [judged for judged in await self._guard.judge(user, links) if judged.visible]
+            cursor = _cursor(links[-1])
+        shown = found[:limit]
+        return Page(await self._lines(user, shown), _cursor(shown[-1].link) if len(found) > limit and shown else None)
+
+    async def count(self, viewer: str, record: RecordRef) -> int:
+        """Return how many emails the viewer may see on a record.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        user = await self._guard.viewer(viewer)
+        count, cursor = 0, None
+        while links := await self._candidates(user, record, cursor, None, _BATCH):
+            count += sum(judged.visible for judged in await self._guard.judge(user, links))
+            cursor = _cursor(links[-1])
+        return count
+
+    async def show(self, viewer: str, email: str) -> ShownEmail:
+        """Return an email in full.
+
+        Raises:
+            NotFoundError: there is no such user, or no email of this id that the viewer may see.
+        """
+        user = await self._guard.viewer(viewer)
+        visible = await self._visible(user, email)
+        document = await self._emails.find_one({"_id": email})
+        if not visible or document is None:
+            raise NotFoundError(f"there is no email {email}")
+        lines = await self._lines(user, visible)
+        records = tuple(judged.link.record for judged in visible)
+        return ShownEmail(line=lines[0], records=records, content=decode_email(document).content)
+
+    async def html(self, viewer: str, email: str) -> str | None:
+        """Return the HTML as it was sent, **not sanitised**; None when it has none.
+
+        Raises:
+            NotFoundError: as for ``show``.
+        """
+        content = (await self.show(viewer, email)).content
+        if content.html_blob is None:
+            return content.html
+        return (await self._blobs.get(content.html_blob)).decode("utf-8", "replace")
+
+    async def raw(self, viewer: str, email: str) -> bytes:
+        """Return the mail as a server had it, without the headers that tell of one copy only (Bcc and the traces of delivery).
+
+        Raises:
+            NotFoundError: as for ``show``.
+        """
+        content = (await self.show(viewer, email)).content
+        return without_traces(await self._blobs.get(content.raw))
+
+    async def attachment(self, viewer: str, email: str, number: int) -> tuple[Attachment, AsyncIterator[bytes]]:
+        """Return an attachment (``number`` counts from 1) and its content in parts.
+
+        Raises:
+            NotFoundError: as for ``show``; or it has no such attachment.
+        """
+        attachments = (await self.show(viewer, email)).content.attachments
+        if not 1 <= number <= len(attachments):
+            raise NotFoundError(f"the email has no attachment {number}: it has {len(attachments)}")
+        wanted = attachments[number - 1]
+        await self._blobs.size(wanted.sha256)  # so that a missing one is told before the first part is asked for
+        return wanted, self._blobs.stream(wanted.sha256)
+
+    async def explain(self, viewer: str, record: RecordRef, email: str, *, asked_by: str) -> Explanation:
+        """Tell why a viewer sees an email on a record, or why not.
+
+        Administrators may ask about anybody and get every line; a user about himself: own copies always, those of others
+        only where he may see the email anyway. A Bcc, and a link that comes of one, is told to nobody but the copy's owner.
+
+        Raises:
+            NotFoundError: one of the users is not there.
+            NotAllowedError: a user who is no administrator asks about somebody else.
+        """
+        asker, user = await self._guard.viewer(asked_by), await self._guard.viewer(viewer)
+        if not asker.admin and asker.email != user.email:
+            raise NotAllowedError("only administrators may ask what somebody else sees")
+        document = await self._links.find_one({"_id": link_id(record.kind, record.id, email)})
+        judged = await self._guard.judge(user, [decode(Link, document)]) if document else []
+        visible = any(one.visible for one in judged)
+        lines = [
+            redacted(line, asker.email)
+            for one in judged
+            for line in one.lines
+            if line.copy_of.owner == asker.email or (line.match.role is not Role.BCC and (asker.admin or visible))
+        ]
+        return Explanation(viewer=user.email, record=record, email=email, visible=visible, lines=tuple(lines))
+
+    async def _visible(self, user: User, email: str) -> list[Judged]:
+        links = [decode(Link, document) async for document in self._links.find({"email": email}).sort("_id", 1)]
+        return [judged for judged in await self._guard.judge(user, links) if judged.visible]
+
+    async def _candidates(
+        self, user: User, record: RecordRef, cursor: str | None, thread: str | None, limit: int
+    ) -> list[Link]:
+        """Return links that the user may perhaps see: what the matcher worked out is a prefilter, the guard decides."""
+        granted: Doc = {"$or": [{"owners": user.email}, {"shared_by.0": {"$exists": True}}]}
+        query: Doc = {"record.kind": record.kind, "record.id": record.id, "$and": [granted]}
+        if cursor is not None:
+            sent_at, link = _position(cursor)
+            query["$and"].append({"$or": [{"sent_at": {"$lt": sent_at}}, {"sent_at": sent_at, "_id": {"$lt": link}}]})
+            query["sent_at"] = {"$lte": sent_at}  # bounds the index scan
+        if thread is not None:
+            query["thread"] = thread
+        found = self._links.find(query).sort([("sent_at", -1), ("_id", -1)]).limit(limit)
+        return [decode(Link, document) async for document in found]
+
+    async def _lines(self, user: User, visible: list[Judged]) -> list[VisibleEmail]:
+        keys = list({judged.link.email for judged in visible})
+        emails = {document["_id"]: document async for document in self._emails.find({"_id": {"$in": keys}}, _HEAVY)}
+        folders = await self._folders.names({row.account for judged in visible for row in judged.rows})
+        own = await self._accounts.own_addresses()
+        return [
+            visible_email(user.email, judged, emails[judged.link.email], folders, own)
+            for judged in visible
+            if judged.link.email in emails
+        ]
+
+
+def _cursor(link: Link) -> str:
+    return f"{int((link.sent_at - _EPOCH) / timedelta(milliseconds=1))}~{link.id}"
+
+
+def _position(cursor: str) -> tuple[datetime, str]:
+    milliseconds, tilde, link = cursor.partition("~")
+    if not tilde or not milliseconds.removeprefix("-").isdecimal():
+        raise ValueError("this is not the `before` of a page")
+    return _EPOCH + timedelta(milliseconds=int(milliseconds)), link

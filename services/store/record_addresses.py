@@ -1,0 +1,97 @@
+"""The index of all records' addresses, its version, and what is newly known: documents of ``addresses``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pymongo import UpdateOne
+
+from schemas.identity import address_mark
+from schemas.records import KnownAddress, Record, RecordRef
+from services.store.collections import Collections
+from services.store.config import StoreConfig
+from services.store.documents import Doc, decode, encode, now
+
+_VERSION = "addresses"
+
+
+class RecordAddresses:
+    """The look-up that decides what is relevant, and its half of the address race.
+
+    A reader asks ``version()``, looks up, writes its rows, and asks ``version()`` again: when it has moved it looks up
+    again. The other side inserts addresses, then moves the version (both in ``put_addresses``), then sweeps the ledger by mark. Whichever
+    comes first, one of them sees the other.
+    """
+
+    def __init__(self, collections: Collections, config: StoreConfig) -> None:
+        self._addresses = collections.addresses
+        self._counters = collections.counters
+        self._mark_key = config.mark_key
+
+    async def known(self, addresses: Iterable[str]) -> dict[str, list[RecordRef]]:
+        """Return the records of normal addresses, present or past; addresses of nobody are left out."""
+        wanted = list(set(addresses))
+        if not wanted:
+            return {}
+        records: dict[str, list[RecordRef]] = {}
+        # These fields only: the answer comes from the index, no document is read.
+        fields = {"_id": 0, "address": 1, "record.kind": 1, "record.id": 1}
+        async for found in self._addresses.find({"address": {"$in": wanted}}, fields):
+            records.setdefault(found["address"], []).append(RecordRef(**found["record"]))
+        return records
+
+    async def version(self) -> int:
+        """Return the version of the index; it grows whenever an address becomes known."""
+        document = await self._counters.find_one({"_id": _VERSION})
+        return 0 if document is None else int(document["value"])
+
+    async def put_addresses(self, record: Record) -> list[str]:
+        """Make the index say what the record says; addresses that it no longer has stay as history.
+
+        Returns the addresses whose history is not brought in yet: sweep the ledger by their marks, link stored
+        emails, then call ``addresses_swept``. After a crash in between they are returned again.
+        """
+        ref = record.ref
+        stored = {found.address: found for found in await self.addresses_of(ref)}
+        moment = now()
+        writes = []
+        for address in record.addresses:
+            if address not in stored:
+                mark = address_mark(self._mark_key, address)
+                known = KnownAddress(address=address, record=ref, mark=mark, since=moment)
+                document = {**encode(known, f"{ref}/{address}"), "swept": False}
+                writes.append(UpdateOne({"_id": document.pop("_id")}, {"$setOnInsert": document}, upsert=True))
+            elif not stored[address].current:
+                writes.append(UpdateOne({"_id": f"{ref}/{address}"}, {"$set": {"current": True}}))
+        writes += [
+            UpdateOne({"_id": f"{ref}/{address}"}, {"$set": {"current": False}})
+            for address, known in stored.items()
+            if known.current and address not in record.addresses
+        ]
+        if writes:
+            await self._addresses.bulk_write(writes, ordered=False)
+        unswept: Doc = {"record.kind": ref.kind, "record.id": ref.id, "swept": False}
+        new = [found["address"] async for found in self._addresses.find(unswept, {"address": 1})]
+        if new:
+            await self._counters.update_one({"_id": _VERSION}, {"$inc": {"value": 1}}, upsert=True)
+        return new
+
+    async def addresses_swept(self, record: RecordRef, addresses: Iterable[str]) -> None:
+        """Note that the history of these addresses was looked for."""
+        ids = [f"{record}/{address}" for address in addresses]
+        await self._addresses.update_many({"_id": {"$in": ids}}, {"$set": {"swept": True}})
+
+    async def addresses_of(self, record: RecordRef) -> list[KnownAddress]:
+        """Return the addresses of a record, past ones included."""
+        found = self._addresses.find({"record.kind": record.kind, "record.id": record.id})
+        return [decode(KnownAddress, document) async for document in found]
+
+    async def forget(self, record: RecordRef) -> list[str]:
+        """Take a deleted record out of the index. Returns its addresses. Its links are the caller's to remove."""
+        addresses = [known.address for known in await self.addresses_of(record)]
+        await self._addresses.delete_many({"record.kind": record.kind, "record.id": record.id})
+        return addresses
+
+    def marks(self, addresses: Iterable[str]) -> list[bytes]:
+        """Return the ledger marks of addresses."""
+        return [address_mark(self._mark_key, address) for address in addresses]

@@ -1,0 +1,101 @@
+"""Collections and indexes: made by every process at start, harmless when they are there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from schemas.accounts import AccountState
+from schemas.ledger import UNFINISHED, RowState
+from services.store.collections import Collections
+from services.store.documents import Documents
+
+_DAY_S = 86_400
+_CONNECTED = tuple(state.value for state in AccountState if state is not AccountState.DISCONNECTED)
+
+
+def _index(name: str, *keys: str, **options: Any) -> IndexModel:
+    pairs = [(key.removeprefix("-"), DESCENDING if key.startswith("-") else ASCENDING) for key in keys]
+    return IndexModel(pairs, name=name, **options)
+
+
+def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
+    """Return every index. The ledger's are partial: a row pays only for the state that it is in."""
+    return [
+        (
+            c.ledger,
+            [
+                _index(
+                    "unfinished",
+                    *("account", "epoch", "state"),
+                    partialFilterExpression={"state": {"$in": [state.value for state in UNFINISHED]}},
+                ),
+                _index("marks", "marks", partialFilterExpression={"state": RowState.UNMATCHED.value}),
+                _index("email", "email", partialFilterExpression={"state": RowState.ATTACHED.value}),
+                _index("relink", "relink", "account", partialFilterExpression={"relink": True}),
+                # Few rows have a Bcc; the field is absent from the others, which then pay nothing.
+                _index("bcc", "bcc", partialFilterExpression={"bcc": {"$exists": True}}),
+            ],
+        ),
+        (
+            c.emails,
+            [
+                _index("message_id", "message_id"),
+                _index("participants", "participants.address"),
+                _index("refs", "refs", partialFilterExpression={"by_thread": True}),
+                _index("unlinked", "unlinked_at", partialFilterExpression={"unlinked_at": {"$exists": True}}),
+            ],
+        ),
+        (
+            c.links,
+            [
+                _index("email", "email"),
+                _index("record", "record.kind", "record.id", "-sent_at", "-_id"),
+            ],
+        ),
+        (
+            c.addresses,
+            [
+                # The look-up of a window's participants is answered from this index alone.
+                _index("address", "address", "record.kind", "record.id"),
+                _index("record", "record.kind", "record.id"),
+            ],
+        ),
+        (
+            c.accounts,
+            [
+                # A mailbox is connected once; disconnected ones may stand beside it.
+                _index(
+                    "connected", "address", unique=True, partialFilterExpression={"state": {"$in": list(_CONNECTED)}}
+                ),
+                _index("owner", "owner"),
+                _index("holder", "lease.holder", sparse=True),
+            ],
+        ),
+        (c.folders, [_index("account", "account")]),
+        (
+            c.epochs,
+            [_index("account", "account", "-number"), _index("notification", "notification"), _index("state", "state")],
+        ),
+        (c.pollers, [_index("at", "at", expireAfterSeconds=_DAY_S)]),
+        (c.turns, [_index("until", "until", expireAfterSeconds=_DAY_S)]),
+        (c.dead_letters, [_index("at", "-at"), _index("account", "account")]),
+        (c.audit, [_index("at", "-at"), _index("subject", "subject", "-at")]),
+        (c.blob_files, [_index("refs", "refs"), _index("orphaned", "orphaned_at", sparse=True)]),
+        (c.blob_chunks, [_index("files_id_1_n_1", "files_id", "n", unique=True)]),
+    ]
+
+
+async def setup(c: Collections) -> None:
+    """Make what is missing. Safe to run from several processes at once: making an index that exists is a no-op."""
+    for collection, wanted in indexes(c):
+        await collection.create_indexes(wanted)
+    # A transaction or a change stream must not be the first to meet these.
+    for name in ("settings", "counters", "tombstones", "users"):
+        await _ensure(c, name)
+
+
+async def _ensure(c: Collections, name: str) -> None:
+    """Make a collection that has no index of its own."""
+    await c.database[name].create_indexes([_index("by_id", "_id")])

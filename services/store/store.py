@@ -1,0 +1,83 @@
+"""The facade: one attribute a subject."""
+
+from __future__ import annotations
+
+from services.store.accounts import Accounts
+from services.store.attention import Attention
+from services.store.audit import Audit
+from services.store.blob_sweep import BlobSweep
+from services.store.blobs import Blobs
+from services.store.collections import Collections
+from services.store.config import StoreConfig
+from services.store.copies import Copies
+from services.store.dead_letters import DeadLetters
+from services.store.documents import Database
+from services.store.emails import Emails
+from services.store.epochs import Epochs
+from services.store.fence import Fence
+from services.store.folders import Folders
+from services.store.guard import Guard
+from services.store.leases import Leases
+from services.store.ledger import Ledger
+from services.store.links import Links
+from services.store.reading import Reading
+from services.store.records import Records
+from services.store.removal import Removal
+from services.store.setup import setup
+from services.store.sharing import Sharing
+from services.store.status import Status
+from services.store.summaries import Summaries
+from services.store.turns import Turns
+from services.store.unheld import Unheld
+from services.store.users import Company, Users
+
+
+class Store:
+    """Everything that Leadmail keeps in MongoDB. Constructing it asks the server nothing; call ``setup()`` once at start.
+
+    Args:
+        database: Leadmail's own.
+        crm: the CRM's; of the same client.
+        config: keys and the CRM's names.
+    """
+
+    def __init__(self, database: Database, crm: Database, config: StoreConfig) -> None:
+        self._collections = c = Collections(database, crm, config)
+        fence = Fence(c)
+        self.audit = Audit(c)
+        self.turns = Turns(c)
+        self.users = Users(c)
+        self.company = Company(c)
+        self.accounts = Accounts(c, fence, self.audit)
+        self.attention = Attention(c)
+        self.leases = Leases(c, config)
+        self.folders = Folders(c, fence)
+        self.ledger = Ledger(c, fence, self.folders)
+        self.epochs = Epochs(c, fence, self.folders)
+        self.emails = Emails(c)
+        self.links = Links(c)
+        self.records = Records(c, config)
+        self.summaries = Summaries(c, self.accounts, config)
+        self.blobs = Blobs(c)
+        self.blob_sweep = BlobSweep(c, fence, self.ledger)
+        self.dead_letters = DeadLetters(c)
+        self.unheld = Unheld(c, self.ledger, self.blobs, self.audit)
+        copies = Copies(c, self.ledger, self.accounts, self.company)
+        self.sharing = Sharing(
+            c,
+            accounts=self.accounts,
+            company=self.company,
+            links=self.links,
+            copies=copies,
+            unheld=self.unheld,
+            summaries=self.summaries,
+            audit=self.audit,
+        )
+        self.removal = Removal(c, accounts=self.accounts, ledger=self.ledger, sharing=self.sharing, audit=self.audit)
+        self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
+        guard = Guard(self.users, copies)
+        self.reading = Reading(c, guard=guard, accounts=self.accounts, folders=self.folders, blobs=self.blobs)
+
+    async def setup(self) -> None:
+        """Make collections and indexes that are missing; every process does so at start."""
+        await setup(self._collections)

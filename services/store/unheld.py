@@ -1,0 +1,96 @@
+"""Emails that go: without a live copy, deleted in the CRM, or on no record for longer than the grace."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from pymongo import UpdateOne
+
+from schemas.emails import Tombstone
+from schemas.records import RecordRef
+from services.store.audit import Audit
+from services.store.blobs import Blobs
+from services.store.collections import Collections
+from services.store.documents import encode, now
+from services.store.ledger import Ledger
+
+DELETED_IN_CRM = "deleted-in-crm"
+"""Reason of the rows of emails with a tombstone."""
+
+
+class Unheld:
+    """Removes emails with their links; blobs follow after their grace."""
+
+    def __init__(self, collections: Collections, ledger: Ledger, blobs: Blobs, audit: Audit) -> None:
+        self._emails = collections.emails
+        self._links = collections.links
+        self._tombstones = collections.tombstones
+        self._ledger = ledger
+        self._blobs = blobs
+        self._audit = audit
+
+    async def remove(self, keys: Collection[str]) -> None:
+        """Remove emails that have no live copy.
+
+        A copy may be attached at this very moment: its writer looks for the email after the row was written
+        (``links.lacking``, ``ledger.add_window``), we look for rows after the email was removed, so one of us sees the
+        other; our remedy is to have the copy fetched again.
+        """
+        if not keys:
+            return
+        await self._emails.delete_many({"_id": {"$in": list(keys)}})
+        await self._blobs.release(keys)
+        if attached := await self._ledger.live_copies(keys):
+            await self._ledger.replan_emails(attached)
+
+    async def bury(self, keys: Iterable[str], *, by: str) -> frozenset[RecordRef]:
+        """Delete emails for good, as somebody in the CRM wishes: a tombstone keeps a re-sync from bringing them back.
+
+        Returns the records that they were on: recompute their summaries.
+        """
+        wanted, moment = list(keys), now()
+        writes = []
+        for key in wanted:
+            document = encode(Tombstone(email=key, by=by, at=moment))
+            writes.append(UpdateOne({"_id": document.pop("_id")}, {"$setOnInsert": document}, upsert=True))
+        if not writes:
+            return frozenset()
+        await self._tombstones.bulk_write(writes, ordered=False)
+        records = await self._unlink(wanted)
+        await self._ledger.skip_emails(wanted, DELETED_IN_CRM)
+        await self._emails.delete_many({"_id": {"$in": wanted}})
+        await self._blobs.release(wanted)
+        for key in wanted:
+            await self._audit.add("email.delete", by=by, subject=f"email:{key}")
+        return records
+
+    async def fade(self, keys: Collection[str]) -> None:
+        """Remove the bodies of emails that no record has any more; their copies are ``unmatched`` again.
+
+        A late contact finds them by mark, as if they had never been relevant.
+        """
+        linked = {found["email"] async for found in self._links.find({"email": {"$in": list(keys)}}, {"email": 1})}
+        bare = [key for key in keys if key not in linked]
+        if not bare:
+            return
+        await self._ledger.unmatch_emails(bare)
+        await self._emails.delete_many({"_id": {"$in": bare}})
+        await self._blobs.release(bare)
+        # A link that came meanwhile has lost its email: fetch it again.
+        late = {found["email"] async for found in self._links.find({"email": {"$in": bare}}, {"email": 1})}
+        if late:
+            await self._ledger.replan_emails(late)
+
+    async def fade_before(self, moment: datetime, *, limit: int = 500) -> int:
+        """Remove the bodies of emails that have been on no record since before a moment. Returns how many were looked at."""
+        found = self._emails.find({"unlinked_at": {"$lt": moment}}, {"_id": 1}).limit(limit)
+        keys = [document["_id"] async for document in found]
+        await self.fade(keys)
+        return len(keys)
+
+    async def _unlink(self, keys: list[str]) -> frozenset[RecordRef]:
+        found = self._links.find({"email": {"$in": keys}}, {"record": 1})
+        records = frozenset([RecordRef(**document["record"]) async for document in found])
+        await self._links.delete_many({"email": {"$in": keys}})
+        return records

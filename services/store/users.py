@@ -1,0 +1,66 @@
+"""Users of the CRM and the administrator's sharing policy."""
+
+from __future__ import annotations
+
+from pymongo.errors import DuplicateKeyError
+
+from schemas.accounts import User
+from schemas.addresses import normal_address
+from schemas.sharing import CompanyPolicy
+from services.store.collections import Collections
+from services.store.documents import decode, encode, now, plain
+from services.store.errors import AlreadyExistsError, NotFoundError
+
+_COMPANY = "company"
+
+
+class Users:
+    """Documents of ``users``."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._users = collections.users
+
+    async def add(self, email: str, *, name: str = "", admin: bool = False) -> User:
+        """Add a user.
+
+        Raises:
+            InvalidAddressError: ``email`` is no address.
+            AlreadyExistsError: there is such a user.
+        """
+        user = User(email=normal_address(email), name=name, admin=admin, created_at=now())
+        try:
+            await self._users.insert_one(encode(user))
+        except DuplicateKeyError:
+            raise AlreadyExistsError(f"there is a user {user.email} already") from None
+        return user
+
+    async def get(self, email: str) -> User:
+        """Return a user.
+
+        Raises:
+            NotFoundError: there is none of this address.
+        """
+        document = await self._users.find_one({"_id": email.strip().lower()})
+        if document is None:
+            raise NotFoundError(f"there is no user {email}: add one with `leadmail user add {email}`")
+        return decode(User, document)
+
+    async def list(self) -> list[User]:
+        """Return all users by address."""
+        return [decode(User, document) async for document in self._users.find().sort("_id")]
+
+
+class Company:
+    """The administrator's policy: one document."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._settings = collections.settings
+
+    async def policy(self) -> CompanyPolicy:
+        """Return the policy in force; the default one when none was set."""
+        document = await self._settings.find_one({"_id": _COMPANY})
+        return CompanyPolicy() if document is None else CompanyPolicy.model_validate(document["policy"])
+
+    async def save(self, policy: CompanyPolicy) -> None:
+        """Store the policy. Use ``store.sharing.set_company``, which also brings the links up to date."""
+        await self._settings.update_one({"_id": _COMPANY}, {"$set": {"policy": plain(policy)}}, upsert=True)
