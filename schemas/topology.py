@@ -6,6 +6,7 @@ RabbitMQ does only with that overflow behaviour and otherwise silently does not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from schemas.routes import DEAD_EXCHANGE, DEAD_QUEUE, EXCHANGE, MIB, RETRY_EXCHANGE, ROUTES, Route, delay_queue
@@ -87,16 +88,16 @@ def _delay_queue(route: Route, name: str, delay: int) -> Queue:
     )
 
 
-def queues() -> tuple[Queue, ...]:
-    """Return every queue of the system."""
-    work = [_work_queue(route) for route in ROUTES]
-    delays = [_delay_queue(route, name, delay) for route in ROUTES for name, delay in delay_queues(route).items()]
+def queues(routes: Sequence[Route] = ROUTES) -> tuple[Queue, ...]:
+    """Return every queue of a system with these routes."""
+    work = [_work_queue(route) for route in routes]
+    delays = [_delay_queue(route, name, delay) for route in routes for name, delay in delay_queues(route).items()]
     dead = Queue(DEAD_QUEUE, _arguments(max_length=1_000_000, max_bytes=4096 * MIB, delivery_limit=NO_DELIVERY_LIMIT))
     return (*work, *delays, dead)
 
 
-def bindings() -> tuple[Binding, ...]:
-    """Return every binding of the system."""
-    work = [Binding(EXCHANGE, route.queue, route.routing_key) for route in ROUTES]
-    delays = [Binding(RETRY_EXCHANGE, name, name) for route in ROUTES for name in delay_queues(route)]
+def bindings(routes: Sequence[Route] = ROUTES) -> tuple[Binding, ...]:
+    """Return every binding of a system with these routes."""
+    work = [Binding(EXCHANGE, route.queue, route.routing_key) for route in routes]
+    delays = [Binding(RETRY_EXCHANGE, name, name) for route in routes for name in delay_queues(route)]
     return (*work, *delays, Binding(DEAD_EXCHANGE, DEAD_QUEUE, ""))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from schemas.messages import Message
-from schemas.routes import DEAD_QUEUE, Route
+from schemas.routes import DEAD_QUEUE, EXCHANGE, ROUTES, Route
 from schemas.topology import Queue, bindings, queues
 from services.runtime import codec
 from services.runtime.bus import Handle, HandleBatch, HandleDead
@@ -103,13 +103,13 @@ class MemoryConsumer:
 class MemoryBus:
     """See ``bus.Bus``. Delays of retries are multiplied by ``delay_scale``; 0: they come back at once."""
 
-    def __init__(self, stage: str = "test", *, delay_scale: float = 0.0) -> None:
+    def __init__(self, stage: str = "test", *, delay_scale: float = 0.0, routes: Sequence[Route] = ROUTES) -> None:
         self._source = f"/leadmail/{stage}"
         self._delay_scale = delay_scale
         self._changed = asyncio.Event()
-        self._queues = {queue.name: MemoryQueue(queue, self._changed) for queue in queues()}
+        self._queues = {queue.name: MemoryQueue(queue, self._changed) for queue in queues(routes)}
         self._bindings: dict[tuple[str, str], str] = {
-            (each.exchange, each.routing_key): each.queue for each in bindings()
+            (each.exchange, each.routing_key): each.queue for each in bindings(routes)
         }
         self._consumers: list[MemoryConsumer] = []
         self._delayed: set[asyncio.TimerHandle] = set()
@@ -202,7 +202,7 @@ class MemoryBus:
             await self._changed.wait()
         if self._closed:
             return BusClosedError("the bus is closed")
-        if envelope.exchange == "leadmail":
+        if envelope.exchange == EXCHANGE:
             self.published.append(codec.decode(envelope.headers, envelope.body))
         if "x-message-ttl" in queue.arguments:
             self._delay(

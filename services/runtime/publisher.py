@@ -16,6 +16,7 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
+from schemas.routes import Route
 from services.runtime import codec
 from services.runtime.codec import Envelope
 from services.runtime.errors import BusClosedError, UnroutableError
@@ -33,8 +34,11 @@ _PERSISTENT = 2
 class Publisher:
     """Sends envelopes over a link. Frames of many messages are written at once: a third of the cost of aiormq's own publishing."""
 
-    def __init__(self, link: Link, metrics: Metrics, log: structlog.typing.FilteringBoundLogger) -> None:
+    def __init__(
+        self, link: Link, routes: Sequence[Route], metrics: Metrics, log: structlog.typing.FilteringBoundLogger
+    ) -> None:
         self._link = link
+        self._routes = routes
         self._metrics = metrics
         self._log = log
         self._lanes: dict[tuple[str, str], Lane] = defaultdict(Lane)
@@ -50,7 +54,7 @@ class Publisher:
         Raises:
             TopologyError: something in the broker has other properties than ours.
         """
-        await declare(await self._link.connection())
+        await declare(await self._link.connection(), self._routes)
         self._task = asyncio.create_task(self._link.serve(self._serve), name="publisher")
 
     async def send(self, envelopes: Sequence[Envelope]) -> list[Exception | None]:
@@ -76,7 +80,9 @@ class Publisher:
             lane.waiting.clear()
 
     async def _serve(self, connection: AbstractConnection) -> None:
-        await declare(connection)  # again after each reconnection: the broker may have been rebuilt meanwhile
+        await declare(
+            connection, self._routes
+        )  # again after each reconnection: the broker may have been rebuilt meanwhile
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         assert isinstance(channel, Channel)
         closing = channel.closing

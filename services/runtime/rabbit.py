@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 from aiormq.abc import AbstractConnection
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from schemas.messages import Message
-from schemas.routes import DEAD_QUEUE, Route
+from schemas.routes import DEAD_QUEUE, ROUTES, Route
 from schemas.topology import queues
 from services.runtime import codec
 from services.runtime.bus import Handle, HandleBatch, HandleDead
@@ -37,16 +36,23 @@ class RabbitBus:
     """See ``bus.Bus``. Made by ``open_bus``."""
 
     def __init__(
-        self, settings: Settings, stage: str, *, metrics: Metrics, log: structlog.typing.FilteringBoundLogger
+        self,
+        settings: Settings,
+        stage: str,
+        *,
+        metrics: Metrics,
+        log: structlog.typing.FilteringBoundLogger,
+        routes: Sequence[Route] = ROUTES,
     ) -> None:
         self._source = f"/leadmail/{stage}"
         self._settings = settings
+        self._routes = routes
         self._metrics = metrics
         self._log = log
         self._publishing = self._link("publish")
         self._consuming: Link | None = None
         self._opening = asyncio.Lock()
-        self._publisher = Publisher(self._publishing, metrics, log)
+        self._publisher = Publisher(self._publishing, routes, metrics, log)
         self._subscriptions: list[Subscription] = []
 
     def _link(self, purpose: str) -> Link:
@@ -147,7 +153,7 @@ class RabbitBus:
         depths: dict[str, QueueDepth] = {}
         in_hand = await unacknowledged(self._settings)
         channel = await connection.channel(publisher_confirms=False)
-        for queue in queues():
+        for queue in queues(self._routes):
             try:
                 answer = await channel.queue_declare(queue.name, passive=True)
             except ChannelNotFoundEntity:
@@ -196,12 +202,18 @@ async def _answers(connection: AbstractConnection) -> None:
 
 @asynccontextmanager
 async def open_bus(
-    settings: Settings, stage: str, *, metrics: Metrics, log: structlog.typing.FilteringBoundLogger, **options: Any
+    settings: Settings,
+    stage: str,
+    *,
+    metrics: Metrics,
+    log: structlog.typing.FilteringBoundLogger,
+    routes: Sequence[Route] = ROUTES,
+    seconds: float = CONNECT_SECONDS,
 ) -> AsyncIterator[RabbitBus]:
-    """Open the bus for the time of a ``with`` block."""
-    bus = RabbitBus(settings, stage, metrics=metrics, log=log)
+    """Open the bus for the time of a ``with`` block; see ``RabbitBus.open`` for errors."""
+    bus = RabbitBus(settings, stage, metrics=metrics, log=log, routes=routes)
     try:
-        await bus.open(**options)
+        await bus.open(seconds)
         yield bus
     finally:
         await bus.close()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from aiormq.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelPreconditionFailed
 
+from schemas.routes import Route
 from schemas.topology import EXCHANGES, Queue, bindings, queues
 from services.runtime.errors import TopologyError
 
@@ -14,7 +16,7 @@ _PARALLEL = 4
 """A new quorum queue takes the broker some 20 ms; one that is there next to nothing."""
 
 
-async def declare(connection: AbstractConnection) -> None:
+async def declare(connection: AbstractConnection, routes: Sequence[Route]) -> None:
     """Declare every exchange, queue and binding.
 
     Raises:
@@ -26,9 +28,9 @@ async def declare(connection: AbstractConnection) -> None:
             await channel.exchange_declare(exchange.name, exchange_type=exchange.type, durable=True)
         except ChannelPreconditionFailed as error:
             raise _drifted("exchange", exchange.name, error) from error
-    everything = queues()
+    everything = queues(routes)
     await asyncio.gather(*(_declare_queues(connection, everything[start::_PARALLEL]) for start in range(_PARALLEL)))
-    for binding in bindings():
+    for binding in bindings(routes):
         await channel.queue_bind(binding.queue, binding.exchange, binding.routing_key)
     await channel.close()
 
