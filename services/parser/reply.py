@@ -1,0 +1,126 @@
+"""What a mail says itself: without the mail that it quotes, without signature.
+
+mail-parser-reply knows how mail programs introduce a quote in a dozen languages. Its expressions cost milliseconds a
+language, and some take for ever on hostile text, so it is asked only for languages that show in the text, about a text
+without its trailing quote, and under a CPU time limit.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mailparser_reply.parser import EmailMessage
+
+from services.parser import limits
+from services.parser.findings import Findings
+from services.parser.guard import OutOfTimeError, cpu_limit
+
+_SIGNS = {
+    "en": ("wrote:", "From:", "Original Message", "Sent from", "Get Outlook", "egards", "Thank", "Best,", "All the best"),
+    "de": ("schrieb", "Gesendet", "Betreff:", "Grüße", "Gruß", "Gruss", "Gruesse", "Mit freundlichen"),
+    "fr": ("a écrit", "Envoyé", "Objet :", "ordialement", "salutations", "bonne journ"),
+    "es": ("escribió:", "Enviado", "Asunto:", "Saludos", "Un saludo", "Atentamente", "Cordialmente"),
+    "it": ("ha scritto:", "Inviato", "Oggetto:", "Cordiali saluti"),
+    "nl": ("schreef", "Verzonden", "Onderwerp:", "vriendelijke groet", "Hartelijke groeten"),
+    "pl": ("napisał", "nadesłał", "Wysłano", "Z poważaniem", "Z powazaniem", "Pozdrawiam"),
+    "cs": ("napsal(a):", "Odesláno", "Předmět:", "S pozdravem", "S úctou", "S přáním"),
+    "da": (" skrev ", "Oprindelig meddelelse", "Emne:", "enlig hilsen", "Sendt fra", "edste hilsner"),
+    "sv": (" skrev ", "Skickat", "Ämne:", "älsningar"),
+    "ja": ("年",),
+    "ko": ("작성하였습니다", "보낸", "에서 보냄"),
+    "zh": ("写道", "发件人", "发送"),
+}
+"""Words without which a language of mail-parser-reply finds nothing worth finding."""
+_SECONDS = 0.5
+_LINE = 2000
+_LONGEST_SIGNATURE = 1500
+"""Characters; what is longer and looks like a signature is text that happens to begin like one."""
+_BLANK_LINES = re.compile(r"\n\s*\n")
+_ATTRIBUTION = re.compile(r"[\d@].*[:：]\s*$|(?:wrote|writes|schrieb|escribió|écrit|scritto|schreef|написал[аи]?)\s?:?\s*$")
+_SEPARATOR = re.compile(
+    r"^(?:-{3,} ?(?:Original Message|Ursprüngliche Nachricht|Original-Nachricht|Message d'origine|Mensaje original|"
+    r"Messaggio originale|Oorspronkelijk bericht|Исходное сообщение|Forwarded message) ?-{3,}|_{20,})$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SIGNATURE_MARK = "-- "
+
+
+def reply_text(text: str, findings: Findings) -> str:
+    """Return ``text`` without quoted mail and signature; the text itself when nothing would be left.
+
+    Args:
+        text: a mail's text with LF line ends.
+        findings: where it is noted when the CPU time limit struck.
+    """
+    head, rest = text[: limits.REPLY_INPUT], text[limits.REPLY_INPUT :]
+    signature, own = _without_signature(head)
+    lines, quoted = _without_quotes(own)
+    head = _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+    reply = _by_library(head, findings) if head else ""
+    if reply == head and not quoted and not signature and rest:
+        reply += rest
+    return reply or text.strip()
+
+
+def _without_signature(text: str) -> tuple[bool, str]:
+    """Cut at the signature mark (RFC 3676 section 4.3: ``-- ``, often without its space), if what follows is no quote."""
+    position = 0
+    for line in text.split("\n"):
+        if line in (_SIGNATURE_MARK, "--") and position > 0:
+            return True, text[:position]
+        position += len(line) + 1
+    return False, text
+
+
+def _without_quotes(text: str) -> tuple[list[str], bool]:
+    """Return the lines that are not quoted, and whether any was; a line that announces the quote goes with it."""
+    out: list[str] = []
+    quoted = inside = False
+    for line in text.split("\n"):
+        if line.startswith(">") and not line.startswith(">From "):
+            if not inside:
+                _drop_attribution(out)
+            inside = quoted = True
+        else:
+            inside = inside and not line.strip()
+            out.append(line[:_LINE])
+    return out, quoted
+
+
+def _drop_attribution(lines: list[str]) -> None:
+    """Remove the lines at the end that say who wrote what is quoted next: up to three, the last one with a colon."""
+    last = len(lines)
+    while last and not lines[last - 1].strip():
+        last -= 1
+    first = last
+    while first and last - first < 3 and lines[first - 1].strip():  # noqa: PLR2004 - mail programs wrap it at most twice
+        first -= 1
+        if _ATTRIBUTION.search(" ".join(lines[first:last])[-_LINE:]):
+            del lines[first:]
+            return
+
+
+def _by_library(text: str, findings: Findings) -> str:
+    if (separator := _SEPARATOR.search(text)) is not None and text[: separator.start()].strip():
+        text = text[: separator.start()].rstrip()
+    languages = [language for language, signs in _SIGNS.items() if any(sign in text for sign in signs)]
+    if not languages:
+        return text
+    try:
+        with cpu_limit(_SECONDS):
+            message = EmailMessage(text=text, languages=languages, include_english=False, keep_hyphen_lists=True).read()
+    except (OutOfTimeError, RecursionError, MemoryError):
+        findings.defect("reply-time")
+        return text
+    reply = message.replies[0]
+    if reply.headers:
+        # It begins with the quote: a mail that is forwarded without a word.
+        return text
+    if reply.signatures and len(reply.signatures) > _LONGEST_SIGNATURE:
+        return reply.full_body
+    return reply.body or reply.full_body
+
+
+def snippet(text: str) -> str:
+    """Return the start of a text on one line, at most 200 characters."""
+    return " ".join(text[: limits.SNIPPET * 10].split())[: limits.SNIPPET].rstrip()
