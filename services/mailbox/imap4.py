@@ -15,6 +15,8 @@ from typing import Any
 
 from services.mailbox.wire import Wire
 
+CLOSED = "the server closed the connection"
+"""Not an OSError, and not imaplib's "socket error: EOF": IMAPClient.idle_check takes those two for "nothing new" and spins."""
 _FORBIDDEN = re.compile(r"[\0\r\n]")
 _FORBIDDEN_BYTES = re.compile(rb"[\0\r\n]")
 
@@ -40,13 +42,15 @@ class CheckedIMAP4(imaplib.IMAP4):
     tagged_commands: dict[bytes, Any]
     mo: re.Match[bytes] | None
 
-    def __init__(self, sock: socket.socket, host: str, *, read_timeout: float, deadline: float | None = None) -> None:
+    def __init__(
+        self, sock: socket.socket, host: str, port: int, *, read_timeout: float, deadline: float | None = None
+    ) -> None:
         """Read the greeting and the capabilities. ``sock`` is closed when that fails."""
         self.wire = Wire(sock, read_timeout=read_timeout)
         self.wire.deadline = deadline
         self.sock = sock
         try:
-            super().__init__(host)
+            super().__init__(host, port)
         except BaseException:
             self.shutdown()
             raise
@@ -103,11 +107,15 @@ class CheckedIMAP4(imaplib.IMAP4):
         return self.mo is not None
 
     def _get_line(self) -> bytes:
-        line = self.readline()
+        try:
+            line = self.readline()
+        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError as error:
+            raise self.abort(CLOSED) from error
         if line.endswith(b"\r\n"):
             return line[:-2]
-        # Not imaplib's words "socket error: EOF": IMAPClient.idle_check takes those for "nothing new" and spins.
-        raise self.abort("the server closed the connection")
+        raise self.abort(CLOSED)
 
     def _append_untagged(self, typ: str, dat: Any) -> None:
         self.untagged_responses.setdefault(typ, []).append(b"" if dat is None else dat)

@@ -13,7 +13,7 @@ from schemas.accounts import ServerAddress
 from services.mailbox import sasl
 from services.mailbox.errors import Code, MailServerError, clean_answer
 from services.mailbox.hostname import host_name
-from services.mailbox.imap4 import CheckedIMAP4, InjectionError
+from services.mailbox.imap4 import CLOSED, CheckedIMAP4, InjectionError
 from services.mailbox.imap_client import MailClient
 from services.mailbox.models import Credentials, OAuth2Credentials
 from services.mailbox.policy import ConnectPolicy
@@ -42,7 +42,7 @@ def open_imap(server: ServerAddress, *, policy: ConnectPolicy) -> MailClient:
             sock.close()
             raise tls_error(error) from error
     try:
-        imap = CheckedIMAP4(sock, name, read_timeout=policy.timeouts.read, deadline=end)
+        imap = CheckedIMAP4(sock, name, server.port, read_timeout=policy.timeouts.read, deadline=end)
     except (imaplib.IMAP4.error, OSError) as error:
         raise _not_imap(error) from error
     client = MailClient(imap, tls=server.tls == "tls", read_timeout=policy.timeouts.read)
@@ -96,6 +96,8 @@ def _not_imap(error: Exception) -> MailServerError:
     if isinstance(error, TimeoutError):
         return MailServerError(Code.TIMEOUT, "the server did not greet us in time")
     answer = clean_answer(error.args[0] if error.args and isinstance(error.args[0], bytes) else str(error))
+    if CLOSED in answer:
+        return MailServerError(Code.UNAVAILABLE, CLOSED)
     code = classify(answer, protocol="imap", default=Code.WRONG_SERVER)
     return MailServerError(code, "the server did not answer as an IMAP server does", answer=answer)
 
@@ -158,7 +160,8 @@ def _refused(client: MailClient, error: Exception, secret: str, bearer: sasl.Bea
     if bearer is not None:
         answer = clean_answer(f"{answer} {bearer.challenge.decode('utf-8', 'replace')}", secret)
         return MailServerError(classify(answer, protocol="imap", default=Code.OAUTH2_EXPIRED), answer=answer)
-    return MailServerError(classify(answer, protocol="imap", default=Code.WRONG_PASSWORD), answer=answer)
+    default = Code.UNAVAILABLE if isinstance(error, imaplib.IMAP4.abort) else Code.WRONG_PASSWORD
+    return MailServerError(classify(answer, protocol="imap", default=default), answer=answer)
 
 
 def _introduce(client: MailClient) -> None:

@@ -82,7 +82,13 @@ class SecretBox:
         Raises:
             ValueError: a key is malformed.
         """
-        secrets = [parse_secret(secret_key), *(parse_secret(text) for text in old_keys.replace(",", " ").split())]
+        return cls.from_keys(
+            parse_secret(secret_key), *(parse_secret(text) for text in old_keys.replace(",", " ").split())
+        )
+
+    @classmethod
+    def from_keys(cls, *secrets: bytes) -> Self:
+        """Return the box of deployment secrets of 32 bytes each; the first one seals."""
         return cls(wrapping={key_id(secret): derive(secret, "wrap") for secret in secrets}, current=key_id(secrets[0]))
 
     def seal(self, account_id: str, credentials: Credentials) -> SealedCredentials:

@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024
 """Bytes asked of the socket at once."""
 MAX_LINE = 8 * 1024 * 1024
 """Bytes of one line: a SEARCH answer over a very full folder still fits."""

@@ -1,0 +1,79 @@
+"""What to tell a user for each code: what happened, and what to do."""
+
+from __future__ import annotations
+
+from schemas.accounts import ServerAddress
+from services.mailbox.errors import Code, MailServerError
+from services.mailbox.providers import Provider
+
+_SENTENCES: dict[Code, str] = {
+    Code.WRONG_PASSWORD: "{service} did not accept the user name and password. Check both: the user name here is “{username}”.",
+    Code.APP_PASSWORD_NEEDED: "{service} wants an app-specific password here, not the password of your account. Create one and try again.",
+    Code.OAUTH2_NEEDED: "{service} takes no passwords from programs, only its own sign-in (OAuth2), which this version does not offer yet.",
+    Code.OAUTH2_EXPIRED: "{service} no longer accepts the permission that you gave. Sign in to it again.",
+    Code.IMAP_DISABLED: "Access by IMAP seems to be switched off for this mailbox. Switch it on and try again.",
+    Code.SMTP_DISABLED: "Sending by programs (SMTP) is switched off for this mailbox. Switch it on, or ask your administrator to.",
+    Code.WEB_LOGIN_NEEDED: "{service} wants you to sign in once in the browser and confirm that it is you. Do that, then try again.",
+    Code.ACCOUNT_DISABLED: "{service} says that this account is locked or suspended. Sign in to it in the browser to see why.",
+    Code.UNSUPPORTED_LOGIN: "{host} offers no way to log in that works with this password. Ask your mail provider which one it wants.",
+    Code.WRONG_SERVER: "There is no {protocol} server at {host}, port {port}. Check the name, the port and the kind of encryption.",
+    Code.NOT_PUBLIC: (
+        "No public mail server was found under the name {host}. Check the spelling. "
+        "A server inside a private network can be used only after the operator of Leadmail has allowed it."
+    ),
+    Code.TLS_FAILED: (
+        "No encrypted connection to {host}, port {port}, could be established. "
+        "Check whether the port wants encryption from the start (993, 465) or STARTTLS (143, 587)."
+    ),
+    Code.CERTIFICATE: (
+        "The certificate of {host} is not valid for this name, so it may be another server. "
+        "Check the name; use the one that your mail provider gives."
+    ),
+    Code.PLAINTEXT_REFUSED: "The password would travel to {host} without encryption. Choose TLS or STARTTLS.",
+    Code.TIMEOUT: "{host}, port {port}, did not answer in time. Check the name, the port and the kind of encryption, and try again.",
+    Code.TOO_MANY_CONNECTIONS: "{service} has too many connections or logins of this account just now. Try again in some minutes.",
+    Code.UNAVAILABLE: "{service} is not available just now. Try again later.",
+    Code.REFUSED: "{service} refused the login.",
+}
+_APP_PASSWORD_CODES = frozenset({Code.APP_PASSWORD_NEEDED, Code.WRONG_PASSWORD})
+_UNREACHABLE_CODES = frozenset({Code.NOT_PUBLIC, Code.WRONG_SERVER, Code.UNAVAILABLE, Code.TIMEOUT, Code.CERTIFICATE})
+_ACCESS_CODES = frozenset({Code.IMAP_DISABLED, Code.SMTP_DISABLED})
+
+
+def sentence(error: MailServerError, server: ServerAddress, protocol: str, provider: Provider | None) -> str:
+    """Return what happened and what to do, in one or two sentences."""
+    text = _SENTENCES[error.code].format(
+        service=provider.name if provider else server.host,
+        host=server.host,
+        port=server.port,
+        username=server.username,
+        protocol=protocol.upper(),
+    )
+    if error.code is Code.WRONG_SERVER and error.detail.startswith("The server name"):
+        return error.detail
+    return text
+
+
+def steps(code: Code, provider: Provider | None) -> tuple[tuple[str, ...], str]:
+    """Return the provider's own steps against this refusal, and the page they are from; empty where it has none."""
+    if provider is None:
+        return (), ""
+    if code in _APP_PASSWORD_CODES or (code in _UNREACHABLE_CODES and "local" in provider.quirks):
+        return provider.app_password, provider.app_password_url
+    if code in _ACCESS_CODES:
+        return provider.imap_steps, provider.imap_url
+    if code is Code.OAUTH2_NEEDED and provider.note:
+        return (provider.note,), ""
+    return (), ""
+
+
+def refine(code: Code, provider: Provider | None, typed: str | None) -> Code:
+    """Return what a refused password means at this provider: many say no more than "invalid credentials".
+
+    ``typed`` is the password that was refused, None for tokens.
+    """
+    if code is not Code.WRONG_PASSWORD or provider is None or typed is None or provider.takes_account_password:
+        return code
+    if "app-password" not in provider.auth:
+        return Code.OAUTH2_NEEDED
+    return code if provider.is_app_password(typed) else Code.APP_PASSWORD_NEEDED

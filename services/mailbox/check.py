@@ -1,0 +1,136 @@
+"""Try an account's login at both its servers, before anything is saved, and say what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import imaplib
+from dataclasses import dataclass
+
+from schemas.accounts import ServerAddress
+from services.mailbox import advice
+from services.mailbox.errors import Code, MailServerError, clean_answer
+from services.mailbox.imap_connect import connect_imap
+from services.mailbox.models import Credentials, PasswordCredentials, password
+from services.mailbox.policy import ConnectPolicy
+from services.mailbox.providers import Provider
+from services.mailbox.refusals import Protocol, classify
+from services.mailbox.smtp_connect import close_smtp, connect_smtp
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a server could not be used."""
+
+    code: Code
+    sentence: str
+    """What happened and what to do."""
+    steps: tuple[str, ...] = ()
+    """The provider's own steps, where it has some for this."""
+    url: str = ""
+    """The provider's page about them."""
+    answer: str = ""
+    """The server's own words, on one line, without the password."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What the two servers said; None is a yes. ``outgoing_checked`` is False where the account has no outgoing server."""
+
+    incoming: Refusal | None
+    outgoing: Refusal | None
+    outgoing_checked: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether the account can be saved."""
+        return self.incoming is None and self.outgoing is None
+
+
+async def check_account(
+    incoming: ServerAddress,
+    outgoing: ServerAddress | None,
+    credentials: Credentials,
+    *,
+    policy: ConnectPolicy,
+    provider: Provider | None = None,
+) -> CheckResult:
+    """Log in at both servers at once, read-only: nothing is fetched, changed or sent.
+
+    Args:
+        incoming: IMAP server.
+        outgoing: submission server, None for an account that never sends.
+        credentials: the same for both, as mail services have it.
+        policy: what the operator allows.
+        provider: the service, for its own words and steps; None when unknown.
+    """
+    credentials = cleaned(credentials, provider)
+    imap = asyncio.to_thread(_try_imap, incoming, credentials, policy)
+    smtp = _try_smtp(outgoing, credentials, policy) if outgoing else _no_error()
+    at_imap, at_smtp = await asyncio.gather(imap, smtp)
+    return CheckResult(
+        incoming=_refusal(at_imap, incoming, "imap", credentials, provider),
+        outgoing=_refusal(at_smtp, outgoing, "smtp", credentials, provider) if outgoing else None,
+        outgoing_checked=outgoing is not None,
+    )
+
+
+def cleaned(credentials: Credentials, provider: Provider | None) -> Credentials:
+    """Return credentials as they are to be saved: an app password without the blanks that it is shown with."""
+    if provider is None or not isinstance(credentials, PasswordCredentials):
+        return credentials
+    return password(provider.clean_password(credentials.password.get_secret_value()))
+
+
+def _try_imap(server: ServerAddress, credentials: Credentials, policy: ConnectPolicy) -> MailServerError | None:
+    try:
+        client = connect_imap(server, credentials, policy=policy)
+    except MailServerError as error:
+        return error
+    try:
+        # NetEase lets strangers log in and refuses them here; a mailbox without a licence fails here too.
+        with client.deadline(policy.timeouts.login):
+            client.select_folder("INBOX", readonly=True)
+            client.logout()
+    except imaplib.IMAP4.error as error:
+        client.shutdown()
+        answer = clean_answer(str(error))
+        return MailServerError(
+            classify(answer, protocol="imap", default=Code.REFUSED), "the inbox cannot be opened", answer=answer
+        )
+    except OSError:
+        client.shutdown()
+        return MailServerError(Code.TIMEOUT, "the server did not answer in time")
+    return None
+
+
+async def _try_smtp(server: ServerAddress, credentials: Credentials, policy: ConnectPolicy) -> MailServerError | None:
+    try:
+        await close_smtp(await connect_smtp(server, credentials, policy=policy))
+    except MailServerError as error:
+        return error
+    return None
+
+
+async def _no_error() -> None:
+    return None
+
+
+def _refusal(
+    error: MailServerError | None,
+    server: ServerAddress,
+    protocol: Protocol,
+    credentials: Credentials,
+    provider: Provider | None,
+) -> Refusal | None:
+    if error is None:
+        return None
+    typed = credentials.password.get_secret_value() if isinstance(credentials, PasswordCredentials) else None
+    refined = MailServerError(advice.refine(error.code, provider, typed), error.detail, answer=error.answer)
+    lines, url = advice.steps(refined.code, provider)
+    return Refusal(
+        code=refined.code,
+        sentence=advice.sentence(refined, server, protocol, provider),
+        steps=lines,
+        url=url,
+        answer=error.answer,
+    )
