@@ -56,7 +56,7 @@ def rabbitmq_url(servers: LocalServers) -> Iterator[str]:
 
 @pytest.fixture
 def new_mail_user(servers: LocalServers) -> Callable[..., MailUser]:
-    """A function that makes a mail user with an empty mailbox: `user = new_mail_user()`, or with a name of your choice."""
+    """Make mail users with an empty mailbox each: call it, with a name of your choice or without."""
 
     def make(name: str = "user") -> MailUser:
         user = MailUser(f"{name}-{next(_numbers)}-{secrets.token_hex(3)}@example.test", secrets.token_hex(8))

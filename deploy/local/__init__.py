@@ -1,8 +1,8 @@
-"""Real servers on this machine, for the demo, the tests and the benchmark.
+r"""Real servers on this machine, for the demo, the tests and the benchmark.
 
     with LocalServers() as servers:
         servers.add_user("ana@example.test", "secret")
-        servers.deliver("ana@example.test", b"Subject: hello\\r\\n\\r\\nhello\\r\\n")
+        servers.deliver("ana@example.test", b"Subject: hello\r\n\r\nhello\r\n")
         print(servers.imap, servers.environment())
 
 They are child processes or containers: `LEADMAIL_HOSTING` says which. `python -m deploy.local up` starts them by hand.

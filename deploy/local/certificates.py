@@ -28,9 +28,10 @@ class Certificates:
 def make_certificates(folder: Path) -> Certificates:
     """Write a new authority and a certificate of it for localhost, 127.0.0.1 and ::1 into `folder`.
 
-    The key is readable by whoever can read the folder: it protects nothing but this run's own test mail.
+    The key is readable by everybody, since the mail server runs as another user: it protects nothing but this run's own test mail.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
     files = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     ca_key = ec.generate_private_key(ec.SECP256R1())
     server_key = ec.generate_private_key(ec.SECP256R1())
@@ -63,6 +64,8 @@ def make_certificates(folder: Path) -> Certificates:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
     )
+    for path in (files.ca, files.certificate, files.key):
+        path.chmod(0o644)
     return files
 
 

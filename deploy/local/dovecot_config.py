@@ -35,19 +35,20 @@ def dovecot_config(version: str, settings: DovecotSettings) -> str:
         HostingError: for a version whose syntax is not known.
     """
     if version.startswith("2.3."):
-        return _SHARED.format(s=settings, mailboxes=_mailboxes()) + _V23.format(s=settings)
+        return _shared(settings, endless="service_count = 0") + _V23.format(s=settings)
     if version.startswith("2.4."):
         # The two version settings must come first in a 2.4 file.
         versions = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
-        return versions + _SHARED.format(s=settings, mailboxes=_mailboxes()) + _V24.format(s=settings)
+        return versions + _shared(settings, endless="restart_request_count = unlimited") + _V24.format(s=settings)
     raise HostingError(f"Dovecot {version or '(no version)'} is not known here: install 2.3 or 2.4")
 
 
-def _mailboxes() -> str:
-    return "".join(
+def _shared(settings: DovecotSettings, *, endless: str) -> str:
+    mailboxes = "".join(
         f"  mailbox {name} {{\n    special_use = \\{use}\n    auto = subscribe\n  }}\n"
         for name, use in _FOLDERS.items()
     )
+    return _SHARED.format(s=settings, mailboxes=mailboxes, endless=endless)
 
 
 _SHARED = """\
@@ -65,6 +66,7 @@ mail_uid = {s.user}
 mail_gid = {s.group}
 # System users such as `mail` have low numbers.
 first_valid_uid = 1
+auth_failure_delay = 0 sec
 ssl = yes
 
 namespace inbox {{
@@ -80,11 +82,15 @@ protocol imap {{
 # Without root nothing can change root or user.
 service anvil {{
   chroot =
+  # All logins come from one address: a wrong password must not slow down the right ones after it.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service imap-login {{
   chroot =
   # One process serves all logins: thousands of idle TLS connections live in it.
-  service_count = 0
+  {endless}
   inet_listener imap {{
     port = {s.imap_port}
   }}

@@ -48,14 +48,25 @@ class MailPart(Part, Protocol):
 class Hosting(Protocol):
     """One way of hosting: the three servers that are not our own program."""
 
-    name: str
-    rabbitmq: BrokerPart
-    mongo: DatabasePart
-    dovecot: MailPart
-
     def __init__(
         self, folder: Path, shared: Path, users: MailUsers, certificates: Certificates, spawner: Spawner
     ) -> None: ...
+
+    @property
+    def name(self) -> str:
+        """The word for it: "processes" or "containers"."""
+
+    @property
+    def rabbitmq(self) -> BrokerPart:
+        """The broker."""
+
+    @property
+    def mongo(self) -> DatabasePart:
+        """The database."""
+
+    @property
+    def dovecot(self) -> MailPart:
+        """The mail server."""
 
     def close(self) -> None:
         """Release what is not a part's own."""

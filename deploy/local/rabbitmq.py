@@ -85,7 +85,7 @@ class Broker:
 
     def _call(self, method: str, path: str, body: object) -> dict[str, str]:
         credentials = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-        request = urllib.request.Request(  # noqa: S310 - always http to our own broker
+        request = urllib.request.Request(
             f"http://{LOOPBACK}:{self.management_port}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),

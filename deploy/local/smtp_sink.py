@@ -55,17 +55,15 @@ class Sink:
             return f"451 4.4.1 the mailbox server did not take it ({type(error).__name__}); try again later"
         self._keep(session, envelope, content)
         if self._fault("lost", envelope.rcpt_tos) and server.transport is not None:
-            server.transport.abort()
+            server.transport.close()
         return "250 2.0.0 kept"
 
     def authenticate(
-        self, _server: SMTP, session: Session, _envelope: Envelope, _mechanism: str, data: object
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object
     ) -> AuthResult:
         """Check AUTH PLAIN and LOGIN against the mail users."""
         ok = isinstance(data, LoginPassword) and self._users.check(data.login.decode(), data.password.decode())
-        if ok and isinstance(data, LoginPassword):
-            session.auth_data = data.login.decode()
-        return AuthResult(success=ok, handled=False, auth_data=session.auth_data)
+        return AuthResult(success=ok, handled=False, auth_data=data)
 
     def _fault(self, at: str, recipients: list[str]) -> str:
         path = self._folder / "fault.json"
@@ -85,11 +83,16 @@ class Sink:
 
     def _keep(self, session: Session, envelope: Envelope, content: bytes) -> None:
         name = f"{time.time_ns():020d}-{next(self._number):06d}"
-        facts = {"sender": envelope.mail_from, "recipients": envelope.rcpt_tos, "login": session.auth_data}
+        facts = {"sender": envelope.mail_from, "recipients": envelope.rcpt_tos, "login": _login(session)}
         (self._folder / f"{name}.json").write_text(json.dumps(facts))
         part = self._folder / f"{name}.part"
         part.write_bytes(content)
         os.replace(part, self._folder / f"{name}.eml")  # noqa: PTH105 - atomic; an .eml is always complete
+
+
+def _login(session: Session) -> str | None:
+    data: object = session.auth_data
+    return data.login.decode() if isinstance(data, LoginPassword) else None
 
 
 async def serve(arguments: argparse.Namespace) -> None:

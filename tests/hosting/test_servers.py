@@ -24,10 +24,12 @@ MESSAGE = b"From: ana@example.test\r\nTo: bo@example.test\r\nSubject: hello\r\n\
 
 
 def trust(servers: LocalServers) -> ssl.SSLContext:
+    """Return a context that trusts the servers' authority and nobody else."""
     return ssl.create_default_context(cafile=str(servers.imap.ca_file))
 
 
 def login(servers: LocalServers, user: MailUser) -> IMAPClient:
+    """Return a client on the TLS port, logged in."""
     client = IMAPClient(servers.imap.host, servers.imap.tls_port, ssl_context=trust(servers), timeout=20)
     client.login(user.address, user.password)
     return client
@@ -85,7 +87,7 @@ def test_a_majority_write_survives_a_kill_of_the_database(servers: LocalServers,
     """After SIGKILL and start, MongoDB has the same address and what was written with majority and journal."""
     with MongoClient[dict[str, object]](servers.mongo_url, w="majority", journal=True) as client:
         client[mongo_database]["things"].insert_one({"_id": "kept"})
-        servers.kill("mongo")
+    servers.kill("mongo")
     servers.start("mongo")
     with MongoClient[dict[str, object]](servers.mongo_url) as client:
         assert client[mongo_database]["things"].count_documents({"_id": "kept"}) == 1

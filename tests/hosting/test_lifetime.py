@@ -1,0 +1,113 @@
+"""Servers end with the process that started them, whatever ends it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deploy.local import HostingError, LocalServers, packages
+from deploy.local.choice import choose
+from deploy.local.dovecot_config import dovecot_config
+
+PROJECT = Path(__file__).parents[2]
+
+
+def start_by_hand() -> tuple[subprocess.Popen[str], list[int], list[Path]]:
+    """Run `python -m deploy.local up`; return it, the ports that it announced and the temporary folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deploy.local", "up"], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "Ctrl-C" in line:
+            break
+    ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", said)]
+    folders = [Path(found) for found in re.findall(r"sent mail: (/\S+)/smtp;", said)]
+    return process, ports, folders
+
+
+def listens(port: int) -> bool:
+    """Tell whether something accepts connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    """Wait until the condition holds; False at the deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_when_the_starter_ends(ending: signal.Signals) -> None:
+    """After Ctrl-C, kill and kill -9 of the starter no server listens; after the orderly two no file is left either."""
+    process, ports, folders = start_by_hand()
+    assert len(ports) >= 5
+    assert all(listens(port) for port in ports)
+    assert all(folder.exists() for folder in folders)
+
+    process.send_signal(ending)
+    process.wait(60)
+
+    assert eventually(lambda: not any(listens(port) for port in ports))
+    if ending is not signal.SIGKILL:
+        assert not any(folder.exists() for folder in folders)
+    for folder in folders:
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+@pytest.mark.servers
+def test_a_failing_block_ends_the_servers() -> None:
+    """An exception in the `with` block ends the servers and comes through."""
+    with pytest.raises(ZeroDivisionError), LocalServers(parts={"dovecot"}) as servers:
+        port = servers.imap.port
+        assert listens(port)
+        raise ZeroDivisionError
+    assert not listens(port)
+
+
+@pytest.mark.servers
+def test_a_server_that_cannot_start_is_reported_with_its_log() -> None:
+    """A part whose port is taken gives an error that quotes the server, and nothing else stays up."""
+    with LocalServers(parts={"dovecot"}) as servers:
+        servers.stop("dovecot")
+        with socket.socket() as squatter:
+            squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            squatter.bind(("127.0.0.1", servers.imap.port))
+            squatter.listen()
+            with pytest.raises(HostingError, match=r"(?i)in use|allocated"):
+                servers.start("dovecot")
+
+
+def test_unknown_words_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong LEADMAIL_HOSTING, a part that does not exist and an unknown Dovecot each say what is possible."""
+    monkeypatch.setenv("LEADMAIL_HOSTING", "cloud")
+    with pytest.raises(HostingError, match="auto, processes or containers"):
+        choose(None, set())
+    with pytest.raises(ValueError, match="dovecot, mongo, rabbitmq, smtp"):
+        LocalServers(parts={"postgres"})
+    with pytest.raises(HostingError, match="install 2.3 or 2.4"):
+        dovecot_config("2.2.36", None)  # type: ignore[arg-type]
+
+
+def test_a_missing_package_is_named_to_who_may_not_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without root, the error is the command to run."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(HostingError, match="sudo apt-get install --no-install-recommends no-such-package"):
+        packages.ensure([packages.Package("no-such-package", "/no/such/program")])
