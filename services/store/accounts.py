@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from bson import ObjectId
@@ -94,6 +94,17 @@ class Accounts:
             for address in (document["address"], *document["aliases"]):
                 addresses.setdefault(address, []).append(document["_id"])
         return addresses
+
+    async def own_among(self, addresses: Collection[str]) -> frozenset[str]:
+        """Return which of the addresses belong to connected accounts, as their address or an alias."""
+        if not addresses:
+            return frozenset()
+        wanted = list(addresses)
+        query = {"$or": [{"address": {"$in": wanted}}, {"aliases": {"$in": wanted}}]}
+        own: set[str] = set()
+        async for document in self._accounts.find(query, {"address": 1, "aliases": 1}):
+            own.update((document["address"], *document["aliases"]))
+        return frozenset(own.intersection(wanted))
 
     async def set_state(self, account: str, state: AccountState, *, by: str, reason: str | None = None) -> Account:
         """Pause or resume an account (``active`` also ends a block). For a block by the poller see ``block``.

@@ -97,6 +97,11 @@ class Blobs:
             except DuplicateKeyError:
                 continue
 
+    async def add_ref(self, names: Iterable[str], ref: str) -> None:
+        """Say who else needs blobs that are stored already; those that are not are left out."""
+        change = {"$addToSet": {"refs": ref}, "$unset": {"orphaned_at": ""}}
+        await self._files.update_many({"_id": {"$in": list(names)}}, change)
+
     async def get(self, name: str) -> bytes:
         """Return a blob.
 

@@ -30,6 +30,7 @@ class Collections:
         """``_id`` addresses: the version of the address index; ``_id`` watch: the change stream's resume token."""
         self.pollers: Documents = self.database["pollers"]
         self.turns: Documents = self.database["turns"]
+        self.debts: Documents = self.database["debts"]
         self.dead_letters: Documents = self.database["dead_letters"]
         self.audit: Documents = self.database["audit"]
         self.blob_files: Documents = self.database["blobs.files"]

@@ -136,6 +136,11 @@ class LedgerQueries:
             copies.setdefault(row.email, []).append(row)
         return copies
 
+    async def held(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return which of the emails have a live copy."""
+        query = {"email": {"$in": list(keys)}, "state": RowState.ATTACHED.value}
+        return frozenset([document["email"] async for document in self._ledger.find(query, {"_id": 0, "email": 1})])
+
     async def with_bcc(self, addresses: Iterable[str]) -> list[LiveRow]:
         """Return the live copies whose Bcc names any of the addresses (for a late contact)."""
         query: Doc = {"bcc": {"$in": list(addresses)}, "state": RowState.ATTACHED.value}
@@ -144,9 +149,21 @@ class LedgerQueries:
             async for document in self._ledger.find(query, _LIVE_FIELDS)
         ]
 
-    async def to_relink(self, *, limit: int = 500, account: str | None = None) -> dict[str, list[str]]:
-        """Return keys of emails whose copies are gone and whose links do not follow yet, with the rows: covers lost events."""
-        query: Doc = {"relink": True} if account is None else {"relink": True, "account": account}
+    async def to_relink(
+        self, *, limit: int = 500, account: str | None = None, before: datetime | None = None
+    ) -> dict[str, list[str]]:
+        """Return keys of emails whose copies are gone and whose links do not follow yet, with the rows: covers lost events.
+
+        Args:
+            limit: at most so many rows.
+            account: only its rows.
+            before: only copies that were gone by then.
+        """
+        query: Doc = {"relink": True}
+        if account is not None:
+            query["account"] = account
+        if before is not None:
+            query["updated_at"] = {"$lt": before}
         rows: dict[str, list[str]] = {}
         async for document in self._ledger.find(query, {"email": 1}).limit(limit):
             rows.setdefault(document.get("email", ""), []).append(document["_id"])
@@ -175,7 +192,7 @@ class LedgerQueries:
 
     async def oldest_unfinished(self, accounts: Iterable[str]) -> dict[str, datetime]:
         """Return when the oldest row without a final state was noticed, by account; the operator's first number."""
-        pipeline = [
+        pipeline: list[Doc] = [
             {"$match": {"account": {"$in": list(accounts)}, "state": _UNFINISHED}},
             {"$group": {"_id": "$account", "oldest": {"$min": "$noticed_at"}}},
         ]

@@ -112,10 +112,15 @@ class Links:
         if part:
             yield part
 
-    async def compare_and_set(self, link: Link) -> bool:
-        """Replace a link that has still ``link.version``; one without matches or owners is deleted. False: read again."""
+    async def compare_and_set(self, link: Link, *, ownerless: bool = False) -> bool:
+        """Replace a link that has still ``link.version``; one without matches or owners is deleted. False: read again.
+
+        Args:
+            link: as it should be.
+            ownerless: keep it without owners: its email is on the record, but nobody holds a copy at the moment.
+        """
         query = {"_id": link.id, "version": link.version}
-        if not link.matches or not link.owners:
+        if not link.matches or not (link.owners or ownerless):
             return bool((await self._links.delete_one(query)).deleted_count)
         document = encode(link)
         document["matches"] = [_match(match) for match in link.matches]

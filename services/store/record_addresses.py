@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pymongo import UpdateOne
 
-from schemas.identity import address_mark
+from schemas.identity import address_mark, thread_mark
 from schemas.records import KnownAddress, Record, RecordRef
 from services.store.collections import Collections
 from services.store.config import StoreConfig
@@ -41,7 +41,7 @@ class RecordAddresses:
         return records
 
     async def version(self) -> int:
-        """Return the version of the index; it grows whenever an address becomes known."""
+        """Return the version of the index; it grows whenever an address becomes known or is forgotten."""
         document = await self._counters.find_one({"_id": _VERSION})
         return 0 if document is None else int(document["value"])
 
@@ -90,8 +90,14 @@ class RecordAddresses:
         """Take a deleted record out of the index. Returns its addresses. Its links are the caller's to remove."""
         addresses = [known.address for known in await self.addresses_of(record)]
         await self._addresses.delete_many({"record.kind": record.kind, "record.id": record.id})
+        # A matcher that linked by these addresses just now looks again, as it does when one becomes known.
+        await self._counters.update_one({"_id": _VERSION}, {"$inc": {"value": 1}}, upsert=True)
         return addresses
 
     def marks(self, addresses: Iterable[str]) -> list[bytes]:
         """Return the ledger marks of addresses."""
         return [address_mark(self._mark_key, address) for address in addresses]
+
+    def thread_marks(self, message_ids: Iterable[str]) -> list[bytes]:
+        """Return the ledger marks of Message-IDs."""
+        return [thread_mark(self._mark_key, message_id) for message_id in message_ids]

@@ -70,6 +70,9 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                     "connected", "address", unique=True, partialFilterExpression={"state": {"$in": list(_CONNECTED)}}
                 ),
                 _index("owner", "owner"),
+                _index("address", "address"),
+                _index("aliases", "aliases"),
+                _index("state", "state"),
                 _index("holder", "lease.holder", sparse=True),
             ],
         ),
@@ -79,6 +82,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
             [_index("account", "account", "-number"), _index("notification", "notification"), _index("state", "state")],
         ),
         (c.pollers, [_index("at", "at", expireAfterSeconds=_DAY_S)]),
+        (c.debts, [_index("at", "at")]),
         (c.turns, [_index("until", "until", expireAfterSeconds=_DAY_S)]),
         (c.dead_letters, [_index("at", "-at"), _index("account", "account")]),
         (c.audit, [_index("at", "-at"), _index("subject", "subject", "-at")]),

@@ -11,6 +11,7 @@ from services.store.collections import Collections
 from services.store.config import StoreConfig
 from services.store.copies import Copies
 from services.store.dead_letters import DeadLetters
+from services.store.debts import Debts
 from services.store.documents import Database
 from services.store.emails import Emails
 from services.store.epochs import Epochs
@@ -46,6 +47,7 @@ class Store:
         fence = Fence(c)
         self.audit = Audit(c)
         self.turns = Turns(c)
+        self.debts = Debts(c)
         self.users = Users(c)
         self.company = Company(c)
         self.accounts = Accounts(c, fence, self.audit)

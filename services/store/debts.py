@@ -1,0 +1,58 @@
+"""Work that follows a change and is kept before the change is made, so that a crash in between loses none. Documents of ``debts``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from bson import ObjectId
+
+from schemas.records import RecordRef
+from services.store.collections import Collections
+from services.store.documents import now
+
+
+class Debt(NamedTuple):
+    """What is to be brought up to date."""
+
+    id: ObjectId
+    records: tuple[RecordRef, ...]
+    """Whose summaries may be out of date."""
+    message_ids: tuple[str, ...]
+    """Message-IDs of emails whose links changed, or that were removed: their threads follow."""
+
+
+class Debts:
+    """Links are changed one by one, what follows from them is not: who changes links owes, does the rest, and pays."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._debts = collections.debts
+
+    async def add(self, *, records: Iterable[RecordRef] = (), message_ids: Iterable[str] = ()) -> ObjectId:
+        """Keep a debt. Returns its id."""
+        document = {
+            "records": [{"kind": record.kind, "id": record.id} for record in records],
+            "message_ids": list(message_ids),
+            "at": now(),
+        }
+        result = await self._debts.insert_one(document)
+        debt: ObjectId = result.inserted_id
+        return debt
+
+    async def paid(self, debts: Collection[ObjectId]) -> None:
+        """Forget debts: what follows was done."""
+        if debts:
+            await self._debts.delete_many({"_id": {"$in": list(debts)}})
+
+    async def overdue(self, before: datetime, *, limit: int = 100) -> list[Debt]:
+        """Return debts that were made before a moment and not paid, oldest first: who made them died."""
+        found = self._debts.find({"at": {"$lt": before}}).sort("at", 1).limit(limit)
+        return [
+            Debt(
+                document["_id"],
+                tuple(RecordRef(**record) for record in document["records"]),
+                tuple(document["message_ids"]),
+            )
+            async for document in found
+        ]
