@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
-from schemas.accounts import Account, Epoch, User
+from schemas.accounts import User
 from schemas.identity import notification_id
-from schemas.reports import BackfillReport
+from schemas.ledger import RowState
 from schemas.sharing import CompanyPolicy
 from services.notifier import wording
 from services.notifier.templates import render
+from services.store import EpochReport
 
 
 def build_mail(
@@ -32,42 +34,49 @@ def build_mail(
     return mail
 
 
-def confirmation(
-    *, sender: str, owner: User, account: Account, epoch: Epoch, report: BackfillReport, company: CompanyPolicy
-) -> EmailMessage:
+def confirmation(*, sender: str, owner: User, report: EpochReport, company: CompanyPolicy) -> EmailMessage:
     """Return the confirmation of a completed epoch: built twice, it has the same Message-ID and Date."""
+    epoch = report.epoch
     assert epoch.completed_at is not None
     facts: dict[str, object] = {
         "owner": owner,
-        "account": account,
         "report": report,
+        "messages": _messages(report.counts),
         "first": epoch.number == 1,
-        "synchronised": [folder for folder in report.folders if folder.selected],
+        "folders": [
+            (folder.name, _messages(folder.counts), folder.counts.get(RowState.ATTACHED, 0))
+            for folder in report.folders
+            if folder.selected
+        ],
         "folders_left_out": [
             (folder.name, wording.left_out(folder.reason)) for folder in report.folders if not folder.selected
         ],
-        "skipped": _skipped(report),
-        "sharing": wording.sharing_in_force(account.sharing, company),
+        "skipped": _left_out(report),
+        "sharing": wording.sharing_in_force(report.sharing, company),
         "plural": wording.plural,
         "day": wording.day,
     }
     return build_mail(
         sender=sender,
         to=owner,
-        subject=f"{account.address} is synchronised: {wording.plural(report.emails, 'email')} on your records",
-        message_id=notification_id(account.id, epoch.number, parseaddr(sender)[1].rpartition("@")[2]),
+        subject=f"{report.address} is synchronised: {wording.plural(report.emails, 'email')} on your records",
+        message_id=notification_id(epoch.account, epoch.number, parseaddr(sender)[1].rpartition("@")[2]),
         date=format_datetime(epoch.completed_at),
         template="confirmation",
         facts=facts,
     )
 
 
-def _skipped(report: BackfillReport) -> list[tuple[int, str]]:
+def _messages(counts: Mapping[RowState, int]) -> int:
+    """Return how many messages are in the mailbox: what is gone is not."""
+    return sum(count for state, count in counts.items() if state is not RowState.GONE)
+
+
+def _left_out(report: EpochReport) -> list[tuple[int, str]]:
     """Return (count, why), the unmatched mail first: it is most of most mailboxes."""
-    lines = []
-    if unmatched := report.states.get("unmatched", 0):
-        lines.append((unmatched, "about no lead or contact: not stored and visible to nobody"))
-    lines += [(count, wording.skipped(reason)) for reason, count in sorted(report.skipped.items())]
-    if quarantined := sum(report.quarantined.values()):
-        lines.append((quarantined, wording.QUARANTINED))
-    return lines
+    lines = [
+        (report.counts.get(RowState.UNMATCHED, 0), "about no lead or contact: not stored and visible to nobody"),
+        *((count, wording.skipped(reason)) for reason, count in sorted(report.reasons.items())),
+        (report.counts.get(RowState.QUARANTINED, 0), wording.QUARANTINED),
+    ]
+    return [(count, why) for count, why in lines if count]

@@ -45,10 +45,8 @@ def left_out(reason: str | None) -> str:
 def sharing_in_force(policy: SharingPolicy, company: CompanyPolicy) -> list[str]:
     """Say who sees the account's mail: sentences for its owner."""
     if policy.mode not in company.allowed_modes:
-        return [
-            f"You chose {policy.mode.value}, which your company does not allow at present: your mail is treated as private, "
-            "nobody else sees it."
-        ]
+        line = f"You chose {policy.mode.value}, which your company does not allow at present: your mail is treated as private, "
+        return [line + "nobody else sees it."]
     if policy.mode is Mode.PRIVATE:
         return ["Private: nobody else sees your mail, on no record."]
     lines = ["Your colleagues see your mail on the lead or contact that it is about, and nowhere else."]

@@ -6,7 +6,8 @@
   ``records.known``, ``emails.known_ids``
 - parser: ``blobs``
 - matcher: ``emails``, ``links``, ``ledger`` (``ledger_matcher``), ``records``, ``sharing.recompute``, ``summaries``,
-  ``epochs.complete_if_done``, ``dead_letters``, and the sweepers' ``ledger.to_relink``, ``sharing.resume``, ``unheld.fade_before``, ``blob_sweep.run``
+  ``epochs.complete_if_done``, ``dead_letters``, and the sweepers' ``ledger.to_relink``, ``sharing.resume``,
+  ``unheld.fade_before``, ``blob_sweep.run``
 - notifier: ``epochs.claim…``, ``status.report``, ``attention``
 - command line and console: ``users``, ``company``, ``accounts``, ``sharing.set_…``, ``removal``, ``records``, ``status``, ``audit``, and
   ``reading``, the only way for people to mail

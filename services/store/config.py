@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class StoreConfig:
     """Settings of the store; the defaults suit tests."""
 
-    mark_key: bytes
-    """Key of the marks in the ledger (HMAC-SHA256); 32 bytes."""
+    mark_key: bytes | None
+    """Key of the marks in the ledger (HMAC-SHA256); 32 bytes. None for a process that makes none (parser, notifier)."""
     leads: str = "leads"
     """The CRM's collection of leads."""
     contacts: str = "contacts"
@@ -27,7 +27,7 @@ class StoreConfig:
 
     def __post_init__(self) -> None:
         """Refuse what would make marks that anybody can compute, or overwrite the CRM's own data."""
-        if len(self.mark_key) < 16:  # noqa: PLR2004 - as many bytes as a mark has
+        if self.mark_key is not None and len(self.mark_key) < 16:  # noqa: PLR2004 - as many bytes as a mark has
             raise ValueError("the key of the marks must have at least 16 bytes")
         roots = {name.split(".")[0] for field in (*self.address_fields, *self.name_fields) for name in field.split(",")}
         if self.summary_field in roots | {self.owner_field, self.company_field, "_id"} or "." in self.summary_field:

@@ -13,6 +13,7 @@ from schemas.mail import Content, Participant
 from schemas.records import RecordRef
 from services.store.collections import Collections
 from services.store.documents import Doc, decode, decode_email, encode_email, now
+from services.store.errors import NotFoundError
 
 DUPLICATE = 11000
 _BRIEF = {
@@ -103,6 +104,19 @@ class Emails:
         document = await self._emails.find_one({"_id": key})
         return None if document is None else decode_email(document)
 
+    async def full_key(self, start: str) -> str:
+        """Return the key that begins with ``start``; for operators, who may name any email.
+
+        Raises:
+            NotFoundError: none does, or several do.
+        """
+        found = [document["_id"] async for document in self._emails.find(_starts(start), {"_id": 1}).limit(2)]
+        if len(found) != 1:
+            raise NotFoundError(
+                f"there {'are several emails' if found else 'is no email'} {start}: give more of its id"
+            )
+        return str(found[0])
+
     async def contents(self, keys: Iterable[str]) -> dict[str, Content]:
         """Return what emails say, by key. For the pipeline: people read through ``store.reading``."""
         found = self._emails.find({"_id": {"$in": list(keys)}})
@@ -182,3 +196,7 @@ def _brief(document: Doc) -> BriefEmail:
         participants=tuple(Participant.model_validate(one) for one in document.get("participants", ())),
         by_thread=document.get("by_thread", False),
     )
+
+
+def _starts(start: str) -> Doc:
+    return {"_id": {"$gte": start, "$lt": f"{start}\uffff"}} if start else {"_id": None}

@@ -1,4 +1,6 @@
-"""The ledger: one row a copy. What each stage does with it is in ``ledger_poller``, ``ledger_matcher`` and ``ledger_queries``."""
+"""The ledger: one row a copy. What each stage does with it is in ``ledger_poller``, ``ledger_matcher``,
+``ledger_operator`` and ``ledger_queries``.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,16 @@ from services.store.collections import Collections
 from services.store.fence import Fence
 from services.store.folders import Folders
 from services.store.ledger_matcher import MatcherLedger
+from services.store.ledger_operator import OperatorLedger
 from services.store.ledger_poller import PollerLedger
 from services.store.ledger_queries import LedgerQueries
 
 
-class Ledger(PollerLedger, MatcherLedger, LedgerQueries):
+class Ledger(PollerLedger, MatcherLedger, OperatorLedger, LedgerQueries):
     """Everything about rows."""
 
     def __init__(self, collections: Collections, fence: Fence, folders: Folders) -> None:
         PollerLedger.__init__(self, collections, fence, folders)
         MatcherLedger.__init__(self, collections)
+        OperatorLedger.__init__(self, collections)
         LedgerQueries.__init__(self, collections)

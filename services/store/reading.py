@@ -94,6 +94,22 @@ class Reading:
         records = tuple(judged.link.record for judged in visible)
         return ShownEmail(line=lines[0], records=records, content=decode_email(document).content)
 
+    async def full_key(self, viewer: str, start: str) -> str:
+        """Return the id of the one email that begins with ``start`` among those that the viewer may see.
+
+        Raises:
+            NotFoundError: there is no such user; none of his emails does, or several do.
+        """
+        user = await self._guard.viewer(viewer)
+        starts = {"email": {"$gte": start, "$lt": f"{start}\uffff"}}
+        links = [decode(Link, document) async for document in self._links.find(starts).limit(_BATCH)] if start else []
+        found = {judged.link.email for judged in await self._guard.judge(user, links) if judged.visible}
+        if len(found) != 1:
+            raise NotFoundError(
+                f"there {'are several emails' if found else 'is no email'} {start}: give more of its id"
+            )
+        return found.pop()
+
     async def html(self, viewer: str, email: str) -> str | None:
         """Return the HTML as it was sent, **not sanitised**; None when it has none.
 
@@ -127,27 +143,29 @@ class Reading:
         await self._blobs.size(wanted.sha256)  # so that a missing one is told before the first part is asked for
         return wanted, self._blobs.stream(wanted.sha256)
 
-    async def explain(self, viewer: str, record: RecordRef, email: str, *, asked_by: str) -> Explanation:
+    async def explain(self, viewer: str, record: RecordRef, email: str, *, asked_by: str | None) -> Explanation:
         """Tell why a viewer sees an email on a record, or why not.
 
-        Administrators may ask about anybody and get every line; a user about himself: own copies always, those of others
+        Administrators, and the operator at the machine (``asked_by`` None), may ask about anybody and get every line; a user about himself: own copies always, those of others
         only where he may see the email anyway. A Bcc, and a link that comes of one, is told to nobody but the copy's owner.
 
         Raises:
             NotFoundError: one of the users is not there.
             NotAllowedError: a user who is no administrator asks about somebody else.
         """
-        asker, user = await self._guard.viewer(asked_by), await self._guard.viewer(viewer)
-        if not asker.admin and asker.email != user.email:
+        user = await self._guard.viewer(viewer)
+        asker = None if asked_by is None else await self._guard.viewer(asked_by)
+        own, everything = (asker.email if asker else "", asker is None or asker.admin)
+        if not everything and own != user.email:
             raise NotAllowedError("only administrators may ask what somebody else sees")
         document = await self._links.find_one({"_id": link_id(record.kind, record.id, email)})
         judged = await self._guard.judge(user, [decode(Link, document)]) if document else []
         visible = any(one.visible for one in judged)
         lines = [
-            redacted(line, asker.email)
+            redacted(line, own)
             for one in judged
             for line in one.lines
-            if line.copy_of.owner == asker.email or (line.match.role is not Role.BCC and (asker.admin or visible))
+            if line.copy_of.owner == own or (line.match.role is not Role.BCC and (everything or visible))
         ]
         return Explanation(viewer=user.email, record=record, email=email, visible=visible, lines=tuple(lines))
 

@@ -11,6 +11,7 @@ from schemas.records import KnownAddress, Record, RecordRef
 from services.store.collections import Collections
 from services.store.config import StoreConfig
 from services.store.documents import Doc, decode, encode, now
+from services.store.errors import StoreError
 
 _VERSION = "addresses"
 
@@ -26,7 +27,13 @@ class RecordAddresses:
     def __init__(self, collections: Collections, config: StoreConfig) -> None:
         self._addresses = collections.addresses
         self._counters = collections.counters
-        self._mark_key = config.mark_key
+        self._key = config.mark_key
+
+    @property
+    def _mark_key(self) -> bytes:
+        if self._key is None:
+            raise StoreError("this process has no LEADMAIL_SECRET_KEY and can make no marks")
+        return self._key
 
     async def known(self, addresses: Iterable[str]) -> dict[str, list[RecordRef]]:
         """Return the records of normal addresses, present or past; addresses of nobody are left out."""

@@ -42,7 +42,7 @@ class FolderReport(Contract):
     """Why it was left out."""
     counts: dict[RowState, int] = Field(default_factory=dict)
     reasons: dict[str, int] = Field(default_factory=dict)
-    """Of skipped and quarantined mail."""
+    """Of skipped mail."""
 
 
 class EpochReport(Contract):
@@ -185,9 +185,9 @@ class Status:
 
 def _summed(counts: dict[tuple[RowState, str | None], int]) -> tuple[dict[RowState, int], dict[str, int]]:
     states: dict[RowState, int] = {}
-    reasons: dict[str, int] = Field(default_factory=dict)
+    reasons: dict[str, int] = {}
     for (state, reason), n in counts.items():
         states[state] = states.get(state, 0) + n
-        if reason:
+        if reason and state is RowState.SKIPPED:
             reasons[reason] = reasons.get(reason, 0) + n
     return states, reasons

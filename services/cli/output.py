@@ -1,0 +1,91 @@
+"""JSON for programs, tables for people. What a mail says is printed without control characters: a terminal obeys those."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, NoReturn
+
+import orjson
+import typer
+from pydantic import BaseModel, SecretBytes, SecretStr
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+_KEPT = {"\n", "\t"}
+_BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+
+
+def clean(text: str) -> str:
+    """Return text without control and bidirectional override characters, which could redraw a terminal."""
+    return "".join(char for char in text if char in _KEPT or (char.isprintable() and char not in _BIDI))
+
+
+def line(text: str, style: str = "") -> Text:
+    """Return what a mail says as one line without any markup."""
+    return Text(" ".join(clean(text).split()), style=style)
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="python")
+    if isinstance(value, (SecretStr, SecretBytes)):
+        return "***"
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    raise TypeError(type(value).__name__)
+
+
+def print_json(value: Any) -> None:
+    """Print a value (models, dicts, lists) as indented JSON."""
+    sys.stdout.write(
+        orjson.dumps(value, default=_default, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode() + "\n"
+    )
+
+
+def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+    """Print a table; texts are shown as they are, without markup."""
+    made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else line(cell) for cell in row))
+    console.print(made)
+
+
+def say(text: str, style: str = "") -> None:
+    """Print one sentence for a person."""
+    console.print(Text(clean(text), style=style))
+
+
+def moment(at: datetime | None) -> str:
+    """Return a moment in local time to the minute; ``-`` for none."""
+    return "-" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M}"
+
+
+def age(since: datetime | None) -> str:
+    """Return how long ago a moment was, in its largest unit."""
+    if since is None:
+        return "-"
+    seconds = max(0, int((datetime.now(UTC) - since).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def fail(text: str, *, code: int = 1) -> NoReturn:
+    """Print a sentence that says what is wrong and what to do, and end the command."""
+    errors.print(Text(f"leadmail: {clean(text)}", style="red"))
+    raise typer.Exit(code)
