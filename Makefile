@@ -1,0 +1,65 @@
+# Leadmail's front door. A fresh Debian or Ubuntu machine needs only python3, make and the network:
+# each target does the set-up that it needs by itself.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+UV_COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup servers demo test check format bench lock clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv with the locked packages
+
+$(READY): requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: Leadmail needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>&1): run make PYTHON=python3.12 (or later)" >&2; exit 1; }
+	@[ -x $(PY) ] || $(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  package=$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing $$package"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$package >/dev/null; \
+	  else \
+	    echo "error: $(PYTHON) cannot make virtual environments yet; run: sudo apt-get install $$package" >&2; exit 1; \
+	  fi; }
+	@[ -x $(PY) ] || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked packages into $(VENV)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+servers: $(READY) ## Install what the local servers need (packages as root, mongod, or container images)
+	@$(PY) -m deploy.local prepare
+
+demo: servers ## Show the whole system on three mailboxes; ONCE=1 ends after the tour
+	@$(PY) -m deploy.demo $(if $(filter-out 0,$(ONCE)),--once)
+
+test: servers ## Run the tests on real servers; T=path narrows, LEADMAIL_HOSTING=processes|containers chooses
+	$(PY) -m pytest $(T)
+
+check: $(READY) ## Lint, formatting, types, derived files, tests that need no servers
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(PY) -m schemas.derived --check
+	$(PY) -m pytest -q -m "not servers"
+
+format: $(READY) ## Format the code
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+bench: servers ## Measure a backfill of 20,000 messages; writes bench/results.json
+	$(PY) -m deploy.bench
+
+lock: $(READY) ## Pin the dependencies in pyproject.toml anew
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+	$(UV_COMPILE) -o requirements.lock
+	$(UV_COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## Delete what was made here: .venv, downloads, caches
+	rm -rf $(VENV) .cache .make .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
