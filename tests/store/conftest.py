@@ -1,0 +1,35 @@
+"""A store on a real replica set, with databases of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from pymongo import AsyncMongoClient
+from store_world import World
+
+from deploy.local import LocalServers
+from services.store import Store, StoreConfig
+
+
+@pytest.fixture
+async def mongo(servers: LocalServers) -> AsyncIterator[AsyncMongoClient[dict[str, object]]]:
+    """A client of the test's own loop."""
+    async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def world(mongo: AsyncMongoClient[dict[str, object]], mongo_database: str) -> AsyncIterator[World]:
+    """A store that is set up, and short ways to fill it."""
+    crm = f"{mongo_database}_crm"
+    store = Store(mongo[mongo_database], mongo[crm], StoreConfig(mark_key=b"k" * 32, lease_seconds=5))
+    await store.setup()
+    yield World(store, mongo[mongo_database], mongo[crm])
+    await mongo.drop_database(crm)
+
+
+@pytest.fixture
+def store(world: World) -> Store:
+    """The store of the world."""
+    return world.store

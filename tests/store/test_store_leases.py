@@ -1,0 +1,170 @@
+"""Leases: who may work on which account, and what a lost lease may no longer do."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from store_world import World, account, row
+
+from schemas.accounts import AccountState, Lease
+from services.store import AlreadyExistsError, LeaseLostError, NotFoundError, Store
+from services.store.documents import now
+
+
+async def expire(world: World, of: str) -> None:
+    """Let a lease run out."""
+    await world.database["accounts"].update_one({"_id": of}, {"$set": {"lease.expires": now()}})
+
+
+async def taken(store: Store, poller: str, share: int = 10) -> list[Lease]:
+    """Acquire once the server's clock has moved past what expired just now."""
+    async with asyncio.timeout(10):
+        while not (leases := await store.leases.acquire(poller, share)):
+            await asyncio.sleep(0.01)
+    return leases
+
+
+async def test_accounts_are_shared_out_evenly_and_never_twice(store: Store) -> None:
+    """Two pollers that take their fair share at the same time get all accounts, each account once."""
+    for number in range(5):
+        await store.accounts.add(account(f"a{number}@corp.com"))
+    assert await store.leases.heartbeat("p1") == 1
+    live = await store.leases.heartbeat("p2")
+    share = await store.leases.share(live)
+    assert (live, share) == (2, 3)
+    first, second = await asyncio.gather(store.leases.acquire("p1", share), store.leases.acquire("p2", share))
+    assert sorted((len(first), len(second))) == [2, 3]
+    assert len({lease.account for lease in first + second}) == 5
+    assert set(await store.accounts.of_holder("p1")) == {lease.account for lease in first}
+
+
+async def test_a_poller_takes_no_more_than_its_share(store: Store) -> None:
+    """What a poller holds already counts towards its share."""
+    for number in range(4):
+        await store.accounts.add(account(f"a{number}@corp.com"))
+    assert len(await store.leases.acquire("p1", 2)) == 2
+    assert await store.leases.acquire("p1", 2) == []
+    assert len(await store.leases.acquire("p1", 3)) == 1
+
+
+@pytest.mark.parametrize("state", [AccountState.PAUSED, AccountState.BLOCKED])
+async def test_an_inactive_account_is_not_given_out(store: Store, state: AccountState) -> None:
+    """Paused and blocked accounts are nobody's work, and count for nobody's share."""
+    new = account("a@corp.com")
+    await store.accounts.add(new)
+    await store.accounts.set_state(new.id, state, by="operator")
+    assert await store.leases.share(1) == 0
+    assert await store.leases.acquire("p1", 10) == []
+    await store.accounts.set_state(new.id, AccountState.ACTIVE, by="operator")
+    assert len(await store.leases.acquire("p1", 10)) == 1
+
+
+async def test_an_expired_lease_goes_to_another_poller_with_a_higher_token(world: World, store: Store) -> None:
+    """When a poller dies its account is given out again; the token says who came later."""
+    mine = await world.account("a@corp.com")
+    old = world.leases[mine.id]
+    assert await store.leases.acquire("p2", 10) == []
+    await expire(world, mine.id)
+    (new,) = await taken(store, "p2")
+    assert (new.account, new.holder) == (mine.id, "p2")
+    assert new.token > old.token
+    assert await store.leases.renew([old]) == [old]
+    assert await store.leases.renew([new]) == []
+
+
+async def test_a_lost_lease_writes_nothing(world: World, store: Store) -> None:
+    """Every write of a former holder is refused as a whole."""
+    mine = await world.account("a@corp.com")
+    old = world.leases[mine.id]
+    await store.ledger.add_window(old, [row(mine.id, 1)])
+    await expire(world, mine.id)
+    await taken(store, "p2")
+    ids = [row(mine.id, 1).id]
+    for write in (
+        store.ledger.add_window(old, [row(mine.id, 2)]),
+        store.ledger.published(old, ids),
+        store.ledger.gone(old, ids),
+        store.ledger.set_flags(old, {ids[0]: ["\\Seen"]}),
+        store.epochs.open(old, [], expected=1),
+        store.epochs.seal(old, 1),
+        store.folders.save(old, []),
+        store.accounts.block(old, "wrong-password"),
+    ):
+        with pytest.raises(LeaseLostError):
+            await write
+    assert await world.states(mine.id) == {"planned": 1}
+    assert (await store.accounts.get(mine.id)).state is AccountState.ACTIVE
+
+
+async def test_an_acquisition_during_a_window_aborts_the_window(world: World, store: Store) -> None:
+    """A holder whose lease goes to another poller while its transaction is open does not commit."""
+    mine = await world.account("a@corp.com")
+    old = world.leases[mine.id]
+    entered, proceed = asyncio.Event(), asyncio.Event()
+
+    async def body(session: object) -> None:
+        entered.set()
+        await proceed.wait()
+        await world.database["ledger"].insert_one({"_id": "x", "account": mine.id}, session=session)  # type: ignore[arg-type]
+
+    fence = store.folders._fence
+    writing = asyncio.create_task(fence.write(old, body))  # type: ignore[arg-type]
+    await entered.wait()
+    await expire_waiting(world, mine.id, writing, proceed)
+    assert await world.database["ledger"].find_one({"_id": "x"}) is None
+
+
+async def expire_waiting(world: World, of: str, writing: asyncio.Task[None], proceed: asyncio.Event) -> None:
+    """Give the account to another poller: that waits for the open transaction, and the outcome is consistent either way."""
+    change = {"$set": {"lease": {"holder": "p2", "token": 99, "expires": now()}}}
+    stealing = asyncio.create_task(world.database["accounts"].update_one({"_id": of}, change))
+    done, _ = await asyncio.wait({stealing}, timeout=0.3)
+    assert not done, "the fence's write must make the acquisition wait"
+    writing.cancel()
+    proceed.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    await stealing
+
+
+async def test_a_released_account_is_free_at_once(world: World, store: Store) -> None:
+    """Giving an account back does not wait for the lease to run out, and the old token stays void."""
+    mine = await world.account("a@corp.com")
+    old = world.leases[mine.id]
+    await store.leases.release(old)
+    (new,) = await store.leases.acquire("p2", 1)
+    assert new.token > old.token
+    await store.leases.release(old)  # a stale release takes nothing away
+    assert await store.leases.renew([new]) == []
+
+
+async def test_a_mailbox_is_connected_once(store: Store) -> None:
+    """Two who connect the same address at once do not both succeed."""
+    both = await asyncio.gather(*(store.accounts.add(account("a@corp.com")) for _ in range(2)), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in both) == ["AlreadyExistsError", "NoneType"]
+    with pytest.raises(AlreadyExistsError):
+        await store.accounts.add(account("a@corp.com"))
+
+
+async def test_accounts_are_found_by_id_and_by_address(store: Store) -> None:
+    """People name accounts by address or id; what is not there is said."""
+    mine = account("a@corp.com", aliases=("b@corp.com",))
+    await store.accounts.add(mine)
+    assert (
+        await store.accounts.find("A@corp.com ")
+        == await store.accounts.find(mine.id)
+        == await store.accounts.get(mine.id)
+    )
+    assert await store.accounts.get(mine.id) == mine
+    assert await store.accounts.own_addresses() == {"a@corp.com": [mine.id], "b@corp.com": [mine.id]}
+    with pytest.raises(NotFoundError, match="account list"):
+        await store.accounts.find("c@corp.com")
+
+
+async def test_two_windows_of_one_account_at_once_are_both_stored(world: World, store: Store) -> None:
+    """Windows of several connections of one poller conflict by design and all succeed."""
+    mine = await world.account("a@corp.com")
+    windows = [[row(mine.id, 100 * part + uid) for uid in range(1, 51)] for part in range(8)]
+    await asyncio.gather(*(store.ledger.add_window(world.leases[mine.id], rows) for rows in windows))
+    assert await world.states(mine.id) == {"planned": 400}
