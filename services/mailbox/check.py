@@ -12,7 +12,7 @@ from services.mailbox.errors import Code, MailServerError, clean_answer
 from services.mailbox.imap_connect import connect_imap
 from services.mailbox.models import Credentials, PasswordCredentials, password
 from services.mailbox.policy import ConnectPolicy
-from services.mailbox.providers import Provider
+from services.mailbox.providers import Provider, directory
 from services.mailbox.refusals import Protocol, classify
 from services.mailbox.smtp_connect import close_smtp, connect_smtp
 
@@ -61,8 +61,9 @@ async def check_account(
         outgoing: submission server, None for an account that never sends.
         credentials: the same for both, as mail services have it.
         policy: what the operator allows.
-        provider: the service, for its own words and steps; None when unknown.
+        provider: the service, for its own words and steps; None when only its server may tell.
     """
+    provider = provider or directory().for_server(incoming.host)
     credentials = cleaned(credentials, provider)
     imap = asyncio.to_thread(_try_imap, incoming, credentials, policy)
     smtp = _try_smtp(outgoing, credentials, policy) if outgoing else _no_error()

@@ -95,7 +95,8 @@ class Directory:
             _claim(self._exchangers, provider.mx, provider)
         self._hosts: dict[str, Provider] = {}
         for provider in self.by_key.values():
-            self._hosts.setdefault(provider.imap.host, provider)
+            if "local" not in provider.quirks:  # 127.0.0.1 is anybody's
+                self._hosts.setdefault(provider.imap.host, provider)
 
     def for_address(self, address: str) -> Provider | None:
         """Return the service whose own domain the address is in."""

@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = (
         r"|maximum number of (connections|sessions)|connections? limit|\[LIMIT\]|rate.?limit|throttl|suggested backoff"
         r"|bandwidth (limit|quota)|exceeded command or bandwidth",
     ),
+    _rule(Code.UNAVAILABLE, r"\[(UNAVAILABLE|INUSE|SERVERBUG)\]"),  # RFC 5530: all three pass by themselves
     # A password of the right account, but the wrong kind.
     _rule(
         Code.APP_PASSWORD_NEEDED,
@@ -76,7 +77,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         Code.UNAVAILABLE,
-        r"\[(UNAVAILABLE|INUSE|SERVERBUG|CONTACTADMIN)\]|temporar|try (again )?later|server (is )?(too )?busy"
+        r"temporar|try (again )?later|server (is )?(too )?busy"
         r"|system (error|busy|problem)|internal (server )?error|service (is )?(not |un)available|server unavailable|backend error"
         r"|lookup failed|shutting down",
     ),

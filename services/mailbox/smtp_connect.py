@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from services.mailbox.tls import tls_error
 
 EHLO_NAME = "[127.0.0.1]"
 """RFC 5321 section 4.1.3. What a client behind NAT says; the host's own name is nobody's business and costs a DNS query."""
+log = logging.getLogger(__name__)
 _AUTH_CONTINUE, _AUTH_DONE = 334, 235
 _PERMANENT = 500
 
@@ -116,6 +118,8 @@ async def close_smtp(client: aiosmtplib.SMTP) -> None:
 async def send(client: aiosmtplib.SMTP, message: bytes, *, sender: str, recipients: Sequence[str]) -> str:
     """Submit one message (RFC 6409) and return the server's answer. ``message`` is complete, headers and all.
 
+    Recipients who are refused while others are taken are counted in the log, not raised: sending again would double the mail.
+
     Raises:
         RejectedError: the server refused the sender, every recipient, or the message.
         MailServerError: the connection broke; whether the message was taken is unknown.
@@ -123,7 +127,7 @@ async def send(client: aiosmtplib.SMTP, message: bytes, *, sender: str, recipien
     refuse_line_breaks(sender, *recipients)
     try:
         options = () if (sender + "".join(recipients)).isascii() else ("SMTPUTF8",)  # RFC 6531
-        _, answer = await client.sendmail(sender, list(recipients), message, mail_options=options)
+        refused, answer = await client.sendmail(sender, list(recipients), message, mail_options=options)
     except SMTPRecipientsRefused as error:
         first = error.recipients[0]
         raise RejectedError(first.code, clean_answer(first.message)) from error
@@ -133,6 +137,8 @@ async def send(client: aiosmtplib.SMTP, message: bytes, *, sender: str, recipien
         raise MailServerError(Code.UNAVAILABLE, "the connection broke while the message was sent") from error
     except SMTPException as error:
         raise RejectedError(_PERMANENT, clean_answer(str(error))) from error
+    if refused:
+        log.warning("message sent, but not to every recipient", extra={"refused": len(refused), "of": len(recipients)})
     return clean_answer(answer)
 
 
