@@ -115,7 +115,7 @@ def _read(file: Path) -> list[NewRecord]:
             dialect = csv.excel
         reader = csv.DictReader(lines, dialect=dialect)
         columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
-        address_columns = [name for key, name in columns.items() if key.startswith(("email", "e-mail", "address"))]
+        address_columns = [name for key, name in columns.items() if key.startswith(("email", "e-mail", "address", "other_email"))]
         if not address_columns:
             fail(f"{file} has no column email: its first line must name its columns")
         named = {field: columns[key] for field, keys in _COLUMNS.items() for key in keys if key in columns}
