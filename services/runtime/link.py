@@ -61,6 +61,12 @@ async def close_channel(channel: AbstractChannel) -> None:
         await asyncio.wait([asyncio.ensure_future(channel.close())], timeout=_CLOSE_SECONDS)
 
 
+def reason(error: BaseException | None) -> str:
+    """Return why there is no connection, in one short line."""
+    words = " ".join(str(word) for word in error.args) if error else ""
+    return f"{type(error).__name__} {words}".strip()[:300] if error else "no answer in time"
+
+
 class Link:
     """One connection for one purpose. Publishing and consuming have their own: a full broker blocks who publishes."""
 
@@ -136,7 +142,7 @@ class Link:
             except BaseException as error:
                 if not lost(error):
                     raise
-                self._log.warning("channel lost", error=repr(error))
+                self._log.warning("channel lost", error=reason(error))
             else:
                 return
             if loop.time() - started > LONGEST_PAUSE:
@@ -167,7 +173,7 @@ class Link:
                 if not connection.is_closed:
                     await asyncio.wait([asyncio.ensure_future(connection.close())], timeout=_CLOSE_SECONDS)
             pause = backoff.next()
-            self._log.warning("not connected to RabbitMQ", error=repr(self._error), again_in=round(pause, 2))
+            self._log.warning("not connected to RabbitMQ", error=reason(self._error), again_in=round(pause, 2))
             await asyncio.sleep(pause)
 
     async def _stay(self, connection: AbstractConnection) -> None:

@@ -14,10 +14,13 @@ from services.runtime.settings import Settings
 
 Client = AsyncMongoClient[dict[str, Any]]
 
-_SELECTION_MS = 10_000
-"""Longer than the election of a new primary takes; a stage that waits longer should say so."""
-_CONNECT_MS = 5_000
-_SOCKET_MS = 60_000
+_DEFAULTS = {
+    "serverSelectionTimeoutMS": 10_000,  # longer than the election of a new primary takes
+    "connectTimeoutMS": 5_000,
+    "socketTimeoutMS": 60_000,
+    "maxPoolSize": 50,
+}
+"""What the URL may say otherwise."""
 _READY_SECONDS = 2.0
 _AUTHENTICATION_FAILED = 18
 
@@ -27,10 +30,15 @@ def make_client(settings: Settings) -> Client:
 
     It connects when it is first used.
     """
-    options: dict[str, Any] = {"tlsCAFile": settings.ca_file} if settings.ca_file and _is_tls(settings) else {}
+    url = settings.mongo_url.get_secret_value()
+    options: dict[str, Any] = {
+        name: value for name, value in _DEFAULTS.items() if f"{name}=".lower() not in url.lower()
+    }
+    if settings.ca_file and _is_tls(url):
+        options["tlsCAFile"] = settings.ca_file
     try:
         return AsyncMongoClient(
-            settings.mongo_url.get_secret_value(),
+            url,
             appname=f"leadmail {settings.instance}"[:128],
             tz_aware=True,
             w="majority",
@@ -38,10 +46,6 @@ def make_client(settings: Settings) -> Client:
             retryWrites=True,
             retryReads=True,
             readConcernLevel="majority",
-            serverSelectionTimeoutMS=_SELECTION_MS,
-            connectTimeoutMS=_CONNECT_MS,
-            socketTimeoutMS=_SOCKET_MS,
-            maxPoolSize=50,
             **options,
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
@@ -50,8 +54,7 @@ def make_client(settings: Settings) -> Client:
         ) from None
 
 
-def _is_tls(settings: Settings) -> bool:
-    url = settings.mongo_url.get_secret_value()
+def _is_tls(url: str) -> bool:
     return url.startswith("mongodb+srv:") or "tls=true" in url or "ssl=true" in url
 
 

@@ -46,6 +46,7 @@ class Publisher:
         self._bytes_in_flight = 0
         self._wake = asyncio.Event()
         self._numbers = count(1)
+        self._declared: AbstractConnection | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -54,7 +55,8 @@ class Publisher:
         Raises:
             TopologyError: something in the broker has other properties than ours.
         """
-        await declare(await self._link.connection(), self._routes)
+        self._declared = await self._link.connection()
+        await declare(self._declared, self._routes)
         self._task = asyncio.create_task(self._link.serve(self._serve), name="publisher")
 
     async def send(self, envelopes: Sequence[Envelope]) -> list[Exception | None]:
@@ -80,9 +82,9 @@ class Publisher:
             lane.waiting.clear()
 
     async def _serve(self, connection: AbstractConnection) -> None:
-        await declare(
-            connection, self._routes
-        )  # again after each reconnection: the broker may have been rebuilt meanwhile
+        if connection is not self._declared:  # again after a reconnection: the broker may have been rebuilt meanwhile
+            await declare(connection, self._routes)
+            self._declared = connection
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         assert isinstance(channel, Channel)
         closing = channel.closing

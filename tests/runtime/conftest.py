@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-import structlog
 from pydantic import SecretStr
-from runtime_helpers import FAST_ROUTES, AnyBus
+from runtime_helpers import FAST_ROUTES, LOG, AnyBus
 
 from services.runtime.memory import MemoryBus
 from services.runtime.metrics import Metrics
@@ -24,7 +23,7 @@ def open_rabbit(rabbitmq_url: str) -> OpenBus:
     settings = Settings(rabbitmq_url=SecretStr(rabbitmq_url))
 
     def opened() -> AbstractAsyncContextManager[RabbitBus]:
-        return open_bus(settings, "test", metrics=Metrics("test"), log=structlog.get_logger(), routes=FAST_ROUTES)
+        return open_bus(settings, "test", metrics=Metrics("test"), log=LOG, routes=FAST_ROUTES)
 
     return opened
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+import structlog
 
 from schemas.messages import Copy, Lane, MailboxChanged, MailFetched, RecordChanged, SyncCompleted
 from schemas.routes import ROUTES, Route
@@ -22,6 +25,9 @@ FAST_ROUTES: tuple[Route, ...] = tuple(route._replace(retry=(100, 100, 100)) for
 """The system's routes with three retries after a tenth of a second each."""
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+LOG: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+    structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING)
+)
 ACCOUNT = "0123456789abcdef01234567"
 
 
@@ -58,14 +64,14 @@ SYNCS = route(SyncCompleted)
 async def until(condition: Callable[[], object], *, seconds: float = DEADLINE) -> None:
     """Return once a condition holds; fail when it does not in time."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what others do sets no event of ours
             await asyncio.sleep(0.01)
 
 
 async def until_depth(bus: AnyBus, queue: str, ready: int) -> None:
     """Return once so many messages wait in a queue."""
     async with asyncio.timeout(DEADLINE):
-        while (await bus.queue_depths())[queue].ready != ready:
+        while (await bus.queue_depths())[queue].ready != ready:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.02)
 
 
@@ -77,6 +83,7 @@ class Recorder:
         self._then = then
 
     async def __call__(self, delivery: Delivery[Any]) -> Sequence[Any]:
+        """Note and do."""
         self.deliveries.append(delivery)
         return await self._then(delivery) if self._then else ()
 
@@ -93,4 +100,5 @@ class DeadRecorder:
         self.letters: list[DeadLetter] = []
 
     async def __call__(self, letter: DeadLetter) -> None:
+        """Keep."""
         self.letters.append(letter)
