@@ -5,9 +5,10 @@ In this order, the first that knows wins, for each of the two servers by itself:
 1. the directory, by the address's domain, or by the domain's mail exchangers;
 2. SRV records (RFC 6186, RFC 8314 section 5.1);
 3. the domain's autoconfig document, over HTTPS;
-4. the usual names, tried.
+4. what else the DNS says of who runs its mail (companies often have a filter as their exchanger);
+5. the usual names, tried.
 
-Only encrypted servers are proposed. DNS can be forged, so what 2 and 4 find is a proposal that the user sees before a password
+Only encrypted servers are proposed. DNS can be forged, so what 2 and 5 find is a proposal that the user sees before a password
 is entered: ``confirm`` names the servers that lie outside the address's own domain (RFC 6186 section 6).
 """
 
@@ -28,7 +29,7 @@ from services.mailbox.probe import first_that_answers
 from services.mailbox.providers import AuthKind, Directory, Provider, directory
 from services.mailbox.refusals import Protocol
 
-Source = Literal["directory", "mx", "srv", "autoconfig", "guess", "none"]
+Source = Literal["directory", "mx", "srv", "autoconfig", "hint", "guess", "none"]
 Fetch = Callable[[str], Awaitable[bytes | None]]
 """Returns the document at an https URL, or None."""
 
@@ -88,7 +89,11 @@ class Discovery:
         return await self._of_domain(address, domain, known)
 
     async def _of_domain(self, address: str, domain: str, known: Directory) -> Discovered:
-        records, document = await asyncio.gather(self._records(domain), self._document(address, domain))
+        records, document, hints = await asyncio.gather(
+            self._records(domain), self._document(address, domain), self.dns.hints(domain)
+        )
+        if not any(records) and document is None and (provider := known.for_hints(hints)):
+            return _of_provider(address, provider, "hint")
         incoming, source = await self._choose(
             "imap", domain, address, records[0], document.incoming if document else ()
         )

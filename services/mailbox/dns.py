@@ -1,4 +1,4 @@
-"""The three DNS questions of discovery, with one bound on time. Nothing in an answer is trusted: it only proposes."""
+"""The DNS questions of discovery, with one bound on time. Nothing in an answer is trusted: it only proposes."""
 
 from __future__ import annotations
 
@@ -60,6 +60,24 @@ class Dns:
             for record in records
         )
         return [Service(host=host, port=port) for host, port in _usable((name, port) for _, _, name, port in ranked)]
+
+    async def hints(self, domain: str) -> set[str]:
+        """Return names that tell who runs a domain's mail when a filter stands before it as its exchanger.
+
+        They are what ``autodiscover.`` is an alias of, and what the domain's SPF record includes (RFC 7208 section 5.2).
+        """
+        found: set[str] = set()
+        for name, kind in ((f"autodiscover.{domain}", "CNAME"), (domain, "TXT")):
+            try:
+                records = await self._ask(name, kind)
+            except dns.resolver.NXDOMAIN:
+                continue
+            for record in records:
+                if kind == "CNAME":
+                    found.add(record.target.to_text(omit_final_dot=True).lower())
+                elif (text := b"".join(record.strings).decode("ascii", "replace").lower()).startswith("v=spf1 "):
+                    found |= {term.removeprefix("include:") for term in text.split() if term.startswith("include:")}
+        return found
 
     async def _ask(self, name: str, kind: str) -> list[Any]:
         try:

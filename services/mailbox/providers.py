@@ -48,6 +48,7 @@ class Provider(Contract):
     name: str
     domains: tuple[str, ...]
     mx: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     imap: Annotated[Endpoint, BeforeValidator(_endpoint)]
     smtp: Annotated[Endpoint, BeforeValidator(_endpoint)]
     username: Literal["address", "local"] = "address"
@@ -93,6 +94,9 @@ class Directory:
         for provider in self.by_key.values():
             _claim(self._domains, provider.domains, provider)
             _claim(self._exchangers, provider.mx, provider)
+        self._hints: dict[str, Provider] = {}
+        for provider in self.by_key.values():
+            _claim(self._hints, provider.hints, provider)
         self._hosts: dict[str, Provider] = {}
         for provider in self.by_key.values():
             if "local" not in provider.quirks:  # 127.0.0.1 is anybody's
@@ -110,6 +114,11 @@ class Directory:
                 if provider := self._exchangers.get(".".join(labels[start:])):
                     return provider
         return None
+
+    def for_hints(self, hints: Iterable[str]) -> Provider | None:
+        """Return the service that these names (``Dns.hints``) speak of, if they speak of one only."""
+        found = {provider.key: provider for hint in hints if (provider := self._hints.get(hint))}
+        return next(iter(found.values())) if len(found) == 1 else None
 
     def for_server(self, host: str) -> Provider | None:
         """Return the first service with this IMAP server, for accounts whose servers were typed by hand."""

@@ -74,7 +74,6 @@ async def open_smtp(server: ServerAddress, *, policy: ConnectPolicy) -> aiosmtpl
                 await _starttls(client)
     except BaseException as error:
         client.close()
-        sock.close()
         if isinstance(error, (SMTPException, OSError, ValueError)):
             raise _not_smtp(error) from error
         raise

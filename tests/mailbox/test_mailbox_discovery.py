@@ -177,6 +177,41 @@ async def test_each_server_comes_from_the_first_source_that_has_it(names: Connec
     assert (found.incoming.host, found.outgoing.host, found.source) == ("mail.acme.example", "smtp.acme.example", "srv")
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {("autodiscover.acme.example", "CNAME"): ["autodiscover.outlook.com."]},
+        {
+            ("acme.example", "TXT"): [
+                '"v=spf1 include:mail.filter.example include:spf.prot" "ection.outlook.com -all"',
+                '"other"',
+            ]
+        },
+    ],
+)
+async def test_a_company_behind_a_mail_filter_is_recognised(names: ConnectPolicy, web: Web, record: Zone) -> None:
+    """Where the exchanger is a filter, the alias of autodiscover or the SPF record tells whose mailboxes they are."""
+    zone = {("acme.example", "MX"): ["10 eu-smtp-inbound-1.filter.example."], **record}
+    found = await _discover(zone, web, names)
+    assert found.provider is not None
+    assert (found.provider.key, found.source) == ("microsoft365", "hint")
+
+
+async def test_two_senders_in_the_spf_record_are_no_hint(names: ConnectPolicy, web: Web) -> None:
+    """Who sends through two services may have the mailboxes at either: nothing is concluded."""
+    spf = '"v=spf1 include:spf.protection.outlook.com include:_spf.google.com -all"'
+    zone = {("acme.example", "MX"): ["10 mx.filter.example."], ("acme.example", "TXT"): [spf]}
+    assert (await _discover(zone, web, names)).source == "none"
+
+
+async def test_what_the_domain_declares_goes_before_hints(names: ConnectPolicy, web: Web) -> None:
+    """An autoconfig document of the domain's own outranks what its SPF record suggests."""
+    web.page(AUTOCONFIG, DOCUMENT)
+    spf = '"v=spf1 include:_spf.google.com -all"'
+    zone = {("acme.example", "MX"): ["10 mx.acme.example."], ("acme.example", "TXT"): [spf]}
+    assert (await _discover(zone, web, names)).source == "autoconfig"
+
+
 async def test_usual_names_are_tried_and_no_password_is_sent(
     names: ConnectPolicy, web: Web, authority: Authority
 ) -> None:
