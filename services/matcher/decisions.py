@@ -4,158 +4,125 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import NamedTuple
 
-from schemas.accounts import Account
-from schemas.emails import Match
-from schemas.identity import link_id
 from schemas.ledger import RowState
 from schemas.mail import Content
 from schemas.messages import MailParsed
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy
-from services.matcher.grants import Grants, Holder, grants
+from services.matcher.grants import Holder, shares_link
 from services.matcher.linking import Known, Matches, Threads, address_matches, bcc_matches, merged
+from services.store import Final, LinkAddition
 
 DELETED_IN_CRM = "deleted-in-crm"
 
-
-class Stored(NamedTuple):
-    """An email in the store that an email of the batch answers or refers to."""
-
-    key: str
-    message_id: str
-    matches: Mapping[RecordRef, tuple[Match, ...]]
+Ancestors = Mapping[str, Mapping[str, Matches]]
+"""The matches of stored emails by their Message-ID and their key: a Message-ID may be forged, so several may have one."""
 
 
 @dataclass(frozen=True)
 class View:
     """What the look-ups for a batch said. Two equal views lead to equal decisions."""
 
-    version: int
+    version: int = field(compare=False)
     """Of the index of known addresses, read before them."""
     known: Known
     company: CompanyPolicy
-    accounts: Mapping[str, Account]
-    """Those of the batch; one that was removed is missing."""
+    holders: Mapping[str, Holder]
+    """The accounts of the batch; one that was removed is missing."""
     deleted: frozenset[str] = frozenset()
     """Keys of the batch that were deleted in the CRM."""
-    gone: frozenset[str] = frozenset()
-    """Ledger rows of the batch whose copy is gone already, or that are no longer there."""
-    ancestors: tuple[Stored, ...] = ()
-    """Ordered by key."""
+    ancestors: Ancestors = field(default_factory=dict)
     own: frozenset[str] = frozenset()
-    """Those of the addresses in the ancestors' matches and in the batch that belong to connected accounts."""
-
-
-class LinkDecision(NamedTuple):
-    """An email on a record, as the batch's copies say."""
-
-    id: str
-    key: str
-    record: RecordRef
-    matches: tuple[Match, ...]
-    flags: Grants
-
-
-class RowDecision(NamedTuple):
-    """The final state of a copy."""
-
-    id: str
-    state: RowState
-    reason: str | None = None
-    email: str | None = None
-    bcc: tuple[str, ...] = ()
+    """Those of the addresses in question that belong to connected accounts."""
 
 
 @dataclass(frozen=True)
 class Decisions:
     """What to store for a batch."""
 
-    contents: Mapping[str, Content]
-    """By key, all of the batch."""
+    attached: Mapping[str, Content]
+    """Emails to store, by key."""
     by_thread: frozenset[str]
-    """Keys that name no known address in their text."""
-    links: tuple[LinkDecision, ...] = ()
-    rows: tuple[RowDecision, ...] = ()
-    attached: frozenset[str] = field(default=frozenset())
-    """Keys to store."""
-
-    @cached_property
-    def dropped(self) -> frozenset[str]:
-        """Keys of which nothing of the batch is stored."""
-        return frozenset(self.contents) - self.attached
+    """Keys of those that name no known address in their text."""
+    links: Sequence[LinkAddition]
+    """A contribution for each copy and record."""
+    rows: Sequence[Final]
+    """The final state of each copy, once."""
+    dropped: frozenset[str]
+    """Keys of which no copy of the batch is stored."""
 
 
 def searching(contents: Mapping[str, Content], known: Known) -> dict[str, Content]:
     """Return the emails that name no known address: those whose ancestors matter."""
-    return {key: content for key, content in contents.items() if not address_matches(content, known)}
+    return {
+        key: content
+        for key, content in contents.items()
+        if not any(participant.address in known for participant in content.participants)
+    }
 
 
-def decide(batch: Sequence[MailParsed], view: View) -> Decisions:
-    """Work out links and final states of a batch of copies."""
+def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = frozenset()) -> Decisions:
+    """Work out links and final states of a batch of copies.
+
+    Args:
+        batch: the copies; one may be there twice.
+        view: what the look-ups said.
+        gone: rows whose copy is gone by now; they get nothing.
+    """
     contents = {mail.content.key: mail.content for mail in batch}
-    held: dict[str, list[MailParsed]] = {}
-    for mail in batch:
-        if mail.source.account in view.accounts and mail.source.id not in view.gone:
-            held.setdefault(mail.content.key, []).append(mail)
-    live = {key: content for key, content in contents.items() if key in held and key not in view.deleted}
+    copies = {
+        mail.source.id: mail for mail in batch if mail.source.account in view.holders and mail.source.id not in gone
+    }
+    held = {mail.content.key for mail in copies.values()}
+    live = {key: contents[key] for key in contents if key in held and key not in view.deleted}
     named = {key: address_matches(content, view.known) for key, content in live.items()}
-    threads = Threads(named, live, _by_message_id(view.ancestors, live), view.own)
-    links: list[LinkDecision] = []
-    rows: list[RowDecision] = []
-    attached: set[str] = set()
-    for key, content in live.items():
-        own_text = named[key] or threads.of(key)
-        extra = {mail.source.id: _bcc(mail, view.known) for mail in held[key]}
-        keep = [mail for mail in held[key] if own_text or extra[mail.source.id]]
-        rows.extend(_row(mail, attached=bool(own_text or extra[mail.source.id])) for mail in held[key])
-        if keep:
-            attached.add(key)
-            links.extend(_links(content, merged(own_text, *extra.values()), keep, view))
-    rows.extend(
-        RowDecision(mail.source.id, RowState.SKIPPED, DELETED_IN_CRM)
-        for key, mails in held.items()
-        if key in view.deleted
-        for mail in mails
-    )
+    stored = {
+        name: [matches for key, matches in emails.items() if key not in live] for name, emails in view.ancestors.items()
+    }
+    threads = Threads(named, live, stored, view.own)
+    text = {key: named[key] or threads.of(key) for key in live}
+    people = {key: frozenset(person.address for person in content.participants) for key, content in live.items()}
+    attached: dict[str, Content] = {}
+    links: list[LinkAddition] = []
+    rows: list[Final] = []
+    for row, mail in copies.items():
+        key = mail.content.key
+        if key in view.deleted:
+            rows.append(Final(row, RowState.SKIPPED, DELETED_IN_CRM))
+            continue
+        matches = text[key]
+        if mail.bcc:
+            matches = merged(matches, bcc_matches(mail.source.account, mail.bcc, view.known))
+        if not matches:
+            rows.append(Final(row, RowState.UNMATCHED))
+            continue
+        rows.append(Final(row, RowState.ATTACHED, email=key, bcc=mail.bcc))
+        attached[key] = mail.content
+        links.extend(_additions(mail, matches, people[key], view))
     return Decisions(
-        contents=contents,
-        by_thread=frozenset(key for key, matches in named.items() if not matches),
-        links=tuple(links),
-        rows=tuple(rows),
-        attached=frozenset(attached),
+        attached=attached,
+        by_thread=frozenset(key for key in attached if not named[key]),
+        links=links,
+        rows=rows,
+        dropped=frozenset(contents) - frozenset(attached),
     )
 
 
-def _bcc(mail: MailParsed, known: Known) -> Matches:
-    return bcc_matches(mail.source.account, mail.bcc, known)
-
-
-def _row(mail: MailParsed, *, attached: bool) -> RowDecision:
-    if not attached:
-        return RowDecision(mail.source.id, RowState.UNMATCHED)
-    return RowDecision(mail.source.id, RowState.ATTACHED, email=mail.content.key, bcc=mail.bcc)
-
-
-def _links(content: Content, matches: Matches, keep: Iterable[MailParsed], view: View) -> Iterable[LinkDecision]:
-    holders = [Holder.of(view.accounts[mail.source.account], mail.bcc) for mail in keep]
-    participants = frozenset(participant.address for participant in content.participants)
+def _additions(mail: MailParsed, matches: Matches, people: frozenset[str], view: View) -> Iterable[LinkAddition]:
+    holder = view.holders[mail.source.account]._replace(bcc=mail.bcc)
     for record, reasons in matches.items():
-        yield LinkDecision(
-            id=link_id(record.kind, record.id, content.key),
-            key=content.key,
+        yield LinkAddition(
+            email=mail.content.key,
             record=record,
+            sent_at=mail.content.sent_at,
+            thread=mail.content.thread,
             matches=reasons,
-            flags=grants(holders, view.company, reasons, participants),
+            owner=holder.owner,
+            shared=holder.account if shares_link(holder, view.company, reasons, people) else None,
         )
 
 
-def _by_message_id(ancestors: Iterable[Stored], batch: Mapping[str, Content]) -> dict[str, list[Matches]]:
-    """Return what is stored by Message-ID; emails of the batch itself are worked out anew."""
-    found: dict[str, list[Matches]] = {}
-    for stored in ancestors:
-        if stored.key not in batch:
-            found.setdefault(stored.message_id, []).append(dict(stored.matches))
-    return found
+def records_of(links: Iterable[LinkAddition]) -> frozenset[RecordRef]:
+    """Return the records that links are on."""
+    return frozenset(link.record for link in links)

@@ -24,16 +24,9 @@ class Holder(NamedTuple):
     bcc: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, account: Account, bcc: Iterable[str]) -> Holder:
-        """Return the holder for a copy in an account."""
-        return cls(account.id, account.owner, account.sharing, account.own_addresses, tuple(bcc))
-
-
-class Grants(NamedTuple):
-    """The stored flags of a link, sorted."""
-
-    owners: tuple[str, ...]
-    shared_by: tuple[str, ...]
+    def of(cls, account: Account) -> Holder:
+        """Return the holder for a copy in an account that has no Bcc."""
+        return cls(account.id, account.owner, account.sharing, account.own_addresses)
 
 
 def shares_link(holder: Holder, company: CompanyPolicy, matches: Iterable[Match], participants: frozenset[str]) -> bool:
@@ -52,22 +45,3 @@ def shares_link(holder: Holder, company: CompanyPolicy, matches: Iterable[Match]
         for match in matches
         if match.role is not Role.BCC
     )
-
-
-def owns_link(holder: Holder, matches: Iterable[Match]) -> bool:
-    """Whether the owner of a live copy may know of a link: any but one that another account's Bcc alone tells of."""
-    return any(match.role is not Role.BCC or match.account == holder.account for match in matches)
-
-
-def grants(
-    holders: Iterable[Holder], company: CompanyPolicy, matches: tuple[Match, ...], participants: frozenset[str]
-) -> Grants:
-    """Return the flags of a link from all live copies of its email."""
-    owners: set[str] = set()
-    shared_by: set[str] = set()
-    for holder in holders:
-        if owns_link(holder, matches):
-            owners.add(holder.owner)
-        if shares_link(holder, company, matches, participants):
-            shared_by.add(holder.account)
-    return Grants(tuple(sorted(owners)), tuple(sorted(shared_by)))

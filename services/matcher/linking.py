@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from schemas.emails import Match
-from schemas.mail import Content, Role
+from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
 
 Known = Mapping[str, Sequence[RecordRef]]
@@ -22,13 +22,18 @@ def ordered(matches: Iterable[Match]) -> tuple[Match, ...]:
     return tuple(sorted(set(matches), key=lambda match: (match.role, match.address, match.account or "")))
 
 
-def address_matches(content: Content, known: Known) -> Matches:
-    """Return the records that the email itself names, with a match for each address and role."""
+def matches_of(participants: Iterable[Participant], known: Known) -> Matches:
+    """Return the records of participants, with a match for each address and role."""
     found: dict[RecordRef, set[Match]] = {}
-    for participant in content.participants:
+    for participant in participants:
         for record in known.get(participant.address, ()):
             found.setdefault(record, set()).add(Match(address=participant.address, role=participant.role))
     return {record: ordered(matches) for record, matches in found.items()}
+
+
+def address_matches(content: Content, known: Known) -> Matches:
+    """Return the records that the email itself names, with a match for each address and role."""
+    return matches_of(content.participants, known)
 
 
 def bcc_matches(account: str, bcc: Iterable[str], known: Known) -> Matches:

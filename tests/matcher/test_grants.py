@@ -10,7 +10,6 @@ from schemas.emails import Match
 from schemas.mail import Content, Participant, Role
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.matcher.grants import Grants, Holder, grants
-from services.matcher.summary import summary_line
 
 ANN, BOB, CLIENT = "ann@firm.example", "bob@firm.example", "c@client.example"
 PUBLIC, PRIVATE = SharingPolicy(mode=Mode.PUBLIC), SharingPolicy(mode=Mode.PRIVATE)

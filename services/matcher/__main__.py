@@ -1,0 +1,64 @@
+"""Wires the matcher: ``python -m services.matcher``."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from schemas.messages import Lane, MailboxChanged, MailParsed, RecordChanged
+from schemas.routes import Route, routes_to
+from services.matcher import dead_letters, handler, mailbox_changed, record_changed
+from services.matcher.completion import sweep_epochs
+from services.matcher.isolation import isolating
+from services.matcher.summaries import SummaryKeeper
+from services.matcher.sweepers import in_turn, sweep_store
+from services.matcher.watcher import watch
+from services.runtime.periodic import periodic
+from services.runtime.stage import Stage, run_stage
+from services.store import Store
+from services.wiring import make_store
+
+COMPLETE_SECONDS = 5.0
+SWEEP_SECONDS = 30.0
+SUMMARY_SECONDS = 0.5
+BULK_WAIT = 0.2
+"""Seconds that a batch of the backfill waits to become full while another one is in hand."""
+RECORDS_AT_ONCE = 200
+
+
+async def consume(route: Route, *, stage: Stage, store: Store, summaries: SummaryKeeper) -> None:
+    """Consume one route. Lanes have consumers, channels and batches of their own: live mail is never behind the backfill."""
+    bus, size = stage.bus, stage.settings.matcher_batch
+    if route.message is MailParsed:
+        mail = isolating(partial(handler.handle, store=store, summaries=summaries))
+        wait = BULK_WAIT if route.lane is Lane.BACKFILL else 0.0
+        await bus.consume_batches(route, mail, size=size, wait=wait, concurrency=2)
+    elif route.message is RecordChanged:
+        records = isolating(partial(record_changed.handle, store=store, summaries=summaries))
+        await bus.consume_batches(route, records, size=RECORDS_AT_ONCE)
+    elif route.message is MailboxChanged:
+        await bus.consume(route, partial(mailbox_changed.handle, store=store, summaries=summaries), prefetch=4)
+    else:
+        raise NotImplementedError(f"the matcher does not know {route.message.TYPE}")
+
+
+async def main(stage: Stage) -> None:
+    """Consume the matcher's routes and the dead letters, watch the CRM, sweep."""
+    store = make_store(stage.database, stage.crm, stage.settings)
+    await store.setup()
+    summaries = SummaryKeeper(store)
+    for route in routes_to("matcher"):
+        await consume(route, stage=stage, store=store, summaries=summaries)
+    await stage.bus.consume_dead(partial(dead_letters.keep, store=store, bus=stage.bus))
+    holder, log = stage.settings.instance, stage.log
+    sweep = in_turn("sweep", partial(sweep_store, store=store, summaries=summaries), store=store, holder=holder)
+    await stage.run(
+        watch(store=store, bus=stage.bus, holder=holder, log=log),
+        periodic("summaries", summaries.flush, seconds=SUMMARY_SECONDS, log=log),
+        periodic("complete", partial(sweep_epochs, store=store, bus=stage.bus), seconds=COMPLETE_SECONDS, log=log),
+        periodic("sweep", sweep, seconds=SWEEP_SECONDS, log=log),
+    )
+    await summaries.flush()
+
+
+if __name__ == "__main__":
+    run_stage("matcher", main)

@@ -1,0 +1,112 @@
+"""How stored emails and links differ from what they should be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from schemas.emails import Link
+from schemas.ledger import RowState
+from schemas.records import RecordRef
+from services.matcher.evidence import Evidence, Wanted, wanted_of
+from services.matcher.linking import ordered
+from services.store import Final, LinkAddition
+
+
+class Unheld(Enum):
+    """What becomes of an email without a live copy."""
+
+    LEAVE = "leave"
+    """Nothing: it may be on its way in at this moment."""
+    HIDE = "hide"
+    """Its links stay, without owners, for a grace: most copies that go were moved and come back elsewhere."""
+    REMOVE = "remove"
+
+
+class Changes(NamedTuple):
+    """What differs between the stored and the wanted."""
+
+    sets: list[Link]
+    additions: list[LinkAddition]
+    by_thread: dict[str, bool]
+    rows: list[Final]
+    faded: list[str]
+    """Emails that were on a record by their thread alone and are on none any more."""
+    removed: list[str]
+    records: set[RecordRef]
+    message_ids: set[str]
+    """Of emails whose records changed: their threads follow."""
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.sets or self.additions or self.by_thread or self.rows or self.faded or self.removed)
+
+
+def compare(keys: Sequence[str], evidence: Evidence, unheld: Unheld, *, fade: bool = False) -> Changes:
+    """Return what to change about emails. Pure."""
+    changes = Changes([], [], {}, [], [], [], set(), set())
+    for key in keys:
+        email, links = evidence.emails.get(key), evidence.links.get(key, ())
+        if email is None:
+            if evidence.copies.get(key):
+                changes.removed.append(key)  # what removes an email looks after copies that were late
+            _set(changes, [link.model_copy(update={"matches": ()}) for link in links])
+            continue
+        held = any(row.account in evidence.holders for row in evidence.copies.get(key, ()))
+        if not held:
+            _unheld(changes, key, links, unheld)
+            following = unheld is Unheld.REMOVE
+        else:
+            wanted = wanted_of(email, evidence)
+            following = _differences(changes, links, wanted)
+            if wanted.links:
+                changes.rows.extend(Final(row, RowState.UNMATCHED) for row in wanted.bare)
+                if email.by_thread is wanted.named:
+                    changes.by_thread[key] = not wanted.named
+            elif email.by_thread or fade:
+                changes.faded.append(key)
+                following = True
+        if following and email.message_id:
+            changes.message_ids.add(email.message_id)
+    return changes
+
+
+def _set(changes: Changes, links: Iterable[Link]) -> None:
+    for link in links:
+        changes.sets.append(link)
+        changes.records.add(link.record)
+
+
+def _unheld(changes: Changes, key: str, links: Sequence[Link], unheld: Unheld) -> None:
+    if unheld is Unheld.REMOVE:
+        changes.removed.append(key)
+        _set(changes, [link.model_copy(update={"matches": ()}) for link in links])
+    elif unheld is Unheld.HIDE:
+        _set(changes, [link.model_copy(update={"owners": (), "shared_by": ()}) for link in links if link.owners])
+
+
+def _differences(changes: Changes, links: Sequence[Link], wanted: Wanted) -> bool:
+    """Note how an email's links differ from what they should be. Returns whether its thread has to follow."""
+    following = False
+    present = {link.record: link for link in links}
+    for record, additions in wanted.links.items():
+        link = present.get(record)
+        if link is None:
+            changes.additions.extend(additions)
+            changes.records.add(record)
+            following = True
+            continue
+        matches = ordered(match for addition in additions for match in addition.matches)
+        owners = {addition.owner for addition in additions}
+        shared = {addition.shared for addition in additions if addition.shared}
+        if set(link.matches) != set(matches):
+            following = True
+        elif set(link.owners) == owners and set(link.shared_by) == shared:
+            continue
+        grants = {"matches": matches, "owners": tuple(sorted(owners)), "shared_by": tuple(sorted(shared))}
+        _set(changes, [link.model_copy(update=grants)])
+    stale = [link for link in links if link.record not in wanted.links]
+    _set(changes, [link.model_copy(update={"matches": ()}) for link in stale])
+    return following or bool(stale)

@@ -1,0 +1,24 @@
+"""Completing backfills of which no copy is unfinished any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from schemas.messages import SyncCompleted
+from services.runtime.bus import Bus
+from services.store import Store
+
+
+async def complete(epochs: Iterable[tuple[str, int]], *, store: Store) -> dict[tuple[str, int], SyncCompleted]:
+    """Complete those of the backfills (account, number) that are done. Returns the news of those that this call completed."""
+    return {
+        (account, number): SyncCompleted(id=f"{account}.{number}", account=account, epoch=number)
+        for account, number in epochs
+        if await store.epochs.complete_if_done(account, number)
+    }
+
+
+async def sweep_epochs(*, store: Store, bus: Bus) -> None:
+    """Complete backfills whose last event was lost."""
+    for news in (await complete(await store.epochs.sealed(), store=store)).values():
+        await bus.publish(news)

@@ -1,0 +1,57 @@
+"""Keeps what no stage could handle: with its body, so that it can be sent again, and with its row quarantined."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from schemas.messages import MailFetched, MailParsed, Message
+from services.matcher.completion import complete
+from services.runtime.bus import Bus
+from services.runtime.outcomes import DeadLetter
+from services.store import DeadLetter as StoredLetter
+from services.store import Store, copy_ref, dead_ref
+from services.store.blobs import blobs_of
+from services.store.documents import now
+
+_ID = "ce-id"
+_CONTENT_TYPE = "content-type"
+_COPY = re.compile(r"([0-9a-f]{24})\.[0-9a-f]{12}\.\d{10}\.\d{10}(?=/)")
+"""The row in the id of a message about a copy: ``<row>/<attempt>``."""
+
+
+async def keep(letter: DeadLetter, *, store: Store, bus: Bus) -> None:
+    """Keep a dead letter, end its row, and complete its backfill if it was the last one. Doing it twice changes nothing."""
+    identifier = letter.headers.get(_ID) or hashlib.sha256(letter.body).hexdigest()
+    copy = _COPY.match(identifier)
+    key = f"{letter.queue}/{identifier}"
+    stored = StoredLetter(
+        id=key,
+        queue=letter.queue,
+        reason=letter.reason,
+        error=letter.error,
+        headers=dict(letter.headers),
+        content_type=letter.headers.get(_CONTENT_TYPE, ""),
+        body=letter.body,
+        account=copy[1] if copy else getattr(letter.message, "account", None),
+        row=copy[0] if copy else None,
+        at=now(),
+    )
+    await _hold_blobs(letter.message, key, store)
+    await store.dead_letters.add(stored)
+    if stored.row:
+        await store.ledger.quarantine(stored.row, letter.reason)
+        row = await store.ledger.get(stored.row)
+        if row is not None and row.epoch:
+            for news in (await complete([(row.account, row.epoch)], store=store)).values():
+                await bus.publish(news)
+
+
+async def _hold_blobs(message: Message | None, key: str, store: Store) -> None:
+    """Let the blobs that a message speaks of outlive it."""
+    if isinstance(message, MailFetched) and message.blob:
+        await store.blobs.add_ref([message.blob], dead_ref(key))
+        await store.blobs.drop_refs([copy_ref(message.source.id)])
+    elif isinstance(message, MailParsed):
+        await store.blobs.add_ref(blobs_of(message.content), dead_ref(key))
+        await store.blobs.release([message.content.key])

@@ -1,0 +1,55 @@
+"""The data flow of a batch of parsed mail: look up, decide, store, look again, complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.messages import MailParsed, SyncCompleted
+from services.matcher.changes import Unheld
+from services.matcher.completion import complete
+from services.matcher.decisions import decide
+from services.matcher.effects import apply
+from services.matcher.lookups import look_up
+from services.matcher.relinking import relink
+from services.matcher.summaries import SummaryKeeper
+from services.runtime.errors import TransientError
+from services.runtime.outcomes import Delivery, Done
+from services.store import Store
+
+_ROUNDS = 8
+
+
+async def handle(
+    deliveries: Sequence[Delivery[MailParsed]], *, store: Store, summaries: SummaryKeeper
+) -> Sequence[Done]:
+    """Handle a batch of parsed mail. All of it succeeds, or an error is raised and all of it comes again.
+
+    Address race: the version of the known addresses is read before and after; who makes an address known writes
+    it, moves the version, then sweeps. Thread race: ancestors are looked up again after our rows were written; who
+    stores an ancestor writes it with its links, then sweeps. One always sees the other. The same second look sees
+    a policy that was narrowed, an email deleted in the CRM, a copy that went, and links that a recompute took back.
+    """
+    batch = [delivery.message for delivery in deliveries]
+    view, gone, again = await look_up(batch, store), frozenset[str](), 0
+    while True:
+        decided = decide(batch, view, gone)
+        late = await apply(decided, store=store, summaries=summaries)
+        present = await look_up(batch, store, view)
+        if present == view and late <= gone and not await store.links.lacking(decided.links):
+            break
+        view, gone, again = present, gone | late, again + 1
+        if again == _ROUNDS:
+            raise TransientError("what the batch is decided by keeps changing")
+    # What an earlier round or a crashed try stored may not hold any more; adding never takes anything away.
+    doubtful = {mail.content.key for mail in batch} if again else await store.emails.existing(decided.dropped)
+    if doubtful:
+        await relink(doubtful, store=store, summaries=summaries, unheld=Unheld.REMOVE, fade=True)
+    await store.blobs.release(decided.dropped)
+    completed = await complete({(mail.source.account, mail.epoch) for mail in batch if mail.epoch}, store=store)
+    return [Done(_announcements(mail, completed)) for mail in batch]
+
+
+def _announcements(mail: MailParsed, completed: dict[tuple[str, int], SyncCompleted]) -> Sequence[SyncCompleted]:
+    """Let the first mail of a completed backfill carry the news."""
+    news = completed.pop((mail.source.account, mail.epoch or 0), None)
+    return () if news is None else (news,)

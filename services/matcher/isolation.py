@@ -1,0 +1,26 @@
+"""A message that can never be handled must not take its neighbours of the batch along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from services.runtime.bus import HandleBatch
+from services.runtime.errors import TransientError
+from services.runtime.outcomes import Delivery, Done, Failed
+from services.runtime.retry import is_outage
+
+
+def isolating(handle: HandleBatch) -> HandleBatch:
+    """Return a handler that, when a batch fails for another reason than the weather, tries its halves, down to single messages."""
+
+    async def handle_apart(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
+        try:
+            return await handle(deliveries)
+        except Exception as error:  # noqa: BLE001 - the runtime decides about it; here only: whose is it
+            if len(deliveries) == 1 or isinstance(error, TransientError) or is_outage(error):
+                return [Failed(error)] * len(deliveries)
+        middle = len(deliveries) // 2
+        return [*await handle_apart(deliveries[:middle]), *await handle_apart(deliveries[middle:])]
+
+    return handle_apart

@@ -1,0 +1,57 @@
+"""Leads and contacts were created, changed or deleted in the CRM: their addresses, and the mail that is about them, follow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from schemas.messages import RecordChanged
+from schemas.records import Record, RecordRef
+from services.matcher.relinking import relink
+from services.matcher.summaries import SummaryKeeper
+from services.runtime.outcomes import Delivery, Done
+from services.store import Store
+
+_AT_THE_SAME_TIME = 8
+
+
+async def handle(
+    deliveries: Sequence[Delivery[RecordChanged]], *, store: Store, summaries: SummaryKeeper
+) -> Sequence[Done]:
+    """Bring the index of addresses up to date with the CRM; link stored mail and fetch what was not relevant before."""
+    refs = {RecordRef(kind=delivery.message.kind, id=delivery.message.record) for delivery in deliveries}
+    records = await store.records.read_many(refs)
+    limit = asyncio.Semaphore(_AT_THE_SAME_TIME)
+
+    async def put(record: Record) -> tuple[RecordRef, list[str]]:
+        async with limit:
+            return record.ref, await store.records.put_addresses(record)
+
+    new = {ref: addresses for ref, addresses in await asyncio.gather(*map(put, records.values())) if addresses}
+    await _bring_in({address for addresses in new.values() for address in addresses}, store, summaries)
+    for ref, addresses in new.items():
+        await store.records.addresses_swept(ref, addresses)
+    for ref in refs - records.keys():
+        await _forget(ref, store, summaries)
+    return [Done()] * len(deliveries)
+
+
+async def _bring_in(addresses: set[str], store: Store, summaries: SummaryKeeper) -> None:
+    """Link stored emails that name newly known addresses, then plan the copies of others. In this order, see `unheld.fade`.
+
+    The addresses are in the index and its version has moved, so that mail which is in hand elsewhere sees them.
+    """
+    if not addresses:
+        return
+    async for emails in store.emails.with_participants(addresses):
+        await relink([email.key for email in emails], store=store, summaries=summaries)
+    blind = {row.email for row in await store.ledger.with_bcc(addresses)}
+    await relink(blind, store=store, summaries=summaries)
+    await store.ledger.replan_by_marks(store.records.marks(addresses))
+
+
+async def _forget(ref: RecordRef, store: Store, summaries: SummaryKeeper) -> None:
+    """Take a deleted record's mail off it. What is on no other record keeps its body for a grace."""
+    await store.records.forget(ref)
+    async for links in store.links.of_record(ref):
+        await relink([link.email for link in links], store=store, summaries=summaries)

@@ -1,0 +1,105 @@
+"""Links of stored emails made what the present state says: known addresses, ancestors, live copies, policies.
+
+The one function behind every change but the arrival of a copy: a copy went, a record changed, a thread's links changed.
+It reads, writes what differs (links by compare-and-set), and reads again until nothing differs: of two that do this to
+the same emails at the same time, the one that writes last has also read last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from bson import ObjectId
+
+from schemas.records import RecordRef
+from services.matcher.changes import Changes, Unheld, compare
+from services.matcher.evidence import Evidence, gather, text_matches
+from services.matcher.lookups import ancestors_of
+from services.matcher.summaries import SummaryKeeper
+from services.runtime.errors import TransientError
+from services.store import Store
+
+_AT_ONCE = 500
+_ROUNDS = 10
+_GENERATIONS = 1000
+"""No thread is longer; only forged ones refer to one another in a circle."""
+
+
+async def relink(
+    keys: Iterable[str], *, store: Store, summaries: SummaryKeeper, unheld: Unheld = Unheld.LEAVE, fade: bool = False
+) -> None:
+    """Make the links of emails what they should be, then those of their threads, and so on.
+
+    Args:
+        keys: emails.
+        store: where they are.
+        summaries: told of the records whose links changed.
+        unheld: what becomes of those of the emails that have no live copy.
+        fade: whether those of the emails that are on no record any more lose their body now, not after a grace.
+    """
+    pending = list(dict.fromkeys(keys))
+    records: set[RecordRef] = set()
+    debts: list[ObjectId] = []
+    for _ in range(_GENERATIONS):
+        ids: set[str] = set()
+        for start in range(0, len(pending), _AT_ONCE):
+            part = pending[start : start + _AT_ONCE]
+            await _settle(part, store, unheld, fade, (ids, records, debts))
+        pending = await follow_threads(ids, store)
+        if not pending:
+            summaries.take(records, debts)
+            return
+        unheld, fade = Unheld.LEAVE, False
+    raise TransientError("a thread does not come to rest")
+
+
+async def follow_threads(message_ids: Iterable[str], store: Store) -> list[str]:
+    """Set unmatched copies of the threads of emails back to planned; return the emails to relink."""
+    ids = list(message_ids)
+    if not ids:
+        return []
+    await store.ledger.replan_by_marks(store.records.thread_marks(ids))
+    return [email.key for email in await store.emails.referring(ids)]
+
+
+async def _settle(
+    keys: Sequence[str], store: Store, unheld: Unheld, fade: bool, done: tuple[set[str], set[RecordRef], list[ObjectId]]
+) -> None:
+    """Bring emails to rest; what was changed is added to ``done``: Message-IDs, records, debts to pay after the rest."""
+    ids, records, debts = done
+    for _ in range(_ROUNDS):
+        evidence = await gather(keys, store)
+        changes = compare(keys, evidence, unheld, fade=fade)
+        if not changes.any:
+            await store.emails.mark_unlinked(evidence.emails)
+            return
+        # The debt comes first: a crash after the links were changed leaves their summaries and threads to the sweeper.
+        debts.append(await store.debts.add(records=changes.records, message_ids=changes.message_ids))
+        await _apply(changes, store)
+        if changes.faded:
+            await _look_again(changes.faded, evidence, store)
+        ids |= changes.message_ids
+        records |= changes.records
+    raise TransientError("others keep changing the same links")
+
+
+async def _apply(changes: Changes, store: Store) -> None:
+    await store.links.save_many(changes.additions)
+    await asyncio.gather(*(store.links.compare_and_set(link, ownerless=True) for link in changes.sets))
+    for key, by_thread in changes.by_thread.items():
+        await store.emails.set_by_thread(key, by_thread=by_thread)
+    await store.ledger.final(changes.rows)
+    await store.unheld.fade(changes.faded)
+    await store.unheld.remove(changes.removed)
+
+
+async def _look_again(faded: Iterable[str], evidence: Evidence, store: Store) -> None:
+    """Plan copies again whose thread became somebody's while their rows were being set to unmatched."""
+    emails = [evidence.emails[key] for key in faded]
+    ancestors, own = await ancestors_of({name for email in emails for name in email.ancestors}, store)
+    now = replace(evidence, ancestors=ancestors, own=own)
+    again = [email.message_id for email in emails if email.message_id and text_matches(email, now)[1]]
+    if again:
+        await store.ledger.replan_by_marks(store.records.thread_marks(again))
