@@ -43,20 +43,36 @@ def quoted(name: bytes) -> bytes:
     return wire
 
 
-def _raw(client: MailClient, command: bytes, arguments: list[bytes]) -> dict[str, list[Any]]:
-    imap = client._imap  # noqa: SLF001 - the protocol object is our own class
-    imap.untagged_responses.clear()
+def _raw(
+    client: MailClient, command: bytes, arguments: list[bytes], *, answers: tuple[str, ...] = ()
+) -> dict[str, list[Any]]:
+    _keep_events(client, answers)
     typ, data = client._raw_command(command, arguments, uid=False)  # noqa: SLF001 - the only way to send 8-bit names
-    return _checked(imap.untagged_responses, command.decode(), typ, data)
+    return _checked(client._imap.untagged_responses, command.decode(), typ, data)  # noqa: SLF001 - our own class
 
 
 def _uid(client: MailClient, command: str, *arguments: str) -> dict[str, list[Any]]:
+    _keep_events(client, (command,))
     imap = client._imap  # noqa: SLF001 - the protocol object is our own class
-    keep = {key: imap.untagged_responses[key] for key in _EVENTS if key in imap.untagged_responses and key != command}
-    imap.untagged_responses.clear()
-    imap.untagged_responses.update(keep)
     typ, data = imap._simple_command("UID", command, *arguments)  # noqa: SLF001 - imap.uid() takes the answer apart
     return _checked(imap.untagged_responses, command, typ, data)
+
+
+def _keep_events(client: MailClient, answers: tuple[str, ...]) -> None:
+    """Forget earlier answers, but not what the server said by itself meanwhile: it will not say it again."""
+    said = client._imap.untagged_responses  # noqa: SLF001 - the protocol object is our own class
+    for kind in [kind for kind in said if kind in answers or kind not in _EVENTS]:
+        del said[kind]
+
+
+def _fetch(client: MailClient, *arguments: str) -> list[Fetched]:
+    """FETCH; flags that come unasked for among the answers stay behind as an event."""
+    answers = _uid(client, "FETCH", *arguments)
+    found = responses.fetched(answers.pop("FETCH", []))
+    asked = [message for message in found if message.header is not None or message.body is not None]
+    if len(asked) < len(found):
+        answers["FETCH"] = [b"0 (FLAGS ())"]
+    return asked
 
 
 def _checked(answers: dict[str, list[Any]], command: str, typ: str, data: list[Any]) -> dict[str, list[Any]]:
@@ -74,21 +90,21 @@ def enable_qresync(client: MailClient) -> bool:
 
 def list_plain(client: MailClient) -> list[Listed]:
     """LIST as every server has it."""
-    return responses.listed(_raw(client, b"LIST", [b'""', b'"*"']).pop("LIST", []))
+    return responses.listed(_raw(client, b"LIST", [b'""', b'"*"'], answers=("LIST",)).pop("LIST", []))
 
 
 def list_extended(client: MailClient, status: bool, modseq: bool) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
     """LIST with SPECIAL-USE (RFC 6154) and STATUS (RFC 5819) in one answer."""
     items = (STATUS_ITEMS + " HIGHESTMODSEQ") if modseq else STATUS_ITEMS
     wanted = f"(SPECIAL-USE STATUS ({items}))" if status else "(SPECIAL-USE)"
-    answers = _raw(client, b"LIST", [b'""', b'"*"', b"RETURN", wanted.encode()])
+    answers = _raw(client, b"LIST", [b'""', b'"*"', b"RETURN", wanted.encode()], answers=("LIST", "STATUS"))
     return responses.listed(answers.pop("LIST", [])), responses.statuses(answers.pop("STATUS", []))
 
 
 def status(client: MailClient, folder: bytes, modseq: bool) -> dict[str, int]:
     """STATUS of one folder."""
     items = f"({STATUS_ITEMS} HIGHESTMODSEQ)" if modseq else f"({STATUS_ITEMS})"
-    answers = _raw(client, b"STATUS", [quoted(folder), items.encode()]).pop("STATUS", [])
+    answers = _raw(client, b"STATUS", [quoted(folder), items.encode()], answers=("STATUS",)).pop("STATUS", [])
     return next(iter(responses.statuses(answers[-1:]).values()), {}) if answers else {}
 
 
@@ -96,6 +112,7 @@ def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:
     """EXAMINE, with CONDSTORE where offered (RFC 7162 section 3.1.8)."""
     imap = client._imap  # noqa: SLF001 - the protocol object is our own class
     imap.is_readonly = True
+    imap.untagged_responses.clear()
     answers = _raw(client, b"EXAMINE", [quoted(folder), *([b"(CONDSTORE)"] if condstore else [])])
     imap.state = "SELECTED"
     exists = responses.number(answers.get("EXISTS", [])) or 0
@@ -117,20 +134,19 @@ def search(client: MailClient, uids: str) -> list[int]:
 def headers(client: MailClient, uids: str, gmail: bool) -> list[Fetched]:
     """Header blocks and what the ledger keeps of each copy."""
     items = f"({HEADER_ITEMS} {GMAIL_ITEMS})" if gmail else f"({HEADER_ITEMS})"
-    answers = responses.fetched(_uid(client, "FETCH", uids, items).pop("FETCH", []))
-    return sorted((message for message in answers if message.header is not None), key=lambda message: message.uid)
+    return sorted((message for message in _fetch(client, uids, items) if message.header is not None), key=_uid_of)
 
 
 def bodies(client: MailClient, uids: Sequence[int]) -> dict[int, bytes]:
     """Whole mails. ``BODY.PEEK[]``: it sets no flag, and iCloud's RFC822 comes without body."""
-    answers = _uid(client, "FETCH", responses.uid_set(uids), "(UID BODY.PEEK[])").pop("FETCH", [])
-    return {message.uid: message.body for message in responses.fetched(answers) if message.body is not None}
+    answers = _fetch(client, responses.uid_set(uids), "(UID BODY.PEEK[])")
+    return {message.uid: message.body for message in answers if message.body is not None}
 
 
 def part(client: MailClient, uid: int, offset: int, size: int) -> bytes:
     """A piece of one mail (RFC 3501 section 6.4.5, partial); empty past its end."""
-    answers = _uid(client, "FETCH", str(uid), f"(UID BODY.PEEK[]<{offset}.{size}>)").pop("FETCH", [])
-    return next((m.body for m in responses.fetched(answers) if m.uid == uid and m.body is not None), b"")
+    answers = _fetch(client, str(uid), f"(UID BODY.PEEK[]<{offset}.{size}>)")
+    return next((message.body for message in answers if message.uid == uid and message.body is not None), b"")
 
 
 def flags(
@@ -207,3 +223,7 @@ def waiting_lines(client: MailClient) -> list[bytes]:
         return lines
     finally:
         sock.settimeout(imap.wire.read_timeout)
+
+
+def _uid_of(message: Fetched) -> int:
+    return message.uid

@@ -61,17 +61,22 @@ _NAMES: dict[Role, str] = {
         gesendete nachrichten | gesendete e-mails | envoyés | éléments envoyés | messages envoyés | courrier envoyé | objets envoyés
         enviados | elementos enviados | mensajes enviados | correo enviado | enviats | inviata | posta inviata | inviati
         itens enviados | mensagens enviadas | verzonden | verzonden items | verzonden berichten | wysłane | elementy wysłane
-        отправленные | отправленные элементы | надіслані | изпратени | skickat | skickade objekt | skickade | sendt | sendte elementer | sendt post
+        отправленные | отправленные элементы | надіслані | изпратени | skickat | skickade objekt | skickade
+        sendt | sendte elementer | sendt post
         lähetetyt | lähetetyt viestit | odeslané | odeslaná pošta | odoslané | odoslaná pošta | gönderilmiş öğeler | gönderilenler
         gönderilmiş | 已发送 | 已发送邮件 | 已傳送郵件 | 寄件備份 | 发件箱 | 送信済み | 送信済みアイテム | 送信済みメール
         보낸편지함 | 보낸 편지함 | 보낸메일함 | 보낸 메일함 | elküldött | elküldött elemek | trimise | απεσταλμένα | נשלח | פריטים שנשלחו
         المرسلة | البريد المرسل | thư đã gửi | terkirim
     """,
     "archive": """
-        archive | archives | archived | archiv | archivierte | archivo | archivados | archivio | arquivo | arquivados | archief
-        archiwum | архив | архів | arkiv | arkisto | arşiv | 归档 | 存档 | 封存 | アーカイブ | 보관 | 보관함 | archívum | arhivă | αρχειοθήκη
+        archive | archives | archived
+        archiv | archivierte | archivo | archivados | archivio | arquivo | arquivados | archief
+        archiwum | архив | архів | arkiv | arkisto | arşiv | 归档 | 存档 | 封存 | アーカイブ | 보관 | 보관함
+        archívum | arhivă | αρχειοθήκη
     """,
-    "all": "all mail | alle nachrichten | tous les messages | todos | todos los mensajes | tutti i messaggi | вся почта | すべてのメール",
+    "all": """
+        all mail | alle nachrichten | tous les messages | todos | todos los mensajes | tutti i messaggi | вся почта | すべてのメール
+    """,
 }
 _PREFIXES = frozenset(("inbox", "[gmail]", "[google mail]", "[imap]", "mail", "folders"))
 _PLURAL_ROOTS = 2

@@ -57,7 +57,9 @@ def _role(entry: Listed, name: str) -> Role:
     return special or role_by_name(name, entry.delimiter)
 
 
-def _reason(account: Account, entry: Listed, name: str, role: Role, *, all_mail: bool) -> str | None:
+def _reason(  # noqa: PLR0911 - one return a rule
+    account: Account, entry: Listed, name: str, role: Role, *, all_mail: bool
+) -> str | None:
     """Return why the folder is left out, as a stable code; None when it is synchronised."""
     if _UNREADABLE & entry.attributes:
         return "no-mail"

@@ -10,16 +10,17 @@ import imaplib
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
+from schemas.accounts import Folder
 from services.mailbox.imap_client import MailClient
 from services.poller import commands
 from services.poller.commands import Selected
-from services.poller.responses import Fetched, Listed, UidRanges
+from services.poller.responses import Fetched, Listed, UidRanges, uid_set
 
 T = TypeVar("T")
 
@@ -31,6 +32,10 @@ PART = 1024 * 1024
 
 class ConnectionLostError(Exception):
     """The connection is gone, or was dropped after an error; a new one may work."""
+
+
+class UidValidityChangedError(Exception):
+    """The folder's uids are void: it is another one under the same name by now (RFC 3501 section 2.3.1.1)."""
 
 
 class RefusedError(Exception):
@@ -53,6 +58,7 @@ class ImapSession:
         self._pool = pool
         self._quirks = quirks or Quirks()
         self._turn = asyncio.Lock()
+        self._folder_turn = asyncio.Lock()
         self._busy = False
         self.closed = False
         self.capabilities = frozenset(
@@ -100,6 +106,20 @@ class ImapSession:
         self.selected = folder
         return selected
 
+    @asynccontextmanager
+    async def opened(self, folder: Folder) -> AsyncIterator[None]:
+        """Keep a folder open for some commands; others who want another folder wait.
+
+        Raises UidValidityChangedError when its uids are not those that are known.
+        """
+        async with self._folder_turn:
+            if self.selected != folder.raw_name:
+                selected = await self.examine(folder.raw_name)
+                if selected.uidvalidity != folder.uidvalidity:
+                    self.selected = None
+                    raise UidValidityChangedError(folder.name)
+            yield
+
     async def uids(self, first: int, last: int) -> list[int]:
         """Return the uids of the open folder in a range, ascending. An answer holds at most some 800,000."""
         found = await self._run(commands.search, f"{first}:{last}")
@@ -109,15 +129,28 @@ class ImapSession:
         """Return which of a set of uids (IMAP syntax) are there."""
         return set(await self._run(commands.search, uids))
 
-    async def headers(self, uids: str) -> list[Fetched]:
-        """Return flags, dates, sizes and header blocks, ascending by uid."""
-        return await self._run(commands.headers, uids, self.gmail)
+    async def headers(self, uids: Sequence[int]) -> list[Fetched]:
+        """Return flags, dates, sizes and header blocks, ascending by uid; what the server does not give is missing.
+
+        A server that refuses the batch for one bad mail (Yahoo) is asked for its halves.
+        """
+        try:
+            return await self._run(commands.headers, uid_set(uids), self.gmail)
+        except RefusedError:
+            if len(uids) == 1:
+                return []
+            half = len(uids) // 2
+            return [*await self.headers(uids[:half]), *await self.headers(uids[half:])]
+
+    async def newest(self, first: int) -> list[Fetched]:
+        """Return the same of all mail from a uid on."""
+        # n:* also means the last message when there is none from n on (RFC 3501 section 6.4.8).
+        return [
+            message for message in await self._run(commands.headers, f"{first}:*", self.gmail) if message.uid >= first
+        ]
 
     async def bodies(self, uids: Sequence[int]) -> dict[int, bytes]:
-        """Return whole mails by uid; what the server does not give is missing.
-
-        A server that refuses the batch for one bad mail is asked for its halves.
-        """
+        """Return whole mails by uid; see ``headers`` for what is missing and what is refused."""
         try:
             return await self._run(commands.bodies, uids)
         except RefusedError:
@@ -159,6 +192,10 @@ class ImapSession:
     async def idle_done(self) -> list[bytes]:
         """Leave IDLE; returns the lines that came with it."""
         return await self._run(commands.idle_done)
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for the event loop to watch while the server idles."""
+        return int(self.client.socket().fileno())
 
     def events(self) -> list[bytes]:
         """Return the lines that the server sent by itself, without waiting. Raises ConnectionLostError."""

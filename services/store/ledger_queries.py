@@ -75,9 +75,14 @@ class LedgerQueries:
         ]
         return {found["_id"]: found["count"] async for found in await self._ledger.aggregate(pipeline)}
 
-    async def planned(self, account: str, *, limit: int = 500) -> list[Row]:
-        """Return rows of an account that wait to be published, by folder, newest (highest uid) first."""
-        query = {"account": account, "state": RowState.PLANNED.value}
+    async def planned(self, account: str, *, limit: int = 500, late: bool = False) -> list[Row]:
+        """Return rows of an account that wait to be published, by folder, newest (highest uid) first.
+
+        With ``late`` only those that no backfill waits for: set back for a late contact or thread, and live mail.
+        """
+        query: Doc = {"account": account, "state": RowState.PLANNED.value}
+        if late:
+            query["epoch"] = None
         found = self._ledger.find(query).sort("_id", -1).limit(limit)
         return [row_of(document) async for document in found]
 

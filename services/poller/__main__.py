@@ -1,0 +1,91 @@
+"""Wires the poller: ``python -m services.poller``."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from schemas.accounts import Account, Lease
+from services.mailbox.providers import directory
+from services.mailbox.secrets import derive
+from services.poller.account_worker import AccountWorker, Timing
+from services.poller.connections import Connector
+from services.poller.supervisor import Supervisor
+from services.poller.work import Marker, Work
+from services.runtime.periodic import periodic
+from services.runtime.stage import Stage, run_stage
+from services.store import Store
+from services.wiring import make_box, make_policy, make_store
+
+COMMANDS, CONNECTS = 64, 16
+"""Threads: commands that are under way at the same time; connections that are being made."""
+BULKS = 8
+"""Backfills at the same time in one process: each has up to 12 MiB of mail in memory."""
+FOLLOW_SECONDS = 1.0
+
+
+def make_worker(
+    account: Account,
+    lease: Lease,
+    *,
+    stage: Stage,
+    store: Store,
+    marker: Marker,
+    connector: Connector,
+    bulks: asyncio.Semaphore,
+) -> AccountWorker:
+    """Return the worker of one account."""
+    settings = stage.settings
+    work = Work(
+        account=account,
+        lease=lease,
+        store=store,
+        bus=stage.bus,
+        marker=marker,
+        max_bytes=settings.max_message_bytes,
+        log=stage.log.bind(account=account.id),
+    )
+    timing = Timing(
+        poll=settings.poll_seconds,
+        idle=settings.idle_seconds,
+        reaper=settings.reaper_seconds,
+        connections=settings.account_connections,
+    )
+    return AccountWorker(work, connector, timing, bulks)
+
+
+async def main(stage: Stage) -> None:
+    """Hold leases and work on their accounts until told to stop."""
+    settings = stage.settings
+    store = make_store(stage.database, stage.crm, settings)
+    await store.setup()
+    with (
+        ThreadPoolExecutor(COMMANDS, thread_name_prefix="imap") as commands,
+        ThreadPoolExecutor(CONNECTS, thread_name_prefix="connect") as connects,
+    ):
+        connector = Connector(
+            make_policy(settings), make_box(settings), directory(), commands=commands, connects=connects
+        )
+        make = partial(
+            make_worker,
+            stage=stage,
+            store=store,
+            marker=Marker(derive(settings.secret_key.get_secret_value(), "marks")),
+            connector=connector,
+            bulks=asyncio.Semaphore(BULKS),
+        )
+        supervisor = Supervisor(
+            store, make, name=settings.instance, lease_seconds=settings.lease_seconds, log=stage.log
+        )
+        try:
+            await stage.run(
+                periodic("leases", supervisor.beat, seconds=settings.lease_seconds / 3, log=stage.log),
+                periodic("follow", supervisor.follow, seconds=FOLLOW_SECONDS, log=stage.log),
+            )
+        finally:
+            await supervisor.stop()
+
+
+if __name__ == "__main__":
+    run_stage("poller", main)

@@ -1,0 +1,278 @@
+"""One leased account: a connection that follows the mailbox, and one for bulk work (backfill, bodies for late contacts)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from schemas.accounts import Account, Epoch, EpochState, FolderState
+from schemas.ledger import Row
+from schemas.messages import AccountAttention, Lane
+from services.mailbox.errors import Code, MailServerError
+from services.mailbox.secrets import SealError
+from services.poller import backfill
+from services.poller.bodies import Bodies, batches
+from services.poller.connections import Connector, Trouble
+from services.poller.live import FEW
+from services.poller.session import ConnectionLostError, ImapSession, RefusedError, UidValidityChangedError
+from services.poller.watch import Watch
+from services.poller.work import Work
+from services.runtime.bus import Bus
+from services.runtime.retry import describe, is_bug, trace
+from services.store import LeaseLostError
+
+LINGER = 30.0
+"""Seconds that the bulk connection stays after its work, in case there is more."""
+REAP_EVERY = 30.0
+EXPECTED = (ConnectionLostError, RefusedError, UidValidityChangedError, MailServerError, SealError)
+"""What happens on the way to other people's servers; anything else is logged as an error, and tried again all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The settings that concern one account's work, in seconds."""
+
+    poll: float = 60.0
+    idle: float = 300.0
+    reaper: float = 900.0
+    connections: int = 2
+
+
+class BlockedError(Exception):
+    """Nothing works until the owner acts."""
+
+    def __init__(self, code: Code) -> None:
+        super().__init__(code.value)
+        self.code = code
+
+
+class AccountWorker:
+    """Runs until it is cancelled, the lease is lost, or the account is blocked."""
+
+    def __init__(self, work: Work, connector: Connector, timing: Timing, backfills: asyncio.Semaphore) -> None:
+        """``backfills`` bounds how many bulk connections this process has."""
+        self._work = work
+        self._connector = connector
+        self._timing = timing
+        self._bulks = backfills
+        self._bodies = Bodies(work)
+        provider = connector.provider(work.account)
+        self._idles = provider is None or "poll" not in provider.quirks
+        limit = min(timing.connections, provider.connections if provider else timing.connections)
+        self._turns = asyncio.Semaphore(limit)
+        self._single = limit == 1
+        self._trouble = Trouble()
+        self._known = asyncio.Event()
+        """The folders are known: there is something to watch."""
+        self._wake_bulk = asyncio.Event()
+        self._wake_live = asyncio.Event()
+        self._wanted = asyncio.Event()
+        """Bulk work waits for the one connection that there may be."""
+
+    def waiting(self) -> None:
+        """Be told that rows are planned."""
+        self._wake_bulk.set()
+
+    def changed(self, account: Account) -> None:
+        """Be told what the account is like now; the servers and credentials are those that it started with."""
+        if account.epoch < self._work.account.epoch:
+            return  # read before we opened a backfill
+        asked = account.resync_requested and not self._work.account.resync_requested
+        self._work.account = account
+        if asked:
+            self._wake_bulk.set()
+
+    async def run(self) -> None:
+        """Work on the account.
+
+        Raises:
+            LeaseLostError: another poller has it.
+        """
+        stored = await self._work.store.folders.of(self._work.account.id)
+        self._work.folders = {folder.id: folder for folder in stored if folder.state is not FolderState.GONE}
+        if self._work.folders and self._work.account.epoch:
+            self._known.set()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for part in (self._bulk, self._watch, self._reap):
+                    tasks.create_task(self._again(part))
+        except BaseExceptionGroup as group:
+            cause = leaf(group)
+            if not isinstance(cause, BlockedError):
+                raise cause from None
+            await self._block(cause.code)
+
+    async def _block(self, code: Code) -> None:
+        incident = await self._work.store.accounts.block(self._work.lease, code.value)
+        self._work.log.warning("account blocked", reason=code.value, incident=incident)
+        await tell_owner(self._work.bus, self._work.account.id, code.value, incident)
+
+    async def _again(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Do a part of the work again and again, with pauses while it fails."""
+        while True:
+            try:
+                await part()
+            except Exception as error:  # noqa: BLE001 - one bad mailbox must not stop the others
+                cause = leaf(error)
+                if isinstance(cause, LeaseLostError | BlockedError):
+                    raise cause from None
+                if isinstance(cause, MailServerError) and self._trouble.hopeless(cause):
+                    raise BlockedError(cause.code) from None
+                if isinstance(cause, UidValidityChangedError):
+                    self._wake_live.set()  # which begins the folder anew
+                pause = self._trouble.pause(cause)
+                if isinstance(cause, EXPECTED):
+                    self._work.log.info("connection trouble", error=str(cause)[:200], pause=round(pause, 1))
+                else:
+                    details = {"trace": trace(cause)} if is_bug(cause) else {}
+                    # Not log.exception: the text of an error may quote mail.
+                    self._work.log.error("account trouble", error=describe(cause), pause=round(pause, 1), **details)  # noqa: TRY400
+                await asyncio.sleep(pause)
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[ImapSession]:
+        """A connection of its own, dropped at the end: nothing needs to be said to the server."""
+        async with self._turns:
+            session = await self._connector.connect(self._work.account)
+            try:
+                self._trouble.over()
+                yield session
+            finally:
+                session.discard()
+
+    async def _watch(self) -> None:
+        await self._known.wait()
+        async with self._session() as session:
+            watch = Watch(
+                self._work,
+                self._bodies,
+                session,
+                poll_seconds=self._timing.poll,
+                idle_seconds=self._timing.idle,
+                wake=self._wake_live,
+                idles=self._idles,
+            )
+            if not self._single:
+                await watch.run()
+                return
+            # The one connection that there may be goes to bulk work as soon as there is some.
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(watch.run())
+                await watch.checked.wait()
+                await self._wanted.wait()
+                watching.cancel()
+
+    async def _bulk(self) -> None:
+        """Wait for bulk work, then do all there is on one connection."""
+        if not await self._has_work():
+            self._wake_bulk.clear()
+            if not await self._has_work():
+                await self._wake_bulk.wait()
+        self._wanted.set()
+        async with self._bulks, self._session() as session:
+            self._wanted.clear()
+            await session.prepare()
+            while True:
+                self._wake_bulk.clear()
+                await self._work_off(session)
+                if self._single:
+                    return
+                try:
+                    async with asyncio.timeout(LINGER):
+                        await self._wake_bulk.wait()
+                except TimeoutError:
+                    return
+
+    async def _has_work(self) -> bool:
+        account = self._work.account
+        if account.resync_requested or await self._unsealed():
+            return True
+        return bool(await self._work.store.ledger.planned(account.id, limit=1))
+
+    async def _unsealed(self) -> Epoch | None:
+        epoch = await self._work.store.epochs.get(self._work.account.id, self._work.account.epoch)
+        return epoch if epoch is not None and epoch.state is EpochState.ENUMERATING else None
+
+    async def _work_off(self, session: ImapSession) -> None:
+        """Do what there is: bodies of planned rows, then the backfill (with those of late contacts beside it)."""
+        epoch = await self._unsealed()
+        if self._work.account.resync_requested:
+            epoch = await backfill.open_epoch(self._work, session)
+            self._work.account = self._work.account.model_copy(
+                update={"epoch": epoch.number, "resync_requested": False}
+            )
+            self._known.set()
+            self._wake_live.set()
+        await self._fetch_planned(session, late=False)
+        if epoch is None:
+            return
+        async with asyncio.TaskGroup() as tasks:
+            late = tasks.create_task(self._fetch_late(session))
+            await backfill.Backfill(self._work, self._bodies, session, epoch).run()
+            late.cancel()
+        await self._fetch_planned(session, late=False)
+
+    async def _fetch_late(self, session: ImapSession) -> None:
+        """Beside a backfill: bodies for late contacts and threads, without waiting for its end."""
+        while True:
+            await self._wake_bulk.wait()
+            self._wake_bulk.clear()
+            await self._fetch_planned(session, late=True)
+
+    async def _fetch_planned(self, session: ImapSession, *, late: bool) -> None:
+        """Fetch and publish bodies of planned rows until there are none that could be."""
+        while rows := await self._work.store.ledger.planned(self._work.account.id, late=late):
+            lane = Lane.LIVE if len(rows) <= FEW else Lane.BACKFILL
+            published = 0
+            for batch in batches(await self._fetchable(rows)):
+                folder = self._work.folders[batch[0].folder]
+                published += await self._bodies.deliver(session, folder, batch, lane)
+            if not published:
+                return
+
+    async def _fetchable(self, rows: list[Row]) -> list[Row]:
+        """Return the rows that lie where mail is synchronised; the others' folder is gone, or has new uids."""
+        good: list[Row] = []
+        void: list[Row] = []
+        for row in rows:
+            folder = self._work.folders.get(row.folder)
+            fits = folder is not None and folder.selected and folder.uidvalidity == row.uidvalidity
+            (good if fits else void).append(row)
+        if void:
+            await self._work.store.ledger.gone(self._work.lease, [row.id for row in void])
+        return good
+
+    async def _reap(self) -> None:
+        """Publish again what has had no final state for long."""
+        await asyncio.sleep(min(REAP_EVERY, self._timing.reaper))
+        stale = timedelta(seconds=self._timing.reaper)
+        count = await self._work.store.ledger.replan_stale(self._work.lease, older_than=stale)
+        if count:
+            self._work.log.warning("rows without final state are fetched again", count=count)
+            self._wake_bulk.set()
+
+
+async def tell_owner(bus: Bus, account: str, reason: str, incident: int) -> None:
+    """Announce that an account needs its owner: once an incident, the message's id says which."""
+    await bus.publish(
+        AccountAttention(id=f"{account}.attention.{incident}", account=account, reason=reason, incident=incident)
+    )
+
+
+def leaf(error: BaseException) -> Exception:
+    """Return the error that matters out of a group: a lost lease before everything else."""
+    leaves: list[Exception] = []
+    stack = [error]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, BaseExceptionGroup):
+            stack.extend(top.exceptions)
+        elif isinstance(top, Exception):
+            leaves.append(top)
+        else:
+            raise top
+    order = (LeaseLostError, BlockedError, UidValidityChangedError, ConnectionLostError, MailServerError)
+    return min(leaves, key=lambda one: next((n for n, kind in enumerate(order) if isinstance(one, kind)), len(order)))

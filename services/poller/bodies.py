@@ -1,0 +1,157 @@
+"""Bodies of relevant mail: fetched in batches bounded by bytes, published with confirmation, then marked published."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from schemas.accounts import Folder
+from schemas.ledger import Row, RowState
+from schemas.messages import Copy, Lane, MailFetched
+from services.poller.responses import uid_set
+from services.poller.session import ImapSession
+from services.poller.work import Work
+from services.store import copy_ref
+
+BATCH = 100
+"""Messages of one FETCH."""
+BATCH_BYTES = 4 * 1024 * 1024
+"""By RFC822.SIZE, a hint; several batches may be in memory at the same time."""
+INLINE = 256 * 1024
+"""Larger mail travels as a reference to the blob store."""
+STREAMED = 4 * 1024 * 1024
+"""Larger mail is fetched in pieces, so that its size in memory is that of a piece."""
+
+
+class Streamed(NamedTuple):
+    """A mail in the blob store."""
+
+    name: str
+    size: int
+
+
+def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Split rows into what one FETCH takes: of one folder, bounded in number and bytes; a very large mail is alone."""
+    for _, of_folder in groupby(rows, key=lambda row: (row.folder, row.uidvalidity)):
+        batch: list[Row] = []
+        total = 0
+        for row in of_folder:
+            if batch and (len(batch) == BATCH or total + row.size > BATCH_BYTES):
+                yield batch
+                batch, total = [], 0
+            batch.append(row)
+            total += row.size
+        if batch:
+            yield batch
+
+
+class Bodies:
+    """Takes rows to the queue. A row is in one pair of hands at a time, however often it is found to be planned."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._in_hand: set[str] = set()
+
+    def claim(self, rows: Iterable[Row]) -> list[Row]:
+        """Return those rows that are not being fetched, and take them in hand."""
+        mine = [row for row in rows if row.id not in self._in_hand]
+        self._in_hand.update(row.id for row in mine)
+        return mine
+
+    def release(self, rows: Iterable[Row]) -> None:
+        """Give rows back: published, or to be found again."""
+        self._in_hand.difference_update(row.id for row in rows)
+
+    async def deliver(self, session: ImapSession, folder: Folder, rows: Sequence[Row], lane: Lane) -> int:
+        """Fetch and publish the bodies of one batch, but for those in other hands. Returns how many were published."""
+        mine = self.claim(rows)
+        try:
+            return await self.publish(await self.fetch(session, folder, mine, lane)) if mine else 0
+        finally:
+            self.release(mine)
+
+    async def fetch(
+        self, session: ImapSession, folder: Folder, rows: Sequence[Row], lane: Lane
+    ) -> list[tuple[MailFetched, bytes | None]]:
+        """Return the messages of a batch; what is gone from the server or cannot be had is noted in the ledger."""
+        messages: list[tuple[MailFetched, bytes | None]] = []
+        small = [row for row in rows if row.size <= STREAMED]
+        async with session.opened(folder):
+            found = await session.bodies([row.uid for row in small]) if small else {}
+            missing = [row for row in small if row.uid not in found]
+            for row in rows:
+                if row.size > STREAMED:
+                    streamed = await self._stream(session, row)
+                    if streamed is None:
+                        missing.append(row)
+                    elif streamed.size > self._work.max_bytes:
+                        await self._work.store.ledger.finish(self._work.lease, [row.id], RowState.SKIPPED, "too-large")
+                    else:
+                        messages.append((_message(row, lane, streamed.size, streamed.name), b""))
+            if missing:
+                await self._missing(session, missing)
+        large = [row for row in small if len(found.get(row.uid, b"")) > INLINE]
+        names = await self._work.store.blobs.put_many([(found[row.uid], copy_ref(row.id)) for row in large])
+        blobs = dict(zip((row.id for row in large), names, strict=True))
+        for row in small:
+            if (raw := found.get(row.uid)) is not None:
+                blob = blobs.get(row.id)
+                messages.append((_message(row, lane, len(raw), blob), b"" if blob else raw))
+        return messages
+
+    async def _stream(self, session: ImapSession, row: Row) -> Streamed | None:
+        """Bring a very large mail into the blob store piece by piece; None when nothing came. One above the limit is not kept."""
+        limit, came = self._work.max_bytes, 0
+
+        async def pieces() -> AsyncIterator[bytes]:
+            nonlocal came
+            async for piece in session.parts(row.uid):
+                came += len(piece)
+                if came > limit:  # RFC822.SIZE said less
+                    return
+                yield piece
+
+        name, size = await self._work.store.blobs.put_stream(pieces(), copy_ref(row.id))
+        if not size or came > limit:
+            await self._work.store.blobs.drop_refs([copy_ref(row.id)])
+        return Streamed(name, came) if came else None
+
+    async def publish(self, messages: Sequence[tuple[MailFetched, bytes | None]]) -> int:
+        """Publish a batch; what the broker confirmed is marked, what it did not stays planned and is found again."""
+        if not messages:
+            return 0
+        failures = await self._work.bus.publish_many(messages)
+        confirmed = [
+            message.source.id for (message, _), failure in zip(messages, failures, strict=True) if failure is None
+        ]
+        if confirmed:
+            await self._work.store.ledger.published(self._work.lease, confirmed)
+        if len(confirmed) < len(messages):
+            error = next(failure for failure in failures if failure is not None)
+            self._work.log.warning("publish failed", rows=len(messages) - len(confirmed), error=type(error).__name__)
+        return len(confirmed)
+
+    async def _missing(self, session: ImapSession, rows: Sequence[Row]) -> None:
+        """Note rows whose body did not come: gone from the server, or withheld by it (Microsoft lists what is deleted)."""
+        there = await session.existing(uid_set(row.uid for row in rows))
+        gone = [row.id for row in rows if row.uid not in there]
+        if gone:
+            await self._work.store.ledger.gone(self._work.lease, gone)
+        withheld = [row.id for row in rows if row.uid in there]
+        if withheld:
+            await self._work.store.ledger.finish(self._work.lease, withheld, RowState.SKIPPED, "withheld")
+            self._work.log.warning("the server withholds bodies", rows=len(withheld))
+
+
+def _message(row: Row, lane: Lane, size: int, blob: str | None) -> MailFetched:
+    return MailFetched(
+        id=f"{row.id}/{row.attempts + 1}",
+        source=Copy(account=row.account, folder=row.folder, uidvalidity=row.uidvalidity, uid=row.uid),
+        lane=lane,
+        epoch=row.epoch,
+        internal_date=row.internal_date,
+        noticed_at=row.noticed_at,
+        size=size,
+        blob=blob,
+    )

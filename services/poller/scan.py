@@ -1,0 +1,72 @@
+"""The uids of a folder in windows, newest first, whether they are dense or strewn over four thousand million."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from schemas.accounts import Folder
+from services.poller.session import ImapSession
+
+WINDOW = 500
+"""Messages whose headers are fetched at once, and whose rows are one transaction."""
+SPAN = 100_000
+"""Uids of one SEARCH at first: an answer of at most 0.7 MB."""
+SPARSE = SPAN // 20
+"""Fewer answers than this, and the next span is wider."""
+WIDER = 8
+
+
+class Window(NamedTuple):
+    """A stretch of a folder."""
+
+    folder: str
+    low: int
+    """The lowest uid that it covers: the cursor once it is written; 1 for the folder's last window."""
+    high: int
+    """The highest uid that it covers."""
+    uids: list[int]
+    """Those that are on the server, ascending, at most ``WINDOW``."""
+
+
+class FolderScan:
+    """Walks down from a cursor."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self._cursor = folder.cursor
+        self._floor = folder.cursor
+        self._span = SPAN
+        self._found: list[int] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether the last window was returned."""
+        return self._cursor <= 1
+
+    async def next(self, session: ImapSession) -> Window:
+        """Return the next window; the folder must be open."""
+        while not self._found and self._floor > 1:
+            low = max(1, self._floor - self._span)
+            self._found = await session.uids(low, self._floor - 1)
+            self._floor = low
+            if len(self._found) < SPARSE:
+                self._span *= WIDER
+        uids, self._found = self._found[-WINDOW:], self._found[:-WINDOW]
+        low = uids[0] if uids and (self._found or self._floor > 1) else 1
+        window = Window(self.folder.id, low, self._cursor - 1, uids)
+        self._cursor = low
+        return window
+
+
+async def all_uids(session: ImapSession, last: int, *, first: int = 1) -> set[int]:
+    """Return every uid of the open folder from ``first`` up to ``last``."""
+    found: set[int] = set()
+    high, span = last, SPAN
+    while high >= first:
+        low = max(first, high - span + 1)
+        part = await session.uids(low, high)
+        found.update(part)
+        high = low - 1
+        if len(part) < SPARSE:
+            span *= WIDER
+    return found

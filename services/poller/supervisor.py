@@ -1,0 +1,133 @@
+"""Which accounts this poller works on: takes its fair share of leases, follows what owners change, drops at once what it lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+import structlog
+
+from schemas.accounts import Account, AccountState, Lease
+from services.poller.account_worker import AccountWorker
+from services.runtime.retry import describe
+from services.store import LeaseLostError, NotFoundError, Store
+
+MakeWorker = Callable[[Account, Lease], AccountWorker]
+
+
+@dataclass(slots=True)
+class Held:
+    """An account in our hands."""
+
+    lease: Lease
+    account: Account
+    worker: AccountWorker
+    task: asyncio.Task[None]
+
+
+class Supervisor:
+    """Runs one worker an account."""
+
+    def __init__(
+        self,
+        store: Store,
+        make: MakeWorker,
+        *,
+        name: str,
+        lease_seconds: float,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> None:
+        """``name`` is this process's, unlike any other's; ``lease_seconds`` how long a lease lives without renewal."""
+        self._store = store
+        self._make = make
+        self._name = name
+        self._lease_seconds = lease_seconds
+        self._log = log
+        self._held: dict[str, Held] = {}
+        self._renewed = monotonic()
+
+    @property
+    def held(self) -> int:
+        """How many accounts are in our hands."""
+        return len(self._held)
+
+    async def beat(self) -> None:
+        """Say that we live, keep what we hold, take what is free, hand back what is above our share. Call it every third of a lease."""
+        await self._renew()
+        share = await self._store.leases.share(await self._store.leases.heartbeat(self._name))
+        for held in list(self._held.values())[share:]:
+            self._log.info("account handed back", account=held.lease.account)
+            await self._drop(held, release=True)
+        for lease in await self._store.leases.acquire(self._name, share):
+            await self._start(lease)
+
+    async def _renew(self) -> None:
+        leases = [held.lease for held in self._held.values()]
+        try:
+            lost = await self._store.leases.renew(leases)
+            self._renewed = monotonic()
+        except Exception:
+            # Without renewal others take over when the time is up; their token ends our writes, this ends our reading.
+            if monotonic() - self._renewed > self._lease_seconds:
+                for held in list(self._held.values()):
+                    await self._drop(held, release=False)
+            raise
+        for lease in lost:
+            self._log.warning("lease lost", account=lease.account)
+            await self._drop(self._held[lease.account], release=False)
+
+    async def follow(self) -> None:
+        """Notice what owners changed, rows that wait, and workers that ended. Call it every second."""
+        if not self._held:
+            return
+        accounts = await self._store.accounts.of_holder(self._name)
+        waiting = await self._store.ledger.waiting(self._held)
+        for number, held in list(self._held.items()):
+            account = accounts.get(number)
+            if account is None or account.state is not AccountState.ACTIVE or held.task.done():
+                await self._drop(held, release=True)
+            elif _other_door(account, held.account):
+                await self._drop(held, release=False)
+                await self._start(held.lease)
+            else:
+                held.account = account
+                held.worker.changed(account)
+                if number in waiting:
+                    held.worker.waiting()
+
+    async def stop(self) -> None:
+        """Stop every worker and give every account back."""
+        await asyncio.gather(*(self._drop(held, release=True) for held in list(self._held.values())))
+        await self._store.leases.leave(self._name)
+
+    async def _start(self, lease: Lease) -> None:
+        try:
+            account = await self._store.accounts.get(lease.account)
+        except NotFoundError:
+            return
+        worker = self._make(account, lease)
+        task = asyncio.create_task(worker.run(), name=f"account {lease.account}")
+        task.add_done_callback(self._ended)
+        self._held[lease.account] = Held(lease, account, worker, task)
+        self._log.info("account taken", account=lease.account, token=lease.token)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, LeaseLostError):
+            self._log.error("worker ended", task=task.get_name(), error=describe(error))
+
+    async def _drop(self, held: Held, *, release: bool) -> None:
+        if self._held.get(held.lease.account) is held:
+            del self._held[held.lease.account]
+        held.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await held.task
+        if release:
+            await self._store.leases.release(held.lease)
+
+
+def _other_door(now: Account, before: Account) -> bool:
+    """Whether the account is to be reached in another way than before: new password, other server."""
+    return (now.credentials, now.incoming, now.provider) != (before.credentials, before.incoming, before.provider)

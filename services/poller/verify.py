@@ -1,0 +1,89 @@
+"""Comparing the ledger with the server, folder by folder: what went or changed while a window was on its way is mended here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from schemas.accounts import Folder
+from schemas.identity import copy_id
+from schemas.ledger import Row, RowState
+from services.poller import changes, relevance
+from services.poller.responses import Fetched
+from services.poller.scan import WINDOW, all_uids
+from services.poller.session import ImapSession
+from services.poller.work import Work
+from services.store import FolderPatch
+
+
+async def verify_folder(
+    work: Work, session: ImapSession, folder: Folder, *, epoch: int | None, since: int | None
+) -> list[Row]:
+    """Make the ledger say of the backfill's uids what the server says. Returns rows whose bodies are wanted.
+
+    Args:
+        work: the account.
+        session: its connection.
+        folder: enumerated down to uid 1.
+        epoch: the backfill that newly found mail belongs to.
+        since: modification sequence from which flags are read again; None to leave them.
+    """
+    wanted: list[Row] = []
+    async with session.opened(folder):
+        there = await all_uids(session, folder.uidnext - 1)
+        rows = await work.store.ledger.uids(work.account.id, folder.id, folder.uidvalidity, 1, folder.uidnext - 1)
+        known = {row.uid for row in rows}
+        if gone := sorted(known - there):
+            await changes.confirm_gone(work, session, folder, gone)
+        missing = sorted(there - known, reverse=True)
+        for start in range(0, len(missing), WINDOW):
+            wanted += await _add(work, session, folder, sorted(missing[start : start + WINDOW]), epoch)
+        if since is not None and session.condstore:
+            changed, _ = await session.flags(f"1:{max(1, folder.uidnext - 1)}", since)
+            await store_flags(work, folder, changed)
+    await changes.drop_superseded(work, folder)
+    return wanted
+
+
+async def _add(work: Work, session: ImapSession, folder: Folder, uids: list[int], epoch: int | None) -> list[Row]:
+    messages = await session.headers(uids)
+    moment = datetime.now(UTC)
+    judged, version = await relevance.judge(work, folder, messages, epoch=epoch, noticed_at=moment)
+    rows = await relevance.write(work, judged, version, patch=None)
+    given = {message.uid for message in messages}
+    there = await session.existing(",".join(map(str, uids)))
+    withheld = [uid for uid in uids if uid in there and uid not in given]
+    if withheld:
+        # Listed, but not given out (Microsoft's deleted mail): a row all the same, so that the sum is right.
+        await work.store.ledger.add_window(
+            work.lease, [_withheld(folder, uid, epoch, moment) for uid in withheld], folder=None
+        )
+    return rows
+
+
+def _withheld(folder: Folder, uid: int, epoch: int | None, moment: datetime) -> Row:
+    return Row(
+        id=copy_id(folder.account, folder.id, folder.uidvalidity, uid),
+        account=folder.account,
+        folder=folder.id,
+        uidvalidity=folder.uidvalidity,
+        uid=uid,
+        epoch=epoch,
+        state=RowState.SKIPPED,
+        reason="withheld",
+        size=0,
+        internal_date=moment,
+        noticed_at=moment,
+        updated_at=moment,
+    )
+
+
+async def store_flags(work: Work, folder: Folder, messages: list[Fetched], *, modseq: int | None = None) -> None:
+    """Store the flags of copies as the server has them, and up to which modification sequence they are known now."""
+    flags = {
+        copy_id(folder.account, folder.id, folder.uidvalidity, message.uid): relevance.flags_of(message)
+        for message in messages
+        if message.flags is not None
+    }
+    update = None if modseq is None else FolderPatch(folder.id, highestmodseq=modseq)
+    if flags or update is not None:
+        await work.store.ledger.set_flags(work.lease, flags, folder=update)

@@ -1,0 +1,190 @@
+"""Following one mailbox on one connection: told by IDLE and NOTIFY where there are such, else by asking now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import NamedTuple
+
+from schemas.accounts import Folder
+from services.poller import changes, idle
+from services.poller.bodies import Bodies
+from services.poller.commands import Selected
+from services.poller.folder_changes import FolderWatch
+from services.poller.folders import primary
+from services.poller.idle import Noticed
+from services.poller.live import Live, now
+from services.poller.session import ImapSession, RefusedError
+from services.poller.work import Work
+
+SOON = 1.0
+"""Seconds until a doubtful answer is asked for again."""
+
+
+class Seen(NamedTuple):
+    """How a folder looked when everything in it had been taken over."""
+
+    uidvalidity: int
+    uidnext: int
+    messages: int
+    highestmodseq: int
+
+
+class Watch:
+    """The live side of an account."""
+
+    def __init__(
+        self,
+        work: Work,
+        bodies: Bodies,
+        session: ImapSession,
+        *,
+        poll_seconds: float,
+        idle_seconds: float,
+        wake: asyncio.Event,
+        idles: bool = True,
+    ) -> None:
+        self._work = work
+        self._session = session
+        self._live = Live(work, bodies, session)
+        self._folders = FolderWatch(work, session)
+        self._poll_seconds = poll_seconds
+        self._idle_seconds = idle_seconds
+        self._wake = wake
+        self._idles = idles and "IDLE" in session.capabilities
+        self._seen: dict[str, Seen] = {}
+        self.checked = asyncio.Event()
+        """Every folder has been looked at once."""
+
+    async def run(self) -> None:
+        """Watch until the connection is lost or we are cancelled."""
+        await self._session.prepare()
+        told_of_all = self._idles and await self._session.watch_all()
+        while True:
+            self._wake.clear()
+            await self.check()
+            self.checked.set()
+            pause = self._idle_seconds if told_of_all else self._poll_seconds
+            end = monotonic() + (min(SOON, pause) if self._folders.doubtful else pause)
+            while (left := end - monotonic()) > 0 and not self._wake.is_set():
+                noticed = await self._wait(left)
+                if noticed.everything or noticed.expunged:
+                    break
+                await self._take(noticed)
+
+    async def check(self) -> None:
+        """Look at every folder; new mail first everywhere, so that what was moved is known at its new place before it goes from its old."""
+        listed, statuses = await self._session.list_folders()
+        await self._folders.appeared(listed)
+        stirred = []
+        for folder in self._work.selected:
+            if folder.raw_name == self._session.selected:
+                stirred.append(folder.id)  # STATUS of the open folder may be stale (RFC 3501 section 6.3.10)
+                continue
+            status = statuses.get(folder.raw_name) or await self._status(folder)
+            if status is not None and self._differs(folder, status):
+                stirred.append(folder.id)
+        await self._follow(stirred)
+        await self._folders.disappeared(listed)
+
+    async def _status(self, folder: Folder) -> dict[str, int] | None:
+        try:
+            return await self._session.status(folder.raw_name)
+        except RefusedError:
+            return None
+
+    def _differs(self, folder: Folder, status: dict[str, int]) -> bool:
+        shown = Seen(
+            status.get("uidvalidity", 0),
+            status.get("uidnext", 0),
+            status.get("messages", 0),
+            status.get("highestmodseq", 0),
+        )
+        if (seen := self._seen.get(folder.id)) is not None:
+            return shown != seen
+        known = (folder.uidvalidity, folder.live_next, folder.highestmodseq)
+        # A modification sequence says of expunges too; without it, a folder is compared once after each start.
+        return not self._session.announces_vanished or (shown.uidvalidity, shown.uidnext, shown.highestmodseq) != known
+
+    async def _open(self, folder: Folder) -> tuple[Folder, Selected] | None:
+        try:
+            return await self._live.open(folder)
+        except RefusedError as error:
+            self._work.log.info("folder cannot be opened", folder=folder.id, error=str(error)[:100])
+            return None
+
+    async def _new(self, folder: Folder) -> None:
+        opened = await self._open(folder)
+        if opened is not None:
+            folder, selected = opened
+            if selected.uidnext > folder.live_next:
+                await self._live.new_mail(folder, noticed_at=now(), uidnext=selected.uidnext)
+
+    async def _rest(self, folder: Folder) -> None:
+        """Take over flags and expunges."""
+        opened = await self._open(folder)
+        if opened is None:
+            return
+        folder, selected = opened
+        seen = self._seen.get(folder.id)
+        await self._live.flags(folder, selected.highestmodseq)
+        if not (self._session.announces_vanished and selected.highestmodseq):
+            came = selected.uidnext - seen.uidnext if seen else 0
+            if seen is None or seen.uidvalidity != selected.uidvalidity or selected.exists < seen.messages + came:
+                await self._live.compare(folder)
+        if seen is None and folder.cursor <= 1:
+            await changes.drop_superseded(self._work, folder)
+        self._seen[folder.id] = Seen(
+            selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0
+        )
+
+    async def _wait(self, seconds: float) -> Noticed:
+        """Keep the folder open in which new mail arrives, and wait."""
+        noticed = Noticed()
+        folder = primary(self._work.selected)
+        if folder is None or not self._idles:
+            await self._pause(seconds)
+            return noticed
+        if self._session.selected != folder.raw_name:
+            opened = await self._open(folder)
+            if opened is None:
+                await self._pause(seconds)
+                return noticed
+            folder, selected = opened
+            shown = Seen(selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0)
+            if shown != self._seen.get(folder.id):
+                noticed.everything = True  # something happened while another folder was open
+                return noticed
+        for line in self._session.unsolicited():  # said among the answers to our commands: IDLE will not say it again
+            noticed.take(line)
+        if not noticed:
+            await idle.wait(self._session, noticed, seconds=min(seconds, self._idle_seconds), wake=self._wake)
+        return noticed
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _take(self, noticed: Noticed) -> None:
+        """Take over what happened in the open folder, then what happened in others."""
+        moment = now()
+        folder = primary(self._work.selected)
+        if folder is not None and folder.raw_name == self._session.selected:
+            noticed.others.discard(folder.raw_name)
+            if noticed.new:
+                await self._live.new_mail(folder, noticed_at=moment)
+            if noticed.flags:
+                await self._live.flags(self._work.folders[folder.id])
+            if noticed.new or noticed.flags:
+                self._seen.pop(folder.id, None)
+        await self._follow([other.id for other in self._work.selected if other.raw_name in noticed.others])
+
+    async def _follow(self, folders: list[str]) -> None:
+        """Take over new mail of some folders, then flags and expunges of them."""
+        for step in (self._new, self._rest):
+            for number in folders:
+                if number in self._work.folders:
+                    await step(self._work.folders[number])

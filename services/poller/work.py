@@ -1,0 +1,61 @@
+"""What everything that works on one account shares, and the keyed marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import structlog
+
+from schemas.accounts import Account, Folder, Lease
+from schemas.identity import address_mark, header_mark, thread_mark
+from services.poller.headers import HeaderFacts
+from services.runtime.bus import Bus
+from services.store import Store
+
+
+class Marker:
+    """Makes the keyed hashes of a row; those of addresses are remembered, since people write more than once."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._address = lru_cache(maxsize=65_536)(lambda address: address_mark(key, address))
+
+    def of_row(self, facts: HeaderFacts, own: Iterable[str]) -> tuple[bytes, ...]:
+        """Return the marks of participants and thread ids. The account's own addresses have none: they say nothing of relevance."""
+        marks = [self._address(address) for address in facts.participants.difference(own)]
+        ids = facts.references if facts.message_id is None else (facts.message_id, *facts.references)
+        marks += [thread_mark(self._key, identifier) for identifier in dict.fromkeys(ids)]
+        return tuple(marks)
+
+    def of_header(self, block: bytes) -> bytes:
+        """Return the mark of a whole header block."""
+        return header_mark(self._key, block)
+
+
+@dataclass(slots=True)
+class Work:
+    """One account, held under one lease. ``account`` and ``folders`` follow what is stored."""
+
+    account: Account
+    lease: Lease
+    store: Store
+    bus: Bus
+    marker: Marker
+    max_bytes: int
+    """Mail above this size is skipped."""
+    log: structlog.typing.FilteringBoundLogger
+    folders: dict[str, Folder] = field(default_factory=dict)
+    """By id; those that are on the server."""
+
+    def remember(self, folder: str, **changes: Any) -> Folder:
+        """Note what was stored of a folder."""
+        self.folders[folder] = changed = self.folders[folder].model_copy(update=changes)
+        return changed
+
+    @property
+    def selected(self) -> list[Folder]:
+        """The folders whose mail is synchronised."""
+        return [folder for folder in self.folders.values() if folder.selected]
