@@ -80,6 +80,11 @@ class DovecotProcess:
         """End Dovecot without ceremony: its folder goes too."""
         self.kill()
 
+    @property
+    def mail(self) -> Path:
+        """Where the mailboxes lie: `<mail>/<address>/Maildir`."""
+        return self._folder / "mail"
+
     def log(self) -> str:
         """Return the end of Dovecot's log."""
         return self._child.log() if self._child else ""

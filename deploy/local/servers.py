@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import smtplib
 import tempfile
 from collections.abc import Collection, Iterator
@@ -14,9 +13,11 @@ from typing import Final, Self
 from deploy.local import choice
 from deploy.local.certificates import Certificates, make_certificates
 from deploy.local.child import Spawner
+from deploy.local.dovecot import DovecotProcess
 from deploy.local.hosting import Hosting
 from deploy.local.parts import HostingError, ImapEndpoint, LmtpEndpoint, Part, SmtpEndpoint
 from deploy.local.rabbitmq import Broker
+from deploy.local.reaper import folder_reaper
 from deploy.local.smtp import SmtpSink
 from deploy.local.users import MailUsers
 
@@ -31,8 +32,8 @@ class LocalServers:
     blocking: from a coroutine, `await asyncio.to_thread(servers.kill, "rabbitmq")`.
 
     Args:
-        folder: where the sink, and as processes RabbitMQ and MongoDB, keep their data; it stays afterwards. None for a
-            temporary folder that goes. Mailboxes are always temporary.
+        folder: where the sink, and as processes RabbitMQ and MongoDB, keep their data and logs: new or empty, and left
+            there to be looked at afterwards. None for a temporary folder that goes. Mailboxes are always temporary.
         parts: which servers to start.
         hosting: "auto", "processes" or "containers"; None for what `LEADMAIL_HOSTING` says (auto where unset).
     """
@@ -56,10 +57,9 @@ class LocalServers:
         with contextlib.ExitStack() as stack:
             # Its own short path (sockets lie in it) that the mail server's user may enter.
             shared = Path(tempfile.mkdtemp(prefix="leadmail-"))
-            stack.callback(shutil.rmtree, shared, ignore_errors=True)
+            stack.callback(folder_reaper(shared).close)
             shared.chmod(0o711)
-            folder = self._given_folder or shared
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = self._data_folder(shared)
             spawner = Spawner()
             stack.callback(spawner.close)
             certificates = make_certificates(shared / "certificates")
@@ -80,6 +80,14 @@ class LocalServers:
 
     def __exit__(self, *_: object) -> None:
         self._closing.close()
+
+    def _data_folder(self, shared: Path) -> Path:
+        folder = self._given_folder or shared
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._given_folder and any(folder.iterdir()):
+            # A former run's data has its passwords and its ports in it.
+            raise HostingError(f"{folder} is not empty: name a new folder for the servers' data")
+        return folder
 
     def _make_sink(self, folder: Path, certificates: Certificates, spawner: Spawner) -> SmtpSink:
         lmtp = self.lmtp if "dovecot" in self._names else None
@@ -159,12 +167,16 @@ class LocalServers:
     def environment(self) -> dict[str, str]:
         """Return the LEADMAIL_* settings for the services to use the servers that were asked for."""
         found = {"LEADMAIL_ALLOW_NETWORKS": "127.0.0.0/8", "LEADMAIL_ALLOW_PLAINTEXT": "true"}
+        if "dovecot" in self._names:
+            found["LEADMAIL_CA_FILE"] = str(self.imap.ca_file)
         if "rabbitmq" in self._names:
             found["LEADMAIL_RABBITMQ_URL"] = self.rabbitmq_url
+            found["LEADMAIL_RABBITMQ_MANAGEMENT_URL"] = self.rabbitmq_management_url
         if "mongo" in self._names:
             found["LEADMAIL_MONGO_URL"] = self.mongo_url
         if "smtp" in self._names:
             found["LEADMAIL_SMTP_URL"] = f"smtp://{self.smtp.host}:{self.smtp.port}"
+            found["LEADMAIL_CA_FILE"] = str(self.smtp.ca_file)
         return found
 
     # -- mail --------------------------------------------------------------------------------------------------------
@@ -181,6 +193,17 @@ class LocalServers:
         """
         with smtplib.LMTP(self.lmtp.host, self.lmtp.port, timeout=30) as client:
             client.sendmail(sender, [address], raw)
+
+    def maildir(self, address: str) -> Path:
+        """Return where a user's mailbox lies, for putting a prepared Maildir there before the mail server first looks.
+
+        Raises:
+            HostingError: it lies in a container.
+        """
+        dovecot = self._running.dovecot
+        if not isinstance(dovecot, DovecotProcess):
+            raise HostingError("a prepared mailbox cannot be put into a container: set LEADMAIL_HOSTING=processes")
+        return dovecot.mail / address.lower() / "Maildir"
 
     # -- faults ------------------------------------------------------------------------------------------------------
 
