@@ -1,0 +1,84 @@
+"""All stages on real servers: what a backfill makes of the demo's mailboxes, undisturbed and with stages killed under it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from e2e_deployment import PEOPLE, STAGES, Deployment, deploy
+from e2e_truth import expected_links, expected_states, stored_links, stored_states
+
+from deploy.local import LocalServers
+from deploy.samples.company import LATE_CONTACT, USERS
+from deploy.samples.demo_mail import DemoMail
+from deploy.samples.model import SampleMail
+
+pytestmark = pytest.mark.timeout(180)
+MAILS = DemoMail(now=datetime(2026, 11, 23, 12, tzinfo=UTC)).mailboxes()
+
+
+@pytest.fixture
+async def company(servers: LocalServers, environment: dict[str, str], tmp_path: Path) -> AsyncIterator[Deployment]:
+    """The demo's company: three filled mailboxes, twenty records, no stage running."""
+    async with deploy(servers, environment, tmp_path) as deployment:
+        for user in USERS:
+            await deployment.add_user(user, MAILS)
+        await deployment.add_records(*PEOPLE)
+        yield deployment
+
+
+async def assert_true(deployment: Deployment, mails: list[SampleMail], *, late: bool = False) -> None:
+    """The ledger, the links and the confirmations are what the samples' truths demand."""
+    assert await stored_states(deployment) == expected_states(mails, late=late)
+    assert await stored_links(deployment, mails) == expected_links(mails, late=late)
+    for user in USERS:
+        assert len(set(deployment.confirmations(user))) == 1
+
+
+async def test_backfill_makes_the_truth(company: Deployment) -> None:
+    """Links and states are what the truths say, with one confirmation each; a late contact gets its history; SIGTERM ends in order."""
+    company.start(*STAGES)
+    for user in USERS:
+        await company.connect(user)
+    await company.until(company.confirmed, "all backfills confirmed")
+    await assert_true(company, MAILS)
+    await company.add_records(LATE_CONTACT)
+    wanted = expected_states(MAILS, late=True)
+
+    async def arrived() -> bool:
+        return await stored_states(company) == wanted
+
+    await company.until(arrived, "the late contact's history")
+    await assert_true(company, MAILS, late=True)
+    assert company.end() == dict.fromkeys(STAGES, 0)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_killing_a_stage_changes_nothing(company: Deployment, stage: str) -> None:
+    """SIGKILL at three moments of the backfill, each followed by a start: the end is the same, and one confirmation each."""
+    company.start(*STAGES)
+    for user in USERS:
+        await company.connect(user)
+    total = sum(sum(states.values()) for states in expected_states(MAILS).values())
+
+    async def done() -> int:
+        states = await stored_states(company)
+        return sum(
+            count
+            for counts in states.values()
+            for state, count in counts.items()
+            if state not in ("planned", "published")
+        )
+
+    for share in (0.05, 0.3, 0.7):
+
+        async def reached(wanted: float = share * total) -> bool:
+            return await done() >= wanted
+
+        await company.until(reached, f"{share:.0%} of the backfill")
+        company.kill(stage)
+        company.start(stage)
+    await company.until(company.confirmed, "all backfills confirmed", seconds=90)
+    await assert_true(company, MAILS)
