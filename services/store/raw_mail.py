@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import re
-
-_TRACES = (
-    b"bcc|resent-bcc|received|delivered-to|x-delivered-to|envelope-to|x-envelope-to|x-original-to|return-path|apparently-to"
-    b"|x-rcpt-to|x-forwarded-to|x-forwarded-for|x-received|delivered-from|x-apparently-to|x-real-to|x-gm-original-to"
+_TRACES = frozenset(
+    b"bcc resent-bcc received x-received return-path delivered-to x-delivered-to delivered-from envelope-to x-envelope-to "
+    b"x-original-to apparently-to x-apparently-to x-rcpt-to x-real-to x-forwarded-to x-forwarded-for x-gm-original-to".split()
 )
-# A header field with its folded lines (RFC 5322 section 2.2.3); blanks before the colon are obsolete syntax (section 4.5).
-_FIELD = re.compile(rb"^(?:" + _TRACES + rb")[ \t]*:[^\n]*\n?(?:[ \t][^\n]*\n?)*", re.IGNORECASE | re.MULTILINE)
-_END = re.compile(rb"\r?\n\r?\n")
 
 
 def without_traces(raw: bytes) -> bytes:
-    """Return a mail without Bcc and trace headers.
+    """Return a mail without Bcc and trace headers; everything else stays byte for byte.
 
     What is stored is the raw form of the copy that came first. Its Bcc is its owner's alone, and traces such as
     Delivered-To name whom a Bcc went to; the identity of an email leaves the same headers out.
     """
-    end = _END.search(raw)
-    position = end.start() if end else len(raw)
-    head = raw[: position + 1] if end else raw
-    return _FIELD.sub(b"", head) + raw[len(head) :]
+    kept: list[bytes] = []
+    position, cutting = 0, False
+    # Bare CR and bare LF end a line too: what a lenient reader takes for a header must not slip through.
+    for line in raw.splitlines(keepends=True):
+        if not line.strip(b"\r\n"):
+            break
+        position += len(line)
+        if not line.startswith((b" ", b"\t")):  # else a folded line (RFC 5322 section 2.2.3)
+            cutting = line.partition(b":")[0].strip().lower() in _TRACES
+        if not cutting:
+            kept.append(line)
+    return b"".join(kept) + raw[position:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pymongo.errors import DuplicateKeyError
+from pymongo import ReturnDocument
 
 from services.store.collections import Collections
 
@@ -19,14 +19,15 @@ class Turns:
         """Take or prolong a turn for a span of time; False while somebody else has it."""
         free = {"$or": [{"$eq": ["$holder", holder]}, {"$lt": [{"$ifNull": ["$until", 0]}, "$$NOW"]}]}
         until = {"$add": ["$$NOW", int(span.total_seconds() * 1000)]}
-        try:
-            # When somebody has it, the query finds nothing and the upsert meets their document.
-            await self._turns.update_one(
-                {"_id": name, "$expr": free}, [{"$set": {"holder": holder, "until": until}}], upsert=True
-            )
-        except DuplicateKeyError:
-            return False
-        return True
+        # The condition is in the update: an upsert takes no expression in its query.
+        change = {
+            "holder": {"$cond": [free, holder, "$holder"]},
+            "until": {"$cond": [free, until, "$until"]},
+        }
+        turn = await self._turns.find_one_and_update(
+            {"_id": name}, [{"$set": change}], upsert=True, return_document=ReturnDocument.AFTER
+        )
+        return turn is not None and turn["holder"] == holder
 
     async def give_back(self, name: str, holder: str) -> None:
         """End a turn early."""
