@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from schemas.addresses import normal_address_or_none
+from schemas.mail import Participant, Role
 from services.parser import limits
 from services.parser.findings import Findings
 from services.parser.headers import Fields, first
@@ -18,30 +19,30 @@ _BLOCK = re.compile(rb"(?:\r?\n[ \t]*){2,}")
 _FIELD = re.compile(rb"^([A-Za-z][A-Za-z-]{0,40})[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re.MULTILINE)
 _ADDRESS = r"[^\s<>()\[\],;:\"']{1,64}@[A-Za-z0-9.-]{1,200}[A-Za-z0-9]"
 _SPEC = re.compile(_ADDRESS)
+_DELIVERED = frozenset({"delivered", "relayed", "expanded"})
 _FINAL = frozenset({"failed", "fail", "failure", "undeliverable", "error", "expired"})
 
-_DAEMON = re.compile(r"^(?:mailer[-_.]?daemon|postmaster|mail[-_.]?daemon|mdaemon|maildaemon|bounce[sd]?|.*-daemon)@", re.IGNORECASE)
-_SUBJECT = re.compile(
-    r"undeliver|returned mail|delivery (?:status notification|failure|has failed|problem|error|report)|failure notice|"
-    r"mail delivery (?:failed|failure|system)|nondeliverable|non[- ]delivery|could not be delivered|unzustellbar|"
-    r"not delivered|message delivery failure|mail system error|rejected mail|non remis|n'a pas pu être|no se pudo entregar|"
-    r"delivery to .{1,80} failed|mail failure|mailserver error|user unknown|unknown user|undeliverable",
+_DAEMON = re.compile(
+    r"^(?:mailer[-_.]?daemon|post[-_.]?master|mail[-_.]?daemon|mdaemon|mail[-_.]delivery|bounce[sd]?|.*-daemon)(?:[-_.].*)?@",
     re.IGNORECASE,
 )
-_AFTER = re.compile(
-    r"had permanent fatal errors|could not be delivered|couldn't be delivered|failed addresses follow|following address(?:es)?|"
-    r"following recipient|did not reach|undeliverable|unable to deliver|not delivered|delivery.{0,40}fail|failed recipient|"
-    r"unsuccessful|user unknown|unknown user|no such user|cannot be delivered|can't be delivered|mailbox unavailable|"
-    r"unknown local part|not listed|invalid (?:address|recipient)|wasn't able to deliver|permanent error|mailbox.{0,20}full|"
-    r"recipients? (?:of this message )?(?:was|were)|original (?:delivery )?recipient",
+_SUBJECT = re.compile(
+    r"undeliver|returned mail|delivery (?:status notification|failure|has failed|problem|error|report|warning)|failure notice|"
+    r"failure delivery|mail(?:server)? (?:failed|failure|error)|nondeliver|non[- ]deliver|not (?:be |been |yet been )*delivered|"
+    r"mail (?:system )?(?:delivery )?(?:failed|failure|system|error|warning)|rejected mail|unknown user|user unknown|"
+    r"delayed \d+ (?:hour|day)|delayed mail|error sending your mail|processing error|unzustellbar|non remis|pas pu être|"
+    r"no se pudo entregar|no se ha podido entregar|メールエラー|送信エラー|配信できません|传输失败|退信|"
+    r"errors from |delivery to .{1,80} failed",
     re.IGNORECASE,
 )
 _COPY_BEGINS = re.compile(
-    r"^\W*(?:.*(?:original message|copy of (?:the|your) message|unsent message|message headers? follow|message is below|"
-    r"returned message|message text follows|headers of your message|your message (?:reads|follows|begins)).*|"
-    r"(?:Received|Return-Path|Message-Id|Subject): .*)$",
+    r"^\W*(?:[^\n]{0,60}(?:original message (?:follows|-)|copy of (?:the|your) (?:mail|message)|unsent message|headers? follow|"
+    r"message is below|returned message|message text follows|headers of your message|transcript of session|"
+    r"your message (?:reads|follows|begins)|undelivered message you sent)|original message\W*$|(?:Received|Return-Path): )",
     re.IGNORECASE | re.MULTILINE,
 )
+_ALONE = re.compile(rf"^[\s>*<\"'(-]*({_ADDRESS})[>\"')]*(?:\s*[:,;.](?:\s.*)?|\s.{{0,40}}|)$|[:)]\s*<?({_ADDRESS})>?\s*$", re.MULTILINE)
+"""An address that begins a line, or ends one after a label."""
 
 
 def _fields(block: bytes) -> dict[str, str]:
@@ -71,20 +72,26 @@ def _of_status(part: Part, findings: Findings) -> tuple[list[str], set[str]]:
     return failed, actions
 
 
-def _of_text(text: str) -> list[str]:
-    """Return the addresses that an older bounce's prose names before its copy of the mail begins."""
+def _of_text(text: str, others: Iterable[str]) -> list[str]:
+    """Return the addresses that an older bounce's prose names before its copy of the mail begins.
+
+    Those that stand alone on a line are meant; where there is none, any will do that is not one of ``others``, the
+    addresses of who writes and who is written to.
+    """
     head = text[:_READ]
-    begins = _AFTER.search(head)
-    if begins is None:
-        return []
-    start = head.rfind("\n", 0, begins.start()) + 1
-    copy = _COPY_BEGINS.search(head, begins.end())
-    report = head[start : copy.start() if copy else len(head)]
-    return [spec for spec in _SPEC.findall(report) if not _DAEMON.match(spec)]
+    if (copy := _COPY_BEGINS.search(head)) is not None and copy.start() > 0:
+        head = head[: copy.start()]
+    known = set(others)
+    alone = [found[1] or found[2] for found in _ALONE.finditer(head)]
+    for specs in (alone, _SPEC.findall(head)):
+        lost = [spec for spec in specs if spec.lower() not in known and not _DAEMON.match(spec)]
+        if lost:
+            return lost
+    return []
 
 
 def read_bounce(
-    fields: Fields, leaves: Iterable[Part], *, senders: Iterable[str], subject: str, text: str, findings: Findings
+    fields: Fields, leaves: Iterable[Part], *, people: Sequence[Participant], subject: str, text: str, findings: Findings
 ) -> tuple[bool, tuple[str, ...]]:
     """Return whether a mail is a bounce, and the normal addresses that could not be reached, at most 50.
 
@@ -93,7 +100,7 @@ def read_bounce(
     Args:
         fields: the mail's header.
         leaves: its leaf parts.
-        senders: addresses of From.
+        people: whom the mail names.
         subject: decoded.
         text: its plain text.
         findings: where defects are noted.
@@ -109,15 +116,16 @@ def read_bounce(
             actions |= seen
     if value := fields.get("x-failed-recipients"):
         failed += _SPEC.findall(b",".join(value)[:_READ].decode("utf-8", "replace"))
-    bounce = bool(failed) or (bool(reports) and not (actions and actions <= {"delivered", "relayed", "expanded"}))
+    senders = [person.address for person in people if person.role is Role.FROM]
+    bounce = bool(failed) or (bool(reports) and not (actions and actions <= _DELIVERED))
     if not bounce and not reports:
         returned = (first(fields, "return-path") or b"").strip() == b"<>"
-        if any(_DAEMON.match(sender) for sender in senders) or not senders or returned:
+        if not senders or returned or any(_DAEMON.match(sender) for sender in senders):
             bounce = _SUBJECT.search(subject) is not None or "report-type=delivery-status" in _content_type(fields)
-        if bounce:
-            failed = _of_text(text)
-    addresses = (normal_address_or_none(spec.strip(".'")) for spec in failed)
-    distinct = dict.fromkeys(address for address in addresses if address)
+    if bounce and not failed and not actions:
+        failed = _of_text(text, (person.address for person in people))
+    lost = (normal_address_or_none(spec.strip(".'").removeprefix("SMTP=").removeprefix("smtp=")) for spec in failed)
+    distinct = dict.fromkeys(address for address in lost if address)
     return bounce, tuple(distinct)[: limits.BOUNCED]
 
 

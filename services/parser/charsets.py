@@ -45,8 +45,9 @@ _OURS = {
 }
 _UNFIT = frozenset({"unicode_escape", "raw_unicode_escape", "idna", "punycode", "undefined", "mbcs", "oem"})
 """Codecs of Python that are no charsets."""
-_STATEFUL = frozenset({"utf-7", "hz", "iso2022_kr", "iso2022_jp", "iso-2022-jp", "utf-16le", "utf-16be", "utf-16"})
-"""Here bytes below 0x80 do not mean ASCII, or the label alone decides."""
+_SEVEN_BIT = frozenset({"utf-7", "hz", "iso2022_kr", "iso-2022-jp"})
+_STATEFUL = _SEVEN_BIT | {"utf-16le", "utf-16be", "utf-16", "utf-32"}
+"""Here bytes below 0x80 do not mean ASCII."""
 _LATIN = frozenset({"windows-1252", "iso-8859-15", "windows-1254", "iso-8859-2", "windows-1250"})
 
 _MULTIBYTE = frozenset({"gb18030", "big5hkscs", "cp949", "cp932", "euc-jp"})
@@ -59,6 +60,8 @@ _CANDIDATES = [
     *("cp1252", "cp1251", "koi8_r", "gb18030", "big5", "cp949", "cp932", "euc_jp"),
     *("cp1250", "iso8859_2", "cp1253", "cp1254", "cp1255", "cp1256", "cp874"),
 ]
+_TURKISH = (b"\xfd", b"\xfe", b"\xf0", b"\xdd", b"\xde")
+"""Dotless i, s with cedilla, soft g, dotted I: in windows-1252 letters of Icelandic."""
 _LONG_RUN = 6
 """Bytes above 0x7F in a row: text in Latin letters hardly ever has so many, text in other scripts always."""
 
@@ -97,7 +100,10 @@ def _guess(data: bytes) -> str:
     sample = b"\n".join(lines)[:_SAMPLE]
     runs = [len(run) for run in _HIGH_RUN.findall(sample)]
     if runs and max(runs) < _LONG_RUN and sum(runs) < len(sample) // 4:
-        return data.decode("cp1252", "replace")
+        turkish = sum(map(sample.count, _TURKISH)) * 2 > sum(runs)
+        return data.decode("cp1254" if turkish else "cp1252", "replace")
+    if sum(0xC0 <= byte <= 0xDF for byte in sample) * 5 > sum(runs) * 4:  # noqa: PLR2004 - small letters of KOI8
+        return data.decode("koi8_u")
     best = charset_normalizer.from_bytes(
         sample, steps=3, chunk_size=512, threshold=0.3, cp_isolation=_CANDIDATES, preemptive_behaviour=False
     ).best()
@@ -145,6 +151,8 @@ def decode(data: bytes, label: str | None, findings: Findings) -> str:
         findings: where defects are noted.
     """
     codec = codec_of(label) if label else None
+    if codec in _SEVEN_BIT and not data.isascii():
+        codec = None
     if codec not in _STATEFUL:
         if data.isascii():
             if b"\x1b" not in data or not _SHIFT_JAPANESE.search(data):
@@ -184,4 +192,5 @@ def _decode_declared(data: bytes, codec: str | None, label: str | None, findings
     text = data.decode(codec, "replace")
     bad = text.count("\ufffd")
     good = sum(character > "\x7f" for character in text[: 64 * 1024]) - bad
-    return text if latin or codec in _STATEFUL or bad * 20 <= good else _guess(data)
+    tolerated = 4 if codec in _MULTIBYTE else 20
+    return text if latin or codec in _STATEFUL or bad * tolerated <= good else _guess(data)

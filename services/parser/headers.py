@@ -9,6 +9,8 @@ from services.parser.encoded_words import decode_words
 from services.parser.findings import Findings
 
 _FIELD = re.compile(rb"([!-9;-~]{1,128})[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)\n?")
+_ALMOST = re.compile(rb"[A-Za-z][A-Za-z0-9 _-]{0,60}:[ \t]")
+"""A field whose name has spaces in it."""
 _LINE = re.compile(rb"[^\n]*\n?")
 _FOLD = re.compile(rb"[\r\n]+[ \t]*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -37,17 +39,17 @@ def parse_headers(raw: bytes, start: int, end: int, findings: Findings) -> tuple
         line = _LINE.match(raw, position, end)
         assert line is not None
         text = line.group()
-        if not text.strip(b"\r\n"):
+        if not text.strip(b"\r\n") and not position >= limit < end:
             position = line.end()
             break
-        if position >= limit:
+        if line.end() >= limit < end:
             findings.cut()
             position = _blank_line(raw, position, end)
             break
         mbox = position == start and text.startswith((b"From ", b">From "))
         if not mbox:
             findings.defect("header-line")
-            if _FIELD.match(raw, line.end(), limit) is None:
+            if _FIELD.match(raw, line.end(), limit) is None and _ALMOST.match(text) is None:
                 break
         position = line.end()
     if count > limits.HEADERS:

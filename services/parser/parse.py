@@ -94,7 +94,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime) -> ParsedMa
         blobs[html_blob] = data
     attachments = collect_attachments(selection, contents, html or "", blobs, findings)
     bounce, bounced = read_bounce(
-        fields, selection.leaves, senders=senders, subject=subject, text=text, findings=findings
+        fields, selection.leaves, people=people, subject=subject, text=text, findings=findings
     )
     truncated = findings.truncated or thinned or len(whole_subject) > limits.SUBJECT
     content = Content(

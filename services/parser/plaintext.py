@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
@@ -11,7 +12,6 @@ from services.parser.findings import Findings
 
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
-_QUOTE_DEPTH = re.compile(r">*")
 _SIGNATURE = "-- "
 
 _DROPPED = ["style", "script", "head", "title", "template", "noscript", "iframe", "object", "svg", "select", "textarea"]
@@ -20,6 +20,11 @@ _BLOCK = re.compile(
     r"fieldset|figcaption|figure|footer|form|header|legend|main|nav|section|summary)(?![\w:-])[^<>]*>",
     re.IGNORECASE,
 )
+_TAG_START = re.compile(r"<(/?)(?!(?:br|img|p|li|td|tr|hr|meta|link|input|col|wbr)(?![\w-]))[a-z]", re.IGNORECASE)
+_TAG = re.compile(r"(<[^<>]{0,4000}>)")
+_HIDING = re.compile(r"<(/?)(?:style|script|title|head|template|textarea)(?![\w-])", re.IGNORECASE)
+_PARSER_WORK = 50_000_000
+"""Block elements times depth: an HTML parser looks through the open elements at every block (HTML standard, "in scope")."""
 _PRE = re.compile(r"(<(/?)pre(?=[\s>]))", re.IGNORECASE)
 _MARKS = re.compile("([\ue000-\ue004])")
 _LINE, _GAP, _QUOTE, _UNQUOTE, _BULLET = "\ue000\ue001\ue002\ue003\ue004"
@@ -44,20 +49,19 @@ def unflow(text: str, *, delete_space: bool) -> str:
         text: with LF line ends.
         delete_space: the parameter ``DelSp=yes``: the space at the end of a flowed line is not part of the text.
     """
-    out: list[str] = []
+    paragraphs: list[list[str]] = []
     open_depth: int | None = None
     for line in text.split("\n"):
-        depth = _QUOTE_DEPTH.match(line).end() if line.startswith(">") else 0  # type: ignore[union-attr]
-        body = line[depth:]
-        body = body.removeprefix(" ")
+        depth = len(line) - len(line.lstrip(">"))
+        body = line[depth:].removeprefix(" ")
         flowed = body.endswith(" ") and body != _SIGNATURE
         piece = body[:-1] if flowed and delete_space else body
         if open_depth == depth and body != _SIGNATURE:
-            out[-1] += piece
+            paragraphs[-1].append(piece)
         else:
-            out.append((">" * depth + " " if depth else "") + piece)
+            paragraphs.append([">" * depth + " " if depth else "", piece])
         open_depth = depth if flowed else None
-    return "\n".join(out)
+    return "\n".join("".join(paragraph) for paragraph in paragraphs)
 
 
 def _marked(found: re.Match[str]) -> str:
@@ -81,15 +85,40 @@ def html_to_text(html: str, findings: Findings) -> str:
     html = _MARKS.sub("", html)
     if "</pre" in html or "</PRE" in html:
         html = _with_breaks(html)
-    html = _BLOCK.sub(_marked, " ".join(html.split()))
+    html, blocks = _BLOCK.subn(_marked, " ".join(html.split()))
+    if blocks * html.count("<") > _PARSER_WORK and blocks * _depth(html) > _PARSER_WORK:
+        findings.defect("html")
+        return _from_marks(_without_tags(html))
     try:
         tree = LexborHTMLParser(html)
         tree.strip_tags(_DROPPED, recursive=True)
         text = tree.body.text() if tree.body is not None else ""
     except (SelectolaxError, RuntimeError, ValueError):
         findings.defect("html")
-        text = re.sub(r"<[^<>]{0,2000}>", " ", html)
+        text = _without_tags(html)
     return _from_marks(text)
+
+
+def _depth(html: str) -> int:
+    """Return about how deep elements are within one another at most."""
+    depth = deepest = 0
+    for closing in _TAG_START.findall(html):
+        depth = max(0, depth - 1) if closing else depth + 1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _without_tags(html: str) -> str:
+    """Return the text of HTML that no tree is made of: what is between ``<`` and ``>`` is left out, and scripts and styles."""
+    out: list[str] = []
+    hidden = False
+    for piece in _TAG.split(html):
+        if piece[:1] == "<":
+            if (name := _HIDING.match(piece)) is not None:
+                hidden = not name[1]
+        elif not hidden:
+            out.append(piece)
+    return unescape("".join(out))
 
 
 def _with_breaks(html: str) -> str:

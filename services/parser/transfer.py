@@ -11,7 +11,11 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*\r?\n", re.MULTILINE)
 _SOFT_SPACE = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
 
-IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
+IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "8bits", "7bits"})
+"""With the spellings that are found in mail."""
+_BASE64 = frozenset({"base64", "base-64", "x-base64"})
+_QUOTED_PRINTABLE = frozenset({"quoted-printable", "quotedprintable", "quoted_printable", "quoted-printible"})
+_UUENCODE = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 
 
 def decode_base64(data: bytes) -> tuple[bytes, bool]:
@@ -57,11 +61,11 @@ def decode(data: bytes, encoding: str, findings: Findings) -> bytes:
     if encoding in IDENTITY:
         return data
     sound = True
-    if encoding == "base64":
+    if encoding in _BASE64:
         data, sound = decode_base64(data)
-    elif encoding == "quoted-printable":
+    elif encoding in _QUOTED_PRINTABLE:
         data = decode_quoted_printable(data)
-    elif encoding in ("x-uuencode", "uuencode", "x-uue", "uue"):
+    elif encoding in _UUENCODE:
         data, sound = decode_uuencoded(data)
     else:
         findings.defect("encoding", encoding)
