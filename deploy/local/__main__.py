@@ -15,14 +15,15 @@ def main() -> int:
     """Run the command; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start all servers, print their settings, run until Ctrl-C")
+    up = commands.add_parser("up", help="start all servers, print their settings, run until Ctrl-C")
+    up.add_argument("--user", action="append", default=[], metavar="ADDRESS:PASSWORD", help="a mailbox to make")
     commands.add_parser("prepare", help="install, download and build what the servers need, then end")
     arguments = parser.parse_args()
     try:
         if arguments.command == "prepare":
             choose(None, PARTS)
         else:
-            _up()
+            _up([user.partition(":") for user in arguments.user])
     except HostingError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a command's output
         return 1
@@ -31,11 +32,13 @@ def main() -> int:
     return 0
 
 
-def _up() -> None:
+def _up(users: list[tuple[str, str, str]]) -> None:
     # kill(1) and a closed terminal end the servers in order, as Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     with LocalServers() as servers:
+        for address, _, password in users:
+            servers.add_user(address, password)
         for name, value in servers.environment().items():
             print(f"export {name}={shlex.quote(value)}")  # noqa: T201 - a command's output
         mail = servers.imap

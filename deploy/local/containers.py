@@ -21,7 +21,7 @@ from deploy.local.mongo import MONGOD_ARGUMENTS, mongo_url, wait_for_primary
 from deploy.local.parts import LOOPBACK, HostingError, ImapEndpoint, LmtpEndpoint
 from deploy.local.ports import free_ports
 from deploy.local.rabbitmq import Broker, wait_for_new_queues
-from deploy.local.reaper import LABEL, Reaper
+from deploy.local.reaper import LABEL, container_reaper
 from deploy.local.users import MailUsers
 
 _STOP_S = 30
@@ -204,7 +204,7 @@ class Containers:
         # Our reaper does what testcontainers' own does, without an image of its own that would have to be pulled.
         testcontainers_config.ryuk_disabled = True
         run = secrets.token_hex(8)
-        self._reaper = Reaper(run)
+        self._reaper = container_reaper(run)
         self.rabbitmq = RabbitMQContainer(run)
         self.mongo = MongoContainer(run)
         self.dovecot = DovecotContainer(run, shared / "dovecot", users, certificates)
