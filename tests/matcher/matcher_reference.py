@@ -1,0 +1,142 @@
+"""What emails, links and rows should be in the end: one thread, no database, nothing of the services' code."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from schemas.accounts import Account
+from schemas.mail import Content
+from schemas.messages import MailParsed
+
+
+class Truth(NamedTuple):
+    """The end state: comparable with what the store holds."""
+
+    emails: dict[str, bool]
+    """Whether its links come from its thread alone, by key."""
+    links: dict[tuple[str, str], tuple[tuple[tuple[str, str, str], ...], tuple[str, ...], tuple[str, ...]]]
+    """(matches, owners, accounts that share) by (record, key)."""
+    rows: dict[str, tuple[str, str | None]]
+    """(state, email) by row."""
+    counts: dict[str, int]
+    """How much shared mail each record has; records without any are left out."""
+
+
+Reason = tuple[str, str, str]
+"""Address, role, and for Bcc the account."""
+
+
+def reference(
+    mails: Sequence[Content],
+    copies: Sequence[MailParsed],
+    gone: Collection[str],
+    deleted: Collection[str],
+    records: Mapping[str, Iterable[str]],
+    accounts: Mapping[str, Account],
+    excluded: Collection[str] = (),
+) -> Truth:
+    """Return the end state.
+
+    Args:
+        mails: every email; ancestors come before those that refer to them.
+        copies: every copy that there ever was.
+        gone: rows of copies that are gone.
+        deleted: keys that were deleted in the CRM.
+        records: addresses by record (``kind:id``), old ones too.
+        accounts: by id.
+        excluded: domains that the administrator excludes.
+    """
+    truth = Truth({}, {}, {}, {})
+    own = {address for account in accounts.values() for address in (account.address, *account.aliases)}
+    passing: dict[str, list[dict[str, str]]] = {}
+    for mail in mails:
+        mine = [copy for copy in copies if copy.content.key == mail.key]
+        live = [copy for copy in mine if copy.source.id not in gone]
+        truth.rows.update({copy.source.id: ("gone", None) for copy in mine if copy.source.id in gone})
+        if mail.key in deleted:
+            truth.rows.update({copy.source.id: ("skipped", None) for copy in live})
+            continue
+        text: dict[str, set[Reason]] = {}
+        for person in mail.participants:
+            for record, addresses in records.items():
+                if person.address in addresses:
+                    text.setdefault(record, set()).add((person.address, str(person.role), ""))
+        named = bool(text)
+        if not named:
+            ids = [name for name in {mail.in_reply_to, *mail.references} if name and name != mail.message_id]
+            heirs: dict[str, str] = {}
+            for thread in (one for name in ids for one in passing.get(name, ())):
+                for record, address in thread.items():
+                    heirs[record] = min(address, heirs.get(record, address))
+            if len(heirs) == 1:
+                text = {record: {(address, "thread", "")} for record, address in heirs.items()}
+        links: dict[str, set[Reason]] = {record: set(reasons) for record, reasons in text.items()}
+        attached = []
+        for copy in live:
+            blind = {
+                record: {(one, "bcc", copy.source.account) for one in copy.bcc if one in addresses}
+                for record, addresses in records.items()
+            }
+            blind = {record: reasons for record, reasons in blind.items() if reasons}
+            if text or blind:
+                attached.append((copy, {*text, *blind}))
+                truth.rows[copy.source.id] = ("attached", mail.key)
+            else:
+                truth.rows[copy.source.id] = ("unmatched", None)
+            for record, reasons in blind.items():
+                links.setdefault(record, set()).update(reasons)
+        if not attached:
+            continue
+        truth.emails[mail.key] = not named
+        for record, reasons in links.items():
+            holding = [(copy, accounts[copy.source.account]) for copy, theirs in attached if record in theirs]
+            owners = {account.owner for _, account in holding}
+            shared = {
+                account.id
+                for copy, account in holding
+                if any(_shared(account, reason, mail, copy.bcc, excluded) for reason in reasons)
+            }
+            truth.links[record, mail.key] = (tuple(sorted(reasons)), tuple(sorted(owners)), tuple(sorted(shared)))
+            if shared:
+                truth.counts[record] = truth.counts.get(record, 0) + 1
+        told = {
+            record: min(outside)
+            for record, reasons in links.items()
+            if (outside := [address for address, role, _ in reasons if role != "bcc" and address not in own])
+        }
+        if mail.message_id:
+            passing.setdefault(mail.message_id, []).append(told)
+    return truth
+
+
+def _shared(account: Account, reason: Reason, mail: Content, bcc: Iterable[str], excluded: Collection[str]) -> bool:
+    address, role, _ = reason
+    mode = account.sharing.mode
+    domains = {*excluded, *(account.sharing.excluded_domains if mode == "custom" else ())}
+    if mode == "private" or role == "bcc" or _inside(address, domains):
+        return False
+    others = {person.address for person in mail.participants} | set(bcc)
+    return any(not _inside(other, domains) for other in others - {account.address, *account.aliases})
+
+
+def _inside(address: str, domains: Collection[str]) -> bool:
+    domain = address.split("@")[1]
+    return any(domain == one or domain.endswith(f".{one}") for one in domains)
+
+
+def snapshot_of(emails: Iterable[Any], links: Iterable[Any], rows: Iterable[Any], counts: dict[str, int]) -> Truth:
+    """Return what documents of the store say, in the same form."""
+    return Truth(
+        {email["_id"]: email["by_thread"] for email in emails},
+        {
+            (f"{link['record']['kind']}:{link['record']['id']}", link["email"]): (
+                tuple(sorted((one["address"], one["role"], one["account"] or "") for one in link["matches"])),
+                tuple(sorted(link["owners"])),
+                tuple(sorted(link["shared_by"])),
+            )
+            for link in links
+        },
+        {row["_id"]: (row["state"], row.get("email") if row["state"] == "attached" else None) for row in rows},
+        counts,
+    )
