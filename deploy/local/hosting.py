@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Protocol
 
 from deploy.local import packages
+from deploy.local.broker import Broker
 from deploy.local.certificates import Certificates
 from deploy.local.child import Spawner
 from deploy.local.dovecot import DovecotProcess
 from deploy.local.mongo import MongoProcess
 from deploy.local.mongod import mongod_binary
 from deploy.local.parts import ImapEndpoint, LmtpEndpoint, Part
-from deploy.local.rabbitmq import Broker, RabbitMQProcess
+from deploy.local.rabbitmq import RabbitMQProcess
 from deploy.local.users import MailUsers
 
 

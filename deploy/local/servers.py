@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final, Self
 
 from deploy.local import choice
+from deploy.local.broker import Broker
 from deploy.local.certificates import Certificates, make_certificates
 from deploy.local.child import Spawner
 from deploy.local.dovecot import DovecotProcess
 from deploy.local.hosting import Hosting
 from deploy.local.parts import HostingError, ImapEndpoint, LmtpEndpoint, Part, SmtpEndpoint
-from deploy.local.rabbitmq import Broker
 from deploy.local.reaper import folder_reaper
 from deploy.local.smtp import SmtpSink
 from deploy.local.users import MailUsers
