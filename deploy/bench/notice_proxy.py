@@ -6,32 +6,56 @@ import asyncio
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from typing import Self
 
 _EXISTS = re.compile(rb"\* (\d+) EXISTS\r\n")
+_LONGEST_LINE = 32
 _CHUNK = 256 * 1024
 
 
-@dataclass
+class Notices:
+    """When the server first said that the folder holds so many messages, or more (Dovecot says one number for several new ones)."""
+
+    def __init__(self) -> None:
+        self._moments: list[float] = []
+        """By number of messages less one; monotonic seconds."""
+        self._news = asyncio.Event()
+
+    def note(self, messages: int, moment: float) -> None:
+        """Take down an ``EXISTS``."""
+        fresh = messages - len(self._moments)
+        if fresh > 0:
+            self._moments.extend([moment] * fresh)
+            self._news.set()
+            self._news = asyncio.Event()
+
+    async def moment(self, messages: int) -> float:
+        """Return when it was first said that there are so many messages, waiting for it if need be."""
+        while len(self._moments) < messages:
+            await self._news.wait()
+        return self._moments[messages - 1]
+
+
 class NoticeProxy:
-    """Relays to one server; ``notices`` maps the number of messages in the folder to when it was first said (monotonic seconds).
+    """Relays to one server while the ``async with`` block runs.
 
     Connections are told apart only by what they say: use it for one mailbox with one folder that grows.
     """
 
-    host: str
-    port: int
-    notices: dict[int, float] = field(default_factory=dict)
-    _server: asyncio.Server | None = None
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    def __init__(self, host: str, port: int) -> None:
+        self.host, self.port = host, port
+        self.notices = Notices()
+        self.listening = 0
+        """The port to connect to."""
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> int:
-        """Listen on a free loopback port and return it."""
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return int(self._server.sockets[0].getsockname()[1])
+        self.listening = int(self._server.sockets[0].getsockname()[1])
+        return self
 
-    async def stop(self) -> None:
-        """Stop listening and cut what is open."""
+    async def __aexit__(self, *_: object) -> None:
         if self._server:
             self._server.close()
         for task in list(self._tasks):
@@ -44,7 +68,9 @@ class NoticeProxy:
         self._tasks.add(task)
         try:
             up_reader, up_writer = await asyncio.open_connection(self.host, self.port)
-            await asyncio.gather(self._relay(reader, up_writer, watch=False), self._relay(up_reader, writer, watch=True))
+            await asyncio.gather(
+                self._relay(reader, up_writer, watch=False), self._relay(up_reader, writer, watch=True)
+            )
         except (OSError, asyncio.CancelledError):
             writer.close()
         finally:
@@ -58,8 +84,8 @@ class NoticeProxy:
                     now = time.monotonic()
                     seen = tail + chunk
                     for found in _EXISTS.finditer(seen):
-                        self.notices.setdefault(int(found[1]), now)
-                    tail = seen[-32:]
+                        self.notices.note(int(found[1]), now)
+                    tail = seen[-_LONGEST_LINE:]
                 sink.write(chunk)
                 await sink.drain()
         with suppress(ConnectionError):
