@@ -52,15 +52,16 @@ class Dispatcher:
         source: str,
         metrics: QueueMetrics,
         log: structlog.typing.FilteringBoundLogger,
-        handling_seconds: float = HANDLING_SECONDS,
+        observe: Callable[[Exception], None] | None = None,
     ) -> None:
+        """Take the route, its handler and collaborators; ``observe`` is told every error that a message failed with."""
         self._route = route
         self._handle = handle
         self._send = send
         self._source = source
         self._metrics = metrics
         self._report = Report(log.bind(queue=route.queue), route)
-        self._handling_seconds = handling_seconds
+        self._observe = observe
 
     async def process(self, batch: Sequence[Received]) -> None:
         """Handle messages and settle them. Those that could not be settled stay unacknowledged."""
@@ -93,13 +94,13 @@ class Dispatcher:
 
     async def _outcomes(self, deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
         try:
-            async with asyncio.timeout(self._handling_seconds) as limit:
+            async with asyncio.timeout(HANDLING_SECONDS) as limit:
                 outcomes = await self._handle(deliveries)
             if len(outcomes) != len(deliveries):
                 raise RuntimeError("the handler did not say of every message what became of it")  # noqa: TRY301 - as any bug of it
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is decided about by decide()
             slow = limit.expired()
-            failure = TransientError(f"handling took longer than {self._handling_seconds:.0f} s") if slow else error
+            failure = TransientError(f"handling took longer than {HANDLING_SECONDS:.0f} s") if slow else error
             return [Failed(failure)] * len(deliveries)
         return outcomes
 
@@ -139,10 +140,14 @@ class Dispatcher:
         if envelopes:
             self._report.failed(batch, outcomes)
             refused = await self._send(envelopes)
-            kept |= {place for place, error in zip(places, refused, strict=True) if error is not None}
+            stuck = {place: error for place, error in zip(places, refused, strict=True) if error is not None}
+            self._report.stuck([batch[place] for place in stuck], next(iter(stuck.values()), None))
+            kept |= stuck.keys()
         return kept
 
     def _follow_up(self, received: Received, error: Exception) -> Envelope:
+        if self._observe is not None:
+            self._observe(error)
         decision = decide(error, codec.attempt_of(received.headers), self._route)
         if isinstance(decision, Retry):
             self._metrics.retried(type(error).__name__)

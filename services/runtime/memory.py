@@ -25,7 +25,7 @@ from services.runtime.dispatch import Dispatcher, one_by_one
 from services.runtime.errors import BusClosedError, PermanentError, UnroutableError
 from services.runtime.intake import Intake
 from services.runtime.metrics import Metrics
-from services.runtime.outcomes import Delivery, Done, Failed, QueueDepth
+from services.runtime.outcomes import QueueDepth
 from services.runtime.received import Received
 from services.runtime.retry import is_bug
 
@@ -157,17 +157,10 @@ class MemoryBus:
     def _consume(
         self, route: Route, handle: HandleBatch, *, size: int, wait: float, concurrency: int, prefetch: int
     ) -> MemoryConsumer:
-        async def watched(deliveries: Sequence[Delivery[Message]]) -> Sequence[Done | Failed]:
-            try:
-                outcomes = await handle(deliveries)
-            except Exception as error:
-                self._note([error])
-                raise
-            self._note([outcome.error for outcome in outcomes if isinstance(outcome, Failed)])
-            return outcomes
-
         metrics = self._metrics.queue(route.queue)
-        dispatcher = Dispatcher(route, watched, send=self._send, source=self._source, metrics=metrics, log=self._log)
+        dispatcher = Dispatcher(
+            route, handle, send=self._send, source=self._source, metrics=metrics, log=self._log, observe=self._note
+        )
         return self._subscribe(
             route.queue,
             prefetch,
@@ -222,9 +215,10 @@ class MemoryBus:
         timer = asyncio.get_running_loop().call_later(milliseconds / 1000 * self._delay_scale, arrive)
         self._delayed.add(timer)
 
-    def _note(self, errors: Sequence[Exception]) -> None:
-        self._mistakes += [error for error in errors if is_bug(error)]
-        self._changed.set()
+    def _note(self, error: Exception) -> None:
+        if is_bug(error):
+            self._mistakes.append(error)
+            self._changed.set()
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, Exception):

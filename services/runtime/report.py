@@ -58,3 +58,9 @@ class Report:
                 self._log.error("message failed unexpectedly", **fields, trace=trace(error))
             else:
                 self._log.warning("message failed", **fields)
+
+    def stuck(self, messages: Sequence[Received], error: Exception | None) -> None:
+        """Log messages that could be sent neither to wait nor to rest. They stay in hand until the connection ends."""
+        if messages:
+            ids = [received.headers.get(codec.ID) for received in messages[:_LOGGED_IDS]]
+            self._log.error("failed messages stay in hand", ids=ids, count=len(messages), error=repr(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 from typing import NamedTuple
 
 from pymongo.errors import ConnectionFailure, PyMongoError
@@ -67,7 +68,9 @@ def describe(error: BaseException) -> str:
         text = f"{type(error).__name__}: {error}"
     else:
         frame = next(reversed(traceback.extract_tb(error.__traceback__)), None)
-        text = type(error).__name__ + (f" at {frame.filename}:{frame.lineno} in {frame.name}" if frame else "")
+        text = type(error).__name__ + (
+            f" at {Path(frame.filename).name}:{frame.lineno} in {frame.name}" if frame else ""
+        )
     return " ".join(text.split())[:MAX_ERROR_TEXT]
 
 
