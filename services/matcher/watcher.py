@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
-from typing import cast
 
 import structlog
 
@@ -40,8 +38,7 @@ async def watch(
 
 async def _follow(store: Store, bus: Bus, holder: str, span: timedelta) -> None:
     """Announce changes until the turn is somebody else's."""
-    watching = store.records.watch(idle=min(1.0, span.total_seconds() / 3))
-    async with aclosing(cast("AsyncGenerator[Noticed, None]", watching)) as changes:
+    async with aclosing(store.records.watch(idle=min(1.0, span.total_seconds() / 3))) as changes:
         async for noticed in changes:
             await _announce(noticed, bus)
             if noticed.token is not None:

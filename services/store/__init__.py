@@ -16,7 +16,7 @@ Imports ``schemas`` only. Needs a replica set (transactions, change streams), Mo
 """
 
 from services.store.accounts import new_account_id
-from services.store.blobs import copy_ref, dead_ref, email_ref
+from services.store.blob_refs import copy_ref, dead_ref, email_ref
 from services.store.config import StoreConfig
 from services.store.dead_letters import DeadLetter
 from services.store.errors import AlreadyExistsError, LeaseLostError, NotAllowedError, NotFoundError, StoreError

@@ -1,6 +1,6 @@
 """Blobs: raw mail, attachments, long HTML; in GridFS's format, named by the SHA-256 of their content, written in bulk.
 
-A file document lists who needs it in ``refs``: ``email:<key>``, ``copy:<row id>`` or ``dead:<id>``. ``orphaned_at`` says since when a
+A file document lists who needs it in ``refs``, see ``blob_refs``. ``orphaned_at`` says since when a
 reference was given up; after a grace ``blob_sweep`` looks again and deletes what nobody needs.
 """
 
@@ -14,6 +14,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from schemas.mail import Content
+from services.store.blob_refs import email_ref
 from services.store.collections import Collections
 from services.store.documents import Doc, now
 from services.store.errors import NotFoundError
@@ -21,21 +22,6 @@ from services.store.errors import NotFoundError
 CHUNK = 255 * 1024
 """Octets in a chunk, as every GridFS driver has it."""
 _DUPLICATE = 11000
-
-
-def email_ref(key: str) -> str:
-    """Return the reference of an email."""
-    return f"email:{key}"
-
-
-def copy_ref(row: str) -> str:
-    """Return the reference of a copy that is not parsed yet."""
-    return f"copy:{row}"
-
-
-def dead_ref(letter: str) -> str:
-    """Return the reference of a dead letter."""
-    return f"dead:{letter}"
 
 
 def blobs_of(content: Content) -> set[str]:

@@ -16,15 +16,7 @@ from services.store.documents import Doc, decode, decode_email, encode_email, no
 from services.store.errors import NotFoundError
 
 DUPLICATE = 11000
-_BRIEF = {
-    "message_id": 1,
-    "in_reply_to": 1,
-    "references": 1,
-    "thread": 1,
-    "sent_at": 1,
-    "participants": 1,
-    "by_thread": 1,
-}
+_BRIEF = dict.fromkeys(("message_id", "in_reply_to", "references", "thread", "sent_at", "participants", "by_thread"), 1)
 
 
 class BriefEmail(NamedTuple):

@@ -1,19 +1,17 @@
-"""What is asked of the ledger: work that waits, what is known of a folder, live copies of emails, counts."""
+"""What is asked of the ledger: work that waits, what is known of a folder, live copies of emails."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from schemas.base import Contract
 from schemas.identity import copies_of_folder
-from schemas.ledger import UNFINISHED, Row, RowState
+from schemas.ledger import Row, RowState
 from services.store.collections import Collections
 from services.store.documents import Doc
-from services.store.ledger_rows import account_range, row_of
-
-_UNFINISHED = {"$in": [state.value for state in UNFINISHED]}
+from services.store.ledger_rows import row_of
 
 
 class KnownUid(NamedTuple):
@@ -177,33 +175,3 @@ class LedgerQueries:
     async def relink_done(self, rows: Iterable[str]) -> None:
         """Note that the links follow these gone rows."""
         await self._ledger.update_many({"_id": {"$in": list(rows)}, "relink": True}, {"$unset": {"relink": ""}})
-
-    async def counts(self, account: str) -> dict[RowState, int]:
-        """Return how many rows of an account are in each state."""
-        pipeline = [{"$match": account_range(account)}, {"$group": {"_id": "$state", "count": {"$sum": 1}}}]
-        return {RowState(found["_id"]): found["count"] async for found in await self._ledger.aggregate(pipeline)}
-
-    async def counts_by_folder(
-        self, account: str, epoch: int | None = None
-    ) -> dict[tuple[str, RowState, str | None], int]:
-        """Return how many rows there are by (folder, state, reason); with ``epoch``, only rows of that backfill."""
-        match: Doc = account_range(account) if epoch is None else {**account_range(account), "epoch": epoch}
-        group = {"folder": "$folder", "state": "$state", "reason": "$reason"}
-        pipeline: list[Doc] = [{"$match": match}, {"$group": {"_id": group, "count": {"$sum": 1}}}]
-        return {
-            (found["_id"]["folder"], RowState(found["_id"]["state"]), found["_id"].get("reason")): found["count"]
-            async for found in await self._ledger.aggregate(pipeline)
-        }
-
-    async def oldest_unfinished(self, accounts: Iterable[str]) -> dict[str, datetime]:
-        """Return when the oldest row without a final state was noticed, by account; the operator's first number."""
-        pipeline: list[Doc] = [
-            {"$match": {"account": {"$in": list(accounts)}, "state": _UNFINISHED}},
-            {"$group": {"_id": "$account", "oldest": {"$min": "$noticed_at"}}},
-        ]
-        return {found["_id"]: found["oldest"] async for found in await self._ledger.aggregate(pipeline)}
-
-    async def rows(self, account: str) -> AsyncIterator[Row]:
-        """Iterate over every row of an account by id."""
-        async for document in self._ledger.find(account_range(account)).sort("_id", 1):
-            yield row_of(document)

@@ -7,33 +7,32 @@ from datetime import UTC, datetime, timedelta
 
 from schemas.accounts import User
 from schemas.emails import Link
-from schemas.identity import link_id
-from schemas.mail import Attachment, Role
+from schemas.mail import Attachment
 from schemas.records import RecordRef
 from services.store.accounts import Accounts
 from services.store.blobs import Blobs
 from services.store.collections import Collections
 from services.store.documents import Doc, decode, decode_email
-from services.store.errors import NotAllowedError, NotFoundError
+from services.store.errors import NotFoundError
+from services.store.explaining import Explaining
 from services.store.folders import Folders
-from services.store.guard import Guard, Judged, redacted
+from services.store.guard import Guard, Judged
 from services.store.raw_mail import without_traces
-from services.store.views import Explanation, Page, ShownEmail, VisibleEmail, visible_email
+from services.store.views import Page, ShownEmail, VisibleEmail, visible_email
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEAVY = {"text": 0, "reply_text": 0, "html": 0}
 _BATCH = 100
 
 
-class Reading:
+class Reading(Explaining):
     """What a viewer (a user's address) may read. Mail that the viewer may not see is the same as mail that is not there."""
 
     def __init__(
         self, collections: Collections, *, guard: Guard, accounts: Accounts, folders: Folders, blobs: Blobs
     ) -> None:
+        Explaining.__init__(self, collections, guard)
         self._emails = collections.emails
-        self._links = collections.links
-        self._guard = guard
         self._accounts = accounts
         self._folders = folders
         self._blobs = blobs
@@ -87,10 +86,10 @@ class Reading:
         """
         user = await self._guard.viewer(viewer)
         visible = await self._visible(user, email)
-        document = await self._emails.find_one({"_id": email})
-        if not visible or document is None:
-            raise NotFoundError(f"there is no email {email}")
+        document = await self._emails.find_one({"_id": email}) if visible else None
         lines = await self._lines(user, visible)
+        if document is None or not lines:
+            raise NotFoundError(f"there is no email {email}")
         records = tuple(judged.link.record for judged in visible)
         return ShownEmail(line=lines[0], records=records, content=decode_email(document).content)
 
@@ -143,32 +142,6 @@ class Reading:
         await self._blobs.size(wanted.sha256)  # so that a missing one is told before the first part is asked for
         return wanted, self._blobs.stream(wanted.sha256)
 
-    async def explain(self, viewer: str, record: RecordRef, email: str, *, asked_by: str | None) -> Explanation:
-        """Tell why a viewer sees an email on a record, or why not.
-
-        Administrators, and the operator at the machine (``asked_by`` None), may ask about anybody and get every line; a user about himself: own copies always, those of others
-        only where he may see the email anyway. A Bcc, and a link that comes of one, is told to nobody but the copy's owner.
-
-        Raises:
-            NotFoundError: one of the users is not there.
-            NotAllowedError: a user who is no administrator asks about somebody else.
-        """
-        user = await self._guard.viewer(viewer)
-        asker = None if asked_by is None else await self._guard.viewer(asked_by)
-        own, everything = (asker.email if asker else "", asker is None or asker.admin)
-        if not everything and own != user.email:
-            raise NotAllowedError("only administrators may ask what somebody else sees")
-        document = await self._links.find_one({"_id": link_id(record.kind, record.id, email)})
-        judged = await self._guard.judge(user, [decode(Link, document)]) if document else []
-        visible = any(one.visible for one in judged)
-        lines = [
-            redacted(line, own)
-            for one in judged
-            for line in one.lines
-            if line.copy_of.owner == own or (line.match.role is not Role.BCC and (everything or visible))
-        ]
-        return Explanation(viewer=user.email, record=record, email=email, visible=visible, lines=tuple(lines))
-
     async def _visible(self, user: User, email: str) -> list[Judged]:
         links = [decode(Link, document) async for document in self._links.find({"email": email}).sort("_id", 1)]
         return [judged for judged in await self._guard.judge(user, links) if judged.visible]
@@ -201,7 +174,7 @@ class Reading:
 
 
 def _cursor(link: Link) -> str:
-    return f"{int((link.sent_at - _EPOCH) / timedelta(milliseconds=1))}~{link.id}"
+    return f"{(link.sent_at - _EPOCH) // timedelta(milliseconds=1)}~{link.id}"
 
 
 def _position(cursor: str) -> tuple[datetime, str]:

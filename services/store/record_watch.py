@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ class RecordWatch:
         self._addresses = collections.addresses
         self._summary = config.summary_field
 
-    async def watch(self, *, idle: float = 1.0) -> AsyncIterator[Noticed]:
+    async def watch(self, *, idle: float = 1.0) -> AsyncGenerator[Noticed]:
         """Iterate for ever over changes, from the saved token on; without one, or with one that is too old, every record first.
 
         Args:
@@ -67,7 +67,7 @@ class RecordWatch:
         """Note how far changes are on the queue."""
         await self._counters.update_one({"_id": _WATCH}, {"$set": {"token": dict(token)}}, upsert=True)
 
-    async def _follow(self, token: Mapping[str, Any] | None, idle: float) -> AsyncIterator[Noticed]:
+    async def _follow(self, token: Mapping[str, Any] | None, idle: float) -> AsyncGenerator[Noticed]:
         stream = await self._crm.watch(self._pipeline(), resume_after=token, max_await_time_ms=int(idle * 1000))
         async with stream:
             if token is None:

@@ -14,7 +14,9 @@ from services.store.accounts import Accounts
 from services.store.audit import Audit
 from services.store.collections import Collections
 from services.store.copies import Copies, Evidence
+from services.store.debts import Debts
 from services.store.documents import now
+from services.store.emails import Emails
 from services.store.errors import NotAllowedError
 from services.store.ledger_rows import account_range
 from services.store.links import Links
@@ -64,7 +66,9 @@ class Sharing:
         *,
         accounts: Accounts,
         company: Company,
+        emails: Emails,
         links: Links,
+        debts: Debts,
         copies: Copies,
         unheld: Unheld,
         summaries: Summaries,
@@ -75,7 +79,9 @@ class Sharing:
         self._ledger = collections.ledger
         self._accounts = accounts
         self._company = company
+        self._emails = emails
         self._links = links
+        self._debts = debts
         self._copies = copies
         self._unheld = unheld
         self._summaries = summaries
@@ -115,8 +121,15 @@ class Sharing:
                 changed.add(link.record)
             else:
                 again[link.email] = None
-        await self._unheld.remove([key for key in keys if key not in evidence.rows and key not in again])
+        await self._remove([key for key in keys if key not in evidence.rows and key not in again])
         return list(again), changed
+
+    async def _remove(self, unheld: list[str]) -> None:
+        """Remove emails without live copies. What hangs on their threads is the matcher's to relink: it finds the debt."""
+        removed = await self._emails.briefs(unheld)
+        if ids := [email.message_id for email in removed.values() if email.message_id]:
+            await self._debts.add(message_ids=ids)
+        await self._unheld.remove(unheld)
 
     async def set_account(self, account: str, policy: SharingPolicy, *, by: str) -> int:
         """Change an account's policy and bring its links up to date, both ways. Returns how many emails were looked at.

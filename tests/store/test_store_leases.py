@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
+from pymongo.asynchronous.client_session import AsyncClientSession
 from store_world import World, account, row
 
-from schemas.accounts import AccountState, Lease
+from schemas.accounts import AccountState
 from services.store import AlreadyExistsError, LeaseLostError, NotFoundError, Store
 from services.store.documents import now
 
 
 async def expire(world: World, of: str) -> None:
-    """Let a lease run out."""
-    await world.database["accounts"].update_one({"_id": of}, {"$set": {"lease.expires": now()}})
-
-
-async def taken(store: Store, poller: str, share: int = 10) -> list[Lease]:
-    """Acquire once the server's clock has moved past what expired just now."""
-    async with asyncio.timeout(10):
-        while not (leases := await store.leases.acquire(poller, share)):
-            await asyncio.sleep(0.01)
-    return leases
+    """Let a lease run out, a minute ago."""
+    past = now() - timedelta(minutes=1)
+    await world.database["accounts"].update_one({"_id": of}, {"$set": {"lease.expires": past}})
 
 
 async def test_accounts_are_shared_out_evenly_and_never_twice(store: Store) -> None:
@@ -66,7 +61,7 @@ async def test_an_expired_lease_goes_to_another_poller_with_a_higher_token(world
     old = world.leases[mine.id]
     assert await store.leases.acquire("p2", 10) == []
     await expire(world, mine.id)
-    (new,) = await taken(store, "p2")
+    (new,) = await store.leases.acquire("p2", 10)
     assert (new.account, new.holder) == (mine.id, "p2")
     assert new.token > old.token
     assert await store.leases.renew([old]) == [old]
@@ -79,7 +74,7 @@ async def test_a_lost_lease_writes_nothing(world: World, store: Store) -> None:
     old = world.leases[mine.id]
     await store.ledger.add_window(old, [row(mine.id, 1)])
     await expire(world, mine.id)
-    await taken(store, "p2")
+    await store.leases.acquire("p2", 10)
     ids = [row(mine.id, 1).id]
     for write in (
         store.ledger.add_window(old, [row(mine.id, 2)]),
@@ -103,13 +98,13 @@ async def test_an_acquisition_during_a_window_aborts_the_window(world: World, st
     old = world.leases[mine.id]
     entered, proceed = asyncio.Event(), asyncio.Event()
 
-    async def body(session: object) -> None:
+    async def body(session: AsyncClientSession) -> None:
         entered.set()
         await proceed.wait()
-        await world.database["ledger"].insert_one({"_id": "x", "account": mine.id}, session=session)  # type: ignore[arg-type]
+        await world.database["ledger"].insert_one({"_id": "x", "account": mine.id}, session=session)
 
     fence = store.folders._fence
-    writing = asyncio.create_task(fence.write(old, body))  # type: ignore[arg-type]
+    writing = asyncio.create_task(fence.write(old, body))
     await entered.wait()
     await expire_waiting(world, mine.id, writing, proceed)
     assert await world.database["ledger"].find_one({"_id": "x"}) is None

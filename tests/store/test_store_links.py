@@ -50,7 +50,7 @@ async def test_thread_relations_are_found_from_both_ends(world: World, store: St
     await world.attach(mine, root)
     await store.emails.save_many([reply, named], by_thread={reply.key})
     (ancestor,) = await store.emails.ancestors(["root@mail", "gone@mail"])
-    assert (ancestor.key, ancestor.records) == (root.key, {record})
+    assert (ancestor.key, ancestor.records) == (root.key, frozenset({record}))
     assert [brief.key for brief in await store.emails.referring(["root@mail"])] == [reply.key]
     await store.emails.set_by_thread(named.key, by_thread=True)
     assert {brief.key for brief in await store.emails.referring(["root@mail"])} == {reply.key, named.key}
