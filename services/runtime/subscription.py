@@ -16,13 +16,22 @@ from services.runtime.link import Link, close_channel, lost
 from services.runtime.received import Received
 
 
+_FRAMES = 600
+"""Frames (three a message) between the connection and the channel; aiormq's ten would hand over three messages at a time."""
+
+
 class ChannelSettler:
-    """Acknowledges the messages of one channel, with as few frames as possible: one for a whole prefix of what is in hand."""
+    """Acknowledges the messages of one channel, with as few frames as possible: one for a whole prefix of what is in hand.
+
+    What is finished in one turn of the event loop is acknowledged together in the next.
+    """
 
     def __init__(self, channel: AbstractChannel) -> None:
         self._channel = channel
         self._outstanding: deque[int] = deque()
         self._acknowledged: set[int] = set()
+        self._finished: set[int] = set()
+        self._flushing: asyncio.Task[None] | None = None
 
     def took(self, tag: int) -> None:
         """Note a message that was delivered."""
@@ -30,7 +39,28 @@ class ChannelSettler:
 
     async def ack(self, tags: Sequence[int]) -> None:
         """Acknowledge messages, in any order."""
-        new = set(tags)
+        self._finished.update(tags)
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+
+    async def flushed(self) -> None:
+        """Return when every acknowledgement so far was handed to the connection."""
+        while self._flushing is not None:
+            await asyncio.wait([self._flushing])
+
+    async def _flush(self) -> None:
+        try:
+            while self._finished:
+                new, self._finished = self._finished, set()
+                for tag, multiple in self._frames(new):
+                    await self._channel.basic_ack(tag, multiple=multiple, wait=False)
+        except ChannelInvalidStateError:
+            pass  # the channel is gone: the broker delivers these again
+        finally:
+            self._flushing = None
+
+    def _frames(self, new: set[int]) -> list[tuple[int, bool]]:
+        """Return the acknowledgements (tag, multiple) that say that these are done, and only they."""
         last, several = 0, False
         while self._outstanding and (self._outstanding[0] in new or self._outstanding[0] in self._acknowledged):
             tag = self._outstanding.popleft()
@@ -41,13 +71,8 @@ class ChannelSettler:
                 new.discard(tag)
             self._acknowledged.discard(tag)
         self._acknowledged |= new
-        try:
-            if last:
-                await self._channel.basic_ack(last, multiple=several, wait=False)
-            for tag in sorted(new):
-                await self._channel.basic_ack(tag, wait=False)
-        except ChannelInvalidStateError:
-            pass  # the channel is gone: the broker delivers these again
+        prefix = [(last, several)] if last else []
+        return prefix + [(tag, False) for tag in sorted(new)]
 
 
 class Subscription:
@@ -107,7 +132,7 @@ class Subscription:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _serve(self, connection: AbstractConnection) -> None:
-        channel = await connection.channel(publisher_confirms=False)
+        channel = await connection.channel(publisher_confirms=False, frame_buffer_size=_FRAMES)
         settler = ChannelSettler(channel)
         taken_away = asyncio.Event()
 
@@ -143,4 +168,6 @@ class Subscription:
             waiter.cancel()
             self._channel = None
             self._intake.forget(settler)
+            if not channel.is_closed:
+                await settler.flushed()
             await close_channel(channel)

@@ -80,7 +80,7 @@ def test_asyncapi_points_at_what_exists() -> None:
 
 def test_yaml_is_plain() -> None:
     """Mappings and lists are block style, scalars JSON, odd keys quoted, empty ones inline."""
-    value = {"a.b": [1, {"c": "x: y"}, []], "$ref": None, "d": {}, "e": True}
+    value: dict[str, object] = {"a.b": [1, {"c": "x: y"}, []], "$ref": None, "d": {}, "e": True}
     assert to_yaml(value) == 'a.b:\n  - 1\n  -\n    c: "x: y"\n  - []\n"$ref": null\nd: {}\ne: true\n'
 
 

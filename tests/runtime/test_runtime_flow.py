@@ -42,6 +42,11 @@ def received(tag: int, settler: Any = None) -> Received:
     return Received({}, "application/json", b"", redelivered=False, tag=tag, settler=settler or Ignore())
 
 
+def unexpected(error: BaseException) -> None:
+    """Fail the test with an error that was not to come."""
+    raise AssertionError from error
+
+
 def item(group: Group) -> Item:
     """Return a message on its way."""
     return Item(Envelope("x", "k", {}, "", b""), group, 0)
@@ -106,7 +111,7 @@ async def test_second_batch_waits_for_company() -> None:
         sizes.append(len(batch))
         await gate.wait()
 
-    intake = Intake(process, size=3, concurrency=2, wait=0.05, failed=pytest.fail)
+    intake = Intake(process, size=3, concurrency=2, wait=0.05, failed=unexpected)
     intake.put(received(1))
     await until(lambda: sizes == [1])
     intake.put(received(2))
@@ -134,7 +139,7 @@ async def test_lost_channel_takes_its_messages_along() -> None:
         await gate.wait()
 
     old, new = Ignore(), Ignore()
-    intake = Intake(process, size=1, concurrency=1, failed=pytest.fail)
+    intake = Intake(process, size=1, concurrency=1, failed=unexpected)
     for tag, settler in ((1, old), (2, old), (3, new), (4, old)):
         intake.put(received(tag, settler))
     intake.forget(old)
@@ -196,9 +201,23 @@ async def test_acknowledgements_are_exact(steps: list[list[int]], frames: int) -
     done: set[int] = set()
     for tags in steps:
         await settler.ack(tags)
+        await settler.flushed()
         done |= set(tags)
         assert channel.open == set(range(1, 6)) - done
     assert channel.frames == frames
+
+
+async def test_acknowledgements_of_one_turn_go_together() -> None:
+    """Messages that finish one by one in the same turn of the event loop are acknowledged by one frame."""
+    channel = Channel()
+    settler = ChannelSettler(channel)  # type: ignore[arg-type]
+    for tag in range(1, 6):
+        channel.open.add(tag)
+        settler.took(tag)
+    for tag in (2, 1, 3, 5):
+        await settler.ack([tag])
+    await settler.flushed()
+    assert (channel.open, channel.frames) == ({4}, 2)
 
 
 async def test_periodic_work_survives_errors() -> None:
