@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import smtplib
 import ssl
 import time
@@ -52,15 +53,18 @@ def test_the_management_interface_and_the_metrics_answer(servers: LocalServers) 
     servers.broker.drop_virtual_host("a/b")
 
 
-async def test_a_durable_message_survives_a_kill_of_the_broker(servers: LocalServers, rabbitmq_url: str) -> None:
-    """After SIGKILL and start, the broker has the same address and a confirmed message of a quorum queue."""
+@pytest.mark.parametrize("how", ["kill", "stop"])
+async def test_a_durable_message_survives_the_end_of_the_broker(
+    servers: LocalServers, rabbitmq_url: str, how: str
+) -> None:
+    """After SIGKILL or an orderly stop, and a start, the broker has the same address and a confirmed message of a quorum queue."""
     connection = await aio_pika.connect(rabbitmq_url)
     async with connection:
         channel = await connection.channel()
         queue = await channel.declare_queue("kept", durable=True, arguments={"x-queue-type": "quorum"})
         persistent = aio_pika.Message(b"still here", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         await channel.default_exchange.publish(persistent, routing_key=queue.name)
-        servers.kill("rabbitmq")
+        await asyncio.to_thread(getattr(servers, how), "rabbitmq")
     servers.start("rabbitmq")
 
     async with await aio_pika.connect(rabbitmq_url) as again:
