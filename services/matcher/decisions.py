@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from schemas.ledger import RowState
 from schemas.mail import Content
@@ -36,6 +36,15 @@ class View:
     own: frozenset[str] = frozenset()
     """Those of the addresses in question that belong to connected accounts."""
 
+    def apart_from(self, keys: Collection[str]) -> View:
+        """Return the view without what the store says of some emails as ancestors."""
+        ancestors = {
+            name: others
+            for name, emails in self.ancestors.items()
+            if (others := {key: matches for key, matches in emails.items() if key not in keys})
+        }
+        return replace(self, ancestors=ancestors)
+
 
 @dataclass(frozen=True)
 class Decisions:
@@ -49,6 +58,8 @@ class Decisions:
     """A contribution for each copy and record."""
     rows: Sequence[Final]
     """The final state of each copy, once."""
+    live: frozenset[str]
+    """Keys of the batch that were decided about: what the store says of them as ancestors did not count."""
     dropped: frozenset[str]
     """Keys of which no copy of the batch is stored."""
 
@@ -77,9 +88,8 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
     held = {mail.content.key for mail in copies.values()}
     live = {key: contents[key] for key in contents if key in held and key not in view.deleted}
     named = {key: address_matches(content, view.known) for key, content in live.items()}
-    stored = {
-        name: [matches for key, matches in emails.items() if key not in live] for name, emails in view.ancestors.items()
-    }
+    ancestors = view.apart_from(live).ancestors
+    stored = {name: list(emails.values()) for name, emails in ancestors.items()}
     threads = Threads(named, live, stored, view.own)
     text = {key: named[key] or threads.of(key) for key in live}
     people = {key: frozenset(person.address for person in content.participants) for key, content in live.items()}
@@ -105,6 +115,7 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
         by_thread=frozenset(key for key in attached if not named[key]),
         links=links,
         rows=rows,
+        live=frozenset(live),
         dropped=frozenset(contents) - frozenset(attached),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Sequence
 
 from schemas.messages import MailParsed, SyncCompleted
@@ -17,6 +19,8 @@ from services.runtime.outcomes import Delivery, Done
 from services.store import Store
 
 _ROUNDS = 8
+_PAUSE = 0.02
+"""Seconds."""
 
 
 async def handle(
@@ -35,11 +39,13 @@ async def handle(
         decided = decide(batch, view, gone)
         late = await apply(decided, store=store, summaries=summaries)
         present = await look_up(batch, store, view)
-        if present == view and late <= gone and not await store.links.lacking(decided.links):
+        same = present.apart_from(decided.live) == view.apart_from(decided.live) and late <= gone
+        if same and not await store.links.lacking(decided.links):
             break
         view, gone, again = present, gone | late, again + 1
         if again == _ROUNDS:
             raise TransientError("what the batch is decided by keeps changing")
+        await asyncio.sleep(random.uniform(0, _PAUSE * again))  # noqa: S311 - so that two replicas do not march in step
     # What an earlier round or a crashed try stored may not hold any more; adding never takes anything away.
     doubtful = {mail.content.key for mail in batch} if again else await store.emails.existing(decided.dropped)
     if doubtful:

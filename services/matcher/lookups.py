@@ -32,7 +32,7 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
     )
     strangers = searching(contents, known)
     wanted = {name for content in strangers.values() for name in ancestor_ids(content)}
-    ancestors, own = await ancestors_of(wanted, store) if wanted else ({}, frozenset[str]())
+    ancestors, own = await ancestors_of(wanted, store, known) if wanted else ({}, frozenset[str]())
     return View(version, known, company, holders, deleted, ancestors, own)
 
 
@@ -50,12 +50,15 @@ async def holders_of(accounts: Iterable[str], store: Store) -> dict[str, Holder]
     return {key: Holder.of(account) for key, account in found.items()}
 
 
-async def ancestors_of(message_ids: Collection[str], store: Store) -> tuple[Ancestors, frozenset[str]]:
-    """Return the stored emails of some Message-IDs, and which addresses in their matches belong to connected accounts."""
+async def ancestors_of(
+    message_ids: Collection[str], store: Store, others: Iterable[str] = ()
+) -> tuple[Ancestors, frozenset[str]]:
+    """Return the matches of stored emails, and which of their addresses (and of others) belong to connected accounts."""
     found = await store.emails.ancestors(message_ids)
     ancestors: dict[str, dict[str, Matches]] = {}
     for ancestor in found:
         matches = {link.record: link.matches for link in ancestor.links}
         ancestors.setdefault(ancestor.message_id, {})[ancestor.key] = matches
     addresses = {match.address for ancestor in found for link in ancestor.links for match in link.matches}
+    addresses.update(others)
     return ancestors, await store.accounts.own_among(addresses)

@@ -91,8 +91,12 @@ async def _apply(changes: Changes, store: Store) -> None:
     for key, by_thread in changes.by_thread.items():
         await store.emails.set_by_thread(key, by_thread=by_thread)
     await store.ledger.final(changes.rows)
-    await store.unheld.fade(changes.faded)
-    await store.unheld.remove(changes.removed)
+    if changes.faded:
+        await store.unheld.fade(changes.faded)
+    if not changes.removed:
+        return
+    # Whoever attaches a copy at this moment and finds its email gone stores both again: do not let two go on like that.
+    await store.unheld.remove(set(changes.removed) - await store.ledger.held(changes.removed))
 
 
 async def _look_again(faded: Iterable[str], evidence: Evidence, store: Store) -> None:
