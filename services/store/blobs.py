@@ -1,39 +1,35 @@
 """Blobs: raw mail, attachments, long HTML; in GridFS's format, named by the SHA-256 of their content, written in bulk.
 
-A file document lists who needs it in ``refs``, see ``blob_refs``. ``orphaned_at`` says since when a
-reference was given up; after a grace ``blob_sweep`` looks again and deletes what nobody needs.
+A file document lists who needs it in ``refs``, see ``blob_refs``.
+What nobody needs any more ``blob_sweep`` deletes after a grace.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from schemas.mail import Content
-from services.store.blob_refs import email_ref
+from services.store.blob_refs import BlobReferences, blobs_of
 from services.store.collections import Collections
 from services.store.documents import Doc, now
 from services.store.errors import NotFoundError
+
+__all__ = ["CHUNK", "Blobs", "blobs_of"]
 
 CHUNK = 255 * 1024
 """Octets in a chunk, as every GridFS driver has it."""
 _DUPLICATE = 11000
 
 
-def blobs_of(content: Content) -> set[str]:
-    """Return the hashes of every blob that an email needs."""
-    named = {content.raw, *(attachment.sha256 for attachment in content.attachments)}
-    return named | ({content.html_blob} if content.html_blob else set())
-
-
-class Blobs:
+class Blobs(BlobReferences):
     """Putting and getting."""
 
     def __init__(self, collections: Collections) -> None:
+        BlobReferences.__init__(self, collections)
         self._files = collections.blob_files
         self._chunks = collections.blob_chunks
 
@@ -83,11 +79,6 @@ class Blobs:
             except DuplicateKeyError:
                 continue
 
-    async def add_ref(self, names: Iterable[str], ref: str) -> None:
-        """Say who else needs blobs that are stored already; those that are not are left out."""
-        change = {"$addToSet": {"refs": ref}, "$unset": {"orphaned_at": ""}}
-        await self._files.update_many({"_id": {"$in": list(names)}}, change)
-
     async def get(self, name: str) -> bytes:
         """Return a blob.
 
@@ -123,35 +114,6 @@ class Blobs:
         if file is None:
             raise NotFoundError(f"there is no blob {name}")
         return file
-
-    async def drop_refs(self, refs: Iterable[str]) -> None:
-        """Take references back (of parsed copies, of dead letters). What has none left is deleted after the grace."""
-        wanted = list(refs)
-        if not wanted:
-            return
-        left = {"$setDifference": ["$refs", wanted]}
-        orphaned = {"$cond": [{"$eq": ["$refs", []]}, "$$NOW", "$$REMOVE"]}
-        await self._files.update_many(
-            {"refs": {"$in": wanted}}, [{"$set": {"refs": left}}, {"$set": {"orphaned_at": orphaned}}]
-        )
-
-    async def release(self, keys: Iterable[str]) -> None:
-        """Note that emails were not attached, or removed: their blobs go after the grace unless the email is stored by then."""
-        refs = [email_ref(key) for key in keys]
-        if refs:
-            await self._files.update_many({"refs": {"$in": refs}}, {"$set": {"orphaned_at": now()}})
-
-    async def lacking(self, contents: Sequence[Content]) -> frozenset[str]:
-        """Return the keys of emails whose blobs are not all there: their release and their coming crossed.
-
-        Asked after the emails are stored; the rows of those go back to ``planned`` (``ledger.replan_rows``) instead of ``attached``.
-        """
-        wanted = {content.key: blobs_of(content) for content in contents}
-        found = self._files.find({"refs": {"$in": [email_ref(key) for key in wanted]}}, {"refs": 1})
-        async for document in found:
-            for ref in document["refs"]:
-                wanted.get(ref.removeprefix("email:"), set()).discard(document["_id"])
-        return frozenset(key for key, missing in wanted.items() if missing)
 
     async def _insert_chunks(self, contents: dict[str, bytes]) -> set[str]:
         """Insert the chunks of blobs. Returns the names of those that had some already."""

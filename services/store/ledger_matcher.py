@@ -42,11 +42,12 @@ class MatcherLedger:
         The caller must not leave the owners of those granted: recompute the links of their emails
         (``sharing.recompute``), for the change was announced before the links were written.
         """
-        writes = _writes(updates)
-        if not writes:
+        # Of two updates of one row (a redelivery beside the original) the later one counts.
+        wanted = {update.id: update for update in updates}
+        if not wanted:
             return []
-        result = await self._ledger.bulk_write(writes, ordered=False)
-        ids = {update.id for update in updates}
+        result = await self._ledger.bulk_write(_writes(list(wanted.values())), ordered=False)
+        ids = wanted.keys()
         if result.matched_count >= len(ids):
             return []
         living = self._ledger.find({"_id": {"$in": list(ids)}, "state": _GONE}, {"_id": 1})

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from pymongo import UpdateOne
+from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
 from schemas.emails import Link, Match
 from schemas.identity import link_id
@@ -119,13 +119,25 @@ class Links:
             link: as it should be.
             ownerless: keep it without owners: its email is on the record, but nobody holds a copy at the moment.
         """
-        query = {"_id": link.id, "version": link.version}
-        if not link.matches or not (link.owners or ownerless):
-            return bool((await self._links.delete_one(query)).deleted_count)
-        document = encode(link)
-        document["matches"] = [_match(match) for match in link.matches]
-        document["version"] = link.version + 1
-        return bool((await self._links.replace_one(query, document)).modified_count)
+        return await self.compare_and_set_many([link], ownerless=ownerless)
+
+    async def compare_and_set_many(self, links: Sequence[Link], *, ownerless: bool = False) -> bool:
+        """Do as ``compare_and_set`` with many links at once. False: at least one was not as it was read; read all again."""
+        if not links:
+            return True
+        writes = [_replacement(link, ownerless=ownerless) for link in links]
+        result = await self._links.bulk_write(writes, ordered=False)
+        return result.matched_count + result.deleted_count == len(links)
+
+
+def _replacement(link: Link, *, ownerless: bool) -> DeleteOne | ReplaceOne[Doc]:
+    query = {"_id": link.id, "version": link.version}
+    if not link.matches or not (link.owners or ownerless):
+        return DeleteOne(query)
+    document = encode(link)
+    document["matches"] = [_match(match) for match in link.matches]
+    document["version"] = link.version + 1
+    return ReplaceOne(query, document)
 
 
 def _match(match: Match) -> Doc:

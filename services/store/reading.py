@@ -165,7 +165,8 @@ class Reading(Explaining):
         keys = list({judged.link.email for judged in visible})
         emails = {document["_id"]: document async for document in self._emails.find({"_id": {"$in": keys}}, _HEAVY)}
         folders = await self._folders.names({row.account for judged in visible for row in judged.rows})
-        own = await self._accounts.own_addresses()
+        named = {one["address"] for email in emails.values() for one in email["participants"] if one["role"] == "from"}
+        own = await self._accounts.own_among(named)
         return [
             visible_email(user.email, judged, emails[judged.link.email], folders, own)
             for judged in visible

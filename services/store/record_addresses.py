@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pymongo import UpdateOne
 
 from schemas.identity import address_mark, thread_mark
-from schemas.records import KnownAddress, Record, RecordRef
+from schemas.records import KnownAddress, Record, RecordKind, RecordRef
 from services.store.collections import Collections
 from services.store.config import StoreConfig
 from services.store.documents import Doc, decode, encode, now
@@ -20,7 +20,7 @@ class RecordAddresses:
     """The look-up that decides what is relevant, and its half of the address race.
 
     A reader asks ``version()``, looks up, writes its rows, and asks ``version()`` again: when it has moved it looks up
-    again. The other side inserts addresses, then moves the version (both in ``put_addresses``), then sweeps the ledger by mark. Whichever
+    again. The other side inserts addresses, then moves the version (both in ``put_many``), then sweeps the ledger by mark. Whichever
     comes first, one of them sees the other.
     """
 
@@ -53,35 +53,45 @@ class RecordAddresses:
         return 0 if document is None else int(document["value"])
 
     async def put_addresses(self, record: Record) -> list[str]:
-        """Make the index say what the record says; addresses that it no longer has stay as history.
+        """Do as ``put_many`` for one record. Returns its addresses whose history is not brought in yet."""
+        return (await self.put_many([record])).get(record.ref, [])
 
-        Returns the addresses whose history is not brought in yet: sweep the ledger by their marks, link stored
-        emails, then call ``addresses_swept``. After a crash in between they are returned again.
+    async def put_many(self, records: Iterable[Record]) -> dict[RecordRef, list[str]]:
+        """Make the index say what records say; addresses that they no longer have stay as history.
+
+        Returns, by record, the addresses whose history is not brought in yet: sweep the ledger by their marks, link
+        stored emails, then call ``addresses_swept``. After a crash in between they are returned again.
         """
-        ref = record.ref
-        stored = {found.address: found for found in await self.addresses_of(ref)}
-        moment = now()
-        writes = []
-        for address in record.addresses:
-            if address not in stored:
-                mark = address_mark(self._mark_key, address)
-                known = KnownAddress(address=address, record=ref, mark=mark, since=moment)
-                document = {**encode(known, f"{ref}/{address}"), "swept": False}
-                writes.append(UpdateOne({"_id": document.pop("_id")}, {"$setOnInsert": document}, upsert=True))
-            elif not stored[address].current:
-                writes.append(UpdateOne({"_id": f"{ref}/{address}"}, {"$set": {"current": True}}))
-        writes += [
-            UpdateOne({"_id": f"{ref}/{address}"}, {"$set": {"current": False}})
-            for address, known in stored.items()
-            if known.current and address not in record.addresses
-        ]
+        wanted = {record.ref: record for record in records}
+        stored: dict[RecordRef, dict[str, KnownAddress]] = {}
+        for known in await self._of_records(wanted):
+            stored.setdefault(known.record, {})[known.address] = known
+        writes = [write for ref, record in wanted.items() for write in self._writes(record, stored.get(ref, {}))]
         if writes:
             await self._addresses.bulk_write(writes, ordered=False)
-        unswept: Doc = {"record.kind": ref.kind, "record.id": ref.id, "swept": False}
-        new = [found["address"] async for found in self._addresses.find(unswept, {"address": 1})]
+        new: dict[RecordRef, list[str]] = {}
+        for known in await self._of_records(wanted, swept=False):
+            new.setdefault(known.record, []).append(known.address)
         if new:
             await self._counters.update_one({"_id": _VERSION}, {"$inc": {"value": 1}}, upsert=True)
         return new
+
+    def _writes(self, record: Record, stored: dict[str, KnownAddress]) -> list[UpdateOne]:
+        moment, writes = now(), []
+        for address in record.addresses:
+            key = f"{record.ref}/{address}"
+            if address not in stored:
+                mark = address_mark(self._mark_key, address)
+                known = KnownAddress(address=address, record=record.ref, mark=mark, since=moment)
+                document = {**encode(known, key), "swept": False}
+                del document["_id"]
+                writes.append(UpdateOne({"_id": key}, {"$setOnInsert": document}, upsert=True))
+            elif not stored[address].current:
+                writes.append(UpdateOne({"_id": key}, {"$set": {"current": True}}))
+        dropped = [known for known in stored.values() if known.current and known.address not in record.addresses]
+        return writes + [
+            UpdateOne({"_id": f"{record.ref}/{one.address}"}, {"$set": {"current": False}}) for one in dropped
+        ]
 
     async def addresses_swept(self, record: RecordRef, addresses: Iterable[str]) -> None:
         """Note that the history of these addresses was looked for."""
@@ -90,8 +100,17 @@ class RecordAddresses:
 
     async def addresses_of(self, record: RecordRef) -> list[KnownAddress]:
         """Return the addresses of a record, past ones included."""
-        found = self._addresses.find({"record.kind": record.kind, "record.id": record.id})
-        return [decode(KnownAddress, document) async for document in found]
+        return await self._of_records([record])
+
+    async def _of_records(self, records: Iterable[RecordRef], **fields: bool) -> list[KnownAddress]:
+        by_kind: dict[RecordKind, list[str]] = {}
+        for ref in records:
+            by_kind.setdefault(ref.kind, []).append(ref.id)
+        found: list[KnownAddress] = []
+        for kind, ids in by_kind.items():
+            query: Doc = {"record.kind": kind, "record.id": {"$in": ids}, **fields}
+            found += [decode(KnownAddress, document) async for document in self._addresses.find(query)]
+        return found
 
     async def forget(self, record: RecordRef) -> list[str]:
         """Take a deleted record out of the index. Returns its addresses. Its links are the caller's to remove."""

@@ -8,6 +8,8 @@ from schemas.accounts import AccountState, SealedCredentials
 from schemas.ledger import RowState
 from services.store.accounts import Accounts
 from services.store.audit import Audit
+from services.store.blob_refs import dead_ref
+from services.store.blobs import Blobs
 from services.store.collections import Collections
 from services.store.documents import Doc, now, plain
 from services.store.errors import NotFoundError
@@ -36,12 +38,20 @@ class Removal:
     """Both ways end the lease, forget the credentials and let the address be connected again."""
 
     def __init__(
-        self, collections: Collections, *, accounts: Accounts, ledger: Ledger, sharing: Sharing, audit: Audit
+        self,
+        collections: Collections,
+        *,
+        accounts: Accounts,
+        ledger: Ledger,
+        sharing: Sharing,
+        blobs: Blobs,
+        audit: Audit,
     ) -> None:
         self._c = collections
         self._accounts = accounts
         self._ledger = ledger
         self._sharing = sharing
+        self._blobs = blobs
         self._audit = audit
 
     async def counts(self, account: str) -> RemovalCounts:
@@ -112,9 +122,10 @@ class Removal:
         await self._c.ledger.delete_many(everything)
         await self._c.folders.delete_many({"account": account})
         await self._c.epochs.delete_many({"account": account})
+        letters = [found["_id"] async for found in self._c.dead_letters.find({"account": account}, {"_id": 1})]
+        await self._blobs.drop_refs(map(dead_ref, letters))
+        await self._blobs.drop_copies(account)
         await self._c.dead_letters.delete_many({"account": account})
-        copies = {"$regex": f"^copy:{account}\\."}
-        await self._c.blob_files.update_many({"refs": copies}, {"$set": {"refs": [], "orphaned_at": now()}})
         await self._audit.add("account.purge", by=by, subject=f"account:{account}", **counts._asdict())
         await self._c.accounts.delete_one({"_id": account})
         return counts

@@ -108,21 +108,16 @@ class Sharing:
         return frozenset(touched)
 
     async def _recompute(self, keys: Sequence[str]) -> tuple[list[str], set[RecordRef]]:
-        """Return the emails of which a link changed under our hands, and the records whose links we changed."""
+        """Return the emails to look at again, and the records whose links we (perhaps) changed."""
         links = await self._links.of_emails(keys)
         evidence = await self._copies.evidence(keys)
-        again: dict[str, None] = {}
-        changed: set[RecordRef] = set()
-        for link in (link for several in links.values() for link in several):
-            wanted = regranted(link, evidence)
-            if _same(link, wanted):
-                continue
-            if await self._links.compare_and_set(wanted):
-                changed.add(link.record)
-            else:
-                again[link.email] = None
-        await self._remove([key for key in keys if key not in evidence.rows and key not in again])
-        return list(again), changed
+        pairs = [(link, regranted(link, evidence)) for several in links.values() for link in several]
+        changes = [wanted for link, wanted in pairs if not _same(link, wanted)]
+        if not await self._links.compare_and_set_many(changes):
+            # Somebody changed one of them under our hands. Those that are right by now will be found so.
+            return list(keys), {link.record for link in changes}
+        await self._remove([key for key in keys if key not in evidence.rows])
+        return [], {link.record for link in changes}
 
     async def _remove(self, unheld: list[str]) -> None:
         """Remove emails without live copies. What hangs on their threads is the matcher's to relink: it finds the debt."""

@@ -77,7 +77,14 @@ class Store:
             summaries=self.summaries,
             audit=self.audit,
         )
-        self.removal = Removal(c, accounts=self.accounts, ledger=self.ledger, sharing=self.sharing, audit=self.audit)
+        self.removal = Removal(
+            c,
+            accounts=self.accounts,
+            ledger=self.ledger,
+            sharing=self.sharing,
+            blobs=self.blobs,
+            audit=self.audit,
+        )
         self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
         guard = Guard(self.users, copies)
         self.reading = Reading(c, guard=guard, accounts=self.accounts, folders=self.folders, blobs=self.blobs)

@@ -109,7 +109,8 @@ class Summaries:
         emails = {
             document["_id"]: document async for document in self._emails.find({"_id": {"$in": list(keys)}}, _LINE)
         }
-        own = await self._accounts.own_addresses()
+        named = {one["address"] for email in emails.values() for one in email["participants"] if one["role"] == "from"}
+        own = await self._accounts.own_among(named)
         return {
             (name, link["email"]): summary_line(emails[link["email"]], link["matches"], own)
             for name, found in newest.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -106,7 +106,7 @@ def visible_email(
     judged: Judged,
     email: Mapping[str, Any],
     folders: Mapping[tuple[str, str], str],
-    own_addresses: Mapping[str, Any],
+    own_addresses: Collection[str],
 ) -> VisibleEmail:
     """Return the line of an email that the rule lets the viewer see. ``email`` is its document, texts may be left out."""
     link: Link = judged.link

@@ -31,17 +31,17 @@ async def refs(world: World, name: str) -> Any:
     return None if file is None else sorted(file["refs"])
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
-async def test_what_is_put_is_got(world: World, store: Store, size: int) -> None:
+async def test_what_is_put_is_got(world: World, store: Store) -> None:
     """Any size comes back whole, at once, as a stream, and by any GridFS driver."""
-    data = os.urandom(size)
-    (name,) = await store.blobs.put_many([(data, "email:x")])
-    assert name == hashlib.sha256(data).hexdigest()
-    assert await store.blobs.get(name) == data
-    assert b"".join([part async for part in store.blobs.stream(name)]) == data
-    assert await store.blobs.size(name) == size
-    reader = await AsyncGridFSBucket(world.database, "blobs").open_download_stream(name)
-    assert await reader.read() == data
+    contents = [os.urandom(size) for size in (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7)]
+    names = await store.blobs.put_many([(data, "email:x") for data in contents])
+    for name, data in zip(names, contents, strict=True):
+        assert name == hashlib.sha256(data).hexdigest()
+        assert await store.blobs.get(name) == data
+        assert b"".join([part async for part in store.blobs.stream(name)]) == data
+        assert await store.blobs.size(name) == len(data)
+        reader = await AsyncGridFSBucket(world.database, "blobs").open_download_stream(name)
+        assert await reader.read() == data
 
 
 async def test_the_same_content_is_stored_once(world: World, store: Store) -> None:
@@ -97,6 +97,30 @@ async def test_dropped_references_let_a_blob_go(world: World, store: Store) -> N
     assert await store.blob_sweep.run(grace=-timedelta(seconds=1)) == 1
     assert await refs(world, name) is None
     assert await world.database["blobs.chunks"].count_documents({}) == 0
+
+
+async def test_dropping_one_reference_does_not_save_what_was_released(world: World, store: Store) -> None:
+    """A mail that was not attached goes, also when its copy's reference is dropped after the release."""
+    (name,) = await store.blobs.put_many([(b"private", email_ref("x"))])
+    await store.blobs.add_ref([name], copy_ref("a" * 24 + ".1"))
+    await store.blobs.release(["x"])
+    await store.blobs.drop_refs([copy_ref("a" * 24 + ".1")])
+    assert await store.blob_sweep.run(grace=-timedelta(seconds=1)) == 1
+    assert await refs(world, name) is None
+
+
+async def test_references_of_an_account_are_dropped_and_no_others(world: World, store: Store) -> None:
+    """A purge takes the account's copies and leaves who else needs a blob, and whose grace runs, alone."""
+    mine, other = copy_ref("b" * 24 + ".f.1"), copy_ref("c" * 24 + ".f.1")
+    both, ours, released = await store.blobs.put_many([(b"both", mine), (b"ours", mine), (b"out", email_ref("x"))])
+    await store.blobs.add_ref([both], other)
+    await store.blobs.add_ref([released], copy_ref("a" * 24 + ".f.1"))
+    await store.blobs.release(["x"])
+    await store.blobs.drop_refs([copy_ref("a" * 24 + ".f.1")])
+    await store.blobs.drop_copies("b" * 24)
+    assert [await refs(world, name) for name in (both, ours)] == [[other], []]
+    assert await store.blob_sweep.run(grace=-timedelta(seconds=1)) == 2
+    assert [await refs(world, name) for name in (both, ours, released)] == [[other], None, None]
 
 
 async def test_a_released_blob_stays_for_an_email_that_is_stored(world: World, store: Store) -> None:

@@ -91,7 +91,8 @@ async def test_final_states_are_stored_and_a_gone_row_stays_gone(world: World, s
         ("skipped", "deleted-in-crm", None, ()),
         ("gone", None, None, ()),
     ]
-    assert await store.ledger.final([Final(ids[0], RowState.ATTACHED, email=key("x"))]) == []
+    twice = [Final(ids[0], RowState.UNMATCHED), Final(ids[0], RowState.ATTACHED, email=key("x"))]
+    assert await store.ledger.final([*twice, Final(ids[5], RowState.UNMATCHED)]) == [ids[5]]
     again = await store.ledger.get(ids[0])
     assert again is not None
     assert again.bcc == ()
@@ -263,13 +264,11 @@ QUERIES: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("collection", "query", "index"), QUERIES)
-async def test_hot_queries_use_their_index(world: World, collection: str, query: dict[str, Any], index: str) -> None:
+async def test_hot_queries_use_their_index(world: World) -> None:
     """A partial index serves only queries that MongoDB can prove to lie within it."""
-    for number in range(50):
-        await world.database[collection].insert_one({"_id": str(number)})
-    plan = await world.database.command("explain", {"find": collection, "filter": query}, verbosity="queryPlanner")
-    assert f"'indexName': '{index}'" in str(plan["queryPlanner"]["winningPlan"])
+    for collection, query, index in QUERIES:
+        plan = await world.database.command("explain", {"find": collection, "filter": query}, verbosity="queryPlanner")
+        assert f"'indexName': '{index}'" in str(plan["queryPlanner"]["winningPlan"]), (collection, query)
 
 
 def test_account_ids_are_valid() -> None:

@@ -110,6 +110,20 @@ async def test_new_addresses_are_told_until_they_are_swept(world: World, store: 
     assert await store.records.known(["a@x.com", "c@x.com"]) == {"a@x.com": [ref]}
 
 
+async def test_many_records_are_put_at_once(store: Store) -> None:
+    """A scan of the whole CRM takes a few round trips a batch, and tells for each record what is new."""
+    refs = [RecordRef(kind=kind, id=str(n)) for n in range(50) for kind in ("lead", "contact")]
+    records = [Record(ref=ref, addresses=(f"{ref.kind}{ref.id}@x.com", "common@x.com")) for ref in refs]
+    new = await store.records.put_many(records)
+    assert {ref: sorted(addresses) for ref, addresses in new.items()} == {r.ref: sorted(r.addresses) for r in records}
+    await store.records.addresses_swept(refs[0], records[0].addresses)
+    moved = await store.records.version()
+    assert len(await store.records.put_many(records)) == 99
+    assert await store.records.put_many(records[:1]) == {}
+    assert await store.records.version() == moved + 1
+    assert len((await store.records.known(["common@x.com"]))["common@x.com"]) == 100
+
+
 async def test_old_addresses_stay_as_history(store: Store) -> None:
     """Mail by an address that the record no longer has stays on it; deletion of the record ends that."""
     ref, other = RecordRef(kind="lead", id="1"), RecordRef(kind="contact", id="1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from store_world import World, content
@@ -11,6 +12,7 @@ from schemas.accounts import AccountState
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.store import NotAllowedError, NotFoundError, Store
+from services.store.documents import now
 
 
 async def seen(store: Store, viewer: str, record: RecordRef) -> int:
@@ -153,6 +155,8 @@ async def test_purging_removes_copies_grants_and_what_nobody_else_holds(world: W
     assert (await world.summary(record) or {})["count"] == 2
     assert await store.removal.purge(ann.id, by="ann@corp.com") == counts
     assert await world.states(ann.id) == {}
+    # The thread of the email that is gone follows by the matcher, which finds the debt.
+    assert [debt.message_ids for debt in await store.debts.overdue(now() + timedelta(minutes=1))] == [("only@mail",)]
     assert await store.emails.existing([both.key, only.key]) == {both.key}
     assert [await seen(store, f"{who}@corp.com", record) for who in ("ann", "bob")] == [0, 1]
     assert (await world.summary(record) or {})["count"] == 0
