@@ -57,7 +57,9 @@ def collect_attachments(
         blobs[digest] = data
         content_id = _content_id(part, findings)
         image = part.media_type.startswith("image/")
-        inline = content_id in referred or (image and (part.disposition == "inline" or (bool(content_id) and not part.disposition)))
+        inline = content_id in referred or (
+            image and (part.disposition == "inline" or (bool(content_id) and not part.disposition))
+        )
         found.append(
             Attachment(
                 name=_name(part, data, number),

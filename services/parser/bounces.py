@@ -41,7 +41,9 @@ _COPY_BEGINS = re.compile(
     r"your message (?:reads|follows|begins)|undelivered message you sent)|original message\W*$|(?:Received|Return-Path): )",
     re.IGNORECASE | re.MULTILINE,
 )
-_ALONE = re.compile(rf"^[\s>*<\"'(-]*({_ADDRESS})[>\"')]*(?:\s*[:,;.](?:\s.*)?|\s.{{0,40}}|)$|[:)]\s*<?({_ADDRESS})>?\s*$", re.MULTILINE)
+_ALONE = re.compile(
+    rf"^[\s>*<\"'(-]*({_ADDRESS})[>\"')]*(?:\s*[:,;.](?:\s.*)?|\s.{{0,40}}|)$|[:)]\s*<?({_ADDRESS})>?\s*$", re.MULTILINE
+)
 """An address that begins a line, or ends one after a label."""
 
 
@@ -91,7 +93,13 @@ def _of_text(text: str, others: Iterable[str]) -> list[str]:
 
 
 def read_bounce(
-    fields: Fields, leaves: Iterable[Part], *, people: Sequence[Participant], subject: str, text: str, findings: Findings
+    fields: Fields,
+    leaves: Iterable[Part],
+    *,
+    people: Sequence[Participant],
+    subject: str,
+    text: str,
+    findings: Findings,
 ) -> tuple[bool, tuple[str, ...]]:
     """Return whether a mail is a bounce, and the normal addresses that could not be reached, at most 50.
 

@@ -85,13 +85,13 @@ def codec_of(label: str) -> str | None:
         return _OURS[name]
     known = webencodings.lookup(name)
     if known is not None and known.name not in ("replacement", "x-user-defined"):
-        return _WIDER.get(known.name, known.name)
+        return _WIDER.get(known.name) or str(known.name)
     try:
         info = codecs.lookup(name)
     except (LookupError, ValueError):
         return None
-    text = getattr(info, "_is_text_encoding", True) and info.name not in _UNFIT
-    return info.name if text else None
+    name = str(info.name)
+    return name if getattr(info, "_is_text_encoding", True) and name not in _UNFIT else None
 
 
 def _guess(data: bytes) -> str:

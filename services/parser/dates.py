@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from email.utils import mktime_tz, parsedate_tz
+from email.utils import parsedate_tz
 
 from mailparser.dates import parse_mail_date
 
 from services.parser.findings import Findings
 
 _LONGEST = 200
-_YEARS = range(1, 10_000)
 _DAY_OF_WEEK = re.compile(r"^[^\W\d]+\.?,\s*")
 EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
 """Mail is not older; 1970 is what a clock says that was never set."""
@@ -34,11 +33,11 @@ def parse_date(value: str, findings: Findings) -> datetime | None:
 def _forgiving(text: str) -> datetime | None:
     try:
         fields = parsedate_tz(text) or parsedate_tz(_DAY_OF_WEEK.sub("", text))
-        if fields is not None and fields[0] in _YEARS:
-            return datetime.fromtimestamp(mktime_tz(fields), UTC)
+        if fields is not None:
+            return datetime(*fields[:6], tzinfo=UTC) - timedelta(seconds=fields[9] or 0)
         iso = datetime.fromisoformat(text)
         return (iso if iso.tzinfo else iso.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
-    except (ValueError, OverflowError, OSError, TypeError, IndexError):
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
 
 

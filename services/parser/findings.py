@@ -10,9 +10,14 @@ _UNFIT = re.compile(r"[^a-z0-9._:+-]+")
 
 
 class Findings:
-    """Collects defects (short words, each once, at most 20) and whether a limit cut something off."""
+    """Collects defects (short words, each once, at most 20) and whether a limit cut something off.
 
-    def __init__(self) -> None:
+    Args:
+        careful: leave out what may take long, for a mail that took too long before.
+    """
+
+    def __init__(self, *, careful: bool = False) -> None:
+        self.careful = careful
         self._defects: dict[str, None] = {}
         self.truncated = False
 

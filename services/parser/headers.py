@@ -84,10 +84,7 @@ def one_line(text: str, length: int) -> str:
 
 def decoded(value: bytes, findings: Findings, hint: str | None = None) -> str:
     """Return the text of an unstructured field: UTF-8 (RFC 6532), other 8-bit, and encoded words (RFC 2047)."""
-    if value.isascii():
-        text = value.decode("ascii")
-    else:
-        text = raw_text(value, findings, hint)
+    text = value.decode("ascii") if value.isascii() else raw_text(value, findings, hint)
     return decode_words(text, findings) if "=?" in text else text
 
 

@@ -16,8 +16,8 @@ from services.parser.bounces import read_bounce
 from services.parser.findings import Findings
 from services.parser.headers import Fields, decoded, first, one_line
 from services.parser.reply import reply_text, snippet
-from services.parser.structure import Part, read_structure
-from services.parser.texts import html_of, text_of, within_bytes
+from services.parser.structure import read_structure
+from services.parser.texts import html_of, text_of
 
 
 class ParsedMail(NamedTuple):
@@ -51,18 +51,21 @@ def _text_field(fields: Fields, name: str, findings: Findings, hint: str | None)
 
 def _charset_hint(selection: Selection) -> str | None:
     """Return the charset of the first text: what header bytes that are no UTF-8 were probably written in."""
-    return next((leaf.parameters["charset"] for leaf in selection.text + selection.html if "charset" in leaf.parameters), None)
+    return next(
+        (leaf.parameters["charset"] for leaf in selection.text + selection.html if "charset" in leaf.parameters), None
+    )
 
 
-def parse_mail(raw: bytes, *, account: str, internal_date: datetime) -> ParsedMail:
+def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bool = False) -> ParsedMail:
     """Return what a mail says. Never raises for what is in the mail; what was cut or mended is in the marks.
 
     Args:
         raw: the mail as the server has it (RFC 5322).
         account: the account's id; makes the key of a mail without Message-ID.
         internal_date: when the server received it, aware.
+        careful: leave out what may take long, for a mail that took too long before.
     """
-    findings = Findings()
+    findings = Findings(careful=careful)
     root = read_structure(raw, findings)
     selection = select(root)
     contents = {id(leaf): leaf.content(findings) for leaf in selection.leaves}
@@ -70,7 +73,9 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime) -> ParsedMa
 
     people = addresses.participants(fields, findings, hint)
     senders = addresses.senders(people)
-    whole_subject = one_line(unicodedata.normalize("NFC", _text_field(fields, "subject", findings, hint)), limits.HEADER_VALUE)
+    whole_subject = one_line(
+        unicodedata.normalize("NFC", _text_field(fields, "subject", findings, hint)), limits.HEADER_VALUE
+    )
     subject = whole_subject[: limits.SUBJECT]
     date = dates.parse_date(_text_field(fields, "date", findings, hint), findings)
     message_id = ids.message_id(_text_field(fields, "message-id", findings, hint))

@@ -86,7 +86,7 @@ def html_to_text(html: str, findings: Findings) -> str:
     if "</pre" in html or "</PRE" in html:
         html = _with_breaks(html)
     html, blocks = _BLOCK.subn(_marked, " ".join(html.split()))
-    if blocks * html.count("<") > _PARSER_WORK and blocks * _depth(html) > _PARSER_WORK:
+    if findings.careful or (blocks * html.count("<") > _PARSER_WORK and blocks * _depth(html) > _PARSER_WORK):
         findings.defect("html")
         return _from_marks(_without_tags(html))
     try:

@@ -16,7 +16,17 @@ from services.parser.findings import Findings
 from services.parser.guard import OutOfTimeError, cpu_limit
 
 _SIGNS = {
-    "en": ("wrote:", "From:", "Original Message", "Sent from", "Get Outlook", "egards", "Thank", "Best,", "All the best"),
+    "en": (
+        "wrote:",
+        "From:",
+        "Original Message",
+        "Sent from",
+        "Get Outlook",
+        "egards",
+        "Thank",
+        "Best,",
+        "All the best",
+    ),
     "de": ("schrieb", "Gesendet", "Betreff:", "Grüße", "Gruß", "Gruss", "Gruesse", "Mit freundlichen"),
     "fr": ("a écrit", "Envoyé", "Objet :", "ordialement", "salutations", "bonne journ"),
     "es": ("escribió:", "Enviado", "Asunto:", "Saludos", "Un saludo", "Atentamente", "Cordialmente"),
@@ -36,12 +46,17 @@ _LINE = 2000
 _LONGEST_SIGNATURE = 1500
 """Characters; what is longer and looks like a signature is text that happens to begin like one."""
 _BLANK_LINES = re.compile(r"\n\s*\n")
-_ATTRIBUTION = re.compile(r"[\d@].*[:：]\s*$|(?:wrote|writes|schrieb|escribió|écrit|scritto|schreef|написал[аи]?)\s?:?\s*$")
+_ATTRIBUTION = re.compile(
+    r"[\d@].*[:\uff1a]\s*$|(?:wrote|writes|schrieb|escribió|écrit|scritto|schreef|написал[аи]?)\s?:?\s*$"
+)
 _SEPARATOR = re.compile(
     r"^(?:-{3,} ?(?:Original Message|Ursprüngliche Nachricht|Original-Nachricht|Message d'origine|Mensaje original|"
     r"Messaggio originale|Oorspronkelijk bericht|Исходное сообщение|Forwarded message) ?-{3,}|_{20,})$",
     re.IGNORECASE | re.MULTILINE,
 )
+_ATTRIBUTION_LINES = 3
+"""Mail programs wrap the line that says who wrote at most twice."""
+_BEGINS = re.compile(r"\s*(?:On|Am|Le|El|Il|Op|Em|Den|Dne|Dnia|W dniu|På|Pe|\d{1,2}\.|\d{4})\b")
 _SIGNATURE_MARK = "-- "
 
 
@@ -92,10 +107,13 @@ def _drop_attribution(lines: list[str]) -> None:
     last = len(lines)
     while last and not lines[last - 1].strip():
         last -= 1
-    first = last
-    while first and last - first < 3 and lines[first - 1].strip():  # noqa: PLR2004 - mail programs wrap it at most twice
-        first -= 1
+    for first in range(last - 1, max(last - _ATTRIBUTION_LINES, 0) - 1, -1):
+        if not lines[first].strip():
+            return
         if _ATTRIBUTION.search(" ".join(lines[first:last])[-_LINE:]):
+            wrapped = [line for line in range(max(first - 2, 0), first) if _BEGINS.match(lines[line])]
+            if wrapped and all(line.strip() for line in lines[wrapped[0] : first]):
+                first = wrapped[0]  # noqa: PLW2901 - the introduction begins earlier
             del lines[first:]
             return
 
@@ -103,6 +121,8 @@ def _drop_attribution(lines: list[str]) -> None:
 def _by_library(text: str, findings: Findings) -> str:
     if (separator := _SEPARATOR.search(text)) is not None and text[: separator.start()].strip():
         text = text[: separator.start()].rstrip()
+    if findings.careful:
+        return text
     languages = [language for language, signs in _SIGNS.items() if any(sign in text for sign in signs)]
     if not languages:
         return text
@@ -113,12 +133,13 @@ def _by_library(text: str, findings: Findings) -> str:
         findings.defect("reply-time")
         return text
     reply = message.replies[0]
+    body, whole = str(reply.body), str(reply.full_body)
     if reply.headers:
         # It begins with the quote: a mail that is forwarded without a word.
         return text
     if reply.signatures and len(reply.signatures) > _LONGEST_SIGNATURE:
-        return reply.full_body
-    return reply.body or reply.full_body
+        return whole
+    return body or whole
 
 
 def snippet(text: str) -> str:

@@ -65,7 +65,14 @@ class _Builder:
         value = first(fields, "content-disposition")
         disposition, more = parse(raw_text(value, self.findings)) if value else ("", {})
         part = Part(
-            fields, kind, parameters, disposition, more.get("filename") or parameters.get("name") or "", self.raw, body, end
+            fields,
+            kind,
+            parameters,
+            disposition,
+            more.get("filename") or parameters.get("name") or "",
+            self.raw,
+            body,
+            end,
         )
         if kind.startswith("multipart/"):
             self._split(part, depth)

@@ -1,0 +1,83 @@
+"""The parser's flow: raw mail in, ``MailParsed`` out, blobs stored in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from schemas.messages import Lane, MailFetched, MailParsed
+from services.parser.parse import ParsedMail
+from services.parser.pool import Pool
+from services.runtime.errors import PermanentError
+from services.runtime.outcomes import Delivery, Done, Failed
+from services.store import NotFoundError, Store, copy_ref, email_ref
+
+Deliveries = Sequence[Delivery[MailFetched]]
+
+
+async def handle(deliveries: Deliveries, *, pool: Pool, store: Store, large: asyncio.Semaphore) -> list[Done | Failed]:
+    """Parse a batch of mails and store their blobs in one go; says of each what became of it.
+
+    The errors: ``PermanentError`` (``parser-died``, ``parser-timeout``, ``blob-missing``), ``WorkerBugError``.
+
+    Args:
+        deliveries: with the raw mail as body, or its name in the blob store.
+        pool: the parsing processes.
+        store: where raw mail, attachments and long HTML go.
+        large: how many mails that came by name may be in memory at a time.
+    """
+    small = [delivery for delivery in deliveries if delivery.message.blob is None]
+    done = iter(await _bodies(small, pool, store))
+    outcomes: list[Done | Failed] = []
+    for delivery in deliveries:
+        if (name := delivery.message.blob) is None:
+            outcomes.append(next(done))
+        else:
+            async with large:
+                outcomes.append(await _named(delivery.message, name, pool, store))
+    return outcomes
+
+
+async def _parse(raw: bytes, message: MailFetched, pool: Pool) -> ParsedMail:
+    account, date = message.source.account, message.internal_date
+    return await pool.parse(raw, account=account, internal_date=date, urgent=message.lane is Lane.LIVE)
+
+
+async def _bodies(deliveries: Deliveries, pool: Pool, store: Store) -> list[Done | Failed]:
+    """Handle mails that came as bodies."""
+    parsing = (_parse(delivery.body, delivery.message, pool) for delivery in deliveries)
+    mails = await asyncio.gather(*parsing, return_exceptions=True)
+    pairs = list(zip(deliveries, mails, strict=True))
+    await store.blobs.put_many(
+        [
+            (data, email_ref(mail.content.key))
+            for delivery, mail in pairs
+            if isinstance(mail, ParsedMail)
+            for data in (delivery.body, *mail.blobs.values())
+        ]
+    )
+    return [_outcome(delivery.message, mail) for delivery, mail in pairs]
+
+
+async def _named(message: MailFetched, name: str, pool: Pool, store: Store) -> Done | Failed:
+    """Handle a mail whose raw form is in the blob store: it stays there under the email's reference."""
+    try:
+        mail = await _parse(await store.blobs.get(name), message, pool)
+    except NotFoundError:
+        return Failed(PermanentError("blob-missing", name))
+    except Exception as error:  # noqa: BLE001 - told to the runtime, which decides
+        return Failed(error)
+    ref = email_ref(mail.content.key)
+    await store.blobs.add_ref([name], ref)
+    await store.blobs.put_many([(data, ref) for data in mail.blobs.values()])
+    await store.blobs.drop_refs([copy_ref(message.source.id)])
+    return _outcome(message, mail)
+
+
+def _outcome(message: MailFetched, mail: ParsedMail | BaseException) -> Done | Failed:
+    if isinstance(mail, Exception):
+        return Failed(mail)
+    if not isinstance(mail, ParsedMail):
+        raise mail  # a cancellation
+    fields = message.model_dump(include={"source", "lane", "epoch", "internal_date", "noticed_at"})
+    return Done([MailParsed(id=f"{message.id}/parsed", content=mail.content, bcc=mail.bcc, **fields)])
