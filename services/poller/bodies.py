@@ -79,6 +79,10 @@ class Bodies:
         small = [row for row in rows if row.size <= STREAMED]
         async with session.opened(folder):
             found = await session.bodies([row.uid for row in small]) if small else {}
+            if absent := [row.uid for row in small if row.uid not in found]:
+                # A session may not know yet of mail that came since the folder was opened; SEARCH makes it look.
+                there = await session.existing(uid_set(absent))
+                found |= await session.bodies(sorted(there)) if there else {}
             missing = [row for row in small if row.uid not in found]
             for row in rows:
                 if row.size > STREAMED:

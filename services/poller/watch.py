@@ -128,11 +128,12 @@ class Watch:
         folder, selected = opened
         seen = self._seen.get(folder.id)
         await self._live.flags(folder, selected.highestmodseq)
+        fresh = seen is None or seen.uidvalidity != selected.uidvalidity
         if not (self._session.announces_vanished and selected.highestmodseq):
             came = selected.uidnext - seen.uidnext if seen else 0
-            if seen is None or seen.uidvalidity != selected.uidvalidity or selected.exists < seen.messages + came:
+            if seen is None or fresh or selected.exists < seen.messages + came:
                 await self._live.compare(folder)
-        if seen is None and folder.cursor <= 1:
+        if fresh and folder.cursor <= 1:
             await changes.drop_superseded(self._work, folder)
         self._seen[folder.id] = Seen(
             selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0

@@ -1,0 +1,73 @@
+"""A TCP proxy that remembers what went through it, and can be told to fall silent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Sequence
+
+
+class Proxy:
+    """Between a client and a server."""
+
+    def __init__(self, host: str, port: int, hide: Sequence[bytes]) -> None:
+        self._target = (host, port)
+        # A capability of the same length that nobody knows.
+        self._hide = [(re.compile(rb"(?<= )" + name + rb"(?=[ \]\r])"), b"X" * len(name)) for name in hide]
+        self.sent = bytearray()
+        """By clients."""
+        self.answered = bytearray()
+        """By the server."""
+        self.connections = 0
+        self.open = 0
+        self.port = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open += 1
+        try:
+            server_reader, server_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.close()
+            self.open -= 1
+            return
+        self._writers |= {writer, server_writer}
+        await asyncio.gather(
+            self._pump(reader, server_writer, self.sent), self._pump(server_reader, writer, self.answered, hide=True)
+        )
+        self._writers -= {writer, server_writer}
+        self.open -= 1
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, log: bytearray, *, hide: bool = False
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                log += data
+                if hide and b"CAPABILITY" in data:
+                    for name, other in self._hide:
+                        data = name.sub(other, data)  # noqa: PLW2901 - the same piece, without what it offers
+                writer.write(data)
+                await writer.drain()
+        with contextlib.suppress(OSError):
+            writer.close()
+
+    def cut(self) -> None:
+        """Cut every connection, as a router that restarts does."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def proxy(host: str, port: int, *, hide: Sequence[bytes] = ()) -> AsyncIterator[Proxy]:
+    """Run a proxy that takes the capabilities ``hide`` out of what the server offers."""
+    running = Proxy(host, port, hide)
+    server = await asyncio.start_server(running._serve, "127.0.0.1", 0)
+    running.port = server.sockets[0].getsockname()[1]
+    try:
+        yield running
+    finally:
+        server.close()
+        running.cut()
