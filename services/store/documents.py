@@ -82,7 +82,9 @@ def decode(kind: type[M], document: Mapping[str, Any]) -> M:
 
 def encode_email(email: Email) -> Doc:
     """Return the document of an email: its content flat, ``refs`` where its thread alone links it (they are indexed then)."""
-    document = encode(email.content)
+    # Ten times as fast as ``encode``, and every mail comes this way; texts that are enumerations are texts to BSON too.
+    document: Doc = email.content.model_dump()
+    document = {"_id": document.pop("key"), **document}
     document["stored_at"] = email.stored_at
     document["by_thread"] = email.by_thread
     if email.by_thread:
