@@ -6,19 +6,27 @@ from typing import Annotated
 
 import typer
 
-from schemas.sharing import CompanyPolicy, Mode
+from schemas.sharing import CompanyPolicy, Mode, excludable_domain
 from services.cli.output import Json, fail, print_json, table
-from services.cli.session import command, open_session
+from services.cli.session import USAGE, command, open_session
 
-app = typer.Typer(no_args_is_help=True, help="The company's sharing policy, which no user can undo.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def group() -> None:
+    """The company's sharing policy, which no user can undo."""
 
 
 @app.command("sharing")
 @command
 async def sharing(  # noqa: PLR0917 - typer names them by keyword
-    by: Annotated[str | None, typer.Option(help="The administrator who changes it.")] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="EMAIL", help="The administrator who changes it; needed for a change.")
+    ] = None,
     exclude_domain: Annotated[
-        list[str] | None, typer.Option(help="Never shared by anybody; replaces the list. May be repeated.")
+        list[str] | None,
+        typer.Option(metavar="DOMAIN", help="Never shared by anybody; replaces the list. May be repeated."),
     ] = None,
     no_excluded_domains: Annotated[bool, typer.Option("--no-excluded-domains", help="Empty the list.")] = False,
     default_mode: Annotated[Mode | None, typer.Option(help="What is proposed when a mailbox is connected.")] = None,
@@ -27,17 +35,29 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show or change the company's policy."""
-    async with open_session() as session:
+    """Show or change the company's policy. A mode that is not allowed any more is treated as private at once."""
+    domains = tuple(excludable_domain(domain) for domain in exclude_domain or ())
+    changes = bool(domains) or no_excluded_domains or default_mode is not None or bool(allow_mode)
+    if domains and no_excluded_domains:
+        fail("--exclude-domain and --no-excluded-domains contradict each other: give one of them", code=USAGE)
+    async with open_session(setup=changes) as session:
         policy = await session.store.company.policy()
-        if exclude_domain is not None or no_excluded_domains or default_mode is not None or allow_mode is not None:
-            if by is None or not (await session.store.users.get(by)).admin:
-                fail("only an administrator may change this: say who with --by", code=2)
+        if changes:
+            if by is None:
+                fail("only an administrator may change this: say who with --by", code=USAGE)
+            if not (await session.store.users.get(by)).admin:
+                fail(f"{by} is not an administrator, and only an administrator may change this")
             policy = CompanyPolicy(
-                excluded_domains=() if no_excluded_domains else tuple(exclude_domain or policy.excluded_domains),
+                excluded_domains=() if no_excluded_domains else domains or policy.excluded_domains,
                 default_mode=default_mode or policy.default_mode,
-                allowed_modes=tuple(allow_mode) if allow_mode else policy.allowed_modes,
+                allowed_modes=tuple(dict.fromkeys(allow_mode)) if allow_mode else policy.allowed_modes,
             )
+            if policy.default_mode not in policy.allowed_modes:
+                allowed = " or ".join(mode.value for mode in policy.allowed_modes)
+                fail(
+                    f"the default would be {policy.default_mode.value}, which is not allowed: add --default-mode {allowed}",
+                    code=USAGE,
+                )
             await session.store.sharing.set_company(policy, by=by)
     if as_json:
         print_json(policy)
@@ -45,6 +65,6 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
     rows = (
         ("default", policy.default_mode.value),
         ("allowed", ", ".join(mode.value for mode in policy.allowed_modes)),
-        ("never shared", ", ".join(policy.excluded_domains) or "no domain"),
+        ("never shared", ", ".join(policy.excluded_domains) or "no domain is excluded"),
     )
     table(None, ("", ""), rows)

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.output import Json, fail, moment, print_json, say, table
-from services.cli.session import OPERATOR, command, open_session
+from services.cli.output import Json, Yes, fail, moment, print_json, say, table, write_bytes
+from services.cli.session import OPERATOR, USAGE, Session, command, do, open_session
+from services.store import DeadLetter
 
-app = typer.Typer(no_args_is_help=True, help="Messages that could not be handled.")
+if TYPE_CHECKING:
+    from services.runtime.bus import Bus
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messages that could not be handled.")
 
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="As `leadmail dead-letters list` shows it.")]
+_ALL = 100_000
 
 
 @app.command("list")
 @command
 async def list_(
-    account: Annotated[str | None, typer.Option(help="Only those of this account.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+    account: Annotated[
+        str | None, typer.Option(metavar="ACCOUNT", help="Only those of this account (its address or id).")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
     as_json: Json = False,
 ) -> None:
     """List dead letters, newest first."""
@@ -48,20 +55,21 @@ async def show(
     async with open_session() as session:
         found = await session.store.dead_letters.get(letter)
     if body:
-        sys.stdout.buffer.write(found.body)
+        write_bytes(found.body)
     elif as_json:
         print_json(found.model_dump(mode="json", exclude={"body"}) | {"octets": len(found.body)})
     else:
         rows = [
             ("queue", found.queue),
             ("reason", found.reason),
-            ("last error", found.error),
+            ("last error", found.error or "-"),
             ("since", moment(found.at)),
             ("copy", found.row or "-"),
             ("octets", f"{len(found.body):,}"),
             *sorted(found.headers.items()),
         ]
-        table(found.id, ("", ""), rows)
+        say(found.id, style="bold")
+        table(None, ("", ""), rows)
 
 
 @app.command("replay")
@@ -71,43 +79,55 @@ async def replay(
 ) -> None:
     """Send dead letters to their queues again, one by one; their copies are unfinished until they have been handled."""
     async with open_session() as session, session.bus() as bus:
-        store = session.store
-        ids = [one.id for one in await store.dead_letters.list(limit=100_000)] if letters == ["all"] else letters
-        for letter_id in ids:
-            letter = await store.dead_letters.get(letter_id)
-            if letter.row:
-                await store.ledger.requeue_quarantined(letter.row)
-            await bus.replay(letter.queue, letter.body, {**letter.headers, "content-type": letter.content_type})
-            await store.dead_letters.remove(letter_id)
-            await store.audit.add(
-                "dead-letter.replay",
-                by=OPERATOR,
-                subject=f"dead-letter:{letter_id}",
-                queue=letter.queue,
-                row=letter.row,
-            )
+        kept = session.store.dead_letters
+        ids = [one.id for one in await kept.list(limit=_ALL)] if letters == ["all"] else list(dict.fromkeys(letters))
+        found = [await kept.get(letter_id) for letter_id in ids] if letters != ["all"] else None
+        for place, letter_id in enumerate(ids):
+            letter = found[place] if found else await kept.get(letter_id)
+            await _replay(session, bus, letter)
             say(f"{letter_id} was sent to {letter.queue} again.")
         if not ids:
             say("There are none.")
 
 
+async def _replay(session: Session, bus: Bus, letter: DeadLetter) -> None:
+    """The row first: were the message handled before the row is unfinished, the row would stay so for ever."""
+    store = session.store
+    if letter.row:
+        await store.ledger.requeue_quarantined(letter.row)
+    await bus.replay(letter.queue, letter.body, {**letter.headers, "content-type": letter.content_type})
+    await store.dead_letters.remove(letter.id)
+    subject = f"dead-letter:{letter.id}"
+    await store.audit.add("dead-letter.replay", by=OPERATOR, subject=subject, queue=letter.queue, row=letter.row)
+
+
 @app.command("drop")
-@command
-async def drop(
+def drop(
     letter: LetterId,
-    by: Annotated[str, typer.Option(help="Who decides so.")] = OPERATOR,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    by: Annotated[str, typer.Option(help="Who decides so; the copy's reason and the audit log say it.")] = OPERATOR,
+    yes: Yes = False,
 ) -> None:
     """Give a dead letter up: its copy ends as skipped, its body goes."""
-    if not yes and not typer.confirm(f"Give {letter} up for good?"):
-        fail("Nothing was dropped.")
+    found = do(_letter(letter))
+    if not yes:
+        if not sys.stdin.isatty():
+            fail("nothing was dropped: add --yes, since there is nobody to ask", code=USAGE)
+        if not typer.confirm(f"Give {letter} ({found.reason}) up for good?"):
+            fail("nothing was dropped")
+    do(_drop(found, by))
+    say(f"{letter} is given up.")
+
+
+async def _letter(letter: str) -> DeadLetter:
+    async with open_session() as session:
+        return await session.store.dead_letters.get(letter)
+
+
+async def _drop(letter: DeadLetter, by: str) -> None:
     async with open_session() as session:
         store = session.store
-        found = await store.dead_letters.get(letter)
-        if found.row:
-            await store.ledger.drop_quarantined(found.row, by=by)
-        await store.dead_letters.remove(letter)
-        await store.audit.add(
-            "dead-letter.drop", by=by, subject=f"dead-letter:{letter}", queue=found.queue, row=found.row
-        )
-    say(f"{letter} is given up.")
+        if letter.row:
+            await store.ledger.drop_quarantined(letter.row, by=by)
+        await store.dead_letters.remove(letter.id)
+        subject = f"dead-letter:{letter.id}"
+        await store.audit.add("dead-letter.drop", by=by, subject=subject, queue=letter.queue, row=letter.row)

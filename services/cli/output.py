@@ -9,12 +9,13 @@ from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs (its keys: docs/commands.md).")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -36,8 +37,6 @@ def line(text: str, style: str = "") -> Text:
 def _default(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="python")
-    if isinstance(value, (SecretStr, SecretBytes)):
-        return "***"
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, (set, frozenset)):
@@ -56,7 +55,16 @@ def print_json(value: Any) -> None:
 
 def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """Print a table; texts are shown as they are, without markup."""
-    made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    headed = any(columns)
+    made = Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        show_header=headed,
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
@@ -64,9 +72,17 @@ def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str
     console.print(made)
 
 
-def say(text: str, style: str = "") -> None:
+def say(text: str, style: str = "", *, on: Console | None = None) -> None:
     """Print one sentence for a person."""
-    console.print(Text(clean(text), style=style))
+    (on or console).print(Text(clean(text), style=style), soft_wrap=True)
+
+
+def write_bytes(content: bytes) -> None:
+    """Write what a mail holds to standard output: as it is to a file or a program, harmless to a terminal."""
+    if sys.stdout.isatty():
+        sys.stdout.write(clean(content.decode("utf-8", "replace").replace("\r\n", "\n")))
+    else:
+        sys.stdout.buffer.write(content)
 
 
 def moment(at: datetime | None) -> str:
@@ -87,5 +103,5 @@ def age(since: datetime | None) -> str:
 
 def fail(text: str, *, code: int = 1) -> NoReturn:
     """Print a sentence that says what is wrong and what to do, and end the command."""
-    errors.print(Text(f"leadmail: {clean(text)}", style="red"))
+    errors.print(Text(f"leadmail: {clean(text).rstrip('.')}.", style="red"), soft_wrap=True)
     raise typer.Exit(code)

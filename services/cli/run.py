@@ -11,35 +11,53 @@ from typing import Annotated
 import typer
 
 from services.cli.output import fail, say
-from services.runtime.settings import Stage, load_settings
+from services.cli.session import USAGE, explained
+from services.runtime.settings import Stage, read_settings
+
+app = typer.Typer(add_completion=False)
 
 STAGES: tuple[Stage, ...] = ("poller", "parser", "matcher", "notifier")
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 0.1
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
+@app.command()
 def run(
     stages: Annotated[
-        list[str] | None, typer.Argument(help=f"Some of: {', '.join(STAGES)}. All when left out.")
+        list[str] | None, typer.Argument(metavar="[STAGE...]", help=f"Some of: {', '.join(STAGES)}. By default all.")
     ] = None,
 ) -> None:
-    """Run all or some stages until Ctrl-C; one that ends by itself ends the others."""
+    """Run all or some stages until Ctrl-C; one that ends by itself ends the others. Ctrl-C again ends them at once."""
     if unknown := set(stages or ()) - set(STAGES):
-        fail(f"there is no stage {', '.join(sorted(unknown))}: take some of {', '.join(STAGES)}", code=2)
+        fail(f"there is no stage {', '.join(sorted(unknown))}: take some of {', '.join(STAGES)}", code=USAGE)
     names = tuple(name for name in STAGES if not stages or name in stages)
-    for name in names:
-        load_settings(name)  # one clear sentence here instead of four out of the children
-    children = {name: subprocess.Popen([sys.executable, "-m", f"services.{name}"]) for name in names}  # noqa: S603 - ours
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda got, _: stopping.append(got))
+    with explained():
+        for name in names:
+            read_settings(name)  # one clear sentence here instead of four out of the children
+    told: list[int] = []
+    for number in _SIGNALS:
+        signal.signal(number, lambda got, _: told.append(got))
+    # A process group each: Ctrl-C goes to every process of the terminal's, and a stage that is told twice ends at once.
+    children = {
+        name: subprocess.Popen([sys.executable, "-m", f"services.{name}"], process_group=0)  # noqa: S603 - ours
+        for name in names
+    }
     say(f"Running {', '.join(names)}. Ctrl-C ends them.", style="dim")
     ended = None
-    while not stopping and ended is None:
+    while not told and ended is None:
         time.sleep(_LOOK_SECONDS)
         ended = next((name for name, child in children.items() if child.poll() is not None), None)
-    for child in children.values():
-        child.terminate()
-    for child in children.values():
-        child.wait()
+    _end(list(children.values()), told)
     if ended is not None:
-        fail(f"the {ended} ended with code {children[ended].returncode}: the others were ended, too")
+        fail(f"the {ended} ended by itself (code {children[ended].returncode}); the others were ended, too")
+
+
+def _end(children: list[subprocess.Popen[bytes]], told: list[int]) -> None:
+    """Tell the children to stop, once more for every further signal, and wait until they have."""
+    passed_on = 0
+    while any(child.poll() is None for child in children):
+        while passed_on < max(len(told), 1):
+            for child in children:
+                child.terminate()
+            passed_on += 1
+        time.sleep(_LOOK_SECONDS)

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from pydantic import ValidationError
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
+from schemas.accounts import Account, AccountState
 from schemas.addresses import InvalidAddressError, InvalidDomainError
 from services.cli.output import fail
 from services.mailbox.errors import MailServerError
 from services.mailbox.policy import ConnectPolicy
 from services.mailbox.secrets import SealError, SecretBox
-from services.runtime.bus import Bus
+from services.runtime.environment import SettingsError
 from services.runtime.errors import NotReadyError, TopologyError
-from services.runtime.logs import setup_logs
-from services.runtime.metrics import Metrics
 from services.runtime.mongo import make_client, require_replica_set
-from services.runtime.rabbit import open_bus
-from services.runtime.settings import Settings, load_settings
+from services.runtime.settings import Settings, read_settings
 from services.store import Store
 from services.store.errors import StoreError
 from services.wiring import make_box, make_policy, make_store
 
+if TYPE_CHECKING:
+    from services.runtime.bus import Bus
+
 P = ParamSpec("P")
+T = TypeVar("T")
 _CONNECT_SECONDS = 5.0
+
+REFUSED, USAGE, UNREACHABLE = 1, 2, 3
+"""Exit codes."""
 
 OPERATOR = "operator"
 """Who the audit log says it was: the command line is the operator's tool, it asks nobody for a password."""
@@ -54,47 +58,99 @@ class Session:
 
     @asynccontextmanager
     async def bus(self) -> AsyncIterator[Bus]:
-        """Yield a connection to the broker; ends the command when its URL is not set."""
+        """Yield a connection to the broker.
+
+        Raises:
+            SettingsError: its URL is not set.
+            NotReadyError: it does not answer.
+        """
+        # Only here: few commands need the broker, and its client takes longer to import than most commands take to run.
+        from services.runtime.logs import setup_logs  # noqa: PLC0415
+        from services.runtime.metrics import Metrics  # noqa: PLC0415
+        from services.runtime.rabbit import open_bus  # noqa: PLC0415
+
         if not self.settings.rabbitmq_url.get_secret_value():
-            fail("LEADMAIL_RABBITMQ_URL is not set: give the URL of RabbitMQ.", code=2)
-        log = setup_logs(self.settings, "cli")
+            raise SettingsError("LEADMAIL_RABBITMQ_URL is not set: give the URL of RabbitMQ.")
+        quiet = self.settings.model_copy(update={"log_level": "error"})  # a command says itself what is wrong
+        log = setup_logs(quiet, "cli")
         async with open_bus(self.settings, "cli", metrics=Metrics("cli"), log=log, seconds=_CONNECT_SECONDS) as bus:
             yield bus
 
+    async def connected(self, name: str) -> Account:
+        """Return an account that is not disconnected, by address or id.
+
+        Raises:
+            NotFoundError: there is none of this name.
+        """
+        account = await self.store.accounts.find(name)
+        if account.state is AccountState.DISCONNECTED:
+            fail(f"{account.address} is disconnected: connect it again with `leadmail account add`")
+        return account
+
 
 @asynccontextmanager
-async def open_session() -> AsyncIterator[Session]:
-    """Yield a session on the settings of the environment."""
-    settings = load_settings("cli")
+async def open_session(*, setup: bool = False) -> AsyncIterator[Session]:
+    """Yield a session on the settings of the environment.
+
+    Args:
+        setup: make collections and indexes that are missing, for commands that may be the first to write.
+    """
+    settings = read_settings("cli")
     async with make_client(settings) as mongo:
         await require_replica_set(mongo)
         store = make_store(mongo[settings.mongo_database], mongo[settings.crm_database], settings)
-        await store.setup()
+        if setup:
+            await store.setup()
         yield Session(settings, store)
 
 
+@contextmanager
+def explained() -> Iterator[None]:
+    """End the command with one sentence for every error that is to be expected."""
+    try:
+        yield
+    except (InvalidAddressError, InvalidDomainError) as error:
+        fail(str(error), code=USAGE)
+    except SettingsError as error:
+        fail(str(error), code=USAGE)
+    except (StoreError, MailServerError) as error:
+        fail(str(error))
+    except SealError as error:
+        fail(f"the saved password cannot be opened ({error}): check LEADMAIL_SECRET_KEY and LEADMAIL_SECRET_KEYS_OLD")
+    except NotReadyError as error:
+        setting = "LEADMAIL_RABBITMQ_URL" if "RabbitMQ" in str(error) else "LEADMAIL_MONGO_URL"
+        advice = "" if setting in str(error) else f": check that it runs, and {setting}"
+        fail(f"{error}{advice}", code=UNREACHABLE)
+    except TopologyError as error:
+        fail(str(error), code=UNREACHABLE)
+    except OperationFailure as error:
+        # Its text names collections and commands, never what is in a document of ours.
+        fail(
+            f"MongoDB refuses ({error.details and error.details.get('codeName')}): check its user's rights",
+            code=UNREACHABLE,
+        )
+    except PyMongoError as error:
+        fail(
+            f"MongoDB stopped answering ({type(error).__name__}): try again, and check LEADMAIL_MONGO_URL",
+            code=UNREACHABLE,
+        )
+
+
+def do(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a loop of its own. Questions are asked between two of these, never inside: a loop must not wait for a person."""
+    with explained():
+        return asyncio.run(work)
+
+
 def command(function: Callable[P, Awaitable[None]]) -> Callable[P, None]:
-    """Make a typer command of a coroutine function; expected errors become one sentence and exit code 1."""
+    """Make a typer command of a coroutine function."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            asyncio.run(_await(function(*args, **kwargs)))
-        except ValidationError as error:
-            fail(
-                "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors(include_input=False)), code=2
-            )
-        except (StoreError, InvalidAddressError, InvalidDomainError, MailServerError, SealError) as error:
-            fail(str(error))
-        except (NotReadyError, TopologyError) as error:
-            fail(str(error), code=3)
-        except PyMongoError as error:
-            fail(
-                f"the database does not answer as it should ({type(error).__name__}): check LEADMAIL_MONGO_URL.", code=3
-            )
+        do(_await(function(*args, **kwargs)))
 
     return wrapper
 
 
-async def _await(coroutine: Awaitable[Any]) -> None:
-    await coroutine
+async def _await(awaitable: Awaitable[None]) -> None:
+    await awaitable

@@ -9,18 +9,20 @@ import typer
 from services.cli.output import Json, print_json, say, table
 from services.cli.session import command, open_session
 
-app = typer.Typer(no_args_is_help=True, help="Users of the CRM: they own accounts and view records.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Users of the CRM: they own accounts and view records."
+)
 
 
 @app.command("add")
 @command
 async def add(
-    email: Annotated[str, typer.Argument(help="The user's e-mail address.")],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's e-mail address.")],
     name: Annotated[str, typer.Option(help="The user's name.")] = "",
     admin: Annotated[bool, typer.Option("--admin", help="May set the company's sharing policy.")] = False,
 ) -> None:
     """Add a user."""
-    async with open_session() as session:
+    async with open_session(setup=True) as session:
         user = await session.store.users.add(email, name=name, admin=admin)
     say(f"{user.email} added{' as an administrator' if user.admin else ''}.")
 
@@ -33,5 +35,7 @@ async def list_(as_json: Json = False) -> None:
         users = await session.store.users.list()
     if as_json:
         print_json(users)
-    else:
+    elif users:
         table(None, ("user", "name", "admin"), [(user.email, user.name, "yes" if user.admin else "") for user in users])
+    else:
+        say("There are none yet: add one with `leadmail user add EMAIL`.", style="dim")

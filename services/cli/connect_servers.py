@@ -1,0 +1,79 @@
+"""The servers of an address: what was typed, over what is found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from schemas.accounts import ServerAddress, Tls
+from services.cli.output import fail
+from services.cli.session import USAGE
+from services.mailbox.policy import ConnectPolicy
+from services.mailbox.providers import Provider, directory
+
+if TYPE_CHECKING:
+    from services.mailbox.discovery import Discovered
+
+Protocol = Literal["imap", "smtp"]
+PORTS: dict[Protocol, dict[str, int]] = {
+    "imap": {"tls": 993, "starttls": 143, "none": 143},
+    "smtp": {"tls": 465, "starttls": 587, "none": 25},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChoice:
+    """What was typed about one server; empty parts are filled in."""
+
+    host: str | None
+    port: int | None
+    tls: Tls | None
+
+    def over(self, found: ServerAddress | None, protocol: Protocol, username: str) -> ServerAddress | None:
+        """Return the server: what was typed, over what was found. None when nothing is known of it."""
+        if self.host is None and found is None:
+            return None
+        base = found if found is not None and self.host is None else None
+        tls: Tls = self.tls or (base.tls if base else "tls")
+        port = self.port or (base.port if base and base.tls == tls else PORTS[protocol][tls])
+        host = self.host or (base.host if base else "")
+        return ServerAddress(host=host, port=port, tls=tls, username=username)
+
+
+def provider_named(key: str) -> Provider:
+    """Return a provider of the directory; ends the command when it has none of this key."""
+    known = directory().by_key
+    if key not in known:
+        fail(f"there is no provider {key!r}: take one of {', '.join(sorted(known))}", code=USAGE)
+    return known[key]
+
+
+async def find(address: str, provider: Provider | None, *, policy: ConnectPolicy, look: bool) -> Discovered:
+    """Return what is known of an address's servers.
+
+    Args:
+        address: normal form.
+        provider: the one that was named, if one was.
+        policy: for the connections that the search makes.
+        look: ask the network when the directory does not know the address.
+    """
+    # Only here: of all account commands only this one asks the DNS, whose library is not quick to load.
+    from services.mailbox.discovery import Discovered, Discovery  # noqa: PLC0415
+    from services.mailbox.dns import Dns  # noqa: PLC0415
+    from services.mailbox.https_get import HttpsGet  # noqa: PLC0415
+
+    known = provider or directory().for_address(address)
+    if known is not None:
+        name = known.login_name(address)
+        return Discovered(
+            address=address,
+            provider=known,
+            incoming=known.imap.address(name),
+            outgoing=known.smtp.address(name),
+            auth=known.auth,
+            source="directory",
+            notes=(known.note,) if known.note else (),
+        )
+    if look:
+        return await Discovery(Dns(), HttpsGet(policy), policy).discover(address)
+    return Discovered(address=address, provider=None, incoming=None, outgoing=None, auth=("password",), source="none")

@@ -1,0 +1,136 @@
+"""What a person is asked. A wrong answer is told and asked for again; Ctrl-C ends the command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar, get_args
+
+import typer
+
+from schemas.accounts import ServerAddress, Tls, User
+from schemas.addresses import normal_address
+from schemas.sharing import CompanyPolicy, Mode, SharingPolicy, excludable_domain
+from services.cli.output import fail, say
+from services.cli.session import USAGE
+from services.mailbox.models import Credentials
+from services.mailbox.models import password as password_credentials
+from services.mailbox.providers import Provider
+
+T = TypeVar("T")
+_MAX_PORT = 65535
+
+
+def ask(question: str, read: Callable[[str], T], *, default: str | None = None) -> T:
+    """Ask until ``read`` takes the answer; its ValueError says what is wrong with it."""
+
+    def checked(typed: str) -> T:
+        try:
+            return read(typed.strip())
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    answer: T = typer.prompt(question, default=default, value_proc=checked)
+    return answer
+
+
+def one_of(options: Sequence[str]) -> Callable[[str], str]:
+    """Return a reader of one of several words."""
+
+    def read(typed: str) -> str:
+        if typed.lower() in options:
+            return typed.lower()
+        raise ValueError(f"take {', '.join(options[:-1])} or {options[-1]}")
+
+    return read
+
+
+def owner(users: Sequence[User]) -> User:
+    """Ask whose mailbox it is."""
+    if not users:
+        fail("there is no user yet who could own a mailbox: add one with `leadmail user add EMAIL`")
+    by_email = {user.email: user for user in users}
+
+    def read(typed: str) -> User:
+        if user := by_email.get(typed.lower()):
+            return user
+        raise ValueError(f"there is no user {typed}: `leadmail user list` shows all, `leadmail user add` adds one")
+
+    return ask("Whose mailbox is it (the user's address)?", read, default=users[0].email if len(users) == 1 else None)
+
+
+def address(proposed: str) -> str:
+    """Ask for the mailbox's address."""
+    return ask("The mailbox's address", normal_address, default=proposed)
+
+
+def server(which: str, known: ServerAddress | None, username: str, ports: dict[str, int]) -> ServerAddress:
+    """Ask for a server, what is known of it proposed."""
+    host = ask(f"{which} server", _host, default=known.host if known else None)
+    tls: Tls = next(
+        one
+        for one in get_args(Tls)
+        if one
+        == ask(
+            f"{which} encryption (tls, starttls, none)", one_of(get_args(Tls)), default=known.tls if known else "tls"
+        )
+    )
+    port = ask(f"{which} port", _port, default=str(known.port if known and known.tls == tls else ports[tls]))
+    login = ask(f"{which} user name", str, default=known.username if known else username)
+    return ServerAddress(host=host, port=port, tls=tls, username=login)
+
+
+def _host(typed: str) -> str:
+    if not typed or any(char.isspace() or char in "/:@" for char in typed):
+        raise ValueError("give a server's name, such as imap.example.com")
+    return typed
+
+
+def _port(typed: str) -> int:
+    if typed.isdecimal() and 0 < int(typed) <= _MAX_PORT:
+        return int(typed)
+    raise ValueError(f"a port is a number from 1 to {_MAX_PORT}")
+
+
+def password(address: str, *, stdin: bool, provider: Provider | None) -> Credentials:
+    """Return the password: from standard input, or asked for with the provider's own steps on how to get one."""
+    if stdin:
+        typed = sys.stdin.readline().rstrip("\r\n")
+    elif sys.stdin.isatty():
+        if provider and not provider.takes_account_password and provider.app_password:
+            say(f"{provider.name} wants an app-specific password here, not the password of your account:")
+            for number, step in enumerate(provider.app_password, 1):
+                say(f"  {number}. {step}")
+            if provider.app_password_url:
+                say(f"  {provider.app_password_url}", style="cyan")
+        typed = typer.prompt(f"Password of {address} (it is not shown)", hide_input=True)
+    else:
+        fail("the password is missing: give it with --password-stdin", code=USAGE)
+    if not typed:
+        fail("the password is empty", code=USAGE)
+    return password_credentials(typed)
+
+
+_MODES = {
+    Mode.PUBLIC: "your colleagues do (recommended)",
+    Mode.CUSTOM: "your colleagues do, except on records of domains that you name",
+    Mode.PRIVATE: "nobody but you",
+}
+
+
+def sharing(company: CompanyPolicy) -> SharingPolicy:
+    """Ask who may see the account's mail, within what the company allows."""
+    allowed = [mode for mode in _MODES if mode in company.allowed_modes]
+    say("Who may see this mailbox's mail on the lead or contact that it is about?")
+    for mode in allowed:
+        say(f"  {mode.value:8} {_MODES[mode]}")
+    proposed = company.default_mode if company.default_mode in allowed else allowed[0]
+    mode = Mode(ask("Sharing", one_of([mode.value for mode in allowed]), default=proposed.value))
+    domains: tuple[str, ...] = ()
+    if mode is Mode.CUSTOM:
+        domains = ask("Domains to exclude, separated by blanks", _domains)
+    return SharingPolicy(mode=mode, excluded_domains=domains)
+
+
+def _domains(typed: str) -> tuple[str, ...]:
+    return tuple(excludable_domain(domain) for domain in typed.replace(",", " ").split())

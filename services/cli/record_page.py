@@ -1,0 +1,98 @@
+"""``leadmail emails``: the record page of a lead or contact, as a viewer may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from schemas.mail import Participant, Role
+from schemas.records import Record
+from services.cli.output import Json, clean, console, fail, line, moment, print_json, say, table
+from services.cli.session import USAGE, command, open_session
+from services.store import Page, VisibleEmail
+
+app = typer.Typer(add_completion=False)
+
+Viewer = Annotated[
+    str, typer.Option(metavar="EMAIL", help="The user who looks: nobody sees more than the sharing rule allows.")
+]
+RecordName = Annotated[str, typer.Argument(metavar="RECORD", help="An address of the lead or contact, or kind:id.")]
+SHOWN_ID = 14
+"""Characters of an email's id in tables; every command takes the start of one."""
+_NAMES = 4
+
+
+@app.command()
+@command
+async def page(
+    record: RecordName,
+    viewer: Viewer,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    before: Annotated[str | None, typer.Option(help="Go on where the last part ended.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the record page: the mail of a lead or contact that the viewer may see, newest first."""
+    shown: list[tuple[Record, Page, int]] = []
+    async with open_session() as session:
+        for found in await session.store.records.find(record):
+            try:
+                part = await session.store.reading.visible_emails(viewer, found.ref, limit=limit, before=before)
+            except ValueError:
+                fail("--before is not what the last part ended with: leave it out to begin anew", code=USAGE)
+            shown.append((found, part, await session.store.reading.count(viewer, found.ref)))
+    if as_json:
+        pages = [
+            {"record": found, "count": count, "before": part.before, "emails": [email_json(one) for one in part.emails]}
+            for found, part, count in shown
+        ]
+        print_json(pages)
+        return
+    for found, part, count in shown:
+        _print_page(found, part.emails, viewer, count)
+        if part.before:
+            say(f"More: leadmail emails {found.ref} --viewer {viewer} --before '{part.before}'", style="dim")
+
+
+def email_json(email: VisibleEmail) -> dict[str, object]:
+    """Return a line of a page for programs."""
+    return {**email.model_dump(mode="json"), "holders": email.holders, "flags": email.flags, "folder": email.folder}
+
+
+def _print_page(record: Record, emails: Sequence[VisibleEmail], viewer: str, count: int) -> None:
+    name = record.name or ", ".join(record.addresses)
+    seen_as = f"{count:,} email{'' if count == 1 else 's'} that {viewer} may see"
+    head = Text.assemble((clean(name), "bold"), f"  {record.ref.kind}, {', '.join(record.addresses)}: {seen_as}")
+    console.print(head)
+    if emails:
+        table(None, ("", "date", "subject", "with", "held by", "", "id"), [_row(email, viewer) for email in emails])
+    console.print()
+
+
+def _row(email: VisibleEmail, viewer: str) -> tuple[Text, ...]:
+    own = any(copy.own for copy in email.copies)
+    unread = own and "\\Seen" not in email.flags
+    arrow = "<-" if email.direction == "in" else "->"
+    subject = Text(" ".join(clean(email.subject or "(no subject)").split()), style="bold" if unread else "")
+    subject.append(f"  {' '.join(clean(email.snippet).split())}"[:60], style="dim")
+    extras = [f"{len(email.attachments)} att."] if email.attachments else []
+    extras += ["answered"] if own and "\\Answered" in email.flags else []
+    extras += ["by thread"] if any(reason.role is Role.THREAD for reason in email.reasons) else []
+    holders = ", ".join("you" if holder == viewer else holder.partition("@")[0] for holder in email.holders)
+    where = f" ({email.folder})" if own else ""
+    return (
+        Text(arrow, style="green" if arrow == "<-" else "blue"),
+        Text(moment(email.sent_at)),
+        subject,
+        line(_people(email.participants)),
+        line(holders + where),
+        Text(", ".join(extras), style="dim"),
+        Text(email.email[:SHOWN_ID], style="dim"),
+    )
+
+
+def _people(participants: Sequence[Participant]) -> str:
+    named = [one.name or one.address for one in participants if one.role in (Role.FROM, Role.TO, Role.CC)]
+    return ", ".join(dict.fromkeys(named[:_NAMES])) + (f" +{len(named) - _NAMES}" if len(named) > _NAMES else "")

@@ -1,0 +1,131 @@
+"""What ``leadmail status`` shows, as a picture for people and as JSON for programs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from schemas.accounts import AccountState, EpochState
+from schemas.ledger import RowState
+from services.cli.output import age
+from services.store import AccountStatus
+
+_FINAL = (RowState.ATTACHED, RowState.UNMATCHED, RowState.SKIPPED, RowState.QUARANTINED)
+_NUMBERS = ("on records", "about nobody", "skipped", "quarantined")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look found."""
+
+    accounts: list[AccountStatus]
+    queues: Mapping[str, Any] | None
+    """``QueueDepth`` by queue; None when the broker does not answer."""
+    dead_letters: int
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the oldest copy without a final state was noticed."""
+        moments = [one.oldest_unfinished for one in self.accounts if one.oldest_unfinished]
+        return min(moments) if moments else None
+
+
+def progress(account: AccountStatus) -> tuple[int, int]:
+    """Return how many copies of the account have their final state, of how many; during a backfill of as many as expected."""
+    final = sum(account.counts.get(state, 0) for state in _FINAL)
+    unfinished = sum(
+        count for state, count in account.counts.items() if state not in _FINAL and state is not RowState.GONE
+    )
+    expected = account.epoch.expected if account.epoch and account.epoch.state is EpochState.ENUMERATING else 0
+    return final, max(expected, final + unfinished)
+
+
+def view(seen: Seen) -> RenderableType:
+    """Return the whole picture."""
+    oldest = "nothing is unfinished" if seen.oldest is None else f"the oldest unfinished copy is {age(seen.oldest)} old"
+    head = Text(oldest, style="bold")
+    if seen.dead_letters:
+        letters = f"{seen.dead_letters:,} dead letter{'' if seen.dead_letters == 1 else 's'}"
+        head.append(f"   {letters}: see `leadmail dead-letters list`", style="red")
+    return Group(head, Text(), accounts_view(seen.accounts), Text(), _queues_view(seen.queues))
+
+
+def accounts_view(accounts: list[AccountStatus]) -> RenderableType:
+    """Return the accounts with their backfills."""
+    if not accounts:
+        return Text("No account is connected yet: connect one with `leadmail account add`.", style="dim")
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("account", "state", "backfill", "", *_NUMBERS):
+        grid.add_column(column, justify="right" if column in _NUMBERS else "left")
+    for one in accounts:
+        done, total = progress(one)
+        state = Text(one.account.state.value, style="red" if one.account.state is AccountState.BLOCKED else "")
+        if one.account.reason:
+            state.append(f" ({one.account.reason})")
+        grid.add_row(
+            one.account.address,
+            state,
+            ProgressBar(total=max(total, 1), completed=done if total else 0, width=24),
+            f"{done:,}/{total:,} {_word(one)}",
+            *(f"{one.counts.get(state_, 0):,}" for state_ in _FINAL),
+        )
+    return grid
+
+
+def _word(one: AccountStatus) -> str:
+    """Return how far the newest backfill is, or what it waits for."""
+    if one.account.state is AccountState.DISCONNECTED:
+        return ""
+    if one.epoch is None:
+        return "waiting for a poller" if one.holder is None else "beginning"
+    if one.epoch.state is not EpochState.COMPLETE:
+        return one.epoch.state.value if one.holder else f"{one.epoch.state.value}, waiting for a poller"
+    return "complete, confirmed" if one.epoch.sent_at else "complete"
+
+
+def _queues_view(queues: Mapping[str, Any] | None) -> RenderableType:
+    if queues is None:
+        return Text("RabbitMQ does not answer: check that it runs, and LEADMAIL_RABBITMQ_URL.", style="red")
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("queue", "ready", "in work", "consumers"):
+        grid.add_column(column, justify="left" if column == "queue" else "right")
+    for name, depth in sorted(queues.items()):
+        waits = ".retry-" in name
+        if waits and not depth.ready:
+            continue
+        consumers = Text("-" if waits else f"{depth.consumers}", style="" if waits or depth.consumers else "red")
+        in_work = "-" if depth.unacknowledged is None else f"{depth.unacknowledged:,}"
+        grid.add_row(name, f"{depth.ready:,}", in_work, consumers)
+    return grid
+
+
+def as_json(seen: Seen) -> dict[str, object]:
+    """Return the whole picture for programs."""
+    return {
+        "oldest_unfinished": seen.oldest,
+        "dead_letters": seen.dead_letters,
+        "accounts": [
+            {
+                "account": one.account.address,
+                "id": one.account.id,
+                "owner": one.account.owner,
+                "state": one.account.state,
+                "reason": one.account.reason,
+                "poller": one.holder,
+                "epoch": one.epoch,
+                "done": progress(one)[0],
+                "total": progress(one)[1],
+                "messages": {state.value: count for state, count in one.counts.items()},
+                "oldest_unfinished": one.oldest_unfinished,
+            }
+            for one in seen.accounts
+        ],
+        "queues": None if seen.queues is None else {name: depth._asdict() for name, depth in seen.queues.items()},
+    }
