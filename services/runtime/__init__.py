@@ -1,9 +1,17 @@
 """What every stage needs and none should write itself. Knows queues and processes, never mail.
 
-- ``settings``  every ``LEADMAIL_*`` variable; ``configuration`` makes the table in the docs from it
-- ``errors``, ``outcomes``, ``retry``  what a handler may raise and return, and what follows from it
-- ``bus``  the interface to the queues; ``rabbit`` the real one, ``memory`` the one for unit tests
-- ``codec``, ``topology``  messages as AMQP sees them; exchanges and queues from ``schemas.routes``
-- ``mongo``, ``logs``, ``metrics``, ``http``, ``periodic``  connections and what operators look at
-- ``stage``  one process: opens the above, runs until told to stop, lets work in hand finish
+What stages see:
+
+- ``stage``  one process: opens the rest, runs until told to stop, lets work in hand finish
+- ``bus``  the interface to the queues; ``outcomes`` and ``errors``: what handlers get, return and raise
+- ``settings``  every ``LEADMAIL_*`` variable (read by ``environment``; ``configuration`` makes the table in the docs)
+- ``periodic``, ``logs``, ``metrics``, ``http``, ``mongo``
+
+Behind the bus, from the wire to the handler and back:
+
+- ``rabbit``  the bus on RabbitMQ; ``memory`` the one for unit tests; one behaviour suite for both
+- ``link`` a connection that is made again; ``topology`` what it declares; ``management`` the broker's HTTP interface
+- ``subscription`` takes messages (``received``), ``intake`` decides when they are handled, ``dispatch`` handles and settles
+- ``retry`` what follows from a failure, ``dead`` the end of the line, ``report`` the log lines
+- ``codec``  messages as CloudEvents; ``publisher`` sends them with confirms, ``lanes`` hold what full queues refuse
 """

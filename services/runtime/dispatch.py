@@ -66,6 +66,9 @@ class Dispatcher:
     async def process(self, batch: Sequence[Received]) -> None:
         """Handle messages and settle them. Those that could not be settled stay unacknowledged."""
         started = time.perf_counter()
+        if len(batch) == 1:  # each call is a task with a context of its own
+            headers = batch[0].headers
+            structlog.contextvars.bind_contextvars(message=headers.get(codec.ID), attempt=codec.attempt_of(headers))
         outcomes: list[Done | Failed | None] = [None] * len(batch)
         deliveries: list[Delivery[Any]] = []
         places: list[int] = []

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from typing import Any, TextIO
 
 import structlog
 
+from services.runtime.retry import describe, trace
 from services.runtime.settings import Settings
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-_QUIET = ("aiormq", "pymongo", "asyncio")
-"""Libraries that log what we report ourselves, or every event of their own."""
+_QUIET = ("aiormq",)
+"""Libraries that log what we report ourselves."""
 
 
 def setup_logs(settings: Settings, stage: str, output: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
@@ -30,21 +32,18 @@ def setup_logs(settings: Settings, stage: str, output: TextIO | None = None) -> 
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _without_quotations,
     ]
-    last: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
-        if console
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    )
+    render = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if console else structlog.processors.JSONRenderer()
     structlog.configure(
-        processors=[*shared, *last],
+        processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_without_meta, *last])
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_without_meta, render])
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -53,6 +52,28 @@ def setup_logs(settings: Settings, stage: str, output: TextIO | None = None) -> 
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger().bind(stage=stage, instance=settings.instance)
     return logger
+
+
+def log_unhandled(log: structlog.typing.FilteringBoundLogger) -> None:
+    """Have the running event loop log what nobody caught, such as the error of a task that nobody awaited."""
+
+    def report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        details = {"error": describe(error), "trace": trace(error)} if isinstance(error, BaseException) else {}
+        log.error("unhandled", what=context.get("message"), **details)
+
+    asyncio.get_running_loop().set_exception_handler(report)
+
+
+def _without_quotations(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Replace an exception by its type and places: its text may quote mail, and its frames' variables are mail."""
+    error = event.pop("exc_info", None)
+    if error is True or isinstance(error, tuple):
+        error = sys.exc_info()[1] if error is True else error[1]
+    if isinstance(error, BaseException):
+        event.setdefault("error", describe(error))
+        event["trace"] = trace(error)
+    return event
 
 
 def _without_meta(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -24,6 +24,7 @@ from services.runtime.management import unacknowledged
 from services.runtime.metrics import Metrics
 from services.runtime.outcomes import QueueDepth
 from services.runtime.publisher import Publisher
+from services.runtime.retry import describe, trace
 from services.runtime.settings import Settings
 from services.runtime.subscription import Subscription
 
@@ -145,7 +146,11 @@ class RabbitBus:
         return subscription
 
     def _failed(self, error: BaseException) -> None:
-        self._log.error("handling broke down; its messages come again on the next connection", exc_info=error)
+        self._log.error(
+            "handling broke down; its messages come again on the next connection",
+            error=describe(error),
+            trace=trace(error),
+        )
 
     async def queue_depths(self) -> dict[str, QueueDepth]:
         """See ``bus.Bus``. A queue that does not exist is left out."""

@@ -32,9 +32,10 @@ from services.runtime.bus import Bus
 from services.runtime.environment import SettingsError, unknown_variables
 from services.runtime.errors import NotReadyError, TopologyError
 from services.runtime.http import serve_http
-from services.runtime.logs import setup_logs
+from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.metrics import Metrics
 from services.runtime.rabbit import open_bus
+from services.runtime.retry import describe, trace
 from services.runtime.settings import Settings, load_settings
 from services.runtime.settings import Stage as StageName
 
@@ -110,8 +111,10 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
     Raises:
         NotReadyError: the broker or the database does not answer.
         TopologyError: the broker has a queue or exchange that differs from ours.
+        SettingsError: the port for metrics is taken.
     """
     log = setup_logs(settings, name)
+    log_unhandled(log)
     for variable, near in unknown_variables(Settings.model_fields, os.environ).items():
         log.warning("this variable is no setting", variable=variable, **({"did_you_mean": near} if near else {}))
     metrics = Metrics(name)
@@ -128,10 +131,14 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
             return {"rabbitmq": broker, "mongodb": database, "running": not stopping.is_set()}
 
         if settings.http_port:
-            port = await stack.enter_async_context(
-                serve_http(settings.http_host, settings.http_port, registry=metrics.registry, ready=ready)
-            )
-            log.info("serving metrics and health", host=settings.http_host, port=port)
+            server = serve_http(settings.http_host, settings.http_port, registry=metrics.registry, ready=ready)
+            try:
+                await stack.enter_async_context(server)
+            except OSError as error:
+                where = f"{settings.http_host}:{settings.http_port}"
+                raise SettingsError(
+                    f"LEADMAIL_HTTP_PORT is wrong ({where}: {error.strerror}): give a port that is free."
+                ) from error
         yield Stage(
             name=name,
             settings=settings,
@@ -158,9 +165,6 @@ def run_stage(name: StageName, main: Callable[[Stage], Awaitable[None]]) -> None
         uvloop.run(run())
     except (NotReadyError, TopologyError, SettingsError) as error:
         sys.exit(f"leadmail: {error}")
-    except OSError as error:
-        if settings.http_port and error.errno is not None and "bind" in str(error):
-            sys.exit(
-                f"leadmail: LEADMAIL_HTTP_PORT is wrong ({error.strerror}): give a port that is free on {settings.http_host}."
-            )
-        raise
+    except Exception as error:  # noqa: BLE001 - whatever ends a stage is logged like everything else, without quoting mail
+        structlog.get_logger().error("the stage failed", stage=name, error=describe(error), trace=trace(error))
+        sys.exit(1)

@@ -15,7 +15,6 @@ from services.runtime.intake import Intake
 from services.runtime.link import Link, close_channel, lost
 from services.runtime.received import Received
 
-
 _FRAMES = 600
 """Frames (three a message) between the connection and the channel; aiormq's ten would hand over three messages at a time."""
 
@@ -89,6 +88,7 @@ class Subscription:
         self._channel: AbstractChannel | None = None
         self._tag = ""
         self._started = asyncio.Event()
+        self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -102,6 +102,7 @@ class Subscription:
 
     async def stop(self, grace: float | None = None) -> bool:
         """See ``bus.Consumer.stop``."""
+        self._stopping = True
         try:
             await self._cancel_consumer()
             finished = await self._intake.drain(grace)
@@ -132,6 +133,8 @@ class Subscription:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _serve(self, connection: AbstractConnection) -> None:
+        if self._stopping:
+            return  # the channel was lost while work in hand finishes: there is nothing left to take
         channel = await connection.channel(publisher_confirms=False, frame_buffer_size=_FRAMES)
         settler = ChannelSettler(channel)
         taken_away = asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import logging
@@ -19,7 +20,7 @@ from services.runtime.codec import Envelope
 from services.runtime.errors import TransientError, UnroutableError
 from services.runtime.intake import Intake
 from services.runtime.lanes import Group, Item, Lane
-from services.runtime.logs import setup_logs
+from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.memory import MemoryBus
 from services.runtime.outcomes import Delivery, Done, Failed
 from services.runtime.periodic import periodic
@@ -281,6 +282,36 @@ def test_log_lines(form: Any, is_json: bool) -> None:
     else:
         assert "started" in lines[0]
         assert not lines[0].startswith("{")
+    structlog.reset_defaults()
+    logging.getLogger().handlers.clear()
+
+
+async def test_exceptions_in_logs_quote_nothing() -> None:
+    """A logged exception is its type and where it came from, whoever logs it: our code, a library, or the event loop."""
+    output = io.StringIO()
+    log = setup_logs(Settings(log_format="json"), "parser", output)
+    log_unhandled(log)
+
+    async def stumble() -> None:
+        secret = SECRET
+        raise ValueError(secret)
+
+    try:
+        await stumble()
+    except ValueError as error:
+        log.exception("ours")
+        log.error("ours too", exc_info=error)  # noqa: TRY400
+        logging.getLogger("somebody").exception("theirs")
+    task = asyncio.create_task(stumble())
+    await asyncio.wait([task])
+    del task
+    gc.collect()
+    await until(lambda: len(output.getvalue().splitlines()) == 4)
+    text = output.getvalue()
+    for line in map(json.loads, text.splitlines()):
+        assert line["error"].startswith("ValueError at test_runtime_flow.py")
+        assert "in stumble" in line["trace"]
+    assert "hunter2" not in text
     structlog.reset_defaults()
     logging.getLogger().handlers.clear()
 

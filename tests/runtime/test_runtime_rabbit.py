@@ -47,16 +47,18 @@ def opened(url: str, **options: Any) -> Any:
     return open_bus(settings, "test", metrics=options.pop("metrics", Metrics("test")), log=LOG, **options)
 
 
-def management(servers: LocalServers, url: str, what: str) -> list[dict[str, Any]]:
-    """Return what the broker itself says of a virtual host."""
+def management(servers: LocalServers, url: str, what: str, post: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Return what the broker itself says of a virtual host, or tell it something."""
     api = URL(servers.rabbitmq_management_url)
     target = f"{api.with_user(None)}/api/{what}/{quote(URL(url).path.removeprefix('/'), safe='')}".replace(
         "//api", "/api"
     )
     credentials = b64encode(f"{api.user}:{api.password}".encode()).decode()
-    request = urllib.request.Request(target, headers={"Authorization": f"Basic {credentials}"})
+    headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
+    request = urllib.request.Request(target, headers=headers, data=None if post is None else json.dumps(post).encode())
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=DEADLINE) as response:
-        answer: list[dict[str, Any]] = json.load(response)
+        content = response.read()
+    answer: list[dict[str, Any]] = json.loads(content) if content else []
     return answer
 
 
@@ -75,6 +77,17 @@ async def test_topology_is_the_derived_one(servers: LocalServers, rabbitmq_url: 
     }
     ours = {(each["name"], each["type"], each["durable"]) for each in exchanges if each["name"].startswith("leadmail")}
     assert ours == {(each["name"], each["type"], True) for each in wanted["exchanges"]}
+
+
+async def test_definitions_are_what_stages_declare(servers: LocalServers, rabbitmq_url: str) -> None:
+    """A broker that was set up from the definitions file suits the stages: nothing differs in their eyes."""
+    wanted = definitions()
+    for kind in ("exchanges", "queues", "bindings"):
+        wanted[kind] = [{name: value for name, value in each.items() if name != "vhost"} for each in wanted[kind]]
+    del wanted["vhosts"]
+    await asyncio.to_thread(management, servers, rabbitmq_url, "definitions", wanted)
+    async with opened(rabbitmq_url) as bus:
+        assert len(await bus.queue_depths()) == len(wanted["queues"])
 
 
 async def test_missing_queue_is_an_error(rabbit: RabbitBus, rabbitmq_url: str) -> None:

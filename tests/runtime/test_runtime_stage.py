@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -103,6 +104,17 @@ async def test_single_mongod_is_refused(spawn: Spawn) -> None:
     assert b"leadmail: MongoDB does not answer" in errors
 
 
+async def test_taken_port_is_said(spawn: Spawn) -> None:
+    """A process that cannot have the port for its metrics ends with a line that names the setting."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = await spawn(LEADMAIL_HTTP_PORT=str(taken.getsockname()[1]))
+        _, errors = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert process.returncode == 1
+    assert b"leadmail: LEADMAIL_HTTP_PORT is wrong" in errors.splitlines()[-1]
+
+
 async def test_failing_task_ends_the_stage(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """When a task of a stage fails, the stage ends with its error instead of living on deaf."""
     for name, value in environment.items():
@@ -176,8 +188,6 @@ async def test_direct_single_server_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def _free_port() -> int:
-    import socket  # noqa: PLC0415
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
