@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from deploy.demo import screen
 from deploy.demo.tour import ANNA, HALVORSEN, HELEN, LUC, Tour
@@ -17,10 +18,10 @@ from services.cli.session import open_session
 _FILLER = "<id from the list>"
 
 
-async def tour(world: World) -> str:
+async def tour(world: World, check: Callable[[], None]) -> str:
     """Go through the steps and return the last line."""
     async with open_session() as session:
-        steps = Tour(world, session.store)
+        steps = Tour(world, session.store, check)
         steps.prepare()
         steps.connect()
         await steps.backfill()
@@ -65,8 +66,8 @@ def main() -> int:
     try:
         with open_world() as world:
             os.environ.update(world.environment)
-            with stages(world):
-                last = asyncio.run(tour(world))
+            with stages(world) as check:
+                last = asyncio.run(tour(world, check))
                 if not once:
                     play(world)
                 screen.console.print()

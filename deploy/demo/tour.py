@@ -7,7 +7,7 @@ import email
 import email.policy
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,8 +30,9 @@ HALVORSEN = CONTACTS[0]
 class Tour:
     """One run through the steps; they build on each other."""
 
-    def __init__(self, world: World, store: Store) -> None:
+    def __init__(self, world: World, store: Store, check: Callable[[], None]) -> None:
         self.world = world
+        self.check = check
         self.store = store
         self.mail = DemoMail(now=datetime.now(UTC))
         self.started = time.monotonic()
@@ -79,7 +80,12 @@ class Tour:
     async def backfill(self) -> list[AccountStatus]:
         """Watch until every mailbox is synchronised and confirmed."""
         screen.step(3, "The mail that is already there is synchronised")
-        return await screen.progress(self.store, _confirmed, BACKFILL_SECONDS)
+
+        def confirmed(accounts: list[AccountStatus]) -> bool:
+            self.check()
+            return _confirmed(accounts)
+
+        return await screen.progress(self.store, confirmed, BACKFILL_SECONDS)
 
     async def confirmations(self) -> None:
         """Show the confirmation as its receiver sees it."""

@@ -9,7 +9,7 @@ import secrets
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +145,7 @@ def open_world() -> Iterator[World]:
     """Start the servers and give every user a mailbox; everything ends with the block."""
     with LocalServers() as servers:
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "LEADMAIL_HOSTING"},  # no setting of theirs
             **servers.environment(),
             "LEADMAIL_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
             "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@northwind-instruments.example>",
@@ -159,8 +159,11 @@ def open_world() -> Iterator[World]:
 
 
 @contextmanager
-def stages(world: World) -> Iterator[None]:
-    """Run all stages as ``leadmail run`` does, their log in a file; they are ended in order with the block."""
+def stages(world: World) -> Iterator[Callable[[], None]]:
+    """Run all stages as ``leadmail run`` does, their log in a file; they are ended in order with the block.
+
+    Yields a function that raises RuntimeError once they have ended by themselves.
+    """
     FOLDER.mkdir(exist_ok=True)
     with (FOLDER / "stages.log").open("wb") as log:
         running = subprocess.Popen(
@@ -171,8 +174,13 @@ def stages(world: World) -> Iterator[None]:
             stderr=log,
             start_new_session=True,  # Ctrl-C is for us; we end them in order
         )
+
+        def check() -> None:
+            if running.poll() is not None:
+                raise RuntimeError(f"the stages ended by themselves: see {FOLDER.name}/stages.log")
+
         try:
-            yield
+            yield check
         finally:
             running.terminate()
             running.wait(_END_SECONDS)
