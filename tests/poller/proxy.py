@@ -12,7 +12,7 @@ class Proxy:
     """Between a client and a server."""
 
     def __init__(self, host: str, port: int, hide: Sequence[bytes]) -> None:
-        self._target = (host, port)
+        self.target = (host, port)
         # A capability of the same length that nobody knows.
         self._hide = [(re.compile(rb"(?<= )" + name + rb"(?=[ \]\r])"), b"X" * len(name)) for name in hide]
         self.sent = bytearray()
@@ -21,14 +21,17 @@ class Proxy:
         """By the server."""
         self.connections = 0
         self.open = 0
+        self.most = 0
+        """Connections at the same time."""
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
+        self.most = max(self.most, self.open)
         try:
-            server_reader, server_writer = await asyncio.open_connection(*self._target)
+            server_reader, server_writer = await asyncio.open_connection(*self.target)
         except OSError:
             writer.close()
             self.open -= 1
