@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from pymongo import UpdateOne
+from pymongo import UpdateMany
 from pymongo.errors import BulkWriteError
 
 from schemas.accounts import Lease
@@ -118,12 +118,15 @@ class PollerLedger:
     ) -> None:
         """Store the flags of copies (by row id) as the server has them, and the folder's modseq with them."""
         moment = now()
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for row, names in flags.items():
+            alike.setdefault(tuple(names), []).append(row)
         writes = [
-            UpdateOne(
-                {"_id": row, "state": {"$ne": RowState.GONE.value}},
+            UpdateMany(
+                {"_id": {"$in": rows}, "state": {"$ne": RowState.GONE.value}},
                 {"$set": {"flags": list(names), "updated_at": moment}},
             )
-            for row, names in flags.items()
+            for names, rows in alike.items()
         ]
 
         async def write(session: Session) -> None:
