@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,8 @@ class Expected:
     subject: str | None = None
     senders: list[str] | None = None
     recipients: list[str] | None = None
-    names: list[str] | None = None
-    """Display names of From and To."""
     text: str | None = None
     attachments: list[str] | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def mails() -> list[Path]:
@@ -61,21 +58,15 @@ def stalwart() -> Iterator[Expected]:
             if isinstance(header["name"], str):
                 headers[header["name"]] = header["value"]
         people = {name: _stalwart_addresses(headers.get(name)) for name in ("from", "to")}
-        texts = []
-        for number in tree["text_body"]:
-            body = parts[number]["body"]
-            if "Text" not in body:
-                texts = None
-                break
-            texts.append(body["Text"])
+        bodies = [parts[number]["body"] for number in tree["text_body"]]
+        readable = all("Text" in body for body in bodies)
         subject = headers.get("subject")
         yield Expected(
             path,
             subject=(subject.get("Text") or "") if isinstance(subject, dict) else "",
             senders=[person["address"] for person in people["from"] if person.get("address")],
             recipients=[person["address"] for person in people["to"] if person.get("address")],
-            names=[person.get("name") or "" for person in people["from"] + people["to"] if person.get("address")],
-            text="\n".join(texts) if texts is not None else None,
+            text="\n".join(body["Text"] for body in bodies) if readable else None,
             attachments=[_stalwart_name(parts[number]) for number in tree["attachments"]],
         )
 
@@ -118,6 +109,19 @@ def zbateson() -> Iterator[Expected]:
             subject=mail.get("Subject"),
             senders=[sender["email"]] if isinstance(sender, dict) else None,
             recipients=[recipient["email"]] if isinstance(recipient, dict) else None,
-            names=[sender.get("name") or ""] if isinstance(sender, dict) else None,
             text=body.read_text("latin-1") if body is not None and body.is_file() else None,
         )
+
+
+def bounces() -> Iterator[tuple[Path, list[str]]]:
+    """Yield what flufl.bounce says: the addresses that could not be reached for good."""
+    for path, detected in _expectations("flufl.bounce", ".json"):
+        lost = [address.lower() for each in detected for address in each["addresses"] if not each["temporary"]]
+        yield path, lost
+
+
+def sisimai() -> Iterator[Path]:
+    """Yield mails that sisimai takes for bounces: neither feedback reports nor vacation notices."""
+    for path, detected in _expectations("sisimai", ".json"):
+        if detected and not {each["reason"] for each in detected} & {"feedback", "vacation"}:
+            yield path

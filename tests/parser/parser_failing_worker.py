@@ -31,5 +31,5 @@ def hostile(raw: bytes, *, careful: bool = False, **rest: Any) -> ParsedMail:
 
 
 if __name__ == "__main__":
-    worker.parse_mail = hostile
+    vars(worker)["parse_mail"] = hostile
     worker.main()

@@ -81,10 +81,14 @@ def test_bounces_are_marked_with_their_addresses(raw: bytes, bounce: bool, bounc
 @pytest.mark.parametrize(
     "text",
     [
-        b"Hi. This is the qmail-send program at mx.x.example.\r\n\r\n<gone@x.example>:\r\nno mailbox here by that name.\r\n\r\n"
-        b"--- Below this line is a copy of the message.\r\n\r\nTo: other@x.example",
-        b"   ----- The following addresses had permanent fatal errors -----\r\n<gone@x.example>\r\n\r\n"
-        b"   ----- Transcript of session follows -----\r\n550 other@x.example",
+        (
+            b"Hi. This is the qmail-send program at mx.x.example.\r\n\r\n<gone@x.example>:\r\nno mailbox here by that name.\r\n\r\n"
+            b"--- Below this line is a copy of the message.\r\n\r\nTo: other@x.example"
+        ),
+        (
+            b"   ----- The following addresses had permanent fatal errors -----\r\n<gone@x.example>\r\n\r\n"
+            b"   ----- Transcript of session follows -----\r\n550 other@x.example"
+        ),
         b"A message that you sent could not be delivered:\r\n\r\n  gone@x.example\r\n    unknown user\r\n",
         b"Invalid final delivery userid: gone@x.example\r\n\r\nOriginal message follows.\r\n\r\nTo: other@x.example",
     ],

@@ -44,7 +44,14 @@ async def ask(pool: Pool, body: bytes, *, urgent: bool = False) -> ParsedMail:
 def children() -> set[int]:
     """Return the ids of this process's children."""
     pid = os.getpid()
-    return {int(child) for tid in Path(f"/proc/{pid}/task").iterdir() for child in (tid / "children").read_text().split()}
+    return {
+        int(child) for tid in Path(f"/proc/{pid}/task").iterdir() for child in (tid / "children").read_text().split()
+    }
+
+
+def environment(pid: int) -> bytes:
+    """Return the environment of a process."""
+    return Path(f"/proc/{pid}/environ").read_bytes()
 
 
 async def test_worker_says_what_the_parser_says(pool: Pool) -> None:
@@ -79,7 +86,11 @@ async def test_killer_is_given_up_and_its_neighbours_are_not(pool: Pool, body: b
     """A mail that kills its worker each time ends with a reason; mails of the same batch are parsed."""
     bodies = [b"before", body, b"after", b"after that"]
     answers = await asyncio.gather(*(ask(pool, each) for each in bodies), return_exceptions=True)
-    assert [answer.content.text for answer in answers if isinstance(answer, ParsedMail)] == ["before", "after", "after that"]
+    assert [answer.content.text for answer in answers if isinstance(answer, ParsedMail)] == [
+        "before",
+        "after",
+        "after that",
+    ]
     assert isinstance(answers[1], PermanentError)
     assert answers[1].reason == reason
     assert (await ask(pool, b"later")).content.text == "later"
@@ -155,7 +166,7 @@ async def test_worker_has_none_of_the_secrets(monkeypatch: pytest.MonkeyPatch) -
     before = children()
     async with pool_of(1):
         for child in children() - before:
-            assert b"LEADMAIL" not in Path(f"/proc/{child}/environ").read_bytes()
+            assert b"LEADMAIL" not in environment(child)
 
 
 async def test_pool_whose_workers_do_not_start_says_so() -> None:

@@ -25,7 +25,7 @@ QUOTE = "> Hello Joerg,\n> when does it ship?\n"
         "Op ma 3 mrt 2025 om 10:00 schreef Anna <anna@acme.example>:",
         "Den mån 3 mars 2025 kl 10:00 skrev Anna <anna@acme.example>:",
         "Dnia 3 marca 2025 10:00 Anna <anna@acme.example> napisał(a):",
-        "3 марта 2025 г., 10:00, Anna <anna@acme.example> написал:",
+        "3 марта 2025, 10:00, Anna <anna@acme.example> написал:",
         "2025年3月3日(月) 10:00 Anna <anna@acme.example>:",
         "Anna <anna@acme.example> 2025-03-03 10:00:",
     ],

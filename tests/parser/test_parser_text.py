@@ -7,9 +7,9 @@ import base64
 import pytest
 from parser_samples import content, mail, mixed, parsed, part
 
-GERMAN = "Grüße aus Köln – 5 €"
+GERMAN = "Grüße aus Köln: 5 €"
 RUSSIAN = "Добрый день, высылаю вам договор и счёт на оплату за март."
-CHINESE = "您好，附件是报价单，请查收。朱镕基总理的镕字不在旧表里。"
+CHINESE = "您好。附件是报价单、请查收。朱镕基总理的镕字不在旧表里。"
 KOREAN = "안녕하세요, 견적서를 첨부합니다. 똠방각하 펲시콜라"
 JAPANESE = "お世話になっております。見積書を送付いたします。①㈱"
 
