@@ -19,6 +19,7 @@ from services.mailbox.providers import Provider
 
 T = TypeVar("T")
 _MAX_PORT = 65535
+_TLS: tuple[Tls, ...] = get_args(Tls)
 
 
 def ask(question: str, read: Callable[[str], T], *, default: str | None = None) -> T:
@@ -34,13 +35,15 @@ def ask(question: str, read: Callable[[str], T], *, default: str | None = None) 
     return answer
 
 
-def one_of(options: Sequence[str]) -> Callable[[str], str]:
+def one_of(options: Sequence[T]) -> Callable[[str], T]:
     """Return a reader of one of several words."""
+    words = {str(option): option for option in options}
 
-    def read(typed: str) -> str:
-        if typed.lower() in options:
-            return typed.lower()
-        raise ValueError(f"take {', '.join(options[:-1])} or {options[-1]}")
+    def read(typed: str) -> T:
+        if typed.lower() in words:
+            return words[typed.lower()]
+        *most, last = words
+        raise ValueError(f"take {', '.join(most)} or {last}" if most else f"only {last} is possible")
 
     return read
 
@@ -67,14 +70,7 @@ def address(proposed: str) -> str:
 def server(which: str, known: ServerAddress | None, username: str, ports: dict[str, int]) -> ServerAddress:
     """Ask for a server, what is known of it proposed."""
     host = ask(f"{which} server", _host, default=known.host if known else None)
-    tls: Tls = next(
-        one
-        for one in get_args(Tls)
-        if one
-        == ask(
-            f"{which} encryption (tls, starttls, none)", one_of(get_args(Tls)), default=known.tls if known else "tls"
-        )
-    )
+    tls = ask(f"{which} encryption (tls, starttls, none)", one_of(_TLS), default=known.tls if known else "tls")
     port = ask(f"{which} port", _port, default=str(known.port if known and known.tls == tls else ports[tls]))
     login = ask(f"{which} user name", str, default=known.username if known else username)
     return ServerAddress(host=host, port=port, tls=tls, username=login)
@@ -125,7 +121,7 @@ def sharing(company: CompanyPolicy) -> SharingPolicy:
     for mode in allowed:
         say(f"  {mode.value:8} {_MODES[mode]}")
     proposed = company.default_mode if company.default_mode in allowed else allowed[0]
-    mode = Mode(ask("Sharing", one_of([mode.value for mode in allowed]), default=proposed.value))
+    mode = ask("Sharing", one_of(allowed), default=proposed.value)
     domains: tuple[str, ...] = ()
     if mode is Mode.CUSTOM:
         domains = ask("Domains to exclude, separated by blanks", _domains)
