@@ -29,6 +29,7 @@ _SIMPLE = re.compile(r'(?:"[^"\\<>@]*"\s*|[^"<>@(),;:\\\[\]]*)<\s*([^\s<>@"(),;:
 """One mailbox as nearly all mail has it: a name and an address in angle brackets."""
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)|<[^<>]*>|[,;:]|[^"(<,;:]+|.', re.DOTALL)
 _LOOSE = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f]{1,64}@[^\s@<>()\[\],;:\\\"'\x00-\x20\x7f]{1,254}")
+_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)", re.DOTALL)
 _ROUTE = re.compile(r"^\s*@[^:]*:")
 _ID = re.compile(r"<([^<>]*)>")
 _SEPARATORS = re.compile(r"[\s,;]+")
@@ -62,7 +63,10 @@ def read(block: bytes) -> HeaderFacts:
                 participants.update(addresses(value))
                 if "\ufffd" in value:
                     participants.update(addresses(raw.decode("cp1252", "replace").strip()))
-        elif field == b"message-id":
+            continue
+        if "=?" in value:
+            value = _decoded(value[:MAX_DECODED])  # noqa: PLW2901 - the same field, as the parser reads it
+        if field == b"message-id":
             message_id = message_id or next(iter(message_ids(value)), None) or _clean(value.strip("<>")) or None
         else:
             named.update(dict.fromkeys(message_ids(value)))
@@ -119,7 +123,8 @@ def _mailbox(words: list[str], angles: list[str], quoted: list[str]) -> set[str]
     bare = "".join(words)
     if not angles and not bare:
         return set()
-    candidates = [_ROUTE.sub("", angle).strip() for angle in angles]
+    candidates = [_ROUTE.sub("", _COMMENT.sub("", angle)).strip() for angle in angles]
+    candidates = ["".join(text.split()) for text in candidates]
     found = _normal(candidates)
     outside = "".join(word for word in words if word[0] != '"')
     if len(found) < max(1, len(candidates)) or "@" in outside:

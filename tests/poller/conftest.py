@@ -177,7 +177,10 @@ ROOT = Path(__file__).parents[2]
 
 
 async def until(
-    condition: Callable[[], Awaitable[object]] | Callable[[], object], what: str, world: World | None = None, seconds: float = DEADLINE
+    condition: Callable[[], Awaitable[object]] | Callable[[], object],
+    what: str,
+    world: World | None = None,
+    seconds: float = DEADLINE,
 ) -> None:
     """Wait until a condition holds; fails with the pollers' logs when it does not in time."""
     try:
@@ -190,14 +193,22 @@ async def until(
                     return
                 await asyncio.sleep(0.02)
     except TimeoutError:
-        logs = "\n".join(f"--- {poller.log.name}\n{poller.log.read_text()[-3000:]}" for poller in world.pollers) if world else ""
+        logs = (
+            "\n".join(f"--- {poller.log.name}\n{poller.log.read_text()[-3000:]}" for poller in world.pollers)
+            if world
+            else ""
+        )
         pytest.fail(f"not in {seconds} s: {what}\n{logs}")
 
 
 @pytest_asyncio.fixture
 async def world(servers: LocalServers, environment: dict[str, str], tmp_path: Path) -> AsyncIterator[World]:
     """A world with nothing in it yet but the consumers at the poller's queues."""
-    settings_of = {**environment, "LEADMAIL_SECRET_KEY": SECRET, "LEADMAIL_CRM_DATABASE": environment["LEADMAIL_MONGO_DATABASE"]}
+    settings_of = {
+        **environment,
+        "LEADMAIL_SECRET_KEY": SECRET,
+        "LEADMAIL_CRM_DATABASE": environment["LEADMAIL_MONGO_DATABASE"],
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings_of.items():
             patch.setenv(name, value)
@@ -275,7 +286,9 @@ def mailbox(servers: LocalServers, new_mail_user: Callable[..., MailUser]) -> It
 _numbers = iter(range(1, 1_000_000))
 
 
-def mail(sender: str = CLIENT, to: str = "me@company.test", *, subject: str = "hello", extra: str = "", body: str = "text") -> bytes:
+def mail(
+    sender: str = CLIENT, to: str = "me@company.test", *, subject: str = "hello", extra: str = "", body: str = "text"
+) -> bytes:
     """Return a raw mail with a Message-ID of its own."""
     number = next(_numbers)
     head = f"From: {sender}\r\nTo: {to}\r\nSubject: {subject} {number}\r\nMessage-ID: <m{number}@test>\r\n{extra}"

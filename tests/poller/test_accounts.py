@@ -66,7 +66,9 @@ async def test_a_wrong_password_blocks_the_account_once(world: World, mailbox: M
     assert blocked.state is AccountState.BLOCKED
     assert blocked.reason == "wrong-password"
     assert blocked.epoch == 0
-    assert [(m.account, m.reason, m.incident) for m in world.said(AccountAttention)] == [(account.id, "wrong-password", 1)]
+    assert [(m.account, m.reason, m.incident) for m in world.said(AccountAttention)] == [
+        (account.id, "wrong-password", 1)
+    ]
 
     sealed = world.box.seal(account.id, password(right.password))
     await world.store.accounts.save_credentials(account.id, sealed, by="test")

@@ -76,7 +76,9 @@ async def test_flags_follow(world: World, mailbox: Mailbox, account: Account) ->
     await until(lambda: _has(world, account, 1, RowState.ATTACHED, "Clients"), "attached", world)
     for folder, uid in (("INBOX", 2), ("Clients", 1)):
         mailbox.uid("STORE", str(uid), "+FLAGS", r"(\Seen \Flagged)", folder=folder)
-        await until(lambda folder=folder, uid=uid: _flags(world, account, folder, uid, {"\\Seen", "\\Flagged"}), folder, world)  # type: ignore[misc]
+        await until(
+            lambda folder=folder, uid=uid: _flags(world, account, folder, uid, {"\\Seen", "\\Flagged"}), folder, world
+        )  # type: ignore[misc]
     mailbox.uid("STORE", "2", "-FLAGS", r"(\Flagged)")
     await until(lambda: _flags(world, account, "INBOX", 2, {"\\Seen"}), "flag taken away", world)
 
@@ -157,7 +159,9 @@ async def test_a_lost_connection_is_made_again(world: World, mailbox: Mailbox) -
         await until(lambda: len(world.fetched) == 1, "mail after the cut", world)
 
 
-@pytest.mark.parametrize("capability", ["NOTIFY", "IDLE", "CONDSTORE QRESYNC ENABLE", "LIST-STATUS LIST-EXTENDED SPECIAL-USE"])
+@pytest.mark.parametrize(
+    "capability", ["NOTIFY", "IDLE", "CONDSTORE QRESYNC ENABLE", "LIST-STATUS LIST-EXTENDED SPECIAL-USE"]
+)
 async def test_poorer_servers(world: World, mailbox: Mailbox, capability: str) -> None:
     """Without NOTIFY, IDLE, CONDSTORE or LIST-STATUS the same is noticed by asking now and then."""
     mailbox.create("Clients")
@@ -197,7 +201,10 @@ async def test_folder_rules_of_the_owner(world: World, mailbox: Mailbox, account
 async def _has(world: World, account: Account, uid: int, state: RowState, folder: str = "INBOX") -> bool:
     names = {found.id: found.name for found in await world.store.folders.of(account.id)}
     return any(
-        [(names.get(row.folder), row.uid, row.state) == (folder, uid, state) async for row in world.store.ledger.rows(account.id)]
+        [
+            (names.get(row.folder), row.uid, row.state) == (folder, uid, state)
+            async for row in world.store.ledger.rows(account.id)
+        ]
     )
 
 
