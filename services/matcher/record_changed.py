@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from schemas.messages import RecordChanged
-from schemas.records import Record, RecordRef
+from schemas.records import RecordRef
 from services.matcher.relinking import relink
 from services.matcher.summaries import SummaryKeeper
 from services.runtime.outcomes import Delivery, Done
 from services.store import Store
-
-_AT_THE_SAME_TIME = 8
 
 
 async def handle(
@@ -20,14 +17,15 @@ async def handle(
 ) -> Sequence[Done]:
     """Bring the index of addresses up to date with the CRM; link stored mail and fetch what was not relevant before."""
     refs = {RecordRef(kind=delivery.message.kind, id=delivery.message.record) for delivery in deliveries}
+    new: dict[RecordRef, list[str]] = {}
     records = await store.records.read_many(refs)
-    limit = asyncio.Semaphore(_AT_THE_SAME_TIME)
-
-    async def put(record: Record) -> tuple[RecordRef, list[str]]:
-        async with limit:
-            return record.ref, await store.records.put_addresses(record)
-
-    new = {ref: addresses for ref, addresses in await asyncio.gather(*map(put, records.values())) if addresses}
+    while True:
+        new |= await store.records.put_many(records.values())
+        # Another replica may handle a later change of the same record: whoever writes last has to have read last.
+        present = await store.records.read_many(refs)
+        if present == records:
+            break
+        records = present
     await _bring_in({address for addresses in new.values() for address in addresses}, store, summaries)
     for ref, addresses in new.items():
         await store.records.addresses_swept(ref, addresses)

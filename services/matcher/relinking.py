@@ -7,7 +7,6 @@ the same emails at the same time, the one that writes last has also read last.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -87,7 +86,7 @@ async def _settle(
 
 async def _apply(changes: Changes, store: Store) -> None:
     await store.links.save_many(changes.additions)
-    await asyncio.gather(*(store.links.compare_and_set(link, ownerless=True) for link in changes.sets))
+    await store.links.compare_and_set_many(changes.sets, ownerless=True)
     for key, by_thread in changes.by_thread.items():
         await store.emails.set_by_thread(key, by_thread=by_thread)
     await store.ledger.final(changes.rows)

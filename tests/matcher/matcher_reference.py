@@ -27,7 +27,8 @@ Reason = tuple[str, str, str]
 """Address, role, and for Bcc the account."""
 
 
-def reference(
+def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not made of parts
+    *,
     mails: Sequence[Content],
     copies: Sequence[MailParsed],
     gone: Collection[str],

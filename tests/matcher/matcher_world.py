@@ -242,4 +242,11 @@ class World:
 
     def truth(self) -> Truth:
         """Return what it should hold."""
-        return reference(self.mails, list(self.copies.values()), self.gone, self.deleted, self.records, self.accounts)
+        return reference(
+            mails=self.mails,
+            copies=list(self.copies.values()),
+            gone=self.gone,
+            deleted=self.deleted,
+            records=self.records,
+            accounts=self.accounts,
+        )
