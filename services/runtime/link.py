@@ -1,7 +1,7 @@
 """A connection to RabbitMQ that is made again whenever it is lost.
 
-On aiormq rather than aio-pika's "robust" classes: those cancel running handlers when a channel goes, and cost three times as much
-a message.
+aio-pika connects; publishing and consuming use the aiormq connection below it: aio-pika's own channels and "robust" classes cancel
+running handlers when a channel goes, and cost three times as much a message.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable
 
+import aio_pika
 import aiormq
 import structlog
 from aiormq.abc import AbstractChannel, AbstractConnection
@@ -159,12 +160,13 @@ class Link:
         backoff = Backoff()
         context = await asyncio.to_thread(self._tls_context) if self._url.scheme == "amqps" else None
         while True:
-            connection = aiormq.Connection(self._url, context=context)
+            connection = aio_pika.Connection(self._url, ssl_context=context)
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await connection.connect()
+                assert connection.transport is not None  # connect() has just set it
                 backoff.reset()
-                await self._stay(connection)
+                await self._stay(connection.transport.connection)
             except BaseException as error:
                 if not lost(error):
                     raise
