@@ -17,32 +17,57 @@ from services.parser.guard import OutOfTimeError, cpu_limit
 
 _SIGNS = {
     "en": (
-        "wrote:",
-        "From:",
-        "Original Message",
-        "Sent from",
-        "Get Outlook",
-        "egards",
-        "Thank",
-        "Best,",
-        "All the best",
+        *(
+            "wrote:",
+            "From:",
+            "Original Message",
+            "\nSent from",
+            "\nGet Outlook",
+            "\nBest",
+            "\nKind ",
+            "\nRegards",
+            "\nregards",
+        ),
+        *("\nThanks,", "\nThank you,", "\nAll the best", "\nDisclaimer", "\nConfidential", "\nCONFIDENTIAL"),
     ),
-    "de": ("schrieb", "Gesendet", "Betreff:", "Grüße", "Gruß", "Gruss", "Gruesse", "Mit freundlichen"),
-    "fr": ("a écrit", "Envoyé", "Objet :", "ordialement", "salutations", "bonne journ"),
-    "es": ("escribió:", "Enviado", "Asunto:", "Saludos", "Un saludo", "Atentamente", "Cordialmente"),
-    "it": ("ha scritto:", "Inviato", "Oggetto:", "Cordiali saluti"),
-    "nl": ("schreef", "Verzonden", "Onderwerp:", "vriendelijke groet", "Hartelijke groeten"),
-    "pl": ("napisał", "nadesłał", "Wysłano", "Z poważaniem", "Z powazaniem", "Pozdrawiam"),
-    "cs": ("napsal(a):", "Odesláno", "Předmět:", "S pozdravem", "S úctou", "S přáním"),
-    "da": (" skrev ", "Oprindelig meddelelse", "Emne:", "enlig hilsen", "Sendt fra", "edste hilsner"),
-    "sv": (" skrev ", "Skickat", "Ämne:", "älsningar"),
+    "de": (
+        "schrieb",
+        "Gesendet",
+        "Betreff:",
+        "\nGrüße",
+        "\nGruß",
+        "\nViele Grü",
+        "\nBeste Grü",
+        "\nLiebe Grü",
+        "\nMit freundlichen",
+    ),
+    "fr": ("a écrit", "Envoyé", "Objet :", "\nCordialement", "\ncordialement", "\nSalutations", "\nBonne journ"),
+    "es": (
+        "escribió:",
+        "\nEnviado",
+        "Asunto:",
+        "\nSaludos",
+        "\nUn saludo",
+        "\nAtentamente",
+        "\nCordialmente",
+        "\nGracias,",
+    ),
+    "it": ("ha scritto:", "\nInviato", "Oggetto:", "\nCordiali saluti"),
+    "nl": ("schreef", "\nVerzonden", "Onderwerp:", "\nMet vriendelijke", "\nHartelijke groeten", "\nBedankt,"),
+    "pl": ("napisał", "nadesłał", "\nWysłano", "\nZ poważaniem", "\nZ powazaniem", "\nPozdrawiam"),
+    "cs": ("napsal(a):", "\nOdesláno", "Předmět:", "\nS pozdravem", "\nS úctou", "\nS přáním"),
+    "da": (" skrev ", "Oprindelig meddelelse", "Emne:", "enlig hilsen", "\nSendt fra", "edste hilsner"),
+    "sv": (" skrev ", "\nSkickat", "Ämne:", "älsningar"),
     "ja": ("年",),
     "ko": ("작성하였습니다", "보낸", "에서 보냄"),
     "zh": ("写道", "发件人", "发送"),
 }
 """Words without which a language of mail-parser-reply finds nothing worth finding."""
+_ASCII_SIGNS = {language: tuple(filter(str.isascii, signs)) for language, signs in _SIGNS.items()}
 _SECONDS = 0.5
 _LINE = 2000
+_CONTEXT = 8
+"""Lines; the library need not look at text that is further above the first sign."""
 _LONGEST_SIGNATURE = 1500
 """Characters; what is longer and looks like a signature is text that happens to begin like one."""
 _BLANK_LINES = re.compile(r"\n\s*\n")
@@ -123,23 +148,39 @@ def _by_library(text: str, findings: Findings) -> str:
         text = text[: separator.start()].rstrip()
     if findings.careful:
         return text
-    languages = [language for language, signs in _SIGNS.items() if any(sign in text for sign in signs)]
-    if not languages:
+    signs_of = _ASCII_SIGNS if text.isascii() else _SIGNS
+    at = {language: min(found) for language, signs in signs_of.items() if (found := _places(text, signs))}
+    if not at:
         return text
+    start = _lines_before(text, min(at.values()))
+    before, rest = text[:start], text[start:]
     try:
         with cpu_limit(_SECONDS):
-            message = EmailMessage(text=text, languages=languages, include_english=False, keep_hyphen_lists=True).read()
+            message = EmailMessage(text=rest, languages=[*at], include_english=False, keep_hyphen_lists=True).read()
     except (OutOfTimeError, RecursionError, MemoryError):
         findings.defect("reply-time")
         return text
     reply = message.replies[0]
-    body, whole = str(reply.body), str(reply.full_body)
     if reply.headers:
-        # It begins with the quote: a mail that is forwarded without a word.
-        return text
-    if reply.signatures and len(reply.signatures) > _LONGEST_SIGNATURE:
-        return whole
-    return body or whole
+        # Here begins the quote; with nothing before it, it is a mail that was forwarded without a word.
+        return before.strip() or text
+    body, whole = str(reply.body), str(reply.full_body)
+    if len(reply.signatures or "") > _LONGEST_SIGNATURE:
+        body = whole
+    return (before + body).strip() or whole
+
+
+def _places(text: str, signs: tuple[str, ...]) -> list[int]:
+    return [place for sign in signs if (place := text.find(sign)) >= 0]
+
+
+def _lines_before(text: str, place: int) -> int:
+    """Return where the lines begin that may belong to the first sign: an introduction or a header block starts above it."""
+    for _ in range(_CONTEXT):
+        place = text.rfind("\n", 0, place)
+        if place < 0:
+            return 0
+    return place + 1
 
 
 def snippet(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
 import resource
 import signal
@@ -78,6 +79,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, required=True, help="CPU time that one mail may take")
     options = arguments.parse_args()
     sys.excepthook = _say_where
+    logging.disable()  # libraries quote the mail in their logs
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     limit_self(options.memory_mb)
     gc.freeze()  # what is imported stays: collections need not look at it
