@@ -9,7 +9,7 @@ import typer
 
 from schemas.accounts import Account, AccountState
 from services.cli.account_settings import AccountName
-from services.cli.output import Yes, fail, say
+from services.cli.output import Yes, fail, plural, say
 from services.cli.session import OPERATOR, USAGE, do, open_session
 from services.store.removal import RemovalCounts
 
@@ -26,14 +26,14 @@ def remove(
     if account.state is AccountState.DISCONNECTED and not purge:
         fail(f"{account.address} is disconnected already; --purge removes its mail, too")
     say(
-        f"{account.address}: {counts.copies:,} copies of {counts.emails:,} emails on records; "
-        f"{counts.only_here:,} of them are held by nobody else."
+        f"{account.address}: {plural(counts.copies, 'copy', 'copies')} of {plural(counts.emails, 'email')} on records; "
+        f"{counts.only_here:,} held by nobody else."
     )
     if not yes:
         if not sys.stdin.isatty():
             fail("nothing was removed: add --yes, since there is nobody to ask", code=USAGE)
         question = (
-            f"Remove it, with {counts.only_here:,} emails for good?"
+            f"Remove it, with {plural(counts.only_here, 'email')} for good?"
             if purge
             else "Disconnect it? Its mail stays on the records."
         )

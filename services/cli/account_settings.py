@@ -172,6 +172,9 @@ async def folders(
                 fail(f"{', '.join(sorted(both))} cannot be both included and excluded", code=USAGE)
             rules = account.folders.model_copy(update=chosen)
             await session.store.accounts.save_folder_rules(account.id, rules, by=OPERATOR)
+            known = {folder.name for folder in await session.store.folders.of(account.id)}
+            if known and (strange := sorted({*rules.include, *rules.exclude} - known)):
+                say(f"Note: the mailbox has no folder {', '.join(strange)} so far.", style="yellow")
             say(f"Saved: {account.address} is synchronised anew by these rules.")
             return
         found = await session.store.folders.of(account.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -17,7 +18,10 @@ from rich.text import Text
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs (its keys: docs/commands.md).")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
-console = Console(highlight=False)
+_PIPED_COLUMNS = 200
+"""A pipe has no width; rich would take it for 80 columns and break lines in the middle of an address."""
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_COLUMNS)
 errors = Console(stderr=True, highlight=False)
 
 _KEPT = {"\n", "\t"}
@@ -88,6 +92,11 @@ def write_bytes(content: bytes) -> None:
 def moment(at: datetime | None) -> str:
     """Return a moment in local time to the minute; ``-`` for none."""
     return "-" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M}"
+
+
+def plural(count: int, singular: str, more: str | None = None) -> str:
+    """Return ``1 email``, ``1,234 emails``."""
+    return f"{count:,} {singular if count == 1 else more or singular + 's'}"
 
 
 def age(since: datetime | None) -> str:

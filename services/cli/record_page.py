@@ -10,7 +10,7 @@ from rich.text import Text
 
 from schemas.mail import Participant, Role
 from schemas.records import Record
-from services.cli.output import Json, clean, console, fail, line, moment, print_json, say, table
+from services.cli.output import Json, clean, console, fail, line, moment, plural, print_json, say, table
 from services.cli.session import USAGE, command, open_session
 from services.store import Page, VisibleEmail
 
@@ -63,7 +63,7 @@ def email_json(email: VisibleEmail) -> dict[str, object]:
 
 def _print_page(record: Record, emails: Sequence[VisibleEmail], viewer: str, count: int) -> None:
     name = record.name or ", ".join(record.addresses)
-    seen_as = f"{count:,} email{'' if count == 1 else 's'} that {viewer} may see"
+    seen_as = f"{plural(count, 'email')} that {viewer} may see"
     head = Text.assemble((clean(name), "bold"), f"  {record.ref.kind}, {', '.join(record.addresses)}: {seen_as}")
     console.print(head)
     if emails:

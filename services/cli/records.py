@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from schemas.records import Record, RecordKind
-from services.cli.output import Json, fail, print_json, say, table
+from services.cli.output import Json, fail, plural, print_json, say, table
 from services.cli.records_csv import read_records
 from services.cli.session import command, open_session
 from services.store.record_crm import NewRecord
@@ -53,7 +53,7 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
             added, known = await session.store.records.import_many(kind, found.records)
         left_out = [f"{known}: one of their addresses is there already"] if known else []
         left_out += [f"{found.without_address}: they have no address"] if found.without_address else []
-        say(f"{added} {kind}{'' if added == 1 else 's'} added" + "".join(f"; left out {why}" for why in left_out) + ".")
+        say(f"{plural(added, kind)} added" + "".join(f"; left out {why}" for why in left_out) + ".")
 
     @app.command("list", help=f"List {kind}s, newest first.")
     @command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ app = typer.Typer(add_completion=False)
 
 STAGES: tuple[Stage, ...] = ("poller", "parser", "matcher", "notifier")
 _LOOK_SECONDS = 0.1
+_PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that a child gets when its parent dies, be it of SIGKILL."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -37,11 +40,7 @@ def run(
     told: list[int] = []
     for number in _SIGNALS:
         signal.signal(number, lambda got, _: told.append(got))
-    # A process group each: Ctrl-C goes to every process of the terminal's, and a stage that is told twice ends at once.
-    children = {
-        name: subprocess.Popen([sys.executable, "-m", f"services.{name}"], process_group=0)  # noqa: S603 - ours
-        for name in names
-    }
+    children = {name: _start(name) for name in names}
     say(f"Running {', '.join(names)}. Ctrl-C ends them.", style="dim")
     ended = None
     while not told and ended is None:
@@ -50,6 +49,20 @@ def run(
     _end(list(children.values()), told)
     if ended is not None:
         fail(f"the {ended} ended by itself (code {children[ended].returncode}); the others were ended, too")
+
+
+def _start(stage: Stage) -> subprocess.Popen[bytes]:
+    """Start a stage in a process group of its own: Ctrl-C is for us, and a stage that is told twice ends at once."""
+    kernel = ctypes.CDLL(None)  # before the fork: afterwards as little as possible may happen
+
+    def end_with_us() -> None:
+        kernel.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    return subprocess.Popen(  # noqa: S603 - ours
+        [sys.executable, "-m", f"services.{stage}"],
+        process_group=0,
+        preexec_fn=end_with_us if sys.platform == "linux" else None,  # noqa: PLW1509 - we have no threads
+    )
 
 
 def _end(children: list[subprocess.Popen[bytes]], told: list[int]) -> None:

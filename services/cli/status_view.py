@@ -14,11 +14,17 @@ from rich.text import Text
 
 from schemas.accounts import AccountState, EpochState
 from schemas.ledger import RowState
-from services.cli.output import age
+from services.cli.output import age, plural
 from services.store import AccountStatus
 
-_FINAL = (RowState.ATTACHED, RowState.UNMATCHED, RowState.SKIPPED, RowState.QUARANTINED)
-_NUMBERS = ("on records", "about nobody", "skipped", "quarantined")
+_FINAL = {
+    RowState.ATTACHED: "on records",
+    RowState.UNMATCHED: "about nobody",
+    RowState.SKIPPED: "skipped",
+    RowState.QUARANTINED: "quarantined",
+}
+"""Final states as people read them."""
+_ALWAYS = (RowState.ATTACHED, RowState.UNMATCHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,7 @@ def view(seen: Seen) -> RenderableType:
     oldest = "nothing is unfinished" if seen.oldest is None else f"the oldest unfinished copy is {age(seen.oldest)} old"
     head = Text(oldest, style="bold")
     if seen.dead_letters:
-        letters = f"{seen.dead_letters:,} dead letter{'' if seen.dead_letters == 1 else 's'}"
-        head.append(f"   {letters}: see `leadmail dead-letters list`", style="red")
+        head.append(f"   {plural(seen.dead_letters, 'dead letter')}: see `leadmail dead-letters list`", style="red")
     return Group(head, Text(), accounts_view(seen.accounts), Text(), _queues_view(seen.queues))
 
 
@@ -62,27 +67,36 @@ def accounts_view(accounts: list[AccountStatus]) -> RenderableType:
     if not accounts:
         return Text("No account is connected yet: connect one with `leadmail account add`.", style="dim")
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("account", "state", "backfill", "", *_NUMBERS):
-        grid.add_column(column, justify="right" if column in _NUMBERS else "left")
+    grid.add_column("account", overflow="fold")
+    grid.add_column("", no_wrap=True)
+    grid.add_column("messages", no_wrap=True, justify="right")
+    grid.add_column("backfill", no_wrap=True)
+    # What is rare has a column only where it is: the rest then fits into 80 columns.
+    states = [state for state in _FINAL if state in _ALWAYS or any(one.counts.get(state) for one in accounts)]
+    for state in states:
+        grid.add_column(_FINAL[state].replace(" ", "\n"), justify="right", no_wrap=True)
     for one in accounts:
         done, total = progress(one)
-        state = Text(one.account.state.value, style="red" if one.account.state is AccountState.BLOCKED else "")
-        if one.account.reason:
-            state.append(f" ({one.account.reason})")
         grid.add_row(
             one.account.address,
-            state,
-            ProgressBar(total=max(total, 1), completed=done if total else 0, width=24),
-            f"{done:,}/{total:,} {_word(one)}",
-            *(f"{one.counts.get(state_, 0):,}" for state_ in _FINAL),
+            ProgressBar(total=max(total, 1), completed=done if total else 0, width=12),
+            f"{done:,}/{total:,}",
+            _word(one),
+            *(f"{one.counts.get(state, 0):,}" for state in states),
         )
     return grid
 
 
-def _word(one: AccountStatus) -> str:
-    """Return how far the newest backfill is, or what it waits for."""
-    if one.account.state is AccountState.DISCONNECTED:
-        return ""
+def _word(one: AccountStatus) -> Text:
+    """Return how far the newest backfill is, or why the account does not go on."""
+    state = one.account.state
+    if state is AccountState.ACTIVE:
+        return Text(_progress_word(one))
+    style = "red" if state is AccountState.BLOCKED else "yellow"
+    return Text(state.value + (f": {one.account.reason}" if one.account.reason else ""), style=style)
+
+
+def _progress_word(one: AccountStatus) -> str:
     if one.epoch is None:
         return "waiting for a poller" if one.holder is None else "beginning"
     if one.epoch.state is not EpochState.COMPLETE:

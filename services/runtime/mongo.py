@@ -72,7 +72,9 @@ async def require_replica_set(client: Client) -> None:
             raise NotReadyError("MongoDB does not accept the user or password in LEADMAIL_MONGO_URL") from None
         raise
     except PyMongoError as error:
-        raise NotReadyError(f"MongoDB does not answer: {error}"[:500]) from None
+        # The driver goes on with its time-outs and the state of every server.
+        why = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
+        raise NotReadyError(f"MongoDB does not answer: {why}"[:500]) from None
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise NotReadyError(
             "MongoDB is a single server, but change streams and transactions need a replica set: start mongod with --replSet rs0, "

@@ -103,10 +103,10 @@ class Emails:
             NotFoundError: none does, or several do.
         """
         found = [document["_id"] async for document in self._emails.find(_starts(start), {"_id": 1}).limit(2)]
-        if len(found) != 1:
-            raise NotFoundError(
-                f"there {'are several emails' if found else 'is no email'} {start}: give more of its id"
-            )
+        if len(found) > 1:
+            raise NotFoundError(f"several emails begin with {start}: give more of the id")
+        if not found:
+            raise NotFoundError(f"there is no email {start}")
         return str(found[0])
 
     async def contents(self, keys: Iterable[str]) -> dict[str, Content]:

@@ -100,14 +100,25 @@ class Reading(Explaining):
             NotFoundError: there is no such user; none of his emails does, or several do.
         """
         user = await self._guard.viewer(viewer)
-        starts = {"email": {"$gte": start, "$lt": f"{start}\uffff"}}
-        links = [decode(Link, document) async for document in self._links.find(starts).limit(_BATCH)] if start else []
-        found = {judged.link.email for judged in await self._guard.judge(user, links) if judged.visible}
-        if len(found) != 1:
-            raise NotFoundError(
-                f"there {'are several emails' if found else 'is no email'} {start}: give more of its id"
-            )
+        found: set[str] = set()
+        last, links = start, list[Link]()
+        while start and len(found) < 2 and (links := await self._starting(user, start, last)):  # noqa: PLR2004 - several
+            found |= {judged.link.email for judged in await self._guard.judge(user, links) if judged.visible}
+            last = links[-1].email
+        if len(found) > 1:
+            raise NotFoundError(f"several emails begin with {start}: give more of the id")
+        if not found:
+            raise NotFoundError(f"there is no email {start}")
         return found.pop()
+
+    async def _starting(self, user: User, start: str, after: str) -> list[Link]:
+        """Return links, of emails from ``after`` on, that the user may perhaps see: of whole emails, so as to go on behind them."""
+        query: Doc = {"email": {"$gt": after, "$lt": f"{start}\uffff"}, "$or": _granted(user)}
+        if after == start:
+            query["email"]["$gte"] = query["email"].pop("$gt")
+        keys = [found["email"] async for found in self._links.find(query, {"email": 1}).sort("email", 1).limit(_BATCH)]
+        found = self._links.find({"email": {"$in": keys}}).sort("email", 1)
+        return [decode(Link, document) async for document in found]
 
     async def html(self, viewer: str, email: str) -> str | None:
         """Return the HTML as it was sent, **not sanitised**; None when it has none.
@@ -150,8 +161,7 @@ class Reading(Explaining):
         self, user: User, record: RecordRef, cursor: str | None, thread: str | None, limit: int
     ) -> list[Link]:
         """Return links that the user may perhaps see: what the matcher worked out is a prefilter, the guard decides."""
-        granted: Doc = {"$or": [{"owners": user.email}, {"shared_by.0": {"$exists": True}}]}
-        query: Doc = {"record.kind": record.kind, "record.id": record.id, "$and": [granted]}
+        query: Doc = {"record.kind": record.kind, "record.id": record.id, "$and": [{"$or": _granted(user)}]}
         if cursor is not None:
             sent_at, link = _position(cursor)
             query["$and"].append({"$or": [{"sent_at": {"$lt": sent_at}}, {"sent_at": sent_at, "_id": {"$lt": link}}]})
@@ -172,6 +182,11 @@ class Reading(Explaining):
             for judged in visible
             if judged.link.email in emails
         ]
+
+
+def _granted(user: User) -> list[Doc]:
+    """Return the conditions of the prefilter."""
+    return [{"owners": user.email}, {"shared_by.0": {"$exists": True}}]
 
 
 def _cursor(link: Link) -> str:
