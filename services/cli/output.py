@@ -57,8 +57,10 @@ def print_json(value: Any) -> None:
     )
 
 
-def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    """Print a table; texts are shown as they are, without markup."""
+def table(
+    title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, cut: Sequence[str] = ()
+) -> None:
+    """Print a table; texts are shown as they are, without markup. Columns in ``cut`` give way to the others and stay on one line."""
     headed = any(columns)
     made = Table(
         title=title,
@@ -69,10 +71,15 @@ def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str
         pad_edge=False,
         padding=(0, 2, 0, 0),
     )
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else line(cell) for cell in row))
+    cells = [[cell if isinstance(cell, Text) else line(cell) for cell in row] for row in rows]
+    for number, column in enumerate(columns):
+        if column in cut:
+            made.add_column(column, overflow="ellipsis", no_wrap=True)
+        else:
+            widest = max((row[number].cell_len for row in cells), default=0) if cut else None
+            made.add_column(column, overflow="fold", min_width=widest)
+    for row in cells:
+        made.add_row(*row)
     console.print(made)
 
 

@@ -23,6 +23,8 @@ RecordName = Annotated[str, typer.Argument(metavar="RECORD", help="An address of
 SHOWN_ID = 14
 """Characters of an email's id in tables; every command takes the start of one."""
 _NAMES = 4
+_SUBJECT = 72
+"""Columns for subject and snippet."""
 
 
 @app.command()
@@ -67,7 +69,8 @@ def _print_page(record: Record, emails: Sequence[VisibleEmail], viewer: str, cou
     head = Text.assemble((clean(name), "bold"), f"  {record.ref.kind}, {', '.join(record.addresses)}: {seen_as}")
     console.print(head)
     if emails:
-        table(None, ("", "date", "subject", "with", "held by", "", "id"), [_row(email, viewer) for email in emails])
+        columns, cut = ("", "date", "subject", "with", "held by", "", "id"), ("subject", "with", "held by")
+        table(None, columns, [_row(email, viewer) for email in emails], cut=cut)
     console.print()
 
 
@@ -75,8 +78,10 @@ def _row(email: VisibleEmail, viewer: str) -> tuple[Text, ...]:
     own = any(copy.own for copy in email.copies)
     unread = own and "\\Seen" not in email.flags
     arrow = "<-" if email.direction == "in" else "->"
-    subject = Text(" ".join(clean(email.subject or "(no subject)").split()), style="bold" if unread else "")
-    subject.append(f"  {' '.join(clean(email.snippet).split())}"[:60], style="dim")
+    subject = line(email.subject or "(no subject)", "bold" if unread else "")
+    subject.truncate(_SUBJECT, overflow="ellipsis")
+    subject.append("  ").append_text(line(email.snippet, "dim"))
+    subject.truncate(_SUBJECT, overflow="ellipsis")
     extras = [f"{len(email.attachments)} att."] if email.attachments else []
     extras += ["answered"] if own and "\\Answered" in email.flags else []
     extras += ["by thread"] if any(reason.role is Role.THREAD for reason in email.reasons) else []
