@@ -48,13 +48,9 @@ async def _bodies(deliveries: Deliveries, pool: Pool, store: Store) -> list[Done
     parsing = (_parse(delivery.body, delivery.message, pool) for delivery in deliveries)
     mails = await asyncio.gather(*parsing, return_exceptions=True)
     pairs = list(zip(deliveries, mails, strict=True))
+    done = [(delivery.body, mail) for delivery, mail in pairs if isinstance(mail, ParsedMail)]
     await store.blobs.put_many(
-        [
-            (data, email_ref(mail.content.key))
-            for delivery, mail in pairs
-            if isinstance(mail, ParsedMail)
-            for data in (delivery.body, *mail.blobs.values())
-        ]
+        [(data, email_ref(mail.content.key)) for raw, mail in done for data in (raw, *mail.blobs.values())]
     )
     return [_outcome(delivery.message, mail) for delivery, mail in pairs]
 
@@ -79,5 +75,5 @@ def _outcome(message: MailFetched, mail: ParsedMail | BaseException) -> Done | F
         return Failed(mail)
     if not isinstance(mail, ParsedMail):
         raise mail  # a cancellation
-    fields = message.model_dump(include={"source", "lane", "epoch", "internal_date", "noticed_at"})
-    return Done([MailParsed(id=f"{message.id}/parsed", content=mail.content, bcc=mail.bcc, **fields)])
+    same = message.model_dump(include={"source", "lane", "epoch", "internal_date", "noticed_at"})
+    return Done([MailParsed(id=f"{message.id}/parsed", content=mail.content, bcc=mail.bcc, **same)])
