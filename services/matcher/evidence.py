@@ -11,7 +11,16 @@ from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy
 from services.matcher.decisions import Ancestors
 from services.matcher.grants import Holder, shares_link
-from services.matcher.linking import Known, Matches, bcc_matches, matches_of, merged, passed_on, thread_match
+from services.matcher.linking import (
+    Known,
+    Matches,
+    among_colleagues,
+    bcc_matches,
+    matches_of,
+    merged,
+    passed_on,
+    thread_match,
+)
 from services.matcher.lookups import ancestors_of, holders_of
 from services.store import LinkAddition, LiveRow, Store
 from services.store.emails import BriefEmail
@@ -64,7 +73,7 @@ async def gather(keys: Collection[str], store: Store) -> Evidence:
         for name in email.ancestors
         if name != email.message_id
     }
-    ancestors, own = await ancestors_of(wanted, store)
+    ancestors, own = await ancestors_of(wanted, store, addresses)
     return Evidence(links, emails, copies, holders, company, known, ancestors, own)
 
 
@@ -72,6 +81,8 @@ def text_matches(email: BriefEmail, evidence: Evidence) -> tuple[bool, Matches]:
     """Return whether an email names a known address itself, and its matches: those, or its thread's."""
     if named := matches_of(email.participants, evidence.known):
         return True, named
+    if among_colleagues(email.participants, evidence.own):
+        return False, {}
     inherited = (
         passed_on(matches, evidence.own)
         for name in email.ancestors

@@ -60,6 +60,15 @@ def ancestor_ids(content: Content) -> tuple[str, ...]:
     return tuple(name for name in named if name and name != content.message_id)
 
 
+def among_colleagues(participants: Iterable[Participant], own: Collection[str]) -> bool:
+    """Whether everybody whom a mail names has a connected account.
+
+    A thread's link is for a reply from, or to, an unknown address by the rule of sharing. What colleagues say to one another
+    about a client, in the client's thread, is theirs.
+    """
+    return all(participant.address in own for participant in participants)
+
+
 def passed_on(matches: Matches, own: Collection[str]) -> dict[RecordRef, str]:
     """Return what an ancestor's links say about its thread: each external record with the address by which it is.
 
@@ -138,7 +147,8 @@ class Threads:
             if waiting:
                 stack.extend(waiting)
                 continue
-            self._result[current] = thread_match(self._inherited(current))
+            internal = among_colleagues(self._contents[current].participants, self._own)
+            self._result[current] = {} if internal else thread_match(self._inherited(current))
             stack.pop()
 
     def _open_ancestors(self, key: str) -> list[str]:

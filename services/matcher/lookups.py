@@ -32,7 +32,8 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
     )
     strangers = searching(contents, known)
     wanted = {name for content in strangers.values() for name in ancestor_ids(content)}
-    ancestors, own = await ancestors_of(wanted, store, known) if wanted else ({}, frozenset[str]())
+    people = {person.address for content in strangers.values() for person in content.participants}
+    ancestors, own = await ancestors_of(wanted, store, {*known, *people}) if wanted else ({}, frozenset[str]())
     return View(version, known, company, holders, deleted, ancestors, own)
 
 

@@ -101,7 +101,8 @@ async def _apply(changes: Changes, store: Store) -> None:
 async def _look_again(faded: Iterable[str], evidence: Evidence, store: Store) -> None:
     """Plan copies again whose thread became somebody's while their rows were being set to unmatched."""
     emails = [evidence.emails[key] for key in faded]
-    ancestors, own = await ancestors_of({name for email in emails for name in email.ancestors}, store)
+    people = {person.address for email in emails for person in email.participants}
+    ancestors, own = await ancestors_of({name for email in emails for name in email.ancestors}, store, people)
     now = replace(evidence, ancestors=ancestors, own=own)
     again = [email.message_id for email in emails if email.message_id and text_matches(email, now)[1]]
     if again:

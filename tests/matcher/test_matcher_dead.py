@@ -19,9 +19,7 @@ ANN, CARLA = "ann@firm.example", "carla@client.example"
 QUEUE = "matcher.mail-parsed.live"
 
 
-def letter(
-    message: MailParsed | MailFetched | RecordChanged, body: bytes | None = None, **fields: object
-) -> DeadLetter:
+def letter(about: MailParsed | MailFetched | RecordChanged, body: bytes | None = None, **fields: object) -> DeadLetter:
     """Return a dead letter as the runtime hands it over."""
     envelope = codec.encode(about, body, source="/leadmail/test")
     headers = {**envelope.headers, "content-type": envelope.content_type}

@@ -27,6 +27,13 @@ async def until(what: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def saved(world: World) -> None:
+    """Wait until the watcher has noted how far it is."""
+    async with asyncio.timeout(DEADLINE):
+        while not await world.database["counters"].find_one({"_id": "watch"}):  # noqa: ASYNC110 - in another task's hands
+            await asyncio.sleep(0.01)
+
+
 def told(bus: MemoryBus) -> list[str]:
     """Return the records that were announced, one entry an event."""
     return [message.record for message in bus.published if isinstance(message, RecordChanged)]
@@ -67,9 +74,7 @@ async def test_what_happens_while_nobody_watches_is_announced_at_the_next_start(
     bus = MemoryBus()
     async with watching(world, bus):
         await until(lambda: len(told(bus)) == 3)
-        async with asyncio.timeout(DEADLINE):
-            while not await world.database["counters"].find_one({"_id": "watch"}):
-                await asyncio.sleep(0.01)
+        await saved(world)
     created = await insert(world, "leads")
     await world.crm["contacts"].update_one({"_id": ObjectId(changed)}, {"$set": {"email": "new@client.example"}})
     await world.crm["contacts"].delete_one({"_id": ObjectId(deleted)})
