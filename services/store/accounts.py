@@ -11,6 +11,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from schemas.accounts import Account, AccountState, FolderRules, Lease, SealedCredentials, ServerAddress
+from schemas.addresses import normal_address_or_none
 from schemas.sharing import SharingPolicy
 from services.store.audit import Audit
 from services.store.collections import Collections
@@ -63,7 +64,7 @@ class Accounts:
         Raises:
             NotFoundError: there is none.
         """
-        wanted = name.strip().lower()
+        wanted = normal_address_or_none(name) or name.strip().lower()
         found = [
             decode(Account, document)
             async for document in self._accounts.find({"$or": [{"_id": wanted}, {"address": wanted}]})

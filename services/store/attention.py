@@ -51,6 +51,12 @@ class Attention:
             {"_id": account, "attention_claim.incident": incident}, {"$unset": {"attention_claim": ""}}
         )
 
+    async def postpone(self, account: str, incident: int, *, stale: timedelta, delay: timedelta) -> None:
+        """Keep a claim until ``delay`` from now, when a claim with the same ``stale`` takes it over: it is pointless before."""
+        until = {"$add": ["$$NOW", _milliseconds(delay - stale)]}
+        claimed = {"_id": account, "attention_claim.incident": incident}
+        await self._accounts.update_one(claimed, [{"$set": {"attention_claim.at": until}}])
+
     async def due(self, *, limit: int = 100) -> list[tuple[str, int, str]]:
         """Return (account, incident, reason) of blocked accounts whose owner was not told; also covers lost events."""
         query = {"state": AccountState.BLOCKED.value, "$expr": _UNSENT}

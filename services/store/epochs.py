@@ -146,6 +146,10 @@ class Epochs:
         """Give a claim back: sending failed and will be tried again."""
         await self._note(account, number, {"notification": NotificationState.DUE.value, "claimed_at": None})
 
+    async def postpone(self, account: str, number: int, *, stale: timedelta, delay: timedelta) -> None:
+        """Keep a claim until ``delay`` from now, when a claim with the same ``stale`` takes it over: it is pointless before."""
+        await self._note(account, number, {"claimed_at": now() + delay - stale})
+
     async def _note(self, account: str, number: int, fields: dict[str, str | datetime | None]) -> None:
         claimed = {"_id": f"{account}.{number}", "notification": NotificationState.SENDING.value}
         await self._epochs.update_one(claimed, {"$set": fields})

@@ -9,6 +9,7 @@ from schemas.accounts import Account, User
 from schemas.emails import Link
 from schemas.sharing import CopyDecision, LiveCopy, Matched, decide, may_see
 from services.store.copies import Copies, Evidence
+from services.store.documents import Doc
 from services.store.ledger_queries import LiveRow
 from services.store.users import Users
 
@@ -63,6 +64,11 @@ def _judged(viewer: str, link: Link, evidence: Evidence) -> Judged:
     lines = decide(viewer, evidence.copies(link.email), matches, evidence.participants[link.email], evidence.company)
     rows = tuple(row for row in evidence.rows.get(link.email, ()) if row.account in evidence.accounts)
     return Judged(link, tuple(lines), rows, evidence.accounts)
+
+
+def prefilter(viewer: User) -> Doc:
+    """Return the query for links that a viewer may perhaps see: what the matcher worked out narrows the search, ``judge`` decides."""
+    return {"$or": [{"owners": viewer.email}, {"shared_by.0": {"$exists": True}}]}
 
 
 def redacted(line: CopyDecision, viewer: str) -> CopyDecision:

@@ -16,7 +16,8 @@ from services.store.documents import Doc, decode, decode_email
 from services.store.errors import NotFoundError
 from services.store.explaining import Explaining
 from services.store.folders import Folders
-from services.store.guard import Guard, Judged
+from services.store.guard import Guard, Judged, prefilter
+from services.store.naming import Naming
 from services.store.raw_mail import without_traces
 from services.store.views import Page, ShownEmail, VisibleEmail, visible_email
 
@@ -25,13 +26,14 @@ _HEAVY = {"text": 0, "reply_text": 0, "html": 0}
 _BATCH = 100
 
 
-class Reading(Explaining):
+class Reading(Explaining, Naming):
     """What a viewer (a user's address) may read. Mail that the viewer may not see is the same as mail that is not there."""
 
     def __init__(
         self, collections: Collections, *, guard: Guard, accounts: Accounts, folders: Folders, blobs: Blobs
     ) -> None:
         Explaining.__init__(self, collections, guard)
+        Naming.__init__(self, collections, guard)
         self._emails = collections.emails
         self._accounts = accounts
         self._folders = folders
@@ -93,33 +95,6 @@ class Reading(Explaining):
         records = tuple(judged.link.record for judged in visible)
         return ShownEmail(line=lines[0], records=records, content=decode_email(document).content)
 
-    async def full_key(self, viewer: str, start: str) -> str:
-        """Return the id of the one email that begins with ``start`` among those that the viewer may see.
-
-        Raises:
-            NotFoundError: there is no such user; none of his emails does, or several do.
-        """
-        user = await self._guard.viewer(viewer)
-        found: set[str] = set()
-        last, links = start, list[Link]()
-        while start and len(found) < 2 and (links := await self._starting(user, start, last)):  # noqa: PLR2004 - several
-            found |= {judged.link.email for judged in await self._guard.judge(user, links) if judged.visible}
-            last = links[-1].email
-        if len(found) > 1:
-            raise NotFoundError(f"several emails begin with {start}: give more of the id")
-        if not found:
-            raise NotFoundError(f"there is no email {start}")
-        return found.pop()
-
-    async def _starting(self, user: User, start: str, after: str) -> list[Link]:
-        """Return links, of emails from ``after`` on, that the user may perhaps see: of whole emails, so as to go on behind them."""
-        query: Doc = {"email": {"$gt": after, "$lt": f"{start}\uffff"}, "$or": _granted(user)}
-        if after == start:
-            query["email"]["$gte"] = query["email"].pop("$gt")
-        keys = [found["email"] async for found in self._links.find(query, {"email": 1}).sort("email", 1).limit(_BATCH)]
-        found = self._links.find({"email": {"$in": keys}}).sort("email", 1)
-        return [decode(Link, document) async for document in found]
-
     async def html(self, viewer: str, email: str) -> str | None:
         """Return the HTML as it was sent, **not sanitised**; None when it has none.
 
@@ -161,7 +136,7 @@ class Reading(Explaining):
         self, user: User, record: RecordRef, cursor: str | None, thread: str | None, limit: int
     ) -> list[Link]:
         """Return links that the user may perhaps see: what the matcher worked out is a prefilter, the guard decides."""
-        query: Doc = {"record.kind": record.kind, "record.id": record.id, "$and": [{"$or": _granted(user)}]}
+        query: Doc = {"record.kind": record.kind, "record.id": record.id, "$and": [prefilter(user)]}
         if cursor is not None:
             sent_at, link = _position(cursor)
             query["$and"].append({"$or": [{"sent_at": {"$lt": sent_at}}, {"sent_at": sent_at, "_id": {"$lt": link}}]})
@@ -182,11 +157,6 @@ class Reading(Explaining):
             for judged in visible
             if judged.link.email in emails
         ]
-
-
-def _granted(user: User) -> list[Doc]:
-    """Return the conditions of the prefilter."""
-    return [{"owners": user.email}, {"shared_by.0": {"$exists": True}}]
 
 
 def _cursor(link: Link) -> str:

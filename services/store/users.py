@@ -5,7 +5,7 @@ from __future__ import annotations
 from pymongo.errors import DuplicateKeyError
 
 from schemas.accounts import User
-from schemas.addresses import normal_address
+from schemas.addresses import normal_address, normal_address_or_none
 from schemas.sharing import CompanyPolicy
 from services.store.collections import Collections
 from services.store.documents import decode, encode, now, plain
@@ -40,7 +40,7 @@ class Users:
         Raises:
             NotFoundError: there is none of this address.
         """
-        document = await self._users.find_one({"_id": email.strip().lower()})
+        document = await self._users.find_one({"_id": normal_address_or_none(email) or email})
         if document is None:
             raise NotFoundError(f"there is no user {email}: add one with `leadmail user add {email}`")
         return decode(User, document)

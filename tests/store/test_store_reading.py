@@ -244,6 +244,26 @@ async def test_a_thread_match_is_judged_by_the_threads_address(world: World, sto
     assert await subjects(store, "b@corp.com", record) == []
 
 
+async def test_the_start_of_an_id_names_only_what_the_viewer_may_see(world: World, store: Store) -> None:
+    """Ids that begin alike are told apart among the viewer's mail; those of others neither help nor hinder."""
+    ann, bob = await world.account("ann@corp.com", Mode.PRIVATE), await world.account("bob@corp.com", Mode.PRIVATE)
+    await world.record("lead@x.com")
+    mine = content("mine", "lead@x.com", "ann@corp.com")
+    await world.attach(ann, mine)
+    for number in range(3):
+        await world.attach(bob, content(f"m{number}", "lead@x.com", "bob@corp.com"))
+    await world.database["links"].update_many(
+        {}, {"$set": {"shared_by": [bob.id]}}
+    )  # a prefilter that lets all through
+    for start in ("v1-", mine.key[:9], mine.key):
+        assert await store.reading.full_key("ann@corp.com", start) == mine.key
+    with pytest.raises(NotFoundError, match="several emails"):
+        await store.reading.full_key("bob@corp.com", "v1-")
+    for start in ("", "v2-", key("m0")):
+        with pytest.raises(NotFoundError, match="there is no email"):
+            await store.reading.full_key("ann@corp.com", start)
+
+
 @pytest.mark.parametrize(
     ("raw", "kept"),
     [

@@ -238,3 +238,18 @@ async def test_a_token_that_is_no_longer_valid_leads_to_a_scan(world: World, sto
     await store.records.save_resume_token({"_data": "8200000001000000012B0229296E04"})
     async with aclosing(store.records.watch(idle=0.2)) as watch:
         assert (await changes(watch))[0] == [str(ref)]
+
+
+async def test_a_watch_survives_the_loss_of_the_crms_database(world: World, store: Store) -> None:
+    """A database that is dropped ends the server's stream; the watch begins anew and sees what is there then."""
+    gone = (await store.records.add("lead", NewRecord(("a@x.com",)))).ref
+    record = await store.records.read(gone)
+    assert record is not None
+    await store.records.put_addresses(record)
+    async with aclosing(store.records.watch(idle=0.2)) as watch:
+        await changes(watch)
+        await world.crm.client.drop_database(world.crm.name)
+        new = (await store.records.add("contact", NewRecord(("b@x.com",)))).ref
+        found: set[str] = set()
+        while not {str(gone), str(new)} <= found:
+            found |= set((await changes(watch))[0])
