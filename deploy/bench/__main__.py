@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--busy", type=int, default=200, metavar="MAILS",
                         help="most live mails during a backfill; 0 leaves that out (default: %(default)s)")  # fmt: skip
     parser.add_argument("--results", type=Path, default=_PROJECT / "bench" / "results.json")
+    parser.add_argument("--logs", type=Path, help="a new folder for the stages' logs, to be kept")
     parser.add_argument("--write-docs", action="store_true", help="refresh the tables in docs/performance.md")
     options = parser.parse_args(arguments)
     plan = session.Plan(
@@ -45,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             LocalServers(hosting="processes") as servers,
             tempfile.TemporaryDirectory(prefix="leadmail-bench-") as name,
         ):
-            results = asyncio.run(session.run(servers, plan, Path(name), say=_say))
+            results = asyncio.run(
+                session.run(servers, plan, Path(name), logs=options.logs or Path(name) / "logs", say=_say)
+            )
     except (BenchError, HostingError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a command's output
         return 1

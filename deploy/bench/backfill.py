@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from deploy.bench import mbsync
 from deploy.bench.accounting import cpu_seconds, watching_memory
-from deploy.bench.deployment import Deployment, until
+from deploy.bench.deployment import Deployment
 from deploy.bench.mailboxes import BenchError, Mailbox, new_mailbox, warm
 from deploy.local import LocalServers
 from deploy.samples.bench_mailbox import BenchMailbox
@@ -20,7 +20,9 @@ from schemas.ledger import RowState
 
 OWNER = "owner@bench.example"
 """The CRM's user who owns the mailbox and gets the confirmation."""
-_LONGEST_S = 1800
+_PAUSE_S = 0.05
+_LOOK_S = 10.0
+_STALLED_S = 60
 
 
 class Backfill(NamedTuple):
@@ -39,15 +41,26 @@ def confirmations(servers: LocalServers, owner: str) -> list[Path]:
     return [mail.path for mail in servers.sink.sent() if owner in mail.recipients]
 
 
-async def confirmed(deployment: Deployment, owner: str, known: int) -> float:
-    """Wait for one more confirmation than ``known`` and return when it was there (Unix time)."""
-    servers = deployment.servers
+async def confirmed(deployment: Deployment, account: Account, known: int) -> float:
+    """Wait for one more confirmation of the account's owner than ``known`` and return when it was there (Unix time).
 
-    async def came() -> bool:
+    Raises:
+        BenchError: nothing moves any more; says where the rows are and what the stages logged last.
+    """
+    servers, owner = deployment.servers, account.owner
+    counts: dict[RowState, int] = {}
+    looked = moved = time.monotonic()
+    while len(confirmations(servers, owner)) <= known:
         deployment.check_alive()
-        return len(confirmations(servers, owner)) > known
-
-    await until(came, what="the confirmation", seconds=_LONGEST_S)
+        now = time.monotonic()
+        if now - looked > _LOOK_S:
+            looked, before, counts = now, counts, await deployment.store.ledger.counts(account.id)
+            moved = now if counts != before else moved
+        if now - moved > _STALLED_S:
+            raise BenchError(
+                f"no progress for {_STALLED_S} s and no confirmation; the ledger has {_words(counts)}\n{deployment.last_words()}"
+            )
+        await asyncio.sleep(_PAUSE_S)
     return confirmations(servers, owner)[known].stat().st_mtime
 
 
@@ -69,7 +82,7 @@ async def begin(deployment: Deployment, mailbox: Mailbox) -> Running:
 
 async def finish(deployment: Deployment, running: Running) -> float:
     """Wait for the confirmation and check the counts; return the seconds since the account was stored."""
-    ended = await confirmed(deployment, OWNER, running.known)
+    ended = await confirmed(deployment, running.account, running.known)
     await check_counts(deployment, running.account, running.mailbox)
     return ended - running.account.created_at.timestamp()
 

@@ -75,6 +75,10 @@ class Deployment:
             if not child.alive():
                 raise BenchError(f"the {name} ended; the end of its log:\n{child.log()}")
 
+    def last_words(self) -> str:
+        """Return the end of each stage's log."""
+        return "\n".join(f"--- {name}\n{child.log()}" for name, child in self.stages.items())
+
     async def command(self, *arguments: str, line: str = "") -> None:
         """Run ``leadmail`` with arguments, as a person would.
 

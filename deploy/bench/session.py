@@ -22,7 +22,7 @@ from deploy.samples.bench_people import contacts
 from services.runtime.mongo import make_client
 from services.runtime.settings import Settings
 
-SERVERS = {"dovecot": "dovecot -F", "rabbitmq": "rabbitmq-server", "mongodb": "mongod "}
+SERVERS = {"dovecot": "dovecot -F", "rabbitmq": "rabbit", "mongodb": "mongod "}
 """What the command lines of the servers hold."""
 _IDLE_GAP_S = 0.75
 """More than the half second for which Dovecot keeps new mail to itself, so that each mail is told of alone."""
@@ -45,13 +45,14 @@ class Plan:
     """Most live mails delivered during a backfill in which every mail is relevant."""
 
 
-async def run(servers: LocalServers, plan: Plan, folder: Path, *, say: Say) -> dict[str, Any]:
+async def run(servers: LocalServers, plan: Plan, folder: Path, *, logs: Path, say: Say) -> dict[str, Any]:
     """Measure, and return the results.
 
     Args:
         servers: running, as processes.
         plan: what to measure.
-        folder: for logs and downloads; empty.
+        folder: for downloads; empty.
+        logs: for what the stages log.
         say: told what happens, in sentences.
 
     Raises:
@@ -63,7 +64,7 @@ async def run(servers: LocalServers, plan: Plan, folder: Path, *, say: Say) -> d
     for percent in plan.percents:
         say(f"{percent}% relevant: writing {plan.messages:,} messages")
         content = await _write(servers, plan, percent)
-        async with deployed(servers, folder / f"backfill-{percent}", people, pids) as deployment:
+        async with deployed(servers, logs / f"backfill-{percent}", people, pids) as deployment:
             say(f"{percent}% relevant: mbsync, the backfill, mbsync")
             measured = await backfill.measure(deployment, content, folder)
         say(
@@ -72,7 +73,7 @@ async def run(servers: LocalServers, plan: Plan, folder: Path, *, say: Say) -> d
         backfills[str(percent)] = content, measured
     seen: dict[str, list[live.Seen]] = {}
     if plan.idle or plan.busy:
-        async with deployed(servers, folder / "live", people, pids) as deployment:
+        async with deployed(servers, logs / "live", people, pids) as deployment:
             seen = await _live(deployment, plan, backfills, say)
     async with make_client(Settings(mongo_url=SecretStr(servers.mongo_url))) as client:
         mongodb = (await client.server_info())["version"]
