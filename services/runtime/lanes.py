@@ -78,6 +78,10 @@ class Lane:
         """Note that one came back for good: no queue took it."""
         self.in_flight -= 1
 
+    def resume(self) -> None:
+        """End the pause. Who was told to pause calls this by a timer, which may fire a little before the clock says so (uvloop)."""
+        self._paused_until = 0.0
+
     def refused(self, item: Item, now: float) -> float | None:
         """Put a refused message back. Returns how long to pause, or None when a pause has begun already."""
         self.in_flight -= 1

@@ -173,11 +173,15 @@ class Publisher:
             pause = lane.refused(item, loop.time())
             if pause is not None:
                 self._log.debug("queue is full", routing_key=envelope.routing_key, pause=round(pause, 3))
-                loop.call_later(pause, self._wake.set)
+                loop.call_later(pause, self._resume, lane)
         else:
             lane.dropped()
             what = envelope.headers.get(codec.TYPE, "message")
             item.group.finish(item.place, UnroutableError(f"no queue takes {what} at {envelope.routing_key!r}"))
+        self._wake.set()
+
+    def _resume(self, lane: Lane) -> None:
+        lane.resume()
         self._wake.set()
 
     def _put_back(self) -> None:

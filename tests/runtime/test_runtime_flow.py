@@ -103,6 +103,18 @@ async def test_pauses_grow_and_end() -> None:
     assert pause < 0.05
 
 
+async def test_a_pause_is_over_when_its_timer_says_so() -> None:
+    """A timer may fire a moment before the clock reaches the end of the pause; the lane is open then, for no other timer comes."""
+    lane = Lane()
+    lane.waiting.append(item(Group(1)))
+    pause = lane.refused(lane.take(), now=0.0)
+    assert pause is not None
+    early = pause * 0.99
+    assert not lane.ready(early)
+    lane.resume()
+    assert lane.ready(early)
+
+
 async def test_second_batch_waits_for_company() -> None:
     """With one batch in hand another starts when it is full or its first message has waited, not at each message."""
     sizes: list[int] = []
