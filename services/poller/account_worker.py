@@ -230,6 +230,7 @@ class AccountWorker:
             for batch in batches(await self._fetchable(rows)):
                 folder = self._work.folders[batch[0].folder]
                 published += await self._bodies.deliver(session, folder, batch, lane)
+            await self._bodies.settle()
             if not published:
                 return
 

@@ -106,6 +106,7 @@ class Backfill:
                     tasks.create_task(self._deliver(batch))
             await self._work.store.epochs.seal(self._work.lease, self._epoch.number)
             self._work.log.info("backfill sealed", epoch=self._epoch.number)
+        await self._bodies.settle()
         await complete(self._work, self._epoch.number)
 
     def _read_next(self, tasks: asyncio.TaskGroup) -> asyncio.Task[_Read] | None:

@@ -65,7 +65,7 @@ def read(block: bytes) -> HeaderFacts:
                     participants.update(addresses(raw.decode("cp1252", "replace").strip()))
             continue
         if "=?" in value:
-            value = _decoded(value[:MAX_DECODED])  # noqa: PLW2901 - the same field, as the parser reads it
+            value = _decoded(value[:MAX_DECODED])
         if field == b"message-id":
             message_id = message_id or next(iter(message_ids(value)), None) or _clean(value.strip("<>")) or None
         else:

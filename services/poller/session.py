@@ -52,11 +52,14 @@ class Quirks:
 class ImapSession:
     """A logged-in connection, one command at a time."""
 
-    def __init__(self, client: MailClient, pool: Executor, *, quirks: Quirks | None = None) -> None:
-        """Take over ``client``; ``pool`` bounds how many commands run at the same time in this process."""
+    def __init__(
+        self, client: MailClient, pool: Executor, *, quirks: Quirks | None = None, deadline: float = DEADLINE
+    ) -> None:
+        """Take over ``client``; ``pool`` bounds how many commands run at the same time, ``deadline`` (seconds) each of them."""
         self.client = client
         self._pool = pool
         self._quirks = quirks or Quirks()
+        self._deadline = deadline
         self._turn = asyncio.Lock()
         self._folder_turn = asyncio.Lock()
         self._busy = False
@@ -224,14 +227,14 @@ class ImapSession:
         with suppress(OSError):
             self.client.shutdown()
 
-    async def _run(self, command: Callable[..., T], *arguments: Any, deadline: float = DEADLINE) -> T:
+    async def _run(self, command: Callable[..., T], *arguments: Any) -> T:
         async with self._turn:
             if self.closed:
                 raise ConnectionLostError("the connection was dropped")
             self._busy = True
             try:
                 call = asyncio.get_running_loop().run_in_executor(
-                    self._pool, self._guarded, deadline, command, *arguments
+                    self._pool, self._guarded, command, *arguments
                 )
                 return await call
             except BaseException as error:
@@ -242,10 +245,10 @@ class ImapSession:
                     raise
                 raise ConnectionLostError(_words(error)) from error
 
-    def _guarded(self, deadline: float, command: Callable[..., T], *arguments: Any) -> T:
+    def _guarded(self, command: Callable[..., T], *arguments: Any) -> T:
         """Run in a thread of the pool."""
         try:
-            with self.client.deadline(deadline):
+            with self.client.deadline(self._deadline):
                 return command(self.client, *arguments)
         except (IMAPClientAbortError, imaplib.IMAP4.abort):
             raise

@@ -33,7 +33,7 @@ from services.runtime.bus import Bus
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
 from services.runtime.mongo import make_client
-from services.runtime.outcomes import Delivery
+from services.runtime.outcomes import Delivery, Done
 from services.runtime.rabbit import open_bus
 from services.runtime.settings import read_settings
 from services.store import Final, Store, new_account_id
@@ -144,8 +144,6 @@ class World:
 
     async def take(self, deliveries: Sequence[Delivery[Any]]) -> Sequence[Any]:
         """Stand in for parser and matcher: what the poller fetched is stored as an email, its row attached."""
-        from services.runtime.outcomes import Done
-
         contents, finals = [], []
         for delivery in deliveries:
             message = delivery.message

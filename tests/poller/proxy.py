@@ -51,7 +51,7 @@ class Proxy:
                 log += data
                 if hide and b"CAPABILITY" in data:
                     for name, other in self._hide:
-                        data = name.sub(other, data)  # noqa: PLW2901 - the same piece, without what it offers
+                        data = name.sub(other, data)
                 writer.write(data)
                 await writer.drain()
         with contextlib.suppress(OSError):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from schemas.accounts import AccountState, Lease
 from schemas.messages import AccountAttention
 from services.mailbox.models import password
 from services.store import FolderPatch, LeaseLostError
+from tests.conftest import MailUser
 from tests.poller.conftest import CLIENT, Mailbox, World, mail, until
 from tests.poller.proxy import proxy
 
 
-async def test_accounts_are_spread_over_the_pollers(world: World, mailbox: Mailbox, new_mail_user) -> None:  # type: ignore[no-untyped-def]
+async def test_accounts_are_spread_over_the_pollers(
+    world: World, mailbox: Mailbox, new_mail_user: Callable[..., MailUser]
+) -> None:
     """A new poller takes its fair share of the accounts; when one ends in order, the other has all of them at once."""
     accounts = [await world.connect(mailbox.user)]
     accounts += [await world.connect(new_mail_user()) for _ in range(3)]

@@ -20,8 +20,8 @@ def test_fetch_with_literals_and_quoted_strings() -> None:
             b'2 (BODY[HEADER] "c: \\"d\\"" UID 8 FLAGS ())',
             b"3 (FLAGS (\\Seen))",
             b"4 (UID 9 BODY[] NIL)",
-            (b"5 (X-GM-LABELS (\"\\\\Inbox\" {3}", b"a b"),
-            b") X-GM-MSGID 1278455344230334865 UID 10 BODY[HEADER] \"\" MODSEQ (12))",
+            (b'5 (X-GM-LABELS ("\\\\Inbox" {3}', b"a b"),
+            b') X-GM-MSGID 1278455344230334865 UID 10 BODY[HEADER] "" MODSEQ (12))',
         ]
     )  # fmt: skip
     assert [message.uid for message in found] == [7, 8, 9, 10]
