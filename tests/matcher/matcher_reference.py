@@ -70,7 +70,7 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
             for thread in (one for name in ids for one in passing.get(name, ())):
                 for record, address in thread.items():
                     heirs[record] = min(address, heirs.get(record, address))
-            if len(heirs) == 1:
+            if len(heirs) == 1 and any(person.address not in own for person in mail.participants):
                 text = {record: {(address, "thread", "")} for record, address in heirs.items()}
         links: dict[str, set[Reason]] = {record: set(reasons) for record, reasons in text.items()}
         attached = []

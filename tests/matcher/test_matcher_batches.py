@@ -8,6 +8,7 @@ import pytest
 from matcher_hooks import CrashAt, CrashError, hooked
 from matcher_scenes import build
 from matcher_world import World, account_of, delivery_of, mail
+from prometheus_client import CollectorRegistry
 
 from schemas.accounts import EpochState
 from schemas.messages import MailParsed
@@ -15,6 +16,7 @@ from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode
 from services.matcher import handler
 from services.matcher.isolation import isolating
+from services.matcher.latency import VisibleLatency
 from services.matcher.summaries import SummaryKeeper
 from services.runtime.errors import TransientError
 from services.runtime.outcomes import Delivery, Done, Failed
@@ -116,17 +118,31 @@ async def test_a_bcc_is_a_link_for_the_owner_of_that_copy_only(world: World) -> 
 
 
 async def test_internal_mail_on_a_record_is_its_holders_only(world: World) -> None:
-    """With the company's own domain excluded, a thread's internal reply is linked, and shared by nobody."""
+    """With the company's own domain excluded, a reply to a colleague without a mailbox here is linked, and shared by nobody."""
     await world.store.sharing.set_company(CompanyPolicy(excluded_domains=("firm.example",)), by="admin@firm.example")
     ann, bob = await world.account(ANN), await world.account(BOB)
     ref = await world.record(CARLA)
-    outer, inner = mail("1", CARLA, ANN), mail("2", ANN, BOB, answers="1")
+    outer, inner = mail("1", CARLA, ANN), mail("2", ANN, BOB, "eve@firm.example", answers="1")
     await world.match(await world.copy(ann, outer), await world.copy(ann, inner), await world.copy(bob, inner))
     await world.rest()
     snapshot = await world.snapshot()
     assert snapshot.links[str(ref), inner.key][1:] == ((ANN, BOB), ())
     assert snapshot.links[str(ref), outer.key][1:] == ((ANN,), (ann.id,))
     assert snapshot.counts == {str(ref): 1}
+
+
+async def test_what_colleagues_say_in_a_clients_thread_is_theirs(world: World) -> None:
+    """A mail that names nobody but owners of mailboxes is on no record by its thread, whichever way it comes."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(CARLA)
+    outer, inner = mail("1", CARLA, ANN), mail("2", ANN, BOB, answers="1")
+    early, late = await world.copy(ann, inner), await world.copy(bob, inner)
+    await world.match(early, await world.copy(ann, outer))
+    await world.match(late)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.rows[early.source.id] == snapshot.rows[late.source.id] == ("unmatched", None)
 
 
 async def test_an_excluded_domain_counts_per_link(world: World) -> None:
@@ -276,3 +292,17 @@ async def test_a_policy_is_that_of_the_moment(world: World, mode: Mode) -> None:
     shared = {shared for _, _, shared in (await world.snapshot()).links.values()}
     assert shared == ({()} if mode is Mode.PRIVATE else {(ann.id,)})
     assert (await world.snapshot()).counts == ({} if mode is Mode.PRIVATE else {str(ref): 2})
+
+
+async def test_the_time_until_mail_is_visible_is_measured_by_lane(world: World) -> None:
+    """What failed is not counted: it is not visible yet."""
+    ann = await world.account(ANN)
+    copies = [await world.copy(ann, mail(str(n), CARLA, ANN), epoch=n or None) for n in range(3)]
+    registry = CollectorRegistry()
+
+    async def handle(deliveries: list[Delivery[MailParsed]]) -> list[Done | Failed]:
+        return [Failed(TransientError("no")), Done(), Done()]
+
+    await VisibleLatency(registry).measuring(handle)([delivery_of(copy) for copy in copies])
+    assert registry.get_sample_value("leadmail_visible_seconds_count", {"lane": "backfill"}) == 2
+    assert registry.get_sample_value("leadmail_visible_seconds_count", {"lane": "live"}) is None
