@@ -3,5 +3,5 @@
 Consumes: ``sync.completed``, ``account.attention``; a sweeper finds what is due in the database when an event was lost.
 Produces: mail, by the operator's SMTP server.
 Stores: which confirmation and which incident was told, by compare-and-set.
-Fails when: the SMTP server refuses or does not answer (tried again by the route's plan, and by the sweeper after that).
+Fails when: the database does not answer. A mail server that refuses or is down fails nothing: the mail stays due and is swept.
 """

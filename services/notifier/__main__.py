@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from email.message import EmailMessage
 from email.utils import parseaddr
 
 from schemas.addresses import InvalidAddressError, normal_address
 from schemas.messages import AccountAttention, Message, SyncCompleted
 from schemas.routes import routes_to
 from services.mailbox.relay import parse_relay, submit
+from services.notifier.compose import on_the_wire
+from services.notifier.duty import Letter
 from services.notifier.handler import Notifier
 from services.runtime.bus import Handle
 from services.runtime.environment import SettingsError
@@ -33,9 +34,8 @@ async def main(stage: Stage) -> None:
         raise SettingsError(str(error)) from None
     policy = make_policy(settings)
 
-    async def send(mail: EmailMessage) -> None:
-        recipient = parseaddr(str(mail["To"]))[1]
-        await submit(relay, mail.as_bytes(), sender=envelope, recipients=[recipient], policy=policy)
+    async def send(letter: Letter) -> None:
+        await submit(relay, on_the_wire(letter.mail), sender=envelope, recipients=[letter.to], policy=policy)
 
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()

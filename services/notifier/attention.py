@@ -10,7 +10,8 @@ from schemas.accounts import Account, User
 from services.mailbox import advice
 from services.mailbox.errors import Code, MailServerError
 from services.mailbox.providers import directory
-from services.notifier.confirmation import build_mail
+from services.notifier import wording
+from services.notifier.compose import build_mail
 
 _OTHER = "its mail server refuses it"
 
@@ -30,14 +31,14 @@ def attention(*, sender: str, owner: User, account: Account, now: datetime) -> E
         steps = (*lines, f"See {url}") if url else lines
     facts: dict[str, object] = {
         "owner": owner,
-        "account": account,
+        "address": wording.readable(account.address),
         "sentence": sentence,
         "steps": (*steps, *_then(account)),
     }
     return build_mail(
         sender=sender,
         to=owner,
-        subject=f"{account.address} needs you: it is not synchronised any more",
+        subject=f"{wording.readable(account.address)} needs you: it is not synchronised any more",
         message_id=f"<attention.{account.id}.{account.incident}@{domain}>",
         date=format_datetime(now),
         template="attention",

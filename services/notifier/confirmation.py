@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
@@ -12,37 +11,29 @@ from schemas.identity import notification_id
 from schemas.ledger import RowState
 from schemas.sharing import CompanyPolicy
 from services.notifier import wording
-from services.notifier.templates import render
+from services.notifier.compose import build_mail
 from services.store import EpochReport
 
 
-def build_mail(
-    *, sender: str, to: User, subject: str, message_id: str, date: str, template: str, facts: dict[str, object]
-) -> EmailMessage:
-    """Return a mail in text and HTML that says of itself that no person sent it (RFC 3834)."""
-    mail = EmailMessage()
-    name, address = parseaddr(sender)
-    mail["From"] = Address(display_name=name, addr_spec=address)
-    mail["To"] = Address(display_name=" ".join(to.name.split()), addr_spec=to.email)
-    mail["Subject"] = subject
-    mail["Date"] = date
-    mail["Message-ID"] = message_id
-    mail["Auto-Submitted"] = "auto-generated"
-    mail["X-Auto-Response-Suppress"] = "All"  # what Exchange reads instead
-    mail.set_content(render(f"{template}.txt", **facts))
-    mail.add_alternative(render(f"{template}.html", **facts), subtype="html")
-    return mail
+def confirmation(*, sender: str, owner: User, report: EpochReport, company: CompanyPolicy, first: bool) -> EmailMessage:
+    """Return the confirmation of a completed epoch: built twice, it has the same Message-ID and Date.
 
-
-def confirmation(*, sender: str, owner: User, report: EpochReport, company: CompanyPolicy) -> EmailMessage:
-    """Return the confirmation of a completed epoch: built twice, it has the same Message-ID and Date."""
+    Args:
+        sender: who writes, as in ``LEADMAIL_MAIL_FROM``.
+        owner: to whom.
+        report: what became of the account's mail.
+        company: the administrator's policy, which may be narrower than the owner's.
+        first: whether it is the account's first; later ones say that it was synchronised anew.
+    """
     epoch = report.epoch
     assert epoch.completed_at is not None
+    address = wording.readable(report.address)
     facts: dict[str, object] = {
         "owner": owner,
         "report": report,
+        "address": address,
         "messages": _messages(report.counts),
-        "first": epoch.number == 1,
+        "first": first,
         "folders": [
             (folder.name, _messages(folder.counts), folder.counts.get(RowState.ATTACHED, 0))
             for folder in report.folders
@@ -59,7 +50,7 @@ def confirmation(*, sender: str, owner: User, report: EpochReport, company: Comp
     return build_mail(
         sender=sender,
         to=owner,
-        subject=f"{report.address} is synchronised: {wording.plural(report.emails, 'email')} on your records",
+        subject=f"{address} is synchronised: {wording.plural(report.emails, 'email')} on your records",
         message_id=notification_id(epoch.account, epoch.number, parseaddr(sender)[1].rpartition("@")[2]),
         date=format_datetime(epoch.completed_at),
         template="confirmation",

@@ -1,32 +1,24 @@
 """The flow: take the duty to send by compare-and-set, write the mail, send it, note that it was sent.
 
 After a crash between sending and noting, the stale claim is taken over and the same mail, with the same Message-ID, is sent again.
+A mail that the mail server does not take stays due in the database, and the sweeper tries it again: events are not retried for it,
+so that a mail server that is down for a day fills no queue and makes no dead letters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from email.message import EmailMessage
 
 import structlog
 
-from schemas.accounts import Epoch
+from schemas.accounts import Account, Epoch, User
 from schemas.messages import AccountAttention, Message, SyncCompleted
-from services.mailbox.errors import MailServerError
-from services.mailbox.smtp_connect import RejectedError
 from services.notifier.attention import attention
 from services.notifier.confirmation import confirmation
-from services.runtime.errors import TransientError
+from services.notifier.duty import STALE, Duty, Letter, Send
 from services.runtime.outcomes import Delivery
-from services.store import Store
+from services.store import NotFoundError, Store
 from services.store.documents import now
-
-STALE = timedelta(minutes=2)
-"""Longer than sending takes: a claim older than this is one of a notifier that died."""
-
-Send = Callable[[EmailMessage], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +31,8 @@ class Notifier:
     log: structlog.typing.FilteringBoundLogger
 
     async def completed(self, delivery: Delivery[SyncCompleted]) -> tuple[Message, ...]:
-        """Send the confirmation of the epoch, unless it was sent or somebody is at it (then the sweeper looks after that)."""
-        message = delivery.message
-        epoch = await self.store.epochs.claim(message.account, message.epoch, stale=STALE)
+        """Send the confirmation of the epoch, unless it was sent or somebody is at it."""
+        epoch = await self.store.epochs.claim(delivery.message.account, delivery.message.epoch, stale=STALE)
         if epoch is not None:
             await self._confirm(epoch)
         return ()
@@ -52,44 +43,47 @@ class Notifier:
         return ()
 
     async def sweep(self) -> None:
-        """Send what is due in the database: covers lost events, crashes, and mail servers that were down for long."""
+        """Send what is due in the database: covers lost events, crashes, and mail servers that did not take a mail."""
         while (epoch := await self.store.epochs.claim_due(stale=STALE)) is not None:
-            await self._confirm(epoch)
+            if not await self._confirm(epoch):
+                return
         for account, incident, _ in await self.store.attention.due():
-            await self._alert(account, incident)
+            if not await self._alert(account, incident):
+                return
 
-    async def _confirm(self, epoch: Epoch) -> None:
-        store = self.store
-        try:
-            report = await store.status.report(epoch.account, epoch.number)
+    async def _confirm(self, epoch: Epoch) -> bool:
+        async def write() -> Letter | None:
+            report = await self.store.status.report(epoch.account, epoch.number)
             if report is None:
-                return  # the account was purged meanwhile, and its epochs with it
-            owner = await store.users.get(report.owner)
-            mail = confirmation(sender=self.sender, owner=owner, report=report, company=await store.company.policy())
-            await self._deliver(mail)
-        except BaseException:
-            await store.epochs.release(epoch.account, epoch.number)
-            raise
-        await store.epochs.sent(epoch.account, epoch.number)
-        self.log.info("confirmation sent", account=epoch.account, epoch=epoch.number)
+                return None  # the account was purged meanwhile, and its epochs with it
+            owner = await self._owner(report.owner)
+            company = await self.store.company.policy()
+            # Not by its number: a backfill that a new one took over was never confirmed.
+            earlier = [one for one in await self.store.epochs.of(epoch.account) if one.number < epoch.number]
+            mail = confirmation(sender=self.sender, owner=owner, report=report, company=company, first=not earlier)
+            return Letter(mail, owner.email)
 
-    async def _alert(self, account_id: str, incident: int) -> None:
-        store = self.store
-        account = await store.attention.claim(account_id, incident, stale=STALE)
+        log = self.log.bind(mail="confirmation", epoch=epoch.number)
+        return await Duty(self.store.epochs, epoch.account, epoch.number).fulfil(write, self.send, log)
+
+    async def _alert(self, account_id: str, incident: int) -> bool:
+        account = await self.store.attention.claim(account_id, incident, stale=STALE)
         if account is None:
-            return
-        try:
-            owner = await store.users.get(account.owner)
-            await self._deliver(attention(sender=self.sender, owner=owner, account=account, now=now()))
-        except BaseException:
-            await store.attention.release(account_id, incident)
-            raise
-        await store.attention.sent(account_id, incident)
-        self.log.info("attention mail sent", account=account_id, incident=incident, reason=account.reason)
+            return True
 
-    async def _deliver(self, mail: EmailMessage) -> None:
-        """Send; whatever the mail server has against it, the mail stays due."""
+        async def write() -> Letter:
+            return await self._attention(account)
+
+        log = self.log.bind(mail="attention", incident=incident, reason=account.reason)
+        return await Duty(self.store.attention, account_id, incident).fulfil(write, self.send, log)
+
+    async def _attention(self, account: Account) -> Letter:
+        owner = await self._owner(account.owner)
+        return Letter(attention(sender=self.sender, owner=owner, account=account, now=now()), owner.email)
+
+    async def _owner(self, email: str) -> User:
+        """Return an account's owner. One who is no user any more is told all the same: it is his mailbox."""
         try:
-            await self.send(mail)
-        except (MailServerError, RejectedError) as error:
-            raise TransientError(f"the mail server did not take the mail: {error}") from error
+            return await self.store.users.get(email)
+        except NotFoundError:
+            return User(email=email, created_at=now())

@@ -16,7 +16,18 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_finalize,
     )
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks, control characters and what turns the direction of writing around."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def _finalize(value: object) -> object:
+    """What is filled in stays in its line: a folder's name cannot begin a paragraph of its own in our name."""
+    return one_line(value) if type(value) is str else value  # markup is ours
 
 
 def render(name: str, **facts: object) -> str:

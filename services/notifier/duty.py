@@ -1,0 +1,84 @@
+"""One mail that has to go out once: what becomes of its claim, whatever sending it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from email.message import EmailMessage
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from services.mailbox.errors import MailServerError
+from services.mailbox.smtp_connect import RejectedError
+
+STALE = timedelta(minutes=2)
+"""Longer than sending takes: a claim older than this is one of a notifier that died."""
+LATER, MUCH_LATER = timedelta(minutes=1), timedelta(hours=1)
+"""After how long a mail that was refused for now, or for good (the owner's address may be corrected), is tried again."""
+
+
+class Claims(Protocol):
+    """``store.epochs`` and ``store.attention``: claims by account and number (of the backfill, of the incident)."""
+
+    async def sent(self, account: str, number: int, /) -> None:
+        """Note that the mail was taken."""
+
+    async def release(self, account: str, number: int, /) -> None:
+        """Give the claim back."""
+
+    async def postpone(self, account: str, number: int, /, *, stale: timedelta, delay: timedelta) -> None:
+        """Keep the claim until then."""
+
+
+class Letter(NamedTuple):
+    """A mail and the one whom it is for."""
+
+    mail: EmailMessage
+    to: str
+
+
+Send = Callable[[Letter], Awaitable[None]]
+"""Sends, or raises MailServerError (the server cannot be used) or RejectedError (it refuses this mail)."""
+
+
+class Duty(NamedTuple):
+    """A claimed duty to send."""
+
+    claims: Claims
+    account: str
+    number: int
+
+    async def fulfil(
+        self, write: Callable[[], Awaitable[Letter | None]], send: Send, log: structlog.typing.FilteringBoundLogger
+    ) -> bool:
+        """Write and send the mail and note that it went out; None has become pointless.
+
+        Returns False when the mail server cannot be used at all: other mails would fare no better. What is refused stays due.
+        """
+        name = (self.account, self.number)
+        try:
+            letter = await write()
+            if letter is None:
+                return True
+            await send(letter)
+        except RejectedError as error:
+            log.warning(
+                "the mail server refuses the mail to this account's owner", account=self.account, code=error.code
+            )
+            await self.claims.postpone(*name, stale=STALE, delay=LATER if error.transient else MUCH_LATER)
+            return True
+        except MailServerError as error:
+            log.error("no mail can be sent: see to LEADMAIL_SMTP_URL and its server", error=str(error))  # noqa: TRY400
+            await self.claims.release(*name)
+            return False
+        except Exception:
+            # One that cannot even be written must not keep the others waiting.
+            await self.claims.postpone(*name, stale=STALE, delay=LATER)
+            raise
+        except BaseException:
+            await self.claims.release(*name)
+            raise
+        await self.claims.sent(*name)
+        log.info("mail sent", account=self.account)
+        return True

@@ -1,0 +1,23 @@
+"""A notifier's world on a real replica set and the real SMTP sink."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from notifier_world import World
+from pymongo import AsyncMongoClient
+
+from deploy.local import LocalServers
+from services.store import Store, StoreConfig
+
+
+@pytest.fixture
+async def world(servers: LocalServers, mongo_database: str) -> AsyncIterator[World]:
+    """A store that is set up, and the sink."""
+    async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
+        crm = f"{mongo_database}_crm"
+        store = Store(client[mongo_database], client[crm], StoreConfig(mark_key=b"k" * 32))
+        await store.setup()
+        yield World(store, client[mongo_database], servers)
+        await client.drop_database(crm)
