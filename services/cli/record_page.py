@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -69,12 +71,20 @@ def _print_page(record: Record, emails: Sequence[VisibleEmail], viewer: str, cou
     head = Text.assemble((clean(name), "bold"), f"  {record.ref.kind}, {', '.join(record.addresses)}: {seen_as}")
     console.print(head)
     if emails:
-        columns, cut = ("", "date", "subject", "with", "held by", "", "id"), ("subject", "with", "held by")
-        table(None, columns, [_row(email, viewer) for email in emails], cut=cut)
+        columns, cut = ("", "date", "thread", "subject", "with", "held by", "", "id"), ("subject", "with", "held by")
+        threads = _threads(emails)
+        table(None, columns, [_row(email, viewer, threads[email.thread]) for email in emails], cut=cut)
     console.print()
 
 
-def _row(email: VisibleEmail, viewer: str) -> tuple[Text, ...]:
+def _threads(emails: Sequence[VisibleEmail]) -> dict[str, str]:
+    """Return how each thread is called on this page: numbered from the top, nothing for a mail that is alone."""
+    sizes = Counter(email.thread for email in emails)
+    numbers = itertools.count(1)
+    return {thread: f"#{next(numbers)}" if size > 1 else "" for thread, size in sizes.items()}
+
+
+def _row(email: VisibleEmail, viewer: str, thread: str) -> tuple[Text, ...]:
     own = any(copy.own for copy in email.copies)
     unread = own and "\\Seen" not in email.flags
     arrow = "<-" if email.direction == "in" else "->"
@@ -90,6 +100,7 @@ def _row(email: VisibleEmail, viewer: str) -> tuple[Text, ...]:
     return (
         Text(arrow, style="green" if arrow == "<-" else "blue"),
         Text(moment(email.sent_at)),
+        Text(thread, style="dim"),
         subject,
         line(_people(email.participants)),
         line(holders + where),

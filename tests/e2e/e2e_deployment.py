@@ -118,7 +118,7 @@ class Deployment:
         )
         self.accounts[user.key] = account
 
-    async def until(self, condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 60) -> None:
+    async def until(self, condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 120) -> None:
         """Wait until something holds.
 
         Raises:
@@ -169,7 +169,12 @@ async def deploy(servers: LocalServers, environment: dict[str, str], logs: Path)
     async with make_client(settings) as mongo:
         store = make_store(mongo[settings.mongo_database], mongo[settings.crm_database], settings)
         await store.setup()
-        deployment = Deployment(servers, {**os.environ, **variables}, store, logs)
+        deployment = Deployment(
+            servers,
+            {**{name: value for name, value in os.environ.items() if name != "LEADMAIL_HOSTING"}, **variables},
+            store,
+            logs,
+        )
         try:
             yield deployment
         finally:
