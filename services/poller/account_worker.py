@@ -64,6 +64,7 @@ class AccountWorker:
         limit = min(timing.connections, provider.connections if provider else timing.connections)
         self._turns = asyncio.Semaphore(limit)
         self._single = limit == 1
+        """Bulk work and watching take turns on one connection."""
         self._trouble = Trouble()
         self._known = asyncio.Event()
         """The folders are known: there is something to watch."""
@@ -95,15 +96,20 @@ class AccountWorker:
         self._work.folders = {folder.id: folder for folder in stored if folder.state is not FolderState.GONE}
         if self._work.folders and self._work.account.epoch:
             self._known.set()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for part in (self._bulk, self._watch, self._reap):
-                    tasks.create_task(self._again(part))
-        except BaseExceptionGroup as group:
-            cause = leaf(group)
-            if not isinstance(cause, BlockedError):
-                raise cause from None
-            await self._block(cause.code)
+        while True:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for part in (self._bulk, self._watch, self._reap):
+                        tasks.create_task(self._again(part))
+            except BaseExceptionGroup as group:
+                cause = leaf(group)
+                if isinstance(cause, BlockedError):
+                    await self._block(cause.code)
+                    return
+                if self._single or not _too_many(cause):
+                    raise cause from None
+                self._work.log.info("the server bears one connection only")
+                self._single, self._turns = True, asyncio.Semaphore(1)
 
     async def _block(self, code: Code) -> None:
         incident = await self._work.store.accounts.block(self._work.lease, code.value)
@@ -117,7 +123,7 @@ class AccountWorker:
                 await part()
             except Exception as error:  # noqa: BLE001 - one bad mailbox must not stop the others
                 cause = leaf(error)
-                if isinstance(cause, LeaseLostError | BlockedError):
+                if isinstance(cause, LeaseLostError | BlockedError) or (_too_many(cause) and not self._single):
                     raise cause from None
                 if isinstance(cause, MailServerError) and self._trouble.hopeless(cause):
                     raise BlockedError(cause.code) from None
@@ -254,6 +260,10 @@ class AccountWorker:
         if count:
             self._work.log.warning("rows without final state are fetched again", count=count)
             self._wake_bulk.set()
+
+
+def _too_many(error: BaseException) -> bool:
+    return isinstance(error, MailServerError) and error.code is Code.TOO_MANY_CONNECTIONS
 
 
 async def tell_owner(bus: Bus, account: str, reason: str, incident: int) -> None:

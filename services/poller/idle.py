@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from time import monotonic
 
 from services.poller import responses
@@ -24,6 +25,8 @@ class Noticed:
     """Something was expunged from it. Which uids is asked anew: what was moved should be seen at its new place first."""
     others: set[bytes] = field(default_factory=set)
     """Raw names of other folders in which something changed (NOTIFY)."""
+    at: datetime | None = None
+    """When the first of it was said."""
     everything: bool = False
     """The list of folders changed, or something did that could not be read."""
 
@@ -36,6 +39,7 @@ class Noticed:
         if not match:
             return
         kind, rest = match[1].upper(), match[2]
+        self.at = self.at or datetime.now(UTC)
         if kind == b"EXISTS":
             self.new = True
         elif kind == b"FETCH":

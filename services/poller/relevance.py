@@ -20,6 +20,8 @@ from services.poller.responses import Fetched
 from services.poller.work import Work
 from services.store import FolderPatch, TwinQuery
 
+GMAIL_DRAFT = "\\Draft"
+"""A label: All Mail holds drafts too."""
 RECENT = "\\Recent"
 """A flag of the session, not of the mail (RFC 3501 section 2.3.2)."""
 

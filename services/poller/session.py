@@ -233,9 +233,7 @@ class ImapSession:
                 raise ConnectionLostError("the connection was dropped")
             self._busy = True
             try:
-                call = asyncio.get_running_loop().run_in_executor(
-                    self._pool, self._guarded, command, *arguments
-                )
+                call = asyncio.get_running_loop().run_in_executor(self._pool, self._guarded, command, *arguments)
                 return await call
             except BaseException as error:
                 if isinstance(error, RefusedError):

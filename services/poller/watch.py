@@ -171,7 +171,7 @@ class Watch:
 
     async def _take(self, noticed: Noticed) -> None:
         """Take over what happened in the open folder, then what happened in others."""
-        moment = now()
+        moment = noticed.at or now()
         folder = primary(self._work.selected)
         if folder is not None and folder.raw_name == self._session.selected:
             noticed.others.discard(folder.raw_name)

@@ -35,7 +35,7 @@ class PollerLedger:
     ) -> frozenset[str]:
         """Insert the rows of a window and move the folder's cursor with them, in one transaction.
 
-        Rows that are there already stay as they are. Returns the ids of those.
+        Rows that are there already stay as they are, but for those ``gone``. Returns the ids of those that stay.
 
         A row may come as ``attached`` (a twin, see ``twins``); when its email has been removed in the meantime it is set
         back to ``planned``: the one who removes an email looks for live copies after it did, we look for the email
@@ -67,9 +67,21 @@ class PollerLedger:
         self, lease: Lease, documents: list[Doc], folder: FolderPatch | None, session: Session
     ) -> frozenset[str]:
         ids = [document["_id"] for document in documents]
-        present = {
-            found["_id"] async for found in self._ledger.find({"_id": {"$in": ids}}, {"_id": 1}, session=session)
+        fields = {"state": 1, "relink": 1, "attempts": 1}
+        there = {found["_id"]: found async for found in self._ledger.find({"_id": {"$in": ids}}, fields, session=session)}
+        # A copy that was gone and is back (its folder was left out, or could not be read, for a while) begins anew; its
+        # messages are new events all the same. One whose links do not follow yet waits for the next look.
+        back = {
+            row: found.get("attempts", 0)
+            for row, found in there.items()
+            if found["state"] == RowState.GONE.value and not found.get("relink")
         }
+        if back:
+            await self._ledger.delete_many({"_id": {"$in": list(back)}}, session=session)
+            for document in documents:
+                if attempts := back.get(document["_id"]):
+                    document["attempts"] = attempts
+        present = there.keys() - back.keys()
         await self._insert(
             lease, [document for document in documents if document["_id"] not in present], folder, session
         )

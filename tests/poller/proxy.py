@@ -23,10 +23,16 @@ class Proxy:
         self.open = 0
         self.most = 0
         """Connections at the same time."""
+        self.limit = 1_000
+        """More connections at the same time are turned away as providers do."""
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.open >= self.limit:
+            writer.write(b"* BYE [ALERT] Too many simultaneous connections. (Failure)\r\n")
+            writer.close()
+            return
         self.connections += 1
         self.open += 1
         self.most = max(self.most, self.open)

@@ -126,6 +126,20 @@ async def test_one_connection_is_enough(world: World, mailbox: Mailbox) -> None:
         assert wire.most <= 1
 
 
+async def test_a_server_that_bears_one_connection_only(world: World, mailbox: Mailbox) -> None:
+    """When a second connection is turned away, one is made to do; nobody is blocked for that."""
+    mailbox.append(mail(CLIENT))
+    await world.know(CLIENT)
+    async with proxy(world.servers.imap.host, world.servers.imap.port) as wire:
+        wire.limit = 1
+        account = await world.connect(mailbox.user, port=wire.port)
+        world.start_poller()
+        await world.complete(account)
+        mailbox.append(mail(CLIENT))
+        await until(lambda: len(world.fetched) == 2, "new mail", world)
+    assert not world.said(AccountAttention)
+
+
 async def test_rows_without_final_state_are_fetched_again(world: World, mailbox: Mailbox) -> None:
     """What was published and never finished is published again, as a new event, after the reaper's time."""
     await world.know(CLIENT)

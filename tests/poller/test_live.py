@@ -196,6 +196,10 @@ async def test_folder_rules_of_the_owner(world: World, mailbox: Mailbox, account
     )
     await until(lambda: _has(world, account, 1, RowState.ATTACHED, "Trash"), "Trash taken in", world)
     await until(lambda: _has(world, account, 1, RowState.GONE, "Clients"), "Clients taken out", world)
+    await world.relink()
+    await world.store.accounts.save_folder_rules(account.id, FolderRules(), by="test")
+    await until(lambda: _has(world, account, 1, RowState.ATTACHED, "Clients"), "Clients taken in again", world)
+    await until(lambda: _has(world, account, 1, RowState.GONE, "Trash"), "Trash taken out again", world)
 
 
 async def _has(world: World, account: Account, uid: int, state: RowState, folder: str = "INBOX") -> bool:

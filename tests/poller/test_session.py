@@ -84,7 +84,7 @@ async def test_events_between_commands_are_not_lost(session: ImapSession, mailbo
 
 
 async def test_the_debug_wrapper_is_off(session: ImapSession) -> None:
-    """imaplib formats no line for its log: that would be four fifths of the time of a large FETCH."""
+    """The standard client formats no line for its log: that would be four fifths of the time of a large FETCH."""
     assert session.client._imap.debug == 0
 
 
