@@ -51,11 +51,15 @@ class Deployment:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, *stages: str) -> None:
-        """Start stages as child processes."""
+        """Start stages as child processes; ``poller:2`` is a second poller."""
         for stage in stages:
             with (self.logs / f"{stage}.log").open("ab") as log:
                 self.running[stage] = subprocess.Popen(
-                    [sys.executable, "-m", f"services.{stage}"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+                    [sys.executable, "-m", f"services.{stage.partition(':')[0]}"],
+                    cwd=ROOT,
+                    env=self.environment,
+                    stdout=log,
+                    stderr=log,
                 )
 
     def kill(self, stage: str) -> None:

@@ -63,6 +63,23 @@ async def test_backfill_makes_the_truth(company: Deployment) -> None:
     assert company.end() == dict.fromkeys(STAGES, 0)
 
 
+async def test_two_of_each_stage_make_the_same(company: Deployment) -> None:
+    """Two replicas of every stage share the work and double nothing; what a replica leaves behind the other takes over."""
+    company.start(*STAGES, *(f"{stage}:2" for stage in STAGES))
+    for user in USERS:
+        await company.connect(user)
+    await company.until(company.confirmed, "all backfills confirmed")
+    await assert_true(company, MAILS)
+    holders = {status.holder for status in await company.store.status.accounts()}
+    assert len(holders) == 2, "both pollers have a share of three accounts"
+    company.kill("poller")
+
+    async def taken_over() -> bool:
+        return len({status.holder for status in await company.store.status.accounts()} - {None}) == 1
+
+    await company.until(taken_over, "the accounts of the poller that died are taken over", seconds=30)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 async def test_killing_a_stage_changes_nothing(company: Deployment, stage: str) -> None:
     """SIGKILL at three moments of the backfill, each followed by a start: the end is the same, and one confirmation each."""
