@@ -48,6 +48,6 @@ def attention(*, sender: str, owner: User, account: Account, now: datetime) -> E
 
 def _then(account: Account) -> tuple[str, ...]:
     return (
-        f"With a new password: leadmail account password {account.address}",
-        f"When only the mail service had to be changed: leadmail account resume {account.address}",
+        f"Then give Leadmail the new password: leadmail account password {account.address}",
+        f"Or, where only the mail service had to be changed: leadmail account resume {account.address}",
     )

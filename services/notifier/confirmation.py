@@ -47,10 +47,13 @@ def confirmation(*, sender: str, owner: User, report: EpochReport, company: Comp
         "plural": wording.plural,
         "day": wording.day,
     }
+    found = (
+        f"{wording.plural(report.emails, 'email')} on your records" if report.emails else "no mail for your records yet"
+    )
     return build_mail(
         sender=sender,
         to=owner,
-        subject=f"{address} is synchronised: {wording.plural(report.emails, 'email')} on your records",
+        subject=f"{address} is synchronised: {found}",
         message_id=notification_id(epoch.account, epoch.number, parseaddr(sender)[1].rpartition("@")[2]),
         date=format_datetime(epoch.completed_at),
         template="confirmation",
@@ -66,7 +69,7 @@ def _messages(counts: Mapping[RowState, int]) -> int:
 def _left_out(report: EpochReport) -> list[tuple[int, str]]:
     """Return (count, why), the unmatched mail first: it is most of most mailboxes."""
     lines = [
-        (report.counts.get(RowState.UNMATCHED, 0), "about no lead or contact: not stored and visible to nobody"),
+        (report.counts.get(RowState.UNMATCHED, 0), "about no lead or contact: not stored, visible to nobody"),
         *((count, wording.skipped(reason)) for reason, count in sorted(report.reasons.items())),
         (report.counts.get(RowState.QUARANTINED, 0), wording.QUARANTINED),
     ]

@@ -12,8 +12,9 @@ SKIPPED = {
     "too-large": "larger than your company's limit",
     "deleted-in-crm": "deleted in the CRM before",
     "withheld": "listed by your mail server, which did not hand them out",
+    "disconnected": "not looked at before the mailbox was disconnected",
 }
-QUARANTINED = "could not be read safely; your administrator can look at them (`leadmail dead-letters list`)"
+QUARANTINED = "that could not be read safely; your administrator can look at them (`leadmail dead-letters list`)"
 LEFT_OUT = {
     "trash": "holds deleted mail",
     "junk": "holds spam",

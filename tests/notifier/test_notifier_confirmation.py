@@ -180,5 +180,5 @@ async def test_a_resync_is_confirmed_as_one(world: World) -> None:
     first, second = (mail.get_body(("plain",)) for mail in world.received(owner))
     assert first is not None
     assert second is not None
-    assert "is now on the records of your CRM" in first.get_content()
+    assert "is connected and synchronised" in first.get_content()
     assert "has been synchronised anew" in second.get_content()
