@@ -9,6 +9,7 @@ from schemas.routes import Route, routes_to
 from services.matcher import dead_letters, handler, mailbox_changed, record_changed
 from services.matcher.completion import sweep_epochs
 from services.matcher.isolation import isolating
+from services.matcher.latency import VisibleLatency
 from services.matcher.summaries import SummaryKeeper
 from services.matcher.sweepers import in_turn, sweep_store
 from services.matcher.watcher import watch
@@ -25,11 +26,13 @@ BULK_WAIT = 0.2
 RECORDS_AT_ONCE = 200
 
 
-async def consume(route: Route, *, stage: Stage, store: Store, summaries: SummaryKeeper) -> None:
+async def consume(
+    route: Route, *, stage: Stage, store: Store, summaries: SummaryKeeper, latency: VisibleLatency
+) -> None:
     """Consume one route. Lanes have consumers, channels and batches of their own: live mail is never behind the backfill."""
     bus, size = stage.bus, stage.settings.matcher_batch
     if route.message is MailParsed:
-        mail = isolating(partial(handler.handle, store=store, summaries=summaries))
+        mail = latency.measuring(isolating(partial(handler.handle, store=store, summaries=summaries)))
         wait = BULK_WAIT if route.lane is Lane.BACKFILL else 0.0
         await bus.consume_batches(route, mail, size=size, wait=wait, concurrency=2)
     elif route.message is RecordChanged:
@@ -46,8 +49,9 @@ async def main(stage: Stage) -> None:
     store = make_store(stage.database, stage.crm, stage.settings)
     await store.setup()
     summaries = SummaryKeeper(store)
+    latency = VisibleLatency(stage.metrics.registry)
     for route in routes_to("matcher"):
-        await consume(route, stage=stage, store=store, summaries=summaries)
+        await consume(route, stage=stage, store=store, summaries=summaries, latency=latency)
     await stage.bus.consume_dead(partial(dead_letters.keep, store=store, bus=stage.bus))
     holder, log = stage.settings.instance, stage.log
     sweep = in_turn("sweep", partial(sweep_store, store=store, summaries=summaries), store=store, holder=holder)

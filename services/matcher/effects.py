@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from services.matcher.decisions import Decisions
 from services.matcher.relinking import follow_threads, relink
 from services.matcher.summaries import SummaryKeeper
@@ -15,10 +17,13 @@ async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -
     rows whose copy is gone, or that are no longer there.
     """
     new = await store.emails.save_many(list(decided.attached.values()), by_thread=decided.by_thread)
-    await store.links.save_many(decided.links)
-    await summaries.owe(link.record for link in decided.links if link.shared)
-    await _threads(decided, new, store=store, summaries=summaries)
-    lost = await store.blobs.lacking([decided.attached[key] for key in new])
+    await asyncio.gather(
+        store.links.save_many(decided.links), summaries.owe(link.record for link in decided.links if link.shared)
+    )
+    lost, _ = await asyncio.gather(
+        store.blobs.lacking([decided.attached[key] for key in new]),
+        _threads(decided, new, store=store, summaries=summaries),
+    )
     gone = await store.ledger.final([row for row in decided.rows if row.email is None or row.email not in lost])
     if lost:  # their blobs went while they waited in the queue: fetched and parsed again
         await store.ledger.replan_rows([row.id for row in decided.rows if row.email in lost])

@@ -38,9 +38,8 @@ async def handle(
     while True:
         decided = decide(batch, view, gone)
         late = await apply(decided, store=store, summaries=summaries)
-        present = await look_up(batch, store, view)
-        same = present.apart_from(decided.live) == view.apart_from(decided.live) and late <= gone
-        if same and not await store.links.lacking(decided.links):
+        present, lacking = await asyncio.gather(look_up(batch, store, view), store.links.lacking(decided.links))
+        if not lacking and late <= gone and present.apart_from(decided.live) == view.apart_from(decided.live):
             break
         view, gone, again = present, gone | late, again + 1
         if again == _ROUNDS:

@@ -151,7 +151,7 @@ async def test_an_email_that_nobody_holds_any_more_goes_after_the_grace(world: W
     ref = await world.record(CARLA)
     content = mail("1", CARLA, ANN)
     copies = [await world.copy(ann, content), await world.copy(bob, content)]
-    reply = await world.copy(ann, mail("2", ANN, BOB, answers="1"))
+    reply = await world.copy(ann, mail("2", "who@else.example", ANN, answers="1"))
     await world.match(*copies, reply)
     await world.summaries.flush()
     assert (await world.snapshot()).counts == {str(ref): 2}

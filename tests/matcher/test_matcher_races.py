@@ -78,7 +78,7 @@ async def test_a_reply_and_its_ancestor_in_two_batches_find_each_other(world: Wo
     await world.record(CARLA)
     for number, order in enumerate(((0, 1), (1, 0))):
         first = await world.copy(ann, mail(f"a{number}", CARLA, ANN))
-        reply = await world.copy(bob, mail(f"b{number}", ANN, BOB, answers=f"a{number}"))
+        reply = await world.copy(bob, mail(f"b{number}", "who@else.example", BOB, answers=f"a{number}"))
         pair = [first, reply]
         outer, inner = (pair[place] for place in order)
         await interrupted(world, where, lambda inner=inner: world.match(inner), outer)
