@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
+from bson import ObjectId
+
 from schemas.emails import Link
 from schemas.ledger import RowState
 from schemas.mail import Role
@@ -99,20 +101,26 @@ class Sharing:
         between is never lost. Summaries of the records are brought up to date. Returns the records whose links changed.
         """
         pending, touched = list(dict.fromkeys(keys)), set[RecordRef]()
+        debts: list[ObjectId] = []
         while pending:
             part, pending = pending[:_AT_ONCE], pending[_AT_ONCE:]
-            again, changed = await self._recompute(part)
+            again, changed = await self._recompute(part, debts)
             pending += again
             touched |= changed
         await self._summaries.recompute(touched)
+        await self._debts.paid(debts)
         return frozenset(touched)
 
-    async def _recompute(self, keys: Sequence[str]) -> tuple[list[str], set[RecordRef]]:
-        """Return the emails to look at again, and the records whose links we (perhaps) changed."""
+    async def _recompute(self, keys: Sequence[str], debts: list[ObjectId]) -> tuple[list[str], set[RecordRef]]:
+        """Return the emails to look at again, and the records whose links we (perhaps) changed: a debt until their summaries follow."""
         links = await self._links.of_emails(keys)
         evidence = await self._copies.evidence(keys)
         pairs = [(link, regranted(link, evidence)) for several in links.values() for link in several]
         changes = [wanted for link, wanted in pairs if not _same(link, wanted)]
+        if (
+            changes
+        ):  # first: whoever comes after a crash finds the links changed, and would not know whose summaries to mend
+            debts.append(await self._debts.add(records={link.record for link in changes}))
         if not await self._links.compare_and_set_many(changes):
             # Somebody changed one of them under our hands. Those that are right by now will be found so.
             return list(keys), {link.record for link in changes}
