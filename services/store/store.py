@@ -63,7 +63,7 @@ class Store:
         self.blobs = Blobs(c)
         self.blob_sweep = BlobSweep(c, fence, self.ledger)
         self.dead_letters = DeadLetters(c)
-        self.unheld = Unheld(c, self.ledger, self.blobs, self.audit)
+        self.unheld = Unheld(c, self.ledger, self.blobs, self.debts, self.audit)
         copies = Copies(c, self.ledger, self.accounts, self.company)
         self.sharing = Sharing(
             c,

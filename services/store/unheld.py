@@ -12,6 +12,7 @@ from schemas.records import RecordRef
 from services.store.audit import Audit
 from services.store.blobs import Blobs
 from services.store.collections import Collections
+from services.store.debts import Debts
 from services.store.documents import encode, now
 from services.store.ledger import Ledger
 
@@ -22,12 +23,13 @@ DELETED_IN_CRM = "deleted-in-crm"
 class Unheld:
     """Removes emails with their links; blobs follow after their grace."""
 
-    def __init__(self, collections: Collections, ledger: Ledger, blobs: Blobs, audit: Audit) -> None:
+    def __init__(self, collections: Collections, ledger: Ledger, blobs: Blobs, debts: Debts, audit: Audit) -> None:
         self._emails = collections.emails
         self._links = collections.links
         self._tombstones = collections.tombstones
         self._ledger = ledger
         self._blobs = blobs
+        self._debts = debts
         self._audit = audit
 
     async def remove(self, keys: Collection[str]) -> None:
@@ -47,7 +49,8 @@ class Unheld:
     async def bury(self, keys: Iterable[str], *, by: str) -> frozenset[RecordRef]:
         """Delete emails for good, as somebody in the CRM wishes: a tombstone keeps a re-sync from bringing them back.
 
-        Returns the records that they were on: recompute their summaries.
+        Returns the records that they were on: recompute their summaries. A debt has the matcher do so too, and
+        lets the threads follow.
         """
         wanted, moment = list(keys), now()
         writes = []
@@ -57,6 +60,7 @@ class Unheld:
         if not writes:
             return frozenset()
         await self._tombstones.bulk_write(writes, ordered=False)
+        await self._owe(wanted)
         records = await self._unlink(wanted)
         await self._ledger.skip_emails(wanted, DELETED_IN_CRM)
         await self._emails.delete_many({"_id": {"$in": wanted}})
@@ -88,6 +92,14 @@ class Unheld:
         keys = [document["_id"] async for document in found]
         await self.fade(keys)
         return len(keys)
+
+    async def _owe(self, keys: list[str]) -> None:
+        named = self._emails.find({"_id": {"$in": keys}, "message_id": {"$type": "string"}}, {"message_id": 1})
+        ids = [document["message_id"] async for document in named]
+        links = self._links.find({"email": {"$in": keys}}, {"record": 1})
+        records = {RecordRef(**document["record"]) async for document in links}
+        if ids or records:
+            await self._debts.add(records=records, message_ids=ids)
 
     async def _unlink(self, keys: list[str]) -> frozenset[RecordRef]:
         found = self._links.find({"email": {"$in": keys}}, {"record": 1})

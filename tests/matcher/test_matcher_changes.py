@@ -178,3 +178,21 @@ async def test_what_a_process_that_died_owed_is_done_by_the_sweeper(world: World
     assert await sweep_debts(store=world.store, summaries=survivor, overdue=NEVER) == 1
     assert (await world.snapshot()).counts == {str(ref): 1}
     assert await world.database["debts"].count_documents({}) == 0
+
+
+async def test_what_hangs_on_an_email_deleted_in_the_crm_follows(world: World) -> None:
+    """Its line leaves the summary, and replies that were linked by it alone are no longer stored."""
+    ann = await world.account(ANN)
+    ref = await world.record(CARLA)
+    content = mail("1", CARLA, ANN)
+    reply = await world.copy(ann, mail("2", "who@else.example", ANN, answers="1"))
+    await world.match(await world.copy(ann, content), reply)
+    await world.summaries.flush()
+    assert (await world.snapshot()).counts == {str(ref): 2}
+    await world.store.unheld.bury([content.key], by=ANN)
+    world.deleted.add(content.key)
+    await sweep_debts(store=world.store, summaries=world.summaries, overdue=NEVER)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.rows[reply.source.id] == ("unmatched", None)
