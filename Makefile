@@ -14,9 +14,9 @@ UV_COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-ver
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Make .venv with the locked packages
+setup: $(READY) ## Make .venv with the locked packages and the leadmail command
 
-$(READY): requirements-dev.lock
+$(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "error: Leadmail needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>&1): run make PYTHON=python3.12 (or later)" >&2; exit 1; }
 	@[ -x $(PY) ] || $(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
@@ -30,6 +30,8 @@ $(READY): requirements-dev.lock
 	@[ -x $(PY) ] || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked packages into $(VENV)"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@# Leadmail itself, editable: .venv/bin/leadmail then works from anywhere. Nothing is downloaded for it.
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
 servers: $(READY) ## Install what the local servers need (packages as root, mongod, or container images)
@@ -46,6 +48,8 @@ check: $(READY) ## Lint, formatting, types, derived files, tests that need no se
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PY) -m schemas.derived --check
+	$(PY) -m services.runtime.configuration --check
+	$(PY) -m services.cli.document --check
 	$(PY) -m pytest -q -m "not servers"
 
 format: $(READY) ## Format the code

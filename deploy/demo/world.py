@@ -20,7 +20,8 @@ from deploy.samples.model import SampleMail
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".demo"
-LEADMAIL = f"{sys.executable} -m services.cli"
+LEADMAIL = Path(sys.executable).with_name("leadmail")
+"""The command that `make setup` puts beside Python."""
 _END_SECONDS = 30
 
 
@@ -67,7 +68,7 @@ class World:
             for name, value in sorted(self.environment.items())
             if name.startswith("LEADMAIL_")
         ]
-        lines.append(f'leadmail() {{ (cd {shlex.quote(str(ROOT))} && {LEADMAIL} "$@"); }}')
+        lines.append(f'leadmail() {{ {shlex.quote(str(LEADMAIL))} "$@"; }}')
         file.touch(mode=0o600)
         file.write_text("\n".join(lines) + "\n")
         return file

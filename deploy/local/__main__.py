@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import base64
+import secrets
 import shlex
 import signal
 import sys
@@ -39,7 +41,12 @@ def _up(users: list[tuple[str, str, str]]) -> None:
     with LocalServers() as servers:
         for address, _, password in users:
             servers.add_user(address, password)
-        for name, value in servers.environment().items():
+        # What no server decides: enough to try the stages and the command on these servers.
+        own = {
+            "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@localhost.example>",
+            "LEADMAIL_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        }
+        for name, value in (servers.environment() | own).items():
             print(f"export {name}={shlex.quote(value)}")  # noqa: T201 - a command's output
         mail = servers.imap
         print(f"# {servers.hosting}; RabbitMQ's pages: {servers.rabbitmq_management_url}")  # noqa: T201 - a command's output
