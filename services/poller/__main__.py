@@ -11,6 +11,7 @@ from services.mailbox.providers import directory
 from services.mailbox.secrets import derive
 from services.poller.account_worker import AccountWorker, Timing
 from services.poller.connections import Connector
+from services.poller.metrics import PollerMetrics
 from services.poller.supervisor import Supervisor
 from services.poller.work import Marker, Work
 from services.runtime.periodic import periodic
@@ -18,7 +19,7 @@ from services.runtime.stage import Stage, run_stage
 from services.store import Store
 from services.wiring import make_box, make_policy, make_store
 
-COMMANDS, CONNECTS = 64, 16
+COMMANDS, CONNECTS = 32, 16
 """Threads: commands that are under way at the same time; connections that are being made."""
 BULKS = 8
 """Backfills at the same time in one process: each has up to 12 MiB of mail in memory."""
@@ -32,6 +33,7 @@ def make_worker(
     stage: Stage,
     store: Store,
     marker: Marker,
+    metrics: PollerMetrics,
     connector: Connector,
     bulks: asyncio.Semaphore,
 ) -> AccountWorker:
@@ -43,6 +45,7 @@ def make_worker(
         store=store,
         bus=stage.bus,
         marker=marker,
+        metrics=metrics,
         max_bytes=settings.max_message_bytes,
         log=stage.log.bind(account=account.id),
     )
@@ -60,6 +63,7 @@ async def main(stage: Stage) -> None:
     settings = stage.settings
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()
+    metrics = PollerMetrics(stage.metrics.registry)
     with (
         ThreadPoolExecutor(COMMANDS, thread_name_prefix="imap") as commands,
         ThreadPoolExecutor(CONNECTS, thread_name_prefix="connect") as connects,
@@ -72,12 +76,14 @@ async def main(stage: Stage) -> None:
             stage=stage,
             store=store,
             marker=Marker(derive(settings.secret_key.get_secret_value(), "marks")),
+            metrics=metrics,
             connector=connector,
             bulks=asyncio.Semaphore(BULKS),
         )
         supervisor = Supervisor(
             store, make, name=settings.instance, lease_seconds=settings.lease_seconds, log=stage.log
         )
+        metrics.accounts(lambda: supervisor.held)
         try:
             await stage.run(
                 periodic("leases", supervisor.beat, seconds=settings.lease_seconds / 3, log=stage.log),

@@ -7,17 +7,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 
-from schemas.accounts import Account, Epoch, EpochState, FolderState
-from schemas.ledger import Row
-from schemas.messages import AccountAttention, Lane
+from schemas.accounts import Account, FolderState
+from schemas.messages import AccountAttention
 from services.mailbox.errors import Code, MailServerError
 from services.mailbox.secrets import SealError
-from services.poller import backfill
-from services.poller.bodies import Bodies, batches
+from services.poller.bodies import Bodies
+from services.poller.bulk import Bulk
 from services.poller.connections import Connector, Trouble
-from services.poller.live import FEW
-from services.poller.session import ConnectionLostError, ImapSession, RefusedError, UidValidityChangedError
+from services.poller.errors import (
+    BlockedError,
+    ConnectionLostError,
+    RefusedError,
+    UidValidityChangedError,
+    leaf,
+    too_many,
+)
+from services.poller.session import ImapSession
 from services.poller.watch import Watch
 from services.poller.work import Work
 from services.runtime.bus import Bus
@@ -26,6 +33,8 @@ from services.store import LeaseLostError
 
 LINGER = 30.0
 """Seconds that the bulk connection stays after its work, in case there is more."""
+STEADY = 60.0
+"""Seconds after which a connection counts as one that works: the pauses begin small again."""
 REAP_EVERY = 30.0
 EXPECTED = (ConnectionLostError, RefusedError, UidValidityChangedError, MailServerError, SealError)
 """What happens on the way to other people's servers; anything else is logged as an error, and tried again all the same."""
@@ -41,19 +50,11 @@ class Timing:
     connections: int = 2
 
 
-class BlockedError(Exception):
-    """Nothing works until the owner acts."""
-
-    def __init__(self, code: Code) -> None:
-        super().__init__(code.value)
-        self.code = code
-
-
 class AccountWorker:
     """Runs until it is cancelled, the lease is lost, or the account is blocked."""
 
     def __init__(self, work: Work, connector: Connector, timing: Timing, backfills: asyncio.Semaphore) -> None:
-        """``backfills`` bounds how many bulk connections this process has."""
+        """``backfills`` bounds how many of this process's accounts do bulk work at the same time."""
         self._work = work
         self._connector = connector
         self._timing = timing
@@ -68,14 +69,14 @@ class AccountWorker:
         self._trouble = Trouble()
         self._known = asyncio.Event()
         """The folders are known: there is something to watch."""
-        self._wake_bulk = asyncio.Event()
+        self._bulk = Bulk(work, self._bodies, opened=self._opened)
         self._wake_live = asyncio.Event()
         self._wanted = asyncio.Event()
         """Bulk work waits for the one connection that there may be."""
 
     def waiting(self) -> None:
         """Be told that rows are planned."""
-        self._wake_bulk.set()
+        self._bulk.wake.set()
 
     def changed(self, account: Account) -> None:
         """Be told what the account is like now; the servers and credentials are those that it started with."""
@@ -84,7 +85,11 @@ class AccountWorker:
         asked = account.resync_requested and not self._work.account.resync_requested
         self._work.account = account
         if asked:
-            self._wake_bulk.set()
+            self._bulk.wake.set()
+
+    def _opened(self) -> None:
+        self._known.set()
+        self._wake_live.set()
 
     async def run(self) -> None:
         """Work on the account.
@@ -99,14 +104,14 @@ class AccountWorker:
         while True:
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    for part in (self._bulk, self._watch, self._reap):
+                    for part in (self._do_bulk, self._watch, self._reap):
                         tasks.create_task(self._again(part))
             except BaseExceptionGroup as group:
                 cause = leaf(group)
                 if isinstance(cause, BlockedError):
                     await self._block(cause.code)
                     return
-                if self._single or not _too_many(cause):
+                if self._single or not too_many(cause):
                     raise cause from None
                 self._work.log.info("the server bears one connection only")
                 self._single, self._turns = True, asyncio.Semaphore(1)
@@ -123,13 +128,14 @@ class AccountWorker:
                 await part()
             except Exception as error:  # noqa: BLE001 - one bad mailbox must not stop the others
                 cause = leaf(error)
-                if isinstance(cause, LeaseLostError | BlockedError) or (_too_many(cause) and not self._single):
+                if isinstance(cause, LeaseLostError | BlockedError) or (too_many(cause) and not self._single):
                     raise cause from None
                 if isinstance(cause, MailServerError) and self._trouble.hopeless(cause):
                     raise BlockedError(cause.code) from None
                 if isinstance(cause, UidValidityChangedError):
                     self._wake_live.set()  # which begins the folder anew
                 pause = self._trouble.pause(cause)
+                self._work.metrics.trouble(cause.code if isinstance(cause, MailServerError) else type(cause).__name__)
                 if isinstance(cause, EXPECTED):
                     self._work.log.info("connection trouble", error=str(cause)[:200], pause=round(pause, 1))
                 else:
@@ -143,11 +149,14 @@ class AccountWorker:
         """A connection of its own, dropped at the end: nothing needs to be said to the server."""
         async with self._turns:
             session = await self._connector.connect(self._work.account)
+            self._trouble.connected()
+            started = monotonic()
             try:
-                self._trouble.over()
                 yield session
             finally:
                 session.discard()
+                if monotonic() - started > STEADY:
+                    self._trouble.over()
 
     async def _watch(self) -> None:
         await self._known.wait()
@@ -171,86 +180,27 @@ class AccountWorker:
                 await self._wanted.wait()
                 watching.cancel()
 
-    async def _bulk(self) -> None:
+    async def _do_bulk(self) -> None:
         """Wait for bulk work, then do all there is on one connection."""
-        if not await self._has_work():
-            self._wake_bulk.clear()
-            if not await self._has_work():
-                await self._wake_bulk.wait()
+        if not await self._bulk.pending():
+            await self._bulk.wake.wait()
+            if not await self._bulk.pending():
+                self._bulk.wake.clear()
+                return
         self._wanted.set()
-        async with self._bulks, self._session() as session:
+        async with self._session() as session:
             self._wanted.clear()
             await session.prepare()
             while True:
-                self._wake_bulk.clear()
-                await self._work_off(session)
+                async with self._bulks:
+                    await self._bulk.work_off(session)
                 if self._single:
                     return
                 try:
                     async with asyncio.timeout(LINGER):
-                        await self._wake_bulk.wait()
+                        await self._bulk.wake.wait()
                 except TimeoutError:
                     return
-
-    async def _has_work(self) -> bool:
-        account = self._work.account
-        if account.resync_requested or await self._unsealed():
-            return True
-        return bool(await self._work.store.ledger.planned(account.id, limit=1))
-
-    async def _unsealed(self) -> Epoch | None:
-        epoch = await self._work.store.epochs.get(self._work.account.id, self._work.account.epoch)
-        return epoch if epoch is not None and epoch.state is EpochState.ENUMERATING else None
-
-    async def _work_off(self, session: ImapSession) -> None:
-        """Do what there is: bodies of planned rows, then the backfill (with those of late contacts beside it)."""
-        epoch = await self._unsealed()
-        if self._work.account.resync_requested:
-            epoch = await backfill.open_epoch(self._work, session)
-            self._work.account = self._work.account.model_copy(
-                update={"epoch": epoch.number, "resync_requested": False}
-            )
-            self._known.set()
-            self._wake_live.set()
-        await self._fetch_planned(session, late=False)
-        if epoch is None:
-            return
-        async with asyncio.TaskGroup() as tasks:
-            late = tasks.create_task(self._fetch_late(session))
-            await backfill.Backfill(self._work, self._bodies, session, epoch).run()
-            late.cancel()
-        await self._fetch_planned(session, late=False)
-
-    async def _fetch_late(self, session: ImapSession) -> None:
-        """Beside a backfill: bodies for late contacts and threads, without waiting for its end."""
-        while True:
-            await self._wake_bulk.wait()
-            self._wake_bulk.clear()
-            await self._fetch_planned(session, late=True)
-
-    async def _fetch_planned(self, session: ImapSession, *, late: bool) -> None:
-        """Fetch and publish bodies of planned rows until there are none that could be."""
-        while rows := await self._work.store.ledger.planned(self._work.account.id, late=late):
-            lane = Lane.LIVE if len(rows) <= FEW else Lane.BACKFILL
-            published = 0
-            for batch in batches(await self._fetchable(rows)):
-                folder = self._work.folders[batch[0].folder]
-                published += await self._bodies.deliver(session, folder, batch, lane)
-            await self._bodies.settle()
-            if not published:
-                return
-
-    async def _fetchable(self, rows: list[Row]) -> list[Row]:
-        """Return the rows that lie where mail is synchronised; the others' folder is gone, or has new uids."""
-        good: list[Row] = []
-        void: list[Row] = []
-        for row in rows:
-            folder = self._work.folders.get(row.folder)
-            fits = folder is not None and folder.selected and folder.uidvalidity == row.uidvalidity
-            (good if fits else void).append(row)
-        if void:
-            await self._work.store.ledger.gone(self._work.lease, [row.id for row in void])
-        return good
 
     async def _reap(self) -> None:
         """Publish again what has had no final state for long."""
@@ -259,11 +209,7 @@ class AccountWorker:
         count = await self._work.store.ledger.replan_stale(self._work.lease, older_than=stale)
         if count:
             self._work.log.warning("rows without final state are fetched again", count=count)
-            self._wake_bulk.set()
-
-
-def _too_many(error: BaseException) -> bool:
-    return isinstance(error, MailServerError) and error.code is Code.TOO_MANY_CONNECTIONS
+            self._bulk.wake.set()
 
 
 async def tell_owner(bus: Bus, account: str, reason: str, incident: int) -> None:
@@ -271,19 +217,3 @@ async def tell_owner(bus: Bus, account: str, reason: str, incident: int) -> None
     await bus.publish(
         AccountAttention(id=f"{account}.attention.{incident}", account=account, reason=reason, incident=incident)
     )
-
-
-def leaf(error: BaseException) -> Exception:
-    """Return the error that matters out of a group: a lost lease before everything else."""
-    leaves: list[Exception] = []
-    stack = [error]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, BaseExceptionGroup):
-            stack.extend(top.exceptions)
-        elif isinstance(top, Exception):
-            leaves.append(top)
-        else:
-            raise top
-    order = (LeaseLostError, BlockedError, UidValidityChangedError, ConnectionLostError, MailServerError)
-    return min(leaves, key=lambda one: next((n for n, kind in enumerate(order) if isinstance(one, kind)), len(order)))

@@ -16,10 +16,11 @@ from schemas.ledger import Row, RowState
 from schemas.messages import Lane, SyncCompleted
 from services.poller import changes, relevance
 from services.poller.bodies import Bodies, batches
+from services.poller.errors import RefusedError
 from services.poller.folders import plan_folders
 from services.poller.responses import Fetched
 from services.poller.scan import FolderScan, Window
-from services.poller.session import ImapSession, RefusedError
+from services.poller.session import ImapSession
 from services.poller.verify import verify_folder
 from services.poller.work import Work
 from services.store import FolderPatch

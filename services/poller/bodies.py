@@ -163,6 +163,10 @@ class Bodies:
         ]
         if confirmed:
             self._confirmed += confirmed
+            size = sum(
+                message.size for (message, _), failure in zip(messages, failures, strict=True) if failure is None
+            )
+            self._work.metrics.bodies(messages[0][0].lane, len(confirmed), size)
             self._mark()
         if len(confirmed) < len(messages):
             error = next(failure for failure in failures if failure is not None)

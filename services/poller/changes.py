@@ -24,6 +24,7 @@ async def confirm_gone(work: Work, session: ImapSession, folder: Folder, uids: S
         there = await session.existing(uid_set(part))
         gone += [copy_id(folder.account, folder.id, folder.uidvalidity, uid) for uid in part if uid not in there]
     if gone:
+        work.metrics.gone(len(gone))
         await announce(work, await work.store.ledger.gone(work.lease, gone), gone)
     return len(gone)
 

@@ -100,9 +100,13 @@ class Trouble:
     since: float | None = None
     pauses: Iterator[float] = field(default_factory=pauses)
 
+    def connected(self) -> None:
+        """Note a log-in."""
+        self.refusals, self.since = 0, None
+
     def over(self) -> None:
-        """Note a connection that worked."""
-        self.refusals, self.since, self.pauses = 0, None, pauses()
+        """Note a connection that worked for a while."""
+        self.pauses = pauses()
 
     def hopeless(self, error: MailServerError) -> bool:
         """Whether the owner has to do something; notes the failure."""

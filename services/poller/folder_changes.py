@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from schemas.accounts import Folder, FolderState
 from services.poller import changes
+from services.poller.errors import RefusedError
 from services.poller.folders import plan_folders
 from services.poller.responses import Listed
-from services.poller.session import ImapSession, RefusedError
+from services.poller.session import ImapSession
 from services.poller.work import Work
 
 ANSWERS = 2
@@ -21,19 +22,18 @@ class FolderWatch:
     def __init__(self, work: Work, session: ImapSession) -> None:
         self._work = work
         self._session = session
-        self._missed: dict[str, int] = {}
 
     @property
     def doubtful(self) -> bool:
         """Whether a folder was missing from the last answer: ask again soon."""
-        return bool(self._missed)
+        return bool(self._work.missed)
 
     async def appeared(self, listed: Sequence[Listed]) -> None:
         """Store folders that are new. All their mail counts as new; what was moved there with them is recognised by its header."""
         new = []
         for folder in plan_folders(self._work.account, listed, gmail=self._session.gmail):
             if folder.id in self._work.folders:
-                self._missed.pop(folder.id, None)
+                self._work.missed.pop(folder.id, None)
             else:
                 new.append(await self._begin(folder))
         if new:
@@ -59,13 +59,13 @@ class FolderWatch:
         for folder in list(self._work.folders.values()):
             if folder.raw_name in names:
                 continue
-            self._missed[folder.id] = self._missed.get(folder.id, 0) + 1
-            if self._missed[folder.id] >= ANSWERS and await self._refused(folder):
+            self._work.missed[folder.id] = self._work.missed.get(folder.id, 0) + 1
+            if self._work.missed[folder.id] >= ANSWERS and await self._refused(folder):
                 await changes.drop_generation(self._work, folder.id, folder.uidvalidity)
                 await self._work.store.folders.save(
                     self._work.lease, [folder.model_copy(update={"state": FolderState.GONE, "cursor": 1})]
                 )
-                del self._work.folders[folder.id], self._missed[folder.id]
+                del self._work.folders[folder.id], self._work.missed[folder.id]
                 self._work.log.info("folder is gone", folder=folder.id)
 
     async def _refused(self, folder: Folder) -> bool:

@@ -7,6 +7,7 @@ an email, sweeps them by the mark of its Message-ID. We look, write the rows, an
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -118,6 +119,8 @@ async def write(
     """
     new = [line for line in judged if line.row.id not in present]
     there = await work.store.ledger.add_window(work.lease, [line.row for line in new], folder=patch)
+    for state, count in Counter(line.row.state for line in new if line.row.id not in there).items():
+        work.metrics.rows(state, count)
     twins = [line.row for line in new if line.row.email and line.row.id not in there]
     if twins:
         # The copy that they are twins of may have gone meanwhile, and the links with it: have them worked out again.

@@ -20,6 +20,7 @@ from schemas.accounts import Folder
 from services.mailbox.imap_client import MailClient
 from services.poller import commands
 from services.poller.commands import Selected
+from services.poller.errors import ConnectionLostError, RefusedError, UidValidityChangedError
 from services.poller.responses import Fetched, Listed, UidRanges, uid_set
 
 T = TypeVar("T")
@@ -28,18 +29,6 @@ DEADLINE = 120.0
 """Seconds for one command, unless it says otherwise."""
 PART = 1024 * 1024
 """Bytes of one piece of a large mail: the memory that one takes."""
-
-
-class ConnectionLostError(Exception):
-    """The connection is gone, or was dropped after an error; a new one may work."""
-
-
-class UidValidityChangedError(Exception):
-    """The folder's uids are void: it is another one under the same name by now (RFC 3501 section 2.3.1.1)."""
-
-
-class RefusedError(Exception):
-    """The server answered NO or BAD to this command; the connection is still of use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from services.poller.account_worker import AccountWorker
 from services.runtime.retry import describe
 from services.store import LeaseLostError, NotFoundError, Store
 
+AT_ONCE = 50
+"""Accounts that are taken before their workers are started."""
 MakeWorker = Callable[[Account, Lease], AccountWorker]
 
 
@@ -61,8 +63,11 @@ class Supervisor:
         for held in list(self._held.values())[share:]:
             self._log.info("account handed back", account=held.lease.account)
             await self._drop(held, release=True)
-        for lease in await self._store.leases.acquire(self._name, share):
-            await self._start(lease)
+        while leases := await self._store.leases.acquire(self._name, share, at_most=AT_ONCE):
+            for lease in leases:
+                await self._start(lease)
+            if len(leases) < AT_ONCE:
+                break
 
     async def _renew(self) -> None:
         leases = [held.lease for held in self._held.values()]

@@ -10,11 +10,12 @@ from schemas.accounts import Folder
 from services.poller import changes, idle
 from services.poller.bodies import Bodies
 from services.poller.commands import Selected
+from services.poller.errors import RefusedError
 from services.poller.folder_changes import FolderWatch
 from services.poller.folders import primary
 from services.poller.idle import Noticed
 from services.poller.live import Live, now
-from services.poller.session import ImapSession, RefusedError
+from services.poller.session import ImapSession
 from services.poller.work import Work
 
 SOON = 1.0
@@ -53,6 +54,7 @@ class Watch:
         self._wake = wake
         self._idles = idles and "IDLE" in session.capabilities
         self._seen: dict[str, Seen] = {}
+        self._round = 0
         self.checked = asyncio.Event()
         """Every folder has been looked at once."""
 
@@ -77,9 +79,14 @@ class Watch:
         listed, statuses = await self._session.list_folders()
         await self._folders.appeared(listed)
         stirred = []
-        for folder in self._work.selected:
-            if folder.raw_name == self._session.selected:
-                stirred.append(folder.id)  # STATUS of the open folder may be stale (RFC 3501 section 6.3.10)
+        selected = self._work.selected
+        self._round += 1
+        for number, folder in enumerate(selected):
+            # STATUS of the open folder may be stale (RFC 3501 section 6.3.10). Without CONDSTORE nothing tells of flags:
+            # one folder a round is looked into for them.
+            turn = not self._session.condstore and number == self._round % len(selected)
+            if turn or folder.raw_name == self._session.selected:
+                stirred.append(folder.id)
                 continue
             status = statuses.get(folder.raw_name) or await self._status(folder)
             if status is not None and self._differs(folder, status):

@@ -12,6 +12,7 @@ import structlog
 from schemas.accounts import Account, Folder, Lease
 from schemas.identity import address_mark, header_mark, thread_mark
 from services.poller.headers import HeaderFacts
+from services.poller.metrics import PollerMetrics
 from services.runtime.bus import Bus
 from services.store import Store
 
@@ -44,11 +45,14 @@ class Work:
     store: Store
     bus: Bus
     marker: Marker
+    metrics: PollerMetrics
     max_bytes: int
     """Mail above this size is skipped."""
     log: structlog.typing.FilteringBoundLogger
     folders: dict[str, Folder] = field(default_factory=dict)
     """By id; those that are on the server."""
+    missed: dict[str, int] = field(default_factory=dict)
+    """How many LIST answers in a row lacked a folder."""
 
     def remember(self, folder: str, **changes: Any) -> Folder:
         """Note what was stored of a folder."""

@@ -21,8 +21,6 @@ class Proxy:
         """By the server."""
         self.connections = 0
         self.open = 0
-        self.most = 0
-        """Connections at the same time."""
         self.limit = 1_000
         """More connections at the same time are turned away as providers do."""
         self.port = 0
@@ -35,7 +33,6 @@ class Proxy:
             return
         self.connections += 1
         self.open += 1
-        self.most = max(self.most, self.open)
         try:
             server_reader, server_writer = await asyncio.open_connection(*self.target)
         except OSError:

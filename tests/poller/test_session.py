@@ -16,7 +16,8 @@ from schemas.accounts import ServerAddress
 from services.mailbox.imap_connect import connect_imap
 from services.mailbox.models import password
 from services.mailbox.policy import ConnectPolicy
-from services.poller.session import ConnectionLostError, ImapSession, RefusedError
+from services.poller.errors import ConnectionLostError, RefusedError
+from services.poller.session import ImapSession
 from tests.poller.conftest import Mailbox, mail
 
 POLICY = ConnectPolicy.build(allow_networks="127.0.0.0/8", allow_plaintext=True)
