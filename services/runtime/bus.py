@@ -61,18 +61,28 @@ class Bus(Protocol):
         ...
 
     async def consume_batches(
-        self, route: Route, handle: HandleBatch, *, size: int, wait: float = 0.0, concurrency: int = 1
+        self,
+        route: Route,
+        handle: HandleBatch,
+        *,
+        size: int,
+        wait: float = 0.0,
+        eager: bool = True,
+        concurrency: int = 1,
     ) -> Consumer:
         """Handle the messages of a route in batches.
 
-        A batch is what is there, up to ``size``. It starts at once when no batch is in hand; with another in hand (``concurrency``
-        above 1) it starts when it is full or its first message is ``wait`` seconds old. What comes meanwhile is the next one.
+        A batch is what is there, up to ``size``. It starts at once when no batch is in hand (if ``eager``); with another in hand
+        (``concurrency`` above 1) it starts when it is full or its first message is ``wait`` seconds old. What comes meanwhile is
+        the next one.
 
         Args:
             route: the queue to consume.
             handle: called with 1 to ``size`` deliveries.
             size: at most so many messages a batch.
             wait: seconds, see above.
+            eager: False lets a batch wait also when none is in hand: for what nobody waits for, and costs more by the batch than
+                by the message.
             concurrency: how many batches may be in hand at the same time.
         """
         ...

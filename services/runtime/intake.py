@@ -19,6 +19,7 @@ class Intake:
         size: int,
         concurrency: int,
         wait: float = 0.0,
+        eager: bool = True,
         failed: Callable[[BaseException], None],
     ) -> None:
         """Take what handles a batch, and what is told when that itself raises: its messages then stay unacknowledged."""
@@ -26,6 +27,7 @@ class Intake:
         self._size = size
         self._concurrency = concurrency
         self._wait = wait
+        self._eager = eager
         self._failed = failed
         self._pending: deque[Received] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -73,7 +75,7 @@ class Intake:
 
     def _start(self, *, overdue: bool = False) -> None:
         while self._pending and len(self._running) < self._concurrency:
-            due = overdue or not self._running or len(self._pending) >= self._size or not self._wait
+            due = overdue or (self._eager and not self._running) or len(self._pending) >= self._size or not self._wait
             if not due:
                 if self._timer is None:
                     self._timer = asyncio.get_running_loop().call_later(self._wait, self._overdue)

@@ -145,17 +145,36 @@ class MemoryBus:
     async def consume(self, route: Route, handle: Handle, *, prefetch: int | None = None) -> MemoryConsumer:
         """See ``bus.Bus``."""
         window = prefetch or route.prefetch
-        return self._consume(route, one_by_one(handle), size=1, wait=0.0, concurrency=window, prefetch=window)
+        return self._consume(
+            route, one_by_one(handle), size=1, wait=0.0, eager=True, concurrency=window, prefetch=window
+        )
 
     async def consume_batches(
-        self, route: Route, handle: HandleBatch, *, size: int, wait: float = 0.0, concurrency: int = 1
+        self,
+        route: Route,
+        handle: HandleBatch,
+        *,
+        size: int,
+        wait: float = 0.0,
+        eager: bool = True,
+        concurrency: int = 1,
     ) -> MemoryConsumer:
         """See ``bus.Bus``."""
         prefetch = max(route.prefetch, size * (concurrency + 1))
-        return self._consume(route, handle, size=size, wait=wait, concurrency=concurrency, prefetch=prefetch)
+        return self._consume(
+            route, handle, size=size, wait=wait, eager=eager, concurrency=concurrency, prefetch=prefetch
+        )
 
     def _consume(
-        self, route: Route, handle: HandleBatch, *, size: int, wait: float, concurrency: int, prefetch: int
+        self,
+        route: Route,
+        handle: HandleBatch,
+        *,
+        size: int,
+        wait: float,
+        eager: bool,
+        concurrency: int,
+        prefetch: int,
     ) -> MemoryConsumer:
         metrics = self._metrics.queue(route.queue)
         dispatcher = Dispatcher(
@@ -164,7 +183,7 @@ class MemoryBus:
         return self._subscribe(
             route.queue,
             prefetch,
-            Intake(dispatcher.process, size=size, wait=wait, concurrency=concurrency, failed=self._failed),
+            Intake(dispatcher.process, size=size, wait=wait, eager=eager, concurrency=concurrency, failed=self._failed),
         )
 
     async def consume_dead(self, handle: HandleDead) -> MemoryConsumer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -21,6 +22,7 @@ async def periodic(
     log: structlog.typing.FilteringBoundLogger,
     at_once: bool = True,
     wake: asyncio.Event | None = None,
+    share: float = 1.0,
 ) -> None:
     """Do ``work`` every ``seconds`` (give or take a tenth, so that replicas do not march in step) until cancelled.
 
@@ -33,17 +35,19 @@ async def periodic(
         log: where errors go.
         at_once: whether the first round is now, or after ``seconds``.
         wake: when set by somebody, the next round is now; cleared before it starts.
+        share: of the time that may go into it at most (0 to 1): a long round is followed by a longer pause.
     """
     if not at_once:
         await _pause(seconds, wake)
     while True:
+        began = time.monotonic()
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - a sweeper that died of one bad row would be missed only much later
             details = {"trace": trace(error)} if is_bug(error) else {}
             # Not log.exception: the text of an error may quote mail.
             log.error("periodic work failed", work=name, error=describe(error), **details)  # noqa: TRY400
-        await _pause(seconds, wake)
+        await _pause(max(seconds, (time.monotonic() - began) * (1 / share - 1)), wake)
 
 
 async def _pause(seconds: float, wake: asyncio.Event | None) -> None:

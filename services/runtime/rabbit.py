@@ -106,17 +106,36 @@ class RabbitBus:
     async def consume(self, route: Route, handle: Handle, *, prefetch: int | None = None) -> Subscription:
         """See ``bus.Bus``."""
         window = prefetch or route.prefetch
-        return await self._consume(route, one_by_one(handle), size=1, wait=0.0, concurrency=window, prefetch=window)
+        return await self._consume(
+            route, one_by_one(handle), size=1, wait=0.0, eager=True, concurrency=window, prefetch=window
+        )
 
     async def consume_batches(
-        self, route: Route, handle: HandleBatch, *, size: int, wait: float = 0.0, concurrency: int = 1
+        self,
+        route: Route,
+        handle: HandleBatch,
+        *,
+        size: int,
+        wait: float = 0.0,
+        eager: bool = True,
+        concurrency: int = 1,
     ) -> Subscription:
         """See ``bus.Bus``."""
         prefetch = max(route.prefetch, size * (concurrency + 1))
-        return await self._consume(route, handle, size=size, wait=wait, concurrency=concurrency, prefetch=prefetch)
+        return await self._consume(
+            route, handle, size=size, wait=wait, eager=eager, concurrency=concurrency, prefetch=prefetch
+        )
 
     async def _consume(
-        self, route: Route, handle: HandleBatch, *, size: int, wait: float, concurrency: int, prefetch: int
+        self,
+        route: Route,
+        handle: HandleBatch,
+        *,
+        size: int,
+        wait: float,
+        eager: bool,
+        concurrency: int,
+        prefetch: int,
     ) -> Subscription:
         dispatcher = Dispatcher(
             route,
@@ -126,7 +145,9 @@ class RabbitBus:
             metrics=self._metrics.queue(route.queue),
             log=self._log,
         )
-        intake = Intake(dispatcher.process, size=size, wait=wait, concurrency=concurrency, failed=self._failed)
+        intake = Intake(
+            dispatcher.process, size=size, wait=wait, eager=eager, concurrency=concurrency, failed=self._failed
+        )
         return await self._subscribe(route.queue, prefetch, intake)
 
     async def consume_dead(self, handle: HandleDead) -> Subscription:

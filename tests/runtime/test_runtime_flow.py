@@ -7,6 +7,7 @@ import gc
 import io
 import json
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -142,6 +143,26 @@ async def test_second_batch_waits_for_company() -> None:
     assert await intake.drain(5)
 
 
+async def test_batches_that_are_not_eager_wait_for_company_from_the_first_on() -> None:
+    """A lone message waits out its time; a full batch does not wait; the end of the work does not wait either."""
+    sizes: list[int] = []
+
+    async def process(batch: Sequence[Received]) -> None:
+        sizes.append(len(batch))
+
+    intake = Intake(process, size=3, concurrency=2, wait=0.05, eager=False, failed=unexpected)
+    started = time.monotonic()
+    intake.put(received(1))
+    await until(lambda: sizes == [1])
+    assert time.monotonic() - started >= 0.045
+    patient = Intake(process, size=3, concurrency=2, wait=3600.0, eager=False, failed=unexpected)
+    for tag in range(4):
+        patient.put(received(tag))
+    await until(lambda: sizes == [1, 3])
+    assert await patient.drain(5)
+    assert sizes == [1, 3, 1]
+
+
 async def test_lost_channel_takes_its_messages_along() -> None:
     """What waits of a channel that is gone is forgotten, since the broker delivers it again; the rest is handled."""
     seen: list[int] = []
@@ -249,6 +270,21 @@ async def test_periodic_work_survives_errors() -> None:
     assert lines[0]["work"] == "sweep"
     assert lines[0]["error"].startswith("ValueError at ")
     assert "hunter2" not in str(lines)
+
+
+async def test_periodic_work_takes_no_more_than_its_share_of_the_time() -> None:
+    """A round that took long is followed by a pause that is longer in proportion."""
+    loop = asyncio.get_running_loop()
+    began: list[float] = []
+
+    async def work() -> None:
+        began.append(loop.time())
+        await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(periodic("slow", work, seconds=0.001, share=0.25, log=structlog.get_logger()))
+    await until(lambda: len(began) == 3)
+    task.cancel()
+    assert began[2] - began[0] >= 2 * (0.05 + 0.9 * 0.15)
 
 
 async def test_periodic_work_can_be_woken() -> None:
