@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 from bson import ObjectId
 from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import DuplicateKeyError
 
 from services.store.blob_refs import BlobReferences, blobs_of
+from services.store.bulk import insert_new
 from services.store.collections import Collections
 from services.store.documents import Doc, now
 from services.store.errors import NotFoundError
@@ -22,7 +23,6 @@ __all__ = ["CHUNK", "Blobs", "blobs_of"]
 
 CHUNK = 255 * 1024
 """Octets in a chunk, as every GridFS driver has it."""
-_DUPLICATE = 11000
 
 
 class Blobs(BlobReferences):
@@ -122,35 +122,42 @@ class Blobs(BlobReferences):
             for name, data in contents.items()
             for number, part in enumerate(_parts(data))
         ]
-        if not documents:
-            return set()
-        try:
-            await self._chunks.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            failures = error.details["writeErrors"]
-            if any(failure["code"] != _DUPLICATE for failure in failures):
-                raise
-            return {documents[failure["index"]]["files_id"] for failure in failures}
-        return set()
+        return {document["files_id"] for document in await insert_new(self._chunks, documents)}
 
     async def _save_files(self, files: Sequence[tuple[str, int, set[str]]]) -> set[str]:
-        """Add references, making the file documents that are missing. Returns the names of those that this call made."""
+        """Add references, making the file documents that are missing. Returns the names of those that this call made.
+
+        Nearly all are missing, and an insert costs the server a third of an upsert: that is tried first.
+        """
+        documents: list[Doc] = [
+            {
+                "_id": name,
+                "length": size,
+                "chunkSize": CHUNK,
+                "uploadDate": now(),
+                "filename": name,
+                "refs": sorted(refs),
+            }
+            for name, size, refs in files
+        ]
+        there = await insert_new(self._files, documents)
+        made = {document["_id"] for document in documents} - {document["_id"] for document in there}
         writes = [
             UpdateOne(
-                {"_id": name},
+                {"_id": document["_id"]},
                 {
-                    "$setOnInsert": {"length": size, "chunkSize": CHUNK, "uploadDate": now(), "filename": name},
-                    "$addToSet": {"refs": {"$each": sorted(refs)}},
+                    "$setOnInsert": {key: value for key, value in document.items() if key not in {"_id", "refs"}},
+                    "$addToSet": {"refs": {"$each": document["refs"]}},
                     "$unset": {"orphaned_at": ""},
                 },
                 upsert=True,
             )
-            for name, size, refs in files
+            for document in there
         ]
-        if not writes:
-            return set()
-        result = await self._files.bulk_write(writes, ordered=False)
-        return set((result.upserted_ids or {}).values())
+        if writes:
+            result = await self._files.bulk_write(writes, ordered=False)
+            made |= set((result.upserted_ids or {}).values())
+        return made
 
 
 def _parts(data: bytes) -> Iterator[bytes]:

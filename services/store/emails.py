@@ -6,16 +6,14 @@ from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from pymongo.errors import BulkWriteError
-
 from schemas.emails import Email, Link
 from schemas.mail import Content, Participant
 from schemas.records import RecordRef
+from services.store.bulk import insert_new
 from services.store.collections import Collections
 from services.store.documents import Doc, decode, decode_email, encode_email, now
 from services.store.errors import NotFoundError
 
-DUPLICATE = 11000
 _BRIEF = dict.fromkeys(("message_id", "in_reply_to", "references", "thread", "sent_at", "participants", "by_thread"), 1)
 
 
@@ -66,16 +64,7 @@ class Emails:
             encode_email(Email(content=content, stored_at=moment, by_thread=key in by_thread))
             for key, content in {content.key: content for content in contents}.items()
         ]
-        if not documents:
-            return frozenset()
-        known: set[str] = set()
-        try:
-            await self._emails.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            failures = error.details["writeErrors"]
-            if any(failure["code"] != DUPLICATE for failure in failures):
-                raise
-            known = {documents[failure["index"]]["_id"] for failure in failures}
+        known = {document["_id"] for document in await insert_new(self._emails, documents)}
         return frozenset(document["_id"] for document in documents) - known
 
     async def existing(self, keys: Iterable[str]) -> frozenset[str]:

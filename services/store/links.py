@@ -11,6 +11,7 @@ from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from schemas.emails import Link, Match
 from schemas.identity import link_id
 from schemas.records import RecordRef
+from services.store.bulk import insert_new
 from services.store.collections import Collections
 from services.store.documents import Doc, decode, encode
 
@@ -54,23 +55,23 @@ class Links:
             owners.add(addition.owner)
             if addition.shared:
                 shared.add(addition.shared)
-        writes = []
-        for key, (addition, matches, owners, shared) in merged.items():
-            sets: Doc = {
-                "matches": {"$each": list(matches.values())},
-                "owners": {"$each": sorted(owners)},
-                "shared_by": {"$each": sorted(shared)},
-            }
-            made: Doc = {
+        made = {
+            key: {
+                "_id": key,
                 "email": addition.email,
                 "record": {"kind": addition.record.kind, "id": addition.record.id},
                 "sent_at": addition.sent_at,
                 "thread": addition.thread,
+                "matches": list(matches.values()),
+                "owners": sorted(owners),
+                "shared_by": sorted(shared),
+                "version": 1,
             }
-            update = {"$setOnInsert": made, "$addToSet": sets, "$inc": {"version": 1}}
-            writes.append(UpdateOne({"_id": key}, update, upsert=True))
-        if writes:
-            await self._links.bulk_write(writes, ordered=False)
+            for key, (addition, matches, owners, shared) in merged.items()
+        }
+        there = await insert_new(self._links, list(made.values()))
+        if there:
+            await self._links.bulk_write([_addition(document) for document in there], ordered=False)
 
     async def lacking(self, additions: Sequence[LinkAddition]) -> list[LinkAddition]:
         """Return the additions that are not (any more) in the links, or whose email is not stored.
@@ -138,6 +139,14 @@ def _replacement(link: Link, *, ownerless: bool) -> DeleteOne | ReplaceOne[Doc]:
     document["matches"] = [_match(match) for match in link.matches]
     document["version"] = link.version + 1
     return ReplaceOne(query, document)
+
+
+def _addition(link: Doc) -> UpdateOne:
+    """Return the write that adds what a link should hold to the one that is there; makes it should it go just now."""
+    sets = {name: {"$each": link[name]} for name in ("matches", "owners", "shared_by")}
+    made = {name: link[name] for name in ("email", "record", "sent_at", "thread")}
+    update = {"$setOnInsert": made, "$addToSet": sets, "$inc": {"version": 1}}
+    return UpdateOne({"_id": link["_id"]}, update, upsert=True)
 
 
 def _match(match: Match) -> Doc:
