@@ -8,6 +8,7 @@ without its trailing quote, and under a CPU time limit.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from mailparser_reply.parser import EmailMessage
 
@@ -64,6 +65,8 @@ _SIGNS = {
 }
 """Words without which a language of mail-parser-reply finds nothing worth finding."""
 _ASCII_SIGNS = {language: tuple(filter(str.isascii, signs)) for language, signs in _SIGNS.items()}
+_START = min(len(sign) - 1 for signs in _SIGNS.values() for sign in signs if sign[0] == "\n")
+"""Characters by which the start of a line is known."""
 _SECONDS = 0.5
 _LINE = 2000
 _CONTEXT = 8
@@ -149,7 +152,8 @@ def _by_library(text: str, findings: Findings) -> str:
     if findings.careful:
         return text
     signs_of = _ASCII_SIGNS if text.isascii() else _SIGNS
-    at = {language: min(found) for language, signs in signs_of.items() if (found := _places(text, signs))}
+    starts = {line[:_START] for line in text.split("\n")[1:]}
+    at = {language: min(found) for language, signs in signs_of.items() if (found := _places(text, signs, starts))}
     if not at:
         return text
     start = _lines_before(text, min(at.values()))
@@ -170,8 +174,13 @@ def _by_library(text: str, findings: Findings) -> str:
     return (before + body).strip() or whole
 
 
-def _places(text: str, signs: tuple[str, ...]) -> list[int]:
-    return [place for sign in signs if (place := text.find(sign)) >= 0]
+def _places(text: str, signs: tuple[str, ...], starts: Collection[str]) -> list[int]:
+    """Return where signs are. Those at the start of a line, most of them, are sought only where a line begins like one."""
+    return [
+        place
+        for sign in signs
+        if (sign[0] != "\n" or sign[1 : 1 + _START] in starts) and (place := text.find(sign)) >= 0
+    ]
 
 
 def _lines_before(text: str, place: int) -> int:
