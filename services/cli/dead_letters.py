@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from services.cli import letters
 from services.cli.output import Json, Yes, fail, moment, print_json, say, table, write_bytes
-from services.cli.session import OPERATOR, USAGE, Session, command, do, open_session
+from services.cli.session import OPERATOR, USAGE, command, do, open_session
 from services.store import DeadLetter
-
-if TYPE_CHECKING:
-    from services.runtime.bus import Bus
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messages that could not be handled.")
 
@@ -32,11 +30,11 @@ async def list_(
     """List dead letters, newest first."""
     async with open_session() as session:
         wanted = None if account is None else (await session.store.accounts.find(account)).id
-        letters = await session.store.dead_letters.list(account=wanted, limit=limit)
+        found = await session.store.dead_letters.list(account=wanted, limit=limit)
     if as_json:
-        print_json([letter.model_dump(mode="json", exclude={"body", "headers"}) for letter in letters])
-    elif letters:
-        rows = [(letter.id, moment(letter.at), letter.queue, letter.reason, letter.error) for letter in letters]
+        print_json([letter.model_dump(mode="json", exclude={"body", "headers"}) for letter in found])
+    elif found:
+        rows = [(letter.id, moment(letter.at), letter.queue, letter.reason, letter.error) for letter in found]
         table(None, ("id", "since", "queue", "reason", "last error"), rows)
     else:
         say("There are none.")
@@ -54,10 +52,11 @@ async def show(
     """Show a dead letter."""
     async with open_session() as session:
         found = await session.store.dead_letters.get(letter)
-    if body:
-        write_bytes(found.body)
-    elif as_json:
-        print_json(found.model_dump(mode="json", exclude={"body"}) | {"octets": len(found.body)})
+        if body:
+            write_bytes(await letters.body_of(found, session.store))
+            return
+    if as_json:
+        print_json(found.model_dump(mode="json", exclude={"body"}) | {"octets": letters.size_of(found)})
     else:
         rows = [
             ("queue", found.queue),
@@ -65,7 +64,7 @@ async def show(
             ("last error", found.error or "-"),
             ("since", moment(found.at)),
             ("copy", found.row or "-"),
-            ("octets", f"{len(found.body):,}"),
+            ("octets", f"{letters.size_of(found):,}"),
             *sorted(found.headers.items()),
         ]
         say(found.id, style="bold")
@@ -75,30 +74,21 @@ async def show(
 @app.command("replay")
 @command
 async def replay(
-    letters: Annotated[list[str], typer.Argument(metavar="ID...", help="Dead letters, or `all`.")],
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Dead letters, or `all`.")],
 ) -> None:
     """Send dead letters to their queues again, one by one; their copies are unfinished until they have been handled."""
     async with open_session() as session, session.bus() as bus:
         kept = session.store.dead_letters
-        ids = [one.id for one in await kept.list(limit=_ALL)] if letters == ["all"] else list(dict.fromkeys(letters))
-        found = [await kept.get(letter_id) for letter_id in ids] if letters != ["all"] else None
-        for place, letter_id in enumerate(ids):
-            letter = found[place] if found else await kept.get(letter_id)
-            await _replay(session, bus, letter)
-            say(f"{letter_id} was sent to {letter.queue} again.")
-        if not ids:
+        wanted = [one.id for one in await kept.list(limit=_ALL)] if ids == ["all"] else list(dict.fromkeys(ids))
+        if ids != ["all"]:
+            for one in wanted:
+                await kept.get(one)  # all or none: a wrong id is told before anything is sent
+        for one in wanted:
+            letter = await kept.get(one)
+            await letters.replay(letter, session.store, bus)
+            say(f"{one} was sent to {letter.queue} again.")
+        if not wanted:
             say("There are none.")
-
-
-async def _replay(session: Session, bus: Bus, letter: DeadLetter) -> None:
-    """The row first: were the message handled before the row is unfinished, the row would stay so for ever."""
-    store = session.store
-    if letter.row:
-        await store.ledger.requeue_quarantined(letter.row)
-    await bus.replay(letter.queue, letter.body, {**letter.headers, "content-type": letter.content_type})
-    await store.dead_letters.remove(letter.id)
-    subject = f"dead-letter:{letter.id}"
-    await store.audit.add("dead-letter.replay", by=OPERATOR, subject=subject, queue=letter.queue, row=letter.row)
 
 
 @app.command("drop")
@@ -125,9 +115,4 @@ async def _letter(letter: str) -> DeadLetter:
 
 async def _drop(letter: DeadLetter, by: str) -> None:
     async with open_session() as session:
-        store = session.store
-        if letter.row:
-            await store.ledger.drop_quarantined(letter.row, by=by)
-        await store.dead_letters.remove(letter.id)
-        subject = f"dead-letter:{letter.id}"
-        await store.audit.add("dead-letter.drop", by=by, subject=subject, queue=letter.queue, row=letter.row)
+        await letters.drop(letter, session.store, by=by)

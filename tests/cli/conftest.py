@@ -1,0 +1,33 @@
+"""The command on real servers, with databases and a virtual host of the test's own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+from cli_world import World, fill
+from pymongo import MongoClient
+
+from deploy.local import LocalServers
+
+
+@pytest.fixture
+def empty(environment: dict[str, str], servers: LocalServers, mongo_database: str) -> Iterator[World]:
+    """A deployment without anything."""
+    crm = f"{mongo_database}_crm"
+    own = {
+        "LEADMAIL_SECRET_KEY": base64.b64encode(b"k" * 32).decode(),
+        "LEADMAIL_CRM_DATABASE": crm,
+        "COLUMNS": "200",
+    }
+    yield World(environment | own)
+    with MongoClient[dict[str, object]](servers.mongo_url) as client:
+        client.drop_database(crm)
+
+
+@pytest.fixture
+def world(empty: World) -> World:
+    """A deployment with a little of everything."""
+    empty.store(fill)
+    return empty
