@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from poller_world import Mailbox, mail
 
 from deploy.local import LocalServers
 from schemas.accounts import ServerAddress
@@ -18,7 +19,6 @@ from services.mailbox.models import password
 from services.mailbox.policy import ConnectPolicy
 from services.poller.errors import ConnectionLostError, RefusedError
 from services.poller.session import ImapSession
-from tests.poller.conftest import Mailbox, mail
 
 POLICY = ConnectPolicy.build(allow_networks="127.0.0.0/8", allow_plaintext=True)
 

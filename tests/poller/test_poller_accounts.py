@@ -7,18 +7,17 @@ import os
 from collections.abc import Callable
 
 import pytest
+from imap_proxy import proxy
+from poller_world import CLIENT, Mailbox, User, World, mail, until
 
 from schemas.accounts import AccountState, Lease
 from schemas.messages import AccountAttention
 from services.mailbox.models import password
 from services.store import FolderPatch, LeaseLostError
-from tests.conftest import MailUser
-from tests.poller.conftest import CLIENT, Mailbox, World, mail, until
-from tests.poller.proxy import proxy
 
 
 async def test_accounts_are_spread_over_the_pollers(
-    world: World, mailbox: Mailbox, new_mail_user: Callable[..., MailUser]
+    world: World, mailbox: Mailbox, new_mail_user: Callable[..., User]
 ) -> None:
     """A new poller takes its fair share of the accounts; when one ends in order, the other has all of them at once."""
     accounts = [await world.connect(mailbox.user)]
@@ -158,7 +157,7 @@ async def test_rows_without_final_state_are_fetched_again(world: World, mailbox:
     assert (first.id[-2:], second.id[-2:]) == ("/1", "/2")
 
 
-async def test_idle_accounts_share_a_few_threads(world: World, new_mail_user: Callable[..., MailUser]) -> None:
+async def test_idle_accounts_share_a_few_threads(world: World, new_mail_user: Callable[..., User]) -> None:
     """Sixty accounts that are watched by IDLE take no thread each; mail to any of them is noticed at once."""
     await world.know(CLIENT)
     users = [new_mail_user() for _ in range(60)]

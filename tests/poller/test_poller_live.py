@@ -6,12 +6,12 @@ import time
 
 import pytest
 import pytest_asyncio
+from imap_proxy import proxy
+from poller_world import CLIENT, Mailbox, World, mail, until
 
 from schemas.accounts import Account, FolderRules
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane, MailboxChanged
-from tests.poller.conftest import CLIENT, Mailbox, World, mail, until
-from tests.poller.proxy import proxy
 
 
 @pytest_asyncio.fixture

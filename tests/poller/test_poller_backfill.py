@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from imap_proxy import proxy
+from poller_world import CLIENT, Mailbox, World, mail, until
+
 from schemas.accounts import Account, EpochState
 from schemas.ledger import RowState
 from schemas.messages import SyncCompleted
 from services.store import Final
-from tests.poller.conftest import CLIENT, Mailbox, World, mail, until
-from tests.poller.proxy import proxy
 
 
 async def test_backfill_gives_every_uid_one_final_row(world: World, mailbox: Mailbox) -> None:
