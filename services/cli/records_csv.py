@@ -12,7 +12,7 @@ from schemas.addresses import InvalidAddressError, normal_address
 from services.cli.output import fail
 from services.store.record_crm import NewRecord
 
-_ADDRESSES = re.compile(r"(other|secondary|further)?[ _-]*(e-?mails?|address(es)?)([ _-]*address(es)?)?[ _-]*\d*")
+_ADDRESSES = re.compile(r"(other|secondary|further)?[ _-]*(e?-?mails?|address(es)?)([ _-]*address(es)?)?[ _-]*\d*")
 _OTHERS = {
     "name": ("name", "full_name", "full name", "fullname"),
     "owner": ("owner",),

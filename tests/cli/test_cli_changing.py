@@ -156,7 +156,7 @@ def test_import(empty: World, tmp_path: Path, text: str, said: str) -> None:
             b"email\nok@x.example\nnot-an-address\n",
             "line 3: 'not-an-address' is not an e-mail address. Nothing was imported.",
         ),
-        (b"name,mail\nA,a@x.example\n", "has no column email"),
+        (b"name,telephone\nA,123\n", "has no column email"),
         (b"", "has no column email"),
         (b"email,name\na@x.example,Jos\xe9\n", "is not text in UTF-8"),
         (b'email\n"a@x.example' + b"x" * 200_000, "is no CSV file"),
