@@ -77,7 +77,7 @@ class World:
 
         async def go() -> T:
             settings = Settings(
-                secret_key=self.environment["LEADMAIL_SECRET_KEY"],  # type: ignore[arg-type]  # a validator takes text
+                secret_key=self.environment["LEADMAIL_SECRET_KEY"],
                 mongo_database=self.environment["LEADMAIL_MONGO_DATABASE"],
                 crm_database=self.environment["LEADMAIL_CRM_DATABASE"],
             )
