@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
+from uuid import UUID
 from weakref import WeakValueDictionary
 
+from bson.binary import Binary
 from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -28,6 +32,33 @@ class Fence:
         self._c = collections
         # Transactions of one account conflict with one another by design; ours take turns instead of retrying.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._sessions: dict[tuple[str, int], Session] = {}
+
+    def open(self) -> tuple[Session, Binary]:
+        """Return a session for a lease that is to be taken, and its id, which belongs into the lease.
+
+        The server keeps a transaction whose client died for a minute, and the account locked with it; whoever takes the
+        account over ends the session by this id.
+        """
+        session = self._c.client.start_session()
+        return session, session.session_id["id"]
+
+    def bind(self, lease: Lease, session: Session) -> None:
+        """Run the writes of a lease in its session."""
+        self._sessions[lease.account, lease.token] = session
+
+    async def forget(self, lease: Lease) -> None:
+        """End a lease's session."""
+        if (session := self._sessions.pop((lease.account, lease.token), None)) is not None:
+            await session.end_session()
+
+    async def kill(self, sessions: Sequence[UUID]) -> None:
+        """End sessions of pollers that died, with their transactions. What is not allowed is left to the server's own time-out."""
+        if sessions:
+            with suppress(OperationFailure):
+                await self._c.database.command(
+                    "killSessions", [{"id": Binary.from_uuid(session)} for session in sessions]
+                )
 
     async def write(self, lease: Lease, body: Callable[[Session], Awaitable[T]]) -> T:
         """Run ``body`` in one transaction that holds the lease; a transient conflict runs it again.
@@ -43,7 +74,9 @@ class Fence:
         if lock is None:
             lock = self._turns[account] = asyncio.Lock()
         async with lock:
-            return await self.transaction(lambda session: self._checked(session, lease, body))
+            return await self.transaction(
+                lambda session: self._checked(session, lease, body), self._sessions.get((account, lease.token))
+            )
 
     async def _checked(self, session: Session, lease: Lease, body: Callable[[Session], Awaitable[T]]) -> T:
         held = {"_id": lease.account, "lease.holder": lease.holder, "lease.token": lease.token}
@@ -52,7 +85,11 @@ class Fence:
             raise LeaseLostError(f"account {lease.account} has another holder than {lease.holder}")
         return await body(session)
 
-    async def transaction(self, body: Callable[[Session], Awaitable[T]]) -> T:
-        """Run ``body`` in one transaction; a transient conflict runs it again."""
-        async with self._c.client.start_session() as session:
+    async def transaction(self, body: Callable[[Session], Awaitable[T]], session: Session | None = None) -> T:
+        """Run ``body`` in one transaction, in a session of its own or in ``session``; a transient conflict runs it again."""
+        if session is not None:
+            if session.in_transaction:  # whoever ran it was cancelled while it was being aborted
+                await session.abort_transaction()
             return await session.with_transaction(body, read_concern=_SNAPSHOT, write_concern=_MAJORITY)
+        async with self._c.client.start_session() as own:
+            return await own.with_transaction(body, read_concern=_SNAPSHOT, write_concern=_MAJORITY)

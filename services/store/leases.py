@@ -10,12 +10,16 @@ from schemas.accounts import AccountState, Lease
 from services.store.collections import Collections
 from services.store.config import StoreConfig
 from services.store.documents import Doc
+from services.store.fence import Fence
+
+_DEAD_AT_ONCE = 1000
 
 
 class Leases:
     """Leases are found, held and given back here; what they protect is in ``fence``."""
 
-    def __init__(self, collections: Collections, config: StoreConfig) -> None:
+    def __init__(self, collections: Collections, config: StoreConfig, fence: Fence) -> None:
+        self._fence = fence
         self._accounts = collections.accounts
         self._pollers = collections.pollers
         self._ttl = int(config.lease_seconds * 1000)
@@ -39,7 +43,10 @@ class Leases:
         """Take free accounts until the poller holds ``share`` of them, at most ``at_most`` in one call. Returns the new ones."""
         held = await self._accounts.count_documents({"lease.holder": poller, "state": AccountState.ACTIVE.value})
         taken: list[Lease] = []
+        if share > held:
+            await self._end_transactions_of_the_dead()
         while len(taken) < min(share - held, at_most):
+            session, number = self._fence.open()
             document = await self._accounts.find_one_and_update(
                 {"state": AccountState.ACTIVE.value, "$expr": {"$lt": [{"$ifNull": ["$lease.expires", 0]}, "$$NOW"]}},
                 [
@@ -50,6 +57,7 @@ class Leases:
                                 # The token outlives the holder: a released lease keeps it, see ``release``.
                                 "token": {"$add": [{"$ifNull": ["$lease.token", 0]}, 1]},
                                 "expires": self._expires(),
+                                "session": number,
                             }
                         }
                     }
@@ -58,9 +66,20 @@ class Leases:
                 return_document=ReturnDocument.AFTER,
             )
             if document is None:
+                await session.end_session()
                 break
-            taken.append(Lease(account=document["_id"], holder=poller, token=document["lease"]["token"]))
+            lease = Lease(account=document["_id"], holder=poller, token=document["lease"]["token"])
+            self._fence.bind(lease, session)
+            taken.append(lease)
         return taken
+
+    async def _end_transactions_of_the_dead(self) -> None:
+        """A poller that was killed in a transaction keeps its account locked: our taking it would wait for a minute."""
+        expired = {"lease.session": {"$exists": True}, "$expr": {"$lt": ["$lease.expires", "$$NOW"]}}
+        found = self._accounts.find({**expired, "state": AccountState.ACTIVE.value}, {"lease.session": 1}).limit(
+            _DEAD_AT_ONCE
+        )
+        await self._fence.kill([document["lease"]["session"] async for document in found])
 
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
         """Prolong the leases of one poller in one go. Returns those that it has lost: drop these accounts at once."""
@@ -73,12 +92,16 @@ class Leases:
             document["_id"]: document["lease"]["token"]
             async for document in self._accounts.find(mine, {"lease.token": 1})
         }
-        return [lease for lease in leases if tokens.get(lease.account) != lease.token]
+        lost = [lease for lease in leases if tokens.get(lease.account) != lease.token]
+        for lease in lost:
+            await self._fence.forget(lease)
+        return lost
 
     async def release(self, lease: Lease) -> None:
         """Give an account back: the next poller has it at once, with a higher token. A lease already lost is left alone."""
         mine = {"_id": lease.account, "lease.holder": lease.holder, "lease.token": lease.token}
         await self._accounts.update_one(mine, {"$set": {"lease": {"token": lease.token}}})
+        await self._fence.forget(lease)
 
     def _expires(self) -> Doc:
         return {"$add": ["$$NOW", self._ttl]}

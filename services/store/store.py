@@ -52,7 +52,7 @@ class Store:
         self.company = Company(c)
         self.accounts = Accounts(c, fence, self.audit)
         self.attention = Attention(c)
-        self.leases = Leases(c, config)
+        self.leases = Leases(c, config, fence)
         self.folders = Folders(c, fence)
         self.ledger = Ledger(c, fence, self.folders)
         self.epochs = Epochs(c, fence, self.folders)

@@ -9,7 +9,7 @@ import pytest
 from pymongo.asynchronous.client_session import AsyncClientSession
 from store_world import World, account, row
 
-from schemas.accounts import AccountState
+from schemas.accounts import AccountState, Lease
 from services.store import AlreadyExistsError, LeaseLostError, NotFoundError, Store
 from services.store.documents import now
 
@@ -108,6 +108,30 @@ async def test_an_acquisition_during_a_window_aborts_the_window(world: World, st
     await entered.wait()
     await expire_waiting(world, mine.id, writing, proceed)
     assert await world.database["ledger"].find_one({"_id": "x"}) is None
+
+
+async def test_a_poller_that_dies_in_a_transaction_does_not_keep_the_account(world: World, store: Store) -> None:
+    """The server keeps the transaction of a client that died for a minute; its account is taken over as soon as the lease is over."""
+    mine = await world.account("a@corp.com")
+    await store.leases.release(world.leases[mine.id])
+    (dead,) = await store.leases.acquire("p1", 1)
+    entered = asyncio.Event()
+
+    async def body(session: AsyncClientSession) -> None:
+        entered.set()
+        await asyncio.Event().wait()  # as a process that was killed between two statements
+
+    writing = asyncio.create_task(store.folders._fence.write(dead, body))
+    await entered.wait()
+    taken: list[Lease] = []
+    async with asyncio.timeout(15):  # the lease of 5 s, and some
+        while not taken:
+            await asyncio.sleep(0.1)
+            taken = await store.leases.acquire("p2", 1)
+    assert taken[0].token > dead.token
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
 
 
 async def expire_waiting(world: World, of: str, writing: asyncio.Task[None], proceed: asyncio.Event) -> None:
