@@ -68,7 +68,9 @@ class PollerLedger:
     ) -> frozenset[str]:
         ids = [document["_id"] for document in documents]
         fields = {"state": 1, "relink": 1, "attempts": 1}
-        there = {found["_id"]: found async for found in self._ledger.find({"_id": {"$in": ids}}, fields, session=session)}
+        there = {
+            found["_id"]: found async for found in self._ledger.find({"_id": {"$in": ids}}, fields, session=session)
+        }
         # A copy that was gone and is back (its folder was left out, or could not be read, for a while) begins anew; its
         # messages are new events all the same. One whose links do not follow yet waits for the next look.
         back = {
