@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.errors import OperationFailure
 
 from schemas.records import RecordRef
@@ -18,6 +20,8 @@ _WATCH = "watch"
 _CANNOT_RESUME = frozenset({136, 260, 280, 286})
 """CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost: only a scan helps."""
 _BATCH = 500
+_LOOK = 0.2
+"""Seconds between two looks. A server that is asked to wait for a change wakes up for every write to any collection."""
 
 
 class RecordChange(NamedTuple):
@@ -48,7 +52,7 @@ class RecordWatch:
         """Iterate for ever over changes, from the saved token on; without one, or with one that is too old, every record first.
 
         Args:
-            idle: seconds that the server may wait for a change before an empty ``Noticed`` with a newer token is given,
+            idle: seconds without a change after which an empty ``Noticed`` with a newer token is given,
                 so that a quiet CRM's token does not grow too old.
         """
         saved = await self._counters.find_one({"_id": _WATCH})
@@ -68,7 +72,7 @@ class RecordWatch:
         await self._counters.update_one({"_id": _WATCH}, {"$set": {"token": dict(token)}}, upsert=True)
 
     async def _follow(self, token: Mapping[str, Any] | None, idle: float) -> AsyncGenerator[Noticed]:
-        stream = await self._crm.watch(self._pipeline(), resume_after=token, max_await_time_ms=int(idle * 1000))
+        stream = await self._crm.watch(self._pipeline(), resume_after=token, max_await_time_ms=1)
         async with stream:
             if token is None:
                 # The stream is open already: what changes during the scan comes after it.
@@ -76,12 +80,20 @@ class RecordWatch:
                     yield Noticed(part, None)
                 yield Noticed([], stream.resume_token)
             while stream.alive:
-                changes: list[RecordChange] = []
-                change = await stream.try_next()
-                while change is not None:
-                    changes.append(self._change(change))
-                    change = await stream.try_next() if len(changes) < _BATCH else None
+                changes = await self._some(stream)
+                quiet = 0.0
+                while not changes and quiet < idle:
+                    await asyncio.sleep(_LOOK)
+                    quiet += _LOOK
+                    changes = await self._some(stream)
                 yield Noticed(changes, stream.resume_token)
+
+    async def _some(self, stream: AsyncChangeStream[Doc]) -> list[RecordChange]:
+        """Return the changes that are there."""
+        changes: list[RecordChange] = []
+        while len(changes) < _BATCH and (change := await stream.try_next()) is not None:
+            changes.append(self._change(change))
+        return changes
 
     async def _scan(self) -> AsyncIterator[list[RecordChange]]:
         """Iterate over every record there is, and over those of the index that are no more."""
