@@ -16,12 +16,11 @@ Database = AsyncDatabase[dict[str, Any]]
 
 def make_store(database: Database, crm: Database, settings: Settings) -> Store:
     """Return the store. Without ``LEADMAIL_SECRET_KEY`` (parser, notifier) it can do everything but make marks."""
-    secret = settings.secret_key.get_secret_value()
     return Store(
         database,
         crm,
         StoreConfig(
-            mark_key=derive(secret, "marks") if secret else None,
+            mark_key=make_mark_key(settings),
             leads=settings.crm_leads_collection,
             contacts=settings.crm_contacts_collection,
             address_fields=settings.crm_address_fields,
@@ -32,6 +31,12 @@ def make_store(database: Database, crm: Database, settings: Settings) -> Store:
             lease_seconds=settings.lease_seconds,
         ),
     )
+
+
+def make_mark_key(settings: Settings) -> bytes | None:
+    """Return the key of the marks in the ledger: of the deployment's first secret, so that marks outlive a change of the secret."""
+    known = [key.get_secret_value() for key in (settings.secret_key, *settings.secret_keys_old)]
+    return derive(known[-1], "marks") if known[0] else None
 
 
 def make_policy(settings: Settings) -> ConnectPolicy:

@@ -8,7 +8,6 @@ from functools import partial
 
 from schemas.accounts import Account, Lease
 from services.mailbox.providers import directory
-from services.mailbox.secrets import derive
 from services.poller.account_worker import AccountWorker, Timing
 from services.poller.connections import Connector
 from services.poller.metrics import PollerMetrics
@@ -17,7 +16,7 @@ from services.poller.work import Marker, Work
 from services.runtime.periodic import periodic
 from services.runtime.stage import Stage, run_stage
 from services.store import Store
-from services.wiring import make_box, make_policy, make_store
+from services.wiring import make_box, make_mark_key, make_policy, make_store
 
 COMMANDS, CONNECTS = 32, 16
 """Threads: commands that are under way at the same time; connections that are being made."""
@@ -63,6 +62,8 @@ async def main(stage: Stage) -> None:
     settings = stage.settings
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()
+    mark_key = make_mark_key(settings)
+    assert mark_key is not None  # the poller does not start without a secret
     metrics = PollerMetrics(stage.metrics.registry)
     with (
         ThreadPoolExecutor(COMMANDS, thread_name_prefix="imap") as commands,
@@ -75,7 +76,7 @@ async def main(stage: Stage) -> None:
             make_worker,
             stage=stage,
             store=store,
-            marker=Marker(derive(settings.secret_key.get_secret_value(), "marks")),
+            marker=Marker(mark_key),
             metrics=metrics,
             connector=connector,
             bulks=asyncio.Semaphore(BULKS),

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     )
     secret_keys_old: Annotated[tuple[SecretBytes, ...], NoDecode] = _setting(
         (),
-        "earlier values of LEADMAIL_SECRET_KEY, separated by commas, as long as something is still sealed by them",
+        "earlier values of LEADMAIL_SECRET_KEY, separated by commas, the oldest last: it keys the marks in the ledger for good",
         "",
     )
     smtp_url: SecretStr = _setting(
