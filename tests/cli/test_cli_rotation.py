@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretBytes
 
+from services.mailbox.models import password
 from services.mailbox.secrets import SealError
 from services.runtime.settings import Settings
 from services.wiring import make_box, make_mark_key
