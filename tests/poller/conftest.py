@@ -46,9 +46,9 @@ async def world(servers: LocalServers, environment: dict[str, str], tmp_path: Pa
             yield world
         finally:
             for poller in world.pollers:
+                # In order: the database would keep a killed one's open transaction, and drop nothing, for a minute.
                 if poller.process.poll() is None:
-                    poller.process.kill()
-                poller.process.wait()
+                    poller.stop()
     await client.close()
 
 
