@@ -24,6 +24,7 @@ LEFT_OUT = {
     "no-mail": "cannot hold mail",
     "unusable-name": "has a name that cannot be used",
     "excluded-by-owner": "you left it out",
+    "refused": "your mail server refuses access to it",
 }
 """Words for the codes that ledger rows and folders carry."""
 
