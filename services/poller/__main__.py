@@ -87,7 +87,13 @@ async def main(stage: Stage) -> None:
         metrics.accounts(lambda: supervisor.held)
         try:
             await stage.run(
-                periodic("leases", supervisor.beat, seconds=settings.lease_seconds / 3, log=stage.log),
+                periodic(
+                    "leases",
+                    supervisor.beat,
+                    seconds=settings.lease_seconds / 3,
+                    log=stage.log,
+                    wake=supervisor.fresh,
+                ),
                 periodic("follow", supervisor.follow, seconds=FOLLOW_SECONDS, log=stage.log),
             )
         finally:

@@ -50,6 +50,8 @@ class Supervisor:
         self._log = log
         self._held: dict[str, Held] = {}
         self._renewed = monotonic()
+        self.fresh = asyncio.Event()
+        """Set when an account was just connected: beat now."""
 
     @property
     def held(self) -> int:
@@ -85,7 +87,9 @@ class Supervisor:
             await self._drop(self._held[lease.account], release=False)
 
     async def follow(self) -> None:
-        """Notice what owners changed, rows that wait, and workers that ended. Call it every second."""
+        """Notice what owners connected or changed, rows that wait, and workers that ended. Call it every second."""
+        if await self._store.leases.fresh():
+            self.fresh.set()
         if not self._held:
             return
         accounts = await self._store.accounts.of_holder(self._name)

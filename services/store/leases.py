@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
+from bson import ObjectId
 from pymongo import ReturnDocument
 
 from schemas.accounts import AccountState, Lease
 from services.store.collections import Collections
 from services.store.config import StoreConfig
-from services.store.documents import Doc
+from services.store.documents import Doc, now
 from services.store.fence import Fence
 
 _DEAD_AT_ONCE = 1000
+_FRESH = timedelta(minutes=1)
 
 
 class Leases:
@@ -38,6 +41,13 @@ class Leases:
         """Return the fair share of one of ``pollers``: the active accounts divided, rounded up."""
         active = await self._accounts.count_documents({"state": AccountState.ACTIVE.value})
         return -(-active // max(1, pollers))
+
+    async def fresh(self) -> bool:
+        """Whether an account was connected within the last minute that nobody has taken yet. Cheap: ask every second."""
+        # Ids begin with the time at which they were made, so that this reads a few index entries, however many accounts there are.
+        since = str(ObjectId.from_datetime(now() - _FRESH))
+        query = {"_id": {"$gte": since}, "state": AccountState.ACTIVE.value, "lease": {"$exists": False}}
+        return await self._accounts.find_one(query, {"_id": 1}) is not None
 
     async def acquire(self, poller: str, share: int, *, at_most: int = 50) -> list[Lease]:
         """Take free accounts until the poller holds ``share`` of them, at most ``at_most`` in one call. Returns the new ones."""

@@ -34,6 +34,17 @@ async def test_accounts_are_shared_out_evenly_and_never_twice(store: Store) -> N
     assert set(await store.accounts.of_holder("p1")) == {lease.account for lease in first}
 
 
+async def test_a_new_account_is_noticed_until_somebody_takes_it(store: Store) -> None:
+    """An account that was connected just now is fresh while nobody ever held it; one that was given back is not."""
+    assert not await store.leases.fresh()
+    await store.accounts.add(account("a@corp.com"))
+    assert await store.leases.fresh()
+    (lease,) = await store.leases.acquire("p1", 1)
+    assert not await store.leases.fresh()
+    await store.leases.release(lease)
+    assert not await store.leases.fresh()
+
+
 async def test_a_poller_takes_no_more_than_its_share(store: Store) -> None:
     """What a poller holds already counts towards its share."""
     for number in range(4):
