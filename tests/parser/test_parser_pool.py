@@ -42,11 +42,20 @@ async def ask(pool: Pool, body: bytes, *, urgent: bool = False) -> ParsedMail:
 
 
 def children() -> set[int]:
-    """Return the ids of this process's children."""
+    """Return the ids of this process's children that are workers: the servers of the whole run are its children too."""
     pid = os.getpid()
-    return {
+    found = {
         int(child) for tid in Path(f"/proc/{pid}/task").iterdir() for child in (tid / "children").read_text().split()
     }
+    return {child for child in found if b"tests.parser." in command(child)}
+
+
+def command(pid: int) -> bytes:
+    """Return the command line of a process, nothing when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def environment(pid: int) -> bytes:
