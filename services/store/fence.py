@@ -23,6 +23,8 @@ T = TypeVar("T")
 Session = AsyncClientSession
 _MAJORITY = WriteConcern("majority")
 _SNAPSHOT = ReadConcern("snapshot")
+_CANCELLED_S = 5.0
+"""Seconds that a transaction may still take when its caller is cancelled."""
 
 
 class Fence:
@@ -86,9 +88,24 @@ class Fence:
         return await body(session)
 
     async def transaction(self, body: Callable[[Session], Awaitable[T]], session: Session | None = None) -> T:
-        """Run ``body`` in one transaction, in a session of its own or in ``session``; a transient conflict runs it again."""
+        """Run ``body`` in one transaction, in a session of its own or in ``session``; a transient conflict runs it again.
+
+        Who is cancelled meanwhile stops after it: a transaction that is left in the middle may stay open on the server for a
+        minute, with everything locked that it wrote.
+        """
+        running = asyncio.create_task(self._run(body, session))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            _, unfinished = await asyncio.wait({running}, timeout=_CANCELLED_S)
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            raise
+
+    async def _run(self, body: Callable[[Session], Awaitable[T]], session: Session | None) -> T:
         if session is not None:
-            if session.in_transaction:  # whoever ran it was cancelled while it was being aborted
+            if session.in_transaction:  # one that had to be left in the middle all the same
                 await session.abort_transaction()
             return await session.with_transaction(body, read_concern=_SNAPSHOT, write_concern=_MAJORITY)
         async with self._c.client.start_session() as own:

@@ -110,9 +110,10 @@ async def test_an_acquisition_during_a_window_aborts_the_window(world: World, st
     entered, proceed = asyncio.Event(), asyncio.Event()
 
     async def body(session: AsyncClientSession) -> None:
+        await world.database["ledger"].insert_one({"_id": "x", "account": mine.id}, session=session)
         entered.set()
         await proceed.wait()
-        await world.database["ledger"].insert_one({"_id": "x", "account": mine.id}, session=session)
+        raise LookupError("as a poller that fails in the middle of a window")
 
     fence = store.folders._fence
     writing = asyncio.create_task(fence.write(old, body))
@@ -145,15 +146,27 @@ async def test_a_poller_that_dies_in_a_transaction_does_not_keep_the_account(wor
         await writing
 
 
+async def test_a_cancelled_write_is_done_or_not_and_locks_nothing(world: World, store: Store) -> None:
+    """Whoever is cancelled in the middle of a transaction stops after it: nothing stays open on the server."""
+    mine = await world.account("a@corp.com")
+    lease = world.leases[mine.id]
+    for number in range(40):
+        writing = asyncio.create_task(store.ledger.add_window(lease, [row(mine.id, number + 1)]))
+        await asyncio.sleep(number / 10_000)
+        writing.cancel()
+        await asyncio.wait({writing})
+        async with asyncio.timeout(5):
+            await store.accounts.request_resync(mine.id, by="test")
+
+
 async def expire_waiting(world: World, of: str, writing: asyncio.Task[None], proceed: asyncio.Event) -> None:
     """Give the account to another poller: that waits for the open transaction, and the outcome is consistent either way."""
     change = {"$set": {"lease": {"holder": "p2", "token": 99, "expires": now()}}}
     stealing = asyncio.create_task(world.database["accounts"].update_one({"_id": of}, change))
     done, _ = await asyncio.wait({stealing}, timeout=0.3)
     assert not done, "the fence's write must make the acquisition wait"
-    writing.cancel()
     proceed.set()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(LookupError):
         await writing
     await stealing
 
