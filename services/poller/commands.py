@@ -5,7 +5,6 @@ Everything is read from imaplib's raw answers (see ``responses``). Folder names 
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -21,10 +20,6 @@ GMAIL_ITEMS = "X-GM-MSGID X-GM-LABELS"
 STATUS_ITEMS = "MESSAGES UIDNEXT UIDVALIDITY"
 
 _EVENTS = ("EXISTS", "EXPUNGE", "VANISHED", "FETCH", "STATUS", "LIST")
-_NOTIFY = (
-    b"SET (SELECTED (MessageNew MessageExpunge FlagChange))"
-    b" (PERSONAL (MessageNew MessageExpunge FlagChange MailboxName))"
-)
 
 
 class Selected(NamedTuple):
@@ -43,19 +38,20 @@ def quoted(name: bytes) -> bytes:
     return wire
 
 
-def _raw(
+def raw(
     client: MailClient, command: bytes, arguments: list[bytes], *, answers: tuple[str, ...] = ()
 ) -> dict[str, list[Any]]:
+    """Run a command that takes no uids; returns the untagged answers. ``answers`` names those that are its own."""
     _keep_events(client, answers)
     typ, data = client._raw_command(command, arguments, uid=False)  # noqa: SLF001 - the only way to send 8-bit names
-    return _checked(client._imap.untagged_responses, command.decode(), typ, data)  # noqa: SLF001 - our own class
+    return checked(client._imap.untagged_responses, command.decode(), typ, data)  # noqa: SLF001 - our own class
 
 
 def _uid(client: MailClient, command: str, *arguments: str) -> dict[str, list[Any]]:
     _keep_events(client, (command,))
     imap = client._imap  # noqa: SLF001 - the protocol object is our own class
     typ, data = imap._simple_command("UID", command, *arguments)  # noqa: SLF001 - imap.uid() takes the answer apart
-    return _checked(imap.untagged_responses, command, typ, data)
+    return checked(imap.untagged_responses, command, typ, data)
 
 
 def _keep_events(client: MailClient, answers: tuple[str, ...]) -> None:
@@ -67,15 +63,17 @@ def _keep_events(client: MailClient, answers: tuple[str, ...]) -> None:
 
 def _fetch(client: MailClient, *arguments: str) -> list[Fetched]:
     """FETCH; flags that come unasked for among the answers stay behind as an event."""
+    earlier = "FETCH" in client._imap.untagged_responses  # noqa: SLF001 - the protocol object is our own class
     answers = _uid(client, "FETCH", *arguments)
     found = responses.fetched(answers.pop("FETCH", []))
     asked = [message for message in found if message.header is not None or message.body is not None]
-    if len(asked) < len(found):
+    if earlier or len(asked) < len(found):
         answers["FETCH"] = [b"0 (FLAGS ())"]
     return asked
 
 
-def _checked(answers: dict[str, list[Any]], command: str, typ: str, data: list[Any]) -> dict[str, list[Any]]:
+def checked(answers: dict[str, list[Any]], command: str, typ: str, data: list[Any]) -> dict[str, list[Any]]:
+    """Return the untagged answers of a command that succeeded; raises IMAPClientError for NO."""
     if typ != "OK":
         words = data[0].decode("utf-8", "replace") if data and isinstance(data[0], bytes) else ""
         raise IMAPClientError(f"{command}: {typ} {words}")
@@ -84,27 +82,27 @@ def _checked(answers: dict[str, list[Any]], command: str, typ: str, data: list[A
 
 def enable_qresync(client: MailClient) -> bool:
     """Switch QRESYNC on, which switches CONDSTORE on too (RFC 7162 section 3.2.3); returns whether the server did."""
-    answers = _raw(client, b"ENABLE", [b"QRESYNC"])
+    answers = raw(client, b"ENABLE", [b"QRESYNC"])
     return any(b"QRESYNC" in words.upper() for words in answers.pop("ENABLED", []) if words)
 
 
 def list_plain(client: MailClient) -> list[Listed]:
     """LIST as every server has it."""
-    return responses.listed(_raw(client, b"LIST", [b'""', b'"*"'], answers=("LIST",)).pop("LIST", []))
+    return responses.listed(raw(client, b"LIST", [b'""', b'"*"'], answers=("LIST",)).pop("LIST", []))
 
 
 def list_extended(client: MailClient, status: bool, modseq: bool) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
     """LIST with SPECIAL-USE (RFC 6154) and STATUS (RFC 5819) in one answer."""
     items = (STATUS_ITEMS + " HIGHESTMODSEQ") if modseq else STATUS_ITEMS
     wanted = f"(SPECIAL-USE STATUS ({items}))" if status else "(SPECIAL-USE)"
-    answers = _raw(client, b"LIST", [b'""', b'"*"', b"RETURN", wanted.encode()], answers=("LIST", "STATUS"))
+    answers = raw(client, b"LIST", [b'""', b'"*"', b"RETURN", wanted.encode()], answers=("LIST", "STATUS"))
     return responses.listed(answers.pop("LIST", [])), responses.statuses(answers.pop("STATUS", []))
 
 
 def status(client: MailClient, folder: bytes, modseq: bool) -> dict[str, int]:
     """STATUS of one folder."""
     items = f"({STATUS_ITEMS} HIGHESTMODSEQ)" if modseq else f"({STATUS_ITEMS})"
-    answers = _raw(client, b"STATUS", [quoted(folder), items.encode()], answers=("STATUS",)).pop("STATUS", [])
+    answers = raw(client, b"STATUS", [quoted(folder), items.encode()], answers=("STATUS",)).pop("STATUS", [])
     return next(iter(responses.statuses(answers[-1:]).values()), {}) if answers else {}
 
 
@@ -113,7 +111,7 @@ def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:
     imap = client._imap  # noqa: SLF001 - the protocol object is our own class
     imap.is_readonly = True
     imap.untagged_responses.clear()
-    answers = _raw(client, b"EXAMINE", [quoted(folder), *([b"(CONDSTORE)"] if condstore else [])])
+    answers = raw(client, b"EXAMINE", [quoted(folder), *([b"(CONDSTORE)"] if condstore else [])])
     imap.state = "SELECTED"
     exists = responses.number(answers.get("EXISTS", [])) or 0
     uidnext = responses.number(answers.get("UIDNEXT", []))
@@ -158,71 +156,6 @@ def flags(
     answers = _uid(client, "FETCH", uids, items, *modifier)
     changed = [message for message in responses.fetched(answers.pop("FETCH", [])) if message.flags is not None]
     return changed, responses.uid_ranges(answers.pop("VANISHED", [])) if vanished and since is not None else []
-
-
-def noop(client: MailClient) -> None:
-    """NOOP; what the server says stays for ``unsolicited``."""
-    imap = client._imap  # noqa: SLF001 - the protocol object is our own class
-    typ, data = imap._simple_command("NOOP")  # noqa: SLF001 - see above
-    _checked(imap.untagged_responses, "NOOP", typ, data)
-
-
-def notify(client: MailClient) -> None:
-    """NOTIFY SET for the open folder and all of the user's own."""
-    _raw(client, b"NOTIFY", [_NOTIFY])
-
-
-def unsolicited(client: MailClient) -> list[bytes]:
-    """What came beside answers, as lines like those of IDLE."""
-    answers = client._imap.untagged_responses  # noqa: SLF001 - the protocol object is our own class
-    lines = [
-        b"* " + line + b" " + kind.encode() for kind in ("EXISTS", "EXPUNGE") for line in answers.pop(kind, []) if line
-    ]
-    lines += [b"* VANISHED " + line for line, _ in responses.responses(answers.pop("VANISHED", []))]
-    lines += [b"* FETCH " + line for line, _ in responses.responses(answers.pop("FETCH", []))]
-    lines += [b"* STATUS " + line for line, _ in responses.responses(answers.pop("STATUS", []))]
-    return lines
-
-
-def idle(client: MailClient) -> list[bytes]:
-    """IDLE up to the server's ``+``; returns the lines before it."""
-    imap = client._imap  # noqa: SLF001 - IMAPClient's own idle parses those lines, and fails on some
-    tag = imap._command("IDLE")  # noqa: SLF001 - see above
-    client._idle_tag = tag  # noqa: SLF001 - where IMAPClient keeps it
-    lines = []
-    while not (line := imap._get_line()).startswith(b"+"):  # noqa: SLF001 - see above
-        if line.startswith(tag + b" "):
-            imap.tagged_commands.pop(tag, None)
-            raise IMAPClientError(f"IDLE: {line[len(tag) :].decode('ascii', 'replace').strip()}")
-        lines.append(line)
-    return lines
-
-
-def idle_done(client: MailClient) -> list[bytes]:
-    """DONE up to the tagged answer; returns the lines before it."""
-    imap = client._imap  # noqa: SLF001 - the protocol object is our own class
-    tag: bytes = client._idle_tag  # noqa: SLF001 - IMAPClient's own idle_done fails on lines that it cannot parse
-    imap.send(b"DONE\r\n")
-    lines = []
-    while not (line := imap._get_line()).startswith(tag + b" "):  # noqa: SLF001 - see above
-        lines.append(line)
-    imap.tagged_commands.pop(tag, None)
-    return lines
-
-
-def waiting_lines(client: MailClient) -> list[bytes]:
-    """Return the whole lines that are there, without waiting."""
-    imap = client._imap  # noqa: SLF001 - the protocol object is our own class
-    sock = client.socket()
-    lines: list[bytes] = []
-    sock.setblocking(False)
-    try:
-        while True:
-            lines.append(imap._get_line())  # noqa: SLF001 - keeps half a line for the next time
-    except (BlockingIOError, ssl.SSLWantReadError):
-        return lines
-    finally:
-        sock.settimeout(imap.wire.read_timeout)
 
 
 def _uid_of(message: Fetched) -> int:

@@ -1,26 +1,19 @@
-"""What IMAP servers answer, as imaplib hands it over, made into values. Pure, tolerant: what cannot be read is left out.
-
-IMAPClient's own parser is not used: it walks byte by byte, and one malformed name or a NIL fails the whole answer.
-"""
+"""What IMAP servers answer, as imaplib hands it over, made into values. Pure, tolerant: what cannot be read is left out."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TypeAlias
 
-Item: TypeAlias = bytes | tuple[bytes, bytes] | None
-"""imaplib's form: a response is any number of (text that ends in ``{n}``, literal) and then one text."""
+from services.poller.tokens import ESCAPED, Item, Value, responses, tokens
+
 UidRanges: TypeAlias = list[tuple[int, int]]
 """Both ends included."""
 
-_TOKEN = re.compile(
-    rb'\(|\)|"((?:[^"\\]|\\.)*)"|\{(\d+)\}|([^\s()"{\[]+(?:\[[^\]]*\](?:<\d+>)?)?[^\s()]*)|\S', re.DOTALL
-)
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _DATE = re.compile(rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
 _MONTHS = {
     name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
@@ -28,8 +21,6 @@ _MONTHS = {
 _SET = re.compile(rb"(\d+)(?::(\d+))?")
 _STATUS_ITEM = re.compile(rb"([A-Z]+) (\d+)", re.IGNORECASE)
 _LIST = re.compile(rb'\(([^()]*)\) (NIL|"(?:[^"\\]|\\.)*") (.*)', re.DOTALL | re.IGNORECASE)
-
-Value: TypeAlias = "bytes | list[Value]"
 
 
 @dataclass(slots=True)
@@ -61,45 +52,6 @@ class Listed:
 def text(value: bytes) -> str:
     """Return flags and the like as text; 8-bit where none belongs is kept visible."""
     return value.decode("utf-8", "backslashreplace")
-
-
-def responses(items: Iterable[Item]) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Put the pieces of each response together: its text, with ``{n}`` where each of its literals was."""
-    parts: list[bytes] = []
-    literals: list[bytes] = []
-    for item in items:
-        if isinstance(item, tuple):
-            parts.append(item[0])
-            literals.append(item[1])
-        elif item is not None:
-            yield (b"".join((*parts, item)) if parts else item), literals
-            parts, literals = [], []
-
-
-def tokens(line: bytes, literals: list[bytes]) -> list[Value]:
-    """Return the nested lists of a response; strings and literals lose their quotes. Unbalanced brackets close at the end."""
-    top: list[Value] = []
-    stack = [top]
-    remaining = iter(literals)
-    for match in _TOKEN.finditer(line):
-        kind = match.lastindex
-        if kind == 3:  # noqa: PLR2004 - an atom
-            stack[-1].append(match[3])
-        elif kind == 1:
-            value = match[1]
-            stack[-1].append(_ESCAPED.sub(rb"\1", value) if b"\\" in value else value)
-        elif kind == 2:  # noqa: PLR2004 - a literal
-            stack[-1].append(next(remaining, b""))
-        elif match[0] == b"(":
-            inner: list[Value] = []
-            stack[-1].append(inner)
-            stack.append(inner)
-        elif match[0] == b")":
-            if len(stack) > 1:
-                stack.pop()
-        else:
-            stack[-1].append(match[0])
-    return top
 
 
 def fetched(items: Iterable[Item]) -> list[Fetched]:
@@ -174,7 +126,7 @@ def listed(items: Iterable[Item]) -> list[Listed]:
             continue
         # An unquoted name may hold what our tokens split at: the rest of the line is the name then.
         raw = name[0] if literals or match[3][:1] == b'"' else match[3].rstrip()
-        delimiter = None if match[2].upper() == b"NIL" else text(_ESCAPED.sub(rb"\1", match[2][1:-1]))
+        delimiter = None if match[2].upper() == b"NIL" else text(ESCAPED.sub(rb"\1", match[2][1:-1]))
         found.append(Listed(raw, delimiter, frozenset(text(word).lower() for word in match[1].split())))
     return found
 

@@ -1,32 +1,21 @@
-"""The one adapter over the blocking IMAP client: every command runs in a bounded pool of threads, under a deadline of its own.
-
-After any error but a plain NO or BAD the connection is dropped, never logged out: what it would answer cannot be trusted.
-"""
+"""The one adapter over the blocking IMAP client: what can be asked of a mailbox, as coroutines."""
 
 from __future__ import annotations
 
 import asyncio
-import imaplib
-import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from schemas.accounts import Folder
 from services.mailbox.imap_client import MailClient
-from services.poller import commands
+from services.poller import commands, listening
 from services.poller.commands import Selected
-from services.poller.errors import ConnectionLostError, RefusedError, UidValidityChangedError
+from services.poller.connection import DEADLINE, Connection
+from services.poller.errors import RefusedError, UidValidityChangedError
 from services.poller.responses import Fetched, Listed, UidRanges, uid_set
 
-T = TypeVar("T")
-
-DEADLINE = 120.0
-"""Seconds for one command, unless it says otherwise."""
 PART = 1024 * 1024
 """Bytes of one piece of a large mail: the memory that one takes."""
 
@@ -38,21 +27,16 @@ class Quirks:
     qresync: bool = True
 
 
-class ImapSession:
-    """A logged-in connection, one command at a time."""
+class ImapSession(Connection):
+    """What the rest of the poller asks of a mailbox."""
 
     def __init__(
         self, client: MailClient, pool: Executor, *, quirks: Quirks | None = None, deadline: float = DEADLINE
     ) -> None:
         """Take over ``client``; ``pool`` bounds how many commands run at the same time, ``deadline`` (seconds) each of them."""
-        self.client = client
-        self._pool = pool
+        super().__init__(client, pool, deadline=deadline)
         self._quirks = quirks or Quirks()
-        self._deadline = deadline
-        self._turn = asyncio.Lock()
         self._folder_turn = asyncio.Lock()
-        self._busy = False
-        self.closed = False
         self.capabilities = frozenset(
             name.decode("ascii", "replace").upper() if isinstance(name, bytes) else str(name).upper()
             for name in client.capabilities()
@@ -76,7 +60,7 @@ class ImapSession:
         """Switch on what is offered."""
         if {"QRESYNC", "ENABLE"} <= self.capabilities and self._quirks.qresync:
             with suppress(RefusedError):
-                self.announces_vanished = await self._run(commands.enable_qresync)
+                self.announces_vanished = await self.run(commands.enable_qresync)
 
     async def list_folders(self) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
         """Return all folders, and the status of each by raw name where the server gives that along (RFC 5819)."""
@@ -84,17 +68,17 @@ class ImapSession:
         if extended:
             with_status = "LIST-STATUS" in self.capabilities
             with suppress(RefusedError):
-                return await self._run(commands.list_extended, with_status, self.condstore)
-        return await self._run(commands.list_plain), {}
+                return await self.run(commands.list_extended, with_status, self.condstore)
+        return await self.run(commands.list_plain), {}
 
     async def status(self, folder: bytes) -> dict[str, int]:
         """Return messages, uidnext, uidvalidity and (where known) highestmodseq of a folder that is not open."""
-        return await self._run(commands.status, folder, self.condstore)
+        return await self.run(commands.status, folder, self.condstore)
 
     async def examine(self, folder: bytes) -> Selected:
         """Open a folder for reading only."""
         self.selected = None
-        selected = await self._run(commands.examine, folder, self.condstore)
+        selected = await self.run(commands.examine, folder, self.condstore)
         self.selected = folder
         return selected
 
@@ -114,12 +98,12 @@ class ImapSession:
 
     async def uids(self, first: int, last: int) -> list[int]:
         """Return the uids of the open folder in a range, ascending. An answer holds at most some 800,000."""
-        found = await self._run(commands.search, f"{first}:{last}")
+        found = await self.run(commands.search, f"{first}:{last}")
         return [uid for uid in found if first <= uid <= last]
 
     async def existing(self, uids: str) -> set[int]:
         """Return which of a set of uids (IMAP syntax) are there."""
-        return set(await self._run(commands.search, uids))
+        return set(await self.run(commands.search, uids))
 
     async def headers(self, uids: Sequence[int]) -> list[Fetched]:
         """Return flags, dates, sizes and header blocks, ascending by uid; what the server does not give is missing.
@@ -127,7 +111,7 @@ class ImapSession:
         A server that refuses the batch for one bad mail (Yahoo) is asked for its halves.
         """
         try:
-            return await self._run(commands.headers, uid_set(uids), self.gmail)
+            return await self.run(commands.headers, uid_set(uids), self.gmail)
         except RefusedError:
             if len(uids) == 1:
                 return []
@@ -138,13 +122,13 @@ class ImapSession:
         """Return the same of all mail from a uid on."""
         # n:* also means the last message when there is none from n on (RFC 3501 section 6.4.8).
         return [
-            message for message in await self._run(commands.headers, f"{first}:*", self.gmail) if message.uid >= first
+            message for message in await self.run(commands.headers, f"{first}:*", self.gmail) if message.uid >= first
         ]
 
     async def bodies(self, uids: Sequence[int]) -> dict[int, bytes]:
         """Return whole mails by uid; see ``headers`` for what is missing and what is refused."""
         try:
-            return await self._run(commands.bodies, uids)
+            return await self.run(commands.bodies, uids)
         except RefusedError:
             if len(uids) == 1:
                 return {}
@@ -154,7 +138,7 @@ class ImapSession:
     async def parts(self, uid: int) -> AsyncIterator[bytes]:
         """Yield a large mail piece by piece, until the server gives less than a whole piece."""
         offset = 0
-        while piece := await self._run(commands.part, uid, offset, PART):
+        while piece := await self.run(commands.part, uid, offset, PART):
             yield piece
             if len(piece) < PART:
                 return
@@ -162,91 +146,25 @@ class ImapSession:
 
     async def flags(self, uids: str, since: int | None = None) -> tuple[list[Fetched], UidRanges]:
         """Return the flags of a set of uids; with ``since`` only those changed after it, and which uids vanished since."""
-        return await self._run(commands.flags, uids, since, self.announces_vanished, self.gmail)
+        return await self.run(commands.flags, uids, since, self.announces_vanished, self.gmail)
 
     async def noop(self) -> None:
         """Let the server say what is new."""
-        await self._run(commands.noop)
+        await self.run(listening.noop)
 
     async def watch_all(self) -> bool:
         """Ask to be told of all folders while one is open (NOTIFY, RFC 5465); False where that is not offered."""
         if "NOTIFY" not in self.capabilities:
             return False
         with suppress(RefusedError):
-            await self._run(commands.notify)
+            await self.run(listening.notify)
             return True
         return False
 
     async def idle(self) -> list[bytes]:
         """Enter IDLE (RFC 2177); returns the lines that came before it began."""
-        return await self._run(commands.idle)
+        return await self.run(listening.idle)
 
     async def idle_done(self) -> list[bytes]:
         """Leave IDLE; returns the lines that came with it."""
-        return await self._run(commands.idle_done)
-
-    def fileno(self) -> int:
-        """Return the socket's descriptor, for the event loop to watch while the server idles."""
-        return int(self.client.socket().fileno())
-
-    def events(self) -> list[bytes]:
-        """Return the lines that the server sent by itself, without waiting. Raises ConnectionLostError."""
-        try:
-            return commands.waiting_lines(self.client)
-        except (imaplib.IMAP4.error, OSError, ValueError) as error:
-            self.discard()
-            raise ConnectionLostError(_words(error)) from error
-
-    def unsolicited(self) -> list[bytes]:
-        """Return and forget what the server said of the open folder beside its answers."""
-        return commands.unsolicited(self.client)
-
-    def discard(self) -> None:
-        """Drop the connection without a word; a command in hand fails at once."""
-        if self.closed:
-            return
-        self.closed = True
-        # Only shut down here: closing while a thread reads would free its descriptor for somebody else's socket.
-        with suppress(OSError):
-            socket.socket.shutdown(self.client.socket(), socket.SHUT_RDWR)
-        if not self._busy:
-            self._close()
-
-    def _close(self) -> None:
-        with suppress(OSError):
-            self.client.shutdown()
-
-    async def _run(self, command: Callable[..., T], *arguments: Any) -> T:
-        async with self._turn:
-            if self.closed:
-                raise ConnectionLostError("the connection was dropped")
-            self._busy = True
-            try:
-                call = asyncio.get_running_loop().run_in_executor(self._pool, self._guarded, command, *arguments)
-                return await call
-            except BaseException as error:
-                if isinstance(error, RefusedError):
-                    raise
-                self.discard()
-                if isinstance(error, asyncio.CancelledError):
-                    raise
-                raise ConnectionLostError(_words(error)) from error
-
-    def _guarded(self, command: Callable[..., T], *arguments: Any) -> T:
-        """Run in a thread of the pool."""
-        try:
-            with self.client.deadline(self._deadline):
-                return command(self.client, *arguments)
-        except (IMAPClientAbortError, imaplib.IMAP4.abort):
-            raise
-        except (IMAPClientError, imaplib.IMAP4.error) as error:
-            raise RefusedError(_words(error)) from error
-        finally:
-            self._busy = False
-            if self.closed:
-                self._close()
-
-
-def _words(error: BaseException) -> str:
-    # A server's answer may quote a folder name, never content; it is kept short.
-    return f"{type(error).__name__}: {str(error)[:200]}"
+        return await self.run(listening.idle_done)

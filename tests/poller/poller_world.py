@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import pytest
 
 from deploy.local import LocalServers
-from schemas.accounts import Account, EpochState, ServerAddress
+from schemas.accounts import Account, EpochState, ServerAddress, Tls
 from schemas.ledger import RowState
 from schemas.mail import Content
 from schemas.messages import MailFetched, Message
@@ -65,7 +65,12 @@ class Poller:
     def stop(self) -> int:
         """End it in order; returns its exit status."""
         self.process.terminate()
-        return self.process.wait(timeout=DEADLINE)
+        try:
+            return self.process.wait(timeout=DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # it says then where it hangs
+            self.process.wait()
+            pytest.fail(f"the poller does not end:\n{self.log.read_text()[-6000:]}")
 
 
 @dataclass
@@ -87,7 +92,13 @@ class World:
     def start_poller(self, name: str = "poller", **settings: str) -> Poller:
         """Start a poller process."""
         log = self.folder / f"{name}-{len(self.pollers)}.log"
-        environment = {**os.environ, **self.environment, "LEADMAIL_INSTANCE": name, "LEADMAIL_LOG_FORMAT": "json"}
+        environment = {
+            **os.environ,
+            **self.environment,
+            "LEADMAIL_INSTANCE": name,
+            "LEADMAIL_LOG_FORMAT": "json",
+            "PYTHONFAULTHANDLER": "1",
+        }
         environment |= {f"LEADMAIL_{key.upper()}": value for key, value in settings.items()}
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -97,7 +108,7 @@ class World:
         self.pollers.append(poller)
         return poller
 
-    async def connect(self, user: User, *, port: int | None = None, **fields: Any) -> Account:
+    async def connect(self, user: User, *, port: int | None = None, tls: Tls = "none", **fields: Any) -> Account:
         """Store an account for a mail user."""
         number = new_account_id()
         account = Account(
@@ -105,7 +116,7 @@ class World:
             owner="owner@company.test",
             address=user.address,
             incoming=ServerAddress(
-                host="127.0.0.1", port=port or self.servers.imap.port, tls="none", username=user.address
+                host="127.0.0.1", port=port or self.servers.imap.port, tls=tls, username=user.address
             ),
             credentials=self.box.seal(number, password(user.password)),
             sharing=SharingPolicy(mode=Mode.PUBLIC),

@@ -1,0 +1,58 @@
+"""imaplib's raw answers, put together and split into nested lists.
+
+IMAPClient's own parser is not used: it walks byte by byte, and one malformed name or a NIL fails the whole answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+Item: TypeAlias = bytes | tuple[bytes, bytes] | None
+"""imaplib's form: a response is any number of (text that ends in ``{n}``, literal) and then one text."""
+Value: TypeAlias = "bytes | list[Value]"
+
+_TOKEN = re.compile(
+    rb'\(|\)|"((?:[^"\\]|\\.)*)"|\{(\d+)\}|([^\s()"{\[]+(?:\[[^\]]*\](?:<\d+>)?)?[^\s()]*)|\S', re.DOTALL
+)
+ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+
+
+def responses(items: Iterable[Item]) -> Iterator[tuple[bytes, list[bytes]]]:
+    """Put the pieces of each response together: its text, with ``{n}`` where each of its literals was."""
+    parts: list[bytes] = []
+    literals: list[bytes] = []
+    for item in items:
+        if isinstance(item, tuple):
+            parts.append(item[0])
+            literals.append(item[1])
+        elif item is not None:
+            yield (b"".join((*parts, item)) if parts else item), literals
+            parts, literals = [], []
+
+
+def tokens(line: bytes, literals: list[bytes]) -> list[Value]:
+    """Return the nested lists of a response; strings and literals lose their quotes. Unbalanced brackets close at the end."""
+    top: list[Value] = []
+    stack = [top]
+    remaining = iter(literals)
+    for match in _TOKEN.finditer(line):
+        kind = match.lastindex
+        if kind == 3:  # noqa: PLR2004 - an atom
+            stack[-1].append(match[3])
+        elif kind == 1:
+            value = match[1]
+            stack[-1].append(ESCAPED.sub(rb"\1", value) if b"\\" in value else value)
+        elif kind == 2:  # noqa: PLR2004 - a literal
+            stack[-1].append(next(remaining, b""))
+        elif match[0] == b"(":
+            inner: list[Value] = []
+            stack[-1].append(inner)
+            stack.append(inner)
+        elif match[0] == b")":
+            if len(stack) > 1:
+                stack.pop()
+        else:
+            stack[-1].append(match[0])
+    return top
