@@ -139,20 +139,15 @@ class Status:
         """Return about the emails of which an account has a live copy: how many, from when to when, on how many records."""
         mine: Doc = {**account_range(account), "state": RowState.ATTACHED.value}
         # A Bcc link that another account's copy made is not the owner's to know of.
-        lookup: Doc = {
-            "from": self._c.links.name,
-            "localField": "_id",
-            "foreignField": "email",
-            "pipeline": [
-                {"$match": {"matches": {"$elemMatch": {"$or": [{"role": {"$ne": "bcc"}}, {"account": account}]}}}},
-                {"$project": {"_id": 0, "record": 1, "sent_at": 1}},
-            ],
-            "as": "link",
-        }
+        told = {"$or": [{"$ne": ["$$match.role", "bcc"]}, {"$eq": ["$$match.account", account]}]}
+        matches = {"$filter": {"input": "$$one.matches", "as": "match", "cond": told}}
+        links = {"$filter": {"input": "$link", "as": "one", "cond": {"$gt": [{"$size": matches}, 0]}}}
         pipeline: list[Doc] = [
             {"$match": mine},
             {"$group": {"_id": "$email"}},
-            {"$lookup": lookup},
+            # Plain, and filtered afterwards: a look-up with conditions of its own takes four times as long.
+            {"$lookup": {"from": self._c.links.name, "localField": "_id", "foreignField": "email", "as": "link"}},
+            {"$set": {"link": links}},
             {"$unwind": "$link"},
             {
                 "$facet": {
