@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from schemas.messages import Lane, MailFetched, MailParsed
+from services.parser.frames import Request
 from services.parser.parse import ParsedMail
 from services.parser.pool import Pool
 from services.runtime.errors import PermanentError
@@ -45,8 +46,12 @@ async def _parse(raw: bytes, message: MailFetched, pool: Pool) -> ParsedMail:
 
 async def _bodies(deliveries: Deliveries, pool: Pool, store: Store) -> list[Done | Failed]:
     """Handle mails that came as bodies."""
-    parsing = (_parse(delivery.body, delivery.message, pool) for delivery in deliveries)
-    mails = await asyncio.gather(*parsing, return_exceptions=True)
+    urgent = any(delivery.message.lane is Lane.LIVE for delivery in deliveries)
+    requests = [
+        Request(delivery.body, delivery.message.source.account, delivery.message.internal_date)
+        for delivery in deliveries
+    ]
+    mails = await pool.parse_many(requests, urgent=urgent)
     pairs = list(zip(deliveries, mails, strict=True))
     done = [(delivery.body, mail) for delivery, mail in pairs if isinstance(mail, ParsedMail)]
     await store.blobs.put_many(
@@ -75,5 +80,14 @@ def _outcome(message: MailFetched, mail: ParsedMail | BaseException) -> Done | F
         return Failed(mail)
     if not isinstance(mail, ParsedMail):
         raise mail  # a cancellation
-    same = message.model_dump(include={"source", "lane", "epoch", "internal_date", "noticed_at"})
-    return Done([MailParsed(id=f"{message.id}/parsed", content=mail.content, bcc=mail.bcc, **same)])
+    parsed = MailParsed(
+        id=f"{message.id}/parsed",
+        source=message.source,
+        lane=message.lane,
+        epoch=message.epoch,
+        internal_date=message.internal_date,
+        noticed_at=message.noticed_at,
+        content=mail.content,
+        bcc=mail.bcc,
+    )
+    return Done([parsed])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -101,9 +102,17 @@ class Pool:
             PermanentError: it kills its worker (``parser-died``) or takes too long (``parser-timeout``), each time.
             WorkerBugError: the parser raised.
         """
-        job = _Job(Request(raw, account, internal_date), urgent, asyncio.get_running_loop().create_future())
-        await self._queue.put(job)
-        return await job.answer
+        (answer,) = await self.parse_many([Request(raw, account, internal_date)], urgent=urgent)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    async def parse_many(self, requests: Sequence[Request], *, urgent: bool) -> list[ParsedMail | BaseException]:
+        """Return, in order, what mails say, or the error that ``parse`` would have raised. Cheaper than one by one."""
+        loop = asyncio.get_running_loop()
+        jobs = [_Job(request, urgent, loop.create_future()) for request in requests]
+        await self._queue.put(*jobs)
+        return await asyncio.gather(*(job.answer for job in jobs), return_exceptions=True)
 
     async def failed(self) -> None:
         """Wait; raise what ended a worker's task: a worker does not start."""
