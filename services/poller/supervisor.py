@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -13,6 +12,7 @@ import structlog
 from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
 from services.runtime.retry import describe
+from services.runtime.tasks import end
 from services.store import LeaseLostError, NotFoundError, Store
 
 AT_ONCE = 50
@@ -130,9 +130,7 @@ class Supervisor:
     async def _drop(self, held: Held, *, release: bool) -> None:
         if self._held.get(held.lease.account) is held:
             del self._held[held.lease.account]
-        held.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await held.task
+        await end(held.task)
         if release:
             await self._store.leases.release(held.lease)
 

@@ -39,6 +39,7 @@ from services.runtime.rabbit import open_bus
 from services.runtime.retry import describe, trace
 from services.runtime.settings import Settings, load_settings
 from services.runtime.settings import Stage as StageName
+from services.runtime.tasks import end
 
 Document = dict[str, Any]
 _COLLECT_AFTER = (20_000, 20, 20)
@@ -88,10 +89,10 @@ class Stage:
     async def _wind_down(self, running: list[asyncio.Task[None]]) -> None:
         grace = self.settings.shutdown_seconds
         self.log.info("stopping", grace=grace)
-        for task in running:
-            task.cancel()
+        ending = asyncio.create_task(end(*running))
         finished = await self.bus.stop_consuming(grace)
-        left = (await asyncio.wait(running, timeout=grace))[1] if running else set()
+        await asyncio.wait([ending], timeout=grace)
+        left = [task for task in running if not task.done()]
         if not finished or left:
             self.log.warning("work in hand did not finish in time and will be done again", tasks=len(left))
 
