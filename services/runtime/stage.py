@@ -19,6 +19,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ from services.runtime.settings import Stage as StageName
 from services.runtime.tasks import end
 
 Document = dict[str, Any]
+_MARGIN_SECONDS = 5.0
+"""Beyond the grace, for closing what is open."""
 _COLLECT_AFTER = (20_000, 20, 20)
 """Objects, and rounds of each generation (see gc.set_threshold). The defaults cost the stages five to eight percent of their time."""
 
@@ -97,11 +100,20 @@ class Stage:
             self.log.warning("work in hand did not finish in time and will be done again", tasks=len(left))
 
 
-def _stop_on_signals(stopping: asyncio.Event) -> None:
+def _end_by_force(name: str) -> None:
+    structlog.get_logger().error("did not end within its grace and is ended; work in hand is done again", stage=name)
+    os._exit(1)
+
+
+def _stop_on_signals(stopping: asyncio.Event, name: str, grace: float) -> None:
     def stop(number: int) -> None:
         if stopping.is_set():
             os._exit(128 + number)  # told twice: now
         stopping.set()
+        # Whatever hangs, even the event loop: being killed loses nothing, and who told us to stop counts on it.
+        watchdog = threading.Timer(grace + _MARGIN_SECONDS, _end_by_force, (name,))
+        watchdog.daemon = True
+        watchdog.start()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -123,7 +135,7 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
         log.warning("this variable is no setting", variable=variable, **({"did_you_mean": near} if near else {}))
     metrics = Metrics(name)
     stopping = asyncio.Event()
-    _stop_on_signals(stopping)
+    _stop_on_signals(stopping, name, settings.shutdown_seconds)
     async with AsyncExitStack() as stack:
         client = mongo.make_client(settings)
         stack.push_async_callback(client.close)
