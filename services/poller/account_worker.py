@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from time import monotonic
 
 from schemas.accounts import Account, FolderState
 from schemas.messages import AccountAttention
@@ -25,6 +23,7 @@ from services.poller.errors import (
     too_many,
 )
 from services.poller.session import ImapSession
+from services.poller.turns import Turns
 from services.poller.watch import Watch
 from services.poller.work import Work
 from services.runtime.bus import Bus
@@ -33,8 +32,8 @@ from services.store import LeaseLostError
 
 LINGER = 30.0
 """Seconds that the bulk connection stays after its work, in case there is more."""
-STEADY = 60.0
-"""Seconds after which a connection counts as one that works: the pauses begin small again."""
+BREATH = 0.2
+"""Seconds between two turns of bulk work on the only connection: work that cannot be done at the moment must not spin."""
 REAP_EVERY = 30.0
 EXPECTED = (ConnectionLostError, RefusedError, UidValidityChangedError, MailServerError, SealError)
 """What happens on the way to other people's servers; anything else is logged as an error, and tried again all the same."""
@@ -63,16 +62,12 @@ class AccountWorker:
         provider = connector.provider(work.account)
         self._idles = provider is None or "poll" not in provider.quirks
         limit = min(timing.connections, provider.connections if provider else timing.connections)
-        self._turns = asyncio.Semaphore(limit)
-        self._single = limit == 1
-        """Bulk work and watching take turns on one connection."""
         self._trouble = Trouble()
+        self._turns = Turns(self._connect, self._trouble, limit)
         self._known = asyncio.Event()
         """The folders are known: there is something to watch."""
         self._bulk = Bulk(work, self._bodies, opened=self._opened)
         self._wake_live = asyncio.Event()
-        self._wanted = asyncio.Event()
-        """Bulk work waits for the one connection that there may be."""
 
     def waiting(self) -> None:
         """Be told that rows are planned."""
@@ -111,10 +106,12 @@ class AccountWorker:
                 if isinstance(cause, BlockedError):
                     await self._block(cause.code)
                     return
-                if self._single or not too_many(cause):
+                if self._turns.single or not too_many(cause):
                     raise cause from None
                 self._work.log.info("the server bears one connection only")
-                self._single, self._turns = True, asyncio.Semaphore(1)
+                self._turns.only_one()
+            finally:
+                self._turns.close()
 
     async def _block(self, code: Code) -> None:
         incident = await self._work.store.accounts.block(self._work.lease, code.value)
@@ -128,7 +125,7 @@ class AccountWorker:
                 await part()
             except Exception as error:  # noqa: BLE001 - one bad mailbox must not stop the others
                 cause = leaf(error)
-                if isinstance(cause, LeaseLostError | BlockedError) or (too_many(cause) and not self._single):
+                if isinstance(cause, LeaseLostError | BlockedError) or (too_many(cause) and not self._turns.single):
                     raise cause from None
                 if isinstance(cause, MailServerError) and self._trouble.hopeless(cause):
                     raise BlockedError(cause.code) from None
@@ -144,41 +141,23 @@ class AccountWorker:
                     self._work.log.error("account trouble", error=describe(cause), pause=round(pause, 1), **details)  # noqa: TRY400
                 await asyncio.sleep(pause)
 
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[ImapSession]:
-        """A connection of its own, dropped at the end: nothing needs to be said to the server."""
-        async with self._turns:
-            session = await self._connector.connect(self._work.account)
-            self._trouble.connected()
-            started = monotonic()
-            try:
-                yield session
-            finally:
-                session.discard()
-                if monotonic() - started > STEADY:
-                    self._trouble.over()
+    async def _connect(self) -> ImapSession:
+        return await self._connector.connect(self._work.account)
 
     async def _watch(self) -> None:
         await self._known.wait()
-        async with self._session() as session:
-            watch = Watch(
+        async with self._turns.session() as session:
+            await Watch(
                 self._work,
                 self._bodies,
                 session,
                 poll_seconds=self._timing.poll,
                 idle_seconds=self._timing.idle,
                 wake=self._wake_live,
+                # The one connection that there may be goes to bulk work as soon as there is some.
+                leave=self._turns.wanted if self._turns.single else None,
                 idles=self._idles,
-            )
-            if not self._single:
-                await watch.run()
-                return
-            # The one connection that there may be goes to bulk work as soon as there is some.
-            async with asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(watch.run())
-                await watch.checked.wait()
-                await self._wanted.wait()
-                watching.cancel()
+            ).run()
 
     async def _do_bulk(self) -> None:
         """Wait for bulk work, then do all there is on one connection."""
@@ -187,20 +166,23 @@ class AccountWorker:
             if not await self._bulk.pending():
                 self._bulk.wake.clear()
                 return
-        self._wanted.set()
-        async with self._session() as session:
-            self._wanted.clear()
+        self._turns.wanted.set()
+        if self._turns.single:
+            self._wake_live.set()
+        async with self._turns.session() as session:
+            self._turns.wanted.clear()
             await session.prepare()
             while True:
                 async with self._bulks:
                     await self._bulk.work_off(session)
-                if self._single:
-                    return
+                if self._turns.single:
+                    break
                 try:
                     async with asyncio.timeout(LINGER):
                         await self._bulk.wake.wait()
                 except TimeoutError:
                     return
+        await asyncio.sleep(BREATH)
 
     async def _reap(self) -> None:
         """Publish again what has had no final state for long."""

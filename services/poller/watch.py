@@ -43,8 +43,10 @@ class Watch:
         poll_seconds: float,
         idle_seconds: float,
         wake: asyncio.Event,
+        leave: asyncio.Event | None = None,
         idles: bool = True,
     ) -> None:
+        """``wake`` makes it look at once; with ``leave`` set it ends after its next look at every folder (set ``wake`` too)."""
         self._work = work
         self._session = session
         self._live = Live(work, bodies, session)
@@ -55,17 +57,17 @@ class Watch:
         self._idles = idles and "IDLE" in session.capabilities
         self._seen: dict[str, Seen] = {}
         self._round = 0
-        self.checked = asyncio.Event()
-        """Every folder has been looked at once."""
+        self._leave = leave
 
     async def run(self) -> None:
-        """Watch until the connection is lost or we are cancelled."""
+        """Watch until the connection is lost, is wanted by others, or we are cancelled."""
         await self._session.prepare()
         told_of_all = self._idles and await self._session.watch_all()
         while True:
             self._wake.clear()
             await self.check()
-            self.checked.set()
+            if self._leave is not None and self._leave.is_set():
+                return
             pause = self._idle_seconds if told_of_all else self._poll_seconds
             end = monotonic() + (min(SOON, pause) if self._folders.doubtful else pause)
             while (left := end - monotonic()) > 0 and not self._wake.is_set():

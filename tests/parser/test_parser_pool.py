@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -43,10 +44,10 @@ async def ask(pool: Pool, body: bytes, *, urgent: bool = False) -> ParsedMail:
 
 def children() -> set[int]:
     """Return the ids of this process's children that are workers: the servers of the whole run are its children too."""
-    pid = os.getpid()
-    found = {
-        int(child) for tid in Path(f"/proc/{pid}/task").iterdir() for child in (tid / "children").read_text().split()
-    }
+    found: set[int] = set()
+    for thread in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            found.update(map(int, (thread / "children").read_text().split()))
     return {child for child in found if b"tests.parser." in command(child)}
 
 
