@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# Tests wait for servers more than they compute: two runs of them at the same time, each with servers of its own, take half the time.
+WORKERS ?= 2
 UV_COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --quiet
 
@@ -41,7 +43,7 @@ demo: servers ## Show the whole system on three mailboxes; ONCE=1 ends after the
 	@$(PY) -m deploy.demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: servers ## Run the tests on real servers; T=path narrows, LEADMAIL_HOSTING=processes|containers chooses
-	$(PY) -m pytest $(T)
+	$(PY) -m pytest $(if $(T),$(T),-n $(WORKERS) --dist worksteal)
 
 check: $(READY) ## Lint, formatting, types, derived files, tests that need no servers
 	$(VENV)/bin/ruff check .
