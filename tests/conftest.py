@@ -22,6 +22,9 @@ ROOM = 6 * 1024**3
 
 _numbers = itertools.count(1)
 
+# What commands print is as wide as in a pipe, whatever terminal (or parallel worker, which claims to be one of 80 columns) this is.
+os.environ.pop("COLUMNS", None)
+
 
 @dataclass(frozen=True, slots=True)
 class MailUser:
