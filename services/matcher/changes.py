@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
 from schemas.emails import Link
-from schemas.ledger import RowState
 from schemas.records import RecordRef
 from services.matcher.evidence import Evidence, Wanted, wanted_of
 from services.matcher.linking import ordered
-from services.store import Final, LinkAddition
+from services.store import LinkAddition, LiveRow
 
 
 class Unheld(Enum):
@@ -30,28 +30,41 @@ class Changes(NamedTuple):
     sets: list[Link]
     additions: list[LinkAddition]
     by_thread: dict[str, bool]
-    rows: list[Final]
+    bare: list[LiveRow]
+    """Live copies that do not hold a link: another copy's Bcc is why their email is stored."""
     faded: list[str]
     """Emails that were on a record by their thread alone and are on none any more."""
     removed: list[str]
+    lost: list[str]
+    """Emails that are not stored and have live copies."""
+    unlinked: list[str]
+    """Emails that are on no record; their grace begins, or goes on."""
+    linked: dict[str, datetime]
+    """Emails that are on a record again, by the mark that says that they are on none."""
     records: set[RecordRef]
     message_ids: set[str]
     """Of emails whose records changed: their threads follow."""
 
     @property
     def any(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self.sets or self.additions or self.by_thread or self.rows or self.faded or self.removed)
+        """Whether there is anything to do. Marks of grace do not count: they are made when all else is at rest."""
+        links = self.sets or self.additions or self.by_thread
+        return bool(links or self.bare or self.faded or self.removed or self.lost)
+
+    @property
+    def emails(self) -> set[str]:
+        """The emails whose links change."""
+        return {link.email for link in self.sets} | {addition.email for addition in self.additions}
 
 
 def compare(keys: Sequence[str], evidence: Evidence, unheld: Unheld, *, fade: bool = False) -> Changes:
     """Return what to change about emails. Pure."""
-    changes = Changes([], [], {}, [], [], [], set(), set())
+    changes = Changes([], [], {}, [], [], [], [], [], {}, set(), set())
     for key in keys:
         email, links = evidence.emails.get(key), evidence.links.get(key, ())
         if email is None:
             if evidence.copies.get(key):
-                changes.removed.append(key)  # what removes an email looks after copies that were late
+                changes.lost.append(key)
             _set(changes, [link.model_copy(update={"matches": ()}) for link in links])
             continue
         held = any(row.account in evidence.holders for row in evidence.copies.get(key, ()))
@@ -62,12 +75,15 @@ def compare(keys: Sequence[str], evidence: Evidence, unheld: Unheld, *, fade: bo
             wanted = wanted_of(email, evidence)
             following = _differences(changes, links, wanted)
             if wanted.links:
-                changes.rows.extend(Final(row, RowState.UNMATCHED) for row in wanted.bare)
+                changes.bare.extend(wanted.bare)
+                if email.unlinked_at:
+                    changes.linked[key] = email.unlinked_at
                 if email.by_thread is wanted.named:
                     changes.by_thread[key] = not wanted.named
             elif email.by_thread or fade:
                 changes.faded.append(key)
-                following = True
+            else:
+                changes.unlinked.append(key)
         if following and email.message_id:
             changes.message_ids.add(email.message_id)
     return changes

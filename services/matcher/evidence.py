@@ -50,8 +50,8 @@ class Wanted:
     """It names a known address itself."""
     links: Mapping[RecordRef, Sequence[LinkAddition]]
     """What each live copy contributes to each link."""
-    bare: tuple[str, ...]
-    """Rows of live copies that have no link: another copy's Bcc is why the email is stored."""
+    bare: tuple[LiveRow, ...]
+    """Live copies that have no link: another copy's Bcc is why the email is stored."""
 
 
 async def gather(keys: Collection[str], store: Store) -> Evidence:
@@ -98,14 +98,14 @@ def wanted_of(email: BriefEmail, evidence: Evidence) -> Wanted:
     named, text = text_matches(email, evidence)
     people = frozenset(person.address for person in email.participants)
     links: dict[RecordRef, list[LinkAddition]] = {}
-    bare: list[str] = []
+    bare: list[LiveRow] = []
     for row in evidence.copies.get(email.key, ()):
         holder = evidence.holders.get(row.account)
         if holder is None:
             continue
         matches = merged(text, bcc_matches(row.account, row.bcc, evidence.known)) if row.bcc else text
         if not matches:
-            bare.append(row.id)
+            bare.append(row)
         links_of_copy = contributions(email, matches, holder._replace(bcc=row.bcc), evidence.company, people)
         for addition in links_of_copy:
             links.setdefault(addition.record, []).append(addition)

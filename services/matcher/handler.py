@@ -46,7 +46,9 @@ async def handle(
             raise TransientError("what the batch is decided by keeps changing")
         await asyncio.sleep(random.uniform(0, _PAUSE * again))  # noqa: S311 - so that two replicas do not march in step
     # What an earlier round or a crashed try stored may not hold any more; adding never takes anything away.
-    doubtful = {mail.content.key for mail in batch} if again else await store.emails.existing(decided.dropped)
+    tried = deliveries if again else [one for one in deliveries if one.redelivered or one.attempt > 1]
+    doubtful = {one.message.content.key for one in tried}
+    doubtful |= await store.emails.existing(decided.dropped - doubtful)
     if doubtful:
         await relink(doubtful, store=store, summaries=summaries, unheld=Unheld.REMOVE, fade=True)
     await store.blobs.release(decided.dropped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from services.runtime.bus import HandleBatch
@@ -20,6 +21,8 @@ def isolating(handle: HandleBatch) -> HandleBatch:
         except Exception as error:  # noqa: BLE001 - the runtime decides about it; here only: whose is it
             if len(deliveries) == 1 or isinstance(error, TransientError) or is_outage(error):
                 return [Failed(error)] * len(deliveries)
+        # The failed try may have left effects, as that of a consumer that died.
+        deliveries = [replace(delivery, redelivered=True) for delivery in deliveries]
         middle = len(deliveries) // 2
         return [*await handle_apart(deliveries[:middle]), *await handle_apart(deliveries[middle:])]
 

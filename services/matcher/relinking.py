@@ -7,7 +7,7 @@ the same emails at the same time, the one that writes last has also read last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from bson import ObjectId
@@ -15,10 +15,11 @@ from bson import ObjectId
 from schemas.records import RecordRef
 from services.matcher.changes import Changes, Unheld, compare
 from services.matcher.evidence import Evidence, gather, text_matches
+from services.matcher.linking import bcc_matches
 from services.matcher.lookups import ancestors_of
 from services.matcher.summaries import SummaryKeeper
 from services.runtime.errors import TransientError
-from services.store import Store
+from services.store import LiveRow, Store
 
 _AT_ONCE = 500
 _ROUNDS = 10
@@ -41,12 +42,13 @@ async def relink(
     pending = list(dict.fromkeys(keys))
     records: set[RecordRef] = set()
     debts: list[ObjectId] = []
+    unmatched: list[str] = []
     for _ in range(_GENERATIONS):
         ids: set[str] = set()
         for start in range(0, len(pending), _AT_ONCE):
             part = pending[start : start + _AT_ONCE]
-            await _settle(part, store, unheld, fade, (ids, records, debts))
-        pending = await follow_threads(ids, store)
+            await _settle(part, store, unheld, fade, (ids, records, debts, unmatched))
+        pending = await follow_threads(ids, store, but=unmatched)
         if not pending:
             summaries.take(records, debts)
             return
@@ -54,31 +56,44 @@ async def relink(
     raise TransientError("a thread does not come to rest")
 
 
-async def follow_threads(message_ids: Iterable[str], store: Store) -> list[str]:
-    """Set unmatched copies of the threads of emails back to planned; return the emails to relink."""
+async def follow_threads(message_ids: Iterable[str], store: Store, *, but: Collection[str] = ()) -> list[str]:
+    """Set unmatched copies of the threads of emails back to planned; return the emails to relink.
+
+    Args:
+        message_ids: of the emails.
+        store: where they are.
+        but: rows that stay. An email is in its own thread, and one that was unmatched just now was so rightly.
+    """
     ids = list(message_ids)
     if not ids:
         return []
-    await store.ledger.replan_by_marks(store.records.thread_marks(ids))
+    await store.ledger.replan_by_marks(store.records.thread_marks(ids), but=but)
     return [email.key for email in await store.emails.referring(ids)]
 
 
 async def _settle(
-    keys: Sequence[str], store: Store, unheld: Unheld, fade: bool, done: tuple[set[str], set[RecordRef], list[ObjectId]]
+    keys: Sequence[str],
+    store: Store,
+    unheld: Unheld,
+    fade: bool,
+    done: tuple[set[str], set[RecordRef], list[ObjectId], list[str]],
 ) -> None:
-    """Bring emails to rest; what was changed is added to ``done``: Message-IDs, records, debts to pay after the rest."""
-    ids, records, debts = done
+    """Bring emails to rest; what was done is added to ``done``: Message-IDs, records, debts to pay after the rest, unmatched rows."""
+    ids, records, debts, unmatched = done
     for _ in range(_ROUNDS):
         evidence = await gather(keys, store)
         changes = compare(keys, evidence, unheld, fade=fade)
         if not changes.any:
-            await store.emails.mark_unlinked(evidence.emails)
+            await store.emails.mark_unlinked(changes.unlinked, changes.linked)
             return
-        # The debt comes first: a crash after the links were changed leaves their summaries and threads to the sweeper.
-        debts.append(await store.debts.add(records=changes.records, message_ids=changes.message_ids))
+        # The debt comes first: a crash after the links were changed leaves what follows from it to the sweeper.
+        debts.append(
+            await store.debts.add(records=changes.records, message_ids=changes.message_ids, emails=changes.emails)
+        )
         await _apply(changes, store)
-        if changes.faded:
-            await _look_again(changes.faded, evidence, store)
+        rows = [*changes.bare, *(row for key in changes.faded for row in evidence.copies[key])]
+        await _look_again(rows, evidence, store)
+        unmatched.extend(row.id for row in rows)
         ids |= changes.message_ids
         records |= changes.records
     raise TransientError("others keep changing the same links")
@@ -89,21 +104,27 @@ async def _apply(changes: Changes, store: Store) -> None:
     await store.links.compare_and_set_many(changes.sets, ownerless=True)
     for key, by_thread in changes.by_thread.items():
         await store.emails.set_by_thread(key, by_thread=by_thread)
-    await store.ledger.final(changes.rows)
+    await store.ledger.unmatch_rows([row.id for row in changes.bare])
     if changes.faded:
         await store.unheld.fade(changes.faded)
-    if not changes.removed:
+    await store.unheld.remove(changes.removed)
+    if changes.lost:
+        await store.ledger.replan_emails(set(changes.lost) - await store.emails.existing(changes.lost))
+
+
+async def _look_again(rows: Sequence[LiveRow], evidence: Evidence, store: Store) -> None:
+    """Plan copies again that concern a record after all: it, or its thread, came while their rows were set to unmatched.
+
+    Who makes an address or an ancestor known writes it, then looks for unmatched rows; we wrote the rows, and look now.
+    """
+    if not rows:
         return
-    # Whoever attaches a copy at this moment and finds its email gone stores both again: do not let two go on like that.
-    await store.unheld.remove(set(changes.removed) - await store.ledger.held(changes.removed))
-
-
-async def _look_again(faded: Iterable[str], evidence: Evidence, store: Store) -> None:
-    """Plan copies again whose thread became somebody's while their rows were being set to unmatched."""
-    emails = [evidence.emails[key] for key in faded]
-    people = {person.address for email in emails for person in email.participants}
-    ancestors, own = await ancestors_of({name for email in emails for name in email.ancestors}, store, people)
-    now = replace(evidence, ancestors=ancestors, own=own)
-    again = [email.message_id for email in emails if email.message_id and text_matches(email, now)[1]]
+    emails = {row.email: evidence.emails[row.email] for row in rows}
+    people = {person.address for email in emails.values() for person in email.participants}
+    known = await store.records.known(people.union(*(row.bcc for row in rows)))
+    ancestors, own = await ancestors_of({name for email in emails.values() for name in email.ancestors}, store, people)
+    now = replace(evidence, known=known, ancestors=ancestors, own=own)
+    matched = {key for key, email in emails.items() if text_matches(email, now)[1]}
+    again = [row.id for row in rows if row.email in matched or bcc_matches(row.account, row.bcc, known)]
     if again:
-        await store.ledger.replan_by_marks(store.records.thread_marks(again))
+        await store.ledger.replan_unmatched(again)

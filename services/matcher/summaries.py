@@ -18,12 +18,6 @@ class SummaryKeeper:
         self._records: dict[RecordRef, None] = {}
         self._debts: list[ObjectId] = []
 
-    async def owe(self, records: Iterable[RecordRef]) -> None:
-        """Note, for good, that links of records change."""
-        wanted = dict.fromkeys(records)
-        if wanted:
-            self.take(wanted, [await self._store.debts.add(records=wanted)])
-
     def take(self, records: Iterable[RecordRef], debts: Iterable[ObjectId]) -> None:
         """Take over debts of which nothing but the records' summaries is left to do."""
         self._records |= dict.fromkeys(records)

@@ -20,7 +20,8 @@ async def sweep_debts(*, store: Store, summaries: SummaryKeeper, overdue: timede
     """Do what a process that died still owed. Returns how many debts were paid."""
     debts = await store.debts.overdue(now() - overdue)
     for debt in debts:
-        await relink(await follow_threads(debt.message_ids, store), store=store, summaries=summaries)
+        behind = await follow_threads(debt.message_ids, store)
+        await relink([*debt.emails, *behind], store=store, summaries=summaries)
     if debts:
         await store.summaries.recompute({record for debt in debts for record in debt.records})
         await store.debts.paid([debt.id for debt in debts])

@@ -21,6 +21,8 @@ class Debt(NamedTuple):
     """Whose summaries may be out of date."""
     message_ids: tuple[str, ...]
     """Message-IDs of emails whose links changed, or that were removed: their threads follow."""
+    emails: tuple[str, ...] = ()
+    """Emails whose links were being changed: they may be on no record now, or not yet be what they should."""
 
 
 class Debts:
@@ -29,11 +31,14 @@ class Debts:
     def __init__(self, collections: Collections) -> None:
         self._debts = collections.debts
 
-    async def add(self, *, records: Iterable[RecordRef] = (), message_ids: Iterable[str] = ()) -> ObjectId:
+    async def add(
+        self, *, records: Iterable[RecordRef] = (), message_ids: Iterable[str] = (), emails: Iterable[str] = ()
+    ) -> ObjectId:
         """Keep a debt. Returns its id."""
         document = {
             "records": [{"kind": record.kind, "id": record.id} for record in records],
             "message_ids": list(message_ids),
+            "emails": list(emails),
             "at": now(),
         }
         result = await self._debts.insert_one(document)
@@ -53,6 +58,7 @@ class Debts:
                 document["_id"],
                 tuple(RecordRef(**record) for record in document["records"]),
                 tuple(document["message_ids"]),
+                tuple(document.get("emails", ())),
             )
             async for document in found
         ]

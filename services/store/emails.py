@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
+
+from pymongo import UpdateOne
 
 from schemas.emails import Email, Link
 from schemas.mail import Content, Participant
@@ -14,7 +16,9 @@ from services.store.collections import Collections
 from services.store.documents import Doc, decode, decode_email, encode_email, now
 from services.store.errors import NotFoundError
 
-_BRIEF = dict.fromkeys(("message_id", "in_reply_to", "references", "thread", "sent_at", "participants", "by_thread"), 1)
+_BRIEF = dict.fromkeys(
+    ("message_id", "in_reply_to", "references", "thread", "sent_at", "participants", "by_thread", "unlinked_at"), 1
+)
 
 
 class BriefEmail(NamedTuple):
@@ -28,6 +32,8 @@ class BriefEmail(NamedTuple):
     sent_at: datetime
     participants: tuple[Participant, ...]
     by_thread: bool
+    unlinked_at: datetime | None = None
+    """Since when it has been on no record; its grace ends some time after that."""
 
 
 class Ancestor(NamedTuple):
@@ -69,7 +75,10 @@ class Emails:
 
     async def existing(self, keys: Iterable[str]) -> frozenset[str]:
         """Return which of the keys are stored."""
-        found = self._emails.find({"_id": {"$in": list(keys)}}, {"_id": 1})
+        wanted = list(keys)
+        if not wanted:
+            return frozenset()
+        found = self._emails.find({"_id": {"$in": wanted}}, {"_id": 1})
         return frozenset([document["_id"] async for document in found])
 
     async def known_ids(self, message_ids: Iterable[str]) -> frozenset[str]:
@@ -151,14 +160,22 @@ class Emails:
         found = self._tombstones.find({"_id": {"$in": list(keys)}}, {"_id": 1})
         return frozenset([document["_id"] async for document in found])
 
-    async def mark_unlinked(self, keys: Iterable[str]) -> None:
-        """Note which of these emails are on no record, since when: their grace begins. Those that are, have none."""
-        wanted = list(keys)
-        linked = {found["email"] async for found in self._links.find({"email": {"$in": wanted}}, {"email": 1})}
-        bare: Doc = {"_id": {"$in": [key for key in wanted if key not in linked]}, "unlinked_at": {"$exists": False}}
-        await self._emails.update_many(bare, {"$set": {"unlinked_at": now()}})
-        again: Doc = {"_id": {"$in": list(linked)}, "unlinked_at": {"$exists": True}}
-        await self._emails.update_many(again, {"$unset": {"unlinked_at": ""}})
+    async def mark_unlinked(self, bare: Collection[str], linked: Mapping[str, datetime] | None = None) -> None:
+        """Note that emails are on no record, so that they are looked at again after their grace; or that they are on one again.
+
+        A mark that somebody else made since the caller looked stays: what it was made for was not seen. One that is
+        left by mistake costs a look, one that is taken off by mistake keeps a body for ever.
+
+        Args:
+            bare: emails that were found to be on no record: their grace begins.
+            linked: emails that were found to be on one, by their marks when that was looked up.
+        """
+        if bare:
+            await self._emails.update_many({"_id": {"$in": list(bare)}}, {"$set": {"unlinked_at": now()}})
+        if linked:
+            gone = {"$unset": {"unlinked_at": ""}}
+            writes = [UpdateOne({"_id": key, "unlinked_at": mark}, gone) for key, mark in linked.items()]
+            await self._emails.bulk_write(writes, ordered=False)
 
     async def unlinked(self, before: datetime, *, limit: int = 500) -> list[str]:
         """Return keys of emails that have been on no record since before a moment."""
@@ -176,6 +193,7 @@ def _brief(document: Doc) -> BriefEmail:
         sent_at=document["sent_at"],
         participants=tuple(Participant.model_validate(one) for one in document.get("participants", ())),
         by_thread=document.get("by_thread", False),
+        unlinked_at=document.get("unlinked_at"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
@@ -18,6 +18,8 @@ _MARKS_AT_ONCE = 1000
 _LOOK_UP = 200
 """Rows whose emails one write looks up in a list: the server goes through it for each row."""
 _GONE: Doc = {"$ne": RowState.GONE.value}
+_NOBODY_FETCHES = "disconnected"
+"""The reason that ``removal.disconnect`` gives to unfinished rows."""
 
 
 class Final(NamedTuple):
@@ -62,42 +64,62 @@ class MatcherLedger:
         update = {"$set": {"state": RowState.QUARANTINED.value, "reason": reason, "updated_at": now()}}
         return bool((await self._ledger.update_one(unfinished, update)).modified_count)
 
-    async def replan_by_marks(self, marks: Iterable[bytes]) -> int:
+    async def replan_by_marks(self, marks: Iterable[bytes], *, but: Collection[str] = ()) -> int:
         """Set ``unmatched`` rows with any of the marks back to ``planned``: they are relevant now. Returns how many.
 
         They leave their epoch (its completion does not wait for them); ``attempts`` grows, so that publishing them is a new event.
-        Rows of disconnected accounts stay: nobody could fetch them.
+        Rows of disconnected accounts stay: nobody could fetch them. So do those of ``but``.
         """
         disconnected = await self._disconnected()
         count, rest = 0, iter(dict.fromkeys(marks))
         while part := list(islice(rest, _MARKS_AT_ONCE)):
             query: Doc = {"marks": {"$in": part}, "state": RowState.UNMATCHED.value}
+            if but:
+                query["_id"] = {"$nin": list(but)}
             count += await self._replan(query, disconnected)
         return count
 
+    async def replan_unmatched(self, rows: Sequence[str]) -> int:
+        """Set those of the rows that are ``unmatched`` back to ``planned``: they are relevant after all. Returns how many."""
+        query: Doc = {"_id": {"$in": list(rows)}, "state": RowState.UNMATCHED.value}
+        return await self._replan(query, await self._disconnected())
+
     async def replan_rows(self, rows: Sequence[str]) -> int:
-        """Set rows back to ``planned`` whatever their final state (but ``gone``), to be fetched again. Returns how many."""
-        return await self._replan({"_id": {"$in": list(rows)}, "state": _GONE}, await self._disconnected())
+        """Set rows back to ``planned`` whatever their final state (but ``gone``), to be fetched again. Returns how many.
+
+        Rows of disconnected accounts end as ``skipped`` instead, as their unfinished rows do: nobody could fetch them.
+        """
+        return await self._replan_lost({"_id": {"$in": list(rows)}, "state": _GONE})
 
     async def replan_emails(self, keys: Iterable[str]) -> int:
-        """Set the live copies of emails back to ``planned``: what is stored of them was lost in a race. Returns how many."""
-        query: Doc = {"email": {"$in": list(keys)}, "state": RowState.ATTACHED.value}
-        return await self._replan(query, await self._disconnected())
+        """Do as ``replan_rows`` with the live copies of emails: what is stored of them was lost in a race."""
+        return await self._replan_lost({"email": {"$in": list(keys)}, "state": RowState.ATTACHED.value})
 
     async def unmatch_emails(self, keys: Iterable[str]) -> int:
         """Set the live copies of emails that no record has any more to ``unmatched``; a late contact finds them again by mark."""
-        query: Doc = {"email": {"$in": list(keys)}, "state": RowState.ATTACHED.value}
-        change = {"$set": {"state": RowState.UNMATCHED.value, "updated_at": now()}, "$unset": {"email": "", "bcc": ""}}
-        return (await self._ledger.update_many(query, change)).modified_count
+        return await self._end({"email": {"$in": list(keys)}}, RowState.UNMATCHED)
+
+    async def unmatch_rows(self, rows: Iterable[str]) -> int:
+        """Do as ``unmatch_emails`` with single live copies: another copy is why their email is stored."""
+        return await self._end({"_id": {"$in": list(rows)}}, RowState.UNMATCHED)
 
     async def skip_emails(self, keys: Iterable[str], reason: str) -> int:
         """End the live copies of emails as ``skipped`` (deleted in the CRM)."""
-        query: Doc = {"email": {"$in": list(keys)}, "state": RowState.ATTACHED.value}
+        return await self._end({"email": {"$in": list(keys)}}, RowState.SKIPPED, reason=reason)
+
+    async def _end(self, which: Doc, state: RowState, **fields: str) -> int:
         change = {
-            "$set": {"state": RowState.SKIPPED.value, "reason": reason, "updated_at": now()},
+            "$set": {"state": state.value, **fields, "updated_at": now()},
             "$unset": {"email": "", "bcc": ""},
         }
-        return (await self._ledger.update_many(query, change)).modified_count
+        return (await self._ledger.update_many({**which, "state": RowState.ATTACHED.value}, change)).modified_count
+
+    async def _replan_lost(self, query: Doc) -> int:
+        disconnected = await self._disconnected()
+        if disconnected:
+            theirs = {**query, "account": {"$in": disconnected}}
+            await self._end(theirs, RowState.SKIPPED, reason=_NOBODY_FETCHES)
+        return await self._replan(query, disconnected)
 
     async def _replan(self, query: Doc, disconnected: list[str]) -> int:
         if disconnected:

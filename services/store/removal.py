@@ -114,8 +114,10 @@ class Removal:
         counts = await self.counts(account)
         await self._end(account)
         everything = account_range(account)
-        attached: Doc = {**everything, "state": RowState.ATTACHED.value}
-        await self._c.ledger.update_many(attached, {"$set": {"state": RowState.GONE.value, "relink": True}})
+        # Every row at once, not the attached ones alone: a matcher that attaches one just now finds it gone, and takes back what it stored.
+        linked = {"$or": [{"$eq": ["$state", RowState.ATTACHED.value]}, {"$ifNull": ["$relink", False]}]}
+        gone = [{"$set": {"relink": linked, "state": RowState.GONE.value}}]
+        await self._c.ledger.update_many({**everything, "state": {"$ne": RowState.GONE.value}}, gone)
         while rows := await self._ledger.to_relink(account=account, limit=_RELINKS):
             await self._sharing.recompute(key for key in rows if key)
             await self._ledger.relink_done(row for ids in rows.values() for row in ids)

@@ -112,7 +112,11 @@ class Sharing:
         return frozenset(touched)
 
     async def _recompute(self, keys: Sequence[str], debts: list[ObjectId]) -> tuple[list[str], set[RecordRef]]:
-        """Return the emails to look at again, and the records whose links we (perhaps) changed: a debt until their summaries follow."""
+        """Return the emails to look at again, and the records whose links we (perhaps) changed: a debt until their summaries follow.
+
+        Whatever was changed is looked at again: a copy that was attached between our look and our write found its grants
+        there before we took them back.
+        """
         links = await self._links.of_emails(keys)
         evidence = await self._copies.evidence(keys)
         pairs = [(link, regranted(link, evidence)) for several in links.values() for link in several]
@@ -121,11 +125,10 @@ class Sharing:
             changes
         ):  # first: whoever comes after a crash finds the links changed, and would not know whose summaries to mend
             debts.append(await self._debts.add(records={link.record for link in changes}))
-        if not await self._links.compare_and_set_many(changes):
-            # Somebody changed one of them under our hands. Those that are right by now will be found so.
-            return list(keys), {link.record for link in changes}
-        await self._remove([key for key in keys if key not in evidence.rows])
-        return [], {link.record for link in changes}
+        await self._links.compare_and_set_many(changes)
+        again = {link.email for link in changes}
+        await self._remove([key for key in keys if key not in evidence.rows and key not in again])
+        return list(again), {link.record for link in changes}
 
     async def _remove(self, unheld: list[str]) -> None:
         """Remove emails without live copies. What hangs on their threads is the matcher's to relink: it finds the debt."""

@@ -33,17 +33,18 @@ class Unheld:
         self._audit = audit
 
     async def remove(self, keys: Collection[str]) -> None:
-        """Remove emails that have no live copy.
+        """Remove those of the emails that have no live copy.
 
         A copy may be attached at this very moment: its writer looks for the email after the row was written
         (``links.lacking``, ``ledger.add_window``), we look for rows after the email was removed, so one of us sees the
-        other; our remedy is to have the copy fetched again.
+        other; our remedy is to have the copy fetched again. The first look keeps two from going on like that.
         """
-        if not keys:
+        unheld = set(keys) - await self._ledger.held(keys) if keys else set[str]()
+        if not unheld:
             return
-        await self._emails.delete_many({"_id": {"$in": list(keys)}})
-        await self._blobs.release(keys)
-        if attached := await self._ledger.live_copies(keys):
+        await self._emails.delete_many({"_id": {"$in": list(unheld)}})
+        await self._blobs.release(unheld)
+        if attached := await self._ledger.held(unheld):
             await self._ledger.replan_emails(attached)
 
     async def bury(self, keys: Iterable[str], *, by: str) -> frozenset[RecordRef]:

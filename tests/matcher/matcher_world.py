@@ -195,11 +195,11 @@ class World:
         """Let copies go from their mailboxes: the ledger says so, as the poller writes it."""
         for row in rows:
             self.gone.add(row)
-            found = await self.database["ledger"].find_one({"_id": row})
-            assert found is not None
-            relink = {"relink": True} if found["state"] == "attached" else {}
-            change = {"$set": {"state": "gone", "updated_at": now(), **relink}}
-            await self.database["ledger"].update_one({"_id": row}, change)
+            # In one write, as the poller does it in one transaction: a matcher may attach the row at this moment.
+            relink = {"$cond": [{"$eq": ["$state", "attached"]}, True, {"$ifNull": ["$relink", "$$REMOVE"]}]}
+            change = {"$set": {"relink": relink, "state": "gone", "updated_at": now()}}
+            result = await self.database["ledger"].update_one({"_id": row}, [change])
+            assert result.matched_count == 1
 
     async def announce_gone(self, *rows: str) -> None:
         """Let the matcher handle that copies are gone."""

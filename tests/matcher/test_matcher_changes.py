@@ -76,6 +76,19 @@ async def test_a_deleted_records_mail_keeps_its_body_for_a_grace_only(world: Wor
     assert snapshot.rows[copy.source.id] == ("unmatched", None)
 
 
+async def test_mail_that_fades_is_not_fetched_again(world: World) -> None:
+    """It is in its own thread, which follows; that is no reason to fetch what concerns nobody any more. Its answers are the same."""
+    ann = await world.account(ANN)
+    ref = await world.record(CARLA)
+    copies = [await world.copy(ann, mail("1", CARLA, ANN)), await world.copy(ann, mail("2", BOB, ANN, answers="1"))]
+    await world.match(*copies)
+    await world.delete(ref)
+    await world.changed(ref)
+    await mailbox_changed.sweep_unlinked(store=world.store, summaries=world.summaries, grace=NEVER)
+    assert await world.database["ledger"].distinct("state") == ["unmatched"]
+    assert (await world.snapshot()).emails == {}
+
+
 async def test_a_lead_that_becomes_a_contact_takes_its_mail_along(world: World) -> None:
     """The CRM deletes the lead and creates the contact, in any order: nothing is fetched again."""
     ann = await world.account(ANN)

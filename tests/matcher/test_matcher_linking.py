@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.emails import Match
@@ -139,6 +139,7 @@ def test_a_forged_second_mail_with_the_same_message_id_cannot_add_to_a_thread_un
 
 
 @pytest.mark.parametrize("known", [{}, {"c@x.example": [CARLA]}, {"c@x.example": [CARLA], "p@x.example": [PAUL]}])
+@settings(deadline=None)
 @given(data=st.data())
 def test_the_order_of_a_batch_makes_no_difference(known: dict[str, list[RecordRef]], data: st.DataObject) -> None:
     """For any thread without cycles and any order of its mails, the links are those of a walk from the oldest on."""

@@ -144,7 +144,9 @@ async def test_emails_on_no_record_fade_after_a_grace(world: World, store: Store
     soon = now() + timedelta(seconds=1)
     assert set(await store.emails.unlinked(soon)) == {mail.key for mail in mails}
     await store.links.save_many(await world.additions(mine, mails[0]))
-    await store.emails.mark_unlinked([mails[0].key])
+    marked = (await store.emails.briefs([mails[0].key]))[mails[0].key].unlinked_at
+    assert marked is not None
+    await store.emails.mark_unlinked([], {mails[0].key: marked})
     assert await store.unheld.fade_before(now() - timedelta(hours=1)) == 0
     assert await store.unheld.fade_before(soon) == 1
     assert await store.emails.existing([mail.key for mail in mails]) == {mails[0].key}
