@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 
 from schemas.messages import Lane, MailboxChanged, MailParsed, RecordChanged
@@ -11,7 +12,7 @@ from services.matcher.completion import sweep_epochs
 from services.matcher.isolation import isolating
 from services.matcher.latency import VisibleLatency
 from services.matcher.summaries import SummaryKeeper
-from services.matcher.sweepers import in_turn, sweep_store
+from services.matcher.sweepers import duties, in_turn
 from services.matcher.watcher import watch
 from services.runtime.periodic import periodic
 from services.runtime.stage import Stage, run_stage
@@ -19,7 +20,6 @@ from services.store import Store
 from services.wiring import make_store
 
 COMPLETE_SECONDS = 5.0
-SWEEP_SECONDS = 30.0
 SUMMARY_SECONDS = 0.5
 SUMMARY_SHARE = 0.1
 """Of the time: during a backfill, whose mail is about the same records again and again, many of their changes become one."""
@@ -58,12 +58,22 @@ async def main(stage: Stage) -> None:
         await consume(route, stage=stage, store=store, summaries=summaries, latency=latency)
     await stage.bus.consume_dead(partial(dead_letters.keep, store=store, bus=stage.bus))
     holder, log = stage.settings.instance, stage.log
-    sweep = in_turn("sweep", partial(sweep_store, store=store, summaries=summaries), store=store, holder=holder)
+    seconds = stage.settings.sweep_seconds
+    span = timedelta(seconds=seconds)
+    sweeps = [
+        periodic(name, in_turn(name, duty, store=store, holder=holder, span=span, log=log), seconds=seconds, log=log)
+        for name, duty in duties(store=store, summaries=summaries, overdue=2 * span).items()
+    ]
     await stage.run(
         watch(store=store, bus=stage.bus, holder=holder, log=log),
         periodic("summaries", summaries.flush, seconds=SUMMARY_SECONDS, share=SUMMARY_SHARE, log=log),
-        periodic("complete", partial(sweep_epochs, store=store, bus=stage.bus), seconds=COMPLETE_SECONDS, log=log),
-        periodic("sweep", sweep, seconds=SWEEP_SECONDS, log=log),
+        periodic(
+            "complete",
+            partial(sweep_epochs, store=store, bus=stage.bus),
+            seconds=min(COMPLETE_SECONDS, seconds),
+            log=log,
+        ),
+        *sweeps,
     )
     await summaries.flush()
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.message import EmailMessage
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from services.mailbox.errors import MailServerError
 from services.mailbox.smtp_connect import RejectedError
+from services.runtime.periodic import periodic
+from services.runtime.tasks import end
 
-STALE = timedelta(minutes=2)
-"""Longer than sending takes: a claim older than this is one of a notifier that died."""
+STALE = timedelta(seconds=45)
+"""A claim is renewed three times as often while the mail is being sent: one that is older is of a notifier that died."""
 LATER, MUCH_LATER = timedelta(minutes=1), timedelta(hours=1)
 """After how long a mail that was refused for now, or for good (the owner's address may be corrected), is tried again."""
 
@@ -23,6 +27,9 @@ class Claims(Protocol):
 
     async def sent(self, account: str, number: int, /) -> None:
         """Note that the mail was taken."""
+
+    async def renew(self, account: str, number: int, /) -> None:
+        """Say that the claim holds still."""
 
     async def release(self, account: str, number: int, /) -> None:
         """Give the claim back."""
@@ -58,10 +65,8 @@ class Duty(NamedTuple):
         """
         name = (self.account, self.number)
         try:
-            letter = await write()
-            if letter is None:
+            if not await self._send(write, send, log):
                 return True
-            await send(letter)
         except RejectedError as error:
             log.warning(
                 "the mail server refuses the mail to this account's owner", account=self.account, code=error.code
@@ -82,3 +87,18 @@ class Duty(NamedTuple):
         await self.claims.sent(*name)
         log.info("mail sent", account=self.account)
         return True
+
+    async def _send(
+        self, write: Callable[[], Awaitable[Letter | None]], send: Send, log: structlog.typing.FilteringBoundLogger
+    ) -> bool:
+        """Write and send the mail, and renew the claim meanwhile. False when it has become pointless."""
+        renew = partial(self.claims.renew, self.account, self.number)
+        seconds = STALE.total_seconds() / 3
+        renewing = asyncio.create_task(periodic("claim", renew, seconds=seconds, log=log, at_once=False))
+        try:
+            letter = await write()
+            if letter is not None:
+                await send(letter)
+            return letter is not None
+        finally:
+            await end(renewing)

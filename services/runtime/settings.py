@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     reaper_seconds: float = _setting(
         900.0, "after how long a copy without a final state is fetched again", "900", ge=5, le=86_400
     )
+    sweep_seconds: float = _setting(
+        30.0, "how often work that a process left undone when it died is looked for", "30", ge=0.5, le=300
+    )
     parser_workers: int = _setting(0, "parsing processes; 0 for one a processor", "2", ge=0, le=256)
     parser_timeout_seconds: float = _setting(30.0, "how long one mail may take to parse", "30", gt=0, le=600)
     parser_memory_mb: int = _setting(1024, "MiB of memory that one parsing process may use", "1024", ge=128, le=65_536)

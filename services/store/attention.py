@@ -45,6 +45,11 @@ class Attention:
         """Note that the mail of an incident was sent."""
         await self._accounts.update_one({"_id": account}, {"$max": {"attention_sent": incident}})
 
+    async def renew(self, account: str, incident: int) -> None:
+        """Say that a claim holds still: sending takes long."""
+        claimed = {"_id": account, "attention_claim.incident": incident}
+        await self._accounts.update_one(claimed, [{"$set": {"attention_claim.at": "$$NOW"}}])
+
     async def release(self, account: str, incident: int) -> None:
         """Give a claim back: sending failed and will be tried again."""
         await self._accounts.update_one(

@@ -142,6 +142,10 @@ class Epochs:
         """Note that the confirmation was accepted by the mail server."""
         await self._note(account, number, {"notification": NotificationState.SENT.value, "sent_at": now()})
 
+    async def renew(self, account: str, number: int) -> None:
+        """Say that a claim holds still: sending takes long."""
+        await self._note(account, number, {"claimed_at": now()})
+
     async def release(self, account: str, number: int) -> None:
         """Give a claim back: sending failed and will be tried again."""
         await self._note(account, number, {"notification": NotificationState.DUE.value, "claimed_at": None})

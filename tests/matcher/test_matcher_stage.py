@@ -79,6 +79,7 @@ async def running(environment: dict[str, str], mongo_database: str) -> AsyncIter
         "LEADMAIL_CRM_DATABASE": crm,
         "LEADMAIL_MATCHER_BATCH": "7",
         "LEADMAIL_LOG_LEVEL": "error",
+        "LEADMAIL_SWEEP_SECONDS": "2",
     }
     fields: dict[str, Any] = {name.removeprefix("LEADMAIL_").lower(): value for name, value in variables.items()}
     settings = Settings(**fields)
