@@ -3,61 +3,62 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
+from schemas.mail import Role
 from services.matcher.decisions import Decisions
 from services.matcher.relinking import follow_threads, relink
 from services.matcher.summaries import SummaryKeeper
 from services.store import Store
 
 
-async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -> frozenset[str]:
+class Applied(NamedTuple):
+    """What storing a batch came to."""
+
+    gone: frozenset[str]
+    """Rows whose copy is gone, or that are no longer there."""
+    stale: frozenset[str]
+    """Emails that were there before, on records for reasons that do not hold any more: adding takes nothing away."""
+
+
+async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -> Applied:
     """Store emails, links, what follows for their threads, and last the rows' final states.
 
-    Every step is an upsert; none of them is skipped by a redelivery unless a row tells that it was done. Returns the
-    rows whose copy is gone, or that are no longer there.
+    Every step is an upsert; none of them is skipped by a redelivery unless a row tells that it was done.
     """
     new = await store.emails.save_many(list(decided.attached.values()), by_thread=decided.by_thread)
     old = frozenset(decided.attached) - new
-    # An email that has an attached row was here before, and its thread has followed (rows come last): but for what is added now.
-    held = await store.ledger.held(old) if old else old
-    gaining = await _gaining(decided, held, store)
+    held, (gaining, stale) = await asyncio.gather(store.ledger.held(old), _compared(decided, old, store))
+    # An email that has an attached row was here before, and its thread has followed (rows come last). If something is added to
+    # it now, whoever else finds that in its links takes it that the thread has followed, too: a debt, until it has.
+    added = [name for key in gaining & held if (name := decided.attached[key].message_id)]
     records = {link.record for link in decided.links if link.shared}
-    debts = []
-    if records or gaining:
-        debts.append(await store.debts.add(records=records, message_ids=gaining.values()))
+    debts = [await store.debts.add(records=records, message_ids=added)] if records or added else []
     await store.links.save_many(decided.links)
-    fresh = new | (old - held) | gaining.keys()
     lost, _ = await asyncio.gather(
         store.blobs.lacking([decided.attached[key] for key in new]),
-        _threads(decided, fresh, store=store, summaries=summaries),
+        _threads(decided, new | (old - held) | gaining, store=store, summaries=summaries),
     )
     # Not before: who brings summaries up to date at this moment must find the links, and the threads must have followed.
     summaries.take(records, debts)
     gone = await store.ledger.final([row for row in decided.rows if row.email is None or row.email not in lost])
     if lost:  # their blobs went while they waited in the queue: fetched and parsed again
         await store.ledger.replan_rows([row.id for row in decided.rows if row.email in lost])
-    return frozenset(gone)
+    return Applied(frozenset(gone), stale)
 
 
-async def _gaining(decided: Decisions, held: frozenset[str], store: Store) -> dict[str, str]:
-    """Return those of the emails that are to be on a record, or there for a reason, that their links do not tell yet.
+async def _compared(decided: Decisions, old: frozenset[str], store: Store) -> tuple[frozenset[str], frozenset[str]]:
+    """Return those of the emails whose links do not tell every reason yet, and those whose links tell others.
 
-    By key, with the Message-ID. Whoever else finds the reason in the links takes it that the thread has followed, so that
-    it is us who have to see to it.
+    A Bcc is a reason of one copy; those of other copies say nothing about ours.
     """
-    if not held:
-        return {}
-    links = await store.links.of_emails(held)
+    links = await store.links.of_emails(old)
     there = {
         (link.email, link.record, match) for several in links.values() for link in several for match in link.matches
     }
-    added = {
-        addition.email
-        for addition in decided.links
-        if addition.email in held
-        and any((addition.email, addition.record, match) not in there for match in addition.matches)
-    }
-    return {key: name for key in added if (name := decided.attached[key].message_id)}
+    wanted = {(one.email, one.record, match) for one in decided.links if one.email in old for match in one.matches}
+    stale = frozenset(email for email, _, match in there - wanted if match.role is not Role.BCC)
+    return frozenset(email for email, _, _ in wanted - there), stale
 
 
 async def _threads(decided: Decisions, fresh: frozenset[str], *, store: Store, summaries: SummaryKeeper) -> None:

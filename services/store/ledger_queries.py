@@ -141,7 +141,10 @@ class LedgerQueries:
 
     async def held(self, keys: Iterable[str]) -> frozenset[str]:
         """Return which of the emails have a live copy."""
-        query = {"email": {"$in": list(keys)}, "state": RowState.ATTACHED.value}
+        wanted = list(keys)
+        if not wanted:
+            return frozenset()
+        query = {"email": {"$in": wanted}, "state": RowState.ATTACHED.value}
         return frozenset([document["email"] async for document in self._ledger.find(query, {"_id": 0, "email": 1})])
 
     async def with_bcc(self, addresses: Iterable[str]) -> list[LiveRow]:

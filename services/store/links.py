@@ -98,7 +98,10 @@ class Links:
     async def of_emails(self, keys: Iterable[str]) -> dict[str, list[Link]]:
         """Return the links of emails; emails without any are left out."""
         links: dict[str, list[Link]] = {}
-        async for document in self._links.find({"email": {"$in": list(keys)}}).sort("_id", 1):
+        wanted = list(keys)
+        if not wanted:
+            return links
+        async for document in self._links.find({"email": {"$in": wanted}}).sort("_id", 1):
             links.setdefault(document["email"], []).append(decode(Link, document))
         return links
 

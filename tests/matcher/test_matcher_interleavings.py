@@ -147,6 +147,23 @@ async def test_what_follows_a_thread_follows_it_through_a_mail_of_which_another_
     assert snapshot.rows[last.source.id] == ("attached", third.key)
 
 
+async def test_a_copy_that_comes_in_one_batch_with_its_new_ancestor_ends_with_the_reasons_that_hold(
+    world: World,
+) -> None:
+    """Its thread now goes by another address of the record: that one is added, and the one before it taken off."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    ref = await world.record(CARLA, "assistant@client.example")
+    first, second = mail("1", CARLA, ANN), mail("2", "assistant@client.example", ANN)
+    reply = mail("3", WHO, ANN, references=("1@mail", "2@mail"))
+    world.mails.extend((first, second, reply))
+    await world.match(await world.copy(ann, first), await world.copy(ann, reply))
+    await world.match(await world.copy(ann, second), await world.copy(bob, reply))
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.links[str(ref), reply.key][0] == (("assistant@client.example", "thread", ""),)
+
+
 async def test_a_summary_is_not_taken_before_the_links_are_there(world: World) -> None:
     """Summaries are brought up to date between the note that they have to be and the links: they are so again afterwards."""
     ann = await world.account(ANN)
