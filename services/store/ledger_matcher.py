@@ -129,7 +129,13 @@ class MatcherLedger:
             "$unset": {"reason": "", "email": "", "bcc": ""},
             "$inc": {"attempts": 1},
         }
-        return (await self._ledger.update_many(query, change)).modified_count
+        count = (await self._ledger.update_many(query, change)).modified_count
+        # One that was disconnected meanwhile has ended its unfinished rows before we wrote ours.
+        if count and (late := set(await self._disconnected()).difference(disconnected)):
+            ours = {"account": {"$in": list(late)}, "state": RowState.PLANNED.value}
+            ended = {"state": RowState.SKIPPED.value, "reason": _NOBODY_FETCHES, "updated_at": now()}
+            await self._ledger.update_many(ours, {"$set": ended})
+        return count
 
     async def _disconnected(self) -> list[str]:
         found = self._accounts.find({"state": AccountState.DISCONNECTED.value}, {"_id": 1})

@@ -125,6 +125,8 @@ class Sharing:
             changes
         ):  # first: whoever comes after a crash finds the links changed, and would not know whose summaries to mend
             debts.append(await self._debts.add(records={link.record for link in changes}))
+        if bare := {link.email for link in changes if not link.matches and link.email in evidence.rows}:
+            await self._debts.add(emails=bare)  # perhaps on no record any more: the matcher's to see to
         await self._links.compare_and_set_many(changes)
         again = {link.email for link in changes}
         await self._remove([key for key in keys if key not in evidence.rows and key not in again])

@@ -65,6 +65,8 @@ class Unheld:
         records = await self._unlink(wanted)
         await self._ledger.skip_emails(wanted, DELETED_IN_CRM)
         await self._emails.delete_many({"_id": {"$in": wanted}})
+        # A copy that came meanwhile: who writes one looks for its email, or the tombstone, after this.
+        await self._ledger.skip_emails(wanted, DELETED_IN_CRM)
         await self._blobs.release(wanted)
         for key in wanted:
             await self._audit.add("email.delete", by=by, subject=f"email:{key}")
@@ -82,9 +84,8 @@ class Unheld:
         await self._ledger.unmatch_emails(bare)
         await self._emails.delete_many({"_id": {"$in": bare}})
         await self._blobs.release(bare)
-        # A link that came meanwhile has lost its email: fetch it again.
-        late = {found["email"] async for found in self._links.find({"email": {"$in": bare}}, {"email": 1})}
-        if late:
+        # A copy that came meanwhile has lost its email: fetch it again.
+        if late := await self._ledger.held(bare):
             await self._ledger.replan_emails(late)
 
     async def fade_before(self, moment: datetime, *, limit: int = 500) -> int:

@@ -287,3 +287,85 @@ async def test_mail_that_comes_while_its_account_is_purged_is_not_kept(
     await sweep_debts(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
     snapshot = await world.snapshot()
     assert (snapshot.emails, snapshot.links, snapshot.rows, snapshot.counts) == ({}, {}, {}, {})
+
+
+async def twin(world: World, of: MailParsed) -> str:
+    """Put a copy into the same mailbox that is attached at once, as the poller does; return its row."""
+    copy = await world.copy(world.accounts[of.source.account], of.content, state="attached")
+    await world.database["ledger"].update_one({"_id": copy.source.id}, {"$set": {"email": of.content.key}})
+    return copy.source.id
+
+
+async def test_a_moved_copy_that_comes_while_its_email_fades_is_not_left_without_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The poller saw the email when it attached the copy; whoever removes the email looks for copies afterwards."""
+    carla = await with_a_record_deleted(world)
+    await world.changed(carla)
+    (copy,) = world.copies.values()
+    before(monkeypatch, world.store.blobs, "release", lambda: twin(world, copy))
+    await mailbox_changed.sweep_unlinked(store=world.store, summaries=world.summaries, grace=NO_GRACE)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+async def test_a_moved_copy_that_comes_while_its_email_is_deleted_in_the_crm_is_skipped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for somebody who deletes the email."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    await world.match(copy)
+    skip, rows = world.store.ledger.skip_emails, list[str]()
+
+    async def then_another(*args: Any) -> int:
+        count = await skip(*args)
+        if not rows:
+            rows.append(await twin(world, copy))
+        return count
+
+    monkeypatch.setattr(world.store.ledger, "skip_emails", then_another)
+    await world.store.unheld.bury([copy.content.key], by=ANN)
+    world.deleted.add(copy.content.key)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot.rows == world.truth().rows
+    assert len(rows) == 1
+
+
+async def test_a_copy_that_goes_before_its_lost_blobs_were_fetched_again_leaves_nothing(world: World) -> None:
+    """Its email is not kept for it in the meantime: a copy that was never attached takes none along when it goes."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    await world.database["blobs.files"].delete_many({})
+    await world.match(copy)
+    assert (await world.snapshot()).rows[copy.source.id] == ("planned", None)
+    await world.go(copy.source.id)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+async def test_a_copy_that_is_planned_while_its_account_is_disconnected_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A late contact finds it just before; nobody would ever fetch it."""
+    ann = await world.account(ANN)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    await world.match(copy)
+    disconnected, passed = world.store.ledger._disconnected, False
+
+    async def then_disconnect() -> list[str]:
+        nonlocal passed
+        before = await disconnected()
+        if not passed:
+            passed = True
+            await world.store.removal.disconnect(ann.id, by=ANN)
+        return before
+
+    monkeypatch.setattr(world.store.ledger, "_disconnected", then_disconnect)
+    await world.record(CARLA)
+    row = await world.store.ledger.get(copy.source.id)
+    assert row is not None
+    assert (row.state, row.reason) == ("skipped", "disconnected")
