@@ -1,14 +1,34 @@
-"""The end state is a function of the final set of mail, records and policies: no order, batch or race changes it (I8)."""
+"""The end state is a function of the final set of mail, records and policies: no order, batch or race changes it (I8).
+
+With ``LEADMAIL_LONG=1`` there are two hundred scenes of each kind, and pauses of random length around the calls of the store.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Callable
 
 import pytest
+from matcher_hooks import hooked
 from matcher_scenes import build, steps
 from matcher_world import World
+
+LONG = bool(os.environ.get("LEADMAIL_LONG"))
+SCENES = 200 if LONG else 12
+
+
+async def at_random(place: str) -> None:
+    """Let others go on here, now and then."""
+    if random.random() < 0.2:
+        await asyncio.sleep(random.uniform(0, 0.03))
+
+
+@pytest.fixture(autouse=True)
+def _pausing(world: World) -> None:
+    if LONG:
+        world.store = hooked(world.store, at_random)
 
 
 async def in_order(todo: list[Callable[[], Awaitable[object]]]) -> None:
@@ -17,7 +37,7 @@ async def in_order(todo: list[Callable[[], Awaitable[object]]]) -> None:
         await step()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(SCENES))
 async def test_any_order_and_any_batches_lead_to_what_the_reference_says(world: World, seed: int) -> None:
     """Copies in any order, cut into any batches, some delivered twice, records known before or after."""
     rng = random.Random(seed)
@@ -28,7 +48,7 @@ async def test_any_order_and_any_batches_lead_to_what_the_reference_says(world: 
     assert await world.snapshot() == world.truth()
 
 
-@pytest.mark.parametrize("seed", range(100, 112))
+@pytest.mark.parametrize("seed", range(100, 100 + SCENES))
 async def test_two_matchers_at_the_same_time_lead_to_what_the_reference_says(world: World, seed: int) -> None:
     """Batches that share threads and emails are handled by two replicas at once, while records become known."""
     rng = random.Random(seed)
@@ -40,7 +60,7 @@ async def test_two_matchers_at_the_same_time_lead_to_what_the_reference_says(wor
     assert await world.snapshot() == world.truth()
 
 
-@pytest.mark.parametrize("seed", range(200, 212))
+@pytest.mark.parametrize("seed", range(200, 200 + SCENES))
 async def test_copies_and_records_that_go_leave_what_the_reference_says(world: World, seed: int) -> None:
     """Copies go before, while and after they are matched, and a record is deleted: only what is still held is stored."""
     rng = random.Random(seed)

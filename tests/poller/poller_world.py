@@ -31,7 +31,7 @@ from services.runtime.bus import Bus
 from services.runtime.outcomes import Delivery, Done
 from services.store import Final, Store, new_account_id
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 SECRET = "00" * 32
 CLIENT = "client@acme.test"
 """The one whom the CRM knows."""
