@@ -6,7 +6,10 @@ import hashlib
 import re
 
 from schemas.messages import MailFetched, MailParsed, Message
+from services.matcher.changes import Unheld
 from services.matcher.completion import complete
+from services.matcher.relinking import relink
+from services.matcher.summaries import SummaryKeeper
 from services.runtime.bus import Bus
 from services.runtime.outcomes import DeadLetter
 from services.store import DeadLetter as StoredLetter
@@ -45,6 +48,15 @@ async def keep(letter: DeadLetter, *, store: Store, bus: Bus) -> None:
         if row is not None and row.epoch:
             for news in (await complete([(row.account, row.epoch)], store=store)).values():
                 await bus.publish(news)
+        await _take_back(letter.message, store)
+
+
+async def _take_back(message: Message | None, store: Store) -> None:
+    """Remove what failed tries stored for a copy that nobody else holds: nothing else would, and nobody may see it."""
+    if isinstance(message, MailParsed):
+        summaries = SummaryKeeper(store)
+        await relink([message.content.key], store=store, summaries=summaries, unheld=Unheld.REMOVE)
+        await summaries.flush()
 
 
 async def _hold_blobs(message: Message | None, key: str, store: Store) -> None:

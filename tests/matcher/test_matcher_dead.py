@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from matcher_world import World, mail
+from matcher_hooks import CrashError, Once, hooked
+from matcher_world import World, delivery_of, mail
 
 from schemas.accounts import EpochState
 from schemas.messages import Lane, MailFetched, MailParsed, RecordChanged
 from schemas.routes import routes_to
-from services.matcher import dead_letters
+from services.matcher import dead_letters, handler
 from services.runtime import codec
 from services.runtime.memory import MemoryBus
 from services.runtime.outcomes import DeadLetter, Delivery, Done
@@ -54,6 +55,31 @@ async def test_a_dead_letter_ends_its_row_and_its_backfill_once(world: World) ->
     assert (row.state, row.reason) == ("quarantined", "parser-died")
     assert (stored.row, stored.account, stored.reason, stored.queue) == (copy.source.id, ann.id, "parser-died", QUEUE)
     assert [message.id for message in bus.published] == [f"{ann.id}.1"]
+
+
+async def test_what_failed_tries_stored_is_taken_back(world: World) -> None:
+    """Email and links of a copy that is quarantined: they go, unless somebody else holds the email."""
+    ann, bob = await world.account(ANN), await world.account("bob@firm.example")
+    await world.record(CARLA)
+    alone, shared = mail("1", CARLA, ANN), mail("2", CARLA, ANN)
+    await world.match(await world.copy(bob, shared))
+    copies = [await world.copy(ann, alone), await world.copy(ann, shared)]
+
+    async def die() -> None:
+        raise CrashError
+
+    with pytest.raises(CrashError):
+        await handler.handle(
+            [delivery_of(copy) for copy in copies],
+            store=hooked(world.store, Once("before ledger.final", die)),
+            summaries=world.summaries,
+        )
+    assert set((await world.snapshot()).emails) == {alone.key, shared.key}
+    for copy in copies:
+        await dead_letters.keep(letter(copy), store=world.store, bus=MemoryBus())
+    snapshot = await world.snapshot()
+    assert set(snapshot.emails) == {shared.key}
+    assert {key: owners for (_, key), (_, owners, _) in snapshot.links.items()} == {shared.key: (bob.owner,)}
 
 
 async def test_what_is_kept_is_enough_to_send_it_again(world: World) -> None:
