@@ -17,8 +17,12 @@ class Applied(NamedTuple):
 
     gone: frozenset[str]
     """Rows whose copy is gone, or that are no longer there."""
-    stale: frozenset[str]
-    """Emails that are on records for reasons that do not hold (any more), or are not all there: adding takes nothing away."""
+    doubtful: frozenset[str]
+    """Emails to be looked at again as they are stored now. Adding one's own takes nothing away, and adds nothing of other copies:
+
+    those that were on records for reasons that do not hold any more, those that others hold and that are there for a new
+    reason, and those that lack their blobs.
+    """
 
 
 async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -> Applied:
@@ -44,7 +48,7 @@ async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -
     gone = await store.ledger.final([row for row in decided.rows if row.email is None or row.email not in lost])
     if lost:  # their blobs went while they waited in the queue: fetched and parsed again
         await store.ledger.replan_rows([row.id for row in decided.rows if row.email in lost])
-    return Applied(frozenset(gone), stale | lost)
+    return Applied(frozenset(gone), stale | (gaining & held) | lost)
 
 
 async def _compared(decided: Decisions, old: frozenset[str], store: Store) -> tuple[frozenset[str], frozenset[str]]:

@@ -37,7 +37,7 @@ async def handle(
     view, gone, again = await look_up(batch, store), frozenset[str](), 0
     while True:
         decided = decide(batch, view, gone)
-        late, stale = await apply(decided, store=store, summaries=summaries)
+        late, unsure = await apply(decided, store=store, summaries=summaries)
         present, lacking = await asyncio.gather(look_up(batch, store, view), store.links.lacking(decided.links))
         if not lacking and late <= gone and present.apart_from(decided.live) == view.apart_from(decided.live):
             break
@@ -47,7 +47,7 @@ async def handle(
         await asyncio.sleep(random.uniform(0, _PAUSE * again))  # noqa: S311 - so that two replicas do not march in step
     # What an earlier round or a crashed try stored may not hold any more; adding never takes anything away.
     tried = deliveries if again else [one for one in deliveries if one.redelivered or one.attempt > 1]
-    doubtful = stale | {one.message.content.key for one in tried}
+    doubtful = unsure | {one.message.content.key for one in tried}
     doubtful |= await store.emails.existing(decided.dropped - doubtful)
     if doubtful:
         await relink(doubtful, store=store, summaries=summaries, unheld=Unheld.REMOVE, fade=True)

@@ -117,9 +117,15 @@ async def test_a_contact_that_comes_while_a_copy_is_unmatched_gets_it(
     """The same where the email stays, for the Bcc of another copy."""
     carla = await with_a_record_deleted(world)
     await world.changed(carla)
-    await world.match(await with_a_bcc(world))
-    before(monkeypatch, world.store.ledger, "unmatch_rows", lambda: world.record(CARLA))
-    await mailbox_changed.sweep_unlinked(store=world.store, summaries=world.summaries, grace=NO_GRACE)
+    late = await with_a_bcc(world)
+    passed: list[RecordRef] = []
+
+    async def come() -> None:
+        passed.append(await world.record(CARLA))
+
+    before(monkeypatch, world.store.ledger, "unmatch_rows", come)
+    await world.match(late)
+    assert passed
     await world.rest()
     snapshot = await world.snapshot()
     assert snapshot == world.truth()
@@ -162,6 +168,23 @@ async def test_a_copy_that_comes_in_one_batch_with_its_new_ancestor_ends_with_th
     snapshot = await world.snapshot()
     assert snapshot == world.truth()
     assert snapshot.links[str(ref), reply.key][0] == (("assistant@client.example", "thread", ""),)
+
+
+async def test_a_copy_that_comes_in_one_batch_with_its_new_ancestor_shares_the_link_with_other_copies(
+    world: World,
+) -> None:
+    """The email was held by somebody else for another reason; the thread's link is his, too."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(PAUL)
+    ref = await world.record(CARLA)
+    first, reply = mail("1", CARLA, ANN), mail("2", WHO, ANN, answers="1")
+    world.mails.extend((first, reply))
+    await world.match(await world.copy(bob, reply, bcc=[PAUL]))
+    await world.match(await world.copy(ann, first), await world.copy(ann, reply))
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.links[str(ref), reply.key][1] == (ANN, BOB)
 
 
 async def test_a_summary_is_not_taken_before_the_links_are_there(world: World) -> None:
