@@ -18,6 +18,7 @@ SUBJECTS = {
     "email": "email_page:app",
     "explain": "explain:app",
     "dead-letters": "dead_letters:app",
+    "ledger": "ledger:app",
     "status": "status:app",
     "run": "run:app",
 }

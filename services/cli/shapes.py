@@ -242,6 +242,33 @@ SHAPES: dict[str, Any] = {
     ],
     "dead-letters list": [_LETTER],
     "dead-letters show": And(_LETTER, {"headers": Map("header", "text"), "octets": "of the body"}),
+    "ledger check": {
+        "balanced": "whether there is no gap and everything could be compared",
+        "accounts": [
+            {
+                "account": "address",
+                "id": "id",
+                "balanced": "true or false",
+                "error": "why it could not be compared and what to do, or null",
+                "folders": [
+                    {
+                        "folder": "name",
+                        "note": "new-folder, no-folder, new-uids, refused, left-out, or null",
+                        "balanced": "true or false",
+                        "server": "messages on the server; null where it cannot be opened",
+                        "messages": _MESSAGES,
+                        "rows": "the sum of these; server = rows + lost + unseen - stale",
+                        "unfinished": "rows without a final state",
+                        "lost": "messages that should have a row and have none",
+                        "stale": "rows of messages that are not on the server",
+                        "unseen": "messages that the poller has not come to yet",
+                        "lost_uids": "the first 1,000 of them as an IMAP sequence-set",
+                        "stale_uids": "the same of those",
+                    }
+                ],
+            }
+        ],
+    },
     "status": {
         "oldest_unfinished": "moment, or null: since when the oldest copy waits for its final state",
         "dead_letters": "number",

@@ -8,6 +8,7 @@ from functools import partial
 from schemas.messages import Lane, MailboxChanged, MailParsed, RecordChanged
 from schemas.routes import Route, routes_to
 from services.matcher import dead_letters, handler, mailbox_changed, record_changed
+from services.matcher.backlog import LOOK_SECONDS, BacklogMetric
 from services.matcher.completion import sweep_epochs
 from services.matcher.isolation import isolating
 from services.matcher.latency import VisibleLatency
@@ -64,6 +65,7 @@ async def main(stage: Stage) -> None:
         periodic(name, in_turn(name, duty, store=store, holder=holder, span=span, log=log), seconds=seconds, log=log)
         for name, duty in duties(store=store, summaries=summaries, overdue=2 * span).items()
     ]
+    backlog = BacklogMetric(store, holder, stage.metrics.registry)
     await stage.run(
         watch(store=store, bus=stage.bus, holder=holder, log=log),
         periodic("summaries", summaries.flush, seconds=SUMMARY_SECONDS, share=SUMMARY_SHARE, log=log),
@@ -73,9 +75,11 @@ async def main(stage: Stage) -> None:
             seconds=min(COMPLETE_SECONDS, seconds),
             log=log,
         ),
+        periodic("backlog", backlog.look, seconds=LOOK_SECONDS, log=log),
         *sweeps,
     )
     await summaries.flush()
+    await backlog.stop()
 
 
 if __name__ == "__main__":

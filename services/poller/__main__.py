@@ -56,6 +56,7 @@ def make_worker(
         poll=settings.poll_seconds,
         idle=settings.idle_seconds,
         reaper=settings.reaper_seconds,
+        reconcile=settings.reconcile_seconds,
         connections=settings.account_connections,
     )
     return AccountWorker(work, connector, timing, bulks)

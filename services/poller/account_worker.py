@@ -22,6 +22,7 @@ from services.poller.errors import (
     leaf,
     too_many,
 )
+from services.poller.reconcile import until_due
 from services.poller.session import ImapSession
 from services.poller.turns import Turns
 from services.poller.watch import Watch
@@ -46,6 +47,7 @@ class Timing:
     poll: float = 60.0
     idle: float = 300.0
     reaper: float = 900.0
+    reconcile: float = 21_600.0
     connections: int = 2
 
 
@@ -99,7 +101,7 @@ class AccountWorker:
         while True:
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    for part in (self._do_bulk, self._watch, self._reap):
+                    for part in (self._do_bulk, self._watch, self._reap, self._compare):
                         tasks.create_task(self._again(part))
             except BaseExceptionGroup as group:
                 cause = leaf(group)
@@ -192,6 +194,13 @@ class AccountWorker:
         if count:
             self._work.log.warning("rows without final state are fetched again", count=count)
             self._bulk.wake.set()
+
+    async def _compare(self) -> None:
+        """Have the ledger compared with the server now and then: whatever was missed does not stay missed."""
+        await self._known.wait()
+        await asyncio.sleep(until_due(self._work.selected, self._timing.reconcile))
+        self._bulk.compare()
+        await self._bulk.compared.wait()
 
 
 async def tell_owner(bus: Bus, account: str, reason: str, incident: int) -> None:

@@ -14,11 +14,11 @@ from schemas.accounts import Epoch, Folder, FolderState
 from schemas.identity import copy_id
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane, SyncCompleted
+from services.mailbox.folders import plan_folders
+from services.mailbox.imap_answers import Fetched
 from services.poller import changes, relevance
 from services.poller.bodies import Bodies, batches
 from services.poller.errors import RefusedError
-from services.poller.folders import plan_folders
-from services.poller.responses import Fetched
 from services.poller.scan import FolderScan, Window
 from services.poller.session import ImapSession
 from services.poller.verify import verify_folder

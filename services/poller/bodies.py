@@ -10,7 +10,7 @@ from typing import NamedTuple
 from schemas.accounts import Folder
 from schemas.ledger import Row, RowState
 from schemas.messages import Copy, Lane, MailFetched
-from services.poller.responses import uid_set
+from services.mailbox.imap_answers import uid_set
 from services.poller.session import ImapSession
 from services.poller.work import Work
 from services.store import LeaseLostError, copy_ref

@@ -11,6 +11,7 @@ from schemas.messages import Lane
 from services.poller import backfill
 from services.poller.bodies import Bodies, batches
 from services.poller.live import FEW, now
+from services.poller.reconcile import reconcile
 from services.poller.session import ImapSession
 from services.poller.work import Work
 
@@ -24,12 +25,20 @@ class Bulk:
         self._bodies = bodies
         self._opened = opened
         self.wake = asyncio.Event()
-        """Set when rows wait or the owner asks for a backfill."""
+        """Set when rows wait, the owner asks for a backfill, or a comparison with the server is due."""
+        self.compared = asyncio.Event()
+        """No comparison with the server is due."""
+        self.compared.set()
+
+    def compare(self) -> None:
+        """Have the ledger compared with the server as soon as nothing else is to be done."""
+        self.compared.clear()
+        self.wake.set()
 
     async def pending(self) -> bool:
         """Whether there is anything to do."""
         account = self._work.account
-        if account.resync_requested or await self._unsealed():
+        if account.resync_requested or not self.compared.is_set() or await self._unsealed():
             return True
         return bool(await self._work.store.ledger.planned(account.id, limit=1))
 
@@ -38,7 +47,7 @@ class Bulk:
         return epoch if epoch is not None and epoch.state is EpochState.ENUMERATING else None
 
     async def work_off(self, session: ImapSession) -> None:
-        """Do what there is: bodies of planned rows, then the backfill (with those of late contacts beside it)."""
+        """Do what there is: bodies of planned rows, then the backfill (with those of late contacts beside it), or the comparison."""
         self.wake.clear()
         epoch = await self._unsealed()
         if self._work.account.resync_requested:
@@ -49,11 +58,16 @@ class Bulk:
             self._opened()
         await self._fetch_planned(session, late=False)
         if epoch is None:
+            if not self.compared.is_set():
+                await reconcile(self._work, session)
+                self.compared.set()
+                await self._fetch_planned(session, late=False)
             return
         async with asyncio.TaskGroup() as tasks:
             late = tasks.create_task(self._fetch_late(session))
             await backfill.Backfill(self._work, self._bodies, session, epoch).run()
             late.cancel()
+        self.compared.set()  # it ends with a comparison
         await self._fetch_planned(session, late=False)
         if self._work.account.resync_requested:
             self.wake.set()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.messages import MailboxChanged
-from services.poller.responses import UidRanges, uid_set
+from services.mailbox.imap_answers import UidRanges, uid_set
 from services.poller.session import ImapSession
 from services.poller.work import Work
 

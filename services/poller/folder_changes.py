@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from schemas.accounts import Folder, FolderState
+from services.mailbox.folders import plan_folders
+from services.mailbox.imap_answers import Listed
 from services.poller import changes
 from services.poller.errors import RefusedError
-from services.poller.folders import plan_folders
-from services.poller.responses import Listed
 from services.poller.session import ImapSession
 from services.poller.work import Work
 

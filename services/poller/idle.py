@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 
-from services.poller import responses
+from services.mailbox import imap_answers
 from services.poller.session import ImapSession
 
 _LINE = re.compile(rb"\* (?:\d+ )?(EXISTS|EXPUNGE|FETCH|VANISHED|STATUS|LIST)\b ?(.*)", re.IGNORECASE | re.DOTALL)
@@ -49,7 +49,7 @@ class Noticed:
         elif kind == b"LIST" or rest.endswith(b"}"):  # a literal follows: ask instead of reading on
             self.everything = True
         else:
-            self.others.update(responses.statuses([rest]))
+            self.others.update(imap_answers.statuses([rest]))
 
 
 async def wait(session: ImapSession, noticed: Noticed, *, seconds: float, wake: asyncio.Event) -> None:

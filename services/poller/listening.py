@@ -7,8 +7,8 @@ import ssl
 from imapclient.exceptions import IMAPClientError
 
 from services.mailbox.imap_client import MailClient
-from services.poller.commands import checked, raw
-from services.poller.tokens import responses
+from services.mailbox.imap_commands import checked, raw
+from services.mailbox.imap_tokens import responses
 
 _NOTIFY = (
     b"SET (SELECTED (MessageNew MessageExpunge FlagChange))"

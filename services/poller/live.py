@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from schemas.accounts import Folder, FolderState
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane, MailFetched
+from services.mailbox.imap_answers import Fetched, UidRanges
+from services.mailbox.imap_commands import Selected
+from services.mailbox.uids import all_uids
 from services.poller import changes, relevance
 from services.poller.bodies import Bodies, batches
-from services.poller.commands import Selected
-from services.poller.responses import Fetched, UidRanges
-from services.poller.scan import WINDOW, all_uids
+from services.poller.scan import WINDOW
 from services.poller.session import ImapSession
 from services.poller.verify import store_flags
 from services.poller.work import Work

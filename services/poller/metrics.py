@@ -20,6 +20,12 @@ class PollerMetrics:
         self._bodies = Counter("leadmail_poller_bodies", "Bodies published", ["lane"], registry=registry)
         self._bytes = Counter("leadmail_poller_body_bytes", "Octets of the bodies published", registry=registry)
         self._gone = Counter("leadmail_poller_gone", "Copies found to be gone", registry=registry)
+        self._mended = Counter(
+            "leadmail_poller_mended",
+            "Rows that a comparison with the server added (missing) or ended (gone), and flags that it corrected",
+            ["what"],
+            registry=registry,
+        )
         self._trouble = Counter(
             "leadmail_poller_trouble", "Connections that failed or could not be made", ["error"], registry=registry
         )
@@ -37,6 +43,10 @@ class PollerMetrics:
     def gone(self, count: int) -> None:
         """Count copies that are gone."""
         self._gone.inc(count)
+
+    def mended(self, what: str, count: int) -> None:
+        """Count what a comparison with the server found and mended."""
+        self._mended.labels(what).inc(count)
 
     def trouble(self, error: str) -> None:
         """Count trouble with a mail server, by a stable word."""

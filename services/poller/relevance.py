@@ -15,9 +15,9 @@ from typing import NamedTuple
 from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.ledger import Row, RowState
+from services.mailbox.imap_answers import Fetched
 from services.poller import changes, headers
 from services.poller.headers import HeaderFacts
-from services.poller.responses import Fetched
 from services.poller.work import Work
 from services.store import FolderPatch, TwinQuery
 

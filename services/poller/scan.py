@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from schemas.accounts import Folder
+from services.mailbox.uids import SPAN, SPARSE, WIDER
 from services.poller.session import ImapSession
 
 WINDOW = 500
 """Messages whose headers are fetched at once, and whose rows are one transaction."""
-SPAN = 100_000
-"""Uids of one SEARCH at first: an answer of at most 0.7 MB."""
-SPARSE = SPAN // 20
-"""Fewer answers than this, and the next span is wider."""
-WIDER = 8
 
 
 class Window(NamedTuple):
@@ -56,17 +52,3 @@ class FolderScan:
         window = Window(self.folder.id, low, self._cursor - 1, uids)
         self._cursor = low
         return window
-
-
-async def all_uids(session: ImapSession, last: int, *, first: int = 1) -> set[int]:
-    """Return every uid of the open folder from ``first`` up to ``last``."""
-    found: set[int] = set()
-    high, span = last, SPAN
-    while high >= first:
-        low = max(first, high - span + 1)
-        part = await session.uids(low, high)
-        found.update(part)
-        high = low - 1
-        if len(part) < SPARSE:
-            span *= WIDER
-    return found

@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from schemas.accounts import Folder
+from services.mailbox import imap_commands as commands
+from services.mailbox.imap_answers import Fetched, Listed, UidRanges, uid_set
 from services.mailbox.imap_client import MailClient
-from services.poller import commands, listening
-from services.poller.commands import Selected
+from services.mailbox.imap_commands import Selected
+from services.poller import listening
 from services.poller.connection import DEADLINE, Connection
 from services.poller.errors import RefusedError, UidValidityChangedError
-from services.poller.responses import Fetched, Listed, UidRanges, uid_set
 
 PART = 1024 * 1024
 """Bytes of one piece of a large mail: the memory that one takes."""

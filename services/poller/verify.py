@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.ledger import Row, RowState
+from services.mailbox.imap_answers import Fetched
+from services.mailbox.uids import uid_windows
 from services.poller import changes, relevance
-from services.poller.responses import Fetched
-from services.poller.scan import WINDOW, all_uids
+from services.poller.scan import WINDOW
 from services.poller.session import ImapSession
 from services.poller.work import Work
 from services.store import FolderPatch
+
+
+class Mended(NamedTuple):
+    """What the ledger lacked and had too much."""
+
+    wanted: list[Row]
+    """Of the rows that were added, those whose bodies are to be fetched."""
+    missing: int
+    gone: int
 
 
 async def verify_folder(
@@ -27,21 +38,35 @@ async def verify_folder(
         epoch: the backfill that newly found mail belongs to.
         since: modification sequence from which flags are read again; None to leave them.
     """
-    wanted: list[Row] = []
     async with session.opened(folder):
-        there = await all_uids(session, folder.uidnext - 1)
-        rows = await work.store.ledger.uids(work.account.id, folder.id, folder.uidvalidity, 1, folder.uidnext - 1)
-        known = {row.uid for row in rows}
-        if gone := sorted(known - there):
-            await changes.confirm_gone(work, session, folder, gone)
-        missing = sorted(there - known, reverse=True)
-        for start in range(0, len(missing), WINDOW):
-            wanted += await _add(work, session, folder, sorted(missing[start : start + WINDOW]), epoch)
+        mended = await mend(work, session, folder, folder.uidnext - 1, epoch=epoch)
         if since is not None and session.condstore:
             changed, _ = await session.flags(f"1:{max(1, folder.uidnext - 1)}", since)
             await store_flags(work, folder, changed)
     await changes.drop_superseded(work, folder)
-    return wanted
+    moment = datetime.now(UTC)
+    await work.store.folders.patch(work.lease, FolderPatch(folder.id, checked_at=moment))
+    work.remember(folder.id, checked_at=moment)
+    return mended.wanted
+
+
+async def mend(work: Work, session: ImapSession, folder: Folder, last: int, *, epoch: int | None) -> Mended:
+    """Give every message of the open folder up to a uid a row, and note as gone what is not there by a second answer.
+
+    The folder is gone through in windows: in memory is one of them.
+    """
+    wanted: list[Row] = []
+    missing = gone = 0
+    async for window in uid_windows(session, last):
+        rows = await work.store.ledger.uids(work.account.id, folder.id, folder.uidvalidity, window.low, window.high)
+        known, there = {row.uid for row in rows}, set(window.uids)
+        if absent := sorted(known - there):
+            gone += await changes.confirm_gone(work, session, folder, absent)
+        lacking = sorted(there - known, reverse=True)
+        missing += len(lacking)
+        for start in range(0, len(lacking), WINDOW):
+            wanted += await _add(work, session, folder, sorted(lacking[start : start + WINDOW]), epoch)
+    return Mended(wanted, missing, gone)
 
 
 async def _add(work: Work, session: ImapSession, folder: Folder, uids: list[int], epoch: int | None) -> list[Row]:

@@ -7,12 +7,12 @@ from time import monotonic
 from typing import NamedTuple
 
 from schemas.accounts import Folder
+from services.mailbox.folders import primary
+from services.mailbox.imap_commands import Selected
 from services.poller import changes, idle
 from services.poller.bodies import Bodies
-from services.poller.commands import Selected
 from services.poller.errors import RefusedError
 from services.poller.folder_changes import FolderWatch
-from services.poller.folders import primary
 from services.poller.idle import Noticed
 from services.poller.live import Live, now
 from services.poller.session import ImapSession
@@ -135,6 +135,10 @@ class Watch:
         if opened is None:
             return
         folder, selected = opened
+        if selected.uidnext > folder.live_next:
+            # It came after ``_new`` looked. What is seen below would not differ from it any more, and nobody look again.
+            await self._live.new_mail(folder, noticed_at=now(), uidnext=selected.uidnext)
+            folder = self._work.folders[folder.id]
         seen = self._seen.get(folder.id)
         await self._live.flags(folder, selected.highestmodseq)
         fresh = seen is None or seen.uidvalidity != selected.uidvalidity

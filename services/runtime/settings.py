@@ -148,6 +148,13 @@ class Settings(BaseSettings):
     sweep_seconds: float = _setting(
         30.0, "how often work that a process left undone when it died is looked for", "30", ge=0.5, le=300
     )
+    reconcile_seconds: float = _setting(
+        21_600.0,
+        "how often each mailbox is compared with the ledger, message by message, so that nothing that was missed stays missed",
+        "21600",
+        ge=2,
+        le=604_800,
+    )
     parser_workers: int = _setting(0, "parsing processes; 0 for one a processor", "2", ge=0, le=256)
     parser_timeout_seconds: float = _setting(30.0, "how long one mail may take to parse", "30", gt=0, le=600)
     parser_memory_mb: int = _setting(1024, "MiB of memory that one parsing process may use", "1024", ge=128, le=65_536)

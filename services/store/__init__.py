@@ -6,7 +6,7 @@
   ``records.known``, ``emails.known_ids``
 - parser: ``blobs``
 - matcher: ``emails``, ``links``, ``ledger`` (``ledger_matcher``), ``records``, ``sharing.recompute``, ``summaries``,
-  ``epochs.complete_if_done``, ``dead_letters``, and the sweepers' ``ledger.to_relink``, ``sharing.resume``,
+  ``epochs.complete_if_done``, ``dead_letters``, ``backlog``, and the sweepers' ``ledger.to_relink``, ``sharing.resume``,
   ``unheld.fade_before``, ``blob_sweep.run``
 - notifier: ``epochs.claim…``, ``status.report``, ``attention``
 - command line and console: ``users``, ``company``, ``accounts``, ``sharing.set_…``, ``removal``, ``records``, ``status``, ``audit``, and
@@ -16,6 +16,7 @@ Imports ``schemas`` only. Needs a replica set (transactions, change streams), Mo
 """
 
 from services.store.accounts import new_account_id
+from services.store.backlog import Waiting
 from services.store.blob_refs import copy_ref, dead_ref, email_ref
 from services.store.config import StoreConfig
 from services.store.dead_letters import DeadLetter
@@ -57,6 +58,7 @@ __all__ = [
     "Twin",
     "TwinQuery",
     "VisibleEmail",
+    "Waiting",
     "copy_ref",
     "dead_ref",
     "email_ref",

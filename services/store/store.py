@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.store.accounts import Accounts
 from services.store.attention import Attention
 from services.store.audit import Audit
+from services.store.backlog import Backlog
 from services.store.blob_sweep import BlobSweep
 from services.store.blobs import Blobs
 from services.store.collections import Collections
@@ -48,6 +49,7 @@ class Store:
         self.audit = Audit(c)
         self.turns = Turns(c)
         self.debts = Debts(c)
+        self.backlog = Backlog(c)
         self.users = Users(c)
         self.company = Company(c)
         self.accounts = Accounts(c, fence, self.audit)

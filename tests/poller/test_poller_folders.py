@@ -9,10 +9,11 @@ import pytest
 
 from schemas.accounts import Account, Folder, FolderRules, SealedCredentials, ServerAddress
 from schemas.sharing import Mode, SharingPolicy
-from services.poller.folder_names import decode_name, role_by_name
-from services.poller.folders import plan_folders, primary
-from services.poller.responses import Listed
-from services.poller.scan import WINDOW, FolderScan, all_uids
+from services.mailbox.folder_names import decode_name, role_by_name
+from services.mailbox.folders import plan_folders, primary
+from services.mailbox.imap_answers import Listed
+from services.mailbox.uids import all_uids
+from services.poller.scan import WINDOW, FolderScan
 
 
 def account(rules: FolderRules | None = None) -> Account:

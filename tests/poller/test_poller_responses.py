@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.poller import responses
+from services.mailbox import imap_answers
+from services.mailbox.imap_answers import Listed
 from services.poller.idle import Noticed
-from services.poller.responses import Listed
 
 
 def test_fetch_with_literals_and_quoted_strings() -> None:
     """Attributes come in any order, values as literals, quoted strings or NIL; a message without UID is left out."""
-    found = responses.fetched(
+    found = imap_answers.fetched(
         [
             (rb'1 (FLAGS (\Seen $Fwd) INTERNALDATE " 1-Feb-2026 10:00:00 +0200" UID 7 RFC822.SIZE 9 BODY[HEADER] {4}', b"a: b"),
             b")",
@@ -47,7 +47,7 @@ def test_hostile_fetch_answers_raise_nothing() -> None:
         b"5 UID 6",
         b"6 ({9} UID 7)",
     ]
-    assert [message.uid for message in responses.fetched([*junk, b"7 (UID 42 FLAGS (a))"])][-1] == 42
+    assert [message.uid for message in imap_answers.fetched([*junk, b"7 (UID 42 FLAGS (a))"])][-1] == 42
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_hostile_fetch_answers_raise_nothing() -> None:
 )
 def test_unreadable_dates(text: bytes) -> None:
     """A date that cannot be is no date."""
-    assert responses.internal_date(text) is None
+    assert imap_answers.internal_date(text) is None
 
 
 def test_list_keeps_every_entry_apart() -> None:
     """One malformed name costs no other folder; raw bytes are kept as they came."""
-    found = responses.listed(
+    found = imap_answers.listed(
         [
             rb'(\HasNoChildren \Sent) "/" "Gesendet &APw-ber"',
             b'() "." INBOX',
@@ -86,15 +86,15 @@ def test_list_keeps_every_entry_apart() -> None:
 
 def test_status_search_vanished_and_sets() -> None:
     """STATUS by raw name, SEARCH with a MODSEQ at its end, VANISHED as ranges, sets with neighbours joined."""
-    assert responses.statuses([b'"a (b)" (MESSAGES 3 UIDNEXT 9 HIGHESTMODSEQ 12)', b"INBOX (MESSAGES 0)"]) == {
+    assert imap_answers.statuses([b'"a (b)" (MESSAGES 3 UIDNEXT 9 HIGHESTMODSEQ 12)', b"INBOX (MESSAGES 0)"]) == {
         b"a (b)": {"messages": 3, "uidnext": 9, "highestmodseq": 12},
         b"INBOX": {"messages": 0},
     }
-    assert responses.searched([b"5 3 4 (MODSEQ 917162500)", b""]) == [3, 4, 5]
-    assert responses.uid_ranges([b"(EARLIER) 300:310,405", b"9:7"]) == [(300, 310), (405, 405), (7, 9)]
-    assert responses.number([b"NIL"]) is None
-    assert responses.number([b"7"]) == 7
-    assert responses.uid_set([9, 1, 2, 3, 7]) == "1:3,7,9"
+    assert imap_answers.searched([b"5 3 4 (MODSEQ 917162500)", b""]) == [3, 4, 5]
+    assert imap_answers.uid_ranges([b"(EARLIER) 300:310,405", b"9:7"]) == [(300, 310), (405, 405), (7, 9)]
+    assert imap_answers.number([b"NIL"]) is None
+    assert imap_answers.number([b"7"]) == 7
+    assert imap_answers.uid_set([9, 1, 2, 3, 7]) == "1:3,7,9"
 
 
 def test_what_a_server_says_by_itself() -> None:

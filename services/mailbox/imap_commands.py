@@ -1,6 +1,6 @@
-"""The commands themselves, blocking, on a ``MailClient``; called by ``session`` only, in a thread.
+"""The commands themselves, blocking, on a ``MailClient``; to be called in a thread.
 
-Everything is read from imaplib's raw answers (see ``responses``). Folder names go out as they came in.
+Everything is read from imaplib's raw answers (see ``imap_answers``). Folder names go out as they came in.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from imapclient.exceptions import IMAPClientError
 from imapclient.imapclient import _quoted
 
+from services.mailbox import imap_answers
+from services.mailbox.imap_answers import Fetched, Listed, UidRanges
 from services.mailbox.imap_client import MailClient
-from services.poller import responses
-from services.poller.responses import Fetched, Listed, UidRanges
 
 HEADER_ITEMS = "UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]"
 GMAIL_ITEMS = "X-GM-MSGID X-GM-LABELS"
@@ -65,7 +65,7 @@ def _fetch(client: MailClient, *arguments: str) -> list[Fetched]:
     """FETCH; flags that come unasked for among the answers stay behind as an event."""
     earlier = "FETCH" in client._imap.untagged_responses  # noqa: SLF001 - the protocol object is our own class
     answers = _uid(client, "FETCH", *arguments)
-    found = responses.fetched(answers.pop("FETCH", []))
+    found = imap_answers.fetched(answers.pop("FETCH", []))
     asked = [message for message in found if message.header is not None or message.body is not None]
     if earlier or len(asked) < len(found):
         answers["FETCH"] = [b"0 (FLAGS ())"]
@@ -88,7 +88,7 @@ def enable_qresync(client: MailClient) -> bool:
 
 def list_plain(client: MailClient) -> list[Listed]:
     """LIST as every server has it."""
-    return responses.listed(raw(client, b"LIST", [b'""', b'"*"'], answers=("LIST",)).pop("LIST", []))
+    return imap_answers.listed(raw(client, b"LIST", [b'""', b'"*"'], answers=("LIST",)).pop("LIST", []))
 
 
 def list_extended(client: MailClient, status: bool, modseq: bool) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
@@ -96,14 +96,14 @@ def list_extended(client: MailClient, status: bool, modseq: bool) -> tuple[list[
     items = (STATUS_ITEMS + " HIGHESTMODSEQ") if modseq else STATUS_ITEMS
     wanted = f"(SPECIAL-USE STATUS ({items}))" if status else "(SPECIAL-USE)"
     answers = raw(client, b"LIST", [b'""', b'"*"', b"RETURN", wanted.encode()], answers=("LIST", "STATUS"))
-    return responses.listed(answers.pop("LIST", [])), responses.statuses(answers.pop("STATUS", []))
+    return imap_answers.listed(answers.pop("LIST", [])), imap_answers.statuses(answers.pop("STATUS", []))
 
 
 def status(client: MailClient, folder: bytes, modseq: bool) -> dict[str, int]:
     """STATUS of one folder."""
     items = f"({STATUS_ITEMS} HIGHESTMODSEQ)" if modseq else f"({STATUS_ITEMS})"
     answers = raw(client, b"STATUS", [quoted(folder), items.encode()], answers=("STATUS",)).pop("STATUS", [])
-    return next(iter(responses.statuses(answers[-1:]).values()), {}) if answers else {}
+    return next(iter(imap_answers.statuses(answers[-1:]).values()), {}) if answers else {}
 
 
 def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:
@@ -113,10 +113,10 @@ def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:
     imap.untagged_responses.clear()
     answers = raw(client, b"EXAMINE", [quoted(folder), *([b"(CONDSTORE)"] if condstore else [])])
     imap.state = "SELECTED"
-    exists = responses.number(answers.get("EXISTS", [])) or 0
-    uidnext = responses.number(answers.get("UIDNEXT", []))
-    validity = responses.number(answers.get("UIDVALIDITY", []))
-    modseq = responses.number(answers.get("HIGHESTMODSEQ", []))
+    exists = imap_answers.number(answers.get("EXISTS", [])) or 0
+    uidnext = imap_answers.number(answers.get("UIDNEXT", []))
+    validity = imap_answers.number(answers.get("UIDVALIDITY", []))
+    modseq = imap_answers.number(answers.get("HIGHESTMODSEQ", []))
     imap.untagged_responses.clear()
     if uidnext is None:  # a few servers leave it out
         newest = search(client, "*") if exists else []
@@ -126,7 +126,7 @@ def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:
 
 def search(client: MailClient, uids: str) -> list[int]:
     """UID SEARCH UID: which of these are there."""
-    return responses.searched(_uid(client, "SEARCH", "UID", uids).pop("SEARCH", []))
+    return imap_answers.searched(_uid(client, "SEARCH", "UID", uids).pop("SEARCH", []))
 
 
 def headers(client: MailClient, uids: str, gmail: bool) -> list[Fetched]:
@@ -137,7 +137,7 @@ def headers(client: MailClient, uids: str, gmail: bool) -> list[Fetched]:
 
 def bodies(client: MailClient, uids: Sequence[int]) -> dict[int, bytes]:
     """Whole mails. ``BODY.PEEK[]``: it sets no flag, and iCloud's RFC822 comes without body."""
-    answers = _fetch(client, responses.uid_set(uids), "(UID BODY.PEEK[])")
+    answers = _fetch(client, imap_answers.uid_set(uids), "(UID BODY.PEEK[])")
     return {message.uid: message.body for message in answers if message.body is not None}
 
 
@@ -154,8 +154,8 @@ def flags(
     items = "(UID FLAGS X-GM-LABELS)" if gmail else "(UID FLAGS)"
     modifier = [] if since is None else [f"(CHANGEDSINCE {since}{' VANISHED' if vanished else ''})"]
     answers = _uid(client, "FETCH", uids, items, *modifier)
-    changed = [message for message in responses.fetched(answers.pop("FETCH", [])) if message.flags is not None]
-    return changed, responses.uid_ranges(answers.pop("VANISHED", [])) if vanished and since is not None else []
+    changed = [message for message in imap_answers.fetched(answers.pop("FETCH", [])) if message.flags is not None]
+    return changed, imap_answers.uid_ranges(answers.pop("VANISHED", [])) if vanished and since is not None else []
 
 
 def _uid_of(message: Fetched) -> int:

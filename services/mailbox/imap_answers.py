@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TypeAlias
 
-from services.poller.tokens import ESCAPED, Item, Value, responses, tokens
+from services.mailbox.imap_tokens import ESCAPED, Item, Value, responses, tokens
 
 UidRanges: TypeAlias = list[tuple[int, int]]
 """Both ends included."""

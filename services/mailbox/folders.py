@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from schemas.accounts import Account, Folder
 from schemas.identity import folder_id
-from services.poller.folder_names import Role, decode_name, role_by_name
-from services.poller.responses import Listed
+from services.mailbox.folder_names import Role, decode_name, role_by_name
+from services.mailbox.imap_answers import Listed
 
 _SPECIAL: dict[str, Role] = {
     "\\inbox": "inbox",

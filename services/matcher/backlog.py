@@ -1,0 +1,67 @@
+"""The operator's first number as a metric: since when the oldest copy waits for its final state, and how many wait.
+
+One replica reads it from the database and shows it, in turn; the others show nothing, so that two never disagree. Between
+two looks, and while the database is away, the age goes on growing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from schemas.accounts import AccountState
+from schemas.ledger import UNFINISHED, RowState
+from services.store import Store, Waiting
+
+LOOK_SECONDS = 5.0
+_TURN = timedelta(seconds=20)
+"""A replica that died is followed by another after so long."""
+_STATES = (AccountState.ACTIVE, AccountState.PAUSED, AccountState.BLOCKED)
+
+
+class BacklogMetric(Collector):
+    """One a process; ``look`` is called again and again."""
+
+    def __init__(self, store: Store, holder: str, registry: CollectorRegistry) -> None:
+        """``holder`` is this process's name, unlike any other's."""
+        self._store = store
+        self._holder = holder
+        self._waiting: dict[tuple[AccountState, RowState], Waiting] | None = None
+        registry.register(self)
+
+    async def look(self) -> None:
+        """Read the database if it is our turn."""
+        if await self._store.turns.take("backlog", self._holder, _TURN):
+            self._waiting = await self._store.backlog.waiting()
+        else:
+            self._waiting = None
+
+    async def stop(self) -> None:
+        """Let another replica have the turn at once."""
+        self._waiting = None
+        await self._store.turns.give_back("backlog", self._holder)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the metrics as they are now; without samples while another replica shows them."""
+        age = GaugeMetricFamily(
+            "leadmail_ledger_oldest_unfinished_seconds",
+            "Age of the oldest row without a final state, by the state of its account; 0 when there is none",
+            labels=["account_state"],
+        )
+        count = GaugeMetricFamily(
+            "leadmail_ledger_unfinished", "Rows without a final state", labels=["account_state", "state"]
+        )
+        if (waiting := self._waiting) is not None:
+            for account in _STATES:
+                oldest = [found.oldest.timestamp() for (of, _), found in waiting.items() if of is account]
+                age.add_metric([account.value], max(0.0, time.time() - min(oldest)) if oldest else 0.0)
+                for state in UNFINISHED:
+                    found = waiting.get((account, state))
+                    count.add_metric([account.value, state.value], found.rows if found else 0)
+        yield age
+        yield count
