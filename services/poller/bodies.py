@@ -13,7 +13,7 @@ from schemas.messages import Copy, Lane, MailFetched
 from services.mailbox.imap_answers import uid_set
 from services.poller.session import ImapSession
 from services.poller.work import Work
-from services.store import LeaseLostError, copy_ref
+from services.store import LeaseLostError
 
 BATCH = 100
 """Messages of one FETCH."""
@@ -108,6 +108,8 @@ class Bodies:
     ) -> list[tuple[MailFetched, bytes | None]]:
         """Return the messages of a batch; what is gone from the server or cannot be had is noted in the ledger."""
         messages: list[tuple[MailFetched, bytes | None]] = []
+        blobs: dict[str, str] = {}
+        """By row, of those whose body does not travel in the message."""
         small = [row for row in rows if row.size <= STREAMED]
         async with session.opened(folder):
             found = await session.bodies([row.uid for row in small]) if small else {}
@@ -124,20 +126,22 @@ class Bodies:
                     elif streamed.size > self._work.max_bytes:
                         await self._work.store.ledger.finish(self._work.lease, [row.id], RowState.SKIPPED, "too-large")
                     else:
+                        blobs[row.id] = streamed.name
                         messages.append((_message(row, lane, streamed.size, streamed.name), b""))
             if missing:
                 await self._missing(session, missing)
         large = [row for row in small if len(found.get(row.uid, b"")) > INLINE]
-        names = await self._work.store.blobs.put_many([(found[row.uid], copy_ref(row.id)) for row in large])
-        blobs = dict(zip((row.id for row in large), names, strict=True))
+        names = await self._work.store.blobs.put_many([(found[row.uid], None) for row in large])
+        blobs |= zip((row.id for row in large), names, strict=True)
+        lacking = await self._work.store.blobs.hold(self._work.lease, blobs)  # those stay planned, and are found again
         for row in small:
             if (raw := found.get(row.uid)) is not None:
                 blob = blobs.get(row.id)
                 messages.append((_message(row, lane, len(raw), blob), b"" if blob else raw))
-        return messages
+        return [item for item in messages if item[0].source.id not in lacking]
 
     async def _stream(self, session: ImapSession, row: Row) -> Streamed | None:
-        """Bring a very large mail into the blob store piece by piece; None when nothing came. One above the limit is not kept."""
+        """Bring a very large mail into the blob store piece by piece; None when nothing came. Nobody needs it there yet."""
         limit, came = self._work.max_bytes, 0
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -148,9 +152,7 @@ class Bodies:
                     return
                 yield piece
 
-        name, size = await self._work.store.blobs.put_stream(pieces(), copy_ref(row.id))
-        if not size or came > limit:
-            await self._work.store.blobs.drop_refs([copy_ref(row.id)])
+        name, _ = await self._work.store.blobs.put_stream(pieces(), None)
         return Streamed(name, came) if came else None
 
     async def publish(self, messages: Sequence[tuple[MailFetched, bytes | None]]) -> int:

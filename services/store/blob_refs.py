@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from schemas.accounts import Lease
 from schemas.mail import Content
 from services.store.collections import Collections
 from services.store.documents import Doc, now
+from services.store.fence import Fence, Session
 
 
 def email_ref(key: str) -> str:
@@ -36,8 +38,27 @@ def blobs_of(content: Content) -> set[str]:
 class BlobReferences:
     """The part of ``blobs`` that keeps and gives up references."""
 
-    def __init__(self, collections: Collections) -> None:
+    def __init__(self, collections: Collections, fence: Fence) -> None:
         self._files = collections.blob_files
+        self._fence = fence
+
+    async def hold(self, lease: Lease, blobs: Mapping[str, str]) -> frozenset[str]:
+        """Say which copies need blobs (hashes by row id) that were put for nobody. Returns the rows whose blob is not there any more.
+
+        Raises:
+            LeaseLostError: another poller has the account. It may have brought these copies to their end already, and a
+                reference that comes after that would never be taken back.
+        """
+
+        async def write(session: Session) -> frozenset[str]:
+            lacking = set()
+            for row, name in blobs.items():
+                change = {"$addToSet": {"refs": copy_ref(row)}, "$unset": {"orphaned_at": ""}}
+                if not (await self._files.update_one({"_id": name}, change, session=session)).matched_count:
+                    lacking.add(row)
+            return frozenset(lacking)
+
+        return await self._fence.write(lease, write) if blobs else frozenset()
 
     async def add_ref(self, names: Iterable[str], ref: str) -> None:
         """Say who else needs blobs that are stored already; those that are not are left out."""

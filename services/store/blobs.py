@@ -18,6 +18,7 @@ from services.store.bulk import insert_new
 from services.store.collections import Collections
 from services.store.documents import Doc, now
 from services.store.errors import NotFoundError
+from services.store.fence import Fence
 
 __all__ = ["CHUNK", "Blobs", "blobs_of"]
 
@@ -28,18 +29,21 @@ CHUNK = 255 * 1024
 class Blobs(BlobReferences):
     """Putting and getting."""
 
-    def __init__(self, collections: Collections) -> None:
-        BlobReferences.__init__(self, collections)
+    def __init__(self, collections: Collections, fence: Fence) -> None:
+        BlobReferences.__init__(self, collections, fence)
         self._files = collections.blob_files
         self._chunks = collections.blob_chunks
 
-    async def put_many(self, blobs: Sequence[tuple[bytes, str]]) -> list[str]:
-        """Store (content, reference) pairs. Returns their hashes (hex) in the same order."""
+    async def put_many(self, blobs: Sequence[tuple[bytes, str | None]]) -> list[str]:
+        """Store (content, reference) pairs. Returns their hashes (hex) in the same order.
+
+        What is put without a reference is nobody's, and deleted after the grace: see ``hold``.
+        """
         hashes = [hashlib.sha256(data).hexdigest() for data, _ in blobs]
         contents = {name: data for name, (data, _) in zip(hashes, blobs, strict=True)}
         refs: dict[str, set[str]] = {}
         for name, (_, ref) in zip(hashes, blobs, strict=True):
-            refs.setdefault(name, set()).add(ref)
+            refs.setdefault(name, set()).update([ref] if ref else [])
         repeated = await self._insert_chunks(contents)
         made = await self._save_files([(name, len(contents[name]), refs[name]) for name in contents])
         # Chunks that were there, of a file that was not: a sweep deleted the file in between and took the chunks with it.
@@ -48,8 +52,8 @@ class Blobs(BlobReferences):
             await self._insert_chunks({name: contents[name] for name in again})
         return hashes
 
-    async def put_stream(self, parts: AsyncIterator[bytes], ref: str) -> tuple[str, int]:
-        """Store a large blob as it comes; in memory is one chunk. Returns its hash and its size in octets."""
+    async def put_stream(self, parts: AsyncIterator[bytes], ref: str | None) -> tuple[str, int]:
+        """Store a large blob as it comes; in memory is one chunk. Returns its hash and its size in octets. ``ref`` as for ``put_many``."""
         digest, temporary, count, size, rest = hashlib.sha256(), ObjectId(), 0, 0, b""
         async for part in parts:
             digest.update(part)
@@ -61,7 +65,7 @@ class Blobs(BlobReferences):
         if rest or not count:
             await self._chunks.insert_one({"files_id": temporary, "n": count, "data": rest})
         name = digest.hexdigest()
-        made = await self._save_files([(name, size, {ref})])
+        made = await self._save_files([(name, size, {ref} if ref else set())])
         if made:
             try:
                 await self._chunks.update_many({"files_id": temporary}, {"$set": {"files_id": name}})
@@ -137,27 +141,27 @@ class Blobs(BlobReferences):
                 "uploadDate": now(),
                 "filename": name,
                 "refs": sorted(refs),
+                **({} if refs else {"orphaned_at": now()}),
             }
             for name, size, refs in files
         ]
         there = await insert_new(self._files, documents)
         made = {document["_id"] for document in documents} - {document["_id"] for document in there}
-        writes = [
-            UpdateOne(
-                {"_id": document["_id"]},
-                {
-                    "$setOnInsert": {key: value for key, value in document.items() if key not in {"_id", "refs"}},
-                    "$addToSet": {"refs": {"$each": document["refs"]}},
-                    "$unset": {"orphaned_at": ""},
-                },
-                upsert=True,
-            )
-            for document in there
-        ]
+        writes = [_addition(document) for document in there]
         if writes:
             result = await self._files.bulk_write(writes, ordered=False)
             made |= set((result.upserted_ids or {}).values())
         return made
+
+
+def _addition(document: Doc) -> UpdateOne:
+    """Return the update that adds the references of a file that is there; one that nobody needs is given another grace."""
+    if not document["refs"]:
+        waiting = {"_id": document["_id"], "orphaned_at": {"$exists": True}}
+        return UpdateOne(waiting, {"$set": {"orphaned_at": document["orphaned_at"]}})
+    made = {key: value for key, value in document.items() if key not in {"_id", "refs"}}
+    added = {"$addToSet": {"refs": {"$each": document["refs"]}}, "$unset": {"orphaned_at": ""}}
+    return UpdateOne({"_id": document["_id"]}, {"$setOnInsert": made, **added}, upsert=True)
 
 
 def _parts(data: bytes) -> Iterator[bytes]:

@@ -51,7 +51,7 @@ class PollerLedger:
             present = await self._fence.write(
                 lease, lambda session: self._insert_missing(lease, documents, folder, session)
             )
-        await self._check_twins([document for document in documents if document["_id"] not in present])
+        await self._check_twins(lease, [document for document in documents if document["_id"] not in present])
         return present
 
     async def _insert(
@@ -89,17 +89,14 @@ class PollerLedger:
         )
         return frozenset(present)
 
-    async def _check_twins(self, inserted: list[Doc]) -> None:
+    async def _check_twins(self, lease: Lease, inserted: list[Doc]) -> None:
         wanted = {document["email"] for document in inserted if document["state"] == RowState.ATTACHED.value}
         if not wanted:
             return
         there = {found["_id"] async for found in self._emails.find({"_id": {"$in": list(wanted)}}, {"_id": 1})}
         lost = [document["_id"] for document in inserted if document.get("email") in wanted - there]
-        if lost:
-            await self._ledger.update_many(
-                {"_id": {"$in": lost}, "state": RowState.ATTACHED.value},
-                {"$set": {"state": RowState.PLANNED.value, "updated_at": now()}, "$unset": {"email": "", "bcc": ""}},
-            )
+        plan = {"$set": {"state": RowState.PLANNED.value}, "$unset": {"email": "", "bcc": ""}}
+        await self._move(lease, lost, (RowState.ATTACHED,), plan)
 
     async def published(self, lease: Lease, ids: Sequence[str]) -> None:
         """Note that messages of these rows were confirmed. Rows that the matcher finished already stay finished."""

@@ -62,7 +62,7 @@ class Store:
         self.links = Links(c)
         self.records = Records(c, config)
         self.summaries = Summaries(c, self.accounts, config)
-        self.blobs = Blobs(c)
+        self.blobs = Blobs(c, fence)
         self.blob_sweep = BlobSweep(c, fence, self.ledger)
         self.dead_letters = DeadLetters(c)
         self.unheld = Unheld(c, self.ledger, self.blobs, self.debts, self.audit)

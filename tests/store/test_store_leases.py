@@ -10,7 +10,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from store_world import World, account, row
 
 from schemas.accounts import AccountState, Lease
-from services.store import AlreadyExistsError, LeaseLostError, NotFoundError, Store
+from services.store import AlreadyExistsError, NotFoundError, Store
 from services.store.documents import now
 
 
@@ -77,30 +77,6 @@ async def test_an_expired_lease_goes_to_another_poller_with_a_higher_token(world
     assert new.token > old.token
     assert await store.leases.renew([old]) == [old]
     assert await store.leases.renew([new]) == []
-
-
-async def test_a_lost_lease_writes_nothing(world: World, store: Store) -> None:
-    """Every write of a former holder is refused as a whole."""
-    mine = await world.account("a@corp.com")
-    old = world.leases[mine.id]
-    await store.ledger.add_window(old, [row(mine.id, 1)])
-    await expire(world, mine.id)
-    await store.leases.acquire("p2", 10)
-    ids = [row(mine.id, 1).id]
-    for write in (
-        store.ledger.add_window(old, [row(mine.id, 2)]),
-        store.ledger.published(old, ids),
-        store.ledger.gone(old, ids),
-        store.ledger.set_flags(old, {ids[0]: ["\\Seen"]}),
-        store.epochs.open(old, [], expected=1),
-        store.epochs.seal(old, 1),
-        store.folders.save(old, []),
-        store.accounts.block(old, "wrong-password"),
-    ):
-        with pytest.raises(LeaseLostError):
-            await write
-    assert await world.states(mine.id) == {"planned": 1}
-    assert (await store.accounts.get(mine.id)).state is AccountState.ACTIVE
 
 
 async def test_an_acquisition_during_a_window_aborts_the_window(world: World, store: Store) -> None:
