@@ -102,15 +102,16 @@ class SmtpSink:
         self,
         reply: str = "451 4.3.0 try again later",
         *,
-        at: Literal["rcpt", "data", "lost"] = "data",
+        at: Literal["rcpt", "data", "lost", "silent"] = "data",
         recipient: str | None = None,
     ) -> Iterator[None]:
         """Misbehave while the block runs.
 
         Args:
-            reply: the SMTP reply to give, such as "451 4.3.0 ..." or "550 5.1.1 ..."; unused at "lost".
+            reply: the SMTP reply to give, such as "451 4.3.0 ..." or "550 5.1.1 ..."; unused at "lost" and "silent".
             at: "rcpt" or "data": answer `reply` there and take nothing; "lost": take the message, then close the
-                connection without an answer, so that the sender cannot know.
+                connection without an answer, so that the sender cannot know; "silent": take it and let the sender wait
+                for the answer until the block ends.
             recipient: only where this address is among the recipients; None for every message.
         """
         path = self.folder / "fault.json"

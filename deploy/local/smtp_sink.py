@@ -20,6 +20,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from deploy.local.users import MailUsers
 
 _SIZE_LIMIT = 64 * 1024 * 1024
+_LOOK_S = 0.1
 
 
 class Sink:
@@ -44,7 +45,7 @@ class Sink:
     async def handle_DATA(  # noqa: N802 - aiosmtpd finds its hooks by name
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
-        """Deliver and keep a message, or answer as a fault at "data" demands; "lost" keeps it and answers nothing."""
+        """Deliver and keep a message, or answer as a fault at "data" demands; "lost" and "silent" keep it and do not answer."""
         reply = self._fault("data", envelope.rcpt_tos)
         if reply:
             return reply
@@ -56,6 +57,8 @@ class Sink:
         self._keep(session, envelope, content)
         if self._fault("lost", envelope.rcpt_tos) and server.transport is not None:
             server.transport.close()
+        while self._fault("silent", envelope.rcpt_tos):  # noqa: ASYNC110 - the file is another process's
+            await asyncio.sleep(_LOOK_S)
         return "250 2.0.0 kept"
 
     def authenticate(

@@ -101,8 +101,8 @@ class Deployment:
             new = NewRecord(person.all_addresses, name=person.name, company=person.company)
             self.records[person.key] = (await self.store.records.add(kind, new)).ref
 
-    async def connect(self, user: User) -> None:
-        """Connect a user's mailbox, as ``leadmail account add`` does after the login was tried."""
+    async def connect(self, user: User, *, port: int | None = None) -> None:
+        """Connect a user's mailbox, as ``leadmail account add`` does after the login was tried; by a proxy's port where one is given."""
         account = new_account_id()
         login = self.addresses[user.key]
         imap, smtp = self.servers.imap, self.servers.smtp
@@ -113,7 +113,7 @@ class Deployment:
                 owner=user.addresses[0],
                 address=user.addresses[0],
                 aliases=user.addresses[1:],
-                incoming=ServerAddress(host=imap.host, port=imap.port, tls="none", username=login),
+                incoming=ServerAddress(host=imap.host, port=port or imap.port, tls="none", username=login),
                 outgoing=ServerAddress(host=smtp.host, port=smtp.port, tls="none", username=login),
                 credentials=box.seal(account, password(self.passwords[user.key])),
                 sharing=SharingPolicy(mode=Mode(user.sharing), excluded_domains=user.excluded_domains),
@@ -144,14 +144,18 @@ class Deployment:
 
     def confirmations(self, user: User) -> list[str]:
         """Return the Message-IDs of the mails that a user got from Leadmail, in order."""
+        here = f"sync.{self.accounts[user.key]}"
+        return [name for name in self.mails_to(user) if here in name]
+
+    def mails_to(self, user: User) -> list[str]:
+        """Return the Message-IDs of whatever was sent to a user's address, in order."""
         sink = self.servers.sink.sent()
         mine = [sent.raw for sent in sink if user.addresses[0] in sent.recipients]
-        here = f"sync.{self.accounts[user.key]}".encode()
         return [
             line.split(b":", 1)[1].strip().decode()
             for raw in mine
             for line in raw.split(b"\r\n")
-            if line.lower().startswith(b"message-id:") and here in line
+            if line.lower().startswith(b"message-id:")
         ]
 
 

@@ -23,6 +23,11 @@ class Proxy:
         self.open = 0
         self.limit = 1_000
         """More connections at the same time are turned away as providers do."""
+        self.hold_at: tuple[bytes, int] | None = None
+        """What clients say, and for which time, after which the connection stands still until ``go``."""
+        self.held = asyncio.Event()
+        """A connection stands still."""
+        self.go = asyncio.Event()
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -52,6 +57,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 log += data
+                if not hide:
+                    await self._hold(data)
                 if hide and b"CAPABILITY" in data:
                     for name, other in self._hide:
                         data = name.sub(other, data)
@@ -59,6 +66,14 @@ class Proxy:
                 await writer.drain()
         with contextlib.suppress(OSError):
             writer.close()
+
+    async def _hold(self, data: bytes) -> None:
+        if self.hold_at is not None and self.hold_at[0] in data:
+            what, times = self.hold_at
+            self.hold_at = (what, times - 1) if times > 1 else None
+            if times == 1:
+                self.held.set()
+                await self.go.wait()
 
     def cut(self) -> None:
         """Cut every connection, as a router that restarts does."""
