@@ -29,6 +29,7 @@ from services.poller.watch import Watch
 from services.poller.work import Work
 from services.runtime.bus import Bus
 from services.runtime.retry import describe, is_bug, trace
+from services.runtime.tasks import go_on
 from services.store import LeaseLostError
 
 LINGER = 30.0
@@ -125,7 +126,9 @@ class AccountWorker:
         while True:
             try:
                 await part()
+                go_on()
             except Exception as error:  # noqa: BLE001 - one bad mailbox must not stop the others
+                go_on()
                 cause = leaf(error)
                 if isinstance(cause, LeaseLostError | BlockedError) or (too_many(cause) and not self._turns.single):
                     raise cause from None

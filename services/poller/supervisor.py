@@ -61,6 +61,10 @@ class Supervisor:
     async def beat(self) -> None:
         """Say that we live, keep what we hold, take what is free, hand back what is above our share. Call it every third of a lease."""
         await self._renew()
+        for held in [held for held in self._held.values() if held.task.done()]:
+            await self._drop(
+                held, release=True
+            )  # a blocked one is nobody's share: another one would be handed back for it
         share = await self._store.leases.share(await self._store.leases.heartbeat(self._name))
         for held in list(self._held.values())[share:]:
             self._log.info("account handed back", account=held.lease.account)

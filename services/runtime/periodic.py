@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from services.runtime.retry import describe, is_bug, trace
+from services.runtime.tasks import go_on
 
 _JITTER = 0.1
 
@@ -44,6 +45,7 @@ async def periodic(
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - a sweeper that died of one bad row would be missed only much later
+            go_on()
             details = {"trace": trace(error)} if is_bug(error) else {}
             # Not log.exception: the text of an error may quote mail.
             log.error("periodic work failed", work=name, error=describe(error), **details)  # noqa: TRY400

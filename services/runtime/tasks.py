@@ -8,6 +8,17 @@ from typing import Any
 _AGAIN_SECONDS = 0.5
 
 
+def go_on() -> None:
+    """Raise CancelledError if the running task was told to end and that was lost. Call it where errors are borne and work goes on.
+
+    A task group gives its members' errors precedence over its own cancellation, and cancels its members only once: whoever bears
+    errors within one would go on for ever, and with it whoever waits for the group.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def end(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks and wait until they have ended; what they raise is theirs.
 

@@ -1,0 +1,83 @@
+"""An account's work that is told to end, whatever it is in the middle of."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.poller.account_worker import AccountWorker, Timing
+from services.poller.errors import ConnectionLostError
+from services.poller.metrics import PollerMetrics
+from services.runtime.tasks import end, go_on
+
+LOG = structlog.wrap_logger(
+    structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+)
+
+
+class Dropping:
+    """A connector whose connections break at the moment when whoever waits for them is told to end."""
+
+    def __init__(self) -> None:
+        self.waited_for = asyncio.Event()
+        self.calls = 0
+
+    def provider(self, _: Any) -> None:
+        """Know nothing of any provider."""
+
+    async def connect(self, _: Any) -> Any:
+        """Wait, and fail when cancelled, as a task group does in which something else fails at the same time."""
+        self.calls += 1
+        self.waited_for.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionLostError("the connection was dropped") from None
+
+
+async def no_folders(_: str) -> list[Any]:
+    """Know no folders."""
+    return []
+
+
+async def test_work_ends_although_its_cancellation_was_lost() -> None:
+    """A connection that breaks while the work is told to end does not make it go on: its supervisor waits for it."""
+    connector: Any = Dropping()
+    work: Any = SimpleNamespace(
+        account=SimpleNamespace(id="a" * 24, epoch=0, resync_requested=True),
+        store=SimpleNamespace(folders=SimpleNamespace(of=no_folders)),
+        metrics=PollerMetrics(CollectorRegistry()),
+        log=LOG,
+        folders={},
+        selected=[],
+    )
+    worker = AccountWorker(work, connector, Timing(), asyncio.Semaphore(1))
+    task = asyncio.create_task(worker.run())
+    async with asyncio.timeout(20):
+        await connector.waited_for.wait()
+        await end(task)
+    assert task.done()
+    assert connector.calls == 1
+
+
+async def test_going_on_is_refused_to_who_was_told_to_end() -> None:
+    """Nothing is raised in a task that may go on; in one that swallowed its cancellation it is raised again."""
+    go_on()
+
+    async def swallows() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            go_on()
+
+    task = asyncio.create_task(swallows())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
