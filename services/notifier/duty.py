@@ -14,10 +14,12 @@ import structlog
 from services.mailbox.errors import MailServerError
 from services.mailbox.smtp_connect import RejectedError
 from services.runtime.periodic import periodic
-from services.runtime.tasks import end
+from services.runtime.tasks import end, unbroken
 
 STALE = timedelta(seconds=45)
 """A claim is renewed three times as often while the mail is being sent: one that is older is of a notifier that died."""
+UNBROKEN = 10.0
+"""Seconds that a mail server is given to answer when the notifier is told to end."""
 LATER, MUCH_LATER = timedelta(minutes=1), timedelta(hours=1)
 """After how long a mail that was refused for now, or for good (the owner's address may be corrected), is tried again."""
 
@@ -62,7 +64,13 @@ class Duty(NamedTuple):
         """Write and send the mail and note that it went out; None has become pointless.
 
         Returns False when the mail server cannot be used at all: other mails would fare no better. What is refused stays due.
+        Who is told to end does so after it: the mail may be with the server already, and would be sent again.
         """
+        return await unbroken(self._fulfil(write, send, log), seconds=UNBROKEN)
+
+    async def _fulfil(
+        self, write: Callable[[], Awaitable[Letter | None]], send: Send, log: structlog.typing.FilteringBoundLogger
+    ) -> bool:
         name = (self.account, self.number)
         try:
             if not await self._send(write, send, log):

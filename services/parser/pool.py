@@ -116,7 +116,10 @@ class Pool:
 
     async def failed(self) -> None:
         """Wait; raise what ended a worker's task: a worker does not start."""
-        await asyncio.gather(*self._tasks)
+        # Not by ``gather``: the stage cancels this when it is told to end, and mail in hand is still to be parsed then.
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
 
     async def __aenter__(self) -> Self:
         """Start the workers; raises ``WorkerStartError`` when they do not."""

@@ -72,6 +72,10 @@ class AccountWorker:
         self._bulk = Bulk(work, self._bodies, opened=self._opened)
         self._wake_live = asyncio.Event()
 
+    async def finish(self) -> None:
+        """Note what became of mail that was on its way when the work ended; call it before the account is given back."""
+        await self._bodies.finish()
+
     def waiting(self) -> None:
         """Be told that rows are planned."""
         self._bulk.wake.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -11,9 +10,8 @@ from schemas.accounts import Folder
 from schemas.ledger import Row, RowState
 from schemas.messages import Copy, Lane, MailFetched
 from services.mailbox.imap_answers import uid_set
+from services.poller.outbox import Outbox
 from services.poller.session import ImapSession
-from services.poller.work import Work
-from services.store import LeaseLostError
 
 BATCH = 100
 """Messages of one FETCH."""
@@ -47,53 +45,8 @@ def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
             yield batch
 
 
-class Bodies:
-    """Takes rows to the queue. A row is in one pair of hands at a time, however often it is found to be planned.
-
-    Rows are marked published behind the publishing, as many at once as have come together: after a crash in between they are published
-    again under the same id, which changes nothing.
-    """
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._in_hand: set[str] = set()
-        self._confirmed: list[str] = []
-        self._marking: asyncio.Task[None] | None = None
-
-    def claim(self, rows: Iterable[Row]) -> list[Row]:
-        """Return those rows that are not being fetched, and take them in hand."""
-        mine = [row for row in rows if row.id not in self._in_hand]
-        self._in_hand.update(row.id for row in mine)
-        return mine
-
-    def release(self, rows: Iterable[Row]) -> None:
-        """Give rows back, to be found again; what was published stays in hand until it is marked."""
-        self._in_hand.difference_update({row.id for row in rows}.difference(self._confirmed))
-
-    async def settle(self) -> None:
-        """Wait until everything that was published is marked, or could not be."""
-        while self._marking is not None:
-            await asyncio.shield(self._marking)
-
-    def _mark(self) -> None:
-        if self._marking is None:
-            self._marking = asyncio.create_task(self._mark_all())
-
-    async def _mark_all(self) -> None:
-        try:
-            while self._confirmed:
-                ids = self._confirmed.copy()
-                try:
-                    await self._work.store.ledger.published(self._work.lease, ids)
-                except LeaseLostError:
-                    pass  # whoever has the account now publishes them again; our next write says so to those who wait for it
-                except Exception as error:  # noqa: BLE001 - the rows are still planned, and found again
-                    self._work.log.warning("rows not marked", rows=len(ids), error=type(error).__name__)
-                finally:
-                    self._in_hand.difference_update(ids)
-                    del self._confirmed[: len(ids)]
-        finally:
-            self._marking = None
+class Bodies(Outbox):
+    """Brings what rows lack: fetches it, and takes it to the queue."""
 
     async def deliver(self, session: ImapSession, folder: Folder, rows: Sequence[Row], lane: Lane) -> int:
         """Fetch and publish the bodies of one batch, but for those in other hands. Returns how many were published."""
@@ -154,26 +107,6 @@ class Bodies:
 
         name, _ = await self._work.store.blobs.put_stream(pieces(), None)
         return Streamed(name, came) if came else None
-
-    async def publish(self, messages: Sequence[tuple[MailFetched, bytes | None]]) -> int:
-        """Publish a batch; what the broker confirmed will be marked, what it did not stays planned and is found again."""
-        if not messages:
-            return 0
-        failures = await self._work.bus.publish_many(messages)
-        confirmed = [
-            message.source.id for (message, _), failure in zip(messages, failures, strict=True) if failure is None
-        ]
-        if confirmed:
-            self._confirmed += confirmed
-            size = sum(
-                message.size for (message, _), failure in zip(messages, failures, strict=True) if failure is None
-            )
-            self._work.metrics.bodies(messages[0][0].lane, len(confirmed), size)
-            self._mark()
-        if len(confirmed) < len(messages):
-            error = next(failure for failure in failures if failure is not None)
-            self._work.log.warning("publish failed", rows=len(messages) - len(confirmed), error=type(error).__name__)
-        return len(confirmed)
 
     async def _missing(self, session: ImapSession, rows: Sequence[Row]) -> None:
         """Note rows whose body did not come: gone from the server, or withheld by it (Microsoft lists what is deleted)."""

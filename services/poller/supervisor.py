@@ -136,6 +136,7 @@ class Supervisor:
             del self._held[held.lease.account]
         await end(held.task)
         if release:
+            await held.worker.finish()
             await self._store.leases.release(held.lease)
 
 

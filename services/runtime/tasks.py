@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from time import monotonic
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 _AGAIN_SECONDS = 0.5
 
 
@@ -30,3 +33,20 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
         for task in running:
             task.cancel()
         _, running = await asyncio.wait(running, timeout=_AGAIN_SECONDS)
+
+
+async def unbroken(work: Coroutine[Any, Any, T], *, seconds: float) -> T:
+    """Run something that should not be left in the middle: who is cancelled meanwhile stops after it, at most ``seconds`` later."""
+    running = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        end_by = monotonic() + seconds
+        while not running.done() and (left := end_by - monotonic()) > 0:
+            try:
+                await asyncio.wait({running}, timeout=left)
+            except asyncio.CancelledError:
+                continue  # told again: ``end`` does so
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        raise

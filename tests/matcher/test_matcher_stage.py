@@ -19,9 +19,11 @@ from matcher_world import World, mail
 from pymongo import AsyncMongoClient
 
 from schemas.accounts import EpochState
-from schemas.messages import Lane
+from schemas.messages import Lane, MailParsed
+from schemas.routes import ROUTES
 from services.matcher.summaries import SummaryKeeper
 from services.runtime.metrics import Metrics
+from services.runtime.outcomes import Delivery
 from services.runtime.rabbit import RabbitBus, open_bus
 from services.runtime.settings import Settings
 from services.wiring import make_store
@@ -165,3 +167,40 @@ async def test_a_message_that_cannot_be_read_is_quarantined_and_the_others_go_on
     await running.until(done)
     (stored,) = await world.store.dead_letters.list()
     assert (stored.reason, stored.row, stored.queue) == ("undecodable", bad.source.id, "matcher.mail-parsed.live")
+
+
+async def test_sigterm_under_load_leaves_nothing_done_in_the_queue(running: Running) -> None:
+    """With batches in hand it finishes these, ends with 0, and of what is still in its queue no row is final."""
+    world = running.world
+    ann = await world.account("ann@firm.example")
+    await world.record("carla@client.example")
+    copies = [
+        (await world.copy(ann, mail(str(number), "carla@client.example", "ann@firm.example"))).model_copy(
+            update={"lane": Lane.BACKFILL}
+        )
+        for number in range(500)
+    ]
+    assert await running.bus.publish_many([(copy, None) for copy in copies]) == [None] * len(copies)
+    process = await running.start()
+    ledger = world.database["ledger"]
+    async with asyncio.timeout(DEADLINE):
+        while await ledger.count_documents({"state": "attached"}) < 20:  # noqa: ASYNC110 - another process sets it
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    final = {row["_id"] async for row in ledger.find({"state": "attached"}, {"_id": 1})}
+    rest: dict[str, bool] = {}
+
+    async def take(delivery: Delivery[Any]) -> tuple[()]:
+        rest[delivery.message.source.id] = delivery.redelivered
+        return ()
+
+    route = next(route for route in ROUTES if route.message is MailParsed and route.lane is Lane.BACKFILL)
+    await running.bus.consume(route, take)
+    async with asyncio.timeout(DEADLINE):
+        while len(final) + len(rest) < len(copies):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.02)
+    assert rest, "it was told to end in the middle"
+    assert {*final, *rest} == {copy.source.id for copy in copies}
+    assert rest.keys().isdisjoint(final)
+    assert not any(rest.values()), "what was delivered was finished"

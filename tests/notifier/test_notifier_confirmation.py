@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import pytest
 from notifier_world import LOG, SENDER, World, completed, new_address
 
 from schemas.accounts import NotificationState
 from schemas.ledger import RowState
+from services.notifier import duty
 from services.notifier.duty import LATER, MUCH_LATER, STALE, Letter
 from services.notifier.handler import Notifier
 
@@ -64,8 +66,9 @@ async def test_a_notifier_that_died_is_replaced(world: World) -> None:
     assert len(world.received(owner)) == 1
 
 
-async def test_a_crash_after_sending_repeats_the_same_mail(world: World) -> None:
+async def test_a_crash_after_sending_repeats_the_same_mail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sent but not noted: the owner's mail program sees twice the same Message-ID, Date and Subject, that is one mail."""
+    monkeypatch.setattr(duty, "UNBROKEN", 0.1)
     owner = new_address()
     epoch = await world.backfilled(await world.account(owner))
     handed_over = asyncio.Event()
@@ -85,6 +88,31 @@ async def test_a_crash_after_sending_repeats_the_same_mail(world: World) -> None
     for header in ("Message-ID", "Date", "Subject"):
         assert str(first[header]) == str(second[header])
     assert await world.state(epoch) is NotificationState.SENT
+
+
+async def test_who_is_told_to_end_ends_after_the_mail(world: World) -> None:
+    """The mail server has the mail and is about to say so: it is noted as sent, so that it is not sent again."""
+    owner = new_address()
+    epoch = await world.backfilled(await world.account(owner))
+    handed_over, answered = asyncio.Event(), asyncio.Event()
+
+    async def send_slowly(letter: Letter) -> None:
+        await world.send(letter)
+        handed_over.set()
+        await answered.wait()
+
+    ending = asyncio.create_task(Notifier(world.store, send_slowly, SENDER, LOG).sweep())
+    await asyncio.wait_for(handed_over.wait(), 20)
+    for _ in range(2):  # it is told again and again until it has ended
+        ending.cancel()
+        await asyncio.sleep(0.01)
+    assert not ending.done()
+    answered.set()
+    with suppress(asyncio.CancelledError):
+        await ending
+    assert await world.state(epoch) is NotificationState.SENT
+    await world.notifier().sweep()
+    assert len(world.received(owner)) == 1
 
 
 async def test_an_answer_that_is_lost_repeats_the_same_mail(world: World) -> None:

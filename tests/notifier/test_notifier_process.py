@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from notifier_world import LOG, World, blocked, completed, new_address
 from pydantic import SecretStr
 
+from schemas.accounts import NotificationState
 from services.runtime.metrics import Metrics
 from services.runtime.rabbit import open_bus
 from services.runtime.settings import Settings
@@ -76,6 +78,31 @@ async def test_two_processes_tell_each_owner_once(world: World, environment: dic
             while not await idle():  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.05)
     assert [len(world.received(one)) for one in (*owners, troubled)] == [1] * 5
+
+
+async def test_sigterm_under_load_sends_nothing_again(world: World, environment: dict[str, str], start: Start) -> None:
+    """With mails in hand it finishes these and ends with 0: what was sent is noted, nothing is claimed, and a successor sends the rest."""
+    owners = [new_address() for _ in range(20)]
+    epochs = [await world.backfilled(await world.account(owner)) for owner in owners]
+    settings = Settings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
+
+    def count() -> int:
+        return sum(not set(owners).isdisjoint(mail.recipients) for mail in world.servers.sink.sent())
+
+    async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG) as bus:
+        events = [(completed(epoch).message, None) for epoch in epochs]
+        assert await bus.publish_many(events) == [None] * len(epochs)
+        process = await start()
+        await until(lambda: count() >= 3)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), DEADLINE) == 0
+        states = [await world.state(epoch) for epoch in epochs]
+        assert states.count(NotificationState.SENT) == count() < len(owners)
+        assert NotificationState.SENDING not in states
+        await start()
+        await until(lambda: count() >= len(owners))
+        assert (await bus.queue_depths())["notifier.sync-completed"].ready == 0
+    assert [len(world.received(owner)) for owner in owners] == [1] * len(owners)
 
 
 @pytest.mark.parametrize(

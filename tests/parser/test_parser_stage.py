@@ -15,7 +15,7 @@ from parser_samples import mail
 from pydantic import SecretStr
 from test_parser_handler import fetched
 
-from schemas.messages import Lane, MailParsed
+from schemas.messages import Lane, MailFetched, MailParsed
 from schemas.routes import ROUTES
 from services.runtime.metrics import Metrics
 from services.runtime.outcomes import Delivery
@@ -72,3 +72,39 @@ async def test_both_lanes_are_parsed_and_the_stage_ends_when_told(
     stage.send_signal(signal.SIGTERM)
     async with asyncio.timeout(DEADLINE):
         assert await stage.wait() == 0
+
+
+async def test_sigterm_under_load_leaves_nothing_done_in_the_queue(
+    stage: asyncio.subprocess.Process, bus: RabbitBus
+) -> None:
+    """With messages in hand it finishes these, ends with 0, and what is still in its queue was neither parsed nor delivered before."""
+    parsed: list[str] = []
+    rest: dict[str, bool] = {}
+    begun = asyncio.Event()
+
+    async def note(delivery: Delivery[Any]) -> Sequence[Any]:
+        parsed.append(delivery.message.source.id)
+        if len(parsed) == 30:
+            begun.set()
+        return ()
+
+    async def take(delivery: Delivery[Any]) -> Sequence[Any]:
+        rest[delivery.message.source.id] = delivery.redelivered
+        return ()
+
+    sent = [fetched(mail(b"mail %d" % number), number, lane=Lane.BACKFILL) for number in range(2500)]
+    assert await bus.publish_many([(each.message, each.body) for each in sent]) == [None] * len(sent)
+    after = {route.message: route for route in ROUTES if route.lane is Lane.BACKFILL}
+    await bus.consume(after[MailParsed], note)
+    async with asyncio.timeout(DEADLINE):
+        await begun.wait()
+        stage.send_signal(signal.SIGTERM)
+        assert await stage.wait() == 0
+        await bus.consume(after[MailFetched], take)
+        while len(parsed) + len(rest) < len(sent):  # noqa: ASYNC110 - two handlers set it
+            await asyncio.sleep(0.02)
+    assert rest, "it was told to end in the middle"
+    assert {*parsed, *rest} == {each.message.source.id for each in sent}
+    assert len(parsed) == len(set(parsed))
+    assert rest.keys().isdisjoint(parsed)
+    assert not any(rest.values()), "what was delivered was finished, within the grace"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
+from poller_world import CLIENT, Mailbox, World, mail, until
 from prometheus_client import CollectorRegistry
 
 from services.poller.account_worker import AccountWorker, Timing
@@ -64,6 +65,30 @@ async def test_work_ends_although_its_cancellation_was_lost() -> None:
         await end(task)
     assert task.done()
     assert connector.calls == 1
+
+
+async def test_what_was_published_when_it_ended_is_not_published_again(world: World, mailbox: Mailbox) -> None:
+    """SIGTERM in the middle of a backfill: it ends with 0, what the broker has is marked, and its successor goes on behind it."""
+    for _ in range(1200):
+        mailbox.append(mail(CLIENT))
+    await world.know(CLIENT)
+    world.finishing = False
+    account = await world.connect(mailbox.user)
+    poller = world.start_poller()
+    await until(lambda: len(world.fetched) >= 50, "bodies are being published", world)
+    assert poller.stop() == 0
+
+    async def quiet() -> bool:
+        depths = await world.bus.queue_depths()
+        return not any(depth.ready for queue, depth in depths.items() if queue.startswith("parser.mail-fetched"))
+
+    await until(quiet, "everything that was published is here", world)
+    states = await world.states(account)
+    assert len(world.fetched) < 1200, "it was told to end in the middle"
+    assert states["published"] == len(world.fetched), "marked as published is what was published, no more and no less"
+    world.start_poller()
+    await until(lambda: len(world.fetched) >= 1200, "the rest", world, seconds=60)
+    assert len({message.source.id for message, _ in world.fetched}) == len(world.fetched) == 1200
 
 
 async def test_going_on_is_refused_to_who_was_told_to_end() -> None:
