@@ -66,9 +66,10 @@ class Supervisor:
                 held, release=True
             )  # a blocked one is nobody's share: another one would be handed back for it
         share = await self._store.leases.share(await self._store.leases.heartbeat(self._name))
-        for held in list(self._held.values())[share:]:
+        above = list(self._held.values())[share:]
+        for held in above:
             self._log.info("account handed back", account=held.lease.account)
-            await self._drop(held, release=True)
+        await asyncio.gather(*(self._drop(held, release=True) for held in above))
         while leases := await self._store.leases.acquire(self._name, share, at_most=AT_ONCE):
             for lease in leases:
                 await self._start(lease)
