@@ -15,7 +15,6 @@ from services.cli.ledger import compare
 from services.cli.ledger_view import as_json
 from services.cli.session import Session
 from services.runtime.settings import Settings
-from services.store.documents import now
 
 STRANGER = "stranger@else.test"
 
@@ -83,6 +82,7 @@ async def test_gaps_are_named_and_heal_by_themselves(world: World, mailbox: Mail
     account = await world.connect(mailbox.user)
     poller = world.start_poller()
     await world.complete(account)
+    assert all(folder.checked_at for folder in await world.store.folders.of(account.id) if folder.selected)
     mailbox.expunge("5")
     await until(lambda: _gone(world, account), "the expunged mail is gone", world)
     assert await balanced(world)
@@ -159,8 +159,6 @@ async def test_an_account_that_cannot_be_looked_into_does_not_stop_the_others(
     """A wrong password is said, with what to do, and ends the command with 1; the other account is compared all the same."""
     mailbox.append(mail(CLIENT))
     good = await world.connect(mailbox.user)
-    world.start_poller()
-    await world.complete(good)
     other = new_mail_user()
     wrong = await world.connect(type(other)(other.address, "wrong"))
     found = await check(world)
@@ -186,26 +184,3 @@ async def test_flags_without_modification_sequences_are_compared(world: World, m
             return [row.uid for row in await world.rows(account) if "\\Flagged" in row.flags] == [3]
 
         await until(flagged, "the flag of an old mail", world)
-
-
-async def test_comparisons_are_remembered(world: World, mailbox: Mailbox) -> None:
-    """A poller that takes an account over goes by when it was last compared, and does not compare it anew at once."""
-    mailbox.append(mail(STRANGER))
-    account = await world.connect(mailbox.user)
-    poller = world.start_poller()
-    await world.complete(account)
-    before = {folder.id: folder.checked_at for folder in await world.store.folders.of(account.id) if folder.selected}
-    assert all(before.values()), "a backfill ends with a comparison"
-    assert poller.stop() == 0
-    inbox = await world.folder_id(account, "INBOX")
-    long_ago = now().replace(year=2000)
-    await world.store._collections.folders.update_one(
-        {"_id": f"{account.id}.{inbox}"}, {"$set": {"checked_at": long_ago}}
-    )
-    world.start_poller()
-
-    async def compared() -> bool:
-        folders = await world.store.folders.of(account.id)
-        return all(one.checked_at and one.checked_at > before[one.id] for one in folders if one.selected)  # type: ignore[operator]
-
-    await until(compared, "overdue: compared at once, although the setting is hours", world)

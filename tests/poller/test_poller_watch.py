@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 import structlog
@@ -18,7 +19,7 @@ from services.mailbox.policy import ConnectPolicy
 from services.poller.backfill import open_epoch
 from services.poller.bodies import Bodies
 from services.poller.metrics import PollerMetrics
-from services.poller.reconcile import reconcile
+from services.poller.reconcile import reconcile, until_due
 from services.poller.session import ImapSession
 from services.poller.watch import Watch
 from services.poller.work import Marker, Work
@@ -86,3 +87,15 @@ async def test_a_comparison_leaves_alone_what_is_right(
     assert rows[1].updated_at == before[rows[1].id]
     mended = work.metrics._mended.collect()[0].samples
     assert [sample.value for sample in mended if sample.name.endswith("_total")] == [0, 0, 0]
+
+
+async def test_comparisons_are_remembered(world: World, session: ImapSession, work: Work) -> None:
+    """Whoever takes an account over goes by when it was last compared; one that never was is due within the span."""
+    assert 0 <= until_due(work.selected, 3600) < 3600
+    await reconcile(work, session)
+    stored = [folder for folder in await world.store.folders.of(work.account.id) if folder.selected]
+    assert len(stored) == len(work.selected) > 0
+    assert 0.9 * 3600 - 60 < until_due(stored, 3600) <= 1.1 * 3600
+    long_ago = stored[0].model_copy(update={"checked_at": datetime(2026, 1, 1, tzinfo=UTC)})
+    assert until_due([*stored, long_ago], 3600) == 0
+    assert until_due([*stored, long_ago.model_copy(update={"checked_at": None})], 3600) < 3600
