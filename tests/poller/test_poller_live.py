@@ -63,7 +63,7 @@ async def test_private_mail_stays_in_the_mailbox(world: World, mailbox: Mailbox,
     await world.know("late@else.test", sweep=True)
     await until(lambda: _has(world, account, 5, RowState.ATTACHED), "the late contact's history", world)
     assert len(world.fetched) == 4
-    assert (await row_of(world, account, 5)).attempts == 2  # type: ignore[union-attr]
+    assert world.fetched[-1][0].id.endswith("/2"), "a new event: not by the row, which may be final before it is marked"
 
 
 async def test_flags_follow(world: World, mailbox: Mailbox, account: Account) -> None:
