@@ -57,6 +57,7 @@ check: $(READY) ## Lint, formatting, types, derived files, tests that need no se
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PY) -m schemas.derived --check
+	$(PY) -m schemas.released --check
 	$(PY) -m services.runtime.configuration --check
 	$(PY) -m services.cli.document --check
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
