@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from deploy_kubernetes import STAGES, Manifest, checkout, faults, kustomize, of
@@ -22,7 +21,8 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Manife
     """What each overlay comes to."""
     copy = checkout(tmp_path_factory.mktemp("kubernetes"))
     make_secrets.make(copy / "overlays" / "dev" / "secrets", make_secrets.DEMO_SMTP)
-    return {overlay: kustomize(copy / "overlays" / overlay) for overlay in OVERLAYS}
+    built = kustomize(*(copy / "overlays" / overlay for overlay in OVERLAYS))
+    return dict(zip(OVERLAYS, built, strict=True))
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -139,12 +139,21 @@ WRONG: dict[str, tuple[str, Callable[[str], str], str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def wrong_manifests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Manifest]]:
+    """What production comes to with each of the mistakes."""
+    folder = tmp_path_factory.mktemp("wrong")
+    overlays = []
+    for number, (file, change, _) in enumerate(WRONG.values()):
+        copy = checkout(folder / str(number))
+        before = (copy / file).read_text(encoding="utf-8")
+        assert change(before) != before
+        (copy / file).write_text(change(before), encoding="utf-8")
+        overlays.append(copy / "overlays" / "production")
+    return dict(zip(WRONG, kustomize(*overlays), strict=True))
+
+
 @pytest.mark.parametrize("wrong", WRONG)
-def test_wrong_manifests_are_found(tmp_path: Path, wrong: str) -> None:
+def test_wrong_manifests_are_found(wrong_manifests: dict[str, list[Manifest]], wrong: str) -> None:
     """The checks above notice what they are there for."""
-    file, change, said = WRONG[wrong]
-    copy = checkout(tmp_path)
-    before = (copy / file).read_text(encoding="utf-8")
-    assert change(before) != before
-    (copy / file).write_text(change(before), encoding="utf-8")
-    assert any(said in fault for fault in faults(kustomize(copy / "overlays" / "production")))
+    assert any(WRONG[wrong][2] in fault for fault in faults(wrong_manifests[wrong]))
