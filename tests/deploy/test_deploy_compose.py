@@ -23,7 +23,7 @@ from deploy.local.ports import free_ports
 from deploy.samples.company import CONTACTS, USERS
 from schemas.routes import routes_to
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 FOLDER = ROOT / "deploy" / "compose"
 ANNA, HALVORSEN = USERS[0], CONTACTS[0]
 PARSER_QUEUES = {route.queue for route in routes_to("parser")}

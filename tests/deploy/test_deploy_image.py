@@ -9,7 +9,7 @@ import time
 import pytest
 from deploy_docker import PYTHON_IMAGE, ROOT, VERSION, docker
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 STAGES = ("poller", "parser", "matcher", "notifier")
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none")
 LARGEST = 110 * 1024 * 1024

@@ -12,7 +12,7 @@ from schemas.accounts import AccountState
 from schemas.routes import ROUTES
 from services.store.collections import Collections
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 OVERLAYS = ("dev", "production")
 
 
