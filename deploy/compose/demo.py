@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+
+from typer.testing import CliRunner
 
 from deploy.demo.world import Phone
 from deploy.local.certificates import make_certificates
@@ -17,6 +18,7 @@ from deploy.local.dovecot_config import DovecotSettings, dovecot_config
 from deploy.local.users import MailUsers
 from deploy.samples.company import USERS, User, contacts_csv, leads_csv
 from deploy.samples.demo_mail import DemoMail
+from services.cli.app import app
 
 FILES = Path("/demo")
 """The volume, as the services that write it see it; Dovecot has it at ``_SEEN``."""
@@ -88,15 +90,15 @@ def connect(user: User, password: str) -> None:
 
 
 def leadmail(*arguments: str, stdin: str | None = None) -> str:
-    """Run the ``leadmail`` command and return what it prints.
+    """Run a ``leadmail`` command and return what it prints; in this process, since starting one takes longer than most commands do.
 
     Raises:
         RuntimeError: it failed; the text has what it said.
     """
-    done = subprocess.run(["leadmail", *arguments], input=stdin, text=True, capture_output=True, check=False)
-    if done.returncode:
-        said = done.stderr.strip() or done.stdout.strip()
-        raise RuntimeError(f"leadmail {shlex.join(arguments)} ended with {done.returncode}: {said}")
+    done = CliRunner().invoke(app, arguments, input=stdin, prog_name="leadmail")
+    if done.exit_code:
+        said = done.stderr.strip() or done.stdout.strip() or repr(done.exception)
+        raise RuntimeError(f"leadmail {shlex.join(arguments)} ended with {done.exit_code}: {said}")
     return done.stdout
 
 

@@ -89,7 +89,7 @@ class Project:
                 raise AssertionError(
                     f"not within {seconds:.0f} s: {what}\n{self.compose('logs', '--no-color', '--tail', '15')[-6000:]}"
                 )
-            time.sleep(0.5)
+            time.sleep(1)  # asking takes a whole Python, which takes time from what is waited for
 
 
 @pytest.fixture
@@ -121,6 +121,13 @@ def test_the_whole_system(project: Project) -> None:
     """One command brings it up; mailboxes are synchronised; it scales; a crashed stage comes back; nothing is left of it."""
     # when: it is started
     project.compose("up", "--detach", "--no-build")
+
+    def seeded() -> bool:
+        (seed,) = project.containers("demo-seed")
+        assert seed["State"]["ExitCode"] == 0, project.compose("logs", "demo-seed")
+        return bool(seed["State"]["Status"] == "exited")
+
+    project.until(seeded, "the mailboxes are filled and connected")
 
     # then: the demo's mailboxes are synchronised, on record pages and confirmed
     def confirmed() -> bool:
@@ -168,7 +175,7 @@ def test_the_whole_system(project: Project) -> None:
     assert set(health.values()) <= {"healthy", "starting"}, health
 
     # when: it is taken down
-    project.compose("down", "--volumes", "--timeout", "10")
+    project.compose("down", "--volumes", "--timeout", "3")
 
     # then: nothing is left
     assert project.left() == {}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
-from deploy_docker import PYTHON_IMAGE, ROOT, VERSION, docker
+from deploy_docker import PYTHON_IMAGE, ROOT, VERSION, build, docker
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 STAGES = ("poller", "parser", "matcher", "notifier")
@@ -27,6 +29,12 @@ def inspect(image: str) -> dict[str, object]:
     (found,) = json.loads(docker("image", "inspect", image).stdout)
     assert isinstance(found, dict)
     return found
+
+
+def locked_packages() -> set[str]:
+    """Return what requirements.lock names, as name==version."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    return {line.split()[0].lower().replace("_", "-") for line in lock if "==" in line and line[0] not in " #"}
 
 
 def test_runs_as_nobody_in_particular_and_needs_no_writable_file(image: str) -> None:
@@ -78,13 +86,26 @@ def test_has_what_the_lock_says(image: str) -> None:
         "from importlib.metadata import distributions as d; print(*sorted(f'{x.name.lower()}=={x.version}' for x in d()), sep='\\n')",
         entrypoint="/opt/leadmail/bin/python",
     )
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    locked = {
-        line.split()[0].lower().replace("_", "-") for line in lock.splitlines() if "==" in line and line[0] not in " #"
-    }
     installed = {line.replace("_", "-") for line in listed.stdout.split() if not line.startswith("leadmail==")}
     assert installed
-    assert installed <= locked
+    assert installed <= locked_packages()
+
+
+@pytest.mark.skipif(not os.environ.get("LEADMAIL_LONG"), reason="takes a minute: LEADMAIL_LONG=1 runs it")
+def test_the_list_of_contents_is_complete(image: str, tmp_path: Path) -> None:
+    """`make sbom` lists every package of the image with its version, as a CycloneDX document about Leadmail."""
+    build("leadmail-test-sbom:latest", "--target", "sbom", "--output", str(tmp_path))
+    listed = json.loads((tmp_path / "leadmail.cdx.json").read_text(encoding="utf-8"))
+    assert (listed["bomFormat"], listed["metadata"]["component"]["name"]) == ("CycloneDX", "leadmail")
+    names = {f"{each['name']}=={each['version']}".lower().replace("_", "-") for each in listed["components"]}
+    counted = run(
+        image,
+        "-c",
+        "from importlib.metadata import distributions as d; print(len(list(d())))",
+        entrypoint="/opt/leadmail/bin/python",
+    )
+    assert len(names) == int(counted.stdout) - 1
+    assert names <= locked_packages()
 
 
 @pytest.mark.parametrize("stage", STAGES)
