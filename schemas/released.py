@@ -21,6 +21,10 @@ from schemas.messages import MESSAGES
 
 FOLDER = ROOT / "schemas" / "released"
 TOPOLOGY = "definitions"
+ADVICE = (
+    "Keep what was released and add beside it: an optional field, a new version of the message, a new queue. Only while that version "
+    "is not released yet, record it anew: `python -m schemas.released --record`."
+)
 _ANNOTATIONS = {"title", "description", "examples", "default", "$id", "$defs"}
 """What says nothing about which values there are."""
 
@@ -136,7 +140,9 @@ def main() -> int:
         return 0
     broken = breaking(last(), present())
     for promise in broken:
-        sys.stderr.write(f"{promise}: make a new version of the message, or a new queue, and keep the old one\n")
+        sys.stderr.write(f"{promise}\n")
+    if broken:
+        sys.stderr.write(f"{ADVICE}\n")
     return 1 if broken else 0
 
 
