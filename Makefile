@@ -7,11 +7,18 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # Tests wait for servers more than they compute: two runs of them at the same time, each with servers of its own, take half the time.
 WORKERS ?= 2
-UV_COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+UV_COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --quiet
 
+IMAGE ?= leadmail:latest
+PYTHON_IMAGE ?= python:3.13-slim
+BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
+  --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+  --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) --build-arg CREATED=$(shell date -u +%Y-%m-%dT%H:%M:%SZ)
+export DOCKER_BUILDKIT = 1
+
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format bench lock clean
+.PHONY: help setup servers demo test check format bench image sbom secrets lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +57,11 @@ check: $(READY) ## Lint, formatting, types, derived files, tests that need no se
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PY) -m schemas.derived --check
+	$(PY) -m schemas.released --check
 	$(PY) -m services.runtime.configuration --check
 	$(PY) -m services.cli.document --check
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
+	$(VENV)/bin/check-jsonschema --check-metaschema schemas/json/*.json
 	$(PY) -m pytest -q -m "not servers"
 
 format: $(READY) ## Format the code
@@ -61,10 +71,23 @@ format: $(READY) ## Format the code
 bench: servers ## Measure a backfill of 20,000 messages; writes bench/results.json
 	$(PY) -m deploy.bench
 
+image: ## Build the container image; IMAGE=name:tag, PYTHON_IMAGE=base
+	docker build --tag $(IMAGE) --file deploy/docker/leadmail/Dockerfile $(BUILD_ARGUMENTS) .
+
+sbom: ## List what the image has (CycloneDX) in dist/leadmail.cdx.json
+	docker build --target sbom --output dist --file deploy/docker/leadmail/Dockerfile $(BUILD_ARGUMENTS) .
+
+secrets: ## Make the secrets of a deployment; SMTP_URL=what sends confirmations, SECRETS=folder
+	@$(PYTHON) -m deploy.compose.make_secrets $(if $(SECRETS),--folder '$(SECRETS)') $(if $(SMTP_URL),--smtp-url '$(SMTP_URL)')
+
 lock: $(READY) ## Pin the dependencies in pyproject.toml anew
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
-	$(UV_COMPILE) -o requirements.lock
-	$(UV_COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
+	$(UV_COMPILE) pyproject.toml -o requirements.lock
+	$(UV_COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	@# What the image is built, listed and (for the demo) added to with.
+	echo hatchling | $(UV_COMPILE) - -c requirements-dev.lock -o deploy/docker/leadmail/build.lock
+	echo cyclonedx-bom | $(UV_COMPILE) - -o deploy/docker/leadmail/sbom.lock
+	echo aiosmtpd | $(UV_COMPILE) - -c requirements-dev.lock -o deploy/docker/leadmail/demo.lock
 
 clean: ## Delete what was made here: .venv, downloads, caches
 	rm -rf $(VENV) .cache .make .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

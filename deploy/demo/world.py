@@ -9,6 +9,7 @@ import secrets
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,6 +90,12 @@ class Phone:
             client.login(self.address, self.password)
             yield client
 
+    def count(self) -> int:
+        """Return how many mails the inbox has."""
+        with self._open() as client:
+            _, found = client.select("INBOX", readonly=True)
+            return int(found[0] or 0)
+
     def fill(self, mails: Iterable[SampleMail]) -> int:
         """Put mails into their folders and return how many."""
         count = 0
@@ -104,6 +111,13 @@ class Phone:
                     raise RuntimeError(f"the mail server did not take a mail for {self.address}: {answer!r}")
                 count += 1
         return count
+
+    def put(self, raw: bytes) -> None:
+        """Put an unread mail into the inbox, as one that has just come."""
+        with self._open() as client:
+            state, answer = client.append("INBOX", "()", imaplib.Time2Internaldate(time.time()), raw)
+            if state != "OK":
+                raise RuntimeError(f"the mail server did not take a mail for {self.address}: {answer!r}")
 
     def mark_read(self, message_id: str) -> None:
         """Set the flag that says that a mail of the inbox was read."""

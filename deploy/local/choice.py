@@ -6,9 +6,7 @@ import os
 import sys
 from collections.abc import Collection
 
-from deploy.local.containers import Containers
 from deploy.local.hosting import Hosting, Processes
-from deploy.local.images import engine_answers
 from deploy.local.parts import HostingError
 
 VARIABLE = "LEADMAIL_HOSTING"
@@ -28,6 +26,10 @@ def choose(wanted: str | None, names: Collection[str]) -> type[Hosting]:
     way = wanted or os.environ.get(VARIABLE) or "auto"
     if way not in ("auto", "processes", "containers"):
         raise HostingError(f"{VARIABLE} is {way!r}: it must be auto, processes or containers")
+    # Only here: the demo's image has these servers' other parts, and no client of a container engine.
+    from deploy.local.containers import Containers  # noqa: PLC0415
+    from deploy.local.images import engine_answers  # noqa: PLC0415
+
     if way == "containers" or (way == "auto" and engine_answers()):
         try:
             Containers.prepare(names)

@@ -102,7 +102,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     """Listen until cancelled."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(arguments.certificate, arguments.key)
-    lmtp = (arguments.host, arguments.lmtp_port) if arguments.lmtp_port else None
+    lmtp = (arguments.lmtp_host or arguments.host, arguments.lmtp_port) if arguments.lmtp_port else None
     sink = Sink(arguments.folder, MailUsers(arguments.users), lmtp)
 
     def connection(context: ssl.SSLContext | None) -> SMTP:
@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--tls-port", type=int, required=True)
+    parser.add_argument("--lmtp-host", default="", help="by default --host")
     parser.add_argument("--lmtp-port", type=int, default=0, help="0: nobody has a mailbox here")
     for option in ("--folder", "--users", "--certificate", "--key"):
         parser.add_argument(option, type=Path, required=True)

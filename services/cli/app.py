@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from importlib import import_module, metadata
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -21,6 +21,7 @@ SUBJECTS = {
     "ledger": "ledger:app",
     "status": "status:app",
     "run": "run:app",
+    "setup": "setup:app",
 }
 """Each command or group of commands, and where it is."""
 
@@ -59,6 +60,17 @@ app = typer.Typer(
 )
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"leadmail {metadata.version('leadmail')}")
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Begin: typer wants a callback where it sees no commands."""

@@ -18,7 +18,7 @@ from services.mailbox.errors import MailServerError
 from services.mailbox.policy import ConnectPolicy
 from services.mailbox.secrets import SealError, SecretBox
 from services.runtime.environment import SettingsError
-from services.runtime.errors import NotReadyError, TopologyError
+from services.runtime.errors import LayoutError, NotReadyError, TopologyError
 from services.runtime.mongo import make_client, require_replica_set
 from services.runtime.settings import Settings, read_settings
 from services.store import Store
@@ -45,6 +45,8 @@ class Session:
 
     settings: Settings
     store: Store
+    migrated: tuple[str, ...] = ()
+    """Migrations that this command ran."""
 
     @property
     def box(self) -> SecretBox:
@@ -93,15 +95,14 @@ async def open_session(*, setup: bool = False) -> AsyncIterator[Session]:
     """Yield a session on the settings of the environment.
 
     Args:
-        setup: make collections and indexes that are missing, for commands that may be the first to write.
+        setup: make collections and indexes that are missing and migrate, for commands that may be the first to write.
     """
     settings = read_settings("cli")
     async with make_client(settings) as mongo:
         await require_replica_set(mongo)
         store = make_store(mongo[settings.mongo_database], mongo[settings.crm_database], settings)
-        if setup:
-            await store.setup()
-        yield Session(settings, store)
+        migrated = await store.setup() if setup else ()
+        yield Session(settings, store, migrated)
 
 
 @contextmanager
@@ -121,7 +122,7 @@ def explained() -> Iterator[None]:
         setting = "LEADMAIL_RABBITMQ_URL" if "RabbitMQ" in str(error) else "LEADMAIL_MONGO_URL"
         advice = "" if setting in str(error) else f": check that it runs, and {setting}"
         fail(f"{error}{advice}", code=UNREACHABLE)
-    except TopologyError as error:
+    except (TopologyError, LayoutError) as error:
         fail(str(error), code=UNREACHABLE)
     except OperationFailure as error:
         # Its text names collections and commands, never what is in a document of ours.

@@ -35,5 +35,9 @@ class TopologyError(Exception):
     """An exchange or a queue exists with other properties than ours; the text says what to do."""
 
 
+class LayoutError(Exception):
+    """An index of the database exists with other properties than ours; the text says what to do."""
+
+
 class NotReadyError(Exception):
     """The broker or the database did not answer in time."""

@@ -32,7 +32,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from services.runtime import mongo
 from services.runtime.bus import Bus
 from services.runtime.environment import SettingsError, unknown_variables
-from services.runtime.errors import NotReadyError, TopologyError
+from services.runtime.errors import LayoutError, NotReadyError, TopologyError
 from services.runtime.http import serve_http
 from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.metrics import Metrics
@@ -65,6 +65,8 @@ class Stage:
     log: structlog.typing.FilteringBoundLogger
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process was told to stop; setting it stops ``run``."""
+    working: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set from the beginning of ``run``: while a start is still migrating, what it replaces must not be ended."""
 
     async def run(self, *tasks: Coroutine[Any, Any, None]) -> None:
         """Run tasks beside the consumers until SIGTERM or SIGINT, or until a task fails.
@@ -76,6 +78,7 @@ class Stage:
             Exception: a task's, when one failed.
         """
         running = [asyncio.create_task(task) for task in tasks]
+        self.working.set()
         stopping = asyncio.create_task(self.stopping.wait())
         self.log.info("running")
         try:
@@ -134,7 +137,7 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
     for variable, near in unknown_variables(Settings.model_fields, os.environ).items():
         log.warning("this variable is no setting", variable=variable, **({"did_you_mean": near} if near else {}))
     metrics = Metrics(name)
-    stopping = asyncio.Event()
+    stopping, working = asyncio.Event(), asyncio.Event()
     _stop_on_signals(stopping, name, settings.shutdown_seconds)
     async with AsyncExitStack() as stack:
         client = mongo.make_client(settings)
@@ -144,7 +147,7 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
 
         async def ready() -> dict[str, bool]:
             broker, database = await asyncio.gather(bus.ready(), mongo.answers(client))
-            return {"rabbitmq": broker, "mongodb": database, "running": not stopping.is_set()}
+            return {"rabbitmq": broker, "mongodb": database, "running": working.is_set() and not stopping.is_set()}
 
         if settings.http_port:
             server = serve_http(settings.http_host, settings.http_port, registry=metrics.registry, ready=ready)
@@ -165,6 +168,7 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
             metrics=metrics,
             log=log,
             stopping=stopping,
+            working=working,
         )
     log.info("stopped")
 
@@ -188,7 +192,7 @@ def run_stage(name: StageName, main: Callable[[Stage], Awaitable[None]]) -> None
 
     try:
         uvloop.run(run())
-    except (NotReadyError, TopologyError, SettingsError) as error:
+    except (NotReadyError, TopologyError, LayoutError, SettingsError) as error:
         sys.exit(f"leadmail: {error}")
     except Exception as error:  # noqa: BLE001 - whatever ends a stage is logged like everything else, without quoting mail
         structlog.get_logger().error("the stage failed", stage=name, error=describe(error), trace=trace(error))

@@ -30,6 +30,8 @@ class Collections:
         """``_id`` addresses: the version of the address index; ``_id`` watch: the change stream's resume token."""
         self.pollers: Documents = self.database["pollers"]
         self.turns: Documents = self.database["turns"]
+        self.migrations: Documents = self.database["migrations"]
+        """``_id``: the number of a migration that was done."""
         self.debts: Documents = self.database["debts"]
         self.dead_letters: Documents = self.database["dead_letters"]
         self.audit: Documents = self.database["audit"]

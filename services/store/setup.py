@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import OperationFailure
 
 from schemas.accounts import AccountState
 from schemas.ledger import UNFINISHED, RowState
+from services.runtime.errors import LayoutError
 from services.store.collections import Collections
 from services.store.documents import Documents
 
 _DAY_S = 86_400
+_CONFLICTS = frozenset({85, 86})
+"""IndexOptionsConflict, IndexKeySpecsConflict."""
 _CONNECTED = tuple(state.value for state in AccountState if state is not AccountState.DISCONNECTED)
 
 
@@ -92,9 +96,25 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
 
 
 async def setup(c: Collections) -> None:
-    """Make what is missing. Safe to run from several processes at once: making an index that exists is a no-op."""
+    """Make what is missing. Safe to run from several processes at once: making an index that exists is a no-op.
+
+    MongoDB makes an index while others write. An index that changes gets a new name, so that versions can run beside each other;
+    the old one goes by a migration of the release after.
+
+    Raises:
+        LayoutError: one exists with other properties.
+    """
     for collection, wanted in indexes(c):
-        await collection.create_indexes(wanted)
+        try:
+            await collection.create_indexes(wanted)
+        except OperationFailure as error:
+            if error.code not in _CONFLICTS:
+                raise
+            why = (error.details or {}).get("errmsg", "")
+            raise LayoutError(
+                f"MongoDB has an index of {collection.full_name} with other properties than this version of Leadmail wants ({why}). Drop "
+                "it (in mongosh: `db.getCollection(…).dropIndex(…)`) and start again; it is made anew while stages work."
+            ) from error
     # A transaction or a change stream must not be the first to meet these.
     for name in ("settings", "counters", "tombstones", "users"):
         await _ensure(c, name)

@@ -22,6 +22,7 @@ from services.store.guard import Guard
 from services.store.leases import Leases
 from services.store.ledger import Ledger
 from services.store.links import Links
+from services.store.migrations import migrate
 from services.store.reading import Reading
 from services.store.records import Records
 from services.store.removal import Removal
@@ -91,6 +92,13 @@ class Store:
         guard = Guard(self.users, copies)
         self.reading = Reading(c, guard=guard, accounts=self.accounts, folders=self.folders, blobs=self.blobs)
 
-    async def setup(self) -> None:
-        """Make collections and indexes that are missing; every process does so at start."""
+    async def setup(self) -> tuple[str, ...]:
+        """Make collections and indexes that are missing, then migrate; every process does so at start.
+
+        Returns the names of the migrations that were run by this call.
+
+        Raises:
+            LayoutError: an index of ours exists with other properties.
+        """
         await setup(self._collections)
+        return await migrate(self._collections)

@@ -137,17 +137,22 @@ async def test_failing_task_ends_the_stage(environment: dict[str, str], monkeypa
 
 
 async def test_readiness_follows_the_servers(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """/readyz is 200 while broker and database answer and 503 once the stage is stopping; /metrics and /healthz answer."""
+    """/readyz is 200 while broker and database answer, 503 before the stage works and once it is stopping; /healthz answers."""
     for name, value in (environment | {"LEADMAIL_HTTP_PORT": str(_free_port())}).items():
         monkeypatch.setenv(name, value)
     settings = Settings()
     async with open_stage("parser", settings) as stage:
+        not_yet = "rabbitmq: ok\nmongodb: ok\nrunning: does not answer\n"
+        assert await _get(settings.http_port, "/readyz") == (503, not_yet), "it may be migrating still"
+        at_work = asyncio.create_task(stage.run())
+        await stage.working.wait()
         assert await _get(settings.http_port, "/readyz") == (200, "rabbitmq: ok\nmongodb: ok\nrunning: ok\n")
         assert (await _get(settings.http_port, "/healthz"))[0] == 200
         status, metrics = await _get(settings.http_port, "/metrics")
         assert status == 200
         assert 'leadmail_broker_connected{purpose="publish",stage="parser"} 1.0' in metrics
         stage.stopping.set()
+        await at_work
         status, text = await _get(settings.http_port, "/readyz")
         assert (status, "running: does not answer" in text) == (503, True)
 

@@ -1,0 +1,18 @@
+#!/bin/bash
+# The command picks: a stage, `healthy` for the container's health check, or a `leadmail` command.
+set -eu
+case "${1:-}" in
+  poller | parser | matcher | notifier)
+    stage=$1
+    shift
+    exec python -m "services.$stage" "$@"
+    ;;
+  healthy)   # asked every few seconds, so without Python: its start would cost more than an idle stage does
+    exec 3<>"/dev/tcp/127.0.0.1/$LEADMAIL_HTTP_PORT"
+    printf 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n' >&3
+    read -r -t 4 answer <&3
+    echo "$answer"
+    [[ $answer == *" 200 "* ]]
+    ;;
+  *) exec leadmail "$@" ;;
+esac

@@ -1,0 +1,140 @@
+"""An upgrade: this version takes over the queues and the database that the version before left, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import pytest
+import structlog
+from e2e_deployment import PEOPLE, ROOT, STAGES, Deployment, deploy
+from e2e_truth import expected_links, expected_states, stored_links, stored_states
+
+from deploy.local import LocalServers
+from deploy.samples.company import USERS
+from deploy.samples.demo_mail import DemoMail
+from schemas.accounts import Account, EpochState, User
+from schemas.asyncapi import message_name
+from schemas.base import Contract
+from schemas.emails import Email, Link
+from schemas.ledger import Row, RowState
+from schemas.routes import EXCHANGE, ROUTES
+from services.runtime.metrics import Metrics
+from services.runtime.rabbit import open_bus
+from services.runtime.settings import Settings
+from services.store.documents import plain
+from services.store.setup import indexes
+
+pytestmark = pytest.mark.timeout(300)
+(ANNA, *_) = USERS
+MAILS = [mail for mail in DemoMail().mailboxes() if mail.user == ANNA.key]
+SAMPLES = ROOT / "tests" / "contract" / "samples"
+OPTIONAL: dict[str, type[Contract]] = {
+    "accounts": Account,
+    "users": User,
+    "emails": Email,
+    "links": Link,
+    "ledger": Row,
+}
+
+
+async def put_released_messages(url: str) -> set[str]:
+    """Put into each queue the released form of its message, byte by byte as it was on the wire; returns the queues."""
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel(on_return_raises=True)
+        exchange = await channel.get_exchange(EXCHANGE)
+        for route in ROUTES:
+            sample = json.loads((SAMPLES / f"{message_name(route.message)}.json").read_text(encoding="utf-8"))
+            message = aio_pika.Message(
+                sample["body"].encode(),
+                headers=sample["headers"],
+                content_type=sample["content_type"],
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            )
+            await exchange.publish(message, route.routing_key)
+    return {route.queue for route in ROUTES}
+
+
+async def depths(environment: dict[str, str]) -> dict[str, int]:
+    """Return how many messages wait in each queue, those that wait for a retry too."""
+    settings = Settings.model_validate({"rabbitmq_url": environment["LEADMAIL_RABBITMQ_URL"]})
+    async with open_bus(settings, "cli", metrics=Metrics("cli"), log=structlog.get_logger()) as bus:
+        return {queue: depth.ready for queue, depth in (await bus.queue_depths()).items()}
+
+
+async def make_older(company: Deployment) -> None:
+    """Bring the database into an older layout: no index of ours, no record of migrations, no field that has a default."""
+    collections = company.store._collections
+    for collection, _ in indexes(collections):
+        await collection.drop_indexes()
+    await collections.migrations.drop()
+    for name, contract in OPTIONAL.items():
+        optional = {
+            field: plain(info.default) for field, info in contract.model_fields.items() if not info.is_required()
+        }
+        for field, default in optional.items():
+            await collections.database[name].update_many({field: default}, {"$unset": {field: ""}})
+
+
+async def test_the_version_before_leaves_messages_and_an_older_database(
+    servers: LocalServers, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Released messages in every queue, a backfill half done, an older layout: set-up, then all stages finish everything."""
+    async with deploy(servers, environment, tmp_path) as company:
+        await company.add_user(ANNA, MAILS)
+        await company.add_records(*PEOPLE)
+        # given: the poller of the version before went through the mailbox, and nobody took what it found
+        company.start("poller")
+        await company.connect(ANNA)
+
+        async def published() -> bool:
+            (status,) = await company.store.status.accounts()
+            sealed = status.epoch is not None and status.epoch.state is EpochState.SEALED
+            return sealed and not status.counts.get(RowState.PLANNED) and bool(status.counts.get(RowState.PUBLISHED))
+
+        await company.until(published, "every message has its row, and what is relevant waits for a parser")
+        assert company.end() == {"poller": 0}
+        queues = await put_released_messages(company.environment["LEADMAIL_RABBITMQ_URL"])
+        waiting = await depths(company.environment)
+        assert all(waiting[queue] for queue in queues)
+        await make_older(company)
+
+        # when: set-up runs once, then this version's stages
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "services.cli", "setup"],
+            cwd=ROOT,
+            env=company.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        company.start(*STAGES)
+
+        # then: the backfill is what it would have been, and confirmed once
+        await company.until(company.confirmed, "the backfill is confirmed")
+        assert await stored_states(company) == expected_states(MAILS)
+        assert await stored_links(company, MAILS) == expected_links(MAILS)
+        assert len(set(company.confirmations(ANNA))) == 1
+
+        # and: every released message was understood, none waits, none is dead
+        async def quiet() -> bool:
+            return not any((await depths(company.environment)).values())
+
+        await company.until(quiet, "no message waits")
+        assert await company.store.dead_letters.count() == 0
+
+        # and: the database has the present layout
+        wanted: dict[str, set[Any]] = {
+            each.name: {index.document["name"] for index in made} for each, made in indexes(company.store._collections)
+        }
+        for name, names in wanted.items():
+            there = await company.store._collections.database[name].index_information()
+            assert names <= there.keys()
+        assert set(company.end().values()) == {0}
