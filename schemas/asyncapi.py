@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from schemas.messages import MESSAGES, MailFetched, Message
-from schemas.routes import DEAD_EXCHANGE, DEAD_QUEUE, EXCHANGE, MINUTE, ROUTES, SECOND, Route
+from schemas.routes import DEAD_EXCHANGE, DEAD_QUEUE, EXCHANGE, MINUTE, ROUTES, SECOND, Route, alone_queue
 from schemas.topology import DELIVERY_LIMIT
 
 _HEADERS = {
@@ -67,8 +67,8 @@ def _channel(route: Route) -> dict[str, Any]:
         "address": route.routing_key,
         "title": route.queue,
         "description": f"Bound to `{route.queue}`. After a failure it is tried again after {delays}; then it is in `{DEAD_QUEUE}`. "
-        f"So is what {DELIVERY_LIMIT} crashed consumers had in hand. At {route.max_length} messages or {route.max_bytes} bytes "
-        "the queue refuses more.",
+        f"What {DELIVERY_LIMIT + 1} crashed consumers had in hand waits in `{alone_queue(route)}` to be handled alone. "
+        f"At {route.max_length} messages or {route.max_bytes} bytes the queue refuses more.",
         "messages": {name: {"$ref": f"#/components/messages/{name}"}},
         "bindings": {
             "amqp": {

@@ -18,10 +18,12 @@ from schemas.messages import (
 EXCHANGE = "leadmail"
 """The topic exchange."""
 RETRY_EXCHANGE = "leadmail.retry"
-"""Direct: a failed message waits in a delay queue, then comes back by the default exchange to the queue it failed in."""
+"""Direct, to delay queues (whence a failed message comes back to the queue it failed in) and to the queues of suspects."""
 DEAD_EXCHANGE = "leadmail.dead"
 """Fanout to the one dead-letter queue."""
 DEAD_QUEUE = "leadmail.dead-letters"
+ALONE = ".alone"
+"""What the name of a queue of suspects ends with."""
 
 SECOND = 1000
 MINUTE = 60 * SECOND
@@ -89,3 +91,8 @@ def delay_queue(route: Route, attempt: int) -> str | None:
     if attempt > len(route.retry):
         return None
     return f"{route.queue}.retry-{route.retry[attempt - 1] // SECOND}s"
+
+
+def alone_queue(route: Route) -> str:
+    """Return the queue of what consumers of a route died with in hand: each is handled alone, so that only the guilty is blamed."""
+    return f"{route.queue}{ALONE}"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from schemas.routes import ROUTES
 from services.cli import letters
 from services.cli.output import Json, Yes, fail, moment, print_json, say, table, write_bytes
 from services.cli.session import OPERATOR, USAGE, command, do, open_session
@@ -16,6 +17,16 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messages tha
 
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="As `leadmail dead-letters list` shows it.")]
 _ALL = 100_000
+_NAME = 100
+_QUEUES = frozenset(route.queue for route in ROUTES)
+
+
+def name_of(text: str) -> str:
+    """Return who decides: an address or a name, as the audit log and the reason of a copy will say it."""
+    name = " ".join(text.split())
+    if not name or len(name) > _NAME or not name.isprintable():
+        raise typer.BadParameter(f"give an address or a name of at most {_NAME} characters")
+    return name
 
 
 @app.command("list")
@@ -75,6 +86,9 @@ async def show(
 @command
 async def replay(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Dead letters, or `all`.")],
+    by: Annotated[
+        str, typer.Option(parser=name_of, metavar="WHO", help="Who decides so, for the audit log.")
+    ] = OPERATOR,
 ) -> None:
     """Send dead letters to their queues again, one by one; their copies are unfinished until they have been handled."""
     async with open_session() as session, session.bus() as bus:
@@ -85,7 +99,12 @@ async def replay(
                 await kept.get(one)  # all or none: a wrong id is told before anything is sent
         for one in wanted:
             letter = await kept.get(one)
-            await letters.replay(letter, session.store, bus)
+            if letter.queue not in _QUEUES:
+                say(
+                    f"{one} is left: it came out of no queue of ours. Look at it with `leadmail dead-letters show`, or drop it."
+                )
+                continue
+            await letters.replay(letter, session.store, bus, by=by)
             say(f"{one} was sent to {letter.queue} again.")
         if not wanted:
             say("There are none.")
@@ -94,7 +113,10 @@ async def replay(
 @app.command("drop")
 def drop(
     letter: LetterId,
-    by: Annotated[str, typer.Option(help="Who decides so; the copy's reason and the audit log say it.")] = OPERATOR,
+    by: Annotated[
+        str,
+        typer.Option(parser=name_of, metavar="WHO", help="Who decides so; the copy's reason and the audit log say it."),
+    ] = OPERATOR,
     yes: Yes = False,
 ) -> None:
     """Give a dead letter up: its copy ends as skipped, its body goes."""

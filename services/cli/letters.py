@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from services.cli.session import OPERATOR
+from services.runtime.outcomes import CRASHED
 from services.store import DeadLetter, Store, copy_ref, dead_ref, email_ref
 
 if TYPE_CHECKING:
@@ -31,16 +31,18 @@ def size_of(letter: DeadLetter) -> int:
     return len(letter.body) or int(_fields(letter.headers.get(_FIELDS)).get("size", 0))
 
 
-async def replay(letter: DeadLetter, store: Store, bus: Bus) -> None:
+async def replay(letter: DeadLetter, store: Store, bus: Bus, *, by: str) -> None:
     """Send a dead letter to its queue again. Interrupted, it may be replayed once more.
 
-    The row first: were the message handled before the row is unfinished, the row would stay so for ever.
+    The row first: were the message handled before the row is unfinished, the row would stay so for ever. What consumers died
+    of is handled alone again: should it still kill, it harms no other mail.
     """
     if letter.row:
         await store.ledger.requeue_quarantined(letter.row)
     await _lend_blobs(letter, store)
-    await bus.replay(letter.queue, letter.body, {**letter.headers, "content-type": letter.content_type})
-    await _forget(letter, store, "dead-letter.replay", by=OPERATOR)
+    headers = {**letter.headers, "content-type": letter.content_type}
+    await bus.replay(letter.queue, letter.body, headers, alone=letter.reason == CRASHED)
+    await _forget(letter, store, "dead-letter.replay", by=by)
 
 
 async def drop(letter: DeadLetter, store: Store, *, by: str) -> None:

@@ -18,7 +18,7 @@ from services.mailbox.errors import MailServerError
 from services.mailbox.policy import ConnectPolicy
 from services.mailbox.secrets import SealError, SecretBox
 from services.runtime.environment import SettingsError
-from services.runtime.errors import LayoutError, NotReadyError, TopologyError
+from services.runtime.errors import BusClosedError, LayoutError, NotReadyError, TopologyError, UnroutableError
 from services.runtime.mongo import make_client, require_replica_set
 from services.runtime.settings import Settings, read_settings
 from services.store import Store
@@ -122,7 +122,7 @@ def explained() -> Iterator[None]:
         setting = "LEADMAIL_RABBITMQ_URL" if "RabbitMQ" in str(error) else "LEADMAIL_MONGO_URL"
         advice = "" if setting in str(error) else f": check that it runs, and {setting}"
         fail(f"{error}{advice}", code=UNREACHABLE)
-    except (TopologyError, LayoutError) as error:
+    except (TopologyError, LayoutError, UnroutableError, BusClosedError) as error:
         fail(str(error), code=UNREACHABLE)
     except OperationFailure as error:
         # Its text names collections and commands, never what is in a document of ours.

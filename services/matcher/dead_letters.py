@@ -11,6 +11,7 @@ from services.matcher.completion import complete
 from services.matcher.relinking import relink
 from services.matcher.summaries import SummaryKeeper
 from services.runtime.bus import Bus
+from services.runtime.codec import replays_of
 from services.runtime.outcomes import DeadLetter
 from services.store import DeadLetter as StoredLetter
 from services.store import Store, copy_ref, dead_ref
@@ -27,7 +28,9 @@ async def keep(letter: DeadLetter, *, store: Store, bus: Bus) -> None:
     """Keep a dead letter, end its row, and complete its backfill if it was the last one. Doing it twice changes nothing."""
     identifier = letter.headers.get(_ID) or hashlib.sha256(letter.body).hexdigest()
     copy = _COPY.match(identifier)
-    key = f"{letter.queue}/{identifier}"
+    replays = replays_of(letter.headers)
+    # Of its own for each replay: whoever replays forgets the letter afterwards, when it may have died again already.
+    key = f"{letter.queue}/{identifier}" + (f"/replay-{replays}" if replays else "")
     stored = StoredLetter(
         id=key,
         queue=letter.queue,

@@ -91,8 +91,8 @@ class Bus(Protocol):
         """Handle the dead letters one by one."""
         ...
 
-    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send a dead letter to its queue again, as attempt 1."""
+    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, alone: bool = False) -> None:
+        """Send a dead letter to its queue again, as attempt 1; ``alone``, it is handled with nothing else in hand."""
         ...
 
     async def queue_depths(self) -> dict[str, QueueDepth]:

@@ -26,6 +26,8 @@ MAX_BODY = 8 * 1024 * 1024
 
 ID, TYPE, TIME, FIELDS = "ce-id", "ce-type", "ce-time", "leadmail"
 ATTEMPT, ERROR, REASON, QUEUE = "x-leadmail-attempt", "x-leadmail-error", "x-leadmail-reason", "x-leadmail-queue"
+REPLAY = "x-leadmail-replay"
+"""How often the message was sent again out of the dead letters: dying once more it is another letter than before."""
 CONTENT_TYPE = "content-type"
 _KEPT = ("ce-", FIELDS, "x-leadmail-")
 
@@ -111,8 +113,17 @@ def decode(headers: Mapping[str, Any], body: bytes) -> Message:
 
 def attempt_of(headers: Mapping[str, Any]) -> int:
     """Return which attempt this is, from 1; 1 also for what is no number."""
-    value = str(headers.get(ATTEMPT, "1"))
-    return max(1, int(value)) if value.isascii() and value.isdigit() and len(value) < 10 else 1  # noqa: PLR2004 - fits any budget
+    return max(1, _number(headers.get(ATTEMPT, "1"), 1))
+
+
+def replays_of(headers: Mapping[str, Any]) -> int:
+    """Return how often this message was replayed; 0 also for what is no number."""
+    return _number(headers.get(REPLAY, "0"), 0)
+
+
+def _number(value: object, otherwise: int) -> int:
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else otherwise  # noqa: PLR2004 - fits any budget
 
 
 def own_headers(headers: Mapping[str, Any]) -> dict[str, str]:
@@ -134,7 +145,13 @@ def for_dead_letters(
     return Envelope(DEAD_EXCHANGE, "", changed, content_type, body)
 
 
+def for_alone(headers: Mapping[str, Any], content_type: str, body: bytes, *, queue: str) -> Envelope:
+    """Return a message that is suspected of crashes on its way to the queue ``queue``, to be handled alone, as the same attempt."""
+    return Envelope(RETRY_EXCHANGE, queue, own_headers(headers), content_type, body)
+
+
 def for_replay(queue: str, headers: Mapping[str, str], body: bytes) -> Envelope:
     """Return a dead letter on its way back to the queue in which it failed, as attempt 1."""
     fresh = {name: value for name, value in own_headers(headers).items() if not name.startswith("x-leadmail-")}
+    fresh[REPLAY] = str(replays_of(headers) + 1)
     return Envelope("", queue, fresh, headers.get(CONTENT_TYPE, JSON), body)

@@ -1,4 +1,7 @@
-"""Handling the dead letters: they have nowhere else to go, so each stays in hand until it is kept."""
+"""Handling the dead letters: they have nowhere else to go, so each stays in hand until it is kept.
+
+What the broker gave up because consumers died with it in hand is not dead yet, only suspected: it is handled once more, alone.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ from typing import Any
 
 import structlog
 
+from schemas.routes import ALONE, Route, alone_queue
 from services.runtime import codec
 from services.runtime.bus import HandleDead
+from services.runtime.dispatch import Send
 from services.runtime.errors import UndecodableError
 from services.runtime.link import Backoff
 from services.runtime.metrics import QueueMetrics
-from services.runtime.outcomes import DeadLetter
+from services.runtime.outcomes import CRASHED, DeadLetter
 from services.runtime.received import Received, settle
 from services.runtime.retry import describe, is_bug, trace
 
@@ -27,11 +32,15 @@ class DeadDispatcher:
         self,
         handle: HandleDead,
         *,
+        send: Send,
+        routes: Sequence[Route],
         metrics: QueueMetrics,
         log: structlog.typing.FilteringBoundLogger,
         first_pause: float = _FIRST_PAUSE,
     ) -> None:
         self._handle = handle
+        self._send = send
+        self._suspects = {route.queue: alone_queue(route) for route in routes}
         self._metrics = metrics
         self._log = log
         self._first_pause = first_pause
@@ -39,9 +48,24 @@ class DeadDispatcher:
     async def process(self, batch: Sequence[Received]) -> None:
         """Handle and acknowledge dead letters."""
         for received in batch:
-            await self._keep(dead_letter(received))
+            queue = gave_up(received.headers)
+            if queue in self._suspects:
+                await self._suspect(received, queue)
+            else:
+                await self._keep(dead_letter(received))
             await settle([received])
             self._metrics.handled(1, 0.0)
+
+    async def _suspect(self, received: Received, queue: str) -> None:
+        """Have a message handled alone."""
+        identifier = received.headers.get(codec.ID)
+        self._log.warning("consumers died with this message in hand: it is handled alone", id=identifier, queue=queue)
+        alone = self._suspects[queue]
+        envelope = codec.for_alone(received.headers, received.content_type, received.body, queue=alone)
+        backoff = Backoff(self._first_pause, _LONGEST_PAUSE)
+        while (error := (await self._send([envelope]))[0]) is not None:
+            self._log.error("a suspect cannot be handed on", id=identifier, queue=alone, error=describe(error))
+            await asyncio.sleep(backoff.next())
 
     async def _keep(self, letter: DeadLetter) -> None:
         backoff = Backoff(self._first_pause, _LONGEST_PAUSE)
@@ -67,7 +91,8 @@ def dead_letter(received: Received) -> DeadLetter:
     headers = received.headers
     queue, reason = headers.get(codec.QUEUE), headers.get(codec.REASON)
     if not isinstance(queue, str) or not isinstance(reason, str):
-        queue, reason = _of_the_broker(headers)
+        queue = gave_up(headers).removesuffix(ALONE)
+        reason = CRASHED if queue else "unknown"
     try:
         message = codec.decode(headers, received.body)
     except UndecodableError:
@@ -84,10 +109,10 @@ def dead_letter(received: Received) -> DeadLetter:
     )
 
 
-def _of_the_broker(headers: Mapping[str, Any]) -> tuple[str, str]:
-    """Return queue and reason of a message that the broker itself gave up: its table ``x-death`` has a line a queue and reason."""
+def gave_up(headers: Mapping[str, Any]) -> str:
+    """Return the queue in which the broker gave a message up, or "": its table ``x-death`` has a line a queue and reason."""
     deaths = headers.get("x-death")
     for death in deaths if isinstance(deaths, list) else ():
         if isinstance(death, dict) and death.get("reason") == "delivery_limit":
-            return str(death.get("queue", "")), "delivery-limit"
-    return "", "unknown"
+            return str(death.get("queue", ""))
+    return ""

@@ -63,6 +63,15 @@ class Intake:
             return False
         return True
 
+    async def finished(self, seconds: float) -> bool:
+        """Wait until everything taken was handled, at most so long. Returns whether it was; nothing is cancelled."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
     async def cancel(self) -> None:
         """Cancel everything in hand."""
         self._pending.clear()

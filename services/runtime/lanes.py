@@ -41,6 +41,8 @@ class Item(NamedTuple):
     envelope: Envelope
     group: Group
     place: int
+    astray: bool = False
+    """It came back once because no queue took it."""
 
     @property
     def wanted(self) -> bool:
@@ -58,10 +60,11 @@ class Lane:
         self._window = window
         self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._paused_until = 0.0
+        self._held = False
 
     def ready(self, now: float) -> bool:
         """Whether a message may be sent now."""
-        return bool(self.waiting) and self.in_flight < self._window and now >= self._paused_until
+        return bool(self.waiting) and not self._held and self.in_flight < self._window and now >= self._paused_until
 
     def take(self) -> Item:
         """Return the next message, which is then in flight."""
@@ -77,6 +80,16 @@ class Lane:
     def dropped(self) -> None:
         """Note that one came back for good: no queue took it."""
         self.in_flight -= 1
+
+    def hold(self, item: Item) -> None:
+        """Put a message back that no queue took, and send nothing until ``release``: its queue is being declared again."""
+        self.in_flight -= 1
+        self.waiting.appendleft(item._replace(astray=True))
+        self._held = True
+
+    def release(self) -> None:
+        """End the hold."""
+        self._held = False
 
     def resume(self) -> None:
         """End the pause. Who was told to pause calls this by a timer, which may fire a little before the clock says so (uvloop)."""

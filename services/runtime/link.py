@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import aio_pika
 import aiormq
@@ -54,6 +55,16 @@ def lost(error: BaseException) -> bool:
         task = asyncio.current_task()
         return task is not None and not task.cancelling()
     return isinstance(error, aiormq.exceptions.AMQPError | OSError | TimeoutError | RuntimeError)
+
+
+@contextmanager
+def ignoring_loss() -> Iterator[None]:
+    """Go on when the connection or channel is lost within the block: whoever serves it finds out, and begins anew."""
+    try:
+        yield
+    except BaseException as error:
+        if not lost(error):
+            raise
 
 
 async def close_channel(channel: AbstractChannel) -> None:

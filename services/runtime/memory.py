@@ -15,7 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from schemas.messages import Message
-from schemas.routes import DEAD_QUEUE, EXCHANGE, ROUTES, Route
+from schemas.routes import ALONE, DEAD_QUEUE, EXCHANGE, ROUTES, Route, alone_queue
 from schemas.topology import Queue, bindings, queues
 from services.runtime import codec
 from services.runtime.bus import Handle, HandleBatch, HandleDead
@@ -106,6 +106,7 @@ class MemoryBus:
     def __init__(self, stage: str = "test", *, delay_scale: float = 0.0, routes: Sequence[Route] = ROUTES) -> None:
         self._source = f"/leadmail/{stage}"
         self._delay_scale = delay_scale
+        self._routes = routes
         self._changed = asyncio.Event()
         self._queues = {queue.name: MemoryQueue(queue, self._changed) for queue in queues(routes)}
         self._bindings: dict[tuple[str, str], str] = {
@@ -136,9 +137,9 @@ class MemoryBus:
                 results.append(error)
         return results
 
-    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str]) -> None:
+    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, alone: bool = False) -> None:
         """See ``bus.Bus``."""
-        (error,) = await self._send([codec.for_replay(queue, headers, body)])
+        (error,) = await self._send([codec.for_replay(queue + ALONE if alone else queue, headers, body)])
         if error is not None:
             raise error
 
@@ -180,6 +181,8 @@ class MemoryBus:
         dispatcher = Dispatcher(
             route, handle, send=self._send, source=self._source, metrics=metrics, log=self._log, observe=self._note
         )
+        alone = Intake(dispatcher.process, size=1, concurrency=1, failed=self._failed)
+        self._subscribe(alone_queue(route), 1, alone)
         return self._subscribe(
             route.queue,
             prefetch,
@@ -189,7 +192,14 @@ class MemoryBus:
     async def consume_dead(self, handle: HandleDead) -> MemoryConsumer:
         """See ``bus.Bus``."""
         metrics = self._metrics.queue(DEAD_QUEUE)
-        dispatcher = DeadDispatcher(handle, metrics=metrics, log=self._log, first_pause=self._delay_scale)
+        dispatcher = DeadDispatcher(
+            handle,
+            send=self._send,
+            routes=self._routes,
+            metrics=metrics,
+            log=self._log,
+            first_pause=self._delay_scale,
+        )
         return self._subscribe(DEAD_QUEUE, 20, Intake(dispatcher.process, size=1, concurrency=20, failed=self._failed))
 
     def _subscribe(self, name: str, prefetch: int, intake: Intake) -> MemoryConsumer:

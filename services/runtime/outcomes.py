@@ -8,6 +8,9 @@ from typing import Generic, NamedTuple, TypeVar
 
 from schemas.messages import Message
 
+CRASHED = "delivery-limit"
+"""The reason of a dead letter with which in hand, and nothing else, consumer after consumer died."""
+
 M_co = TypeVar("M_co", bound=Message, covariant=True)
 
 
@@ -32,7 +35,7 @@ class DeadLetter:
     queue: str
     """Where it failed; ``""`` when not known."""
     reason: str
-    """A stable code: a ``PermanentError``'s, ``undecodable``, ``retries-exhausted`` or ``delivery-limit`` (its consumers crashed)."""
+    """A stable code: a ``PermanentError``'s, ``undecodable``, ``retries-exhausted`` or ``CRASHED``."""
     error: str
     """The last error's type and text, at most 500 characters; ``""`` after crashes."""
     attempt: int

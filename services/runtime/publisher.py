@@ -16,14 +16,13 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from schemas.routes import Route
 from services.runtime import codec
 from services.runtime.codec import Envelope
 from services.runtime.errors import BusClosedError, UnroutableError
 from services.runtime.lanes import Group, Item, Lane
-from services.runtime.link import Link, close_channel
+from services.runtime.link import Link, close_channel, ignoring_loss
 from services.runtime.metrics import Metrics
-from services.runtime.topology import declare
+from services.runtime.topology import Topology
 
 _CHUNK_MESSAGES = 50
 _CHUNK_BYTES = 256 * 1024
@@ -35,10 +34,10 @@ class Publisher:
     """Sends envelopes over a link. Frames of many messages are written at once: a third of the cost of aiormq's own publishing."""
 
     def __init__(
-        self, link: Link, routes: Sequence[Route], metrics: Metrics, log: structlog.typing.FilteringBoundLogger
+        self, link: Link, topology: Topology, metrics: Metrics, log: structlog.typing.FilteringBoundLogger
     ) -> None:
         self._link = link
-        self._routes = routes
+        self._topology = topology
         self._metrics = metrics
         self._log = log
         self._lanes: dict[tuple[str, str], Lane] = defaultdict(Lane)
@@ -47,7 +46,11 @@ class Publisher:
         self._wake = asyncio.Event()
         self._numbers = count(1)
         self._declared: AbstractConnection | None = None
+        """Of ``open``, until it is used."""
+        self._connection: AbstractConnection | None = None
+        """What is being published on."""
         self._task: asyncio.Task[None] | None = None
+        self._mending: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Declare the topology and begin.
@@ -56,7 +59,7 @@ class Publisher:
             TopologyError: something in the broker has other properties than ours.
         """
         self._declared = await self._link.connection()
-        await declare(self._declared, self._routes)
+        await self._topology.declare(self._declared)
         self._task = asyncio.create_task(self._link.serve(self._serve), name="publisher")
 
     async def send(self, envelopes: Sequence[Envelope]) -> list[Exception | None]:
@@ -73,21 +76,24 @@ class Publisher:
 
     async def close(self) -> None:
         """Stop. Messages that wait or are not confirmed are told to be lost, though the latter may have arrived."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in (self._task, self._mending):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         for lane in self._lanes.values():
             for item in lane.waiting:
                 item.group.finish(item.place, BusClosedError("the bus was closed before the broker confirmed"))
             lane.waiting.clear()
 
     async def _serve(self, connection: AbstractConnection) -> None:
-        if connection is not self._declared:  # again after a reconnection: the broker may have been rebuilt meanwhile
-            await declare(connection, self._routes)
-            self._declared = connection
+        if connection is not self._declared:
+            await self._topology.declare(connection)
+        # Again after every loss: the broker may have been rebuilt meanwhile, or closed the channel over an exchange that is gone.
+        self._declared = None
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         assert isinstance(channel, Channel)
         closing = channel.closing
+        self._connection = connection
         pump = asyncio.create_task(self._pump(channel))
         try:
             await asyncio.wait([closing, pump], return_when=asyncio.FIRST_COMPLETED)
@@ -96,6 +102,7 @@ class Publisher:
             await closing
         finally:
             pump.cancel()
+            self._connection = None
             await asyncio.gather(pump, return_exceptions=True)
             self._put_back()
             await close_channel(channel)
@@ -174,11 +181,27 @@ class Publisher:
             if pause is not None:
                 self._log.debug("queue is full", routing_key=envelope.routing_key, pause=round(pause, 3))
                 loop.call_later(pause, self._resume, lane)
+        elif not item.astray and self._connection is not None:
+            lane.hold(item)
+            if self._mending is None:
+                self._log.warning("a queue is missing and is declared again", routing_key=envelope.routing_key)
+                self._mending = asyncio.create_task(self._mend(self._connection))
         else:
             lane.dropped()
             what = envelope.headers.get(codec.TYPE, "message")
             item.group.finish(item.place, UnroutableError(f"no queue takes {what} at {envelope.routing_key!r}"))
         self._wake.set()
+
+    async def _mend(self, connection: AbstractConnection) -> None:
+        """Declare what is missing, then let go what waits for it; a connection that is lost meanwhile declares when it is made again."""
+        try:
+            with ignoring_loss():
+                await self._topology.mend(connection)
+        finally:
+            self._mending = None
+            for lane in self._lanes.values():
+                lane.release()
+            self._wake.set()
 
     def _resume(self, lane: Lane) -> None:
         lane.resume()

@@ -11,10 +11,11 @@ from aiormq.abc import AbstractConnection
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from schemas.messages import Message
-from schemas.routes import DEAD_QUEUE, ROUTES, Route
+from schemas.routes import ALONE, DEAD_QUEUE, ROUTES, Route
 from schemas.topology import queues
 from services.runtime import codec
-from services.runtime.bus import Handle, HandleBatch, HandleDead
+from services.runtime.alone import Alone
+from services.runtime.bus import Consumer, Handle, HandleBatch, HandleDead
 from services.runtime.dead import DeadDispatcher
 from services.runtime.dispatch import Dispatcher, one_by_one
 from services.runtime.errors import PermanentError
@@ -27,6 +28,8 @@ from services.runtime.publisher import Publisher
 from services.runtime.retry import describe, trace
 from services.runtime.settings import Settings
 from services.runtime.subscription import Subscription
+from services.runtime.tasks import end
+from services.runtime.topology import Topology
 
 CONNECT_SECONDS = 60.0
 _READY_SECONDS = 2.0
@@ -53,7 +56,10 @@ class RabbitBus:
         self._publishing = self._link("publish")
         self._consuming: Link | None = None
         self._opening = asyncio.Lock()
-        self._publisher = Publisher(self._publishing, routes, metrics, log)
+        self._topology = Topology(routes, log)
+        self._publisher = Publisher(self._publishing, self._topology, metrics, log)
+        self._keeping: asyncio.Task[None] | None = None
+        self._alone: Alone | None = None
         self._subscriptions: list[Subscription] = []
 
     def _link(self, purpose: str) -> Link:
@@ -75,6 +81,7 @@ class RabbitBus:
         """
         await self._publishing.open(seconds)
         await self._publisher.open()
+        self._keeping = asyncio.create_task(self._publishing.serve(self._topology.keep), name="topology")
 
     async def publish(self, message: Message, body: bytes | None = None) -> None:
         """See ``bus.Bus``."""
@@ -97,9 +104,9 @@ class RabbitBus:
             results[place] = outcome
         return results
 
-    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str]) -> None:
+    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, alone: bool = False) -> None:
         """See ``bus.Bus``."""
-        (error,) = await self._publisher.send([codec.for_replay(queue, headers, body)])
+        (error,) = await self._publisher.send([codec.for_replay(queue + ALONE if alone else queue, headers, body)])
         if error is not None:
             raise error
 
@@ -148,23 +155,45 @@ class RabbitBus:
         intake = Intake(
             dispatcher.process, size=size, wait=wait, eager=eager, concurrency=concurrency, failed=self._failed
         )
-        return await self._subscribe(route.queue, prefetch, intake)
+        subscription = await self._subscribe(route.queue, prefetch, intake)
+        await self._handle_suspects(route, dispatcher)
+        return subscription
 
     async def consume_dead(self, handle: HandleDead) -> Subscription:
         """See ``bus.Bus``."""
-        dispatcher = DeadDispatcher(handle, metrics=self._metrics.queue(DEAD_QUEUE), log=self._log)
+        dispatcher = DeadDispatcher(
+            handle,
+            send=self._publisher.send,
+            routes=self._routes,
+            metrics=self._metrics.queue(DEAD_QUEUE),
+            log=self._log,
+        )
         intake = Intake(dispatcher.process, size=1, concurrency=_DEAD_PREFETCH, failed=self._failed)
         return await self._subscribe(DEAD_QUEUE, _DEAD_PREFETCH, intake)
 
     async def _subscribe(self, queue: str, prefetch: int, intake: Intake) -> Subscription:
+        link = await self._consuming_link()
+        subscription = Subscription(link, queue, intake, prefetch=prefetch, log=self._log, mend=self._topology.mend)
+        self._subscriptions.append(subscription)
+        await subscription.start()
+        return subscription
+
+    async def _consuming_link(self) -> Link:
         async with self._opening:
             if self._consuming is None:
                 self._consuming = self._link("consume")
                 await self._consuming.open(CONNECT_SECONDS)
-        subscription = Subscription(self._consuming, queue, prefetch, intake, self._log)
-        self._subscriptions.append(subscription)
-        await subscription.start()
-        return subscription
+        return self._consuming
+
+    async def _handle_suspects(self, route: Route, dispatcher: Dispatcher) -> None:
+        link = await self._consuming_link()
+        if self._alone is None:
+            self._alone = Alone(link, self._endangered, self._topology.mend, self._log)
+        self._alone.add(route, dispatcher)
+
+    def _endangered(self) -> list[Subscription]:
+        """Those whose messages are blamed when this process dies; dead letters are not, they have nowhere else to go."""
+        return [subscription for subscription in self._subscriptions if subscription.queue != DEAD_QUEUE]
 
     def _failed(self, error: BaseException) -> None:
         self._log.error(
@@ -209,15 +238,20 @@ class RabbitBus:
     async def stop_consuming(self, grace: float | None = None) -> bool:
         """See ``bus.Bus``."""
         stopping, self._subscriptions = self._subscriptions, []
-        return all(await asyncio.gather(*(subscription.stop(grace) for subscription in stopping)))
+        consumers: list[Consumer] = [*stopping, *([self._alone] if self._alone else [])]
+        return all(await asyncio.gather(*(consumer.stop(grace) for consumer in consumers)))
 
     async def close(self) -> None:
         """See ``bus.Bus``."""
+        if self._alone is not None:
+            await self._alone.abandon()
         for subscription in self._subscriptions:
             await subscription.abandon()
         self._subscriptions.clear()
         if self._consuming is not None:
             await self._consuming.close()
+        if self._keeping is not None:
+            await end(self._keeping)
         await self._publisher.close()
         await self._publishing.close()
 

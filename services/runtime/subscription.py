@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
-from aiormq.exceptions import ChannelClosed, ChannelInvalidStateError
+from aiormq.exceptions import ChannelClosed, ChannelInvalidStateError, ChannelNotFoundEntity
 
 from services.runtime.codec import JSON
 from services.runtime.intake import Intake
-from services.runtime.link import Link, close_channel, lost
+from services.runtime.link import Link, close_channel, ignoring_loss, lost
 from services.runtime.received import Received
 
 _FRAMES = 600
 """Frames (three a message) between the connection and the channel; aiormq's ten would hand over three messages at a time."""
+
+
+Mend = Callable[[AbstractConnection], Awaitable[None]]
+"""Declares what is missing in the broker."""
 
 
 class ChannelSettler:
@@ -78,27 +82,60 @@ class Subscription:
     """Takes the messages of a queue into an intake, on one channel after the other."""
 
     def __init__(
-        self, link: Link, queue: str, prefetch: int, intake: Intake, log: structlog.typing.FilteringBoundLogger
+        self,
+        link: Link,
+        queue: str,
+        intake: Intake,
+        *,
+        prefetch: int,
+        log: structlog.typing.FilteringBoundLogger,
+        mend: Mend,
     ) -> None:
         self._link = link
-        self._queue = queue
+        self._mend = mend
+        self.queue = queue
         self._prefetch = prefetch
         self._intake = intake
         self._log = log.bind(queue=queue)
         self._channel: AbstractChannel | None = None
         self._tag = ""
+        self._settler: ChannelSettler | None = None
         self._started = asyncio.Event()
+        self._turning = asyncio.Lock()
+        """Held while the broker is told to begin or to end delivering."""
+        self._paused = False
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Subscribe; returns when the broker has agreed."""
-        self._task = asyncio.create_task(self._link.serve(self._serve), name=f"consumer-{self._queue}")
+        self._task = asyncio.create_task(self._link.serve(self._serve), name=f"consumer-{self.queue}")
         started = asyncio.create_task(self._started.wait())
         await asyncio.wait([started, self._task], return_when=asyncio.FIRST_COMPLETED)
         started.cancel()
         if self._task.done():
             await self._task
+
+    async def pause(self, seconds: float) -> bool:
+        """Take no more until ``resume``. Returns whether within ``seconds`` everything in hand was handled and acknowledged."""
+        async with self._turning:
+            self._paused = True
+            if self._channel is not None and not self._channel.is_closed:
+                with ignoring_loss():
+                    await self._channel.basic_cancel(self._tag)
+        if not await self._intake.finished(seconds):
+            return False
+        if self._settler is not None:
+            await self._settler.flushed()
+        return True
+
+    async def resume(self) -> None:
+        """Take messages again."""
+        async with self._turning:
+            self._paused = False
+            if self._channel is not None and not self._channel.is_closed and not self._stopping:
+                with ignoring_loss():
+                    await self._begin(self._channel)
 
     async def stop(self, grace: float | None = None) -> bool:
         """See ``bus.Consumer.stop``."""
@@ -136,37 +173,25 @@ class Subscription:
         if self._stopping:
             return  # the channel was lost while work in hand finishes: there is nothing left to take
         channel = await connection.channel(publisher_confirms=False, frame_buffer_size=_FRAMES)
-        settler = ChannelSettler(channel)
+        settler = self._settler = ChannelSettler(channel)
         taken_away = asyncio.Event()
-
-        async def take(message: DeliveredMessage) -> None:
-            tag = message.delivery_tag
-            assert tag is not None
-            settler.took(tag)
-            properties = message.header.properties
-            self._intake.put(
-                Received(
-                    headers=properties.headers or {},
-                    content_type=properties.content_type or JSON,
-                    body=message.body,
-                    redelivered=bool(message.redelivered),
-                    tag=tag,
-                    settler=settler,
-                )
-            )
-
         channel.on_consumer_cancel_callbacks.add(lambda _: taken_away.set())
         closing = channel.closing
         waiter = asyncio.create_task(taken_away.wait())
         try:
             await channel.basic_qos(prefetch_count=self._prefetch)
-            self._tag = str((await channel.basic_consume(self._queue, take)).consumer_tag)
-            self._channel = channel
+            async with self._turning:
+                if not self._paused:
+                    await self._begin(channel)
+                self._channel = channel
             self._started.set()
             await asyncio.wait([closing, waiter], return_when=asyncio.FIRST_COMPLETED)
             if taken_away.is_set():
                 raise ChannelClosed(0, "the broker cancelled the consumer: the queue was deleted or moved")
             await closing
+        except ChannelNotFoundEntity:
+            await self._mend(connection)
+            raise
         finally:
             waiter.cancel()
             self._channel = None
@@ -174,3 +199,29 @@ class Subscription:
             if not channel.is_closed:
                 await settler.flushed()
             await close_channel(channel)
+
+    async def _begin(self, channel: AbstractChannel) -> None:
+        """Have the broker deliver on a channel."""
+        settler = self._settler
+        assert settler is not None
+
+        async def take(message: DeliveredMessage) -> None:
+            self._intake.put(received(message, settler))
+
+        self._tag = str((await channel.basic_consume(self.queue, take)).consumer_tag)
+
+
+def received(message: DeliveredMessage, settler: ChannelSettler) -> Received:
+    """Return a message of a channel as one in hand, to be acknowledged by the channel's settler."""
+    tag = message.delivery_tag
+    assert tag is not None
+    settler.took(tag)
+    properties = message.header.properties
+    return Received(
+        headers=properties.headers or {},
+        content_type=properties.content_type or JSON,
+        body=message.body,
+        redelivered=bool(message.redelivered),
+        tag=tag,
+        settler=settler,
+    )

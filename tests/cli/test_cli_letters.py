@@ -97,6 +97,45 @@ def test_dropped(world: World) -> None:
     assert world.ok("dead-letters", "list") == "There are none.\n"
 
 
+def audited(world: World, letter: str) -> list[tuple[str, str]]:
+    """Return what was done to a dead letter, and by whom."""
+
+    async def read(store: Store, _: Any) -> list[tuple[str, str]]:
+        return [(entry.action, entry.by) for entry in await store.audit.list(subject=f"dead-letter:{letter}")]
+
+    return world.store(read)
+
+
+def test_who_decided_is_audited(world: World) -> None:
+    """Replaying and dropping are in the audit log with the name that was given; a name is one short line."""
+    letter = letter_of(world)
+    world.ok("dead-letters", "replay", letter["id"], "--by", "anna@nw.example")
+    assert audited(world, letter["id"]) == [("dead-letter.replay", "anna@nw.example")]
+    hold(world, DeadLetter(id="other", queue=QUEUE, reason="x", at=now()))
+    assert world.run("dead-letters", "drop", "other", "--yes", "--by", " ").code == 2
+    assert world.run("dead-letters", "drop", "other", "--yes", "--by", "x" * 101).code == 2
+    assert audited(world, "other") == []
+    world.ok("dead-letters", "drop", "other", "--yes", "--by", "anna@nw.example")
+    assert audited(world, "other") == [("dead-letter.drop", "anna@nw.example")]
+
+
+def test_what_consumers_died_of_is_replayed_alone(world: World) -> None:
+    """It goes to the queue of suspects, where it can harm no other mail."""
+    hold(world, DeadLetter(id="killer", queue=QUEUE, reason="delivery-limit", body=b"boom", at=now()))
+    world.ok("dead-letters", "replay", "killer")
+    assert taken(world, f"{QUEUE}.alone").body == b"boom"
+
+
+def test_what_came_from_nowhere_is_left(world: World) -> None:
+    """A letter of which no queue is known cannot be sent there; the others of `all` go."""
+    known = letter_of(world)
+    hold(world, DeadLetter(id="lost", queue="", reason="unknown", at=now()))
+    answer = world.ok("dead-letters", "replay", "all")
+    assert "lost is left" in answer
+    assert f"{known['id']} was sent to {QUEUE} again" in answer
+    assert letter_of(world)["id"] == "lost"
+
+
 def hold(world: World, letter: DeadLetter, *blobs: bytes) -> list[str]:
     """Store a dead letter that holds blobs; returns their names."""
 

@@ -171,3 +171,17 @@ async def test_a_message_about_no_copy_is_kept_without_a_row(world: World) -> No
     await dead_letters.keep(letter(event), store=world.store, bus=MemoryBus())
     (stored,) = await world.store.dead_letters.list()
     assert (stored.row, stored.account) == (None, None)
+
+
+async def test_a_replay_that_dies_at_once_is_another_letter(world: World) -> None:
+    """Whoever replays forgets the letter after sending it, when it may be dead again already: that one must stay."""
+    ann = await world.account(ANN)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    bus = MemoryBus()
+    await dead_letters.keep(letter(copy), store=world.store, bus=bus)
+    (first,) = await world.store.dead_letters.list()
+    again = codec.for_replay(first.queue, first.headers, b"").headers
+    await dead_letters.keep(letter(copy, headers=again), store=world.store, bus=bus)
+    await world.store.dead_letters.remove(first.id)
+    (left,) = await world.store.dead_letters.list()
+    assert (left.row, left.reason) == (copy.source.id, "parser-died")
