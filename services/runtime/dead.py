@@ -52,13 +52,17 @@ class DeadDispatcher:
             if queue in self._suspects:
                 await self._suspect(received, queue)
             else:
-                await self._keep(dead_letter(received))
+                letter = dead_letter(received)
+                await self._keep(letter)
+                if letter.reason == CRASHED:
+                    self._metrics.died(CRASHED)  # whoever died with it could not count it
             await settle([received])
             self._metrics.handled(1, 0.0)
 
     async def _suspect(self, received: Received, queue: str) -> None:
         """Have a message handled alone."""
         identifier = received.headers.get(codec.ID)
+        self._metrics.retried("ConsumerDied")
         self._log.warning("consumers died with this message in hand: it is handled alone", id=identifier, queue=queue)
         alone = self._suspects[queue]
         envelope = codec.for_alone(received.headers, received.content_type, received.body, queue=alone)

@@ -6,13 +6,15 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-from pymongo.errors import ConnectionFailure, PyMongoError
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from schemas.routes import Route, delay_queue
 from services.runtime.errors import NotReadyError, PermanentError, TransientError
 
 MAX_ERROR_TEXT = 500
 _OUTAGE_STEP = 2
+_OUT_OF_DISK_SPACE = 14031
+"""What MongoDB says before its disk is quite full; of a full one it dies."""
 
 
 class Retry(NamedTuple):
@@ -50,7 +52,8 @@ def is_outage(error: BaseException) -> bool:
     """Whether the broker or the database was not there, as opposed to: refused this message."""
     if isinstance(error, PyMongoError):
         labels = ("RetryableWriteError", "TransientTransactionError")
-        return isinstance(error, ConnectionFailure) or any(error.has_error_label(label) for label in labels)
+        full = isinstance(error, OperationFailure) and error.code == _OUT_OF_DISK_SPACE
+        return full or isinstance(error, ConnectionFailure) or any(error.has_error_label(label) for label in labels)
     return isinstance(error, NotReadyError)
 
 

@@ -39,6 +39,8 @@ def labelled(label: str) -> OperationFailure:
         (AutoReconnect("x"), 1, QUICKLY, Retry("parser.mail-fetched.live.retry-5s", 1)),
         (labelled("RetryableWriteError"), 3, QUICKLY, Retry("parser.mail-fetched.live.retry-5s", 3)),
         (labelled("TransientTransactionError"), 3, PATIENTLY, Retry("notifier.sync-completed.retry-30s", 3)),
+        (OperationFailure("x", 14031), 3, QUICKLY, Retry("parser.mail-fetched.live.retry-5s", 3)),
+        (OperationFailure("x", 1), 3, QUICKLY, Retry("parser.mail-fetched.live.retry-30s", 4)),
         (NotReadyError("x"), 4, QUICKLY, Retry("parser.mail-fetched.live.retry-5s", 4)),
         (DuplicateKeyError("x"), 2, QUICKLY, Retry("parser.mail-fetched.live.retry-5s", 3)),
         (TransientError("x"), 1, QUICKLY._replace(retry=()), Dead("retries-exhausted")),
