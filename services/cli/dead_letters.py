@@ -66,8 +66,10 @@ async def show(
         if body:
             write_bytes(await letters.body_of(found, session.store))
             return
+        place = await letters.place_of(found, session.store)
     if as_json:
-        print_json(found.model_dump(mode="json", exclude={"body"}) | {"octets": letters.size_of(found)})
+        more = {"octets": letters.size_of(found), "copy": place and place._asdict()}
+        print_json(found.model_dump(mode="json", exclude={"body"}) | more)
     else:
         rows = [
             ("queue", found.queue),
@@ -75,11 +77,17 @@ async def show(
             ("last error", found.error or "-"),
             ("since", moment(found.at)),
             ("copy", found.row or "-"),
+            *(_words(place) if place else ()),
             ("octets", f"{letters.size_of(found):,}"),
             *sorted(found.headers.items()),
         ]
         say(found.id, style="bold")
         table(None, ("", ""), rows)
+
+
+def _words(place: letters.Place) -> tuple[tuple[str, str], ...]:
+    where = f"{place.account}, folder {place.folder}, message {place.uid}, received {moment(place.received_at)}"
+    return ("mailbox", where), ("state", place.state.value + (f": {place.reason}" if place.reason else ""))
 
 
 @app.command("replay")

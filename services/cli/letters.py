@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from schemas.ledger import RowState
 from services.runtime.outcomes import CRASHED
 from services.store import DeadLetter, Store, copy_ref, dead_ref, email_ref
 
@@ -29,6 +31,27 @@ async def body_of(letter: DeadLetter, store: Store) -> bytes:
 def size_of(letter: DeadLetter) -> int:
     """Return the octets of the raw mail or the JSON of a message."""
     return len(letter.body) or int(_fields(letter.headers.get(_FIELDS)).get("size", 0))
+
+
+class Place(NamedTuple):
+    """Which copy a letter is about, in the words of its owner: nothing of what the mail says."""
+
+    account: str
+    folder: str
+    uid: int
+    received_at: datetime
+    state: RowState
+    reason: str | None
+
+
+async def place_of(letter: DeadLetter, store: Store) -> Place | None:
+    """Return where the mail lies that a letter is about; None when it is about none, or its account is gone."""
+    row = await store.ledger.get(letter.row) if letter.row else None
+    account = (await store.accounts.of_ids([row.account])).get(row.account) if row else None
+    if row is None or account is None:
+        return None
+    names = {folder.id: folder.name for folder in await store.folders.of(account.id)}
+    return Place(account.address, names.get(row.folder, row.folder), row.uid, row.internal_date, row.state, row.reason)
 
 
 async def replay(letter: DeadLetter, store: Store, bus: Bus, *, by: str) -> None:

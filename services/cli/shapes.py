@@ -184,7 +184,15 @@ SHAPES: dict[str, Any] = {
     ],
     "account add": _ACCOUNT,
     "account list": [_ACCOUNT],
-    "account show": And(_ACCOUNT, {"messages": _MESSAGES, "folder_list": [_FOLDER], "epochs": [_EPOCH]}),
+    "account show": And(
+        _ACCOUNT,
+        {
+            "messages": _MESSAGES,
+            "left_out": [{"state": "skipped or quarantined", "reason": "code", "messages": "how many"}],
+            "folder_list": [_FOLDER],
+            "epochs": [_EPOCH],
+        },
+    ),
     "account test": {
         "ok": "true or false",
         "incoming": Nullable(_REFUSAL),
@@ -241,7 +249,23 @@ SHAPES: dict[str, Any] = {
         }
     ],
     "dead-letters list": [_LETTER],
-    "dead-letters show": And(_LETTER, {"headers": Map("header", "text"), "octets": "of the body"}),
+    "dead-letters show": And(
+        _LETTER,
+        {
+            "headers": Map("header", "text"),
+            "octets": "of the body",
+            "copy": Nullable(
+                {
+                    "account": "address",
+                    "folder": "name",
+                    "uid": "IMAP's number of the message",
+                    "received_at": "moment, as the mail server says",
+                    "state": "of the ledger",
+                    "reason": "code, or null",
+                }
+            ),
+        },
+    ),
     "ledger check": {
         "balanced": "whether there is no gap and everything could be compared",
         "accounts": [
@@ -272,6 +296,7 @@ SHAPES: dict[str, Any] = {
     "status": {
         "oldest_unfinished": "moment, or null: since when the oldest copy waits for its final state",
         "dead_letters": "number",
+        "broker_alarms": ["text: why RabbitMQ takes no messages, where its management interface is set up"],
         "accounts": [
             {
                 "account": "address",

@@ -13,6 +13,7 @@ from services.cli.output import Json, console, fail, print_json
 from services.cli.session import USAGE, Session, command, open_session
 from services.cli.status_view import Seen, accounts_view, as_json, view
 from services.runtime.errors import BusClosedError, NotReadyError
+from services.runtime.management import alarms
 
 __all__ = ["accounts_view", "app", "look"]
 
@@ -80,4 +81,4 @@ async def look(session: Session, bus: Bus | None) -> Seen:
                 queues = await bus.queue_depths()
         except (NotReadyError, BusClosedError, TimeoutError, OSError):
             queues = None
-    return Seen(accounts, queues, await session.store.dead_letters.count())
+    return Seen(accounts, queues, await session.store.dead_letters.count(), await alarms(session.settings))

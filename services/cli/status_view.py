@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from schemas.accounts import AccountState, EpochState
 from schemas.ledger import RowState
+from schemas.routes import ALONE
 from services.cli.output import age, plural
 from services.store import AccountStatus
 
@@ -35,6 +36,8 @@ class Seen:
     queues: Mapping[str, Any] | None
     """``QueueDepth`` by queue; None when the broker does not answer."""
     dead_letters: int
+    alarms: Sequence[str] = ()
+    """Why the broker takes no messages at present."""
 
     @property
     def oldest(self) -> datetime | None:
@@ -59,6 +62,10 @@ def view(seen: Seen) -> RenderableType:
     head = Text(oldest, style="bold")
     if seen.dead_letters:
         head.append(f"   {plural(seen.dead_letters, 'dead letter')}: see `leadmail dead-letters list`", style="red")
+    if seen.alarms:
+        head.append(
+            f"\nRabbitMQ takes no messages, everything waits for it: alarm of {', '.join(seen.alarms)}", style="red"
+        )
     return Group(head, Text(), accounts_view(seen.accounts), Text(), _queues_view(seen.queues))
 
 
@@ -111,7 +118,7 @@ def _queues_view(queues: Mapping[str, Any] | None) -> RenderableType:
     for column in ("queue", "ready", "in work", "consumers"):
         grid.add_column(column, justify="left" if column == "queue" else "right")
     for name, depth in sorted(queues.items()):
-        waits = ".retry-" in name
+        waits = ".retry-" in name or name.endswith(ALONE)
         if waits and not depth.ready:
             continue
         consumers = Text("-" if waits else f"{depth.consumers}", style="" if waits or depth.consumers else "red")
@@ -125,6 +132,7 @@ def as_json(seen: Seen) -> dict[str, object]:
     return {
         "oldest_unfinished": seen.oldest,
         "dead_letters": seen.dead_letters,
+        "broker_alarms": list(seen.alarms),
         "accounts": [
             {
                 "account": one.account.address,

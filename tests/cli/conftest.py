@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from cli_world import World, fill
 from pymongo import MongoClient
 
@@ -31,3 +33,12 @@ def world(empty: World) -> World:
     """A deployment with a little of everything."""
     empty.store(fill)
     return empty
+
+
+@pytest.fixture(autouse=True)
+def logs_of_its_own() -> Iterator[None]:
+    """A command sets logs up for its process, on a stream that ends with the test: what comes after must not write there."""
+    before = logging.getLogger().handlers[:]
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().handlers[:] = before

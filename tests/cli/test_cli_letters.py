@@ -61,7 +61,7 @@ def test_shown(world: World) -> None:
     """Why it died, what it is about, and its body on request."""
     letter = letter_of(world)
     shown = world.ok("dead-letters", "show", letter["id"])
-    for words in (QUEUE, "parser-died", letter["row"], str(len(RAW))):
+    for words in (QUEUE, "parser-died", letter["row"], str(len(RAW)), "anna@nw.example, folder INBOX, message "):
         assert words in shown
     assert world.ok("dead-letters", "show", letter["id"], "--body").encode() == RAW.replace(
         b"\r\n", b"\n"

@@ -103,7 +103,13 @@ def test_accounts_and_their_state(world: World) -> None:
     """List and show tell what there is, without the password."""
     assert "anna@nw.example  anna@nw.example  127.0.0.1  public   active" in world.ok("account", "list")
     shown = world.ok("account", "show", ANNA)
-    for words in ("2 attached, 1 quarantined", "backfill 1  complete", "confirmation due", "Trash   no: trash"):
+    for words in (
+        "2 attached, 1 quarantined",
+        "backfill 1   complete",
+        "confirmation due",
+        "Trash   no: trash",
+        "quarantined  1: parser-died (`leadmail dead-letters list --account anna@nw.example` has",
+    ):
         assert words in shown, words
     assert "secret-of-anna" not in shown
     assert world.run("account", "list", "--owner", "nobody@nw.example").code == 1
@@ -117,6 +123,7 @@ def test_status(world: World) -> None:
     assert "anna@nw.example  ━━━━━━━━━━━━       3/3  complete" in text
     assert "parser.mail-fetched.live" in text
     assert ".retry-" not in text
+    assert ".alone" not in text
 
 
 def test_status_in_80_columns(world: World) -> None:
