@@ -34,6 +34,8 @@ async def main(stage: Stage) -> None:
     )
     async with pool:
         for route in routes_to("parser"):
+            if settings.parser_lane not in ("all", route.lane):
+                continue
             bulk = partial(handle, pool=pool, store=store, large=asyncio.Semaphore(LARGE))
             live = route.lane is Lane.LIVE
             size, concurrency = (1, route.prefetch) if live else (BATCH, BATCHES)

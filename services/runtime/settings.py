@@ -156,6 +156,11 @@ class Settings(BaseSettings):
         le=604_800,
     )
     parser_workers: int = _setting(0, "parsing processes; 0 for one a processor", "2", ge=0, le=256)
+    parser_lane: Literal["all", "live", "backfill"] = _setting(
+        "all",
+        "which mail this parser takes: one for `live` alone keeps new mail coming whatever a backfill does to the others",
+        "live",
+    )
     parser_timeout_seconds: float = _setting(30.0, "how long one mail may take to parse", "30", gt=0, le=600)
     parser_memory_mb: int = _setting(1024, "MiB of memory that one parsing process may use", "1024", ge=128, le=65_536)
     matcher_batch: int = _setting(200, "how many mails the matcher takes at a time", "200", ge=1, le=1_000)
