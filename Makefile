@@ -18,10 +18,10 @@ BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 export DOCKER_BUILDKIT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format bench image sbom secrets lock clean
+.PHONY: help setup servers demo test check format bench backpressure image sbom secrets lock clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with the locked packages and the leadmail command
 
@@ -70,6 +70,9 @@ format: $(READY) ## Format the code
 
 bench: servers ## Measure a backfill of 20,000 messages; writes bench/results.json
 	$(PY) -m deploy.bench
+
+backpressure: servers ## Measure memory and live mail while nobody parses a backfill of 50,000 messages
+	LEADMAIL_LONG=1 $(PY) -m pytest -q -s tests/e2e/test_e2e_backpressure.py
 
 image: ## Build the container image; IMAGE=name:tag, PYTHON_IMAGE=base
 	docker build --tag $(IMAGE) --file deploy/docker/leadmail/Dockerfile $(BUILD_ARGUMENTS) .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import time
 import urllib.error
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 from urllib.parse import quote
 
 from deploy.local import waiting
@@ -24,6 +26,7 @@ for names in $(find "$0" -name names.dets); do
   [ -z "$(find "$(dirname "$names")" -mindepth 1 -maxdepth 1 -type d -newermt '4 seconds ago')" ] || exit 1
 done"""
 _LATEST_ON_DISK_S = 5
+_numbers = itertools.count(1)
 _AMQP_HELLO = b"AMQP\x00\x00\x09\x01"
 _METHOD_FRAME_ON_CHANNEL_0 = b"\x01\x00\x00"  # connection.start
 
@@ -66,6 +69,25 @@ class Broker:
         except urllib.error.HTTPError as error:
             if error.code != 404:  # noqa: PLR2004 - HTTP's "not found"
                 raise
+
+    def limit(self, virtual_host: str, queues: str, **limits: int) -> None:
+        """Bound queues more closely than they are declared, by a policy: `limit(name, "^parser", **{"max-length": 100})`."""
+        policy = {"pattern": queues, "definition": limits, "apply-to": "queues"}
+        self._call("PUT", f"/api/policies/{quote(virtual_host, safe='')}/closer-{next(_numbers)}", policy)
+
+    def alarms(self) -> list[str]:
+        """Return which alarms block publishers: "memory", "disk"."""
+        (node,) = self._list("/api/nodes")
+        return [name for name, flag in (("memory", "mem_alarm"), ("disk", "disk_free_alarm")) if node[flag]]
+
+    def memory(self) -> int:
+        """Return how many bytes the broker uses."""
+        (node,) = self._list("/api/nodes")
+        return int(node["mem_used"])
+
+    def _list(self, path: str) -> list[dict[str, Any]]:
+        answer: Any = self._call("GET", path, None)
+        return list(answer)
 
     def wait(self, part_alive: Callable[[], bool]) -> None:
         """Return once AMQP and the management interface answer."""

@@ -43,6 +43,11 @@ class RabbitMQContainer(ContainerPart):
             self.execute(["rabbitmqctl", "shutdown"])
         super().stop()
 
+    def control(self, *arguments: str) -> None:
+        """Run rabbitmqctl; raises HostingError when it fails."""
+        if self.execute(["rabbitmqctl", *arguments]) != 0:
+            raise HostingError(f"rabbitmqctl {' '.join(arguments)} failed; the end of the broker's log:\n{self.log()}")
+
     def kill(self) -> None:
         """SIGKILL the broker, a queue created just now being given the seconds it needs to survive that."""
         if self.alive():

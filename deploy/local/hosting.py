@@ -25,6 +25,9 @@ class BrokerPart(Part, Protocol):
     def broker(self) -> Broker:
         """How it is reached."""
 
+    def control(self, *arguments: str) -> None:
+        """Run rabbitmqctl."""
+
 
 class DatabasePart(Part, Protocol):
     """A MongoDB."""

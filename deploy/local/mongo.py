@@ -93,6 +93,17 @@ class MongoProcess:
         except HostingError as error:
             raise HostingError(f"{error}; the end of its log:\n{self.log()}") from error
 
+    @property
+    def pid(self) -> int:
+        """The process; raises HostingError when it is not started."""
+        if self._child is None:
+            raise HostingError("mongod is not started")
+        return self._child.pid
+
+    def alive(self) -> bool:
+        """Tell whether it is running."""
+        return self._child is not None and self._child.alive()
+
     def stop(self) -> None:
         """Let mongod write a checkpoint and end."""
         if self._child:

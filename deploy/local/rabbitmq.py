@@ -66,6 +66,15 @@ class RabbitMQProcess:
             self._node.kill()
             self._node = None
 
+    def control(self, *arguments: str) -> None:
+        """Run rabbitmqctl; raises HostingError when it fails."""
+        command = ["rabbitmqctl", *arguments]
+        done = subprocess.run(
+            command, env=self._environment(), cwd=self._folder, capture_output=True, text=True, timeout=120, check=False
+        )
+        if done.returncode != 0:
+            raise HostingError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-500:]}")
+
     def close(self) -> None:
         """End the broker without ceremony (its folder goes too) and epmd."""
         self._end()

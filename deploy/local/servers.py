@@ -156,6 +156,10 @@ class LocalServers(Addresses):
         finally:
             self.start(name)
 
+    def rabbitmqctl(self, *arguments: str) -> None:
+        """Run RabbitMQ's own control program where the broker is, as its operator does."""
+        self._running.rabbitmq.control(*arguments)
+
     def log(self, name: str) -> str:
         """Return the last lines of a part's log."""
         return self._part(name).log()

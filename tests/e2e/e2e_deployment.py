@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import os
 import secrets
 import signal
@@ -14,6 +15,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import structlog
 
 from deploy.demo.world import Phone
 from deploy.local import LocalServers
@@ -49,18 +52,28 @@ class Deployment:
     accounts: dict[str, str] = field(default_factory=dict)
     records: dict[str, RecordRef] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    quiet: structlog.typing.FilteringBoundLogger = field(
+        default_factory=lambda: structlog.wrap_logger(
+            structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
+        )
+    )
+    """For what a test itself does with the broker."""
 
     def start(self, *stages: str) -> None:
         """Start stages as child processes; ``poller:2`` is a second poller."""
         for stage in stages:
-            with (self.logs / f"{stage}.log").open("ab") as log:
-                self.running[stage] = subprocess.Popen(
-                    [sys.executable, "-m", f"services.{stage.partition(':')[0]}"],
-                    cwd=ROOT,
-                    env=self.environment,
-                    stdout=log,
-                    stderr=log,
-                )
+            self.start_module(stage, f"services.{stage.partition(':')[0]}")
+
+    def start_module(self, stage: str, module: str) -> None:
+        """Start a module as a stage."""
+        with (self.logs / f"{stage}.log").open("ab") as log:
+            self.running[stage] = subprocess.Popen(
+                [sys.executable, "-m", module],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
 
     def kill(self, stage: str) -> None:
         """End a stage as a power cut does."""
@@ -100,6 +113,14 @@ class Deployment:
             kind = "lead" if person.kind == "lead" else "contact"
             new = NewRecord(person.all_addresses, name=person.name, company=person.company)
             self.records[person.key] = (await self.store.records.add(kind, new)).ref
+
+    async def known(self, person: Record) -> None:
+        """Wait until the matcher has seen a record: mail that is looked at before is fetched later, outside of its backfill."""
+
+        async def seen() -> bool:
+            return bool(await self.store.records.known([person.addresses[0]]))
+
+        await self.until(seen, "the record is known")
 
     async def connect(self, user: User, *, port: int | None = None) -> None:
         """Connect a user's mailbox, as ``leadmail account add`` does after the login was tried; by a proxy's port where one is given."""
