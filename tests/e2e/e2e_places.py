@@ -7,7 +7,7 @@ import contextlib
 import re
 import socket
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,14 @@ async def shadow(url: str) -> AsyncIterator[Shadow]:
 
         await queue.consume(note)
         yield seen
+
+
+async def send(url: str, messages: Sequence[tuple[str, dict[str, str], bytes]]) -> None:
+    """Publish (routing key, headers, body) to the exchange of work, whatever they are."""
+    async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+        exchange = await channel.get_exchange(EXCHANGE)
+        for key, headers, body in messages:
+            await exchange.publish(aio_pika.Message(body, headers={**headers}), key)
 
 
 async def waiting(url: str) -> list[Place]:

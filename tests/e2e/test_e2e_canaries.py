@@ -108,6 +108,7 @@ async def test_no_trace_of_private_mail(company: Deployment, tmp_path: Path) -> 
         await asyncio.to_thread(phone.move, live.message_id, "Archive")
         await asyncio.to_thread(phone.move, f"<{nobody.word}-id-20@{nobody.word}.example>", "Trash")
         await settled(company, LUC.key, {RowState.ATTACHED: 2, RowState.UNMATCHED: 12}, "Luc's mailbox was tidied")
+        await spoil(company, client)
         pages = await places.metrics(ports)
         assert company.end() == dict.fromkeys(STAGES, 0)
         left = await places.waiting(company.environment["LEADMAIL_RABBITMQ_URL"])
@@ -123,7 +124,7 @@ async def test_no_trace_of_private_mail(company: Deployment, tmp_path: Path) -> 
     assert refused.among(stored(company)) == []
     # and of the client's mail everything is there, so that looking finds what is there
     await assert_found(company, client, record.ref, since)
-    assert {where for where, _ in seen.seen} >= {"exchange leadmail"}
+    assert {where for where, _ in seen.seen} >= {"exchange leadmail", "exchange leadmail.dead"}
     for word in (client.word, aside.word):
         assert Traces([word]).among(gathered(seen.seen)), "what is about a record travels through the queues"
     # and the logs say nothing of it either, nor a credential
@@ -132,6 +133,30 @@ async def test_no_trace_of_private_mail(company: Deployment, tmp_path: Path) -> 
     said = [*places.logs(tmp_path), *pages]
     assert silent.among(said) == []
     assert b"message handled" in b"".join(content for _, content in said), "the logs are those of level debug"
+
+
+async def spoil(company: Deployment, client: Stranger) -> None:
+    """Send messages that no stage can read, full of what a client said; they end in the dead letters, which tell why without quoting."""
+    bad = [
+        b"{" + client.word.encode() + b"}",
+        b'{"content": "' + client.word.encode() + b'"}',
+        client.mail("x@y.example"),
+    ]
+    await places.send(
+        company.environment["LEADMAIL_RABBITMQ_URL"],
+        [
+            ("mail.parsed.v1.live", {"ce-type": "leadmail.mail.parsed.v1", "ce-id": f"bad-{n}"}, body)
+            for n, body in enumerate(bad)
+        ],
+    )
+
+    async def kept() -> bool:
+        return await company.store.dead_letters.count() == len(bad)
+
+    await company.until(kept, "what cannot be read is in the dead letters")
+    errors = [letter.error for letter in await company.store.dead_letters.list()]
+    assert all(errors)
+    assert Traces([client.word]).of("errors", "".join(errors).encode()) == []
 
 
 async def assert_found(company: Deployment, client: Stranger, record: RecordRef, since: Timestamp) -> None:
