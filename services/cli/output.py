@@ -52,8 +52,13 @@ def _default(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """Print a value (models, dicts, lists) as indented JSON."""
-    sys.stdout.write(
-        orjson.dumps(value, default=_default, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode() + "\n"
+    sys.stdout.write(as_bytes(value).decode())
+
+
+def as_bytes(value: Any) -> bytes:
+    """Return a value (models, dicts, lists) as indented JSON with a line break at its end."""
+    return orjson.dumps(
+        value, default=_default, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
     )
 
 

@@ -66,6 +66,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                 _index("record", "record.kind", "record.id"),
             ],
         ),
+        (c.erasures, [_index("record", "record.kind", "record.id")]),
         (
             c.accounts,
             [
