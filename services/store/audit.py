@@ -13,6 +13,8 @@ from schemas.base import Contract
 from services.store.collections import Collections
 from services.store.documents import Doc, now, plain
 
+OPERATOR = "operator"
+"""Who acts at the machine: the command line asks nobody for a password."""
 _NEWEST = [("at", -1), ("_id", -1)]
 
 
@@ -22,7 +24,7 @@ class AuditEntry(Contract):
     action: str
     """Stable code, e.g. ``account.sharing``."""
     by: str
-    """The user, or ``operator``."""
+    """The user, or ``OPERATOR``."""
     subject: str
     """What was changed, e.g. ``account:<id>``."""
     at: datetime

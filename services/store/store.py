@@ -94,7 +94,9 @@ class Store:
         )
         self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
         guard = Guard(self.users, copies)
-        self.reading = Reading(c, guard=guard, accounts=self.accounts, folders=self.folders, blobs=self.blobs)
+        self.reading = Reading(
+            c, guard=guard, accounts=self.accounts, folders=self.folders, blobs=self.blobs, audit=self.audit
+        )
 
         self.subjects = Subjects(c, records=self.records, links=self.links, ledger=self.ledger)
         exporting = Exporting(

@@ -89,14 +89,16 @@ def test_audit(world: World) -> None:
     world.ok("company", "sharing", "--exclude-domain", "law.example", *BY)
     world.ok("user", "admin", LUC, *BY)
     world.ok("user", "admin", LUC, *BY, "--revoke")
+    world.ok("explain", KIM, OFFER.key, "--viewer", LUC)
     world.ok("privacy", "erase", KIM, *BY, "--yes")
 
     def actions(*narrowed: str) -> list[tuple[str, str]]:
         return [(entry["action"], entry["by"]) for entry in world.run("audit", *narrowed, "--json").json()]
 
     everything = actions()
-    assert everything[:5] == [
+    assert everything[:6] == [
         ("privacy.erase", ANNA),
+        ("explain", "operator"),
         ("user.admin", ANNA),
         ("user.admin", ANNA),
         ("company.sharing", ANNA),
