@@ -127,7 +127,11 @@ class RecordAddresses:
 
     async def addresses_swept(self, record: RecordRef, addresses: Iterable[str]) -> None:
         """Note that the history of these addresses was looked for."""
-        ids = [f"{record}/{address}" for address in addresses]
+        await self.swept({record: addresses})
+
+    async def swept(self, addresses: Mapping[RecordRef, Iterable[str]]) -> None:
+        """Do as ``addresses_swept`` for many records at once."""
+        ids = [f"{record}/{address}" for record, several in addresses.items() for address in several]
         await self._addresses.update_many({"_id": {"$in": ids}}, {"$set": {"swept": True}})
 
     async def addresses_of(self, record: RecordRef) -> list[KnownAddress]:

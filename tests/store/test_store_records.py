@@ -160,7 +160,9 @@ async def test_adding_importing_and_finding(world: World, store: Store) -> None:
     one = await store.records.add("lead", NewRecord(("A@x.com", "b@x.com"), name="Ann"))
     rows = [NewRecord(("b@x.com",)), NewRecord(("c@x.com",), name="Cy", company="X"), NewRecord(("c@X.com",))]
     assert await store.records.import_many("lead", rows) == (1, 2)
-    assert await store.records.import_many("contact", rows[:1]) == (1, 0)
+    steps: list[tuple[int, int]] = []
+    assert await store.records.import_many("contact", rows[:1], told=lambda *step: steps.append(step)) == (1, 0)
+    assert steps == [(1, 1)]
     listed = await store.records.list("lead")
     assert [record.name for record in listed] == ["Cy", "Ann"]
     assert {str(record.ref) for record in await store.records.find("b@X.com")} >= {str(one.ref)}
