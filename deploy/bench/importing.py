@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from aiormq import connect
 
@@ -34,6 +35,52 @@ _LONGEST = 3600
 _SAMPLE_S = 0.1
 _STATISTICS_S = 7
 """Seconds until the broker's own counts are up to date."""
+
+
+class Measured(NamedTuple):
+    """What an import took."""
+
+    plan: Plan
+    command_s: float
+    """The import command alone."""
+    seconds: float
+    """Until every mail is on its page."""
+    given: dict[str, int]
+    """Messages that each queue was given in all."""
+    waiting: dict[str, int]
+    """Messages that waited in each queue at most."""
+    commands: Counter[str]
+    """Of IMAP, by name."""
+    late_command_s: float
+    late_s: float
+    """Of one contact more, until its mail of every mailbox is on its page."""
+
+    @property
+    def commands_a_mail(self) -> float:
+        """IMAP commands for each mail that was fetched."""
+        return self.commands.total() / self.plan.relevant()
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return what was measured for people."""
+        plan = self.plan
+        rows = plan.accounts * plan.messages
+        return [
+            ("contacts; ledger rows; of these about them", f"{plan.contacts:,}; {rows:,}; {plan.relevant():,}"),
+            ("the import command", f"{self.command_s:.1f} s"),
+            ("until every mail is on its page", f"{self.seconds:.1f} s"),
+            ("mails a second", f"{plan.relevant() / self.seconds:,.0f}"),
+            *(
+                (f"`{queue}`: messages in all; waiting at most", f"{count:,}; {self.waiting[queue]:,}")
+                for queue, count in self.given.items()
+                if count
+            ),
+            ("IMAP commands", ", ".join(f"{count:,} {name}" for name, count in self.commands.most_common())),
+            ("IMAP commands a mail", f"{self.commands_a_mail:.3f}"),
+            (
+                f"one contact more, a mail in each of {plan.accounts} mailboxes",
+                f"{self.late_s:.1f} s, the command's {self.late_command_s:.1f} s included",
+            ),
+        ]
 
 
 class Counting(NoticeProxy):
@@ -104,8 +151,12 @@ async def attached(deployment: Deployment, wanted: int) -> None:
     await until(there, what=f"that {wanted} copies are attached", seconds=_LONGEST, pause=0.2)
 
 
-async def measure(servers: LocalServers, plan: Plan, folder: Path) -> list[tuple[str, str]]:
-    """Run it; return lines of what was measured."""
+async def measure(servers: LocalServers, plan: Plan, folder: Path) -> Measured:
+    """Run it.
+
+    Raises:
+        BenchError: something that had to happen did not.
+    """
     mailboxes = [await asyncio.to_thread(fill, servers, plan, number) for number in range(plan.accounts)]
     commands: Counter[str] = Counter()
     async with AsyncExitStack() as stack:
@@ -145,23 +196,8 @@ async def measure(servers: LocalServers, plan: Plan, folder: Path) -> list[tuple
         added = time.monotonic() - began
         await attached(deployment, plan.relevant() + plan.accounts)
         late = time.monotonic() - began
-    return [
-        ("contacts; ledger rows; of these about them", f"{plan.contacts:,}; {total:,}; {plan.relevant():,}"),
-        ("the import command", f"{imported:.1f} s"),
-        ("until every mail is on its page", f"{took:.1f} s"),
-        ("messages a second", f"{plan.relevant() / took:,.0f}"),
-        *(
-            (f"`{queue}`: messages in all; at once at most", f"{after[queue] - before.get(queue, 0):,}; {depth:,}")
-            for queue, depth in most.items()
-            if after[queue] - before.get(queue, 0)
-        ),
-        ("IMAP commands", ", ".join(f"{count:,} {name}" for name, count in asked.most_common())),
-        ("IMAP commands a mail", f"{asked.total() / plan.relevant():.3f}"),
-        (
-            f"one late contact, a mail in each of {plan.accounts} mailboxes",
-            f"{late:.1f} s, the command's {added:.1f} s included",
-        ),
-    ]
+    given = {queue: after[queue] - before.get(queue, 0) for queue in most}
+    return Measured(plan, imported, took, given, most, asked, added, late)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -178,8 +214,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tempfile.TemporaryDirectory(prefix="leadmail-bench-") as name,
         ):
             measured = asyncio.run(measure(servers, plan, Path(name)))
-            width = max(len(what) for what, _ in measured)
-            print("\n".join(f"| {what:<{width}} | {value} |" for what, value in measured), flush=True)  # noqa: T201 - a command's output
+            lines = measured.lines()
+            width = max(len(what) for what, _ in lines)
+            print("\n".join(f"| {what:<{width}} | {value} |" for what, value in lines), flush=True)  # noqa: T201 - a command's output
     except (BenchError, HostingError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a command's output
         return 1

@@ -6,13 +6,12 @@ from collections.abc import Collection, Iterable, Mapping
 
 from pymongo import UpdateOne
 
-from schemas.identity import address_mark, thread_mark
 from schemas.records import KnownAddress, Record, RecordKind, RecordRef
 from services.store.collections import Collections
 from services.store.config import StoreConfig
 from services.store.documents import Doc, decode, encode, now
 from services.store.erasures import Erasures
-from services.store.errors import StoreError
+from services.store.marks import Marks
 
 _VERSION = "addresses"
 
@@ -29,24 +28,18 @@ class RecordAddresses:
         self._addresses = collections.addresses
         self._counters = collections.counters
         self._erasures = Erasures(collections)
-        self._key = config.mark_key
-
-    @property
-    def _mark_key(self) -> bytes:
-        if self._key is None:
-            raise StoreError("this process has no LEADMAIL_SECRET_KEY and can make no marks")
-        return self._key
+        self._marks = Marks(config)
 
     async def known(self, addresses: Iterable[str]) -> dict[str, list[RecordRef]]:
         """Return the records of normal addresses, present or past; addresses of nobody are left out."""
-        wanted = list(set(addresses))
+        wanted = self._marks.of_addresses(addresses)
         if not wanted:
             return {}
         records: dict[str, list[RecordRef]] = {}
         # These fields only: the answer comes from the index, no document is read.
-        fields = {"_id": 0, "address": 1, "record.kind": 1, "record.id": 1}
-        async for found in self._addresses.find({"address": {"$in": wanted}}, fields):
-            records.setdefault(found["address"], []).append(RecordRef(**found["record"]))
+        fields = {"_id": 0, "mark": 1, "record.kind": 1, "record.id": 1}
+        async for found in self._addresses.find({"mark": {"$in": list(wanted)}}, fields):
+            records.setdefault(wanted[found["mark"]], []).append(RecordRef(**found["record"]))
         return records
 
     async def version(self) -> int:
@@ -90,7 +83,7 @@ class RecordAddresses:
         for address in record.addresses:
             key = f"{record.ref}/{address}"
             if address not in stored:
-                mark = address_mark(self._mark_key, address)
+                mark = self._marks.address(address)
                 if mark in erased:
                     continue
                 known = KnownAddress(address=address, record=record.ref, mark=mark, since=moment)
@@ -119,7 +112,7 @@ class RecordAddresses:
     async def erase_address(self, address: str) -> list[RecordRef]:
         """Take an address out of the index although records have it, until they have it anew. Returns the records that had it."""
         records = (await self.known([address])).get(address, [])
-        mark = address_mark(self._mark_key, address)
+        mark = self._marks.address(address)
         await self._erasures.add(records, mark)
         await self._take_out({ref: [mark] for ref in records})
         await self._moved()
@@ -162,8 +155,8 @@ class RecordAddresses:
 
     def marks(self, addresses: Iterable[str]) -> list[bytes]:
         """Return the ledger marks of addresses."""
-        return [address_mark(self._mark_key, address) for address in addresses]
+        return [self._marks.address(address) for address in addresses]
 
     def thread_marks(self, message_ids: Iterable[str]) -> list[bytes]:
         """Return the ledger marks of Message-IDs."""
-        return [thread_mark(self._mark_key, message_id) for message_id in message_ids]
+        return [self._marks.message_id(message_id) for message_id in message_ids]

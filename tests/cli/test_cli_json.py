@@ -27,12 +27,9 @@ RUNS: dict[str, tuple[str, ...]] = {
     "explain": (KIM, OFFER.key, "--viewer", ANNA),
     "dead-letters list": (),
     "dead-letters show": (LETTER,),
-<<<<<<< HEAD
     "ledger check": (),
-=======
     "privacy erase": (KIM, "--by", ANNA, "--dry-run"),
     "audit": (),
->>>>>>> cd0b08c (privacy: what is stored about an address can be exported and erased; the audit log has a command)
     "status": (),
 }
 """How each is run; leads are printed as contacts are, and ``account add`` has a test of its own."""
@@ -95,10 +92,6 @@ def test_every_reading_command_has_it() -> None:
     reading = {
         words
         for words, _ in commands()
-<<<<<<< HEAD
-        if words.split()[-1] in ("list", "show", "test", "check", "status", "emails", "explain")
-=======
-        if words.split()[-1] in ("list", "show", "test", "status", "emails", "explain", "audit")
->>>>>>> cd0b08c (privacy: what is stored about an address can be exported and erased; the audit log has a command)
+        if words.split()[-1] in ("list", "show", "test", "check", "status", "emails", "explain", "audit")
     }
     assert reading <= taking

@@ -21,6 +21,8 @@ from schemas.routes import DEAD_EXCHANGE, EXCHANGE, RETRY_EXCHANGE, ROUTES
 from schemas.topology import delay_queues, queues
 
 Place = tuple[str, bytes]
+_PROFILE = 128 * 1024 * 1024
+"""Octets: more than a test asks."""
 
 
 def database(url: str, *names: str) -> Iterator[Place]:
@@ -36,6 +38,19 @@ def database(url: str, *names: str) -> Iterator[Place]:
             for blob in chunks.distinct("files_id", {"n": {"$gt": 0}}):
                 parts = [bytes(part["data"]) for part in chunks.find({"files_id": blob}).sort("n", 1)]
                 yield f"{name}.blobs", b"".join(parts)
+
+
+@contextlib.contextmanager
+def profiled(url: str, name: str) -> Iterator[None]:
+    """Have the server write down, in the database itself, everything that the database is asked; forgotten at the end of the block."""
+    with MongoClient[Any](url) as client:
+        client[name].create_collection("system.profile", capped=True, size=_PROFILE)
+        client[name].command("profile", 2)
+        try:
+            yield
+        finally:
+            client[name].command("profile", 0)
+            client[name].drop_collection("system.profile")
 
 
 def moment_of(url: str) -> Timestamp:

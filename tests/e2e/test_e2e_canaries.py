@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from e2e_traces import Traces, gathered
 
 from deploy.local import LocalServers
 from deploy.samples.company import USERS
+from deploy.samples.model import SampleMail
 from schemas.ledger import RowState
 from schemas.records import RecordRef
 from services.store import NewRecord
@@ -25,6 +26,28 @@ pytestmark = pytest.mark.timeout(300)
 ANNA, LUC = USERS[:2]
 PARTS = ("-name", "-subject", "-text", "-file.bin", "-content", ".addr@", "-id@")
 """Behind the word of somebody whose mail is stored."""
+
+
+def mailboxes(nobody: Stranger, client: Stranger, aside: Stranger) -> list[SampleMail]:
+    """Return mail of nobody's in every shape and folder, and of a client, and what a stranger says in a thread of two clients.
+
+    The poller takes the last for the client's, the matcher does not.
+    """
+    anna, luc = ANNA.addresses[0], LUC.addresses[0]
+    shapes = (nobody.mail(anna), nobody.coded(anna, 1), nobody.broken(anna, 2))
+    private = [*shapes, nobody.mail(anna, 3, Bcc=f"{nobody.word}-bcc@{nobody.word}.example")]
+    about = [client.mail(anna), client.coded(anna, 1)]
+    asked = client.mail(anna, 5, Bcc="nobody-else@client.example").replace(
+        b"\nCc: ", b"\nCc: second@client.example, ", 1
+    )
+    answer = aside.mail(anna, 6, In_Reply_To=f"<{client.word}-id-5@{client.word}.example>")
+    return [
+        *lying(ANNA, "INBOX", [*private, *about, asked, answer]),
+        *lying(ANNA, "Friends", [nobody.mail(anna, 7), client.mail(anna, 8)]),
+        *lying(ANNA, "Trash", [nobody.mail(anna, 9)]),
+        *lying(ANNA, "Drafts", [nobody.mail(anna, 10)]),
+        *lying(LUC, "INBOX", [*(nobody.mail(luc, number) for number in range(20, 30)), client.mail(luc, 31)]),
+    ]
 
 
 @pytest.fixture
@@ -70,26 +93,14 @@ async def test_no_trace_of_private_mail(company: Deployment, tmp_path: Path) -> 
     """Nothing of private mail is in database, queues, logs or metrics; of a client's mail everything is, but in the logs nothing."""
     # given: mailboxes with mail of nobody's, in every shape and folder, and of a client
     nobody, live, client, aside = stranger(), stranger(), stranger(), stranger()
-    anna, luc = ANNA.addresses[0], LUC.addresses[0]
     record = await company.store.records.add("contact", NewRecord((client.address,), name="Known Client"))
     await company.store.records.add("lead", NewRecord(("second@client.example",)))
-    shapes = (nobody.mail(anna), nobody.coded(anna, 1), nobody.broken(anna, 2))
-    private = [*shapes, nobody.mail(anna, 3, Bcc=f"{nobody.word}-bcc@{nobody.word}.example")]
-    about = [client.mail(anna), client.coded(anna, 1)]
-    # a mail of two records, and what a stranger answers: the poller takes it for the client's, the matcher does not
-    asked = client.mail(anna, 5, Bcc="nobody-else@client.example").replace(
-        b"\nCc: ", b"\nCc: second@client.example, ", 1
-    )
-    answer = aside.mail(anna, 6, In_Reply_To=f"<{client.word}-id-5@{client.word}.example>")
-    mails = [
-        *lying(ANNA, "INBOX", [*private, *about, asked, answer]),
-        *lying(ANNA, "Friends", [nobody.mail(anna, 7), client.mail(anna, 8)]),
-        *lying(ANNA, "Trash", [nobody.mail(anna, 9)]),
-        *lying(ANNA, "Drafts", [nobody.mail(anna, 10)]),
-        *lying(LUC, "INBOX", [*(nobody.mail(luc, number) for number in range(20, 30)), client.mail(luc, 31)]),
-    ]
+    mails = mailboxes(nobody, client, aside)
     since = await asyncio.to_thread(places.moment_of, company.environment["LEADMAIL_MONGO_URL"])
+    url, name = company.environment["LEADMAIL_MONGO_URL"], company.environment["LEADMAIL_MONGO_DATABASE"]
     async with AsyncExitStack() as stack:
+        profiling = stack.enter_context(ExitStack())
+        profiling.enter_context(places.profiled(url, name))
         seen = await stack.enter_async_context(places.shadow(company.environment["LEADMAIL_RABBITMQ_URL"]))
         for user in (ANNA, LUC):
             await company.add_user(user, mails)
@@ -99,6 +110,7 @@ async def test_no_trace_of_private_mail(company: Deployment, tmp_path: Path) -> 
             await company.connect(user)
         await company.until(company.confirmed, "both backfills are confirmed")
         await settled(company, ANNA.key, {RowState.ATTACHED: 4, RowState.UNMATCHED: 6}, "Anna's mail has its states")
+        luc = LUC.addresses[0]
         arrived = [live.mail(luc), live.coded(luc, 1), live.broken(luc, 2), client.mail(luc, 32)]
         for raw in arrived:
             await asyncio.to_thread(company.servers.deliver, company.addresses[LUC.key], raw)
@@ -112,9 +124,12 @@ async def test_no_trace_of_private_mail(company: Deployment, tmp_path: Path) -> 
         pages = await places.metrics(ports)
         assert company.end() == dict.fromkeys(STAGES, 0)
         left = await places.waiting(company.environment["LEADMAIL_RABBITMQ_URL"])
-    # then: of private mail there is nothing anywhere
-    unknown = Traces([nobody.word, live.word], [*nobody.hashed, *live.hashed])
-    assert unknown.among(stored(company)) == []
+        # then: of private mail there is nothing anywhere
+        asked = [place for place in stored(company) if place[0].endswith("system.profile")]
+        assert Traces([client.word]).among(asked), "what is asked is written down"
+        unknown = Traces([nobody.word, live.word], [*nobody.hashed, *live.hashed])
+        assert unknown.among(stored(company)) == []
+        profiling.close()
     assert unknown.among(noted(company, since)) == []
     assert unknown.among(gathered([*seen.seen, *left])) == []
     assert unknown.among([*places.logs(tmp_path), *pages]) == []
