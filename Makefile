@@ -79,6 +79,7 @@ sbom: ## List what the image has (CycloneDX) in dist/leadmail.cdx.json
 
 secrets: ## Make the secrets of a deployment; SMTP_URL=what sends confirmations, SECRETS=folder
 	@$(PYTHON) -m deploy.compose.make_secrets $(if $(SECRETS),--folder '$(SECRETS)') $(if $(SMTP_URL),--smtp-url '$(SMTP_URL)')
+
 mutants: $(READY) ## Break the sharing rule in every way, one at a time: the tests must notice each
 	@$(PY) -m deploy.mutants
 
