@@ -18,7 +18,7 @@ BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 export DOCKER_BUILDKIT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format bench backpressure image sbom secrets lock clean
+.PHONY: help setup servers demo test check format bench backpressure mutants image sbom secrets lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ sbom: ## List what the image has (CycloneDX) in dist/leadmail.cdx.json
 
 secrets: ## Make the secrets of a deployment; SMTP_URL=what sends confirmations, SECRETS=folder
 	@$(PYTHON) -m deploy.compose.make_secrets $(if $(SECRETS),--folder '$(SECRETS)') $(if $(SMTP_URL),--smtp-url '$(SMTP_URL)')
+
+mutants: $(READY) ## Break the sharing rule in every way, one at a time: the tests must notice each
+	@$(PY) -m deploy.mutants
 
 lock: $(READY) ## Pin the dependencies in pyproject.toml anew
 	$(PY) -m pip install --quiet --disable-pip-version-check uv

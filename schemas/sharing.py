@@ -45,7 +45,7 @@ def excludable_domain(domain: str) -> str:
         PublicSuffixError: it is a public suffix such as ``com`` or ``co.uk``.
     """
     name = normal_domain(domain.removeprefix("@"))
-    if "." not in name or _suffixes().is_public(name):
+    if _suffixes().is_public(name):  # a single label counts as one
         raise PublicSuffixError(f"{domain!r} is a public suffix: name the company's own domain, such as example.{name}")
     return name
 

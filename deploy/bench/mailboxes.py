@@ -35,7 +35,7 @@ def new_mailbox(servers: LocalServers, name: str, content: BenchMailbox | None =
         target = servers.maildir(mailbox.username)
         target.parent.mkdir(mode=0o700, parents=True)
         shutil.copytree(content.folder, target, copy_function=os.link)
-        _give_to_server(target.parent)
+        give_to_server(target.parent)
     return mailbox
 
 
@@ -44,11 +44,12 @@ def write_content(servers: LocalServers, *, messages: int, relevant: float, seed
     folder = servers.maildir(f"content-{relevant:.2f}-{secrets.token_hex(3)}")
     folder.parent.mkdir(mode=0o700, parents=True)
     content = write_maildir(folder, messages=messages, relevant=relevant, seed=seed)
-    _give_to_server(folder.parent)
+    give_to_server(folder.parent)
     return content
 
 
-def _give_to_server(folder: Path) -> None:
+def give_to_server(folder: Path) -> None:
+    """Let the mail server own what we wrote as root."""
     if os.geteuid() != 0:
         return  # the mail server runs as we do
     owner = folder.parent.stat()

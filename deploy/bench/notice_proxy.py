@@ -62,6 +62,9 @@ class NoticeProxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def sent(self, chunk: bytes) -> None:
+        """Hear what a client says; nothing is made of it here."""
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -86,6 +89,8 @@ class NoticeProxy:
                     for found in _EXISTS.finditer(seen):
                         self.notices.note(int(found[1]), now)
                     tail = seen[-_LONGEST_LINE:]
+                else:
+                    self.sent(chunk)
                 sink.write(chunk)
                 await sink.drain()
         with suppress(ConnectionError):

@@ -19,6 +19,8 @@ SUBJECTS = {
     "explain": "explain:app",
     "dead-letters": "dead_letters:app",
     "ledger": "ledger:app",
+    "privacy": "privacy:app",
+    "audit": "audit:app",
     "status": "status:app",
     "run": "run:app",
     "setup": "setup:app",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn
 
@@ -52,8 +53,13 @@ def _default(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """Print a value (models, dicts, lists) as indented JSON."""
-    sys.stdout.write(
-        orjson.dumps(value, default=_default, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode() + "\n"
+    sys.stdout.write(as_bytes(value).decode())
+
+
+def as_bytes(value: Any) -> bytes:
+    """Return a value (models, dicts, lists) as indented JSON with a line break at its end."""
+    return orjson.dumps(
+        value, default=_default, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
     )
 
 
@@ -86,6 +92,17 @@ def table(
 def say(text: str, style: str = "", *, on: Console | None = None) -> None:
     """Print one sentence for a person."""
     (on or console).print(Text(clean(text), style=style), soft_wrap=True)
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error while the block runs, to a person only; yields what it is told (done, total) by."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 def write_bytes(content: bytes) -> None:

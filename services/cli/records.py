@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from schemas.records import Record, RecordKind
-from services.cli.output import Json, fail, plural, print_json, say, table
+from services.cli.output import Json, fail, plural, print_json, progress, say, table
 from services.cli.records_csv import read_records
 from services.cli.session import command, open_session
 from services.store.record_crm import NewRecord
@@ -50,7 +50,8 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
     ) -> None:
         found = read_records(file)
         async with open_session(setup=True) as session:
-            added, known = await session.store.records.import_many(kind, found.records)
+            with progress(f"{kind}s", len(found.records)) as told:
+                added, known = await session.store.records.import_many(kind, found.records, told=told)
         left_out = [f"{known}: one of their addresses is there already"] if known else []
         left_out += [f"{found.without_address}: they have no address"] if found.without_address else []
         say(f"{plural(added, kind)} added" + "".join(f"; left out {why}" for why in left_out) + ".")

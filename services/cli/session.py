@@ -21,7 +21,7 @@ from services.runtime.environment import SettingsError
 from services.runtime.errors import BusClosedError, LayoutError, NotReadyError, TopologyError, UnroutableError
 from services.runtime.mongo import make_client, require_replica_set
 from services.runtime.settings import Settings, read_settings
-from services.store import Store
+from services.store import Store, audit
 from services.store.errors import StoreError
 from services.wiring import make_box, make_policy, make_store
 
@@ -35,7 +35,7 @@ _CONNECT_SECONDS = 5.0
 REFUSED, USAGE, UNREACHABLE = 1, 2, 3
 """Exit codes."""
 
-OPERATOR = "operator"
+OPERATOR = audit.OPERATOR
 """Who the audit log says it was: the command line is the operator's tool, it asks nobody for a password."""
 
 

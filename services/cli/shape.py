@@ -30,6 +30,12 @@ class And(NamedTuple):
     more: dict[str, Any]
 
 
+class Anything(NamedTuple):
+    """A value of any kind."""
+
+    words: str
+
+
 class Nullable(NamedTuple):
     """An object, or null."""
 
@@ -48,6 +54,8 @@ def lines(shape: Any, indent: int = 0, key: str = "") -> list[str]:  # noqa: PLR
         case Nullable():
             *most, last = lines(shape.shape, indent, key)
             return [*most, f"{last} or null"]
+        case Anything():
+            return [f"{pad}{name}{shape.words}"]
         case Map():
             return [f"{pad}{name}{{", *lines(shape.values, indent + 1, f"<{shape.keys}>"), f"{pad}}}"]
         case dict():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.cli.shape import And, Map, Named, Nullable
+from services.cli.shape import And, Anything, Map, Named, Nullable
 
 _RECORD_REF = Named("RecordRef", {"kind": "lead or contact", "id": "of the CRM's document"})
 _RECORD = Named(
@@ -293,6 +293,24 @@ SHAPES: dict[str, Any] = {
             }
         ],
     },
+    "privacy erase": {
+        "erased": "false with --dry-run",
+        "records": "leads and contacts that have or had the address",
+        "links": "emails on records because of it",
+        "emails": "emails that go for good",
+        "kept": "emails that name it and stay",
+        "copies": "copies of which nothing but a row is kept, which loses the address's mark",
+        "dead_letters": "number",
+    },
+    "audit": [
+        {
+            "action": "stable code, e.g. account.sharing",
+            "by": "the user's address, or operator",
+            "subject": "what it was about, e.g. account:<id>, user:<address>, company, address:<mark>",
+            "at": "moment",
+            "details": Map("name", Anything("anything: it depends on the action")),
+        }
+    ],
     "status": {
         "oldest_unfinished": "moment, or null: since when the oldest copy waits for its final state",
         "dead_letters": "number",

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from services.cli.output import Json, print_json, say, table
-from services.cli.session import command, open_session
+from services.cli.output import Json, fail, print_json, say, table
+from services.cli.session import OPERATOR, command, open_session
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Users of the CRM: they own accounts and view records."
@@ -25,6 +25,24 @@ async def add(
     async with open_session(setup=True) as session:
         user = await session.store.users.add(email, name=name, admin=admin)
     say(f"{user.email} added{' as an administrator' if user.admin else ''}.")
+
+
+@app.command("admin")
+@command
+async def admin(
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's e-mail address.")],
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take it away.")] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="EMAIL", help="The administrator whose act this is; by default the operator's."),
+    ] = None,
+) -> None:
+    """Make a user an administrator, or no longer one."""
+    async with open_session(setup=True) as session:
+        if by is not None and not (await session.store.users.get(by)).admin:
+            fail(f"{by} is not an administrator, and only an administrator may change this")
+        user = await session.store.users.set_admin(email, admin=not revoke, by=by or OPERATOR)
+    say(f"{user.email} is {'an administrator' if user.admin else 'no administrator'}.")
 
 
 @app.command("list")

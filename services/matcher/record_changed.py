@@ -27,8 +27,8 @@ async def handle(
             break
         records = present
     await _bring_in({address for addresses in new.values() for address in addresses}, store, summaries)
-    for ref, addresses in new.items():
-        await store.records.addresses_swept(ref, addresses)
+    if new:
+        await store.records.swept(new)
     for ref in refs - records.keys():
         await _forget(ref, store, summaries)
     return [Done()] * len(deliveries)

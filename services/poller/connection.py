@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import imaplib
+import re
 import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, ProtocolError
 
 from services.mailbox.imap_client import MailClient
 from services.poller import listening
 from services.poller.errors import ConnectionLostError, RefusedError
+from services.runtime.retry import describe
 
 T = TypeVar("T")
 
 DEADLINE = 120.0
 """Seconds for one command, unless somebody says otherwise."""
+_UNPARSED = re.compile(r"(unexpected (?:tagged )?response|unterminated line):.*", re.DOTALL)
+"""How imaplib quotes what it does not understand, such as mail behind a literal whose length is wrong."""
 
 
 class Connection:
@@ -106,5 +110,12 @@ class Connection:
 
 
 def _words(error: BaseException) -> str:
-    # A server's answer may quote a folder name, never content; it is kept short.
-    return f"{type(error).__name__}: {str(error)[:200]}"
+    """Return an error in words that have nothing of a mail in them: they are logged.
+
+    What a server says in refusing a command, or in closing the connection, may quote a folder's name, never content. What a library
+    says of an answer that it could not parse quotes the answer.
+    """
+    if isinstance(error, ProtocolError) or not isinstance(error, OSError | imaplib.IMAP4.error):
+        return describe(error)
+    words = _UNPARSED.sub(r"\1", str(error))
+    return f"{type(error).__name__}: {words[:200]}"

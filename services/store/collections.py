@@ -26,6 +26,7 @@ class Collections:
         self.links: Documents = self.database["links"]
         self.tombstones: Documents = self.database["tombstones"]
         self.addresses: Documents = self.database["addresses"]
+        self.erasures: Documents = self.database["erasures"]
         self.counters: Documents = self.database["counters"]
         """``_id`` addresses: the version of the address index; ``_id`` watch: the change stream's resume token."""
         self.pollers: Documents = self.database["pollers"]

@@ -13,8 +13,10 @@ from schemas.mail import Content, Participant
 from schemas.records import RecordRef
 from services.store.bulk import insert_new
 from services.store.collections import Collections
+from services.store.config import StoreConfig
 from services.store.documents import Doc, decode, decode_email, encode_email, now
 from services.store.errors import NotFoundError
+from services.store.marks import Marks
 
 _BRIEF = dict.fromkeys(
     ("message_id", "in_reply_to", "references", "thread", "sent_at", "participants", "by_thread", "unlinked_at"), 1
@@ -53,10 +55,11 @@ class Ancestor(NamedTuple):
 class Emails:
     """One document an email, however many copies there are."""
 
-    def __init__(self, collections: Collections) -> None:
+    def __init__(self, collections: Collections, config: StoreConfig) -> None:
         self._emails = collections.emails
         self._links = collections.links
         self._tombstones = collections.tombstones
+        self._marks = Marks(config)
 
     async def save_many(self, contents: Sequence[Content], *, by_thread: Collection[str] = ()) -> frozenset[str]:
         """Store emails that are not stored yet. Returns the keys of those that are new.
@@ -67,11 +70,17 @@ class Emails:
         """
         moment = now()
         documents = [
-            encode_email(Email(content=content, stored_at=moment, by_thread=key in by_thread))
+            self._document(Email(content=content, stored_at=moment, by_thread=key in by_thread))
             for key, content in {content.key: content for content in contents}.items()
         ]
         known = {document["_id"] for document in await insert_new(self._emails, documents)}
         return frozenset(document["_id"] for document in documents) - known
+
+    def _document(self, email: Email) -> Doc:
+        document = encode_email(email)
+        if email.content.message_id:
+            document["id_mark"] = self._marks.message_id(email.content.message_id)
+        return document
 
     async def existing(self, keys: Iterable[str]) -> frozenset[str]:
         """Return which of the keys are stored."""
@@ -83,11 +92,11 @@ class Emails:
 
     async def known_ids(self, message_ids: Iterable[str]) -> frozenset[str]:
         """Return which of the Message-IDs are those of stored emails (their threads concern a record)."""
-        wanted = [message_id for message_id in set(message_ids) if message_id]
+        wanted = self._marks.of_message_ids(message_ids)
         if not wanted:
             return frozenset()
-        found = self._emails.find({"message_id": {"$in": wanted}}, {"_id": 0, "message_id": 1})
-        return frozenset([document["message_id"] async for document in found])
+        found = self._emails.find({"id_mark": {"$in": list(wanted)}}, {"_id": 0, "id_mark": 1})
+        return frozenset([wanted[document["id_mark"]] async for document in found])
 
     async def get(self, key: str) -> Email | None:
         """Return an email. For the pipeline: people read through ``store.reading``."""
@@ -119,10 +128,10 @@ class Emails:
 
     async def ancestors(self, message_ids: Iterable[str]) -> list[Ancestor]:
         """Return the stored emails with these Message-IDs, with their links (several may have one Message-ID)."""
-        wanted = [message_id for message_id in set(message_ids) if message_id]
+        wanted = self._marks.of_message_ids(message_ids)
         if not wanted:
             return []
-        found = self._emails.find({"message_id": {"$in": wanted}}, {"message_id": 1, "by_thread": 1})
+        found = self._emails.find({"id_mark": {"$in": list(wanted)}}, {"message_id": 1, "by_thread": 1})
         emails = {document["_id"]: document async for document in found}
         links: dict[str, list[Link]] = {}
         async for document in self._links.find({"email": {"$in": list(emails)}}):

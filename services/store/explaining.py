@@ -7,6 +7,7 @@ from schemas.identity import link_id
 from schemas.mail import Role
 from schemas.records import RecordRef
 from schemas.sharing import CopyDecision
+from services.store.audit import OPERATOR, Audit
 from services.store.collections import Collections
 from services.store.documents import decode
 from services.store.errors import NotAllowedError
@@ -17,9 +18,10 @@ from services.store.views import Explanation
 class Explaining:
     """The part of ``reading`` that tells which copy, rule and domain decided."""
 
-    def __init__(self, collections: Collections, guard: Guard) -> None:
+    def __init__(self, collections: Collections, guard: Guard, audit: Audit) -> None:
         self._links = collections.links
         self._guard = guard
+        self._audit = audit
 
     async def explain(self, viewer: str, record: RecordRef, email: str, *, asked_by: str | None) -> Explanation:
         """Tell why a viewer sees an email on a record, or why not.
@@ -38,6 +40,9 @@ class Explaining:
         own, everything = (asker.email if asker else "", asker is None or asker.admin)
         if not everything and own != user.email:
             raise NotAllowedError("only administrators may ask what somebody else sees")
+        if own != user.email:
+            asked = {"viewer": user.email, "record": str(record)}
+            await self._audit.add("explain", by=own or OPERATOR, subject=f"email:{email}", **asked)
 
         def told(line: CopyDecision) -> bool:
             if line.copy_of.owner == own:

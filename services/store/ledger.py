@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.store.collections import Collections
+from services.store.config import StoreConfig
 from services.store.fence import Fence
 from services.store.folders import Folders
 from services.store.ledger_counts import LedgerCounts
@@ -15,9 +16,9 @@ from services.store.ledger_queries import LedgerQueries
 class Ledger(PollerLedger, MatcherLedger, OperatorLedger, LedgerQueries, LedgerCounts):
     """Everything about rows."""
 
-    def __init__(self, collections: Collections, fence: Fence, folders: Folders) -> None:
+    def __init__(self, collections: Collections, fence: Fence, folders: Folders, config: StoreConfig) -> None:
         PollerLedger.__init__(self, collections, fence, folders)
         MatcherLedger.__init__(self, collections)
         OperatorLedger.__init__(self, collections)
-        LedgerQueries.__init__(self, collections)
+        LedgerQueries.__init__(self, collections, config)
         LedgerCounts.__init__(self, collections)

@@ -10,8 +10,10 @@ from schemas.base import Contract
 from schemas.identity import copies_of_folder
 from schemas.ledger import Row, RowState
 from services.store.collections import Collections
+from services.store.config import StoreConfig
 from services.store.documents import Doc
 from services.store.ledger_rows import row_of
+from services.store.marks import Marks
 
 
 class KnownUid(NamedTuple):
@@ -56,9 +58,10 @@ _LIVE_FIELDS = {"account": 1, "folder": 1, "email": 1, "flags": 1, "labels": 1, 
 class LedgerQueries:
     """Reading the ledger."""
 
-    def __init__(self, collections: Collections) -> None:
+    def __init__(self, collections: Collections, config: StoreConfig) -> None:
         self._ledger = collections.ledger
         self._emails = collections.emails
+        self._marks = Marks(config)
 
     async def get(self, row: str) -> Row | None:
         """Return a row by its id."""
@@ -115,10 +118,10 @@ class LedgerQueries:
         Found by way of the emails with its Message-ID, so that the ledger needs no index on header marks; a message
         without Message-ID has no twin and is fetched again (its email is the same one by its key).
         """
-        ids = {query.message_id for query in queries}
-        if not ids:
+        marks = list(self._marks.of_message_ids(query.message_id for query in queries))
+        if not marks:
             return {}
-        keys = [found["_id"] async for found in self._emails.find({"message_id": {"$in": list(ids)}}, {"_id": 1})]
+        keys = [found["_id"] async for found in self._emails.find({"id_mark": {"$in": marks}}, {"_id": 1})]
         if not keys:
             return {}
         rows = self._ledger.find(

@@ -10,6 +10,7 @@ from schemas.emails import Link
 from schemas.mail import Attachment
 from schemas.records import RecordRef
 from services.store.accounts import Accounts
+from services.store.audit import Audit
 from services.store.blobs import Blobs
 from services.store.collections import Collections
 from services.store.documents import Doc, decode, decode_email
@@ -30,9 +31,16 @@ class Reading(Explaining, Naming):
     """What a viewer (a user's address) may read. Mail that the viewer may not see is the same as mail that is not there."""
 
     def __init__(
-        self, collections: Collections, *, guard: Guard, accounts: Accounts, folders: Folders, blobs: Blobs
+        self,
+        collections: Collections,
+        *,
+        guard: Guard,
+        accounts: Accounts,
+        folders: Folders,
+        blobs: Blobs,
+        audit: Audit,
     ) -> None:
-        Explaining.__init__(self, collections, guard)
+        Explaining.__init__(self, collections, guard, audit)
         Naming.__init__(self, collections, guard)
         self._emails = collections.emails
         self._accounts = accounts

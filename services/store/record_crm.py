@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from schemas.addresses import normal_address
@@ -67,8 +67,15 @@ class RecordCrm:
         await self._records[kind].insert_one(document)
         return record_of(kind, document, self._config)
 
-    async def import_many(self, kind: RecordKind, records: Iterable[NewRecord]) -> tuple[int, int]:
+    async def import_many(
+        self, kind: RecordKind, records: Iterable[NewRecord], *, told: Callable[[int, int], None] | None = None
+    ) -> tuple[int, int]:
         """Add records, leaving out those of which the kind has an address already. Returns (added, left out).
+
+        Args:
+            kind: lead or contact.
+            records: what to add.
+            told: called with (records done, of how many) as it goes on.
 
         Raises:
             InvalidAddressError: one of the addresses is none; nothing was added.
@@ -83,8 +90,12 @@ class RecordCrm:
             if not addresses & known:
                 fresh.append(document)
                 known |= addresses
+        left_out = len(documents) - len(fresh)
         for start in range(0, len(fresh), _AT_ONCE):
-            await self._records[kind].insert_many(fresh[start : start + _AT_ONCE])
+            part = fresh[start : start + _AT_ONCE]
+            await self._records[kind].insert_many(part)
+            if told is not None:
+                told(left_out + start + len(part), len(documents))
         return len(fresh), len(documents) - len(fresh)
 
     async def list(self, kind: RecordKind, *, limit: int = 1000) -> builtins.list[Record]:

@@ -45,7 +45,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
         (
             c.emails,
             [
-                _index("message_id", "message_id"),
+                _index("id_mark", "id_mark"),
                 _index("participants", "participants.address"),
                 _index("refs", "refs", partialFilterExpression={"by_thread": True}),
                 _index("unlinked", "unlinked_at", partialFilterExpression={"unlinked_at": {"$exists": True}}),
@@ -62,10 +62,12 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
             c.addresses,
             [
                 # The look-up of a window's participants is answered from this index alone.
+                _index("mark", "mark", "record.kind", "record.id"),
                 _index("address", "address", "record.kind", "record.id"),
                 _index("record", "record.kind", "record.id"),
             ],
         ),
+        (c.erasures, [_index("record", "record.kind", "record.id")]),
         (
             c.accounts,
             [

@@ -16,6 +16,8 @@ from services.store.debts import Debts
 from services.store.documents import Database
 from services.store.emails import Emails
 from services.store.epochs import Epochs
+from services.store.erasing import Erasing
+from services.store.exporting import Exporting
 from services.store.fence import Fence
 from services.store.folders import Folders
 from services.store.guard import Guard
@@ -23,12 +25,14 @@ from services.store.leases import Leases
 from services.store.ledger import Ledger
 from services.store.links import Links
 from services.store.migrations import migrate
+from services.store.privacy import Privacy
 from services.store.reading import Reading
 from services.store.records import Records
 from services.store.removal import Removal
 from services.store.setup import setup
 from services.store.sharing import Sharing
 from services.store.status import Status
+from services.store.subjects import Subjects
 from services.store.summaries import Summaries
 from services.store.turns import Turns
 from services.store.unheld import Unheld
@@ -51,15 +55,15 @@ class Store:
         self.turns = Turns(c)
         self.debts = Debts(c)
         self.backlog = Backlog(c)
-        self.users = Users(c)
+        self.users = Users(c, self.audit)
         self.company = Company(c)
         self.accounts = Accounts(c, fence, self.audit)
         self.attention = Attention(c)
         self.leases = Leases(c, config, fence)
         self.folders = Folders(c, fence)
-        self.ledger = Ledger(c, fence, self.folders)
+        self.ledger = Ledger(c, fence, self.folders, config)
         self.epochs = Epochs(c, fence, self.folders)
-        self.emails = Emails(c)
+        self.emails = Emails(c, config)
         self.links = Links(c)
         self.records = Records(c, config)
         self.summaries = Summaries(c, self.accounts, config)
@@ -90,7 +94,34 @@ class Store:
         )
         self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
         guard = Guard(self.users, copies)
-        self.reading = Reading(c, guard=guard, accounts=self.accounts, folders=self.folders, blobs=self.blobs)
+        self.reading = Reading(
+            c, guard=guard, accounts=self.accounts, folders=self.folders, blobs=self.blobs, audit=self.audit
+        )
+
+        self.subjects = Subjects(c, records=self.records, links=self.links, ledger=self.ledger)
+        exporting = Exporting(
+            subjects=self.subjects,
+            records=self.records,
+            accounts=self.accounts,
+            folders=self.folders,
+            ledger=self.ledger,
+            emails=self.emails,
+            blobs=self.blobs,
+            audit=self.audit,
+        )
+        erasing = Erasing(
+            c,
+            subjects=self.subjects,
+            records=self.records,
+            links=self.links,
+            ledger=self.ledger,
+            blobs=self.blobs,
+            debts=self.debts,
+            unheld=self.unheld,
+            summaries=self.summaries,
+            audit=self.audit,
+        )
+        self.privacy = Privacy(users=self.users, exporting=exporting, erasing=erasing)
 
     async def setup(self) -> tuple[str, ...]:
         """Make collections and indexes that are missing, then migrate; every process does so at start.

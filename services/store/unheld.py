@@ -53,7 +53,15 @@ class Unheld:
         Returns the records that they were on: recompute their summaries. A debt has the matcher do so too, and
         lets the threads follow.
         """
-        wanted, moment = list(keys), now()
+        wanted = list(keys)
+        records = await self.sink(wanted, by=by)
+        for key in wanted:
+            await self._audit.add("email.delete", by=by, subject=f"email:{key}")
+        return records
+
+    async def sink(self, wanted: list[str], *, by: str) -> frozenset[RecordRef]:
+        """Do as ``bury``; the caller sees to the audit log."""
+        moment = now()
         writes = []
         for key in wanted:
             document = encode(Tombstone(email=key, by=by, at=moment))
@@ -68,8 +76,6 @@ class Unheld:
         # A copy that came meanwhile: who writes one looks for its email, or the tombstone, after this.
         await self._ledger.skip_emails(wanted, DELETED_IN_CRM)
         await self._blobs.release(wanted)
-        for key in wanted:
-            await self._audit.add("email.delete", by=by, subject=f"email:{key}")
         return records
 
     async def fade(self, keys: Collection[str]) -> None:

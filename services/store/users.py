@@ -7,6 +7,7 @@ from pymongo.errors import DuplicateKeyError
 from schemas.accounts import User
 from schemas.addresses import normal_address, normal_address_or_none
 from schemas.sharing import CompanyPolicy
+from services.store.audit import Audit
 from services.store.collections import Collections
 from services.store.documents import decode, encode, now, plain
 from services.store.errors import AlreadyExistsError, NotFoundError
@@ -17,10 +18,11 @@ _COMPANY = "company"
 class Users:
     """Documents of ``users``."""
 
-    def __init__(self, collections: Collections) -> None:
+    def __init__(self, collections: Collections, audit: Audit) -> None:
         self._users = collections.users
+        self._audit = audit
 
-    async def add(self, email: str, *, name: str = "", admin: bool = False) -> User:
+    async def add(self, email: str, *, name: str = "", admin: bool = False, by: str = "operator") -> User:
         """Add a user.
 
         Raises:
@@ -32,7 +34,20 @@ class Users:
             await self._users.insert_one(encode(user))
         except DuplicateKeyError:
             raise AlreadyExistsError(f"there is a user {user.email} already") from None
+        await self._audit.add("user.add", by=by, subject=f"user:{user.email}", admin=admin)
         return user
+
+    async def set_admin(self, email: str, *, admin: bool, by: str) -> User:
+        """Give or take an administrator's power.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        before = await self.get(email)
+        if before.admin is not admin:
+            await self._users.update_one({"_id": before.email}, {"$set": {"admin": admin}})
+            await self._audit.add("user.admin", by=by, subject=f"user:{before.email}", before=before.admin, after=admin)
+        return before.model_copy(update={"admin": admin})
 
     async def get(self, email: str) -> User:
         """Return a user.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 from cli_world import ANNA, KIM, LUC, OFFER, World
+from rich.console import Console
 
 from schemas.accounts import AccountState
 from schemas.sharing import Mode
+from services.cli import output
 
 
 def account(world: World) -> tuple[AccountState, Mode, bool]:
@@ -170,3 +173,14 @@ def test_import_of_a_bad_file(empty: World, tmp_path: Path, content: bytes, why:
     assert refused.code == 1
     assert why in refused.errors
     assert "There are no contacts yet" in empty.ok("contact", "list")
+
+
+def test_progress_of_an_import_is_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal a bar goes on as it is told; to a pipe nothing is written."""
+    for terminal in (True, False):
+        shown = io.StringIO()
+        monkeypatch.setattr(output, "errors", Console(file=shown, force_terminal=terminal, width=100))
+        with output.progress("contacts", 4000) as told:
+            told(1000, 4000)
+            told(4000, 4000)
+        assert ("4000/4000" in shown.getvalue()) is terminal

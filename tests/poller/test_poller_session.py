@@ -223,3 +223,26 @@ async def test_line_breaks_never_reach_the_wire(pool: ThreadPoolExecutor) -> Non
         with pytest.raises(ConnectionLostError):
             await session.examine(b'x"\r\nA1 DELETE "INBOX')
         assert not any("DELETE" in command for command in seen)
+
+
+@pytest.mark.parametrize("length", [3, 4000])
+async def test_an_error_never_quotes_mail(pool: ThreadPoolExecutor, length: int) -> None:
+    """A server that lies about a literal's length has its mail taken for protocol; what is said of it, and logged, has none of it."""
+
+    def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
+        if command.startswith("UID FETCH"):
+            writer.write(
+                f"* 1 FETCH (UID 1 BODY[] {{{length}}}\r\nSubject: x\r\ncanary one\r\n\r\ncanary\r\n)\r\n".encode()
+            )
+            writer.write(f"{tag} OK done\r\n".encode())
+            writer.close()
+            return True
+        return False
+
+    async with server(answer) as port:
+        session = await connect(port, "me", "pw", pool, deadline=2)
+        await session.examine(b"INBOX")
+        with pytest.raises(ConnectionLostError) as raised:
+            await session.bodies([1])
+        assert "canary" not in str(raised.value)
+        assert str(raised.value)

@@ -76,6 +76,7 @@ TABLE = [
     # internal-only: the account's own addresses aside, everybody is in an excluded domain
     (PUBLIC, FIRM_EXCLUDED, CLIENT, Role.THREAD, (ANN, BOB), Verdict.INTERNAL_ONLY, None),
     (PUBLIC, NOBODY, CLIENT, Role.THREAD, (ANN, BOB), Verdict.SHARED, None),
+    (custom("firm.example"), NOBODY, CLIENT, Role.THREAD, (ANN, BOB), Verdict.INTERNAL_ONLY, None),
     (PUBLIC, FIRM_EXCLUDED, CLIENT, Role.THREAD, (ANN, BOB, PARTNER), Verdict.SHARED, None),
     (PUBLIC, NOBODY, CLIENT, Role.THREAD, (ANN,), Verdict.INTERNAL_ONLY, None),
     # a mode that the administrator does not allow (any more) shares nothing

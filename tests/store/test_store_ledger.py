@@ -255,12 +255,12 @@ QUERIES: list[tuple[str, dict[str, Any], str]] = [
     ("ledger", {"email": {"$in": ["e"]}, "state": "attached"}, "email"),
     ("ledger", {"relink": True}, "relink"),
     ("ledger", {"bcc": {"$in": ["b"]}, "state": "attached"}, "bcc"),
-    ("emails", {"message_id": {"$in": ["m"]}}, "message_id"),
+    ("emails", {"id_mark": {"$in": [b"m"]}}, "id_mark"),
     ("emails", {"refs": {"$in": ["m"]}, "by_thread": True}, "refs"),
     ("emails", {"participants.address": {"$in": ["a"]}}, "participants"),
     ("links", {"email": {"$in": ["e"]}}, "email"),
     ("links", {"record.kind": "lead", "record.id": "r"}, "record"),
-    ("addresses", {"address": {"$in": ["a"]}}, "address"),
+    ("addresses", {"mark": {"$in": [b"m"]}}, "mark"),
 ]
 
 

@@ -1,0 +1,103 @@
+"""One wrong version in a process of its own: the module is loaded from its text, then the module's tests are run."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from types import ModuleType
+
+PROJECT = Path(__file__).parents[2]
+_LOOK_S = 0.01
+_HEAVY = (
+    "pytest",
+    "pytest_asyncio",
+    "hypothesis",
+    "hypothesis.strategies",
+    "pydantic",
+    "publicsuffixlist",
+    "idna",
+    "pymongo",
+)
+"""Loaded before the process forks, so that a mutant costs its tests and not these; nothing of ours."""
+
+
+class Outcome(Enum):
+    """What the tests said of a wrong version."""
+
+    KILLED = "killed"
+    SURVIVED = "survived"
+    TIMED_OUT = "timed out"
+
+
+class _Loader(importlib.abc.Loader):
+    """Loads one module from a text."""
+
+    def __init__(self, file: Path, source: str) -> None:
+        self._file = file
+        self._source = source
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the text as the module."""
+        exec(compile(self._source, str(self._file), "exec"), module.__dict__)  # noqa: S102 - what a mutation tool does
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds one module in a text."""
+
+    def __init__(self, name: str, file: Path, source: str) -> None:
+        self._name, self._file, self._source = name, file, source
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        """Return the module's place; None for any other."""
+        del path, target
+        if fullname != self._name:
+            return None
+        return importlib.util.spec_from_loader(fullname, _Loader(self._file, self._source), origin=str(self._file))
+
+
+def warm_up() -> None:
+    """Load what every run needs."""
+    for name in _HEAVY:
+        importlib.import_module(name)
+
+
+def tried(file: Path, source: str, tests: Sequence[str], *, seconds: float) -> Outcome:
+    """Run a module's tests with the module being ``source``. The process that does it is a fork of this one."""
+    child = os.fork()
+    if child == 0:
+        code = 2
+        with contextlib.suppress(BaseException):
+            code = _run(file, source, tests)
+        os._exit(code)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return Outcome.SURVIVED if os.waitstatus_to_exitcode(status) == 0 else Outcome.KILLED
+        time.sleep(_LOOK_S)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return Outcome.TIMED_OUT
+
+
+def _run(file: Path, source: str, tests: Sequence[str]) -> int:
+    import pytest  # noqa: PLC0415 - it is loaded already; the parent does not need it
+
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    os.chdir(PROJECT)
+    name = ".".join(file.relative_to(PROJECT).with_suffix("").parts)
+    assert name not in sys.modules, f"{name} was loaded before it was broken"
+    sys.meta_path.insert(0, _Finder(name, file, source))
+    return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-m", "not servers", *tests]))

@@ -1,0 +1,91 @@
+"""The tool that breaks the sharing rule: which wrong versions it makes, and that it can tell a noticed one from one that is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from deploy.mutants.__main__ import TARGETS
+from deploy.mutants.operators import mutants
+
+ROOT = Path(__file__).parents[2]
+CODE = '''
+"""A module."""
+from enum import Enum
+
+class Colour(Enum):
+    """Two."""
+    RED = 1
+    BLUE = 2
+
+def first(a: int, b: list[int]) -> bool:
+    """Say something."""
+    if a in b and not b:
+        return max(a, 1) == 2
+    for one in b:
+        if one is Colour.RED:
+            continue
+    return Colour.BLUE
+'''
+TRY = """
+from pathlib import Path
+from deploy.mutants.run import tried, warm_up, PROJECT
+warm_up()
+file = PROJECT / "schemas" / "sharing.py"
+tests = ["tests/schemas/test_schemas_policies.py"]
+source = file.read_text()
+broken = source.replace('Mode.PUBLIC\\n    allowed', 'Mode.PRIVATE\\n    allowed')
+assert broken != source
+for text in (source, broken, "while True: pass"):
+    print(tried(file, text, tests, seconds=60 if "def" in text else 1).name)
+"""
+
+
+def test_every_clause_is_broken() -> None:
+    """Comparisons, connectives, conditions, results, constants, members and statements, one change in each version."""
+    changes = {mutant.change for mutant in mutants(CODE)}
+    assert changes >= {
+        "a in b and (not b) → a in b or not b",
+        "a in b and (not b) → a in b",
+        "a in b and (not b) → not b",
+        "a in b → a not in b",
+        "not b → b",
+        "if a in b and (not b) → if True",
+        "if a in b and (not b) → if False",
+        "max(a, 1) == 2 → max(a, 1) != 2",
+        "max(a, 1) → min(a, 1)",
+        "2 → 3",
+        "return max(a, 1) == 2 → return None",
+        "one is Colour.RED → one is not Colour.RED",
+        "Colour.RED → Colour.BLUE",
+        "continue → pass",
+    }
+
+
+def test_each_is_another_program() -> None:
+    """No two are equal, none is what it was made from, and every one can be compiled; docstrings, types and imports stay."""
+    made = list(mutants(CODE))
+    assert len({mutant.source for mutant in made}) == len(made)
+    for mutant in made:
+        compile(mutant.source, "mutant", "exec")
+        assert "from enum import Enum" in mutant.source
+        assert '"""Say something."""' in mutant.source
+        assert "def first(a: int, b: list[int]) -> bool" in mutant.source
+    assert all(mutant.line > 0 for mutant in made)
+
+
+def test_what_is_broken_is_noticed() -> None:
+    """The module as it is passes its tests, a broken one fails them, one that never ends is ended."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRY], cwd=ROOT, capture_output=True, text=True, check=False, timeout=110
+    )
+    assert done.stdout.split() == ["SURVIVED", "KILLED", "TIMED_OUT"], done.stderr
+
+
+def test_the_targets_are_there() -> None:
+    """Each module and each of its tests is a file; none of the tests needs servers."""
+    for target in TARGETS:
+        assert (ROOT / target.file).is_file()
+        for test in target.tests:
+            assert "servers" not in (ROOT / test).read_text("utf-8")
