@@ -24,6 +24,7 @@ from services.store.links import Links
 from services.store.reading import Reading
 from services.store.records import Records
 from services.store.removal import Removal
+from services.store.rights import RecordRights
 from services.store.setup import setup
 from services.store.sharing import Sharing
 from services.store.status import Status
@@ -86,8 +87,18 @@ class Store:
             audit=self.audit,
         )
         self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
-        guard = Guard(self.users, copies)
-        self.reading = Reading(c, guard=guard, accounts=self.accounts, folders=self.folders, blobs=self.blobs)
+        guard = Guard(self.users, copies, RecordRights(c, config))
+        self.reading = Reading(
+            c,
+            guard=guard,
+            accounts=self.accounts,
+            folders=self.folders,
+            blobs=self.blobs,
+            records=self.records,
+            emails=self.emails,
+            unheld=self.unheld,
+            summaries=self.summaries,
+        )
 
     async def setup(self) -> None:
         """Make collections and indexes that are missing; every process does so at start."""
