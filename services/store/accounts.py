@@ -12,12 +12,18 @@ from pymongo.errors import DuplicateKeyError
 
 from schemas.accounts import Account, AccountState, FolderRules, Lease, SealedCredentials, ServerAddress
 from schemas.addresses import normal_address_or_none
+from schemas.ledger import RowState
 from schemas.sharing import SharingPolicy
 from services.store.audit import Audit
 from services.store.collections import Collections
+from services.store.debts import Debts
 from services.store.documents import decode, encode, now, plain
 from services.store.errors import AlreadyExistsError, NotFoundError
 from services.store.fence import Fence, Session
+from services.store.ledger_rows import account_range
+
+DISCONNECTED = "disconnected"
+"""Reason of the rows that nobody will fetch because their account was disconnected."""
 
 
 def new_account_id() -> str:
@@ -28,24 +34,71 @@ def new_account_id() -> str:
 class Accounts:
     """What the command line and the poller do with accounts."""
 
-    def __init__(self, collections: Collections, fence: Fence, audit: Audit) -> None:
+    def __init__(self, collections: Collections, fence: Fence, audit: Audit, debts: Debts) -> None:
         self._accounts = collections.accounts
+        self._users = collections.users
+        self._ledger = collections.ledger
         self._fence = fence
         self._audit = audit
+        self._debts = debts
 
     async def add(self, account: Account, *, by: str = "operator") -> None:
-        """Store a new account.
+        """Store a new account, or connect a disconnected one again (see ``former``).
 
         Raises:
             AlreadyExistsError: the address is connected already (and not disconnected).
         """
+        again = await self._connect_again(account)
+        if not again:
+            try:
+                await self._accounts.insert_one(encode(account))
+            except DuplicateKeyError:
+                raise AlreadyExistsError(f"{account.address} is connected already") from None
+        await self._debts.add(addresses=account.own_addresses)
+        await self._audit.add(
+            "account.add",
+            by=by,
+            subject=f"account:{account.id}",
+            owner=account.owner,
+            sharing=account.sharing,
+            again=again,
+        )
+
+    async def former(self, owner: str, address: str) -> Account | None:
+        """Return the account as which a user had this mailbox connected before; the new one takes its id.
+
+        So its copies are one mailbox's again: nothing is fetched or shown twice, and the sharing that its owner chooses
+        now holds for what came earlier, too, which the frozen policy would go on sharing.
+        """
+        query = {"owner": owner, "address": address, "state": AccountState.DISCONNECTED.value}
+        document = await self._accounts.find_one(query, sort=[("_id", -1)])
+        return None if document is None else decode(Account, document)
+
+    async def _connect_again(self, account: Account) -> bool:
+        former = {
+            "_id": account.id,
+            "owner": account.owner,
+            "address": account.address,
+            "state": AccountState.DISCONNECTED.value,
+        }
+        if await self._accounts.find_one(former, {"_id": 1}) is None:
+            return False
+        # While it was disconnected nobody looked for late contacts in it: its next backfill judges these anew.
+        undecided = {
+            **account_range(account.id),
+            "$or": [
+                {"state": RowState.UNMATCHED.value},
+                {"state": RowState.SKIPPED.value, "reason": DISCONNECTED},
+            ],
+        }
+        await self._ledger.delete_many(undecided)
+        kept = ("id", "epoch", "incident", "attention_sent", "created_at")
+        fields = {name: value for name, value in plain(account).items() if name not in kept}
         try:
-            await self._accounts.insert_one(encode(account))
+            result = await self._accounts.update_one(former, {"$set": {**fields, "relink": now()}})
         except DuplicateKeyError:
             raise AlreadyExistsError(f"{account.address} is connected already") from None
-        await self._audit.add(
-            "account.add", by=by, subject=f"account:{account.id}", owner=account.owner, sharing=account.sharing
-        )
+        return bool(result.modified_count)
 
     async def get(self, account: str) -> Account:
         """Return an account by its id.
@@ -97,12 +150,13 @@ class Accounts:
         return addresses
 
     async def own_among(self, addresses: Collection[str]) -> frozenset[str]:
-        """Return which of the addresses belong to connected accounts, as their address or an alias."""
+        """Return which of the addresses are colleagues': a user's, or a connected account's own or an alias of it."""
         if not addresses:
             return frozenset()
         wanted = list(addresses)
+        users = {document["_id"] async for document in self._users.find({"_id": {"$in": wanted}}, {"_id": 1})}
         query = {"$or": [{"address": {"$in": wanted}}, {"aliases": {"$in": wanted}}]}
-        own: set[str] = set()
+        own: set[str] = users
         async for document in self._accounts.find(query, {"address": 1, "aliases": 1}):
             own.update((document["address"], *document["aliases"]))
         return frozenset(own.intersection(wanted))
@@ -172,6 +226,23 @@ class Accounts:
         """
         changed = await self._change(account, {"folders": rules, "resync_requested": True})
         await self._audit.add("account.folders", by=by, subject=f"account:{account}", rules=rules)
+        return changed
+
+    async def save_aliases(self, account: str, aliases: Iterable[str], *, by: str) -> Account:
+        """Store the further addresses that the owner confirmed to be his. Whose threads they make or end follows.
+
+        An alias never lets anybody read more: it only tells who is a colleague, and what is internal.
+
+        Raises:
+            NotFoundError: there is no such account, or it is disconnected.
+        """
+        before = await self.get(account)
+        wanted = tuple(sorted(set(aliases) - {before.address}))
+        changed = await self._change(account, {"aliases": wanted, "relink": now()})
+        await self._debts.add(addresses=set(before.aliases) ^ set(wanted))
+        await self._audit.add(
+            "account.aliases", by=by, subject=f"account:{account}", before=before.aliases, after=wanted
+        )
         return changed
 
     async def save_sharing(self, account: str, policy: SharingPolicy) -> Account:

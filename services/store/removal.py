@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from schemas.accounts import AccountState, SealedCredentials
 from schemas.ledger import RowState
-from services.store.accounts import Accounts
+from services.store.accounts import DISCONNECTED, Accounts
 from services.store.audit import Audit
 from services.store.blob_refs import dead_ref
 from services.store.blobs import Blobs
 from services.store.collections import Collections
+from services.store.debts import Debts
 from services.store.documents import Doc, now, plain
 from services.store.errors import NotFoundError
 from services.store.ledger import Ledger
@@ -46,6 +47,7 @@ class Removal:
         sharing: Sharing,
         blobs: Blobs,
         audit: Audit,
+        debts: Debts,
     ) -> None:
         self._c = collections
         self._accounts = accounts
@@ -53,6 +55,7 @@ class Removal:
         self._sharing = sharing
         self._blobs = blobs
         self._audit = audit
+        self._debts = debts
 
     async def counts(self, account: str) -> RemovalCounts:
         """Return what the removal of an account is about."""
@@ -97,7 +100,7 @@ class Removal:
         if not await self._end(account):
             raise NotFoundError(f"there is no connected account {account}")
         unfinished: Doc = {"account": account, "state": {"$in": [RowState.PLANNED.value, RowState.PUBLISHED.value]}}
-        end = {"state": RowState.SKIPPED.value, "reason": "disconnected", "updated_at": now()}
+        end = {"state": RowState.SKIPPED.value, "reason": DISCONNECTED, "updated_at": now()}
         await self._c.ledger.update_many(unfinished, {"$set": end})
         await self._c.epochs.delete_many({"account": account, "state": {"$ne": "complete"}})
         await self._audit.add("account.disconnect", by=by, subject=f"account:{account}")
@@ -110,7 +113,7 @@ class Removal:
         Raises:
             NotFoundError: there is no such account.
         """
-        await self._accounts.get(account)
+        addresses = (await self._accounts.get(account)).own_addresses
         counts = await self.counts(account)
         await self._end(account)
         everything = account_range(account)
@@ -129,6 +132,7 @@ class Removal:
         await self._blobs.drop_copies(account)
         await self._c.dead_letters.delete_many({"account": account})
         await self._audit.add("account.purge", by=by, subject=f"account:{account}", **counts._asdict())
+        await self._debts.add(addresses=addresses)
         await self._c.accounts.delete_one({"_id": account})
         return counts
 

@@ -51,7 +51,7 @@ class Store:
         self.debts = Debts(c)
         self.users = Users(c)
         self.company = Company(c)
-        self.accounts = Accounts(c, fence, self.audit)
+        self.accounts = Accounts(c, fence, self.audit, self.debts)
         self.attention = Attention(c)
         self.leases = Leases(c, config, fence)
         self.folders = Folders(c, fence)
@@ -85,6 +85,7 @@ class Store:
             sharing=self.sharing,
             blobs=self.blobs,
             audit=self.audit,
+            debts=self.debts,
         )
         self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
         guard = Guard(self.users, copies, RecordRights(c, config))
