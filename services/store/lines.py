@@ -27,6 +27,15 @@ class Lines:
         self._accounts = accounts
         self._folders = folders
 
+    async def seen(self, viewer: str, links: Sequence[Link]) -> list[FoundEmail]:
+        """Return the emails of some links that a viewer sees on the links' records.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        user = await self._guard.viewer(viewer)
+        return await self._found(user, [judged for judged in await self._guard.judge(user, links) if judged.visible])
+
     async def _visible(self, user: User, emails: Iterable[str]) -> list[Judged]:
         """Return the links, on whichever record, by which a user may see emails."""
         found = self._links.find({"email": {"$in": list(emails)}}).sort([("sent_at", -1), ("_id", 1)])

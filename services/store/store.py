@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.store.accounts import Accounts
+from services.store.aliases import Aliases
 from services.store.attention import Attention
 from services.store.audit import Audit
 from services.store.blob_sweep import BlobSweep
@@ -21,6 +22,7 @@ from services.store.guard import Guard
 from services.store.leases import Leases
 from services.store.ledger import Ledger
 from services.store.links import Links
+from services.store.previewing import Previewing
 from services.store.reading import Reading
 from services.store.records import Records
 from services.store.removal import Removal
@@ -60,6 +62,7 @@ class Store:
         self.emails = Emails(c)
         self.links = Links(c)
         self.records = Records(c, config)
+        self.aliases = Aliases(c, accounts=self.accounts, folders=self.folders, records=self.records)
         self.summaries = Summaries(c, self.accounts, config)
         self.blobs = Blobs(c)
         self.blob_sweep = BlobSweep(c, fence, self.ledger)
@@ -88,7 +91,8 @@ class Store:
             debts=self.debts,
         )
         self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
-        guard = Guard(self.users, copies, RecordRights(c, config))
+        rights = RecordRights(c, config)
+        guard = Guard(self.users, copies, rights)
         self.reading = Reading(
             c,
             guard=guard,
@@ -99,6 +103,15 @@ class Store:
             emails=self.emails,
             unheld=self.unheld,
             summaries=self.summaries,
+        )
+        self.previewing = Previewing(
+            c,
+            users=self.users,
+            company=self.company,
+            links=self.links,
+            copies=copies,
+            rights=rights,
+            lines=self.reading,
         )
 
     async def setup(self) -> None:
