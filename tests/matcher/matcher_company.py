@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 Line = tuple[str, str]
 """A record and an email."""
 
+Links = dict[Line, list[tuple[str, str, str]]]
+
 
 @dataclass
 class Mailbox:
@@ -78,9 +80,9 @@ class Company:
         found = {record: theirs.intersection(addresses) for record, theirs in self.records.items()}
         return {record: theirs for record, theirs in found.items() if theirs}
 
-    def linked(self) -> dict[Line, list[tuple[str, str, str]]]:
+    def linked(self) -> Links:
         """Return why each mail is on each of its records: (address, how, mailbox of a Bcc)."""
-        links: dict[Line, list[tuple[str, str, str]]] = {}
+        links: Links = {}
         about: dict[str, list[dict[str, str]]] = {}
         for letter in self.letters.values():  # older ones first
             live = self.live(letter.name)
@@ -113,13 +115,21 @@ class Company:
                     found[record] = min(address, found.get(record, address))
         return found
 
+    def kept(self, letter: str, links: Links) -> list[Held]:
+        """Return the live copies that are kept: by what the mail says, its thread, or the copy's own Bcc it is on a record."""
+        open_to_all = any(how != "bcc" for (_, name), them in links.items() if name == letter for _, how, _ in them)
+        return [copy for copy in self.live(letter) if open_to_all or self.named(copy.bcc)]
+
     def granting(self, viewer: str) -> dict[Line, list[Held]]:
         """Return for each mail that a viewer sees on a record the live copies that let him: the rule."""
+        links = self.linked()
         found = {
             (record, letter): [
-                copy for copy in self.live(letter) if any(self._grants(viewer, copy, *reason) for reason in reasons)
+                copy
+                for copy in self.kept(letter, links)
+                if any(self._grants(viewer, copy, *reason) for reason in reasons)
             ]
-            for (record, letter), reasons in self.linked().items()
+            for (record, letter), reasons in links.items()
         }
         return {line: copies for line, copies in found.items() if copies}
 
@@ -141,9 +151,8 @@ class Company:
         """Let time pass: what is on no record loses its body, and a disconnected mailbox cannot give it again."""
         links = self.linked()
         for copy in self.copies.values():
-            if copy.alive and not self.mailboxes[copy.mailbox].connected:
-                reasons = [one for (_, name), them in links.items() if name == copy.letter for one in them]
-                copy.lost = copy.lost or not any(how != "bcc" or of == copy.mailbox for _, how, of in reasons)
+            if copy.alive and not copy.lost and not self.mailboxes[copy.mailbox].connected:
+                copy.lost = copy.letter not in self.deleted and copy not in self.kept(copy.letter, links)
 
 
 def covers(domains: Collection[str], address: str) -> bool:

@@ -39,13 +39,15 @@ Step = tuple[Any, ...]
 """What happens, and to whom; a step that makes no sense at the moment is passed over, so that any of them can be left out."""
 
 
-def life(seed: int, *, changes: int = 7) -> list[Step]:
+def life(seed: int, *, changes: int) -> list[Step]:
     """Return steps: a company is made and its mail comes in, then things change."""
     rng = random.Random(seed)
     return [*_founded(rng), ("settle",), *(step for _ in range(changes) for step in _change(rng))]
 
 
 def _domains(rng: random.Random) -> tuple[str, ...]:
+    if rng.random() < 0.2:
+        return ("firm.example", "else.example")  # what makes mail internal
     return tuple(rng.sample(DOMAINS, rng.choice([0, 0, 1, 2])))
 
 
