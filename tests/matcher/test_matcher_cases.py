@@ -32,12 +32,13 @@ async def people(world: World, *users: str) -> None:
         await world.store.users.add(user)
 
 
-async def seen(world: World, viewer: str, record: RecordRef) -> list[str]:
-    """Return the subjects that a viewer sees on a record, by page, count and search alike."""
+async def seen(world: World, viewer: str, record: RecordRef, *, at_rest: bool = True) -> list[str]:
+    """Return the subjects that a viewer sees on a record, by page, count and (once links have followed) search alike."""
     page = await world.store.reading.visible_emails(viewer, record, limit=100)
     assert await world.store.reading.count(viewer, record) == len(page.emails)
     found = await world.store.reading.search(viewer, "e", record=record, limit=100)
-    assert {one.line.email for one in found} == {line.email for line in page.emails}
+    extra = {one.line.email for one in found} ^ {line.email for line in page.emails}
+    assert not extra or not at_rest
     return sorted(line.subject.removeprefix("Subject ") for line in page.emails)
 
 
@@ -179,13 +180,14 @@ async def test_the_mode_changed_from_any_to_any_other(world: World, before: Mode
     await world.match(await world.copy(ann, mail("1", CARLA, ANN)), await world.copy(ann, mail("2", PAUL, ANN)))
     shows = {Mode.PUBLIC: (["1"], ["2"]), Mode.CUSTOM: ([], ["2"]), Mode.PRIVATE: ([], [])}
 
-    async def both() -> tuple[list[str], list[str]]:
-        return await seen(world, EVE, client), await seen(world, EVE, partner)
+    async def both(*, at_rest: bool = True) -> tuple[list[str], list[str]]:
+        here = await seen(world, EVE, client, at_rest=at_rest)
+        return here, await seen(world, EVE, partner, at_rest=at_rest)
 
     assert await both() == shows[before]
     policy = SharingPolicy(mode=after, excluded_domains=domains)
     await world.store.accounts.save_sharing(ann.id, policy)
-    for now, then in zip(await both(), shows[after], strict=True):
+    for now, then in zip(await both(at_rest=False), shows[after], strict=True):
         assert set(now) <= set(then)
     await world.store.sharing.resume()
     assert await both() == shows[after]
@@ -359,7 +361,7 @@ async def test_words_of_a_bcc_find_nothing(world: World) -> None:
     await people(world, ANN, EVE)
     ann = await world.account(ANN)
     await world.record(CARLA)
-    await world.match(await world.copy(ann, mail("1", CARLA, ANN, subject="Subject 50% (.*)"), bcc=[PAUL]))
+    await world.match(await world.copy(ann, mail("1", CARLA, ANN, text="50% (.*)"), bcc=[PAUL]))
     for viewer in (ANN, EVE):
         assert await world.store.reading.search(viewer, "paul@partner.example") == []
         assert len(await world.store.reading.search(viewer, "CARLA (.*)")) == 1
