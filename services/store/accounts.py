@@ -48,13 +48,15 @@ class Accounts:
         Raises:
             AlreadyExistsError: the address is connected already (and not disconnected).
         """
+        # Owed before it is done; whose address is a user's was a colleague before.
+        if strangers := await self.no_users(account.own_addresses):
+            await self._debts.add(addresses=strangers)
         again = await self._connect_again(account)
         if not again:
             try:
                 await self._accounts.insert_one(encode(account))
             except DuplicateKeyError:
                 raise AlreadyExistsError(f"{account.address} is connected already") from None
-        await self._debts.add(addresses=account.own_addresses)
         await self._audit.add(
             "account.add",
             by=by,
@@ -161,6 +163,11 @@ class Accounts:
             own.update((document["address"], *document["aliases"]))
         return frozenset(own.intersection(wanted))
 
+    async def no_users(self, addresses: Collection[str]) -> frozenset[str]:
+        """Return which of the addresses are no user's."""
+        found = self._users.find({"_id": {"$in": list(addresses)}}, {"_id": 1})
+        return frozenset(addresses) - {document["_id"] async for document in found}
+
     async def set_state(self, account: str, state: AccountState, *, by: str, reason: str | None = None) -> Account:
         """Pause or resume an account (``active`` also ends a block). For a block by the poller see ``block``.
 
@@ -238,8 +245,8 @@ class Accounts:
         """
         before = await self.get(account)
         wanted = tuple(sorted(set(aliases) - {before.address}))
-        changed = await self._change(account, {"aliases": wanted, "relink": now()})
         await self._debts.add(addresses=set(before.aliases) ^ set(wanted))
+        changed = await self._change(account, {"aliases": wanted, "relink": now()})
         await self._audit.add(
             "account.aliases", by=by, subject=f"account:{account}", before=before.aliases, after=wanted
         )

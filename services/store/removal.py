@@ -132,7 +132,8 @@ class Removal:
         await self._blobs.drop_copies(account)
         await self._c.dead_letters.delete_many({"account": account})
         await self._audit.add("account.purge", by=by, subject=f"account:{account}", **counts._asdict())
-        await self._debts.add(addresses=addresses)
+        if strangers := await self._accounts.no_users(addresses):
+            await self._debts.add(addresses=strangers)
         await self._c.accounts.delete_one({"_id": account})
         return counts
 

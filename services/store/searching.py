@@ -73,8 +73,9 @@ class Searching(Lines):
     async def _matching(self, query: Doc) -> AsyncIterator[list[str]]:
         """Iterate, newest first and in batches, over the keys of all emails that match, whoever may see them."""
         keys: list[str] = []
-        found = self._emails.find(query, {"_id": 1}).sort([("sent_at", -1), ("_id", 1)]).allow_disk_use(True)
-        async for document in found:
+        # Texts are left behind before the sort: it would carry them along.
+        pipeline: list[Doc] = [{"$match": query}, {"$project": {"sent_at": 1}}, {"$sort": {"sent_at": -1, "_id": 1}}]
+        async for document in await self._emails.aggregate(pipeline, allowDiskUse=True):
             keys.append(document["_id"])
             if len(keys) == _BATCH:
                 yield keys

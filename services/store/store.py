@@ -51,7 +51,7 @@ class Store:
         self.audit = Audit(c)
         self.turns = Turns(c)
         self.debts = Debts(c)
-        self.users = Users(c)
+        self.users = Users(c, self.debts)
         self.company = Company(c)
         self.accounts = Accounts(c, fence, self.audit, self.debts)
         self.attention = Attention(c)
