@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Awaitable, Mapping
 
 from bson import ObjectId
 from matcher_company import Held, Line
@@ -67,41 +66,58 @@ async def _search(life: Life, viewer: str, granted: Granted) -> None:
 
 
 async def _one(life: Life, viewer: str, name: str, granted: Granted, rng: random.Random) -> None:
-    """One mail: in full, its raw form, its file, its thread, its id, why it is seen."""
-    reading, key = life.store.reading, life.written[name].key
+    """One mail by two of the ways to read it, and why it is seen or not."""
     records = {record for record, letter in granted if letter == name}
-    if records:
-        shown = await reading.show(viewer, key)
-        assert {str(ref) for ref in shown.records} == {str(life.refs[record]) for record in records}
-        assert await reading.raw(viewer, key) == raw_of(name)
-        _, parts = await reading.attachment(viewer, key, 1)
-        assert b"".join([part async for part in parts]) == file_of(name)
-        assert await reading.full_key(viewer, key) == key
-        same = {one.name for one in life.paper.letters.values() if one.thread == life.paper.letters[name].thread}
-        thread = {life.name_of(one.line.email) for one in await reading.thread(viewer, key)}
-        assert thread == same & {letter for _, letter in granted}, f"{viewer}, thread of {name}"
-    else:
-        ways = [
-            reading.show,
-            reading.html,
-            reading.raw,
-            reading.full_key,
-            reading.thread,
-            partial(reading.attachment, number=1),
-        ]
-        for way in rng.sample(ways, 2):
-            await _refused(way(viewer, key))
+    for way in rng.sample(WAYS, 2):
+        if records:
+            await way(life, viewer, name, granted)
+        else:
+            await _refused(way(life, viewer, name, granted))
+    key = life.written[name].key
     for label, ref in rng.sample(sorted(life.refs.items(), key=str), min(len(life.refs), 1)):
         for asker in (viewer, None):
-            told = await reading.explain(viewer, ref, key, asked_by=asker)
+            told = await life.store.reading.explain(viewer, ref, key, asked_by=asker)
             assert told.visible is (label in records), f"{viewer}, {label}, {name}, explained to {asker}"
             if asker and not told.visible:
                 assert (told.lines, told.obstacle) == ((), None), f"{viewer} is told of {name} on {label}"
 
 
-async def _refused(way: object) -> None:
+async def _shown(life: Life, viewer: str, name: str, granted: Granted) -> None:
+    shown = await life.store.reading.show(viewer, life.written[name].key)
+    expected = {str(life.refs[record]) for record, letter in granted if letter == name}
+    assert {str(ref) for ref in shown.records} == expected, f"{viewer}, {name}: on {shown.records}"
+
+
+async def _html(life: Life, viewer: str, name: str, _: Granted) -> None:
+    assert await life.store.reading.html(viewer, life.written[name].key) is None
+
+
+async def _raw(life: Life, viewer: str, name: str, _: Granted) -> None:
+    assert await life.store.reading.raw(viewer, life.written[name].key) == raw_of(name)
+
+
+async def _file(life: Life, viewer: str, name: str, _: Granted) -> None:
+    _, parts = await life.store.reading.attachment(viewer, life.written[name].key, 1)
+    assert b"".join([part async for part in parts]) == file_of(name)
+
+
+async def _id(life: Life, viewer: str, name: str, _: Granted) -> None:
+    assert await life.store.reading.full_key(viewer, life.written[name].key) == life.written[name].key
+
+
+async def _thread(life: Life, viewer: str, name: str, granted: Granted) -> None:
+    same = {one.name for one in life.paper.letters.values() if one.thread == life.paper.letters[name].thread}
+    found = await life.store.reading.thread(viewer, life.written[name].key)
+    thread = {life.name_of(one.line.email) for one in found}
+    assert thread == same & {letter for _, letter in granted}, f"{viewer}, thread of {name}: {thread}"
+
+
+WAYS = (_shown, _html, _raw, _file, _id, _thread)
+
+
+async def _refused(way: Awaitable[None]) -> None:
     try:
-        await way  # type: ignore[misc]
+        await way
     except NotFoundError:
         return
     raise AssertionError("what the viewer may not see is there")

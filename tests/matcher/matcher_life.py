@@ -10,7 +10,7 @@ from typing import Any
 
 from bson import ObjectId
 from matcher_company import Company, Held, Letter, Mailbox
-from matcher_world import World, account_of, mail
+from matcher_world import World, account_of, mail, raw_of
 
 from schemas.accounts import AccountState
 from schemas.mail import Attachment, Content
@@ -178,9 +178,8 @@ class Life(World):
         await getattr(self, f"_{step[0]}")(*step[1:])
 
     async def _put_blobs(self, message: MailParsed) -> None:
-        await super()._put_blobs(message)
-        name = str(message.content.subject).removeprefix("Subject ")
-        await self.store.blobs.put_many([(file_of(name), email_ref(message.content.key))])
+        name, ref = str(message.content.subject).removeprefix("Subject "), email_ref(message.content.key)
+        await self.store.blobs.put_many([(raw_of(name), ref), (file_of(name), ref)])
 
     # Mailboxes and policies
 

@@ -17,7 +17,7 @@ from services.matcher.summaries import SummaryKeeper
 from services.store import Store, StoreConfig
 
 LONG = bool(os.environ.get("LEADMAIL_LONG"))
-SEQUENCES, CHANGES = (2000, 8) if LONG else (200, 5)
+SEQUENCES, CHANGES = (2000, 8) if LONG else (200, 4)
 FIRST = int(os.environ.get("LEADMAIL_SEED", "0"))
 AT_ONCE = 4
 SOMETIMES = 0.4
