@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from bson import ObjectId
@@ -12,18 +12,15 @@ from pymongo.errors import DuplicateKeyError
 
 from schemas.accounts import Account, AccountState, FolderRules, Lease, SealedCredentials, ServerAddress
 from schemas.addresses import normal_address_or_none
-from schemas.ledger import RowState
 from schemas.sharing import SharingPolicy
 from services.store.audit import Audit
+from services.store.colleagues import Colleagues
 from services.store.collections import Collections
 from services.store.debts import Debts
 from services.store.documents import decode, encode, now, plain
 from services.store.errors import AlreadyExistsError, NotFoundError
 from services.store.fence import Fence, Session
-from services.store.ledger_rows import account_range
-
-DISCONNECTED = "disconnected"
-"""Reason of the rows that nobody will fetch because their account was disconnected."""
+from services.store.former_accounts import FormerAccounts
 
 
 def new_account_id() -> str:
@@ -31,13 +28,12 @@ def new_account_id() -> str:
     return str(ObjectId())
 
 
-class Accounts:
+class Accounts(Colleagues, FormerAccounts):
     """What the command line and the poller do with accounts."""
 
     def __init__(self, collections: Collections, fence: Fence, audit: Audit, debts: Debts) -> None:
-        self._accounts = collections.accounts
-        self._users = collections.users
-        self._ledger = collections.ledger
+        Colleagues.__init__(self, collections)
+        FormerAccounts.__init__(self, collections)
         self._fence = fence
         self._audit = audit
         self._debts = debts
@@ -51,7 +47,7 @@ class Accounts:
         # Owed before it is done; whose address is a user's was a colleague before.
         if strangers := await self.no_users(account.own_addresses):
             await self._debts.add(addresses=strangers)
-        again = await self._connect_again(account)
+        again = await self.connect_again(account)
         if not again:
             try:
                 await self._accounts.insert_one(encode(account))
@@ -65,42 +61,6 @@ class Accounts:
             sharing=account.sharing,
             again=again,
         )
-
-    async def former(self, owner: str, address: str) -> Account | None:
-        """Return the account as which a user had this mailbox connected before; the new one takes its id.
-
-        So its copies are one mailbox's again: nothing is fetched or shown twice, and the sharing that its owner chooses
-        now holds for what came earlier, too, which the frozen policy would go on sharing.
-        """
-        query = {"owner": owner, "address": address, "state": AccountState.DISCONNECTED.value}
-        document = await self._accounts.find_one(query, sort=[("_id", -1)])
-        return None if document is None else decode(Account, document)
-
-    async def _connect_again(self, account: Account) -> bool:
-        former = {
-            "_id": account.id,
-            "owner": account.owner,
-            "address": account.address,
-            "state": AccountState.DISCONNECTED.value,
-        }
-        if await self._accounts.find_one(former, {"_id": 1}) is None:
-            return False
-        # While it was disconnected nobody looked for late contacts in it: its next backfill judges these anew.
-        undecided = {
-            **account_range(account.id),
-            "$or": [
-                {"state": RowState.UNMATCHED.value},
-                {"state": RowState.SKIPPED.value, "reason": DISCONNECTED},
-            ],
-        }
-        await self._ledger.delete_many(undecided)
-        kept = ("id", "epoch", "incident", "attention_sent", "created_at")
-        fields = {name: value for name, value in plain(account).items() if name not in kept}
-        try:
-            result = await self._accounts.update_one(former, {"$set": {**fields, "relink": now()}})
-        except DuplicateKeyError:
-            raise AlreadyExistsError(f"{account.address} is connected already") from None
-        return bool(result.modified_count)
 
     async def get(self, account: str) -> Account:
         """Return an account by its id.
@@ -142,31 +102,6 @@ class Accounts:
         """Return the accounts that a poller holds, as they are now: state, credentials, folder rules, ``resync_requested``."""
         found = self._accounts.find({"lease.holder": poller})
         return {document["_id"]: decode(Account, document) async for document in found}
-
-    async def own_addresses(self) -> dict[str, builtins.list[str]]:
-        """Return the ids of accounts by each of their own addresses (to tell colleagues from external people)."""
-        addresses: dict[str, list[str]] = {}
-        async for document in self._accounts.find({}, {"address": 1, "aliases": 1}):
-            for address in (document["address"], *document["aliases"]):
-                addresses.setdefault(address, []).append(document["_id"])
-        return addresses
-
-    async def own_among(self, addresses: Collection[str]) -> frozenset[str]:
-        """Return which of the addresses are colleagues': a user's, or a connected account's own or an alias of it."""
-        if not addresses:
-            return frozenset()
-        wanted = list(addresses)
-        users = {document["_id"] async for document in self._users.find({"_id": {"$in": wanted}}, {"_id": 1})}
-        query = {"$or": [{"address": {"$in": wanted}}, {"aliases": {"$in": wanted}}]}
-        own: set[str] = users
-        async for document in self._accounts.find(query, {"address": 1, "aliases": 1}):
-            own.update((document["address"], *document["aliases"]))
-        return frozenset(own.intersection(wanted))
-
-    async def no_users(self, addresses: Collection[str]) -> frozenset[str]:
-        """Return which of the addresses are no user's."""
-        found = self._users.find({"_id": {"$in": list(addresses)}}, {"_id": 1})
-        return frozenset(addresses) - {document["_id"] async for document in found}
 
     async def set_state(self, account: str, state: AccountState, *, by: str, reason: str | None = None) -> Account:
         """Pause or resume an account (``active`` also ends a block). For a block by the poller see ``block``.

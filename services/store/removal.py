@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from schemas.accounts import AccountState, SealedCredentials
 from schemas.ledger import RowState
-from services.store.accounts import DISCONNECTED, Accounts
+from services.store.accounts import Accounts
 from services.store.audit import Audit
 from services.store.blob_refs import dead_ref
 from services.store.blobs import Blobs
@@ -14,6 +14,7 @@ from services.store.collections import Collections
 from services.store.debts import Debts
 from services.store.documents import Doc, now, plain
 from services.store.errors import NotFoundError
+from services.store.former_accounts import DISCONNECTED
 from services.store.ledger import Ledger
 from services.store.ledger_rows import account_range
 from services.store.sharing import Sharing

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Mapping
 
 from bson import ObjectId
 from matcher_company import Held, Line
-from matcher_life import USERS, Life, file_of
+from matcher_life import Life, file_of
+from matcher_steps import USERS
 from matcher_world import raw_of
 
 from services.store import NotFoundError

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from matcher_eyes import look
-from matcher_life import Life, Step, life
+from matcher_life import Life
+from matcher_steps import Step, life
 from pymongo import AsyncMongoClient
 
 from deploy.local import LocalServers
