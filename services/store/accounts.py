@@ -32,11 +32,10 @@ class Accounts(Colleagues, FormerAccounts):
     """What the command line and the poller do with accounts."""
 
     def __init__(self, collections: Collections, fence: Fence, audit: Audit, debts: Debts) -> None:
-        Colleagues.__init__(self, collections)
+        Colleagues.__init__(self, collections, debts)
         FormerAccounts.__init__(self, collections)
         self._fence = fence
         self._audit = audit
-        self._debts = debts
 
     async def add(self, account: Account, *, by: str = "operator") -> None:
         """Store a new account, or connect a disconnected one again (see ``former``).
@@ -44,15 +43,14 @@ class Accounts(Colleagues, FormerAccounts):
         Raises:
             AlreadyExistsError: the address is connected already (and not disconnected).
         """
-        # Owed before it is done; whose address is a user's was a colleague before.
-        if strangers := await self.no_users(account.own_addresses):
-            await self._debts.add(addresses=strangers)
-        again = await self.connect_again(account)
-        if not again:
-            try:
-                await self._accounts.insert_one(encode(account))
-            except DuplicateKeyError:
-                raise AlreadyExistsError(f"{account.address} is connected already") from None
+        # Whose address is a user's was a colleague before.
+        async with self.changing(await self.no_users(account.own_addresses)):
+            again = await self.connect_again(account)
+            if not again:
+                try:
+                    await self._accounts.insert_one(encode(account))
+                except DuplicateKeyError:
+                    raise AlreadyExistsError(f"{account.address} is connected already") from None
         await self._audit.add(
             "account.add",
             by=by,
@@ -180,8 +178,8 @@ class Accounts(Colleagues, FormerAccounts):
         """
         before = await self.get(account)
         wanted = tuple(sorted(set(aliases) - {before.address}))
-        await self._debts.add(addresses=set(before.aliases) ^ set(wanted))
-        changed = await self._change(account, {"aliases": wanted, "relink": now()})
+        async with self.changing(set(before.aliases) ^ set(wanted)):
+            changed = await self._change(account, {"aliases": wanted, "relink": now()})
         await self._audit.add(
             "account.aliases", by=by, subject=f"account:{account}", before=before.aliases, after=wanted
         )

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 
 from services.store.collections import Collections
+from services.store.debts import Debts
 
 
 class Colleagues:
     """The part of ``accounts`` that tells colleagues from external people."""
 
-    def __init__(self, collections: Collections) -> None:
+    def __init__(self, collections: Collections, debts: Debts) -> None:
         self._accounts = collections.accounts
         self._users = collections.users
+        self._emails = collections.emails
+        self._debts = debts
+
+    @asynccontextmanager
+    async def changing(self, addresses: Collection[str]) -> AsyncIterator[None]:
+        """Owe, for a change that makes or unmakes addresses a colleague's, what follows: it is there before the change.
+
+        Paid at once where no stored mail names one of them; what is stored later is decided by the changed state.
+        """
+        if not addresses:
+            yield
+            return
+        debt = await self._debts.add(addresses=addresses)
+        yield
+        if await self._emails.find_one({"participants.address": {"$in": list(addresses)}}, {"_id": 1}) is None:
+            await self._debts.paid([debt])
 
     async def own_addresses(self) -> dict[str, builtins.list[str]]:
         """Return the ids of accounts by each of their own addresses (to tell colleagues from external people)."""

@@ -11,7 +11,6 @@ from services.store.audit import Audit
 from services.store.blob_refs import dead_ref
 from services.store.blobs import Blobs
 from services.store.collections import Collections
-from services.store.debts import Debts
 from services.store.documents import Doc, now, plain
 from services.store.errors import NotFoundError
 from services.store.former_accounts import DISCONNECTED
@@ -48,7 +47,6 @@ class Removal:
         sharing: Sharing,
         blobs: Blobs,
         audit: Audit,
-        debts: Debts,
     ) -> None:
         self._c = collections
         self._accounts = accounts
@@ -56,7 +54,6 @@ class Removal:
         self._sharing = sharing
         self._blobs = blobs
         self._audit = audit
-        self._debts = debts
 
     async def counts(self, account: str) -> RemovalCounts:
         """Return what the removal of an account is about."""
@@ -133,9 +130,8 @@ class Removal:
         await self._blobs.drop_copies(account)
         await self._c.dead_letters.delete_many({"account": account})
         await self._audit.add("account.purge", by=by, subject=f"account:{account}", **counts._asdict())
-        if strangers := await self._accounts.no_users(addresses):
-            await self._debts.add(addresses=strangers)
-        await self._c.accounts.delete_one({"_id": account})
+        async with self._accounts.changing(await self._accounts.no_users(addresses)):
+            await self._c.accounts.delete_one({"_id": account})
         return counts
 
     async def _end(self, account: str) -> bool:

@@ -8,6 +8,7 @@ from services.store.attention import Attention
 from services.store.audit import Audit
 from services.store.blob_sweep import BlobSweep
 from services.store.blobs import Blobs
+from services.store.colleagues import Colleagues
 from services.store.collections import Collections
 from services.store.config import StoreConfig
 from services.store.copies import Copies
@@ -51,7 +52,7 @@ class Store:
         self.audit = Audit(c)
         self.turns = Turns(c)
         self.debts = Debts(c)
-        self.users = Users(c, self.debts)
+        self.users = Users(c, Colleagues(c, self.debts))
         self.company = Company(c)
         self.accounts = Accounts(c, fence, self.audit, self.debts)
         self.attention = Attention(c)
@@ -88,7 +89,6 @@ class Store:
             sharing=self.sharing,
             blobs=self.blobs,
             audit=self.audit,
-            debts=self.debts,
         )
         self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
         rights = RecordRights(c, config)

@@ -7,8 +7,8 @@ from pymongo.errors import DuplicateKeyError
 from schemas.accounts import User
 from schemas.addresses import normal_address, normal_address_or_none
 from schemas.sharing import CompanyPolicy
+from services.store.colleagues import Colleagues
 from services.store.collections import Collections
-from services.store.debts import Debts
 from services.store.documents import decode, encode, now, plain
 from services.store.errors import AlreadyExistsError, NotFoundError
 
@@ -18,9 +18,9 @@ _COMPANY = "company"
 class Users:
     """Documents of ``users``."""
 
-    def __init__(self, collections: Collections, debts: Debts) -> None:
+    def __init__(self, collections: Collections, colleagues: Colleagues) -> None:
         self._users = collections.users
-        self._debts = debts
+        self._colleagues = colleagues
 
     async def add(self, email: str, *, name: str = "", admin: bool = False) -> User:
         """Add a user.
@@ -30,9 +30,9 @@ class Users:
             AlreadyExistsError: there is such a user.
         """
         user = User(email=normal_address(email), name=name, admin=admin, created_at=now())
-        await self._debts.add(addresses=[user.email])  # a colleague from now on
         try:
-            await self._users.insert_one(encode(user))
+            async with self._colleagues.changing([user.email]):
+                await self._users.insert_one(encode(user))
         except DuplicateKeyError:
             raise AlreadyExistsError(f"there is a user {user.email} already") from None
         return user

@@ -30,6 +30,7 @@ TOUCHING: Mapping[str, str] = {
     "explaining": "reads for people, through the guard",
     "summaries": "what every user may see, into the CRM's documents",
     "status": "counts an account's mail for its owner",
+    "colleagues": "asks whether any stored mail names an address",
     "aliases": "senders in an account's own Sent folders, for its owner",
 }
 """Modules of the store that may, and why. A new one is a decision of its own: the guard first."""
