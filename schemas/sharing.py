@@ -126,7 +126,7 @@ def shares(  # noqa: PLR0911 - one return a clause of the rule
         company: the administrator's.
         address: the match's address, normal form.
         role: the match's role.
-        participants: every address that the email or this copy names, normal forms.
+        participants: every address that the email names, normal forms. Not a copy's Bcc: what others see must not tell of it.
         own_addresses: the account's own.
     """
     if policy.mode not in company.allowed_modes:
@@ -199,7 +199,7 @@ def decide(
                     company,
                     address=match.address,
                     role=match.role,
-                    participants=people | frozenset(copy.bcc),
+                    participants=people,
                     own_addresses=copy.own_addresses,
                 )
             lines.append(CopyDecision(copy_of=copy, match=match, decision=decision))

@@ -27,6 +27,7 @@ def make_store(database: Database, crm: Database, settings: Settings) -> Store:
             name_fields=settings.crm_name_fields,
             owner_field=settings.crm_owner_field,
             company_field=settings.crm_company_field,
+            readers_field=settings.crm_readers_field,
             summary_field=settings.crm_summary_field,
             lease_seconds=settings.lease_seconds,
         ),

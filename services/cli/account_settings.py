@@ -11,6 +11,7 @@ from schemas.accounts import Account, Folder
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy, excludable_domain
 from services.cli import login_result, questions
 from services.cli.output import Json, fail, print_json, say, table
+from services.cli.previews import DryRun, print_preview
 from services.cli.session import OPERATOR, USAGE, Session, command, do, open_session
 from services.mailbox.models import Credentials
 from services.mailbox.providers import Provider, directory
@@ -117,15 +118,17 @@ async def _try_and_save(account: Account, credentials: Credentials) -> CheckResu
 
 
 @command
-async def sharing(
+async def sharing(  # noqa: PLR0917 - typer names them by keyword
     name: AccountName,
     mode: Sharing = None,
     exclude_domain: Excluded = None,
     no_excluded_domains: Annotated[bool, typer.Option("--no-excluded-domains", help="Empty the list.")] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Show or change who sees the account's mail on the records it is about. Less sharing works at once."""
     domains = typed_domains(mode, exclude_domain)
+    preview = None
     async with open_session() as session:
         account = await session.store.accounts.find(name)
         policy = account.sharing
@@ -138,11 +141,18 @@ async def sharing(
                 excluded_domains=() if no_excluded_domains else domains or policy.excluded_domains,
             )
             check_allowed(policy.mode, await session.store.company.policy())
-            await session.store.sharing.set_account(account.id, policy, by=OPERATOR)
+            if dry_run:
+                preview = await session.store.previewing.account(account, policy)
+            else:
+                await session.store.sharing.set_account(account.id, policy, by=OPERATOR)
+        elif dry_run:
+            fail("--dry-run needs a change: add --sharing or --exclude-domain", code=USAGE)
     if as_json:
-        print_json(policy)
-    else:
-        say(f"{account.address}: {sharing_words(policy)}.")
+        print_json({**policy.model_dump(), "preview": preview})
+        return
+    say(f"{account.address}: {sharing_words(policy)}{' is what would be' if preview else ''}.")
+    if preview:
+        print_preview(preview)
 
 
 @command

@@ -9,7 +9,7 @@ import typer
 
 from schemas.accounts import Account, AccountState, Folder
 from schemas.ledger import RowState
-from services.cli import account_removal, account_settings, connect
+from services.cli import account_aliases, account_removal, account_settings, connect
 from services.cli.account_settings import AccountName, sharing_words
 from services.cli.output import Json, age, moment, print_json, say, table
 from services.cli.session import OPERATOR, command, open_session
@@ -143,4 +143,5 @@ async def resync(name: AccountName) -> None:
 
 
 account_settings.register(app)
+account_aliases.register(app)
 account_removal.register(app)

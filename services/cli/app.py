@@ -16,6 +16,8 @@ SUBJECTS = {
     "contact": "records:contacts",
     "emails": "record_page:app",
     "email": "email_page:app",
+    "search": "search:search_app",
+    "thread": "search:thread_app",
     "explain": "explain:app",
     "dead-letters": "dead_letters:app",
     "ledger": "ledger:app",

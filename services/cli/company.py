@@ -8,6 +8,7 @@ import typer
 
 from schemas.sharing import CompanyPolicy, Mode, excludable_domain
 from services.cli.output import Json, fail, print_json, table
+from services.cli.previews import DryRun, print_preview
 from services.cli.session import USAGE, command, open_session
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -33,14 +34,18 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
     allow_mode: Annotated[
         list[Mode] | None, typer.Option(help="What users may choose; replaces the list. May be repeated.")
     ] = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Show or change the company's policy. A mode that is not allowed any more is treated as private at once."""
     domains = tuple(excludable_domain(domain) for domain in exclude_domain or ())
     changes = bool(domains) or no_excluded_domains or default_mode is not None or bool(allow_mode)
+    preview = None
+    if dry_run and not changes:
+        fail("--dry-run needs a change: add --exclude-domain, --allow-mode or --default-mode", code=USAGE)
     if domains and no_excluded_domains:
         fail("--exclude-domain and --no-excluded-domains contradict each other: give one of them", code=USAGE)
-    async with open_session(setup=changes) as session:
+    async with open_session(setup=changes and not dry_run) as session:
         policy = await session.store.company.policy()
         if changes:
             if by is None:
@@ -58,9 +63,12 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
                     f"the default would be {policy.default_mode.value}, which is not allowed: add --default-mode {allowed}",
                     code=USAGE,
                 )
-            await session.store.sharing.set_company(policy, by=by)
+            if dry_run:
+                preview = await session.store.previewing.company(policy, by=by)
+            else:
+                await session.store.sharing.set_company(policy, by=by)
     if as_json:
-        print_json(policy)
+        print_json({**policy.model_dump(), "preview": preview})
         return
     rows = (
         ("default", policy.default_mode.value),
@@ -68,3 +76,5 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
         ("never shared", ", ".join(policy.excluded_domains) or "no domain is excluded"),
     )
     table(None, ("", ""), rows)
+    if preview:
+        print_preview(preview)

@@ -136,7 +136,8 @@ async def _save(
     policy: SharingPolicy,
 ) -> Account:
     async with open_session(setup=True) as session:
-        account_id = new_account_id()
+        former = await session.store.accounts.former(owner, address)
+        account_id = former.id if former else new_account_id()
         account = Account(
             id=account_id,
             owner=owner,
@@ -150,7 +151,7 @@ async def _save(
             created_at=now(),
         )
         await session.store.accounts.add(account, by=OPERATOR)
-        return account
+        return await session.store.accounts.get(account_id)
 
 
 def _say_found(found: Discovered) -> None:

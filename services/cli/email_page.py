@@ -9,8 +9,8 @@ import typer
 from rich.text import Text
 
 from schemas.mail import Role
-from services.cli.output import Json, clean, console, fail, moment, print_json, say, table, write_bytes
-from services.cli.record_page import Viewer, email_json
+from services.cli.output import Json, Yes, clean, console, fail, moment, print_json, say, table, write_bytes
+from services.cli.record_page import SHOWN_ID, Viewer, email_json
 from services.cli.session import USAGE, Session, command, open_session
 from services.store import HeldCopy, ShownEmail
 
@@ -55,6 +55,26 @@ async def show(  # noqa: PLR0917 - typer names them by keyword
             await _html(session, viewer, key)
         else:
             _print(await session.store.reading.show(viewer, key), as_json=as_json)
+
+
+@app.command("delete")
+@command
+async def delete(
+    email: EmailId,
+    by: Annotated[
+        str, typer.Option(metavar="EMAIL", help="The user who deletes it: he holds it, or is an administrator.")
+    ],
+    yes: Yes = False,
+) -> None:
+    """Delete an email from the CRM, for everybody and for good: no re-sync brings it back. The mailboxes keep theirs."""
+    async with open_session() as session:
+        admin = (await session.store.users.get(by)).admin
+        reading = session.store.reading
+        key = await (session.store.emails.full_key(email) if admin else reading.full_key(by, email))
+        if not yes:
+            fail(f"nothing was deleted: add --yes to delete {key[:SHOWN_ID]} for good", code=USAGE)
+        await reading.delete(key, by=by)
+    say(f"{key[:SHOWN_ID]} is deleted.")
 
 
 async def _attachment(session: Session, viewer: str, key: str, number: int) -> None:

@@ -11,10 +11,10 @@ import typer
 from rich.text import Text
 
 from schemas.mail import Participant, Role
-from schemas.records import Record
+from schemas.records import Record, RecordRef
 from services.cli.output import Json, clean, console, fail, line, moment, plural, print_json, say, table
 from services.cli.session import USAGE, command, open_session
-from services.store import Page, VisibleEmail
+from services.store import Page, SuggestedAddress, VisibleEmail
 
 app = typer.Typer(add_completion=False)
 
@@ -40,6 +40,7 @@ async def page(
 ) -> None:
     """Show the record page: the mail of a lead or contact that the viewer may see, newest first."""
     shown: list[tuple[Record, Page, int]] = []
+    offered: dict[RecordRef, list[SuggestedAddress]] = {}
     async with open_session() as session:
         for found in await session.store.records.find(record):
             try:
@@ -47,15 +48,29 @@ async def page(
             except ValueError:
                 fail("--before is not what the last part ended with: leave it out to begin anew", code=USAGE)
             shown.append((found, part, await session.store.reading.count(viewer, found.ref)))
+            offered[found.ref] = await session.store.reading.suggested_addresses(viewer, found.ref)
     if as_json:
         pages = [
-            {"record": found, "count": count, "before": part.before, "emails": [email_json(one) for one in part.emails]}
+            {
+                "record": found,
+                "count": count,
+                "before": part.before,
+                "emails": [email_json(one) for one in part.emails],
+                "suggested_addresses": offered[found.ref],
+            }
             for found, part, count in shown
         ]
         print_json(pages)
         return
     for found, part, count in shown:
         _print_page(found, part.emails, viewer, count)
+        for one in offered[found.ref]:
+            name = f" ({one.name})" if one.name else ""
+            say(
+                f"Perhaps {found.name or 'the same person'}, too: {one.address}{name} answers in these threads "
+                f"({plural(one.emails, 'email')}). If so, add the address to the {found.ref.kind} in the CRM.",
+                style="dim",
+            )
         if part.before:
             say(f"More: leadmail emails {found.ref} --viewer {viewer} --before '{part.before}'", style="dim")
 
@@ -102,13 +117,14 @@ def _row(email: VisibleEmail, viewer: str, thread: str) -> tuple[Text, ...]:
         Text(moment(email.sent_at)),
         Text(thread, style="dim"),
         subject,
-        line(_people(email.participants)),
+        line(people(email.participants)),
         line(holders + where),
         Text(", ".join(extras), style="dim"),
         Text(email.email[:SHOWN_ID], style="dim"),
     )
 
 
-def _people(participants: Sequence[Participant]) -> str:
+def people(participants: Sequence[Participant]) -> str:
+    """Return the first few whom an email names."""
     named = [one.name or one.address for one in participants if one.role in (Role.FROM, Role.TO, Role.CC)]
     return ", ".join(dict.fromkeys(named[:_NAMES])) + (f" +{len(named) - _NAMES}" if len(named) > _NAMES else "")

@@ -132,6 +132,17 @@ _EMAIL = Named(
         "folder": "name, of the same copy",
     },
 )
+_FOUND = And(_EMAIL, {"records": [_RECORD_REF]})
+_EFFECT = Named(
+    "Effect",
+    {
+        "emails": "how many some user sees on fewer (or more) records",
+        "users": "how many users that happens to",
+        "records": "how many leads and contacts it happens on",
+        "examples": [{"email": "id", "record": _RECORD_REF, "sent_at": "moment", "subject": "text"}],
+    },
+)
+_PREVIEW = Named("Preview", {"hidden": _EFFECT, "shown": _EFFECT})
 _CONTENT = Named(
     "Content",
     {
@@ -199,7 +210,13 @@ SHAPES: dict[str, Any] = {
         "outgoing_checked": "false where there is no outgoing server",
         "outgoing": Nullable(_REFUSAL),
     },
-    "account sharing": _POLICY,
+    "account sharing": And(_POLICY, {"preview": Nullable(_PREVIEW)}),
+    "account aliases": {
+        "aliases": ["address"],
+        "candidates": [
+            {"address": "address", "emails": "of the Sent folder that it is the sender of", "newest": "moment"}
+        ],
+    },
     "account folders": {
         "include": ["folder's name"],
         "exclude": ["folder's name"],
@@ -209,6 +226,7 @@ SHAPES: dict[str, Any] = {
         "excluded_domains": ["domain"],
         "default_mode": "private, public or custom",
         "allowed_modes": ["private, public or custom"],
+        "preview": Nullable(_PREVIEW),
     },
     "lead list": [_RECORD],
     "lead show": [_RECORD],
@@ -220,9 +238,18 @@ SHAPES: dict[str, Any] = {
             "count": "how many emails the viewer may see on it",
             "before": "give it to --before for the next part; null at the end",
             "emails": [_EMAIL],
+            "suggested_addresses": [
+                {
+                    "address": "that answers in threads of the record",
+                    "name": "text",
+                    "emails": "how many, as the viewer sees",
+                }
+            ],
         }
     ],
     "email show": And(_EMAIL, {"records": [_RECORD_REF], "content": _CONTENT}),
+    "search": [_FOUND],
+    "thread": [_FOUND],
     "explain": [
         {
             "viewer": "address",
@@ -246,6 +273,7 @@ SHAPES: dict[str, Any] = {
                     "decision": {"verdict": "stable code, e.g. own-copy, shared, mode-private", "domain": "or null"},
                 }
             ],
+            "obstacle": "code of why there is no line, to operators and administrators: deleted, not-stored, not-on-record …; or null",
         }
     ],
     "dead-letters list": [_LETTER],

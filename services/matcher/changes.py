@@ -33,7 +33,7 @@ class Changes(NamedTuple):
     bare: list[LiveRow]
     """Live copies that do not hold a link: another copy's Bcc is why their email is stored."""
     faded: list[str]
-    """Emails that were on a record by their thread alone and are on none any more."""
+    """Emails that have been on no record for the grace, and lose their body now."""
     removed: list[str]
     lost: list[str]
     """Emails that are not stored and have live copies."""
@@ -80,7 +80,7 @@ def compare(keys: Sequence[str], evidence: Evidence, unheld: Unheld, *, fade: bo
                     changes.linked[key] = email.unlinked_at
                 if email.by_thread is wanted.named:
                     changes.by_thread[key] = not wanted.named
-            elif email.by_thread or fade:
+            elif fade:
                 changes.faded.append(key)
             else:
                 changes.unlinked.append(key)

@@ -31,14 +31,13 @@ class Holder(NamedTuple):
 
 def shares_link(holder: Holder, company: CompanyPolicy, matches: Iterable[Match], participants: frozenset[str]) -> bool:
     """Whether a live copy shares a link of its email by any of the link's matches."""
-    people = participants.union(holder.bcc)
     return any(
         shares(
             holder.policy,
             company,
             address=match.address,
             role=match.role,
-            participants=people,
+            participants=participants,
             own_addresses=holder.own_addresses,
         ).verdict
         is Verdict.SHARED

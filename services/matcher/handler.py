@@ -50,7 +50,7 @@ async def handle(
     doubtful = unsure | {one.message.content.key for one in tried}
     doubtful |= await store.emails.existing(decided.dropped - doubtful)
     if doubtful:
-        await relink(doubtful, store=store, summaries=summaries, unheld=Unheld.REMOVE, fade=True)
+        await relink(doubtful, store=store, summaries=summaries, unheld=Unheld.REMOVE)
     await store.blobs.release(decided.dropped)
     completed = await complete({(mail.source.account, mail.epoch) for mail in batch if mail.epoch}, store=store)
     return [Done(_announcements(mail, completed)) for mail in batch]

@@ -71,6 +71,15 @@ async def follow_threads(message_ids: Iterable[str], store: Store, *, but: Colle
     return [email.key for email in await store.emails.referring(ids)]
 
 
+async def follow_colleagues(addresses: Collection[str], *, store: Store, summaries: SummaryKeeper) -> None:
+    """Let stored mail follow addresses that became, or ceased to be, colleagues': what they are named in, and what answers it."""
+    if not addresses:
+        return
+    async for emails in store.emails.with_participants(addresses):
+        answers = await follow_threads([email.message_id for email in emails if email.message_id], store)
+        await relink([*(email.key for email in emails), *answers], store=store, summaries=summaries)
+
+
 async def _settle(
     keys: Sequence[str],
     store: Store,

@@ -14,7 +14,7 @@ from functools import partial
 import structlog
 
 from services.matcher.mailbox_changed import sweep_gone, sweep_unlinked
-from services.matcher.relinking import follow_threads, relink
+from services.matcher.relinking import follow_colleagues, follow_threads, relink
 from services.matcher.summaries import SummaryKeeper
 from services.runtime.periodic import periodic
 from services.runtime.tasks import end
@@ -37,6 +37,7 @@ async def sweep_debts(*, store: Store, summaries: SummaryKeeper, overdue: timede
         try:
             behind = await follow_threads(debt.message_ids, store)
             await relink([*debt.emails, *behind], store=store, summaries=summaries)
+            await follow_colleagues(debt.addresses, store=store, summaries=summaries)
             await store.summaries.recompute(debt.records)
             await store.debts.paid([debt.id])
             paid += 1

@@ -115,6 +115,12 @@ class Settings(BaseSettings):
         "owner", "the field that holds the e-mail address of the user who owns a record", "owner"
     )
     crm_company_field: str = _setting("company", "the field that holds a record's company", "company")
+    crm_readers_field: str = _setting(
+        "",
+        "the field that lists the e-mail addresses of the users who may read a record (its owner may, too); a record that lists nobody "
+        "is read by everyone, and without this setting every record is",
+        "readers",
+    )
     crm_summary_field: str = _setting(
         "leadmail",
         "the field of a lead or contact into which Leadmail writes its summary, the only one it writes",

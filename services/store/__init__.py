@@ -9,8 +9,8 @@
   ``epochs.complete_if_done``, ``dead_letters``, ``backlog``, and the sweepers' ``ledger.to_relink``, ``sharing.resume``,
   ``unheld.fade_before``, ``blob_sweep.run``
 - notifier: ``epochs.claim…``, ``status.report``, ``attention``
-- command line and console: ``users``, ``company``, ``accounts``, ``sharing.set_…``, ``removal``, ``records``, ``status``, ``audit``, and
-  ``reading``, the only way for people to mail
+- command line and console: ``users``, ``company``, ``accounts``, ``aliases``, ``sharing.set_…``, ``previewing``, ``removal``,
+  ``records``, ``status``, ``audit``, and ``reading``, the only way for people to mail
 
 Imports ``schemas`` only. Needs a replica set (transactions, change streams), MongoDB 6.0 or later.
 """
@@ -25,21 +25,33 @@ from services.store.folders import FolderPatch
 from services.store.ledger_matcher import Final
 from services.store.ledger_queries import KnownUid, LiveRow, Twin, TwinQuery
 from services.store.links import LinkAddition
+from services.store.previewing import Effect, Preview
 from services.store.record_crm import NewRecord
 from services.store.record_watch import Noticed, RecordChange
 from services.store.status import AccountStatus, EpochReport, FolderReport
 from services.store.store import Store
-from services.store.views import Explanation, HeldCopy, Page, ShownEmail, VisibleEmail
+from services.store.views import (
+    Explanation,
+    FoundEmail,
+    HeldCopy,
+    Obstacle,
+    Page,
+    ShownEmail,
+    SuggestedAddress,
+    VisibleEmail,
+)
 
 __all__ = [
     "AccountStatus",
     "AlreadyExistsError",
     "DeadLetter",
+    "Effect",
     "EpochReport",
     "Explanation",
     "Final",
     "FolderPatch",
     "FolderReport",
+    "FoundEmail",
     "HeldCopy",
     "KnownUid",
     "LeaseLostError",
@@ -49,12 +61,15 @@ __all__ = [
     "NotAllowedError",
     "NotFoundError",
     "Noticed",
+    "Obstacle",
     "Page",
+    "Preview",
     "RecordChange",
     "ShownEmail",
     "Store",
     "StoreConfig",
     "StoreError",
+    "SuggestedAddress",
     "Twin",
     "TwinQuery",
     "VisibleEmail",

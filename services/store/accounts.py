@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from bson import ObjectId
@@ -14,10 +14,13 @@ from schemas.accounts import Account, AccountState, FolderRules, Lease, SealedCr
 from schemas.addresses import normal_address_or_none
 from schemas.sharing import SharingPolicy
 from services.store.audit import Audit
+from services.store.colleagues import Colleagues
 from services.store.collections import Collections
+from services.store.debts import Debts
 from services.store.documents import decode, encode, now, plain
 from services.store.errors import AlreadyExistsError, NotFoundError
 from services.store.fence import Fence, Session
+from services.store.former_accounts import FormerAccounts
 
 
 def new_account_id() -> str:
@@ -25,26 +28,36 @@ def new_account_id() -> str:
     return str(ObjectId())
 
 
-class Accounts:
+class Accounts(Colleagues, FormerAccounts):
     """What the command line and the poller do with accounts."""
 
-    def __init__(self, collections: Collections, fence: Fence, audit: Audit) -> None:
-        self._accounts = collections.accounts
+    def __init__(self, collections: Collections, fence: Fence, audit: Audit, debts: Debts) -> None:
+        Colleagues.__init__(self, collections, debts)
+        FormerAccounts.__init__(self, collections)
         self._fence = fence
         self._audit = audit
 
     async def add(self, account: Account, *, by: str = "operator") -> None:
-        """Store a new account.
+        """Store a new account, or connect a disconnected one again (see ``former``).
 
         Raises:
             AlreadyExistsError: the address is connected already (and not disconnected).
         """
-        try:
-            await self._accounts.insert_one(encode(account))
-        except DuplicateKeyError:
-            raise AlreadyExistsError(f"{account.address} is connected already") from None
+        # Whose address is a user's was a colleague before.
+        async with self.changing(await self.no_users(account.own_addresses)):
+            again = await self.connect_again(account)
+            if not again:
+                try:
+                    await self._accounts.insert_one(encode(account))
+                except DuplicateKeyError:
+                    raise AlreadyExistsError(f"{account.address} is connected already") from None
         await self._audit.add(
-            "account.add", by=by, subject=f"account:{account.id}", owner=account.owner, sharing=account.sharing
+            "account.add",
+            by=by,
+            subject=f"account:{account.id}",
+            owner=account.owner,
+            sharing=account.sharing,
+            again=again,
         )
 
     async def get(self, account: str) -> Account:
@@ -87,25 +100,6 @@ class Accounts:
         """Return the accounts that a poller holds, as they are now: state, credentials, folder rules, ``resync_requested``."""
         found = self._accounts.find({"lease.holder": poller})
         return {document["_id"]: decode(Account, document) async for document in found}
-
-    async def own_addresses(self) -> dict[str, builtins.list[str]]:
-        """Return the ids of accounts by each of their own addresses (to tell colleagues from external people)."""
-        addresses: dict[str, list[str]] = {}
-        async for document in self._accounts.find({}, {"address": 1, "aliases": 1}):
-            for address in (document["address"], *document["aliases"]):
-                addresses.setdefault(address, []).append(document["_id"])
-        return addresses
-
-    async def own_among(self, addresses: Collection[str]) -> frozenset[str]:
-        """Return which of the addresses belong to connected accounts, as their address or an alias."""
-        if not addresses:
-            return frozenset()
-        wanted = list(addresses)
-        query = {"$or": [{"address": {"$in": wanted}}, {"aliases": {"$in": wanted}}]}
-        own: set[str] = set()
-        async for document in self._accounts.find(query, {"address": 1, "aliases": 1}):
-            own.update((document["address"], *document["aliases"]))
-        return frozenset(own.intersection(wanted))
 
     async def set_state(self, account: str, state: AccountState, *, by: str, reason: str | None = None) -> Account:
         """Pause or resume an account (``active`` also ends a block). For a block by the poller see ``block``.
@@ -172,6 +166,23 @@ class Accounts:
         """
         changed = await self._change(account, {"folders": rules, "resync_requested": True})
         await self._audit.add("account.folders", by=by, subject=f"account:{account}", rules=rules)
+        return changed
+
+    async def save_aliases(self, account: str, aliases: Iterable[str], *, by: str) -> Account:
+        """Store the further addresses that the owner confirmed to be his. Whose threads they make or end follows.
+
+        An alias never lets anybody read more: it only tells who is a colleague, and what is internal.
+
+        Raises:
+            NotFoundError: there is no such account, or it is disconnected.
+        """
+        before = await self.get(account)
+        wanted = tuple(sorted(set(aliases) - {before.address}))
+        async with self.changing(set(before.aliases) ^ set(wanted)):
+            changed = await self._change(account, {"aliases": wanted, "relink": now()})
+        await self._audit.add(
+            "account.aliases", by=by, subject=f"account:{account}", before=before.aliases, after=wanted
+        )
         return changed
 
     async def save_sharing(self, account: str, policy: SharingPolicy) -> Account:

@@ -20,6 +20,8 @@ class StoreConfig:
     """The first that is there counts; several joined by commas make one name."""
     owner_field: str = "owner"
     company_field: str = "company"
+    readers_field: str = ""
+    """Field that lists the users who may read a record; empty where every user may read every record."""
     summary_field: str = "leadmail"
     """The one field of the CRM's documents that Leadmail writes."""
     lease_seconds: float = 15.0
@@ -30,5 +32,8 @@ class StoreConfig:
         if self.mark_key is not None and len(self.mark_key) < 16:  # noqa: PLR2004 - as many bytes as a mark has
             raise ValueError("the key of the marks must have at least 16 bytes")
         roots = {name.split(".")[0] for field in (*self.address_fields, *self.name_fields) for name in field.split(",")}
-        if self.summary_field in roots | {self.owner_field, self.company_field, "_id"} or "." in self.summary_field:
+        if (
+            self.summary_field in roots | {self.owner_field, self.company_field, self.readers_field, "_id"}
+            or "." in self.summary_field
+        ):
             raise ValueError(f"the summary field {self.summary_field!r} must be a top-level field of its own")

@@ -23,6 +23,8 @@ class Debt(NamedTuple):
     """Message-IDs of emails whose links changed, or that were removed: their threads follow."""
     emails: tuple[str, ...] = ()
     """Emails whose links were being changed: they may be on no record now, or not yet be what they should."""
+    addresses: tuple[str, ...] = ()
+    """Addresses that became, or ceased to be, a colleague's: whose threads they make or end follows."""
 
 
 class Debts:
@@ -32,13 +34,19 @@ class Debts:
         self._debts = collections.debts
 
     async def add(
-        self, *, records: Iterable[RecordRef] = (), message_ids: Iterable[str] = (), emails: Iterable[str] = ()
+        self,
+        *,
+        records: Iterable[RecordRef] = (),
+        message_ids: Iterable[str] = (),
+        emails: Iterable[str] = (),
+        addresses: Iterable[str] = (),
     ) -> ObjectId:
         """Keep a debt. Returns its id."""
         document = {
             "records": [{"kind": record.kind, "id": record.id} for record in records],
             "message_ids": list(message_ids),
             "emails": list(emails),
+            "addresses": sorted(addresses),
             "at": now(),
         }
         result = await self._debts.insert_one(document)
@@ -59,6 +67,7 @@ class Debts:
                 tuple(RecordRef(**record) for record in document["records"]),
                 tuple(document["message_ids"]),
                 tuple(document.get("emails", ())),
+                tuple(document.get("addresses", ())),
             )
             async for document in found
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from schemas.accounts import User
 from schemas.emails import Link
 from schemas.identity import link_id
 from schemas.mail import Role
@@ -10,17 +11,19 @@ from schemas.sharing import CopyDecision
 from services.store.audit import OPERATOR, Audit
 from services.store.collections import Collections
 from services.store.documents import decode
+from services.store.emails import Emails
 from services.store.errors import NotAllowedError
 from services.store.guard import Guard, redacted
-from services.store.views import Explanation
+from services.store.views import Explanation, Obstacle
 
 
 class Explaining:
     """The part of ``reading`` that tells which copy, rule and domain decided."""
 
-    def __init__(self, collections: Collections, guard: Guard, audit: Audit) -> None:
+    def __init__(self, collections: Collections, guard: Guard, emails: Emails, audit: Audit) -> None:
         self._links = collections.links
         self._guard = guard
+        self._stored = emails
         self._audit = audit
 
     async def explain(self, viewer: str, record: RecordRef, email: str, *, asked_by: str | None) -> Explanation:
@@ -51,10 +54,28 @@ class Explaining:
 
         document = await self._links.find_one({"_id": link_id(record.kind, record.id, email)})
         judged = await self._guard.judge(user, [decode(Link, document)]) if document else []
+        lines = [line for one in judged for line in one.lines]
+        shown = tuple(redacted(line, own) for line in lines if told(line))
+        unclear = everything and not shown
         return Explanation(
             viewer=user.email,
             record=record,
             email=email,
             visible=any(one.visible for one in judged),
-            lines=tuple(redacted(line, own) for one in judged for line in one.lines if told(line)),
+            lines=shown,
+            obstacle=await self._obstacle(user, record, email, linked=bool(document), lines=lines) if unclear else None,
         )
+
+    async def _obstacle(
+        self, user: User, record: RecordRef, email: str, *, linked: bool, lines: list[CopyDecision]
+    ) -> Obstacle:
+        """Return why there is nothing to tell of an email on a record."""
+        if lines:
+            return Obstacle.BCC
+        if await self._stored.tombstones([email]):
+            return Obstacle.DELETED
+        if not await self._stored.existing([email]):
+            return Obstacle.NOT_STORED
+        if not linked:
+            return Obstacle.NOT_ON_RECORD
+        return Obstacle.NO_COPY if await self._guard.may_read(user, record) else Obstacle.RECORD_NOT_READABLE

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from schemas.accounts import Account, User
 from schemas.emails import Link
+from schemas.records import RecordRef
 from schemas.sharing import CopyDecision, LiveCopy, Matched, decide, may_see
 from services.store.copies import Copies, Evidence
 from services.store.documents import Doc
 from services.store.ledger_queries import LiveRow
+from services.store.rights import RecordRights
 from services.store.users import Users
 
 
@@ -41,9 +43,10 @@ class Judged(NamedTuple):
 class Guard:
     """The rule (``schemas.sharing``) on what is stored now. What the links say of owners and sharing is never trusted here."""
 
-    def __init__(self, users: Users, copies: Copies) -> None:
+    def __init__(self, users: Users, copies: Copies, rights: RecordRights) -> None:
         self._users = users
         self._copies = copies
+        self._rights = rights
 
     async def viewer(self, email: str) -> User:
         """Return the user who asks.
@@ -53,8 +56,17 @@ class Guard:
         """
         return await self._users.get(email)
 
+    async def may_read(self, viewer: User, record: RecordRef) -> bool:
+        """Whether the viewer may read a record at all."""
+        return bool(await self._rights.readable(viewer, [record]))
+
     async def judge(self, viewer: User, links: Sequence[Link]) -> list[Judged]:
-        """Return what the rule says of links for a viewer, in their order; links of emails that are not stored are left out."""
+        """Return what the rule says of links for a viewer, in their order.
+
+        Left out are links of emails that are not stored, and those on records that the viewer may not read.
+        """
+        readable = await self._rights.readable(viewer, {link.record for link in links})
+        links = [link for link in links if link.record in readable]
         evidence = await self._copies.evidence({link.email for link in links})
         return [_judged(viewer.email, link, evidence) for link in links if link.email in evidence.participants]
 
@@ -72,7 +84,7 @@ def prefilter(viewer: User) -> Doc:
 
 
 def redacted(line: CopyDecision, viewer: str) -> CopyDecision:
-    """Return a line without what belongs to the copy's owner alone: Bcc, and the list of excluded domains."""
+    """Return a line without what belongs to the copy's owner alone: Bcc, aliases, and the list of excluded domains."""
     copy = line.copy_of
     if copy.owner == viewer:
         return line
@@ -80,6 +92,6 @@ def redacted(line: CopyDecision, viewer: str) -> CopyDecision:
         account=copy.account,
         owner=copy.owner,
         policy=copy.policy.model_copy(update={"excluded_domains": ()}),
-        own_addresses=copy.own_addresses,
+        own_addresses=(),
     )
     return line.model_copy(update={"copy_of": bare})

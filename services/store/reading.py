@@ -13,21 +13,28 @@ from services.store.accounts import Accounts
 from services.store.audit import Audit
 from services.store.blobs import Blobs
 from services.store.collections import Collections
+from services.store.deleting import Deleting
 from services.store.documents import Doc, decode, decode_email
+from services.store.emails import Emails
 from services.store.errors import NotFoundError
 from services.store.explaining import Explaining
 from services.store.folders import Folders
 from services.store.guard import Guard, Judged, prefilter
+from services.store.lines import Lines
 from services.store.naming import Naming
 from services.store.raw_mail import without_traces
-from services.store.views import Page, ShownEmail, VisibleEmail, visible_email
+from services.store.record_addresses import RecordAddresses
+from services.store.searching import Searching
+from services.store.suggesting import Suggesting
+from services.store.summaries import Summaries
+from services.store.unheld import Unheld
+from services.store.views import Page, ShownEmail
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_HEAVY = {"text": 0, "reply_text": 0, "html": 0}
 _BATCH = 100
 
 
-class Reading(Explaining, Naming):
+class Reading(Explaining, Naming, Searching, Suggesting, Deleting):
     """What a viewer (a user's address) may read. Mail that the viewer may not see is the same as mail that is not there."""
 
     def __init__(
@@ -38,14 +45,19 @@ class Reading(Explaining, Naming):
         accounts: Accounts,
         folders: Folders,
         blobs: Blobs,
+        records: RecordAddresses,
+        emails: Emails,
+        unheld: Unheld,
+        summaries: Summaries,
         audit: Audit,
     ) -> None:
-        Explaining.__init__(self, collections, guard, audit)
+        Explaining.__init__(self, collections, guard, emails, audit)
         Naming.__init__(self, collections, guard)
-        self._emails = collections.emails
-        self._accounts = accounts
-        self._folders = folders
+        Lines.__init__(self, collections, guard=guard, accounts=accounts, folders=folders)
         self._blobs = blobs
+        self._records = records
+        self._unheld = unheld
+        self._summaries = summaries
 
     async def visible_emails(
         self, viewer: str, record: RecordRef, *, limit: int = 50, before: str | None = None, thread: str | None = None
@@ -95,7 +107,7 @@ class Reading(Explaining, Naming):
             NotFoundError: there is no such user, or no email of this id that the viewer may see.
         """
         user = await self._guard.viewer(viewer)
-        visible = await self._visible(user, email)
+        visible = await self._visible(user, [email])
         document = await self._emails.find_one({"_id": email}) if visible else None
         lines = await self._lines(user, visible)
         if document is None or not lines:
@@ -136,10 +148,6 @@ class Reading(Explaining, Naming):
         await self._blobs.size(wanted.sha256)  # so that a missing one is told before the first part is asked for
         return wanted, self._blobs.stream(wanted.sha256)
 
-    async def _visible(self, user: User, email: str) -> list[Judged]:
-        links = [decode(Link, document) async for document in self._links.find({"email": email}).sort("_id", 1)]
-        return [judged for judged in await self._guard.judge(user, links) if judged.visible]
-
     async def _candidates(
         self, user: User, record: RecordRef, cursor: str | None, thread: str | None, limit: int
     ) -> list[Link]:
@@ -153,18 +161,6 @@ class Reading(Explaining, Naming):
             query["thread"] = thread
         found = self._links.find(query).sort([("sent_at", -1), ("_id", -1)]).limit(limit)
         return [decode(Link, document) async for document in found]
-
-    async def _lines(self, user: User, visible: list[Judged]) -> list[VisibleEmail]:
-        keys = list({judged.link.email for judged in visible})
-        emails = {document["_id"]: document async for document in self._emails.find({"_id": {"$in": keys}}, _HEAVY)}
-        folders = await self._folders.names({row.account for judged in visible for row in judged.rows})
-        named = {one["address"] for email in emails.values() for one in email["participants"] if one["role"] == "from"}
-        own = await self._accounts.own_among(named)
-        return [
-            visible_email(user.email, judged, emails[judged.link.email], folders, own)
-            for judged in visible
-            if judged.link.email in emails
-        ]
 
 
 def _cursor(link: Link) -> str:

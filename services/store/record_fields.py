@@ -87,6 +87,15 @@ def record_of(kind: RecordKind, document: Doc, config: StoreConfig) -> Record:
     )
 
 
+def readers_of(document: Doc, config: StoreConfig) -> frozenset[str] | None:
+    """Return the users who may read a record: those that it lists and its owner; None when it lists nobody: everyone may."""
+    listed = {normal_address_or_none(text) or text for text in _texts(document, config.readers_field)}
+    if not listed:
+        return None
+    owner = _first(document, config.owner_field)
+    return frozenset(listed | ({normal_address_or_none(owner) or owner} if owner else set()))
+
+
 def new_document(
     config: StoreConfig,
     addresses: Sequence[str],

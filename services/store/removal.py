@@ -13,6 +13,7 @@ from services.store.blobs import Blobs
 from services.store.collections import Collections
 from services.store.documents import Doc, now, plain
 from services.store.errors import NotFoundError
+from services.store.former_accounts import DISCONNECTED
 from services.store.ledger import Ledger
 from services.store.ledger_rows import account_range
 from services.store.sharing import Sharing
@@ -97,7 +98,7 @@ class Removal:
         if not await self._end(account):
             raise NotFoundError(f"there is no connected account {account}")
         unfinished: Doc = {"account": account, "state": {"$in": [RowState.PLANNED.value, RowState.PUBLISHED.value]}}
-        end = {"state": RowState.SKIPPED.value, "reason": "disconnected", "updated_at": now()}
+        end = {"state": RowState.SKIPPED.value, "reason": DISCONNECTED, "updated_at": now()}
         await self._c.ledger.update_many(unfinished, {"$set": end})
         await self._c.epochs.delete_many({"account": account, "state": {"$ne": "complete"}})
         await self._audit.add("account.disconnect", by=by, subject=f"account:{account}")
@@ -110,7 +111,7 @@ class Removal:
         Raises:
             NotFoundError: there is no such account.
         """
-        await self._accounts.get(account)
+        addresses = (await self._accounts.get(account)).own_addresses
         counts = await self.counts(account)
         await self._end(account)
         everything = account_range(account)
@@ -129,7 +130,8 @@ class Removal:
         await self._blobs.drop_copies(account)
         await self._c.dead_letters.delete_many({"account": account})
         await self._audit.add("account.purge", by=by, subject=f"account:{account}", **counts._asdict())
-        await self._c.accounts.delete_one({"_id": account})
+        async with self._accounts.changing(await self._accounts.no_users(addresses)):
+            await self._c.accounts.delete_one({"_id": account})
         return counts
 
     async def _end(self, account: str) -> bool:

@@ -56,6 +56,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
             [
                 _index("email", "email"),
                 _index("record", "record.kind", "record.id", "-sent_at", "-_id"),
+                _index("thread", "thread"),
             ],
         ),
         (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from services.store.accounts import Accounts
+from services.store.aliases import Aliases
 from services.store.attention import Attention
 from services.store.audit import Audit
 from services.store.backlog import Backlog
 from services.store.blob_sweep import BlobSweep
 from services.store.blobs import Blobs
+from services.store.colleagues import Colleagues
 from services.store.collections import Collections
 from services.store.config import StoreConfig
 from services.store.copies import Copies
@@ -25,10 +27,12 @@ from services.store.leases import Leases
 from services.store.ledger import Ledger
 from services.store.links import Links
 from services.store.migrations import migrate
+from services.store.previewing import Previewing
 from services.store.privacy import Privacy
 from services.store.reading import Reading
 from services.store.records import Records
 from services.store.removal import Removal
+from services.store.rights import RecordRights
 from services.store.setup import setup
 from services.store.sharing import Sharing
 from services.store.status import Status
@@ -55,9 +59,9 @@ class Store:
         self.turns = Turns(c)
         self.debts = Debts(c)
         self.backlog = Backlog(c)
-        self.users = Users(c, self.audit)
+        self.users = Users(c, Colleagues(c, self.debts), self.audit)
         self.company = Company(c)
-        self.accounts = Accounts(c, fence, self.audit)
+        self.accounts = Accounts(c, fence, self.audit, self.debts)
         self.attention = Attention(c)
         self.leases = Leases(c, config, fence)
         self.folders = Folders(c, fence)
@@ -66,6 +70,7 @@ class Store:
         self.emails = Emails(c, config)
         self.links = Links(c)
         self.records = Records(c, config)
+        self.aliases = Aliases(c, accounts=self.accounts, folders=self.folders, records=self.records)
         self.summaries = Summaries(c, self.accounts, config)
         self.blobs = Blobs(c, fence)
         self.blob_sweep = BlobSweep(c, fence, self.ledger)
@@ -93,9 +98,28 @@ class Store:
             audit=self.audit,
         )
         self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
-        guard = Guard(self.users, copies)
+        rights = RecordRights(c, config)
+        guard = Guard(self.users, copies, rights)
         self.reading = Reading(
-            c, guard=guard, accounts=self.accounts, folders=self.folders, blobs=self.blobs, audit=self.audit
+            c,
+            guard=guard,
+            accounts=self.accounts,
+            folders=self.folders,
+            blobs=self.blobs,
+            records=self.records,
+            emails=self.emails,
+            unheld=self.unheld,
+            summaries=self.summaries,
+            audit=self.audit,
+        )
+        self.previewing = Previewing(
+            c,
+            users=self.users,
+            company=self.company,
+            links=self.links,
+            copies=copies,
+            rights=rights,
+            lines=self.reading,
         )
 
         self.subjects = Subjects(c, records=self.records, links=self.links, ledger=self.ledger)

@@ -112,7 +112,7 @@ class Summaries:
         named = {one["address"] for email in emails.values() for one in email["participants"] if one["role"] == "from"}
         own = await self._accounts.own_among(named)
         return {
-            (name, link["email"]): summary_line(emails[link["email"]], link["matches"], own)
+            (name, link["email"]): summary_line(emails[link["email"]], _told(link["matches"]), own)
             for name, found in newest.items()
             for link in found.links
             if link["email"] in emails
@@ -130,6 +130,11 @@ def summary_line(email: Mapping[str, Any], matches: Collection[Mapping[str, Any]
         direction=direction([one["address"] for one in authors], [match["role"] for match in matches], own),
         sender=(authors[0]["name"] or authors[0]["address"]) if authors else "",
     )
+
+
+def _told(matches: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the matches that everybody may know of: a Bcc is its owner's alone, and must not even turn an arrow round."""
+    return [match for match in matches if match["role"] != Role.BCC.value]
 
 
 def direction(authors: Collection[str], roles: Iterable[str], own: Collection[str]) -> Literal["in", "out"]:

@@ -8,6 +8,7 @@ from schemas.accounts import User
 from schemas.addresses import normal_address, normal_address_or_none
 from schemas.sharing import CompanyPolicy
 from services.store.audit import Audit
+from services.store.colleagues import Colleagues
 from services.store.collections import Collections
 from services.store.documents import decode, encode, now, plain
 from services.store.errors import AlreadyExistsError, NotFoundError
@@ -18,8 +19,9 @@ _COMPANY = "company"
 class Users:
     """Documents of ``users``."""
 
-    def __init__(self, collections: Collections, audit: Audit) -> None:
+    def __init__(self, collections: Collections, colleagues: Colleagues, audit: Audit) -> None:
         self._users = collections.users
+        self._colleagues = colleagues
         self._audit = audit
 
     async def add(self, email: str, *, name: str = "", admin: bool = False, by: str = "operator") -> User:
@@ -31,7 +33,8 @@ class Users:
         """
         user = User(email=normal_address(email), name=name, admin=admin, created_at=now())
         try:
-            await self._users.insert_one(encode(user))
+            async with self._colleagues.changing([user.email]):
+                await self._users.insert_one(encode(user))
         except DuplicateKeyError:
             raise AlreadyExistsError(f"there is a user {user.email} already") from None
         await self._audit.add("user.add", by=by, subject=f"user:{user.email}", admin=admin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from schemas.base import Contract
@@ -90,6 +91,42 @@ class ShownEmail(Contract):
     content: Content
 
 
+class FoundEmail(Contract):
+    """An email among those of several records."""
+
+    line: VisibleEmail
+    """On the first of ``records``."""
+    records: tuple[RecordRef, ...]
+    """Every record on which the viewer may see it."""
+
+
+class SuggestedAddress(Contract):
+    """An address that may be the record's, too."""
+
+    address: str
+    name: str
+    """As its newest mails say."""
+    emails: int
+    """How many mails of it the viewer sees on the record."""
+
+
+class Obstacle(StrEnum):
+    """Why the rule is not even asked about an email on a record."""
+
+    DELETED = "deleted"
+    """It was deleted in the CRM."""
+    NOT_STORED = "not-stored"
+    """No such email is stored: it concerns no record, or nobody holds it any more."""
+    NOT_ON_RECORD = "not-on-record"
+    """It is stored, and not linked to the record."""
+    RECORD_NOT_READABLE = "record-not-readable"
+    """The CRM does not let the viewer read the record."""
+    NO_COPY = "no-copy"
+    """Nobody holds a live copy at the moment."""
+    BCC = "bcc"
+    """It is on the record by somebody's Bcc alone, which is told to nobody but the owner of that copy."""
+
+
 class Explanation(Contract):
     """Which copy, rule and domain decided."""
 
@@ -99,6 +136,8 @@ class Explanation(Contract):
     visible: bool
     lines: tuple[CopyDecision, ...]
     """Everything that the one who asks may know; a line that grants decides."""
+    obstacle: Obstacle | None = None
+    """Why there is no line at all; told to who may ask about everybody."""
 
 
 def visible_email(

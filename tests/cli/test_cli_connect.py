@@ -141,12 +141,17 @@ def test_plaintext_and_private_networks_only_by_permission(empty: World, servers
 
 
 def test_twice(empty: World, servers: LocalServers, owner: Any) -> None:
-    """A mailbox is connected once; after it was disconnected it may be connected again."""
+    """A mailbox is connected once; connected again after it was disconnected it is the same account, shared as is chosen now."""
     command = add(owner, *servers_of(servers), "--sharing", "public")
     empty.ok(*command, stdin=owner.password)
+    first = saved(empty, owner.address)
     assert "is connected already" in empty.run(*command, stdin=owner.password).errors
     empty.ok("account", "remove", owner.address, "--yes")
-    empty.ok(*command, stdin=owner.password)
+    empty.ok(*command[:-1], "private", stdin=owner.password)
+    again = saved(empty, owner.address)
+    assert (again.id, again.created_at, again.sharing.mode) == (first.id, first.created_at, "private")
+    assert (again.state, again.resync_requested) == ("active", True)
+    assert empty.run("account", "test", owner.address).code == 0
 
 
 def test_a_new_password(empty: World, servers: LocalServers, owner: Any) -> None:

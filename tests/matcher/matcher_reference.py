@@ -95,8 +95,8 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
             owners = {account.owner for _, account in holding}
             shared = {
                 account.id
-                for copy, account in holding
-                if any(_shared(account, reason, mail, copy.bcc, excluded) for reason in reasons)
+                for _, account in holding
+                if any(_shared(account, reason, mail, excluded) for reason in reasons)
             }
             truth.links[record, mail.key] = (tuple(sorted(reasons)), tuple(sorted(owners)), tuple(sorted(shared)))
             if shared:
@@ -111,13 +111,13 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
     return truth
 
 
-def _shared(account: Account, reason: Reason, mail: Content, bcc: Iterable[str], excluded: Collection[str]) -> bool:
+def _shared(account: Account, reason: Reason, mail: Content, excluded: Collection[str]) -> bool:
     address, role, _ = reason
     mode = account.sharing.mode
     domains = {*excluded, *(account.sharing.excluded_domains if mode == "custom" else ())}
     if mode == "private" or role == "bcc" or _inside(address, domains):
         return False
-    others = {person.address for person in mail.participants} | set(bcc)
+    others = {person.address for person in mail.participants}
     return any(not _inside(other, domains) for other in others - {account.address, *account.aliases})
 
 

@@ -156,7 +156,8 @@ async def test_purging_removes_copies_grants_and_what_nobody_else_holds(world: W
     assert await store.removal.purge(ann.id, by="ann@corp.com") == counts
     assert await world.states(ann.id) == {}
     # The thread of the email that is gone follows by the matcher, which finds the debt.
-    assert [debt.message_ids for debt in await store.debts.overdue(now() + timedelta(minutes=1))] == [("only@mail",)]
+    owed = await store.debts.overdue(now() + timedelta(minutes=1))
+    assert {name for debt in owed for name in debt.message_ids} == {"only@mail"}
     assert await store.emails.existing([both.key, only.key]) == {both.key}
     assert [await seen(store, f"{who}@corp.com", record) for who in ("ann", "bob")] == [0, 1]
     assert (await world.summary(record) or {})["count"] == 0

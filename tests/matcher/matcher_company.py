@@ -1,0 +1,161 @@
+"""A company on paper: who should see what, read from DESIGN section 4 and nothing else. Slow, plain, one thread, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+Line = tuple[str, str]
+"""A record and an email."""
+
+Links = dict[Line, list[tuple[str, str, str]]]
+
+
+@dataclass
+class Mailbox:
+    """A connected account."""
+
+    owner: str
+    address: str
+    mode: str
+    excluded: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    connected: bool = True
+
+
+@dataclass
+class Letter:
+    """A mail."""
+
+    name: str
+    people: tuple[str, ...]
+    """From, To and Cc; not Bcc."""
+    answers: tuple[str, ...]
+    """Message-IDs (names) that it refers to."""
+    identified: bool = True
+    """Whether it has a Message-ID."""
+    thread: str = ""
+
+
+@dataclass
+class Held:
+    """A copy of a mail in a mailbox."""
+
+    mailbox: str
+    letter: str
+    bcc: tuple[str, ...] = ()
+    alive: bool = True
+    lost: bool = False
+    """Its mailbox was disconnected when the mail was on no record: nobody can fetch it."""
+
+
+@dataclass
+class Company:
+    """Everything that the rule depends on."""
+
+    users: tuple[str, ...]
+    mailboxes: dict[str, Mailbox] = field(default_factory=dict)
+    letters: dict[str, Letter] = field(default_factory=dict)
+    copies: dict[str, Held] = field(default_factory=dict)
+    records: dict[str, set[str]] = field(default_factory=dict)
+    """Addresses that each record has or had."""
+    deleted: set[str] = field(default_factory=set)
+    excluded: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ("private", "public", "custom")
+
+    def colleagues(self) -> set[str]:
+        """Users, and the addresses of connected mailboxes."""
+        return {*self.users, *(one for box in self.mailboxes.values() for one in (box.address, *box.aliases))}
+
+    def live(self, letter: str) -> list[Held]:
+        """Return the live copies of a mail."""
+        return [
+            one
+            for one in self.copies.values()
+            if one.letter == letter and one.alive and not one.lost and letter not in self.deleted
+        ]
+
+    def named(self, addresses: Iterable[str]) -> dict[str, set[str]]:
+        """Return the records that have one of some addresses, with these addresses."""
+        found = {record: theirs.intersection(addresses) for record, theirs in self.records.items()}
+        return {record: theirs for record, theirs in found.items() if theirs}
+
+    def linked(self) -> Links:
+        """Return why each mail is on each of its records: (address, how, mailbox of a Bcc)."""
+        links: Links = {}
+        about: dict[str, list[dict[str, str]]] = {}
+        for letter in self.letters.values():  # older ones first
+            live = self.live(letter.name)
+            if not live:
+                continue
+            mine = {record: [(one, "text", "") for one in at] for record, at in self.named(letter.people).items()}
+            if not mine and not self.colleagues().issuperset(letter.people):
+                inherited = self._inherited(letter, about)
+                if len(inherited) == 1:  # "if the thread has exactly one external record"
+                    mine = {record: [(one, "thread", "")] for record, one in inherited.items()}
+            for copy in live:
+                for record, at in self.named(copy.bcc).items():
+                    mine.setdefault(record, []).extend((one, "bcc", copy.mailbox) for one in at)
+            links.update({(record, letter.name): reasons for record, reasons in mine.items()})
+            if mine and letter.identified:
+                outside = {
+                    record: [one for one, how, _ in reasons if how != "bcc" and one not in self.colleagues()]
+                    for record, reasons in mine.items()
+                }
+                about.setdefault(letter.name, []).append({record: min(at) for record, at in outside.items() if at})
+        return links
+
+    @staticmethod
+    def _inherited(letter: Letter, about: dict[str, list[dict[str, str]]]) -> dict[str, str]:
+        """Return the external records of the mails that a mail refers to, with the first address by which they are."""
+        found: dict[str, str] = {}
+        for name in letter.answers:
+            for thread in about.get(name, ()):
+                for record, address in thread.items():
+                    found[record] = min(address, found.get(record, address))
+        return found
+
+    def kept(self, letter: str, links: Links) -> list[Held]:
+        """Return the live copies that are kept: by what the mail says, its thread, or the copy's own Bcc it is on a record."""
+        open_to_all = any(how != "bcc" for (_, name), them in links.items() if name == letter for _, how, _ in them)
+        return [copy for copy in self.live(letter) if open_to_all or self.named(copy.bcc)]
+
+    def granting(self, viewer: str) -> dict[Line, list[Held]]:
+        """Return for each mail that a viewer sees on a record the live copies that let him: the rule."""
+        links = self.linked()
+        found = {
+            (record, letter): [
+                copy
+                for copy in self.kept(letter, links)
+                if any(self._grants(viewer, copy, *reason) for reason in reasons)
+            ]
+            for (record, letter), reasons in links.items()
+        }
+        return {line: copies for line, copies in found.items() if copies}
+
+    def _grants(self, viewer: str, copy: Held, address: str, how: str, of: str) -> bool:
+        box = self.mailboxes[copy.mailbox]
+        if how == "bcc" and (of != copy.mailbox or box.owner != viewer):
+            return False  # "Bcc only ever to the owner of the copy"
+        if box.owner == viewer:
+            return True  # "V owns a live copy of M"
+        if box.mode == "private" or box.mode not in self.allowed:
+            return False  # "mode public or custom"
+        hidden = {*self.excluded, *(box.excluded if box.mode == "custom" else ())}
+        if covers(hidden, address):
+            return False  # "the link's address not in an excluded domain"
+        others = set(self.letters[copy.letter].people) - {box.address, *box.aliases}
+        return not all(covers(hidden, one) for one in others)  # "not internal-only"
+
+    def settle(self) -> None:
+        """Let time pass: what is on no record loses its body, and a disconnected mailbox cannot give it again."""
+        links = self.linked()
+        for copy in self.copies.values():
+            if copy.alive and not copy.lost and not self.mailboxes[copy.mailbox].connected:
+                copy.lost = copy.letter not in self.deleted and copy not in self.kept(copy.letter, links)
+
+
+def covers(domains: Collection[str], address: str) -> bool:
+    """Whether an address lies in one of some domains, or below it."""
+    labels = address.split("@")[1].split(".")
+    return any(labels[-len(parts) :] == parts for parts in (domain.split(".") for domain in domains))

@@ -1,0 +1,120 @@
+"""What happens to a company, made from a seed: steps as data, so that any of them can be left out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+USERS = ("ann@firm.example", "bob@firm.example", "eve@firm.example", "zoe@firm.example")
+"""Zoe never has a mailbox: she sees what everybody sees."""
+BOXES = {
+    **{user: user for user in USERS[:3]},
+    "ann@second.example": USERS[0],
+}
+"""Owners by mailbox."""
+CLIENTS = ("carla@client.example", "c.private@home.example", "paul@eu.partner.example", "office@partner.example")
+STRANGERS = ("who@else.example", "mum@home2.example", "carla@notclient.example")
+DOMAINS = ("client.example", "partner.example", "firm.example", "home.example", "else.example")
+RECORDS = ("R1", "R2", "R3", "R4")
+MODES = ("private", "public", "custom")
+
+Step = tuple[Any, ...]
+"""What happens, and to whom; a step that makes no sense at the moment is passed over, so that any of them can be left out."""
+
+
+def life(seed: int, *, changes: int) -> list[Step]:
+    """Return steps: a company is made and its mail comes in, then things change."""
+    rng = random.Random(seed)
+    return [*_founded(rng), ("settle",), *(step for _ in range(changes) for step in _change(rng))]
+
+
+def _domains(rng: random.Random) -> tuple[str, ...]:
+    if rng.random() < 0.2:
+        return ("firm.example", "else.example")  # what makes mail internal
+    return tuple(rng.sample(DOMAINS, rng.choice([0, 0, 1, 2])))
+
+
+def _policy(rng: random.Random) -> tuple[str, tuple[str, ...]]:
+    mode = rng.choice(MODES)
+    return mode, tuple(rng.sample(DOMAINS, rng.randint(1, 2))) if mode == "custom" else _domains(rng)
+
+
+def _founded(rng: random.Random) -> list[Step]:
+    boxes = rng.sample(sorted(BOXES), rng.randint(2, 4))
+    steps: list[Step] = [("connect", box, *_policy(rng)) for box in boxes]
+    steps += [_record(rng, record) for record in rng.sample(RECORDS, rng.randint(1, 3))]
+    for number in range(rng.randint(4, 8)):
+        steps.append(_letter(rng, number))
+        copies = [_copy(rng, boxes, number) for _ in range(rng.choice([1, 1, 2, 3]))]
+        steps.append(("arrive", tuple(copies)))
+    if rng.random() < 0.3:
+        head, tail = steps[: len(boxes)], steps[len(boxes) :]
+        records = [step for step in tail if step[0] == "record"]
+        steps = head + [step for step in tail if step[0] != "record"] + records  # every contact is late
+    return steps
+
+
+def _record(rng: random.Random, label: str) -> Step:
+    pool = (*CLIENTS, USERS[1]) if rng.random() < 0.3 else CLIENTS
+    return ("record", label, rng.choice(["lead", "contact"]), tuple(rng.sample(pool, rng.randint(1, 2))))
+
+
+def _letter(rng: random.Random, number: int) -> Step:
+    pool = USERS[:3] + CLIENTS + STRANGERS
+    inside = rng.random() < 0.35
+    people = rng.sample(USERS[:3] + STRANGERS[:1] if inside else pool, rng.randint(2, 3))
+    older = [str(n) for n in range(number)]
+    answers = tuple(rng.sample(older, min(len(older), rng.choice([0, 1, 1, 2]))))
+    return ("letter", str(number), tuple(people), answers, rng.random() < 0.9)
+
+
+def _copy(rng: random.Random, boxes: Sequence[str], number: int) -> tuple[str, str, tuple[str, ...]]:
+    bcc = tuple(rng.sample(CLIENTS + STRANGERS[:1], 1)) if rng.random() < 0.2 else ()
+    return rng.choice(boxes), str(number), bcc
+
+
+def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 - one return a kind
+    box, record, other, letter = rng.choice(sorted(BOXES)), *rng.sample(RECORDS, 2), str(rng.randint(0, 7))
+    match rng.choice(KINDS):
+        case "policy":
+            return [("policy", box, *_policy(rng))]
+        case "company":
+            allowed = tuple(rng.sample(MODES, rng.choice([1, 2, 3, 3, 3])))
+            return [("company", _domains(rng), allowed)]
+        case "alias":
+            return [("alias", box, rng.choice([STRANGERS[0], STRANGERS[1], CLIENTS[1]])), ("settle",)]
+        case "record":
+            return [_record(rng, record)]
+        case "readdress":
+            return [("readdress", record, tuple(rng.sample(CLIENTS, rng.randint(1, 2))))]
+        case "delete":
+            return [("delete", record), ("settle",)] if rng.random() < 0.5 else [("delete", record)]
+        case "restore":
+            return [("delete", record), ("restore", record)]
+        case "merge":
+            return [("merge", record, other, rng.choice(["into first", "away first", "at once"]))]
+        case "convert":
+            return [("convert", record, other, rng.choice(["made first", "away first", "at once"]))]
+        case "arrive":
+            return [("arrive", (_copy(rng, sorted(BOXES), int(letter)),))]
+        case "gone":
+            return [("gone", rng.randint(0, 12))]
+        case "moved":
+            return [("moved", rng.randint(0, 12))]
+        case "disconnect":
+            return [("disconnect", box)]
+        case "reconnect":
+            return [("disconnect", box), ("connect", box, *_policy(rng))]
+        case "purge":
+            again = [("connect", box, *_policy(rng))] if rng.random() < 0.4 else []
+            return [("purge", box), *again]
+        case _:
+            return [("bury", letter)]
+
+
+KINDS = (
+    *("policy", "policy", "policy", "company", "company", "alias", "record", "record", "readdress", "delete"),
+    *("restore", "merge", "convert", "arrive", "arrive", "gone", "gone", "moved", "disconnect", "reconnect"),
+    *("purge", "bury"),
+)
