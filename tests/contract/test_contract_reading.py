@@ -32,6 +32,7 @@ TOUCHING: Mapping[str, str] = {
     "status": "counts an account's mail for its owner",
     "colleagues": "asks whether any stored mail names an address",
     "aliases": "senders in an account's own Sent folders, for its owner",
+    "subjects": "finds what names an address, for the data subject: an administrator's act, audited",
 }
 """Modules of the store that may, and why. A new one is a decision of its own: the guard first."""
 
@@ -43,11 +44,12 @@ OUTSIDE: Mapping[str, set[str]] = {
     "services.parser": {"blobs"},
     "services.poller": {"blobs", "emails.known_ids"},
     "services.cli.letters": {"blobs"},
+    "services.cli.privacy": {"blobs.stream"},
     "services.cli.explain": {"emails.full_key"},
     "services.cli.email_page": {"emails.full_key"},
 }
 """Who outside the store may use what of it: the pipeline shows nothing to anybody; an operator sees to dead letters, and with an
-administrator may name any email by its id."""
+administrator may name any email by its id; an administrator's export for a data subject is audited."""
 
 
 def touched(source: str) -> set[str]:

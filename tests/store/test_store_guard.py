@@ -17,6 +17,7 @@ from services.store.copies import Copies, Evidence, live_copy
 from services.store.documents import now
 from services.store.guard import Guard, Judged, prefilter, redacted
 from services.store.ledger_queries import LiveRow
+from services.store.rights import RecordRights
 from services.store.users import Users
 
 ANN, BOB, KIM, LOU = "ann@firm.example", "bob@firm.example", "kim@client.example", "lou@law.example"
@@ -51,7 +52,7 @@ def row(of: Account, number: int, *bcc: str, email: str = KEY) -> LiveRow:
 
 
 class Known:
-    """Stands for ``Copies`` and ``Users``: says what it was made with."""
+    """Stands for ``Copies``, ``Users`` and ``RecordRights``: says what it was made with; every record may be read."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
@@ -66,6 +67,10 @@ class Known:
         """Return a user."""
         return user(email)
 
+    async def readable(self, _: User, records: Collection[RecordRef]) -> frozenset[RecordRef]:
+        """Return those of the records that a user may read: all."""
+        return frozenset(records)
+
 
 def known(accounts: list[Account], rows: list[LiveRow], people: dict[str, set[str]] | None = None) -> Known:
     """Return evidence of what accounts hold."""
@@ -78,7 +83,7 @@ def known(accounts: list[Account], rows: list[LiveRow], people: dict[str, set[st
 
 def guard(evidence: Known) -> Guard:
     """Return a guard on it."""
-    return Guard(cast("Users", evidence), cast("Copies", evidence))
+    return Guard(cast("Users", evidence), cast("Copies", evidence), cast("RecordRights", evidence))
 
 
 async def judged(evidence: Known, viewer: str, *links: Link) -> list[Judged]:
