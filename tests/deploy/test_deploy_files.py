@@ -79,7 +79,7 @@ def test_stages_are_locked_up() -> None:
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
         assert service["networks"] == (["inner"] if stage in ("parser", "matcher") else ["inner", "outer"])
-    assert COMPOSE["networks"]["inner"] == {"internal": True}
+    assert COMPOSE["networks"]["inner"] == {"internal": "${INTERNAL:-true}"}
 
 
 def test_stages_may_finish_what_they_have_in_hand() -> None:
