@@ -20,6 +20,8 @@ SUBJECTS = {
     "dead-letters": "dead_letters:app",
     "ledger": "ledger:app",
     "status": "status:app",
+    "queues": "queues:app",
+    "doctor": "doctor:app",
     "run": "run:app",
     "setup": "setup:app",
 }

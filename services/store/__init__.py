@@ -6,7 +6,7 @@
   ``records.known``, ``emails.known_ids``
 - parser: ``blobs``
 - matcher: ``emails``, ``links``, ``ledger`` (``ledger_matcher``), ``records``, ``sharing.recompute``, ``summaries``,
-  ``epochs.complete_if_done``, ``dead_letters``, ``backlog``, and the sweepers' ``ledger.to_relink``, ``sharing.resume``,
+  ``epochs.complete_if_done``, ``dead_letters``, ``backlog``, ``progress``, and the sweepers' ``ledger.to_relink``, ``sharing.resume``,
   ``unheld.fade_before``, ``blob_sweep.run``
 - notifier: ``epochs.claim…``, ``status.report``, ``attention``
 - command line and console: ``users``, ``company``, ``accounts``, ``sharing.set_…``, ``removal``, ``records``, ``status``, ``audit``, and
@@ -18,6 +18,7 @@ Imports ``schemas`` only. Needs a replica set (transactions, change streams), Mo
 from services.store.accounts import new_account_id
 from services.store.backlog import Waiting
 from services.store.blob_refs import copy_ref, dead_ref, email_ref
+from services.store.checkup import DatabaseFacts
 from services.store.config import StoreConfig
 from services.store.dead_letters import DeadLetter
 from services.store.errors import AlreadyExistsError, LeaseLostError, NotAllowedError, NotFoundError, StoreError
@@ -25,6 +26,7 @@ from services.store.folders import FolderPatch
 from services.store.ledger_matcher import Final
 from services.store.ledger_queries import KnownUid, LiveRow, Twin, TwinQuery
 from services.store.links import LinkAddition
+from services.store.progress import AccountGroup, OpenBackfill
 from services.store.record_crm import NewRecord
 from services.store.record_watch import Noticed, RecordChange
 from services.store.status import AccountStatus, EpochReport, FolderReport
@@ -32,8 +34,10 @@ from services.store.store import Store
 from services.store.views import Explanation, HeldCopy, Page, ShownEmail, VisibleEmail
 
 __all__ = [
+    "AccountGroup",
     "AccountStatus",
     "AlreadyExistsError",
+    "DatabaseFacts",
     "DeadLetter",
     "EpochReport",
     "Explanation",
@@ -49,6 +53,7 @@ __all__ = [
     "NotAllowedError",
     "NotFoundError",
     "Noticed",
+    "OpenBackfill",
     "Page",
     "RecordChange",
     "ShownEmail",

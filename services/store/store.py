@@ -8,6 +8,7 @@ from services.store.audit import Audit
 from services.store.backlog import Backlog
 from services.store.blob_sweep import BlobSweep
 from services.store.blobs import Blobs
+from services.store.checkup import Checkup
 from services.store.collections import Collections
 from services.store.config import StoreConfig
 from services.store.copies import Copies
@@ -23,6 +24,7 @@ from services.store.leases import Leases
 from services.store.ledger import Ledger
 from services.store.links import Links
 from services.store.migrations import migrate
+from services.store.progress import Progress
 from services.store.reading import Reading
 from services.store.records import Records
 from services.store.removal import Removal
@@ -88,6 +90,8 @@ class Store:
             blobs=self.blobs,
             audit=self.audit,
         )
+        self.progress = Progress(c)
+        self.checkup = Checkup(c)
         self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
         guard = Guard(self.users, copies)
         self.reading = Reading(c, guard=guard, accounts=self.accounts, folders=self.folders, blobs=self.blobs)
