@@ -1,9 +1,10 @@
-"""``python -m deploy.metrics --check`` fails when ``docs/metrics.md`` or a dashboard is stale; ``--write`` brings them up to date."""
+"""``python -m deploy.metrics --check`` fails when something that is made of the metrics and alerts is stale; ``--write`` makes it anew."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from pathlib import Path
 
 from deploy.metrics.catalogue import FOREIGN, STAGES, Known, common, of_stage
@@ -13,6 +14,16 @@ from deploy.metrics.grafana import to_json
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "metrics.md"
 GRAFANA = ROOT / "deploy" / "grafana" / "dashboards"
+RULES = ROOT / "deploy" / "prometheus" / "rules" / "leadmail.yaml"
+OPERATOR = ROOT / "deploy" / "kubernetes" / "components" / "monitoring" / "rules.yaml"
+_OPERATOR = """# Made by `python -m deploy.metrics --write` from deploy/prometheus/rules/leadmail.yaml; do not edit.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: leadmail
+spec:
+  groups:
+"""
 BEGIN, END = "<!-- metrics:begin (made by deploy.metrics) -->", "<!-- metrics:end -->"
 
 
@@ -47,10 +58,16 @@ def page(old: str) -> str:
     return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
 
 
+def operator_rules() -> str:
+    """Return Prometheus' rules as a resource of the Prometheus Operator."""
+    groups = RULES.read_text(encoding="utf-8").partition("groups:\n")[2]
+    return f"{_OPERATOR}{textwrap.indent(groups, '  ')}"
+
+
 def files() -> dict[Path, str]:
     """Return what is made, by its place."""
     made = {GRAFANA / name: text for name, text in to_json(DASHBOARDS).items()}
-    return {PAGE: page(PAGE.read_text(encoding="utf-8")), **made}
+    return {PAGE: page(PAGE.read_text(encoding="utf-8")), OPERATOR: operator_rules(), **made}
 
 
 def main() -> int:

@@ -150,7 +150,9 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
     "servers": (
         "Leadmail: servers",
         (
-            Panel("Targets that answer", "short", (('sum by (job) (up{job=~"leadmail|rabbitmq"})', "{{job}}"),)),
+            Panel(
+                "Targets that answer", "short", (('sum by (job) (up{job=~"(.+/)?(leadmail|rabbitmq)"})', "{{job}}"),)
+            ),
             Panel(
                 "Connected to RabbitMQ",
                 "short",
@@ -193,10 +195,14 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
             Panel(
                 "Processors used by stages",
                 "short",
-                (('rate(process_cpu_seconds_total{job="leadmail"}[$__rate_interval])', "{{instance}}"),),
+                (('rate(process_cpu_seconds_total{job=~"(.+/)?leadmail"}[$__rate_interval])', "{{instance}}"),),
             ),
-            Panel("Memory of stages", "bytes", (('process_resident_memory_bytes{job="leadmail"}', "{{instance}}"),)),
-            Panel("Open files and connections", "short", (('process_open_fds{job="leadmail"}', "{{instance}}"),)),
+            Panel(
+                "Memory of stages", "bytes", (('process_resident_memory_bytes{job=~"(.+/)?leadmail"}', "{{instance}}"),)
+            ),
+            Panel(
+                "Open files and connections", "short", (('process_open_fds{job=~"(.+/)?leadmail"}', "{{instance}}"),)
+            ),
             Panel("IMAP connections", "short", (("sum by (provider) (leadmail_imap_connections)", "{{provider}}"),)),
             Panel(
                 "IMAP commands",
