@@ -7,6 +7,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # Tests wait for servers more than they compute: two runs of them at the same time, each with servers of its own, take half the time.
 WORKERS ?= 2
+PROMTOOL ?= $(or $(shell command -v promtool),.cache/prometheus/usr/bin/promtool)
 UV_COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --quiet
 
@@ -18,7 +19,7 @@ BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 export DOCKER_BUILDKIT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format bench backpressure mutants image sbom secrets lock clean
+.PHONY: help setup servers demo test check format bench backpressure mutants image sbom secrets lock clean alerts
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,7 +63,22 @@ check: $(READY) ## Lint, formatting, types, derived files, tests that need no se
 	$(PY) -m services.cli.document --check
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
 	$(VENV)/bin/check-jsonschema --check-metaschema schemas/json/*.json
+	$(PY) -m deploy.metrics --check
+	@[ ! -x "$(PROMTOOL)" ] || $(MAKE) --no-print-directory alerts
 	$(PY) -m pytest -q -m "not servers"
+
+alerts: $(PROMTOOL) ## Check Prometheus' rules and run their tests
+	$(PROMTOOL) check config deploy/prometheus/prometheus.yml
+	$(PROMTOOL) test rules deploy/prometheus/tests/*.yaml
+
+# Taken out of its package, not installed: that would start a Prometheus here.
+.cache/prometheus/usr/bin/promtool:
+	@command -v apt-get >/dev/null && command -v dpkg >/dev/null || { \
+	  echo "error: promtool is missing: install Prometheus, or run make alerts PROMTOOL=path" >&2; exit 1; }
+	@echo "taking promtool out of the distribution's package"
+	@[ "$$(id -u)" != 0 ] || apt-get update -qq
+	@rm -rf .cache/prometheus && mkdir -p .cache/prometheus
+	@cd .cache/prometheus && chmod 777 . && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb && chmod 755 .
 
 format: $(READY) ## Format the code
 	$(VENV)/bin/ruff format .

@@ -24,6 +24,8 @@ SUBJECTS = {
     "privacy": "privacy:app",
     "audit": "audit:app",
     "status": "status:app",
+    "queues": "queues:app",
+    "doctor": "doctor:app",
     "run": "run:app",
     "setup": "setup:app",
 }

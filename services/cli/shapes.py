@@ -343,6 +343,7 @@ SHAPES: dict[str, Any] = {
         "oldest_unfinished": "moment, or null: since when the oldest copy waits for its final state",
         "dead_letters": "number",
         "broker_alarms": ["text: why RabbitMQ takes no messages, where its management interface is set up"],
+        "stages": Nullable(Map("stage", "replicas")),
         "accounts": [
             {
                 "account": "address",
@@ -364,6 +365,26 @@ SHAPES: dict[str, Any] = {
                 {"ready": "number", "consumers": "number", "unacknowledged": "number; null without a management URL"},
             )
         ),
+    },
+    "queues": [
+        {
+            "queue": "name",
+            "ready": "number",
+            "consumers": "number",
+            "unacknowledged": "number; null without a management URL",
+            "rates": Nullable({"published": "messages a second", "delivered": "the same", "acknowledged": "the same"}),
+        }
+    ],
+    "doctor": {
+        "healthy": "whether nothing is wrong; the exit code says the same",
+        "checks": [
+            {
+                "name": "of what was looked at",
+                "state": "fine, warning, wrong, or unknown (could not be checked)",
+                "found": "text",
+                "advice": "what to do, or an empty text",
+            }
+        ],
     },
 }
 """By command."""

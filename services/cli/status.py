@@ -81,4 +81,6 @@ async def look(session: Session, bus: Bus | None) -> Seen:
                 queues = await bus.queue_depths()
         except (NotReadyError, BusClosedError, TimeoutError, OSError):
             queues = None
-    return Seen(accounts, queues, await session.store.dead_letters.count(), await alarms(session.settings))
+    letters = await session.store.dead_letters.count()
+    pollers = await session.store.checkup.pollers(session.settings.lease_seconds)
+    return Seen(accounts, queues, letters, pollers, await alarms(session.settings))

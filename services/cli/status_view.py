@@ -14,8 +14,8 @@ from rich.text import Text
 
 from schemas.accounts import AccountState, EpochState
 from schemas.ledger import RowState
-from schemas.routes import ALONE
 from services.cli.output import age, plural
+from services.cli.stages import replicas, waits
 from services.store import AccountStatus
 
 _FINAL = {
@@ -36,8 +36,15 @@ class Seen:
     queues: Mapping[str, Any] | None
     """``QueueDepth`` by queue; None when the broker does not answer."""
     dead_letters: int
+    pollers: int
+    """How many are alive."""
     alarms: Sequence[str] = ()
     """Why the broker takes no messages at present."""
+
+    @property
+    def stages(self) -> dict[str, int] | None:
+        """How many replicas of each stage there are; None when the broker does not answer."""
+        return None if self.queues is None else {"poller": self.pollers, **replicas(self.queues)}
 
     @property
     def oldest(self) -> datetime | None:
@@ -66,7 +73,17 @@ def view(seen: Seen) -> RenderableType:
         head.append(
             f"\nRabbitMQ takes no messages, everything waits for it: alarm of {', '.join(seen.alarms)}", style="red"
         )
-    return Group(head, Text(), accounts_view(seen.accounts), Text(), _queues_view(seen.queues))
+    return Group(
+        head, _stages_view(seen.stages), Text(), accounts_view(seen.accounts), Text(), _queues_view(seen.queues)
+    )
+
+
+def _stages_view(stages: Mapping[str, int] | None) -> Text:
+    """Return the stages with their replicas; one without any is red."""
+    if stages is None:
+        return Text()
+    parts = [Text(f"{stage} {count}", style="" if count else "red") for stage, count in stages.items()]
+    return Text("replicas: ") + Text("   ").join(parts)
 
 
 def accounts_view(accounts: list[AccountStatus]) -> RenderableType:
@@ -118,10 +135,11 @@ def _queues_view(queues: Mapping[str, Any] | None) -> RenderableType:
     for column in ("queue", "ready", "in work", "consumers"):
         grid.add_column(column, justify="left" if column == "queue" else "right")
     for name, depth in sorted(queues.items()):
-        waits = ".retry-" in name or name.endswith(ALONE)
-        if waits and not depth.ready:
+        if waits(name) and not depth.ready:
             continue
-        consumers = Text("-" if waits else f"{depth.consumers}", style="" if waits or depth.consumers else "red")
+        consumers = Text(
+            "-" if waits(name) else f"{depth.consumers}", style="" if waits(name) or depth.consumers else "red"
+        )
         in_work = "-" if depth.unacknowledged is None else f"{depth.unacknowledged:,}"
         grid.add_row(name, f"{depth.ready:,}", in_work, consumers)
     return grid
@@ -133,6 +151,7 @@ def as_json(seen: Seen) -> dict[str, object]:
         "oldest_unfinished": seen.oldest,
         "dead_letters": seen.dead_letters,
         "broker_alarms": list(seen.alarms),
+        "stages": seen.stages,
         "accounts": [
             {
                 "account": one.account.address,

@@ -14,6 +14,7 @@ from imapclient.exceptions import IMAPClientAbortError
 from imapclient.imapclient import _is8bit, _parse_untagged_response
 
 from services.mailbox.imap4 import CheckedIMAP4, refuse_line_breaks
+from services.mailbox.wire import Wire
 
 
 class MailClient(IMAPClient):  # type: ignore[misc]  # imapclient has no types
@@ -34,6 +35,11 @@ class MailClient(IMAPClient):  # type: ignore[misc]  # imapclient has no types
 
     def _create_IMAP4(self) -> CheckedIMAP4:  # noqa: N802  IMAPClient's name
         return self._given
+
+    @property
+    def wire(self) -> Wire:
+        """What the octets go through."""
+        return self._imap.wire
 
     @property
     def pending(self) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import aiosmtplib
+
 from schemas.accounts import ServerAddress, Tls
 from services.mailbox.errors import Code, MailServerError
 from services.mailbox.models import PasswordCredentials, password
@@ -58,6 +60,20 @@ def parse_relay(url: str) -> Relay:
     return Relay(server=server, credentials=password(secret) if user else None)
 
 
+async def check(relay: Relay, *, policy: ConnectPolicy) -> bytes | None:
+    """Connect and log in without sending anything; returns the server's certificate (DER), None without TLS.
+
+    Raises:
+        MailServerError: no connection or no login.
+    """
+    client = await _open(relay, policy)
+    try:
+        tls = client.get_transport_info("ssl_object")
+        return tls.getpeercert(binary_form=True) if tls else None
+    finally:
+        await close_smtp(client)
+
+
 async def submit(relay: Relay, message: bytes, *, sender: str, recipients: Sequence[str], policy: ConnectPolicy) -> str:
     """Send one message through the relay and return the server's answer.
 
@@ -65,17 +81,20 @@ async def submit(relay: Relay, message: bytes, *, sender: str, recipients: Seque
         smtp_connect.RejectedError: the relay refused it (``transient`` says whether to try again).
         MailServerError: no connection or no login; worth trying again later, after the operator has seen to it.
     """
-    own = dataclasses.replace(policy, guard=NetGuard.unrestricted())
-    if relay.credentials is None:
-        # Without credentials there is nothing to overhear but the mail itself, which goes out by SMTP in any case.
-        client = await open_smtp(relay.server, policy=dataclasses.replace(own, allow_plaintext=True))
-    else:
-        if relay.server.tls == "none" and not policy.allow_plaintext:
-            raise MailServerError(
-                Code.PLAINTEXT_REFUSED, "LEADMAIL_SMTP_URL has a password and tls=none: use starttls or implicit"
-            )
-        client = await connect_smtp(relay.server, relay.credentials, policy=own)
+    client = await _open(relay, policy)
     try:
         return await send(client, message, sender=sender, recipients=recipients)
     finally:
         await close_smtp(client)
+
+
+async def _open(relay: Relay, policy: ConnectPolicy) -> aiosmtplib.SMTP:
+    own = dataclasses.replace(policy, guard=NetGuard.unrestricted())
+    if relay.credentials is None:
+        # Without credentials there is nothing to overhear but the mail itself, which goes out by SMTP in any case.
+        return await open_smtp(relay.server, policy=dataclasses.replace(own, allow_plaintext=True))
+    if relay.server.tls == "none" and not policy.allow_plaintext:
+        raise MailServerError(
+            Code.PLAINTEXT_REFUSED, "LEADMAIL_SMTP_URL has a password and tls=none: use starttls or implicit"
+        )
+    return await connect_smtp(relay.server, relay.credentials, policy=own)

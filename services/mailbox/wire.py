@@ -29,7 +29,7 @@ class DeadlineError(WireError, TimeoutError):
 class Wire:
     """A socket and what was read from it ahead of need."""
 
-    __slots__ = ("_buffer", "_position", "deadline", "read_timeout", "sock")
+    __slots__ = ("_buffer", "_position", "deadline", "read_timeout", "received", "sent", "sock")
 
     def __init__(self, sock: socket.socket, *, read_timeout: float) -> None:
         """Take over a connected socket; ``read_timeout`` (seconds) bounds one silent wait."""
@@ -37,6 +37,9 @@ class Wire:
         self.read_timeout = read_timeout
         self.deadline: float | None = None
         """Moment on ``time.monotonic``'s clock after which every read and write fails; None for no such moment."""
+        self.received = 0
+        self.sent = 0
+        """Octets so far, of what TLS carries and not of TLS itself."""
         self._buffer = b""
         self._position = 0
 
@@ -97,10 +100,13 @@ class Wire:
         """Send all of ``data``."""
         self._arm()
         self.sock.sendall(data)
+        self.sent += len(data)
 
     def _receive(self, size: int) -> bytes:
         self._arm()
-        return self.sock.recv(size)
+        data = self.sock.recv(size)
+        self.received += len(data)
+        return data
 
     def _arm(self) -> None:
         if self.deadline is not None:

@@ -12,6 +12,8 @@ from services.matcher.backlog import LOOK_SECONDS, BacklogMetric
 from services.matcher.completion import sweep_epochs
 from services.matcher.isolation import isolating
 from services.matcher.latency import VisibleLatency
+from services.matcher.outcomes import Outcomes
+from services.matcher.progress import ProgressMetric
 from services.matcher.summaries import SummaryKeeper
 from services.matcher.sweepers import duties, in_turn
 from services.matcher.watcher import watch
@@ -21,6 +23,7 @@ from services.store import Store
 from services.wiring import make_store
 
 COMPLETE_SECONDS = 5.0
+PROGRESS_SECONDS = 10.0
 SUMMARY_SECONDS = 0.5
 SUMMARY_SHARE = 0.1
 """Of the time: during a backfill, whose mail is about the same records again and again, many of their changes become one."""
@@ -30,12 +33,19 @@ RECORDS_AT_ONCE = 200
 
 
 async def consume(
-    route: Route, *, stage: Stage, store: Store, summaries: SummaryKeeper, latency: VisibleLatency
+    route: Route,
+    *,
+    stage: Stage,
+    store: Store,
+    summaries: SummaryKeeper,
+    latency: VisibleLatency,
+    outcomes: Outcomes,
 ) -> None:
     """Consume one route. Lanes have consumers, channels and batches of their own: live mail is never behind the backfill."""
     bus, size = stage.bus, stage.settings.matcher_batch
     if route.message is MailParsed:
-        mail = latency.measuring(isolating(partial(handler.handle, store=store, summaries=summaries)))
+        handle = partial(handler.handle, store=store, summaries=summaries, told=outcomes.note)
+        mail = latency.measuring(isolating(handle))
         bulk = route.lane is Lane.BACKFILL
         await bus.consume_batches(
             route, mail, size=size, wait=BULK_WAIT if bulk else 0.0, eager=not bulk, concurrency=2
@@ -55,8 +65,9 @@ async def main(stage: Stage) -> None:
     await store.setup()
     summaries = SummaryKeeper(store)
     latency = VisibleLatency(stage.metrics.registry)
+    outcomes = Outcomes(stage.metrics.registry, stage.log)
     for route in routes_to("matcher"):
-        await consume(route, stage=stage, store=store, summaries=summaries, latency=latency)
+        await consume(route, stage=stage, store=store, summaries=summaries, latency=latency, outcomes=outcomes)
     await stage.bus.consume_dead(partial(dead_letters.keep, store=store, bus=stage.bus))
     holder, log = stage.settings.instance, stage.log
     seconds = stage.settings.sweep_seconds
@@ -66,6 +77,7 @@ async def main(stage: Stage) -> None:
         for name, duty in duties(store=store, summaries=summaries, overdue=2 * span).items()
     ]
     backlog = BacklogMetric(store, holder, stage.metrics.registry)
+    progress = ProgressMetric(store, holder, stage.metrics.registry)
     await stage.run(
         watch(store=store, bus=stage.bus, holder=holder, log=log),
         periodic("summaries", summaries.flush, seconds=SUMMARY_SECONDS, share=SUMMARY_SHARE, log=log),
@@ -76,10 +88,12 @@ async def main(stage: Stage) -> None:
             log=log,
         ),
         periodic("backlog", backlog.look, seconds=LOOK_SECONDS, log=log),
+        periodic("progress", progress.look, seconds=PROGRESS_SECONDS, log=log),
         *sweeps,
     )
     await summaries.flush()
     await backlog.stop()
+    await progress.stop()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from schemas.messages import MailParsed, SyncCompleted
 from services.matcher.changes import Unheld
@@ -16,7 +16,7 @@ from services.matcher.relinking import relink
 from services.matcher.summaries import SummaryKeeper
 from services.runtime.errors import TransientError
 from services.runtime.outcomes import Delivery, Done
-from services.store import Store
+from services.store import Final, Store
 
 _ROUNDS = 8
 _PAUSE = 0.02
@@ -24,7 +24,11 @@ _PAUSE = 0.02
 
 
 async def handle(
-    deliveries: Sequence[Delivery[MailParsed]], *, store: Store, summaries: SummaryKeeper
+    deliveries: Sequence[Delivery[MailParsed]],
+    *,
+    store: Store,
+    summaries: SummaryKeeper,
+    told: Callable[[Sequence[Final]], None] | None = None,
 ) -> Sequence[Done]:
     """Handle a batch of parsed mail. All of it succeeds, or an error is raised and all of it comes again.
 
@@ -53,6 +57,8 @@ async def handle(
         await relink(doubtful, store=store, summaries=summaries, unheld=Unheld.REMOVE)
     await store.blobs.release(decided.dropped)
     completed = await complete({(mail.source.account, mail.epoch) for mail in batch if mail.epoch}, store=store)
+    if told is not None:
+        told(decided.rows)
     return [Done(_announcements(mail, completed)) for mail in batch]
 
 

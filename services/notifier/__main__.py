@@ -11,6 +11,7 @@ from services.mailbox.relay import parse_relay, submit
 from services.notifier.compose import on_the_wire
 from services.notifier.duty import Letter
 from services.notifier.handler import Notifier
+from services.notifier.metrics import NotifierMetrics
 from services.runtime.bus import Handle
 from services.runtime.environment import SettingsError
 from services.runtime.periodic import periodic
@@ -39,7 +40,8 @@ async def main(stage: Stage) -> None:
 
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()
-    notifier = Notifier(store, send, settings.mail_from, stage.log)
+    counted = NotifierMetrics(stage.metrics.registry).counting(send)
+    notifier = Notifier(store, counted, settings.mail_from, stage.log)
     handlers: dict[type[Message], Handle] = {SyncCompleted: notifier.completed, AccountAttention: notifier.attention}
     for route in routes_to("notifier"):
         await stage.bus.consume(route, handlers[route.message])

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.message import EmailMessage
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import structlog
 
@@ -45,6 +45,7 @@ class Letter(NamedTuple):
 
     mail: EmailMessage
     to: str
+    kind: Literal["confirmation", "attention"]
 
 
 Send = Callable[[Letter], Awaitable[None]]

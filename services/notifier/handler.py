@@ -61,7 +61,7 @@ class Notifier:
             # Not by its number: a backfill that a new one took over was never confirmed.
             earlier = [one for one in await self.store.epochs.of(epoch.account) if one.number < epoch.number]
             mail = confirmation(sender=self.sender, owner=owner, report=report, company=company, first=not earlier)
-            return Letter(mail, owner.email)
+            return Letter(mail, owner.email, "confirmation")
 
         log = self.log.bind(mail="confirmation", epoch=epoch.number)
         return await Duty(self.store.epochs, epoch.account, epoch.number).fulfil(write, self.send, log)
@@ -79,7 +79,8 @@ class Notifier:
 
     async def _attention(self, account: Account) -> Letter:
         owner = await self._owner(account.owner)
-        return Letter(attention(sender=self.sender, owner=owner, account=account, now=now()), owner.email)
+        mail = attention(sender=self.sender, owner=owner, account=account, now=now())
+        return Letter(mail, owner.email, "attention")
 
     async def _owner(self, email: str) -> User:
         """Return an account's owner. One who is no user any more is told all the same: it is his mailbox."""

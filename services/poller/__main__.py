@@ -82,7 +82,12 @@ async def main(stage: Stage) -> None:
     metrics = PollerMetrics(stage.metrics.registry)
     with threads(COMMANDS, "imap") as commands, threads(CONNECTS, "connect") as connects:
         connector = Connector(
-            make_policy(settings), make_box(settings), directory(), commands=commands, connects=connects
+            make_policy(settings),
+            make_box(settings),
+            directory(),
+            commands=commands,
+            connects=connects,
+            metrics=metrics.imap,
         )
         make = partial(
             make_worker,
@@ -94,7 +99,12 @@ async def main(stage: Stage) -> None:
             bulks=asyncio.Semaphore(BULKS),
         )
         supervisor = Supervisor(
-            store, make, name=settings.instance, lease_seconds=settings.lease_seconds, log=stage.log
+            store,
+            make,
+            name=settings.instance,
+            lease_seconds=settings.lease_seconds,
+            metrics=metrics,
+            log=stage.log,
         )
         metrics.accounts(lambda: supervisor.held)
         try:

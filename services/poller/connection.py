@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
+from time import monotonic
 from typing import Any, TypeVar
 
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, ProtocolError
@@ -19,6 +20,7 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, Protoco
 from services.mailbox.imap_client import MailClient
 from services.poller import listening
 from services.poller.errors import ConnectionLostError, RefusedError
+from services.poller.imap_metrics import Traffic
 from services.runtime.retry import describe
 
 T = TypeVar("T")
@@ -32,11 +34,12 @@ _UNPARSED = re.compile(r"(unexpected (?:tagged )?response|unterminated line):.*"
 class Connection:
     """The socket's side of a session: running commands, hearing what the server says by itself, letting go."""
 
-    def __init__(self, client: MailClient, pool: Executor, *, deadline: float) -> None:
+    def __init__(self, client: MailClient, pool: Executor, *, deadline: float, traffic: Traffic | None = None) -> None:
         self.client = client
         self.closed = False
         self._pool = pool
         self._deadline = deadline
+        self._traffic = traffic
         self._turn = asyncio.Lock()
         self._busy = False
         """A thread is at it."""
@@ -62,6 +65,8 @@ class Connection:
         if self.closed:
             return
         self.closed = True
+        if self._traffic is not None:
+            self._traffic.closed()
         # Only shut down here: closing while a thread reads would free its descriptor for somebody else's socket.
         with suppress(OSError):
             socket.socket.shutdown(self.client.socket(), socket.SHUT_RDWR)
@@ -82,6 +87,7 @@ class Connection:
         async with self._turn:
             if self.closed:
                 raise ConnectionLostError("the connection was dropped")
+            started = monotonic()
             try:
                 call = asyncio.get_running_loop().run_in_executor(self._pool, self._guarded, command, *arguments)
                 return await call
@@ -92,6 +98,9 @@ class Connection:
                 if isinstance(error, asyncio.CancelledError):
                     raise
                 raise ConnectionLostError(_words(error)) from error
+            finally:
+                if self._traffic is not None:
+                    self._traffic.command(command.__name__, monotonic() - started)
 
     def _guarded(self, command: Callable[..., T], *arguments: Any) -> T:
         """Run in a thread of the pool."""

@@ -18,6 +18,7 @@ from services.mailbox.imap_connect import connect_imap
 from services.mailbox.policy import ConnectPolicy
 from services.mailbox.providers import Directory, Provider
 from services.mailbox.secrets import SecretBox
+from services.poller.imap_metrics import ImapMetrics
 from services.poller.session import ImapSession, Quirks
 
 LOGINS = 5
@@ -44,7 +45,14 @@ class Connector:
     """Opens sessions. One a process."""
 
     def __init__(
-        self, policy: ConnectPolicy, box: SecretBox, directory: Directory, *, commands: Executor, connects: Executor
+        self,
+        policy: ConnectPolicy,
+        box: SecretBox,
+        directory: Directory,
+        *,
+        commands: Executor,
+        connects: Executor,
+        metrics: ImapMetrics,
     ) -> None:
         """Take the pools of threads for commands, and for connecting (which may hang long)."""
         self._policy = policy
@@ -52,6 +60,7 @@ class Connector:
         self._directory = directory
         self._commands = commands
         self._connects = connects
+        self._metrics = metrics
         self._logins: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(LOGINS))
 
     def provider(self, account: Account) -> Provider | None:
@@ -67,6 +76,7 @@ class Connector:
             SealError: the credentials do not open.
         """
         credentials = self._box.open(account.id, account.credentials)
+        provider = self.provider(account)
         async with self._logins[account.incoming.host]:
             call = self._connects.submit(connect_imap, account.incoming, credentials, policy=self._policy)
             try:
@@ -74,9 +84,12 @@ class Connector:
             except asyncio.CancelledError:
                 call.add_done_callback(_shut)
                 raise
-        provider = self.provider(account)
+            except MailServerError as error:
+                self._metrics.login_failed(account, provider, error.code.value)
+                raise
         quirks = provider.quirks if provider else frozenset()
-        return ImapSession(client, self._commands, quirks=Quirks(qresync="no_qresync" not in quirks))
+        traffic = self._metrics.traffic(account, provider, client.wire)
+        return ImapSession(client, self._commands, quirks=Quirks(qresync="no_qresync" not in quirks), traffic=traffic)
 
 
 def _shut(call: Future[MailClient]) -> None:

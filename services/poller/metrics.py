@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from services.poller.imap_metrics import ImapMetrics
+
 
 class PollerMetrics:
     """One a process."""
@@ -29,6 +31,13 @@ class PollerMetrics:
         self._trouble = Counter(
             "leadmail_poller_trouble", "Connections that failed or could not be made", ["error"], registry=registry
         )
+        self._leases = Counter(
+            "leadmail_poller_leases",
+            "Accounts taken, handed back, and lost to another poller (by being late with renewing)",
+            ["event"],
+            registry=registry,
+        )
+        self.imap = ImapMetrics(registry)
         self._accounts = Gauge("leadmail_poller_accounts", "Accounts in this poller's hands", registry=registry)
 
     def rows(self, state: str, count: int) -> None:
@@ -51,6 +60,15 @@ class PollerMetrics:
     def trouble(self, error: str) -> None:
         """Count trouble with a mail server, by a stable word."""
         self._trouble.labels(error).inc()
+
+    def taken(self) -> None:
+        """Count an account that was taken."""
+        self._leases.labels("taken").inc()
+
+    def dropped(self, account: str, *, lost: bool) -> None:
+        """Count an account that is not in our hands any more."""
+        self._leases.labels("lost" if lost else "returned").inc()
+        self.imap.forget(account)
 
     def accounts(self, held: Callable[[], float]) -> None:
         """Show how many accounts are held."""

@@ -16,6 +16,7 @@ from services.mailbox.imap_commands import Selected
 from services.poller import listening
 from services.poller.connection import DEADLINE, Connection
 from services.poller.errors import RefusedError, UidValidityChangedError
+from services.poller.imap_metrics import Traffic
 
 PART = 1024 * 1024
 """Bytes of one piece of a large mail: the memory that one takes."""
@@ -32,10 +33,16 @@ class ImapSession(Connection):
     """What the rest of the poller asks of a mailbox."""
 
     def __init__(
-        self, client: MailClient, pool: Executor, *, quirks: Quirks | None = None, deadline: float = DEADLINE
+        self,
+        client: MailClient,
+        pool: Executor,
+        *,
+        quirks: Quirks | None = None,
+        deadline: float = DEADLINE,
+        traffic: Traffic | None = None,
     ) -> None:
         """Take over ``client``; ``pool`` bounds how many commands run at the same time, ``deadline`` (seconds) each of them."""
-        super().__init__(client, pool, deadline=deadline)
+        super().__init__(client, pool, deadline=deadline, traffic=traffic)
         self._quirks = quirks or Quirks()
         self._folder_turn = asyncio.Lock()
         self.capabilities = frozenset(

@@ -11,6 +11,7 @@ import structlog
 
 from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
+from services.poller.metrics import PollerMetrics
 from services.runtime.retry import describe
 from services.runtime.tasks import end
 from services.store import LeaseLostError, NotFoundError, Store
@@ -40,6 +41,7 @@ class Supervisor:
         *,
         name: str,
         lease_seconds: float,
+        metrics: PollerMetrics,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         """``name`` is this process's, unlike any other's; ``lease_seconds`` how long a lease lives without renewal."""
@@ -47,6 +49,7 @@ class Supervisor:
         self._make = make
         self._name = name
         self._lease_seconds = lease_seconds
+        self._metrics = metrics
         self._log = log
         self._held: dict[str, Held] = {}
         self._renewed = monotonic()
@@ -85,11 +88,11 @@ class Supervisor:
             # Without renewal others take over when the time is up; their token ends our writes, this ends our reading.
             if monotonic() - self._renewed > self._lease_seconds:
                 for held in list(self._held.values()):
-                    await self._drop(held, release=False)
+                    await self._drop(held, release=False, lost=True)
             raise
         for lease in lost:
             self._log.warning("lease lost", account=lease.account)
-            await self._drop(self._held[lease.account], release=False)
+            await self._drop(self._held[lease.account], release=False, lost=True)
 
     async def follow(self) -> None:
         """Notice what owners connected or changed, rows that wait, and workers that ended. Call it every second."""
@@ -126,16 +129,18 @@ class Supervisor:
         task = asyncio.create_task(worker.run(), name=f"account {lease.account}")
         task.add_done_callback(self._ended)
         self._held[lease.account] = Held(lease, account, worker, task)
+        self._metrics.taken()
         self._log.info("account taken", account=lease.account, token=lease.token)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, LeaseLostError):
             self._log.error("worker ended", task=task.get_name(), error=describe(error))
 
-    async def _drop(self, held: Held, *, release: bool) -> None:
+    async def _drop(self, held: Held, *, release: bool, lost: bool = False) -> None:
         if self._held.get(held.lease.account) is held:
             del self._held[held.lease.account]
         await end(held.task)
+        self._metrics.dropped(held.lease.account, lost=lost)
         if release:
             await held.worker.finish()
             await self._store.leases.release(held.lease)

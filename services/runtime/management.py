@@ -1,12 +1,13 @@
-"""What only RabbitMQ's management interface knows: how many messages of a queue are in hand, and alarms."""
+"""What only RabbitMQ's management interface knows: messages in hand, rates, alarms, policies."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
+import urllib.error
 import urllib.request
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from yarl import URL
@@ -14,38 +15,101 @@ from yarl import URL
 from services.runtime.settings import Settings
 
 _SECONDS = 5.0
+NODES = "nodes?columns=name,mem_alarm,disk_free_alarm"
+"""What tells of alarms; for users with the tag ``monitoring``."""
+
+
+class ManagementError(Exception):
+    """The interface cannot be asked; the text says what to do."""
+
+
+class QueueRates(NamedTuple):
+    """Messages a second, as the broker averages them."""
+
+    published: float
+    delivered: float
+    acknowledged: float
 
 
 async def unacknowledged(settings: Settings) -> dict[str, int]:
     """Return the number of unacknowledged messages by queue; empty when the interface is not set up or does not answer."""
-    virtual_host = unquote(URL(settings.rabbitmq_url.get_secret_value()).raw_path.removeprefix("/")) or "/"
-    path = f"queues/{quote(virtual_host, safe='')}?columns=name,messages_unacknowledged"
-    return {queue["name"]: queue.get("messages_unacknowledged", 0) for queue in await _ask(settings, path)}
+    try:
+        found = await ask(settings, _of_queues(settings, "name,messages_unacknowledged"))
+    except ManagementError:
+        return {}
+    return {queue["name"]: queue.get("messages_unacknowledged", 0) for queue in found}
 
 
 async def alarms(settings: Settings) -> list[str]:
     """Return why the broker takes no messages at present, e.g. ``memory on rabbit@host``; empty as above."""
-    found = await _ask(settings, "nodes?columns=name,mem_alarm,disk_free_alarm")
+    try:
+        return alarms_of(await ask(settings, NODES))
+    except ManagementError:
+        return []
+
+
+def alarms_of(nodes: list[dict[str, Any]]) -> list[str]:
+    """Return the alarms of the broker's nodes, as ``NODES`` gives them."""
     kinds = {"mem_alarm": "memory", "disk_free_alarm": "disk"}
-    return [f"{kind} on {node.get('name')}" for node in found for flag, kind in kinds.items() if node.get(flag) is True]
+    return [f"{kind} on {node.get('name')}" for node in nodes for flag, kind in kinds.items() if node.get(flag) is True]
 
 
-async def _ask(settings: Settings, path: str) -> list[dict[str, Any]]:
+async def rates(settings: Settings) -> dict[str, QueueRates]:
+    """Return the rates by queue, without those of which the broker has none yet.
+
+    Raises:
+        ManagementError: the interface is not set up, does not answer, or refuses us.
+    """
+    found = await ask(settings, _of_queues(settings, "name,message_stats"))
+    return {queue["name"]: _rates(queue["message_stats"]) for queue in found if queue.get("message_stats")}
+
+
+def _rates(stats: dict[str, Any]) -> QueueRates:
+    def rate(name: str) -> float:
+        return float(stats.get(f"{name}_details", {}).get("rate", 0.0))
+
+    return QueueRates(published=rate("publish"), delivered=rate("deliver_get"), acknowledged=rate("ack"))
+
+
+def virtual_host(settings: Settings) -> str:
+    """Return the virtual host that Leadmail uses."""
+    return unquote(URL(settings.rabbitmq_url.get_secret_value()).raw_path.removeprefix("/")) or "/"
+
+
+def _of_queues(settings: Settings, columns: str) -> str:
+    return f"queues/{quote(virtual_host(settings), safe='')}?columns={columns}"
+
+
+async def ask(settings: Settings, path: str) -> Any:
+    """Return what the interface says at ``/api/<path>``.
+
+    Raises:
+        ManagementError: it is not set up, does not answer, or refuses us.
+    """
     management = settings.rabbitmq_management_url.get_secret_value()
     if not management:
-        return []
+        raise ManagementError("LEADMAIL_RABBITMQ_MANAGEMENT_URL is not set")
     try:
-        return await asyncio.to_thread(_get, URL(management), path)
-    except (OSError, ValueError):
-        return []
+        return await asyncio.to_thread(_ask, URL(management), path)
+    except urllib.error.HTTPError as error:
+        why = "does not know the user or password" if error.code == _UNKNOWN else f"answers {error.code}"
+        raise ManagementError(
+            f"RabbitMQ's management interface {why}: see to LEADMAIL_RABBITMQ_MANAGEMENT_URL"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ManagementError(
+            f"RabbitMQ's management interface does not answer ({error}): see to LEADMAIL_RABBITMQ_MANAGEMENT_URL"
+        ) from None
 
 
-def _get(url: URL, path: str) -> list[dict[str, Any]]:
+_UNKNOWN = 401
+
+
+def _ask(url: URL, path: str) -> Any:
     target = url.with_user(None).with_password(None) / "api"
     request = urllib.request.Request(  # noqa: S310 - the operator's own URL
         f"{target}/{path}",
         headers={"Authorization": "Basic " + base64.b64encode(f"{url.user}:{url.password}".encode()).decode()},
     )
     with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310 - as above
-        answer: list[dict[str, Any]] = json.load(response)
-        return answer
+        return json.load(response)

@@ -16,10 +16,9 @@ _AGE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600, 3600, 21_6
 class Metrics:
     """The metrics and the registry they are in; one a process, passed to whoever counts."""
 
-    def __init__(self, stage: str) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
+    def __init__(self, stage: str, registry: CollectorRegistry | None = None) -> None:
+        """Register in ``registry``, or in one of our own, with what the library tells of the process."""
+        self.registry = registry or _of_process()
         self._stage = stage
         labels = ["stage", "queue"]
         self._messages = self._counter(
@@ -79,6 +78,13 @@ class Metrics:
         self._connected.labels(self._stage, purpose).set(up)
         if up:
             self._connects.labels(self._stage, purpose).inc()
+
+
+def _of_process() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry
 
 
 class QueueMetrics:

@@ -6,7 +6,7 @@
   ``records.known``, ``emails.known_ids``
 - parser: ``blobs``
 - matcher: ``emails``, ``links``, ``ledger`` (``ledger_matcher``), ``records``, ``sharing.recompute``, ``summaries``,
-  ``epochs.complete_if_done``, ``dead_letters``, ``backlog``, and the sweepers' ``ledger.to_relink``, ``sharing.resume``,
+  ``epochs.complete_if_done``, ``dead_letters``, ``backlog``, ``progress``, and the sweepers' ``ledger.to_relink``, ``sharing.resume``,
   ``unheld.fade_before``, ``blob_sweep.run``
 - notifier: ``epochs.claim…``, ``status.report``, ``attention``
 - command line and console: ``users``, ``company``, ``accounts``, ``aliases``, ``sharing.set_…``, ``previewing``, ``removal``,
@@ -18,6 +18,7 @@ Imports ``schemas`` only. Needs a replica set (transactions, change streams), Mo
 from services.store.accounts import new_account_id
 from services.store.backlog import Waiting
 from services.store.blob_refs import copy_ref, dead_ref, email_ref
+from services.store.checkup import DatabaseFacts
 from services.store.config import StoreConfig
 from services.store.dead_letters import DeadLetter
 from services.store.errors import AlreadyExistsError, LeaseLostError, NotAllowedError, NotFoundError, StoreError
@@ -26,6 +27,7 @@ from services.store.ledger_matcher import Final
 from services.store.ledger_queries import KnownUid, LiveRow, Twin, TwinQuery
 from services.store.links import LinkAddition
 from services.store.previewing import Effect, Preview
+from services.store.progress import AccountGroup, OpenBackfill
 from services.store.record_crm import NewRecord
 from services.store.record_watch import Noticed, RecordChange
 from services.store.status import AccountStatus, EpochReport, FolderReport
@@ -42,8 +44,10 @@ from services.store.views import (
 )
 
 __all__ = [
+    "AccountGroup",
     "AccountStatus",
     "AlreadyExistsError",
+    "DatabaseFacts",
     "DeadLetter",
     "Effect",
     "EpochReport",
@@ -62,6 +66,7 @@ __all__ = [
     "NotFoundError",
     "Noticed",
     "Obstacle",
+    "OpenBackfill",
     "Page",
     "Preview",
     "RecordChange",

@@ -9,6 +9,7 @@ from services.store.audit import Audit
 from services.store.backlog import Backlog
 from services.store.blob_sweep import BlobSweep
 from services.store.blobs import Blobs
+from services.store.checkup import Checkup
 from services.store.colleagues import Colleagues
 from services.store.collections import Collections
 from services.store.config import StoreConfig
@@ -29,6 +30,7 @@ from services.store.links import Links
 from services.store.migrations import migrate
 from services.store.previewing import Previewing
 from services.store.privacy import Privacy
+from services.store.progress import Progress
 from services.store.reading import Reading
 from services.store.records import Records
 from services.store.removal import Removal
@@ -97,6 +99,8 @@ class Store:
             blobs=self.blobs,
             audit=self.audit,
         )
+        self.progress = Progress(c)
+        self.checkup = Checkup(c)
         self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
         rights = RecordRights(c, config)
         guard = Guard(self.users, copies, rights)

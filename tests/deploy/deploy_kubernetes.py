@@ -29,7 +29,7 @@ CUSTOM = {
     "external-secrets.io/v1": {"ExternalSecret"},
     "keda.sh/v1alpha1": {"ScaledObject", "TriggerAuthentication"},
     "mongodbcommunity.mongodb.com/v1": {"MongoDBCommunity"},
-    "monitoring.coreos.com/v1": {"PodMonitor"},
+    "monitoring.coreos.com/v1": {"PodMonitor", "PrometheusRule"},
     "rabbitmq.com/v1beta1": {"RabbitmqCluster", "Vhost", "User", "Permission"},
 }
 """Resources of operators: their schemas are theirs, so that only their kinds are checked here."""

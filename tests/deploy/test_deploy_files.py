@@ -63,7 +63,7 @@ def test_every_service_is_bounded(name: str) -> None:
     assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
     assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
-    if name not in (*ONCE, "prometheus"):
+    if name not in (*ONCE, "prometheus", "grafana"):
         assert "test" in service["healthcheck"]
     if name not in ("demo-dovecot", "mongodb-init"):
         assert "no-new-privileges:true" in service["security_opt"]
@@ -133,3 +133,20 @@ def test_the_broker_gets_users_and_topology(tmp_path: Path) -> None:
         assert salted[4:] == hashlib.sha256(salted[:4] + password.encode()).digest()
         assert password not in json.dumps(definitions)
     assert (tmp_path / "rabbitmq_password").read_text().strip() in (tmp_path / "rabbitmq_url").read_text()
+
+
+def test_grafana_finds_its_dashboards_and_prometheus_its_rules() -> None:
+    """What is provisioned is where the containers have it, and the files are there."""
+    mounts = dict(volume.removesuffix(":ro").split(":") for volume in SERVICES["grafana"]["volumes"])
+    provider = yaml.safe_load(
+        (ROOT / "deploy/grafana/provisioning/dashboards/leadmail.yaml").read_text(encoding="utf-8")
+    )
+    (folder,) = [local for local, inside in mounts.items() if inside == provider["providers"][0]["options"]["path"]]
+    assert len(list((FOLDER / folder).glob("*.json"))) == 3
+    source = yaml.safe_load(
+        (ROOT / "deploy/grafana/provisioning/datasources/prometheus.yaml").read_text(encoding="utf-8")
+    )
+    assert source["datasources"][0]["url"] == "http://prometheus:9090"
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    assert [path for pattern in config["rule_files"] for path in (ROOT / "deploy/prometheus").glob(pattern)]
+    assert not SERVICES["grafana"]["ports"][0].partition("127.0.0.1:")[0]

@@ -143,15 +143,15 @@ async def test_copies_of_one_account_are_told_apart_by_their_bcc() -> None:
     assert his.copies() == []
 
 
-async def test_an_excluded_bcc_makes_one_copy_of_an_account_internal_and_not_the_other() -> None:
-    """The rule is asked for each Bcc list; of an account's copies the viewer gets those that it lets through."""
+async def test_a_bcc_does_not_make_internal_mail_external() -> None:
+    """Colleagues who write among themselves with somebody outside in Bcc share it with nobody: that would tell of the Bcc."""
     policy = SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("firm.example",))
     mine = account(ANN).model_copy(update={"sharing": policy})
     rows = [row(mine, 1), row(mine, 2, LOU)]
     thread = Match(address=KIM, role=Role.THREAD)
     (found,) = await judged(known([mine], rows, {KEY: {ANN, BOB}}), "eve@firm.example", link(KEY, thread))
-    assert {line.decision.verdict for line in found.lines} == {Verdict.INTERNAL_ONLY, Verdict.SHARED}
-    assert [one.id for one, _ in found.copies()] == [rows[1].id]
+    assert {line.decision.verdict for line in found.lines} == {Verdict.INTERNAL_ONLY}
+    assert found.copies() == []
 
 
 async def test_the_viewer_is_looked_up() -> None:
