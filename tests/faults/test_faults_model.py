@@ -249,7 +249,8 @@ def machine(servers: LocalServers, mongo_database: str) -> Iterator[type[Pipelin
     with asyncio.Runner() as runner:
         client = AsyncMongoClient[dict[str, Any]](servers.mongo_url, w="majority", journal=True)
         database = client[mongo_database]
-        store = Store(database, database, StoreConfig(mark_key=b"k" * 32))
+        # Time passes only when a step lets it, however slow the machine is.
+        store = Store(database, database, StoreConfig(mark_key=b"k" * 32, lease_seconds=86_400))
         runner.run(store.setup())
         Pipeline.ground = Ground(runner.get_loop(), database, store)
         yield Pipeline
