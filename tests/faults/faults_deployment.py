@@ -245,6 +245,9 @@ class Company:
                 one["_id"]: sorted(map(ref, one["refs"]))
                 async for one in data["blobs.files"].find({"orphaned_at": {"$exists": False}})
             },
+            "blobs that wait for the sweep": await data["blobs.files"].count_documents(
+                {"orphaned_at": {"$exists": True}}
+            ),
             "dead letters": {
                 # Which lane a mail takes that is fetched again is a matter of how many there are.
                 ref(one["_id"]).replace(".live", "").replace(".backfill", ""): pick(one, "reason", "account")
@@ -281,7 +284,7 @@ class Company:
             busy = (
                 found["debts"]
                 or {"planned", "published"} & {row["state"] for row in found["rows"].values()}
-                or await self.database["blobs.files"].find_one({"orphaned_at": {"$exists": True}})
+                or found["blobs that wait for the sweep"]
             )
             unchanged = unchanged + 1 if found == before and not busy else 0
             before = found
