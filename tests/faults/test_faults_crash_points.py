@@ -27,6 +27,8 @@ NO_STAGE = {
     **dict.fromkeys(COMMANDS, "a person's command, which says whether it was done"),
     "attention.postpone": "a mail that is refused, which the notifier's tests have",
     "attention.release": "a mail server that is away, which the notifier's tests have",
+    "attention.renew": "a mail server that takes long, which the notifier's tests have",
+    "migrations.migrate": "the first start of a new version, which the store's tests have",
     "ledger_poller._check_twins": "an email that is removed while a twin is written, which the store's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
 }
