@@ -19,7 +19,7 @@ BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 export DOCKER_BUILDKIT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format bench backpressure mutants image sbom secrets lock clean alerts
+.PHONY: help setup servers demo test check format bench backpressure mutants image sbom secrets lock clean alerts crash
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ demo: servers ## Show the whole system on three mailboxes; ONCE=1 ends after the
 
 test: servers ## Run the tests on real servers; T=path narrows, LEADMAIL_HOSTING=processes|containers chooses
 	$(PY) -m pytest $(if $(T),$(T),-n $(WORKERS) --dist worksteal)
+
+crash: servers ## Kill the stages at every failpoint, and thousands of runs of the model; EACH=1: each death in a run of its own
+	LEADMAIL_LONG=$(if $(filter-out 0,$(EACH)),each,1) $(PY) -m pytest tests/faults/test_faults_crash_points.py tests/faults/test_faults_model.py
 
 check: $(READY) ## Lint, formatting, types, derived files, tests that need no servers
 	$(VENV)/bin/ruff check .

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 from bson import ObjectId
 from pymongo import UpdateOne
-from pymongo.errors import DuplicateKeyError
 
 from services.store.blob_refs import BlobReferences, blobs_of
 from services.store.bulk import insert_new
@@ -65,23 +64,20 @@ class Blobs(BlobReferences):
         if rest or not count:
             await self._chunks.insert_one({"files_id": temporary, "n": count, "data": rest})
         name = digest.hexdigest()
-        made = await self._save_files([(name, size, {ref} if ref else set())])
-        if made:
-            try:
-                await self._chunks.update_many({"files_id": temporary}, {"$set": {"files_id": name}})
-            except (
-                DuplicateKeyError
-            ):  # another one puts the same content at this moment: the rest of its chunks are equal
-                await self._complete(name, temporary)
+        # The file comes last, as in ``put_many``: one that is there is whole, whoever died on the way to it.
+        repeated = await self._copy(temporary, name)
+        if await self._save_files([(name, size, {ref} if ref else set())]) and repeated:
+            await self._copy(temporary, name)  # a sweep may have deleted the file that they were of, and them
         await self._chunks.delete_many({"files_id": temporary})
         return name, size
 
-    async def _complete(self, name: str, temporary: ObjectId) -> None:
-        async for chunk in self._chunks.find({"files_id": temporary}):
-            try:
-                await self._chunks.insert_one({"files_id": name, "n": chunk["n"], "data": chunk["data"]})
-            except DuplicateKeyError:
-                continue
+    async def _copy(self, temporary: ObjectId, name: str) -> bool:
+        """Give a blob the chunks that were gathered under another name. Returns whether it had some already."""
+        repeated = False
+        async for chunk in self._chunks.find({"files_id": temporary}, batch_size=4):
+            document = {"files_id": name, "n": chunk["n"], "data": chunk["data"]}
+            repeated |= bool(await insert_new(self._chunks, [document]))
+        return repeated
 
     async def get(self, name: str) -> bytes:
         """Return a blob.

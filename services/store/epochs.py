@@ -30,8 +30,9 @@ class Epochs:
     async def open(self, lease: Lease, folders: Iterable[Folder], *, expected: int) -> Epoch:
         """Open the account's next backfill with the anchors of its folders, in one transaction; the request for it is answered.
 
-        An earlier backfill that is not complete is superseded: its document goes and its unfinished rows belong to the
-        new one, so that there is one confirmation when both are done.
+        An earlier backfill that is not complete is superseded: its document goes. Every row that is unfinished now belongs to the
+        new one: those of the superseded, so that there is one confirmation when both are done, and live mail that is on its
+        way, which lies below the new anchors.
 
         Args:
             lease: the account's.
@@ -53,11 +54,9 @@ class Epochs:
             assert account is not None  # the fence has just written it
             epoch = Epoch(account=lease.account, number=account["epoch"], opened_at=now(), expected=expected)
             superseded: Doc = {"account": lease.account, "state": {"$ne": EpochState.COMPLETE.value}}
-            numbers = [found["number"] async for found in self._epochs.find(superseded, {"number": 1}, session=session)]
-            if numbers:
-                await self._epochs.delete_many({**superseded, "number": {"$in": numbers}}, session=session)
-                rows = {"account": lease.account, "epoch": {"$in": numbers}, "state": _UNFINISHED}
-                await self._ledger.update_many(rows, {"$set": {"epoch": epoch.number}}, session=session)
+            await self._epochs.delete_many(superseded, session=session)
+            unfinished = {"account": lease.account, "state": _UNFINISHED}
+            await self._ledger.update_many(unfinished, {"$set": {"epoch": epoch.number}}, session=session)
             await self._epochs.insert_one(encode(epoch, f"{epoch.account}.{epoch.number}"), session=session)
             numbered = tuple(folder.model_copy(update={"epoch": epoch.number}) for folder in wanted)
             await self._folders.replace(numbered, session)
@@ -85,8 +84,8 @@ class Epochs:
         Returns whether this call completed it: exactly one does, and publishes ``SyncCompleted``.
 
         Two reads and a write without a transaction are enough. Once sealed, the set of the epoch's unfinished rows only
-        shrinks: no window adds to it any more, every way back to ``planned`` but the reaper's takes the row out of its
-        epoch, and the reaper moves rows between two unfinished states. So "sealed, then none unfinished" stays true after it
+        shrinks: no window adds to it any more, every way back from a final state takes the row out of its epoch, and what is
+        planned again without having had one was unfinished before. So "sealed, then none unfinished" stays true after it
         was seen true, and the update's own condition on the state lets one of several callers through.
         """
         key = f"{account}.{number}"

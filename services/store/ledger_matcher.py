@@ -85,8 +85,9 @@ class MatcherLedger:
         return await self._replan(query, await self._disconnected())
 
     async def replan_rows(self, rows: Sequence[str]) -> int:
-        """Set rows back to ``planned`` whatever their final state (but ``gone``), to be fetched again. Returns how many.
+        """Set rows back to ``planned`` whatever their state (but ``gone``), to be fetched again. Returns how many.
 
+        One that has had no final state yet stays in its epoch, whose completion waits for it.
         Rows of disconnected accounts end as ``skipped`` instead, as their unfinished rows do: nobody could fetch them.
         """
         return await self._replan_lost({"_id": {"$in": list(rows)}, "state": _GONE})
@@ -124,11 +125,18 @@ class MatcherLedger:
     async def _replan(self, query: Doc, disconnected: list[str]) -> int:
         if disconnected:
             query = {**query, "account": {"$nin": disconnected}}
-        change = {
-            "$set": {"state": RowState.PLANNED.value, "epoch": None, "updated_at": now()},
-            "$unset": {"reason": "", "email": "", "bcc": ""},
-            "$inc": {"attempts": 1},
-        }
+        unfinished = {"$in": ["$state", [state.value for state in UNFINISHED]]}
+        change: list[Doc] = [
+            {
+                "$set": {
+                    "state": RowState.PLANNED.value,
+                    "epoch": {"$cond": [unfinished, "$epoch", None]},
+                    "attempts": {"$add": [{"$ifNull": ["$attempts", 0]}, 1]},
+                    "updated_at": now(),
+                }
+            },
+            {"$unset": ["reason", "email", "bcc"]},
+        ]
         count = (await self._ledger.update_many(query, change)).modified_count
         # One that was disconnected meanwhile has ended its unfinished rows before we wrote ours.
         if count and (late := set(await self._disconnected()).difference(disconnected)):

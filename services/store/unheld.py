@@ -42,8 +42,7 @@ class Unheld:
         unheld = set(keys) - await self._ledger.held(keys) if keys else set[str]()
         if not unheld:
             return
-        await self._emails.delete_many({"_id": {"$in": list(unheld)}})
-        await self._blobs.release(unheld)
+        await self._delete(unheld)
         if attached := await self._ledger.held(unheld):
             await self._ledger.replan_emails(attached)
 
@@ -72,7 +71,7 @@ class Unheld:
         await self._owe(wanted)
         records = await self._unlink(wanted)
         await self._ledger.skip_emails(wanted, DELETED_IN_CRM)
-        await self._emails.delete_many({"_id": {"$in": wanted}})
+        await self._delete(wanted)
         # A copy that came meanwhile: who writes one looks for its email, or the tombstone, after this.
         await self._ledger.skip_emails(wanted, DELETED_IN_CRM)
         await self._blobs.release(wanted)
@@ -88,8 +87,7 @@ class Unheld:
         if not bare:
             return
         await self._ledger.unmatch_emails(bare)
-        await self._emails.delete_many({"_id": {"$in": bare}})
-        await self._blobs.release(bare)
+        await self._delete(bare)
         # A copy that came meanwhile has lost its email: fetch it again.
         if late := await self._ledger.held(bare):
             await self._ledger.replan_emails(late)
@@ -100,6 +98,13 @@ class Unheld:
         keys = [document["_id"] async for document in found]
         await self.fade(keys)
         return len(keys)
+
+    async def _delete(self, keys: Collection[str]) -> None:
+        """Delete emails. Their blobs are released first: who comes after a crash finds no email any more that names them."""
+        await self._blobs.release(keys)
+        await self._emails.delete_many({"_id": {"$in": list(keys)}})
+        # Again: a sweep that came in between found the emails stored, and took the release back.
+        await self._blobs.release(keys)
 
     async def _owe(self, keys: list[str]) -> None:
         named = self._emails.find({"_id": {"$in": keys}, "message_id": {"$type": "string"}}, {"message_id": 1})

@@ -74,6 +74,44 @@ async def test_streams_of_one_content_at_once(store: Store) -> None:
     assert await store.blobs.get(names[0][0]) == data
 
 
+async def test_a_stream_that_died_is_put_again_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that died right after the file was there left a whole blob, or one that the next makes whole."""
+    data, save = os.urandom(2 * CHUNK + 3), store.blobs._save_files
+
+    async def save_and_die(files: Any) -> set[str]:
+        await save(files)
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.blobs, "_save_files", save_and_die)
+        with pytest.raises(ConnectionError):
+            await store.blobs.put_stream(parts_of(data, CHUNK), "copy:x")
+    name, _ = await store.blobs.put_stream(parts_of(data, CHUNK), "copy:x")
+    assert await store.blobs.get(name) == data
+
+
+async def test_the_removal_of_an_email_that_died_leaves_no_blob(
+    world: World, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that died right after the email was deleted has let go of its blobs: nobody else could find them any more."""
+    (name,) = await store.blobs.put_many([(b"raw", email_ref(content("a", "x@a.com").key))])
+    emails = store.unheld._emails
+
+    class Dying:
+        """Deletes, and is no more."""
+
+        async def delete_many(self, query: dict[str, Any]) -> None:
+            await emails.delete_many(query)
+            raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.unheld, "_emails", Dying())
+        with pytest.raises(ConnectionError):
+            await store.unheld.remove([content("a", "x@a.com").key])
+    assert await store.blob_sweep.run(grace=NOW) == 1
+    assert await refs(world, name) is None
+
+
 async def test_what_is_missing_or_torn_is_told(world: World, store: Store) -> None:
     """No part of a mail is ever taken for the whole."""
     with pytest.raises(NotFoundError):

@@ -90,6 +90,32 @@ async def test_a_new_backfill_supersedes_an_unfinished_one(world: World, store: 
     assert await store.epochs.complete_if_done(mine.id, 3)
 
 
+async def test_a_backfill_waits_for_live_mail_that_was_on_its_way(world: World, store: Store) -> None:
+    """Mail that lies below the anchors is not synchronised yet, whoever noticed it: its row belongs to the new backfill."""
+    mine = await world.account("a@corp.com")
+    lease = world.leases[mine.id]
+    await store.ledger.add_window(lease, [row(mine.id, 1, epoch=None), row(mine.id, 2, RowState.UNMATCHED, epoch=None)])
+    epoch = await store.epochs.open(lease, [inbox(mine)], expected=2)
+    await store.epochs.seal(lease, epoch.number)
+    assert not await store.epochs.complete_if_done(mine.id, epoch.number)
+    await store.ledger.final([Final(row(mine.id, 1).id, RowState.UNMATCHED)])
+    assert await store.epochs.complete_if_done(mine.id, epoch.number)
+
+
+async def test_a_backfill_waits_for_mail_that_has_to_come_again(world: World, store: Store) -> None:
+    """What is fetched again before it had a final state stays in its backfill; what had one leaves it."""
+    mine = await world.account("a@corp.com")
+    lease = world.leases[mine.id]
+    epoch = await store.epochs.open(lease, [inbox(mine)], expected=2)
+    await store.ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
+    await store.epochs.seal(lease, epoch.number)
+    await store.ledger.published(lease, [row(mine.id, 1).id])
+    assert await store.ledger.replan_rows([row(mine.id, 1).id, row(mine.id, 2).id]) == 2
+    assert not await store.epochs.complete_if_done(mine.id, epoch.number)
+    await store.ledger.final([Final(row(mine.id, 1).id, RowState.UNMATCHED)])
+    assert await store.epochs.complete_if_done(mine.id, epoch.number)
+
+
 async def test_a_confirmation_is_claimed_once_and_again_after_a_crash(world: World, store: Store) -> None:
     """One sender at a time; a claim that grew old is taken over; what was sent is never claimed again."""
     mine = await world.account("a@corp.com")

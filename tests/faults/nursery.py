@@ -1,0 +1,235 @@
+"""Runs stages with failpoints, and starts each anew when it was killed: `python tests/faults/nursery.py`.
+
+Everything is imported once; a stage is a fork of this process, which takes milliseconds where a new interpreter takes a second.
+Commands come as lines of JSON on the standard input, answers go to the standard output:
+
+    {"do": "start", "stage": "poller", "environment": {...}, "log": "/path"}     answered by {"started": "poller"}
+    {"do": "look"}                                                              answered by {"deaths": {...}, "codes": {...}}
+    {"do": "stop"}                                                              answered by {"deaths": {...}, "codes": {...}}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import FunctionType
+from typing import Any, NamedTuple, Self
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+import failpoints  # noqa: E402 - the paths come first
+from faults_scene import FAILS_ONCE, POISON  # noqa: E402
+
+from services.parser.frames import Request, WorkerBugError  # noqa: E402
+from services.parser.parse import ParsedMail, parse_mail  # noqa: E402
+from services.runtime.errors import PermanentError  # noqa: E402
+from services.runtime.stage import run_stage  # noqa: E402
+
+MAINS = {
+    name: importlib.import_module(f"services.{name}.__main__") for name in ("poller", "parser", "matcher", "notifier")
+}
+HASTE: dict[str, dict[str, Any]] = {
+    "services.matcher.watcher": {"SPAN": timedelta(seconds=2)},
+    "services.matcher.mailbox_changed": {"GRACE": timedelta(seconds=2)},
+    "services.store.blob_sweep": {"GRACE": timedelta(seconds=4)},
+    "services.notifier.__main__": {"SWEEP_SECONDS": 1.0},
+    "services.notifier.duty": {"STALE": timedelta(seconds=3)},
+    "services.poller.bodies": {"STREAMED": 512 * 1024},
+}
+"""What is waited for, short: how long somebody is thought to be alive, how often is swept."""
+_GRACE = 20.0
+_PR_SET_PDEATHSIG = 1
+
+
+def hasten() -> None:
+    """Put shorter times in the place of constants, wherever they were imported or are a default.
+
+    Raises:
+        AttributeError: there is no such constant any more.
+    """
+    modules = [module for name, module in sys.modules.items() if name.startswith("services.")]
+    for name, constants in HASTE.items():
+        for constant, value in constants.items():
+            before = getattr(sys.modules[name], constant)
+            for module in modules:
+                if vars(module).get(constant) is before:
+                    setattr(module, constant, value)
+                for function in _functions(module):
+                    for key, default in (function.__kwdefaults__ or {}).items():
+                        if default is before:
+                            function.__kwdefaults__[key] = value
+
+
+def _functions(module: Any) -> list[FunctionType]:
+    own = [each for each in vars(module).values() if isinstance(each, type | FunctionType)]
+    inner = [method for each in own if isinstance(each, type) for method in vars(each).values()]
+    return [each for each in (*own, *inner) if isinstance(each, FunctionType)]
+
+
+def _first_time(raw: bytes) -> bool:
+    failed = Path(raw[len(FAILS_ONCE) :].partition(b"\r\n")[0].decode())
+    if failed.exists():
+        return False
+    failed.touch()
+    return True
+
+
+class SameProcess:
+    """In the place of the parser's pool: a worker stores nothing, and costs seconds to start. Some mails are what kills or fails it."""
+
+    def __init__(self, **settings: Any) -> None:
+        pass
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def failed(self) -> None:
+        """Never."""
+
+    async def parse(self, raw: bytes, *, account: str, internal_date: datetime, urgent: bool) -> ParsedMail:
+        """Do what the mail says, else parse it."""
+        if POISON in raw:
+            raise PermanentError("parser-died", "tried 3 times")
+        if raw.startswith(FAILS_ONCE) and _first_time(raw):
+            raise WorkerBugError("the first time")
+        return parse_mail(raw, account=account, internal_date=internal_date)
+
+    async def parse_many(self, requests: Sequence[Request], *, urgent: bool) -> list[ParsedMail | BaseException]:
+        """Parse several."""
+        return await asyncio.gather(
+            *(
+                self.parse(request.raw, account=request.account, internal_date=request.internal_date, urgent=urgent)
+                for request in requests
+            ),
+            return_exceptions=True,
+        )
+
+
+class Child(NamedTuple):
+    """A stage that runs."""
+
+    stage: str
+    environment: dict[str, str]
+    log: str
+
+
+def run(child: Child) -> None:
+    """Be a stage; does not return."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    null = os.open(os.devnull, os.O_RDONLY)
+    log = os.open(child.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.environ.clear()
+    os.environ.update(child.environment)
+    code = 1
+    try:
+        hasten()
+        failpoints.install(child.stage)
+        main = MAINS[child.stage]
+        if child.stage == "parser":
+            main.Pool = SameProcess  # type: ignore[attr-defined]
+        run_stage(child.stage, main.main)  # type: ignore[arg-type]
+        code = 0
+    except SystemExit as error:
+        sys.stderr.write(f"{error}\n")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+class Nursery:
+    """The stages that run, and how often each was killed."""
+
+    def __init__(self) -> None:
+        self._running: dict[int, Child] = {}
+        self._deaths: dict[str, int] = {}
+
+    def start(self, child: Child) -> None:
+        """Fork a stage."""
+        if (pid := os.fork()) == 0:
+            run(child)
+        self._running[pid] = child
+
+    def reap(self) -> dict[str, int]:
+        """Start what was killed anew. Returns the exit codes of what ended otherwise."""
+        codes: dict[str, int] = {}
+        for pid in list(self._running):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                child = self._running.pop(pid)
+                if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+                    self._deaths[child.stage] = self._deaths.get(child.stage, 0) + 1
+                    self.start(child)
+                else:
+                    codes[child.stage] = os.waitstatus_to_exitcode(status)
+        return codes
+
+    def stop(self) -> dict[str, Any]:
+        """End everything in order. Returns what became of it."""
+        codes: dict[str, int] = self.reap()
+        for pid in self._running:
+            os.kill(pid, signal.SIGTERM)
+        end = time.monotonic() + _GRACE
+        while self._running and time.monotonic() < end:
+            for pid in list(self._running):
+                done, status = os.waitpid(pid, os.WNOHANG)
+                if done:
+                    codes[self._running.pop(pid).stage] = os.waitstatus_to_exitcode(status)
+            time.sleep(0.01)
+        for pid, child in self._running.items():
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            codes[child.stage] = -signal.SIGKILL
+        self._running.clear()
+        deaths, self._deaths = self._deaths, {}
+        return {"deaths": deaths, "codes": codes}
+
+    def serve(self) -> None:
+        """Do what is said until nobody says anything any more."""
+        ended: dict[str, int] = {}
+        buffer = b""
+        while True:
+            ready, _, _ = select.select([0], [], [], 0.02)
+            ended |= self.reap()
+            if not ready:
+                continue
+            some = os.read(0, 65536)
+            if not some:
+                self.stop()
+                return
+            buffer += some
+            while b"\n" in buffer:
+                line, _, buffer = buffer.partition(b"\n")
+                order = json.loads(line)
+                if order["do"] == "start":
+                    self.start(Child(order["stage"], order["environment"], order["log"]))
+                    answer: dict[str, Any] = {"started": order["stage"]}
+                elif order["do"] == "look":
+                    answer = {"deaths": self._deaths, "codes": ended}
+                else:
+                    answer = self.stop()
+                    answer["codes"] = {**ended, **answer["codes"]}
+                    ended = {}
+                sys.stdout.write(json.dumps(answer) + "\n")
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    Nursery().serve()
