@@ -18,10 +18,11 @@ from schemas.routes import ROUTES
 pytestmark = pytest.mark.timeout(900)
 COMMANDS = (
     *("accounts._change", "accounts.add", "accounts.save_credentials", "audit.add", "blob_refs.drop_copies"),
-    *("dead_letters.remove", "ledger_matcher.skip_emails", "ledger_operator.drop_quarantined"),
+    *("dead_letters.remove", "ledger_matcher._end", "ledger_operator.drop_quarantined"),
     *("ledger_operator.requeue_quarantined", "record_crm.add", "record_crm.import_many", "removal._end"),
-    *("removal.disconnect", "removal.purge", "sharing._moved", "sharing.set_company", "unheld._unlink", "unheld.bury"),
-    *("users.add", "users.save"),
+    *("removal.disconnect", "removal.purge", "sharing._moved", "sharing.set_company", "unheld._unlink", "unheld.sink"),
+    *("erasing._forget_letters", "erasing._sink", "erasing.erase", "erasures.add", "erasures.end"),
+    *("former_accounts.connect_again", "record_addresses._take_out", "users.add", "users.save", "users.set_admin"),
 )
 NO_STAGE = {
     **dict.fromkeys(COMMANDS, "a person's command, which says whether it was done"),
@@ -29,7 +30,6 @@ NO_STAGE = {
     "attention.release": "a mail server that is away, which the notifier's tests have",
     "attention.renew": "a mail server that takes long, which the notifier's tests have",
     "migrations.migrate": "the first start of a new version, which the store's tests have",
-    "ledger_poller._check_twins": "an email that is removed while a twin is written, which the store's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
 }
 """Functions that write and are not reached, and why."""
