@@ -127,7 +127,12 @@ def age(since: datetime | None) -> str:
     """Return how long ago a moment was, in its largest unit."""
     if since is None:
         return "-"
-    seconds = max(0, int((datetime.now(UTC) - since).total_seconds()))
+    return span((datetime.now(UTC) - since).total_seconds())
+
+
+def span(length: float) -> str:
+    """Return seconds in their largest unit."""
+    seconds = max(0, int(length))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size} {unit}"

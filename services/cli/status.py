@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 from rich.live import Live
 
 from services.cli.output import Json, console, fail, print_json
+from services.cli.pace import Pace
 from services.cli.session import USAGE, Session, command, open_session
-from services.cli.status_view import Seen, accounts_view, as_json, view
+from services.cli.status_view import Seen, accounts_view, as_json, progress, view
 from services.runtime.errors import BusClosedError, NotReadyError
 from services.runtime.management import alarms
 
@@ -31,7 +33,7 @@ async def status(
     watch: Annotated[bool, typer.Option("--watch", help="Look again every second until Ctrl-C.")] = False,
     json: Json = False,
 ) -> None:
-    """Show accounts, backfills with progress, queues and the oldest unfinished copy."""
+    """Show accounts, backfills with progress (with --watch also the time left), queues and the oldest unfinished copy."""
     if watch and json:
         fail("give one of --watch and --json", code=USAGE)
     async with open_session() as session, Broker(session) as broker:
@@ -41,10 +43,17 @@ async def status(
         elif not watch:
             console.print(view(seen))
         else:
+            pace = Pace()
             with Live(view(seen), console=console, screen=console.is_terminal, refresh_per_second=4) as live:
                 while True:
+                    for one in seen.accounts:
+                        pace.note(one.account.id, *progress(one), at=monotonic())
+                    left = {one.account.id: pace.left(one.account.id) for one in seen.accounts}
+                    live.update(
+                        view(seen, {account: seconds for account, seconds in left.items() if seconds is not None})
+                    )
                     await asyncio.sleep(_LOOK_SECONDS)
-                    live.update(view(await look(session, await broker.bus())))
+                    seen = await look(session, await broker.bus())
 
 
 class Broker:

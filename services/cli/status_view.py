@@ -14,7 +14,7 @@ from rich.text import Text
 
 from schemas.accounts import AccountState, EpochState
 from schemas.ledger import RowState
-from services.cli.output import age, plural
+from services.cli.output import age, plural, span
 from services.cli.stages import replicas, waits
 from services.store import AccountStatus
 
@@ -63,8 +63,8 @@ def progress(account: AccountStatus) -> tuple[int, int]:
     return final, max(expected, final + unfinished)
 
 
-def view(seen: Seen) -> RenderableType:
-    """Return the whole picture."""
+def view(seen: Seen, left: Mapping[str, float] | None = None) -> RenderableType:
+    """Return the whole picture; ``left`` has the seconds that backfills will still take, by account, where that is known."""
     oldest = "nothing is unfinished" if seen.oldest is None else f"the oldest unfinished copy is {age(seen.oldest)} old"
     head = Text(oldest, style="bold")
     if seen.dead_letters:
@@ -74,7 +74,12 @@ def view(seen: Seen) -> RenderableType:
             f"\nRabbitMQ takes no messages, everything waits for it: alarm of {', '.join(seen.alarms)}", style="red"
         )
     return Group(
-        head, _stages_view(seen.stages), Text(), accounts_view(seen.accounts), Text(), _queues_view(seen.queues)
+        head,
+        _stages_view(seen.stages),
+        Text(),
+        accounts_view(seen.accounts, left),
+        Text(),
+        _queues_view(seen.queues),
     )
 
 
@@ -86,7 +91,7 @@ def _stages_view(stages: Mapping[str, int] | None) -> Text:
     return Text("replicas: ") + Text("   ").join(parts)
 
 
-def accounts_view(accounts: list[AccountStatus]) -> RenderableType:
+def accounts_view(accounts: list[AccountStatus], left: Mapping[str, float] | None = None) -> RenderableType:
     """Return the accounts with their backfills."""
     if not accounts:
         return Text("No account is connected yet: connect one with `leadmail account add`.", style="dim")
@@ -105,17 +110,18 @@ def accounts_view(accounts: list[AccountStatus]) -> RenderableType:
             one.account.address,
             ProgressBar(total=max(total, 1), completed=done if total else 0, width=12),
             f"{done:,}/{total:,}",
-            _word(one),
+            _word(one, (left or {}).get(one.account.id)),
             *(f"{one.counts.get(state, 0):,}" for state in states),
         )
     return grid
 
 
-def _word(one: AccountStatus) -> Text:
+def _word(one: AccountStatus, left: float | None) -> Text:
     """Return how far the newest backfill is, or why the account does not go on."""
     state = one.account.state
     if state is AccountState.ACTIVE:
-        return Text(_progress_word(one))
+        goes_on = one.epoch is not None and one.epoch.state is not EpochState.COMPLETE
+        return Text(_progress_word(one) + (f", {span(left)} left" if goes_on and left is not None else ""))
     style = "red" if state is AccountState.BLOCKED else "yellow"
     return Text(state.value + (f": {one.account.reason}" if one.account.reason else ""), style=style)
 
