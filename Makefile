@@ -19,7 +19,7 @@ BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 export DOCKER_BUILDKIT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format bench backpressure mutants image sbom secrets lock clean alerts crash
+.PHONY: help setup servers demo test check format bench backpressure mutants image sbom secrets lock clean alerts crash chaos
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ format: $(READY) ## Format the code
 
 bench: servers ## Measure a backfill of 20,000 messages; writes bench/results.json
 	$(PY) -m deploy.bench
+
+chaos: servers ## Random faults under a whole deployment for MINUTES=3, and the proof that nothing was lost; SEED=n repeats
+	$(PY) -m deploy.chaos --minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 backpressure: servers ## Measure memory and live mail while nobody parses a backfill of 50,000 messages
 	LEADMAIL_LONG=1 $(PY) -m pytest -q -s tests/e2e/test_e2e_backpressure.py

@@ -81,6 +81,11 @@ class Child:
         """Tell whether the process is still running."""
         return self._process.poll() is None
 
+    @property
+    def returncode(self) -> int:
+        """How it ended: its exit status, or minus the signal; 0 while it runs."""
+        return self._process.poll() or 0
+
     def terminate(self, seconds: float = 15) -> None:
         """Ask it to end, wait that long, then kill it; its whole process group is gone afterwards."""
         with suppress(ProcessLookupError):

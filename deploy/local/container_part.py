@@ -32,13 +32,15 @@ class ContainerPart:
         environment: Mapping[str, str] | None = None,
         mounts: Mapping[Path, str] | None = None,
         hostname: str = "localhost",
+        on_host_network: bool = False,
     ) -> None:
+        where: dict[str, Any] = {"network_mode": "host"} if on_host_network else {"hostname": hostname}
         self._specification = DockerContainer(
             image,
             env=dict(environment or {}),
             volumes=[(str(path), inside, _MOUNTED) for path, inside in (mounts or {}).items()],
-            hostname=hostname,
             labels={LABEL: run},
+            **where,
         )
         if command:
             self._specification.with_command(command)

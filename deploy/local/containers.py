@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from testcontainers.core.config import testcontainers_config
@@ -15,10 +15,12 @@ from deploy.local.child import Spawner
 from deploy.local.container_part import ContainerPart
 from deploy.local.dovecot import wait_for_mail
 from deploy.local.dovecot_config import DovecotSettings, dovecot_config
+from deploy.local.hosting import DatabasePart
 from deploy.local.mongo import MONGOD_ARGUMENTS, mongo_url, wait_for_primary
 from deploy.local.parts import LOOPBACK, HostingError, ImapEndpoint, LmtpEndpoint
 from deploy.local.ports import free_ports
 from deploy.local.reaper import container_reaper
+from deploy.local.replica_set import MemberPorts, ReplicaSet, wait_for_member
 from deploy.local.users import MailUsers
 
 
@@ -68,6 +70,21 @@ class MongoContainer(ContainerPart):
             ports={port: port},
             command=["mongod", *MONGOD_ARGUMENTS, "--bind_ip_all", "--port", str(port)],
             wait=lambda alive: wait_for_primary(port, alive),
+        )
+
+
+class MongoMemberContainer(ContainerPart):
+    """A member of a larger replica set. On the host's network, so that the members reach one another as their clients do."""
+
+    def __init__(self, run: str, port: int) -> None:
+        self.port = port
+        super().__init__(
+            images.mongo_image(),
+            run,
+            ports={},
+            command=["mongod", *MONGOD_ARGUMENTS, "--bind_ip", LOOPBACK, "--port", str(port)],
+            wait=lambda alive: wait_for_member(port, alive),
+            on_host_network=True,
         )
 
 
@@ -124,14 +141,25 @@ class Containers:
     name = "containers"
 
     def __init__(
-        self, _folder: Path, shared: Path, users: MailUsers, certificates: Certificates, _spawner: Spawner
+        self,
+        _folder: Path,
+        shared: Path,
+        users: MailUsers,
+        certificates: Certificates,
+        _spawner: Spawner,
+        *,
+        members: Sequence[MemberPorts] = (),
     ) -> None:
         # Our reaper does what testcontainers' own does, without an image of its own that would have to be pulled.
         testcontainers_config.ryuk_disabled = True
         run = secrets.token_hex(8)
         self._reaper = container_reaper(run)
         self.rabbitmq = RabbitMQContainer(run)
-        self.mongo = MongoContainer(run)
+        self.mongo: DatabasePart = (
+            ReplicaSet([MongoMemberContainer(run, each.listens) for each in members], members)
+            if members
+            else MongoContainer(run)
+        )
         self.dovecot = DovecotContainer(run, shared / "dovecot", users, certificates)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from deploy.local.mongo import MongoProcess
 from deploy.local.mongod import mongod_binary
 from deploy.local.parts import ImapEndpoint, LmtpEndpoint, Part
 from deploy.local.rabbitmq import RabbitMQProcess
+from deploy.local.replica_set import MemberPorts, ReplicaSet, wait_for_member
 from deploy.local.users import MailUsers
 
 
@@ -53,7 +54,14 @@ class Hosting(Protocol):
     """One way of hosting: the three servers that are not our own program."""
 
     def __init__(
-        self, folder: Path, shared: Path, users: MailUsers, certificates: Certificates, spawner: Spawner
+        self,
+        folder: Path,
+        shared: Path,
+        users: MailUsers,
+        certificates: Certificates,
+        spawner: Spawner,
+        *,
+        members: Sequence[MemberPorts] = (),
     ) -> None: ...
 
     @property
@@ -86,10 +94,23 @@ class Processes:
     name = "processes"
 
     def __init__(
-        self, folder: Path, shared: Path, users: MailUsers, certificates: Certificates, spawner: Spawner
+        self,
+        folder: Path,
+        shared: Path,
+        users: MailUsers,
+        certificates: Certificates,
+        spawner: Spawner,
+        *,
+        members: Sequence[MemberPorts] = (),
     ) -> None:
         self.rabbitmq = RabbitMQProcess(folder / "rabbitmq", spawner)
-        self.mongo = MongoProcess(folder / "mongo", spawner)
+        self.mongo: DatabasePart = MongoProcess(folder / "mongo", spawner)
+        if members:
+            mongods = [
+                MongoProcess(folder / f"mongo-{number}", spawner, port=each.listens, wait=wait_for_member)
+                for number, each in enumerate(members, 1)
+            ]
+            self.mongo = ReplicaSet(mongods, members)
         self.dovecot = DovecotProcess(shared / "dovecot", users, certificates, spawner)
 
     def close(self) -> None:

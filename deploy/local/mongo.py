@@ -1,4 +1,4 @@
-"""MongoDB as a child process: a replica set of one node, which transactions and change streams need."""
+"""MongoDB as a child process: a replica set, which transactions and change streams need, of one node unless told otherwise."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from deploy.local.child import Child, Spawner
 from deploy.local.mongod import mongod_binary
 from deploy.local.parts import LOOPBACK, HostingError
 from deploy.local.ports import free_ports
+from deploy.local.replica_set import REPLICA_SET
 
 _START_S = 60
-_REPLICA_SET = "rs0"
 _NOT_YET_INITIALISED = 94
 #: Arguments that both ways of hosting give to mongod.
 MONGOD_ARGUMENTS = (
     "--replSet",
-    _REPLICA_SET,
+    REPLICA_SET,
     "--wiredTigerCacheSizeGB",
     "1",  # the default is half of the machine's memory
     "--setParameter",
@@ -31,7 +31,7 @@ MONGOD_ARGUMENTS = (
 
 def mongo_url(port: int) -> str:
     """Return the URL of the replica set whose only member listens at `port`."""
-    return f"mongodb://{LOOPBACK}:{port}/?replicaSet={_REPLICA_SET}"
+    return f"mongodb://{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
 
 
 def wait_for_primary(port: int, part_alive: Callable[[], bool]) -> None:
@@ -51,7 +51,7 @@ def wait_for_primary(port: int, part_alive: Callable[[], bool]) -> None:
             except OperationFailure as error:
                 if error.code == _NOT_YET_INITIALISED:
                     members = [{"_id": 0, "host": f"{LOOPBACK}:{port}"}]
-                    client.admin.command("replSetInitiate", {"_id": _REPLICA_SET, "members": members})
+                    client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
             except PyMongoError:
                 pass  # not listening yet
             return False
@@ -60,28 +60,43 @@ def wait_for_primary(port: int, part_alive: Callable[[], bool]) -> None:
 
 
 class MongoProcess:
-    """A mongod of our own, everything of it in one folder."""
+    """A mongod of our own, everything of it in one folder.
 
-    def __init__(self, folder: Path, spawner: Spawner) -> None:
+    Args:
+        folder: for its data and its log.
+        spawner: starts it.
+        port: where it listens; a free one by default.
+        wait: returns once it can be used.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spawner: Spawner,
+        *,
+        port: int | None = None,
+        wait: Callable[[int, Callable[[], bool]], None] = wait_for_primary,
+    ) -> None:
         self._folder = folder
         self._spawner = spawner
-        (self._port,) = free_ports(1)
+        self.port = port or free_ports(1)[0]
+        self._wait = wait
         self._child: Child | None = None
 
     @property
     def url(self) -> str:
         """The mongodb:// URL."""
-        return mongo_url(self._port)
+        return mongo_url(self.port)
 
     def start(self) -> None:
-        """Start mongod; returns when it is primary."""
+        """Start mongod; returns when it is primary, or a member of its set."""
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         self._child = self._spawner.spawn(
             [
                 str(mongod_binary()),
                 *MONGOD_ARGUMENTS,
-                *("--bind_ip", LOOPBACK, "--port", str(self._port)),
+                *("--bind_ip", LOOPBACK, "--port", str(self.port)),
                 *("--dbpath", str(data), "--nounixsocket"),
             ],
             log=self._folder / "mongod.log",
@@ -89,7 +104,7 @@ class MongoProcess:
             cwd=self._folder,
         )
         try:
-            wait_for_primary(self._port, self._child.alive)
+            self._wait(self.port, self._child.alive)
         except HostingError as error:
             raise HostingError(f"{error}; the end of its log:\n{self.log()}") from error
 

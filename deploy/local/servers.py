@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import smtplib
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
@@ -17,6 +17,7 @@ from deploy.local.child import Spawner
 from deploy.local.dovecot import DovecotProcess
 from deploy.local.parts import HostingError, Part
 from deploy.local.reaper import folder_reaper
+from deploy.local.replica_set import MemberPorts, ReplicaSet, member_ports
 from deploy.local.smtp import SmtpSink
 from deploy.local.users import MailUsers
 
@@ -35,10 +36,17 @@ class LocalServers(Addresses):
             there to be looked at afterwards. None for a temporary folder that goes. Mailboxes are always temporary.
         parts: which servers to start.
         hosting: "auto", "processes" or "containers"; None for what `LEADMAIL_HOSTING` says (auto where unset).
+        mongo_members: of how many MongoDB servers the replica set is, or their ports. Of several each is a part, too:
+            "mongo-1", "mongo-2" and so on.
     """
 
     def __init__(
-        self, folder: Path | None = None, *, parts: Collection[str] = PARTS, hosting: str | None = None
+        self,
+        folder: Path | None = None,
+        *,
+        parts: Collection[str] = PARTS,
+        hosting: str | None = None,
+        mongo_members: int | Sequence[MemberPorts] = 1,
     ) -> None:
         unknown = set(parts) - PARTS
         if unknown:
@@ -46,6 +54,7 @@ class LocalServers(Addresses):
         self._given_folder = folder
         self._names = frozenset(parts)
         self._wanted = hosting
+        self._members = () if mongo_members == 1 else member_ports(mongo_members)
         self._parts: dict[str, Part] = {}
         self._closing = contextlib.ExitStack()
         self._users: MailUsers | None = None
@@ -63,7 +72,7 @@ class LocalServers(Addresses):
             self._users = MailUsers(shared / "users")
             self._users.create()
             way = choice.choose(self._wanted, self._names)
-            hosting = self._hosting = way(folder, shared, self._users, certificates, spawner)
+            hosting = self._hosting = way(folder, shared, self._users, certificates, spawner, members=self._members)
             stack.callback(hosting.close)
             every: dict[str, Part] = {"rabbitmq": hosting.rabbitmq, "mongo": hosting.mongo, "dovecot": hosting.dovecot}
             self._parts = {name: part for name, part in every.items() if name in self._names}
@@ -160,6 +169,14 @@ class LocalServers(Addresses):
         """Run RabbitMQ's own control program where the broker is, as its operator does."""
         self._running.rabbitmq.control(*arguments)
 
+    @property
+    def replica_set(self) -> ReplicaSet:
+        """The database where it has several members: which is primary, and having it step down."""
+        mongo = self._running.mongo
+        if not isinstance(mongo, ReplicaSet):
+            raise HostingError("the database has one member: use `LocalServers(mongo_members=3)`")
+        return mongo
+
     def log(self, name: str) -> str:
         """Return the last lines of a part's log."""
         return self._part(name).log()
@@ -167,6 +184,9 @@ class LocalServers(Addresses):
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _part(self, name: str) -> Part:
+        whole, _, number = name.partition("-")
+        if whole == "mongo" and number.isdecimal() and 0 < int(number) <= len(self._members):
+            return self.replica_set.members[int(number) - 1]
         try:
             return self._parts[name]
         except KeyError:

@@ -10,6 +10,7 @@ import structlog
 
 from schemas.messages import RecordChanged
 from services.runtime.bus import Bus
+from services.runtime.retry import describe, is_bug, trace
 from services.store import Noticed, Store
 
 _TURN = "watch-crm"
@@ -23,14 +24,20 @@ async def watch(
     """Watch for ever, while it is this process's turn.
 
     The resume token is saved after the events are on the queue: a crash in between announces them again. A turn that
-    two believe to have does no harm for the same reason.
+    two believe to have does no harm for the same reason. A database that is away, or ends the stream, is asked again
+    after a third of the turn.
     """
     pause = span.total_seconds() / 3
     try:
         while True:
-            if await store.turns.take(_TURN, holder, span):
-                log.info("watching the CRM")
-                await _follow(store, bus, holder, span)
+            try:
+                if await store.turns.take(_TURN, holder, span):
+                    log.info("watching the CRM")
+                    await _follow(store, bus, holder, span)
+            except Exception as error:  # noqa: BLE001 - without the watcher no new contact would ever find its mail
+                details = {"trace": trace(error)} if is_bug(error) else {}
+                # Not log.exception: the text of an error may quote what a record holds.
+                log.error("watching the CRM failed", error=describe(error), **details)  # noqa: TRY400
             await asyncio.sleep(pause)
     finally:
         await store.turns.give_back(_TURN, holder)

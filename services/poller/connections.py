@@ -112,6 +112,9 @@ class Trouble:
     refusals: int = 0
     since: float | None = None
     pauses: Iterator[float] = field(default_factory=pauses)
+    current: float = 0.0
+    until: float = 0.0
+    """When the current pause is over."""
 
     def connected(self) -> None:
         """Note a log-in."""
@@ -119,7 +122,7 @@ class Trouble:
 
     def over(self) -> None:
         """Note a connection that worked for a while."""
-        self.pauses = pauses()
+        self.pauses, self.until = pauses(), 0.0
 
     def hopeless(self, error: MailServerError) -> bool:
         """Whether the owner has to do something; notes the failure."""
@@ -132,6 +135,12 @@ class Trouble:
         return self.refusals >= REFUSALS
 
     def pause(self, error: BaseException) -> float:
-        """Return the seconds to wait before the next try: the server's own hint, or more each time."""
+        """Return the seconds to wait before the next try: the server's own hint, or more each time.
+
+        An account's connections break together. What fails while another one waits fails for the same trouble, and makes no pause longer.
+        """
+        if monotonic() >= self.until:
+            self.current = next(self.pauses)
+            self.until = monotonic() + self.current
         hint = _HINT.search(str(error))
-        return max(next(self.pauses), min(int(hint[1]) / 1000, 2 * LONGEST_PAUSE) if hint else 0.0)
+        return max(self.current, min(int(hint[1]) / 1000, 2 * LONGEST_PAUSE) if hint else 0.0)

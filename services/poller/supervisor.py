@@ -91,8 +91,10 @@ class Supervisor:
                     await self._drop(held, release=False, lost=True)
             raise
         for lease in lost:
-            self._log.warning("lease lost", account=lease.account)
-            await self._drop(self._held[lease.account], release=False, lost=True)
+            ours = self._held.get(lease.account)
+            if ours is not None and ours.lease == lease:  # not dropped, and taken again, since we asked
+                self._log.warning("lease lost", account=lease.account)
+                await self._drop(ours, release=False, lost=True)
 
     async def follow(self) -> None:
         """Notice what owners connected or changed, rows that wait, and workers that ended. Call it every second."""
@@ -125,6 +127,10 @@ class Supervisor:
             account = await self._store.accounts.get(lease.account)
         except NotFoundError:
             return
+        if (before := self._held.get(lease.account)) is not None:
+            await self._drop(
+                before, release=False, lost=True
+            )  # it ran out in our hands, while this process stood still
         worker = self._make(account, lease)
         task = asyncio.create_task(worker.run(), name=f"account {lease.account}")
         task.add_done_callback(self._ended)

@@ -20,6 +20,8 @@ from yarl import URL
 
 from services.runtime.errors import BusClosedError, NotReadyError, TopologyError
 from services.runtime.metrics import Metrics
+from services.runtime.retry import describe, trace
+from services.runtime.tasks import end
 
 HEARTBEAT_SECONDS = 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
@@ -49,12 +51,14 @@ def lost(error: BaseException) -> bool:
     """Whether an error means that the connection or channel is gone.
 
     aiormq raises CancelledError in whoever waits for a connection that closes; it is a real cancellation only when our own
-    task was cancelled.
+    task was cancelled. A connection that ends while it is being made is a StopAsyncIteration, one that closes without a reason
+    a bare Exception.
     """
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and not task.cancelling()
-    return isinstance(error, aiormq.exceptions.AMQPError | OSError | TimeoutError | RuntimeError)
+    known = aiormq.exceptions.AMQPError | OSError | TimeoutError | RuntimeError | StopAsyncIteration
+    return type(error) is Exception or isinstance(error, known)
 
 
 @contextmanager
@@ -152,9 +156,8 @@ class Link:
             except TopologyError as error:
                 self._log.error("broker topology differs", error=str(error))
             except BaseException as error:
-                if not lost(error):
+                if not self._noted(error, "channel lost", error=reason(error)):
                     raise
-                self._log.warning("channel lost", error=reason(error))
             else:
                 return
             if loop.time() - started > LONGEST_PAUSE:
@@ -171,23 +174,44 @@ class Link:
         backoff = Backoff()
         context = await asyncio.to_thread(self._tls_context) if self._url.scheme == "amqps" else None
         while True:
-            connection = aio_pika.Connection(self._url, ssl_context=context)
+            # In a task of its own: the driver cancels whoever waits for it, and a cancellation that comes late would end this loop.
+            attempt = asyncio.create_task(self._connect(context, backoff), name=f"connection-{self._purpose}")
             try:
-                async with asyncio.timeout(_CONNECT_SECONDS):
-                    await connection.connect()
-                assert connection.transport is not None  # connect() has just set it
-                backoff.reset()
-                await self._stay(connection.transport.connection)
-            except BaseException as error:
-                if not lost(error):
-                    raise
-                self._error = error
+                await asyncio.wait({attempt})
             finally:
-                if not connection.is_closed:
-                    await asyncio.wait([asyncio.ensure_future(connection.close())], timeout=_CLOSE_SECONDS)
+                await end(attempt)
+            self._error = asyncio.CancelledError() if attempt.cancelled() else attempt.exception()
             pause = backoff.next()
-            self._log.warning("not connected to RabbitMQ", error=reason(self._error), again_in=round(pause, 2))
+            self._noted(self._error, "not connected to RabbitMQ", error=reason(self._error), again_in=round(pause, 2))
             await asyncio.sleep(pause)
+
+    async def _connect(self, context: ssl.SSLContext | None, backoff: Backoff) -> None:
+        """Connect, and stay connected until the connection is lost."""
+        connection = aio_pika.Connection(self._url, ssl_context=context)
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await connection.connect()
+            assert connection.transport is not None  # connect() has just set it
+            backoff.reset()
+            await self._stay(connection.transport.connection)
+        finally:
+            if not connection.is_closed:
+                await asyncio.wait([asyncio.ensure_future(connection.close())], timeout=_CLOSE_SECONDS)
+
+    def _noted(self, cause: BaseException | None, event: str, **details: object) -> bool:
+        """Log why something has to be begun again; False when it is not to be, because we are told to stop.
+
+        What nobody foresaw is logged as a bug and begun again all the same: a process that went on without its connection would
+        be alive and deaf.
+        """
+        if cause is None or lost(cause):
+            self._log.warning(event, **details)
+        elif isinstance(cause, Exception):
+            # Not log.exception: the text of an error may quote mail.
+            self._log.error(event, **{**details, "error": describe(cause), "trace": trace(cause)})
+        else:
+            return False
+        return True
 
     async def _stay(self, connection: AbstractConnection) -> None:
         self._connection = connection

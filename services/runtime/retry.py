@@ -71,7 +71,8 @@ def describe(error: BaseException) -> str:
         text = f"{type(error).__name__}: {error}"
     else:
         frame = next(reversed(traceback.extract_tb(error.__traceback__)), None)
-        text = type(error).__name__ + (
+        code = f" {error.code}" if isinstance(error, OperationFailure) and error.code is not None else ""
+        text = f"{type(error).__name__}{code}" + (
             f" at {Path(frame.filename).name}:{frame.lineno} in {frame.name}" if frame else ""
         )
     return " ".join(text.split())[:MAX_ERROR_TEXT]

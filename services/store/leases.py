@@ -51,7 +51,11 @@ class Leases:
 
     async def acquire(self, poller: str, share: int, *, at_most: int = 50) -> list[Lease]:
         """Take free accounts until the poller holds ``share`` of them, at most ``at_most`` in one call. Returns the new ones."""
-        held = await self._accounts.count_documents({"lease.holder": poller, "state": AccountState.ACTIVE.value})
+        # What ran out is nobody's: the same name's, when a process that was killed is started again under it.
+        alive = {"$expr": {"$gte": ["$lease.expires", "$$NOW"]}}
+        held = await self._accounts.count_documents(
+            {"lease.holder": poller, "state": AccountState.ACTIVE.value, **alive}
+        )
         taken: list[Lease] = []
         if share > held:
             await self._end_transactions_of_the_dead()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import pytest
 import structlog
 from bson import ObjectId
 from matcher_world import World
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from schemas.messages import RecordChanged
 from services.matcher.watcher import watch
 from services.runtime.memory import MemoryBus
+from services.store import Noticed
 
 LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(40))
 SPAN = timedelta(seconds=0.9)
@@ -83,6 +86,25 @@ async def test_what_happens_while_nobody_watches_is_announced_at_the_next_start(
         await until(lambda: len(told(again)) >= 3)
     assert sorted(told(again)) == sorted([created, changed, deleted])
     assert kept not in told(again)
+
+
+async def test_a_stream_that_the_database_ends_is_begun_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An election that kills the cursor, or a database that is away, ends neither the watching nor the matcher."""
+    watched = world.store.records.watch
+    errors: list[Exception] = [OperationFailure("the cursor was killed", 237), AutoReconnect("connection closed")]
+
+    async def failing(*, idle: float) -> AsyncGenerator[Noticed]:
+        if errors:
+            raise errors.pop()
+        async for noticed in watched(idle=idle):
+            yield noticed
+
+    monkeypatch.setattr(world.store.records, "watch", failing)
+    bus = MemoryBus()
+    async with watching(world, bus):
+        record = await insert(world)
+        await until(lambda: told(bus) == [record])
+    assert not errors
 
 
 async def test_our_own_summaries_are_not_events(world: World) -> None:

@@ -83,6 +83,11 @@ def test_texts_of_bugs_are_not_told() -> None:
     assert "hunter2" not in "".join(told)
 
 
+def test_description_of_a_refusal_of_the_database_has_its_code() -> None:
+    """MongoDB's number of an error says what it was, where its text may quote a document and is left out."""
+    assert describe(OperationFailure("duplicate key: hunter2", 237)) == "OperationFailure 237"
+
+
 def test_description_is_one_short_line() -> None:
     """An error's description fits a header: no line breaks, at most 500 characters."""
     text = describe(TransientError("busy\r\nX-Header: y " + "z" * 1000))

@@ -54,6 +54,19 @@ async def test_a_poller_takes_no_more_than_its_share(store: Store) -> None:
     assert len(await store.leases.acquire("p1", 3)) == 1
 
 
+async def test_a_poller_that_is_started_again_under_its_name_takes_its_accounts_again(
+    world: World, store: Store
+) -> None:
+    """Leases of the same name that have run out are those of a process that died: they count for nobody's share."""
+    new = account("a@corp.com")
+    await store.accounts.add(new)
+    (lost,) = await store.leases.acquire("p1", 1)
+    assert await store.leases.acquire("p1", 1) == []
+    await expire(world, new.id)
+    (taken,) = await store.leases.acquire("p1", 1)
+    assert (taken.account, taken.token) == (new.id, lost.token + 1)
+
+
 @pytest.mark.parametrize("state", [AccountState.PAUSED, AccountState.BLOCKED])
 async def test_an_inactive_account_is_not_given_out(store: Store, state: AccountState) -> None:
     """Paused and blocked accounts are nobody's work, and count for nobody's share."""

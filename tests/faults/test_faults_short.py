@@ -1,0 +1,77 @@
+"""A short scenario with every kind of fault, as ``make chaos`` runs long ones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deploy.chaos import faults
+from deploy.chaos.faults import KINDS, PASSWORD, Fault, plan
+from deploy.chaos.network import Network, network
+from deploy.chaos.scenario import REPLICAS, Shape, run
+from deploy.samples.model import rng
+from tests.conftest import files_in_memory
+
+SHAPE = Shape(mails=160, colleagues=3, seconds=22, live=0.2, rest=240)
+FAULTS = (
+    Fault(1.0, faults.KILL, "poller-1", 0.3),
+    Fault(2.0, faults.CUT, "matcher-1~mongo", 0.5),
+    Fault(3.0, faults.STEP_DOWN, "", 0),
+    Fault(4.0, faults.STALL, "poller~imap", 1.5),
+    Fault(6.0, faults.KILL, "parser-2", 0.3),
+    Fault(6.5, faults.SLOW, "parser-1~broker", 2),
+    Fault(7.0, faults.PASSWORD, "ada", 2),
+    Fault(8.0, faults.PRIMARY_KILL, "", 1),
+    Fault(10.0, faults.BROKER_KILL, "", 0.5),
+    Fault(11.0, faults.FREEZE, "poller-2", 4.5),
+    Fault(13.0, faults.IMAP_KILL, "", 0.5),
+    Fault(14.0, faults.KILL, "matcher-2", 0.3),
+    Fault(15.0, faults.SMTP_KILL, "", 1),
+    Fault(16.0, faults.SECONDARY_KILL, "", 0.5),
+    Fault(17.0, faults.CUT, "notifier~smtp", 0.5),
+    Fault(18.0, faults.KILL, "notifier-1", 0.3),
+    Fault(19.0, faults.BROKER_RESTART, "", 0.5),
+    Fault(21.0, faults.STALL, "mongo-1", 1),
+)
+
+
+@pytest.fixture
+async def net() -> AsyncIterator[Network]:
+    """Servers of its own, the database with three members, everything behind proxies."""
+    with files_in_memory():
+        async with network(REPLICAS) as made:
+            yield made
+
+
+@pytest.mark.servers
+@pytest.mark.timeout(420)
+async def test_nothing_is_lost_doubled_early_or_unfinished(net: Network, tmp_path: Path) -> None:
+    """Three backfills and live mail with every kind of fault under them end as the reference says they must."""
+    said: list[str] = []
+    result = await run(
+        net, seed=1, number=1, shape=SHAPE, folder=tmp_path / "logs", say=said.append, faults=list(FAULTS)
+    )
+    assert [f"{each.kind}: {each.what}" for each in result.findings] == [], "\n".join(said)
+    assert (result.accounts, set(result.faults)) == (3, {*KINDS, PASSWORD})
+    assert result.messages > SHAPE.mails
+    assert result.activity["arrived"] > 0
+
+
+def test_every_kind_of_fault_is_in_the_short_scenario() -> None:
+    """A new kind of fault is tried in the short scenario too."""
+    assert {fault.kind for fault in FAULTS} == {*KINDS, PASSWORD}
+
+
+def test_a_seed_says_everything() -> None:
+    """The same seed gives the same faults, another one others; each lasts, and begins in time."""
+    links = ["poller-1~broker", "mongo-1"]
+
+    def planned(seed: int) -> list[Fault]:
+        return plan(rng(seed), REPLICAS, links, ["ada", "ben"], seconds=120, gap=1, lease=3, emphasis="processes")
+
+    assert planned(1) == planned(1) != planned(2)
+    assert all(0 < fault.at < 120 for fault in planned(1))
+    assert {fault.kind for seed in range(9) for fault in planned(seed)} == {*KINDS, PASSWORD}
+    assert all(fault.seconds > 3 for fault in planned(1) if fault.kind == faults.FREEZE), "past the lease"
