@@ -6,9 +6,11 @@ import asyncio
 from typing import Any, cast
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
+from services.poller.metrics import PollerMetrics
 from services.poller.supervisor import Supervisor
 from services.store import Store
 
@@ -112,7 +114,9 @@ def supervised(stub: Stub) -> tuple[Supervisor, list[Worker]]:
         workers.append(Worker())
         return cast("AccountWorker", workers[-1])
 
-    return Supervisor(cast("Store", stub), make, name="p1", lease_seconds=3, log=LOG), workers
+    return Supervisor(
+        cast("Store", stub), make, name="p1", lease_seconds=3, metrics=PollerMetrics(CollectorRegistry()), log=LOG
+    ), workers
 
 
 async def test_a_lease_that_is_lost_while_its_account_is_dropped_is_no_error() -> None:

@@ -95,7 +95,7 @@ def test_attempt(value: object, attempt: int) -> None:
 
 
 def test_a_message_on_its_way_round_keeps_what_it_is() -> None:
-    """Retry, dead letters and replay change no id and no body, drop the broker's own headers, and replay forgets the past."""
+    """Retry, dead letters and replay change no id and no body, drop the broker's own headers; a replay is known for one and forgets the rest."""
     sent = codec.encode(fetched(1), b"raw", source="/leadmail/poller")
     received = sent.headers | {"x-death": [{"reason": "expired"}], "x-first-death-queue": "q"}
     retried = codec.for_retry(received, sent.content_type, sent.body, Retry("q.retry-1s", 2), "TransientError: x")
@@ -106,5 +106,5 @@ def test_a_message_on_its_way_round_keeps_what_it_is() -> None:
     )
     assert dead.headers["x-leadmail-queue"] == "q"
     again = codec.for_replay("q", dead.headers | {"content-type": dead.content_type}, dead.body)
-    assert again == codec.Envelope("", "q", sent.headers, "message/rfc822", b"raw")
+    assert again == codec.Envelope("", "q", sent.headers | {"x-leadmail-replay": "1"}, "message/rfc822", b"raw")
     assert isinstance(codec.decode(again.headers, again.body), MailFetched)
