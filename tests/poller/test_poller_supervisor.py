@@ -30,6 +30,9 @@ class Worker:
         finally:
             self.ended = True
 
+    async def finish(self) -> None:
+        """Have nothing left to note."""
+
 
 class Leases:
     """Leases in memory: the first account is taken when it is asked for, whatever was before."""

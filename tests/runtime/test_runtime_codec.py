@@ -95,7 +95,7 @@ def test_attempt(value: object, attempt: int) -> None:
 
 
 def test_a_message_on_its_way_round_keeps_what_it_is() -> None:
-    """Retry, dead letters and replay change no id and no body, drop the broker's own headers; a replay is known for one and forgets the rest."""
+    """Retry, dead letters and replay change no id and no body, drop the broker's own headers; a replay forgets all but its number."""
     sent = codec.encode(fetched(1), b"raw", source="/leadmail/poller")
     received = sent.headers | {"x-death": [{"reason": "expired"}], "x-first-death-queue": "q"}
     retried = codec.for_retry(received, sent.content_type, sent.body, Retry("q.retry-1s", 2), "TransientError: x")
