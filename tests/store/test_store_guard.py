@@ -52,11 +52,12 @@ def row(of: Account, number: int, *bcc: str, email: str = KEY) -> LiveRow:
 
 
 class Known:
-    """Stands for ``Copies``, ``Users`` and ``RecordRights``: says what it was made with; every record may be read."""
+    """Stands for ``Copies``, ``Users`` and ``RecordRights``: says what it was made with; records in ``closed`` nobody may read."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self.asked: list[set[str]] = []
+        self.closed: set[RecordRef] = set()
 
     async def evidence(self, keys: Collection[str]) -> Evidence:
         """Return the evidence."""
@@ -68,8 +69,8 @@ class Known:
         return user(email)
 
     async def readable(self, _: User, records: Collection[RecordRef]) -> frozenset[RecordRef]:
-        """Return those of the records that a user may read: all."""
-        return frozenset(records)
+        """Return those of the records that a user may read."""
+        return frozenset(records) - self.closed
 
 
 def known(accounts: list[Account], rows: list[LiveRow], people: dict[str, set[str]] | None = None) -> Known:
@@ -152,6 +153,19 @@ async def test_a_bcc_does_not_make_internal_mail_external() -> None:
     (found,) = await judged(known([mine], rows, {KEY: {ANN, BOB}}), "eve@firm.example", link(KEY, thread))
     assert {line.decision.verdict for line in found.lines} == {Verdict.INTERNAL_ONLY}
     assert found.copies() == []
+
+
+async def test_a_record_that_may_not_be_read_shows_nothing() -> None:
+    """Not even an own copy: whoever may not read the record sees no mail on it, and may see the same mail on another."""
+    mine = account(ANN)
+    other = RecordRef(kind="lead", id="2")
+    there = link().model_copy(update={"id": f"lead:2/{KEY}", "record": other})
+    evidence = known([mine], [row(mine, 1)])
+    evidence.closed = {RECORD}
+    found = await judged(evidence, ANN, link(), there)
+    assert [one.link.record for one in found] == [other]
+    readable = [await guard(evidence).may_read(user(ANN), record) for record in (RECORD, other)]
+    assert readable == [False, True]
 
 
 async def test_the_viewer_is_looked_up() -> None:
