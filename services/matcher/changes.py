@@ -69,7 +69,9 @@ def compare(keys: Sequence[str], evidence: Evidence, unheld: Unheld, *, fade: bo
             continue
         held = any(row.account in evidence.holders for row in evidence.copies.get(key, ()))
         if not held:
-            _unheld(changes, key, links, unheld)
+            # On no record for long, and no copy either: whoever took its copies off it died before it was removed. Its thread
+            # followed when it lost its last link.
+            _unheld(changes, key, links, Unheld.REMOVE if fade and not links else unheld)
             following = unheld is Unheld.REMOVE
         else:
             wanted = wanted_of(email, evidence)

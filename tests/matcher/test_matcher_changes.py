@@ -89,6 +89,19 @@ async def test_mail_that_fades_is_not_fetched_again(world: World) -> None:
     assert (await world.snapshot()).emails == {}
 
 
+async def test_a_fading_that_died_halfway_is_finished(world: World) -> None:
+    """Killed after the copies were taken off an email and before it was deleted: the next look removes it, and its blobs go."""
+    ann = await world.account(ANN)
+    ref = await world.record(CARLA)
+    await world.match(await world.copy(ann, content := mail("1", CARLA, ANN)))
+    await world.delete(ref)
+    await world.changed(ref)
+    await world.store.ledger.unmatch_emails([content.key])
+    await mailbox_changed.sweep_unlinked(store=world.store, summaries=world.summaries, grace=NEVER)
+    assert await world.database["ledger"].distinct("state") == ["unmatched"]
+    assert (await world.snapshot()).emails == {}
+
+
 async def test_a_lead_that_becomes_a_contact_takes_its_mail_along(world: World) -> None:
     """The CRM deletes the lead and creates the contact, in any order: nothing is fetched again."""
     ann = await world.account(ANN)
