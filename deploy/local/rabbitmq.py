@@ -68,7 +68,8 @@ class RabbitMQProcess:
 
     def control(self, *arguments: str) -> None:
         """Run rabbitmqctl; raises HostingError when it fails."""
-        command = ["rabbitmqctl", *arguments]
+        # Not the one on the PATH: as root that becomes the user rabbitmq, with another home and so another cookie.
+        command = [str(RABBITMQ_SERVER.with_name("rabbitmqctl")), *arguments]
         done = subprocess.run(
             command, env=self._environment(), cwd=self._folder, capture_output=True, text=True, timeout=120, check=False
         )
