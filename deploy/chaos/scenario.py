@@ -34,7 +34,6 @@ SETTINGS: Final = {
     "poll_seconds": "2",
     "idle_seconds": "10",
     "reaper_seconds": "30",
-    "sweep_seconds": "5",
     "parser_workers": "1",
     "log_format": "json",
 }
@@ -55,6 +54,8 @@ class Shape:
     """Mean seconds between two faults."""
     live: float = 0.12
     """Share of the mails that arrives meanwhile."""
+    sweep: float = 5.0
+    """Seconds after which the work of a process that died is taken over."""
     rest: float = 420.0
     """Seconds that everything may take to come to rest afterwards."""
 
@@ -107,7 +108,7 @@ async def run(
     mails = list(team_mail(people, seed=seed * 1000 + number, mails=shape.mails))
     first, live = mails[: round(len(mails) * (1 - shape.live))], mails[round(len(mails) * (1 - shape.live)) :]
     async with AsyncExitStack() as stack:
-        there = await stack.enter_async_context(company(network, people, **SETTINGS))
+        there = await stack.enter_async_context(company(network, people, **SETTINGS, sweep_seconds=str(shape.sweep)))
         await _fill(there, first)
         await there.add_records(people.known)
         observer = await stack.enter_async_context(Observer(network.servers.mongo_url, there.name))

@@ -14,26 +14,26 @@ from deploy.chaos.scenario import REPLICAS, Shape, run
 from deploy.samples.model import rng
 from tests.conftest import files_in_memory
 
-SHAPE = Shape(mails=160, colleagues=3, seconds=22, live=0.2, rest=240)
+SHAPE = Shape(mails=120, colleagues=3, seconds=15, live=0.2, rest=240, sweep=2)
 FAULTS = (
-    Fault(1.0, faults.KILL, "poller-1", 0.3),
-    Fault(2.0, faults.CUT, "matcher-1~mongo", 0.5),
-    Fault(3.0, faults.STEP_DOWN, "", 0),
-    Fault(4.0, faults.STALL, "poller~imap", 1.5),
-    Fault(6.0, faults.KILL, "parser-2", 0.3),
-    Fault(6.5, faults.SLOW, "parser-1~broker", 2),
-    Fault(7.0, faults.PASSWORD, "ada", 2),
-    Fault(8.0, faults.PRIMARY_KILL, "", 1),
-    Fault(10.0, faults.BROKER_KILL, "", 0.5),
-    Fault(11.0, faults.FREEZE, "poller-2", 4.5),
-    Fault(13.0, faults.IMAP_KILL, "", 0.5),
-    Fault(14.0, faults.KILL, "matcher-2", 0.3),
-    Fault(15.0, faults.SMTP_KILL, "", 1),
-    Fault(16.0, faults.SECONDARY_KILL, "", 0.5),
-    Fault(17.0, faults.CUT, "notifier~smtp", 0.5),
-    Fault(18.0, faults.KILL, "notifier-1", 0.3),
-    Fault(19.0, faults.BROKER_RESTART, "", 0.5),
-    Fault(21.0, faults.STALL, "mongo-1", 1),
+    Fault(0.7, faults.KILL, "poller-1", 0.3),
+    Fault(1.4, faults.CUT, "matcher-1~mongo", 0.5),
+    Fault(2.0, faults.STEP_DOWN, "", 0),
+    Fault(2.7, faults.STALL, "poller~imap", 1.5),
+    Fault(4.1, faults.KILL, "parser-2", 0.3),
+    Fault(4.4, faults.SLOW, "parser-1~broker", 2),
+    Fault(4.8, faults.PASSWORD, "ada", 2),
+    Fault(5.4, faults.PRIMARY_KILL, "", 1),
+    Fault(6.8, faults.BROKER_KILL, "", 0.5),
+    Fault(7.5, faults.FREEZE, "poller-2", 4.5),
+    Fault(8.8, faults.IMAP_KILL, "", 0.5),
+    Fault(9.5, faults.KILL, "matcher-2", 0.3),
+    Fault(10.2, faults.SMTP_KILL, "", 1),
+    Fault(10.9, faults.SECONDARY_KILL, "", 0.5),
+    Fault(11.6, faults.CUT, "notifier~smtp", 0.5),
+    Fault(12.2, faults.KILL, "notifier-1", 0.3),
+    Fault(12.9, faults.BROKER_RESTART, "", 0.5),
+    Fault(14.3, faults.STALL, "mongo-1", 1),
 )
 
 
