@@ -55,6 +55,8 @@ class Stored(NamedTuple):
     rows: list[StoredRow]
     emails: dict[str, str | None]
     """Message-IDs by key."""
+    fading: frozenset[str]
+    """Keys of emails that are marked as being on no record any more: their copies stay attached for a grace, seen by nobody."""
     links: dict[tuple[str, str], Link]
     """By (record, key)."""
     epochs: list[StoredEpoch]
@@ -73,6 +75,7 @@ def read_stored(client: MongoClient[dict[str, Any]], database: str, crm: str) ->
         folders=names,
         rows=[_row(one, names) for one in ours.ledger.find()],
         emails={one["_id"]: one.get("message_id") for one in ours.emails.find({}, {"message_id": 1})},
+        fading=frozenset(one["_id"] for one in ours.emails.find({"unlinked_at": {"$exists": True}}, {"_id": 1})),
         links={
             (f"{one['record']['kind']}:{one['record']['id']}", one["email"]): Link(
                 frozenset((each["address"], each["role"], each.get("account") or "") for each in one["matches"]),

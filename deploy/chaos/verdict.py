@@ -9,7 +9,7 @@ from typing import NamedTuple
 from deploy.chaos.observer import Observed
 from deploy.chaos.reader import Held, ServerCopy
 from deploy.chaos.reference import Truth
-from deploy.chaos.stored import UNFINISHED, Confirmation, Stored
+from deploy.chaos.stored import UNFINISHED, Confirmation, Stored, StoredRow
 
 LOST, DOUBLED, EARLY, UNFINISHED_WORK = "lost", "doubled", "early", "unfinished"
 KINDS = (LOST, DOUBLED, EARLY, UNFINISHED_WORK)
@@ -84,7 +84,7 @@ def _rows(evidence: Evidence) -> Iterator[Finding]:
         elif there is None:
             if row.state != "gone":
                 yield Finding(DOUBLED, f"{row.id} is {row.state}, but the server has no such message")
-        elif row.state != wanted:
+        elif row.state != wanted and not (wanted == "unmatched" and _fading(row, evidence)):
             kind = DOUBLED if row.state == "attached" else LOST
             yield Finding(kind, f"{row.id} is {row.state} ({row.reason or 'no reason'}), and should be {wanted}")
         elif row.flags != there.flags:
@@ -94,6 +94,11 @@ def _rows(evidence: Evidence) -> Iterator[Finding]:
     for copy, several in rows.items():
         if len(several) > 1:
             yield Finding(DOUBLED, f"{len(several)} rows for {_name(copy)}: {several}")
+
+
+def _fading(row: StoredRow, evidence: Evidence) -> bool:
+    """Whether the email of a copy is on no record any more: for a grace it stays, without a link by which anybody sees it."""
+    return row.state == "attached" and row.email in evidence.stored.fading
 
 
 def _dead(evidence: Evidence) -> Iterator[Finding]:

@@ -97,10 +97,13 @@ class Fence:
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            _, unfinished = await asyncio.wait({running}, timeout=_CANCELLED_S)
-            for task in unfinished:
-                task.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            # Until it has really ended, however often we are told: the next one in this session must not meet it there.
+            asyncio.get_running_loop().call_later(_CANCELLED_S, running.cancel)
+            while not running.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({running})
+            if not running.cancelled():
+                running.exception()  # the caller's cancellation comes first
             raise
 
     async def _run(self, body: Callable[[Session], Awaitable[T]], session: Session | None) -> T:

@@ -79,6 +79,7 @@ def clean() -> Evidence:
         folders={(account, name.decode()): name for account in ACCOUNTS for name in (INBOX, SENT)},
         rows=rows,
         emails={row.email: row.email[3:] for row in rows if row.email},
+        fading=frozenset(),
         links={(record, keys[identity]): link for (record, identity), link in truth.links.items()},
         epochs=[StoredEpoch(account, 1, "complete", "sent") for account in ACCOUNTS],
         dead=[],

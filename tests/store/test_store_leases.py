@@ -148,6 +148,33 @@ async def test_a_cancelled_write_is_done_or_not_and_locks_nothing(world: World, 
             await store.accounts.request_resync(mine.id, by="test")
 
 
+async def test_who_is_cancelled_again_and_again_stops_after_the_transaction(world: World, store: Store) -> None:
+    """Impatience leaves no transaction behind in which the account's next write would find itself."""
+    mine = await world.account("a@corp.com")
+    lease = world.leases[mine.id]
+    begun, proceed, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def body(session: AsyncClientSession) -> None:
+        change = {"$set": {"touched": True}}
+        await world.database["accounts"].update_one({"_id": mine.id}, change, session=session)
+        begun.set()
+        await proceed.wait()
+        ended.set()
+
+    writing = asyncio.create_task(store.ledger._fence.write(lease, body))
+    await begun.wait()
+    for _ in range(3):
+        writing.cancel()
+        done, _ = await asyncio.wait({writing}, timeout=0.05)
+        assert not done, "the transaction goes on"
+    proceed.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert ended.is_set()
+    async with asyncio.timeout(5):
+        await store.ledger.add_window(lease, [row(mine.id, 1)])
+
+
 async def expire_waiting(world: World, of: str, writing: asyncio.Task[None], proceed: asyncio.Event) -> None:
     """Give the account to another poller: that waits for the open transaction, and the outcome is consistent either way."""
     change = {"$set": {"lease": {"holder": "p2", "token": 99, "expires": now()}}}
