@@ -40,7 +40,7 @@ from services.runtime.rabbit import open_bus
 from services.runtime.retry import describe, trace
 from services.runtime.settings import Settings, load_settings
 from services.runtime.settings import Stage as StageName
-from services.runtime.tasks import end
+from services.runtime.tasks import end, stands
 
 Document = dict[str, Any]
 _MARGIN_SECONDS = 5.0
@@ -103,8 +103,10 @@ class Stage:
             self.log.warning("work in hand did not finish in time and will be done again", tasks=len(left))
 
 
-def _end_by_force(name: str) -> None:
-    structlog.get_logger().error("did not end within its grace and is ended; work in hand is done again", stage=name)
+def _end_by_force(name: str, loop: asyncio.AbstractEventLoop) -> None:
+    structlog.get_logger().error(
+        "did not end within its grace and is ended; work in hand is done again", stage=name, waiting=stands(loop)
+    )
     os._exit(1)
 
 
@@ -114,7 +116,7 @@ def _stop_on_signals(stopping: asyncio.Event, name: str, grace: float) -> None:
             os._exit(128 + number)  # told twice: now
         stopping.set()
         # Whatever hangs, even the event loop: being killed loses nothing, and who told us to stop counts on it.
-        watchdog = threading.Timer(grace + _MARGIN_SECONDS, _end_by_force, (name,))
+        watchdog = threading.Timer(grace + _MARGIN_SECONDS, _end_by_force, (name, loop))
         watchdog.daemon = True
         watchdog.start()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -50,3 +51,18 @@ async def unbroken(work: Coroutine[Any, Any, T], *, seconds: float) -> T:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         raise
+
+
+def stands(loop: asyncio.AbstractEventLoop) -> list[str]:
+    """Return where each task of a loop waits: places in the code from the outermost in, nothing of what is worked on."""
+    found: list[str] = []
+    for task in asyncio.all_tasks(loop):
+        places: list[str] = []
+        inner: Any = task.get_coro()
+        while inner is not None:
+            frame = getattr(inner, "cr_frame", None) or getattr(inner, "ag_frame", None)
+            if frame is not None:
+                places.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
+            inner = getattr(inner, "cr_await", None) or getattr(inner, "ag_await", None)
+        found.append(f"{task.get_name()}: {' > '.join(places)}")
+    return sorted(found)

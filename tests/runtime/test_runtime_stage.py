@@ -21,6 +21,7 @@ from services.runtime.metrics import Metrics
 from services.runtime.rabbit import open_bus
 from services.runtime.settings import Settings
 from services.runtime.stage import open_stage
+from services.runtime.tasks import stands
 
 ROOT = Path(__file__).parents[2]
 Spawn = Callable[..., Any]
@@ -204,3 +205,20 @@ async def _get(port: int, path: str) -> tuple[int, str]:
     head, _, body = (await asyncio.wait_for(reader.read(), DEADLINE)).partition(b"\r\n\r\n")
     writer.close()
     return int(head.split()[1]), body.decode()
+
+
+async def test_where_tasks_stand_is_told_by_place_alone() -> None:
+    """Of a stage that hangs the log says where each task waits, from the outermost call in."""
+
+    async def inner() -> None:
+        await asyncio.Event().wait()
+
+    async def outer() -> None:
+        await inner()
+
+    task = asyncio.create_task(outer(), name="hanging")
+    await asyncio.sleep(0)
+    told = next(line for line in stands(asyncio.get_running_loop()) if line.startswith("hanging: "))
+    assert told.count("test_runtime_stage.py:") == 2
+    assert "locks.py:" in told
+    task.cancel()
