@@ -19,7 +19,7 @@ BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 export DOCKER_BUILDKIT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check format bench backpressure mutants image sbom secrets lock clean alerts crash chaos
+.PHONY: help setup servers demo test check lint format bench backpressure mutants image sbom secrets lock clean alerts crash chaos
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,7 +56,10 @@ test: servers ## Run the tests on real servers; T=path narrows, LEADMAIL_HOSTING
 crash: servers ## Kill the stages at every failpoint, and thousands of runs of the model; EACH=1: each death in a run of its own
 	LEADMAIL_LONG=$(if $(filter-out 0,$(EACH)),each,1) $(PY) -m pytest tests/faults/test_faults_crash_points.py tests/faults/test_faults_model.py
 
-check: $(READY) ## Lint, formatting, types, derived files, tests that need no servers
+check: lint ## Lint, formatting, types, derived files, tests that need no servers
+	$(PY) -m pytest -q -m "not servers"
+
+lint: $(READY) ## What check does, but for the tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -68,7 +71,6 @@ check: $(READY) ## Lint, formatting, types, derived files, tests that need no se
 	$(VENV)/bin/check-jsonschema --check-metaschema schemas/json/*.json
 	$(PY) -m deploy.metrics --check
 	@[ ! -x "$(PROMTOOL)" ] || $(MAKE) --no-print-directory alerts
-	$(PY) -m pytest -q -m "not servers"
 
 alerts: $(PROMTOOL) ## Check Prometheus' rules and run their tests
 	$(PROMTOOL) check config deploy/prometheus/prometheus.yml

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import imaplib
 import os
 import secrets
 import shutil
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local import LocalServers
+from deploy.local.imap import log_in
 from deploy.samples.bench_mailbox import FOLDERS, BenchMailbox, write_maildir
 
 
@@ -67,8 +67,7 @@ def warm(servers: LocalServers, mailbox: Mailbox) -> None:
     """
     content = mailbox.content
     assert content is not None
-    with imaplib.IMAP4(servers.imap.host, servers.imap.port) as client:
-        client.login(mailbox.username, mailbox.password)
+    with log_in(servers.imap.host, servers.imap.port, mailbox.username, mailbox.password) as client:
         for name in FOLDERS:
             wanted = content.folders[name][0]
             client.select(f'"{name}"', readonly=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import NamedTuple
 
+from deploy.local.imap import log_in
 from deploy.local.parts import ImapEndpoint
 
 FLAGS = (r"\Seen", r"\Flagged", r"\Answered", "$Followup")
@@ -24,8 +25,7 @@ class Mailbox(NamedTuple):
     @contextmanager
     def opened(self, folder: str | None = None) -> Iterator[imaplib.IMAP4]:
         """Yield a connection, with a folder selected."""
-        with imaplib.IMAP4(self.imap.host, self.imap.port, timeout=_TIMEOUT_S) as client:
-            client.login(self.username, self.password)
+        with log_in(self.imap.host, self.imap.port, self.username, self.password) as client:
             if folder is not None:
                 _expect(client.select(f'"{folder}"'))
             yield client

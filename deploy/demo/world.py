@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local import LocalServers
+from deploy.local.imap import log_in
 from deploy.samples.company import USERS, User
 from deploy.samples.model import SampleMail
 
@@ -84,11 +85,8 @@ class Phone:
     address: str
     password: str
 
-    @contextmanager
-    def _open(self) -> Iterator[imaplib.IMAP4]:
-        with imaplib.IMAP4(self.host, self.port, timeout=30) as client:
-            client.login(self.address, self.password)
-            yield client
+    def _open(self) -> imaplib.IMAP4:
+        return log_in(self.host, self.port, self.address, self.password)
 
     def count(self) -> int:
         """Return how many mails the inbox has."""

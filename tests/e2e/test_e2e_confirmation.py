@@ -20,6 +20,7 @@ import pytest
 from e2e_deployment import ROOT, STAGES, Deployment, deploy
 
 from deploy.local import LocalServers
+from deploy.local.imap import log_in
 from deploy.samples.company import User
 from schemas.accounts import AccountState, Epoch, EpochState, NotificationState
 from schemas.ledger import RowState
@@ -56,9 +57,8 @@ class Mailbox:
 
     def _open(self) -> imaplib.IMAP4:
         imap = self._deployment.servers.imap
-        client = imaplib.IMAP4(imap.host, imap.port, timeout=60)
-        client.login(self._deployment.addresses[self.user.key], self._deployment.passwords[self.user.key])
-        return client
+        address, password = self._deployment.addresses[self.user.key], self._deployment.passwords[self.user.key]
+        return log_in(imap.host, imap.port, address, password)
 
     def fill(self, folder: str, names: Iterable[str]) -> None:
         """Put mails into a folder, which is made."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from bson import ObjectId
 
+from deploy.local.imap import log_in
+
 POISON, FAILS_ONCE = b"This mail kills its reader.", b"X-Fails-Once: "
 """What the parser of these tests obeys; the second is a header with the name of a file: the mail fails while there is none."""
 DAY = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -122,9 +124,7 @@ class Phone:
     password: str
 
     def _open(self) -> imaplib.IMAP4:
-        client = imaplib.IMAP4(self.host, self.port, timeout=60)
-        client.login(self.login, self.password)
-        return client
+        return log_in(self.host, self.port, self.login, self.password)
 
     def fill(self, folders: dict[str, list[bytes]]) -> None:
         """Put mails into folders."""

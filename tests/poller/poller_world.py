@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import pytest
 
 from deploy.local import LocalServers
+from deploy.local.imap import log_in
 from schemas.accounts import Account, EpochState, ServerAddress, Tls
 from schemas.ledger import RowState
 from schemas.mail import Content
@@ -224,8 +225,7 @@ class Mailbox:
 
     def __init__(self, servers: LocalServers, user: User) -> None:
         self.user = user
-        self.imap = imaplib.IMAP4(servers.imap.host, servers.imap.port)
-        self.imap.login(user.address, user.password)
+        self.imap = log_in(servers.imap.host, servers.imap.port, user.address, user.password)
 
     def append(self, raw: bytes, folder: str = "INBOX", flags: str | None = None, at: str | None = None) -> None:
         """Put a mail into a folder."""
