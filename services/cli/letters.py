@@ -9,7 +9,7 @@ import orjson
 
 from schemas.ledger import RowState
 from services.runtime.outcomes import CRASHED
-from services.store import DeadLetter, Store, copy_ref, dead_ref, email_ref
+from services.store import DeadLetter, Store, copy_ref, email_ref
 
 if TYPE_CHECKING:
     from services.runtime.bus import Bus
@@ -76,8 +76,7 @@ async def drop(letter: DeadLetter, store: Store, *, by: str) -> None:
 
 
 async def _forget(letter: DeadLetter, store: Store, what: str, *, by: str) -> None:
-    await store.dead_letters.remove(letter.id)
-    await store.blobs.drop_refs([dead_ref(letter.id)])
+    await store.dead_letters.remove([letter.id])
     await store.audit.add(what, by=by, subject=f"dead-letter:{letter.id}", queue=letter.queue, row=letter.row)
 
 

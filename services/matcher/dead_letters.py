@@ -52,6 +52,12 @@ async def keep(letter: DeadLetter, *, store: Store, bus: Bus) -> None:
             for news in (await complete([(row.account, row.epoch)], store=store)).values():
                 await bus.publish(news)
         await _take_back(letter.message, store)
+        await store.dead_letters.remove(await store.dead_letters.settled(stored.row))
+
+
+async def sweep_letters(*, store: Store) -> int:
+    """Forget the letters that wait for nothing any more: a later try was handled, or the copy left the mailbox. Returns how many."""
+    return await store.dead_letters.remove(await store.dead_letters.settled())
 
 
 async def _take_back(message: Message | None, store: Store) -> None:

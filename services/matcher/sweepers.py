@@ -13,6 +13,7 @@ from functools import partial
 
 import structlog
 
+from services.matcher.dead_letters import sweep_letters
 from services.matcher.mailbox_changed import sweep_gone, sweep_unlinked
 from services.matcher.relinking import follow_colleagues, follow_threads, relink
 from services.matcher.summaries import SummaryKeeper
@@ -55,6 +56,7 @@ def duties(*, store: Store, summaries: SummaryKeeper, overdue: timedelta) -> Map
         "policies": store.sharing.resume,
         "gone-copies": partial(sweep_gone, store=store, summaries=summaries),
         "unlinked-emails": partial(sweep_unlinked, store=store, summaries=summaries),
+        "dead-letters": partial(sweep_letters, store=store),
         "blobs": store.blob_sweep.run,
     }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import Field
 
 from schemas.base import Contract
+from schemas.ledger import FINAL, RowState
+from services.store.blob_refs import BlobReferences, dead_ref
 from services.store.collections import Collections
 from services.store.documents import Doc, decode, encode
 from services.store.errors import NotFoundError
@@ -35,13 +37,16 @@ class DeadLetter(Contract):
 
 
 _HEAD = {"body": 0}
+_ENDED = [state.value for state in FINAL if state is not RowState.QUARANTINED]
 
 
 class DeadLetters:
     """What the matcher puts here and the command line takes out."""
 
-    def __init__(self, collections: Collections) -> None:
+    def __init__(self, collections: Collections, blobs: BlobReferences) -> None:
         self._letters = collections.dead_letters
+        self._ledger = collections.ledger
+        self._blobs = blobs
 
     async def add(self, letter: DeadLetter) -> bool:
         """Keep a dead letter; False when it is here already."""
@@ -67,9 +72,32 @@ class DeadLetters:
             raise NotFoundError(f"there is no dead letter {letter}: `leadmail dead-letters list` shows all")
         return decode(DeadLetter, document)
 
-    async def remove(self, letter: str) -> bool:
-        """Forget a dead letter that was replayed or is given up; False when it was gone already."""
-        return bool((await self._letters.delete_one({"_id": letter})).deleted_count)
+    async def remove(self, letters: Iterable[str]) -> int:
+        """Forget dead letters that were replayed, are given up or have nothing to wait for. Returns how many were still there."""
+        ids = list(letters)
+        if not ids:
+            return 0
+        # The blobs first: interrupted, the letters are still there to be removed once more, and no blob is held for nobody.
+        await self._blobs.drop_refs(map(dead_ref, ids))
+        return int((await self._letters.delete_many({"_id": {"$in": ids}})).deleted_count)
+
+    async def settled(self, row: str | None = None) -> Sequence[str]:
+        """Return the letters about copies (or about one) that no operator has to decide on: one letter stands for each quarantined copy.
+
+        Their copy came to another end (a later try was handled, it is gone from the mailbox, its account was purged), or a
+        newer letter is about it. A copy that is on its way again may need its letter still.
+        """
+        about: Doc = {"row": {"$ne": None} if row is None else row}
+        letters = [one async for one in self._letters.find(about, {"row": 1}).sort([("at", -1), ("_id", -1)])]
+        rows = list({one["row"] for one in letters})
+        found = self._ledger.find({"_id": {"$in": rows}}, {"state": 1})
+        states = {one["_id"]: one["state"] async for one in found}
+        newest = {one["row"]: one["_id"] for one in reversed(letters)}
+        return [
+            one["_id"]
+            for one in letters
+            if one["_id"] != newest[one["row"]] or states.get(one["row"]) in {None, *_ENDED}
+        ]
 
     async def count(self) -> int:
         """Return how many there are."""

@@ -9,9 +9,8 @@ from schemas.emails import Link
 from schemas.ledger import RowState
 from schemas.records import RecordRef
 from services.store.audit import Audit
-from services.store.blob_refs import dead_ref
-from services.store.blobs import Blobs
 from services.store.collections import Collections
+from services.store.dead_letters import DeadLetters
 from services.store.debts import Debts
 from services.store.documents import Doc, now
 from services.store.errors import StoreError
@@ -56,19 +55,18 @@ class Erasing:
         records: Records,
         links: Links,
         ledger: Ledger,
-        blobs: Blobs,
+        letters: DeadLetters,
         debts: Debts,
         unheld: Unheld,
         summaries: Summaries,
         audit: Audit,
     ) -> None:
         self._rows = collections.ledger
-        self._letters = collections.dead_letters
         self._subjects = subjects
         self._records = records
         self._links = links
         self._ledger = ledger
-        self._blobs = blobs
+        self._letters = letters
         self._debts = debts
         self._unheld = unheld
         self._summaries = summaries
@@ -141,8 +139,7 @@ class Erasing:
                 erased: Doc = {"state": RowState.SKIPPED.value, "reason": "erased", "updated_at": now()}
                 quarantined = {"_id": letter.row, "state": RowState.QUARANTINED.value}
                 await self._rows.update_one(quarantined, {"$set": erased, "$unset": {"marks": ""}})
-            await self._letters.delete_one({"_id": letter.id})
-            await self._blobs.drop_refs([dead_ref(letter.id)])
+            await self._letters.remove([letter.id])
 
 
 def _without(link: Link, address: str) -> Link:

@@ -8,9 +8,9 @@ from schemas.accounts import AccountState, SealedCredentials
 from schemas.ledger import RowState
 from services.store.accounts import Accounts
 from services.store.audit import Audit
-from services.store.blob_refs import dead_ref
 from services.store.blobs import Blobs
 from services.store.collections import Collections
+from services.store.dead_letters import DeadLetters
 from services.store.documents import Doc, now, plain
 from services.store.errors import NotFoundError
 from services.store.former_accounts import DISCONNECTED
@@ -45,6 +45,7 @@ class Removal:
         accounts: Accounts,
         ledger: Ledger,
         sharing: Sharing,
+        letters: DeadLetters,
         blobs: Blobs,
         audit: Audit,
     ) -> None:
@@ -52,6 +53,7 @@ class Removal:
         self._accounts = accounts
         self._ledger = ledger
         self._sharing = sharing
+        self._letters = letters
         self._blobs = blobs
         self._audit = audit
 
@@ -126,9 +128,8 @@ class Removal:
         await self._c.folders.delete_many({"account": account})
         await self._c.epochs.delete_many({"account": account})
         letters = [found["_id"] async for found in self._c.dead_letters.find({"account": account}, {"_id": 1})]
-        await self._blobs.drop_refs(map(dead_ref, letters))
+        await self._letters.remove(letters)
         await self._blobs.drop_copies(account)
-        await self._c.dead_letters.delete_many({"account": account})
         await self._audit.add("account.purge", by=by, subject=f"account:{account}", **counts._asdict())
         async with self._accounts.changing(await self._accounts.no_users(addresses)):
             await self._c.accounts.delete_one({"_id": account})

@@ -76,7 +76,7 @@ class Store:
         self.summaries = Summaries(c, self.accounts, config)
         self.blobs = Blobs(c, fence)
         self.blob_sweep = BlobSweep(c, fence, self.ledger)
-        self.dead_letters = DeadLetters(c)
+        self.dead_letters = DeadLetters(c, self.blobs)
         self.unheld = Unheld(c, self.ledger, self.blobs, self.debts, self.audit)
         copies = Copies(c, self.ledger, self.accounts, self.company)
         self.sharing = Sharing(
@@ -96,6 +96,7 @@ class Store:
             accounts=self.accounts,
             ledger=self.ledger,
             sharing=self.sharing,
+            letters=self.dead_letters,
             blobs=self.blobs,
             audit=self.audit,
         )
@@ -143,7 +144,7 @@ class Store:
             records=self.records,
             links=self.links,
             ledger=self.ledger,
-            blobs=self.blobs,
+            letters=self.dead_letters,
             debts=self.debts,
             unheld=self.unheld,
             summaries=self.summaries,

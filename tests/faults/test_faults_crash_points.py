@@ -18,8 +18,8 @@ from schemas.routes import ROUTES
 pytestmark = pytest.mark.timeout(900)
 COMMANDS = (
     *("accounts._change", "accounts.add", "accounts.save_credentials", "audit.add", "blob_refs.drop_copies"),
-    *("dead_letters.remove", "ledger_matcher._end", "ledger_operator.drop_quarantined"),
-    *("ledger_operator.requeue_quarantined", "record_crm.add", "record_crm.import_many", "removal._end"),
+    *("ledger_matcher._end", "ledger_operator.drop_quarantined", "ledger_operator.requeue_quarantined"),
+    *("record_crm.add", "record_crm.import_many", "removal._end"),
     *("removal.disconnect", "removal.purge", "sharing._moved", "sharing.set_company", "unheld._unlink", "unheld.sink"),
     *("erasing._forget_letters", "erasing._sink", "erasing.erase", "erasures.add", "erasures.end"),
     *("former_accounts.connect_again", "record_addresses._take_out", "users.add", "users.save", "users.set_admin"),

@@ -155,7 +155,7 @@ async def test_a_message_that_cannot_be_decoded_still_ends_its_row(world: World)
 
 
 async def test_a_row_that_was_finished_otherwise_stays_as_it_is(world: World) -> None:
-    """A late dead letter of an earlier try is kept, and takes nothing away from an attached copy."""
+    """A late dead letter of an earlier try takes nothing away from an attached copy, and leaves nothing to decide on."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -163,6 +163,51 @@ async def test_a_row_that_was_finished_otherwise_stays_as_it_is(world: World) ->
     await dead_letters.keep(letter(copy), store=world.store, bus=MemoryBus())
     await world.rest()
     assert await world.snapshot() == world.truth()
+    assert await world.store.dead_letters.list() == []
+
+
+async def test_two_tries_that_died_are_one_letter(world: World) -> None:
+    """The reaper fetched again what had not died yet: one letter a quarantined copy (I6), the newest, whose blobs stay."""
+    ann = await world.account(ANN)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    again = copy.model_copy(update={"id": copy.id + "0"})
+    for one in (copy, again, again):
+        await dead_letters.keep(letter(one), store=world.store, bus=MemoryBus())
+    (left,) = await world.store.dead_letters.list()
+    assert left.id == f"{QUEUE}/{again.id}"
+    file = await world.database["blobs.files"].find_one({"_id": copy.content.raw})
+    assert file is not None
+    assert dead_ref(left.id) in file["refs"]
+    assert dead_ref(f"{QUEUE}/{copy.id}") not in file["refs"]
+
+
+@pytest.mark.parametrize("end", ["gone", "purged"])
+async def test_a_letter_goes_with_its_copy(world: World, end: str) -> None:
+    """Its owner deleted the mail, or its account is no more: nothing is left to decide on, and nothing of the mail is kept."""
+    ann = await world.account(ANN)
+    copy, other = [await world.copy(ann, mail(each, CARLA, ANN)) for each in ("1", "2")]
+    for one in (copy, other):
+        await dead_letters.keep(letter(one), store=world.store, bus=MemoryBus())
+    ledger = world.database["ledger"]
+    if end == "gone":
+        await ledger.update_one({"_id": copy.source.id}, {"$set": {"state": "gone"}})
+    else:
+        await ledger.delete_one({"_id": copy.source.id})
+    assert await dead_letters.sweep_letters(store=world.store) == 1
+    (left,) = await world.store.dead_letters.list()
+    assert left.row == other.source.id
+
+
+async def test_a_letter_that_is_sent_again_waits_for_what_becomes_of_it(world: World) -> None:
+    """While its copy is unfinished the letter stays, whoever replays it may have died; once the copy is attached it goes."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    await dead_letters.keep(letter(copy), store=world.store, bus=MemoryBus())
+    await world.store.ledger.requeue_quarantined(copy.source.id)
+    assert await dead_letters.sweep_letters(store=world.store) == 0
+    await world.match(copy)
+    assert await dead_letters.sweep_letters(store=world.store) == 1
 
 
 async def test_a_message_about_no_copy_is_kept_without_a_row(world: World) -> None:
@@ -182,6 +227,6 @@ async def test_a_replay_that_dies_at_once_is_another_letter(world: World) -> Non
     (first,) = await world.store.dead_letters.list()
     again = codec.for_replay(first.queue, first.headers, b"").headers
     await dead_letters.keep(letter(copy, headers=again), store=world.store, bus=bus)
-    await world.store.dead_letters.remove(first.id)
+    await world.store.dead_letters.remove([first.id])
     (left,) = await world.store.dead_letters.list()
     assert (left.row, left.reason) == (copy.source.id, "parser-died")

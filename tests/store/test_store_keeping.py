@@ -72,8 +72,8 @@ async def test_dead_letters_are_kept_once_with_their_body(store: Store) -> None:
     assert await store.dead_letters.list(account="a" * 24) == [letter.model_copy(update={"body": b""})]
     assert await store.dead_letters.list(account="b" * 24) == []
     assert (await store.dead_letters.count(), await store.dead_letters.by_reason()) == (1, {"parser-died": 1})
-    assert await store.dead_letters.remove("m/1@q")
-    assert not await store.dead_letters.remove("m/1@q")
+    assert await store.dead_letters.remove(["m/1@q"]) == 1
+    assert await store.dead_letters.remove(["m/1@q"]) == 0
     with pytest.raises(NotFoundError, match="dead-letters list"):
         await store.dead_letters.get("m/1@q")
 
