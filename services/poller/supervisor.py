@@ -106,6 +106,8 @@ class Supervisor:
         waiting = await self._store.ledger.waiting(self._held)
         for number, held in list(self._held.items()):
             account = accounts.get(number)
+            if account is None:
+                self._log.info("account taken away", account=number)
             if account is None or account.state is not AccountState.ACTIVE or held.task.done():
                 await self._drop(held, release=True)
             elif _other_door(account, held.account):
