@@ -7,7 +7,7 @@
 - parser: ``blobs``
 - matcher: ``emails``, ``links``, ``ledger`` (``ledger_matcher``), ``records``, ``sharing.recompute``, ``summaries``,
   ``epochs.complete_if_done``, ``dead_letters``, ``backlog``, ``progress``, and the sweepers' ``ledger.to_relink``, ``sharing.resume``,
-  ``unheld.fade_before``, ``blob_sweep.run``
+  ``emails.unlinked``, ``blob_sweep.run``
 - notifier: ``epochs.claim…``, ``status.report``, ``attention``
 - command line and console: ``users``, ``company``, ``accounts``, ``aliases``, ``sharing.set_…``, ``previewing``, ``removal``,
   ``records``, ``status``, ``audit``, and ``reading``, the only way for people to mail

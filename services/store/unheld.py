@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
 
 from pymongo import UpdateOne
 
@@ -91,13 +90,6 @@ class Unheld:
         # A copy that came meanwhile has lost its email: fetch it again.
         if late := await self._ledger.held(bare):
             await self._ledger.replan_emails(late)
-
-    async def fade_before(self, moment: datetime, *, limit: int = 500) -> int:
-        """Remove the bodies of emails that have been on no record since before a moment. Returns how many were looked at."""
-        found = self._emails.find({"unlinked_at": {"$lt": moment}}, {"_id": 1}).limit(limit)
-        keys = [document["_id"] async for document in found]
-        await self.fade(keys)
-        return len(keys)
 
     async def _delete(self, keys: Collection[str]) -> None:
         """Delete emails. Their blobs are released first: who comes after a crash finds no email any more that names them."""

@@ -147,8 +147,8 @@ async def test_emails_on_no_record_fade_after_a_grace(world: World, store: Store
     marked = (await store.emails.briefs([mails[0].key]))[mails[0].key].unlinked_at
     assert marked is not None
     await store.emails.mark_unlinked([], {mails[0].key: marked})
-    assert await store.unheld.fade_before(now() - timedelta(hours=1)) == 0
-    assert await store.unheld.fade_before(soon) == 1
+    assert await store.emails.unlinked(now() - timedelta(hours=1)) == []
+    await store.unheld.fade(await store.emails.unlinked(soon))
     assert await store.emails.existing([mail.key for mail in mails]) == {mails[0].key}
     assert await world.states(mine.id) == {"attached": 1, "unmatched": 1}
 
