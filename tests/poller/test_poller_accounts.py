@@ -41,7 +41,7 @@ async def test_accounts_are_spread_over_the_pollers(
     async def taken_over() -> bool:
         return await held("second") == 4
 
-    await until(taken_over, "all with the second", world, seconds=10)
+    await until(taken_over, "all with the second", world, seconds=30)
 
 
 async def test_a_poller_that_dies_is_replaced_and_its_token_is_worthless(world: World, mailbox: Mailbox) -> None:
@@ -103,7 +103,7 @@ async def test_a_paused_account_is_left_alone(world: World, mailbox: Mailbox) ->
         world.start_poller()
         await world.complete(account)
         await world.store.accounts.set_state(account.id, AccountState.PAUSED, by="test")
-        await until(lambda: wire.open == 0, "connections closed", world, seconds=3)
+        await until(lambda: wire.open == 0, "connections closed", world, seconds=30)
         mailbox.append(mail(CLIENT))
         await world.store.accounts.set_state(account.id, AccountState.ACTIVE, by="test")
         await until(lambda: len(world.fetched) == 1, "mail that came meanwhile", world)
@@ -124,7 +124,7 @@ async def test_one_connection_is_enough(world: World, mailbox: Mailbox) -> None:
         await until(lambda: len(world.fetched) == 3, "late contact", world)
         mailbox.append(mail(CLIENT))
         await until(lambda: len(world.fetched) == 4, "new mail again", world)
-        await until(lambda: wire.open == 1, "one connection", world, seconds=5)
+        await until(lambda: wire.open == 1, "one connection", world, seconds=30)
 
 
 async def test_a_server_that_bears_one_connection_only(world: World, mailbox: Mailbox) -> None:
@@ -169,4 +169,4 @@ async def test_idle_accounts_share_a_few_threads(world: World, new_mail_user: Ca
     for user in (users[0], users[30], users[59]):
         count = len(world.fetched)
         await asyncio.to_thread(world.servers.deliver, user.address, mail(CLIENT))
-        await until(lambda count=count: len(world.fetched) > count, "new mail", world, seconds=5)  # type: ignore[misc]
+        await until(lambda count=count: len(world.fetched) > count, "new mail", world, seconds=30)  # type: ignore[misc]

@@ -43,7 +43,7 @@ async def test_new_mail_is_fetched_at_once(world: World, mailbox: Mailbox, accou
     for folder in ("INBOX", "Clients", "Sent"):
         count = len(world.fetched)
         mailbox.append(mail(CLIENT), folder)
-        await until(lambda count=count: len(world.fetched) > count, f"new mail in {folder}", world, seconds=10)  # type: ignore[misc]
+        await until(lambda count=count: len(world.fetched) > count, f"new mail in {folder}", world, seconds=30)  # type: ignore[misc]
         message, _ = world.fetched[-1]
         assert message.lane is Lane.LIVE
         assert message.epoch is None
@@ -194,13 +194,13 @@ async def test_over_tls(world: World, mailbox: Mailbox, tls: Tls) -> None:
         await world.complete(account)
         for number in range(3):
             mailbox.append(mail(CLIENT, body="x" * 200_000))
-            await until(lambda number=number: len(world.fetched) == number + 2, "new mail", world, seconds=10)  # type: ignore[misc]
+            await until(lambda number=number: len(world.fetched) == number + 2, "new mail", world, seconds=30)  # type: ignore[misc]
         mailbox.expunge("1")
         await until(lambda: _has(world, account, 1, RowState.GONE), "expunge", world)
         assert mailbox.user.password.encode() not in wire.sent
         assert CLIENT.encode() not in wire.answered
         await world.store.accounts.set_state(account.id, AccountState.PAUSED, by="test")
-        await until(lambda: wire.open == 0, "connections dropped", world, seconds=5)
+        await until(lambda: wire.open == 0, "connections dropped", world)
 
 
 async def test_folder_rules_of_the_owner(world: World, mailbox: Mailbox, account: Account) -> None:
