@@ -50,7 +50,9 @@ class Handling:
                 self._spans.append(None)
                 self.contexts.append(context)
                 continue
-            attributes = _messaging("process", destination, received.headers.get(codec.ID), received.body)
+            attributes = _messaging(
+                "process", destination, received.headers.get(codec.ID), received.body, route.routing_key
+            )
             span = tracer.start_span(
                 f"process {destination}",
                 _parent(context),
@@ -148,7 +150,9 @@ class Tracing:
         if is_left_out(context):
             return None
         destination = f"{envelope.exchange}:{envelope.routing_key}"
-        attributes = _messaging("publish", destination, envelope.headers.get(codec.ID), envelope.body)
+        attributes = _messaging(
+            "publish", destination, envelope.headers.get(codec.ID), envelope.body, envelope.routing_key
+        )
         span = self._tracer.start_span(f"publish {destination}", _parent(context), SpanKind.PRODUCER, attributes)
         envelope.headers.update(_context(span))
         return span
@@ -160,7 +164,7 @@ def now() -> int:
 
 
 def _messaging(
-    operation: Literal["publish", "process"], destination: str, identifier: object, body: bytes
+    operation: Literal["publish", "process"], destination: str, identifier: object, body: bytes, routing_key: str = ""
 ) -> dict[str, str | int]:
     attributes: dict[str, str | int] = {
         "messaging.system": "rabbitmq",
@@ -169,6 +173,8 @@ def _messaging(
         "messaging.destination.name": destination,
         "messaging.message.body.size": len(body),
     }
+    if routing_key:
+        attributes["messaging.rabbitmq.destination.routing_key"] = routing_key
     if isinstance(identifier, str) and _OURS.fullmatch(identifier):
         attributes["messaging.message.id"] = identifier
     return attributes

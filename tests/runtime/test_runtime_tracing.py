@@ -101,6 +101,7 @@ async def test_a_trace_goes_through_the_queues() -> None:
         "messaging.operation.name": "process",
         "messaging.operation.type": "process",
         "messaging.destination.name": "leadmail:sync.completed.v1:notifier.sync-completed",
+        "messaging.rabbitmq.destination.routing_key": "sync.completed.v1",
         "messaging.message.body.size": len(completed(1).model_dump_json(exclude={"id"})),
         "leadmail.attempt": 1,
         "leadmail.batch_messages": 1,
