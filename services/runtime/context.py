@@ -45,4 +45,4 @@ def trace_id(context: Context) -> str | None:
 
 def logged(context: Context) -> dict[str, str]:
     """Return what a log line about a message says of its trace: nothing where it is not recorded."""
-    return {"trace_id": trace} if (trace := trace_id(context)) else {}
+    return {"trace_id": trace} if context and (trace := trace_id(context)) else {}

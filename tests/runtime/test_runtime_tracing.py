@@ -7,7 +7,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -15,6 +16,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+from prometheus_client import CollectorRegistry
 from runtime_helpers import (
     FAST_ROUTES,
     NOW,
@@ -28,11 +32,16 @@ from runtime_helpers import (
 )
 
 from schemas.messages import RecordChanged
+from schemas.routes import alone_queue
 from services.runtime import codec
+from services.runtime.alone import Alone
+from services.runtime.codec import Envelope
 from services.runtime.context import UNTRACED, context_of, is_left_out, trace_id
+from services.runtime.dispatch import Dispatcher, one_by_one
 from services.runtime.errors import PermanentError, TransientError
 from services.runtime.logs import setup_logs
 from services.runtime.memory import MemoryBus
+from services.runtime.metrics import Metrics
 from services.runtime.outcomes import Delivery, Done, Failed
 from services.runtime.settings import Settings
 from services.runtime.tracing import Tracing
@@ -307,6 +316,45 @@ async def test_log_lines_of_a_message_name_its_trace() -> None:
         TRACE: [TRACE],
         None: None,
     }
+
+
+class Suspects:
+    """A channel with a queue of suspects."""
+
+    def __init__(self, *envelopes: Envelope) -> None:
+        self._waiting = list(enumerate(envelopes, 1))
+
+    async def basic_get(self, queue: str) -> SimpleNamespace:
+        """Return the next message, or that there is none."""
+        if not self._waiting:
+            return SimpleNamespace(delivery=Basic.GetEmpty())
+        tag, envelope = self._waiting.pop(0)
+        properties = Basic.Properties(headers={**envelope.headers}, content_type=envelope.content_type)
+        return SimpleNamespace(
+            delivery=Basic.GetOk(tag),
+            delivery_tag=tag,
+            header=ContentHeader(properties=properties),
+            body=envelope.body,
+            redelivered=False,
+        )
+
+    async def basic_ack(self, tag: int, **_: object) -> None:
+        """Forget a message."""
+
+
+async def test_a_suspect_is_not_logged_with_the_trace_of_the_one_before() -> None:
+    """Suspects are handled one after the other; nothing of the first is in the lines of the second."""
+    lines = io.StringIO()
+    log = setup_logs(Settings(log_level="debug", log_format="json"), "matcher", lines)
+    bus = MemoryBus(routes=FAST_ROUTES)
+    metrics = Metrics("test", CollectorRegistry()).queue(RECORDS.queue)
+    dispatcher = Dispatcher(RECORDS, one_by_one(Recorder()), send=bus._deliver, source="/x", metrics=metrics, log=log)
+    alone: Any = Alone(cast("Any", None), list, cast("Any", None), log)
+    alone._dispatchers[alone_queue(RECORDS)] = dispatcher
+    traced = codec.encode(changed(1), None, source="/x", context=RECORDED)
+    await alone._work(Suspects(traced, codec.encode(changed(2), None, source="/x")), [alone_queue(RECORDS)])
+    handled = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [(line["message"], line.get("trace_id")) for line in handled] == [("record-1", TRACE), ("record-2", None)]
 
 
 @pytest.mark.parametrize("stage", ["poller", "parser", "matcher", "notifier"])
