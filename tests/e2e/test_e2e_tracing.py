@@ -75,6 +75,11 @@ async def with_mail(company: Deployment, client: Stranger) -> None:
     mails = [client.mail(ANNA.addresses[0]), stranger().mail(ANNA.addresses[0])]
     await company.add_user(ANNA, lying(ANNA, "INBOX", mails))
     company.start(*STAGES)
+
+    async def known() -> bool:
+        return bool(await company.store.records.known([client.address.lower()]))
+
+    await company.until(known, "the record is known: else its mail is fetched behind the backfill")
     await company.connect(ANNA)
 
 
@@ -165,9 +170,10 @@ async def test_mail_does_not_wait_for_a_collector(
             await attached(company, 2)
 
             async def told() -> bool:
-                return "traces cannot be delivered" in "".join(map(company.log, company.running))
+                logs = list(map(company.log, company.running))
+                return "traces cannot be delivered" in "".join(logs) and all('"running"' in log for log in logs)
 
-            await company.until(told, "it is said that traces are lost", seconds=20)
+            await company.until(told, "all run, and it is said that traces are lost")
             ending = time.monotonic()
             assert set(company.end().values()) == {0}
             assert time.monotonic() - ending < grace

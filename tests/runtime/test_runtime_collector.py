@@ -21,7 +21,7 @@ from services.runtime.logs import setup_logs
 from services.runtime.settings import Settings
 from services.runtime.tracing import Tracing, now
 
-ENDED = collector.CLOSING_SECONDS + 1.5
+ENDED = collector.CLOSING_SECONDS + 4
 """Seconds; a busy machine takes its time."""
 
 
@@ -100,7 +100,7 @@ async def test_nobody_waits_for_a_collector(kind: str) -> None:
         async with open_tracing(settings(url), "parser", log) as tracing:
             began = time.monotonic()
             record(tracing, 2 * collector.WAITING)
-            assert time.monotonic() - began < collector.DELIVERY_SECONDS
+            assert time.monotonic() - began < 2 * collector.DELIVERY_SECONDS
             ending = time.monotonic()
     assert time.monotonic() - ending < ENDED
 
