@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from requests import Session
 from requests.adapters import HTTPAdapter
 
+from services.runtime.environment import SettingsError
 from services.runtime.settings import Settings
 from services.runtime.tracing import Tracing
 
@@ -68,7 +69,12 @@ class _Trusting(HTTPAdapter):
     def __init__(self, ca_file: str) -> None:
         self._context = ssl.create_default_context()
         if ca_file:
-            self._context.load_verify_locations(cafile=ca_file)
+            try:
+                self._context.load_verify_locations(cafile=ca_file)
+            except OSError as error:
+                raise SettingsError(
+                    f"LEADMAIL_CA_FILE is wrong ({error.strerror or error}): give a PEM file with certificates."
+                ) from None
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -77,7 +83,11 @@ class _Trusting(HTTPAdapter):
 
 
 def make_exporter(settings: Settings, log: structlog.typing.FilteringBoundLogger) -> Reporting:
-    """Return what delivers spans. The standard's own variables (``OTEL_EXPORTER_OTLP_HEADERS`` …) count where ours say nothing."""
+    """Return what delivers spans. The standard's own variables (``OTEL_EXPORTER_OTLP_HEADERS`` …) count where ours say nothing.
+
+    Raises:
+        SettingsError: the file with authorities cannot be read.
+    """
     url = settings.tracing_url.get_secret_value().rstrip("/")
     session = Session()
     if url.startswith("https:"):

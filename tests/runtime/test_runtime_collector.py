@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from runtime_helpers import until
 from trace_receiver import receiving
 
+from deploy.local.certificates import make_certificates
 from services.runtime import collector
 from services.runtime.collector import open_tracing
+from services.runtime.environment import SettingsError
 from services.runtime.logs import setup_logs
 from services.runtime.settings import Settings
 from services.runtime.tracing import Tracing, now
@@ -68,6 +72,32 @@ async def test_only_the_share_is_delivered() -> None:
         async with open_tracing(settings(receiver.url, share=0.1), "parser", log) as tracing:
             record(tracing, 2_000)
     assert 120 < len(receiver.spans) < 280
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_certificates_are_verified(tmp_path: Path, trusted: bool) -> None:
+    """Over TLS spans go to who has a certificate of an authority that is trusted, ``LEADMAIL_CA_FILE``'s too, and to nobody else."""
+    lines = io.StringIO()
+    log = setup_logs(Settings(log_format="json"), "parser", lines)
+    certificates = make_certificates(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificates.certificate, certificates.key)
+    with receiving(tls) as receiver:
+        given = settings(receiver.url).model_copy(update={"ca_file": str(certificates.ca) if trusted else ""})
+        async with open_tracing(given, "parser", log) as tracing:
+            record(tracing, 1)
+            await until(lambda: receiver.spans or "cannot be delivered" in lines.getvalue())
+    assert len(receiver.spans) == trusted
+
+
+def test_a_file_without_authorities_is_named(tmp_path: Path) -> None:
+    """A wrong ``LEADMAIL_CA_FILE`` ends the start with a sentence, whether it is not there or holds no certificate."""
+    log = setup_logs(Settings(), "parser", io.StringIO())
+    (tmp_path / "empty.pem").write_text("nothing")
+    for name in ("absent.pem", "empty.pem"):
+        given = settings("https://collector:4318").model_copy(update={"ca_file": str(tmp_path / name)})
+        with pytest.raises(SettingsError, match="LEADMAIL_CA_FILE is wrong"):
+            collector.make_exporter(given, log)
 
 
 async def test_a_collector_that_comes_back_is_delivered_to() -> None:
