@@ -17,7 +17,11 @@ _HEADERS = {
     "ce-time": "when it was made, RFC 3339",
     "x-leadmail-attempt": "which attempt this is, from 1; absent at the first",
     "x-leadmail-error": "why the last attempt failed; never content of a mail",
+    "traceparent": "W3C trace context: what this message follows from; absent where nothing is traced",
+    "tracestate": "W3C trace context: what other tracers added to it",
 }
+_OPTIONAL = ("x-", "trace")
+"""How the headers begin without which a message is none the less one."""
 
 
 def message_name(message: type[Message]) -> str:
@@ -49,7 +53,7 @@ def _message(message: type[Message]) -> dict[str, Any]:
             "contentSchema": schema,
             "description": "the message's own fields as JSON text; the body is the raw mail, empty when the field `blob` names it",
         }
-    required = [name for name in headers if not name.startswith("x-")]
+    required = [name for name in headers if not name.startswith(_OPTIONAL)]
     return {
         "name": message_name(message),
         "title": message.__name__,

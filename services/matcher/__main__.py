@@ -65,7 +65,7 @@ async def main(stage: Stage) -> None:
     await store.setup()
     summaries = SummaryKeeper(store)
     latency = VisibleLatency(stage.metrics.registry)
-    outcomes = Outcomes(stage.metrics.registry, stage.log)
+    outcomes = Outcomes(stage.metrics.registry, stage.log, stage.tracing)
     for route in routes_to("matcher"):
         await consume(route, stage=stage, store=store, summaries=summaries, latency=latency, outcomes=outcomes)
     await stage.bus.consume_dead(partial(dead_letters.keep, store=store, bus=stage.bus))

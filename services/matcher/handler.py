@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Sequence
 
 from schemas.messages import MailParsed, SyncCompleted
@@ -22,13 +23,16 @@ _ROUNDS = 8
 _PAUSE = 0.02
 """Seconds."""
 
+Told = Callable[[Sequence[Delivery[MailParsed]], Sequence[Final], int], None]
+"""Is told of a batch that is stored: the final rows, and when handling it began (nanoseconds since 1970)."""
+
 
 async def handle(
     deliveries: Sequence[Delivery[MailParsed]],
     *,
     store: Store,
     summaries: SummaryKeeper,
-    told: Callable[[Sequence[Final]], None] | None = None,
+    told: Told | None = None,
 ) -> Sequence[Done]:
     """Handle a batch of parsed mail. All of it succeeds, or an error is raised and all of it comes again.
 
@@ -37,6 +41,7 @@ async def handle(
     stores an ancestor writes it with its links, then sweeps. One always sees the other. The same second look sees
     a policy that was narrowed, an email deleted in the CRM, a copy that went, and links that a recompute took back.
     """
+    began = time.time_ns()
     batch = [delivery.message for delivery in deliveries]
     view, gone, again = await look_up(batch, store), frozenset[str](), 0
     while True:
@@ -58,7 +63,7 @@ async def handle(
     await store.blobs.release(decided.dropped)
     completed = await complete({(mail.source.account, mail.epoch) for mail in batch if mail.epoch}, store=store)
     if told is not None:
-        told(decided.rows)
+        told(deliveries, decided.rows, began)
     return [Done(_announcements(mail, completed)) for mail in batch]
 
 

@@ -1,21 +1,32 @@
-"""What became of the copies: as a metric, and a line each in the log, which leads from the mailbox's uid to the email."""
+"""What became of the copies: as a metric, as a line each in the log, which leads from the mailbox's uid to the email, and as spans."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter as Tally
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from schemas.ledger import RowState
+from schemas.messages import MailParsed
+from services.runtime.context import UNTRACED, Context, logged
+from services.runtime.outcomes import Delivery
 from services.store import Final
+
+if TYPE_CHECKING:
+    from services.runtime.tracing import Tracing
 
 
 class Outcomes:
     """One a process."""
 
-    def __init__(self, registry: CollectorRegistry, log: structlog.typing.FilteringBoundLogger) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, log: structlog.typing.FilteringBoundLogger, tracing: Tracing | None = None
+    ) -> None:
         self._copies = Counter(
             "leadmail_matcher_copies",
             "Copies by the final state that the matcher gave them, and why; one that is delivered twice counts twice",
@@ -23,11 +34,36 @@ class Outcomes:
             registry=registry,
         )
         self._log = log
+        self._tracing = tracing
 
-    def note(self, rows: Sequence[Final]) -> None:
-        """Count a batch that is stored, and log it at level debug."""
+    def note(self, deliveries: Sequence[Delivery[MailParsed]], rows: Sequence[Final], began: int) -> None:
+        """Count a batch that is stored, log it at level debug, and end the traces of its mail; see ``handler.Told``."""
         for (state, reason), number in Tally((row.state.value, row.reason or "") for row in rows).items():
             self._copies.labels(state, reason).inc(number)
-        if self._log.is_enabled_for(logging.DEBUG):
-            for row in rows:
-                self._log.debug("copy done", copy=row.id, state=row.state.value, reason=row.reason, email=row.email)
+        debug = self._log.is_enabled_for(logging.DEBUG)
+        if not debug and self._tracing is None:
+            return
+        contexts = {delivery.message.source.id: delivery.context for delivery in deliveries}
+        for row in rows:
+            context = contexts.get(row.id, UNTRACED)
+            if debug:
+                self._log.debug(
+                    "copy done",
+                    copy=row.id,
+                    state=row.state.value,
+                    reason=row.reason,
+                    email=row.email,
+                    **logged(context),
+                )
+            if self._tracing is not None and context:
+                self._trace(self._tracing, context, row, began)
+
+    @staticmethod
+    def _trace(tracing: Tracing, context: Context, row: Final, began: int) -> None:
+        attributes = {"leadmail.copy": row.id, "leadmail.state": row.state.value}
+        if row.reason:
+            attributes["leadmail.reason"] = row.reason
+        if row.email:
+            attributes["leadmail.email"] = row.email
+        visible = {"visible": time.time_ns()} if row.state is RowState.ATTACHED else {}
+        tracing.record("store", after=context, started=began, moments=visible, attributes=attributes)

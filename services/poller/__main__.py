@@ -51,6 +51,7 @@ def make_worker(
         metrics=metrics,
         max_bytes=settings.max_message_bytes,
         log=stage.log.bind(account=account.id),
+        tracing=stage.tracing,
     )
     timing = Timing(
         poll=settings.poll_seconds,

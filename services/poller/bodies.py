@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.accounts import Folder
 from schemas.ledger import Row, RowState
 from schemas.messages import Copy, Lane, MailFetched
 from services.mailbox.imap_answers import uid_set
-from services.poller.outbox import Outbox
+from services.poller.outbox import Outbox, Outgoing
 from services.poller.session import ImapSession
+from services.runtime.context import Context
+
+if TYPE_CHECKING:
+    from services.runtime.tracing import Tracing
 
 BATCH = 100
 """Messages of one FETCH."""
@@ -56,11 +61,10 @@ class Bodies(Outbox):
         finally:
             self.release(mine)
 
-    async def fetch(
-        self, session: ImapSession, folder: Folder, rows: Sequence[Row], lane: Lane
-    ) -> list[tuple[MailFetched, bytes | None]]:
+    async def fetch(self, session: ImapSession, folder: Folder, rows: Sequence[Row], lane: Lane) -> list[Outgoing]:
         """Return the messages of a batch; what is gone from the server or cannot be had is noted in the ledger."""
-        messages: list[tuple[MailFetched, bytes | None]] = []
+        began = time.time_ns()
+        mails: list[Outgoing] = []
         blobs: dict[str, str] = {}
         """By row, of those whose body does not travel in the message."""
         small = [row for row in rows if row.size <= STREAMED]
@@ -80,7 +84,7 @@ class Bodies(Outbox):
                         await self._work.store.ledger.finish(self._work.lease, [row.id], RowState.SKIPPED, "too-large")
                     else:
                         blobs[row.id] = streamed.name
-                        messages.append((_message(row, lane, streamed.size, streamed.name), b""))
+                        mails.append(Outgoing(_message(row, lane, streamed.size, streamed.name), b""))
             if missing:
                 await self._missing(session, missing)
         large = [row for row in small if len(found.get(row.uid, b"")) > INLINE]
@@ -90,8 +94,11 @@ class Bodies(Outbox):
         for row in small:
             if (raw := found.get(row.uid)) is not None:
                 blob = blobs.get(row.id)
-                messages.append((_message(row, lane, len(raw), blob), b"" if blob else raw))
-        return [item for item in messages if item[0].source.id not in lacking]
+                mails.append(Outgoing(_message(row, lane, len(raw), blob), b"" if blob else raw))
+        mails = [mail for mail in mails if mail.message.source.id not in lacking]
+        if (tracing := self._work.tracing) is None:
+            return mails
+        return [mail._replace(context=_traced(mail.message, began, tracing)) for mail in mails]
 
     async def _stream(self, session: ImapSession, row: Row) -> Streamed | None:
         """Bring a very large mail into the blob store piece by piece; None when nothing came. Nobody needs it there yet."""
@@ -130,4 +137,24 @@ def _message(row: Row, lane: Lane, size: int, blob: str | None) -> MailFetched:
         noticed_at=row.noticed_at,
         size=size,
         blob=blob,
+    )
+
+
+def _traced(message: MailFetched, began: int, tracing: Tracing) -> Context:
+    """Begin a mail's trace: with the server's notice of it, or (in a backfill) with the FETCH, at ``began``."""
+    source, live = message.source, message.lane is Lane.LIVE
+    return tracing.record(
+        "fetch",
+        started=min(began, int(message.noticed_at.timestamp() * 1e9)) if live else began,
+        moments={"FETCH": began},
+        attributes={
+            "leadmail.account": source.account,
+            "leadmail.folder": source.folder,
+            "leadmail.uidvalidity": source.uidvalidity,
+            "leadmail.uid": source.uid,
+            "leadmail.copy": source.id,
+            "leadmail.lane": message.lane.value,
+            "leadmail.size": message.size,
+        },
+        kind="client",
     )

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 from schemas.accounts import Folder, FolderState
 from schemas.ledger import Row, RowState
-from schemas.messages import Lane, MailFetched
+from schemas.messages import Lane
 from services.mailbox.imap_answers import Fetched, UidRanges
 from services.mailbox.imap_commands import Selected
 from services.mailbox.uids import all_uids
 from services.poller import changes, relevance
 from services.poller.bodies import Bodies, batches
+from services.poller.outbox import Outgoing
 from services.poller.scan import WINDOW
 from services.poller.session import ImapSession
 from services.poller.verify import store_flags
@@ -105,9 +106,9 @@ class Live:
             self._bodies.release(claimed)
         return len(messages)
 
-    async def _publish(self, wanted: list[Row], fetched: list[tuple[MailFetched, bytes | None]]) -> None:
+    async def _publish(self, wanted: list[Row], fetched: list[Outgoing]) -> None:
         ids = {row.id for row in wanted}
-        await self._bodies.publish([item for item in fetched if item[0].source.id in ids])
+        await self._bodies.publish([mail for mail in fetched if mail.message.source.id in ids])
 
     async def flags(self, folder: Folder, upto: int | None = None) -> None:
         """Take over flags that were changed on any device, and expunges where the server names them.

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from schemas.ledger import Row
 from schemas.messages import MailFetched
 from services.poller.work import Work
+from services.runtime.context import UNTRACED, Context, logged
 from services.store import LeaseLostError
 
 GIVEN_UP = 3.0
 """Seconds that the broker is given to confirm what nobody waits for any more: it takes milliseconds, unless a queue is full."""
+
+
+class Outgoing(NamedTuple):
+    """A mail on its way to the queue."""
+
+    message: MailFetched
+    body: bytes
+    """The raw mail; empty when the message names it."""
+    context: Context = UNTRACED
+    """Its trace."""
 
 
 class Outbox:
@@ -71,15 +84,15 @@ class Outbox:
         finally:
             self._marking = None
 
-    async def publish(self, messages: Sequence[tuple[MailFetched, bytes | None]]) -> int:
+    async def publish(self, mails: Sequence[Outgoing]) -> int:
         """Publish a batch; what the broker confirmed will be marked, what it did not stays planned and is found again.
 
         Who is cancelled leaves it on its way for a moment: the broker may have it already. See ``finish``.
         """
-        if not messages:
+        if not mails:
             return 0
-        running = asyncio.create_task(self._publish(messages))
-        self._publishing[running] = {message.source.id for message, _ in messages}
+        running = asyncio.create_task(self._publish(mails))
+        self._publishing[running] = {mail.message.source.id for mail in mails}
         running.add_done_callback(self._published)
         try:
             return await asyncio.shield(running)
@@ -93,19 +106,27 @@ class Outbox:
         if not task.cancelled():
             task.exception()  # it is raised to whoever waits; nobody may
 
-    async def _publish(self, messages: Sequence[tuple[MailFetched, bytes | None]]) -> int:
-        failures = await self._work.bus.publish_many(messages)
-        confirmed = [
-            message.source.id for (message, _), failure in zip(messages, failures, strict=True) if failure is None
-        ]
+    async def _publish(self, mails: Sequence[Outgoing]) -> int:
+        failures = await self._work.bus.publish_many(
+            [(mail.message, mail.body) for mail in mails], contexts=[mail.context for mail in mails]
+        )
+        confirmed = [mail for mail, failure in zip(mails, failures, strict=True) if failure is None]
         if confirmed:
-            self._confirmed += confirmed
-            size = sum(
-                message.size for (message, _), failure in zip(messages, failures, strict=True) if failure is None
-            )
-            self._work.metrics.bodies(messages[0][0].lane, len(confirmed), size)
+            self._confirmed += [mail.message.source.id for mail in confirmed]
+            size = sum(mail.message.size for mail in confirmed)
+            self._work.metrics.bodies(mails[0].message.lane, len(confirmed), size)
             self._mark()
-        if len(confirmed) < len(messages):
+            self._log(confirmed)
+        if len(confirmed) < len(mails):
             error = next(failure for failure in failures if failure is not None)
-            self._work.log.warning("publish failed", rows=len(messages) - len(confirmed), error=type(error).__name__)
+            self._work.log.warning("publish failed", rows=len(mails) - len(confirmed), error=type(error).__name__)
         return len(confirmed)
+
+    def _log(self, mails: Sequence[Outgoing]) -> None:
+        """Log a line a mail, at level debug."""
+        if self._work.log.is_enabled_for(logging.DEBUG):
+            for mail in mails:
+                message = mail.message
+                self._work.log.debug(
+                    "mail published", copy=message.source.id, id=message.id, lane=message.lane, **logged(mail.context)
+                )

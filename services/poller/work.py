@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -15,6 +15,9 @@ from services.poller.headers import HeaderFacts
 from services.poller.metrics import PollerMetrics
 from services.runtime.bus import Bus
 from services.store import Store
+
+if TYPE_CHECKING:
+    from services.runtime.tracing import Tracing
 
 
 class Marker:
@@ -49,6 +52,8 @@ class Work:
     max_bytes: int
     """Mail above this size is skipped."""
     log: structlog.typing.FilteringBoundLogger
+    tracing: Tracing | None = None
+    """None where nothing is traced."""
     folders: dict[str, Folder] = field(default_factory=dict)
     """By id; those that are on the server."""
     missed: dict[str, int] = field(default_factory=dict)

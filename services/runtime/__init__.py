@@ -14,4 +14,5 @@ Behind the bus, from the wire to the handler and back:
 - ``subscription`` takes messages (``received``), ``intake`` decides when they are handled, ``dispatch`` handles and settles
 - ``retry`` what follows from a failure, ``dead`` the end of the line, ``report`` the log lines
 - ``codec``  messages as CloudEvents; ``publisher`` sends them with confirms, ``lanes`` hold what full queues refuse
+- ``context``  the trace that a message belongs to; ``tracing`` the spans and ``collector`` where they go, loaded where wanted only
 """

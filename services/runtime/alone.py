@@ -112,7 +112,8 @@ class Alone:
                 message = await channel.basic_get(queue)
                 if not isinstance(message.delivery, Basic.GetOk):
                     break
-                await self._dispatchers[queue].process([received(message, settler)])
+                # A task of its own: what is bound to its log lines must not stay for the next.
+                await asyncio.create_task(self._dispatchers[queue].process([received(message, settler)]))
                 await settler.flushed()
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from schemas.messages import Message
 from schemas.routes import Route
+from services.runtime.context import Context
 from services.runtime.outcomes import DeadLetter, Delivery, Done, Failed, QueueDepth
 
 Handle = Callable[[Delivery[Any]], Awaitable[Sequence[Message]]]
@@ -52,8 +53,15 @@ class Bus(Protocol):
         """
         ...
 
-    async def publish_many(self, items: Sequence[tuple[Message, bytes | None]]) -> list[Exception | None]:
-        """Publish many with a window of confirmations in flight; returns, in order, None or what ``publish`` would have raised."""
+    async def publish_many(
+        self, items: Sequence[tuple[Message, bytes | None]], *, contexts: Sequence[Context] | None = None
+    ) -> list[Exception | None]:
+        """Publish many with a window of confirmations in flight; returns, in order, None or what ``publish`` would have raised.
+
+        Args:
+            items: messages with their bodies, see ``publish``.
+            contexts: in the same order, the traces that they belong to.
+        """
         ...
 
     async def consume(self, route: Route, handle: Handle, *, prefetch: int | None = None) -> Consumer:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from schemas.messages import MESSAGES, MailFetched, Message
 from schemas.routes import DEAD_EXCHANGE, EXCHANGE, RETRY_EXCHANGE
+from services.runtime.context import PARENT, STATE, UNTRACED, Context
 from services.runtime.errors import PermanentError, UndecodableError
 from services.runtime.retry import Retry
 
@@ -29,7 +30,7 @@ ATTEMPT, ERROR, REASON, QUEUE = "x-leadmail-attempt", "x-leadmail-error", "x-lea
 REPLAY = "x-leadmail-replay"
 """How often the message was sent again out of the dead letters: dying once more it is another letter than before."""
 CONTENT_TYPE = "content-type"
-_KEPT = ("ce-", FIELDS, "x-leadmail-")
+_KEPT = ("ce-", FIELDS, "x-leadmail-", PARENT, STATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,14 @@ def event_type(message: type[Message]) -> str:
 _CLASSES = {event_type(message): message for message in MESSAGES}
 
 
-def encode(message: Message, body: bytes | None, *, source: str) -> Envelope:
+def encode(message: Message, body: bytes | None, *, source: str, context: Context = UNTRACED) -> Envelope:
     """Return a message as it is sent to the exchange.
 
     Args:
         message: the message.
         body: for ``MailFetched`` the raw mail, else None.
         source: CloudEvents ``source``, e.g. ``/leadmail/poller``.
+        context: the trace that it belongs to.
 
     Raises:
         PermanentError: it is too large for a queue (``message-too-large``).
@@ -70,6 +72,7 @@ def encode(message: Message, body: bytes | None, *, source: str) -> Envelope:
         TYPE: event_type(type(message)),
         "ce-source": source,
         TIME: datetime.now(UTC).isoformat(timespec="milliseconds"),
+        **context,
     }
     if isinstance(message, MailFetched):
         headers[FIELDS] = fields.decode()

@@ -6,14 +6,16 @@ What the broker gave up because consumers died with it in hand is not dead yet, 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from schemas.routes import ALONE, Route, alone_queue
 from services.runtime import codec
 from services.runtime.bus import HandleDead
+from services.runtime.context import context_of, logged
 from services.runtime.dispatch import Send
 from services.runtime.errors import UndecodableError
 from services.runtime.link import Backoff
@@ -21,6 +23,9 @@ from services.runtime.metrics import QueueMetrics
 from services.runtime.outcomes import CRASHED, DeadLetter
 from services.runtime.received import Received, settle
 from services.runtime.retry import describe, is_bug, trace
+
+if TYPE_CHECKING:
+    from services.runtime.tracing import Tracing
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
@@ -36,6 +41,7 @@ class DeadDispatcher:
         routes: Sequence[Route],
         metrics: QueueMetrics,
         log: structlog.typing.FilteringBoundLogger,
+        tracing: Tracing | None = None,
         first_pause: float = _FIRST_PAUSE,
     ) -> None:
         self._handle = handle
@@ -43,17 +49,22 @@ class DeadDispatcher:
         self._suspects = {route.queue: alone_queue(route) for route in routes}
         self._metrics = metrics
         self._log = log
+        self._tracing = tracing
         self._first_pause = first_pause
 
     async def process(self, batch: Sequence[Received]) -> None:
         """Handle and acknowledge dead letters."""
         for received in batch:
+            started = time.time_ns()
+            structlog.contextvars.bind_contextvars(**logged(context_of(received.headers)))
             queue = gave_up(received.headers)
             if queue in self._suspects:
                 await self._suspect(received, queue)
             else:
                 letter = dead_letter(received)
                 await self._keep(letter)
+                if self._tracing is not None:
+                    self._tracing.buried(received, started, reason=letter.reason)
                 if letter.reason == CRASHED:
                     self._metrics.died(CRASHED)  # whoever died with it could not count it
             await settle([received])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -18,12 +18,16 @@ from schemas.routes import Route
 from services.runtime import codec
 from services.runtime.bus import Handle, HandleBatch
 from services.runtime.codec import Envelope
+from services.runtime.context import Context, context_of, logged
 from services.runtime.errors import BusClosedError, PermanentError, TransientError
 from services.runtime.metrics import QueueMetrics
 from services.runtime.outcomes import Delivery, Done, Failed
 from services.runtime.received import Received, settle
 from services.runtime.report import Report
 from services.runtime.retry import Retry, decide, describe
+
+if TYPE_CHECKING:
+    from services.runtime.tracing import Tracing
 
 HANDLING_SECONDS = 600.0
 """A handler that takes longer has hung. The broker takes messages away after 30 minutes."""
@@ -52,6 +56,7 @@ class Dispatcher:
         source: str,
         metrics: QueueMetrics,
         log: structlog.typing.FilteringBoundLogger,
+        tracing: Tracing | None = None,
         observe: Callable[[Exception], None] | None = None,
     ) -> None:
         """Take the route, its handler and collaborators; ``observe`` is told every error that a message failed with."""
@@ -61,39 +66,43 @@ class Dispatcher:
         self._source = source
         self._metrics = metrics
         self._report = Report(log.bind(queue=route.queue), route)
+        self._tracing = tracing
         self._observe = observe
 
     async def process(self, batch: Sequence[Received]) -> None:
         """Handle messages and settle them. Those that could not be settled stay unacknowledged."""
         started = time.perf_counter()
+        handling = self._tracing.handling(self._route, batch) if self._tracing is not None else None
+        contexts = handling.contexts if handling is not None else [context_of(received.headers) for received in batch]
         if len(batch) == 1:  # each call is a task with a context of its own
-            headers = batch[0].headers
-            structlog.contextvars.bind_contextvars(message=headers.get(codec.ID), attempt=codec.attempt_of(headers))
+            _bind(batch[0], contexts[0])
         outcomes: list[Done | Failed | None] = [None] * len(batch)
         deliveries: list[Delivery[Any]] = []
         places: list[int] = []
         for place, received in enumerate(batch):
             try:
-                deliveries.append(self._delivery(received))
+                deliveries.append(self._delivery(received, contexts[place]))
                 places.append(place)
             except PermanentError as error:
                 outcomes[place] = Failed(error)
         if deliveries:
             for place, outcome in zip(places, await self._outcomes(deliveries), strict=True):
                 outcomes[place] = outcome
-        final = await self._publish([outcome for outcome in outcomes if outcome is not None])
-        kept = await self._send_failed(batch, final)
+        final = await self._publish([outcome for outcome in outcomes if outcome is not None], contexts)
+        kept = await self._send_failed(batch, final, contexts)
         await settle([received for place, received in enumerate(batch) if place not in kept])
         self._metrics.handled(sum(isinstance(outcome, Done) for outcome in final), time.perf_counter() - started)
-        self._report.handled(batch, final)
+        self._report.handled(batch, final, contexts)
+        if handling is not None:
+            handling.end(final, kept)
 
-    def _delivery(self, received: Received) -> Delivery[Any]:
+    def _delivery(self, received: Received, context: Context) -> Delivery[Any]:
         message = codec.decode(received.headers, received.body)
         if type(message) is not self._route.message:
             raise PermanentError("undecodable", f"a {message.TYPE} in a queue of {self._route.message.TYPE}")
         self._metrics.taken(received.headers.get(codec.TIME))
         attempt = codec.attempt_of(received.headers)
-        return Delivery(message, received.body, attempt, received.redelivered, self._route.queue)
+        return Delivery(message, received.body, attempt, received.redelivered, self._route.queue, context)
 
     async def _outcomes(self, deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
         try:
@@ -107,7 +116,7 @@ class Dispatcher:
             return [Failed(failure)] * len(deliveries)
         return outcomes
 
-    async def _publish(self, outcomes: Sequence[Done | Failed]) -> list[Done | Failed]:
+    async def _publish(self, outcomes: Sequence[Done | Failed], contexts: Sequence[Context]) -> list[Done | Failed]:
         """Send what the handler wants published; an outcome of which something did not arrive becomes a failure."""
         final = list(outcomes)
         envelopes: list[Envelope] = []
@@ -115,7 +124,10 @@ class Dispatcher:
         for place, outcome in enumerate(outcomes):
             if isinstance(outcome, Done) and outcome.publish:
                 try:
-                    encoded = [codec.encode(message, None, source=self._source) for message in outcome.publish]
+                    encoded = [
+                        codec.encode(message, None, source=self._source, context=contexts[place])
+                        for message in outcome.publish
+                    ]
                 except PermanentError as error:
                     final[place] = Failed(error)
                 else:
@@ -127,7 +139,9 @@ class Dispatcher:
                     final[place] = Failed(refusal)
         return final
 
-    async def _send_failed(self, batch: Sequence[Received], outcomes: Sequence[Done | Failed]) -> set[int]:
+    async def _send_failed(
+        self, batch: Sequence[Received], outcomes: Sequence[Done | Failed], contexts: Sequence[Context]
+    ) -> set[int]:
         """Send failed messages to where they wait or rest; return the places of those that have to stay unacknowledged."""
         kept: set[int] = set()
         places: list[int] = []
@@ -139,28 +153,37 @@ class Dispatcher:
                 kept.add(place)
                 continue
             places.append(place)
-            envelopes.append(self._follow_up(batch[place], outcome.error))
+            envelopes.append(self._follow_up(batch[place], outcome.error, contexts[place]))
         if envelopes:
-            self._report.failed(batch, outcomes)
+            self._report.failed(batch, outcomes, contexts)
             refused = await self._send(envelopes)
             stuck = {place: error for place, error in zip(places, refused, strict=True) if error is not None}
             self._report.stuck([batch[place] for place in stuck], next(iter(stuck.values()), None))
             kept |= stuck.keys()
         return kept
 
-    def _follow_up(self, received: Received, error: Exception) -> Envelope:
+    def _follow_up(self, received: Received, error: Exception, context: Context) -> Envelope:
         if self._observe is not None:
             self._observe(error)
         decision = decide(error, codec.attempt_of(received.headers), self._route)
+        headers = received.headers if context_of(received.headers) else {**received.headers, **context}
         if isinstance(decision, Retry):
             self._metrics.retried(type(error).__name__)
-            return codec.for_retry(received.headers, received.content_type, received.body, decision, describe(error))
+            return codec.for_retry(headers, received.content_type, received.body, decision, describe(error))
         self._metrics.died(decision.reason)
         return codec.for_dead_letters(
-            received.headers,
+            headers,
             received.content_type,
             received.body,
             queue=self._route.queue,
             reason=decision.reason,
             error=describe(error),
         )
+
+
+def _bind(received: Received, context: Context) -> None:
+    """Let every line that is logged while one message is handled say which it is."""
+    headers = received.headers
+    structlog.contextvars.bind_contextvars(
+        message=headers.get(codec.ID), attempt=codec.attempt_of(headers), **logged(context)
+    )

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretBytes, ValidationError
 from pydantic.fields import FieldInfo
@@ -83,6 +84,21 @@ def decode_key(text: str) -> SecretBytes:
             f"it has to be {KEY_BYTES} bytes in base64 or hex, as `openssl rand -base64 {KEY_BYTES}` prints them"
         )
     return SecretBytes(key)
+
+
+def require_http_url(text: str) -> None:
+    """Do nothing.
+
+    Raises:
+        ValueError: it is no URL of a web server.
+    """
+    try:
+        url = urlsplit(text)
+        good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        good = False
+    if not good or url.query or url.fragment:
+        raise ValueError("it has to be a URL that begins with http:// or https://, without a query")
 
 
 def missing(fields: Mapping[str, FieldInfo], name: str) -> SettingsError:

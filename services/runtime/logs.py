@@ -13,7 +13,7 @@ from services.runtime.retry import describe, trace
 from services.runtime.settings import Settings
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-_QUIET = ("aiormq",)
+_QUIET = ("aiormq", "opentelemetry.exporter")
 """Libraries that log what we report ourselves."""
 
 

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -20,6 +20,7 @@ from schemas.topology import Queue, bindings, queues
 from services.runtime import codec
 from services.runtime.bus import Handle, HandleBatch, HandleDead
 from services.runtime.codec import Envelope
+from services.runtime.context import UNTRACED, Context
 from services.runtime.dead import DeadDispatcher
 from services.runtime.dispatch import Dispatcher, one_by_one
 from services.runtime.errors import BusClosedError, PermanentError, UnroutableError
@@ -28,6 +29,9 @@ from services.runtime.metrics import Metrics
 from services.runtime.outcomes import QueueDepth
 from services.runtime.received import Received
 from services.runtime.retry import is_bug
+
+if TYPE_CHECKING:
+    from services.runtime.tracing import Tracing
 
 
 class _Stored(NamedTuple):
@@ -103,10 +107,19 @@ class MemoryConsumer:
 class MemoryBus:
     """See ``bus.Bus``. Delays of retries are multiplied by ``delay_scale``; 0: they come back at once."""
 
-    def __init__(self, stage: str = "test", *, delay_scale: float = 0.0, routes: Sequence[Route] = ROUTES) -> None:
+    def __init__(
+        self,
+        stage: str = "test",
+        *,
+        delay_scale: float = 0.0,
+        routes: Sequence[Route] = ROUTES,
+        tracing: Tracing | None = None,
+    ) -> None:
         self._source = f"/leadmail/{stage}"
         self._delay_scale = delay_scale
         self._routes = routes
+        self._tracing = tracing
+        self._send = self._deliver if tracing is None else tracing.sending(self._deliver)
         self._changed = asyncio.Event()
         self._queues = {queue.name: MemoryQueue(queue, self._changed) for queue in queues(routes)}
         self._bindings: dict[tuple[str, str], str] = {
@@ -127,12 +140,15 @@ class MemoryBus:
         if error is not None:
             raise error
 
-    async def publish_many(self, items: Sequence[tuple[Message, bytes | None]]) -> list[Exception | None]:
+    async def publish_many(
+        self, items: Sequence[tuple[Message, bytes | None]], *, contexts: Sequence[Context] | None = None
+    ) -> list[Exception | None]:
         """See ``bus.Bus``."""
         results: list[Exception | None] = []
-        for message, body in items:
+        for place, (message, body) in enumerate(items):
             try:
-                results += await self._send([codec.encode(message, body, source=self._source)])
+                context = contexts[place] if contexts is not None else UNTRACED
+                results += await self._send([codec.encode(message, body, source=self._source, context=context)])
             except PermanentError as error:
                 results.append(error)
         return results
@@ -179,7 +195,14 @@ class MemoryBus:
     ) -> MemoryConsumer:
         metrics = self._metrics.queue(route.queue)
         dispatcher = Dispatcher(
-            route, handle, send=self._send, source=self._source, metrics=metrics, log=self._log, observe=self._note
+            route,
+            handle,
+            send=self._send,
+            source=self._source,
+            metrics=metrics,
+            log=self._log,
+            tracing=self._tracing,
+            observe=self._note,
         )
         alone = Intake(dispatcher.process, size=1, concurrency=1, failed=self._failed)
         self._subscribe(alone_queue(route), 1, alone)
@@ -198,6 +221,7 @@ class MemoryBus:
             routes=self._routes,
             metrics=metrics,
             log=self._log,
+            tracing=self._tracing,
             first_pause=self._delay_scale,
         )
         return self._subscribe(DEAD_QUEUE, 20, Intake(dispatcher.process, size=1, concurrency=20, failed=self._failed))
@@ -210,7 +234,7 @@ class MemoryBus:
         queue.deliver()
         return consumer
 
-    async def _send(self, envelopes: Sequence[Envelope]) -> list[Exception | None]:
+    async def _deliver(self, envelopes: Sequence[Envelope]) -> list[Exception | None]:
         return [await self._route(envelope) for envelope in envelopes]
 
     async def _route(self, envelope: Envelope) -> Exception | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from schemas.messages import Message
+from services.runtime.context import UNTRACED, Context
 
 CRASHED = "delivery-limit"
 """The reason of a dead letter with which in hand, and nothing else, consumer after consumer died."""
@@ -26,6 +27,8 @@ class Delivery(Generic[M_co]):
     redelivered: bool
     """A consumer had it before and did not finish: its effects may be there already."""
     queue: str
+    context: Context = field(default_factory=lambda: UNTRACED)
+    """The trace that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 from aiormq.abc import AbstractConnection
@@ -16,6 +17,7 @@ from schemas.topology import queues
 from services.runtime import codec
 from services.runtime.alone import Alone
 from services.runtime.bus import Consumer, Handle, HandleBatch, HandleDead
+from services.runtime.context import UNTRACED, Context
 from services.runtime.dead import DeadDispatcher
 from services.runtime.dispatch import Dispatcher, one_by_one
 from services.runtime.errors import PermanentError
@@ -30,6 +32,9 @@ from services.runtime.settings import Settings
 from services.runtime.subscription import Subscription
 from services.runtime.tasks import end
 from services.runtime.topology import Topology
+
+if TYPE_CHECKING:
+    from services.runtime.tracing import Tracing
 
 CONNECT_SECONDS = 60.0
 _READY_SECONDS = 2.0
@@ -47,6 +52,7 @@ class RabbitBus:
         metrics: Metrics,
         log: structlog.typing.FilteringBoundLogger,
         routes: Sequence[Route] = ROUTES,
+        tracing: Tracing | None = None,
     ) -> None:
         self._source = f"/leadmail/{stage}"
         self._settings = settings
@@ -58,6 +64,8 @@ class RabbitBus:
         self._opening = asyncio.Lock()
         self._topology = Topology(routes, log)
         self._publisher = Publisher(self._publishing, self._topology, metrics, log)
+        self._tracing = tracing
+        self._send = self._publisher.send if tracing is None else tracing.sending(self._publisher.send)
         self._keeping: asyncio.Task[None] | None = None
         self._alone: Alone | None = None
         self._subscriptions: list[Subscription] = []
@@ -89,18 +97,21 @@ class RabbitBus:
         if error is not None:
             raise error
 
-    async def publish_many(self, items: Sequence[tuple[Message, bytes | None]]) -> list[Exception | None]:
+    async def publish_many(
+        self, items: Sequence[tuple[Message, bytes | None]], *, contexts: Sequence[Context] | None = None
+    ) -> list[Exception | None]:
         """See ``bus.Bus``."""
         results: list[Exception | None] = [None] * len(items)
         envelopes = []
         places = []
         for place, (message, body) in enumerate(items):
             try:
-                envelopes.append(codec.encode(message, body, source=self._source))
+                context = contexts[place] if contexts is not None else UNTRACED
+                envelopes.append(codec.encode(message, body, source=self._source, context=context))
                 places.append(place)
             except PermanentError as error:
                 results[place] = error
-        for place, outcome in zip(places, await self._publisher.send(envelopes), strict=True):
+        for place, outcome in zip(places, await self._send(envelopes), strict=True):
             results[place] = outcome
         return results
 
@@ -147,10 +158,11 @@ class RabbitBus:
         dispatcher = Dispatcher(
             route,
             handle,
-            send=self._publisher.send,
+            send=self._send,
             source=self._source,
             metrics=self._metrics.queue(route.queue),
             log=self._log,
+            tracing=self._tracing,
         )
         intake = Intake(
             dispatcher.process, size=size, wait=wait, eager=eager, concurrency=concurrency, failed=self._failed
@@ -167,6 +179,7 @@ class RabbitBus:
             routes=self._routes,
             metrics=self._metrics.queue(DEAD_QUEUE),
             log=self._log,
+            tracing=self._tracing,
         )
         intake = Intake(dispatcher.process, size=1, concurrency=_DEAD_PREFETCH, failed=self._failed)
         return await self._subscribe(DEAD_QUEUE, _DEAD_PREFETCH, intake)
@@ -268,10 +281,11 @@ async def open_bus(
     metrics: Metrics,
     log: structlog.typing.FilteringBoundLogger,
     routes: Sequence[Route] = ROUTES,
+    tracing: Tracing | None = None,
     seconds: float = CONNECT_SECONDS,
 ) -> AsyncIterator[RabbitBus]:
     """Open the bus for the time of a ``with`` block; see ``RabbitBus.open`` for errors."""
-    bus = RabbitBus(settings, stage, metrics=metrics, log=log, routes=routes)
+    bus = RabbitBus(settings, stage, metrics=metrics, log=log, routes=routes, tracing=tracing)
     try:
         await bus.open(seconds)
         yield bus

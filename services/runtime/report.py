@@ -11,6 +11,7 @@ import structlog
 
 from schemas.routes import Route
 from services.runtime import codec
+from services.runtime.context import Context, logged, trace_id
 from services.runtime.outcomes import Done, Failed
 from services.runtime.received import Received
 from services.runtime.retry import Retry, decide, describe, is_bug, trace
@@ -25,35 +26,40 @@ class Report:
         self._log = log
         self._route = route
 
-    def handled(self, batch: Sequence[Received], outcomes: Sequence[Done | Failed]) -> None:
+    def handled(
+        self, batch: Sequence[Received], outcomes: Sequence[Done | Failed], contexts: Sequence[Context]
+    ) -> None:
         """Log a line a message, at level debug."""
         if not self._log.is_enabled_for(logging.DEBUG):
             return
-        for received, outcome in zip(batch, outcomes, strict=True):
+        for received, outcome, context in zip(batch, outcomes, contexts, strict=True):
             self._log.debug(
                 "message handled",
                 id=received.headers.get(codec.ID),
                 attempt=codec.attempt_of(received.headers),
                 outcome="done" if isinstance(outcome, Done) else "failed",
+                **logged(context),
             )
 
-    def failed(self, batch: Sequence[Received], outcomes: Sequence[Done | Failed]) -> None:
+    def failed(self, batch: Sequence[Received], outcomes: Sequence[Done | Failed], contexts: Sequence[Context]) -> None:
         """Log a line for each kind of failure in a batch: a database that is away fails hundreds at once."""
-        alike: dict[tuple[str, str, int], list[tuple[Received, Exception]]] = defaultdict(list)
-        for received, outcome in zip(batch, outcomes, strict=True):
+        alike: dict[tuple[str, str, int], list[tuple[Received, Exception, Context]]] = defaultdict(list)
+        for received, outcome, context in zip(batch, outcomes, contexts, strict=True):
             if isinstance(outcome, Failed):
                 attempt = codec.attempt_of(received.headers)
                 decision = decide(outcome.error, attempt, self._route)
                 what = decision.queue if isinstance(decision, Retry) else f"dead: {decision.reason}"
-                alike[describe(outcome.error), what, attempt].append((received, outcome.error))
+                alike[describe(outcome.error), what, attempt].append((received, outcome.error, context))
         for (text, what, attempt), failures in alike.items():
             fields: dict[str, Any] = {
-                "ids": [received.headers.get(codec.ID) for received, _ in failures[:_LOGGED_IDS]],
+                "ids": [received.headers.get(codec.ID) for received, _, _ in failures[:_LOGGED_IDS]],
                 "count": len(failures),
                 "attempt": attempt,
                 "next": what,
                 "error": text,
             }
+            if traces := [found for _, _, context in failures[:_LOGGED_IDS] if (found := trace_id(context))]:
+                fields["trace_ids"] = traces
             if is_bug(error := failures[0][1]):
                 self._log.error("message failed unexpectedly", **fields, trace=trace(error))
             else:

@@ -19,6 +19,7 @@ from services.runtime.environment import (
     SettingsError,
     decode_key,
     missing,
+    require_http_url,
     split_list,
     wrong,
 )
@@ -186,6 +187,14 @@ class Settings(BaseSettings):
     shutdown_seconds: float = _setting(
         20.0, "how long work in hand may take to finish when a process is told to stop", "20", ge=0, le=600
     )
+    tracing_url: SecretStr = _setting(
+        SecretStr(""),
+        "the URL of an OpenTelemetry collector (OTLP over HTTP; `/v1/traces` is added) to which traces go; without it nothing is traced",
+        "http://collector:4318",
+    )
+    tracing_share: float = _setting(
+        1.0, "which share of the mail is traced, from fetching to visible; 1: all of it", "0.01", ge=0, le=1
+    )
     instance: str = Field(
         default_factory=lambda: f"{socket.gethostname()}-{secrets.token_hex(3)}",
         description="this process's name, unlike that of any other; by default made from the host's name",
@@ -212,6 +221,12 @@ class Settings(BaseSettings):
     @classmethod
     def _keys(cls, value: Any) -> Any:
         return tuple(decode_key(text) for text in split_list(value, ",")) if isinstance(value, str) else value
+
+    @field_validator("tracing_url")
+    @classmethod
+    def _collector(cls, value: SecretStr) -> SecretStr:
+        require_http_url(value.get_secret_value())
+        return value
 
     @classmethod
     def settings_customise_sources(

@@ -23,7 +23,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvloop
@@ -41,6 +41,9 @@ from services.runtime.retry import describe, trace
 from services.runtime.settings import Settings, load_settings
 from services.runtime.settings import Stage as StageName
 from services.runtime.tasks import end, stands
+
+if TYPE_CHECKING:
+    from services.runtime.tracing import Tracing
 
 Document = dict[str, Any]
 _MARGIN_SECONDS = 5.0
@@ -63,6 +66,8 @@ class Stage:
     metrics: Metrics
     """``metrics.registry`` takes a stage's own collectors too."""
     log: structlog.typing.FilteringBoundLogger
+    tracing: Tracing | None = None
+    """None where nothing is traced."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process was told to stop; setting it stops ``run``."""
     working: asyncio.Event = field(default_factory=asyncio.Event)
@@ -145,7 +150,13 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
         client = mongo.make_client(settings)
         stack.push_async_callback(client.close)
         await mongo.require_replica_set(client)
-        bus = await stack.enter_async_context(open_bus(settings, name, metrics=metrics, log=log))
+        tracing = None
+        if settings.tracing_url.get_secret_value():
+            # Here only: it is not quick to load, and takes memory.
+            from services.runtime.collector import open_tracing  # noqa: PLC0415
+
+            tracing = await stack.enter_async_context(open_tracing(settings, name, log))
+        bus = await stack.enter_async_context(open_bus(settings, name, metrics=metrics, log=log, tracing=tracing))
 
         async def ready() -> dict[str, bool]:
             broker, database = await asyncio.gather(bus.ready(), mongo.answers(client))
@@ -169,6 +180,7 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
             crm=client[settings.crm_database],
             metrics=metrics,
             log=log,
+            tracing=tracing,
             stopping=stopping,
             working=working,
         )

@@ -108,3 +108,17 @@ def test_a_message_on_its_way_round_keeps_what_it_is() -> None:
     again = codec.for_replay("q", dead.headers | {"content-type": dead.content_type}, dead.body)
     assert again == codec.Envelope("", "q", sent.headers | {"x-leadmail-replay": "1"}, "message/rfc822", b"raw")
     assert isinstance(codec.decode(again.headers, again.body), MailFetched)
+
+
+def test_the_trace_context_goes_all_the_way_round() -> None:
+    """A message carries its trace in W3C's own headers, beside ours; every way on keeps them, and it decodes with or without."""
+    context = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "vendor=1"}
+    sent = codec.encode(fetched(1), b"raw", source="/leadmail/poller", context=context)
+    assert codec.decode(sent.headers, sent.body) == fetched(1)
+    retried = codec.for_retry(sent.headers, sent.content_type, sent.body, Retry("q.retry-1s", 2), "TransientError: x")
+    dead = codec.for_dead_letters(retried.headers, "", sent.body, queue="q", reason="bad", error="e")
+    alone = codec.for_alone(sent.headers, sent.content_type, sent.body, queue="q")
+    again = codec.for_replay("q", dead.headers, dead.body)
+    for each in (sent, retried, dead, alone, again):
+        assert each.headers.items() >= context.items()
+    assert not any(name.startswith("trace") for name in codec.encode(fetched(1), b"raw", source="/x").headers)

@@ -40,6 +40,7 @@ def test_defaults(variables: pytest.MonkeyPatch) -> None:
     assert (settings.mongo_database, settings.crm_database, settings.idle_seconds) == ("leadmail", "crm", 300)
     assert settings.crm_address_fields == ("email", "emails", "email_addresses")
     assert settings.max_message_bytes == 50 * 1024 * 1024
+    assert (settings.tracing_url.get_secret_value(), settings.tracing_share) == ("", 1.0)
     assert settings.instance != read_settings("notifier").instance
 
 
@@ -97,6 +98,15 @@ def test_missing_is_named(variables: pytest.MonkeyPatch, stage: Stage) -> None:
         ("LEADMAIL_SECRET_KEY", "hunter2", "32 bytes"),
         ("LEADMAIL_SECRET_KEYS_OLD", "hunter2", "32 bytes"),
         ("LEADMAIL_CRM_ADDRESS_FIELDS", " , ", "at least 1"),
+        ("LEADMAIL_TRACING_URL", "hunter2:4318", "http://"),
+        ("LEADMAIL_TRACING_URL", "grpc://hunter2:4317", "http://"),
+        ("LEADMAIL_TRACING_URL", "http://:4318", "http://"),
+        ("LEADMAIL_TRACING_URL", "http://collector:port", "http://"),
+        ("LEADMAIL_TRACING_URL", "https://collector/?token=hunter2", "without a query"),
+        ("LEADMAIL_TRACING_SHARE", "1.01", "less than or equal to 1"),
+        ("LEADMAIL_TRACING_SHARE", "-0.1", "greater than or equal to 0"),
+        ("LEADMAIL_TRACING_SHARE", "10%", "valid number"),
+        ("LEADMAIL_TRACING_SHARE", "nan", "0"),
     ],
 )
 def test_wrong_is_named(variables: pytest.MonkeyPatch, name: str, value: str, why: str) -> None:

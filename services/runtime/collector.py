@@ -1,0 +1,137 @@
+"""Where spans go: an OpenTelemetry collector, by OTLP over HTTP, from a thread of its own that nobody waits for.
+
+A collector that is slow or away costs spans, never mail: what waits for it is bounded, what does not fit is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from importlib import metadata
+from typing import Any
+
+import structlog
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from requests import Session
+from requests.adapters import HTTPAdapter
+
+from services.runtime.environment import SettingsError
+from services.runtime.settings import Settings
+from services.runtime.tracing import Tracing
+
+PATH = "/v1/traces"
+WAITING = 4096
+"""Spans that may wait, some 2 KB each."""
+TOGETHER = 512
+EVERY = 1_000
+"""Milliseconds between deliveries, unless ``TOGETHER`` spans wait."""
+DELIVERY_SECONDS = 5.0
+"""Until a delivery, with its own retries, is given up."""
+CLOSING_SECONDS = 2.0
+"""For what waits when the stage ends; it has five for closing all that is open."""
+
+
+class Reporting(SpanExporter):
+    """Says in the log when spans cannot be delivered and when they can be again, once each."""
+
+    def __init__(self, exporter: SpanExporter, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._exporter = exporter
+        self._log = log
+        self.delivers = True
+        """The last time it did."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Deliver spans, in the thread that is there for it."""
+        result = self._exporter.export(spans)
+        delivered = result is SpanExportResult.SUCCESS
+        if delivered and not self.delivers:
+            self._log.info("traces are delivered again")
+        elif not delivered and self.delivers:
+            self._log.warning("traces cannot be delivered and are lost: see to LEADMAIL_TRACING_URL and its collector")
+        self.delivers = delivered
+        return result
+
+    def shutdown(self) -> None:
+        """Stop; a delivery that waits to be tried again is given up."""
+        self._exporter.shutdown()
+
+
+class _Trusting(HTTPAdapter):
+    """Trusts what ``LEADMAIL_CA_FILE`` names beside the authorities that are trusted anyway."""
+
+    def __init__(self, ca_file: str) -> None:
+        self._context = ssl.create_default_context()
+        if ca_file:
+            try:
+                self._context.load_verify_locations(cafile=ca_file)
+            except OSError as error:
+                raise SettingsError(
+                    f"LEADMAIL_CA_FILE is wrong ({error.strerror or error}): give a PEM file with certificates."
+                ) from None
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """See ``HTTPAdapter``."""
+        super().init_poolmanager(*arguments, ssl_context=self._context, **options)
+
+
+def make_exporter(settings: Settings, log: structlog.typing.FilteringBoundLogger) -> Reporting:
+    """Return what delivers spans. The standard's own variables (``OTEL_EXPORTER_OTLP_HEADERS`` …) count where ours say nothing.
+
+    Raises:
+        SettingsError: the file with authorities cannot be read.
+    """
+    url = settings.tracing_url.get_secret_value().rstrip("/")
+    session = Session()
+    if url.startswith("https:"):
+        session.mount("https://", _Trusting(settings.ca_file))
+    return Reporting(OTLPSpanExporter(url + PATH, timeout=DELIVERY_SECONDS, session=session), log)
+
+
+@asynccontextmanager
+async def open_tracing(
+    settings: Settings, stage: str, log: structlog.typing.FilteringBoundLogger
+) -> AsyncIterator[Tracing]:
+    """Trace for the time of a ``with`` block; at its end what waits is delivered, if the collector takes it in time."""
+    resource = Resource.create(
+        {
+            "service.namespace": "leadmail",
+            "service.name": f"leadmail-{stage}",
+            "service.instance.id": settings.instance,
+            "service.version": metadata.version("leadmail"),
+        }
+    )
+    exporter = make_exporter(settings, log)
+    sampler = ParentBased(TraceIdRatioBased(settings.tracing_share))
+    provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(
+        BatchSpanProcessor(
+            exporter, max_queue_size=WAITING, max_export_batch_size=TOGETHER, schedule_delay_millis=EVERY
+        )
+    )
+    try:
+        yield Tracing(provider)
+    finally:
+        await _close(provider, exporter)
+
+
+async def _close(provider: TracerProvider, exporter: Reporting) -> None:
+    """Deliver what waits, for a moment only, and not at all to a collector that did not take the last."""
+    loop, closed = asyncio.get_running_loop(), asyncio.Event()
+
+    def close() -> None:
+        provider.shutdown()
+        with suppress(RuntimeError):  # the loop is closed: nobody waited
+            loop.call_soon_threadsafe(closed.set)
+
+    threading.Thread(target=close, name="traces", daemon=True).start()
+    if exporter.delivers:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closed.wait(), CLOSING_SECONDS)
