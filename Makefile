@@ -50,8 +50,8 @@ servers: $(READY) ## Install what the local servers need (packages as root, mong
 demo: servers ## Show the whole system on three mailboxes; ONCE=1 ends after the tour
 	@$(PY) -m deploy.demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: servers ## Run the tests on real servers; T=path narrows, LEADMAIL_HOSTING=processes|containers chooses
-	$(PY) -m pytest $(if $(T),$(T),-n $(WORKERS) --dist worksteal)
+test: servers ## Run the tests on real servers; T=path or M=mark narrows, LEADMAIL_HOSTING=processes|containers chooses
+	$(PY) -m pytest $(if $(T),$(T),-n $(WORKERS) --dist worksteal) $(if $(M),-m "$(M)")
 
 crash: servers ## Kill the stages at every failpoint, and thousands of runs of the model; EACH=1: each death in a run of its own
 	LEADMAIL_LONG=$(if $(filter-out 0,$(EACH)),each,1) $(PY) -m pytest tests/faults/test_faults_crash_points.py tests/faults/test_faults_model.py
