@@ -1,4 +1,4 @@
-"""What people do meanwhile: mail arrives, is read, moved and deleted; contacts are entered into the CRM late."""
+"""What people do meanwhile: mail and folders come, change and go; contacts are entered into the CRM late."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import imaplib
 import smtplib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from email import message_from_bytes
 from random import Random
 
@@ -19,6 +19,18 @@ _TROUBLE = (imaplib.IMAP4.error, smtplib.SMTPException, OSError, EOFError, Hosti
 """The mail server is down at this moment: whatever it was is done again, or left."""
 _DELIVER_S = 60
 _TRASH = "Trash"
+_NAMES = (*FOLDERS[1:], "Projects", "Projects/Pier", "Clients", "Clients/Old", "Clients/Old/North")
+"""Of folders that are renamed and deleted: a name may stand for a folder, for none, or for one that holds folders only."""
+_DEEDS = {
+    "flagged": 50,
+    "moved": 25,
+    "trashed": 10,
+    "deleted": 15,
+    "folders renewed": 8,
+    "folders renamed": 9,
+    "folders deleted": 5,
+}
+"""With how often each is done, relative to one another."""
 
 
 def ancestors(mails: Sequence[TeamMail]) -> frozenset[str]:
@@ -82,18 +94,20 @@ class Activity:
     async def _touch(self) -> None:
         numbers = self._numbers
         box = self._company.mailboxes[numbers.choice(sorted(self._company.mailboxes))]
-        folder = numbers.choice((*FOLDERS, SENT))
-        what = numbers.choices(("flagged", "moved", "trashed", "deleted"), (50, 25, 10, 15))[0]
+        what = numbers.choices(list(_DEEDS), list(_DEEDS.values()))[0]
+        folder = numbers.choice((*_NAMES, SENT) if what.startswith("folders") else (*FOLDERS, SENT))
+        target = numbers.choice([each for each in (*FOLDERS, "Projects/Pier") if each != folder])
+        ways: dict[str, Callable[[], bool]] = {
+            "flagged": lambda: box.flag(folder, numbers),
+            "moved": lambda: box.move(folder, target, numbers),
+            "trashed": lambda: box.move(folder, _TRASH, numbers, self._spared),
+            "deleted": lambda: box.delete(folder, numbers, self._spared),
+            "folders renewed": lambda: box.renew(folder, numbers),
+            "folders renamed": lambda: box.rename(folder, numbers.choice(_NAMES)),
+            "folders deleted": lambda: box.drop(folder, "INBOX", self._spared),
+        }
         try:
-            if what == "flagged":
-                done = await asyncio.to_thread(box.flag, folder, numbers)
-            elif what == "moved":
-                target = numbers.choice([each for each in (*FOLDERS, "Projects/Pier") if each != folder])
-                done = await asyncio.to_thread(box.move, folder, target, numbers)
-            elif what == "trashed":
-                done = await asyncio.to_thread(box.move, folder, _TRASH, numbers, self._spared)
-            else:
-                done = await asyncio.to_thread(box.delete, folder, numbers, self._spared)
+            done = await asyncio.to_thread(ways[what])
         except _TROUBLE:
             return
         self.counts[what] += done

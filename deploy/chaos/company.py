@@ -111,33 +111,35 @@ class Company:
         )
         self.accounts[key] = account
 
-    async def change_password(self, key: str, pause: float) -> None:
-        """Change a password at the mail server, and some seconds later, as its owner does, here.
+    async def change_password(self, key: str) -> None:
+        """Change a password at the mail server."""
+        box = self.mailboxes[key] = self.mailboxes[key]._replace(password=secrets.token_hex(8))
+        await asyncio.to_thread(self.network.servers.add_user, box.username, box.password)
+
+    async def repair_password(self, key: str) -> None:
+        """Tell it to Leadmail, as an account's owner does.
 
         Raises:
             RuntimeError: ``leadmail account password`` failed.
         """
-        box = self.mailboxes[key] = self.mailboxes[key]._replace(password=secrets.token_hex(8))
-        await asyncio.to_thread(self.network.servers.add_user, box.username, box.password)
-        await asyncio.sleep(pause)
-        if account := self.accounts.get(key):  # one that is connected later is connected with it
-            await self.command("account", "password", account, "--password-stdin", line=box.password + "\n")
+        line = self.mailboxes[key].password + "\n"
+        await self.command("account", "password", self.accounts[key], "--password-stdin", line=line)
 
-    async def command(self, *arguments: str, line: str = "") -> None:
-        """Run ``leadmail``, as a person would: several times, should a server not answer.
+    async def command(self, *arguments: str, line: str = "") -> int:
+        """Run ``leadmail``, as a person would: several times, should a server not answer. Returns how often.
 
         Raises:
             RuntimeError: it failed all the same.
         """
         environment = {**self.environment, **self.network.servers.environment()}
-        for pause in (1, 3, 9, None):
+        for tries, pause in enumerate((1, 3, 9, 15, 15, None), 1):
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "services.cli", *arguments), cwd=_PROJECT, env=environment,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             )  # fmt: skip
             said, _ = await asyncio.wait_for(process.communicate(line.encode()), _COMMAND_S)
             if process.returncode == 0:
-                return
+                return tries
             if pause is not None:
                 await asyncio.sleep(pause)
         raise RuntimeError(f"`leadmail {' '.join(arguments)}` failed: {said.decode(errors='replace').strip()[-800:]}")

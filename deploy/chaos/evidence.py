@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import imaplib
 import json
 import urllib.request
-from collections import defaultdict
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 
 from deploy.chaos.company import Company
 from deploy.chaos.observer import Observer
 from deploy.chaos.reader import Held, Reader, ServerCopy
 from deploy.chaos.reference import work_out
-from deploy.chaos.stored import Stored, confirmations, read_stored
-from deploy.chaos.verdict import Evidence, Seen
-from deploy.local import LocalServers
+from deploy.chaos.stored import Stored, Told, attentions, confirmations, read_stored
+from deploy.chaos.verdict import Asked, Evidence, Seen
+from deploy.local import HostingError, LocalServers
 from deploy.samples.team import COMPANY_EXCLUDED
 from schemas.records import RecordRef
 
 _PAGE = 200
+_AGAIN_S = 0.5
+T = TypeVar("T")
 
 
 class Gatherer:
@@ -32,16 +37,33 @@ class Gatherer:
         self._company = company
         self._observer = observer
         self._reader = Reader()
-        self.before: dict[str, frozenset[ServerCopy]] = {}
-        """What is in the mailboxes when they are connected, by account."""
+        self.asked: list[Asked] = []
+        self.changed_passwords: Counter[str] = Counter()
+        """How often, by account."""
+        self.untold: list[str] = []
+        """Accounts whose owner was not told that it is blocked."""
 
     async def connecting(self, key: str) -> None:
         """Connect a mailbox, and remember what is in it at that moment."""
-        box = self._company.mailboxes[key]
-        there = await asyncio.to_thread(self._reader.uids, key, box)
-        await self._company.connect(key)
+        there = await self._uids(key)
+        await patiently(lambda: self._company.connect(key))
         account = self._company.accounts[key]
-        self.before[account] = frozenset(copy._replace(account=account) for copy in there)
+        self.asked.append(Asked(account, 0, frozenset(copy._replace(account=account) for copy in there)))
+
+    async def asking(self, key: str) -> Asked:
+        """Return what is in a mailbox that is to be gone through again: call it before that is asked for."""
+        there, account = await self._uids(key), self._company.accounts[key]
+        # In this order: every backfill with a higher number was opened when all of that was there.
+        last = (await patiently(lambda: self._company.store.accounts.get(account))).epoch
+        return Asked(account, last, frozenset(copy._replace(account=account) for copy in there))
+
+    async def _uids(self, key: str) -> dict[ServerCopy, frozenset[str]]:
+        return await patiently(lambda: asyncio.to_thread(self._reader.uids, key, self._company.mailboxes[key]))
+
+    async def attentions(self, account: str) -> list[Told]:
+        """Return what the owner of an account was told of its troubles so far."""
+        sent = await asyncio.to_thread(self._company.network.servers.sink.sent)
+        return [mail for mail in attentions(sent) if mail.account == account]
 
     async def quiet(self) -> str | None:
         """Return what is still going on; None when nothing is."""
@@ -53,6 +75,10 @@ class Gatherer:
         sent = await ours.epochs.count_documents({"state": "complete", "notification": "sent"})
         if sent < len(company.accounts) or sent < await ours.epochs.count_documents({}):
             return f"{sent} backfills are confirmed"
+        if waiting := await ours.accounts.count_documents(
+            {"$or": [{"state": {"$ne": "active"}}, {"resync_requested": True}]}
+        ):
+            return f"{waiting} accounts are not active, or wait for a backfill"
         if debts := await ours.debts.count_documents({}):
             return f"{debts} debts are to be paid"
         queues = await asyncio.to_thread(waiting_messages, company.network.servers, company.name)
@@ -75,13 +101,19 @@ class Gatherer:
             excluded=COMPANY_EXCLUDED,
         )
         accounts = set(company.accounts.values())
-        sent = [
-            mail
-            for mail in confirmations(await asyncio.to_thread(company.network.servers.sink.sent))
-            if mail.account in accounts
-        ]
-        seen = await self._seen()
-        return Evidence(held, truth, stored, seen, sent, self._observer.observed, self.before)
+        sent = await asyncio.to_thread(company.network.servers.sink.sent)
+        return Evidence(
+            held=held,
+            truth=truth,
+            stored=stored,
+            seen=await self._seen(),
+            confirmations=[mail for mail in confirmations(sent) if mail.account in accounts],
+            attentions=[mail for mail in attentions(sent) if mail.account in accounts],
+            observed=self._observer.observed,
+            asked=self.asked,
+            changed_passwords=self.changed_passwords,
+            untold=self.untold,
+        )
 
     async def _seen(self) -> Seen:
         """Read every record's page as every user."""
@@ -103,6 +135,15 @@ class Gatherer:
                     if (before := page.before) is None:
                         break
         return Seen(emails, bcc)
+
+
+async def patiently(what: Callable[[], Awaitable[T]]) -> T:
+    """Do something that needs servers until they are there."""
+    while True:
+        try:
+            return await what()
+        except (OSError, HostingError, imaplib.IMAP4.error, PyMongoError):
+            await asyncio.sleep(_AGAIN_S)
 
 
 def _stored(company: Company) -> Stored:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
-from deploy.chaos.company import Company
+from deploy.chaos.network import Network
+from deploy.chaos.owners import ACTS, LOCKOUT, PASSWORD, PAUSE, RESYNC, Owners
 from deploy.chaos.proxy import Mood
 from deploy.chaos.replicas import Replicas
 
@@ -16,13 +16,15 @@ KILL, FREEZE = "kill", "freeze"
 CUT, STALL, SLOW = "cut", "stall", "slow"
 BROKER_RESTART, BROKER_KILL = "broker restart", "broker kill"
 STEP_DOWN, PRIMARY_KILL, SECONDARY_KILL = "step-down", "primary kill", "secondary kill"
-IMAP_KILL, SMTP_KILL, PASSWORD = "imap kill", "smtp kill", "password"
+IMAP_KILL, SMTP_KILL = "imap kill", "smtp kill"
 
 KINDS: Final[Mapping[str, int]] = {
     KILL: 30, FREEZE: 8, CUT: 14, STALL: 8, SLOW: 6, BROKER_RESTART: 3, BROKER_KILL: 3,
-    STEP_DOWN: 5, PRIMARY_KILL: 4, SECONDARY_KILL: 2, IMAP_KILL: 3, SMTP_KILL: 3,
+    STEP_DOWN: 5, PRIMARY_KILL: 4, SECONDARY_KILL: 2, IMAP_KILL: 3, SMTP_KILL: 3, RESYNC: 6, PAUSE: 6,
 }  # fmt: skip
-"""With how often each happens, relative to one another. A changed password comes once a scenario."""
+"""With how often each happens, relative to one another."""
+ONCE: Final = (PASSWORD, LOCKOUT)
+"""Come once a scenario each."""
 EMPHASES: Final[Mapping[str, frozenset[str]]] = {
     "everything": frozenset(),
     "processes": frozenset({KILL, FREEZE}),
@@ -65,7 +67,7 @@ def plan(
         numbers: source of every choice.
         replicas: names of processes.
         links: names of links.
-        colleagues: with a mailbox, in the order in which they are connected; the password of one of the first changes.
+        colleagues: with a mailbox, in the order in which they are connected; the passwords of one or two of the first change.
         seconds: within which faults begin.
         gap: mean seconds between two.
         lease: seconds for which a poller that is frozen keeps its accounts.
@@ -77,12 +79,15 @@ def plan(
     at = numbers.expovariate(1 / gap)
     while at < seconds:
         kind = numbers.choices(list(KINDS), weights)[0]
-        faults.append(_fault(at, kind, numbers, replicas, links, lease))
+        if kind in ACTS:
+            faults.append(Fault(at, kind, numbers.choice(colleagues), numbers.uniform(0.5, 8)))
+        else:
+            faults.append(_fault(at, kind, numbers, replicas, links, lease))
         at += numbers.expovariate(1 / gap)
-    changed = numbers.uniform(0.3, 0.7) * seconds
-    faults.append(
-        Fault(changed, PASSWORD, numbers.choice(colleagues[: max(1, len(colleagues) // 3)]), numbers.uniform(2, 8))
-    )
+    early = colleagues[: max(1, len(colleagues) // 3)]
+    faults += [
+        Fault(numbers.uniform(0.3, 0.7) * seconds, kind, numbers.choice(early), numbers.uniform(0, 8)) for kind in ONCE
+    ]
     return sorted(faults)
 
 
@@ -101,10 +106,10 @@ def _fault(  # noqa: PLR0917 - see plan
 class Injector:
     """Does faults to a company."""
 
-    def __init__(self, company: Company, replicas: Replicas, say: Callable[[str], None]) -> None:
-        self._company = company
-        self._network = company.network
-        self._servers = company.network.servers
+    def __init__(self, network: Network, owners: Owners, replicas: Replicas, say: Callable[[str], None]) -> None:
+        self._network = network
+        self._servers = network.servers
+        self._owners = owners
         self._replicas = replicas
         self._say = say
         self._turns = {part: asyncio.Lock() for part in ("rabbitmq", "mongo", "dovecot", "smtp")}
@@ -127,10 +132,13 @@ class Injector:
             KILL: self._kill, FREEZE: self._freeze, CUT: self._disturb, STALL: self._disturb, SLOW: self._disturb,
             BROKER_RESTART: self._broker, BROKER_KILL: self._broker, STEP_DOWN: self._step_down,
             PRIMARY_KILL: self._member, SECONDARY_KILL: self._member, IMAP_KILL: self._part, SMTP_KILL: self._part,
-            PASSWORD: self._password,
+            **dict.fromkeys(ACTS, self._act),
         }  # fmt: skip
         if await ways[fault.kind](fault):
             self.done.append(fault)
+
+    async def _act(self, fault: Fault) -> bool:
+        return await self._owners.act(fault.kind, fault.target, fault.seconds)
 
     async def _kill(self, fault: Fault) -> bool:
         replica = self._replicas.named(fault.target)
@@ -182,14 +190,4 @@ class Injector:
             await asyncio.to_thread(self._servers.kill, part)
             await asyncio.sleep(fault.seconds)
             await asyncio.to_thread(self._servers.start, part)
-        return True
-
-    async def _password(self, fault: Fault) -> bool:
-        change = asyncio.create_task(self._company.change_password(fault.target, fault.seconds))
-        with contextlib.suppress(TimeoutError):
-            # The connections that are there would go on: have the old password refused at once.
-            await asyncio.wait_for(asyncio.shield(change), 1.5)
-        self._network.imap.set(Mood.CUT)
-        self._network.imap.set(Mood.CLEAR)
-        await change
         return True

@@ -12,7 +12,8 @@ from deploy.local.imap import log_in
 from deploy.local.parts import ImapEndpoint
 
 FLAGS = (r"\Seen", r"\Flagged", r"\Answered", "$Followup")
-_TIMEOUT_S = 30
+_PARTS = 4
+"""In which a folder's mails are copied, so that they come in another order."""
 
 
 class Mailbox(NamedTuple):
@@ -68,6 +69,36 @@ class Mailbox(NamedTuple):
                 _expect(client.uid("EXPUNGE", uid))
             return uid is not None
 
+    def renew(self, folder: str, numbers: Random) -> bool:
+        """Make a folder anew, with the same mails in another order: its uids and uidvalidity are void. Each mail is always somewhere."""
+        aside = f"{folder} {numbers.randrange(1_000_000)}"
+        with self.opened() as client:
+            _expect(client.rename(f'"{folder}"', f'"{aside}"'))
+            _expect(client.create(f'"{folder}"'))
+            _expect(client.select(f'"{aside}"'))
+            uids = _uids(client)
+            numbers.shuffle(uids)
+            for part in filter(None, (uids[start::_PARTS] for start in range(_PARTS))):
+                _expect(client.uid("COPY", ",".join(part), f'"{folder}"'))
+            client.unselect()
+            _expect(client.delete(f'"{aside}"'))
+        return True
+
+    def rename(self, folder: str, target: str) -> bool:
+        """Rename a folder, with those in it; the server refuses a name that is taken."""
+        with self.opened() as client:
+            _expect(client.rename(f'"{folder}"', f'"{target}"'))
+        return True
+
+    def drop(self, folder: str, refuge: str, spared: frozenset[str]) -> bool:
+        """Delete a folder with its mails; those that are spared go to another folder before. Folders in it stay."""
+        with self.opened(folder) as client:
+            if kept := [uid for uid in _uids(client) if _message_id(client, uid) in spared]:
+                _expect(client.uid("MOVE", ",".join(kept), f'"{refuge}"'))
+            client.unselect()
+            _expect(client.delete(f'"{folder}"'))
+        return True
+
 
 def _uids(client: imaplib.IMAP4) -> list[str]:
     _, found = client.uid("SEARCH", "ALL")
@@ -78,9 +109,13 @@ def _choose(client: imaplib.IMAP4, numbers: Random, spared: frozenset[str]) -> s
     if not (uids := _uids(client)):
         return None
     uid = numbers.choice(uids)
+    return None if _message_id(client, uid) in spared else uid
+
+
+def _message_id(client: imaplib.IMAP4, uid: str) -> str:
     _, answer = client.uid("FETCH", uid, "(BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
     header = next((part[1].decode() for part in answer if isinstance(part, tuple)), "")
-    return None if header.partition(":")[2].strip() in spared else uid
+    return header.partition(":")[2].strip()
 
 
 def _expect(answer: tuple[str, object]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import imaplib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,17 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pymongo.errors import PyMongoError
-
 from deploy.chaos.activity import Activity, ancestors
 from deploy.chaos.company import Company, company
 from deploy.chaos.evidence import Gatherer
 from deploy.chaos.faults import EMPHASES, Fault, Injector, plan
 from deploy.chaos.network import Network
 from deploy.chaos.observer import Observer
+from deploy.chaos.owners import Owners
 from deploy.chaos.replicas import STAGES, Replicas
 from deploy.chaos.verdict import UNFINISHED_WORK, Finding, judge
-from deploy.local import HostingError
 from deploy.samples.model import rng
 from deploy.samples.team import team
 from deploy.samples.team_mail import TeamMail, team_mail
@@ -113,7 +110,8 @@ async def run(
         await there.add_records(people.known)
         observer = await stack.enter_async_context(Observer(network.servers.mongo_url, there.name))
         replicas = await stack.enter_async_context(Replicas(there.settings_of, folder))
-        gatherer, injector = Gatherer(there, observer), Injector(there, replicas, say)
+        gatherer = Gatherer(there, observer)
+        injector = Injector(network, Owners(there, gatherer), replicas, say)
         activity = Activity(there, rng(seed, number, "activity"), ancestors(mails))
         numbers = rng(seed, number, "faults")
         if faults is None:
@@ -159,12 +157,7 @@ async def _connect(gatherer: Gatherer, there: Company, seconds: float) -> None:
     """Connect the mailboxes one after another, so that there is a backfill under way for most of the time."""
     keys = [each.key for each in there.team.colleagues]
     for key in keys:
-        while True:
-            try:
-                await gatherer.connecting(key)
-                break
-            except (OSError, HostingError, imaplib.IMAP4.error, PyMongoError):  # a server is down at this moment
-                await asyncio.sleep(0.5)
+        await gatherer.connecting(key)
         await asyncio.sleep(seconds / len(keys))
 
 

@@ -37,6 +37,24 @@ class StoredEpoch(NamedTuple):
     notification: str
 
 
+class StoredAccount(NamedTuple):
+    """An account."""
+
+    id: str
+    state: str
+    incident: int
+    """How often it was blocked."""
+    resync_requested: bool
+
+
+class Told(NamedTuple):
+    """A mail about an account in trouble that the SMTP server took."""
+
+    message_id: str
+    account: str
+    incident: int
+
+
 class Confirmation(NamedTuple):
     """A mail that the SMTP server took."""
 
@@ -60,6 +78,7 @@ class Stored(NamedTuple):
     links: dict[tuple[str, str], Link]
     """By (record, key)."""
     epochs: list[StoredEpoch]
+    accounts: list[StoredAccount]
     dead: list[str | None]
     """The rows of the dead letters."""
     debts: int
@@ -87,6 +106,10 @@ def read_stored(client: MongoClient[dict[str, Any]], database: str, crm: str) ->
         epochs=[
             StoredEpoch(one["account"], one["number"], one["state"], one["notification"]) for one in ours.epochs.find()
         ],
+        accounts=[
+            StoredAccount(one["_id"], one["state"], one.get("incident", 0), bool(one.get("resync_requested")))
+            for one in ours.accounts.find()
+        ],
         dead=[one.get("row") for one in ours.dead_letters.find({}, {"row": 1})],
         debts=ours.debts.count_documents({}),
         counts={
@@ -103,6 +126,16 @@ def _row(one: Document, names: Mapping[tuple[str, str], bytes]) -> StoredRow:
     return StoredRow(
         one["_id"], copy, one["state"], one.get("reason"), one.get("email"), frozenset(one.get("flags") or ())
     )
+
+
+def attentions(sent: Iterable[SentMail]) -> list[Told]:
+    """Return the mails about accounts in trouble among what the SMTP server took."""
+    found = []
+    for mail in sent:
+        message_id = str(message_from_bytes(mail.raw)["Message-ID"] or "")
+        if match := re.fullmatch(r"<attention\.([0-9a-f]+)\.(\d+)@.*>", message_id):
+            found.append(Told(message_id, match[1], int(match[2])))
+    return found
 
 
 def confirmations(sent: Iterable[SentMail]) -> list[Confirmation]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from deploy.chaos.observer import Observed
 from deploy.chaos.reader import Held, ServerCopy
 from deploy.chaos.reference import Truth
-from deploy.chaos.stored import UNFINISHED, Confirmation, Stored, StoredRow
+from deploy.chaos.stored import UNFINISHED, Confirmation, Stored, StoredRow, Told
 
 LOST, DOUBLED, EARLY, UNFINISHED_WORK = "lost", "doubled", "early", "unfinished"
 KINDS = (LOST, DOUBLED, EARLY, UNFINISHED_WORK)
@@ -33,6 +33,18 @@ class Seen(NamedTuple):
     """By (viewer, key)."""
 
 
+class Asked(NamedTuple):
+    """Somebody asked for a backfill, by connecting a mailbox or later."""
+
+    account: str
+    last: int
+    """The last backfill before."""
+    there: frozenset[ServerCopy]
+    """What was in the mailbox."""
+    times: int = 1
+    """The command may have failed after it had asked, and asked again."""
+
+
 class Evidence(NamedTuple):
     """All that a verdict is made of."""
 
@@ -41,9 +53,13 @@ class Evidence(NamedTuple):
     stored: Stored
     seen: Seen
     confirmations: Sequence[Confirmation]
+    attentions: Sequence[Told]
     observed: Observed
-    before: Mapping[str, frozenset[ServerCopy]]
-    """What was in each mailbox before it was connected, by account."""
+    asked: Sequence[Asked]
+    changed_passwords: Mapping[str, int]
+    """How often, by account."""
+    untold: Sequence[str]
+    """Accounts that were blocked, and whose owner was not told in time."""
 
 
 def judge(evidence: Evidence) -> list[Finding]:
@@ -55,6 +71,8 @@ def judge(evidence: Evidence) -> list[Finding]:
     findings += _links(evidence, keys)
     findings += _views(evidence, keys)
     findings += _epochs(evidence)
+    findings += _asked(evidence)
+    findings += _accounts(evidence)
     findings += _early(evidence)
     return findings
 
@@ -184,14 +202,45 @@ def _epochs(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(UNFINISHED_WORK, f"backfill {name} is {epoch.state}, its confirmation {epoch.notification}")
         elif name not in names:
             yield Finding(LOST, f"no confirmation of backfill {name}")
-    for account in evidence.before:
-        if not any(each == account for each, _ in epochs):
-            yield Finding(LOST, f"no backfill of {account}")
     for name, several in names.items():
         if name not in epochs or len(several) > 1:
             yield Finding(DOUBLED, f"confirmations of backfill {name}: {sorted(several)}")
     if evidence.stored.debts:
         yield Finding(UNFINISHED_WORK, f"{evidence.stored.debts} debts")
+
+
+def _asked(evidence: Evidence) -> Iterator[Finding]:
+    """A backfill follows whenever one was asked for; one may be the answer to several."""
+    epochs = {(epoch.account, epoch.number) for epoch in evidence.stored.epochs}
+    asked = Counter[str]()
+    for each in evidence.asked:
+        asked[each.account] += each.times
+    last = {account: max((number for whose, number in epochs if whose == account), default=0) for account in asked}
+    for each in evidence.asked:
+        if last[each.account] <= each.last:
+            yield Finding(LOST, f"no backfill of {each.account} after number {each.last}, though one was asked for")
+    for account, times in asked.items():
+        if last[account] > times:
+            yield Finding(DOUBLED, f"{last[account]} backfills of {account}, which was asked for {times} times")
+
+
+def _accounts(evidence: Evidence) -> Iterator[Finding]:
+    """Every account goes on; one whose password was changed was blocked for it at most once, and its owner told once."""
+    incidents = {account.id: account.incident for account in evidence.stored.accounts}
+    for account in evidence.stored.accounts:
+        if account.state != "active" or account.resync_requested:
+            waits = ", waiting for a backfill" if account.resync_requested else ""
+            yield Finding(UNFINISHED_WORK, f"{account.id} is {account.state}{waits}")
+        if account.incident > (changes := evidence.changed_passwords.get(account.id, 0)):
+            yield Finding(DOUBLED, f"{account.id} was blocked {account.incident} times for {changes} changed passwords")
+    for name in evidence.untold:
+        yield Finding(LOST, f"the owner of {name} was not told that it is blocked")
+    told: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for mail in evidence.attentions:
+        told[mail.account, mail.incident].add(mail.message_id)
+    for (name, incident), several in told.items():
+        if incident > incidents.get(name, 0) or len(several) > 1:
+            yield Finding(DOUBLED, f"mails about incident {incident} of {name}: {sorted(several)}")
 
 
 def _early(evidence: Evidence) -> Iterator[Finding]:
@@ -202,12 +251,9 @@ def _early(evidence: Evidence) -> Iterator[Finding]:
         for row, place in observed.places.items()
     }
     there = {each.copy for each in evidence.held}
-    first = {
-        account: min((done for (each, _), done in observed.complete.items() if each == account), default=None)
-        for account in evidence.before
-    }
-    for account, copies in evidence.before.items():
-        if (done := first[account]) is None:
+    for account, last, copies, _ in evidence.asked:
+        later = [done for (each, number), done in observed.complete.items() if each == account and number > last]
+        if (done := min(later, default=None)) is None:
             continue
         for copy in copies:
             row = rows.get(copy)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from deploy.chaos.observer import Completion, Observed, Place
 from deploy.chaos.reader import Held, ServerCopy, letter
 from deploy.chaos.reference import Mailowner, Truth, work_out
-from deploy.chaos.stored import Confirmation, Stored, StoredEpoch, StoredRow
-from deploy.chaos.verdict import Evidence, Seen
+from deploy.chaos.stored import Confirmation, Stored, StoredAccount, StoredEpoch, StoredRow, Told
+from deploy.chaos.verdict import Asked, Evidence, Seen
 
 INBOX, SENT = b"INBOX", b"Sent"
 ANA = Mailowner("ana@own.example", frozenset({"ana@own.example"}), "public", ())
@@ -82,6 +82,9 @@ def clean() -> Evidence:
         fading=frozenset(),
         links={(record, keys[identity]): link for (record, identity), link in truth.links.items()},
         epochs=[StoredEpoch(account, 1, "complete", "sent") for account in ACCOUNTS],
+        accounts=[
+            StoredAccount(account, "active", int(account == "b"), resync_requested=False) for account in ACCOUNTS
+        ],
         dead=[],
         debts=0,
         counts={
@@ -108,8 +111,12 @@ def clean() -> Evidence:
         stored=stored,
         seen=seen,
         confirmations=[Confirmation(f"<sync.{account}.1@x>", account, 1, 1001.0) for account in ACCOUNTS],
+        attentions=[Told("<attention.b.1@x>", "b", 1)],
         observed=observed,
-        before={
-            account: frozenset(each.copy for each in copies if each.copy.account == account) for account in ACCOUNTS
-        },
+        asked=[
+            Asked(account, 0, frozenset(each.copy for each in copies if each.copy.account == account))
+            for account in ACCOUNTS
+        ],
+        changed_passwords={"b": 1},
+        untold=[],
     )

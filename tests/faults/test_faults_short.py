@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.chaos import faults
-from deploy.chaos.faults import KINDS, PASSWORD, Fault, plan
+from deploy.chaos.faults import KINDS, ONCE, Fault, plan
 from deploy.chaos.network import Network, network
 from deploy.chaos.scenario import REPLICAS, Shape, run
 from deploy.samples.model import rng
@@ -22,10 +22,13 @@ FAULTS = (
     Fault(2.7, faults.STALL, "poller~imap", 1.5),
     Fault(4.1, faults.KILL, "parser-2", 0.3),
     Fault(4.4, faults.SLOW, "parser-1~broker", 2),
+    Fault(4.6, faults.RESYNC, "ada", 0),
     Fault(4.8, faults.PASSWORD, "ada", 2),
     Fault(5.4, faults.PRIMARY_KILL, "", 1),
+    Fault(6.0, faults.LOCKOUT, "ben", 0),
     Fault(6.8, faults.BROKER_KILL, "", 0.5),
     Fault(7.5, faults.FREEZE, "poller-2", 4.5),
+    Fault(8.0, faults.PAUSE, "ada", 1),
     Fault(8.8, faults.IMAP_KILL, "", 0.5),
     Fault(9.5, faults.KILL, "matcher-2", 0.3),
     Fault(10.2, faults.SMTP_KILL, "", 1),
@@ -54,14 +57,14 @@ async def test_nothing_is_lost_doubled_early_or_unfinished(net: Network, tmp_pat
         net, seed=1, number=1, shape=SHAPE, folder=tmp_path / "logs", say=said.append, faults=list(FAULTS)
     )
     assert [f"{each.kind}: {each.what}" for each in result.findings] == [], "\n".join(said)
-    assert (result.accounts, set(result.faults)) == (3, {*KINDS, PASSWORD})
+    assert (result.accounts, set(result.faults)) == (3, {*KINDS, *ONCE})
     assert result.messages > SHAPE.mails
     assert result.activity["arrived"] > 0
 
 
 def test_every_kind_of_fault_is_in_the_short_scenario() -> None:
     """A new kind of fault is tried in the short scenario too."""
-    assert {fault.kind for fault in FAULTS} == {*KINDS, PASSWORD}
+    assert {fault.kind for fault in FAULTS} == {*KINDS, *ONCE}
 
 
 def test_a_seed_says_everything() -> None:
@@ -73,5 +76,5 @@ def test_a_seed_says_everything() -> None:
 
     assert planned(1) == planned(1) != planned(2)
     assert all(0 < fault.at < 120 for fault in planned(1))
-    assert {fault.kind for seed in range(9) for fault in planned(seed)} == {*KINDS, PASSWORD}
+    assert {fault.kind for seed in range(9) for fault in planned(seed)} == {*KINDS, *ONCE}
     assert all(fault.seconds > 3 for fault in planned(1) if fault.kind == faults.FREEZE), "past the lease"

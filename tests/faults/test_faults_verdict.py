@@ -13,7 +13,7 @@ from deploy.chaos.reader import ServerCopy
 from deploy.chaos.reference import Link
 from deploy.chaos.report import last_line
 from deploy.chaos.scenario import Result
-from deploy.chaos.stored import Confirmation
+from deploy.chaos.stored import Confirmation, StoredEpoch, Told
 from deploy.chaos.verdict import DOUBLED, EARLY, LOST, UNFINISHED_WORK, Evidence, judge
 
 OFFER, LAWYER, BLIND = "v1-1@x", "v1-3@x", "v1-2@x"
@@ -110,6 +110,33 @@ def bcc_of_another(evidence: Evidence) -> Evidence:
     )
 
 
+def account(**fields: Any) -> Spoil:
+    """Return what changes the account that was blocked once."""
+
+    def spoil(evidence: Evidence) -> Evidence:
+        accounts = [each._replace(**fields) if each.id == "b" else each for each in evidence.stored.accounts]
+        return stored(evidence, accounts=accounts)
+
+    return spoil
+
+
+def resync(*, number: int, order: int) -> Spoil:
+    """Return what asks for a second backfill of an account, which was observed to be complete."""
+
+    def spoil(evidence: Evidence) -> Evidence:
+        complete = {**evidence.observed.complete, ("a", number): Completion(order, 1000.0)}
+        return stored(
+            evidence._replace(
+                asked=[*evidence.asked, evidence.asked[0]._replace(last=1)],
+                observed=evidence.observed._replace(complete=complete),
+                confirmations=[*evidence.confirmations, Confirmation(f"<sync.a.{number}@x>", "a", number, 1002.0)],
+            ),
+            epochs=[*evidence.stored.epochs, StoredEpoch("a", number, "complete", "sent")],
+        )
+
+    return spoil
+
+
 def test_what_is_right_has_no_findings() -> None:
     """The evidence of a company in which all is well leads to no finding, so that each one below is of what was spoiled."""
     assert judge(clean()) == []
@@ -167,6 +194,24 @@ def test_what_is_right_has_no_findings() -> None:
             ),
             id="a confirmation that is due",
         ),
+        pytest.param(
+            LOST,
+            lambda each: each._replace(asked=[*each.asked, each.asked[0]._replace(last=1)]),
+            id="a backfill that was asked for and never came",
+        ),
+        pytest.param(DOUBLED, resync(number=3, order=200), id="a backfill that nobody asked for"),
+        pytest.param(EARLY, resync(number=2, order=1), id="a second backfill complete before a row was final"),
+        pytest.param(UNFINISHED_WORK, account(state="paused"), id="an account that was resumed and is paused"),
+        pytest.param(UNFINISHED_WORK, account(state="blocked"), id="an account that stays blocked"),
+        pytest.param(UNFINISHED_WORK, account(resync_requested=True), id="a backfill that is waited for"),
+        pytest.param(DOUBLED, account(incident=2), id="blocked twice for one changed password"),
+        pytest.param(DOUBLED, account(incident=0), id="a mail about trouble that there was not"),
+        pytest.param(
+            DOUBLED,
+            lambda each: each._replace(attentions=[*each.attentions, Told("<attention.b.1@y>", "b", 1)]),
+            id="a second mail about one trouble",
+        ),
+        pytest.param(LOST, lambda each: each._replace(untold=["b"]), id="an owner who was not told"),
     ],
 )
 def test_what_is_spoiled_is_found(kind: str, spoil: Spoil) -> None:
@@ -175,6 +220,11 @@ def test_what_is_spoiled_is_found(kind: str, spoil: Spoil) -> None:
     assert kind in {finding.kind for finding in findings}
     result = Result(1, "everything", 1, findings=findings)
     assert f"{kind} 0" not in last_line([result])
+
+
+def test_a_second_backfill_that_was_asked_for_is_right() -> None:
+    """A mailbox that is gone through again has another confirmation, and nothing is wrong with that."""
+    assert judge(resync(number=2, order=200)(clean())) == []
 
 
 def test_one_confirmation_that_was_sent_again_is_one() -> None:
@@ -186,8 +236,8 @@ def test_one_confirmation_that_was_sent_again_is_one() -> None:
 def test_mail_that_was_deleted_before_anybody_saw_it_is_not_early() -> None:
     """What was in the mailbox when it was connected and is neither on the server nor in the ledger any more is nobody's fault."""
     evidence = clean()
-    before = {**evidence.before, "a": evidence.before["a"] | {ServerCopy("a", INBOX, 7, 99)}}
-    assert judge(evidence._replace(before=before)) == []
+    first = evidence.asked[0]._replace(there=evidence.asked[0].there | {ServerCopy("a", INBOX, 7, 99)})
+    assert judge(evidence._replace(asked=[first, *evidence.asked[1:]])) == []
 
 
 def test_a_forged_message_id_is_another_email() -> None:
