@@ -24,6 +24,11 @@ _VIRTUAL = frozenset({"\\all", "\\flagged", "\\important"})
 _LEFT_OUT: frozenset[Role] = frozenset({"trash", "junk", "drafts"})
 
 
+def readable(entry: Listed) -> bool:
+    """Whether a name stands for a folder with mail, and not only for what lies in it."""
+    return not (_UNREADABLE & entry.attributes)
+
+
 def plan_folders(account: Account, listed: Sequence[Listed], *, gmail: bool) -> list[Folder]:
     """Return a folder for each that the server lists, newly made: no cursor, no anchor.
 
@@ -32,8 +37,7 @@ def plan_folders(account: Account, listed: Sequence[Listed], *, gmail: bool) -> 
         listed: the server's answer.
         gmail: messages have labels and an id of their own; All Mail then holds everything but Trash and Spam once.
     """
-    readable = [entry for entry in listed if not (_UNREADABLE & entry.attributes)]
-    all_mail = gmail and any("\\all" in entry.attributes for entry in readable)
+    all_mail = gmail and any("\\all" in entry.attributes for entry in listed if readable(entry))
     found = {}
     for entry in listed:
         name = decode_name(entry.raw_name)
@@ -61,7 +65,7 @@ def _reason(  # noqa: PLR0911 - one return a rule
     account: Account, entry: Listed, name: str, role: Role, *, all_mail: bool
 ) -> str | None:
     """Return why the folder is left out, as a stable code; None when it is synchronised."""
-    if _UNREADABLE & entry.attributes:
+    if not readable(entry):
         return "no-mail"
     if any(byte in entry.raw_name for byte in b"\0\r\n"):
         return "unusable-name"

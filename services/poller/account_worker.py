@@ -30,14 +30,16 @@ from services.poller.work import Work
 from services.runtime.bus import Bus
 from services.runtime.retry import describe, is_bug, trace
 from services.runtime.tasks import go_on
-from services.store import LeaseLostError
+from services.store import FolderChangedError, LeaseLostError
 
 LINGER = 30.0
 """Seconds that the bulk connection stays after its work, in case there is more."""
 BREATH = 0.2
 """Seconds between two turns of bulk work on the only connection: work that cannot be done at the moment must not spin."""
 REAP_EVERY = 30.0
-EXPECTED = (ConnectionLostError, RefusedError, UidValidityChangedError, MailServerError, SealError)
+CHANGED = (RefusedError, UidValidityChangedError, FolderChangedError)
+"""A folder is gone, or another one by now: whoever watches finds out."""
+EXPECTED = (*CHANGED, ConnectionLostError, MailServerError, SealError)
 """What happens on the way to other people's servers; anything else is logged as an error, and tried again all the same."""
 
 
@@ -138,8 +140,8 @@ class AccountWorker:
                     raise cause from None
                 if isinstance(cause, MailServerError) and self._trouble.hopeless(cause):
                     raise BlockedError(cause.code) from None
-                if isinstance(cause, UidValidityChangedError):
-                    self._wake_live.set()  # which begins the folder anew
+                if isinstance(cause, CHANGED):
+                    self._wake_live.set()
                 pause = self._trouble.pause(cause)
                 self._work.metrics.trouble(cause.code if isinstance(cause, MailServerError) else type(cause).__name__)
                 if isinstance(cause, EXPECTED):

@@ -38,6 +38,7 @@ async def open_epoch(work: Work, session: ImapSession) -> Epoch:
     for folder in plan_folders(work.account, listed, gmail=session.gmail):
         planned[folder.id] = folder
         if folder.selected:
+            old = work.folders.get(folder.id)
             try:
                 selected = await session.examine(folder.raw_name)
             except RefusedError:
@@ -50,7 +51,10 @@ async def open_epoch(work: Work, session: ImapSession) -> Epoch:
                     "uidnext": selected.uidnext,
                     "cursor": selected.uidnext,
                     "live_next": selected.uidnext,
-                    "highestmodseq": selected.highestmodseq,
+                    # Flags that were changed and that nobody has looked at yet are behind it: what is known is not raised.
+                    "highestmodseq": old.highestmodseq
+                    if old is not None and old.uidvalidity == selected.uidvalidity and old.highestmodseq is not None
+                    else selected.highestmodseq,
                 }
             )
     epoch = await work.store.epochs.open(work.lease, planned.values(), expected=expected)
@@ -60,7 +64,7 @@ async def open_epoch(work: Work, session: ImapSession) -> Epoch:
     }
     for number, folder in planned.items():
         if not folder.selected and (old := before.get(number)) is not None and old.selected:
-            await changes.drop_generation(work, number, old.uidvalidity)  # its owner took it out
+            await changes.drop_folder(work, number)  # its owner took it out
     work.log.info("backfill opened", epoch=epoch.number, folders=len(work.selected), expected=expected)
     return epoch
 
@@ -68,6 +72,8 @@ async def open_epoch(work: Work, session: ImapSession) -> Epoch:
 class _Read(NamedTuple):
     """A window with what the server and the ledger say of it."""
 
+    folder: Folder
+    """As it was then."""
     window: Window
     messages: list[Fetched]
     known: dict[int, RowState]
@@ -83,7 +89,6 @@ class Backfill:
         self._session = session
         self._epoch = epoch
         self._scans = {folder.id: FolderScan(folder) for folder in work.selected if folder.cursor > 1}
-        self._modseqs = {folder.id: folder.highestmodseq for folder in work.selected}
         self._newest = dict.fromkeys(self._scans, _UTMOST)
         """By folder: no mail that is left can be newer than this (uids grow with time, roughly)."""
         self._slots = asyncio.Semaphore(PUBLISHING)
@@ -99,9 +104,7 @@ class Backfill:
                     await self._slots.acquire()
                     tasks.create_task(self._deliver(rows))
             for folder in self._work.selected:
-                rows = await verify_folder(
-                    self._work, self._session, folder, epoch=self._epoch.number, since=self._modseqs.get(folder.id)
-                )
+                rows = await verify_folder(self._work, self._session, folder, epoch=self._epoch.number)
                 for batch in batches(rows):
                     await self._slots.acquire()
                     tasks.create_task(self._deliver(batch))
@@ -132,11 +135,11 @@ class Backfill:
         dates = [message.internal_date for message in messages if message.internal_date]
         if dates:
             self._newest[folder.id] = min(dates)
-        return _Read(window, messages, known, datetime.now(UTC))
+        return _Read(folder, window, messages, known, datetime.now(UTC))
 
     async def _take(self, read: _Read) -> list[Row]:
         """Write a window; returns the rows whose bodies are wanted."""
-        folder = self._work.folders[read.window.folder]
+        folder = read.folder
         judged, version = await relevance.judge(
             self._work,
             folder,
@@ -145,16 +148,15 @@ class Backfill:
             noticed_at=read.at,
         )
         state = FolderState.ENUMERATED if read.window.low == 1 else None
-        patch = FolderPatch(folder.id, cursor=read.window.low, state=state)
+        patch = FolderPatch(folder.id, folder.uidvalidity, cursor=read.window.low, state=state)
         present = frozenset(copy_id(folder.account, folder.id, folder.uidvalidity, uid) for uid in read.known)
         rows = await relevance.write(self._work, judged, version, patch=patch, present=present)
-        self._work.remember(folder.id, cursor=read.window.low, **({"state": state} if state else {}))
+        self._work.remember(folder, cursor=read.window.low, **({"state": state} if state else {}))
         return rows
 
     async def _deliver(self, rows: Sequence[Row]) -> None:
         try:
-            folder = self._work.folders[rows[0].folder]
-            await self._bodies.deliver(self._session, folder, rows, Lane.BACKFILL)
+            await self._bodies.deliver(self._session, rows, Lane.BACKFILL)
         finally:
             self._slots.release()
 

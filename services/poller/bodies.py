@@ -53,8 +53,9 @@ def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 class Bodies(Outbox):
     """Brings what rows lack: fetches it, and takes it to the queue."""
 
-    async def deliver(self, session: ImapSession, folder: Folder, rows: Sequence[Row], lane: Lane) -> int:
+    async def deliver(self, session: ImapSession, rows: Sequence[Row], lane: Lane) -> int:
         """Fetch and publish the bodies of one batch, but for those in other hands. Returns how many were published."""
+        folder = self._work.folder_of(rows[0])
         mine = self.claim(rows)
         try:
             return await self.publish(await self.fetch(session, folder, mine, lane)) if mine else 0

@@ -85,8 +85,7 @@ class Bulk:
             lane = Lane.LIVE if len(rows) <= FEW else Lane.BACKFILL
             published = 0
             for batch in batches(await self._fetchable(rows)):
-                folder = self._work.folders[batch[0].folder]
-                published += await self._bodies.deliver(session, folder, batch, lane)
+                published += await self._bodies.deliver(session, batch, lane)
             await self._bodies.settle()
             if not published:
                 return

@@ -29,8 +29,14 @@ async def confirm_gone(work: Work, session: ImapSession, folder: Folder, uids: S
     return len(gone)
 
 
+async def drop_folder(work: Work, folder: str) -> None:
+    """Note that a folder is gone, whatever its uids were, and announce it."""
+    for uidvalidity in await work.store.ledger.uidvalidities(work.account.id, folder):
+        await drop_generation(work, folder, uidvalidity)
+
+
 async def drop_generation(work: Work, folder: str, uidvalidity: int) -> None:
-    """Note that a folder is gone, or that its uids under a uidvalidity are void, and announce it."""
+    """Note that a folder's uids under a uidvalidity are void, and announce it."""
     keys = await work.store.ledger.gone_folder(work.lease, folder, uidvalidity)
     await announce(work, keys, [folder, str(uidvalidity)])
 
@@ -38,7 +44,8 @@ async def drop_generation(work: Work, folder: str, uidvalidity: int) -> None:
 async def drop_superseded(work: Work, folder: Folder) -> None:
     """Drop what the ledger still holds of a folder under earlier uidvalidities: it is enumerated anew by now."""
     for uidvalidity in await work.store.ledger.uidvalidities(folder.account, folder.id):
-        if uidvalidity != folder.uidvalidity:
+        # Begun anew meanwhile, what is its own now is not what we were told.
+        if work.is_still(folder) and uidvalidity != folder.uidvalidity:
             await drop_generation(work, folder.id, uidvalidity)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.mailbox.errors import Code, MailServerError
-from services.store import LeaseLostError
+from services.store import FolderChangedError, LeaseLostError
 
 
 class ConnectionLostError(Exception):
@@ -12,6 +12,12 @@ class ConnectionLostError(Exception):
 
 class RefusedError(Exception):
     """The server answered NO or BAD to this command; the connection is still of use."""
+
+    @property
+    def nonexistent(self) -> bool:
+        """Whether that is because there is no such folder (RFC 5530 section 3; Dovecot 2.3 says so in words only)."""
+        said = str(self).casefold()
+        return "[nonexistent]" in said or "mailbox doesn't exist" in said
 
 
 class UidValidityChangedError(Exception):
@@ -26,7 +32,14 @@ class BlockedError(Exception):
         self.code = code
 
 
-_ORDER = (LeaseLostError, BlockedError, UidValidityChangedError, ConnectionLostError, MailServerError)
+_ORDER = (
+    LeaseLostError,
+    BlockedError,
+    UidValidityChangedError,
+    FolderChangedError,
+    ConnectionLostError,
+    MailServerError,
+)
 
 
 def leaf(error: BaseException) -> Exception:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from schemas.accounts import Folder, FolderState
+from schemas.accounts import Folder
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane
 from services.mailbox.imap_answers import Fetched, UidRanges
@@ -39,29 +39,22 @@ class Live:
     async def open(self, folder: Folder) -> tuple[Folder, Selected]:
         """Open a folder; one whose uidvalidity changed is begun anew."""
         selected = await self._session.examine(folder.raw_name)
+        folder = self._work.folders.get(folder.id, folder)  # a backfill may have been opened meanwhile
         if selected.uidvalidity != folder.uidvalidity:
             folder = await self._renew(folder, selected)
         return folder, selected
 
     async def _renew(self, folder: Folder, selected: Selected) -> Folder:
         """All its uids are void. In an open backfill it is walked again; else all of it counts as new, known mail as moved."""
-        epoch = await self._work.store.epochs.get(self._work.account.id, folder.epoch)
-        enumerating = epoch is not None and epoch.sealed_at is None
-        anchor = selected.uidnext if enumerating else 1
-        renewed = folder.model_copy(
-            update={
-                "uidvalidity": selected.uidvalidity,
-                "uidnext": anchor,
-                "cursor": anchor,
-                "live_next": anchor,
-                "highestmodseq": selected.highestmodseq,
-                "state": FolderState.ENUMERATING if anchor > 1 else FolderState.ENUMERATED,
-            }
-        )
-        await self._work.store.folders.save(self._work.lease, [renewed])
+        begun = {
+            "uidvalidity": selected.uidvalidity,
+            "uidnext": selected.uidnext,
+            "highestmodseq": selected.highestmodseq,
+        }
+        renewed = await self._work.store.folders.renew(self._work.lease, folder.model_copy(update=begun))
         self._work.folders[folder.id] = renewed
         self._flags.pop(folder.id, None)
-        self._work.log.info("uidvalidity changed", folder=folder.id, enumerating=enumerating)
+        self._work.log.info("uidvalidity changed", folder=folder.id, state=renewed.state.value)
         return renewed
 
     async def new_mail(self, folder: Folder, *, noticed_at: datetime, uidnext: int | None = None) -> int:
@@ -90,7 +83,7 @@ class Live:
         planned = [line.row for line in judged if line.row.state is RowState.PLANNED]
         claimed = self._bodies.claim(planned)
         lane = Lane.LIVE if len(planned) <= FEW else Lane.BACKFILL
-        patch = FolderPatch(folder.id, live_next=live_next)
+        patch = FolderPatch(folder.id, folder.uidvalidity, live_next=live_next)
         try:
             first, *rest = list(batches(claimed)) or [[]]
             # The bodies come while the rows are written; nothing is published before they are.
@@ -98,7 +91,7 @@ class Live:
                 relevance.write(self._work, judged, version, patch=patch),
                 self._bodies.fetch(self._session, folder, first, lane),
             )
-            self._work.remember(folder.id, live_next=live_next)
+            self._work.remember(folder, live_next=live_next)
             await self._publish(wanted, fetched)
             for batch in rest:
                 await self._publish(wanted, await self._bodies.fetch(self._session, folder, batch, lane))
@@ -123,8 +116,11 @@ class Live:
             modseq = max((message.modseq or 0 for message in changed), default=0)
             await self._vanished(folder, vanished)
             if (modseq := max(modseq, upto or 0)) > folder.highestmodseq:
-                await store_flags(self._work, folder, changed, modseq=modseq)
-                self._work.remember(folder.id, highestmodseq=modseq)
+                # Of what has no row yet nothing is known: the backfill asks for what has changed since it began.
+                walked = folder.cursor <= 1
+                await store_flags(self._work, folder, changed, modseq=modseq if walked else None)
+                if walked:
+                    self._work.remember(folder, highestmodseq=modseq)
             return
         messages, _ = await self._session.flags(f"{max(1, folder.live_next - RECENT_FLAGS)}:*")
         seen = {message.uid: relevance.flags_of(message) for message in messages if message.uid < folder.live_next}

@@ -66,9 +66,8 @@ async def _reconcile_folder(work: Work, session: ImapSession, folder: Folder) ->
     if mended.missing or gone:
         work.log.warning("ledger mended", folder=folder.id, missing=mended.missing, gone=gone)
     moment = datetime.now(UTC)
-    await work.store.folders.patch(work.lease, FolderPatch(folder.id, checked_at=moment))
-    if folder.id in work.folders:
-        work.remember(folder.id, checked_at=moment)
+    await work.store.folders.patch(work.lease, FolderPatch(folder.id, folder.uidvalidity, checked_at=moment))
+    work.remember(folder, checked_at=moment)
 
 
 async def _above(work: Work, session: ImapSession, folder: Folder) -> int:
@@ -107,6 +106,5 @@ async def _drop_strays(work: Work) -> None:
     for number in sorted({folder for folder, state, _ in counts if state is not RowState.GONE}):
         folder = work.folders.get(number)
         if folder is None or not folder.selected:
-            for uidvalidity in await work.store.ledger.uidvalidities(work.account.id, number):
-                await changes.drop_generation(work, number, uidvalidity)
+            await changes.drop_folder(work, number)
             work.log.warning("rows of a folder that is not synchronised dropped", folder=number)

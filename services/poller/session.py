@@ -51,6 +51,8 @@ class ImapSession(Connection):
         )
         self.selected: bytes | None = None
         """Raw name of the folder that is open."""
+        self._uidvalidity = 0
+        """Of the folder that is open."""
         self.announces_vanished = False
         """QRESYNC is on: expunges come as VANISHED, with uids."""
 
@@ -87,7 +89,7 @@ class ImapSession(Connection):
         """Open a folder for reading only."""
         self.selected = None
         selected = await self.run(commands.examine, folder, self.condstore)
-        self.selected = folder
+        self.selected, self._uidvalidity = folder, selected.uidvalidity
         return selected
 
     @asynccontextmanager
@@ -97,10 +99,9 @@ class ImapSession(Connection):
         Raises UidValidityChangedError when its uids are not those that are known.
         """
         async with self._folder_turn:
-            if self.selected != folder.raw_name:
+            if (self.selected, self._uidvalidity) != (folder.raw_name, folder.uidvalidity):
                 selected = await self.examine(folder.raw_name)
                 if selected.uidvalidity != folder.uidvalidity:
-                    self.selected = None
                     raise UidValidityChangedError(folder.name)
             yield
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from schemas.accounts import Folder
+from schemas.accounts import Folder, FolderState
 from schemas.identity import copy_id
 from schemas.ledger import Row, RowState
 from services.mailbox.imap_answers import Fetched
@@ -26,9 +26,7 @@ class Mended(NamedTuple):
     gone: int
 
 
-async def verify_folder(
-    work: Work, session: ImapSession, folder: Folder, *, epoch: int | None, since: int | None
-) -> list[Row]:
+async def verify_folder(work: Work, session: ImapSession, folder: Folder, *, epoch: int | None) -> list[Row]:
     """Make the ledger say of the backfill's uids what the server says. Returns rows whose bodies are wanted.
 
     Args:
@@ -36,17 +34,19 @@ async def verify_folder(
         session: its connection.
         folder: enumerated down to uid 1.
         epoch: the backfill that newly found mail belongs to.
-        since: modification sequence from which flags are read again; None to leave them.
     """
     async with session.opened(folder):
         mended = await mend(work, session, folder, folder.uidnext - 1, epoch=epoch)
-        if since is not None and session.condstore:
-            changed, _ = await session.flags(f"1:{max(1, folder.uidnext - 1)}", since)
+        if folder.highestmodseq is not None and session.condstore:
+            # While windows were on their way from the server to the ledger nobody could take over what changed in them.
+            changed, _ = await session.flags(f"1:{max(1, folder.uidnext - 1)}", folder.highestmodseq)
             await store_flags(work, folder, changed)
     await changes.drop_superseded(work, folder)
     moment = datetime.now(UTC)
-    await work.store.folders.patch(work.lease, FolderPatch(folder.id, checked_at=moment))
-    work.remember(folder.id, checked_at=moment)
+    # One that was begun anew in between was not walked, but compared: it is through all the same.
+    through: dict[str, Any] = {"cursor": 1, "state": FolderState.ENUMERATED, "checked_at": moment}
+    await work.store.folders.patch(work.lease, FolderPatch(folder.id, folder.uidvalidity, **through))
+    work.remember(folder, **through)
     return mended.wanted
 
 
@@ -109,6 +109,6 @@ async def store_flags(work: Work, folder: Folder, messages: list[Fetched], *, mo
         for message in messages
         if message.flags is not None
     }
-    update = None if modseq is None else FolderPatch(folder.id, highestmodseq=modseq)
+    update = None if modseq is None else FolderPatch(folder.id, folder.uidvalidity, highestmodseq=modseq)
     if flags or update is not None:
         await work.store.ledger.set_flags(work.lease, flags, folder=update)

@@ -56,6 +56,8 @@ class Watch:
         self._wake = wake
         self._idles = idles and "IDLE" in session.capabilities
         self._seen: dict[str, Seen] = {}
+        self._nonexistent: set[str] = set()
+        """Folders of which the server said so at the last look, though it may list them."""
         self._round = 0
         self._leave = leave
 
@@ -81,6 +83,7 @@ class Watch:
         listed, statuses = await self._session.list_folders()
         await self._folders.appeared(listed)
         stirred = []
+        self._nonexistent.clear()
         selected = self._work.selected
         self._round += 1
         for number, folder in enumerate(selected):
@@ -94,12 +97,17 @@ class Watch:
             if status is not None and self._differs(folder, status):
                 stirred.append(folder.id)
         await self._follow(stirred)
-        await self._folders.disappeared(listed)
+        await self._folders.disappeared(listed, self._nonexistent)
+        # One that comes back as it was is to be looked into all the same.
+        there = {folder.id for folder in self._work.selected}
+        self._seen = {number: seen for number, seen in self._seen.items() if number in there}
 
     async def _status(self, folder: Folder) -> dict[str, int] | None:
         try:
             return await self._session.status(folder.raw_name)
-        except RefusedError:
+        except RefusedError as error:
+            if error.nonexistent:
+                self._nonexistent.add(folder.id)
             return None
 
     def _differs(self, folder: Folder, status: dict[str, int]) -> bool:
@@ -110,7 +118,8 @@ class Watch:
             status.get("highestmodseq", 0),
         )
         if (seen := self._seen.get(folder.id)) is not None:
-            return shown != seen
+            # What we know of it may be older than what we saw: a backfill that is opened notes all folders.
+            return shown != seen or shown.uidvalidity != folder.uidvalidity
         known = (folder.uidvalidity, folder.live_next, folder.highestmodseq)
         # A modification sequence says of expunges too; without it, a folder is compared once after each start.
         return not self._session.announces_vanished or (shown.uidvalidity, shown.uidnext, shown.highestmodseq) != known

@@ -11,6 +11,8 @@ import structlog
 
 from schemas.accounts import Account, Folder, Lease
 from schemas.identity import address_mark, header_mark, thread_mark
+from schemas.ledger import Row
+from services.poller.errors import UidValidityChangedError
 from services.poller.headers import HeaderFacts
 from services.poller.metrics import PollerMetrics
 from services.runtime.bus import Bus
@@ -59,10 +61,26 @@ class Work:
     missed: dict[str, int] = field(default_factory=dict)
     """How many LIST answers in a row lacked a folder."""
 
-    def remember(self, folder: str, **changes: Any) -> Folder:
-        """Note what was stored of a folder."""
-        self.folders[folder] = changed = self.folders[folder].model_copy(update=changes)
-        return changed
+    def remember(self, folder: Folder, **changes: Any) -> None:
+        """Note what was stored of a folder, unless it was begun anew meanwhile."""
+        if self.is_still(folder):
+            self.folders[folder.id] = self.folders[folder.id].model_copy(update=changes)
+
+    def is_still(self, folder: Folder) -> bool:
+        """Whether a folder is there, with the uids that it had: other connections may have found it gone, or begun anew."""
+        now = self.folders.get(folder.id)
+        return now is not None and now.uidvalidity == folder.uidvalidity
+
+    def folder_of(self, row: Row) -> Folder:
+        """Return the folder of a row.
+
+        Raises:
+            UidValidityChangedError: it is gone, or has other uids by now.
+        """
+        folder = self.folders.get(row.folder)
+        if folder is None or folder.uidvalidity != row.uidvalidity:
+            raise UidValidityChangedError(row.folder)
+        return folder
 
     @property
     def selected(self) -> list[Folder]:

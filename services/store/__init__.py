@@ -21,7 +21,14 @@ from services.store.blob_refs import copy_ref, dead_ref, email_ref
 from services.store.checkup import DatabaseFacts
 from services.store.config import StoreConfig
 from services.store.dead_letters import DeadLetter
-from services.store.errors import AlreadyExistsError, LeaseLostError, NotAllowedError, NotFoundError, StoreError
+from services.store.errors import (
+    AlreadyExistsError,
+    FolderChangedError,
+    LeaseLostError,
+    NotAllowedError,
+    NotFoundError,
+    StoreError,
+)
 from services.store.folders import FolderPatch
 from services.store.ledger_matcher import Final
 from services.store.ledger_queries import KnownUid, LiveRow, Twin, TwinQuery
@@ -53,6 +60,7 @@ __all__ = [
     "EpochReport",
     "Explanation",
     "Final",
+    "FolderChangedError",
     "FolderPatch",
     "FolderReport",
     "FoundEmail",

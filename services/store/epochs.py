@@ -11,6 +11,7 @@ from schemas.accounts import Epoch, EpochState, Folder, Lease, NotificationState
 from schemas.ledger import UNFINISHED
 from services.store.collections import Collections
 from services.store.documents import Doc, decode, encode, now
+from services.store.errors import FolderChangedError
 from services.store.fence import Fence, Session
 from services.store.folders import Folders
 
@@ -69,11 +70,14 @@ class Epochs:
 
         Raises:
             LeaseLostError: another poller has the account.
+            FolderChangedError: a folder was begun anew meanwhile, and is to be walked again.
         """
         query = {"_id": f"{lease.account}.{number}", "state": EpochState.ENUMERATING.value}
         update = {"$set": {"state": EpochState.SEALED.value, "sealed_at": now()}}
 
         async def write(session: Session) -> None:
+            if not await self._folders.enumerated(lease.account, session):
+                raise FolderChangedError(f"account {lease.account} has folders that are not enumerated")
             await self._epochs.update_one(query, update, session=session)
 
         await self._fence.write(lease, write)

@@ -11,6 +11,10 @@ class LeaseLostError(StoreError):
     """Another poller holds the account by now: drop everything about it, nothing of the refused write was kept."""
 
 
+class FolderChangedError(StoreError):
+    """The folder has other uids by now than those that the write is about; nothing of it was kept."""
+
+
 class NotFoundError(StoreError):
     """There is no such thing, or the one who asks may not know of it; the two are never told apart."""
 

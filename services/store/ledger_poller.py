@@ -57,10 +57,15 @@ class PollerLedger:
     async def _insert(
         self, lease: Lease, documents: list[Doc], folder: FolderPatch | None, session: Session
     ) -> frozenset[str]:
+        known = None if folder is None else await self._folders.apply(lease.account, folder, session)
+        if known is not None and folder is not None and folder.live_next is not None:
+            # A backfill may have been opened since live mail was seen: below its anchor it is the backfill's, which waits for it.
+            documents = [
+                {**document, "epoch": known["epoch"]} if document["uid"] < known["uidnext"] else document
+                for document in documents
+            ]
         if documents:
             await self._ledger.insert_many(documents, ordered=True, session=session)
-        if folder is not None:
-            await self._folders.apply(lease.account, folder, session)
         return frozenset()
 
     async def _insert_missing(

@@ -241,7 +241,7 @@ class Mailroom:
         low = uids[0] if len(uids) == WINDOW else 1
         rows = [self._row(folder, uid, poller.epoch) for uid in uids]
         state = FolderState.ENUMERATED if low == 1 else None
-        patch = FolderPatch(folder.id, cursor=low, state=state)
+        patch = FolderPatch(folder.id, folder.uidvalidity, cursor=low, state=state)
         if await self._written(poller, self.store.ledger.add_window(poller.lease, rows, folder=patch)):
             poller.folders[folder.id] = folder.model_copy(update={"cursor": low})
 
@@ -269,21 +269,10 @@ class Mailroom:
         folder = poller.folders.get(folder_id(name.encode()))
         if poller.lease is None or folder is None or folder.uidvalidity == there.uidvalidity:
             return
-        epoch = await self.store.epochs.get(self.id, folder.epoch)
-        enumerating = epoch is not None and epoch.sealed_at is None
-        anchor = there.uidnext if enumerating else 1
-        state = FolderState.ENUMERATING if anchor > 1 else FolderState.ENUMERATED
-        renewed = folder.model_copy(
-            update={
-                "uidvalidity": there.uidvalidity,
-                "uidnext": anchor,
-                "cursor": anchor,
-                "live_next": anchor,
-                "state": state,
-            }
-        )
-        if await self._written(poller, self.store.folders.save(poller.lease, [renewed])):
-            poller.folders[folder.id] = renewed
+        begun = folder.model_copy(update={"uidvalidity": there.uidvalidity, "uidnext": there.uidnext})
+        if await self._written(poller, self.store.folders.renew(poller.lease, begun)):
+            stored = await self.store.folders.of(self.id)
+            poller.folders[folder.id] = next(one for one in stored if one.id == folder.id)
 
     async def verify_and_seal(self, number: int) -> None:
         """Let a poller compare every folder with the server, add what is missing, and seal the backfill."""
@@ -307,7 +296,10 @@ class Mailroom:
             rows = [self._row(folder, uid, poller.epoch) for uid in sorted(below - known)]
             if rows and not await self._written(poller, self.store.ledger.add_window(poller.lease, rows)):
                 return
-            if not await self._drop_superseded(poller, folder):
+            through = FolderPatch(folder.id, folder.uidvalidity, cursor=1, state=FolderState.ENUMERATED)
+            if not await self._drop_superseded(poller, folder) or not await self._written(
+                poller, self.store.folders.patch(poller.lease, through)
+            ):
                 return
         await self._written(poller, self.store.epochs.seal(poller.lease, poller.epoch))
 
@@ -336,7 +328,7 @@ class Mailroom:
         new = sorted(uid for uid in there.uids if uid >= folder.live_next)
         if new:
             rows = [self._row(folder, uid, None) for uid in new]
-            patch = FolderPatch(folder.id, live_next=new[-1] + 1)
+            patch = FolderPatch(folder.id, folder.uidvalidity, live_next=new[-1] + 1)
             if not await self._written(poller, self.store.ledger.add_window(poller.lease, rows, folder=patch)):
                 return
             folder = poller.folders[folder.id] = folder.model_copy(update={"live_next": new[-1] + 1})

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 from poller_world import SECRET, Mailbox, User, World
+from prometheus_client import CollectorRegistry
 
 from deploy.local import LocalServers
 from schemas.messages import AccountAttention, MailboxChanged, MailFetched, SyncCompleted
 from schemas.routes import ROUTES
+from services.mailbox.imap_connect import connect_imap
+from services.mailbox.models import password
+from services.mailbox.policy import ConnectPolicy
+from services.poller.backfill import open_epoch
+from services.poller.metrics import PollerMetrics
+from services.poller.session import ImapSession
+from services.poller.work import Marker, Work
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
 from services.runtime.mongo import make_client
 from services.runtime.rabbit import open_bus
 from services.runtime.settings import read_settings
 from services.wiring import make_box, make_store
+
+POLICY = ConnectPolicy.build(allow_networks="127.0.0.0/8", allow_plaintext=True)
+LOG = structlog.wrap_logger(
+    structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+)
 
 
 @pytest_asyncio.fixture
@@ -58,3 +75,27 @@ def mailbox(servers: LocalServers, new_mail_user: Callable[..., User]) -> Iterat
     box = Mailbox(servers, new_mail_user())
     yield box
     box.close()
+
+
+@pytest.fixture
+async def session(world: World, mailbox: Mailbox) -> AsyncIterator[ImapSession]:
+    """A session on the mailbox."""
+    account = await world.connect(mailbox.user)
+    with ThreadPoolExecutor(2) as pool:
+        client = await asyncio.to_thread(connect_imap, account.incoming, password(mailbox.user.password), policy=POLICY)
+        session = ImapSession(client, pool)
+        await session.prepare()
+        yield session
+        session.discard()
+
+
+@pytest.fixture
+async def work(world: World, session: ImapSession) -> Work:
+    """The account of the mailbox, leased, with its backfill opened: whatever comes now is live."""
+    (account,) = await world.store.accounts.list()
+    (lease,) = await world.store.leases.acquire("test", 10)
+    metrics = PollerMetrics(CollectorRegistry())
+    work = Work(account, lease, world.store, world.bus, Marker(bytes.fromhex(SECRET)), metrics, 1_000_000, LOG)
+    epoch = await open_epoch(work, session)
+    work.account = work.account.model_copy(update={"epoch": epoch.number, "resync_requested": False})
+    return work

@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-import pytest
-import structlog
-from poller_world import CLIENT, SECRET, Mailbox, World, mail
-from prometheus_client import CollectorRegistry
+from poller_world import CLIENT, Mailbox, World, mail
 
-from services.mailbox.imap_connect import connect_imap
-from services.mailbox.models import password
-from services.mailbox.policy import ConnectPolicy
-from services.poller.backfill import open_epoch
 from services.poller.bodies import Bodies
-from services.poller.metrics import PollerMetrics
 from services.poller.reconcile import reconcile, until_due
 from services.poller.session import ImapSession
 from services.poller.watch import Watch
-from services.poller.work import Marker, Work
-
-POLICY = ConnectPolicy.build(allow_networks="127.0.0.0/8", allow_plaintext=True)
-LOG = structlog.wrap_logger(
-    structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
-)
-
-
-@pytest.fixture
-async def session(world: World, mailbox: Mailbox) -> AsyncIterator[ImapSession]:
-    """A session on the mailbox."""
-    account = await world.connect(mailbox.user)
-    with ThreadPoolExecutor(2) as pool:
-        client = await asyncio.to_thread(connect_imap, account.incoming, password(mailbox.user.password), policy=POLICY)
-        session = ImapSession(client, pool)
-        await session.prepare()
-        yield session
-        session.discard()
-
-
-@pytest.fixture
-async def work(world: World, session: ImapSession) -> Work:
-    """The account of the mailbox, leased, with its backfill opened: whatever comes now is live."""
-    (account,) = await world.store.accounts.list()
-    (lease,) = await world.store.leases.acquire("test", 10)
-    metrics = PollerMetrics(CollectorRegistry())
-    work = Work(account, lease, world.store, world.bus, Marker(bytes.fromhex(SECRET)), metrics, 1_000_000, LOG)
-    await open_epoch(work, session)
-    return work
+from services.poller.work import Work
 
 
 def inbox(work: Work) -> str:

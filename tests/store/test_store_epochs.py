@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from store_world import INBOX, World, content, row
 
-from schemas.accounts import Account, AccountState, EpochState, Folder, NotificationState
+from schemas.accounts import Account, AccountState, EpochState, Folder, FolderState, NotificationState
 from schemas.ledger import RowState
-from services.store import Final, Store
+from services.store import Final, FolderChangedError, FolderPatch, Store
 
 STALE = timedelta(minutes=10)
 
 
 def inbox(of: Account) -> Folder:
-    """Return the account's folder with anchors."""
+    """Return the account's folder with anchors, all of it enumerated."""
     return Folder(
         account=of.id,
         id=INBOX,
@@ -25,7 +27,8 @@ def inbox(of: Account) -> Folder:
         selected=True,
         uidvalidity=1,
         uidnext=4,
-        cursor=4,
+        cursor=1,
+        state=FolderState.ENUMERATED,
     )
 
 
@@ -114,6 +117,54 @@ async def test_a_backfill_waits_for_mail_that_has_to_come_again(world: World, st
     assert not await store.epochs.complete_if_done(mine.id, epoch.number)
     await store.ledger.final([Final(row(mine.id, 1).id, RowState.UNMATCHED)])
     assert await store.epochs.complete_if_done(mine.id, epoch.number)
+
+
+async def test_a_backfill_waits_for_live_mail_below_its_anchors(world: World, store: Store) -> None:
+    """Mail that was seen as live when a backfill was opened, and written after, is the backfill's where it lies below the anchor."""
+    mine = await world.account("a@corp.com")
+    lease = world.leases[mine.id]
+    await store.epochs.open(lease, [inbox(mine)], expected=3)
+    live = [row(mine.id, 3, epoch=None), row(mine.id, 4, epoch=None)]
+    await store.ledger.add_window(lease, live, folder=FolderPatch(INBOX, 1, live_next=5))
+    await store.folders.patch(lease, FolderPatch(INBOX, 1, cursor=1, state=FolderState.ENUMERATED))
+    await store.epochs.seal(lease, 1)
+    assert not await store.epochs.complete_if_done(mine.id, 1)
+    await store.ledger.final([Final(live[0].id, RowState.UNMATCHED)])
+    assert await store.epochs.complete_if_done(mine.id, 1), "what lies above the anchor is waited for by nobody"
+
+
+async def test_a_backfill_is_not_sealed_over_a_folder_that_was_begun_anew(world: World, store: Store) -> None:
+    """Whichever comes first, seal or new uids: mail under these is walked by the backfill, or counts as new, and is never passed over."""
+    mine = await world.account("a@corp.com")
+    lease = world.leases[mine.id]
+    await store.epochs.open(lease, [inbox(mine)], expected=3)
+    done = FolderPatch(INBOX, 1, cursor=1, state=FolderState.ENUMERATED)
+    await store.folders.patch(lease, done)
+    (folder,) = await store.folders.of(mine.id)
+    renewed = await store.folders.renew(lease, folder.model_copy(update={"uidvalidity": 2, "uidnext": 8}))
+    assert (renewed.cursor, renewed.live_next, renewed.uidnext) == (8, 8, 8), "it is walked again"
+    with pytest.raises(FolderChangedError):
+        await store.epochs.seal(lease, 1)
+    await store.folders.patch(lease, replace(done, uidvalidity=2))
+    await store.epochs.seal(lease, 1)
+    again = await store.folders.renew(lease, renewed.model_copy(update={"uidvalidity": 3, "uidnext": 8}))
+    assert (again.cursor, again.live_next, again.uidnext) == (1, 1, 1), "all of it is new"
+    assert await store.folders.of(mine.id) == [again]
+
+
+async def test_a_window_of_void_uids_is_not_written(world: World, store: Store) -> None:
+    """Neither rows nor cursor of a folder that was begun anew since they were read."""
+    mine = await world.account("a@corp.com")
+    lease = world.leases[mine.id]
+    await store.epochs.open(lease, [inbox(mine)], expected=3)
+    (folder,) = await store.folders.of(mine.id)
+    renewed = await store.folders.renew(lease, folder.model_copy(update={"uidvalidity": 2, "uidnext": 8}))
+    with pytest.raises(FolderChangedError):
+        await store.ledger.add_window(lease, [row(mine.id, 3)], folder=FolderPatch(INBOX, 1, cursor=3))
+    with pytest.raises(FolderChangedError):
+        await store.folders.patch(lease, FolderPatch(INBOX, 1, live_next=9))
+    assert await store.folders.of(mine.id) == [renewed]
+    assert await store.ledger.uids(mine.id, INBOX, 1) == []
 
 
 async def test_a_confirmation_is_claimed_once_and_again_after_a_crash(world: World, store: Store) -> None:

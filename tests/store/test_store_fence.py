@@ -10,12 +10,26 @@ from typing import Any
 import pytest
 from store_world import INBOX, World, content, row
 
-from schemas.accounts import Lease
+from schemas.accounts import Folder, Lease
 from schemas.ledger import RowState
 from services.store import FolderPatch, LeaseLostError, Store, copy_ref
 from services.store.documents import now
 
 Write = Callable[[Store, Lease], Awaitable[object]]
+
+
+def inbox(account: str) -> Folder:
+    """Return a folder that was begun anew."""
+    return Folder(
+        account=account,
+        id=INBOX,
+        raw_name=b"INBOX",
+        name="Inbox",
+        role="inbox",
+        selected=True,
+        uidvalidity=2,
+        uidnext=9,
+    )
 
 
 def ids(lease: Lease) -> list[str]:
@@ -29,6 +43,7 @@ WRITES: dict[str, Write] = {
     "epochs.open": lambda store, lease: store.epochs.open(lease, [], expected=1),
     "epochs.seal": lambda store, lease: store.epochs.seal(lease, 1),
     "folders.save": lambda store, lease: store.folders.save(lease, []),
+    "folders.renew": lambda store, lease: store.folders.renew(lease, inbox(lease.account)),
     "folders.patch": lambda store, lease: store.folders.patch(lease, FolderPatch(INBOX, cursor=1, live_next=9)),
     "ledger.add_window": lambda store, lease: store.ledger.add_window(
         lease, [row(lease.account, 4)], folder=FolderPatch(INBOX, cursor=1)
