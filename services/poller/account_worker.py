@@ -123,7 +123,10 @@ class AccountWorker:
                 self._turns.close()
 
     async def _block(self, code: Code) -> None:
-        incident = await self._work.store.accounts.block(self._work.lease, code.value)
+        tried = self._work.account.credentials
+        incident = await self._work.store.accounts.block(self._work.lease, code.value, tried=tried)
+        if incident is None:
+            return  # its owner was quicker: it goes on with what it was given
         self._work.log.warning("account blocked", reason=code.value, incident=incident)
         await tell_owner(self._work.bus, self._work.account.id, code.value, incident)
 

@@ -111,19 +111,22 @@ class Accounts(Colleagues, FormerAccounts):
         await self._audit.add("account.state", by=by, subject=f"account:{account}", state=state, reason=reason)
         return changed
 
-    async def block(self, lease: Lease, reason: str) -> int:
+    async def block(self, lease: Lease, reason: str, *, tried: SealedCredentials) -> int | None:
         """Block an account that cannot log in; it is not given out any more. Returns the incident's number.
+
+        None, and nothing is done, when its owner has paused it meanwhile, or given it other credentials than those that were tried.
 
         Raises:
             LeaseLostError: another poller has it.
         """
 
-        async def write(session: Session) -> int:
-            active = {"_id": lease.account, "state": AccountState.ACTIVE.value}
+        async def write(session: Session) -> int | None:
+            active = {"_id": lease.account, "state": AccountState.ACTIVE.value, "credentials": plain(tried)}
             update = {"$set": {"state": AccountState.BLOCKED.value, "reason": reason}, "$inc": {"incident": 1}}
-            await self._accounts.update_one(active, update, session=session)
-            document = await self._accounts.find_one({"_id": lease.account}, {"incident": 1}, session=session)
-            return int(document["incident"]) if document else 0
+            document = await self._accounts.find_one_and_update(
+                active, update, projection={"incident": 1}, return_document=ReturnDocument.AFTER, session=session
+            )
+            return int(document["incident"]) if document else None
 
         return await self._fence.write(lease, write)
 

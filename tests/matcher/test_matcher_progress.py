@@ -42,7 +42,7 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
     await metric.look()
     assert value(registry, "backfills", state="enumerating") == 0
     assert value(registry, "backfill_standstill_seconds") == 0
-    await world.account("anna@company.test", provider="gmail")
+    account = await world.account("anna@company.test", provider="gmail")
     (lease,) = await world.store.leases.acquire("poller", 1)
     await world.store.epochs.open(lease, [], expected=40)
     await metric.look()
@@ -58,7 +58,7 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
     assert value(registry, "backfills", state="sealed") == 1
     assert value(registry, "backfill_standstill_seconds") == 0
     assert value(registry, "accounts", state="active", reason="", provider="gmail") == 1
-    await world.store.accounts.block(lease, "wrong-password")
+    await world.store.accounts.block(lease, "wrong-password", tried=account.credentials)
     await metric.look()
     assert value(registry, "backfills", state="sealed") == 0
     assert value(registry, "accounts", state="blocked", reason="wrong-password", provider="gmail") == 1

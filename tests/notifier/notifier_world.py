@@ -148,7 +148,8 @@ class World:
     async def block(self, account: Account, reason: str) -> int:
         """Let a poller block an account; returns the incident."""
         lease = await self._lease(account)
-        incident = await self.store.accounts.block(lease, reason)
+        incident = await self.store.accounts.block(lease, reason, tried=account.credentials)
+        assert incident is not None
         await self.store.leases.release(lease)
         return incident
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from store_world import INBOX, World, content, row
 
-from schemas.accounts import Folder, Lease
+from schemas.accounts import Folder, Lease, SealedCredentials
 from schemas.ledger import RowState
 from services.store import FolderPatch, LeaseLostError, Store, copy_ref
 from services.store.documents import now
@@ -38,7 +38,9 @@ def ids(lease: Lease) -> list[str]:
 
 
 WRITES: dict[str, Write] = {
-    "accounts.block": lambda store, lease: store.accounts.block(lease, "wrong-password"),
+    "accounts.block": lambda store, lease: store.accounts.block(
+        lease, "wrong-password", tried=SealedCredentials(key_id="k", wrapped_key=b"", nonce=b"", ciphertext=b"")
+    ),
     "blobs.hold": lambda store, lease: store.blobs.hold(lease, dict.fromkeys(ids(lease), "name")),
     "epochs.open": lambda store, lease: store.epochs.open(lease, [], expected=1),
     "epochs.seal": lambda store, lease: store.epochs.seal(lease, 1),
