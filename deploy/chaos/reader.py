@@ -65,7 +65,8 @@ class Reader:
         found: dict[ServerCopy, frozenset[str]] = {}
         with mailbox.opened() as client:
             for folder in folders(client):
-                uidvalidity = _examine(client, folder)
+                if (uidvalidity := _examine(client, folder)) is None:
+                    continue
                 for uid, flags, _ in _fetch(client, "1:*", "(UID FLAGS)"):
                     found[ServerCopy(account, folder, uidvalidity, uid)] = flags
         return found
@@ -75,7 +76,8 @@ class Reader:
         held: list[Held] = []
         with mailbox.opened() as client:
             for folder in folders(client):
-                uidvalidity = _examine(client, folder)
+                if (uidvalidity := _examine(client, folder)) is None:
+                    continue
                 flags = {
                     ServerCopy(account, folder, uidvalidity, uid): flags
                     for uid, flags, _ in _fetch(client, "1:*", "(UID FLAGS)")
@@ -101,8 +103,11 @@ def folders(client: imaplib.IMAP4) -> list[bytes]:
     return found
 
 
-def _examine(client: imaplib.IMAP4, folder: bytes) -> int:
+def _examine(client: imaplib.IMAP4, folder: bytes) -> int | None:
+    """Open a folder; None when there is none: Dovecot 2.3 goes on listing one that was deleted, but for the folders in it."""
     status, answer = client.select(f'"{folder.decode()}"', readonly=True)
+    if status == "NO" and b"Mailbox doesn't exist" in b"".join(filter(None, answer)):
+        return None
     if status != "OK":
         raise imaplib.IMAP4.error(f"EXAMINE {folder!r}: {answer!r}")
     return int(client.response("UIDVALIDITY")[1][0])
