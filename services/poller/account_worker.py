@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from schemas.accounts import Account, FolderState
 from schemas.messages import AccountAttention
@@ -29,7 +30,7 @@ from services.poller.watch import Watch
 from services.poller.work import Work
 from services.runtime.bus import Bus
 from services.runtime.retry import describe, is_bug, trace
-from services.runtime.tasks import go_on
+from services.runtime.tasks import apart
 from services.store import FolderChangedError, LeaseLostError
 
 LINGER = 30.0
@@ -130,14 +131,12 @@ class AccountWorker:
         self._work.log.warning("account blocked", reason=code.value, incident=incident)
         await tell_owner(self._work.bus, self._work.account.id, code.value, incident)
 
-    async def _again(self, part: Callable[[], Awaitable[None]]) -> None:
+    async def _again(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do a part of the work again and again, with pauses while it fails."""
         while True:
             try:
-                await part()
-                go_on()
+                await apart(part())
             except Exception as error:  # noqa: BLE001 - one bad mailbox must not stop the others
-                go_on()
                 cause = leaf(error)
                 if isinstance(cause, LeaseLostError | BlockedError) or (too_many(cause) and not self._turns.single):
                     raise cause from None

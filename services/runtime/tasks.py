@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -34,6 +35,36 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
         for task in running:
             task.cancel()
         _, running = await asyncio.wait(running, timeout=_AGAIN_SECONDS)
+
+
+class StrayCancellationError(Exception):
+    """Something was cancelled that nobody had told to end."""
+
+
+async def apart(work: Coroutine[Any, Any, T]) -> T:
+    """Run something in a task of its own; who is told to end ends it first.
+
+    What it leaves in its task ends with it. A task group whose member fails while the group waits for its members leaves its task
+    with a cancellation that nobody takes back (Python 3.11 and 3.12): ``go_on`` would end who is to go on. And whoever waits for a
+    driver may be cancelled by it: here that is an error like any other.
+
+    Raises:
+        StrayCancellationError: it was cancelled, and not by us.
+    """
+    running = asyncio.create_task(work)
+    try:
+        await asyncio.wait({running})
+    except asyncio.CancelledError:
+        while not running.done():
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({running}, timeout=_AGAIN_SECONDS)
+        if not running.cancelled():
+            running.exception()  # the caller's cancellation comes first
+        raise
+    if running.cancelled():
+        raise StrayCancellationError
+    return running.result()
 
 
 async def unbroken(work: Coroutine[Any, Any, T], *, seconds: float) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from services.poller.account_worker import AccountWorker, Timing
 from services.poller.errors import ConnectionLostError
 from services.poller.metrics import PollerMetrics
-from services.runtime.tasks import end, go_on
+from services.runtime.tasks import apart, end, go_on
 
 LOG = structlog.wrap_logger(
     structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
@@ -65,6 +66,73 @@ async def test_work_ends_although_its_cancellation_was_lost() -> None:
         await end(task)
     assert task.done()
     assert connector.calls == 1
+
+
+def worker_of(**fields: Any) -> AccountWorker:
+    """Return a worker for whose account nothing is there."""
+    work: Any = SimpleNamespace(
+        account=SimpleNamespace(id="a" * 24), metrics=PollerMetrics(CollectorRegistry()), log=LOG, **fields
+    )
+    connector: Any = Dropping()
+    return AccountWorker(work, connector, Timing(), asyncio.Semaphore(1))
+
+
+async def _breaks() -> None:
+    await asyncio.sleep(0.01)
+    raise ConnectionLostError("in the middle")
+
+
+async def _last_member_breaks() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_breaks())
+
+
+async def _is_cancelled_by_a_driver() -> None:
+    broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    broken.cancel()
+    await broken
+
+
+@pytest.mark.parametrize("trouble", [_last_member_breaks, _is_cancelled_by_a_driver])
+async def test_work_that_broke_is_begun_again(trouble: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Nobody told it to end, whatever trouble leaves behind: bodies that break behind a sealed backfill, a driver that cancels."""
+    again = asyncio.Event()
+    calls = 0
+
+    async def part() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await trouble()
+        again.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(worker_of()._again(part))
+    waiting = asyncio.create_task(again.wait())
+    await asyncio.wait({task, waiting}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    assert again.is_set()
+    assert not task.done()
+    await end(task)
+
+
+async def test_who_is_told_to_end_ends_what_it_does_apart() -> None:
+    """Also when that does not end at the first word: nothing goes on behind the back of whoever waits."""
+    refused = 0
+
+    async def stubborn() -> None:
+        nonlocal refused
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if (refused := refused + 1) > 1:
+                    raise
+
+    task = asyncio.create_task(apart(stubborn()))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await end(task)
+    assert refused == 2
 
 
 async def test_what_was_published_when_it_ended_is_not_published_again(world: World, mailbox: Mailbox) -> None:
