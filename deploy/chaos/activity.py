@@ -21,7 +21,7 @@ _DELIVER_S = 60
 _TRASH = "Trash"
 _NAMES = (*FOLDERS[1:], "Projects", "Projects/Pier", "Clients", "Clients/Old", "Clients/Old/North")
 """Of folders that are renamed and deleted: a name may stand for a folder, for none, or for one that holds folders only."""
-_DEEDS = {
+DEEDS = {
     "flagged": 50,
     "moved": 25,
     "trashed": 10,
@@ -30,7 +30,7 @@ _DEEDS = {
     "folders renamed": 9,
     "folders deleted": 5,
 }
-"""With how often each is done, relative to one another."""
+"""With how often each is done, relative to one another, once each was."""
 
 
 def ancestors(mails: Sequence[TeamMail]) -> frozenset[str]:
@@ -54,6 +54,8 @@ class Activity:
         self._company = company
         self._numbers = numbers
         self._spared = spared
+        self._first = list(DEEDS)
+        numbers.shuffle(self._first)
         self.counts: Counter[str] = Counter()
 
     async def run(self, seconds: float, live: Sequence[TeamMail], late: Sequence[TeamRecord]) -> None:
@@ -94,7 +96,7 @@ class Activity:
     async def _touch(self) -> None:
         numbers = self._numbers
         box = self._company.mailboxes[numbers.choice(sorted(self._company.mailboxes))]
-        what = numbers.choices(list(_DEEDS), list(_DEEDS.values()))[0]
+        what = self._first[0] if self._first else numbers.choices(list(DEEDS), list(DEEDS.values()))[0]
         folder = numbers.choice((*_NAMES, SENT) if what.startswith("folders") else (*FOLDERS, SENT))
         target = numbers.choice([each for each in (*FOLDERS, "Projects/Pier") if each != folder])
         ways: dict[str, Callable[[], bool]] = {
@@ -111,3 +113,5 @@ class Activity:
         except _TROUBLE:
             return
         self.counts[what] += done
+        if done and self._first:
+            self._first.remove(what)
