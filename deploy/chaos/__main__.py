@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.chaos import report, scenario
+from deploy.chaos.findings import UNFINISHED_WORK, Finding
 from deploy.chaos.network import network
 from deploy.chaos.scenario import Result, Shape
-from deploy.chaos.verdict import UNFINISHED_WORK, Finding
 from deploy.local import HostingError
 
 _PROJECT = Path(__file__).parents[2]

@@ -16,11 +16,11 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from deploy.chaos.company import Company
+from deploy.chaos.findings import Asked, Evidence, Seen
 from deploy.chaos.observer import Observer
 from deploy.chaos.reader import Held, Reader, ServerCopy
 from deploy.chaos.reference import work_out
 from deploy.chaos.stored import Stored, Told, attentions, confirmations, read_stored
-from deploy.chaos.verdict import Asked, Evidence, Seen
 from deploy.local import HostingError, LocalServers
 from deploy.samples.team import COMPANY_EXCLUDED
 from schemas.records import RecordRef

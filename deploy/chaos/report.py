@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy.chaos.findings import KINDS, count
 from deploy.chaos.scenario import Result
-from deploy.chaos.verdict import KINDS, count
 
 _SHOWN = 40
 

@@ -15,11 +15,12 @@ from deploy.chaos.activity import Activity, ancestors
 from deploy.chaos.company import Company, company
 from deploy.chaos.evidence import Gatherer
 from deploy.chaos.faults import EMPHASES, Fault, Injector, plan
+from deploy.chaos.findings import UNFINISHED_WORK, Finding
 from deploy.chaos.network import Network
 from deploy.chaos.observer import Observer
 from deploy.chaos.owners import Owners
 from deploy.chaos.replicas import STAGES, Replicas
-from deploy.chaos.verdict import UNFINISHED_WORK, Finding, judge
+from deploy.chaos.verdict import judge
 from deploy.samples.model import rng
 from deploy.samples.team import team
 from deploy.samples.team_mail import TeamMail, team_mail

@@ -3,63 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping
 
-from deploy.chaos.observer import Observed
-from deploy.chaos.reader import Held, ServerCopy
-from deploy.chaos.reference import Truth
-from deploy.chaos.stored import UNFINISHED, Confirmation, Stored, StoredRow, Told
-
-LOST, DOUBLED, EARLY, UNFINISHED_WORK = "lost", "doubled", "early", "unfinished"
-KINDS = (LOST, DOUBLED, EARLY, UNFINISHED_WORK)
-_CLOCK_S = 0.005
-"""Moments of the database are whole milliseconds."""
-
-
-class Finding(NamedTuple):
-    """Something that must not be."""
-
-    kind: str
-    what: str
-
-
-class Seen(NamedTuple):
-    """What a viewer is shown, read as a person would."""
-
-    emails: Mapping[tuple[str, str], Collection[str]]
-    """Keys by (viewer, record); a key that is listed twice is there twice."""
-    bcc: Mapping[tuple[str, str], frozenset[str]]
-    """By (viewer, key)."""
-
-
-class Asked(NamedTuple):
-    """Somebody asked for a backfill, by connecting a mailbox or later."""
-
-    account: str
-    last: int
-    """The last backfill before."""
-    there: frozenset[ServerCopy]
-    """What was in the mailbox."""
-    times: int = 1
-    """The command may have failed after it had asked, and asked again."""
-
-
-class Evidence(NamedTuple):
-    """All that a verdict is made of."""
-
-    held: Sequence[Held]
-    truth: Truth
-    stored: Stored
-    seen: Seen
-    confirmations: Sequence[Confirmation]
-    attentions: Sequence[Told]
-    observed: Observed
-    asked: Sequence[Asked]
-    changed_passwords: Mapping[str, int]
-    """How often, by account."""
-    untold: Sequence[str]
-    """Accounts that were blocked, and whose owner was not told in time."""
+from deploy.chaos.findings import DOUBLED, LOST, UNFINISHED_WORK, Evidence, Finding, in_words
+from deploy.chaos.owed import judge_backfills
+from deploy.chaos.reader import ServerCopy
+from deploy.chaos.stored import UNFINISHED, StoredRow
 
 
 def judge(evidence: Evidence) -> list[Finding]:
@@ -70,10 +19,7 @@ def judge(evidence: Evidence) -> list[Finding]:
     findings += _emails(evidence, keys)
     findings += _links(evidence, keys)
     findings += _views(evidence, keys)
-    findings += _epochs(evidence)
-    findings += _asked(evidence)
-    findings += _accounts(evidence)
-    findings += _early(evidence)
+    findings += judge_backfills(evidence)
     return findings
 
 
@@ -108,10 +54,10 @@ def _rows(evidence: Evidence) -> Iterator[Finding]:
         elif row.flags != there.flags:
             yield Finding(LOST, f"{row.id} has the flags {sorted(row.flags)}, on the server {sorted(there.flags)}")
     for copy in server.keys() - rows.keys():
-        yield Finding(LOST, f"no row for {_name(copy)}")
+        yield Finding(LOST, f"no row for {in_words(copy)}")
     for copy, several in rows.items():
         if len(several) > 1:
-            yield Finding(DOUBLED, f"{len(several)} rows for {_name(copy)}: {several}")
+            yield Finding(DOUBLED, f"{len(several)} rows for {in_words(copy)}: {several}")
 
 
 def _fading(row: StoredRow, evidence: Evidence) -> bool:
@@ -189,93 +135,6 @@ def _views(evidence: Evidence, keys: Mapping[str, str]) -> Iterator[Finding]:
         if count != shared[record]:
             kind = LOST if count < shared[record] else DOUBLED
             yield Finding(kind, f"{record} says that it has {count} shared emails, and has {shared[record]}")
-
-
-def _epochs(evidence: Evidence) -> Iterator[Finding]:
-    """I3 and I4: every backfill is complete and confirmed, by one Message-ID."""
-    names: dict[tuple[str, int], set[str]] = defaultdict(set)
-    for mail in evidence.confirmations:
-        names[mail.account, mail.epoch].add(mail.message_id)
-    epochs = {(epoch.account, epoch.number): epoch for epoch in evidence.stored.epochs}
-    for name, epoch in epochs.items():
-        if (epoch.state, epoch.notification) != ("complete", "sent"):
-            yield Finding(UNFINISHED_WORK, f"backfill {name} is {epoch.state}, its confirmation {epoch.notification}")
-        elif name not in names:
-            yield Finding(LOST, f"no confirmation of backfill {name}")
-    for name, several in names.items():
-        if name not in epochs or len(several) > 1:
-            yield Finding(DOUBLED, f"confirmations of backfill {name}: {sorted(several)}")
-    if evidence.stored.debts:
-        yield Finding(UNFINISHED_WORK, f"{evidence.stored.debts} debts")
-
-
-def _asked(evidence: Evidence) -> Iterator[Finding]:
-    """A backfill follows whenever one was asked for; one may be the answer to several."""
-    epochs = {(epoch.account, epoch.number) for epoch in evidence.stored.epochs}
-    asked = Counter[str]()
-    for each in evidence.asked:
-        asked[each.account] += each.times
-    last = {account: max((number for whose, number in epochs if whose == account), default=0) for account in asked}
-    for each in evidence.asked:
-        if last[each.account] <= each.last:
-            yield Finding(LOST, f"no backfill of {each.account} after number {each.last}, though one was asked for")
-    for account, times in asked.items():
-        if last[account] > times:
-            yield Finding(DOUBLED, f"{last[account]} backfills of {account}, which was asked for {times} times")
-
-
-def _accounts(evidence: Evidence) -> Iterator[Finding]:
-    """Every account goes on; one whose password was changed was blocked for it at most once, and its owner told once."""
-    incidents = {account.id: account.incident for account in evidence.stored.accounts}
-    for account in evidence.stored.accounts:
-        if account.state != "active" or account.resync_requested:
-            waits = ", waiting for a backfill" if account.resync_requested else ""
-            yield Finding(UNFINISHED_WORK, f"{account.id} is {account.state}{waits}")
-        if account.incident > (changes := evidence.changed_passwords.get(account.id, 0)):
-            yield Finding(DOUBLED, f"{account.id} was blocked {account.incident} times for {changes} changed passwords")
-    for name in evidence.untold:
-        yield Finding(LOST, f"the owner of {name} was not told that it is blocked")
-    told: dict[tuple[str, int], set[str]] = defaultdict(set)
-    for mail in evidence.attentions:
-        told[mail.account, mail.incident].add(mail.message_id)
-    for (name, incident), several in told.items():
-        if incident > incidents.get(name, 0) or len(several) > 1:
-            yield Finding(DOUBLED, f"mails about incident {incident} of {name}: {sorted(several)}")
-
-
-def _early(evidence: Evidence) -> Iterator[Finding]:
-    """No backfill is complete, and no confirmation sent, before every message that was there had been in a final state."""
-    observed, names = evidence.observed, evidence.stored.folders
-    rows = {
-        ServerCopy(place.account, names.get((place.account, place.folder), b""), place.uidvalidity, place.uid): row
-        for row, place in observed.places.items()
-    }
-    there = {each.copy for each in evidence.held}
-    for account, last, copies, _ in evidence.asked:
-        later = [done for (each, number), done in observed.complete.items() if each == account and number > last]
-        if (done := min(later, default=None)) is None:
-            continue
-        for copy in copies:
-            row = rows.get(copy)
-            final = observed.final.get(row) if row else None
-            if final is None and copy not in there:
-                continue  # it was deleted before anybody saw it
-            if final is None or final > done.order:
-                yield Finding(EARLY, f"the backfill of {account} was complete before {row or _name(copy)} was final")
-    for mail in evidence.confirmations:
-        done = observed.complete.get((mail.account, mail.epoch))
-        if done is None or mail.taken < done.at - _CLOCK_S:
-            yield Finding(EARLY, f"{mail.message_id} was sent before the backfill was complete")
-
-
-def count(findings: Iterable[Finding]) -> dict[str, int]:
-    """Return how many findings there are of each kind."""
-    kinds = Counter(finding.kind for finding in findings)
-    return {kind: kinds[kind] for kind in KINDS}
-
-
-def _name(copy: ServerCopy) -> str:
-    return f"{copy.account} {copy.folder.decode(errors='replace')} {copy.uidvalidity}/{copy.uid}"
 
 
 def _reasons(reasons: Collection[tuple[str, str, str]]) -> str:

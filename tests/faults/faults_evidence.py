@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from deploy.chaos.findings import Asked, Evidence, Seen
 from deploy.chaos.observer import Completion, Observed, Place
 from deploy.chaos.reader import Held, ServerCopy, letter
 from deploy.chaos.reference import Mailowner, Truth, work_out
 from deploy.chaos.stored import Confirmation, Stored, StoredAccount, StoredEpoch, StoredRow, Told
-from deploy.chaos.verdict import Asked, Evidence, Seen
 
 INBOX, SENT = b"INBOX", b"Sent"
 ANA = Mailowner("ana@own.example", frozenset({"ana@own.example"}), "public", ())

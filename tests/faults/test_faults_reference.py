@@ -9,7 +9,7 @@ import pytest
 from faults_evidence import INBOX, SENT, company, held, mail, truth_of
 
 ROOT = Path(__file__).parents[2]
-INDEPENDENT = ("reader", "reference", "stored", "verdict", "mailbox", "observer")
+INDEPENDENT = ("reader", "reference", "stored", "verdict", "findings", "owed", "mailbox", "observer")
 
 
 @pytest.mark.parametrize("module", INDEPENDENT)

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from faults_evidence import INBOX, clean, held, mail, truth_of
 
+from deploy.chaos.findings import DOUBLED, EARLY, LOST, UNFINISHED_WORK, Evidence
 from deploy.chaos.observer import Completion
 from deploy.chaos.reader import ServerCopy
 from deploy.chaos.reference import Link
 from deploy.chaos.report import last_line
 from deploy.chaos.scenario import Result
 from deploy.chaos.stored import Confirmation, StoredEpoch, Told
-from deploy.chaos.verdict import DOUBLED, EARLY, LOST, UNFINISHED_WORK, Evidence, judge
+from deploy.chaos.verdict import judge
 
 OFFER, LAWYER, BLIND = "v1-1@x", "v1-3@x", "v1-2@x"
 Spoil = Callable[[Evidence], Evidence]
