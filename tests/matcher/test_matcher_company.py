@@ -74,7 +74,8 @@ async def shortest(of: Life, steps: Sequence[Step], seed: int, why: str) -> tupl
 async def test_everybody_sees_what_the_design_says(lives: list[Life]) -> None:
     """Users, mailboxes, policies, records and mail of any kind, changed in any order: each way to read shows what the rule says.
 
-    At once where a policy narrows, and after everything has followed for all else. There are 200 lives, or ``LEADMAIL_LIVES``; with ``LEADMAIL_LONG=1`` 2,000.
+    At once where a policy narrows, and after everything has followed for all else. There are 200 lives,
+    or ``LEADMAIL_LIVES``; with ``LEADMAIL_LONG=1`` 2,000.
     """
     seeds = iter(range(FIRST, FIRST + LIVES))
     wrong: list[str] = []
