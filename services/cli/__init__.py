@@ -5,8 +5,10 @@
 - ``output``       JSON for programs, tables for people; what mails say never reaches the terminal unfiltered
 - ``questions``    what a person is asked
 - ``users``, ``company``, ``records``, ``records_csv``
-- ``accounts``, ``account_settings``, ``account_removal``; ``connect`` with ``connect_servers``, ``connect_login``, ``login_result``
-- ``record_page``, ``email_page``, ``explain``, ``dead_letters`` with ``letters``, ``status`` with ``status_view``, ``run``
+- ``accounts``, ``account_settings``, ``account_removal``; ``connect`` with ``connect_login``, ``login_result``
+- ``record_page``, ``email_page``, ``explain``, ``dead_letters``, ``status`` with ``status_view``, ``run``
 - ``shapes``       what ``--json`` prints, key by key; ``shape`` is how that is written down
 - ``document``     writes ``docs/commands.md``
+
+What it shares with the web pages is in ``services.desk``, what is said to people in ``services.words``.
 """

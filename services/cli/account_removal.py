@@ -9,9 +9,10 @@ import typer
 
 from schemas.accounts import Account, AccountState
 from services.cli.account_settings import AccountName
-from services.cli.output import Yes, fail, plural, say
+from services.cli.output import Yes, fail, say
 from services.cli.session import OPERATOR, USAGE, do, open_session
 from services.store.removal import RemovalCounts
+from services.words import plural
 
 
 def remove(

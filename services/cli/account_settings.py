@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.accounts import Account, Folder
-from schemas.sharing import CompanyPolicy, Mode, SharingPolicy, excludable_domain
+from schemas.sharing import Mode, SharingPolicy, excludable_domain
+from services import words
 from services.cli import login_result, questions
 from services.cli.output import Json, fail, print_json, say, table
 from services.cli.previews import DryRun, print_preview
-from services.cli.session import OPERATOR, USAGE, Session, command, do, open_session
+from services.cli.session import OPERATOR, USAGE, command, do, open_session
+from services.desk import connecting
+from services.desk.connecting import provider_of
 from services.mailbox.models import Credentials
-from services.mailbox.providers import Provider, directory
 
 if TYPE_CHECKING:
     from services.mailbox.check import CheckResult
@@ -37,13 +39,6 @@ PasswordStdin = Annotated[
 ]
 
 
-def sharing_words(policy: SharingPolicy) -> str:
-    """Return a policy in a few words."""
-    if policy.mode is Mode.CUSTOM:
-        return f"custom, without {', '.join(policy.excluded_domains) or 'any excluded domain yet'}"
-    return policy.mode.value
-
-
 def typed_domains(mode: Mode | None, domains: Iterable[str] | None) -> tuple[str, ...]:
     """Return excluded domains in normal form; ends the command where the mode knows none, or one is a public suffix.
 
@@ -56,25 +51,10 @@ def typed_domains(mode: Mode | None, domains: Iterable[str] | None) -> tuple[str
     return found
 
 
-def check_allowed(mode: Mode, company: CompanyPolicy) -> None:
-    """End the command when the company does not allow a mode."""
-    if mode not in company.allowed_modes:
-        allowed = " or ".join(one.value for one in company.allowed_modes)
-        fail(f"your company does not allow {mode.value}: take {allowed}")
-
-
 def print_folders(folders: Iterable[Folder]) -> None:
     """Print which folders are synchronised, and why the others are not."""
     rows = [(folder.name, "yes" if folder.selected else f"no: {folder.reason}") for folder in folders]
     table(None, ("folder", "synchronised"), rows)
-
-
-def _provider(account: Account) -> Provider | None:
-    return directory().by_key.get(account.provider or "")
-
-
-async def _tried(session: Session, account: Account, credentials: Credentials) -> CheckResult:
-    return await login_result.tried(account.incoming, account.outgoing, credentials, session.policy, _provider(account))
 
 
 @command
@@ -83,7 +63,7 @@ async def try_login(name: AccountName, as_json: Json = False) -> None:
     async with open_session() as session:
         account = await session.connected(name)
         credentials = session.box.open(account.id, account.credentials)
-        result = await _tried(session, account, credentials)
+        result = await connecting.try_account(account, credentials, session.policy)
     if as_json:
         print_json(login_result.as_json(result))
     else:
@@ -95,7 +75,7 @@ async def try_login(name: AccountName, as_json: Json = False) -> None:
 def password(name: AccountName, password_stdin: PasswordStdin = False) -> None:
     """Give an account a new password; it is tried first. A blocked account goes on with it."""
     account = do(_account(name))
-    credentials = questions.password(account.address, stdin=password_stdin, provider=_provider(account))
+    credentials = questions.password(account.address, stdin=password_stdin, provider=provider_of(account))
     result = do(_try_and_save(account, credentials))
     if not result.ok:
         login_result.show(result, to_errors=True)
@@ -110,10 +90,9 @@ async def _account(name: str) -> Account:
 
 async def _try_and_save(account: Account, credentials: Credentials) -> CheckResult:
     async with open_session() as session:
-        result = await _tried(session, account, credentials)
+        result = await connecting.try_account(account, credentials, session.policy)
         if result.ok:
-            sealed = session.box.seal(account.id, login_result.cleaned(credentials, _provider(account)))
-            await session.store.accounts.save_credentials(account.id, sealed, by=OPERATOR)
+            await connecting.save_password(account, credentials, store=session.store, box=session.box, by=OPERATOR)
         return result
 
 
@@ -140,7 +119,7 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
                 mode=mode or policy.mode,
                 excluded_domains=() if no_excluded_domains else domains or policy.excluded_domains,
             )
-            check_allowed(policy.mode, await session.store.company.policy())
+            connecting.check_allowed(policy.mode, await session.store.company.policy())
             if dry_run:
                 preview = await session.store.previewing.account(account, policy)
             else:
@@ -150,7 +129,7 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
     if as_json:
         print_json({**policy.model_dump(), "preview": preview})
         return
-    say(f"{account.address}: {sharing_words(policy)}{' is what would be' if preview else ''}.")
+    say(f"{account.address}: {words.sharing(policy)}{' is what would be' if preview else ''}.")
     if preview:
         print_preview(preview)
 

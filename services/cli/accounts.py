@@ -9,9 +9,10 @@ import typer
 
 from schemas.accounts import Account, AccountState, Folder
 from schemas.ledger import RowState
+from services import words
 from services.cli import account_aliases, account_removal, account_settings, connect
-from services.cli.account_settings import AccountName, sharing_words
-from services.cli.output import Json, age, moment, print_json, say, table
+from services.cli.account_settings import AccountName
+from services.cli.output import Json, moment, print_json, say, table
 from services.cli.session import OPERATOR, command, open_session
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Connected mailboxes.")
@@ -36,9 +37,9 @@ async def list_(
                 account.address,
                 account.owner,
                 account.provider or account.incoming.host,
-                sharing_words(account.sharing),
+                words.sharing(account.sharing),
                 _state(account),
-                age(account.created_at) + " ago",
+                words.age(account.created_at) + " ago",
             )
             for account in accounts
         ]
@@ -70,7 +71,7 @@ async def show(name: AccountName, as_json: Json = False) -> None:
         ("id", account.id),
         ("owner", account.owner),
         ("state", _state(account)),
-        ("sharing", sharing_words(account.sharing)),
+        ("sharing", words.sharing(account.sharing)),
         *((which, f"{at.host}:{at.port} {at.tls} as {at.username}") for which, at in servers),
         ("aliases", ", ".join(account.aliases) or "-"),
         ("messages", ", ".join(f"{count:,} {state}" for state, count in sorted(messages.items())) or "none yet"),

@@ -13,18 +13,18 @@ import typer
 from schemas.accounts import Account, AccountState, Tls, User
 from schemas.addresses import normal_address
 from schemas.sharing import CompanyPolicy, SharingPolicy
-from services.cli import login_result, questions
-from services.cli.account_settings import Excluded, PasswordStdin, Sharing, check_allowed, typed_domains
-from services.cli.connect_login import Servers, Tried, try_login
-from services.cli.connect_servers import ServerChoice, find, provider_named
+from services.cli import questions
+from services.cli.account_settings import Excluded, PasswordStdin, Sharing, typed_domains
+from services.cli.connect_login import Servers, try_login
 from services.cli.output import Json, fail, print_json, say
 from services.cli.session import OPERATOR, USAGE, do, explained, open_session
+from services.desk import connecting
+from services.desk.connecting import NewAccount, check_allowed
+from services.desk.servers import ServerChoice, find
 from services.mailbox import advice
 from services.mailbox.errors import Code, MailServerError
 from services.mailbox.policy import ConnectPolicy
-from services.mailbox.providers import Provider
-from services.store.accounts import new_account_id
-from services.store.documents import now
+from services.mailbox.providers import Provider, directory
 
 if TYPE_CHECKING:
     from services.mailbox.discovery import Discovered
@@ -79,7 +79,8 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         named = provider_named(provider) if provider else None
     known = do(_known(owner))
     if sharing is not None:
-        check_allowed(sharing, known.company)
+        with explained():
+            check_allowed(sharing, known.company)
     user = known.users[0] if owner else questions.owner(known.users)
     address = typed or questions.address(user.email)
     if address in known.connected:
@@ -99,13 +100,32 @@ def add(  # noqa: PLR0917 - typer names them by keyword
     tried = try_login(address, servers, found, login, known.policy, asks=asks, from_stdin=password_stdin, quiet=as_json)
     policy = SharingPolicy(mode=sharing, excluded_domains=domains) if sharing else questions.sharing(known.company)
     account = do(
-        _save(tried, owner=user.email, address=address, aliases=aliases, provider=found.provider, policy=policy)
+        _save(
+            NewAccount(
+                owner=user.email,
+                address=address,
+                aliases=aliases,
+                provider=found.provider,
+                incoming=tried.incoming,
+                outgoing=tried.outgoing,
+                credentials=tried.credentials,
+                policy=policy,
+            )
+        )
     )
     if as_json:
         print_json(shown(account))
         return
     say(f"{address} is connected for {user.email}, shared as {policy.mode.value}.", style="green")
     say(f"The mail that is already in it is being synchronised; {user.email} gets a confirmation when that is done.")
+
+
+def provider_named(key: str) -> Provider:
+    """Return a provider of the directory; ends the command when it has none of this key."""
+    known = directory().by_key
+    if key not in known:
+        fail(f"there is no provider {key!r}: take one of {', '.join(sorted(known))}", code=USAGE)
+    return known[key]
 
 
 def shown(account: Account) -> dict[str, Any]:
@@ -126,32 +146,9 @@ async def _known(owner: str | None) -> Known:
         return Known(users, await session.store.company.policy(), session.policy, frozenset(connected))
 
 
-async def _save(
-    tried: Tried,
-    *,
-    owner: str,
-    address: str,
-    aliases: tuple[str, ...],
-    provider: Provider | None,
-    policy: SharingPolicy,
-) -> Account:
+async def _save(new: NewAccount) -> Account:
     async with open_session(setup=True) as session:
-        former = await session.store.accounts.former(owner, address)
-        account_id = former.id if former else new_account_id()
-        account = Account(
-            id=account_id,
-            owner=owner,
-            address=address,
-            aliases=aliases,
-            provider=provider.key if provider else None,
-            incoming=tried.incoming,
-            outgoing=tried.outgoing,
-            credentials=session.box.seal(account_id, login_result.cleaned(tried.credentials, provider)),
-            sharing=policy,
-            created_at=now(),
-        )
-        await session.store.accounts.add(account, by=OPERATOR)
-        return await session.store.accounts.get(account_id)
+        return await connecting.save(new, store=session.store, box=session.box, by=OPERATOR)
 
 
 def _say_found(found: Discovered) -> None:

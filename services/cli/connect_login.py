@@ -9,9 +9,10 @@ import typer
 
 from schemas.accounts import ServerAddress
 from services.cli import login_result, questions
-from services.cli.connect_servers import PORTS
 from services.cli.output import fail, say
 from services.cli.session import USAGE, do
+from services.desk.connecting import tried
+from services.desk.servers import PORTS
 from services.mailbox.models import Credentials
 from services.mailbox.policy import ConnectPolicy
 
@@ -63,7 +64,7 @@ def try_login(
         if not servers.known:
             fail("the outgoing server is not known: give it with --smtp-host, or --no-smtp for none", code=USAGE)
         credentials = questions.password(address, stdin=from_stdin, provider=found.provider)
-        result = do(login_result.tried(incoming, servers.outgoing, credentials, policy, found.provider))
+        result = do(tried(incoming, servers.outgoing, credentials, policy, found.provider))
         if not (quiet and result.ok):
             login_result.show(result, to_errors=not (asks or result.ok))
         if result.ok:

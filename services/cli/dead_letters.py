@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from schemas.routes import ROUTES
-from services.cli import letters
 from services.cli.output import Json, Yes, fail, moment, print_json, say, table, write_bytes
 from services.cli.session import OPERATOR, USAGE, command, do, open_session
+from services.desk import letters
 from services.store import DeadLetter
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messages that could not be handled.")

@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from schemas.accounts import AccountState
-from services.cli.output import plural
-from services.cli.stages import queues_of, replicas
+from services.desk.stages import queues_of, replicas
 from services.runtime.broker_facts import BrokerFacts
 from services.runtime.outcomes import QueueDepth
 from services.store import AccountGroup, DatabaseFacts
+from services.words import plural
 
 OLDEST_MONGODB, OLDEST_RABBITMQ = (6, 0), (3, 10)
 SKEW_SECONDS = 1.0

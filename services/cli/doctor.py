@@ -11,10 +11,11 @@ from rich.text import Text
 from services.cli import diagnosis
 from services.cli.diagnosis import Check, State
 from services.cli.doctor_servers import examine
-from services.cli.output import Json, clean, console, plural, print_json
+from services.cli.output import Json, clean, console, print_json
 from services.cli.session import REFUSED, command
 from services.runtime.environment import unknown_variables
 from services.runtime.settings import Settings, read_settings
+from services.words import plural
 
 app = typer.Typer(add_completion=False)
 _STYLES = {State.FINE: "green", State.WARNING: "yellow", State.WRONG: "bold red", State.UNKNOWN: "dim"}

@@ -12,6 +12,7 @@ from schemas.mail import Role
 from services.cli.output import Json, Yes, clean, console, fail, moment, print_json, say, table, write_bytes
 from services.cli.record_page import SHOWN_ID, Viewer, email_json
 from services.cli.session import USAGE, Session, command, open_session
+from services.desk.html import sanitised
 from services.store import HeldCopy, ShownEmail
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -125,20 +126,3 @@ def _print(shown: ShownEmail, *, as_json: bool) -> None:
 def _copy(copy: HeldCopy) -> str:
     flags = f", {' '.join(copy.flags)}" if copy.flags else ""
     return f"{copy.owner} in {copy.folder}{flags}"
-
-
-def sanitised(html: str) -> str:
-    """Return HTML that runs nothing and loads nothing: scripts, styles, forms and every remote address are gone."""
-    import nh3  # noqa: PLC0415 - only here, and not quick to load
-
-    def keep(element: str, attribute: str, value: str) -> str | None:
-        if attribute in ("src", "srcset", "background", "poster"):
-            return value if value.startswith(("cid:", "data:image/")) and element == "img" else None
-        return value
-
-    return nh3.clean(
-        html,
-        attribute_filter=keep,
-        url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
-        link_rel="noopener noreferrer",
-    )

@@ -12,8 +12,9 @@ from rich.text import Text
 from schemas.accounts import Account
 from schemas.ledger import RowState
 from services.cli.ledger_compare import FolderBalance
-from services.cli.output import line, plural
+from services.cli.output import line
 from services.mailbox.imap_answers import uid_set
+from services.words import plural
 
 _STATES = tuple(state for state in RowState if state is not RowState.GONE)
 _ALWAYS = (RowState.ATTACHED, RowState.UNMATCHED)

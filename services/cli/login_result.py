@@ -1,38 +1,13 @@
-"""The try of a login, and what it came to: for people and for programs."""
+"""What the try of a login came to: for people and for programs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from schemas.accounts import ServerAddress
 from services.cli.output import console, errors, say
-from services.mailbox.models import Credentials
-from services.mailbox.policy import ConnectPolicy
-from services.mailbox.providers import Provider
 
 if TYPE_CHECKING:
     from services.mailbox.check import CheckResult, Refusal
-
-
-async def tried(
-    incoming: ServerAddress,
-    outgoing: ServerAddress | None,
-    credentials: Credentials,
-    policy: ConnectPolicy,
-    provider: Provider | None,
-) -> CheckResult:
-    """Try the login at both servers; nothing is fetched, changed or sent."""
-    # Only here: most account commands do without the clients of both protocols, which are not quick to load.
-    from services.mailbox.check import check_account  # noqa: PLC0415
-
-    return await check_account(incoming, outgoing, credentials, policy=policy, provider=provider)
-
-
-def cleaned(credentials: Credentials, provider: Provider | None) -> Credentials:
-    """Return credentials as they are to be saved: an app password without the blanks that it is shown with."""
-    from services.mailbox.check import cleaned as clean_password  # noqa: PLC0415 - as above
-
-    return clean_password(credentials, provider)
 
 
 def as_json(result: CheckResult) -> dict[str, Any]:

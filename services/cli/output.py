@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, NoReturn
 
 import orjson
@@ -116,27 +116,6 @@ def write_bytes(content: bytes) -> None:
 def moment(at: datetime | None) -> str:
     """Return a moment in local time to the minute; ``-`` for none."""
     return "-" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M}"
-
-
-def plural(count: int, singular: str, more: str | None = None) -> str:
-    """Return ``1 email``, ``1,234 emails``."""
-    return f"{count:,} {singular if count == 1 else more or singular + 's'}"
-
-
-def age(since: datetime | None) -> str:
-    """Return how long ago a moment was, in its largest unit."""
-    if since is None:
-        return "-"
-    return span((datetime.now(UTC) - since).total_seconds())
-
-
-def span(length: float) -> str:
-    """Return seconds in their largest unit."""
-    seconds = max(0, int(length))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 def fail(text: str, *, code: int = 1) -> NoReturn:

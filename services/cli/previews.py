@@ -6,29 +6,25 @@ from typing import Annotated
 
 import typer
 
-from services.cli.output import moment, plural, say
+from services import words
+from services.cli.output import moment, say
 from services.cli.record_page import SHOWN_ID
-from services.store import Effect, Preview
+from services.store import Preview
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would change for whom; change nothing.")]
 
 
 def print_preview(preview: Preview) -> None:
     """Print how much would be hidden from and shown to how many, with examples that the one who asks sees himself."""
-    for effect, words, style in (
-        (preview.hidden, "would be hidden from", "yellow"),
-        (preview.shown, "would be shown to", "green"),
+    for effect, what, style in (
+        (preview.hidden, words.HIDDEN, "yellow"),
+        (preview.shown, words.SHOWN, "green"),
     ):
         if effect.emails:
-            say(_sentence(effect, words), style=style)
+            say(words.effect(effect, what), style=style)
             for one in effect.examples:
                 subject = " ".join(one.subject.split()) or "(no subject)"
                 say(f"  {moment(one.sent_at)}  {one.email[:SHOWN_ID]}  {subject}  on {one.record}", style="dim")
     if not preview.hidden.emails and not preview.shown.emails:
-        say("Nobody would see more or less than now.")
+        say(words.NO_EFFECT)
     say("Nothing was changed: leave out --dry-run to do it.", style="dim")
-
-
-def _sentence(effect: Effect, words: str) -> str:
-    where = plural(effect.records, "record")
-    return f"{plural(effect.emails, 'email')} {words} {plural(effect.users, 'user')}, on {where}."

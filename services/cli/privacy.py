@@ -11,13 +11,14 @@ import typer
 
 from schemas.addresses import normal_address
 from schemas.mail import Content
-from services.cli.letters import body_of
-from services.cli.output import Json, Yes, as_bytes, fail, plural, print_json, say
+from services.cli.output import Json, Yes, as_bytes, fail, print_json, say
 from services.cli.parcel import Parcel, file_name, parcel, write
 from services.cli.session import USAGE, Session, command, do, explained, open_session
+from services.desk.letters import body_of
 from services.store import NotFoundError
 from services.store.erasing import ErasureCounts
 from services.store.exporting import Dossier
+from services.words import plural
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

@@ -10,15 +10,16 @@ import typer
 
 from schemas.accounts import ServerAddress, Tls, User
 from schemas.addresses import normal_address
-from schemas.sharing import CompanyPolicy, Mode, SharingPolicy, excludable_domain
+from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.cli.output import fail, say
 from services.cli.session import USAGE
+from services.desk.servers import read_domains, read_host, read_port
 from services.mailbox.models import Credentials
 from services.mailbox.models import password as password_credentials
 from services.mailbox.providers import Provider
+from services.words import MODES
 
 T = TypeVar("T")
-_MAX_PORT = 65535
 _TLS: tuple[Tls, ...] = get_args(Tls)
 
 
@@ -69,23 +70,11 @@ def address(proposed: str) -> str:
 
 def server(which: str, known: ServerAddress | None, username: str, ports: dict[str, int]) -> ServerAddress:
     """Ask for a server, what is known of it proposed."""
-    host = ask(f"{which} server", _host, default=known.host if known else None)
+    host = ask(f"{which} server", read_host, default=known.host if known else None)
     tls = ask(f"{which} encryption (tls, starttls, none)", one_of(_TLS), default=known.tls if known else "tls")
-    port = ask(f"{which} port", _port, default=str(known.port if known and known.tls == tls else ports[tls]))
+    port = ask(f"{which} port", read_port, default=str(known.port if known and known.tls == tls else ports[tls]))
     login = ask(f"{which} user name", str, default=known.username if known else username)
     return ServerAddress(host=host, port=port, tls=tls, username=login)
-
-
-def _host(typed: str) -> str:
-    if not typed or any(char.isspace() or char in "/:@" for char in typed):
-        raise ValueError("give a server's name, such as imap.example.com")
-    return typed
-
-
-def _port(typed: str) -> int:
-    if typed.isdecimal() and 0 < int(typed) <= _MAX_PORT:
-        return int(typed)
-    raise ValueError(f"a port is a number from 1 to {_MAX_PORT}")
 
 
 def password(address: str, *, stdin: bool, provider: Provider | None) -> Credentials:
@@ -107,26 +96,15 @@ def password(address: str, *, stdin: bool, provider: Provider | None) -> Credent
     return password_credentials(typed)
 
 
-_MODES = {
-    Mode.PUBLIC: "your colleagues do (recommended)",
-    Mode.CUSTOM: "your colleagues do, except on records of domains that you name",
-    Mode.PRIVATE: "nobody but you",
-}
-
-
 def sharing(company: CompanyPolicy) -> SharingPolicy:
     """Ask who may see the account's mail, within what the company allows."""
-    allowed = [mode for mode in _MODES if mode in company.allowed_modes]
+    allowed = [mode for mode in MODES if mode in company.allowed_modes]
     say("Who may see this mailbox's mail on the lead or contact that it is about?")
     for mode in allowed:
-        say(f"  {mode.value:8} {_MODES[mode]}")
+        say(f"  {mode.value:8} {MODES[mode]}")
     proposed = company.default_mode if company.default_mode in allowed else allowed[0]
     mode = ask("Sharing", one_of(allowed), default=proposed.value)
     domains: tuple[str, ...] = ()
     if mode is Mode.CUSTOM:
-        domains = ask("Domains to exclude, separated by blanks", _domains)
+        domains = ask("Domains to exclude, separated by blanks", read_domains)
     return SharingPolicy(mode=mode, excluded_domains=domains)
-
-
-def _domains(typed: str) -> tuple[str, ...]:
-    return tuple(excludable_domain(domain) for domain in typed.replace(",", " ").split())

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from services.cli.output import Json, print_json, say, table
 from services.cli.session import command, open_session
-from services.cli.stages import waits
+from services.desk.stages import waits
 from services.runtime.management import ManagementError, QueueRates, rates
 from services.runtime.outcomes import QueueDepth
 

@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from schemas.mail import Participant, Role
+from schemas.mail import Role
 from schemas.records import Record, RecordRef
-from services.cli.output import Json, clean, console, fail, line, moment, plural, print_json, say, table
+from services.cli.output import Json, clean, console, fail, line, moment, print_json, say, table
 from services.cli.session import USAGE, command, open_session
 from services.store import Page, SuggestedAddress, VisibleEmail
+from services.words import people, plural
 
 app = typer.Typer(add_completion=False)
 
@@ -24,7 +25,6 @@ Viewer = Annotated[
 RecordName = Annotated[str, typer.Argument(metavar="RECORD", help="An address of the lead or contact, or kind:id.")]
 SHOWN_ID = 14
 """Characters of an email's id in tables; every command takes the start of one."""
-_NAMES = 4
 _SUBJECT = 72
 """Columns for subject and snippet."""
 
@@ -122,9 +122,3 @@ def _row(email: VisibleEmail, viewer: str, thread: str) -> tuple[Text, ...]:
         Text(", ".join(extras), style="dim"),
         Text(email.email[:SHOWN_ID], style="dim"),
     )
-
-
-def people(participants: Sequence[Participant]) -> str:
-    """Return the first few whom an email names."""
-    named = [one.name or one.address for one in participants if one.role in (Role.FROM, Role.TO, Role.CC)]
-    return ", ".join(dict.fromkeys(named[:_NAMES])) + (f" +{len(named) - _NAMES}" if len(named) > _NAMES else "")

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from schemas.records import Record, RecordKind
-from services.cli.output import Json, fail, plural, print_json, progress, say, table
+from services.cli.output import Json, fail, print_json, progress, say, table
 from services.cli.records_csv import read_records
 from services.cli.session import command, open_session
 from services.store.record_crm import NewRecord
+from services.words import plural
 
 
 def _typer_of(kind: RecordKind) -> typer.Typer:

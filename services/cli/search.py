@@ -9,10 +9,11 @@ import typer
 from rich.text import Text
 
 from services.cli.email_page import EmailId
-from services.cli.output import Json, fail, line, moment, plural, print_json, say, table
-from services.cli.record_page import SHOWN_ID, Viewer, email_json, people
+from services.cli.output import Json, fail, line, moment, print_json, say, table
+from services.cli.record_page import SHOWN_ID, Viewer, email_json
 from services.cli.session import USAGE, command, open_session
 from services.store import FoundEmail
+from services.words import people, plural
 
 search_app = typer.Typer(add_completion=False)
 thread_app = typer.Typer(add_completion=False)

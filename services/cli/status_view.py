@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,55 +10,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from schemas.accounts import AccountState, EpochState
+from schemas.accounts import AccountState
 from schemas.ledger import RowState
-from services.cli.output import age, plural, span
-from services.cli.stages import replicas, waits
+from services.desk.looking import FINAL, Seen, backfill, progress
+from services.desk.stages import waits
 from services.store import AccountStatus
+from services.words import age, plural
 
-_FINAL = {
-    RowState.ATTACHED: "on records",
-    RowState.UNMATCHED: "about nobody",
-    RowState.SKIPPED: "skipped",
-    RowState.QUARANTINED: "quarantined",
-}
-"""Final states as people read them."""
 _ALWAYS = (RowState.ATTACHED, RowState.UNMATCHED)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What one look found."""
-
-    accounts: list[AccountStatus]
-    queues: Mapping[str, Any] | None
-    """``QueueDepth`` by queue; None when the broker does not answer."""
-    dead_letters: int
-    pollers: int
-    """How many are alive."""
-    alarms: Sequence[str] = ()
-    """Why the broker takes no messages at present."""
-
-    @property
-    def stages(self) -> dict[str, int] | None:
-        """How many replicas of each stage there are; None when the broker does not answer."""
-        return None if self.queues is None else {"poller": self.pollers, **replicas(self.queues)}
-
-    @property
-    def oldest(self) -> datetime | None:
-        """When the oldest copy without a final state was noticed."""
-        moments = [one.oldest_unfinished for one in self.accounts if one.oldest_unfinished]
-        return min(moments) if moments else None
-
-
-def progress(account: AccountStatus) -> tuple[int, int]:
-    """Return how many copies of the account have their final state, of how many; during a backfill of as many as expected."""
-    final = sum(account.counts.get(state, 0) for state in _FINAL)
-    unfinished = sum(
-        count for state, count in account.counts.items() if state not in _FINAL and state is not RowState.GONE
-    )
-    expected = account.epoch.expected if account.epoch and account.epoch.state is EpochState.ENUMERATING else 0
-    return final, max(expected, final + unfinished)
 
 
 def view(seen: Seen, left: Mapping[str, float] | None = None) -> RenderableType:
@@ -101,9 +58,9 @@ def accounts_view(accounts: list[AccountStatus], left: Mapping[str, float] | Non
     grid.add_column("messages", no_wrap=True, justify="right")
     grid.add_column("backfill", no_wrap=True)
     # What is rare has a column only where it is: the rest then fits into 80 columns.
-    states = [state for state in _FINAL if state in _ALWAYS or any(one.counts.get(state) for one in accounts)]
+    states = [state for state in FINAL if state in _ALWAYS or any(one.counts.get(state) for one in accounts)]
     for state in states:
-        grid.add_column(_FINAL[state].replace(" ", "\n"), justify="right", no_wrap=True)
+        grid.add_column(FINAL[state].replace(" ", "\n"), justify="right", no_wrap=True)
     for one in accounts:
         done, total = progress(one)
         grid.add_row(
@@ -120,18 +77,9 @@ def _word(one: AccountStatus, left: float | None) -> Text:
     """Return how far the newest backfill is, or why the account does not go on."""
     state = one.account.state
     if state is AccountState.ACTIVE:
-        goes_on = one.epoch is not None and one.epoch.state is not EpochState.COMPLETE
-        return Text(_progress_word(one) + (f", {span(left)} left" if goes_on and left is not None else ""))
+        return Text(backfill(one, left))
     style = "red" if state is AccountState.BLOCKED else "yellow"
     return Text(state.value + (f": {one.account.reason}" if one.account.reason else ""), style=style)
-
-
-def _progress_word(one: AccountStatus) -> str:
-    if one.epoch is None:
-        return "waiting for a poller" if one.holder is None else "beginning"
-    if one.epoch.state is not EpochState.COMPLETE:
-        return one.epoch.state.value if one.holder else f"{one.epoch.state.value}, waiting for a poller"
-    return "complete, confirmed" if one.epoch.sent_at else "complete"
 
 
 def _queues_view(queues: Mapping[str, Any] | None) -> RenderableType:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from schemas.accounts import ServerAddress
+from schemas.accounts import Account, ServerAddress
 from services.mailbox.errors import Code, MailServerError
-from services.mailbox.providers import Provider
+from services.mailbox.providers import Provider, directory
 
 _SENTENCES: dict[Code, str] = {
     Code.WRONG_PASSWORD: "{service} did not accept the user name and password. Check both: the user name here is “{username}”.",
@@ -52,6 +52,16 @@ def sentence(error: MailServerError, server: ServerAddress, protocol: str, provi
     if error.code is Code.WRONG_SERVER and error.detail.startswith("The server name"):
         return error.detail
     return text
+
+
+def of_blocked(account: Account) -> tuple[str, tuple[str, ...], str]:
+    """Return why an account is blocked, in a sentence, with the provider's own steps against it and the page that they are from."""
+    provider = directory().by_key.get(account.provider or "")
+    try:
+        code = Code(account.reason or "")
+    except ValueError:
+        return f"its mail server refuses it ({account.reason or 'no reason given'}).", (), ""
+    return sentence(MailServerError(code), account.incoming, "IMAP", provider), *steps(code, provider)
 
 
 def steps(code: Code, provider: Provider | None) -> tuple[tuple[str, ...], str]:

@@ -10,7 +10,7 @@ from schemas.accounts import User
 from schemas.identity import notification_id
 from schemas.ledger import RowState
 from schemas.sharing import CompanyPolicy
-from services.notifier import wording
+from services import words
 from services.notifier.compose import build_mail
 from services.store import EpochReport
 
@@ -27,7 +27,7 @@ def confirmation(*, sender: str, owner: User, report: EpochReport, company: Comp
     """
     epoch = report.epoch
     assert epoch.completed_at is not None
-    address = wording.readable(report.address)
+    address = words.readable(report.address)
     facts: dict[str, object] = {
         "owner": owner,
         "report": report,
@@ -40,15 +40,15 @@ def confirmation(*, sender: str, owner: User, report: EpochReport, company: Comp
             if folder.selected
         ],
         "folders_left_out": [
-            (folder.name, wording.left_out(folder.reason)) for folder in report.folders if not folder.selected
+            (folder.name, words.left_out(folder.reason)) for folder in report.folders if not folder.selected
         ],
         "skipped": _left_out(report),
-        "sharing": wording.sharing_in_force(report.sharing, company),
-        "plural": wording.plural,
-        "day": wording.day,
+        "sharing": words.sharing_in_force(report.sharing, company),
+        "plural": words.plural,
+        "day": words.day,
     }
     found = (
-        f"{wording.plural(report.emails, 'email')} on your records" if report.emails else "no mail for your records yet"
+        f"{words.plural(report.emails, 'email')} on your records" if report.emails else "no mail for your records yet"
     )
     return build_mail(
         sender=sender,
@@ -70,7 +70,7 @@ def _left_out(report: EpochReport) -> list[tuple[int, str]]:
     """Return (count, why), the unmatched mail first: it is most of most mailboxes."""
     lines = [
         (report.counts.get(RowState.UNMATCHED, 0), "about no lead or contact: not stored, visible to nobody"),
-        *((count, wording.skipped(reason)) for reason, count in sorted(report.reasons.items())),
-        (report.counts.get(RowState.QUARANTINED, 0), wording.QUARANTINED),
+        *((count, words.skipped(reason)) for reason, count in sorted(report.reasons.items())),
+        (report.counts.get(RowState.QUARANTINED, 0), words.QUARANTINED),
     ]
     return [(count, why) for count, why in lines if count]

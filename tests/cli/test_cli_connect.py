@@ -21,8 +21,8 @@ from cli_world import World
 
 from deploy.local import LocalServers
 from schemas.accounts import Account
-from services.cli.connect_servers import ServerChoice
 from services.cli.shapes import SHAPES
+from services.desk.servers import ServerChoice
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 40.0

@@ -20,7 +20,7 @@ from schemas.accounts import AccountState
 from schemas.routes import DEAD_QUEUE, ROUTES
 from services.cli import diagnosis
 from services.cli.diagnosis import State
-from services.cli.stages import replicas
+from services.desk.stages import replicas
 from services.runtime.broker_facts import BrokerFacts, strange
 from services.runtime.outcomes import QueueDepth
 from services.store import AccountGroup, DatabaseFacts

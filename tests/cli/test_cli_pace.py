@@ -12,8 +12,8 @@ from rich.console import Console
 from schemas.accounts import Account, Epoch, EpochState, SealedCredentials
 from schemas.ledger import RowState
 from schemas.sharing import Mode, SharingPolicy
-from services.cli.pace import Pace
 from services.cli.status_view import accounts_view
+from services.desk.pace import Pace
 from services.store import AccountStatus
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

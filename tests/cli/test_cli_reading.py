@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cli_world import ANNA, FILE, KIM, LUC, OFFER, PLAIN, World
 
-from services.cli.email_page import sanitised
+from services.desk.html import sanitised
 
 
 def test_the_record_page(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Who may import whom: schemas <- runtime, store, mailbox <- stages, cli. Read from the source, not from what happens to be loaded."""
+"""Who may import whom: schemas <- runtime, store, mailbox <- stages; and <- desk <- cli, console. Read from the source."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 STAGES = ("poller", "parser", "matcher", "notifier")
 SHARED = {"schemas", "services.runtime", "services.store", "services.mailbox"}
+FRONTS = ("cli", "console")
+"""Where people come in."""
 MAY_IMPORT: dict[str, set[str]] = {
     "schemas": {"schemas"},
     "services.runtime": {"schemas", "services.runtime"},
     "services.store": {"schemas", "services.store"},
     "services.mailbox": {"schemas", "services.mailbox"},
-    **{f"services.{stage}": SHARED | {f"services.{stage}"} for stage in STAGES},
-    "services.cli": SHARED | {"services.cli", "services.wiring"},
+    **{f"services.{stage}": SHARED | {f"services.{stage}", "services.words"} for stage in STAGES},
+    **{
+        f"services.{front}": SHARED | {f"services.{front}", "services.desk", "services.words", "services.wiring"}
+        for front in FRONTS
+    },
+    "services.desk": SHARED | {"services.desk", "services.words"},
+    "services.words": {"schemas", "services.store", "services.words"},
     "services.wiring": SHARED,
 }
 """``store`` and ``mailbox`` know no queues; what they need of the settings is given to them."""
@@ -86,6 +93,10 @@ def test_every_room_has_its_rule() -> None:
         ("services.parser.handler", "from services import poller", ["services.poller"]),
         ("services.store.blobs", "import services.runtime.rabbit", ["services.runtime.rabbit"]),
         ("services.mailbox.tls", "from services.store import Store", ["services.store.Store"]),
+        ("services.desk.looking", "from services.cli.output import say", ["services.cli.output.say"]),
+        ("services.console.records", "from services.cli.output import say", ["services.cli.output.say"]),
+        ("services.poller.work", "from services.desk.letters import drop", ["services.desk.letters.drop"]),
+        ("services.console.records", "from services.desk import looking\nfrom services import words", []),
         ("services.cli.run", "from deploy.local import LocalServers", ["deploy.local.LocalServers"]),
         ("services.poller.work", "from services.wiring import make_store", ["services.wiring.make_store"]),
         ("services.poller.__main__", "from services.wiring import make_store", []),

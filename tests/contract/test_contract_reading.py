@@ -43,7 +43,7 @@ OUTSIDE: Mapping[str, set[str]] = {
     "services.matcher": {"emails", "links", "blobs"},
     "services.parser": {"blobs"},
     "services.poller": {"blobs", "emails.known_ids"},
-    "services.cli.letters": {"blobs"},
+    "services.desk.letters": {"blobs"},
     "services.cli.privacy": {"blobs.stream"},
     "services.cli.explain": {"emails.full_key"},
     "services.cli.email_page": {"emails.full_key"},

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from schemas.accounts import ServerAddress, Tls
-from services.cli.output import fail
-from services.cli.session import USAGE
+from schemas.sharing import excludable_domain
 from services.mailbox.policy import ConnectPolicy
 from services.mailbox.providers import Provider, directory
 
@@ -19,6 +18,9 @@ PORTS: dict[Protocol, dict[str, int]] = {
     "imap": {"tls": 993, "starttls": 143, "none": 143},
     "smtp": {"tls": 465, "starttls": 587, "none": 25},
 }
+
+
+_MAX_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,35 @@ class ServerChoice:
         return ServerAddress(host=host, port=port, tls=tls, username=username)
 
 
-def provider_named(key: str) -> Provider:
-    """Return a provider of the directory; ends the command when it has none of this key."""
-    known = directory().by_key
-    if key not in known:
-        fail(f"there is no provider {key!r}: take one of {', '.join(sorted(known))}", code=USAGE)
-    return known[key]
+def read_host(typed: str) -> str:
+    """Return a server's name as it was typed.
+
+    Raises:
+        ValueError: it is none; the text says what to give.
+    """
+    if not typed or any(char.isspace() or char in "/:@" for char in typed):
+        raise ValueError("give a server's name, such as imap.example.com")
+    return typed
+
+
+def read_port(typed: str) -> int:
+    """Return a port as it was typed.
+
+    Raises:
+        ValueError: it is none; the text says what to give.
+    """
+    if typed.isdecimal() and 0 < int(typed) <= _MAX_PORT:
+        return int(typed)
+    raise ValueError(f"a port is a number from 1 to {_MAX_PORT}")
+
+
+def read_domains(typed: str) -> tuple[str, ...]:
+    """Return the domains that are to be excluded as they were typed, separated by blanks or commas.
+
+    Raises:
+        InvalidDomainError: one is no domain that can be excluded.
+    """
+    return tuple(excludable_domain(domain) for domain in typed.replace(",", " ").split())
 
 
 async def find(address: str, provider: Provider | None, *, policy: ConnectPolicy, look: bool) -> Discovered:

@@ -1,0 +1,48 @@
+"""The HTML of a mail, made harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+_ADDRESSES = ("src", "srcset", "background", "poster")
+"""Attributes that load something by themselves."""
+
+
+def sanitised(
+    html: str,
+    *,
+    remote: bool = False,
+    styles: Collection[str] = (),
+    images: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Return HTML that runs nothing and loads nothing: scripts, styles, forms and every remote address are gone.
+
+    Args:
+        html: as it was sent.
+        remote: leave images that have an ``https`` address.
+        styles: properties of style attributes to leave.
+        images: the addresses of inline images, by their Content-ID.
+    """
+    import nh3  # noqa: PLC0415 - only here, and not quick to load
+
+    def keep(element: str, attribute: str, value: str) -> str | None:
+        if attribute not in _ADDRESSES:
+            return value
+        if element != "img" or attribute != "src":
+            return None
+        if value.startswith("cid:"):
+            return images.get(value.removeprefix("cid:"), value)
+        return value if value.startswith("data:image/") or (remote and value.startswith("https://")) else None
+
+    attributes = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}
+    if styles:
+        attributes.setdefault("*", set()).add("style")
+    return nh3.clean(
+        html,
+        attributes=attributes,
+        attribute_filter=keep,
+        filter_style_properties=set(styles) or None,
+        url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
+        link_rel="noopener noreferrer",
+    )

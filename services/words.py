@@ -1,0 +1,147 @@
+"""Words for codes, counts and times, as mails, commands and pages say them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import idna
+
+from schemas.mail import Participant, Role
+from schemas.sharing import CompanyPolicy, Mode, SharingPolicy, Verdict
+from services.store import Effect, Obstacle
+
+SKIPPED = {
+    "too-large": "larger than your company's limit",
+    "deleted-in-crm": "deleted in the CRM before",
+    "withheld": "listed by your mail server, which did not hand them out",
+    "disconnected": "not looked at before the mailbox was disconnected",
+}
+QUARANTINED = "that could not be read safely; your administrator can look at them (`leadmail dead-letters list`)"
+LEFT_OUT = {
+    "trash": "holds deleted mail",
+    "junk": "holds spam",
+    "drafts": "holds unsent mail",
+    "in-all-mail": "its mail is in All Mail already",
+    "virtual": "shows mail of other folders",
+    "no-mail": "cannot hold mail",
+    "unusable-name": "has a name that cannot be used",
+    "excluded-by-owner": "you left it out",
+    "refused": "your mail server refuses access to it",
+}
+"""Words for the codes that ledger rows and folders carry."""
+VERDICTS = {
+    Verdict.OWN_COPY: "holds it",
+    Verdict.SHARED: "shared",
+    Verdict.MODE_PRIVATE: "not shared: the account is private",
+    Verdict.MODE_NOT_ALLOWED: "not shared: the company does not allow the account's mode, so it counts as private",
+    Verdict.BCC: "not shared: a Bcc is for the owner of the copy only",
+    Verdict.EXCLUDED_BY_COMPANY: "not shared: the company excludes this domain",
+    Verdict.EXCLUDED_BY_OWNER: "not shared: the account's owner excludes this domain",
+    Verdict.INTERNAL_ONLY: "not shared: everybody in it is in an excluded domain",
+}
+"""What each clause of the rule says of one copy."""
+OBSTACLES = {
+    Obstacle.DELETED: "It was deleted in the CRM.",
+    Obstacle.NOT_STORED: "There is no such email: it concerns no record, or nobody holds it any more.",
+    Obstacle.NOT_ON_RECORD: "It is not on this record: it names none of its addresses, and no thread of it.",
+    Obstacle.RECORD_NOT_READABLE: "The CRM does not let the viewer read this record.",
+    Obstacle.NO_COPY: "Nobody holds a live copy of it at the moment.",
+    Obstacle.BCC: "It is on this record by a Bcc alone, and that is for the owner of the copy only.",
+}
+"""What stands in the way before the rule is asked."""
+UNTOLD = "There is no such email, it is not on this record, or nobody shares it with you: only an administrator is told which."
+MODES = {
+    Mode.PUBLIC: "your colleagues do (recommended)",
+    Mode.CUSTOM: "your colleagues do, except on records of domains that you name",
+    Mode.PRIVATE: "nobody but you",
+}
+"""Who may see an account's mail on the lead or contact that it is about; in the order in which they are offered."""
+HIDDEN, SHOWN = "would be hidden from", "would be shown to"
+"""The two directions of a preview."""
+NO_EFFECT = "Nobody would see more or less than now."
+_NAMES = 4
+
+
+def plural(count: int, singular: str, more: str | None = None) -> str:
+    """Return ``1 email``, ``1,234 emails``."""
+    return f"{count:,} {singular if count == 1 else more or singular + 's'}"
+
+
+def span(length: float) -> str:
+    """Return seconds in their largest unit."""
+    seconds = max(0, int(length))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def age(since: datetime | None) -> str:
+    """Return how long ago a moment was, in its largest unit."""
+    return "-" if since is None else span((datetime.now(UTC) - since).total_seconds())
+
+
+def people(participants: Sequence[Participant]) -> str:
+    """Return the first few whom an email names."""
+    named = [one.name or one.address for one in participants if one.role in (Role.FROM, Role.TO, Role.CC)]
+    return ", ".join(dict.fromkeys(named[:_NAMES])) + (f" +{len(named) - _NAMES}" if len(named) > _NAMES else "")
+
+
+def effect(one: Effect, what: str) -> str:
+    """Say how much a change of sharing would hide or show (``HIDDEN``, ``SHOWN``) from how many."""
+    return f"{plural(one.emails, 'email')} {what} {plural(one.users, 'user')}, on {plural(one.records, 'record')}."
+
+
+def sharing(policy: SharingPolicy) -> str:
+    """Return a policy in a few words."""
+    if policy.mode is Mode.CUSTOM:
+        return f"custom, without {', '.join(policy.excluded_domains) or 'any excluded domain yet'}"
+    return policy.mode.value
+
+
+def day(moment: datetime) -> str:
+    """Return a date as ``3 March 2021``: it reads the same on both sides of the Atlantic."""
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def readable(address: str) -> str:
+    """Return an address, or a domain, with the domain as people write it (U-labels, RFC 5890)."""
+    local, at, domain = address.rpartition("@")
+    try:
+        return f"{local}{at}{idna.decode(domain)}"
+    except idna.IDNAError:
+        return address
+
+
+def skipped(reason: str) -> str:
+    """Say why mail was skipped."""
+    return SKIPPED.get(reason, reason.replace("-", " "))
+
+
+def left_out(reason: str | None) -> str:
+    """Say why a folder is not synchronised."""
+    return LEFT_OUT.get(reason or "", (reason or "left out").replace("-", " "))
+
+
+def sharing_in_force(policy: SharingPolicy, company: CompanyPolicy) -> list[str]:
+    """Say who sees the account's mail: sentences for its owner."""
+    if policy.mode not in company.allowed_modes:
+        line = f"You chose {policy.mode.value}, which your company does not allow at present: your mail is treated as private, "
+        return [line + "nobody else sees it."]
+    if policy.mode is Mode.PRIVATE:
+        return ["Private: nobody else sees your mail, on no record."]
+    lines = ["Your colleagues see your mail on the lead or contact that it is about, and nowhere else."]
+    if policy.mode is Mode.CUSTOM:
+        domains = ", ".join(readable(domain) for domain in policy.excluded_domains)
+        lines[0] = f"Public except for excluded domains. {lines[0]}"
+        lines.append(
+            f"Not shared: mail on records of {domains}." if domains else "You have not excluded any domain yet."
+        )
+    else:
+        lines[0] = f"Public. {lines[0]}"
+    if company.excluded_domains:
+        domains = ", ".join(readable(domain) for domain in company.excluded_domains)
+        lines.append(f"Your company never shares mail on records of {domains}.")
+    lines.append("Who is in Bcc is shown to nobody but you.")
+    return lines
