@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from email.message import EmailMessage
+from email.utils import parseaddr
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from schemas.addresses import InvalidAddressError, normal_address
+from services.mailbox.compose import on_the_wire
 from services.mailbox.policy import ConnectPolicy
 from services.mailbox.secrets import SecretBox, derive
+from services.runtime.environment import SettingsError
 from services.runtime.settings import Settings
 from services.store import Store, StoreConfig
 
 Database = AsyncDatabase[dict[str, Any]]
+Post = Callable[[EmailMessage, str], Awaitable[None]]
+"""Sends a mail to an address; raises ``MailServerError`` or ``RejectedError``."""
 
 
 def make_store(database: Database, crm: Database, settings: Settings) -> Store:
@@ -47,6 +55,31 @@ def make_policy(settings: Settings) -> ConnectPolicy:
         ca_file=settings.ca_file or None,
         allow_plaintext=settings.allow_plaintext,
     )
+
+
+def make_post(settings: Settings, policy: ConnectPolicy) -> Post:
+    """Return what sends a mail of ours to somebody, by ``LEADMAIL_SMTP_URL``.
+
+    Raises:
+        SettingsError: the URL or the sender is wrong.
+    """
+    # Only here: most processes send nothing.
+    from services.mailbox.relay import parse_relay, submit  # noqa: PLC0415
+
+    try:
+        relay = parse_relay(settings.smtp_url.get_secret_value())
+        envelope = normal_address(parseaddr(settings.mail_from)[1])
+    except InvalidAddressError:
+        raise SettingsError(
+            "LEADMAIL_MAIL_FROM is wrong: give a sender such as Leadmail <leadmail@example.com>."
+        ) from None
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+    async def post(mail: EmailMessage, to: str) -> None:
+        await submit(relay, on_the_wire(mail), sender=envelope, recipients=[to], policy=policy)
+
+    return post
 
 
 def make_box(settings: Settings) -> SecretBox:

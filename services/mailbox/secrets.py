@@ -58,7 +58,8 @@ def parse_secret(text: str) -> bytes:
 def derive(secret: bytes, purpose: str) -> bytes:
     """Return a 32-byte key for one purpose (HKDF-SHA256, RFC 5869). Keys of different purposes say nothing of each other.
 
-    Purposes in use: ``wrap`` and ``key-id`` (here), ``marks`` (the keyed hashes of DESIGN section 3).
+    Purposes in use: ``wrap`` and ``key-id`` (here), ``marks`` (the keyed hashes of DESIGN section 3), ``sign-in`` and ``forms``
+    (the console).
     """
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"leadmail/v1/" + purpose.encode()).derive(secret)
 

@@ -9,7 +9,8 @@ from email.utils import format_datetime, parseaddr
 from schemas.accounts import Account, User
 from services import words
 from services.mailbox import advice
-from services.notifier.compose import build_mail
+from services.mailbox.compose import build_mail
+from services.notifier.templates import render
 
 
 def attention(*, sender: str, owner: User, account: Account, now: datetime) -> EmailMessage:
@@ -29,8 +30,8 @@ def attention(*, sender: str, owner: User, account: Account, now: datetime) -> E
         subject=f"{words.readable(account.address)} needs you: it is not synchronised any more",
         message_id=f"<attention.{account.id}.{account.incident}@{domain}>",
         date=format_datetime(now),
-        template="attention",
-        facts=facts,
+        text=render("attention.txt", **facts),
+        html=render("attention.html", **facts),
     )
 
 

@@ -11,7 +11,8 @@ from schemas.identity import notification_id
 from schemas.ledger import RowState
 from schemas.sharing import CompanyPolicy
 from services import words
-from services.notifier.compose import build_mail
+from services.mailbox.compose import build_mail
+from services.notifier.templates import render
 from services.store import EpochReport
 
 
@@ -56,8 +57,8 @@ def confirmation(*, sender: str, owner: User, report: EpochReport, company: Comp
         subject=f"{address} is synchronised: {found}",
         message_id=notification_id(epoch.account, epoch.number, parseaddr(sender)[1].rpartition("@")[2]),
         date=format_datetime(epoch.completed_at),
-        template="confirmation",
-        facts=facts,
+        text=render("confirmation.txt", **facts),
+        html=render("confirmation.html", **facts),
     )
 
 

@@ -30,9 +30,9 @@ from schemas.identity import copy_id, folder_id
 from schemas.ledger import Row, RowState
 from schemas.messages import AccountAttention, SyncCompleted
 from schemas.sharing import Mode, SharingPolicy
+from services.mailbox.compose import on_the_wire
 from services.mailbox.policy import ConnectPolicy
 from services.mailbox.relay import parse_relay, submit
-from services.notifier.compose import on_the_wire
 from services.notifier.duty import Letter
 from services.notifier.handler import Notifier
 from services.runtime.outcomes import Delivery

@@ -11,9 +11,9 @@ from notifier_world import SENDER, START, read
 from schemas.accounts import Account, Epoch, EpochState, SealedCredentials, ServerAddress, User
 from schemas.ledger import RowState
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
+from services.mailbox.compose import on_the_wire
 from services.mailbox.errors import Code
 from services.notifier.attention import attention
-from services.notifier.compose import on_the_wire
 from services.notifier.confirmation import confirmation
 from services.store import EpochReport, FolderReport
 

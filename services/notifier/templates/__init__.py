@@ -6,6 +6,8 @@ from functools import lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from services.mailbox.compose import one_line
+
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
@@ -18,11 +20,6 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         finalize=_finalize,
     )
-
-
-def one_line(text: str) -> str:
-    """Return a text without line breaks, control characters and what turns the direction of writing around."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _finalize(value: object) -> object:

@@ -1,4 +1,4 @@
-"""From a template and facts to a mail on the wire."""
+"""From texts to a mail on the wire."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from email.message import EmailMessage
 from email.utils import parseaddr
 
 from schemas.accounts import User
-from services.notifier.templates import one_line, render
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks, control characters and what turns the direction of writing around."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def build_mail(
-    *, sender: str, to: User, subject: str, message_id: str, date: str, template: str, facts: dict[str, object]
+    *, sender: str, to: User, subject: str, message_id: str, date: str, text: str, html: str
 ) -> EmailMessage:
     """Return a mail in text and HTML that says of itself that no person sent it (RFC 3834).
 
@@ -27,8 +31,8 @@ def build_mail(
     mail["Message-ID"] = message_id
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"  # what Exchange reads instead
-    mail.set_content(render(f"{template}.txt", **facts))
-    mail.add_alternative(render(f"{template}.html", **facts), subtype="html")
+    mail.set_content(text)
+    mail.add_alternative(html, subtype="html")
     return mail
 
 
