@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretBytes, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
+from yarl import URL
 
 PREFIX = "LEADMAIL_"
 KEY_BYTES = 32
@@ -99,6 +100,18 @@ def require_http_url(text: str) -> None:
         good = False
     if not good or url.query or url.fragment:
         raise ValueError("it has to be a URL that begins with http:// or https://, without a query")
+
+
+def read_origin(text: str) -> str:
+    """Return the origin that a URL names (RFC 6454): scheme, host and port.
+
+    Raises:
+        ValueError: there is more in it, or less.
+    """
+    url = URL(text)
+    if url.scheme not in ("http", "https") or not url.host or url.user or url.path_qs not in ("", "/") or url.fragment:
+        raise ValueError("it has to be http:// or https:// with a host and nothing after it")
+    return str(url.origin())
 
 
 def missing(fields: Mapping[str, FieldInfo], name: str) -> SettingsError:

@@ -10,7 +10,7 @@ import socket
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretBytes, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretBytes, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.runtime.environment import (
@@ -19,6 +19,7 @@ from services.runtime.environment import (
     SettingsError,
     decode_key,
     missing,
+    read_origin,
     require_http_url,
     split_list,
     wrong,
@@ -26,7 +27,7 @@ from services.runtime.environment import (
 
 Network = IPv4Network | IPv6Network
 Names = Annotated[tuple[str, ...], NoDecode]
-Stage = Literal["poller", "parser", "matcher", "notifier", "cli"]
+Stage = Literal["poller", "parser", "matcher", "notifier", "cli", "console"]
 
 REQUIRED: dict[Stage, tuple[str, ...]] = {
     "poller": ("rabbitmq_url", "mongo_url", "secret_key"),
@@ -34,6 +35,7 @@ REQUIRED: dict[Stage, tuple[str, ...]] = {
     "matcher": ("rabbitmq_url", "mongo_url", "secret_key"),
     "notifier": ("rabbitmq_url", "mongo_url", "smtp_url", "mail_from"),
     "cli": ("mongo_url", "secret_key"),
+    "console": ("mongo_url", "secret_key", "console_url"),
 }
 """What a stage cannot do without; everything else has a default. A stage never needs another one's secrets."""
 
@@ -178,6 +180,30 @@ class Settings(BaseSettings):
         "0.0.0.0",  # noqa: S104 - an example
     )
     http_port: int = _setting(0, "the port on which metrics and health are served; 0 for none", "9100", ge=0, le=65_535)
+    console_url: str = _setting(
+        "",
+        "the address at which people reach the console, without a path; `http://` only with LEADMAIL_ALLOW_PLAINTEXT",
+        "https://leadmail.example.com",
+    )
+    console_host: str = _setting(
+        "127.0.0.1",
+        "the address on which the console's pages are served; `0.0.0.0` in a container",
+        "0.0.0.0",  # noqa: S104 - an example
+    )
+    console_port: int = _setting(8080, "the port on which the console's pages are served", "8080", ge=1, le=65_535)
+    console_proxies: Annotated[tuple[Network, ...], NoDecode] = _setting(
+        (),
+        "networks (CIDR, separated by commas) in which the reverse proxies before the console are: what they say of who asks is believed",
+        "127.0.0.1/32",
+    )
+    console_frames: Names = _setting(
+        (),
+        "the origins (separated by commas) whose pages may show record pages in a frame: your CRM's",
+        "https://crm.example.com",
+    )
+    console_session_hours: float = _setting(
+        24.0, "how many hours somebody stays signed in to the console", "24", gt=0, le=720
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "what is logged; `debug` has a line a message", "info"
     )
@@ -202,7 +228,7 @@ class Settings(BaseSettings):
         min_length=1,
     )
 
-    @field_validator("allow_networks", "crm_address_fields", mode="before")
+    @field_validator("allow_networks", "console_frames", "console_proxies", "crm_address_fields", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
         return split_list(value, ",")
@@ -227,6 +253,18 @@ class Settings(BaseSettings):
     def _collector(cls, value: SecretStr) -> SecretStr:
         require_http_url(value.get_secret_value())
         return value
+
+    @field_validator("console_url")
+    @classmethod
+    def _origin(cls, value: str, info: ValidationInfo) -> str:
+        if value.startswith("http://") and not info.data.get("allow_plaintext"):
+            raise ValueError("without TLS everybody on the way could read mail")
+        return read_origin(value)
+
+    @field_validator("console_frames")
+    @classmethod
+    def _origins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(read_origin(value) for value in values)
 
     @classmethod
     def settings_customise_sources(

@@ -20,10 +20,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 import uvloop
@@ -46,19 +47,19 @@ if TYPE_CHECKING:
     from services.runtime.tracing import Tracing
 
 Document = dict[str, Any]
+P = TypeVar("P", bound="Process")
 _MARGIN_SECONDS = 5.0
 """Beyond the grace, for closing what is open."""
 _COLLECT_AFTER = (20_000, 20, 20)
 """Objects, and rounds of each generation (see gc.set_threshold). The defaults cost the stages five to eight percent of their time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What a running stage has. Made by ``open_stage``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What a running process has. Made by ``open_process``."""
 
     name: StageName
     settings: Settings
-    bus: Bus
     mongo: mongo.Client
     database: AsyncDatabase[Document]
     """Leadmail's own."""
@@ -74,10 +75,10 @@ class Stage:
     """Set from the beginning of ``run``: while a start is still migrating, what it replaces must not be ended."""
 
     async def run(self, *tasks: Coroutine[Any, Any, None]) -> None:
-        """Run tasks beside the consumers until SIGTERM or SIGINT, or until a task fails.
+        """Run tasks until SIGTERM or SIGINT, or until a task fails.
 
         Then: consumers take no more and finish what they have (within ``shutdown_seconds``), tasks are cancelled and awaited
-        (within the same time); the bus and the database are still open meanwhile. A task that merely returns ends nothing.
+        (within the same time); everything is still open meanwhile. A task that merely returns ends nothing.
 
         Raises:
             Exception: a task's, when one failed.
@@ -97,15 +98,71 @@ class Stage:
             stopping.cancel()
             await self._wind_down(running)
 
+    async def _stop_consuming(self, grace: float) -> bool:
+        """Take nothing more; whether what was in hand is done."""
+        del grace
+        return True
+
     async def _wind_down(self, running: list[asyncio.Task[None]]) -> None:
         grace = self.settings.shutdown_seconds
         self.log.info("stopping", grace=grace)
         ending = asyncio.create_task(end(*running))
-        finished = await self.bus.stop_consuming(grace)
+        finished = await self._stop_consuming(grace)
         await asyncio.wait([ending], timeout=grace)
         left = [task for task in running if not task.done()]
         if not finished or left:
             self.log.warning("work in hand did not finish in time and will be done again", tasks=len(left))
+
+    @asynccontextmanager
+    async def serving(self, **needs: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
+        """Serve health and metrics for the time of a ``with`` block, where a port is set.
+
+        Args:
+            needs: what the process needs beside the database, by name: says whether it answers.
+
+        Raises:
+            SettingsError: the port is taken.
+        """
+
+        async def ready() -> dict[str, bool]:
+            asked: dict[str, Callable[[], Awaitable[bool]]] = {**needs, "mongodb": partial(mongo.answers, self.mongo)}
+            answers = await asyncio.gather(*(ask() for ask in asked.values()))
+            running = self.working.is_set() and not self.stopping.is_set()
+            return {**dict(zip(asked, answers, strict=True)), "running": running}
+
+        settings = self.settings
+        async with AsyncExitStack() as stack:
+            if settings.http_port:
+                where = settings.http_host, settings.http_port
+                with listening("LEADMAIL_HTTP_PORT", *where):
+                    server = serve_http(*where, registry=self.metrics.registry, ready=ready)
+                    await stack.enter_async_context(server)
+            yield
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage(Process):
+    """A process that handles messages. Made by ``open_stage``."""
+
+    bus: Bus
+
+    async def _stop_consuming(self, grace: float) -> bool:
+        return await self.bus.stop_consuming(grace)
+
+
+@contextmanager
+def listening(setting: str, host: str, port: int) -> Iterator[None]:
+    """Say of a port that cannot be listened at which setting it is.
+
+    Raises:
+        SettingsError: see there.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(
+            f"{setting} is wrong ({host}:{port}: {error.strerror}): give a port that is free."
+        ) from error
 
 
 def _end_by_force(name: str, loop: asyncio.AbstractEventLoop) -> None:
@@ -131,20 +188,17 @@ def _stop_on_signals(stopping: asyncio.Event, name: str, grace: float) -> None:
 
 
 @asynccontextmanager
-async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage]:
-    """Open logs, database, bus and the HTTP server; close them in reverse.
+async def open_process(name: StageName, settings: Settings) -> AsyncIterator[Process]:
+    """Open logs and database; close them in reverse.
 
     Raises:
-        NotReadyError: the broker or the database does not answer.
-        TopologyError: the broker has a queue or exchange that differs from ours.
-        SettingsError: the port for metrics is taken.
+        NotReadyError: the database does not answer.
     """
     log = setup_logs(settings, name)
     log_unhandled(log)
     for variable, near in unknown_variables(Settings.model_fields, os.environ).items():
         log.warning("this variable is no setting", variable=variable, **({"did_you_mean": near} if near else {}))
-    metrics = Metrics(name)
-    stopping, working = asyncio.Event(), asyncio.Event()
+    stopping = asyncio.Event()
     _stop_on_signals(stopping, name, settings.shutdown_seconds)
     async with AsyncExitStack() as stack:
         client = mongo.make_client(settings)
@@ -156,35 +210,35 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
             from services.runtime.collector import open_tracing  # noqa: PLC0415
 
             tracing = await stack.enter_async_context(open_tracing(settings, name, log))
-        bus = await stack.enter_async_context(open_bus(settings, name, metrics=metrics, log=log, tracing=tracing))
-
-        async def ready() -> dict[str, bool]:
-            broker, database = await asyncio.gather(bus.ready(), mongo.answers(client))
-            return {"rabbitmq": broker, "mongodb": database, "running": working.is_set() and not stopping.is_set()}
-
-        if settings.http_port:
-            server = serve_http(settings.http_host, settings.http_port, registry=metrics.registry, ready=ready)
-            try:
-                await stack.enter_async_context(server)
-            except OSError as error:
-                where = f"{settings.http_host}:{settings.http_port}"
-                raise SettingsError(
-                    f"LEADMAIL_HTTP_PORT is wrong ({where}: {error.strerror}): give a port that is free."
-                ) from error
-        yield Stage(
+        yield Process(
             name=name,
             settings=settings,
-            bus=bus,
             mongo=client,
             database=client[settings.mongo_database],
             crm=client[settings.crm_database],
-            metrics=metrics,
+            metrics=Metrics(name),
             log=log,
             tracing=tracing,
             stopping=stopping,
-            working=working,
         )
     log.info("stopped")
+
+
+@asynccontextmanager
+async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage]:
+    """Open logs, database, bus and the HTTP server; close them in reverse.
+
+    Raises:
+        NotReadyError: the broker or the database does not answer.
+        TopologyError: the broker has a queue or exchange that differs from ours.
+        SettingsError: the port for metrics is taken.
+    """
+    async with (
+        open_process(name, settings) as process,
+        open_bus(settings, name, metrics=process.metrics, log=process.log, tracing=process.tracing) as bus,
+        process.serving(rabbitmq=bus.ready),
+    ):
+        yield Stage(bus=bus, **{field.name: getattr(process, field.name) for field in fields(Process)})
 
 
 def _spare_collector() -> None:
@@ -196,11 +250,20 @@ def _spare_collector() -> None:
 
 def run_stage(name: StageName, main: Callable[[Stage], Awaitable[None]]) -> None:
     """Run a stage as this process: settings, event loop, ``main`` until it returns. What stops it is said in one line."""
+    run_process(name, main, open_stage)
+
+
+def run_process(
+    name: StageName,
+    main: Callable[[P], Awaitable[None]],
+    opened: Callable[[StageName, Settings], AbstractAsyncContextManager[P]],
+) -> None:
+    """Do as ``run_stage`` for what ``opened`` opens."""
     settings = load_settings(name)
 
     async def run() -> None:
-        async with open_stage(name, settings) as stage:
-            await main(stage)
+        async with opened(name, settings) as process:
+            await main(process)
 
     _spare_collector()
 

@@ -20,6 +20,7 @@ COMPLETE = {
     "LEADMAIL_SECRET_KEY": base64.b64encode(KEY).decode(),
     "LEADMAIL_SMTP_URL": "smtp://host:587",
     "LEADMAIL_MAIL_FROM": "Leadmail <l@example.com>",
+    "LEADMAIL_CONSOLE_URL": "https://leadmail.example.com",
 }
 
 
