@@ -31,6 +31,9 @@ class Collections:
         """``_id`` addresses: the version of the address index; ``_id`` watch: the change stream's resume token."""
         self.pollers: Documents = self.database["pollers"]
         self.turns: Documents = self.database["turns"]
+        self.sign_in_links: Documents = self.database["sign_in_links"]
+        self.sessions: Documents = self.database["sessions"]
+        self.attempts: Documents = self.database["attempts"]
         self.migrations: Documents = self.database["migrations"]
         """``_id``: the number of a migration that was done."""
         self.debts: Documents = self.database["debts"]

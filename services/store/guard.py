@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from schemas.accounts import Account, User
@@ -55,6 +55,10 @@ class Guard:
             NotFoundError: there is no such user.
         """
         return await self._users.get(email)
+
+    async def readable(self, viewer: User, records: Collection[RecordRef]) -> frozenset[RecordRef]:
+        """Return which of the records the viewer may read at all."""
+        return await self._rights.readable(viewer, records)
 
     async def may_read(self, viewer: User, record: RecordRef) -> bool:
         """Whether the viewer may read a record at all."""

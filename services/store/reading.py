@@ -18,12 +18,13 @@ from services.store.documents import Doc, decode, decode_email
 from services.store.emails import Emails
 from services.store.errors import NotFoundError
 from services.store.explaining import Explaining
+from services.store.finding import Finding
 from services.store.folders import Folders
 from services.store.guard import Guard, Judged, prefilter
 from services.store.lines import Lines
 from services.store.naming import Naming
 from services.store.raw_mail import without_traces
-from services.store.record_addresses import RecordAddresses
+from services.store.records import Records
 from services.store.searching import Searching
 from services.store.suggesting import Suggesting
 from services.store.summaries import Summaries
@@ -34,7 +35,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 100
 
 
-class Reading(Explaining, Naming, Searching, Suggesting, Deleting):
+class Reading(Explaining, Naming, Finding, Searching, Suggesting, Deleting):
     """What a viewer (a user's address) may read. Mail that the viewer may not see is the same as mail that is not there."""
 
     def __init__(
@@ -45,7 +46,7 @@ class Reading(Explaining, Naming, Searching, Suggesting, Deleting):
         accounts: Accounts,
         folders: Folders,
         blobs: Blobs,
-        records: RecordAddresses,
+        records: Records,
         emails: Emails,
         unheld: Unheld,
         summaries: Summaries,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from schemas.addresses import normal_address
@@ -15,6 +16,7 @@ from services.store.errors import NotFoundError
 from services.store.record_fields import addresses_of, id_candidates, new_document, record_of
 
 _AT_ONCE = 1000
+_MOST_WORDS = 10
 
 
 class NewRecord(NamedTuple):
@@ -102,6 +104,35 @@ class RecordCrm:
         """Return records of a kind, newest first (by id)."""
         found = self._records[kind].find({}, self._fields).sort("_id", -1).limit(limit)
         return [record_of(kind, document, self._config) async for document in found]
+
+    async def matching(self, text: str) -> AsyncIterator[Record]:
+        """Iterate over the records, whoever may read them, that have every word of a text; those of an address that begins so first.
+
+        A name is looked for in the CRM's own collections, document by document where it has no index for that.
+        """
+        words = [re.escape(word) for word in text.lower().split()[:_MOST_WORDS]]
+        if not words:
+            return
+        seen: set[RecordRef] = set()
+        if len(words) == 1:
+            start = {"address": {"$regex": f"^{words[0]}"}}
+            refs = [
+                RecordRef(**found["record"])
+                async for found in self._addresses.find(start, {"record": 1}).sort("address", 1).limit(_AT_ONCE)
+            ]
+            for ref, record in (await self.read_many(refs)).items():
+                seen.add(ref)
+                yield record
+        names = [name.strip() for field in self._config.name_fields for name in field.split(",")]
+        fields = [*names, self._config.company_field]
+        query: Doc = {
+            "$and": [{"$or": [{field: {"$regex": word, "$options": "i"}} for field in fields]} for word in words]
+        }
+        for kind, collection in self._records.items():
+            async for document in collection.find(query, self._fields).sort("_id", -1):
+                record = record_of(kind, document, self._config)
+                if record.ref not in seen:
+                    yield record
 
     async def find(self, name: str) -> builtins.list[Record]:
         """Return the records of an address (present or past), or the one of ``<kind>:<id>`` or an id.

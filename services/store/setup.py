@@ -89,6 +89,10 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
             [_index("account", "account", "-number"), _index("notification", "notification"), _index("state", "state")],
         ),
         (c.pollers, [_index("at", "at", expireAfterSeconds=_DAY_S)]),
+        *(
+            (collection, [_index("until", "until", expireAfterSeconds=0)])
+            for collection in (c.sign_in_links, c.sessions, c.attempts)
+        ),
         (c.debts, [_index("at", "at")]),
         (c.turns, [_index("until", "until", expireAfterSeconds=_DAY_S)]),
         (c.dead_letters, [_index("at", "-at"), _index("account", "account"), _index("row", "row", sparse=True)]),

@@ -37,6 +37,7 @@ from services.store.removal import Removal
 from services.store.rights import RecordRights
 from services.store.setup import setup
 from services.store.sharing import Sharing
+from services.store.sign_ins import SignIns
 from services.store.status import Status
 from services.store.subjects import Subjects
 from services.store.summaries import Summaries
@@ -63,6 +64,7 @@ class Store:
         self.backlog = Backlog(c)
         self.users = Users(c, Colleagues(c, self.debts), self.audit)
         self.company = Company(c)
+        self.sign_ins = SignIns(c, self.users, self.audit)
         self.accounts = Accounts(c, fence, self.audit, self.debts)
         self.attention = Attention(c)
         self.leases = Leases(c, config, fence)

@@ -8,7 +8,7 @@ from schemas.records import RecordRef
 from services.store.documents import Doc, decode
 from services.store.guard import prefilter
 from services.store.lines import Lines
-from services.store.record_addresses import RecordAddresses
+from services.store.records import Records
 from services.store.views import SuggestedAddress, VisibleEmail
 
 _BATCH = 100
@@ -17,7 +17,7 @@ _BATCH = 100
 class Suggesting(Lines):
     """The part of ``reading`` that offers secondary addresses. Nothing is ever added by itself: whoever keeps the CRM decides."""
 
-    _records: RecordAddresses
+    _records: Records
 
     async def suggested_addresses(self, viewer: str, record: RecordRef) -> list[SuggestedAddress]:
         """Return the unknown addresses that wrote mail which is on a record by its thread alone, as far as the viewer sees it.
