@@ -6,7 +6,7 @@
 - ``questions``    what a person is asked
 - ``users``, ``company``, ``records``, ``records_csv``
 - ``accounts``, ``account_settings``, ``account_removal``; ``connect`` with ``connect_login``, ``login_result``
-- ``record_page``, ``email_page``, ``explain``, ``dead_letters``, ``status`` with ``status_view``, ``run``
+- ``record_page``, ``email_page``, ``explain``, ``dead_letters``, ``status`` with ``status_view``, ``run``, ``console_link``
 - ``shapes``       what ``--json`` prints, key by key; ``shape`` is how that is written down
 - ``document``     writes ``docs/commands.md``
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from services.cli import account_aliases, account_removal, account_settings, con
 from services.cli.account_settings import AccountName
 from services.cli.output import Json, moment, print_json, say, table
 from services.cli.session import OPERATOR, command, open_session
+from services.desk.looking import left_out
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Connected mailboxes.")
 app.command("add")(connect.add)
@@ -57,11 +57,11 @@ async def show(name: AccountName, as_json: Json = False) -> None:
         folders = await session.store.folders.of(account.id)
         epochs = await session.store.epochs.of(account.id)
         counts = await session.store.ledger.counts(account.id)
-        left_out = _left_out(await session.store.ledger.counts_by_folder(account.id))
+        kept_out = left_out(await session.store.ledger.counts_by_folder(account.id))
     messages = {state.value: count for state, count in counts.items()}
     if as_json:
         listed = [_folder_json(folder) for folder in folders]
-        why = [{"state": state, "reason": reason, "messages": count} for (state, reason), count in left_out.items()]
+        why = [{"state": state, "reason": reason, "messages": count} for (state, reason), count in kept_out.items()]
         shown = {**connect.shown(account), "messages": messages, "left_out": why}
         print_json({**shown, "folder_list": listed, "epochs": epochs})
         return
@@ -75,7 +75,7 @@ async def show(name: AccountName, as_json: Json = False) -> None:
         *((which, f"{at.host}:{at.port} {at.tls} as {at.username}") for which, at in servers),
         ("aliases", ", ".join(account.aliases) or "-"),
         ("messages", ", ".join(f"{count:,} {state}" for state, count in sorted(messages.items())) or "none yet"),
-        *((state.value, f"{count:,}: {_why(state, reason, account)}") for (state, reason), count in left_out.items()),
+        *((state.value, f"{count:,}: {_why(state, reason, account)}") for (state, reason), count in kept_out.items()),
         *(
             (
                 f"backfill {epoch.number}",
@@ -88,15 +88,6 @@ async def show(name: AccountName, as_json: Json = False) -> None:
     if folders:
         say("")
         account_settings.print_folders(folders)
-
-
-def _left_out(counts: Mapping[tuple[str, RowState, str | None], int]) -> dict[tuple[RowState, str], int]:
-    """Return how many messages were skipped or quarantined for each reason."""
-    found: dict[tuple[RowState, str], int] = {}
-    for (_, state, reason), count in sorted(counts.items(), key=lambda item: (item[0][1], item[0][2] or "")):
-        if state in (RowState.SKIPPED, RowState.QUARANTINED):
-            found[state, reason or "-"] = found.get((state, reason or "-"), 0) + count
-    return found
 
 
 def _why(state: RowState, reason: str, account: Account) -> str:

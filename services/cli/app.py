@@ -26,6 +26,7 @@ SUBJECTS = {
     "status": "status:app",
     "queues": "queues:app",
     "doctor": "doctor:app",
+    "console": "console_link:app",
     "run": "run:app",
     "setup": "setup:app",
 }

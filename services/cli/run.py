@@ -18,6 +18,8 @@ from services.runtime.settings import Stage, read_settings
 app = typer.Typer(add_completion=False)
 
 STAGES: tuple[Stage, ...] = ("poller", "parser", "matcher", "notifier")
+MORE: tuple[Stage, ...] = ("console",)
+"""What runs only when it is named."""
 _LOOK_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that a child gets when its parent dies, be it of SIGKILL."""
@@ -27,13 +29,17 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 @app.command()
 def run(
     stages: Annotated[
-        list[str] | None, typer.Argument(metavar="[STAGE...]", help=f"Some of: {', '.join(STAGES)}. By default all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[STAGE...]", help=f"Some of: {', '.join(STAGES)}, {', '.join(MORE)}. By default the four stages."
+        ),
     ] = None,
 ) -> None:
-    """Run all or some stages until Ctrl-C; one that ends by itself ends the others. Ctrl-C again ends them at once."""
-    if unknown := set(stages or ()) - set(STAGES):
-        fail(f"there is no stage {', '.join(sorted(unknown))}: take some of {', '.join(STAGES)}", code=USAGE)
-    names = tuple(name for name in STAGES if not stages or name in stages)
+    """Run the stages, or those that are named, until Ctrl-C; one that ends by itself ends the others. Ctrl-C again ends them at once."""
+    known = (*STAGES, *MORE)
+    if unknown := set(stages or ()) - set(known):
+        fail(f"there is no stage {', '.join(sorted(unknown))}: take some of {', '.join(known)}", code=USAGE)
+    names = tuple(name for name in known if name in (stages or STAGES))
     with explained():
         for name in names:
             read_settings(name)  # one clear sentence here instead of four out of the children

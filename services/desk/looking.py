@@ -100,6 +100,15 @@ def _stands(one: AccountStatus) -> str:
     return "complete, confirmed" if one.epoch.sent_at else "complete"
 
 
+def left_out(counts: Mapping[tuple[str, RowState, str | None], int]) -> dict[tuple[RowState, str], int]:
+    """Return how many messages were skipped or quarantined for each reason, of counts by folder."""
+    found: dict[tuple[RowState, str], int] = {}
+    for (_, state, reason), count in sorted(counts.items(), key=lambda item: (item[0][1], item[0][2] or "")):
+        if state in (RowState.SKIPPED, RowState.QUARANTINED):
+            found[state, reason or "-"] = found.get((state, reason or "-"), 0) + count
+    return found
+
+
 class Broker:
     """The connection to a broker that may be down now, or later: it is of most use to look then."""
 

@@ -102,7 +102,7 @@ def test_what_cannot_be_run(empty: World) -> None:
     unknown = empty.run("run", "parser", "pollster")
     assert (unknown.code, unknown.errors) == (
         2,
-        "leadmail: there is no stage pollster: take some of poller, parser, matcher, notifier.\n",
+        "leadmail: there is no stage pollster: take some of poller, parser, matcher, notifier, console.\n",
     )
     missing = empty.run("run", "notifier", LEADMAIL_SMTP_URL="")
     assert missing.code == 2

@@ -1,0 +1,109 @@
+"""Wires the console: ``python -m services.console``."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from services.console.answers import ConsoleMetrics
+from services.console.app import make_app
+from services.console.mails import SignInMails
+from services.console.pages import Pages
+from services.console.visit import Console
+from services.desk.looking import Broker
+from services.desk.pace import Pace
+from services.desk.signing import Signer
+from services.runtime.bus import Bus
+from services.runtime.rabbit import open_bus
+from services.runtime.settings import Settings
+from services.runtime.stage import Process, listening, open_process, run_process
+from services.wiring import make_box, make_policy, make_post, make_store
+
+_BROKER_SECONDS = 2.0
+"""For which a page waits for a broker that is not there."""
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to the process."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Do nothing about them."""
+        yield
+
+
+async def serve(app: Starlette, settings: Settings) -> None:
+    """Serve pages until cancelled; then answer what was asked and end.
+
+    Raises:
+        SettingsError: the port is taken.
+    """
+    where = settings.console_host, settings.console_port
+    with listening("LEADMAIL_CONSOLE_PORT", *where):
+        opened = socket.create_server(where, family=socket.AF_INET6 if ":" in where[0] else socket.AF_INET, backlog=512)
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.console_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.console_proxies],
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[opened]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
+
+
+async def main(process: Process) -> None:
+    """Serve pages, and send links by mail."""
+    settings, log = process.settings, process.log
+    store = make_store(process.database, process.crm, settings)
+    await store.setup()
+    policy, pages = make_policy(settings), Pages()
+    signer = Signer.of(settings.secret_key.get_secret_value())
+    registry = process.metrics.registry
+    mails = None
+    if settings.smtp_url.get_secret_value():
+        post = make_post(settings, policy)
+        mails = SignInMails(store, signer, post, settings=settings, pages=pages, registry=registry, log=log)
+    async with AsyncExitStack() as stack:
+        broker = None
+        if settings.rabbitmq_url.get_secret_value():
+
+            def connect() -> AbstractAsyncContextManager[Bus]:
+                return open_bus(settings, "console", metrics=process.metrics, log=log, seconds=_BROKER_SECONDS)
+
+            broker = await stack.enter_async_context(Broker(connect))
+        console = Console(
+            settings=settings,
+            store=store,
+            box=make_box(settings),
+            policy=policy,
+            signer=signer,
+            pages=pages,
+            mails=mails,
+            broker=broker,
+            pace=Pace(),
+            log=log,
+        )
+        app = make_app(console, ConsoleMetrics(registry))
+        await stack.enter_async_context(process.serving())
+        await process.run(serve(app, settings), *([mails.run()] if mails else ()))
+
+
+if __name__ == "__main__":
+    run_process("console", main, open_process)

@@ -1,0 +1,59 @@
+"""What an administrator looks at first: the oldest unfinished copy, what is in trouble, backfills, queues."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from time import monotonic
+
+from starlette.responses import Response
+
+from schemas.accounts import AccountState
+from services.console.visit import Visit
+from services.desk import looking
+from services.desk.stages import waits
+from services.mailbox import advice
+from services.runtime.management import ManagementError, QueueRates, rates
+from services.store import AccountStatus
+
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+async def overview(visit: Visit) -> Response:
+    """Show the whole: accounts with the oldest unfinished copy first, then those that are blocked, then the rest."""
+    console = visit.console
+    bus = await console.broker.bus() if console.broker else None
+    seen = await looking.look(console.store, console.settings, bus)
+    speeds: dict[str, QueueRates] | None
+    try:
+        speeds = await rates(console.settings)
+    except ManagementError:
+        speeds = None
+    rows = []
+    for one in sorted(seen.accounts, key=_trouble_first):
+        done, total = looking.progress(one)
+        console.pace.note(one.account.id, done, total, monotonic())
+        blocked = one.account.state is AccountState.BLOCKED
+        rows.append(
+            (
+                one,
+                done,
+                total,
+                looking.backfill(one, console.pace.left(one.account.id)),
+                advice.of_blocked(one.account)[0] if blocked else None,
+            )
+        )
+    queues = sorted((seen.queues or {}).items())
+    return visit.page(
+        "operations.html",
+        seen=seen,
+        rows=rows,
+        final=looking.FINAL,
+        queues=[(name, depth, waits(name)) for name, depth in queues if depth.ready or not waits(name)],
+        speeds=speeds,
+        broker=console.broker is not None,
+        live=True,
+    )
+
+
+def _trouble_first(one: AccountStatus) -> tuple[datetime, bool, str]:
+    return one.oldest_unfinished or _LAST, one.account.state is not AccountState.BLOCKED, one.account.address
