@@ -11,18 +11,13 @@ import uvicorn
 from starlette.applications import Starlette
 
 from services.console.answers import ConsoleMetrics
-from services.console.app import make_app
-from services.console.mails import SignInMails
-from services.console.pages import Pages
-from services.console.visit import Console
+from services.console.app import make_app, make_console
 from services.desk.looking import Broker
-from services.desk.pace import Pace
-from services.desk.signing import Signer
 from services.runtime.bus import Bus
 from services.runtime.rabbit import open_bus
 from services.runtime.settings import Settings
 from services.runtime.stage import Process, listening, open_process, run_process
-from services.wiring import make_box, make_policy, make_post, make_store
+from services.wiring import make_store
 
 _BROKER_SECONDS = 2.0
 """For which a page waits for a broker that is not there."""
@@ -70,39 +65,30 @@ async def serve(app: Starlette, settings: Settings) -> None:
 
 async def main(process: Process) -> None:
     """Serve pages, and send links by mail."""
-    settings, log = process.settings, process.log
+    settings, log, registry = process.settings, process.log, process.metrics.registry
     store = make_store(process.database, process.crm, settings)
     await store.setup()
-    policy, pages = make_policy(settings), Pages()
-    signer = Signer.of(settings.secret_key.get_secret_value())
-    registry = process.metrics.registry
-    mails = None
-    if settings.smtp_url.get_secret_value():
-        post = make_post(settings, policy)
-        mails = SignInMails(store, signer, post, settings=settings, pages=pages, registry=registry, log=log)
+
+    def connect() -> AbstractAsyncContextManager[Bus]:
+        return open_bus(settings, "console", metrics=process.metrics, log=log, seconds=_BROKER_SECONDS)
+
     async with AsyncExitStack() as stack:
         broker = None
         if settings.rabbitmq_url.get_secret_value():
-
-            def connect() -> AbstractAsyncContextManager[Bus]:
-                return open_bus(settings, "console", metrics=process.metrics, log=log, seconds=_BROKER_SECONDS)
-
             broker = await stack.enter_async_context(Broker(connect))
-        console = Console(
-            settings=settings,
-            store=store,
-            box=make_box(settings),
-            policy=policy,
-            signer=signer,
-            pages=pages,
-            mails=mails,
-            broker=broker,
-            pace=Pace(),
-            log=log,
-        )
+        console = make_console(store, settings, broker=broker, registry=registry, log=log)
         app = make_app(console, ConsoleMetrics(registry))
         await stack.enter_async_context(process.serving())
-        await process.run(serve(app, settings), *([mails.run()] if mails else ()))
+        await process.run(
+            serve(app, settings),
+            *([console.mails.run()] if console.mails else ()),
+            *([_connected(broker)] if broker else ()),
+        )
+
+
+async def _connected(broker: Broker) -> None:
+    """Connect before the first page asks."""
+    await broker.bus()
 
 
 if __name__ == "__main__":

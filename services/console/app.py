@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 
+import structlog
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -28,8 +30,15 @@ from services.console import (
 )
 from services.console.answers import NOTHING, ConsoleMetrics, Place, Who, endpoint
 from services.console.headers import protect
+from services.console.mails import SignInMails
+from services.console.pages import Pages
 from services.console.visit import AnswerError, Console, Visit
-from services.store import NotFoundError
+from services.desk.looking import Broker
+from services.desk.pace import Pace
+from services.desk.signing import Signer
+from services.runtime.settings import Settings
+from services.store import NotFoundError, Store
+from services.wiring import make_box, make_policy, make_post
 
 ADMINISTRATOR, ANYBODY = Who.ADMINISTRATOR, Who.ANYBODY
 PLACES = (
@@ -62,6 +71,38 @@ PLACES = (
 )
 
 
+def make_console(
+    store: Store,
+    settings: Settings,
+    *,
+    broker: Broker | None,
+    registry: CollectorRegistry,
+    log: structlog.typing.FilteringBoundLogger,
+) -> Console:
+    """Return what every page works with.
+
+    Raises:
+        SettingsError: the mail server's URL or the sender is wrong.
+    """
+    policy, pages, signer = make_policy(settings), Pages(), Signer.of(settings.secret_key.get_secret_value())
+    mails = None
+    if settings.smtp_url.get_secret_value():
+        post = make_post(settings, policy)
+        mails = SignInMails(store, signer, post, settings=settings, pages=pages, registry=registry, log=log)
+    return Console(
+        settings=settings,
+        store=store,
+        box=make_box(settings),
+        policy=policy,
+        signer=signer,
+        pages=pages,
+        mails=mails,
+        broker=broker,
+        pace=Pace(),
+        log=log,
+    )
+
+
 def make_app(console: Console, metrics: ConsoleMetrics) -> Starlette:
     """Return the application."""
 
@@ -75,10 +116,12 @@ def make_app(console: Console, metrics: ConsoleMetrics) -> Starlette:
         assert isinstance(error, HTTPException)
         return await unknown(Request({**request.scope, "method": "GET", "leadmail.status": error.status_code}))
 
-    return Starlette(
+    app = Starlette(
         routes=[*_routes(console, metrics), Route("/static/{name}", _static(console))],
         exception_handlers={HTTPException: wrong},
     )
+    app.router.redirect_slashes = False  # it would lead to whatever host the request names
+    return app
 
 
 def _routes(console: Console, metrics: ConsoleMetrics) -> Iterator[Route]:

@@ -12,6 +12,7 @@ from services.console.emails import key_of
 from services.console.headers import mail_policy
 from services.console.visit import Visit
 from services.desk.html import sanitised
+from services.mailbox.compose import one_line
 from services.store import NotFoundError
 
 _SIDES = ("", "-top", "-right", "-bottom", "-left")
@@ -87,8 +88,9 @@ async def raw(visit: Visit) -> Response:
 
 def _download(name: str) -> dict[str, str]:
     """Return the headers of a download (RFC 6266), which nothing is run of, even by a browser that shows it."""
+    name = one_line(name).replace("/", "_").replace("\\", "_").lstrip("._ ") or "file"
     plain = "".join(char if char.isascii() and (char.isalnum() or char in "._- ") else "_" for char in name)
     return {
-        "Content-Disposition": f"attachment; filename=\"{plain or 'file'}\"; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
         "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     }

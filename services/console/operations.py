@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -22,12 +23,7 @@ async def overview(visit: Visit) -> Response:
     """Show the whole: accounts with the oldest unfinished copy first, then those that are blocked, then the rest."""
     console = visit.console
     bus = await console.broker.bus() if console.broker else None
-    seen = await looking.look(console.store, console.settings, bus)
-    speeds: dict[str, QueueRates] | None
-    try:
-        speeds = await rates(console.settings)
-    except ManagementError:
-        speeds = None
+    seen, speeds = await asyncio.gather(looking.look(console.store, console.settings, bus), _speeds(visit))
     rows = []
     for one in sorted(seen.accounts, key=_trouble_first):
         done, total = looking.progress(one)
@@ -53,6 +49,14 @@ async def overview(visit: Visit) -> Response:
         broker=console.broker is not None,
         live=True,
     )
+
+
+async def _speeds(visit: Visit) -> dict[str, QueueRates] | None:
+    """Return the rates by queue; None where the broker's management does not tell."""
+    try:
+        return await rates(visit.console.settings)
+    except ManagementError:
+        return None
 
 
 def _trouble_first(one: AccountStatus) -> tuple[datetime, bool, str]:

@@ -59,17 +59,23 @@ class Seen:
 
 async def look(store: Store, settings: Settings, bus: Bus | None) -> Seen:
     """Return what there is to see now."""
-    accounts = await store.status.accounts()
-    queues = None
-    if bus is not None:
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                queues = await bus.queue_depths()
-        except (NotReadyError, BusClosedError, TimeoutError, OSError):
-            queues = None
-    letters = await store.dead_letters.count()
-    pollers = await store.checkup.pollers(settings.lease_seconds)
-    return Seen(accounts, queues, letters, pollers, await alarms(settings))
+    return Seen(
+        *await asyncio.gather(
+            store.status.accounts(),
+            _depths(bus),
+            store.dead_letters.count(),
+            store.checkup.pollers(settings.lease_seconds),
+            alarms(settings),
+        )
+    )
+
+
+async def _depths(bus: Bus | None) -> Mapping[str, Any] | None:
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return None if bus is None else await bus.queue_depths()
+    except (NotReadyError, BusClosedError, TimeoutError, OSError):
+        return None
 
 
 def progress(account: AccountStatus) -> tuple[int, int]:

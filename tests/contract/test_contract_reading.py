@@ -150,6 +150,77 @@ def test_people_read_through_reading_only(module: str, path: Path) -> None:
     assert wrong == set()
 
 
+CONSOLE: Mapping[str, set[str]] = {
+    "accounts": {
+        "get",
+        "list",
+        "of_ids",
+        "own_among",
+        "request_resync",
+        "save_aliases",
+        "save_folder_rules",
+        "set_state",
+    },
+    "aliases": {"candidates"},
+    "audit": {"list"},
+    "company": {"policy"},
+    "dead_letters": {"count", "get", "list"},
+    "epochs": {"of"},
+    "folders": {"of"},
+    "ledger": {"counts_by_folder"},
+    "previewing": {"account", "company"},
+    "removal": {"counts", "disconnect", "purge"},
+    "sharing": {"set_account", "set_company"},
+    "sign_ins": {"attempt", "end", "offer", "offered", "use", "user_of"},
+    "status": {"accounts"},
+    "users": {"list"},
+}
+"""What the web pages may ask of the store beside ``reading``: records are ``reading``'s to find there, too. A dead letter's body, which
+``desk.letters`` could give them, is mail."""
+
+
+def asked(source: str) -> set[tuple[str, str]]:
+    """Return (subject, method) of what a source asks of the store, and what it hands on as a whole."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(value=ast.Attribute(attr=subject) as of, attr=method) if _is_store(of.value):
+                found.add((subject, method))
+            case ast.Attribute(value=of, attr=subject) if _is_store(of) and subject not in {*CONSOLE, "reading"}:
+                found.add((subject, ""))
+            case ast.Attribute(value=ast.Name(id="letters"), attr="body_of"):
+                found.add(("letters", "body_of"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("module", "path"), list(modules("services/console")), ids=lambda one: one if isinstance(one, str) else ""
+)
+def test_pages_ask_nothing_that_is_not_guarded(module: str, path: Path) -> None:
+    """A page reads mail and records by ``store.reading``; what else it may ask tells nothing of what a mail says."""
+    wrong = {
+        one
+        for one in asked(path.read_text(encoding="utf-8"))
+        if one[0] != "reading" and one[1] not in CONSOLE.get(one[0], ())
+    }
+    assert wrong == set(), module
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("async def f(visit): await visit.store.records.find('x')", {("records", "find"), ("records", "")}),
+        ("async def f(visit): await visit.console.store.blobs.get('x')", {("blobs", "get"), ("blobs", "")}),
+        ("def f(visit): emails = visit.store.emails", {("emails", "")}),
+        ("async def f(visit): await letters.body_of(letter, visit.store)", {("letters", "body_of")}),
+        ("async def f(visit): await visit.store.reading.show(viewer, key)", {("reading", "show")}),
+    ],
+)
+def test_the_check_finds_what_a_page_asks(source: str, found: set[tuple[str, str]]) -> None:
+    """The check above notices what it is there for."""
+    assert asked(source) == found
+
+
 @pytest.mark.parametrize(
     ("source", "found"),
     [

@@ -1,0 +1,71 @@
+"""The console over a real replica set, a real SMTP server and (where asked for) a real RabbitMQ, Dovecot."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+
+import pytest
+from console_world import URL, Office, open_office, scene
+from matcher_life import Life
+from pymongo import AsyncMongoClient
+
+from deploy.local import LocalServers
+from services.desk.looking import Broker
+from services.matcher.summaries import SummaryKeeper
+from services.runtime.logs import setup_logs
+from services.runtime.metrics import Metrics
+from services.runtime.rabbit import open_bus
+from services.runtime.settings import Settings, read_settings
+from services.wiring import make_store
+
+
+@pytest.fixture
+def console_environment(environment: dict[str, str], mongo_database: str) -> dict[str, str]:
+    """The settings of a console of this test's own."""
+    return {
+        **environment,
+        "LEADMAIL_CRM_DATABASE": f"{mongo_database}_crm",
+        "LEADMAIL_SECRET_KEY": base64.b64encode(b"k" * 32).decode(),
+        "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@crm.example>",
+        "LEADMAIL_CONSOLE_URL": URL,
+    }
+
+
+@pytest.fixture
+def settings(console_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Its settings, read."""
+    for name, value in console_environment.items():
+        monkeypatch.setenv(name, value)
+    return read_settings("console")
+
+
+@pytest.fixture
+async def life(servers: LocalServers, settings: Settings) -> AsyncIterator[Life]:
+    """A company without anything, in databases of the test's own."""
+    async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
+        database, crm = client[settings.mongo_database], client[settings.crm_database]
+        store = make_store(database, crm, settings)
+        await store.setup()
+        made = Life(store, database, crm, SummaryKeeper(store))
+        await made.begin(store)
+        yield made
+        await client.drop_database(settings.crm_database)
+
+
+@pytest.fixture
+async def office(life: Life, settings: Settings) -> AsyncIterator[Office]:
+    """The small company of ``scene``, without a broker."""
+    await scene(life)
+    async with open_office(life, settings, None) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def manned(life: Life, settings: Settings) -> AsyncIterator[Office]:
+    """The same with a real broker."""
+    await scene(life)
+    log = setup_logs(settings, "console")
+    connect = lambda: open_bus(settings, "console", metrics=Metrics("console"), log=log, seconds=30)  # noqa: E731
+    async with Broker(connect) as broker, open_office(life, settings, broker) as opened:
+        yield opened
