@@ -45,6 +45,8 @@ def play(world: World) -> None:
         f"leadmail email show {_FILLER} --viewer {viewer}",
         f"leadmail account sharing {LUC.addresses[0]} --sharing private",
         f"leadmail explain {record} {_FILLER} --viewer {HELEN.addresses[0]}",
+        "leadmail run console &",
+        f"leadmail console link {viewer}",
     ):
         screen.say(f"  {command}", style="bold cyan")
     imap = world.servers.imap

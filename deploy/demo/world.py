@@ -163,6 +163,7 @@ def open_world() -> Iterator[World]:
             "LEADMAIL_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
             "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@northwind-instruments.example>",
             "LEADMAIL_LOG_LEVEL": "warning",
+            "LEADMAIL_CONSOLE_URL": "http://127.0.0.1:8080",
             "LEADMAIL_POLL_SECONDS": "10",
         }
         passwords = {user.key: secrets.token_urlsafe(12) for user in USERS}

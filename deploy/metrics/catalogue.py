@@ -10,6 +10,8 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
+from services.console.answers import ConsoleMetrics
+from services.console.mails import sign_in_counter
 from services.matcher.backlog import BacklogMetric
 from services.matcher.latency import VisibleLatency
 from services.matcher.outcomes import Outcomes
@@ -30,6 +32,7 @@ STAGES: dict[str, tuple[Callable[[CollectorRegistry], object], ...]] = {
         partial(ProgressMetric, _NO_STORE, ""),
     ),
     "notifier": (NotifierMetrics,),
+    "console": (ConsoleMetrics, sign_in_counter),
 }
 """What a stage has beside what every stage has: enter new classes here, ``__main__`` of the stage makes them too."""
 

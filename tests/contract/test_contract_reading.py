@@ -170,6 +170,7 @@ CONSOLE: Mapping[str, set[str]] = {
     "ledger": {"counts_by_folder"},
     "previewing": {"account", "company"},
     "removal": {"counts", "disconnect", "purge"},
+    "setup": set(),
     "sharing": {"set_account", "set_company"},
     "sign_ins": {"attempt", "end", "offer", "offered", "use", "user_of"},
     "status": {"accounts"},

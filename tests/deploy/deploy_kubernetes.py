@@ -180,7 +180,7 @@ def ill_run(manifests: list[Manifest]) -> Iterator[str]:
     )
     if shutdown <= longest:
         yield f"LEADMAIL_SHUTDOWN_SECONDS ({shutdown:g}) is not longer than the longest handler ({longest:g})"
-    for name in set(STAGES) & deployments.keys():
+    for name in {*STAGES, "console"} & deployments.keys():
         spec = deployments[name]["spec"]
         pod = spec["template"]["spec"]
         (container,) = pod["containers"]

@@ -13,6 +13,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from deploy_docker import ROOT, docker
 
@@ -97,7 +98,7 @@ def project(image: str, demo_image: str, tmp_path: Path) -> Iterator[Project]:
     """The demo under a name and on ports of its own; whatever became of it, it is taken down."""
     ensure_dovecot_built()
     make_secrets.make(tmp_path / "secrets", make_secrets.DEMO_SMTP)
-    pages, imap = free_ports(2)
+    pages, imap, console = free_ports(3)
     name = f"leadmail-test-{secrets.token_hex(4)}"
     made = Project(
         name,
@@ -111,6 +112,7 @@ def project(image: str, demo_image: str, tmp_path: Path) -> Iterator[Project]:
             "SECRETS": str(tmp_path / "secrets"),
             "RABBITMQ_PAGES_PORT": str(pages),
             "DEMO_IMAP_PORT": str(imap),
+            "CONSOLE_PORT": str(console),
         },
     )
     yield made
@@ -170,9 +172,17 @@ def test_the_whole_system(project: Project) -> None:
     project.until(arrived, "the mail that came after the crash is on the record page")
     health = {
         name: project.containers(name)[0]["State"]["Health"]["Status"]
-        for name in ("poller", "parser", "matcher", "notifier")
+        for name in ("poller", "parser", "matcher", "notifier", "console")
     }
     assert set(health.values()) <= {"healthy", "starting"}, health
+
+    # when: an administrator gets a link to the pages
+    said = project.compose("exec", "-T", "matcher", "leadmail", "console", "link", ANNA.addresses[0])
+
+    # then: it leads to a page that says whom it lets in
+    url = said.split()[0]
+    assert url.startswith(f"http://127.0.0.1:{project.environment['CONSOLE_PORT']}/sign-in/")
+    assert ANNA.addresses[0] in httpx.get(url, timeout=30).text
 
     # when: it is taken down
     project.compose("down", "--volumes", "--timeout", "3")

@@ -19,7 +19,9 @@ from services.runtime.environment import decode_key, variable
 from services.runtime.settings import REQUIRED, Settings
 
 FOLDER = ROOT / "deploy" / "compose"
-STAGES = ("poller", "parser", "matcher", "notifier")
+STAGES = ("poller", "parser", "matcher", "notifier", "console")
+OPERATORS = {"LEADMAIL_CONSOLE_URL"}
+"""Settings that nobody but the operator can know."""
 ONCE = ("setup", "mongodb-init", "demo-files", "demo-seed", "leadmail")
 """Services that end by themselves."""
 SETTINGS = {variable(name) for name in Settings.model_fields}
@@ -51,7 +53,8 @@ def test_each_has_the_secrets_that_it_needs_and_no_other(name: str) -> None:
     given = service["environment"]
     assert {each.removesuffix("_FILE") for each in given} <= SETTINGS
     required = {variable(each) for each in REQUIRED[name if name in STAGES else "cli"]}  # type: ignore[index]
-    assert required <= {each.removesuffix("_FILE") for each in given} | values("stages.env").keys()
+    assert required - OPERATORS <= {each.removesuffix("_FILE") for each in given} | values("stages.env").keys()
+    assert OPERATORS <= values("demo.env").keys()
     files = {Path(value).name for value in given.values()}
     assert files == set(service["secrets"]) - {"demo_password"}
 

@@ -117,6 +117,14 @@ def test_every_stage_is_in_it(image: str, stage: str) -> None:
     assert len(ended.stderr.splitlines()) == 1
 
 
+def test_the_console_is_in_it(image: str) -> None:
+    """With its templates and files: it gets as far as asking for its settings."""
+    ended = run(image, "console")
+    assert (ended.returncode, ended.stderr.partition(":")[2][:29]) == (1, " LEADMAIL_MONGO_URL is not se")
+    listed = "from services.console.pages import Pages; print(sorted(Pages().files))"
+    assert "console.css" in run(image, "-c", listed, entrypoint="/opt/leadmail/bin/python").stdout
+
+
 def test_the_command_is_in_it(image: str) -> None:
     """Whatever is no stage is a `leadmail` command, and without any it shows its help."""
     assert "Usage: leadmail [OPTIONS] COMMAND" in run(image).stdout

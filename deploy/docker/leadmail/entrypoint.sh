@@ -1,8 +1,8 @@
 #!/bin/bash
-# The command picks: a stage, `healthy` for the container's health check, or a `leadmail` command.
+# The command picks: a stage, the console, `healthy` for the container's health check, or a `leadmail` command.
 set -eu
 case "${1:-}" in
-  poller | parser | matcher | notifier)
+  poller | parser | matcher | notifier | console)
     stage=$1
     shift
     exec python -m "services.$stage" "$@"
