@@ -14,9 +14,9 @@ from services.console.answers import ConsoleMetrics
 from services.console.app import make_app, make_console
 from services.desk.looking import Broker
 from services.runtime.bus import Bus
+from services.runtime.process import Process, listening, open_process, run_process
 from services.runtime.rabbit import open_bus
 from services.runtime.settings import Settings
-from services.runtime.stage import Process, listening, open_process, run_process
 from services.wiring import make_store
 
 _BROKER_SECONDS = 2.0

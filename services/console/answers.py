@@ -14,8 +14,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from schemas.addresses import InvalidAddressError, InvalidDomainError
+from services.console.forms import AnswerError, Form, read_form
 from services.console.headers import protect
-from services.console.visit import AnswerError, Console, Form, Visit, new_secret, read_form
+from services.console.visit import Console, Visit, new_secret
 from services.mailbox.secrets import SealError
 from services.runtime.errors import BusClosedError, NotReadyError
 from services.runtime.retry import describe, trace

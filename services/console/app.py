@@ -29,11 +29,14 @@ from services.console import (
     sign_in,
 )
 from services.console.answers import NOTHING, ConsoleMetrics, Place, Who, endpoint
+from services.console.forms import AnswerError
 from services.console.headers import protect
 from services.console.mails import SignInMails
 from services.console.pages import Pages
-from services.console.visit import AnswerError, Console, Visit
-from services.desk.looking import Broker
+from services.console.recent import Recent
+from services.console.visit import Console, Visit
+from services.desk import looking
+from services.desk.looking import Broker, Seen
 from services.desk.pace import Pace
 from services.desk.signing import Signer
 from services.runtime.settings import Settings
@@ -89,6 +92,10 @@ def make_console(
     if settings.smtp_url.get_secret_value():
         post = make_post(settings, policy)
         mails = SignInMails(store, signer, post, settings=settings, pages=pages, registry=registry, log=log)
+
+    async def look() -> Seen:
+        return await looking.look(store, settings, await broker.bus() if broker else None)
+
     return Console(
         settings=settings,
         store=store,
@@ -98,6 +105,7 @@ def make_console(
         pages=pages,
         mails=mails,
         broker=broker,
+        seen=Recent(look),
         pace=Pace(),
         log=log,
     )

@@ -7,8 +7,9 @@ from starlette.responses import Response
 from schemas.addresses import InvalidDomainError
 from schemas.sharing import CompanyPolicy, Mode
 from services import words
+from services.console.forms import AnswerError, Form
 from services.console.sharing import effects
-from services.console.visit import AnswerError, Form, Visit
+from services.console.visit import Visit
 from services.desk.servers import read_domains
 
 

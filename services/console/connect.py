@@ -10,8 +10,9 @@ from starlette.responses import Response
 from schemas.accounts import AccountState, ServerAddress, Tls
 from schemas.addresses import normal_address
 from schemas.sharing import SharingPolicy
+from services.console.forms import AnswerError, Form
 from services.console.sharing import modes, read_policy
-from services.console.visit import AnswerError, Form, Visit
+from services.console.visit import Visit
 from services.desk import connecting
 from services.desk.connecting import NewAccount
 from services.desk.servers import PORTS, Protocol, ServerChoice, find, read_host, read_port

@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from schemas.mail import Role
 from schemas.records import RecordRef
-from services.console.visit import AnswerError, Visit, record_of
+from services.console.forms import AnswerError
+from services.console.visit import Visit, record_of
 from services.store import NotFoundError, ShownEmail
 
 _KEY = re.compile(r"v\d{1,3}-[0-9a-f]{40}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from schemas.routes import ROUTES
-from services.console.visit import AnswerError, Visit
+from services.console.forms import AnswerError
+from services.console.visit import Visit
 from services.desk import letters
 
 _PAGE = 200

@@ -5,8 +5,9 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from schemas.accounts import AccountState
+from services.console.forms import AnswerError
 from services.console.mailboxes import own
-from services.console.visit import AnswerError, Visit
+from services.console.visit import Visit
 
 
 async def counts(visit: Visit) -> Response:

@@ -7,8 +7,9 @@ from starlette.responses import Response
 from schemas.accounts import Account, FolderRules
 from schemas.addresses import normal_address
 from services.console.connect import may_try
+from services.console.forms import AnswerError
 from services.console.mailboxes import connected
-from services.console.visit import AnswerError, Visit
+from services.console.visit import Visit
 from services.desk import connecting
 from services.mailbox.check import CheckResult
 from services.mailbox.models import password as password_credentials

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from schemas.accounts import Account, AccountState
 from schemas.ledger import RowState
 from services import words
-from services.console.visit import AnswerError, Visit
+from services.console.forms import AnswerError
+from services.console.visit import Visit
 from services.desk import looking
 from services.mailbox import advice
 from services.store import AccountStatus, NotFoundError

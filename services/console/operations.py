@@ -22,8 +22,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 async def overview(visit: Visit) -> Response:
     """Show the whole: accounts with the oldest unfinished copy first, then those that are blocked, then the rest."""
     console = visit.console
-    bus = await console.broker.bus() if console.broker else None
-    seen, speeds = await asyncio.gather(looking.look(console.store, console.settings, bus), _speeds(visit))
+    seen, speeds = await asyncio.gather(console.seen.get(), _speeds(visit))
     rows = []
     for one in sorted(seen.accounts, key=_trouble_first):
         done, total = looking.progress(one)

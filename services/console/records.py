@@ -7,7 +7,8 @@ from collections import Counter
 from starlette.responses import Response
 
 from schemas.records import RecordRef
-from services.console.visit import AnswerError, Visit, record_of
+from services.console.forms import AnswerError
+from services.console.visit import Visit, record_of
 from services.store import FoundEmail
 
 PER_PAGE = 50

@@ -7,8 +7,9 @@ from starlette.responses import Response
 from schemas.addresses import InvalidDomainError
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services import words
+from services.console.forms import AnswerError, Form
 from services.console.mailboxes import connected
-from services.console.visit import AnswerError, Form, Visit
+from services.console.visit import Visit
 from services.desk.connecting import check_allowed
 from services.desk.servers import read_domains
 from services.store import Preview

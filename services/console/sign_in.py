@@ -7,8 +7,9 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from schemas.addresses import InvalidAddressError, normal_address
+from services.console.forms import AnswerError
 from services.console.mails import Asked
-from services.console.visit import AnswerError, Visit, local_path, new_secret
+from services.console.visit import Visit, local_path, new_secret
 from services.store import NotFoundError
 
 MOST, WITHIN = 60, timedelta(minutes=15)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, quote
 
 import structlog
 from starlette.requests import Request
@@ -14,32 +12,20 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from schemas.accounts import User
 from schemas.records import RecordRef
+from services.console.forms import Form
 from services.console.mails import SignInMails
 from services.console.pages import SAID, Pages
-from services.desk.looking import Broker
+from services.console.recent import Recent
+from services.desk.looking import Broker, Seen
 from services.desk.pace import Pace
 from services.desk.signing import Signer
-from services.mailbox.compose import one_line
 from services.mailbox.policy import ConnectPolicy
 from services.mailbox.secrets import SecretBox
 from services.runtime.settings import Settings
 from services.store import NotFoundError, Store
 
-MOST_BYTES = 64 * 1024
-_MOST_FIELDS = 5_000
-_MOST_TEXT = 1_000
-_FORM = "application/x-www-form-urlencoded"
 _KINDS = ("lead", "contact")
 _FRAMED = {"iframe", "frame", "embed", "object"}
-
-
-class AnswerError(Exception):
-    """The request is answered with a status and a sentence that says what to do."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +42,8 @@ class Console:
     """None where the installation sends no mail."""
     broker: Broker | None
     """None where no broker is set."""
+    seen: Recent[Seen]
+    """What an operator looks at first."""
     pace: Pace
     log: structlog.typing.FilteringBoundLogger
 
@@ -73,49 +61,6 @@ class Console:
     def form_cookie(self) -> str:
         """The name of the cookie that forms of people who are not signed in are bound to."""
         return f"{self.cookie}-form"
-
-
-class Form:
-    """What was typed into a form, or stands in an address."""
-
-    def __init__(self, fields: Mapping[str, list[str]]) -> None:
-        self._fields = fields
-
-    def text(self, name: str, default: str = "") -> str:
-        """Return a field on one line, without blanks around it."""
-        return one_line(self._fields.get(name, [default])[-1])[:_MOST_TEXT]
-
-    def secret(self, name: str) -> str:
-        """Return a field as it was typed."""
-        return self._fields.get(name, [""])[-1]
-
-    def all(self, name: str) -> list[str]:
-        """Return every value of a field as it was sent."""
-        return self._fields.get(name, [])
-
-    def number(self, name: str, default: int, *, most: int) -> int:
-        """Return a number from 1 to ``most``; the default for what is none."""
-        typed = self.text(name)
-        return min(max(int(typed), 1), most) if typed.isdecimal() and len(typed) < 10 else default  # noqa: PLR2004
-
-
-async def read_form(request: Request) -> Form:
-    """Return what was typed.
-
-    Raises:
-        AnswerError: it is no form, or too long.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise AnswerError(415, "This is not a form of this page.")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise AnswerError(413, "This is too much for a form.")
-    try:
-        return Form(parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"))
-    except ValueError:
-        raise AnswerError(400, "This form cannot be read: go back and try again.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +128,6 @@ def record_of(kind: str, identifier: str) -> RecordRef:
     if kind not in _KINDS:
         raise NotFoundError("there is no such record")
     return RecordRef.model_validate({"kind": kind, "id": identifier})
-
-
-def record_path(ref: RecordRef) -> str:
-    """Return the path of a record's page."""
-    return f"/records/{ref.kind}/{quote(ref.id, safe='')}"
 
 
 def local_path(path: str) -> str:

@@ -2,7 +2,7 @@
 
 What stages see:
 
-- ``stage``  one process: opens the rest, runs until told to stop, lets work in hand finish
+- ``process``  logs, database, health and metrics of one process, until it is told to stop; ``stage`` adds the bus
 - ``bus``  the interface to the queues; ``outcomes`` and ``errors``: what handlers get, return and raise
 - ``settings``  every ``LEADMAIL_*`` variable (read by ``environment``; ``configuration`` makes the table in the docs)
 - ``periodic``, ``logs``, ``metrics``, ``http``, ``mongo``

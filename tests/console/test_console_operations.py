@@ -12,6 +12,7 @@ from console_world import ANN, BOB, EVE, Office, text_of
 from schemas.identity import copy_id
 from schemas.routes import ROUTES
 from schemas.sharing import Mode
+from services.console.recent import Recent
 from services.store import DeadLetter
 from services.store.documents import now
 
@@ -89,6 +90,25 @@ async def test_the_overview(manned: Office) -> None:
     assert "did not accept the user name and password" in text
     assert "parser 0" in text
     assert QUEUE in text
+
+
+async def test_looking_often_costs_no_more() -> None:
+    """What takes a second to find out is asked once in ten, and once for all who ask meanwhile."""
+    moment, asked = 100.0, 0
+
+    async def ask() -> int:
+        nonlocal moment, asked
+        asked += 1
+        await asyncio.sleep(0)
+        moment += 1.0
+        return asked
+
+    recent = Recent(ask, clock=lambda: moment)
+    assert await asyncio.gather(*(recent.get() for _ in range(3))) == [1, 1, 1]
+    moment += 8.9
+    assert await recent.get() == 1
+    moment += 0.2
+    assert await recent.get() == 2
 
 
 async def test_without_a_broker(office: Office) -> None:

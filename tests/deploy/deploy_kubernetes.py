@@ -36,7 +36,7 @@ CUSTOM = {
 KUSTOMIZE_IMAGE = "leadmail-kustomize:test"
 BETWEEN = "# --- the next one"
 CLOSING_SECONDS = 5
-"""What a stage takes beyond its grace (``services.runtime.stage``)."""
+"""What a stage takes beyond its grace (``services.runtime.process``)."""
 
 
 def kustomize(*folders: Path) -> list[list[Manifest]]:

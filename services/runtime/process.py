@@ -1,0 +1,233 @@
+"""A process of Leadmail: logs, database, health and metrics for as long as it runs; told to stop, it lets its tasks finish.
+
+Stages are processes with queues, see ``stage``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+import uvloop
+from pymongo.asynchronous.database import AsyncDatabase
+
+from services.runtime import mongo
+from services.runtime.environment import SettingsError, unknown_variables
+from services.runtime.errors import LayoutError, NotReadyError, TopologyError
+from services.runtime.http import serve_http
+from services.runtime.logs import log_unhandled, setup_logs
+from services.runtime.metrics import Metrics
+from services.runtime.retry import describe, trace
+from services.runtime.settings import Settings, load_settings
+from services.runtime.settings import Stage as StageName
+from services.runtime.tasks import end, stands
+
+if TYPE_CHECKING:
+    from services.runtime.tracing import Tracing
+
+Document = dict[str, Any]
+P = TypeVar("P", bound="Process")
+_MARGIN_SECONDS = 5.0
+"""Beyond the grace, for closing what is open."""
+_COLLECT_AFTER = (20_000, 20, 20)
+"""Objects, and rounds of each generation (see gc.set_threshold). The defaults cost the stages five to eight percent of their time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What a running process has. Made by ``open_process``."""
+
+    name: StageName
+    settings: Settings
+    mongo: mongo.Client
+    database: AsyncDatabase[Document]
+    """Leadmail's own."""
+    crm: AsyncDatabase[Document]
+    metrics: Metrics
+    """``metrics.registry`` takes a stage's own collectors too."""
+    log: structlog.typing.FilteringBoundLogger
+    tracing: Tracing | None = None
+    """None where nothing is traced."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process was told to stop; setting it stops ``run``."""
+    working: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set from the beginning of ``run``: while a start is still migrating, what it replaces must not be ended."""
+
+    async def run(self, *tasks: Coroutine[Any, Any, None]) -> None:
+        """Run tasks until SIGTERM or SIGINT, or until a task fails.
+
+        Then: consumers take no more and finish what they have (within ``shutdown_seconds``), tasks are cancelled and awaited
+        (within the same time); everything is still open meanwhile. A task that merely returns ends nothing.
+
+        Raises:
+            Exception: a task's, when one failed.
+        """
+        running = [asyncio.create_task(task) for task in tasks]
+        self.working.set()
+        stopping = asyncio.create_task(self.stopping.wait())
+        self.log.info("running")
+        try:
+            waiting = {stopping, *running}
+            while not stopping.done():
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                failed = next((task for task in done - {stopping} if not task.cancelled() and task.exception()), None)
+                if failed is not None:
+                    raise failed.exception() or AssertionError
+        finally:
+            stopping.cancel()
+            await self._wind_down(running)
+
+    async def _stop_consuming(self, grace: float) -> bool:
+        """Take nothing more; whether what was in hand is done."""
+        del grace
+        return True
+
+    async def _wind_down(self, running: list[asyncio.Task[None]]) -> None:
+        grace = self.settings.shutdown_seconds
+        self.log.info("stopping", grace=grace)
+        ending = asyncio.create_task(end(*running))
+        finished = await self._stop_consuming(grace)
+        await asyncio.wait([ending], timeout=grace)
+        left = [task for task in running if not task.done()]
+        if not finished or left:
+            self.log.warning("work in hand did not finish in time and will be done again", tasks=len(left))
+
+    @asynccontextmanager
+    async def serving(self, **needs: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
+        """Serve health and metrics for the time of a ``with`` block, where a port is set.
+
+        Args:
+            needs: what the process needs beside the database, by name: says whether it answers.
+
+        Raises:
+            SettingsError: the port is taken.
+        """
+
+        async def ready() -> dict[str, bool]:
+            asked: dict[str, Callable[[], Awaitable[bool]]] = {**needs, "mongodb": partial(mongo.answers, self.mongo)}
+            answers = await asyncio.gather(*(ask() for ask in asked.values()))
+            running = self.working.is_set() and not self.stopping.is_set()
+            return {**dict(zip(asked, answers, strict=True)), "running": running}
+
+        settings = self.settings
+        async with AsyncExitStack() as stack:
+            if settings.http_port:
+                where = settings.http_host, settings.http_port
+                with listening("LEADMAIL_HTTP_PORT", *where):
+                    server = serve_http(*where, registry=self.metrics.registry, ready=ready)
+                    await stack.enter_async_context(server)
+            yield
+
+
+@contextmanager
+def listening(setting: str, host: str, port: int) -> Iterator[None]:
+    """Say of a port that cannot be listened at which setting it is.
+
+    Raises:
+        SettingsError: see there.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(
+            f"{setting} is wrong ({host}:{port}: {error.strerror}): give a port that is free."
+        ) from error
+
+
+def _end_by_force(name: str, loop: asyncio.AbstractEventLoop) -> None:
+    structlog.get_logger().error(
+        "did not end within its grace and is ended; work in hand is done again", stage=name, waiting=stands(loop)
+    )
+    os._exit(1)
+
+
+def _stop_on_signals(stopping: asyncio.Event, name: str, grace: float) -> None:
+    def stop(number: int) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)  # told twice: now
+        stopping.set()
+        # Whatever hangs, even the event loop: being killed loses nothing, and who told us to stop counts on it.
+        watchdog = threading.Timer(grace + _MARGIN_SECONDS, _end_by_force, (name, loop))
+        watchdog.daemon = True
+        watchdog.start()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+
+
+@asynccontextmanager
+async def open_process(name: StageName, settings: Settings) -> AsyncIterator[Process]:
+    """Open logs and database; close them in reverse.
+
+    Raises:
+        NotReadyError: the database does not answer.
+    """
+    log = setup_logs(settings, name)
+    log_unhandled(log)
+    for variable, near in unknown_variables(Settings.model_fields, os.environ).items():
+        log.warning("this variable is no setting", variable=variable, **({"did_you_mean": near} if near else {}))
+    stopping = asyncio.Event()
+    _stop_on_signals(stopping, name, settings.shutdown_seconds)
+    async with AsyncExitStack() as stack:
+        client = mongo.make_client(settings)
+        stack.push_async_callback(client.close)
+        await mongo.require_replica_set(client)
+        tracing = None
+        if settings.tracing_url.get_secret_value():
+            # Here only: it is not quick to load, and takes memory.
+            from services.runtime.collector import open_tracing  # noqa: PLC0415
+
+            tracing = await stack.enter_async_context(open_tracing(settings, name, log))
+        yield Process(
+            name=name,
+            settings=settings,
+            mongo=client,
+            database=client[settings.mongo_database],
+            crm=client[settings.crm_database],
+            metrics=Metrics(name),
+            log=log,
+            tracing=tracing,
+            stopping=stopping,
+        )
+    log.info("stopped")
+
+
+def _spare_collector() -> None:
+    """Let the cycle collector look less often, and never at what is imported: messages come and go without cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
+
+
+def run_process(
+    name: StageName,
+    main: Callable[[P], Awaitable[None]],
+    opened: Callable[[StageName, Settings], AbstractAsyncContextManager[P]],
+) -> None:
+    """Run what ``opened`` opens as this process: settings, event loop, ``main`` until it returns. What stops it is said in one line."""
+    settings = load_settings(name)
+
+    async def run() -> None:
+        async with opened(name, settings) as process:
+            await main(process)
+
+    _spare_collector()
+
+    try:
+        uvloop.run(run())
+    except (NotReadyError, TopologyError, LayoutError, SettingsError) as error:
+        sys.exit(f"leadmail: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever ends a stage is logged like everything else, without quoting mail
+        structlog.get_logger().error("the stage failed", stage=name, error=describe(error), trace=trace(error))
+        sys.exit(1)
