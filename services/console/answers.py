@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote
 
@@ -142,6 +143,7 @@ def _told(visit: Visit, error: Exception) -> Response:
     match error:
         case AnswerError():
             status, sentence = error.status, error.sentence
+            retry = {"Retry-After": "900"} if status == HTTPStatus.TOO_MANY_REQUESTS else {}
         case NotFoundError():
             status, sentence = 404, NOTHING
         case NotAllowedError() | AlreadyExistsError():

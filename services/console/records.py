@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -74,4 +75,4 @@ async def page(visit: Visit) -> Response:
 
 def _crm_url(visit: Visit, ref: RecordRef) -> str:
     template = visit.console.settings.crm_url_template
-    return template.replace("{kind}", ref.kind).replace("{id}", ref.id)
+    return template.replace("{kind}", ref.kind).replace("{id}", quote(ref.id, safe=""))

@@ -26,7 +26,7 @@ async def main(stage: Stage) -> None:
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()
     counted = NotifierMetrics(stage.metrics.registry).counting(send)
-    notifier = Notifier(store, counted, settings.mail_from, stage.log)
+    notifier = Notifier(store, counted, settings.mail_from, stage.log, settings.console_url)
     handlers: dict[type[Message], Handle] = {SyncCompleted: notifier.completed, AccountAttention: notifier.attention}
     for route in routes_to("notifier"):
         await stage.bus.consume(route, handlers[route.message])

@@ -13,8 +13,11 @@ from services.mailbox.compose import build_mail
 from services.notifier.templates import render
 
 
-def attention(*, sender: str, owner: User, account: Account, now: datetime) -> EmailMessage:
-    """Return the mail of the account's newest incident; sent again, it has the same Message-ID."""
+def attention(*, sender: str, owner: User, account: Account, now: datetime, console: str = "") -> EmailMessage:
+    """Return the mail of the account's newest incident; sent again, it has the same Message-ID.
+
+    What is to be done is done on the web pages (``console``: their address) or, where there are none, by commands.
+    """
     domain = parseaddr(sender)[1].rpartition("@")[2]
     sentence, lines, url = advice.of_blocked(account)
     steps = (*lines, f"See {url}") if url else lines
@@ -22,7 +25,7 @@ def attention(*, sender: str, owner: User, account: Account, now: datetime) -> E
         "owner": owner,
         "address": words.readable(account.address),
         "sentence": sentence,
-        "steps": (*steps, *_then(account)),
+        "steps": (*steps, *_then(account, console)),
     }
     return build_mail(
         sender=sender,
@@ -35,7 +38,13 @@ def attention(*, sender: str, owner: User, account: Account, now: datetime) -> E
     )
 
 
-def _then(account: Account) -> tuple[str, ...]:
+def _then(account: Account, console: str) -> tuple[str, ...]:
+    if console:
+        page = f"{console}/mailboxes/{account.id}"
+        return (
+            f"Then give Leadmail the new password: {page}/password",
+            f"Or, where only the mail service had to be changed, resume: {page}",
+        )
     return (
         f"Then give Leadmail the new password: leadmail account password {account.address}",
         f"Or, where only the mail service had to be changed: leadmail account resume {account.address}",

@@ -16,7 +16,9 @@ from services.notifier.templates import render
 from services.store import EpochReport
 
 
-def confirmation(*, sender: str, owner: User, report: EpochReport, company: CompanyPolicy, first: bool) -> EmailMessage:
+def confirmation(
+    *, sender: str, owner: User, report: EpochReport, company: CompanyPolicy, first: bool, console: str = ""
+) -> EmailMessage:
     """Return the confirmation of a completed epoch: built twice, it has the same Message-ID and Date.
 
     Args:
@@ -25,6 +27,7 @@ def confirmation(*, sender: str, owner: User, report: EpochReport, company: Comp
         report: what became of the account's mail.
         company: the administrator's policy, which may be narrower than the owner's.
         first: whether it is the account's first; later ones say that it was synchronised anew.
+        console: the address of the web pages, where there are some.
     """
     epoch = report.epoch
     assert epoch.completed_at is not None
@@ -35,6 +38,7 @@ def confirmation(*, sender: str, owner: User, report: EpochReport, company: Comp
         "address": address,
         "messages": _messages(report.counts),
         "first": first,
+        "console": console,
         "folders": [
             (folder.name, _messages(folder.counts), folder.counts.get(RowState.ATTACHED, 0))
             for folder in report.folders

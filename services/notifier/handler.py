@@ -29,6 +29,8 @@ class Notifier:
     send: Send
     sender: str
     log: structlog.typing.FilteringBoundLogger
+    console: str = ""
+    """The address of the web pages, where there are some."""
 
     async def completed(self, delivery: Delivery[SyncCompleted]) -> tuple[Message, ...]:
         """Send the confirmation of the epoch, unless it was sent or somebody is at it."""
@@ -60,7 +62,14 @@ class Notifier:
             company = await self.store.company.policy()
             # Not by its number: a backfill that a new one took over was never confirmed.
             earlier = [one for one in await self.store.epochs.of(epoch.account) if one.number < epoch.number]
-            mail = confirmation(sender=self.sender, owner=owner, report=report, company=company, first=not earlier)
+            mail = confirmation(
+                sender=self.sender,
+                owner=owner,
+                report=report,
+                company=company,
+                first=not earlier,
+                console=self.console,
+            )
             return Letter(mail, owner.email, "confirmation")
 
         log = self.log.bind(mail="confirmation", epoch=epoch.number)
@@ -79,7 +88,7 @@ class Notifier:
 
     async def _attention(self, account: Account) -> Letter:
         owner = await self._owner(account.owner)
-        mail = attention(sender=self.sender, owner=owner, account=account, now=now())
+        mail = attention(sender=self.sender, owner=owner, account=account, now=now(), console=self.console)
         return Letter(mail, owner.email, "attention")
 
     async def _owner(self, email: str) -> User:

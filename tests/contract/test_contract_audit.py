@@ -77,6 +77,8 @@ def test_every_act_of_power_is_noted() -> None:
         "account.sharing",
         "account.state",
         "company.sharing",
+        "console.link",
+        "console.sign-in",
         "email.delete",
         "explain",
         "privacy.erase",

@@ -46,11 +46,16 @@ def report(**changes: Any) -> EpochReport:
 
 
 def sent(
-    *, owner: User = ANNA, company: CompanyPolicy | None = None, first: bool = True, **changes: Any
+    *, owner: User = ANNA, company: CompanyPolicy | None = None, first: bool = True, console: str = "", **changes: Any
 ) -> EmailMessage:
     """Return a confirmation as its receiver reads it."""
     mail = confirmation(
-        sender=SENDER, owner=owner, report=report(**changes), company=company or CompanyPolicy(), first=first
+        sender=SENDER,
+        owner=owner,
+        report=report(**changes),
+        company=company or CompanyPolicy(),
+        first=first,
+        console=console,
     )
     return read(on_the_wire(mail))
 
@@ -174,7 +179,13 @@ def test_every_incident_has_words_and_steps(code: Code) -> None:
 
 def alert(reason: str, *, provider: str | None = None, address: str = ANNA.email) -> EmailMessage:
     """Return an attention mail as its receiver reads it."""
-    account = Account(
+    account = blocked(reason, provider=provider, address=address)
+    return read(on_the_wire(attention(sender=SENDER, owner=ANNA, account=account, now=START)))
+
+
+def blocked(reason: str = "wrong-password", *, provider: str | None = None, address: str = ANNA.email) -> Account:
+    """Return an account that is blocked."""
+    return Account(
         id=ACCOUNT,
         owner=ANNA.email,
         address=address,
@@ -186,7 +197,17 @@ def alert(reason: str, *, provider: str | None = None, address: str = ANNA.email
         incident=3,
         created_at=START,
     )
-    return read(on_the_wire(attention(sender=SENDER, owner=ANNA, account=account, now=START)))
+
+
+def test_where_there_are_web_pages() -> None:
+    """Both mails lead to the owner's own pages instead of to commands."""
+    pages = "https://leadmail.example.com"
+    told = read(on_the_wire(attention(sender=SENDER, owner=ANNA, account=blocked(), now=START, console=pages)))
+    confirmed = sent(console=pages)
+    for mail, page in ((told, "/password"), (confirmed, "/sharing")):
+        for text in both(mail):
+            assert f"{pages}/mailboxes/{ACCOUNT}{page}" in text
+            assert "leadmail account" not in text
 
 
 def test_a_reason_that_is_not_known() -> None:
