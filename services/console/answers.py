@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from enum import Enum
 from http import HTTPStatus
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from services.store import AlreadyExistsError, NotAllowedError, NotFoundError
 Handler = Callable[[Visit], Awaitable[Response]]
 NOTHING = "There is nothing here, or nothing for you."
 _EXPIRED = "This page was open for too long, or came from elsewhere. Go back, load it again and try once more."
+_AWAY = "A server does not answer at the moment. Try again in a minute."
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -81,19 +83,15 @@ def endpoint(console: Console, place: Place, metrics: ConsoleMetrics) -> Callabl
 
 
 async def _answer(console: Console, place: Place, request: Request) -> Response:
-    seed = request.cookies.get(console.cookie) or request.cookies.get(console.form_cookie) or ""
-    visit = Visit(console, request, seed or new_secret(), None, _asked(request))
+    session, before = (request.cookies.get(name, "") for name in (console.cookie, console.form_cookie))
+    visit = Visit(console, request, before or new_secret(), None, _asked(request))
     try:
-        session = request.cookies.get(console.cookie)
-        visitor = await console.store.sign_ins.user_of(session) if session else None
-        if visitor is None:
-            # Whoever is signed out has a seed of his own, so that an old session's says nothing of the next one's.
-            seed = request.cookies.get(console.form_cookie) or ""
-        visit = Visit(console, request, seed or new_secret(), visitor, visit.form)
+        if session and (user := await console.store.sign_ins.user_of(session)):
+            visit = replace(visit, seed=session, visitor=user)
         response = await _admitted(visit, place)
     except Exception as error:  # noqa: BLE001 - whatever it is, the visitor gets a page and the log no mail
         response = _told(visit, error)
-    if not seed and visit.visitor is None:
+    if visit.visitor is None and not before:
         response.set_cookie(
             console.form_cookie, visit.seed, secure=console.secure, httponly=True, samesite="strict", path="/"
         )
@@ -115,7 +113,7 @@ async def _admitted(visit: Visit, place: Place) -> Response:
         elsewhere = request.headers.get("origin", console.settings.console_url) != console.settings.console_url
         if elsewhere or not console.signer.is_from(visit.seed, form.text("token")):
             raise AnswerError(403, _EXPIRED)
-        visit = Visit(console, request, visit.seed, visit.visitor, form)
+        visit = replace(visit, form=form)
     assert handler is not None
     return await handler(visit)
 
@@ -153,11 +151,7 @@ def _told(visit: Visit, error: Exception) -> Response:
         case SealError():
             status, sentence = 409, "The saved password cannot be opened any more: give it again."
         case PyMongoError() | NotReadyError() | BusClosedError() | TimeoutError():
-            status, sentence, retry = (
-                503,
-                "A server does not answer at the moment. Try again in a minute.",
-                {"Retry-After": "60"},
-            )
+            status, sentence, retry = 503, _AWAY, {"Retry-After": "60"}
             visit.console.log.error("a server does not answer", error=describe(error))
         case ClientDisconnect():
             status, sentence = 400, "The request ended early."
