@@ -70,7 +70,9 @@ async def main(process: Process) -> None:
     await store.setup()
 
     def connect() -> AbstractAsyncContextManager[Bus]:
-        return open_bus(settings, "console", metrics=process.metrics, log=log, seconds=_BROKER_SECONDS)
+        return open_bus(
+            settings, "console", metrics=process.metrics, log=log, tracing=process.tracing, seconds=_BROKER_SECONDS
+        )
 
     async with AsyncExitStack() as stack:
         broker = None
