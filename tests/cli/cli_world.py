@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pymongo import AsyncMongoClient
 from typer.testing import CliRunner
 
-from schemas.accounts import Account, Folder, ServerAddress
+from schemas.accounts import Account, Folder, FolderState, ServerAddress
 from schemas.emails import Match
 from schemas.identity import copy_id, folder_id
 from schemas.ledger import Row, RowState
@@ -157,6 +157,7 @@ async def fill(store: Store, box: SecretBox) -> str:
         uidvalidity=1,
         uidnext=4,
         cursor=1,
+        state=FolderState.ENUMERATED,
     )
     trash = Folder(
         account=account, id=folder_id(b"T"), raw_name=b"T", name="Trash", role="trash", selected=False, reason="trash"

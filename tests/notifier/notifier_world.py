@@ -21,6 +21,7 @@ from schemas.accounts import (
     Epoch,
     EpochState,
     Folder,
+    FolderState,
     Lease,
     NotificationState,
     SealedCredentials,
@@ -111,6 +112,7 @@ class World:
             uidvalidity=1,
             uidnext=len(states) + 1,
             cursor=len(states) + 1,
+            state=FolderState.ENUMERATED,
         )
         epoch = await self.store.epochs.open(lease, [inbox], expected=len(states))
         moment = now()
