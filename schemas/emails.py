@@ -27,6 +27,14 @@ class Match(Contract):
     """For role ``bcc``: the account whose copy says so; only its owner may know."""
 
 
+class Voucher(Contract):
+    """In the mail of this user the thread of an email is about a record: an ancestor that he holds says so."""
+
+    owner: str
+    address: str
+    """By which the thread is the record's."""
+
+
 class Link(Contract):
     """An email on a record. ``owners`` and ``shared_by`` are what the matcher worked out, for quick look-up; readers check again."""
 
@@ -40,6 +48,8 @@ class Link(Contract):
     """Users with a live copy."""
     shared_by: tuple[AccountId, ...] = ()
     """Accounts with a live copy whose policy shares this link."""
+    vouchers: tuple[Voucher, ...] = ()
+    """For role ``thread``: whose mail says so. For each of them the thread goes on from here, and for nobody else."""
     version: int = 0
     """Grows with every change, for compare-and-set."""
 

@@ -71,7 +71,8 @@ def work_out(
     for each in held:
         copies[each.letter.identity].append(each)
     colleagues = frozenset[str]().union(*(account.own for account in accounts.values()))
-    texts = _texts({identity: each[0].letter for identity, each in copies.items()}, by_address, colleagues)
+    having = {identity: {accounts[one.copy.account].owner for one in each} for identity, each in copies.items()}
+    texts = _texts({identity: each[0].letter for identity, each in copies.items()}, having, by_address, colleagues)
     for identity, several in copies.items():
         people = {address for address, _ in several[0].letter.participants}
         reasons: dict[str, set[Reason]] = defaultdict(set)
@@ -102,12 +103,16 @@ def work_out(
 
 
 def _texts(
-    letters: Mapping[str, Letter], by_address: Mapping[str, Sequence[str]], colleagues: frozenset[str]
+    letters: Mapping[str, Letter],
+    having: Mapping[str, Collection[str]],
+    by_address: Mapping[str, Sequence[str]],
+    colleagues: frozenset[str],
 ) -> dict[str, set[tuple[str, Reason]]]:
     """Return the records of each email that do not come from a Bcc, with the reasons.
 
     An email that names no record is on that of its thread, where the emails that it refers to are about exactly one
-    external record; unless it is among colleagues.
+    external record; unless it is among colleagues. Each user's mail is looked at by itself: what somebody has in his
+    mailboxes says nothing about the thread of mail that only others have.
     """
     found = {
         identity: {
@@ -122,22 +127,38 @@ def _texts(
     for identity, letter in letters.items():
         if letter.message_id:
             of_id[letter.message_id].append(identity)
-    # Threads hand their record down from mail to mail: repeated until nothing changes, so that no order matters.
-    changed = True
-    while changed:
-        changed = False
-        for identity, letter in letters.items():
-            if identity in named or all(address in colleagues for address, _ in letter.participants):
-                continue
-            heirs: dict[str, str] = {}
-            for ancestor in (other for name in letter.references for other in of_id.get(name, ()) if other != identity):
-                for record, (address, _, _) in found[ancestor]:
-                    if address not in colleagues:
-                        heirs[record] = min(address, heirs.get(record, address))
-            now = {(record, (address, "thread", "")) for record, address in heirs.items()} if len(heirs) == 1 else set()
-            if now != found[identity]:
-                found[identity], changed = now, True
+    for user in set[str]().union(*having.values()):
+        theirs = {identity: letters[identity] for identity, users in having.items() if user in users}
+        says = {identity: found[identity] if identity in named else set() for identity in theirs}
+        while _handed_down(theirs, says, named, of_id, colleagues):  # so that no order matters
+            pass
+        for identity in theirs.keys() - named:
+            found[identity] |= says[identity]
     return found
+
+
+def _handed_down(
+    theirs: Mapping[str, Letter],
+    says: dict[str, set[tuple[str, Reason]]],
+    named: Collection[str],
+    of_id: Mapping[str, Sequence[str]],
+    colleagues: frozenset[str],
+) -> bool:
+    """Let each email of one user's take over the record of those that it refers to. Returns whether that changed anything."""
+    changed = False
+    for identity in theirs.keys() - named:
+        letter = theirs[identity]
+        if all(address in colleagues for address, _ in letter.participants):
+            continue
+        heirs: dict[str, str] = {}
+        ancestors = theirs.keys() & {other for name in letter.references for other in of_id.get(name, ())} - {identity}
+        for record, (address, _, _) in (why for other in ancestors for why in says[other]):
+            if address not in colleagues:
+                heirs[record] = min(address, heirs.get(record, address))
+        now = {(record, (address, "thread", "")) for record, address in heirs.items()} if len(heirs) == 1 else set()
+        if now != says[identity]:
+            says[identity], changed = now, True
+    return changed
 
 
 def _shares(account: Mailowner, reasons: Collection[Reason], people: Collection[str], company: Collection[str]) -> bool:

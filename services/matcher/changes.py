@@ -44,6 +44,8 @@ class Changes(NamedTuple):
     records: set[RecordRef]
     message_ids: set[str]
     """Of emails whose records changed: their threads follow."""
+    passed: dict[str, set[str]]
+    """Who holds an email now and did not before, or no more, by its Message-ID: in the mail of these its thread follows."""
 
     @property
     def any(self) -> bool:
@@ -59,7 +61,7 @@ class Changes(NamedTuple):
 
 def compare(keys: Sequence[str], evidence: Evidence, unheld: Unheld, *, fade: bool = False) -> Changes:
     """Return what to change about emails. Pure."""
-    changes = Changes([], [], {}, [], [], [], [], [], {}, set(), set())
+    changes = Changes([], [], {}, [], [], [], [], [], {}, set(), set(), {})
     for key in keys:
         email, links = evidence.emails.get(key), evidence.links.get(key, ())
         if email is None:
@@ -72,10 +74,10 @@ def compare(keys: Sequence[str], evidence: Evidence, unheld: Unheld, *, fade: bo
             # On no record for long, and no copy either: whoever took its copies off it died before it was removed. Its thread
             # followed when it lost its last link.
             _unheld(changes, key, links, Unheld.REMOVE if fade and not links else unheld)
-            following = unheld is Unheld.REMOVE
+            following, others = unheld is Unheld.REMOVE, set[str]()
         else:
             wanted = wanted_of(email, evidence)
-            following = _differences(changes, links, wanted)
+            following, others = _differences(changes, links, wanted)
             if wanted.links:
                 changes.bare.extend(wanted.bare)
                 if email.unlinked_at:
@@ -86,9 +88,16 @@ def compare(keys: Sequence[str], evidence: Evidence, unheld: Unheld, *, fade: bo
                 changes.faded.append(key)
             else:
                 changes.unlinked.append(key)
-        if following and email.message_id:
-            changes.message_ids.add(email.message_id)
+        if email.message_id:
+            _follow(changes, email.message_id, others, following=following)
     return changes
+
+
+def _follow(changes: Changes, message_id: str, others: set[str], *, following: bool) -> None:
+    if following:
+        changes.message_ids.add(message_id)
+    elif others:
+        changes.passed.setdefault(message_id, set()).update(others)
 
 
 def _set(changes: Changes, links: Iterable[Link]) -> None:
@@ -105,9 +114,9 @@ def _unheld(changes: Changes, key: str, links: Sequence[Link], unheld: Unheld) -
         _set(changes, [link.model_copy(update={"owners": (), "shared_by": ()}) for link in links if link.owners])
 
 
-def _differences(changes: Changes, links: Sequence[Link], wanted: Wanted) -> bool:
-    """Note how an email's links differ from what they should be. Returns whether its thread has to follow."""
-    following = False
+def _differences(changes: Changes, links: Sequence[Link], wanted: Wanted) -> tuple[bool, set[str]]:
+    """Note how an email's links differ from what they should be. Returns whether its thread has to follow, or in whose mail alone."""
+    following, others = False, set[str]()
     present = {link.record: link for link in links}
     for record, additions in wanted.links.items():
         link = present.get(record)
@@ -119,12 +128,15 @@ def _differences(changes: Changes, links: Sequence[Link], wanted: Wanted) -> boo
         matches = ordered(match for addition in additions for match in addition.matches)
         owners = {addition.owner for addition in additions}
         shared = {addition.shared for addition in additions if addition.shared}
+        vouchers = additions[0].vouchers
+        moved = (owners ^ set(link.owners)) | {one.owner for one in set(vouchers) ^ set(link.vouchers)}
         if set(link.matches) != set(matches):
             following = True
-        elif set(link.owners) == owners and set(link.shared_by) == shared:
+        elif not moved and set(link.shared_by) == shared:
             continue
+        others |= moved
         grants = {"matches": matches, "owners": tuple(sorted(owners)), "shared_by": tuple(sorted(shared))}
-        _set(changes, [link.model_copy(update=grants)])
+        _set(changes, [link.model_copy(update={**grants, "vouchers": vouchers})])
     stale = [link for link in links if link.record not in wanted.links]
     _set(changes, [link.model_copy(update={"matches": ()}) for link in stale])
-    return following or bool(stale)
+    return following or bool(stale), others

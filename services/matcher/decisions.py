@@ -11,13 +11,25 @@ from schemas.messages import MailParsed
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy
 from services.matcher.grants import Holder, shares_link
-from services.matcher.linking import Known, Matches, Threads, address_matches, bcc_matches, merged
+from services.matcher.linking import (
+    Known,
+    Matches,
+    Threads,
+    Told,
+    Vouched,
+    address_matches,
+    ancestor_ids,
+    bcc_matches,
+    merged,
+    thread_matches,
+    vouchers_of,
+)
 from services.store import Final, LinkAddition
 
 DELETED_IN_CRM = "deleted-in-crm"
 
-Ancestors = Mapping[str, Mapping[str, Matches]]
-"""The matches of stored emails by their Message-ID and their key: a Message-ID may be forged, so several may have one."""
+Ancestors = Mapping[str, Mapping[str, Told]]
+"""What stored emails tell, by their Message-ID and their key (a Message-ID may be forged, so several may have one)."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +47,15 @@ class View:
     ancestors: Ancestors = field(default_factory=dict)
     own: frozenset[str] = frozenset()
     """Those of the addresses in question that belong to connected accounts."""
+    held: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The holders, those of the batch and others, of emails that are in question as a thread's; see `threaded`."""
 
     def apart_from(self, keys: Collection[str]) -> View:
         """Return the view without what the store says of some emails as ancestors."""
         ancestors = {
             name: others
             for name, emails in self.ancestors.items()
-            if (others := {key: matches for key, matches in emails.items() if key not in keys})
+            if (others := {key: told for key, told in emails.items() if key not in keys})
         }
         return replace(self, ancestors=ancestors)
 
@@ -73,6 +87,21 @@ def searching(contents: Mapping[str, Content], known: Known) -> dict[str, Conten
     }
 
 
+def threaded(contents: Mapping[str, Content], strangers: Mapping[str, Content], ancestors: Ancestors) -> frozenset[str]:
+    """Return the emails whose holders matter: those that name nobody known and have an ancestor, and such ancestors in the batch."""
+    by_id: dict[str, list[str]] = {}
+    for key, content in contents.items():
+        if content.message_id:
+            by_id.setdefault(content.message_id, []).append(key)
+    found: set[str] = set()
+    for key, content in strangers.items():
+        names = ancestor_ids(content)
+        inside = [other for name in names for other in by_id.get(name, ())]
+        if inside or any(name in ancestors for name in names):
+            found.update((key, *inside))
+    return frozenset(found)
+
+
 def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = frozenset()) -> Decisions:
     """Work out links and final states of a batch of copies.
 
@@ -90,8 +119,9 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
     named = {key: address_matches(content, view.known) for key, content in live.items()}
     ancestors = view.apart_from(live).ancestors
     stored = {name: list(emails.values()) for name, emails in ancestors.items()}
-    threads = Threads(named, live, stored, view.own)
-    text = {key: named[key] or threads.of(key) for key in live}
+    threads = Threads(named, live, stored, view.own, view.held)
+    vouched = {key: threads.of(key) for key in live}
+    text = {key: named[key] or thread_matches(vouched[key]) for key in live}
     people = {key: frozenset(person.address for person in content.participants) for key, content in live.items()}
     attached: dict[str, Content] = {}
     links: list[LinkAddition] = []
@@ -109,7 +139,7 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
             continue
         rows.append(Final(row, RowState.ATTACHED, email=key, bcc=mail.bcc))
         attached[key] = mail.content
-        links.extend(_additions(mail, matches, people[key], view))
+        links.extend(_additions(mail, matches, vouched[key], people[key], view))
     return Decisions(
         attached=attached,
         by_thread=frozenset(key for key in attached if not named[key]),
@@ -120,7 +150,9 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
     )
 
 
-def _additions(mail: MailParsed, matches: Matches, people: frozenset[str], view: View) -> Iterable[LinkAddition]:
+def _additions(
+    mail: MailParsed, matches: Matches, vouched: Vouched, people: frozenset[str], view: View
+) -> Iterable[LinkAddition]:
     holder = view.holders[mail.source.account]._replace(bcc=mail.bcc)
     for record, reasons in matches.items():
         yield LinkAddition(
@@ -131,6 +163,7 @@ def _additions(mail: MailParsed, matches: Matches, people: frozenset[str], view:
             matches=reasons,
             owner=holder.owner,
             shared=holder.account if shares_link(holder, view.company, reasons, people) else None,
+            vouchers=vouchers_of(vouched, record),
         )
 
 

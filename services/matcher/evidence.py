@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.emails import Link
 from schemas.records import RecordRef
@@ -14,12 +15,14 @@ from services.matcher.grants import Holder, shares_link
 from services.matcher.linking import (
     Known,
     Matches,
+    Vouched,
     among_colleagues,
     bcc_matches,
     matches_of,
     merged,
-    passed_on,
-    thread_match,
+    thread_matches,
+    vouched,
+    vouchers_of,
 )
 from services.matcher.lookups import ancestors_of, holders_of
 from services.store import LinkAddition, LiveRow, Store
@@ -40,6 +43,16 @@ class Evidence:
     known: Known
     ancestors: Ancestors
     own: frozenset[str]
+
+
+class Text(NamedTuple):
+    """What an email says of records, Bcc aside."""
+
+    matches: Matches
+    """What it names, or else what its thread says."""
+    threads: Vouched
+    """In whose mail; empty when it names a known address itself."""
+    named: bool
 
 
 @dataclass(frozen=True)
@@ -77,25 +90,28 @@ async def gather(keys: Collection[str], store: Store) -> Evidence:
     return Evidence(links, emails, copies, holders, company, known, ancestors, own)
 
 
-def text_matches(email: BriefEmail, evidence: Evidence) -> tuple[bool, Matches]:
-    """Return whether an email names a known address itself, and its matches: those, or its thread's."""
+def text_of(email: BriefEmail, evidence: Evidence) -> Text:
+    """Return what an email says of records itself, or else its thread in the mail of those who hold it."""
     if named := matches_of(email.participants, evidence.known):
-        return True, named
+        return Text(named, {}, named=True)
     if among_colleagues(email.participants, evidence.own):
-        return False, {}
-    inherited = (
-        passed_on(matches, evidence.own)
+        return Text({}, {}, named=False)
+    inherited = [
+        told
         for name in email.ancestors
         if name != email.message_id
-        for key, matches in evidence.ancestors.get(name, {}).items()
+        for key, told in evidence.ancestors.get(name, {}).items()
         if key != email.key
-    )
-    return False, thread_match(inherited)
+    ]
+    rows = evidence.copies.get(email.key, ())
+    holders = {evidence.holders[row.account].owner for row in rows if row.account in evidence.holders}
+    threads = vouched(inherited, holders)
+    return Text(thread_matches(threads), threads, named=False)
 
 
 def wanted_of(email: BriefEmail, evidence: Evidence) -> Wanted:
     """Return what should be stored about an email."""
-    named, text = text_matches(email, evidence)
+    text = text_of(email, evidence)
     people = frozenset(person.address for person in email.participants)
     links: dict[RecordRef, list[LinkAddition]] = {}
     bare: list[LiveRow] = []
@@ -103,13 +119,15 @@ def wanted_of(email: BriefEmail, evidence: Evidence) -> Wanted:
         holder = evidence.holders.get(row.account)
         if holder is None:
             continue
-        matches = merged(text, bcc_matches(row.account, row.bcc, evidence.known)) if row.bcc else text
+        matches = text.matches
+        if row.bcc:
+            matches = merged(matches, bcc_matches(row.account, row.bcc, evidence.known))
         if not matches:
             bare.append(row)
-        links_of_copy = contributions(email, matches, holder._replace(bcc=row.bcc), evidence.company, people)
-        for addition in links_of_copy:
-            links.setdefault(addition.record, []).append(addition)
-    return Wanted(named, links, tuple(bare))
+        for addition in contributions(email, matches, holder._replace(bcc=row.bcc), evidence.company, people):
+            vouchers = vouchers_of(text.threads, addition.record)
+            links.setdefault(addition.record, []).append(addition._replace(vouchers=vouchers))
+    return Wanted(text.named, links, tuple(bare))
 
 
 def contributions(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from schemas.emails import Match
+from schemas.emails import Link, Match, Voucher
 from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
 
@@ -15,6 +15,14 @@ Known = Mapping[str, Sequence[RecordRef]]
 """Records by normal address, old addresses of a record included."""
 Matches = dict[RecordRef, tuple[Match, ...]]
 """Why an email is on each of its records; never an empty tuple."""
+Told = Mapping[str, Mapping[RecordRef, str]]
+"""What an email tells each of its holders about its thread: the external records, with the address by which it is theirs.
+
+By holder, because what one user's mailbox says of a thread counts for the mail in that user's mailboxes only: everybody may
+append to his own whatever he likes, under any Message-ID.
+"""
+Vouched = Mapping[str, tuple[RecordRef, str]]
+"""The one record of an email's thread, and the address by which it is, for each holder whose own mail says so."""
 
 
 def ordered(matches: Iterable[Match]) -> tuple[Match, ...]:
@@ -70,33 +78,62 @@ def among_colleagues(participants: Iterable[Participant], own: Collection[str]) 
 
 
 def passed_on(matches: Matches, own: Collection[str]) -> dict[RecordRef, str]:
-    """Return what an ancestor's links say about its thread: each external record with the address by which it is.
+    """Return what the text of an email says about its thread: each external record with the address by which it is.
 
-    Left out are Bcc matches, which only the owner of a copy may know (a thread link would tell everybody), and
-    addresses of connected accounts: a colleague who is also a contact is not whom the thread is about.
+    Left out are Bcc matches, which only the owner of a copy may know (a thread link would tell everybody), those of a
+    thread, for which vouchers stand, and addresses of connected accounts: a colleague who is also a contact is not
+    whom the thread is about.
     """
     found: dict[RecordRef, str] = {}
     for record, reasons in matches.items():
-        addresses = [match.address for match in reasons if match.role is not Role.BCC and match.address not in own]
+        addresses = [
+            match.address for match in reasons if match.role not in {Role.BCC, Role.THREAD} and match.address not in own
+        ]
         if addresses:
             found[record] = min(addresses)
     return found
 
 
-def thread_match(ancestors: Iterable[Mapping[RecordRef, str]]) -> Matches:
-    """Return the link of an email that names no record: that of its thread, if the thread has exactly one external record.
+def told_by(links: Iterable[Link], own: Collection[str]) -> Told:
+    """Return what a stored email tells its holders: all of them what it names, of its own thread those who vouch for it."""
+    found: dict[str, dict[RecordRef, str]] = {}
+    for link in links:
+        named = passed_on({link.record: link.matches}, own)
+        says = [(owner, address) for address in named.values() for owner in link.owners]
+        says += [(one.owner, one.address) for one in link.vouchers if one.owner in link.owners]
+        for owner, address in says:
+            if address not in own:
+                theirs = found.setdefault(owner, {})
+                theirs[link.record] = min(address, theirs.get(link.record, address))
+    return found
 
-    Args:
-        ancestors: for each stored ancestor what it passes on, see `passed_on`.
-    """
-    found: dict[RecordRef, str] = {}
-    for ancestor in ancestors:
-        for record, address in ancestor.items():
-            found[record] = min(address, found.get(record, address))
-    if len(found) != 1:
-        return {}
-    ((record, address),) = found.items()
-    return {record: (Match(address=address, role=Role.THREAD),)}
+
+def vouched(ancestors: Iterable[Told], holders: Iterable[str]) -> Vouched:
+    """Return for each holder of an email the record of its thread, if the ancestors that he holds have exactly one external record."""
+    told, result = list(ancestors), dict[str, tuple[RecordRef, str]]()
+    for holder in holders:
+        found: dict[RecordRef, str] = {}
+        for ancestor in told:
+            for record, address in ancestor.get(holder, {}).items():
+                found[record] = min(address, found.get(record, address))
+        if len(found) == 1:
+            (result[holder],) = found.items()
+    return result
+
+
+def thread_matches(threads: Vouched) -> Matches:
+    """Return the links of an email that names no record: those of its thread, in whosever mail."""
+    found: dict[RecordRef, list[Match]] = {}
+    for record, address in threads.values():
+        found.setdefault(record, []).append(Match(address=address, role=Role.THREAD))
+    return {record: ordered(matches) for record, matches in found.items()}
+
+
+def vouchers_of(threads: Vouched, record: RecordRef) -> tuple[Voucher, ...]:
+    """Return who vouches for a record, in the one order in which it is stored."""
+    return tuple(
+        Voucher(owner=owner, address=address) for owner, (one, address) in sorted(threads.items()) if one == record
+    )
 
 
 class Threads:
@@ -105,29 +142,32 @@ class Threads:
     Args:
         named: the matches of each email of the set that its own text names, by key; empty for those that name none.
         contents: the emails of the set by key.
-        stored: the matches of stored emails outside the set, by Message-ID, one entry an email (a Message-ID may be forged).
+        stored: what stored emails outside the set tell, by Message-ID, one entry an email (a Message-ID may be forged).
         own: addresses of connected accounts.
+        held: the holders of emails of the set; of one that is missing nobody's mail says anything.
     """
 
     def __init__(
         self,
         named: Mapping[str, Matches],
         contents: Mapping[str, Content],
-        stored: Mapping[str, Sequence[Matches]],
+        stored: Mapping[str, Sequence[Told]],
         own: Collection[str],
+        held: Mapping[str, Collection[str]],
     ) -> None:
         self._named = named
         self._contents = contents
         self._stored = stored
         self._own = own
-        self._result: dict[str, Matches] = {}
+        self._held = held
+        self._result: dict[str, Vouched] = {}
         self._by_id: dict[str, list[str]] = {}
         for key, content in contents.items():
             if content.message_id:
                 self._by_id.setdefault(content.message_id, []).append(key)
 
-    def of(self, key: str) -> Matches:
-        """Return the thread link of an email of the set; empty when it names a record itself."""
+    def of(self, key: str) -> Vouched:
+        """Return the thread of an email of the set; empty when it names a record itself."""
         if self._named[key]:
             return {}
         self._resolve(key)
@@ -148,7 +188,8 @@ class Threads:
                 stack.extend(waiting)
                 continue
             internal = among_colleagues(self._contents[current].participants, self._own)
-            self._result[current] = {} if internal else thread_match(self._inherited(current))
+            holders = () if internal else self._held.get(current, ())
+            self._result[current] = vouched(self._inherited(current), holders)
             stack.pop()
 
     def _open_ancestors(self, key: str) -> list[str]:
@@ -159,9 +200,13 @@ class Threads:
             if not self._named[other] and other not in self._result
         ]
 
-    def _inherited(self, key: str) -> Iterable[Mapping[RecordRef, str]]:
+    def _inherited(self, key: str) -> Iterable[Told]:
         for name in ancestor_ids(self._contents[key]):
-            for matches in self._stored.get(name, ()):
-                yield passed_on(matches, self._own)
+            yield from self._stored.get(name, ())
             for other in self._by_id.get(name, ()):
-                yield passed_on(self._named[other] or self._result.get(other, {}), self._own)
+                yield self._told(other)
+
+    def _told(self, key: str) -> Told:
+        if self._named[key]:
+            return dict.fromkeys(self._held.get(key, ()), passed_on(self._named[key], self._own))
+        return {owner: {record: address} for owner, (record, address) in self._result.get(key, {}).items()}

@@ -8,13 +8,15 @@ the same emails at the same time, the one that writes last has also read last.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from bson import ObjectId
 
+from schemas.emails import Link
+from schemas.mail import Role
 from schemas.records import RecordRef
 from services.matcher.changes import Changes, Unheld, compare
-from services.matcher.evidence import Evidence, gather, text_matches
+from services.matcher.evidence import Evidence, gather, text_of
 from services.matcher.linking import bcc_matches
 from services.matcher.lookups import ancestors_of
 from services.matcher.summaries import SummaryKeeper
@@ -25,6 +27,29 @@ _AT_ONCE = 500
 _ROUNDS = 10
 _GENERATIONS = 1000
 """No thread is longer; only forged ones refer to one another in a circle."""
+
+
+@dataclass
+class _Done:
+    """What was done to emails, and what is to follow."""
+
+    ids: set[str] = field(default_factory=set)
+    """Message-IDs whose threads follow."""
+    passed: dict[str, set[str]] = field(default_factory=dict)
+    """Message-IDs whose threads follow in the mail of some users."""
+    records: set[RecordRef] = field(default_factory=set)
+    debts: list[ObjectId] = field(default_factory=list)
+    """To be paid after the rest."""
+    unmatched: list[str] = field(default_factory=list)
+    """Rows."""
+
+    async def follow(self, store: Store) -> list[str]:
+        """Let threads follow once; return the emails to relink."""
+        ids, passed, self.ids, self.passed = self.ids, self.passed, set(), {}
+        related = await follow_threads(ids, store, but=self.unmatched)
+        owners = {owner for several in passed.values() for owner in several}
+        related += await follow_threads(passed.keys() - ids, store, but=self.unmatched, owners=owners)
+        return list(dict.fromkeys(related))
 
 
 async def relink(
@@ -39,35 +64,33 @@ async def relink(
         unheld: what becomes of those of the emails that have no live copy.
         fade: whether those of the emails that are on no record any more lose their body now, not after a grace.
     """
-    pending = list(dict.fromkeys(keys))
-    records: set[RecordRef] = set()
-    debts: list[ObjectId] = []
-    unmatched: list[str] = []
+    pending, done = list(dict.fromkeys(keys)), _Done()
     for _ in range(_GENERATIONS):
-        ids: set[str] = set()
         for start in range(0, len(pending), _AT_ONCE):
-            part = pending[start : start + _AT_ONCE]
-            await _settle(part, store, unheld, fade, (ids, records, debts, unmatched))
-        pending = await follow_threads(ids, store, but=unmatched)
+            await _settle(pending[start : start + _AT_ONCE], store, unheld, fade, done)
+        pending = await done.follow(store)
         if not pending:
-            summaries.take(records, debts)
+            summaries.take(done.records, done.debts)
             return
         unheld, fade = Unheld.LEAVE, False
     raise TransientError("a thread does not come to rest")
 
 
-async def follow_threads(message_ids: Iterable[str], store: Store, *, but: Collection[str] = ()) -> list[str]:
+async def follow_threads(
+    message_ids: Iterable[str], store: Store, *, but: Collection[str] = (), owners: Collection[str] | None = None
+) -> list[str]:
     """Set unmatched copies of the threads of emails back to planned; return the emails to relink.
 
     Args:
         message_ids: of the emails.
         store: where they are.
         but: rows that stay. An email is in its own thread, and one that was unmatched just now was so rightly.
+        owners: whose mailboxes alone it concerns: for others nothing has changed.
     """
     ids = list(message_ids)
     if not ids:
         return []
-    await store.ledger.replan_by_marks(store.records.thread_marks(ids), but=but)
+    await store.ledger.replan_by_marks(store.records.thread_marks(ids), but=but, owners=owners)
     return [email.key for email in await store.emails.referring(ids)]
 
 
@@ -80,15 +103,8 @@ async def follow_colleagues(addresses: Collection[str], *, store: Store, summari
         await relink([*(email.key for email in emails), *answers], store=store, summaries=summaries)
 
 
-async def _settle(
-    keys: Sequence[str],
-    store: Store,
-    unheld: Unheld,
-    fade: bool,
-    done: tuple[set[str], set[RecordRef], list[ObjectId], list[str]],
-) -> None:
-    """Bring emails to rest; what was done is added to ``done``: Message-IDs, records, debts to pay after the rest, unmatched rows."""
-    ids, records, debts, unmatched = done
+async def _settle(keys: Sequence[str], store: Store, unheld: Unheld, fade: bool, done: _Done) -> None:
+    """Bring emails to rest."""
     for _ in range(_ROUNDS):
         evidence = await gather(keys, store)
         changes = compare(keys, evidence, unheld, fade=fade)
@@ -96,15 +112,16 @@ async def _settle(
             await store.emails.mark_unlinked(changes.unlinked, changes.linked)
             return
         # The debt comes first: a crash after the links were changed leaves what follows from it to the sweeper.
-        debts.append(
-            await store.debts.add(records=changes.records, message_ids=changes.message_ids, emails=changes.emails)
-        )
+        owed = changes.message_ids | changes.passed.keys()
+        done.debts.append(await store.debts.add(records=changes.records, message_ids=owed, emails=changes.emails))
         await _apply(changes, store)
         rows = [*changes.bare, *(row for key in changes.faded for row in evidence.copies[key])]
         await _look_again(rows, evidence, store)
-        unmatched.extend(row.id for row in rows)
-        ids |= changes.message_ids
-        records |= changes.records
+        done.unmatched.extend(row.id for row in rows)
+        done.ids |= changes.message_ids
+        for name, owners in changes.passed.items():
+            done.passed.setdefault(name, set()).update(owners)
+        done.records |= changes.records
     raise TransientError("others keep changing the same links")
 
 
@@ -124,7 +141,8 @@ async def _apply(changes: Changes, store: Store) -> None:
 async def _look_again(rows: Sequence[LiveRow], evidence: Evidence, store: Store) -> None:
     """Plan copies again that concern a record after all: it, or its thread, came while their rows were set to unmatched.
 
-    Who makes an address or an ancestor known writes it, then looks for unmatched rows; we wrote the rows, and look now.
+    Who makes an address or an ancestor known, or links the email by a copy of his own, writes that, then looks for unmatched
+    rows; we wrote the rows, and look now.
     """
     if not rows:
         return
@@ -133,7 +151,13 @@ async def _look_again(rows: Sequence[LiveRow], evidence: Evidence, store: Store)
     known = await store.records.known(people.union(*(row.bcc for row in rows)))
     ancestors, own = await ancestors_of({name for email in emails.values() for name in email.ancestors}, store, people)
     now = replace(evidence, known=known, ancestors=ancestors, own=own)
-    matched = {key for key, email in emails.items() if text_matches(email, now)[1]}
+    matched = {key for key, email in emails.items() if text_of(email, now).matches}
+    links = await store.links.of_emails(emails)
+    matched |= {link.email for several in links.values() for link in several if _for_all(link)}
     again = [row.id for row in rows if row.email in matched or bcc_matches(row.account, row.bcc, known)]
     if again:
         await store.ledger.replan_unmatched(again)
+
+
+def _for_all(link: Link) -> bool:
+    return any(match.role is not Role.BCC for match in link.matches)

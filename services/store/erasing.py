@@ -143,4 +143,6 @@ class Erasing:
 
 
 def _without(link: Link, address: str) -> Link:
-    return link.model_copy(update={"matches": tuple(match for match in link.matches if match.address != address)})
+    matches = tuple(match for match in link.matches if match.address != address)
+    vouchers = tuple(voucher for voucher in link.vouchers if voucher.address != address)
+    return link.model_copy(update={"matches": matches, "vouchers": vouchers})

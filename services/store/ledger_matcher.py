@@ -64,18 +64,24 @@ class MatcherLedger:
         update = {"$set": {"state": RowState.QUARANTINED.value, "reason": reason, "updated_at": now()}}
         return bool((await self._ledger.update_one(unfinished, update)).modified_count)
 
-    async def replan_by_marks(self, marks: Iterable[bytes], *, but: Collection[str] = ()) -> int:
+    async def replan_by_marks(
+        self, marks: Iterable[bytes], *, but: Collection[str] = (), owners: Collection[str] | None = None
+    ) -> int:
         """Set ``unmatched`` rows with any of the marks back to ``planned``: they are relevant now. Returns how many.
 
         They leave their epoch (its completion does not wait for them); ``attempts`` grows, so that publishing them is a new event.
-        Rows of disconnected accounts stay: nobody could fetch them. So do those of ``but``.
+        Rows of disconnected accounts stay: nobody could fetch them. So do those of ``but``, and, where there are ``owners``,
+        those in the mailboxes of anybody else.
         """
+        accounts = None if owners is None else await self._of(owners)
         disconnected = await self._disconnected()
         count, rest = 0, iter(dict.fromkeys(marks))
         while part := list(islice(rest, _MARKS_AT_ONCE)):
             query: Doc = {"marks": {"$in": part}, "state": RowState.UNMATCHED.value}
             if but:
                 query["_id"] = {"$nin": list(but)}
+            if accounts is not None:
+                query["$and"] = [{"account": {"$in": accounts}}]
             count += await self._replan(query, disconnected)
         return count
 
@@ -144,6 +150,9 @@ class MatcherLedger:
             ended = {"state": RowState.SKIPPED.value, "reason": _NOBODY_FETCHES, "updated_at": now()}
             await self._ledger.update_many(ours, {"$set": ended})
         return count
+
+    async def _of(self, owners: Collection[str]) -> list[str]:
+        return [found["_id"] async for found in self._accounts.find({"owner": {"$in": list(owners)}}, {"_id": 1})]
 
     async def _disconnected(self) -> list[str]:
         found = self._accounts.find({"state": AccountState.DISCONNECTED.value}, {"_id": 1})

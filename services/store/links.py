@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
-from schemas.emails import Link, Match
+from schemas.emails import Link, Match, Voucher
 from schemas.identity import link_id
 from schemas.records import RecordRef
 from services.store.bulk import insert_new
@@ -28,6 +28,8 @@ class LinkAddition(NamedTuple):
     """The user who owns the copy."""
     shared: str | None = None
     """The copy's account, when its policy shares the link."""
+    vouchers: tuple[Voucher, ...] = ()
+    """For role ``thread``: in whose mail the thread is about the record."""
 
     @property
     def id(self) -> str:
@@ -48,11 +50,12 @@ class Links:
         Afterwards write the rows' final states, then ask ``lacking``: a recompute in between did not see
         the copies and may have taken the additions back.
         """
-        merged: dict[str, tuple[LinkAddition, dict[str, Doc], set[str], set[str]]] = {}
+        merged: dict[str, tuple[LinkAddition, dict[str, Doc], set[str], set[str], set[Voucher]]] = {}
         for addition in additions:
-            _, matches, owners, shared = merged.setdefault(addition.id, (addition, {}, set(), set()))
+            _, matches, owners, shared, vouchers = merged.setdefault(addition.id, (addition, {}, set(), set(), set()))
             matches |= {repr(match): _match(match) for match in addition.matches}
             owners.add(addition.owner)
+            vouchers.update(addition.vouchers)
             if addition.shared:
                 shared.add(addition.shared)
         made = {
@@ -65,9 +68,10 @@ class Links:
                 "matches": list(matches.values()),
                 "owners": sorted(owners),
                 "shared_by": sorted(shared),
+                "vouchers": sorted(map(_voucher, vouchers), key=lambda one: (one["owner"], one["address"])),
                 "version": 1,
             }
-            for key, (addition, matches, owners, shared) in merged.items()
+            for key, (addition, matches, owners, shared, vouchers) in merged.items()
         }
         there = await insert_new(self._links, list(made.values()))
         if there:
@@ -146,7 +150,7 @@ def _replacement(link: Link, *, ownerless: bool) -> DeleteOne | ReplaceOne[Doc]:
 
 def _addition(link: Doc) -> UpdateOne:
     """Return the write that adds what a link should hold to the one that is there; makes it should it go just now."""
-    sets = {name: {"$each": link[name]} for name in ("matches", "owners", "shared_by")}
+    sets = {name: {"$each": link[name]} for name in ("matches", "owners", "shared_by", "vouchers")}
     made = {name: link[name] for name in ("email", "record", "sent_at", "thread")}
     update = {"$setOnInsert": made, "$addToSet": sets, "$inc": {"version": 1}}
     return UpdateOne({"_id": link["_id"]}, update, upsert=True)
@@ -155,3 +159,7 @@ def _addition(link: Doc) -> UpdateOne:
 def _match(match: Match) -> Doc:
     """Return a match in one form, so that ``$addToSet`` finds it equal to itself (it compares fields in their order)."""
     return {"address": match.address, "role": match.role.value, "account": match.account}
+
+
+def _voucher(voucher: Voucher) -> Doc:
+    return {"owner": voucher.owner, "address": voucher.address}

@@ -125,8 +125,12 @@ class Sharing:
             changes
         ):  # first: whoever comes after a crash finds the links changed, and would not know whose summaries to mend
             debts.append(await self._debts.add(records={link.record for link in changes}))
-        if bare := {link.email for link in changes if not link.matches and link.email in evidence.rows}:
-            await self._debts.add(emails=bare)  # perhaps on no record any more: the matcher's to see to
+        # Perhaps on no record any more, and what others say of the thread is said to others now: the matcher's to see to.
+        bare = {link.email for link in changes if not link.matches and link.email in evidence.rows}
+        bare |= {link.email for link, wanted in pairs if set(link.owners) != set(wanted.owners)} & evidence.rows.keys()
+        if bare:
+            named = (await self._emails.briefs(bare)).values()
+            await self._debts.add(emails=bare, message_ids=[one.message_id for one in named if one.message_id])
         await self._links.compare_and_set_many(changes)
         again = {link.email for link in changes}
         await self._remove([key for key in keys if key not in evidence.rows and key not in again])

@@ -26,17 +26,17 @@ def test_a_copy_is_relevant_by_its_people_its_own_bcc_or_its_thread() -> None:
     copies = company()
     states = truth_of(copies).states
     assert [states[each.copy] for each in copies] == [
-        "attached", "attached", "attached", "attached", "unmatched", "attached",
+        "attached", "attached", "attached", "attached", "unmatched", "attached", "attached",
     ]  # fmt: skip
 
 
 def test_public_mail_is_everybodys_and_private_mail_its_holders() -> None:
     """The offer is shared by the public copy; the answer to the lawyer lies in a private mailbox only."""
     copies = company()
-    offer, answer = copies[0].letter.identity, copies[5].letter.identity
+    offer, answer, lawyer = (copies[number].letter.identity for number in (0, 5, 6))
     visible = truth_of(copies).visible
     assert visible["dee@own.example", "lead:1"] == {offer}
-    assert visible["bo@own.example", "contact:2"] == {answer}
+    assert visible["bo@own.example", "contact:2"] == {answer, lawyer}
     assert answer not in visible.get(("dee@own.example", "contact:2"), set())
     private = truth_of([copies[1]]).visible
     assert private.get(("dee@own.example", "lead:1"), set()) == set()
@@ -62,6 +62,23 @@ def test_a_thread_with_one_record_hands_it_down() -> None:
     assert [{record for record, identity in links if identity == each.letter.identity} for each in copies] == [
         {"contact:2"}, {"contact:2"}, {"contact:2"}, set(),
     ]  # fmt: skip
+
+
+def test_what_one_has_says_nothing_about_mail_that_others_have() -> None:
+    """The mail that is answered lies in a colleague's mailbox: for him it makes a thread, for others it neither makes nor ends one."""
+    offer, forged = (
+        mail("1@x", "lex@law.example", "bo@own.example"),
+        mail("1@x", "pat@client.example", "cy@own.example"),
+    )
+    answer = mail("2@x", "assistant@far.example", "ana@own.example", cc="bo@own.example", answers="1@x")
+    further = mail("3@x", "ana@own.example", "assistant@far.example", answers="2@x")
+    hers, on = held("a", INBOX, 1, answer), held("a", SENT, 2, further)
+    stubs = [held("b", INBOX, 1, offer), held("c", INBOX, 1, forged)]
+    assert truth_of([hers, on, *stubs]).states[hers.copy] == "unmatched"
+    both = truth_of([hers, on, *stubs, held("b", INBOX, 2, answer)])
+    assert {record for record, identity in both.links if identity == hers.letter.identity} == {"contact:2"}
+    assert both.states[hers.copy] == "attached"
+    assert both.states[on.copy] == "unmatched", "in her own mail the thread is about nobody"
 
 
 def test_excluded_domains_bcc_and_internal_mail_share_nothing() -> None:

@@ -168,7 +168,7 @@ def test_what_is_right_has_no_findings() -> None:
         pytest.param(DOUBLED, wrong_link, id="a wrong link"),
         pytest.param(
             DOUBLED,
-            link("contact:2", LAWYER, owners=frozenset({"cy@own.example", "bo@own.example"})),
+            link("contact:2", LAWYER, owners=frozenset({"cy@own.example", "bo@own.example", "ana@own.example"})),
             id="an owner who has no copy",
         ),
         pytest.param(

@@ -35,6 +35,8 @@ class Letter:
     identified: bool = True
     """Whether it has a Message-ID."""
     thread: str = ""
+    alias: str = ""
+    """The mail whose Message-ID it has: a forged one."""
 
 
 @dataclass
@@ -83,37 +85,44 @@ class Company:
     def linked(self) -> Links:
         """Return why each mail is on each of its records: (address, how, mailbox of a Bcc)."""
         links: Links = {}
-        about: dict[str, list[dict[str, str]]] = {}
-        for letter in self.letters.values():  # older ones first
+        about: dict[str, list[dict[str, dict[str, str]]]] = {}
+        for letter in sorted(
+            self.letters.values(), key=lambda one: not one.alias
+        ):  # forged ones, then older ones first
             live = self.live(letter.name)
             if not live:
                 continue
             mine = {record: [(one, "text", "") for one in at] for record, at in self.named(letter.people).items()}
-            if not mine and not self.colleagues().issuperset(letter.people):
-                inherited = self._inherited(letter, about)
-                if len(inherited) == 1:  # "if the thread has exactly one external record"
-                    mine = {record: [(one, "thread", "")] for record, one in inherited.items()}
+            having = {self.mailboxes[copy.mailbox].owner for copy in live}
+            if mine:
+                outside = {record: set(them) - self.colleagues() for record, them in self.named(letter.people).items()}
+                says = {user: {record: min(them) for record, them in outside.items() if them} for user in having}
+            else:
+                says = {user: self._inherited(user, letter, about) for user in having}
+                for record, one in {pair for thread in says.values() for pair in thread.items()}:
+                    mine.setdefault(record, []).append((one, "thread", ""))
             for copy in live:
                 for record, at in self.named(copy.bcc).items():
                     mine.setdefault(record, []).extend((one, "bcc", copy.mailbox) for one in at)
             links.update({(record, letter.name): reasons for record, reasons in mine.items()})
-            if mine and letter.identified:
-                outside = {
-                    record: [one for one, how, _ in reasons if how != "bcc" and one not in self.colleagues()]
-                    for record, reasons in mine.items()
-                }
-                about.setdefault(letter.name, []).append({record: min(at) for record, at in outside.items() if at})
+            if letter.identified:
+                about.setdefault(letter.alias or letter.name, []).append(says)
         return links
 
-    @staticmethod
-    def _inherited(letter: Letter, about: dict[str, list[dict[str, str]]]) -> dict[str, str]:
-        """Return the external records of the mails that a mail refers to, with the first address by which they are."""
+    def _inherited(
+        self, user: str, letter: Letter, about: dict[str, list[dict[str, dict[str, str]]]]
+    ) -> dict[str, str]:
+        """Return the one external record of the mails that a mail refers to and that a user has himself, with its first address.
+
+        "What one's own mail says of a thread counts for one's own mail": nothing where it says none, or several.
+        """
+        if self.colleagues().issuperset(letter.people):
+            return {}
         found: dict[str, str] = {}
-        for name in letter.answers:
-            for thread in about.get(name, ()):
-                for record, address in thread.items():
-                    found[record] = min(address, found.get(record, address))
-        return found
+        for thread in (one for name in letter.answers for one in about.get(name, ())):
+            for record, address in thread.get(user, {}).items():
+                found[record] = min(address, found.get(record, address))
+        return found if len(found) == 1 else {}
 
     def kept(self, letter: str, links: Links) -> list[Held]:
         """Return the live copies that are kept: by what the mail says, its thread, or the copy's own Bcc it is on a record."""

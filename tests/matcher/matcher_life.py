@@ -151,10 +151,14 @@ class Life(World):
 
     # Mail
 
-    async def _letter(self, name: str, people: tuple[str, ...], answers: tuple[str, ...], identified: bool) -> None:
+    async def _letter(
+        self, name: str, people: tuple[str, ...], answers: tuple[str, ...], identified: bool, alias: str = ""
+    ) -> None:
+        if name in self.paper.letters:
+            return
         answers = tuple(one for one in answers if one in self.paper.letters)
         thread = self.paper.letters[answers[0]].thread if answers else f"thread {name}"
-        self.paper.letters[name] = Letter(name, people, answers, identified, thread)
+        self.paper.letters[name] = Letter(name, people, answers, identified, thread, alias)
         self.written[name] = mail(
             name,
             people[0],
@@ -163,7 +167,7 @@ class Life(World):
             references=tuple(f"{one}@mail" for one in answers),
             thread=thread,
             attachments=(attachment_of(name),),
-            **({} if identified else {"message_id": None}),
+            message_id=f"{alias or name}@mail" if identified else None,
         )
 
     async def _arrive(self, copies: tuple[tuple[str, str, tuple[str, ...]], ...]) -> None:

@@ -21,6 +21,8 @@ class Truth(NamedTuple):
     """(state, email) by row."""
     counts: dict[str, int]
     """How much shared mail each record has; records without any are left out."""
+    vouchers: dict[tuple[str, str], tuple[tuple[str, str], ...]]
+    """(owner, address) of those in whose mail the thread says so, by (record, key); of links by thread alone."""
 
 
 Reason = tuple[str, str, str]
@@ -48,9 +50,10 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
         accounts: by id.
         excluded: domains that the administrator excludes.
     """
-    truth = Truth({}, {}, {}, {})
+    truth = Truth({}, {}, {}, {}, {})
     own = {address for account in accounts.values() for address in (account.address, *account.aliases)}
-    passing: dict[str, list[dict[str, str]]] = {}
+    # What each user's own mail says, and nobody else's: (user, Message-ID) -> for each mail its external records.
+    passing: dict[tuple[str, str], list[dict[str, str]]] = {}
     for mail in mails:
         mine = [copy for copy in copies if copy.content.key == mail.key]
         live = [copy for copy in mine if copy.source.id not in gone]
@@ -64,14 +67,23 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
                 if person.address in addresses:
                     text.setdefault(record, set()).add((person.address, str(person.role), ""))
         named = bool(text)
-        if not named:
+        users = sorted({accounts[copy.source.account].owner for copy in live})
+        vouching: dict[str, dict[str, str]] = {}
+        if not named and any(person.address not in own for person in mail.participants):
             ids = [name for name in {mail.in_reply_to, *mail.references} if name and name != mail.message_id]
-            heirs: dict[str, str] = {}
-            for thread in (one for name in ids for one in passing.get(name, ())):
-                for record, address in thread.items():
-                    heirs[record] = min(address, heirs.get(record, address))
-            if len(heirs) == 1 and any(person.address not in own for person in mail.participants):
-                text = {record: {(address, "thread", "")} for record, address in heirs.items()}
+            for user in users:
+                heirs: dict[str, str] = {}
+                for thread in (one for name in ids for one in passing.get((user, name), ())):
+                    for record, address in thread.items():
+                        heirs[record] = min(address, heirs.get(record, address))
+                if len(heirs) == 1:
+                    vouching[user] = heirs
+                    for record, address in heirs.items():
+                        text.setdefault(record, set()).add((address, "thread", ""))
+                        truth.vouchers[record, mail.key] = (
+                            *truth.vouchers.get((record, mail.key), ()),
+                            (user, address),
+                        )
         links: dict[str, set[Reason]] = {record: set(reasons) for record, reasons in text.items()}
         attached = []
         for copy in live:
@@ -106,8 +118,8 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
             for record, reasons in links.items()
             if (outside := [address for address, role, _ in reasons if role != "bcc" and address not in own])
         }
-        if mail.message_id:
-            passing.setdefault(mail.message_id, []).append(told)
+        for user in users if mail.message_id else ():
+            passing.setdefault((user, str(mail.message_id)), []).append(told if named else vouching.get(user, {}))
     return truth
 
 
@@ -126,7 +138,7 @@ def _inside(address: str, domains: Collection[str]) -> bool:
     return any(domain == one or domain.endswith(f".{one}") for one in domains)
 
 
-def snapshot_of(emails: Iterable[Any], links: Iterable[Any], rows: Iterable[Any], counts: dict[str, int]) -> Truth:
+def snapshot_of(emails: Iterable[Any], links: Sequence[Any], rows: Iterable[Any], counts: dict[str, int]) -> Truth:
     """Return what documents of the store say, in the same form."""
     return Truth(
         {email["_id"]: email["by_thread"] for email in emails},
@@ -140,4 +152,9 @@ def snapshot_of(emails: Iterable[Any], links: Iterable[Any], rows: Iterable[Any]
         },
         {row["_id"]: (row["state"], row.get("email") if row["state"] == "attached" else None) for row in rows},
         counts,
+        {
+            (f"{link['record']['kind']}:{link['record']['id']}", link["email"]): vouchers
+            for link in links
+            if (vouchers := tuple(sorted((one["owner"], one["address"]) for one in link["vouchers"])))
+        },
     )

@@ -47,9 +47,15 @@ async def build(world: World, rng: random.Random, *, mails: int = 14) -> Scene:
     for number in range(mails):
         content = _mail(rng, number)
         world.mails.append(content)
+        # Without a Message-ID it is another email in every mailbox.
+        places = accounts if content.message_id else [rng.choice(accounts)]
         for _ in range(rng.choice([1, 1, 2, 3])):
             bcc = rng.sample(CLIENTS + STRANGERS, 1) if rng.random() < 0.2 else ()
-            copies.append(await world.copy(rng.choice(accounts), content, bcc=bcc))
+            copies.append(await world.copy(rng.choice(places), content, bcc=bcc))
+    for number in range(rng.choice([0, 1, 2, 3])):
+        stub = _stub(rng, number, of=rng.randrange(mails))
+        world.mails.insert(0, stub)
+        copies.append(await world.copy(rng.choice(accounts), stub))
     return Scene(accounts, early, [record for record in records if record not in early], copies)
 
 
@@ -64,6 +70,11 @@ def _mail(rng: random.Random, number: int) -> Content:
     references = tuple(f"{name}@mail" for name in sorted(rng.sample(older, min(len(older), rng.randint(0, 2)))))
     fields = {"message_id": None} if rng.random() < 0.1 else {}
     return mail(str(number), sender, *to, cc=cc, answers=answers, references=references, **fields)
+
+
+def _stub(rng: random.Random, number: int, *, of: int) -> Content:
+    """Return what a user appends to his own mailbox: a mail "from" a client under the Message-ID of somebody's mail."""
+    return mail(f"stub {number}", rng.choice(CLIENTS), rng.choice(USERS), message_id=f"{of}@mail")
 
 
 def batches(rng: random.Random, copies: Sequence[MailParsed]) -> list[list[MailParsed]]:

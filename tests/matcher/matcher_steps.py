@@ -46,8 +46,10 @@ def _founded(rng: random.Random) -> list[Step]:
     steps += [_record(rng, record) for record in rng.sample(RECORDS, rng.randint(1, 3))]
     for number in range(rng.randint(4, 8)):
         steps.append(_letter(rng, number))
-        copies = [_copy(rng, boxes, number) for _ in range(rng.choice([1, 1, 2, 3]))]
+        copies = [_copy(rng, boxes, str(number)) for _ in range(rng.choice([1, 1, 2, 3]))]
         steps.append(("arrive", tuple(copies)))
+        if rng.random() < 0.15:
+            steps += _forged(rng)
     if rng.random() < 0.3:
         head, tail = steps[: len(boxes)], steps[len(boxes) :]
         records = [step for step in tail if step[0] == "record"]
@@ -69,9 +71,16 @@ def _letter(rng: random.Random, number: int) -> Step:
     return ("letter", str(number), tuple(people), answers, rng.random() < 0.9)
 
 
-def _copy(rng: random.Random, boxes: Sequence[str], number: int) -> tuple[str, str, tuple[str, ...]]:
+def _forged(rng: random.Random) -> list[Step]:
+    """Return how somebody appends a mail "from" a client to a mailbox of his own, under the Message-ID of another mail."""
+    box, name = rng.choice(sorted(BOXES)), f"stub {rng.randint(0, 2)}"
+    people = (rng.choice(CLIENTS), BOXES[box])
+    return [("letter", name, people, (), True, str(rng.randint(0, 7))), ("arrive", ((box, name, ()),))]
+
+
+def _copy(rng: random.Random, boxes: Sequence[str], name: str) -> tuple[str, str, tuple[str, ...]]:
     bcc = tuple(rng.sample(CLIENTS + STRANGERS[:1], 1)) if rng.random() < 0.2 else ()
-    return rng.choice(boxes), str(number), bcc
+    return rng.choice(boxes), name, bcc
 
 
 def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 - one return a kind
@@ -97,7 +106,9 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
         case "convert":
             return [("convert", record, other, rng.choice(["made first", "away first", "at once"]))]
         case "arrive":
-            return [("arrive", (_copy(rng, sorted(BOXES), int(letter)),))]
+            return [("arrive", (_copy(rng, sorted(BOXES), letter),))]
+        case "forged":
+            return _forged(rng)
         case "gone":
             return [("gone", rng.randint(0, 12))]
         case "moved":
@@ -116,5 +127,5 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
 KINDS = (
     *("policy", "policy", "policy", "company", "company", "alias", "record", "record", "readdress", "delete"),
     *("restore", "merge", "convert", "arrive", "arrive", "gone", "gone", "moved", "disconnect", "reconnect"),
-    *("purge", "bury"),
+    *("purge", "bury", "forged", "forged"),
 )

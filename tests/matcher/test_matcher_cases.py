@@ -12,6 +12,7 @@ from matcher_world import START, World, mail
 
 from schemas.accounts import Account
 from schemas.mail import Participant, Role
+from schemas.messages import MailParsed
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.matcher.sweepers import sweep_debts
@@ -379,3 +380,131 @@ async def test_a_bcc_turns_no_arrow_in_the_summary(world: World) -> None:
     document = await world.crm["contacts"].find_one({"_id": ObjectId(record.id)})
     assert document is not None
     assert {line["email"]: line["direction"] for line in document["leadmail"]["newest"]}[reply.key] == "in"
+
+
+THREAD_ORDERS = ("stub first", "stub last", "at once")
+
+
+async def in_turn(world: World, order: str, stub: MailParsed, *others: MailParsed) -> None:
+    """Let a stub and other mail come in, in some order, and everything follow."""
+    batches = {"stub first": [[stub], [*others]], "stub last": [[*others], [stub]], "at once": [[*others, stub]]}
+    for batch in batches[order]:
+        await world.match(*batch)
+    await settle(world)
+    assert await world.snapshot() == world.truth()
+
+
+@pytest.mark.parametrize("order", THREAD_ORDERS)
+async def test_a_forged_ancestor_in_ones_own_mailbox_opens_nobody_elses_mail(world: World, order: str) -> None:
+    """Eve knows the Message-ID that Ann's mail answers, and appends a mail "from" a client under it to her own mailbox."""
+    await people(world, ANN, BOB, EVE)
+    ann, eve = await world.account(ANN), await world.account(EVE)
+    record = await world.record(CARLA)
+    secret, answer = mail("secret", HOME, ANN, answers="root"), mail("answer", ANN, HOME, answers="secret")
+    stub = await world.copy(eve, mail("root", CARLA, EVE))
+    hers = [await world.copy(ann, content) for content in (secret, answer)]
+    await in_turn(world, order, stub, *hers)
+    assert [await seen(world, viewer, record) for viewer in (ANN, BOB, EVE)] == [["root"]] * 3
+    assert {(await world.snapshot()).rows[copy.source.id] for copy in hers} == {("unmatched", None)}
+    assert await world.database["emails"].distinct("_id") == [stub.content.key], "nothing of it is stored"
+    assert await world.store.reading.suggested_addresses(EVE, record) == []
+
+
+@pytest.mark.parametrize("order", THREAD_ORDERS)
+async def test_who_holds_one_mail_of_a_thread_opens_that_one_and_no_other(world: World, order: str) -> None:
+    """Eve was in Cc once. Her stub says what that mail is about, which she may read anyway; what went on without her stays Ann's."""
+    await people(world, ANN, EVE)
+    ann, eve = await world.account(ANN), await world.account(EVE)
+    record = await world.record(CARLA)
+    shown, secret = mail("shown", HOME, ANN, cc=[EVE], answers="root"), mail("secret", ANN, HOME, answers="shown")
+    stub = await world.copy(eve, mail("root", CARLA, EVE))
+    others = [await world.copy(ann, shown), await world.copy(eve, shown), await world.copy(ann, secret)]
+    await in_turn(world, order, stub, *others)
+    assert await seen(world, EVE, record) == ["root", "shown"]
+    assert (await world.snapshot()).rows[others[-1].source.id] == ("unmatched", None)
+    told = await world.store.reading.explain(EVE, record, shown.key, asked_by=EVE)
+    assert {(line.match.role, line.match.address) for line in told.lines} == {(Role.THREAD, CARLA)}
+
+
+@pytest.mark.parametrize("order", THREAD_ORDERS)
+async def test_a_forged_ancestor_takes_no_link_away(world: World, order: str) -> None:
+    """A stub about another record under the Message-ID of Ann's thread makes it ambiguous for nobody, Eve aside."""
+    await people(world, ANN, EVE)
+    ann, eve = await world.account(ANN), await world.account(EVE)
+    record, other = await world.record(CARLA), await world.record(PAUL)
+    first, reply = mail("1", CARLA, ANN), mail("2", HOME, ANN, answers="1")
+    forged = mail("forged", PAUL, EVE).model_copy(update={"message_id": "1@mail"})
+    hers = [await world.copy(ann, content) for content in (first, reply)]
+    await in_turn(world, order, await world.copy(eve, forged), *hers)
+    assert (await seen(world, EVE, record), await seen(world, EVE, other)) == (["1", "2"], ["forged"])
+
+
+async def test_a_thread_follows_the_copies_of_its_holders(world: World) -> None:
+    """A reply is on the record from when its holder has a mail that says so until he has it no more, whoever else has it."""
+    await people(world, ANN, BOB)
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    record = await world.record(CARLA)
+    first, reply = mail("1", CARLA, BOB, ANN), mail("2", HOME, ANN, answers="1")
+    await world.match(await world.copy(bob, first), await world.copy(ann, reply))
+    await settle(world)
+    assert await seen(world, ANN, record) == ["1"]
+    hers = await world.copy(ann, first)
+    await world.match(hers)
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1", "2"]
+    await world.go(hers.source.id)
+    await world.announce_gone(hers.source.id)
+    assert await seen(world, ANN, record) == ["1"], "it is Bob's alone now"
+    await world.match(await world.copy(ann, first))
+    assert await seen(world, ANN, record) == ["1", "2"], "it was moved, and nothing is fetched again"
+    assert await world.snapshot() == world.truth()
+
+
+async def test_a_move_of_the_only_copy_hides_no_reply(world: World) -> None:
+    """Between the place where it was and the one where it comes the thread keeps its record."""
+    await people(world, ANN)
+    ann = await world.account(ANN)
+    record = await world.record(CARLA)
+    moved = await world.copy(ann, mail("1", CARLA, ANN))
+    await world.match(moved, await world.copy(ann, mail("2", HOME, ANN, answers="1")))
+    await world.go(moved.source.id)
+    await world.announce_gone(moved.source.id)
+    assert await seen(world, ANN, record) == ["2"]
+    await world.match(await world.copy(ann, moved.content))
+    assert await seen(world, ANN, record) == ["1", "2"]
+    await settle(world)
+    assert await world.snapshot() == world.truth()
+
+
+async def test_who_has_a_reply_gets_it_when_another_holder_makes_it_known(world: World) -> None:
+    """Ann's copy of the reply says nothing; Bob, who has the client's mail too, brings it in, for Ann as well."""
+    await people(world, ANN, BOB)
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    record = await world.record(CARLA)
+    first, reply = mail("1", CARLA, BOB), mail("2", HOME, ANN, BOB, answers="1")
+    world.mails.append(first)
+    await world.match(await world.copy(ann, reply))
+    await world.match(await world.copy(bob, first), await world.copy(bob, reply))
+    await settle(world)
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.links[str(record), reply.key][1] == (ANN, BOB)
+    assert {state for state, _ in snapshot.rows.values()} == {"attached"}
+
+
+async def test_a_purged_mailbox_takes_along_what_its_mail_said_of_threads(world: World) -> None:
+    """Ann's other mailbox had the client's mail; when it is purged the reply is on no record any more. Disconnected it says on."""
+    await people(world, ANN, BOB)
+    ann, second = await world.account(ANN), await world.account("ann@second.example", owner=ANN)
+    bob = await world.account(BOB)
+    record = await world.record(CARLA)
+    first, reply = mail("1", CARLA, "ann@second.example", BOB), mail("2", HOME, ANN, answers="1")
+    late = mail("3", HOME, ANN, answers="2")
+    await world.match(await world.copy(second, first), await world.copy(bob, first), await world.copy(ann, reply))
+    await world.store.removal.disconnect(second.id, by=ANN)
+    await world.match(await world.copy(ann, late))
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1", "2", "3"]
+    await world.store.removal.purge(second.id, by=ANN)
+    await settle(world)
+    assert await seen(world, ANN, record) == ["1"], "Bob's, which he shows; it says nothing of her mail"

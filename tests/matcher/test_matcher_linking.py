@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.emails import Match
+from schemas.emails import Link, Match, Voucher
 from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
 from services.matcher.linking import (
@@ -19,12 +19,17 @@ from services.matcher.linking import (
     bcc_matches,
     merged,
     passed_on,
-    thread_match,
+    thread_matches,
+    told_by,
+    vouched,
+    vouchers_of,
 )
 
 ACCOUNT = "0" * 24
 CARLA, PAUL, ANN = (RecordRef(kind="contact", id=name) for name in ("carla", "paul", "ann"))
 LEAD = RecordRef(kind="lead", id="lead")
+A, B = "a@firm.example", "b@firm.example"
+"""Users."""
 
 
 def mail(
@@ -93,10 +98,47 @@ def test_an_email_is_not_its_own_ancestor() -> None:
 
 def test_a_thread_with_exactly_one_external_record_takes_the_reply_along() -> None:
     """A second record, or none, leaves the reply unlinked."""
-    carla, paul = {CARLA: "c@x.example"}, {PAUL: "p@x.example"}
-    assert thread_match([carla, carla]) == on(CARLA, "c@x.example", Role.THREAD)
-    assert thread_match([carla, paul]) == {}
-    assert thread_match([{}]) == {}
+    carla, paul = {A: {CARLA: "c@x.example"}}, {A: {PAUL: "p@x.example"}}
+    found = vouched([carla, carla], [A])
+    assert found == {A: (CARLA, "c@x.example")}
+    assert thread_matches(found) == on(CARLA, "c@x.example", Role.THREAD)
+    assert vouched([carla, paul], [A]) == {}
+    assert vouched([{}], [A]) == {}
+    assert vouched([carla, {A: {CARLA: "b@x.example"}}], [A]) == {A: (CARLA, "b@x.example")}, "the first address"
+
+
+def test_each_holders_own_mail_is_looked_at_by_itself() -> None:
+    """What one has neither makes a thread for another nor ends it; who does not hold the reply is not asked."""
+    carla, paul = {A: {CARLA: "c@x.example"}, B: {CARLA: "c@x.example"}}, {B: {PAUL: "p@x.example"}}
+    assert vouched([carla, paul], [A, B]) == {A: (CARLA, "c@x.example")}
+    assert vouched([carla, paul], [B]) == {}
+    assert vouched([paul], [A]) == {}
+    both = vouched([{A: {CARLA: "c@x.example"}}, paul], [B, A])
+    assert thread_matches(both) == {**on(CARLA, "c@x.example", Role.THREAD), **on(PAUL, "p@x.example", Role.THREAD)}
+    assert vouchers_of(both, PAUL) == (Voucher(owner=B, address="p@x.example"),)
+
+
+def link(record: RecordRef, role: Role, owners: tuple[str, ...], *vouchers: Voucher) -> Link:
+    """Return a link of an email by one address."""
+    match = Match(address="c@x.example", role=role, account=ACCOUNT if role is Role.BCC else None)
+    email = "v1-" + "0" * 40
+    sent = datetime(2026, 1, 1, tzinfo=UTC)
+    return Link(
+        id="l", email=email, record=record, sent_at=sent, thread="t", matches=(match,), owners=owners, vouchers=vouchers
+    )
+
+
+def test_a_stored_email_tells_what_it_names_to_its_holders_and_its_thread_to_those_who_vouch() -> None:
+    """Nobody who holds it no more, nobody by a Bcc, and no address that has become a colleague's."""
+    carla = Voucher(owner=A, address="c@x.example")
+    assert told_by([link(CARLA, Role.TO, (A, B))], ()) == {A: {CARLA: "c@x.example"}, B: {CARLA: "c@x.example"}}
+    assert told_by([link(CARLA, Role.THREAD, (A, B), carla)], ()) == {A: {CARLA: "c@x.example"}}
+    assert told_by([link(CARLA, Role.THREAD, (B,), carla)], ()) == {}
+    assert told_by([link(CARLA, Role.BCC, (A,))], ()) == {}
+    assert told_by([link(CARLA, Role.THREAD, (A,), carla)], {"c@x.example"}) == {}
+    assert told_by([link(CARLA, Role.TO, (A,))], {"c@x.example"}) == {}
+    two = [link(CARLA, Role.THREAD, (A,), carla, Voucher(owner=A, address="b@x.example"))]
+    assert told_by(two, ()) == {A: {CARLA: "b@x.example"}}
 
 
 def test_colleagues_and_bcc_do_not_make_a_thread() -> None:
@@ -105,16 +147,31 @@ def test_colleagues_and_bcc_do_not_make_a_thread() -> None:
         **on(ANN, "ann@firm.example"),
         PAUL: (Match(address="p@x.example", role=Role.BCC, account=ACCOUNT),),
         CARLA: (Match(address="c@x.example", role=Role.TO), Match(address="a@x.example", role=Role.CC)),
+        LEAD: (Match(address="l@x.example", role=Role.THREAD),),
     }
     assert passed_on(matches, {"ann@firm.example"}) == {CARLA: "a@x.example"}
 
 
-def threads(mails: list[Content], known: dict[str, list[RecordRef]]) -> dict[str, Matches]:
-    """Return the thread link of each mail, by Message-ID."""
+def threads(
+    mails: list[Content], known: dict[str, list[RecordRef]], held: dict[str, tuple[str, ...]] | None = None
+) -> dict[str, Matches]:
+    """Return the thread links of each mail, by Message-ID; ``held`` tells who has which, all that are left out being A's."""
     contents = {content.key: content for content in mails}
     named = {key: address_matches(content, known) for key, content in contents.items()}
-    found = Threads(named, contents, {}, ())
-    return {str(content.message_id): found.of(key) for key, content in contents.items()}
+    holders = {
+        key: (held or {}).get(str(content.message_id).removesuffix("@x"), (A,)) for key, content in contents.items()
+    }
+    found = Threads(named, contents, {}, (), holders)
+    return {str(content.message_id): thread_matches(found.of(key)) for key, content in contents.items()}
+
+
+def test_a_chain_goes_on_for_those_only_who_have_its_mails() -> None:
+    """B has the client's mail and the first answer, A both answers: what A's mail says of the second one is nothing."""
+    chain = [mail("0", to=("c@x.example",)), mail("1", answers="0"), mail("2", answers="1")]
+    known = {"c@x.example": [CARLA]}
+    linked = on(CARLA, "c@x.example", Role.THREAD)
+    assert threads(chain, known, {"0": (B,), "1": (A, B)}) == {"0@x": {}, "1@x": linked, "2@x": {}}
+    assert threads(chain, known, {"0": (B,), "1": (A, B), "2": (A, B)})["2@x"] == linked
 
 
 def test_a_chain_of_replies_from_unknown_addresses_is_followed_to_the_record() -> None:

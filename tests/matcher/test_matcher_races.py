@@ -13,7 +13,7 @@ from schemas.sharing import Mode
 from services.matcher import handler, record_changed
 from services.store.documents import now
 
-ANN, BOB, CARLA = "ann@firm.example", "bob@firm.example", "carla@client.example"
+ANN, BOB, CARLA, WHO = "ann@firm.example", "bob@firm.example", "carla@client.example", "who@else.example"
 PLACES = [
     "after records.version",
     "after records.known",
@@ -74,11 +74,11 @@ async def test_mail_that_comes_while_its_contact_is_taken_in_is_linked(world: Wo
 @pytest.mark.parametrize("where", PLACES)
 async def test_a_reply_and_its_ancestor_in_two_batches_find_each_other(world: World, where: str) -> None:
     """Thread race both ways: each of the two is handled at any place within the other's batch."""
-    ann, bob = await world.account(ANN), await world.account(BOB)
+    ann = await world.account(ANN)
     await world.record(CARLA)
     for number, order in enumerate(((0, 1), (1, 0))):
         first = await world.copy(ann, mail(f"a{number}", CARLA, ANN))
-        reply = await world.copy(bob, mail(f"b{number}", "who@else.example", BOB, answers=f"a{number}"))
+        reply = await world.copy(ann, mail(f"b{number}", "who@else.example", ANN, answers=f"a{number}"))
         pair = [first, reply]
         outer, inner = (pair[place] for place in order)
         await interrupted(world, where, lambda inner=inner: world.match(inner), outer)
@@ -86,6 +86,69 @@ async def test_a_reply_and_its_ancestor_in_two_batches_find_each_other(world: Wo
     snapshot = await world.snapshot()
     assert snapshot == world.truth()
     assert len(snapshot.emails) == 4
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("with_it", ["alone", "with another mail", "with her copy"])
+async def test_a_reply_and_its_holders_copy_of_the_ancestor_find_each_other(
+    world: World, where: str, with_it: str
+) -> None:
+    """Somebody else has had the ancestor for long; it makes a thread for the holder of the reply when he has it, too."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(CARLA)
+    for number, order in enumerate(((0, 1), (1, 0))):
+        first, reply = mail(f"a{number}", CARLA, ANN), mail(f"b{number}", WHO, BOB, answers=f"a{number}")
+        await world.match(await world.copy(ann, first))
+        pair = [await world.copy(bob, first), await world.copy(bob, reply)]
+        outer, inner = (pair[place] for place in order)
+        beside = {"alone": [], "with another mail": [mail(f"c{number}", CARLA, ANN)], "with her copy": [first]}[with_it]
+        others = [await world.copy(ann, content) for content in beside]
+        await interrupted(world, where, lambda inner=inner: world.match(inner), outer, *others)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert len(snapshot.vouchers) == 2
+
+
+@pytest.mark.parametrize("where", PLACES)
+async def test_the_holders_of_a_reply_find_each_other(world: World, where: str) -> None:
+    """Ann's copy says nothing; Bob, who has the ancestor, makes it known, whichever of the two is handled within the other's batch."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(CARLA)
+    for number, order in enumerate(((0, 1), (1, 0))):
+        first, reply = mail(f"a{number}", CARLA, BOB), mail(f"b{number}", WHO, ANN, BOB, answers=f"a{number}")
+        world.mails.append(first)
+        pair = [[await world.copy(ann, reply)], [await world.copy(bob, reply), await world.copy(bob, first)]]
+        outer, inner = (pair[place] for place in order)
+        await interrupted(world, where, lambda inner=inner: world.match(*inner), *outer)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert {state for state, _ in snapshot.rows.values()} == {"attached"}
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("first_known", [True, False])
+async def test_an_ancestor_that_its_holder_loses_while_a_reply_comes_says_nothing(
+    world: World, where: str, first_known: bool
+) -> None:
+    """Bob still has it, who does not have the reply."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(CARLA)
+    first, reply = mail("1", CARLA, ANN, BOB), mail("2", WHO, ANN, answers="1")
+    hers, his, answer = await world.copy(ann, first), await world.copy(bob, first), await world.copy(ann, reply)
+    if first_known:
+        await world.match(his, hers)
+
+    async def lose() -> None:
+        await world.go(hers.source.id)
+        await world.announce_gone(hers.source.id)
+
+    await interrupted(world, where, lose, *([answer] if first_known else [answer, hers, his]))
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.rows[answer.source.id] == ("unmatched", None)
 
 
 @pytest.mark.parametrize("where", PLACES)

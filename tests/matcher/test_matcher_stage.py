@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 import structlog
 from matcher_scenes import build
-from matcher_world import World, mail
+from matcher_world import NO_GRACE, World, mail
 from pymongo import AsyncMongoClient
 
 from schemas.accounts import EpochState
 from schemas.messages import Lane, MailParsed
 from schemas.routes import ROUTES
+from services.matcher.mailbox_changed import sweep_unlinked
 from services.matcher.summaries import SummaryKeeper
 from services.runtime.metrics import Metrics
 from services.runtime.outcomes import Delivery
@@ -67,7 +68,8 @@ class Running:
             await ledger.update_one({"_id": row["_id"], "state": "planned"}, {"$set": {"state": "published"}})
 
     async def at_rest(self) -> bool:
-        """Whether everything is as the reference says."""
+        """Whether everything is as the reference says; nobody waits for the grace of what is on no record any more."""
+        await sweep_unlinked(store=self.world.store, summaries=self.world.summaries, grace=NO_GRACE)
         return await self.world.snapshot() == self.world.truth()
 
 

@@ -117,6 +117,17 @@ async def test_marks_bring_unmatched_rows_back_and_no_others(world: World, store
     assert await store.ledger.replan_by_marks([]) == 0
 
 
+async def test_marks_bring_back_rows_of_some_users_alone(world: World, store: Store, mine: Account) -> None:
+    """What becomes known in somebody's own mail concerns the rows of his mailboxes, all of them."""
+    mark = thread_mark(b"k" * 32, "id@x")
+    second, other = await world.account("second@corp.com", owner=mine.owner), await world.account("other@corp.com")
+    for one in (mine, second, other):
+        await store.ledger.add_window(world.leases[one.id], [row(one.id, 1, RowState.UNMATCHED, marks=(mark,))])
+    assert await store.ledger.replan_by_marks([mark], owners=[]) == 0
+    assert await store.ledger.replan_by_marks([mark], owners=[mine.owner]) == 2
+    assert await store.ledger.waiting([mine.id, second.id, other.id]) == {mine.id: 1, second.id: 1}
+
+
 async def test_rows_of_a_disconnected_account_are_not_planned(world: World, store: Store, mine: Account) -> None:
     """Nobody could fetch them; they would wait for ever."""
     mark = address_mark(b"k" * 32, "late@x.com")

@@ -8,7 +8,7 @@ from typing import Any
 
 from store_world import World, content, key, row
 
-from schemas.emails import Match
+from schemas.emails import Match, Voucher
 from schemas.identity import link_id
 from schemas.ledger import RowState
 from schemas.mail import Attachment, Marks, Role
@@ -91,6 +91,23 @@ async def test_additions_come_in_any_order_and_number(world: World, store: Store
     assert link.shared_by == ("a" * 24,)
     assert sorted((match.role, match.account) for match in link.matches) == [(Role.BCC, "b" * 24), (Role.FROM, None)]
     assert len(link.matches) == 2
+
+
+async def test_who_vouches_for_a_thread_is_added_up(world: World, store: Store) -> None:
+    """Copies of several users each bring their own, once; a link that is replaced has those that it is replaced with."""
+    record = await world.record("lead@x.com")
+    mail = content("m", "who@y.com", "a@corp.com", "b@corp.com")
+    vouchers = [Voucher(owner=f"{name}@corp.com", address="lead@x.com") for name in "ab"]
+    additions = [addition(mail, record, one.owner, vouchers=(one,)) for one in vouchers]
+    await store.links.save_many(additions[:1])
+    await store.links.save_many(additions)
+    await store.links.save_many(additions[1:])
+    (link,) = (await store.links.of_emails([mail.key]))[mail.key]
+    assert sorted(link.vouchers, key=lambda one: one.owner) == vouchers
+    assert await store.links.compare_and_set(link.model_copy(update={"vouchers": (vouchers[0],)}))
+    await store.links.save_many(additions[:1])
+    (link,) = (await store.links.of_emails([mail.key]))[mail.key]
+    assert link.vouchers == (vouchers[0],)
 
 
 async def test_a_link_is_replaced_only_by_who_read_its_newest_version(world: World, store: Store) -> None:

@@ -98,6 +98,8 @@ async def test_when_copies_go_grants_go_and_the_last_takes_the_email(world: Worl
     assert await store.ledger.gone(world.leases[ann.id], [anns]) == [mail.key]
     assert [await seen(store, f"{who}@corp.com", record) for who in ("ann", "bob", "eve")] == [0, 1, 0]
     assert await store.sharing.recompute([mail.key]) == {record}
+    (debt,) = await store.debts.overdue(now() + timedelta(days=1))
+    assert (debt.emails, debt.message_ids) == ((mail.key,), (mail.message_id,)), "its thread is the matcher's to see to"
     assert (await world.summary(record) or {})["count"] == 0
     await store.ledger.gone(world.leases[bob.id], [bobs])
     await store.sharing.recompute([mail.key])
@@ -155,9 +157,9 @@ async def test_purging_removes_copies_grants_and_what_nobody_else_holds(world: W
     assert (await world.summary(record) or {})["count"] == 2
     assert await store.removal.purge(ann.id, by="ann@corp.com") == counts
     assert await world.states(ann.id) == {}
-    # The thread of the email that is gone follows by the matcher, which finds the debt.
+    # The threads of the email that is gone, and of the one that is somebody else's now, follow by the matcher, which finds the debts.
     owed = await store.debts.overdue(now() + timedelta(minutes=1))
-    assert {name for debt in owed for name in debt.message_ids} == {"only@mail"}
+    assert {name for debt in owed for name in debt.message_ids} == {"only@mail", "both@mail"}
     assert await store.emails.existing([both.key, only.key]) == {both.key}
     assert [await seen(store, f"{who}@corp.com", record) for who in ("ann", "bob")] == [0, 1]
     assert (await world.summary(record) or {})["count"] == 0
