@@ -22,6 +22,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from services.store.collections import Collections
+from services.store.debts import Debts
 from services.store.documents import now
 from services.store.turns import Turns
 
@@ -39,8 +40,25 @@ class Migration(NamedTuple):
     run: Callable[[Collections], Awaitable[None]]
 
 
-MIGRATIONS: tuple[Migration, ...] = ()
-"""In order. Empty: the layout of the first release is the present one."""
+_EMAILS = 500
+"""That one debt names."""
+
+
+async def _judge_threads(c: Collections) -> None:
+    """Have the matcher look again at every email that its thread alone links: the first release asked nobody's own mail about it."""
+    part: list[str] = []
+    debts = Debts(c)
+    async for found in c.emails.find({"by_thread": True}, {"_id": 1}):
+        part.append(found["_id"])
+        if len(part) == _EMAILS:
+            await debts.add(emails=part)
+            part = []
+    if part:
+        await debts.add(emails=part)
+
+
+MIGRATIONS: tuple[Migration, ...] = (Migration(1, "judge threads by each holder's own mail", _judge_threads),)
+"""In order."""
 
 
 async def migrate(c: Collections, migrations: Sequence[Migration] | None = None) -> tuple[str, ...]:

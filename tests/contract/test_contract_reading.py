@@ -16,6 +16,7 @@ HANDLES = {"collections", "c", "self._c", "self._collections", "store._collectio
 TOUCHING: Mapping[str, str] = {
     "collections": "names them",
     "setup": "indexes",
+    "migrations": "names emails that are to be judged again: keys only",
     "emails": "the pipeline's: the matcher stores and links",
     "links": "the pipeline's",
     "blobs": "the pipeline's: by hash only",

@@ -11,13 +11,16 @@ from bson import ObjectId
 from matcher_world import START, World, mail
 
 from schemas.accounts import Account
+from schemas.emails import Match
+from schemas.ledger import RowState
 from schemas.mail import Participant, Role
 from schemas.messages import MailParsed
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.matcher.sweepers import sweep_debts
 from services.parser.parse import parse_mail
-from services.store import NotFoundError, email_ref
+from services.store import Final, LinkAddition, NotFoundError, email_ref
+from services.store.migrations import MIGRATIONS
 
 ANN, BOB, EVE, CARLA, PAUL = (
     *("ann@firm.example", "bob@firm.example", "eve@firm.example"),
@@ -437,6 +440,28 @@ async def test_a_forged_ancestor_takes_no_link_away(world: World, order: str) ->
     hers = [await world.copy(ann, content) for content in (first, reply)]
     await in_turn(world, order, await world.copy(eve, forged), *hers)
     assert (await seen(world, EVE, record), await seen(world, EVE, other)) == (["1", "2"], ["forged"])
+
+
+async def test_what_a_forged_ancestor_opened_before_is_closed_by_the_upgrade(world: World) -> None:
+    """The first release linked by anybody's mail; what it linked rightly stays."""
+    await people(world, ANN, EVE)
+    ann, eve = await world.account(ANN), await world.account(EVE)
+    record = await world.record(CARLA)
+    first, reply = mail("1", CARLA, ANN), mail("2", HOME, ANN, answers="1")
+    then, secret = mail("3", ANN, HOME, answers="2"), mail("secret", HOME, ANN, answers="root")
+    await world.match(await world.copy(eve, mail("root", CARLA, EVE)), await world.copy(ann, first))
+    copies = [await world.copy(ann, content) for content in (reply, then, secret)]
+    await world.store.emails.save_many([reply, then, secret], by_thread={reply.key, then.key, secret.key})
+    for copy in copies:
+        by, content = (Match(address=CARLA, role=Role.THREAD),), copy.content
+        link = LinkAddition(content.key, record, content.sent_at, content.thread, by, ANN, ann.id)
+        await world.store.links.save_many([link])
+    await world.store.ledger.final([Final(one.source.id, RowState.ATTACHED, email=one.content.key) for one in copies])
+    assert await seen(world, EVE, record) == ["1", "2", "3", "root", "secret"]
+    await MIGRATIONS[0].run(world.store._collections)
+    await settle(world)
+    assert await seen(world, EVE, record) == ["1", "2", "3", "root"]
+    assert await world.snapshot() == world.truth()
 
 
 async def test_a_thread_follows_the_copies_of_its_holders(world: World) -> None:

@@ -23,7 +23,7 @@ class Steps:
         self.began = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
-        self.list = (Migration(1, "first", self._first), Migration(2, "second", self._second))
+        self.list = (Migration(1001, "first", self._first), Migration(1002, "second", self._second))
 
     async def _first(self, c: Collections) -> None:
         self.ran.append("first")
