@@ -90,7 +90,7 @@ def searching(contents: Mapping[str, Content], known: Known) -> dict[str, Conten
 def threaded(contents: Mapping[str, Content], strangers: Mapping[str, Content], ancestors: Ancestors) -> frozenset[str]:
     """Return the emails whose holders matter: those that name nobody known and have an ancestor, and such ancestors in the batch."""
     by_id: dict[str, list[str]] = {}
-    for key, content in contents.items():
+    for key, content in contents.items() if strangers else ():
         if content.message_id:
             by_id.setdefault(content.message_id, []).append(key)
     found: set[str] = set()
@@ -163,7 +163,7 @@ def _additions(
             matches=reasons,
             owner=holder.owner,
             shared=holder.account if shares_link(holder, view.company, reasons, people) else None,
-            vouchers=vouchers_of(vouched, record),
+            vouchers=vouchers_of(vouched, record) if vouched else (),
         )
 
 

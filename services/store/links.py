@@ -68,7 +68,7 @@ class Links:
                 "matches": list(matches.values()),
                 "owners": sorted(owners),
                 "shared_by": sorted(shared),
-                "vouchers": sorted(map(_voucher, vouchers), key=lambda one: (one["owner"], one["address"])),
+                "vouchers": [_voucher(one) for one in vouchers],
                 "version": 1,
             }
             for key, (addition, matches, owners, shared, vouchers) in merged.items()
