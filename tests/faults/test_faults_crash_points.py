@@ -24,8 +24,10 @@ COMMANDS = (
     *("erasing._forget_letters", "erasing._sink", "erasing.erase", "erasures.add", "erasures.end"),
     *("former_accounts.connect_again", "record_addresses._take_out", "users.add", "users.save", "users.set_admin"),
 )
+PAGES = ("sign_ins.attempt", "sign_ins.end", "sign_ins.offer", "sign_ins.use", "sign_ins.user_of")
 NO_STAGE = {
     **dict.fromkeys(COMMANDS, "a person's command, which says whether it was done"),
+    **dict.fromkeys(PAGES, "somebody who signs in to the web pages: cut off in the middle, he asks for another link"),
     "attention.postpone": "a mail that is refused, which the notifier's tests have",
     "attention.release": "a mail server that is away, which the notifier's tests have",
     "attention.renew": "a mail server that takes long, which the notifier's tests have",
