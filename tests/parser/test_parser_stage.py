@@ -77,7 +77,7 @@ async def test_both_lanes_are_parsed_and_the_stage_ends_when_told(
 async def test_sigterm_under_load_leaves_nothing_done_in_the_queue(
     stage: asyncio.subprocess.Process, bus: RabbitBus
 ) -> None:
-    """With messages in hand it finishes these, ends with 0, and what is still in its queue was neither parsed nor delivered before."""
+    """With messages in hand it finishes these, ends with 0, and nothing that was parsed is still in its queue."""
     parsed: list[str] = []
     rest: dict[str, bool] = {}
     begun = asyncio.Event()
@@ -107,4 +107,5 @@ async def test_sigterm_under_load_leaves_nothing_done_in_the_queue(
     assert {*parsed, *rest} == {each.message.source.id for each in sent}
     assert len(parsed) == len(set(parsed))
     assert rest.keys().isdisjoint(parsed)
-    assert not any(rest.values()), "what was delivered was finished, within the grace"
+    # What a quorum queue had on the way when the consumer ended comes again, as delivered before: it had not been begun.
+    assert sum(rest.values()) <= after[MailFetched].prefetch
