@@ -205,4 +205,5 @@ async def test_sigterm_under_load_leaves_nothing_done_in_the_queue(running: Runn
     assert rest, "it was told to end in the middle"
     assert {*final, *rest} == {copy.source.id for copy in copies}
     assert rest.keys().isdisjoint(final)
-    assert not any(rest.values()), "what was delivered was finished"
+    # What a quorum queue had on the way when the consumer ended comes again, as delivered before: it had not been begun.
+    assert sum(rest.values()) <= route.prefetch
