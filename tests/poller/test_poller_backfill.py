@@ -112,9 +112,9 @@ async def test_a_killed_poller_is_replaced_and_resumes_from_its_cursors(world: W
     first.kill()
     world.finishing = True
     before = {row.id: row.noticed_at for row in await world.rows(account)}
-    for message, _ in world.fetched:
+    world.start_poller("second", lease_seconds="2")  # which ends what the first had open, and rows locked with it
+    for message, _ in list(world.fetched):
         await world.store.ledger.final([Final(message.source.id, RowState.UNMATCHED)])
-    world.start_poller("second", lease_seconds="2")
     await world.complete(account)
 
     validity, uids = mailbox.read("INBOX")
