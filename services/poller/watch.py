@@ -120,6 +120,8 @@ class Watch:
         if (seen := self._seen.get(folder.id)) is not None:
             # What we know of it may be older than what we saw: a backfill that is opened notes all folders.
             return shown != seen or shown.uidvalidity != folder.uidvalidity
+        if folder.checked_at is None:
+            return True  # begun anew, perhaps by one who died before he dropped what is void
         known = (folder.uidvalidity, folder.live_next, folder.highestmodseq)
         # A modification sequence says of expunges too; without it, a folder is compared once after each start.
         return not self._session.announces_vanished or (shown.uidvalidity, shown.uidnext, shown.highestmodseq) != known

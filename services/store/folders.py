@@ -77,7 +77,7 @@ class Folders:
             backfill = await self._epochs.find_one(enumerating, {"_id": 1}, session=session)
             anchor = folder.uidnext if backfill else 1
             state = FolderState.ENUMERATING if anchor > 1 else FolderState.ENUMERATED
-            begun = {"uidnext": anchor, "cursor": anchor, "live_next": anchor, "state": state}
+            begun = {"uidnext": anchor, "cursor": anchor, "live_next": anchor, "state": state, "checked_at": None}
             renewed = folder.model_copy(update=begun)
             await self.replace((renewed,), session)
             return renewed

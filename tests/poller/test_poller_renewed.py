@@ -83,6 +83,22 @@ async def test_a_window_that_was_read_under_void_uids_is_not_written(
     assert len(rows) == 2
 
 
+async def test_what_is_void_goes_when_who_began_the_folder_anew_has_died(
+    world: World, mailbox: Mailbox, session: ImapSession, work: Work, watch: Watch
+) -> None:
+    """Everything is as the server has it, but for the rows of the folder that was: the first look after a start sees to them."""
+    make(mailbox, "Clients", mail(STRANGER), mail(STRANGER))
+    await (await backfill(work, session)).run()
+    await watch.check()
+    make(mailbox, "Clients", mail(STRANGER))
+    await watch._new(named(work, "Clients"))
+    await watch._live.flags(named(work, "Clients"), (await session.examine(b"Clients")).highestmodseq)
+    await session.examine(b"INBOX")
+    assert len(await states(world, work)) == 2, "it dies here"
+    await Watch(work, Bodies(work), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()).check()
+    assert await states(world, work) == {("Clients", named(work, "Clients").uidvalidity): {"unmatched"}}
+
+
 async def test_a_folder_that_is_made_anew_behind_the_backfill_is_walked_before_it_is_sealed(
     world: World, mailbox: Mailbox, session: ImapSession, work: Work, watch: Watch
 ) -> None:
