@@ -83,22 +83,13 @@ async def find(address: str, provider: Provider | None, *, policy: ConnectPolicy
         look: ask the network when the directory does not know the address.
     """
     # Only here: of all account commands only this one asks the DNS, whose library is not quick to load.
-    from services.mailbox.discovery import Discovered, Discovery  # noqa: PLC0415
+    from services.mailbox.discovery import Discovered, Discovery, of_provider  # noqa: PLC0415
     from services.mailbox.dns import Dns  # noqa: PLC0415
     from services.mailbox.https_get import HttpsGet  # noqa: PLC0415
 
     known = provider or directory().for_address(address)
     if known is not None:
-        name = known.login_name(address)
-        return Discovered(
-            address=address,
-            provider=known,
-            incoming=known.imap.address(name),
-            outgoing=known.smtp.address(name),
-            auth=known.auth,
-            source="directory",
-            notes=(known.note,) if known.note else (),
-        )
+        return of_provider(address, known, "directory")
     if look:
         return await Discovery(Dns(), HttpsGet(policy), policy).discover(address)
     return Discovered(address=address, provider=None, incoming=None, outgoing=None, auth=("password",), source="none")

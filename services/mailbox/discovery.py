@@ -79,13 +79,13 @@ class Discovery:
         address = normal_address(address)
         known = directory()
         if provider := known.for_address(address):
-            return _of_provider(address, provider, "directory")
+            return of_provider(address, provider, "directory")
         domain = domain_of(address)
         exchangers = await self.dns.exchangers(domain)
         if exchangers is None:
             return _nothing(address, f"There is no domain {domain}: check the spelling of the address.")
         if provider := known.for_exchangers(exchangers):
-            return _of_provider(address, provider, "mx")
+            return of_provider(address, provider, "mx")
         return await self._of_domain(address, domain, known)
 
     async def _of_domain(self, address: str, domain: str, known: Directory) -> Discovered:
@@ -93,7 +93,7 @@ class Discovery:
             self._records(domain), self._document(address, domain), self.dns.hints(domain)
         )
         if not any(records) and document is None and (provider := known.for_hints(hints)):
-            return _of_provider(address, provider, "hint")
+            return of_provider(address, provider, "hint")
         incoming, source = await self._choose(
             "imap", domain, address, records[0], document.incoming if document else ()
         )
@@ -180,7 +180,8 @@ class Discovery:
         ]
 
 
-def _of_provider(address: str, provider: Provider, source: Source) -> Discovered:
+def of_provider(address: str, provider: Provider, source: Source) -> Discovered:
+    """Return the servers of a known provider, for an address in normal form."""
     name = provider.login_name(address)
     return Discovered(
         address=address,

@@ -37,7 +37,8 @@ class DeadLetter(Contract):
 
 
 _HEAD = {"body": 0}
-_ENDED = [state.value for state in FINAL if state is not RowState.QUARANTINED]
+_ENDED = frozenset({None, *(state.value for state in FINAL if state is not RowState.QUARANTINED)})
+"""States of rows whose letters no operator has to decide on; None for a row that was removed."""
 
 
 class DeadLetters:
@@ -93,11 +94,7 @@ class DeadLetters:
         found = self._ledger.find({"_id": {"$in": rows}}, {"state": 1})
         states = {one["_id"]: one["state"] async for one in found}
         newest = {one["row"]: one["_id"] for one in reversed(letters)}
-        return [
-            one["_id"]
-            for one in letters
-            if one["_id"] != newest[one["row"]] or states.get(one["row"]) in {None, *_ENDED}
-        ]
+        return [one["_id"] for one in letters if one["_id"] != newest[one["row"]] or states.get(one["row"]) in _ENDED]
 
     async def count(self) -> int:
         """Return how many there are."""
