@@ -16,6 +16,7 @@ from services.desk.looking import Broker
 from services.runtime.bus import Bus
 from services.runtime.process import Process, listening, open_process, run_process
 from services.runtime.rabbit import open_bus
+from services.runtime.stage import tracing_of
 from services.runtime.settings import Settings
 from services.wiring import make_store
 
@@ -71,7 +72,7 @@ async def main(process: Process) -> None:
 
     def connect() -> AbstractAsyncContextManager[Bus]:
         return open_bus(
-            settings, "console", metrics=process.metrics, log=log, tracing=process.tracing, seconds=_BROKER_SECONDS
+            settings, "console", metrics=process.metrics, log=log, tracing=tracing_of(process), seconds=_BROKER_SECONDS
         )
 
     async with AsyncExitStack() as stack:

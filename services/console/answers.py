@@ -21,7 +21,7 @@ from services.console.headers import protect
 from services.console.visit import Console, Visit, new_secret
 from services.mailbox.secrets import SealError
 from services.runtime.errors import BusClosedError, NotReadyError
-from services.runtime.retry import describe, trace
+from services.runtime.failures import describe, trace
 from services.store import AlreadyExistsError, NotAllowedError, NotFoundError
 
 Handler = Callable[[Visit], Awaitable[Response]]

@@ -14,7 +14,7 @@ from services.console.pages import Pages
 from services.desk.signing import LASTS, Signer, link_url
 from services.mailbox.compose import build_mail
 from services.mailbox.errors import MailServerError
-from services.runtime.retry import describe
+from services.runtime.failures import describe
 from services.runtime.settings import Settings
 from services.runtime.tasks import go_on
 from services.store import NotFoundError, Store

@@ -13,25 +13,15 @@ import socket
 import ssl
 from typing import Any
 
+from services.mailbox.line_breaks import refuse_line_breaks
 from services.mailbox.wire import Wire
 
 CLOSED = "the server closed the connection"
 """Not an OSError, and not imaplib's "socket error: EOF": IMAPClient.idle_check takes those two for "nothing new" and spins."""
-_FORBIDDEN = re.compile(r"[\0\r\n]")
-_FORBIDDEN_BYTES = re.compile(rb"[\0\r\n]")
 
 
-class InjectionError(ValueError):
-    """An argument holds NUL, CR or LF, which would end the command and start another (RFC 9051 section 4)."""
 
 
-def refuse_line_breaks(*arguments: str | bytes | None) -> None:
-    """Raise InjectionError when an argument could not stand within one command line."""
-    for argument in arguments:
-        if isinstance(argument, str) and _FORBIDDEN.search(argument):
-            raise InjectionError("a command argument contains a line break or NUL character")
-        if isinstance(argument, bytes) and _FORBIDDEN_BYTES.search(argument):
-            raise InjectionError("a command argument contains a line break or NUL character")
 
 
 class CheckedIMAP4(imaplib.IMAP4):

@@ -13,7 +13,8 @@ from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientAbortError
 from imapclient.imapclient import _is8bit, _parse_untagged_response
 
-from services.mailbox.imap4 import CheckedIMAP4, refuse_line_breaks
+from services.mailbox.imap4 import CheckedIMAP4
+from services.mailbox.line_breaks import refuse_line_breaks
 from services.mailbox.wire import Wire
 
 

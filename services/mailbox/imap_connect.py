@@ -13,7 +13,8 @@ from schemas.accounts import ServerAddress
 from services.mailbox import sasl
 from services.mailbox.errors import Code, MailServerError, clean_answer
 from services.mailbox.hostname import host_name
-from services.mailbox.imap4 import CLOSED, CheckedIMAP4, InjectionError
+from services.mailbox.imap4 import CLOSED, CheckedIMAP4
+from services.mailbox.line_breaks import InjectionError
 from services.mailbox.imap_client import MailClient
 from services.mailbox.models import Credentials, OAuth2Credentials
 from services.mailbox.policy import ConnectPolicy

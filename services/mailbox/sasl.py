@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.mailbox.imap4 import refuse_line_breaks
+from services.mailbox.line_breaks import refuse_line_breaks
 
 Exchange = Callable[[bytes], bytes]
 

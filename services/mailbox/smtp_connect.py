@@ -24,7 +24,7 @@ from schemas.accounts import ServerAddress
 from services.mailbox import sasl
 from services.mailbox.errors import Code, MailServerError, clean_answer
 from services.mailbox.hostname import host_name
-from services.mailbox.imap4 import InjectionError, refuse_line_breaks
+from services.mailbox.line_breaks import InjectionError, refuse_line_breaks
 from services.mailbox.models import Credentials, OAuth2Credentials
 from services.mailbox.policy import ConnectPolicy
 from services.mailbox.refusals import classify

@@ -9,7 +9,7 @@ from typing import Any
 from services.runtime.bus import HandleBatch
 from services.runtime.errors import TransientError
 from services.runtime.outcomes import Delivery, Done, Failed
-from services.runtime.retry import is_outage
+from services.runtime.failures import is_outage
 
 
 def isolating(handle: HandleBatch) -> HandleBatch:

@@ -10,7 +10,7 @@ import structlog
 
 from schemas.messages import RecordChanged
 from services.runtime.bus import Bus
-from services.runtime.retry import describe, is_bug, trace
+from services.runtime.failures import describe, is_bug, trace
 from services.store import Noticed, Store
 
 _TURN = "watch-crm"

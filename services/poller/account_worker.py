@@ -29,7 +29,7 @@ from services.poller.turns import Turns
 from services.poller.watch import Watch
 from services.poller.work import Work
 from services.runtime.bus import Bus
-from services.runtime.retry import describe, is_bug, trace
+from services.runtime.failures import describe, is_bug, trace
 from services.runtime.tasks import apart
 from services.store import FolderChangedError, LeaseLostError
 

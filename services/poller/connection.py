@@ -21,7 +21,7 @@ from services.mailbox.imap_client import MailClient
 from services.poller import listening
 from services.poller.errors import ConnectionLostError, RefusedError
 from services.poller.imap_metrics import Traffic
-from services.runtime.retry import describe
+from services.runtime.failures import describe
 
 T = TypeVar("T")
 

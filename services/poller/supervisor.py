@@ -12,7 +12,7 @@ import structlog
 from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
 from services.poller.metrics import PollerMetrics
-from services.runtime.retry import describe
+from services.runtime.failures import describe
 from services.runtime.tasks import end
 from services.store import LeaseLostError, NotFoundError, Store
 

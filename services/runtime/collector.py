@@ -24,7 +24,6 @@ from requests.adapters import HTTPAdapter
 
 from services.runtime.environment import SettingsError
 from services.runtime.settings import Settings
-from services.runtime.tracing import Tracing
 
 PATH = "/v1/traces"
 WAITING = 4096
@@ -98,7 +97,7 @@ def make_exporter(settings: Settings, log: structlog.typing.FilteringBoundLogger
 @asynccontextmanager
 async def open_tracing(
     settings: Settings, stage: str, log: structlog.typing.FilteringBoundLogger
-) -> AsyncIterator[Tracing]:
+) -> AsyncIterator[TracerProvider]:
     """Trace for the time of a ``with`` block; at its end what waits is delivered, if the collector takes it in time."""
     resource = Resource.create(
         {
@@ -117,7 +116,7 @@ async def open_tracing(
         )
     )
     try:
-        yield Tracing(provider)
+        yield provider
     finally:
         await _close(provider, exporter)
 

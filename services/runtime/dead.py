@@ -18,11 +18,11 @@ from services.runtime.bus import HandleDead
 from services.runtime.context import context_of, logged
 from services.runtime.dispatch import Send
 from services.runtime.errors import UndecodableError
-from services.runtime.link import Backoff
+from services.runtime.backoff import Backoff
 from services.runtime.metrics import QueueMetrics
 from services.runtime.outcomes import CRASHED, DeadLetter
 from services.runtime.received import Received, settle
-from services.runtime.retry import describe, is_bug, trace
+from services.runtime.failures import describe, is_bug, trace
 
 if TYPE_CHECKING:
     from services.runtime.tracing import Tracing

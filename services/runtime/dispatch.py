@@ -24,7 +24,8 @@ from services.runtime.metrics import QueueMetrics
 from services.runtime.outcomes import Delivery, Done, Failed
 from services.runtime.received import Received, settle
 from services.runtime.report import Report
-from services.runtime.retry import Retry, decide, describe
+from services.runtime.retry import Retry, decide
+from services.runtime.failures import describe
 
 if TYPE_CHECKING:
     from services.runtime.tracing import Tracing

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.runtime.codec import Envelope
-from services.runtime.link import Backoff
+from services.runtime.backoff import Backoff
 
 WINDOW = 300
 """Unconfirmed messages to one queue. One at a time is a sixth of the speed; more gains little and is more to send again."""

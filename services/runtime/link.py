@@ -20,7 +20,8 @@ from yarl import URL
 
 from services.runtime.errors import BusClosedError, NotReadyError, TopologyError
 from services.runtime.metrics import Metrics
-from services.runtime.retry import describe, trace
+from services.runtime.backoff import Backoff
+from services.runtime.failures import describe, trace
 from services.runtime.tasks import end
 
 HEARTBEAT_SECONDS = 20
@@ -29,22 +30,6 @@ _CONNECT_SECONDS = 15.0
 _CLOSE_SECONDS = 5.0
 
 
-class Backoff:
-    """Pauses that double, with jitter, so that a restarted broker is not stormed."""
-
-    def __init__(self, first: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> None:
-        self._first, self._longest = first, longest
-        self._next = first
-
-    def reset(self) -> None:
-        """Begin again with the shortest pause."""
-        self._next = self._first
-
-    def next(self) -> float:
-        """Return the next pause in seconds."""
-        pause = self._next * random.uniform(0.75, 1.25)  # noqa: S311 - jitter is no secret
-        self._next = min(self._next * 2, self._longest)
-        return pause
 
 
 def lost(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from services.runtime.retry import describe, trace
+from services.runtime.failures import describe, trace
 from services.runtime.settings import Settings
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}

@@ -28,7 +28,7 @@ from services.runtime.intake import Intake
 from services.runtime.metrics import Metrics
 from services.runtime.outcomes import QueueDepth
 from services.runtime.received import Received
-from services.runtime.retry import is_bug
+from services.runtime.failures import is_bug
 
 if TYPE_CHECKING:
     from services.runtime.tracing import Tracing

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.runtime.retry import describe, is_bug, trace
+from services.runtime.failures import describe, is_bug, trace
 from services.runtime.tasks import go_on
 
 _JITTER = 0.1

@@ -27,13 +27,13 @@ from services.runtime.errors import LayoutError, NotReadyError, TopologyError
 from services.runtime.http import serve_http
 from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.metrics import Metrics
-from services.runtime.retry import describe, trace
+from services.runtime.failures import describe, trace
 from services.runtime.settings import Settings, load_settings
 from services.runtime.settings import Stage as StageName
 from services.runtime.tasks import end, stands
 
 if TYPE_CHECKING:
-    from services.runtime.tracing import Tracing
+    from opentelemetry.sdk.trace import TracerProvider
 
 Document = dict[str, Any]
 P = TypeVar("P", bound="Process")
@@ -56,7 +56,7 @@ class Process:
     metrics: Metrics
     """``metrics.registry`` takes a stage's own collectors too."""
     log: structlog.typing.FilteringBoundLogger
-    tracing: Tracing | None = None
+    tracer_provider: TracerProvider | None = None
     """None where nothing is traced."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process was told to stop; setting it stops ``run``."""
@@ -183,12 +183,12 @@ async def open_process(name: StageName, settings: Settings) -> AsyncIterator[Pro
         client = mongo.make_client(settings)
         stack.push_async_callback(client.close)
         await mongo.require_replica_set(client)
-        tracing = None
+        tracer_provider = None
         if settings.tracing_url.get_secret_value():
             # Here only: it is not quick to load, and takes memory.
             from services.runtime.collector import open_tracing  # noqa: PLC0415
 
-            tracing = await stack.enter_async_context(open_tracing(settings, name, log))
+            tracer_provider = await stack.enter_async_context(open_tracing(settings, name, log))
         yield Process(
             name=name,
             settings=settings,
@@ -197,7 +197,7 @@ async def open_process(name: StageName, settings: Settings) -> AsyncIterator[Pro
             crm=client[settings.crm_database],
             metrics=Metrics(name),
             log=log,
-            tracing=tracing,
+            tracer_provider=tracer_provider,
             stopping=stopping,
         )
     log.info("stopped")

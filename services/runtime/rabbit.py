@@ -27,7 +27,7 @@ from services.runtime.management import unacknowledged
 from services.runtime.metrics import Metrics
 from services.runtime.outcomes import QueueDepth
 from services.runtime.publisher import Publisher
-from services.runtime.retry import describe, trace
+from services.runtime.failures import describe, trace
 from services.runtime.settings import Settings
 from services.runtime.subscription import Subscription
 from services.runtime.tasks import end

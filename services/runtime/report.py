@@ -14,7 +14,8 @@ from services.runtime import codec
 from services.runtime.context import Context, logged, trace_id
 from services.runtime.outcomes import Done, Failed
 from services.runtime.received import Received
-from services.runtime.retry import Retry, decide, describe, is_bug, trace
+from services.runtime.retry import Retry, decide
+from services.runtime.failures import describe, is_bug, trace
 
 _LOGGED_IDS = 5
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from services.runtime.bus import Bus
 from services.runtime.process import Process, open_process, run_process
@@ -24,12 +25,17 @@ from services.runtime.rabbit import open_bus
 from services.runtime.settings import Settings
 from services.runtime.settings import Stage as StageName
 
+if TYPE_CHECKING:
+    from services.runtime.tracing import Tracing
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage(Process):
     """A process that handles messages. Made by ``open_stage``."""
 
     bus: Bus
+    tracing: Tracing | None = None
+    """None where nothing is traced."""
 
     async def _stop_consuming(self, grace: float) -> bool:
         return await self.bus.stop_consuming(grace)
@@ -44,12 +50,22 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
         TopologyError: the broker has a queue or exchange that differs from ours.
         SettingsError: the port for metrics is taken.
     """
-    async with (
-        open_process(name, settings) as process,
-        open_bus(settings, name, metrics=process.metrics, log=process.log, tracing=process.tracing) as bus,
-        process.serving(rabbitmq=bus.ready),
-    ):
-        yield Stage(bus=bus, **{field.name: getattr(process, field.name) for field in fields(Process)})
+    async with open_process(name, settings) as process:
+        tracing = tracing_of(process)
+        async with (
+            open_bus(settings, name, metrics=process.metrics, log=process.log, tracing=tracing) as bus,
+            process.serving(rabbitmq=bus.ready),
+        ):
+            yield Stage(bus=bus, tracing=tracing, **{field.name: getattr(process, field.name) for field in fields(Process)})
+
+
+def tracing_of(process: Process) -> Tracing | None:
+    """Return what makes spans of messages, or None where nothing is traced."""
+    if process.tracer_provider is None:
+        return None
+    from services.runtime.tracing import Tracing  # noqa: PLC0415 - only where it is used: it takes memory
+
+    return Tracing(process.tracer_provider)
 
 
 def run_stage(name: StageName, main: Callable[[Stage], Awaitable[None]]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from deploy.local import LocalServers
 from schemas.accounts import ServerAddress, Tls
 from services.mailbox.errors import Code, MailServerError
-from services.mailbox.imap4 import InjectionError
+from services.mailbox.line_breaks import InjectionError
 from services.mailbox.imap_client import MailClient
 from services.mailbox.imap_connect import connect_imap
 from services.mailbox.models import password

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from deploy.local import LocalServers
 from schemas.accounts import ServerAddress, Tls
 from services.mailbox.errors import Code, MailServerError
-from services.mailbox.imap4 import InjectionError
+from services.mailbox.line_breaks import InjectionError
 from services.mailbox.models import OAuth2Credentials, Timeouts, password
 from services.mailbox.policy import ConnectPolicy
 from services.mailbox.relay import Relay, parse_relay, submit

@@ -57,8 +57,8 @@ async def test_what_waits_is_delivered_at_the_end() -> None:
     """Spans say which stage and process made them; those of the last moment arrive, too."""
     log = setup_logs(Settings(), "parser", io.StringIO())
     with receiving() as receiver:
-        async with open_tracing(settings(receiver.url + "/"), "parser", log) as tracing:
-            record(tracing, 3)
+        async with open_tracing(settings(receiver.url + "/"), "parser", log) as provider:
+            record(Tracing(provider), 3)
     assert [(span.service, span.name, span.attributes) for span in receiver.spans] == [
         ("leadmail-parser", "fetch", {"leadmail.uid": number}) for number in range(3)
     ]
@@ -69,8 +69,8 @@ async def test_only_the_share_is_delivered() -> None:
     """A tenth is about a tenth."""
     log = setup_logs(Settings(), "parser", io.StringIO())
     with receiving() as receiver:
-        async with open_tracing(settings(receiver.url, share=0.1), "parser", log) as tracing:
-            record(tracing, 2_000)
+        async with open_tracing(settings(receiver.url, share=0.1), "parser", log) as provider:
+            record(Tracing(provider), 2_000)
     assert 120 < len(receiver.spans) < 280
 
 
@@ -84,8 +84,8 @@ async def test_certificates_are_verified(tmp_path: Path, trusted: bool) -> None:
     tls.load_cert_chain(certificates.certificate, certificates.key)
     with receiving(tls) as receiver:
         given = settings(receiver.url).model_copy(update={"ca_file": str(certificates.ca) if trusted else ""})
-        async with open_tracing(given, "parser", log) as tracing:
-            record(tracing, 1)
+        async with open_tracing(given, "parser", log) as provider:
+            record(Tracing(provider), 1)
             await until(lambda: receiver.spans or "cannot be delivered" in lines.getvalue())
     assert len(receiver.spans) == trusted
 
@@ -106,11 +106,11 @@ async def test_a_collector_that_comes_back_is_delivered_to() -> None:
     log = setup_logs(Settings(log_format="json"), "parser", lines)
     with receiving() as receiver:
         receiver.answer = HTTPStatus.BAD_REQUEST
-        async with open_tracing(settings(receiver.url), "parser", log) as tracing:
-            record(tracing, 2 * collector.TOGETHER)
+        async with open_tracing(settings(receiver.url), "parser", log) as provider:
+            record(Tracing(provider), 2 * collector.TOGETHER)
             await until(lambda: receiver.refused >= 2)
             receiver.answer = HTTPStatus.OK
-            record(tracing, collector.TOGETHER)
+            record(Tracing(provider), collector.TOGETHER)
             await until(lambda: "delivered again" in lines.getvalue())
     assert len(receiver.spans) >= collector.TOGETHER
     events = [json.loads(line)["event"] for line in lines.getvalue().splitlines()]
@@ -127,9 +127,9 @@ async def test_nobody_waits_for_a_collector(kind: str) -> None:
     log = setup_logs(Settings(log_format="json"), "parser", lines)
     with silent() as quiet:
         url = quiet if kind == "silent" else f"http://127.0.0.1:{free_port()}"
-        async with open_tracing(settings(url), "parser", log) as tracing:
+        async with open_tracing(settings(url), "parser", log) as provider:
             began = time.monotonic()
-            record(tracing, 2 * collector.WAITING)
+            record(Tracing(provider), 2 * collector.WAITING)
             assert time.monotonic() - began < 2 * collector.DELIVERY_SECONDS
             ending = time.monotonic()
     assert time.monotonic() - ending < ENDED
@@ -139,9 +139,9 @@ async def test_the_end_does_not_wait_for_who_took_nothing() -> None:
     """A stage whose collector is known to be away ends at once."""
     lines = io.StringIO()
     log = setup_logs(Settings(log_format="json"), "parser", lines)
-    async with open_tracing(settings(f"http://127.0.0.1:{free_port()}"), "parser", log) as tracing:
-        record(tracing, 1)
+    async with open_tracing(settings(f"http://127.0.0.1:{free_port()}"), "parser", log) as provider:
+        record(Tracing(provider), 1)
         await until(lambda: "cannot be delivered" in lines.getvalue())
-        record(tracing, 1)
+        record(Tracing(provider), 1)
         ending = time.monotonic()
     assert time.monotonic() - ending < collector.CLOSING_SECONDS / 2

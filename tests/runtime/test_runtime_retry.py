@@ -8,7 +8,8 @@ from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure, S
 from schemas.messages import SyncCompleted
 from schemas.routes import QUICK, Route, delay_queue, routes_to
 from services.runtime.errors import NotReadyError, PermanentError, TransientError, UndecodableError
-from services.runtime.retry import Dead, Decision, Retry, decide, describe, is_bug, is_outage, trace
+from services.runtime.retry import Dead, Decision, Retry, decide
+from services.runtime.failures import describe, is_bug, is_outage, trace
 
 QUICKLY = routes_to("parser")[0]
 PATIENTLY = next(route for route in routes_to("notifier") if route.message is SyncCompleted)
