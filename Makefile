@@ -45,16 +45,16 @@ $(READY): requirements-dev.lock pyproject.toml
 	@touch $@
 
 servers: $(READY) ## Install what the local servers need (packages as root, mongod, or container images)
-	@$(PY) -m deploy.local prepare
+	@$(PY) -m testbed.local prepare
 
 demo: servers ## Show the whole system on three mailboxes; ONCE=1 ends after the tour
-	@$(PY) -m deploy.demo $(if $(filter-out 0,$(ONCE)),--once)
+	@$(PY) -m testbed.demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: servers ## Run the tests on real servers; T=path or M=mark narrows, LEADMAIL_HOSTING=processes|containers chooses
 	$(PY) -m pytest $(if $(T),$(T),-n $(WORKERS) --dist worksteal) $(if $(M),-m "$(M)")
 
 crash: servers ## Kill the stages at every failpoint, and thousands of runs of the model; EACH=1: each death in a run of its own
-	LEADMAIL_LONG=$(if $(filter-out 0,$(EACH)),each,1) $(PY) -m pytest tests/faults/test_faults_crash_points.py tests/faults/test_faults_model.py
+	LEADMAIL_LONG=$(if $(filter-out 0,$(EACH)),each,1) $(PY) -m pytest tests/faults/test_crash_points.py tests/faults/test_model.py
 
 check: lint ## Lint, formatting, types, derived files, tests that need no servers
 	$(PY) -m pytest -q -m "not servers"
@@ -63,13 +63,13 @@ lint: $(READY) ## What check does, but for the tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(PY) -m schemas.derived --check
-	$(PY) -m schemas.released --check
-	$(PY) -m services.runtime.configuration --check
-	$(PY) -m services.cli.document --check
+	$(PY) -m tools.contracts.derived --check
+	$(PY) -m tools.contracts.released --check
+	$(PY) -m tools.configuration --check
+	$(PY) -m tools.commands.document --check
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
 	$(VENV)/bin/check-jsonschema --check-metaschema schemas/json/*.json
-	$(PY) -m deploy.metrics --check
+	$(PY) -m tools.metrics --check
 	@[ ! -x "$(PROMTOOL)" ] || $(MAKE) --no-print-directory alerts
 
 alerts: $(PROMTOOL) ## Check Prometheus' rules and run their tests
@@ -90,13 +90,13 @@ format: $(READY) ## Format the code
 	$(VENV)/bin/ruff check --fix .
 
 bench: servers ## Measure a backfill of 20,000 messages; writes bench/results.json
-	$(PY) -m deploy.bench
+	$(PY) -m testbed.bench
 
 chaos: servers ## Random faults under a whole deployment for MINUTES=3, and the proof that nothing was lost; SEED=n repeats
-	$(PY) -m deploy.chaos --minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
+	$(PY) -m testbed.chaos --minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 backpressure: servers ## Measure memory and live mail while nobody parses a backfill of 50,000 messages
-	LEADMAIL_LONG=1 $(PY) -m pytest -q -s tests/e2e/test_e2e_backpressure.py
+	LEADMAIL_LONG=1 $(PY) -m pytest -q -s tests/e2e/test_backpressure.py
 
 image: ## Build the container image; IMAGE=name:tag, PYTHON_IMAGE=base
 	docker build --tag $(IMAGE) --file deploy/docker/leadmail/Dockerfile $(BUILD_ARGUMENTS) .
@@ -108,7 +108,7 @@ secrets: ## Make the secrets of a deployment; SMTP_URL=what sends confirmations,
 	@$(PYTHON) -m deploy.compose.make_secrets $(if $(SECRETS),--folder '$(SECRETS)') $(if $(SMTP_URL),--smtp-url '$(SMTP_URL)')
 
 mutants: $(READY) ## Break the sharing rule in every way, one at a time: the tests must notice each
-	@$(PY) -m deploy.mutants
+	@$(PY) -m testbed.mutants
 
 lock: $(READY) ## Pin the dependencies in pyproject.toml anew
 	$(PY) -m pip install --quiet --disable-pip-version-check uv

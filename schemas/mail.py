@@ -45,7 +45,7 @@ class Attachment(Contract):
     inline: bool = False
 
 
-class Marks(Contract):
+class Classification(Contract):
     """What kind of mail it is."""
 
     auto_reply: bool = False
@@ -97,4 +97,4 @@ class Content(Contract):
     """At most 200."""
     raw: str
     """SHA-256 of the raw mail in the blob store."""
-    marks: Marks = Marks()
+    marks: Classification = Classification()

@@ -21,7 +21,7 @@ class Lane(StrEnum):
     BACKFILL = "backfill"
 
 
-class Message(Contract):
+class Event(Contract):
     """An event. ``id`` is derived from what it is about, so that sending it twice is the same message twice."""
 
     TYPE: ClassVar[str]
@@ -52,7 +52,7 @@ class Copy(Contract):
         return copy_id(self.account, self.folder, self.uidvalidity, self.uid)
 
 
-class AboutCopy(Message):
+class MailEvent(Event):
     """A message about one copy, on the live or the backfill lane."""
 
     source: Copy
@@ -70,7 +70,7 @@ class AboutCopy(Message):
         return f"{self.TYPE}.v{self.VERSION}.{self.lane}"
 
 
-class MailFetched(AboutCopy):
+class MailFetched(MailEvent):
     """A relevant mail was fetched. The AMQP body is the raw mail, unless ``blob`` names it."""
 
     TYPE: ClassVar[str] = "mail.fetched"
@@ -81,7 +81,7 @@ class MailFetched(AboutCopy):
     """SHA-256 of the raw mail in the blob store, when it is too large for a message (over 256 KiB)."""
 
 
-class MailParsed(AboutCopy):
+class MailParsed(MailEvent):
     """A mail was parsed; its raw form, attachments and long HTML are in the blob store."""
 
     TYPE: ClassVar[str] = "mail.parsed"
@@ -91,7 +91,7 @@ class MailParsed(AboutCopy):
     """Normal addresses of this copy's Bcc header: they belong to the copy, not to the email."""
 
 
-class MailboxChanged(Message):
+class MailboxChanged(Event):
     """Copies are gone from a mailbox (deleted or moved away); the ledger says so already, the links follow."""
 
     TYPE: ClassVar[str] = "mailbox.changed"
@@ -101,7 +101,7 @@ class MailboxChanged(Message):
     """Emails of which a copy is gone, at most 500."""
 
 
-class RecordChanged(Message):
+class RecordChanged(Event):
     """A lead or contact was created, changed or deleted in the CRM; its present state is read from there."""
 
     TYPE: ClassVar[str] = "record.changed"
@@ -112,7 +112,7 @@ class RecordChanged(Message):
     at: Utc
 
 
-class SyncCompleted(Message):
+class SyncCompleted(Event):
     """Every mail of an epoch has its final state; the confirmation is due."""
 
     TYPE: ClassVar[str] = "sync.completed"
@@ -121,7 +121,7 @@ class SyncCompleted(Message):
     epoch: int
 
 
-class AccountAttention(Message):
+class AccountAttention(Event):
     """An account cannot be synchronised until its owner does something."""
 
     TYPE: ClassVar[str] = "account.attention"
@@ -133,7 +133,7 @@ class AccountAttention(Message):
     """Grows with each time the account becomes blocked: one mail an incident."""
 
 
-MESSAGES: tuple[type[Message], ...] = (
+MESSAGES: tuple[type[Event], ...] = (
     MailFetched,
     MailParsed,
     MailboxChanged,

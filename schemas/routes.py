@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from schemas.messages import (
     AccountAttention,
+    Event,
     Lane,
     MailboxChanged,
     MailFetched,
     MailParsed,
-    Message,
     RecordChanged,
     SyncCompleted,
 )
@@ -37,7 +37,7 @@ PATIENT = (5 * SECOND, 30 * SECOND, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, 60 * M
 class Route(NamedTuple):
     """How one kind of message gets from where it is made to where it is handled."""
 
-    message: type[Message]
+    message: type[Event]
     lane: Lane | None
     queue: str
     producer: str

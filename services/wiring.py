@@ -10,9 +10,9 @@ from typing import Any
 from pymongo.asynchronous.database import AsyncDatabase
 
 from schemas.addresses import InvalidAddressError, normal_address
-from services.mailbox.compose import on_the_wire
-from services.mailbox.policy import ConnectPolicy
-from services.mailbox.secrets import SecretBox, derive
+from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.connection.secrets import SecretBox, derive
+from services.mailbox.smtp.serialize import serialize
 from services.runtime.environment import SettingsError
 from services.runtime.settings import Settings
 from services.store import Store, StoreConfig
@@ -64,7 +64,7 @@ def make_post(settings: Settings, policy: ConnectPolicy) -> Post:
         SettingsError: the URL or the sender is wrong.
     """
     # Only here: most processes send nothing.
-    from services.mailbox.relay import parse_relay, submit  # noqa: PLC0415
+    from services.mailbox.smtp.relay import parse_relay, submit  # noqa: PLC0415
 
     try:
         relay = parse_relay(settings.smtp_url.get_secret_value())
@@ -77,12 +77,12 @@ def make_post(settings: Settings, policy: ConnectPolicy) -> Post:
         raise SettingsError(str(error)) from None
 
     async def post(mail: EmailMessage, to: str) -> None:
-        await submit(relay, on_the_wire(mail), sender=envelope, recipients=[to], policy=policy)
+        await submit(relay, serialize(mail), sender=envelope, recipients=[to], policy=policy)
 
     return post
 
 
-def make_box(settings: Settings) -> SecretBox:
+def make_secret_box(settings: Settings) -> SecretBox:
     """Return what seals and opens credentials."""
     return SecretBox.from_keys(
         settings.secret_key.get_secret_value(), *(old.get_secret_value() for old in settings.secret_keys_old)

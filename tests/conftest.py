@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
-from deploy.local import LocalServers
+from testbed.local import LocalServers
 
 ROOM = 6 * 1024**3
 """Bytes that have to be free in memory for the servers' files."""

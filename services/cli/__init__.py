@@ -10,5 +10,5 @@
 - ``shapes``       what ``--json`` prints, key by key; ``shape`` is how that is written down
 - ``document``     writes ``docs/commands.md``
 
-What it shares with the web pages is in ``services.desk``, what is said to people in ``services.words``.
+What it shares with the web pages is in ``services.usecases``, what is said to people in ``services.wording``.
 """

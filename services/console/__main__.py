@@ -10,14 +10,14 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanag
 import uvicorn
 from starlette.applications import Starlette
 
-from services.console.answers import ConsoleMetrics
+from services.amqp.delivery.bus import Bus
+from services.amqp.rabbitmq.bus import open_bus
+from services.amqp.stage import tracing_of
 from services.console.app import make_app, make_console
-from services.desk.looking import Broker
-from services.runtime.bus import Bus
+from services.console.web.endpoints import ConsoleMetrics
 from services.runtime.process import Process, listening, open_process, run_process
-from services.runtime.rabbit import open_bus
-from services.runtime.stage import tracing_of
 from services.runtime.settings import Settings
+from services.usecases.overview import Broker
 from services.wiring import make_store
 
 _BROKER_SECONDS = 2.0

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.console import (
+from services.console.pages import (
     audit,
     company,
     connect,
+    dead_letters,
     emails,
-    letters,
     mail_content,
     mailbox_removal,
     mailbox_settings,
@@ -28,49 +28,49 @@ from services.console import (
     sharing,
     sign_in,
 )
-from services.console.answers import NOTHING, ConsoleMetrics, Place, Who, endpoint
-from services.console.forms import AnswerError
-from services.console.headers import protect
-from services.console.mails import SignInMails
-from services.console.pages import Pages
-from services.console.recent import Recent
-from services.console.visit import Console, Visit
-from services.desk import looking
-from services.desk.looking import Broker, Seen
-from services.desk.pace import Pace
-from services.desk.signing import Signer
+from services.console.web.endpoints import NOTHING, ConsoleMetrics, Page, Who, endpoint
+from services.console.web.forms import AnswerError
+from services.console.web.headers import protect
+from services.console.web.mails import SignInMails
+from services.console.web.recent import Recent
+from services.console.web.rendering import Pages
+from services.console.web.request_context import Console, RequestContext
 from services.runtime.settings import Settings
 from services.store import NotFoundError, Store
-from services.wiring import make_box, make_policy, make_post
+from services.usecases import overview
+from services.usecases.overview import Broker, Seen
+from services.usecases.rate_limit import Pace
+from services.usecases.signing import Signer
+from services.wiring import make_policy, make_post, make_secret_box
 
 ADMINISTRATOR, ANYBODY = Who.ADMINISTRATOR, Who.ANYBODY
 PLACES = (
-    Place("/", mailboxes.first),
-    Place("/sign-in", sign_in.form, sign_in.ask, ANYBODY),
-    Place("/sign-in/{link}", sign_in.offered, sign_in.enter, ANYBODY),
-    Place("/sign-out", post=sign_in.leave),
-    Place("/mailboxes", mailboxes.every),
-    Place("/mailboxes/connect", connect.address, connect.connect),
-    Place("/mailboxes/{account}", mailboxes.one, mailboxes.change),
-    Place("/mailboxes/{account}/sharing", sharing.form, sharing.change),
-    Place("/mailboxes/{account}/password", mailbox_settings.password, mailbox_settings.save_password),
-    Place("/mailboxes/{account}/folders", mailbox_settings.folders, mailbox_settings.save_folders),
-    Place("/mailboxes/{account}/addresses", mailbox_settings.addresses, mailbox_settings.save_addresses),
-    Place("/mailboxes/{account}/remove", mailbox_removal.counts, mailbox_removal.remove),
-    Place("/records", records.find),
-    Place("/records/{kind}/{record:path}", records.page, framed=True),
-    Place("/mail", records.search),
-    Place("/mail/{email}", emails.show, framed=True),
-    Place("/mail/{email}/html", mail_content.html, framed=True),
-    Place("/mail/{email}/raw", mail_content.raw),
-    Place("/mail/{email}/attachments/{number:int}", mail_content.attachment),
-    Place("/mail/{email}/why", emails.explain, framed=True),
-    Place("/mail/{email}/delete", emails.asked_to_delete, emails.delete),
-    Place("/operations", operations.overview, who=ADMINISTRATOR),
-    Place("/operations/dead-letters", letters.every, who=ADMINISTRATOR),
-    Place("/operations/dead-letters/{letter:path}", letters.one, letters.decide, ADMINISTRATOR),
-    Place("/operations/audit", audit.entries, who=ADMINISTRATOR),
-    Place("/operations/sharing", company.form, company.change, ADMINISTRATOR),
+    Page("/", mailboxes.first),
+    Page("/sign-in", sign_in.form, sign_in.ask, ANYBODY),
+    Page("/sign-in/{link}", sign_in.offered, sign_in.enter, ANYBODY),
+    Page("/sign-out", post=sign_in.leave),
+    Page("/mailboxes", mailboxes.every),
+    Page("/mailboxes/connect", connect.address, connect.connect),
+    Page("/mailboxes/{account}", mailboxes.one, mailboxes.change),
+    Page("/mailboxes/{account}/sharing", sharing.form, sharing.change),
+    Page("/mailboxes/{account}/password", mailbox_settings.password, mailbox_settings.save_password),
+    Page("/mailboxes/{account}/folders", mailbox_settings.folders, mailbox_settings.save_folders),
+    Page("/mailboxes/{account}/addresses", mailbox_settings.addresses, mailbox_settings.save_addresses),
+    Page("/mailboxes/{account}/remove", mailbox_removal.counts, mailbox_removal.remove),
+    Page("/records", records.find),
+    Page("/records/{kind}/{record:path}", records.page, framed=True),
+    Page("/mail", records.search),
+    Page("/mail/{email}", emails.show, framed=True),
+    Page("/mail/{email}/html", mail_content.html, framed=True),
+    Page("/mail/{email}/raw", mail_content.raw),
+    Page("/mail/{email}/attachments/{number:int}", mail_content.attachment),
+    Page("/mail/{email}/why", emails.explain, framed=True),
+    Page("/mail/{email}/delete", emails.asked_to_delete, emails.delete),
+    Page("/operations", operations.overview, who=ADMINISTRATOR),
+    Page("/operations/dead-letters", dead_letters.every, who=ADMINISTRATOR),
+    Page("/operations/dead-letters/{letter:path}", dead_letters.one, dead_letters.decide, ADMINISTRATOR),
+    Page("/operations/audit", audit.entries, who=ADMINISTRATOR),
+    Page("/operations/sharing", company.form, company.change, ADMINISTRATOR),
 )
 
 
@@ -94,12 +94,12 @@ def make_console(
         mails = SignInMails(store, signer, post, settings=settings, pages=pages, registry=registry, log=log)
 
     async def look() -> Seen:
-        return await looking.look(store, settings, await broker.bus() if broker else None)
+        return await overview.look(store, settings, await broker.bus() if broker else None)
 
     return Console(
         settings=settings,
         store=store,
-        box=make_box(settings),
+        box=make_secret_box(settings),
         policy=policy,
         signer=signer,
         pages=pages,
@@ -114,11 +114,11 @@ def make_console(
 def make_app(console: Console, metrics: ConsoleMetrics) -> Starlette:
     """Return the application."""
 
-    async def refuse(visit: Visit) -> Response:
+    async def refuse(visit: RequestContext) -> Response:
         known = visit.request.scope["leadmail.status"] != HTTPStatus.NOT_FOUND
         raise AnswerError(405, "This page is not to be used in this way.") if known else NotFoundError(NOTHING)
 
-    unknown = endpoint(console, Place("unknown", refuse, who=ANYBODY), metrics)
+    unknown = endpoint(console, Page("unknown", refuse, who=ANYBODY), metrics)
 
     async def wrong(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from schemas.accounts import ServerAddress
 from services.mailbox import advice
-from services.mailbox.errors import Code, MailServerError, clean_answer
-from services.mailbox.imap_connect import connect_imap
-from services.mailbox.models import Credentials, PasswordCredentials, password
-from services.mailbox.policy import ConnectPolicy
-from services.mailbox.providers import Provider, directory
-from services.mailbox.refusals import Protocol, classify
-from services.mailbox.smtp_connect import close_smtp, connect_smtp
+from services.mailbox.connection.errors import Code, MailServerError, clean_answer
+from services.mailbox.connection.models import Credentials, PasswordCredentials, password
+from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.connection.refusals import Protocol, classify
+from services.mailbox.discovery.providers import Provider, directory
+from services.mailbox.imap.connect import connect_imap
+from services.mailbox.smtp.connect import close_smtp, connect_smtp
 
 
 @dataclass(frozen=True, slots=True)

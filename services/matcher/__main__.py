@@ -7,18 +7,18 @@ from functools import partial
 
 from schemas.messages import Lane, MailboxChanged, MailParsed, RecordChanged
 from schemas.routes import Route, routes_to
+from services.amqp.stage import Stage, run_stage
 from services.matcher import dead_letters, handler, mailbox_changed, record_changed
 from services.matcher.backlog import LOOK_SECONDS, BacklogMetric
 from services.matcher.completion import sweep_epochs
 from services.matcher.isolation import isolating
 from services.matcher.latency import VisibleLatency
+from services.matcher.linking.summaries import SummaryKeeper
 from services.matcher.outcomes import Outcomes
 from services.matcher.progress import ProgressMetric
-from services.matcher.summaries import SummaryKeeper
 from services.matcher.sweepers import duties, in_turn
 from services.matcher.watcher import watch
 from services.runtime.periodic import periodic
-from services.runtime.stage import Stage, run_stage
 from services.store import Store
 from services.wiring import make_store
 

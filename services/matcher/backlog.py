@@ -36,7 +36,7 @@ class BacklogMetric(Collector):
 
     async def look(self) -> None:
         """Read the database if it is our turn."""
-        if await self._store.turns.take("backlog", self._holder, _TURN):
+        if await self._store.singleton_lease.take("backlog", self._holder, _TURN):
             self._waiting = await self._store.backlog.waiting()
         else:
             self._waiting = None
@@ -44,7 +44,7 @@ class BacklogMetric(Collector):
     async def stop(self) -> None:
         """Let another replica have the turn at once."""
         self._waiting = None
-        await self._store.turns.give_back("backlog", self._holder)
+        await self._store.singleton_lease.give_back("backlog", self._holder)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the metrics as they are now; without samples while another replica shows them."""

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 
-from schemas.messages import MailFetched, MailParsed, Message
-from services.matcher.changes import Unheld
+from schemas.messages import Event, MailFetched, MailParsed
+from services.amqp.delivery.bus import Bus
+from services.amqp.delivery.codec import replays_of
+from services.amqp.delivery.outcomes import DeadLetter
 from services.matcher.completion import complete
-from services.matcher.relinking import relink
-from services.matcher.summaries import SummaryKeeper
-from services.runtime.bus import Bus
-from services.runtime.codec import replays_of
-from services.runtime.outcomes import DeadLetter
+from services.matcher.linking.changes import Unheld
+from services.matcher.linking.relinking import relink
+from services.matcher.linking.summaries import SummaryKeeper
 from services.store import DeadLetter as StoredLetter
-from services.store import Store, copy_ref, dead_ref
-from services.store.blobs import blobs_of
-from services.store.documents import now
+from services.store import Store, blobs_of, copy_ref, dead_ref, now
 
 _ID = "ce-id"
 _CONTENT_TYPE = "content-type"
@@ -60,7 +58,7 @@ async def sweep_letters(*, store: Store) -> int:
     return await store.dead_letters.remove(await store.dead_letters.settled())
 
 
-async def _take_back(message: Message | None, store: Store) -> None:
+async def _take_back(message: Event | None, store: Store) -> None:
     """Remove what failed tries stored for a copy that nobody else holds: nothing else would, and nobody may see it."""
     if isinstance(message, MailParsed):
         summaries = SummaryKeeper(store)
@@ -68,7 +66,7 @@ async def _take_back(message: Message | None, store: Store) -> None:
         await summaries.flush()
 
 
-async def _hold_blobs(message: Message | None, key: str, store: Store) -> None:
+async def _hold_blobs(message: Event | None, key: str, store: Store) -> None:
     """Let the blobs that a message speaks of outlive it."""
     if isinstance(message, MailFetched) and message.blob:
         await store.blobs.add_ref([message.blob], dead_ref(key))

@@ -7,16 +7,16 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
+from schemas.errors import TransientError
 from schemas.messages import MailParsed, SyncCompleted
-from services.matcher.changes import Unheld
+from services.amqp.delivery.outcomes import Delivery, Done
 from services.matcher.completion import complete
-from services.matcher.decisions import decide
-from services.matcher.effects import apply
-from services.matcher.lookups import look_up
-from services.matcher.relinking import relink
-from services.matcher.summaries import SummaryKeeper
-from services.runtime.errors import TransientError
-from services.runtime.outcomes import Delivery, Done
+from services.matcher.linking.changes import Unheld
+from services.matcher.linking.decisions import decide
+from services.matcher.linking.effects import apply
+from services.matcher.linking.lookups import look_up
+from services.matcher.linking.relinking import relink
+from services.matcher.linking.summaries import SummaryKeeper
 from services.store import Final, Store
 
 _ROUNDS = 8

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from services.runtime.bus import HandleBatch
-from services.runtime.errors import TransientError
-from services.runtime.outcomes import Delivery, Done, Failed
+from schemas.errors import TransientError
+from services.amqp.delivery.bus import HandleBatch
+from services.amqp.delivery.outcomes import Delivery, Done, Failed
 from services.runtime.failures import is_outage
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from schemas.messages import MailboxChanged
-from services.matcher.changes import Unheld
-from services.matcher.relinking import relink
-from services.matcher.summaries import SummaryKeeper
-from services.runtime.outcomes import Delivery
-from services.store import Store
-from services.store.documents import now
+from services.amqp.delivery.outcomes import Delivery
+from services.matcher.linking.changes import Unheld
+from services.matcher.linking.relinking import relink
+from services.matcher.linking.summaries import SummaryKeeper
+from services.store import Store, now
 
 GRACE = timedelta(minutes=15)
 """How long an email without a live copy stays: most copies that go were moved, and their new place is noticed a little later."""

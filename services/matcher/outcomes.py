@@ -13,12 +13,12 @@ from prometheus_client import CollectorRegistry, Counter
 
 from schemas.ledger import RowState
 from schemas.messages import MailParsed
-from services.runtime.context import UNTRACED, Context, logged
-from services.runtime.outcomes import Delivery
+from services.amqp.delivery.outcomes import Delivery
+from services.amqp.delivery.trace_context import UNTRACED, TraceContext, logged
 from services.store import Final
 
 if TYPE_CHECKING:
-    from services.runtime.tracing import Tracing
+    from services.amqp.delivery.tracing import Tracing
 
 
 class Outcomes:
@@ -59,7 +59,7 @@ class Outcomes:
                 self._trace(self._tracing, context, row, began)
 
     @staticmethod
-    def _trace(tracing: Tracing, context: Context, row: Final, began: int) -> None:
+    def _trace(tracing: Tracing, context: TraceContext, row: Final, began: int) -> None:
         attributes = {"leadmail.copy": row.id, "leadmail.state": row.state.value}
         if row.reason:
             attributes["leadmail.reason"] = row.reason

@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from schemas.accounts import EpochState
-from services.mailbox.providers import directory
+from services.mailbox.discovery.providers import directory
 from services.store import AccountGroup, OpenBackfill, Store
 
 _TURN = timedelta(seconds=40)
@@ -38,7 +38,7 @@ class ProgressMetric(Collector):
 
     async def look(self) -> None:
         """Read the database if it is our turn."""
-        if not await self._store.turns.take("progress", self._holder, _TURN):
+        if not await self._store.singleton_lease.take("progress", self._holder, _TURN):
             self._forget()
             return
         backfills = await self._store.progress.backfills()
@@ -55,7 +55,7 @@ class ProgressMetric(Collector):
     async def stop(self) -> None:
         """Let another replica have the turn at once."""
         self._forget()
-        await self._store.turns.give_back("progress", self._holder)
+        await self._store.singleton_lease.give_back("progress", self._holder)
 
     def _forget(self) -> None:
         self._backfills, self._moved = None, {}

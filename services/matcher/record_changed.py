@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from schemas.messages import RecordChanged
 from schemas.records import RecordRef
-from services.matcher.relinking import relink
-from services.matcher.summaries import SummaryKeeper
-from services.runtime.outcomes import Delivery, Done
+from services.amqp.delivery.outcomes import Delivery, Done
+from services.matcher.linking.relinking import relink
+from services.matcher.linking.summaries import SummaryKeeper
 from services.store import Store
 
 

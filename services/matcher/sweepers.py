@@ -14,13 +14,12 @@ from functools import partial
 import structlog
 
 from services.matcher.dead_letters import sweep_letters
+from services.matcher.linking.relinking import follow_colleagues, follow_threads, relink
+from services.matcher.linking.summaries import SummaryKeeper
 from services.matcher.mailbox_changed import sweep_gone, sweep_unlinked
-from services.matcher.relinking import follow_colleagues, follow_threads, relink
-from services.matcher.summaries import SummaryKeeper
 from services.runtime.periodic import periodic
-from services.runtime.tasks import end
-from services.store import Store
-from services.store.documents import now
+from services.runtime.tasks import cancel_and_wait
+from services.store import Store, now
 
 Duty = Callable[[], Awaitable[object]]
 
@@ -34,13 +33,13 @@ async def sweep_debts(*, store: Store, summaries: SummaryKeeper, overdue: timede
         overdue: after how long the one who owes is taken for dead. Paying a debt twice does no harm.
     """
     paid, failures = 0, list[Exception]()
-    for debt in await store.debts.overdue(now() - overdue):
+    for debt in await store.pending_work.overdue(now() - overdue):
         try:
             behind = await follow_threads(debt.message_ids, store)
             await relink([*debt.emails, *behind], store=store, summaries=summaries)
             await follow_colleagues(debt.addresses, store=store, summaries=summaries)
             await store.summaries.recompute(debt.records)
-            await store.debts.paid([debt.id])
+            await store.pending_work.done([debt.id])
             paid += 1
         except Exception as error:  # noqa: BLE001 - raised when the others are paid
             failures.append(error)
@@ -74,7 +73,7 @@ def in_turn(
 
     The turn is prolonged while the work goes on, however long that takes: one that died loses it after ``span``.
     """
-    take = partial(store.turns.take, name, holder, span)
+    take = partial(store.singleton_lease.take, name, holder, span)
     seconds = span.total_seconds() / 3
 
     async def work_in_turn() -> None:
@@ -83,7 +82,7 @@ def in_turn(
             try:
                 await work()
             finally:
-                await end(prolonging)
-                await store.turns.give_back(name, holder)
+                await cancel_and_wait(prolonging)
+                await store.singleton_lease.give_back(name, holder)
 
     return work_in_turn

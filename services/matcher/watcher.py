@@ -9,9 +9,9 @@ from datetime import timedelta
 import structlog
 
 from schemas.messages import RecordChanged
-from services.runtime.bus import Bus
+from services.amqp.delivery.bus import Bus
 from services.runtime.failures import describe, is_bug, trace
-from services.store import Noticed, Store
+from services.store import RecordChangeBatch, Store
 
 _TURN = "watch-crm"
 SPAN = timedelta(seconds=15)
@@ -31,7 +31,7 @@ async def watch(
     try:
         while True:
             try:
-                if await store.turns.take(_TURN, holder, span):
+                if await store.singleton_lease.take(_TURN, holder, span):
                     log.info("watching the CRM")
                     await _follow(store, bus, holder, span)
             except Exception as error:  # noqa: BLE001 - without the watcher no new contact would ever find its mail
@@ -40,7 +40,7 @@ async def watch(
                 log.error("watching the CRM failed", error=describe(error), **details)  # noqa: TRY400
             await asyncio.sleep(pause)
     finally:
-        await store.turns.give_back(_TURN, holder)
+        await store.singleton_lease.give_back(_TURN, holder)
 
 
 async def _follow(store: Store, bus: Bus, holder: str, span: timedelta) -> None:
@@ -50,11 +50,11 @@ async def _follow(store: Store, bus: Bus, holder: str, span: timedelta) -> None:
             await _announce(noticed, bus)
             if noticed.token is not None:
                 await store.records.save_resume_token(noticed.token)
-            if not await store.turns.take(_TURN, holder, span):
+            if not await store.singleton_lease.take(_TURN, holder, span):
                 return
 
 
-async def _announce(noticed: Noticed, bus: Bus) -> None:
+async def _announce(noticed: RecordChangeBatch, bus: Bus) -> None:
     """Publish a burst of changes, each record once: its present state is read when the event is handled."""
     merged = {change.ref: change.at for change in noticed.changes}
     events = [

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from schemas.messages import AccountAttention, Message, SyncCompleted
+from schemas.messages import AccountAttention, Event, SyncCompleted
 from schemas.routes import routes_to
+from services.amqp.delivery.bus import Handle
+from services.amqp.stage import Stage, run_stage
 from services.notifier.duty import Letter
 from services.notifier.handler import Notifier
 from services.notifier.metrics import NotifierMetrics
-from services.runtime.bus import Handle
 from services.runtime.periodic import periodic
-from services.runtime.stage import Stage, run_stage
 from services.wiring import make_policy, make_post, make_store
 
 SWEEP_SECONDS = 10.0
@@ -27,7 +27,7 @@ async def main(stage: Stage) -> None:
     await store.setup()
     counted = NotifierMetrics(stage.metrics.registry).counting(send)
     notifier = Notifier(store, counted, settings.mail_from, stage.log, settings.console_url)
-    handlers: dict[type[Message], Handle] = {SyncCompleted: notifier.completed, AccountAttention: notifier.attention}
+    handlers: dict[type[Event], Handle] = {SyncCompleted: notifier.completed, AccountAttention: notifier.attention}
     for route in routes_to("notifier"):
         await stage.bus.consume(route, handlers[route.message])
     await stage.run(periodic("sweep", notifier.sweep, seconds=SWEEP_SECONDS, log=stage.log))

@@ -7,9 +7,9 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
 from schemas.accounts import Account, User
-from services import words
+from services import wording
 from services.mailbox import advice
-from services.mailbox.compose import build_mail
+from services.mailbox.smtp.serialize import build_mail
 from services.notifier.templates import render
 
 
@@ -23,14 +23,14 @@ def attention(*, sender: str, owner: User, account: Account, now: datetime, cons
     steps = (*lines, f"See {url}") if url else lines
     facts: dict[str, object] = {
         "owner": owner,
-        "address": words.readable(account.address),
+        "address": wording.readable(account.address),
         "sentence": sentence,
         "steps": (*steps, *_then(account, console)),
     }
     return build_mail(
         sender=sender,
         to=owner,
-        subject=f"{words.readable(account.address)} needs you: it is not synchronised any more",
+        subject=f"{wording.readable(account.address)} needs you: it is not synchronised any more",
         message_id=f"<attention.{account.id}.{account.incident}@{domain}>",
         date=format_datetime(now),
         text=render("attention.txt", **facts),

@@ -10,8 +10,8 @@ from schemas.accounts import User
 from schemas.identity import notification_id
 from schemas.ledger import RowState
 from schemas.sharing import CompanyPolicy
-from services import words
-from services.mailbox.compose import build_mail
+from services import wording
+from services.mailbox.smtp.serialize import build_mail
 from services.notifier.templates import render
 from services.store import EpochReport
 
@@ -31,7 +31,7 @@ def confirmation(
     """
     epoch = report.epoch
     assert epoch.completed_at is not None
-    address = words.readable(report.address)
+    address = wording.readable(report.address)
     facts: dict[str, object] = {
         "owner": owner,
         "report": report,
@@ -45,15 +45,15 @@ def confirmation(
             if folder.selected
         ],
         "folders_left_out": [
-            (folder.name, words.left_out(folder.reason)) for folder in report.folders if not folder.selected
+            (folder.name, wording.left_out(folder.reason)) for folder in report.folders if not folder.selected
         ],
         "skipped": _left_out(report),
-        "sharing": words.sharing_in_force(report.sharing, company),
-        "plural": words.plural,
-        "day": words.day,
+        "sharing": wording.sharing_in_force(report.sharing, company),
+        "plural": wording.plural,
+        "day": wording.day,
     }
     found = (
-        f"{words.plural(report.emails, 'email')} on your records" if report.emails else "no mail for your records yet"
+        f"{wording.plural(report.emails, 'email')} on your records" if report.emails else "no mail for your records yet"
     )
     return build_mail(
         sender=sender,
@@ -75,7 +75,7 @@ def _left_out(report: EpochReport) -> list[tuple[int, str]]:
     """Return (count, why), the unmatched mail first: it is most of most mailboxes."""
     lines = [
         (report.counts.get(RowState.UNMATCHED, 0), "about no lead or contact: not stored, visible to nobody"),
-        *((count, words.skipped(reason)) for reason, count in sorted(report.reasons.items())),
-        (report.counts.get(RowState.QUARANTINED, 0), words.QUARANTINED),
+        *((count, wording.skipped(reason)) for reason, count in sorted(report.reasons.items())),
+        (report.counts.get(RowState.QUARANTINED, 0), wording.QUARANTINED),
     ]
     return [(count, why) for count, why in lines if count]

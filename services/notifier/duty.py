@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple, Protocol
 
 import structlog
 
-from services.mailbox.errors import MailServerError
-from services.mailbox.smtp_connect import RejectedError
+from services.mailbox.connection.errors import MailServerError
+from services.mailbox.smtp.connect import RejectedError
 from services.runtime.periodic import periodic
-from services.runtime.tasks import end, unbroken
+from services.runtime.tasks import cancel_and_wait, run_shielded
 
 STALE = timedelta(seconds=45)
 """A claim is renewed three times as often while the mail is being sent: one that is older is of a notifier that died."""
@@ -67,7 +67,7 @@ class Duty(NamedTuple):
         Returns False when the mail server cannot be used at all: other mails would fare no better. What is refused stays due.
         Who is told to end does so after it: the mail may be with the server already, and would be sent again.
         """
-        return await unbroken(self._fulfil(write, send, log), seconds=UNBROKEN)
+        return await run_shielded(self._fulfil(write, send, log), seconds=UNBROKEN)
 
     async def _fulfil(
         self, write: Callable[[], Awaitable[Letter | None]], send: Send, log: structlog.typing.FilteringBoundLogger
@@ -110,4 +110,4 @@ class Duty(NamedTuple):
                 await send(letter)
             return letter is not None
         finally:
-            await end(renewing)
+            await cancel_and_wait(renewing)

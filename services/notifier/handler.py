@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import structlog
 
 from schemas.accounts import Account, Epoch, User
-from schemas.messages import AccountAttention, Message, SyncCompleted
+from schemas.messages import AccountAttention, Event, SyncCompleted
+from services.amqp.delivery.outcomes import Delivery
 from services.notifier.attention import attention
 from services.notifier.confirmation import confirmation
 from services.notifier.duty import STALE, Duty, Letter, Send
-from services.runtime.outcomes import Delivery
-from services.store import NotFoundError, Store
-from services.store.documents import now
+from services.store import NotFoundError, Store, now
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +31,14 @@ class Notifier:
     console: str = ""
     """The address of the web pages, where there are some."""
 
-    async def completed(self, delivery: Delivery[SyncCompleted]) -> tuple[Message, ...]:
+    async def completed(self, delivery: Delivery[SyncCompleted]) -> tuple[Event, ...]:
         """Send the confirmation of the epoch, unless it was sent or somebody is at it."""
         epoch = await self.store.epochs.claim(delivery.message.account, delivery.message.epoch, stale=STALE)
         if epoch is not None:
             await self._confirm(epoch)
         return ()
 
-    async def attention(self, delivery: Delivery[AccountAttention]) -> tuple[Message, ...]:
+    async def attention(self, delivery: Delivery[AccountAttention]) -> tuple[Event, ...]:
         """Tell the owner of a blocked account, once an incident."""
         await self._alert(delivery.message.account, delivery.message.incident)
         return ()

@@ -8,9 +8,9 @@ from functools import partial
 
 from schemas.messages import Lane
 from schemas.routes import routes_to
+from services.amqp.stage import Stage, run_stage
 from services.parser.handler import handle
 from services.parser.pool import Pool
-from services.runtime.stage import Stage, run_stage
 from services.wiring import make_store
 
 BATCH = 64

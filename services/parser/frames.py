@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 import orjson
 
 from schemas.mail import Content
-from services.parser.parse import ParsedMail
+from services.parser.content.parse import ParsedMail
 
 READY = b"\x06"
 """A worker's first byte: it has imported everything and set its limits."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from schemas.errors import PermanentError
 from schemas.messages import Lane, MailFetched, MailParsed
+from services.amqp.delivery.outcomes import Delivery, Done, Failed
+from services.parser.content.parse import ParsedMail
 from services.parser.frames import Request
-from services.parser.parse import ParsedMail
 from services.parser.pool import Pool
-from services.runtime.errors import PermanentError
-from services.runtime.outcomes import Delivery, Done, Failed
 from services.store import NotFoundError, Store, copy_ref, email_ref
 
 Deliveries = Sequence[Delivery[MailFetched]]

@@ -13,10 +13,10 @@ from typing import Self
 
 import structlog
 
+from schemas.errors import PermanentError
+from services.parser.content.parse import ParsedMail
 from services.parser.frames import Request, WorkerBugError
-from services.parser.parse import ParsedMail
 from services.parser.process import WorkerGoneError, WorkerLateError, WorkerProcess
-from services.runtime.errors import PermanentError
 
 BATCH = 16
 """Mails that a worker gets at once; more would gain little and make a live mail wait longer for it."""

@@ -17,8 +17,8 @@ import traceback
 from types import TracebackType
 from typing import BinaryIO
 
+from services.parser.content.parse import parse_mail
 from services.parser.frames import READY, Request, answer_chunks, failure_chunks, read_request
-from services.parser.parse import parse_mail
 
 OUT_OF_MEMORY = 70
 """Exit code."""

@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from functools import partial
 
 from schemas.accounts import Account, Lease
-from services.mailbox.providers import directory
+from services.amqp.stage import Stage, run_stage
+from services.mailbox.discovery.providers import directory
 from services.poller.account_worker import AccountWorker, Timing
-from services.poller.connections import Connector
-from services.poller.metrics import PollerMetrics
+from services.poller.connections.connections import Connector
 from services.poller.supervisor import Supervisor
-from services.poller.work import Marker, Work
+from services.poller.sync.account_context import AccountContext, Marker
+from services.poller.sync.metrics import PollerMetrics
 from services.runtime.periodic import periodic
-from services.runtime.stage import Stage, run_stage
 from services.store import Store
-from services.wiring import make_box, make_mark_key, make_policy, make_store
+from services.wiring import make_mark_key, make_policy, make_secret_box, make_store
 
 COMMANDS, CONNECTS = 32, 16
 """Threads: commands that are under way at the same time; connections that are being made."""
@@ -42,7 +42,7 @@ def make_worker(
 ) -> AccountWorker:
     """Return the worker of one account."""
     settings = stage.settings
-    work = Work(
+    work = AccountContext(
         account=account,
         lease=lease,
         store=store,
@@ -84,7 +84,7 @@ async def main(stage: Stage) -> None:
     with threads(COMMANDS, "imap") as commands, threads(CONNECTS, "connect") as connects:
         connector = Connector(
             make_policy(settings),
-            make_box(settings),
+            make_secret_box(settings),
             directory(),
             commands=commands,
             connects=connects,

@@ -10,27 +10,27 @@ from typing import Any
 
 from schemas.accounts import Account, FolderState
 from schemas.messages import AccountAttention
-from services.mailbox.errors import Code, MailServerError
-from services.mailbox.secrets import SealError
-from services.poller.bodies import Bodies
-from services.poller.bulk import Bulk
-from services.poller.connections import Connector, Trouble
-from services.poller.errors import (
+from services.amqp.delivery.bus import Bus
+from services.mailbox.connection.errors import Code, MailServerError
+from services.mailbox.connection.secrets import SealError
+from services.poller.connections.connection_slots import ConnectionSlots
+from services.poller.connections.connections import ConnectionBackoff, Connector
+from services.poller.connections.errors import (
     BlockedError,
     ConnectionLostError,
     RefusedError,
     UidValidityChangedError,
+    is_connection_limit,
     leaf,
-    too_many,
 )
-from services.poller.reconcile import until_due
-from services.poller.session import ImapSession
-from services.poller.turns import Turns
-from services.poller.watch import Watch
-from services.poller.work import Work
-from services.runtime.bus import Bus
+from services.poller.connections.session import ImapSession
+from services.poller.sync.account_context import AccountContext
+from services.poller.sync.background_sync import BackgroundSync
+from services.poller.sync.bodies import Bodies
+from services.poller.sync.reconcile import until_due
+from services.poller.sync.watch import MailboxWatcher
 from services.runtime.failures import describe, is_bug, trace
-from services.runtime.tasks import apart
+from services.runtime.tasks import run_isolated
 from services.store import FolderChangedError, LeaseLostError
 
 LINGER = 30.0
@@ -58,7 +58,9 @@ class Timing:
 class AccountWorker:
     """Runs until it is cancelled, the lease is lost, or the account is blocked."""
 
-    def __init__(self, work: Work, connector: Connector, timing: Timing, backfills: asyncio.Semaphore) -> None:
+    def __init__(
+        self, work: AccountContext, connector: Connector, timing: Timing, backfills: asyncio.Semaphore
+    ) -> None:
         """``backfills`` bounds how many of this process's accounts do bulk work at the same time."""
         self._work = work
         self._connector = connector
@@ -68,11 +70,11 @@ class AccountWorker:
         provider = connector.provider(work.account)
         self._idles = provider is None or "poll" not in provider.quirks
         limit = min(timing.connections, provider.connections if provider else timing.connections)
-        self._trouble = Trouble()
-        self._turns = Turns(self._connect, self._trouble, limit)
+        self._trouble = ConnectionBackoff()
+        self._turns = ConnectionSlots(self._connect, self._trouble, limit)
         self._known = asyncio.Event()
         """The folders are known: there is something to watch."""
-        self._bulk = Bulk(work, self._bodies, opened=self._opened)
+        self._bulk = BackgroundSync(work, self._bodies, opened=self._opened)
         self._wake_live = asyncio.Event()
 
     async def finish(self) -> None:
@@ -116,7 +118,7 @@ class AccountWorker:
                 if isinstance(cause, BlockedError):
                     await self._block(cause.code)
                     return
-                if self._turns.single or not too_many(cause):
+                if self._turns.single or not is_connection_limit(cause):
                     raise cause from None
                 self._work.log.info("the server bears one connection only")
                 self._turns.only_one()
@@ -135,10 +137,12 @@ class AccountWorker:
         """Do a part of the work again and again, with pauses while it fails."""
         while True:
             try:
-                await apart(part())
+                await run_isolated(part())
             except Exception as error:  # noqa: BLE001 - one bad mailbox must not stop the others
                 cause = leaf(error)
-                if isinstance(cause, LeaseLostError | BlockedError) or (too_many(cause) and not self._turns.single):
+                if isinstance(cause, LeaseLostError | BlockedError) or (
+                    is_connection_limit(cause) and not self._turns.single
+                ):
                     raise cause from None
                 if isinstance(cause, MailServerError) and self._trouble.hopeless(cause):
                     raise BlockedError(cause.code) from None
@@ -160,7 +164,7 @@ class AccountWorker:
     async def _watch(self) -> None:
         await self._known.wait()
         async with self._turns.session() as session:
-            await Watch(
+            await MailboxWatcher(
                 self._work,
                 self._bodies,
                 session,

@@ -11,9 +11,9 @@ import structlog
 
 from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
-from services.poller.metrics import PollerMetrics
+from services.poller.sync.metrics import PollerMetrics
 from services.runtime.failures import describe
-from services.runtime.tasks import end
+from services.runtime.tasks import cancel_and_wait
 from services.store import LeaseLostError, NotFoundError, Store
 
 AT_ONCE = 50
@@ -147,7 +147,7 @@ class Supervisor:
     async def _drop(self, held: Held, *, release: bool, lost: bool = False) -> None:
         if self._held.get(held.lease.account) is held:
             del self._held[held.lease.account]
-        await end(held.task)
+        await cancel_and_wait(held.task)
         self._metrics.dropped(held.lease.account, lost=lost)
         if release:
             await held.worker.finish()

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from services.runtime.errors import NotReadyError, PermanentError, TransientError
+from schemas.errors import NotReadyError, PermanentError, TransientError
 
-
+DatabaseError = PyMongoError
+"""Whatever the driver raises."""
+DatabaseRefusedError = OperationFailure
+"""The server refused an operation."""
 MAX_ERROR_TEXT = 500
 
 

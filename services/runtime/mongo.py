@@ -8,8 +8,8 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
 
+from schemas.errors import NotReadyError
 from services.runtime.environment import SettingsError
-from services.runtime.errors import NotReadyError
 from services.runtime.settings import Settings
 
 Client = AsyncMongoClient[dict[str, Any]]

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from services.runtime.failures import describe, is_bug, trace
-from services.runtime.tasks import go_on
+from services.runtime.tasks import raise_if_cancelled
 
 _JITTER = 0.1
 
@@ -45,7 +45,7 @@ async def periodic(
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - a sweeper that died of one bad row would be missed only much later
-            go_on()
+            raise_if_cancelled()
             details = {"trace": trace(error)} if is_bug(error) else {}
             # Not log.exception: the text of an error may quote mail.
             log.error("periodic work failed", work=name, error=describe(error), **details)  # noqa: TRY400

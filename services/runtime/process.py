@@ -21,16 +21,16 @@ import structlog
 import uvloop
 from pymongo.asynchronous.database import AsyncDatabase
 
+from schemas.errors import LayoutError, NotReadyError, TopologyError
 from services.runtime import mongo
 from services.runtime.environment import SettingsError, unknown_variables
-from services.runtime.errors import LayoutError, NotReadyError, TopologyError
+from services.runtime.failures import describe, trace
 from services.runtime.http import serve_http
 from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.metrics import Metrics
-from services.runtime.failures import describe, trace
 from services.runtime.settings import Settings, load_settings
 from services.runtime.settings import Stage as StageName
-from services.runtime.tasks import end, stands
+from services.runtime.tasks import cancel_and_wait, dump_tasks
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -95,7 +95,7 @@ class Process:
     async def _wind_down(self, running: list[asyncio.Task[None]]) -> None:
         grace = self.settings.shutdown_seconds
         self.log.info("stopping", grace=grace)
-        ending = asyncio.create_task(end(*running))
+        ending = asyncio.create_task(cancel_and_wait(*running))
         finished = await self._stop_consuming(grace)
         await asyncio.wait([ending], timeout=grace)
         left = [task for task in running if not task.done()]
@@ -146,7 +146,7 @@ def listening(setting: str, host: str, port: int) -> Iterator[None]:
 
 def _end_by_force(name: str, loop: asyncio.AbstractEventLoop) -> None:
     structlog.get_logger().error(
-        "did not end within its grace and is ended; work in hand is done again", stage=name, waiting=stands(loop)
+        "did not end within its grace and is ended; work in hand is done again", stage=name, waiting=dump_tasks(loop)
     )
     os._exit(1)
 
@@ -186,7 +186,7 @@ async def open_process(name: StageName, settings: Settings) -> AsyncIterator[Pro
         tracer_provider = None
         if settings.tracing_url.get_secret_value():
             # Here only: it is not quick to load, and takes memory.
-            from services.runtime.collector import open_tracing  # noqa: PLC0415
+            from services.runtime.otlp_exporter import open_tracing  # noqa: PLC0415
 
             tracer_provider = await stack.enter_async_context(open_tracing(settings, name, log))
         yield Process(

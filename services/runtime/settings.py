@@ -1,6 +1,6 @@
 """Every setting of Leadmail: environment variables ``LEADMAIL_<NAME>``, each also as ``LEADMAIL_<NAME>_FILE``.
 
-The table in ``docs/configuration.md`` is made from this class by ``services.runtime.configuration``.
+The table in ``docs/configuration.md`` is made from this class by ``tools.configuration``.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ T = TypeVar("T")
 _AGAIN_SECONDS = 0.5
 
 
-def go_on() -> None:
+def raise_if_cancelled() -> None:
     """Raise CancelledError if the running task was told to end and that was lost. Call it where errors are borne and work goes on.
 
     A task group gives its members' errors precedence over its own cancellation, and cancels its members only once: whoever bears
@@ -24,7 +24,7 @@ def go_on() -> None:
         raise asyncio.CancelledError
 
 
-async def end(*tasks: asyncio.Task[Any]) -> None:
+async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks and wait until they have ended; what they raise is theirs.
 
     A cancellation can be lost: whoever waits for a connection that closes at that moment gets its error instead (drivers
@@ -41,11 +41,11 @@ class StrayCancellationError(Exception):
     """Something was cancelled that nobody had told to end."""
 
 
-async def apart(work: Coroutine[Any, Any, T]) -> T:
+async def run_isolated(work: Coroutine[Any, Any, T]) -> T:
     """Run something in a task of its own; who is told to end ends it first.
 
     What it leaves in its task ends with it. A task group whose member fails while the group waits for its members leaves its task
-    with a cancellation that nobody takes back (Python 3.11 and 3.12): ``go_on`` would end who is to go on. And whoever waits for a
+    with a cancellation that nobody takes back (Python 3.11 and 3.12): ``raise_if_cancelled`` would end who is to go on. Whoever waits for a
     driver may be cancelled by it: here that is an error like any other.
 
     Raises:
@@ -67,7 +67,7 @@ async def apart(work: Coroutine[Any, Any, T]) -> T:
     return running.result()
 
 
-async def unbroken(work: Coroutine[Any, Any, T], *, seconds: float) -> T:
+async def run_shielded(work: Coroutine[Any, Any, T], *, seconds: float) -> T:
     """Run something that should not be left in the middle: who is cancelled meanwhile stops after it, at most ``seconds`` later."""
     running = asyncio.create_task(work)
     try:
@@ -78,13 +78,13 @@ async def unbroken(work: Coroutine[Any, Any, T], *, seconds: float) -> T:
             try:
                 await asyncio.wait({running}, timeout=left)
             except asyncio.CancelledError:
-                continue  # told again: ``end`` does so
+                continue  # told again: ``cancel_and_wait`` does so
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         raise
 
 
-def stands(loop: asyncio.AbstractEventLoop) -> list[str]:
+def dump_tasks(loop: asyncio.AbstractEventLoop) -> list[str]:
     """Return where each task of a loop waits: places in the code from the outermost in, nothing of what is worked on."""
     found: list[str] = []
     for task in asyncio.all_tasks(loop):

@@ -15,31 +15,7 @@
 Imports ``schemas`` only. Needs a replica set (transactions, change streams), MongoDB 6.0 or later.
 """
 
-from services.store.accounts import new_account_id
-from services.store.backlog import Waiting
-from services.store.blob_refs import copy_ref, dead_ref, email_ref
-from services.store.checkup import DatabaseFacts
-from services.store.config import StoreConfig
-from services.store.dead_letters import DeadLetter
-from services.store.errors import (
-    AlreadyExistsError,
-    FolderChangedError,
-    LeaseLostError,
-    NotAllowedError,
-    NotFoundError,
-    StoreError,
-)
-from services.store.folders import FolderPatch
-from services.store.ledger_matcher import Final
-from services.store.ledger_queries import KnownUid, LiveRow, Twin, TwinQuery
-from services.store.links import LinkAddition
-from services.store.previewing import Effect, Preview
-from services.store.progress import AccountGroup, OpenBackfill
-from services.store.record_crm import NewRecord
-from services.store.record_watch import Noticed, RecordChange
-from services.store.status import AccountStatus, EpochReport, FolderReport
-from services.store.store import Store
-from services.store.views import (
+from services.store.access.views import (
     Explanation,
     FoundEmail,
     HeldCopy,
@@ -49,15 +25,52 @@ from services.store.views import (
     SuggestedAddress,
     VisibleEmail,
 )
+from services.store.admin.checkup import DatabaseFacts
+from services.store.admin.erasing import ErasureCounts
+from services.store.admin.exporting import Dossier
+from services.store.admin.previewing import Effect, Preview
+from services.store.admin.removal import RemovalCounts
+from services.store.core.audit import OPERATOR, AuditEntry
+from services.store.core.config import StoreConfig
+from services.store.core.documents import now
+from services.store.core.errors import (
+    AlreadyExistsError,
+    FolderChangedError,
+    LeaseLostError,
+    NotAllowedError,
+    NotFoundError,
+    StoreError,
+)
+from services.store.core.pending_work import WorkId
+from services.store.crm.record_crm import NewRecord
+from services.store.crm.record_watch import RecordChange, RecordChangeBatch
+from services.store.mail.blob_refs import copy_ref, dead_ref, email_ref
+from services.store.mail.blobs import blobs_of
+from services.store.mail.dead_letters import DeadLetter
+from services.store.mail.emails import BriefEmail
+from services.store.mail.links import LinkAddition
+from services.store.store import Store
+from services.store.sync.accounts import new_account_id
+from services.store.sync.backlog import Waiting
+from services.store.sync.folders import FolderPatch
+from services.store.sync.ledger_matcher import Final
+from services.store.sync.ledger_queries import KnownUid, LiveRow, Twin, TwinQuery
+from services.store.sync.progress import AccountGroup, OpenBackfill
+from services.store.sync.status import AccountStatus, EpochReport, FolderReport
 
 __all__ = [
+    "OPERATOR",
     "AccountGroup",
     "AccountStatus",
     "AlreadyExistsError",
+    "AuditEntry",
+    "BriefEmail",
     "DatabaseFacts",
     "DeadLetter",
+    "Dossier",
     "Effect",
     "EpochReport",
+    "ErasureCounts",
     "Explanation",
     "Final",
     "FolderChangedError",
@@ -72,12 +85,13 @@ __all__ = [
     "NewRecord",
     "NotAllowedError",
     "NotFoundError",
-    "Noticed",
     "Obstacle",
     "OpenBackfill",
     "Page",
     "Preview",
     "RecordChange",
+    "RecordChangeBatch",
+    "RemovalCounts",
     "ShownEmail",
     "Store",
     "StoreConfig",
@@ -87,8 +101,11 @@ __all__ = [
     "TwinQuery",
     "VisibleEmail",
     "Waiting",
+    "WorkId",
+    "blobs_of",
     "copy_ref",
     "dead_ref",
     "email_ref",
     "new_account_id",
+    "now",
 ]

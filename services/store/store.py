@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
-from services.store.accounts import Accounts
-from services.store.aliases import Aliases
-from services.store.attention import Attention
-from services.store.audit import Audit
-from services.store.backlog import Backlog
-from services.store.blob_sweep import BlobSweep
-from services.store.blobs import Blobs
-from services.store.checkup import Checkup
-from services.store.colleagues import Colleagues
-from services.store.collections import Collections
-from services.store.config import StoreConfig
-from services.store.copies import Copies
-from services.store.dead_letters import DeadLetters
-from services.store.debts import Debts
-from services.store.documents import Database
-from services.store.emails import Emails
-from services.store.epochs import Epochs
-from services.store.erasing import Erasing
-from services.store.exporting import Exporting
-from services.store.fence import Fence
-from services.store.folders import Folders
-from services.store.guard import Guard
-from services.store.leases import Leases
-from services.store.ledger import Ledger
-from services.store.links import Links
-from services.store.migrations import migrate
-from services.store.previewing import Previewing
-from services.store.privacy import Privacy
-from services.store.progress import Progress
-from services.store.reading import Reading
-from services.store.records import Records
-from services.store.removal import Removal
-from services.store.rights import RecordRights
-from services.store.setup import setup
-from services.store.sharing import Sharing
-from services.store.sign_ins import SignIns
-from services.store.status import Status
-from services.store.subjects import Subjects
-from services.store.summaries import Summaries
-from services.store.turns import Turns
-from services.store.unheld import Unheld
-from services.store.users import Company, Users
+from services.store.access.copies import Copies
+from services.store.access.guard import Guard
+from services.store.access.reading import Reading
+from services.store.access.rights import RecordRights
+from services.store.access.sign_ins import SignIns
+from services.store.access.users import Company, Users
+from services.store.admin.aliases import Aliases
+from services.store.admin.attention import Attention
+from services.store.admin.checkup import Checkup
+from services.store.admin.erasing import Erasing
+from services.store.admin.exporting import Exporting
+from services.store.admin.previewing import Previewing
+from services.store.admin.privacy import Privacy
+from services.store.admin.removal import Removal
+from services.store.admin.sharing import Sharing
+from services.store.admin.subjects import Subjects
+from services.store.core.audit import Audit
+from services.store.core.colleagues import Colleagues
+from services.store.core.collections import Collections
+from services.store.core.config import StoreConfig
+from services.store.core.documents import Database
+from services.store.core.fence import Fence
+from services.store.core.migrations import migrate
+from services.store.core.pending_work import PendingWork
+from services.store.core.setup import setup
+from services.store.core.singleton_lease import SingletonLease
+from services.store.crm.records import Records
+from services.store.crm.summaries import Summaries
+from services.store.mail.blob_sweep import BlobSweep
+from services.store.mail.blobs import Blobs
+from services.store.mail.dead_letters import DeadLetters
+from services.store.mail.emails import Emails
+from services.store.mail.links import Links
+from services.store.mail.orphaned_emails import OrphanedEmails
+from services.store.sync.accounts import Accounts
+from services.store.sync.backlog import Backlog
+from services.store.sync.epochs import Epochs
+from services.store.sync.folders import Folders
+from services.store.sync.leases import Leases
+from services.store.sync.ledger import Ledger
+from services.store.sync.progress import Progress
+from services.store.sync.status import Status
 
 
 class Store:
@@ -59,13 +59,13 @@ class Store:
         self._collections = c = Collections(database, crm, config)
         fence = Fence(c)
         self.audit = Audit(c)
-        self.turns = Turns(c)
-        self.debts = Debts(c)
+        self.singleton_lease = SingletonLease(c)
+        self.pending_work = PendingWork(c)
         self.backlog = Backlog(c)
-        self.users = Users(c, Colleagues(c, self.debts), self.audit)
+        self.users = Users(c, Colleagues(c, self.pending_work), self.audit)
         self.company = Company(c)
         self.sign_ins = SignIns(c, self.users, self.audit)
-        self.accounts = Accounts(c, fence, self.audit, self.debts)
+        self.accounts = Accounts(c, fence, self.audit, self.pending_work)
         self.attention = Attention(c)
         self.leases = Leases(c, config, fence)
         self.folders = Folders(c, fence)
@@ -79,7 +79,7 @@ class Store:
         self.blobs = Blobs(c, fence)
         self.blob_sweep = BlobSweep(c, fence, self.ledger)
         self.dead_letters = DeadLetters(c, self.blobs)
-        self.unheld = Unheld(c, self.ledger, self.blobs, self.debts, self.audit)
+        self.orphaned_emails = OrphanedEmails(c, self.ledger, self.blobs, self.pending_work, self.audit)
         copies = Copies(c, self.ledger, self.accounts, self.company)
         self.sharing = Sharing(
             c,
@@ -87,9 +87,9 @@ class Store:
             company=self.company,
             emails=self.emails,
             links=self.links,
-            debts=self.debts,
+            pending_work=self.pending_work,
             copies=copies,
-            unheld=self.unheld,
+            orphaned_emails=self.orphaned_emails,
             summaries=self.summaries,
             audit=self.audit,
         )
@@ -115,7 +115,7 @@ class Store:
             blobs=self.blobs,
             records=self.records,
             emails=self.emails,
-            unheld=self.unheld,
+            orphaned_emails=self.orphaned_emails,
             summaries=self.summaries,
             audit=self.audit,
         )
@@ -147,8 +147,8 @@ class Store:
             links=self.links,
             ledger=self.ledger,
             letters=self.dead_letters,
-            debts=self.debts,
-            unheld=self.unheld,
+            pending_work=self.pending_work,
+            orphaned_emails=self.orphaned_emails,
             summaries=self.summaries,
             audit=self.audit,
         )

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from cli_world import World, fill
 from pymongo import MongoClient
 
-from deploy.local import LocalServers
+from testbed.local import LocalServers
+from tests.cli.fixtures import World, fill
 
 
 @pytest.fixture

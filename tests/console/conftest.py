@@ -6,18 +6,18 @@ import base64
 from collections.abc import AsyncIterator
 
 import pytest
-from console_world import URL, Office, open_office, scene
-from matcher_life import Life
 from pymongo import AsyncMongoClient
 
-from deploy.local import LocalServers
-from services.desk.looking import Broker
-from services.matcher.summaries import SummaryKeeper
+from services.amqp.rabbitmq.bus import open_bus
+from services.matcher.linking.summaries import SummaryKeeper
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
-from services.runtime.rabbit import open_bus
 from services.runtime.settings import Settings, read_settings
+from services.usecases.overview import Broker
 from services.wiring import make_store
+from testbed.local import LocalServers
+from tests.console.fixtures import URL, Office, open_office, scene
+from tests.matcher.history import Life
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from deploy_docker import build, why_no_containers
+
+from tests.deploy.docker import build, why_no_containers
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ from aiormq.channel import Channel
 from pymongo import monitoring
 
 from schemas.routes import DEAD_EXCHANGE, RETRY_EXCHANGE
-from services.store.fence import Fence
+from services.store.core.fence import Fence
 
 ROOT = Path(__file__).parents[2]
 STORE = f"{ROOT}/services/store/"
@@ -59,7 +59,7 @@ def _frames(frame: FrameType | None) -> Iterator[tuple[str, str]]:
         code = frame.f_code
         if code.co_filename.startswith(STORE):
             function = code.co_qualname.split(".<locals>")[0].rpartition(".")[2]
-            yield code.co_filename[len(STORE) : -len(".py")], function
+            yield Path(code.co_filename).stem, function
         frame = frame.f_back
 
 

@@ -26,15 +26,14 @@ from types import FunctionType
 from typing import Any, NamedTuple, Self
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+sys.path.insert(0, str(ROOT))
 
-import failpoints  # noqa: E402 - the paths come first
-from faults_scene import FAILS_ONCE, POISON  # noqa: E402
-
+from schemas.errors import PermanentError  # noqa: E402
+from services.amqp.stage import run_stage  # noqa: E402
+from services.parser.content.parse import ParsedMail, parse_mail  # noqa: E402
 from services.parser.frames import Request, WorkerBugError  # noqa: E402
-from services.parser.parse import ParsedMail, parse_mail  # noqa: E402
-from services.runtime.errors import PermanentError  # noqa: E402
-from services.runtime.stage import run_stage  # noqa: E402
+from tests.faults import failpoints  # noqa: E402
+from tests.faults.scenario import FAILS_ONCE, POISON  # noqa: E402
 
 MAINS = {
     name: importlib.import_module(f"services.{name}.__main__") for name in ("poller", "parser", "matcher", "notifier")
@@ -42,10 +41,10 @@ MAINS = {
 HASTE: dict[str, dict[str, Any]] = {
     "services.matcher.watcher": {"SPAN": timedelta(seconds=2)},
     "services.matcher.mailbox_changed": {"GRACE": timedelta(seconds=2)},
-    "services.store.blob_sweep": {"GRACE": timedelta(seconds=4)},
+    "services.store.mail.blob_sweep": {"GRACE": timedelta(seconds=4)},
     "services.notifier.__main__": {"SWEEP_SECONDS": 1.0},
     "services.notifier.duty": {"STALE": timedelta(seconds=3)},
-    "services.poller.bodies": {"STREAMED": 512 * 1024},
+    "services.poller.sync.bodies": {"STREAMED": 512 * 1024},
 }
 """What is waited for, short: how long somebody is thought to be alive, how often is swept."""
 _GRACE = 20.0

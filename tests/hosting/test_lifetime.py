@@ -14,17 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import HostingError, LocalServers, packages
-from deploy.local.choice import choose
-from deploy.local.dovecot_config import dovecot_config
+from testbed.local import HostingError, LocalServers
+from testbed.local.choice import choose
+from testbed.processes import packages
+from testbed.servers.dovecot_config import dovecot_config
 
 PROJECT = Path(__file__).parents[2]
 
 
 def start_by_hand() -> tuple[subprocess.Popen[str], list[int], list[Path]]:
-    """Run `python -m deploy.local up`; return it, the ports that it announced and the temporary folder."""
+    """Run `python -m testbed.local up`; return it, the ports that it announced and the temporary folder."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.local", "up"], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "testbed.local", "up"], cwd=PROJECT, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     said = ""

@@ -16,7 +16,7 @@ from imapclient import IMAPClient
 from imapclient.exceptions import LoginError
 from pymongo import MongoClient
 
-from deploy.local import LocalServers
+from testbed.local import LocalServers
 
 if TYPE_CHECKING:
     from tests.conftest import MailUser

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from mailbox_scripted import Authority, make_authority, make_policy
 
-from deploy.local import LocalServers
 from schemas.accounts import ServerAddress, Tls
-from services.mailbox.policy import ConnectPolicy
+from services.mailbox.connection.policy import ConnectPolicy
+from testbed.local import LocalServers
+from tests.mailbox.scripted_server import Authority, make_authority, make_policy
 
 
 @pytest.fixture(scope="session")

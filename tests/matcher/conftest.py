@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from matcher_world import World
 from pymongo import AsyncMongoClient
 
-from deploy.local import LocalServers
-from services.matcher.summaries import SummaryKeeper
+from services.matcher.linking.summaries import SummaryKeeper
 from services.store import Store, StoreConfig
+from testbed.local import LocalServers
+from tests.matcher.fixtures import World
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.mutants.__main__ import TARGETS
-from deploy.mutants.operators import mutants
+from testbed.mutants.__main__ import TARGETS
+from testbed.mutants.operators import mutants
 
 ROOT = Path(__file__).parents[2]
 CODE = '''
@@ -30,10 +30,10 @@ def first(a: int, b: list[int]) -> bool:
 '''
 TRY = """
 from pathlib import Path
-from deploy.mutants.run import tried, warm_up, PROJECT
+from testbed.mutants.run import tried, warm_up, PROJECT
 warm_up()
 file = PROJECT / "schemas" / "sharing.py"
-tests = ["tests/schemas/test_schemas_policies.py"]
+tests = ["tests/schemas/test_policies.py"]
 source = file.read_text()
 broken = source.replace('Mode.PUBLIC\\n    allowed', 'Mode.PRIVATE\\n    allowed')
 assert broken != source

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from notifier_world import World
 from pymongo import AsyncMongoClient
 
-from deploy.local import LocalServers
 from services.store import Store, StoreConfig
+from testbed.local import LocalServers
+from tests.notifier.fixtures import World
 
 
 @pytest.fixture

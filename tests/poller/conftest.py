@@ -11,25 +11,25 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import structlog
-from poller_world import SECRET, Mailbox, User, World
 from prometheus_client import CollectorRegistry
 
-from deploy.local import LocalServers
 from schemas.messages import AccountAttention, MailboxChanged, MailFetched, SyncCompleted
 from schemas.routes import ROUTES
-from services.mailbox.imap_connect import connect_imap
-from services.mailbox.models import password
-from services.mailbox.policy import ConnectPolicy
-from services.poller.backfill import open_epoch
-from services.poller.metrics import PollerMetrics
-from services.poller.session import ImapSession
-from services.poller.work import Marker, Work
+from services.amqp.rabbitmq.bus import open_bus
+from services.mailbox.connection.models import password
+from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.imap.connect import connect_imap
+from services.poller.connections.session import ImapSession
+from services.poller.sync.account_context import AccountContext, Marker
+from services.poller.sync.backfill import open_epoch
+from services.poller.sync.metrics import PollerMetrics
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
 from services.runtime.mongo import make_client
-from services.runtime.rabbit import open_bus
 from services.runtime.settings import read_settings
-from services.wiring import make_box, make_store
+from services.wiring import make_secret_box, make_store
+from testbed.local import LocalServers
+from tests.poller.fixtures import SECRET, Mailbox, User, World
 
 POLICY = ConnectPolicy.build(allow_networks="127.0.0.0/8", allow_plaintext=True)
 LOG = structlog.wrap_logger(
@@ -53,7 +53,7 @@ async def world(servers: LocalServers, environment: dict[str, str], tmp_path: Pa
     store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
     await store.setup()
     async with open_bus(settings, "test", metrics=Metrics("test"), log=setup_logs(settings, "test")) as bus:
-        world = World(servers, settings_of, store, bus, make_box(settings), tmp_path)
+        world = World(servers, settings_of, store, bus, make_secret_box(settings), tmp_path)
         for route in ROUTES:
             if route.message is MailFetched:
                 await bus.consume_batches(route, world.take, size=100)
@@ -90,12 +90,14 @@ async def session(world: World, mailbox: Mailbox) -> AsyncIterator[ImapSession]:
 
 
 @pytest.fixture
-async def work(world: World, session: ImapSession) -> Work:
+async def work(world: World, session: ImapSession) -> AccountContext:
     """The account of the mailbox, leased, with its backfill opened: whatever comes now is live."""
     (account,) = await world.store.accounts.list()
     (lease,) = await world.store.leases.acquire("test", 10)
     metrics = PollerMetrics(CollectorRegistry())
-    work = Work(account, lease, world.store, world.bus, Marker(bytes.fromhex(SECRET)), metrics, 1_000_000, LOG)
+    work = AccountContext(
+        account, lease, world.store, world.bus, Marker(bytes.fromhex(SECRET)), metrics, 1_000_000, LOG
+    )
     epoch = await open_epoch(work, session)
     work.account = work.account.model_copy(update={"epoch": epoch.number, "resync_requested": False})
     return work

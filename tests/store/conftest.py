@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from pymongo import AsyncMongoClient
-from store_world import World
 
-from deploy.local import LocalServers
 from services.store import Store, StoreConfig
+from testbed.local import LocalServers
+from tests.store.fixtures import World
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""From an incoming message to a settled one, whichever bus carries it."""

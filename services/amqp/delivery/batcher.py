@@ -1,0 +1,120 @@
+"""Which received messages are handled when: one by one up to the prefetch, or in batches that accumulate while others are in hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from services.amqp.delivery.incoming import IncomingMessage, Settler
+
+
+class Batcher:
+    """Starts the handling of batches. A batch starts at once when none is in hand; see ``Bus.consume_batches``."""
+
+    def __init__(
+        self,
+        process: Callable[[Sequence[IncomingMessage]], Awaitable[None]],
+        *,
+        size: int,
+        concurrency: int,
+        wait: float = 0.0,
+        eager: bool = True,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Take what handles a batch, and what is told when that itself raises: its messages then stay unacknowledged."""
+        self._process = process
+        self._size = size
+        self._concurrency = concurrency
+        self._wait = wait
+        self._eager = eager
+        self._failed = failed
+        self._pending: deque[IncomingMessage] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def in_hand(self) -> int:
+        """Batches being handled."""
+        return len(self._running)
+
+    def put(self, message: IncomingMessage) -> None:
+        """Take a message."""
+        self._pending.append(message)
+        self._idle.clear()
+        self._start()
+
+    def forget(self, settler: Settler) -> None:
+        """Drop what has not been started of a channel that is gone: the broker delivers it again."""
+        self._pending = deque(message for message in self._pending if message.settler is not settler)
+        self._note_idle()
+
+    async def drain(self, grace: float | None) -> bool:
+        """Wait until everything taken was handled; after ``grace`` seconds cancel the rest. Returns whether all was finished."""
+        self._wait = 0.0
+        self._start()
+        try:
+            async with asyncio.timeout(grace):
+                await self._idle.wait()
+        except TimeoutError:
+            await self.cancel()
+            return False
+        return True
+
+    async def finished(self, seconds: float) -> bool:
+        """Wait until everything taken was handled, at most so long. Returns whether it was; nothing is cancelled."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def cancel(self) -> None:
+        """Cancel everything in hand."""
+        self._pending.clear()
+        self._stop_timer()
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._note_idle()
+
+    def _start(self, *, overdue: bool = False) -> None:
+        while self._pending and len(self._running) < self._concurrency:
+            due = overdue or (self._eager and not self._running) or len(self._pending) >= self._size or not self._wait
+            if not due:
+                if self._timer is None:
+                    self._timer = asyncio.get_running_loop().call_later(self._wait, self._overdue)
+                return
+            overdue = False
+            self._stop_timer()
+            batch = [self._pending.popleft() for _ in range(min(self._size, len(self._pending)))]
+            task = asyncio.create_task(self._run(batch))
+            self._running.add(task)
+            task.add_done_callback(self._finished)
+
+    async def _run(self, batch: Sequence[IncomingMessage]) -> None:
+        await self._process(batch)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+        self._start()
+        self._note_idle()
+
+    def _overdue(self) -> None:
+        self._timer = None
+        self._start(overdue=True)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _note_idle(self) -> None:
+        if not self._pending and not self._running:
+            self._idle.set()

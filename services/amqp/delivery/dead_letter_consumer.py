@@ -1,0 +1,133 @@
+"""Handling the dead letters: they have nowhere else to go, so each stays in hand until it is kept.
+
+What the broker gave up because consumers died with it in hand is not dead yet, only suspected: it is handled once more, alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from schemas.errors import UndecodableError
+from schemas.routes import ALONE, Route, alone_queue
+from services.amqp.delivery import codec
+from services.amqp.delivery.bus import HandleDead
+from services.amqp.delivery.dispatch import Send
+from services.amqp.delivery.incoming import IncomingMessage, settle
+from services.amqp.delivery.outcomes import CRASHED, DeadLetter
+from services.amqp.delivery.trace_context import context_of, logged
+from services.runtime.backoff import Backoff
+from services.runtime.failures import describe, is_bug, trace
+from services.runtime.metrics import QueueMetrics
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+
+
+class DeadLetterConsumer:
+    """Hands dead letters to who keeps them, again and again until it succeeds."""
+
+    def __init__(
+        self,
+        handle: HandleDead,
+        *,
+        send: Send,
+        routes: Sequence[Route],
+        metrics: QueueMetrics,
+        log: structlog.typing.FilteringBoundLogger,
+        tracing: Tracing | None = None,
+        first_pause: float = _FIRST_PAUSE,
+    ) -> None:
+        self._handle = handle
+        self._send = send
+        self._suspects = {route.queue: alone_queue(route) for route in routes}
+        self._metrics = metrics
+        self._log = log
+        self._tracing = tracing
+        self._first_pause = first_pause
+
+    async def process(self, batch: Sequence[IncomingMessage]) -> None:
+        """Handle and acknowledge dead letters."""
+        for received in batch:
+            started = time.time_ns()
+            structlog.contextvars.bind_contextvars(**logged(context_of(received.headers)))
+            queue = gave_up(received.headers)
+            if queue in self._suspects:
+                await self._suspect(received, queue)
+            else:
+                letter = dead_letter(received)
+                await self._keep(letter)
+                if self._tracing is not None:
+                    self._tracing.buried(received, started, reason=letter.reason)
+                if letter.reason == CRASHED:
+                    self._metrics.died(CRASHED)  # whoever died with it could not count it
+            await settle([received])
+            self._metrics.handled(1, 0.0)
+
+    async def _suspect(self, received: IncomingMessage, queue: str) -> None:
+        """Have a message handled alone."""
+        identifier = received.headers.get(codec.ID)
+        self._metrics.retried("ConsumerDied")
+        self._log.warning("consumers died with this message in hand: it is handled alone", id=identifier, queue=queue)
+        alone = self._suspects[queue]
+        envelope = codec.for_alone(received.headers, received.content_type, received.body, queue=alone)
+        backoff = Backoff(self._first_pause, _LONGEST_PAUSE)
+        while (error := (await self._send([envelope]))[0]) is not None:
+            self._log.error("a suspect cannot be handed on", id=identifier, queue=alone, error=describe(error))
+            await asyncio.sleep(backoff.next())
+
+    async def _keep(self, letter: DeadLetter) -> None:
+        backoff = Backoff(self._first_pause, _LONGEST_PAUSE)
+        while True:
+            try:
+                await self._handle(letter)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the letter must not be lost
+                details = {"trace": trace(error)} if is_bug(error) else {}
+                self._log.error(
+                    "dead letter not kept",
+                    id=letter.headers.get(codec.ID),
+                    queue=letter.queue,
+                    error=describe(error),
+                    **details,
+                )
+                await asyncio.sleep(backoff.next())
+            else:
+                return
+
+
+def dead_letter(received: IncomingMessage) -> DeadLetter:
+    """Return what a message from the dead letters says about its end."""
+    headers = received.headers
+    queue, reason = headers.get(codec.QUEUE), headers.get(codec.REASON)
+    if not isinstance(queue, str) or not isinstance(reason, str):
+        queue = gave_up(headers).removesuffix(ALONE)
+        reason = CRASHED if queue else "unknown"
+    try:
+        message = codec.decode(headers, received.body)
+    except UndecodableError:
+        message = None
+    error = headers.get(codec.ERROR)
+    return DeadLetter(
+        queue=queue,
+        reason=reason,
+        error=error if isinstance(error, str) else "",
+        attempt=codec.attempt_of(headers),
+        message=message,
+        body=received.body,
+        headers=codec.own_headers(headers) | {codec.CONTENT_TYPE: received.content_type},
+    )
+
+
+def gave_up(headers: Mapping[str, Any]) -> str:
+    """Return the queue in which the broker gave a message up, or "": its table ``x-death`` has a line a queue and reason."""
+    deaths = headers.get("x-death")
+    for death in deaths if isinstance(deaths, list) else ():
+        if isinstance(death, dict) and death.get("reason") == "delivery_limit":
+            return str(death.get("queue", ""))
+    return ""

@@ -1,0 +1,192 @@
+"""From received messages to settled ones: decode, handle, publish, then acknowledge. The same for both buses.
+
+A message is acknowledged only after everything that follows from it was confirmed by the broker: what the handler wants
+published, or its own copy on the way to a delay queue or the dead letters. Whatever interrupts this leaves it unacknowledged,
+and it comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from schemas.errors import BusClosedError, PermanentError, TransientError
+from schemas.routes import Route
+from services.amqp.delivery import codec
+from services.amqp.delivery.bus import Handle, HandleBatch
+from services.amqp.delivery.codec import Envelope
+from services.amqp.delivery.incoming import IncomingMessage, settle
+from services.amqp.delivery.outcome_logger import OutcomeLogger
+from services.amqp.delivery.outcomes import Delivery, Done, Failed
+from services.amqp.delivery.retry import Retry, decide
+from services.amqp.delivery.trace_context import TraceContext, context_of, logged
+from services.runtime.failures import describe
+from services.runtime.metrics import QueueMetrics
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
+
+HANDLING_SECONDS = 600.0
+"""A handler that takes longer has hung. The broker takes messages away after 30 minutes."""
+
+Send = Callable[[Sequence[Envelope]], Awaitable[list[Exception | None]]]
+
+
+def one_by_one(handle: Handle) -> HandleBatch:
+    """Return a handler of messages as a handler of batches of one."""
+
+    async def handle_one(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
+        return [Done(await handle(deliveries[0]))]
+
+    return handle_one
+
+
+class Dispatcher:
+    """Handles the batches of one queue."""
+
+    def __init__(
+        self,
+        route: Route,
+        handle: HandleBatch,
+        *,
+        send: Send,
+        source: str,
+        metrics: QueueMetrics,
+        log: structlog.typing.FilteringBoundLogger,
+        tracing: Tracing | None = None,
+        observe: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Take the route, its handler and collaborators; ``observe`` is told every error that a message failed with."""
+        self._route = route
+        self._handle = handle
+        self._send = send
+        self._source = source
+        self._metrics = metrics
+        self._report = OutcomeLogger(log.bind(queue=route.queue), route)
+        self._tracing = tracing
+        self._observe = observe
+
+    async def process(self, batch: Sequence[IncomingMessage]) -> None:
+        """Handle messages and settle them. Those that could not be settled stay unacknowledged."""
+        started = time.perf_counter()
+        handling = self._tracing.handling(self._route, batch) if self._tracing is not None else None
+        contexts = handling.contexts if handling is not None else [context_of(received.headers) for received in batch]
+        if len(batch) == 1:  # each call is a task with a context of its own
+            _bind(batch[0], contexts[0])
+        outcomes: list[Done | Failed | None] = [None] * len(batch)
+        deliveries: list[Delivery[Any]] = []
+        places: list[int] = []
+        for place, received in enumerate(batch):
+            try:
+                deliveries.append(self._delivery(received, contexts[place]))
+                places.append(place)
+            except PermanentError as error:
+                outcomes[place] = Failed(error)
+        if deliveries:
+            for place, outcome in zip(places, await self._outcomes(deliveries), strict=True):
+                outcomes[place] = outcome
+        final = await self._publish([outcome for outcome in outcomes if outcome is not None], contexts)
+        kept = await self._send_failed(batch, final, contexts)
+        await settle([received for place, received in enumerate(batch) if place not in kept])
+        self._metrics.handled(sum(isinstance(outcome, Done) for outcome in final), time.perf_counter() - started)
+        self._report.handled(batch, final, contexts)
+        if handling is not None:
+            handling.end(final, kept)
+
+    def _delivery(self, received: IncomingMessage, context: TraceContext) -> Delivery[Any]:
+        message = codec.decode(received.headers, received.body)
+        if type(message) is not self._route.message:
+            raise PermanentError("undecodable", f"a {message.TYPE} in a queue of {self._route.message.TYPE}")
+        self._metrics.taken(received.headers.get(codec.TIME))
+        attempt = codec.attempt_of(received.headers)
+        return Delivery(message, received.body, attempt, received.redelivered, self._route.queue, context)
+
+    async def _outcomes(self, deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
+        try:
+            async with asyncio.timeout(HANDLING_SECONDS) as limit:
+                outcomes = await self._handle(deliveries)
+            if len(outcomes) != len(deliveries):
+                raise RuntimeError("the handler did not say of every message what became of it")  # noqa: TRY301 - as any bug of it
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is decided about by decide()
+            slow = limit.expired()
+            failure = TransientError(f"handling took longer than {HANDLING_SECONDS:.0f} s") if slow else error
+            return [Failed(failure)] * len(deliveries)
+        return outcomes
+
+    async def _publish(
+        self, outcomes: Sequence[Done | Failed], contexts: Sequence[TraceContext]
+    ) -> list[Done | Failed]:
+        """Send what the handler wants published; an outcome of which something did not arrive becomes a failure."""
+        final = list(outcomes)
+        envelopes: list[Envelope] = []
+        places: list[int] = []
+        for place, outcome in enumerate(outcomes):
+            if isinstance(outcome, Done) and outcome.publish:
+                try:
+                    encoded = [
+                        codec.encode(message, None, source=self._source, context=contexts[place])
+                        for message in outcome.publish
+                    ]
+                except PermanentError as error:
+                    final[place] = Failed(error)
+                else:
+                    envelopes += encoded
+                    places += [place] * len(encoded)
+        if envelopes:
+            for place, refusal in zip(places, await self._send(envelopes), strict=True):
+                if refusal is not None:
+                    final[place] = Failed(refusal)
+        return final
+
+    async def _send_failed(
+        self, batch: Sequence[IncomingMessage], outcomes: Sequence[Done | Failed], contexts: Sequence[TraceContext]
+    ) -> set[int]:
+        """Send failed messages to where they wait or rest; return the places of those that have to stay unacknowledged."""
+        kept: set[int] = set()
+        places: list[int] = []
+        envelopes: list[Envelope] = []
+        for place, outcome in enumerate(outcomes):
+            if isinstance(outcome, Done):
+                continue
+            if isinstance(outcome.error, BusClosedError):
+                kept.add(place)
+                continue
+            places.append(place)
+            envelopes.append(self._follow_up(batch[place], outcome.error, contexts[place]))
+        if envelopes:
+            self._report.failed(batch, outcomes, contexts)
+            refused = await self._send(envelopes)
+            stuck = {place: error for place, error in zip(places, refused, strict=True) if error is not None}
+            self._report.stuck([batch[place] for place in stuck], next(iter(stuck.values()), None))
+            kept |= stuck.keys()
+        return kept
+
+    def _follow_up(self, received: IncomingMessage, error: Exception, context: TraceContext) -> Envelope:
+        if self._observe is not None:
+            self._observe(error)
+        decision = decide(error, codec.attempt_of(received.headers), self._route)
+        headers = received.headers if context_of(received.headers) else {**received.headers, **context}
+        if isinstance(decision, Retry):
+            self._metrics.retried(type(error).__name__)
+            return codec.for_retry(headers, received.content_type, received.body, decision, describe(error))
+        self._metrics.died(decision.reason)
+        return codec.for_dead_letters(
+            headers,
+            received.content_type,
+            received.body,
+            queue=self._route.queue,
+            reason=decision.reason,
+            error=describe(error),
+        )
+
+
+def _bind(received: IncomingMessage, context: TraceContext) -> None:
+    """Let every line that is logged while one message is handled say which it is."""
+    headers = received.headers
+    structlog.contextvars.bind_contextvars(
+        message=headers.get(codec.ID), attempt=codec.attempt_of(headers), **logged(context)
+    )

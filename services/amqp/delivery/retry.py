@@ -1,0 +1,42 @@
+"""What follows from a failure: a small value computed from (error, attempt, route)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from schemas.errors import PermanentError
+from schemas.routes import Route, delay_queue
+from services.runtime.failures import is_outage
+
+_OUTAGE_STEP = 2
+
+
+class Retry(NamedTuple):
+    """The message waits in a delay queue and comes back as this attempt."""
+
+    queue: str
+    attempt: int
+
+
+class Dead(NamedTuple):
+    """The message goes to the dead letters."""
+
+    reason: str
+
+
+Decision = Retry | Dead
+
+
+def decide(error: BaseException, attempt: int, route: Route) -> Decision:
+    """Return what to do with a message whose ``attempt``-th handling (from 1) failed with ``error``.
+
+    An outage of the database is not the message's fault and uses up none of its attempts: a database that is away for an
+    hour must not turn a whole backfill into dead letters.
+    """
+    if isinstance(error, PermanentError):
+        return Dead(error.reason)
+    if is_outage(error):
+        queue = delay_queue(route, min(_OUTAGE_STEP, len(route.retry)))
+        return Retry(queue, attempt) if queue else Dead("retries-exhausted")
+    queue = delay_queue(route, attempt)
+    return Retry(queue, attempt + 1) if queue else Dead("retries-exhausted")

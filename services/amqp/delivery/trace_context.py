@@ -1,0 +1,48 @@
+"""Where a message stands in its trace: W3C trace context in the headers ``traceparent`` and ``tracestate``.
+
+It travels with the message and is handed on explicitly. Stages that trace nothing hand it on, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+PARENT, STATE = "traceparent", "tracestate"
+TraceContext = Mapping[str, str]
+"""The two headers, as far as a message has them."""
+UNTRACED: TraceContext = MappingProxyType({})
+_MAX_STATE = 512
+"""Octets; what is longer may be dropped (W3C Trace Context, section 3.3.1.5)."""
+_SAMPLED = 1
+_FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+
+
+def context_of(headers: Mapping[str, Any]) -> TraceContext:
+    """Return the context in a message's headers; what is none of the form that W3C gives it is not handed on."""
+    parent = headers.get(PARENT)
+    if not isinstance(parent, str) or _FORM.fullmatch(parent) is None:
+        return UNTRACED
+    state = headers.get(STATE)
+    if isinstance(state, str) and len(state) <= _MAX_STATE:
+        return {PARENT: parent, STATE: state}
+    return {PARENT: parent}
+
+
+def is_left_out(context: TraceContext) -> bool:
+    """Whether somebody decided already that this trace is not recorded."""
+    form = _FORM.fullmatch(context.get(PARENT, ""))
+    return form is not None and not int(form[2], 16) & _SAMPLED
+
+
+def trace_id(context: TraceContext) -> str | None:
+    """Return the id of a trace that is recorded; None of others."""
+    form = _FORM.fullmatch(context.get(PARENT, ""))
+    return form[1] if form is not None and int(form[2], 16) & _SAMPLED else None
+
+
+def logged(context: TraceContext) -> dict[str, str]:
+    """Return what a log line about a message says of its trace: nothing where it is not recorded."""
+    return {"trace_id": trace} if context and (trace := trace_id(context)) else {}

@@ -1,0 +1,324 @@
+"""The bus in memory, for unit tests: the production dispatcher and intake on queues that are lists.
+
+It knows the topology of ``schemas.topology``: a message that no queue takes is unroutable, a full queue makes publishers wait.
+``join`` raises what a handler raised by mistake, so that a test shows the handler's own error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from schemas.errors import BusClosedError, PermanentError, UnroutableError
+from schemas.messages import Event
+from schemas.routes import ALONE, DEAD_QUEUE, EXCHANGE, ROUTES, Route, alone_queue
+from schemas.topology import Queue, bindings, queues
+from services.amqp.delivery import codec
+from services.amqp.delivery.batcher import Batcher
+from services.amqp.delivery.bus import Handle, HandleBatch, HandleDead
+from services.amqp.delivery.codec import Envelope
+from services.amqp.delivery.dead_letter_consumer import DeadLetterConsumer
+from services.amqp.delivery.dispatch import Dispatcher, one_by_one
+from services.amqp.delivery.incoming import IncomingMessage
+from services.amqp.delivery.outcomes import QueueDepth
+from services.amqp.delivery.trace_context import UNTRACED, TraceContext
+from services.runtime.failures import is_bug
+from services.runtime.metrics import Metrics
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
+
+
+class _Stored(NamedTuple):
+    envelope: Envelope
+    redelivered: bool
+
+
+class MemoryQueue:
+    """A queue, its one consumer, and what that has in hand. It is the settler of its messages."""
+
+    def __init__(self, queue: Queue, changed: asyncio.Event) -> None:
+        self.arguments = queue.arguments
+        self.waiting: deque[_Stored] = deque()
+        self.in_hand: dict[int, _Stored] = {}
+        self.intake: Batcher | None = None
+        self.prefetch = 0
+        self._tags = count(1)
+        self._changed = changed
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it refuses more."""
+        return len(self.waiting) + len(self.in_hand) >= int(self.arguments["x-max-length"])
+
+    def put(self, envelope: Envelope) -> None:
+        """Take a message."""
+        self.waiting.append(_Stored(envelope, redelivered=False))
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Hand over what the consumer's prefetch allows."""
+        while self.intake is not None and self.waiting and len(self.in_hand) < self.prefetch:
+            stored = self.waiting.popleft()
+            tag = next(self._tags)
+            self.in_hand[tag] = stored
+            headers, content_type, body = stored.envelope.headers, stored.envelope.content_type, stored.envelope.body
+            self.intake.put(IncomingMessage(headers, content_type, body, stored.redelivered, tag, self))
+        self._changed.set()
+
+    async def ack(self, tags: Sequence[int]) -> None:
+        """Forget messages; what the consumer has not got any more is ignored."""
+        for tag in tags:
+            self.in_hand.pop(tag, None)
+        self.deliver()
+
+    def give_back(self) -> None:
+        """Put what is in hand back to the head, as a broker does when a consumer is gone."""
+        self.waiting.extendleft(stored._replace(redelivered=True) for stored in reversed(self.in_hand.values()))
+        self.in_hand.clear()
+        self._changed.set()
+
+
+class MemoryConsumer:
+    """See ``bus.Consumer``."""
+
+    def __init__(self, queue: MemoryQueue, intake: Batcher) -> None:
+        self._queue, self._intake = queue, intake
+
+    async def stop(self, grace: float | None = None) -> bool:
+        """See ``bus.Consumer``."""
+        self._queue.intake = None
+        finished = await self._intake.drain(grace)
+        self._queue.give_back()
+        return finished
+
+    async def abandon(self) -> None:
+        """Lose the consumer as in a crash: what is in hand is cancelled and delivered again."""
+        self._queue.intake = None
+        await self._intake.cancel()
+        self._queue.give_back()
+
+
+class MemoryBus:
+    """See ``bus.Bus``. Delays of retries are multiplied by ``delay_scale``; 0: they come back at once."""
+
+    def __init__(
+        self,
+        stage: str = "test",
+        *,
+        delay_scale: float = 0.0,
+        routes: Sequence[Route] = ROUTES,
+        tracing: Tracing | None = None,
+    ) -> None:
+        self._source = f"/leadmail/{stage}"
+        self._delay_scale = delay_scale
+        self._routes = routes
+        self._tracing = tracing
+        self._send = self._deliver if tracing is None else tracing.sending(self._deliver)
+        self._changed = asyncio.Event()
+        self._queues = {queue.name: MemoryQueue(queue, self._changed) for queue in queues(routes)}
+        self._bindings: dict[tuple[str, str], str] = {
+            (each.exchange, each.routing_key): each.queue for each in bindings(routes)
+        }
+        self._consumers: list[MemoryConsumer] = []
+        self._delayed: set[asyncio.TimerHandle] = set()
+        self._metrics = Metrics(stage)
+        self._log = structlog.get_logger()
+        self._closed = False
+        self._mistakes: list[Exception] = []
+        self.published: list[Event] = []
+        """Every message that was published by ``publish``, ``publish_many`` or a handler's return, in order."""
+
+    async def publish(self, message: Event, body: bytes | None = None) -> None:
+        """See ``bus.Bus``."""
+        (error,) = await self.publish_many([(message, body)])
+        if error is not None:
+            raise error
+
+    async def publish_many(
+        self, items: Sequence[tuple[Event, bytes | None]], *, contexts: Sequence[TraceContext] | None = None
+    ) -> list[Exception | None]:
+        """See ``bus.Bus``."""
+        results: list[Exception | None] = []
+        for place, (message, body) in enumerate(items):
+            try:
+                context = contexts[place] if contexts is not None else UNTRACED
+                results += await self._send([codec.encode(message, body, source=self._source, context=context)])
+            except PermanentError as error:
+                results.append(error)
+        return results
+
+    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, alone: bool = False) -> None:
+        """See ``bus.Bus``."""
+        (error,) = await self._send([codec.for_replay(queue + ALONE if alone else queue, headers, body)])
+        if error is not None:
+            raise error
+
+    async def consume(self, route: Route, handle: Handle, *, prefetch: int | None = None) -> MemoryConsumer:
+        """See ``bus.Bus``."""
+        window = prefetch or route.prefetch
+        return self._consume(
+            route, one_by_one(handle), size=1, wait=0.0, eager=True, concurrency=window, prefetch=window
+        )
+
+    async def consume_batches(
+        self,
+        route: Route,
+        handle: HandleBatch,
+        *,
+        size: int,
+        wait: float = 0.0,
+        eager: bool = True,
+        concurrency: int = 1,
+    ) -> MemoryConsumer:
+        """See ``bus.Bus``."""
+        prefetch = max(route.prefetch, size * (concurrency + 1))
+        return self._consume(
+            route, handle, size=size, wait=wait, eager=eager, concurrency=concurrency, prefetch=prefetch
+        )
+
+    def _consume(
+        self,
+        route: Route,
+        handle: HandleBatch,
+        *,
+        size: int,
+        wait: float,
+        eager: bool,
+        concurrency: int,
+        prefetch: int,
+    ) -> MemoryConsumer:
+        metrics = self._metrics.queue(route.queue)
+        dispatcher = Dispatcher(
+            route,
+            handle,
+            send=self._send,
+            source=self._source,
+            metrics=metrics,
+            log=self._log,
+            tracing=self._tracing,
+            observe=self._note,
+        )
+        alone = Batcher(dispatcher.process, size=1, concurrency=1, failed=self._failed)
+        self._subscribe(alone_queue(route), 1, alone)
+        return self._subscribe(
+            route.queue,
+            prefetch,
+            Batcher(
+                dispatcher.process, size=size, wait=wait, eager=eager, concurrency=concurrency, failed=self._failed
+            ),
+        )
+
+    async def consume_dead(self, handle: HandleDead) -> MemoryConsumer:
+        """See ``bus.Bus``."""
+        metrics = self._metrics.queue(DEAD_QUEUE)
+        dispatcher = DeadLetterConsumer(
+            handle,
+            send=self._send,
+            routes=self._routes,
+            metrics=metrics,
+            log=self._log,
+            tracing=self._tracing,
+            first_pause=self._delay_scale,
+        )
+        return self._subscribe(DEAD_QUEUE, 20, Batcher(dispatcher.process, size=1, concurrency=20, failed=self._failed))
+
+    def _subscribe(self, name: str, prefetch: int, intake: Batcher) -> MemoryConsumer:
+        queue = self._queues[name]
+        queue.intake, queue.prefetch = intake, prefetch
+        consumer = MemoryConsumer(queue, intake)
+        self._consumers.append(consumer)
+        queue.deliver()
+        return consumer
+
+    async def _deliver(self, envelopes: Sequence[Envelope]) -> list[Exception | None]:
+        return [await self._route(envelope) for envelope in envelopes]
+
+    async def _route(self, envelope: Envelope) -> Exception | None:
+        default = envelope.routing_key if not envelope.exchange else None
+        name = default or self._bindings.get((envelope.exchange, envelope.routing_key))
+        queue = self._queues.get(name or "")
+        if name is None or queue is None:
+            return UnroutableError(f"no queue takes a message at {envelope.routing_key!r}")
+        while queue.is_full and not self._closed:
+            self._changed.clear()
+            await self._changed.wait()
+        if self._closed:
+            return BusClosedError("the bus is closed")
+        if envelope.exchange == EXCHANGE:
+            self.published.append(codec.decode(envelope.headers, envelope.body))
+        if "x-message-ttl" in queue.arguments:
+            self._delay(
+                self._queues[str(queue.arguments["x-dead-letter-routing-key"])],
+                envelope,
+                int(queue.arguments["x-message-ttl"]),
+            )
+        else:
+            queue.put(envelope)
+        return None
+
+    def _delay(self, queue: MemoryQueue, envelope: Envelope, milliseconds: int) -> None:
+        def arrive() -> None:
+            self._delayed.discard(timer)
+            queue.put(envelope)
+
+        timer = asyncio.get_running_loop().call_later(milliseconds / 1000 * self._delay_scale, arrive)
+        self._delayed.add(timer)
+
+    def _note(self, error: Exception) -> None:
+        if is_bug(error):
+            self._mistakes.append(error)
+            self._changed.set()
+
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, Exception):
+            self._mistakes.append(error)
+        self._changed.set()
+
+    async def join(self) -> None:
+        """Wait until every queue that has a consumer is empty and nothing is in hand or delayed.
+
+        Raises:
+            Exception: the first that a handler raised and that is neither transient nor permanent.
+        """
+        while not self._mistakes:
+            busy = self._delayed or any(
+                queue.in_hand or (queue.waiting and queue.intake is not None) for queue in self._queues.values()
+            )
+            if not busy:
+                return
+            self._changed.clear()
+            await self._changed.wait()
+        raise self._mistakes.pop(0)
+
+    async def queue_depths(self) -> dict[str, QueueDepth]:
+        """See ``bus.Bus``."""
+        return {
+            name: QueueDepth(len(queue.waiting), int(queue.intake is not None), len(queue.in_hand))
+            for name, queue in self._queues.items()
+        }
+
+    async def ready(self) -> bool:
+        """See ``bus.Bus``."""
+        return not self._closed
+
+    async def stop_consuming(self, grace: float | None = None) -> bool:
+        """See ``bus.Bus``."""
+        stopping, self._consumers = self._consumers, []
+        return all(await asyncio.gather(*(consumer.stop(grace) for consumer in stopping)))
+
+    async def close(self) -> None:
+        """See ``bus.Bus``."""
+        self._closed = True
+        self._changed.set()
+        for timer in self._delayed:
+            timer.cancel()
+        self._delayed.clear()
+        for consumer in self._consumers:
+            await consumer.abandon()
+        self._consumers.clear()

@@ -1,0 +1,293 @@
+"""The bus on RabbitMQ."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from aiormq.abc import AbstractConnection
+from aiormq.exceptions import ChannelNotFoundEntity
+
+from schemas.errors import PermanentError
+from schemas.messages import Event
+from schemas.routes import ALONE, DEAD_QUEUE, ROUTES, Route
+from schemas.topology import queues
+from services.amqp.delivery import codec
+from services.amqp.delivery.batcher import Batcher
+from services.amqp.delivery.bus import Consumer, Handle, HandleBatch, HandleDead
+from services.amqp.delivery.dead_letter_consumer import DeadLetterConsumer
+from services.amqp.delivery.dispatch import Dispatcher, one_by_one
+from services.amqp.delivery.outcomes import QueueDepth
+from services.amqp.delivery.trace_context import UNTRACED, TraceContext
+from services.amqp.rabbitmq.connection import RabbitConnection, close_channel, lost
+from services.amqp.rabbitmq.management import unacknowledged
+from services.amqp.rabbitmq.poison_isolation import Alone
+from services.amqp.rabbitmq.publisher import Publisher
+from services.amqp.rabbitmq.subscription import Subscription
+from services.amqp.rabbitmq.topology import Topology
+from services.runtime.failures import describe, trace
+from services.runtime.metrics import Metrics
+from services.runtime.settings import Settings
+from services.runtime.tasks import cancel_and_wait
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
+
+CONNECT_SECONDS = 60.0
+_READY_SECONDS = 2.0
+_DEAD_PREFETCH = 20
+
+
+class RabbitBus:
+    """See ``bus.Bus``. Made by ``open_bus``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stage: str,
+        *,
+        metrics: Metrics,
+        log: structlog.typing.FilteringBoundLogger,
+        routes: Sequence[Route] = ROUTES,
+        tracing: Tracing | None = None,
+    ) -> None:
+        self._source = f"/leadmail/{stage}"
+        self._settings = settings
+        self._routes = routes
+        self._metrics = metrics
+        self._log = log
+        self._publishing = self._link("publish")
+        self._consuming: RabbitConnection | None = None
+        self._opening = asyncio.Lock()
+        self._topology = Topology(routes, log)
+        self._publisher = Publisher(self._publishing, self._topology, metrics, log)
+        self._tracing = tracing
+        self._send = self._publisher.send if tracing is None else tracing.sending(self._publisher.send)
+        self._keeping: asyncio.Task[None] | None = None
+        self._alone: Alone | None = None
+        self._subscriptions: list[Subscription] = []
+
+    def _link(self, purpose: str) -> RabbitConnection:
+        return RabbitConnection(
+            self._settings.rabbitmq_url.get_secret_value(),
+            purpose=purpose,
+            instance=self._settings.instance,
+            ca_file=self._settings.ca_file,
+            metrics=self._metrics,
+            log=self._log,
+        )
+
+    async def open(self, seconds: float = CONNECT_SECONDS) -> None:
+        """Connect and declare the topology.
+
+        Raises:
+            NotReadyError: the broker did not let us in within ``seconds``.
+            TopologyError: a queue or exchange has other properties than ours.
+        """
+        await self._publishing.open(seconds)
+        await self._publisher.open()
+        self._keeping = asyncio.create_task(self._publishing.serve(self._topology.keep), name="topology")
+
+    async def publish(self, message: Event, body: bytes | None = None) -> None:
+        """See ``bus.Bus``."""
+        (error,) = await self.publish_many([(message, body)])
+        if error is not None:
+            raise error
+
+    async def publish_many(
+        self, items: Sequence[tuple[Event, bytes | None]], *, contexts: Sequence[TraceContext] | None = None
+    ) -> list[Exception | None]:
+        """See ``bus.Bus``."""
+        results: list[Exception | None] = [None] * len(items)
+        envelopes = []
+        places = []
+        for place, (message, body) in enumerate(items):
+            try:
+                context = contexts[place] if contexts is not None else UNTRACED
+                envelopes.append(codec.encode(message, body, source=self._source, context=context))
+                places.append(place)
+            except PermanentError as error:
+                results[place] = error
+        for place, outcome in zip(places, await self._send(envelopes), strict=True):
+            results[place] = outcome
+        return results
+
+    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, alone: bool = False) -> None:
+        """See ``bus.Bus``."""
+        (error,) = await self._publisher.send([codec.for_replay(queue + ALONE if alone else queue, headers, body)])
+        if error is not None:
+            raise error
+
+    async def consume(self, route: Route, handle: Handle, *, prefetch: int | None = None) -> Subscription:
+        """See ``bus.Bus``."""
+        window = prefetch or route.prefetch
+        return await self._consume(
+            route, one_by_one(handle), size=1, wait=0.0, eager=True, concurrency=window, prefetch=window
+        )
+
+    async def consume_batches(
+        self,
+        route: Route,
+        handle: HandleBatch,
+        *,
+        size: int,
+        wait: float = 0.0,
+        eager: bool = True,
+        concurrency: int = 1,
+    ) -> Subscription:
+        """See ``bus.Bus``."""
+        prefetch = max(route.prefetch, size * (concurrency + 1))
+        return await self._consume(
+            route, handle, size=size, wait=wait, eager=eager, concurrency=concurrency, prefetch=prefetch
+        )
+
+    async def _consume(
+        self,
+        route: Route,
+        handle: HandleBatch,
+        *,
+        size: int,
+        wait: float,
+        eager: bool,
+        concurrency: int,
+        prefetch: int,
+    ) -> Subscription:
+        dispatcher = Dispatcher(
+            route,
+            handle,
+            send=self._send,
+            source=self._source,
+            metrics=self._metrics.queue(route.queue),
+            log=self._log,
+            tracing=self._tracing,
+        )
+        intake = Batcher(
+            dispatcher.process, size=size, wait=wait, eager=eager, concurrency=concurrency, failed=self._failed
+        )
+        subscription = await self._subscribe(route.queue, prefetch, intake)
+        await self._handle_suspects(route, dispatcher)
+        return subscription
+
+    async def consume_dead(self, handle: HandleDead) -> Subscription:
+        """See ``bus.Bus``."""
+        dispatcher = DeadLetterConsumer(
+            handle,
+            send=self._publisher.send,
+            routes=self._routes,
+            metrics=self._metrics.queue(DEAD_QUEUE),
+            log=self._log,
+            tracing=self._tracing,
+        )
+        intake = Batcher(dispatcher.process, size=1, concurrency=_DEAD_PREFETCH, failed=self._failed)
+        return await self._subscribe(DEAD_QUEUE, _DEAD_PREFETCH, intake)
+
+    async def _subscribe(self, queue: str, prefetch: int, intake: Batcher) -> Subscription:
+        link = await self._consuming_link()
+        subscription = Subscription(link, queue, intake, prefetch=prefetch, log=self._log, mend=self._topology.mend)
+        self._subscriptions.append(subscription)
+        await subscription.start()
+        return subscription
+
+    async def _consuming_link(self) -> RabbitConnection:
+        async with self._opening:
+            if self._consuming is None:
+                self._consuming = self._link("consume")
+                await self._consuming.open(CONNECT_SECONDS)
+        return self._consuming
+
+    async def _handle_suspects(self, route: Route, dispatcher: Dispatcher) -> None:
+        link = await self._consuming_link()
+        if self._alone is None:
+            self._alone = Alone(link, self._endangered, self._topology.mend, self._log)
+        self._alone.add(route, dispatcher)
+
+    def _endangered(self) -> list[Subscription]:
+        """Those whose messages are blamed when this process dies; dead letters are not, they have nowhere else to go."""
+        return [subscription for subscription in self._subscriptions if subscription.queue != DEAD_QUEUE]
+
+    def _failed(self, error: BaseException) -> None:
+        self._log.error(
+            "handling broke down; its messages come again on the next connection",
+            error=describe(error),
+            trace=trace(error),
+        )
+
+    async def queue_depths(self) -> dict[str, QueueDepth]:
+        """See ``bus.Bus``. A queue that does not exist is left out."""
+        connection = await self._publishing.connection()
+        depths: dict[str, QueueDepth] = {}
+        in_hand = await unacknowledged(self._settings)
+        channel = await connection.channel(publisher_confirms=False)
+        for queue in queues(self._routes):
+            try:
+                answer = await channel.queue_declare(queue.name, passive=True)
+            except ChannelNotFoundEntity:
+                channel = await connection.channel(publisher_confirms=False)
+                continue
+            depths[queue.name] = QueueDepth(
+                answer.message_count or 0, answer.consumer_count or 0, in_hand.get(queue.name)
+            )
+        await close_channel(channel)
+        return depths
+
+    async def ready(self) -> bool:
+        """See ``bus.Bus``."""
+        links = [self._publishing, *([self._consuming] if self._consuming else [])]
+        if not all(link.is_up for link in links):
+            return False
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                for link in links:
+                    await _answers(await link.connection())
+        except BaseException as error:
+            if not lost(error):
+                raise
+            return False
+        return True
+
+    async def stop_consuming(self, grace: float | None = None) -> bool:
+        """See ``bus.Bus``."""
+        stopping, self._subscriptions = self._subscriptions, []
+        consumers: list[Consumer] = [*stopping, *([self._alone] if self._alone else [])]
+        return all(await asyncio.gather(*(consumer.stop(grace) for consumer in consumers)))
+
+    async def close(self) -> None:
+        """See ``bus.Bus``."""
+        if self._alone is not None:
+            await self._alone.abandon()
+        for subscription in self._subscriptions:
+            await subscription.abandon()
+        self._subscriptions.clear()
+        if self._consuming is not None:
+            await self._consuming.close()
+        if self._keeping is not None:
+            await cancel_and_wait(self._keeping)
+        await self._publisher.close()
+        await self._publishing.close()
+
+
+async def _answers(connection: AbstractConnection) -> None:
+    await close_channel(await connection.channel(publisher_confirms=False))
+
+
+@asynccontextmanager
+async def open_bus(
+    settings: Settings,
+    stage: str,
+    *,
+    metrics: Metrics,
+    log: structlog.typing.FilteringBoundLogger,
+    routes: Sequence[Route] = ROUTES,
+    tracing: Tracing | None = None,
+    seconds: float = CONNECT_SECONDS,
+) -> AsyncIterator[RabbitBus]:
+    """Open the bus for the time of a ``with`` block; see ``RabbitBus.open`` for errors."""
+    bus = RabbitBus(settings, stage, metrics=metrics, log=log, routes=routes, tracing=tracing)
+    try:
+        await bus.open(seconds)
+        yield bus
+    finally:
+        await bus.close()

@@ -1,0 +1,121 @@
+"""Suspects: messages that were in hand when consumer after consumer died, and that the broker therefore gave up.
+
+Most of them are innocent: whoever dies with a killer in hand has its neighbours in hand, too. So each is handled once more with
+nothing else in hand: the process stops taking, finishes what it has, and fetches suspects one at a time. One at which
+consumers die again is guilty, and ends in the dead letters; the others are handled like any message, without anybody's help.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+from aiormq.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import ChannelNotFoundEntity
+from pamqp.commands import Basic
+
+from schemas.routes import Route, alone_queue
+from services.amqp.delivery.dispatch import Dispatcher
+from services.amqp.rabbitmq.connection import RabbitConnection, close_channel
+from services.amqp.rabbitmq.subscription import AckBatcher, Mend, Subscription, received
+
+LOOK_SECONDS = 5.0
+"""Between looks for suspects."""
+_TURN_SECONDS = 2.0
+"""After so long with suspects everything else has its turn, which lasts a quarter of that."""
+_DRAIN_SECONDS = 60.0
+
+
+class Alone:
+    """Handles the suspects of some routes."""
+
+    def __init__(
+        self,
+        link: RabbitConnection,
+        others: Callable[[], Sequence[Subscription]],
+        mend: Mend,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> None:
+        """``others`` are the subscriptions that must have nothing in hand meanwhile."""
+        self._link = link
+        self._others = others
+        self._mend = mend
+        self._log = log
+        self._dispatchers: dict[str, Dispatcher] = {}
+        self._working = asyncio.Lock()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, route: Route, dispatcher: Dispatcher) -> None:
+        """Handle the suspects of this route, too."""
+        self._dispatchers[alone_queue(route)] = dispatcher
+        if self._task is None:
+            self._task = asyncio.create_task(self._link.serve(self._serve), name="suspects")
+
+    async def stop(self, grace: float | None = None) -> bool:
+        """See ``bus.Consumer.stop``."""
+        self._stopping = True
+        finished = True
+        try:
+            async with asyncio.timeout(grace), self._working:
+                pass
+        except TimeoutError:
+            finished = False
+        await self.abandon()
+        return finished
+
+    async def abandon(self) -> None:
+        """Stop at once; what is in hand is cancelled and comes again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _serve(self, connection: AbstractConnection) -> None:
+        channel = await connection.channel(publisher_confirms=False)
+        try:
+            while not self._stopping:
+                pause = LOOK_SECONDS
+                waiting = [queue for queue in list(self._dispatchers) if await _holds(channel, queue)]
+                if waiting and await self._turn(connection, waiting):
+                    pause = _TURN_SECONDS / 4
+                await asyncio.sleep(pause)
+        except ChannelNotFoundEntity:
+            await self._mend(connection)
+            raise
+        finally:
+            await close_channel(channel)
+
+    async def _turn(self, connection: AbstractConnection, queues: Sequence[str]) -> bool:
+        """Handle suspects for a while, with nothing else in hand; returns whether that could be."""
+        async with self._working:
+            others = self._others()
+            try:
+                if not all(await asyncio.gather(*(other.pause(_DRAIN_SECONDS) for other in others))):
+                    self._log.warning("suspects wait: what is in hand does not finish")
+                    return False
+                # A channel for each turn: what could not be settled goes back with it.
+                channel = await connection.channel(publisher_confirms=False)
+                try:
+                    await self._work(channel, queues)
+                finally:
+                    await close_channel(channel)
+            finally:
+                await asyncio.gather(*(other.resume() for other in others))
+        return True
+
+    async def _work(self, channel: AbstractChannel, queues: Sequence[str]) -> None:
+        settler = AckBatcher(channel)
+        end = asyncio.get_running_loop().time() + _TURN_SECONDS
+        for queue in queues:
+            while not self._stopping and asyncio.get_running_loop().time() < end:
+                message = await channel.basic_get(queue)
+                if not isinstance(message.delivery, Basic.GetOk):
+                    break
+                # A task of its own: what is bound to its log lines must not stay for the next.
+                await asyncio.create_task(self._dispatchers[queue].process([received(message, settler)]))
+                await settler.flushed()
+
+
+async def _holds(channel: AbstractChannel, queue: str) -> bool:
+    return bool((await channel.queue_declare(queue, passive=True)).message_count)

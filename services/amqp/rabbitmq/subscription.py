@@ -1,0 +1,227 @@
+"""A consumer on RabbitMQ that outlives its channel and connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
+from aiormq.exceptions import ChannelClosed, ChannelInvalidStateError, ChannelNotFoundEntity
+
+from services.amqp.delivery.batcher import Batcher
+from services.amqp.delivery.codec import JSON
+from services.amqp.delivery.incoming import IncomingMessage
+from services.amqp.rabbitmq.connection import RabbitConnection, close_channel, ignoring_loss, lost
+
+_FRAMES = 600
+"""Frames (three a message) between the connection and the channel; aiormq's ten would hand over three messages at a time."""
+
+
+Mend = Callable[[AbstractConnection], Awaitable[None]]
+"""Declares what is missing in the broker."""
+
+
+class AckBatcher:
+    """Acknowledges the messages of one channel, with as few frames as possible: one for a whole prefix of what is in hand.
+
+    What is finished in one turn of the event loop is acknowledged together in the next.
+    """
+
+    def __init__(self, channel: AbstractChannel) -> None:
+        self._channel = channel
+        self._outstanding: deque[int] = deque()
+        self._acknowledged: set[int] = set()
+        self._finished: set[int] = set()
+        self._flushing: asyncio.Task[None] | None = None
+
+    def took(self, tag: int) -> None:
+        """Note a message that was delivered."""
+        self._outstanding.append(tag)
+
+    async def ack(self, tags: Sequence[int]) -> None:
+        """Acknowledge messages, in any order."""
+        self._finished.update(tags)
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+
+    async def flushed(self) -> None:
+        """Return when every acknowledgement so far was handed to the connection."""
+        while self._flushing is not None:
+            await asyncio.wait([self._flushing])
+
+    async def _flush(self) -> None:
+        try:
+            while self._finished:
+                new, self._finished = self._finished, set()
+                for tag, multiple in self._frames(new):
+                    await self._channel.basic_ack(tag, multiple=multiple, wait=False)
+        except ChannelInvalidStateError:
+            pass  # the channel is gone: the broker delivers these again
+        finally:
+            self._flushing = None
+
+    def _frames(self, new: set[int]) -> list[tuple[int, bool]]:
+        """Return the acknowledgements (tag, multiple) that say that these are done, and only they."""
+        last, several = 0, False
+        while self._outstanding and (self._outstanding[0] in new or self._outstanding[0] in self._acknowledged):
+            tag = self._outstanding.popleft()
+            if tag in new:
+                # "multiple" may reach over what was acknowledged before, but has to end at a tag that was not.
+                several = last > 0
+                last = tag
+                new.discard(tag)
+            self._acknowledged.discard(tag)
+        self._acknowledged |= new
+        prefix = [(last, several)] if last else []
+        return prefix + [(tag, False) for tag in sorted(new)]
+
+
+class Subscription:
+    """Takes the messages of a queue into an intake, on one channel after the other."""
+
+    def __init__(
+        self,
+        link: RabbitConnection,
+        queue: str,
+        intake: Batcher,
+        *,
+        prefetch: int,
+        log: structlog.typing.FilteringBoundLogger,
+        mend: Mend,
+    ) -> None:
+        self._link = link
+        self._mend = mend
+        self.queue = queue
+        self._prefetch = prefetch
+        self._intake = intake
+        self._log = log.bind(queue=queue)
+        self._channel: AbstractChannel | None = None
+        self._tag = ""
+        self._settler: AckBatcher | None = None
+        self._started = asyncio.Event()
+        self._turning = asyncio.Lock()
+        """Held while the broker is told to begin or to end delivering."""
+        self._paused = False
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Subscribe; returns when the broker has agreed."""
+        self._task = asyncio.create_task(self._link.serve(self._serve), name=f"consumer-{self.queue}")
+        started = asyncio.create_task(self._started.wait())
+        await asyncio.wait([started, self._task], return_when=asyncio.FIRST_COMPLETED)
+        started.cancel()
+        if self._task.done():
+            await self._task
+
+    async def pause(self, seconds: float) -> bool:
+        """Take no more until ``resume``. Returns whether within ``seconds`` everything in hand was handled and acknowledged."""
+        async with self._turning:
+            self._paused = True
+            if self._channel is not None and not self._channel.is_closed:
+                with ignoring_loss():
+                    await self._channel.basic_cancel(self._tag)
+        if not await self._intake.finished(seconds):
+            return False
+        if self._settler is not None:
+            await self._settler.flushed()
+        return True
+
+    async def resume(self) -> None:
+        """Take messages again."""
+        async with self._turning:
+            self._paused = False
+            if self._channel is not None and not self._channel.is_closed and not self._stopping:
+                with ignoring_loss():
+                    await self._begin(self._channel)
+
+    async def stop(self, grace: float | None = None) -> bool:
+        """See ``bus.Consumer.stop``."""
+        self._stopping = True
+        try:
+            await self._cancel_consumer()
+            finished = await self._intake.drain(grace)
+        finally:
+            await self._end()
+        return finished
+
+    async def abandon(self) -> None:
+        """Stop at once; what is in hand is cancelled and comes again."""
+        await self._intake.cancel()
+        await self._end()
+
+    async def _cancel_consumer(self) -> None:
+        channel = self._channel
+        if channel is None or channel.is_closed:
+            await self._end()  # it must not come back on the next connection
+            return
+        try:
+            await channel.basic_cancel(self._tag)
+        except BaseException as error:
+            if not lost(error):
+                raise
+            await self._end()
+
+    async def _end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _serve(self, connection: AbstractConnection) -> None:
+        if self._stopping:
+            return  # the channel was lost while work in hand finishes: there is nothing left to take
+        channel = await connection.channel(publisher_confirms=False, frame_buffer_size=_FRAMES)
+        settler = self._settler = AckBatcher(channel)
+        taken_away = asyncio.Event()
+        channel.on_consumer_cancel_callbacks.add(lambda _: taken_away.set())
+        closing = channel.closing
+        waiter = asyncio.create_task(taken_away.wait())
+        try:
+            await channel.basic_qos(prefetch_count=self._prefetch)
+            async with self._turning:
+                if not self._paused:
+                    await self._begin(channel)
+                self._channel = channel
+            self._started.set()
+            await asyncio.wait([closing, waiter], return_when=asyncio.FIRST_COMPLETED)
+            if taken_away.is_set():
+                raise ChannelClosed(0, "the broker cancelled the consumer: the queue was deleted or moved")
+            await closing
+        except ChannelNotFoundEntity:
+            await self._mend(connection)
+            raise
+        finally:
+            waiter.cancel()
+            self._channel = None
+            self._intake.forget(settler)
+            if not channel.is_closed:
+                await settler.flushed()
+            await close_channel(channel)
+
+    async def _begin(self, channel: AbstractChannel) -> None:
+        """Have the broker deliver on a channel."""
+        settler = self._settler
+        assert settler is not None
+
+        async def take(message: DeliveredMessage) -> None:
+            self._intake.put(received(message, settler))
+
+        self._tag = str((await channel.basic_consume(self.queue, take)).consumer_tag)
+
+
+def received(message: DeliveredMessage, settler: AckBatcher) -> IncomingMessage:
+    """Return a message of a channel as one in hand, to be acknowledged by the channel's settler."""
+    tag = message.delivery_tag
+    assert tag is not None
+    settler.took(tag)
+    properties = message.header.properties
+    return IncomingMessage(
+        headers=properties.headers or {},
+        content_type=properties.content_type or JSON,
+        body=message.body,
+        redelivered=bool(message.redelivered),
+        tag=tag,
+        settler=settler,
+    )

@@ -1,0 +1,92 @@
+"""Declares in the broker what ``schemas.topology`` says. Idempotent; done by every process at every connection, and now and then.
+
+What somebody deletes in a running system is there again when it is missed, or within a minute when only the broker misses it
+(it keeps what it cannot dead-letter until then).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import structlog
+from aiormq.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import ChannelPreconditionFailed
+
+from schemas.errors import TopologyError
+from schemas.routes import Route
+from schemas.topology import EXCHANGES, Queue, bindings, queues
+
+KEEP_SECONDS = 60.0
+"""Between looks whether everything is there."""
+_PARALLEL = 4
+"""A new quorum queue takes the broker some 20 ms; one that is there next to nothing."""
+
+
+class Topology:
+    """What must be in the broker for some routes."""
+
+    def __init__(self, routes: Sequence[Route], log: structlog.typing.FilteringBoundLogger) -> None:
+        self.routes = routes
+        self._log = log
+        self._mending = asyncio.Lock()
+        self._mended = 0
+
+    async def declare(self, connection: AbstractConnection) -> None:
+        """Declare everything; see ``declare``."""
+        await declare(connection, self.routes)
+
+    async def mend(self, connection: AbstractConnection) -> None:
+        """Declare everything again, once for all who find at the same time that something is missing. What differs is only logged."""
+        before = self._mended
+        async with self._mending:
+            if self._mended == before:
+                try:
+                    await self.declare(connection)
+                except TopologyError as error:
+                    self._log.error("broker topology differs", error=str(error))
+                self._mended += 1
+
+    async def keep(self, connection: AbstractConnection) -> None:
+        """Have everything there, until cancelled."""
+        while True:
+            await asyncio.sleep(KEEP_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311 - so that replicas do not march in step
+            await self.mend(connection)
+
+
+async def declare(connection: AbstractConnection, routes: Sequence[Route]) -> None:
+    """Declare every exchange, queue and binding.
+
+    Raises:
+        TopologyError: one exists with other properties.
+    """
+    channel = await connection.channel(publisher_confirms=False)
+    for exchange in EXCHANGES:
+        try:
+            await channel.exchange_declare(exchange.name, exchange_type=exchange.type, durable=True)
+        except ChannelPreconditionFailed as error:
+            raise _drifted("exchange", exchange.name, error) from error
+    everything = queues(routes)
+    await asyncio.gather(*(_declare_queues(connection, everything[start::_PARALLEL]) for start in range(_PARALLEL)))
+    for binding in bindings(routes):
+        await channel.queue_bind(binding.queue, binding.exchange, binding.routing_key)
+    await channel.close()
+
+
+async def _declare_queues(connection: AbstractConnection, some: tuple[Queue, ...]) -> None:
+    channel: AbstractChannel = await connection.channel(publisher_confirms=False)
+    for queue in some:
+        try:
+            await channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
+        except ChannelPreconditionFailed as error:
+            raise _drifted("queue", queue.name, error) from error
+    await channel.close()
+
+
+def _drifted(what: str, name: str, error: Exception) -> TopologyError:
+    return TopologyError(
+        f"RabbitMQ has the {what} {name!r} with other properties than this version of Leadmail wants ({error}). Stop the stages, "
+        f"let the version that made the {what} handle what is in it, delete it (in the management interface, or a queue by "
+        f"`rabbitmqctl delete_queue {name}`), and start again."
+    )

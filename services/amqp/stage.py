@@ -1,0 +1,75 @@
+"""A stage: a process that takes messages from queues, runs until told to stop, and lets work in hand finish.
+
+A stage's ``__main__`` is::
+
+    async def main(stage: Stage) -> None:
+        store = Store(stage.database, stage.crm, ...)
+        await stage.bus.consume(route, partial(handle, store=store))
+        await stage.run(periodic("sweep", sweep, seconds=5, log=stage.log))
+
+
+    if __name__ == "__main__":
+        run_stage("parser", main)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from services.amqp.delivery.bus import Bus
+from services.amqp.rabbitmq.bus import open_bus
+from services.runtime.process import Process, open_process, run_process
+from services.runtime.settings import Settings
+from services.runtime.settings import Stage as StageName
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage(Process):
+    """A process that handles messages. Made by ``open_stage``."""
+
+    bus: Bus
+    tracing: Tracing | None = None
+    """None where nothing is traced."""
+
+    async def _stop_consuming(self, grace: float) -> bool:
+        return await self.bus.stop_consuming(grace)
+
+
+@asynccontextmanager
+async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage]:
+    """Open logs, database, bus and the HTTP server; close them in reverse.
+
+    Raises:
+        NotReadyError: the broker or the database does not answer.
+        TopologyError: the broker has a queue or exchange that differs from ours.
+        SettingsError: the port for metrics is taken.
+    """
+    async with open_process(name, settings) as process:
+        tracing = tracing_of(process)
+        async with (
+            open_bus(settings, name, metrics=process.metrics, log=process.log, tracing=tracing) as bus,
+            process.serving(rabbitmq=bus.ready),
+        ):
+            yield Stage(
+                bus=bus, tracing=tracing, **{field.name: getattr(process, field.name) for field in fields(Process)}
+            )
+
+
+def tracing_of(process: Process) -> Tracing | None:
+    """Return what makes spans of messages, or None where nothing is traced."""
+    if process.tracer_provider is None:
+        return None
+    from services.amqp.delivery.tracing import Tracing  # noqa: PLC0415 - only where it is used: it takes memory
+
+    return Tracing(process.tracer_provider)
+
+
+def run_stage(name: StageName, main: Callable[[Stage], Awaitable[None]]) -> None:
+    """Run a stage as this process: settings, event loop, ``main`` until it returns. What stops it is said in one line."""
+    run_process(name, main, open_stage)

@@ -1,0 +1,140 @@
+"""``leadmail account``: connected mailboxes: shown, paused, resumed, synchronised anew."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from schemas.accounts import Account, AccountState, Folder
+from schemas.ledger import RowState
+from services import wording
+from services.cli.accounts import aliases, connect, removal, settings
+from services.cli.accounts.settings import AccountName
+from services.cli.terminal.output import Json, moment, print_json, say, table
+from services.cli.terminal.session import command, open_session
+from services.store import OPERATOR
+from services.usecases.overview import left_out
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Connected mailboxes.")
+app.command("add")(connect.add)
+
+
+@app.command("list")
+@command
+async def list_(
+    owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only those of this user.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List all accounts."""
+    async with open_session() as session:
+        wanted = None if owner is None else (await session.store.users.get(owner)).email
+        accounts = await session.store.accounts.list(wanted)
+    if as_json:
+        print_json([connect.shown(account) for account in accounts])
+    elif accounts:
+        rows = [
+            (
+                account.address,
+                account.owner,
+                account.provider or account.incoming.host,
+                wording.sharing(account.sharing),
+                _state(account),
+                wording.age(account.created_at) + " ago",
+            )
+            for account in accounts
+        ]
+        table(None, ("account", "owner", "provider", "sharing", "state", "connected"), rows)
+    else:
+        say("There are none yet: connect one with `leadmail account add`.", style="dim")
+
+
+@app.command("show")
+@command
+async def show(name: AccountName, as_json: Json = False) -> None:
+    """Show an account: servers, sharing, folders, backfills, what became of its mail."""
+    async with open_session() as session:
+        account = await session.store.accounts.find(name)
+        folders = await session.store.folders.of(account.id)
+        epochs = await session.store.epochs.of(account.id)
+        counts = await session.store.ledger.counts(account.id)
+        kept_out = left_out(await session.store.ledger.counts_by_folder(account.id))
+    messages = {state.value: count for state, count in counts.items()}
+    if as_json:
+        listed = [_folder_json(folder) for folder in folders]
+        why = [{"state": state, "reason": reason, "messages": count} for (state, reason), count in kept_out.items()]
+        shown = {**connect.shown(account), "messages": messages, "left_out": why}
+        print_json({**shown, "folder_list": listed, "epochs": epochs})
+        return
+    say(account.address, style="bold")
+    servers = [("incoming", account.incoming)] + ([("outgoing", account.outgoing)] if account.outgoing else [])
+    rows: list[tuple[str, str]] = [
+        ("id", account.id),
+        ("owner", account.owner),
+        ("state", _state(account)),
+        ("sharing", wording.sharing(account.sharing)),
+        *((which, f"{at.host}:{at.port} {at.tls} as {at.username}") for which, at in servers),
+        ("aliases", ", ".join(account.aliases) or "-"),
+        ("messages", ", ".join(f"{count:,} {state}" for state, count in sorted(messages.items())) or "none yet"),
+        *((state.value, f"{count:,}: {_why(state, reason, account)}") for (state, reason), count in kept_out.items()),
+        *(
+            (
+                f"backfill {epoch.number}",
+                f"{epoch.state.value}, opened {moment(epoch.opened_at)}, confirmation {epoch.notification.value}",
+            )
+            for epoch in epochs[:3]
+        ),
+    ]
+    table(None, ("", ""), rows)
+    if folders:
+        say("")
+        settings.print_folders(folders)
+
+
+def _why(state: RowState, reason: str, account: Account) -> str:
+    more = f" (`leadmail dead-letters list --account {account.address}` has them)"
+    return reason + (more if state is RowState.QUARANTINED else "")
+
+
+def _state(account: Account) -> str:
+    return account.state.value + (f" ({account.reason})" if account.reason else "")
+
+
+def _folder_json(folder: Folder) -> dict[str, object]:
+    return folder.model_dump(mode="json", exclude={"raw_name", "account"})
+
+
+@app.command("pause")
+@command
+async def pause(name: AccountName) -> None:
+    """Stop synchronising until it is resumed; nothing is lost meanwhile."""
+    async with open_session() as session:
+        account = await session.connected(name)
+        await session.store.accounts.set_state(account.id, AccountState.PAUSED, by=OPERATOR)
+    say(f"{account.address} is paused: `leadmail account resume {account.address}` goes on.")
+
+
+@app.command("resume")
+@command
+async def resume(name: AccountName) -> None:
+    """Synchronise a paused or blocked account again; what happened meanwhile is caught up with."""
+    async with open_session() as session:
+        account = await session.connected(name)
+        await session.store.accounts.set_state(account.id, AccountState.ACTIVE, by=OPERATOR)
+    say(f"{account.address} is active again.")
+
+
+@app.command("resync")
+@command
+async def resync(name: AccountName) -> None:
+    """Go through the whole mailbox anew; a confirmation is sent when it is done."""
+    async with open_session() as session:
+        account = await session.connected(name)
+        await session.store.accounts.request_resync(account.id, by=OPERATOR)
+    waits = "" if account.state is AccountState.ACTIVE else f" as soon as it is resumed: it is {_state(account)}"
+    say(f"{account.address} is synchronised anew{waits}.")
+
+
+settings.register(app)
+aliases.register(app)
+removal.register(app)

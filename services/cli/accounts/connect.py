@@ -1,0 +1,165 @@
+"""``leadmail account add``: from an address to a connected mailbox; guided on a terminal, scriptable otherwise.
+
+Questions are asked between steps that talk to servers, never while one is waited for.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from schemas.accounts import Account, AccountState, Tls, User
+from schemas.addresses import normal_address
+from schemas.sharing import CompanyPolicy, SharingPolicy
+from services.cli.accounts.connect_login import Servers, try_login
+from services.cli.accounts.settings import Excluded, PasswordStdin, Sharing, typed_domains
+from services.cli.terminal import questions
+from services.cli.terminal.output import Json, fail, print_json, say
+from services.cli.terminal.session import USAGE, do, explained, open_session
+from services.mailbox import advice
+from services.mailbox.connection.errors import Code, MailServerError
+from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.discovery.providers import Provider, directory
+from services.store import OPERATOR
+from services.usecases import connecting
+from services.usecases.connecting import NewAccount, check_allowed
+from services.usecases.servers import ServerChoice, find
+
+if TYPE_CHECKING:
+    from services.mailbox.discovery.discovery import Discovered
+
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="By default the usual one of its encryption.")]
+Encryption = Annotated[Tls | None, typer.Option(help="none only where the operator's settings allow it.")]
+
+
+class Known(NamedTuple):
+    """What the database says before anything is asked."""
+
+    users: list[User]
+    company: CompanyPolicy
+    policy: ConnectPolicy
+    connected: frozenset[str]
+    """Addresses."""
+
+
+def add(  # noqa: PLR0917 - typer names them by keyword
+    owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="The user whose mailbox it is.")] = None,
+    email: Annotated[str | None, typer.Option(metavar="ADDRESS", help="The mailbox's address.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="A key of the provider directory; found by the address when left out.")
+    ] = None,
+    imap_host: Annotated[str | None, typer.Option(help="Incoming server; found when left out.")] = None,
+    imap_port: Port = None,
+    imap_tls: Encryption = None,
+    smtp_host: Annotated[str | None, typer.Option(help="Outgoing server; found when left out.")] = None,
+    smtp_port: Port = None,
+    smtp_tls: Encryption = None,
+    no_smtp: Annotated[bool, typer.Option("--no-smtp", help="The account has no outgoing server.")] = False,
+    username: Annotated[str | None, typer.Option(help="Login name, where it is not the address.")] = None,
+    alias: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="Another address of the same person. May be repeated.")
+    ] = None,
+    password_stdin: PasswordStdin = False,
+    sharing: Sharing = None,
+    exclude_domain: Excluded = None,
+    as_json: Json = False,
+) -> None:
+    """Connect a mailbox: find its servers, try the login, choose who sees its mail, save.
+
+    Asks for what is not given, when typed on a terminal and without --password-stdin.
+    """
+    asks = sys.stdin.isatty() and not password_stdin
+    if not asks:
+        _require({"--owner": owner, "--email": email, "--sharing": sharing})
+    with explained():
+        domains = typed_domains(sharing, exclude_domain)
+        aliases = tuple(normal_address(other) for other in alias or ())
+        typed = normal_address(email) if email else None
+        named = provider_named(provider) if provider else None
+    known = do(_known(owner))
+    if sharing is not None:
+        with explained():
+            check_allowed(sharing, known.company)
+    user = known.users[0] if owner else questions.owner(known.users)
+    address = typed or questions.address(user.email)
+    if address in known.connected:
+        fail(f"{address} is connected already: see `leadmail account show {address}`")
+    choices = ServerChoice(imap_host, imap_port, imap_tls), ServerChoice(smtp_host, smtp_port, smtp_tls)
+    found = do(find(address, named, policy=known.policy, look=not (imap_host and (smtp_host or no_smtp))))
+    if not as_json:
+        _say_found(found)
+    if found.auth == ("oauth2",) and not imap_host:
+        _refuse_oauth2(found)
+    login = username or (found.incoming.username if found.incoming else address)
+    servers = Servers(
+        choices[0].over(found.incoming, "imap", login),
+        None if no_smtp else choices[1].over(found.outgoing, "smtp", login),
+        no_smtp=no_smtp,
+    )
+    tried = try_login(address, servers, found, login, known.policy, asks=asks, from_stdin=password_stdin, quiet=as_json)
+    policy = SharingPolicy(mode=sharing, excluded_domains=domains) if sharing else questions.sharing(known.company)
+    account = do(
+        _save(
+            NewAccount(
+                owner=user.email,
+                address=address,
+                aliases=aliases,
+                provider=found.provider,
+                incoming=tried.incoming,
+                outgoing=tried.outgoing,
+                credentials=tried.credentials,
+                policy=policy,
+            )
+        )
+    )
+    if as_json:
+        print_json(shown(account))
+        return
+    say(f"{address} is connected for {user.email}, shared as {policy.mode.value}.", style="green")
+    say(f"The mail that is already in it is being synchronised; {user.email} gets a confirmation when that is done.")
+
+
+def provider_named(key: str) -> Provider:
+    """Return a provider of the directory; ends the command when it has none of this key."""
+    known = directory().by_key
+    if key not in known:
+        fail(f"there is no provider {key!r}: take one of {', '.join(sorted(known))}", code=USAGE)
+    return known[key]
+
+
+def shown(account: Account) -> dict[str, Any]:
+    """Return an account for JSON: everything but its credentials."""
+    return account.model_dump(mode="json", exclude={"credentials"})
+
+
+def _require(options: dict[str, object]) -> None:
+    if missing := [name for name, value in options.items() if not value]:
+        fail(f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing", code=USAGE)
+
+
+async def _known(owner: str | None) -> Known:
+    async with open_session() as session:
+        users = [await session.store.users.get(owner)] if owner else await session.store.users.list()
+        accounts = await session.store.accounts.list()
+        connected = {one.address for one in accounts if one.state is not AccountState.DISCONNECTED}
+        return Known(users, await session.store.company.policy(), session.policy, frozenset(connected))
+
+
+async def _save(new: NewAccount) -> Account:
+    async with open_session(setup=True) as session:
+        return await connecting.save(new, store=session.store, box=session.box, by=OPERATOR)
+
+
+def _say_found(found: Discovered) -> None:
+    if found.provider:
+        say(f"{found.address} is at {found.provider.name}.")
+    for note in found.notes:
+        say(note, style="dim")
+
+
+def _refuse_oauth2(found: Discovered) -> None:
+    """End the command: asking for a password that cannot work would be a trap."""
+    assert found.incoming is not None
+    fail(advice.sentence(MailServerError(Code.OAUTH2_NEEDED), found.incoming, "imap", found.provider))

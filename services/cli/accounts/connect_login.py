@@ -1,0 +1,94 @@
+"""From servers as they are known to a login that works: a person may correct both, a script gets the sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from schemas.accounts import ServerAddress
+from services.cli.accounts import login_result
+from services.cli.terminal import questions
+from services.cli.terminal.output import fail, say
+from services.cli.terminal.session import USAGE, do
+from services.mailbox.connection.models import Credentials
+from services.mailbox.connection.policy import ConnectPolicy
+from services.usecases.connecting import tried
+from services.usecases.servers import PORTS
+
+if TYPE_CHECKING:
+    from services.mailbox.discovery.discovery import Discovered
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The two servers as they are known so far."""
+
+    incoming: ServerAddress | None
+    outgoing: ServerAddress | None
+    no_smtp: bool
+    """There is to be no outgoing one."""
+
+    @property
+    def known(self) -> bool:
+        """Whether nothing is missing."""
+        return self.incoming is not None and (self.outgoing is not None or self.no_smtp)
+
+
+class Tried(NamedTuple):
+    """Servers that let us in, and by what."""
+
+    incoming: ServerAddress
+    outgoing: ServerAddress | None
+    credentials: Credentials
+
+
+def try_login(
+    address: str,
+    servers: Servers,
+    found: Discovered,
+    login: str,
+    policy: ConnectPolicy,
+    *,
+    asks: bool,
+    from_stdin: bool,
+    quiet: bool,
+) -> Tried:
+    """Try the login until it works; a person may correct servers and password, a script gets the sentence."""
+    while True:
+        if asks:
+            servers = _review(servers, found, login)
+        incoming = servers.incoming
+        if incoming is None:
+            fail("the incoming server is not known: give it with --imap-host", code=USAGE)
+        if not servers.known:
+            fail("the outgoing server is not known: give it with --smtp-host, or --no-smtp for none", code=USAGE)
+        credentials = questions.password(address, stdin=from_stdin, provider=found.provider)
+        result = do(tried(incoming, servers.outgoing, credentials, policy, found.provider))
+        if not (quiet and result.ok):
+            login_result.show(result, to_errors=not (asks or result.ok))
+        if result.ok:
+            return Tried(incoming, servers.outgoing, credentials)
+        if not asks or not typer.confirm("Try again?", default=True):
+            fail("nothing was saved")
+
+
+def _review(servers: Servers, found: Discovered, login: str) -> Servers:
+    """Show the servers to a person, who may change them and fills in what is not known."""
+    for which, server in (("incoming", servers.incoming), ("outgoing", servers.outgoing)):
+        words = f"{server.host}:{server.port} {server.tls} as {server.username}" if server else "not known"
+        if server or which == "incoming" or not servers.no_smtp:
+            say(f"  {which}  {words}")
+    if found.confirm:
+        say(
+            f"Only DNS says that {', '.join(found.confirm)} serves this address: check the name before you type a password.",
+            style="yellow",
+        )
+    if servers.known and typer.confirm("Are these right?", default=True):
+        return servers
+    incoming = questions.server("Incoming", servers.incoming, login, PORTS["imap"])
+    if servers.no_smtp or not (servers.outgoing or typer.confirm("Has it an outgoing server, too?", default=True)):
+        return Servers(incoming, None, no_smtp=True)
+    outgoing = questions.server("Outgoing", servers.outgoing, incoming.username, PORTS["smtp"])
+    return Servers(incoming, outgoing, no_smtp=False)

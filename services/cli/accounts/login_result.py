@@ -1,0 +1,58 @@
+"""What the try of a login came to: for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from services.cli.terminal.output import console, errors, say
+
+if TYPE_CHECKING:
+    from services.mailbox.check import CheckResult, Refusal
+
+
+def as_json(result: CheckResult) -> dict[str, Any]:
+    """Return the result for programs."""
+    return {
+        "ok": result.ok,
+        "incoming": _refusal(result.incoming),
+        "outgoing_checked": result.outgoing_checked,
+        "outgoing": _refusal(result.outgoing),
+    }
+
+
+def _refusal(refusal: Refusal | None) -> dict[str, Any] | None:
+    if refusal is None:
+        return None
+    return {
+        "code": refusal.code,
+        "sentence": refusal.sentence,
+        "steps": refusal.steps,
+        "url": refusal.url,
+        "answer": refusal.answer,
+    }
+
+
+def show(result: CheckResult, *, to_errors: bool = False) -> None:
+    """Say what the servers said, and what to do."""
+    on = errors if to_errors else console
+    if (refusal := result.incoming) and (other := result.outgoing) and refusal.sentence == other.sentence:
+        _say(f"Both servers: {refusal.sentence}", refusal, on)
+        return
+    for which, one, checked in (
+        ("Incoming", result.incoming, True),
+        ("Outgoing", result.outgoing, result.outgoing_checked),
+    ):
+        if one is not None:
+            _say(f"{which} server: {one.sentence}", one, on)
+        elif checked:
+            say(f"{which} server: the login works.", style="green", on=on)
+
+
+def _say(sentence: str, refusal: Refusal, on: Any) -> None:
+    say(sentence, style="red", on=on)
+    for number, step in enumerate(refusal.steps, 1):
+        say(f"  {number}. {step}", on=on)
+    if refusal.url:
+        say(f"  {refusal.url}", style="cyan", on=on)
+    if refusal.answer:
+        say(f"  The server said: {refusal.answer}", style="dim", on=on)

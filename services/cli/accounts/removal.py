@@ -1,0 +1,63 @@
+"""``leadmail account remove``: disconnect (its mail stays) or purge (its mail goes, too); counts are shown first."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from schemas.accounts import Account, AccountState
+from services.cli.accounts.settings import AccountName
+from services.cli.terminal.output import Yes, fail, say
+from services.cli.terminal.session import USAGE, do, open_session
+from services.store import OPERATOR, RemovalCounts
+from services.wording import plural
+
+
+def remove(
+    name: AccountName,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Its mail goes, too, except what somebody else holds a copy of.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Disconnect an account (its mail stays, its sharing is frozen) or, with --purge, remove all that came from it."""
+    account, counts = do(_counts(name))
+    if account.state is AccountState.DISCONNECTED and not purge:
+        fail(f"{account.address} is disconnected already; --purge removes its mail, too")
+    say(
+        f"{account.address}: {plural(counts.copies, 'copy', 'copies')} of {plural(counts.emails, 'email')} on records; "
+        f"{counts.only_here:,} held by nobody else."
+    )
+    if not yes:
+        if not sys.stdin.isatty():
+            fail("nothing was removed: add --yes, since there is nobody to ask", code=USAGE)
+        question = (
+            f"Remove it, with {plural(counts.only_here, 'email')} for good?"
+            if purge
+            else "Disconnect it? Its mail stays on the records."
+        )
+        if not typer.confirm(question):
+            fail("nothing was removed")
+    do(_remove(account, purge=purge))
+    say(f"{account.address} is {'removed with its mail' if purge else 'disconnected'}.")
+
+
+async def _counts(name: str) -> tuple[Account, RemovalCounts]:
+    async with open_session() as session:
+        account = await session.store.accounts.find(name)
+        return account, await session.store.removal.counts(account.id)
+
+
+async def _remove(account: Account, *, purge: bool) -> None:
+    async with open_session() as session:
+        if purge:
+            await session.store.removal.purge(account.id, by=OPERATOR)
+        else:
+            await session.store.removal.disconnect(account.id, by=OPERATOR)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the account commands."""
+    app.command("remove")(remove)

@@ -1,0 +1,186 @@
+"""What may be changed of an account: password, sharing, folders; and the try of its login."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from schemas.accounts import Account, Folder
+from schemas.sharing import Mode, SharingPolicy, excludable_domain
+from services import wording
+from services.cli.accounts import login_result
+from services.cli.mail.previews import DryRun, print_preview
+from services.cli.terminal import questions
+from services.cli.terminal.output import Json, fail, print_json, say, table
+from services.cli.terminal.session import USAGE, command, do, open_session
+from services.mailbox.connection.models import Credentials
+from services.store import OPERATOR
+from services.usecases import connecting
+from services.usecases.connecting import provider_of
+
+if TYPE_CHECKING:
+    from services.mailbox.check import CheckResult
+
+AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's address or id.")]
+Excluded = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude-domain",
+        metavar="DOMAIN",
+        help="With --sharing custom: mail on records of this domain is not shared. May be repeated.",
+    ),
+]
+Sharing = Annotated[
+    Mode | None,
+    typer.Option("--sharing", help="Who sees the mail on the record that it is about; public is recommended."),
+]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
+]
+
+
+def typed_domains(mode: Mode | None, domains: Iterable[str] | None) -> tuple[str, ...]:
+    """Return excluded domains in normal form; ends the command where the mode knows none, or one is a public suffix.
+
+    Raises:
+        InvalidDomainError: one is no domain that can be excluded.
+    """
+    found = tuple(excludable_domain(domain) for domain in domains or ())
+    if found and mode is not None and mode is not Mode.CUSTOM:
+        fail(f"--exclude-domain goes with --sharing custom, not with {mode.value}", code=USAGE)
+    return found
+
+
+def print_folders(folders: Iterable[Folder]) -> None:
+    """Print which folders are synchronised, and why the others are not."""
+    rows = [(folder.name, "yes" if folder.selected else f"no: {folder.reason}") for folder in folders]
+    table(None, ("folder", "synchronised"), rows)
+
+
+@command
+async def try_login(name: AccountName, as_json: Json = False) -> None:
+    """Try the account's login at its servers; nothing is fetched or changed."""
+    async with open_session() as session:
+        account = await session.connected(name)
+        credentials = session.box.open(account.id, account.credentials)
+        result = await connecting.try_account(account, credentials, session.policy)
+    if as_json:
+        print_json(login_result.as_json(result))
+    else:
+        login_result.show(result)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+def password(name: AccountName, password_stdin: PasswordStdin = False) -> None:
+    """Give an account a new password; it is tried first. A blocked account goes on with it."""
+    account = do(_account(name))
+    credentials = questions.password(account.address, stdin=password_stdin, provider=provider_of(account))
+    result = do(_try_and_save(account, credentials))
+    if not result.ok:
+        login_result.show(result, to_errors=True)
+        fail("nothing was changed")
+    say(f"The new password of {account.address} works and is saved.", style="green")
+
+
+async def _account(name: str) -> Account:
+    async with open_session() as session:
+        return await session.connected(name)
+
+
+async def _try_and_save(account: Account, credentials: Credentials) -> CheckResult:
+    async with open_session() as session:
+        result = await connecting.try_account(account, credentials, session.policy)
+        if result.ok:
+            await connecting.save_password(account, credentials, store=session.store, box=session.box, by=OPERATOR)
+        return result
+
+
+@command
+async def sharing(  # noqa: PLR0917 - typer names them by keyword
+    name: AccountName,
+    mode: Sharing = None,
+    exclude_domain: Excluded = None,
+    no_excluded_domains: Annotated[bool, typer.Option("--no-excluded-domains", help="Empty the list.")] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Show or change who sees the account's mail on the records it is about. Less sharing works at once."""
+    domains = typed_domains(mode, exclude_domain)
+    preview = None
+    async with open_session() as session:
+        account = await session.store.accounts.find(name)
+        policy = account.sharing
+        if mode is not None or domains or no_excluded_domains:
+            account = await session.connected(name)
+            if domains and (mode or policy.mode) is not Mode.CUSTOM:
+                fail(f"{account.address} is shared as {policy.mode.value}: add --sharing custom", code=USAGE)
+            policy = SharingPolicy(
+                mode=mode or policy.mode,
+                excluded_domains=() if no_excluded_domains else domains or policy.excluded_domains,
+            )
+            connecting.check_allowed(policy.mode, await session.store.company.policy())
+            if dry_run:
+                preview = await session.store.previewing.account(account, policy)
+            else:
+                await session.store.sharing.set_account(account.id, policy, by=OPERATOR)
+        elif dry_run:
+            fail("--dry-run needs a change: add --sharing or --exclude-domain", code=USAGE)
+    if as_json:
+        print_json({**policy.model_dump(), "preview": preview})
+        return
+    say(f"{account.address}: {wording.sharing(policy)}{' is what would be' if preview else ''}.")
+    if preview:
+        print_preview(preview)
+
+
+@command
+async def folders(
+    name: AccountName,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER", help="Synchronise this folder although it is left out by rule. May be repeated."
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="FOLDER", help="Leave this folder out. May be repeated.")
+    ] = None,
+    by_rule: Annotated[
+        bool, typer.Option("--by-rule", help="Forget what was set: all but Trash, Spam, Drafts.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show or change which folders are synchronised (a change replaces what was set before)."""
+    async with open_session() as session:
+        account = await session.store.accounts.find(name)
+        if include or exclude or by_rule:
+            account = await session.connected(name)
+            chosen = {"include": tuple(include or ()), "exclude": tuple(exclude or ())}
+            if both := set(chosen["include"]) & set(chosen["exclude"]):
+                fail(f"{', '.join(sorted(both))} cannot be both included and excluded", code=USAGE)
+            rules = account.folders.model_copy(update=chosen)
+            await session.store.accounts.save_folder_rules(account.id, rules, by=OPERATOR)
+            known = {folder.name for folder in await session.store.folders.of(account.id)}
+            if known and (strange := sorted({*rules.include, *rules.exclude} - known)):
+                say(f"Note: the mailbox has no folder {', '.join(strange)} so far.", style="yellow")
+            say(f"Saved: {account.address} is synchronised anew by these rules.")
+            return
+        found = await session.store.folders.of(account.id)
+    if as_json:
+        shown = [{"name": one.name, "role": one.role, "selected": one.selected, "reason": one.reason} for one in found]
+        print_json({"include": account.folders.include, "exclude": account.folders.exclude, "folders": shown})
+    elif found:
+        print_folders(found)
+    else:
+        say("They are not known yet: no poller has looked into this mailbox.", style="dim")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the account commands."""
+    app.command("test")(try_login)
+    app.command("password")(password)
+    app.command("sharing")(sharing)
+    app.command("folders")(folders)

@@ -1,0 +1,1 @@
+"""Commands about users, the sharing policy, privacy and the audit log."""

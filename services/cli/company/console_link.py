@@ -1,0 +1,33 @@
+"""``leadmail console``: a way in to the web pages where no mail is sent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from services.cli.terminal.output import fail, say
+from services.cli.terminal.session import USAGE, command, open_session
+from services.store import OPERATOR
+from services.usecases.signing import LASTS, Signer, link_url
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The web console.")
+
+
+@app.callback()
+def group() -> None:
+    """The web console."""
+
+
+@app.command("link")
+@command
+async def link(email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's e-mail address.")]) -> None:
+    """Print a link that signs a user in to the web console, once, within 15 minutes. It stands in the audit log."""
+    async with open_session(setup=True) as session:
+        settings = session.settings
+        if not settings.console_url:
+            fail("LEADMAIL_CONSOLE_URL is not set: give the address at which people reach the console", code=USAGE)
+        token = Signer.of(settings.secret_key.get_secret_value()).new_link()
+        user = await session.store.sign_ins.offer(email, token, lasts=LASTS, by=OPERATOR)
+    say(link_url(settings.console_url, token))
+    say(f"Whoever opens it is {user.email}: hand it to nobody else.", style="dim")

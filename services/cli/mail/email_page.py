@@ -1,0 +1,128 @@
+"""``leadmail email show``: one email in full, as a viewer may see it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from schemas.mail import Role
+from services.cli.mail.record_page import SHOWN_ID, Viewer, email_json
+from services.cli.terminal.output import Json, Yes, clean, console, fail, moment, print_json, say, table, write_bytes
+from services.cli.terminal.session import USAGE, Session, command, open_session
+from services.store import HeldCopy, ShownEmail
+from services.usecases.html import sanitised
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+EmailId = Annotated[
+    str, typer.Argument(metavar="ID", help="The email's id, as `leadmail emails` shows it; its start is enough.")
+]
+
+
+@app.callback()
+def group() -> None:
+    """One email."""
+
+
+@app.command("show")
+@command
+async def show(  # noqa: PLR0917 - typer names them by keyword
+    email: EmailId,
+    viewer: Viewer,
+    html: Annotated[bool, typer.Option("--html", help="Its HTML, sanitised, remote content removed.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The mail as a server had it, without what tells of one copy only.")
+    ] = False,
+    attachment: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Write this attachment (from 1) to standard output.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show an email in full."""
+    if html + raw + as_json + (attachment is not None) > 1:
+        fail("give one of --html, --raw, --attachment and --json", code=USAGE)
+    if attachment is not None and sys.stdout.isatty():
+        fail(f"an attachment is not for the terminal: add for instance > attachment-{attachment}", code=USAGE)
+    async with open_session() as session:
+        key = await session.store.reading.full_key(viewer, email)
+        if raw:
+            write_bytes(await session.store.reading.raw(viewer, key))
+        elif attachment is not None:
+            await _attachment(session, viewer, key, attachment)
+        elif html:
+            await _html(session, viewer, key)
+        else:
+            _print(await session.store.reading.show(viewer, key), as_json=as_json)
+
+
+@app.command("delete")
+@command
+async def delete(
+    email: EmailId,
+    by: Annotated[
+        str, typer.Option(metavar="EMAIL", help="The user who deletes it: he holds it, or is an administrator.")
+    ],
+    yes: Yes = False,
+) -> None:
+    """Delete an email from the CRM, for everybody and for good: no re-sync brings it back. The mailboxes keep theirs."""
+    async with open_session() as session:
+        admin = (await session.store.users.get(by)).admin
+        reading = session.store.reading
+        key = await (session.store.emails.full_key(email) if admin else reading.full_key(by, email))
+        if not yes:
+            fail(f"nothing was deleted: add --yes to delete {key[:SHOWN_ID]} for good", code=USAGE)
+        await reading.delete(key, by=by)
+    say(f"{key[:SHOWN_ID]} is deleted.")
+
+
+async def _attachment(session: Session, viewer: str, key: str, number: int) -> None:
+    _, parts = await session.store.reading.attachment(viewer, key, number)
+    async for part in parts:
+        sys.stdout.buffer.write(part)
+
+
+async def _html(session: Session, viewer: str, key: str) -> None:
+    found = await session.store.reading.html(viewer, key)
+    if found is None:
+        fail("this email has no HTML: leave out --html")
+    write_bytes(sanitised(found).encode() + b"\n")
+
+
+def _print(shown: ShownEmail, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**email_json(shown.line), "records": shown.records, "content": shown.content})
+        return
+    content = shown.content
+    say(content.subject or "(no subject)", style="bold")
+    rows = [
+        (
+            role.value,
+            ", ".join(
+                f"{one.name} <{one.address}>" if one.name else one.address
+                for one in content.participants
+                if one.role is role
+            ),
+        )
+        for role in (Role.FROM, Role.TO, Role.CC, Role.REPLY_TO)
+    ]
+    rows += [
+        ("bcc", ", ".join(shown.line.bcc)),
+        ("date", moment(content.sent_at)),
+        ("held by", "; ".join(_copy(copy) for copy in shown.line.copies)),
+        ("on", ", ".join(str(ref) for ref in shown.records)),
+        *(
+            (f"attachment {number}", f"{one.name}  {one.media_type}, {one.size:,} octets")
+            for number, one in enumerate(content.attachments, 1)
+        ),
+    ]
+    table(None, ("", ""), [(name, value) for name, value in rows if value])
+    console.print()
+    console.print(Text(clean(content.text.replace("\r\n", "\n"))), soft_wrap=True)
+
+
+def _copy(copy: HeldCopy) -> str:
+    flags = f", {' '.join(copy.flags)}" if copy.flags else ""
+    return f"{copy.owner} in {copy.folder}{flags}"

@@ -1,0 +1,30 @@
+"""What a change of sharing would do, in words: for ``--dry-run``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from services import wording
+from services.cli.mail.record_page import SHOWN_ID
+from services.cli.terminal.output import moment, say
+from services.store import Preview
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would change for whom; change nothing.")]
+
+
+def print_preview(preview: Preview) -> None:
+    """Print how much would be hidden from and shown to how many, with examples that the one who asks sees himself."""
+    for effect, what, style in (
+        (preview.hidden, wording.HIDDEN, "yellow"),
+        (preview.shown, wording.SHOWN, "green"),
+    ):
+        if effect.emails:
+            say(wording.effect(effect, what), style=style)
+            for one in effect.examples:
+                subject = " ".join(one.subject.split()) or "(no subject)"
+                say(f"  {moment(one.sent_at)}  {one.email[:SHOWN_ID]}  {subject}  on {one.record}", style="dim")
+    if not preview.hidden.emails and not preview.shown.emails:
+        say(wording.NO_EFFECT)
+    say("Nothing was changed: leave out --dry-run to do it.", style="dim")

@@ -1,0 +1,124 @@
+"""``leadmail emails``: the record page of a lead or contact, as a viewer may see it."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from schemas.mail import Role
+from schemas.records import Record, RecordRef
+from services.cli.terminal.output import Json, clean, console, fail, line, moment, print_json, say, table
+from services.cli.terminal.session import USAGE, command, open_session
+from services.store import Page, SuggestedAddress, VisibleEmail
+from services.wording import people, plural
+
+app = typer.Typer(add_completion=False)
+
+Viewer = Annotated[
+    str, typer.Option(metavar="EMAIL", help="The user who looks: nobody sees more than the sharing rule allows.")
+]
+RecordName = Annotated[str, typer.Argument(metavar="RECORD", help="An address of the lead or contact, or kind:id.")]
+SHOWN_ID = 14
+"""Characters of an email's id in tables; every command takes the start of one."""
+_SUBJECT = 72
+"""Columns for subject and snippet."""
+
+
+@app.command()
+@command
+async def page(
+    record: RecordName,
+    viewer: Viewer,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    before: Annotated[str | None, typer.Option(help="Go on where the last part ended.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the record page: the mail of a lead or contact that the viewer may see, newest first."""
+    shown: list[tuple[Record, Page, int]] = []
+    offered: dict[RecordRef, list[SuggestedAddress]] = {}
+    async with open_session() as session:
+        for found in await session.store.records.find(record):
+            try:
+                part = await session.store.reading.visible_emails(viewer, found.ref, limit=limit, before=before)
+            except ValueError:
+                fail("--before is not what the last part ended with: leave it out to begin anew", code=USAGE)
+            shown.append((found, part, await session.store.reading.count(viewer, found.ref)))
+            offered[found.ref] = await session.store.reading.suggested_addresses(viewer, found.ref)
+    if as_json:
+        pages = [
+            {
+                "record": found,
+                "count": count,
+                "before": part.before,
+                "emails": [email_json(one) for one in part.emails],
+                "suggested_addresses": offered[found.ref],
+            }
+            for found, part, count in shown
+        ]
+        print_json(pages)
+        return
+    for found, part, count in shown:
+        _print_page(found, part.emails, viewer, count)
+        for one in offered[found.ref]:
+            name = f" ({one.name})" if one.name else ""
+            say(
+                f"Perhaps {found.name or 'the same person'}, too: {one.address}{name} answers in these threads "
+                f"({plural(one.emails, 'email')}). If so, add the address to the {found.ref.kind} in the CRM.",
+                style="dim",
+            )
+        if part.before:
+            say(f"More: leadmail emails {found.ref} --viewer {viewer} --before '{part.before}'", style="dim")
+
+
+def email_json(email: VisibleEmail) -> dict[str, object]:
+    """Return a line of a page for programs."""
+    return {**email.model_dump(mode="json"), "holders": email.holders, "flags": email.flags, "folder": email.folder}
+
+
+def _print_page(record: Record, emails: Sequence[VisibleEmail], viewer: str, count: int) -> None:
+    name = record.name or ", ".join(record.addresses)
+    seen_as = f"{plural(count, 'email')} that {viewer} may see"
+    head = Text.assemble((clean(name), "bold"), f"  {record.ref.kind}, {', '.join(record.addresses)}: {seen_as}")
+    console.print(head)
+    if emails:
+        columns, cut = ("", "date", "thread", "subject", "with", "held by", "", "id"), ("subject", "with", "held by")
+        threads = _threads(emails)
+        table(None, columns, [_row(email, viewer, threads[email.thread]) for email in emails], cut=cut)
+    console.print()
+
+
+def _threads(emails: Sequence[VisibleEmail]) -> dict[str, str]:
+    """Return how each thread is called on this page: numbered from the top, nothing for a mail that is alone."""
+    sizes = Counter(email.thread for email in emails)
+    numbers = itertools.count(1)
+    return {thread: f"#{next(numbers)}" if size > 1 else "" for thread, size in sizes.items()}
+
+
+def _row(email: VisibleEmail, viewer: str, thread: str) -> tuple[Text, ...]:
+    own = any(copy.own for copy in email.copies)
+    unread = own and "\\Seen" not in email.flags
+    arrow = "<-" if email.direction == "in" else "->"
+    subject = line(email.subject or "(no subject)", "bold" if unread else "")
+    subject.truncate(_SUBJECT, overflow="ellipsis")
+    subject.append("  ").append_text(line(email.snippet, "dim"))
+    subject.truncate(_SUBJECT, overflow="ellipsis")
+    extras = [f"{len(email.attachments)} att."] if email.attachments else []
+    extras += ["answered"] if own and "\\Answered" in email.flags else []
+    extras += ["by thread"] if any(reason.role is Role.THREAD for reason in email.reasons) else []
+    holders = ", ".join("you" if holder == viewer else holder.partition("@")[0] for holder in email.holders)
+    where = f" ({email.folder})" if own else ""
+    return (
+        Text(arrow, style="green" if arrow == "<-" else "blue"),
+        Text(moment(email.sent_at)),
+        Text(thread, style="dim"),
+        subject,
+        line(people(email.participants)),
+        line(holders + where),
+        Text(", ".join(extras), style="dim"),
+        Text(email.email[:SHOWN_ID], style="dim"),
+    )

@@ -1,0 +1,106 @@
+"""``leadmail lead`` and ``leadmail contact``: records of the CRM, for those who try Leadmail without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.records import Record, RecordKind
+from services.cli.mail.records_csv import read_records
+from services.cli.terminal.output import Json, fail, print_json, progress, say, table
+from services.cli.terminal.session import command, open_session
+from services.store import NewRecord
+from services.wording import plural
+
+
+def _typer_of(kind: RecordKind) -> typer.Typer:
+    """Return the commands of one kind of record."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, help=f"{kind.capitalize()}s of the CRM.")
+
+    @app.command("add", help=f"Add a {kind}. Mail that is about it and already there is looked for.")
+    @command
+    async def add(
+        emails: Annotated[
+            list[str], typer.Argument(metavar="EMAIL...", help="One or more addresses; the first is the main one.")
+        ],
+        name: Annotated[str, typer.Option(help="Name.")] = "",
+        owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="The user who owns the record.")] = None,
+        company: Annotated[str | None, typer.Option(help="Company.")] = None,
+    ) -> None:
+        async with open_session(setup=True) as session:
+            record = await session.store.records.add(
+                kind, NewRecord(tuple(emails), name=name, owner=owner, company=company)
+            )
+        say(f"{_label(record)} added as {record.ref}. Mail that is already there is looked for.")
+
+    @app.command("import", help=f"Add the {kind}s of a CSV file; those whose address is there already are left out.")
+    @command
+    async def import_(
+        file: Annotated[
+            Path,
+            typer.Argument(
+                metavar="FILE.csv",
+                exists=True,
+                dir_okay=False,
+                help="CSV in UTF-8 with a header: a column email (further ones: email_2, other_emails), and where there "
+                "are such name, owner, company.",
+            ),
+        ],
+    ) -> None:
+        found = read_records(file)
+        async with open_session(setup=True) as session:
+            with progress(f"{kind}s", len(found.records)) as told:
+                added, known = await session.store.records.import_many(kind, found.records, told=told)
+        left_out = [f"{known}: one of their addresses is there already"] if known else []
+        left_out += [f"{found.without_address}: they have no address"] if found.without_address else []
+        say(f"{plural(added, kind)} added" + "".join(f"; left out {why}" for why in left_out) + ".")
+
+    @app.command("list", help=f"List {kind}s, newest first.")
+    @command
+    async def list_(
+        limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 200,
+        as_json: Json = False,
+    ) -> None:
+        async with open_session() as session:
+            records = await session.store.records.list(kind, limit=limit)
+        if as_json:
+            print_json(records)
+        elif records:
+            _print(records)
+        else:
+            say(f"There are no {kind}s yet.", style="dim")
+
+    @app.command("show", help=f"Show a {kind}.")
+    @command
+    async def show(
+        name: Annotated[str, typer.Argument(metavar="RECORD", help="An address, or the record's id.")],
+        as_json: Json = False,
+    ) -> None:
+        async with open_session() as session:
+            found = [record for record in await session.store.records.find(name) if record.ref.kind == kind]
+        if not found:
+            fail(f"there is no {kind} {name}")
+        if as_json:
+            print_json(found)
+        else:
+            _print(found)
+
+    return app
+
+
+def _label(record: Record) -> str:
+    return record.name or ", ".join(record.addresses)
+
+
+def _print(records: list[Record]) -> None:
+    rows = [
+        (record.ref.id, record.name, record.company or "", record.owner or "", ", ".join(record.addresses))
+        for record in records
+    ]
+    table(None, ("id", "name", "company", "owner", "addresses"), rows)
+
+
+leads = _typer_of("lead")
+contacts = _typer_of("contact")

@@ -1,0 +1,69 @@
+"""Leads and contacts out of a CSV file, as spreadsheets write it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from schemas.addresses import InvalidAddressError, normal_address
+from services.cli.terminal.output import fail
+from services.store import NewRecord
+
+_ADDRESSES = re.compile(r"(other|secondary|further)?[ _-]*(e?-?mails?|address(es)?)([ _-]*address(es)?)?[ _-]*\d*")
+_OTHERS = {
+    "name": ("name", "full_name", "full name", "fullname"),
+    "owner": ("owner",),
+    "company": ("company", "organisation", "organization"),
+}
+
+
+class Found(NamedTuple):
+    """What a file holds."""
+
+    records: list[NewRecord]
+    without_address: int
+    """Lines that have none: nothing can be matched by them."""
+
+
+def read_records(file: Path) -> Found:
+    """Return the records of a file; ends the command with a sentence that names the line which is wrong."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            return _read(file, lines)
+    except UnicodeDecodeError:
+        fail(f"{file} is not text in UTF-8: save it as “CSV UTF-8”. Nothing was imported")
+    except csv.Error as error:
+        fail(f"{file} is no CSV file ({error}). Nothing was imported")
+    except OSError as error:
+        fail(f"{file} cannot be read ({error.strerror})")
+
+
+def _read(file: Path, lines: Iterator[str]) -> Found:
+    header = next(lines, "")
+    delimiter = max(",;\t", key=header.count)
+    columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    addressed = [place for place, name in enumerate(columns) if _ADDRESSES.fullmatch(name)]
+    if not addressed:
+        fail(f"{file} has no column email: its first line must name its columns")
+    others = {field: columns.index(name) for field, names in _OTHERS.items() for name in names if name in columns}
+    records, without = [], 0
+    reader = csv.reader(lines, delimiter=delimiter)
+    for row in reader:
+        cells = [cell.strip() for cell in row] + [""] * (len(columns) - len(row))
+        typed = [part for place in addressed for part in re.split(r"[\s;,]+", cells[place]) if part]
+        if not typed:
+            without += any(cells)
+            continue
+        try:
+            addresses = tuple(dict.fromkeys(normal_address(text) for text in typed))
+        except InvalidAddressError as error:
+            # One line further than the reader thinks: it never saw the header.
+            fail(f"{file}, line {reader.line_num + 1}: {error}. Nothing was imported")
+        named = {field: cells[place] or None for field, place in others.items()}
+        records.append(
+            NewRecord(addresses, name=named.get("name") or "", owner=named.get("owner"), company=named.get("company"))
+        )
+    return Found(records, without)

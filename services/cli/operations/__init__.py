@@ -1,0 +1,1 @@
+"""Commands for operators: status, queues, ledger, dead letters, doctor, run, setup."""

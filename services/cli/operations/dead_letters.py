@@ -1,0 +1,148 @@
+"""``leadmail dead-letters``: messages that could not be handled; each is one quarantined copy with its raw mail kept."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from schemas.routes import ROUTES
+from services.cli.terminal.output import Json, Yes, fail, moment, print_json, say, table, write_bytes
+from services.cli.terminal.session import USAGE, command, do, open_session
+from services.store import OPERATOR, DeadLetter
+from services.usecases import dead_letters
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messages that could not be handled.")
+
+LetterId = Annotated[str, typer.Argument(metavar="ID", help="As `leadmail dead-letters list` shows it.")]
+_ALL = 100_000
+_NAME = 100
+_QUEUES = frozenset(route.queue for route in ROUTES)
+
+
+def name_of(text: str) -> str:
+    """Return who decides: an address or a name, as the audit log and the reason of a copy will say it."""
+    name = " ".join(text.split())
+    if not name or len(name) > _NAME or not name.isprintable():
+        raise typer.BadParameter(f"give an address or a name of at most {_NAME} characters")
+    return name
+
+
+@app.command("list")
+@command
+async def list_(
+    account: Annotated[
+        str | None, typer.Option(metavar="ACCOUNT", help="Only those of this account (its address or id).")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """List dead letters, newest first."""
+    async with open_session() as session:
+        wanted = None if account is None else (await session.store.accounts.find(account)).id
+        found = await session.store.dead_letters.list(account=wanted, limit=limit)
+    if as_json:
+        print_json([letter.model_dump(mode="json", exclude={"body", "headers"}) for letter in found])
+    elif found:
+        rows = [(letter.id, moment(letter.at), letter.queue, letter.reason, letter.error) for letter in found]
+        table(None, ("id", "since", "queue", "reason", "last error"), rows)
+    else:
+        say("There are none.")
+
+
+@app.command("show")
+@command
+async def show(
+    letter: LetterId,
+    body: Annotated[
+        bool, typer.Option("--body", help="Write the message's body (the raw mail) to standard output.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a dead letter."""
+    async with open_session() as session:
+        found = await session.store.dead_letters.get(letter)
+        if body:
+            write_bytes(await dead_letters.body_of(found, session.store))
+            return
+        place = await dead_letters.place_of(found, session.store)
+    if as_json:
+        more = {"octets": dead_letters.size_of(found), "copy": place and place._asdict()}
+        print_json(found.model_dump(mode="json", exclude={"body"}) | more)
+    else:
+        rows = [
+            ("queue", found.queue),
+            ("reason", found.reason),
+            ("last error", found.error or "-"),
+            ("since", moment(found.at)),
+            ("copy", found.row or "-"),
+            *(_words(place) if place else ()),
+            ("octets", f"{dead_letters.size_of(found):,}"),
+            *sorted(found.headers.items()),
+        ]
+        say(found.id, style="bold")
+        table(None, ("", ""), rows)
+
+
+def _words(place: dead_letters.Place) -> tuple[tuple[str, str], ...]:
+    where = f"{place.account}, folder {place.folder}, message {place.uid}, received {moment(place.received_at)}"
+    return ("mailbox", where), ("state", place.state.value + (f": {place.reason}" if place.reason else ""))
+
+
+@app.command("replay")
+@command
+async def replay(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Dead letters, or `all`.")],
+    by: Annotated[
+        str, typer.Option(parser=name_of, metavar="WHO", help="Who decides so, for the audit log.")
+    ] = OPERATOR,
+) -> None:
+    """Send dead letters to their queues again, one by one; their copies are unfinished until they have been handled."""
+    async with open_session() as session, session.bus() as bus:
+        kept = session.store.dead_letters
+        wanted = [one.id for one in await kept.list(limit=_ALL)] if ids == ["all"] else list(dict.fromkeys(ids))
+        if ids != ["all"]:
+            for one in wanted:
+                await kept.get(one)  # all or none: a wrong id is told before anything is sent
+        for one in wanted:
+            letter = await kept.get(one)
+            if letter.queue not in _QUEUES:
+                say(
+                    f"{one} is left: it came out of no queue of ours. Look at it with `leadmail dead-letters show`, or drop it."
+                )
+                continue
+            await dead_letters.replay(letter, session.store, bus, by=by)
+            say(f"{one} was sent to {letter.queue} again.")
+        if not wanted:
+            say("There are none.")
+
+
+@app.command("drop")
+def drop(
+    letter: LetterId,
+    by: Annotated[
+        str,
+        typer.Option(parser=name_of, metavar="WHO", help="Who decides so; the copy's reason and the audit log say it."),
+    ] = OPERATOR,
+    yes: Yes = False,
+) -> None:
+    """Give a dead letter up: its copy ends as skipped, its body goes."""
+    found = do(_letter(letter))
+    if not yes:
+        if not sys.stdin.isatty():
+            fail("nothing was dropped: add --yes, since there is nobody to ask", code=USAGE)
+        if not typer.confirm(f"Give {letter} ({found.reason}) up for good?"):
+            fail("nothing was dropped")
+    do(_drop(found, by))
+    say(f"{letter} is given up.")
+
+
+async def _letter(letter: str) -> DeadLetter:
+    async with open_session() as session:
+        return await session.store.dead_letters.get(letter)
+
+
+async def _drop(letter: DeadLetter, by: str) -> None:
+    async with open_session() as session:
+        await dead_letters.drop(letter, session.store, by=by)

@@ -1,0 +1,60 @@
+"""``leadmail doctor``: looks at everything that Leadmail depends on and says what to do."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from services.cli.operations import diagnosis
+from services.cli.operations.diagnosis import Check, State
+from services.cli.operations.doctor_servers import examine
+from services.cli.terminal.output import Json, clean, console, print_json
+from services.cli.terminal.session import REFUSED, command
+from services.runtime.environment import unknown_variables
+from services.runtime.settings import Settings, read_settings
+from services.wording import plural
+
+app = typer.Typer(add_completion=False)
+_STYLES = {State.FINE: "green", State.WARNING: "yellow", State.WRONG: "bold red", State.UNKNOWN: "dim"}
+
+
+@app.command()
+@command
+async def doctor(json: Json = False) -> None:
+    """Check every server, the stages, settings and certificates, and say what to do. Ends with 1 when something is wrong.
+
+    Changes nothing but that queues which are missing are made. Sends no mail.
+    """
+    settings = read_settings("cli")
+    checks = [*diagnosis.settings(unknown_variables(Settings.model_fields, os.environ))]
+    checks += [check async for check in examine(settings)]
+    wrong = sum(check.state is State.WRONG for check in checks)
+    if json:
+        print_json({"healthy": not wrong, "checks": [check._asdict() for check in checks]})
+    else:
+        _show(checks)
+    if wrong:
+        raise typer.Exit(REFUSED)
+
+
+def _show(checks: list[Check]) -> None:
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for check in checks:
+        text = Text(clean(check.found))
+        if check.advice:
+            text.append(f"\n{clean(check.advice)}", style="italic")
+        grid.add_row(Text(check.state.value, style=_STYLES[check.state]), check.name, text)
+    console.print(grid)
+    counts = {state: sum(check.state is state for check in checks) for state in State}
+    if counts[State.WRONG]:
+        console.print(Text(f"\n{plural(counts[State.WRONG], 'thing is', 'things are')} wrong.", style="bold red"))
+    elif counts[State.WARNING]:
+        console.print(Text(f"\nNothing is wrong; {plural(counts[State.WARNING], 'warning')}.", style="yellow"))
+    else:
+        console.print(Text("\nNothing is wrong.", style="green"))

@@ -1,0 +1,155 @@
+"""Asks every server that Leadmail depends on, for ``leadmail doctor``. One that does not answer stops no other's check."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from yarl import URL
+
+from schemas.accounts import AccountState
+from schemas.errors import BusClosedError, NotReadyError, TopologyError
+from services.amqp.delivery.outcomes import QueueDepth
+from services.amqp.rabbitmq import broker_diagnostics
+from services.cli.operations import diagnosis
+from services.cli.operations.diagnosis import Check, State
+from services.cli.terminal.session import Session
+from services.mailbox.connection.errors import MailServerError
+from services.mailbox.smtp.relay import check, parse_relay
+from services.runtime.environment import SettingsError
+from services.runtime.failures import DatabaseError
+from services.runtime.mongo import Client, make_client, require_replica_set
+from services.runtime.settings import Settings
+from services.wiring import make_policy, make_store
+
+_SECONDS = 10.0
+
+
+class Life(NamedTuple):
+    """Which pollers there are, and for how many accounts."""
+
+    pollers: int
+    active: int
+
+
+async def examine(settings: Settings) -> AsyncIterator[Check]:
+    """Yield what each server came to, one after the other."""
+    life = None
+    async with make_client(settings) as client:
+        try:
+            await require_replica_set(client)
+            life, checks = await _database(settings, client)
+        except NotReadyError as error:
+            yield Check("MongoDB", State.WRONG, str(error), "See to it, and to LEADMAIL_MONGO_URL.")
+        except DatabaseError as error:
+            yield Check("MongoDB", State.WRONG, f"refuses us ({type(error).__name__})", "Check its user's rights.")
+        else:
+            for one in checks:
+                yield one
+        async for one in _broker(settings, client, life):
+            yield one
+    for one in await broker_certificate(settings):
+        yield one
+    for one in await _relay(settings):
+        yield one
+    for one in authorities(settings.ca_file):
+        yield one
+
+
+async def _database(settings: Settings, client: Client) -> tuple[Life, list[Check]]:
+    store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
+    facts = await store.checkup.look()
+    accounts = await store.progress.accounts()
+    letters = await store.dead_letters.count()
+    active = sum(count for group, count in accounts.items() if group.state is AccountState.ACTIVE)
+    life = Life(await store.checkup.pollers(settings.lease_seconds), active)
+    return life, [
+        Check("MongoDB", State.FINE, "answers"),
+        *diagnosis.database(facts),
+        *diagnosis.mail(accounts, letters),
+    ]
+
+
+async def _broker(settings: Settings, client: Client, life: Life | None) -> AsyncIterator[Check]:
+    store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
+    depths: Mapping[str, QueueDepth] = {}
+    try:
+        async with Session(settings, store).bus() as bus, asyncio.timeout(_SECONDS):
+            depths = await bus.queue_depths()
+    except SettingsError as error:
+        yield Check("RabbitMQ", State.UNKNOWN, str(error))
+        return
+    except TopologyError as error:
+        yield Check("RabbitMQ: topology", State.WRONG, *_split(str(error)))
+    except (NotReadyError, BusClosedError, TimeoutError, OSError) as error:
+        yield Check(
+            "RabbitMQ", State.WRONG, str(error) or "stopped answering", "See to it, and to LEADMAIL_RABBITMQ_URL."
+        )
+    else:
+        yield Check("RabbitMQ", State.FINE, "answers")
+        yield Check("RabbitMQ: topology", State.FINE, "exchanges, queues and bindings are this version's")
+    for one in diagnosis.broker(await broker_diagnostics.look(settings)):
+        yield one
+    if depths:
+        for one in diagnosis.stages(depths, life.pollers if life else None, life.active if life else None):
+            yield one
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return what is wrong and what to do, of a sentence each."""
+    found, _, advice = text.partition("). ")
+    return (f"{found})", advice) if advice else (text, "")
+
+
+async def broker_certificate(settings: Settings) -> list[Check]:
+    """Judge the certificate of a broker that is reached by TLS."""
+    url = URL(settings.rabbitmq_url.get_secret_value())
+    if url.scheme != "amqps" or not url.host:
+        return []
+    name = "RabbitMQ: certificate"
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
+        async with asyncio.timeout(_SECONDS):
+            _, writer = await asyncio.open_connection(url.host, url.port or 5671, ssl=context)
+    except (OSError, TimeoutError) as error:
+        return [
+            Check(name, State.WRONG, str(error) or "no answer", "Renew it, or give its authority in LEADMAIL_CA_FILE.")
+        ]
+    der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return list(diagnosis.certificate(name, end_of(der)))
+
+
+async def _relay(settings: Settings) -> list[Check]:
+    url = settings.smtp_url.get_secret_value()
+    if not url:
+        return [Check("SMTP", State.UNKNOWN, "LEADMAIL_SMTP_URL is not set here: only the notifier needs it")]
+    try:
+        relay = parse_relay(url)
+        der = await check(relay, policy=make_policy(settings))
+    except (ValueError, MailServerError) as error:
+        return [Check("SMTP", State.WRONG, str(error), "See to LEADMAIL_SMTP_URL and its server: owners get no mail.")]
+    login = "takes our login" if relay.credentials else "answers; it wants no login"
+    return [Check("SMTP", State.FINE, login), *diagnosis.certificate("SMTP: certificate", end_of(der) if der else None)]
+
+
+def authorities(ca_file: str) -> list[Check]:
+    """Judge the certificates in ``LEADMAIL_CA_FILE``: the one that ends first."""
+    if not ca_file:
+        return []
+    name = "LEADMAIL_CA_FILE"
+    try:
+        found = x509.load_pem_x509_certificates(Path(ca_file).read_bytes())
+    except (OSError, ValueError):
+        return [Check(name, State.WRONG, f"{ca_file} is no readable PEM file with certificates", "Give one that is.")]
+    return list(diagnosis.certificate(name, min(one.not_valid_after_utc for one in found)))
+
+
+def end_of(der: bytes) -> datetime:
+    """Return until when a certificate is good."""
+    return x509.load_der_x509_certificate(der).not_valid_after_utc

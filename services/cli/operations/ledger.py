@@ -1,0 +1,85 @@
+"""``leadmail ledger``: whether every message that a mail server holds has its row, and every row its message."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from schemas.accounts import Account, AccountState
+from services.cli.operations.ledger_compare import compare_account
+from services.cli.operations.ledger_view import AccountBalance, as_json, verdict, view
+from services.cli.terminal.output import Json, console, print_json, say
+from services.cli.terminal.session import Session, command, open_session
+from services.mailbox import advice
+from services.mailbox.connection.errors import MailServerError
+from services.mailbox.connection.secrets import SealError
+from services.mailbox.discovery.providers import directory
+from services.mailbox.imap.reader import open_reader
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The ledger: a row for every message.")
+_AT_ONCE = 6
+"""Accounts that are compared at the same time."""
+
+
+@app.callback()
+def ledger() -> None:
+    """Be a group of commands, although there is one so far."""
+
+
+@app.command("check")
+@command
+async def check(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="ACCOUNT", help="The account's address or id; without it all that are not paused."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare every folder with its mail server: messages, rows by state, what has no row, what has no message any more.
+
+    Ends with 0 when all balance, and with 1 when there is a gap or an account cannot be looked into.
+    """
+    async with open_session() as session:
+        found = await compare(session, name)
+    if json:
+        print_json(as_json(found))
+    elif not found:
+        say("No account is synchronised: there is nothing to compare.", style="dim")
+    else:
+        console.print(view(found))
+        say(verdict(found), style="green" if all(one.balanced for one in found) else "red")
+    if not all(one.balanced for one in found):
+        raise typer.Exit(1)
+
+
+async def compare(session: Session, name: str | None) -> list[AccountBalance]:
+    """Compare one account, or all that are to be synchronised.
+
+    Raises:
+        NotFoundError: there is none of this name.
+    """
+    accounts = [await session.connected(name)] if name else await _all(session)
+    slots = asyncio.Semaphore(_AT_ONCE)
+    return list(await asyncio.gather(*(_balance(session, account, slots) for account in accounts)))
+
+
+async def _all(session: Session) -> list[Account]:
+    left_out = (AccountState.DISCONNECTED, AccountState.PAUSED)
+    return [account for account in await session.store.accounts.list() if account.state not in left_out]
+
+
+async def _balance(session: Session, account: Account, slots: asyncio.Semaphore) -> AccountBalance:
+    """Compare one account; what goes wrong with it is its own."""
+    async with slots:
+        try:
+            credentials = session.box.open(account.id, account.credentials)
+            async with open_reader(account.incoming, credentials, policy=session.policy) as reader:
+                return AccountBalance(account, tuple(await compare_account(session.store, account, reader)))
+        except MailServerError as error:
+            provider = directory().by_key.get(account.provider or "") or directory().for_server(account.incoming.host)
+            return AccountBalance(account, error=advice.sentence(error, account.incoming, "imap", provider))
+        except SealError as error:
+            why = f"The saved password cannot be opened ({error}): check LEADMAIL_SECRET_KEY and LEADMAIL_SECRET_KEYS_OLD."
+            return AccountBalance(account, error=why)

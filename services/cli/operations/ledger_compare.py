@@ -1,0 +1,194 @@
+"""Whether an account's ledger says what its mail server says, folder by folder. Reads only, on a connection of its own.
+
+Honest while mail arrives: what the poller cannot have a row of yet is counted apart, and what differs is looked at twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+from schemas.accounts import Account, EpochState, Folder, FolderState
+from schemas.ledger import UNFINISHED, RowState
+from services.mailbox.imap.folders import plan_folders
+from services.mailbox.imap.imap_answers import Listed
+from services.mailbox.imap.reader import MailboxReader
+from services.mailbox.imap.uids import uid_windows
+from services.store import KnownUid, Store
+
+SETTLE_SECONDS = 2.0
+"""Before what differs is looked at again: a poller that was told of it by the server has taken it over by then."""
+
+
+@dataclass(slots=True)
+class FolderBalance:
+    """A folder's two sides. ``server`` = ``rows`` + ``lost`` + ``unseen`` - ``stale``, where it could be opened."""
+
+    name: str
+    note: str | None = None
+    """``new-folder``: no poller has looked at it yet; ``no-folder``: the server has none of that name any more;
+    ``new-uids``: its uidvalidity changed and that is not taken over yet; ``refused``: it cannot be opened;
+    ``left-out``: it is not synchronised (any more) and yet has rows."""
+    server: int | None = 0
+    """Messages; None where nobody can know."""
+    states: dict[RowState, int] = field(default_factory=dict)
+    """Its rows, but those ``gone``."""
+    lost: list[int] = field(default_factory=list)
+    """Uids that should have a row and have none."""
+    stale: list[int] = field(default_factory=list)
+    """Uids that have a row and are not on the server."""
+    void: int = 0
+    """Further rows of messages that are not there: of an earlier uidvalidity, or of a folder that is not."""
+    unseen: int = 0
+    """Messages that came since the poller last looked, or that a running backfill has not come to."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return sum(self.states.values())
+
+    @property
+    def unfinished(self) -> int:
+        """How many of them wait for their final state."""
+        return sum(self.states.get(state, 0) for state in UNFINISHED)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether it has no gap and could be compared."""
+        return not (self.lost or self.stale or self.void or self.note == "refused")
+
+    def add(self, state: RowState, count: int = 1) -> None:
+        """Count a row, or (-1) count it no more."""
+        self.states[state] = self.states.get(state, 0) + count
+
+
+async def compare_account(store: Store, account: Account, reader: MailboxReader) -> list[FolderBalance]:
+    """Compare every synchronised folder, those that nobody has looked at, and rows that belong to none.
+
+    Raises:
+        MailServerError: the connection was lost.
+    """
+    known = {folder.id: folder for folder in await store.folders.of(account.id)}
+    epoch = await store.epochs.get(account.id, account.epoch)
+    backfilling = account.resync_requested or (epoch is not None and epoch.state is EpochState.ENUMERATING)
+    listed = await reader.folders()
+    compared = [folder for folder in known.values() if folder.selected and folder.state is not FolderState.GONE]
+    found = [await _Comparison(store, reader, folder, listed, backfilling=backfilling).run() for folder in compared]
+    planned = plan_folders(account, listed, gmail=reader.gmail)
+    for folder in planned:
+        if folder.selected and (folder.id not in known or known[folder.id].state is FolderState.GONE):
+            selected = await reader.open(folder.raw_name)
+            found.append(FolderBalance(folder.name, "new-folder", selected and selected.exists))
+            found[-1].unseen = found[-1].server or 0
+    if not backfilling:  # which drops what its owner took out when it opens
+        found += await _left_out(store, account, {folder.id for folder in compared}, known)
+    return found
+
+
+async def _left_out(
+    store: Store, account: Account, compared: set[str], known: dict[str, Folder]
+) -> list[FolderBalance]:
+    strays: dict[str, FolderBalance] = {}
+    for (folder, state, _), count in (await store.ledger.counts_by_folder(account.id)).items():
+        if folder not in compared and state is not RowState.GONE:
+            name = known[folder].name if folder in known else folder
+            stray = strays.setdefault(folder, FolderBalance(name, "left-out", None))
+            stray.add(state, count)
+            stray.void += count
+    return list(strays.values())
+
+
+class _Comparison:
+    """Of one folder."""
+
+    def __init__(
+        self, store: Store, reader: MailboxReader, folder: Folder, listed: list[Listed], *, backfilling: bool
+    ) -> None:
+        self._store = store
+        self._reader = reader
+        self._folder = folder
+        self._on_server = folder.raw_name in {entry.raw_name for entry in listed}
+        self._backfilling = backfilling or folder.cursor > 1
+        self._found = FolderBalance(folder.name)
+        self._known: dict[int, RowState] = {}
+        """Of the uids that differ."""
+
+    async def run(self) -> FolderBalance:
+        found = self._found
+        selected = await self._reader.open(self._folder.raw_name)
+        if selected is None or selected.uidvalidity != self._folder.uidvalidity:
+            await self._count_rows()
+            found.server = found.unseen = selected.exists if selected else 0
+            if selected is not None or not self._on_server:
+                found.note = "no-folder" if selected is None else "new-uids"
+                found.void = found.rows
+            else:
+                found.note, found.server = "refused", None
+            return found
+        await self._look(max(selected.uidnext, self._folder.live_next) - 1)
+        if found.lost or found.stale:
+            await asyncio.sleep(SETTLE_SECONDS)
+            await self._look_again()
+        if not self._backfilling:
+            found.void = await self._superseded()
+        return found
+
+    async def _look(self, last: int) -> None:
+        found, folder = self._found, self._folder
+        async for window in uid_windows(self._reader, last):
+            rows = {row.uid: row.state for row in await self._rows(window.low, window.high)}
+            there = set(window.uids)
+            found.server = (found.server or 0) + len(there)
+            self._add(rows)
+            for uid in sorted(there - rows.keys()):
+                if folder.cursor <= uid < folder.live_next:
+                    found.lost.append(uid)
+                else:
+                    found.unseen += 1
+            self._differ({uid: state for uid, state in rows.items() if uid not in there})
+        above = {row.uid: row.state for row in await self._rows(last + 1)}
+        self._add(above)
+        self._differ(above)
+
+    async def _look_again(self) -> None:
+        """Keep only what still differs, and count what changed meanwhile as it is now."""
+        found, doubtful = self._found, sorted({*self._found.lost, *self._found.stale})
+        there = await self._reader.existing(doubtful)
+        rows = {row.uid: row.state for row in await self._rows(doubtful[0], doubtful[-1])}
+        assert found.server is not None
+        found.server += len(there.intersection(found.stale)) - len(set(found.lost) - there)
+        for uid in doubtful:
+            before, now = self._known.get(uid), rows.get(uid)
+            if before is not None:
+                found.add(before, -1)
+            if now is not None:
+                found.add(now)
+        found.lost = [uid for uid in doubtful if uid in there and uid not in rows]
+        found.stale = [uid for uid in doubtful if uid in rows and uid not in there]
+
+    async def _superseded(self) -> int:
+        """Count what is left of earlier uidvalidities; returns how many rows that is."""
+        store, folder, count = self._store, self._folder, 0
+        for uidvalidity in await store.ledger.uidvalidities(folder.account, folder.id):
+            if uidvalidity != folder.uidvalidity:
+                rows = await store.ledger.uids(folder.account, folder.id, uidvalidity)
+                self._add({row.uid: row.state for row in rows})
+                count += len(rows)
+        return count
+
+    async def _count_rows(self) -> None:
+        for row in await self._rows(0):
+            self._found.add(row.state)
+
+    async def _rows(self, first: int, last: int = 4_294_967_295) -> list[KnownUid]:
+        folder = self._folder
+        return await self._store.ledger.uids(folder.account, folder.id, folder.uidvalidity, first, last)
+
+    def _add(self, rows: dict[int, RowState]) -> None:
+        for state, count in Counter(rows.values()).items():
+            self._found.add(state, count)
+
+    def _differ(self, rows: dict[int, RowState]) -> None:
+        self._found.stale += sorted(rows)
+        self._known |= rows

@@ -1,0 +1,130 @@
+"""What ``leadmail ledger check`` shows, as a table and a verdict for people and as JSON for programs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from schemas.accounts import Account
+from schemas.ledger import RowState
+from services.cli.operations.ledger_compare import FolderBalance
+from services.cli.terminal.output import line
+from services.mailbox.imap.imap_answers import uid_set
+from services.wording import plural
+
+_STATES = tuple(state for state in RowState if state is not RowState.GONE)
+_ALWAYS = (RowState.ATTACHED, RowState.UNMATCHED)
+_UIDS = 1_000
+"""So many uids are named at most."""
+_NOTES = {
+    "new-folder": "new: no poller has looked at it yet",
+    "no-folder": "not on the server any more",
+    "new-uids": "its uids are new (uidvalidity), which is not taken over yet",
+    "refused": "the server does not let it be opened",
+    "left-out": "not synchronised, and yet has rows",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBalance:
+    """What came of comparing one account."""
+
+    account: Account
+    folders: tuple[FolderBalance, ...] = ()
+    error: str | None = None
+    """Why it could not be compared, and what to do."""
+
+    @property
+    def balanced(self) -> bool:
+        """Whether it has no gap."""
+        return self.error is None and all(folder.balanced for folder in self.folders)
+
+
+def view(found: Sequence[AccountBalance]) -> RenderableType:
+    """Return the table, and below it what could not be compared."""
+    folders = [folder for one in found for folder in one.folders]
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    grid.add_column("account", overflow="fold")
+    grid.add_column("folder", overflow="fold")
+    # What is rare has a column only where it is.
+    states = [state for state in _STATES if state in _ALWAYS or any(one.states.get(state) for one in folders)]
+    for head in ("server", *(state.value for state in states), "rows", "lost", "stale", "not seen\nyet", "unfinished"):
+        grid.add_column(head, justify="right", no_wrap=True)
+    grid.add_column("")
+    for one in found:
+        for number, folder in enumerate(one.folders):
+            grid.add_row(
+                one.account.address if not number else "",
+                line(folder.name),
+                "?" if folder.server is None else f"{folder.server:,}",
+                *(f"{folder.states.get(state, 0):,}" for state in states),
+                f"{folder.rows:,}",
+                _marked(len(folder.lost)),
+                _marked(len(folder.stale) + folder.void),
+                f"{folder.unseen:,}",
+                f"{folder.unfinished:,}",
+                Text(_NOTES[folder.note] if folder.note else "", style="yellow"),
+            )
+    errors = [Text(f"{one.account.address}: {one.error}", style="red") for one in found if one.error]
+    return Group(*([grid] if folders else []), *errors, Text())
+
+
+def _marked(count: int) -> Text:
+    return Text(f"{count:,}", style="red" if count else "")
+
+
+def verdict(found: Sequence[AccountBalance]) -> str:
+    """Return what it comes to, in a sentence."""
+    folders = [folder for one in found for folder in one.folders]
+    lost, stale = (
+        sum(len(folder.lost) for folder in folders),
+        sum(len(folder.stale) + folder.void for folder in folders),
+    )
+    closed = sum(one.error is not None for one in found) + sum(folder.note == "refused" for folder in folders)
+    if not (lost or stale or closed):
+        return (
+            f"The ledger balances: {plural(sum(folder.rows for folder in folders), 'row')} "
+            f"in {plural(len(folders), 'folder')} of {plural(len(found), 'account')}, each for a message on its server."
+        )
+    gaps = [f"{plural(lost, 'message')} without a row"] if lost else []
+    gaps += [f"{plural(stale, 'row')} without a message"] if stale else []
+    words = f"The ledger has gaps: {' and '.join(gaps)}. The poller closes them by itself." if gaps else ""
+    return " ".join(filter(None, (words, f"{plural(closed, 'place')} could not be looked into." if closed else "")))
+
+
+def as_json(found: Sequence[AccountBalance]) -> dict[str, object]:
+    """Return the same for programs."""
+    return {
+        "balanced": all(one.balanced for one in found),
+        "accounts": [
+            {
+                "account": one.account.address,
+                "id": one.account.id,
+                "balanced": one.balanced,
+                "error": one.error,
+                "folders": [_folder(folder) for folder in one.folders],
+            }
+            for one in found
+        ],
+    }
+
+
+def _folder(folder: FolderBalance) -> dict[str, object]:
+    return {
+        "folder": folder.name,
+        "note": folder.note,
+        "balanced": folder.balanced,
+        "server": folder.server,
+        "messages": {state.value: count for state, count in folder.states.items() if count},
+        "rows": folder.rows,
+        "unfinished": folder.unfinished,
+        "lost": len(folder.lost),
+        "stale": len(folder.stale) + folder.void,
+        "unseen": folder.unseen,
+        "lost_uids": uid_set(folder.lost[:_UIDS]),
+        "stale_uids": uid_set(folder.stale[:_UIDS]),
+    }

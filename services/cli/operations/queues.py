@@ -1,0 +1,63 @@
+"""``leadmail queues``: every queue with what waits, what is in work, who reads it, and how fast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from rich.text import Text
+
+from services.amqp.delivery.outcomes import QueueDepth
+from services.amqp.rabbitmq.management import ManagementError, QueueRates, rates
+from services.cli.terminal.output import Json, print_json, say, table
+from services.cli.terminal.session import command, open_session
+from services.usecases.stages import waits
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+@command
+async def queues(json: Json = False) -> None:
+    """Show every queue: waiting, in work, consumers, messages a second. Those for delays and suspects are left out while they are empty.
+
+    In work and the rates are known only with LEADMAIL_RABBITMQ_MANAGEMENT_URL.
+    """
+    async with open_session() as session, session.bus() as bus:
+        depths = await bus.queue_depths()
+        try:
+            speeds, trouble = await rates(session.settings), None
+        except ManagementError as error:
+            speeds, trouble = {}, str(error)
+    if json:
+        print_json(
+            [_as_json(name, depth, speeds.get(name), known=not trouble) for name, depth in sorted(depths.items())]
+        )
+        return
+    rows = [
+        _row(name, depth, speeds.get(name), known=not trouble)
+        for name, depth in sorted(depths.items())
+        if _shown(name, depth)
+    ]
+    table(None, ("queue", "ready", "in work", "consumers", "in/s", "out/s", "done/s"), rows)
+    if trouble:
+        say(f"No rates: {trouble}.", style="dim")
+
+
+def _shown(name: str, depth: QueueDepth) -> bool:
+    return depth.ready > 0 or not waits(name)
+
+
+def _row(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool) -> list[str | Text]:
+    consumers = Text(
+        "-" if waits(name) else str(depth.consumers), style="" if waits(name) or depth.consumers else "red"
+    )
+    in_work = "-" if depth.unacknowledged is None else f"{depth.unacknowledged:,}"
+    idle = QueueRates(0.0, 0.0, 0.0)  # the broker has no rates of a queue that was never used
+    speeds = [f"{value:,.1f}" for value in speed or idle] if known else ["-"] * 3
+    return [name, f"{depth.ready:,}", in_work, consumers, *speeds]
+
+
+def _as_json(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool) -> dict[str, Any]:
+    shown = (speed or QueueRates(0.0, 0.0, 0.0)) if known else None
+    return {"queue": name, **depth._asdict(), "rates": None if shown is None else shown._asdict()}

@@ -1,0 +1,126 @@
+"""What ``leadmail status`` shows, as a picture for people and as JSON for programs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from schemas.accounts import AccountState
+from schemas.ledger import RowState
+from services.store import AccountStatus
+from services.usecases.overview import FINAL, Seen, backfill, progress
+from services.usecases.stages import waits
+from services.wording import age, plural
+
+_ALWAYS = (RowState.ATTACHED, RowState.UNMATCHED)
+
+
+def view(seen: Seen, left: Mapping[str, float] | None = None) -> RenderableType:
+    """Return the whole picture; ``left`` has the seconds that backfills will still take, by account, where that is known."""
+    oldest = "nothing is unfinished" if seen.oldest is None else f"the oldest unfinished copy is {age(seen.oldest)} old"
+    head = Text(oldest, style="bold")
+    if seen.dead_letters:
+        head.append(f"   {plural(seen.dead_letters, 'dead letter')}: see `leadmail dead-letters list`", style="red")
+    if seen.alarms:
+        head.append(
+            f"\nRabbitMQ takes no messages, everything waits for it: alarm of {', '.join(seen.alarms)}", style="red"
+        )
+    return Group(
+        head,
+        _stages_view(seen.stages),
+        Text(),
+        accounts_view(seen.accounts, left),
+        Text(),
+        _queues_view(seen.queues),
+    )
+
+
+def _stages_view(stages: Mapping[str, int] | None) -> Text:
+    """Return the stages with their replicas; one without any is red."""
+    if stages is None:
+        return Text()
+    parts = [Text(f"{stage} {count}", style="" if count else "red") for stage, count in stages.items()]
+    return Text("replicas: ") + Text("   ").join(parts)
+
+
+def accounts_view(accounts: list[AccountStatus], left: Mapping[str, float] | None = None) -> RenderableType:
+    """Return the accounts with their backfills."""
+    if not accounts:
+        return Text("No account is connected yet: connect one with `leadmail account add`.", style="dim")
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    grid.add_column("account", overflow="fold")
+    grid.add_column("", no_wrap=True)
+    grid.add_column("messages", no_wrap=True, justify="right")
+    grid.add_column("backfill", no_wrap=True)
+    # What is rare has a column only where it is: the rest then fits into 80 columns.
+    states = [state for state in FINAL if state in _ALWAYS or any(one.counts.get(state) for one in accounts)]
+    for state in states:
+        grid.add_column(FINAL[state].replace(" ", "\n"), justify="right", no_wrap=True)
+    for one in accounts:
+        done, total = progress(one)
+        grid.add_row(
+            one.account.address,
+            ProgressBar(total=max(total, 1), completed=done if total else 0, width=12),
+            f"{done:,}/{total:,}",
+            _word(one, (left or {}).get(one.account.id)),
+            *(f"{one.counts.get(state, 0):,}" for state in states),
+        )
+    return grid
+
+
+def _word(one: AccountStatus, left: float | None) -> Text:
+    """Return how far the newest backfill is, or why the account does not go on."""
+    state = one.account.state
+    if state is AccountState.ACTIVE:
+        return Text(backfill(one, left))
+    style = "red" if state is AccountState.BLOCKED else "yellow"
+    return Text(state.value + (f": {one.account.reason}" if one.account.reason else ""), style=style)
+
+
+def _queues_view(queues: Mapping[str, Any] | None) -> RenderableType:
+    if queues is None:
+        return Text("RabbitMQ does not answer: check that it runs, and LEADMAIL_RABBITMQ_URL.", style="red")
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("queue", "ready", "in work", "consumers"):
+        grid.add_column(column, justify="left" if column == "queue" else "right")
+    for name, depth in sorted(queues.items()):
+        if waits(name) and not depth.ready:
+            continue
+        consumers = Text(
+            "-" if waits(name) else f"{depth.consumers}", style="" if waits(name) or depth.consumers else "red"
+        )
+        in_work = "-" if depth.unacknowledged is None else f"{depth.unacknowledged:,}"
+        grid.add_row(name, f"{depth.ready:,}", in_work, consumers)
+    return grid
+
+
+def as_json(seen: Seen) -> dict[str, object]:
+    """Return the whole picture for programs."""
+    return {
+        "oldest_unfinished": seen.oldest,
+        "dead_letters": seen.dead_letters,
+        "broker_alarms": list(seen.alarms),
+        "stages": seen.stages,
+        "accounts": [
+            {
+                "account": one.account.address,
+                "id": one.account.id,
+                "owner": one.account.owner,
+                "state": one.account.state,
+                "reason": one.account.reason,
+                "poller": one.holder,
+                "epoch": one.epoch,
+                "done": progress(one)[0],
+                "total": progress(one)[1],
+                "messages": {state.value: count for state, count in one.counts.items()},
+                "oldest_unfinished": one.oldest_unfinished,
+            }
+            for one in seen.accounts
+        ],
+        "queues": None if seen.queues is None else {name: depth._asdict() for name, depth in seen.queues.items()},
+    }

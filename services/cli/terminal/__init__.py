@@ -1,0 +1,1 @@
+"""What every command needs: output, questions, a session with settings and store."""

@@ -1,0 +1,98 @@
+"""The only door to servers whose names users type (DESIGN section 8).
+
+A name is resolved once; it is refused when any of its addresses is not public, unless the operator allows that network;
+and the connection goes to the very address that was checked, so that a second answer of the DNS (rebinding) changes nothing.
+What a user is told is the same for a name that does not exist and for one that leads inside: it shows nothing of the network.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import Self
+
+from services.mailbox.connection.errors import Code, MailServerError
+from services.mailbox.connection.hostname import HostNameError, host_name
+from services.mailbox.connection.ip_ranges import Network, in_networks, is_public, parse_networks
+
+Resolve = Callable[[str], Sequence[str]]
+"""All addresses (A and AAAA) of a host name, as text. Raises OSError when there are none."""
+
+log = logging.getLogger(__name__)
+
+
+def system_resolve(name: str) -> list[str]:
+    """Return all addresses of ``name`` by the system's resolver (which also knows the hosts file and Docker's names)."""
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+@dataclass(frozen=True, slots=True)
+class NetGuard:
+    """Resolves, checks and connects. ``allow`` are the operator's own networks that users may reach as well."""
+
+    allow: tuple[Network, ...] = ()
+    resolve: Resolve = system_resolve
+
+    @classmethod
+    def unrestricted(cls) -> Self:
+        """Return a guard for servers that the operator named himself (the relay of the notifications)."""
+        return cls(allow=parse_networks("0.0.0.0/0 ::/0"))
+
+    def addresses(self, host: str) -> tuple[str, ...]:
+        """Return the addresses of a typed host, all of them checked, IPv6 and IPv4 by turns.
+
+        Raises:
+            MailServerError: ``not-public`` (also when the name does not exist), or ``wrong-server`` for what is no host name.
+        """
+        try:
+            name = host_name(host)
+        except HostNameError as error:
+            raise MailServerError(Code.WRONG_SERVER, str(error)) from error
+        try:
+            found = list(dict.fromkeys(self.resolve(name)))
+        except OSError as error:
+            log.info("mail server name not resolved", extra={"error": type(error).__name__})
+            found = []
+        refused = [address for address in found if not (is_public(address) or in_networks(address, self.allow))]
+        if refused or not found:
+            if refused:
+                log.warning(
+                    "mail server name refused: not public and not in LEADMAIL_ALLOW_NETWORKS", extra={"host": name}
+                )
+            raise MailServerError(Code.NOT_PUBLIC, "no public mail server was found under this name")
+        six = [address for address in found if ":" in address]
+        four = [address for address in found if ":" not in address]
+        return tuple(address for address in chain.from_iterable(zip_longest(six, four)) if address is not None)
+
+    def connect(self, host: str, port: int, *, timeout: float) -> socket.socket:
+        """Return a connected TCP socket to a checked address of ``host``; ``timeout`` (seconds) holds for all of them together.
+
+        The socket keeps ``timeout`` as its own. Raises:
+            MailServerError: see ``addresses``; ``timeout``; ``wrong-server`` (nobody listens); ``unavailable``.
+        """
+        addresses = self.addresses(host)
+        end = time.monotonic() + timeout
+        failure: OSError = TimeoutError()
+        for tried, address in enumerate(addresses):
+            remaining = end - time.monotonic()
+            if remaining <= 0:
+                break
+            try:
+                # An even share each: an address that swallows packets must not cost the others their turn.
+                sock = socket.create_connection((address, port), timeout=remaining / (len(addresses) - tried))
+            except OSError as error:
+                failure = error
+                continue
+            sock.settimeout(timeout)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
+        if isinstance(failure, TimeoutError):
+            raise MailServerError(Code.TIMEOUT, "the server did not answer in time") from failure
+        if isinstance(failure, ConnectionRefusedError):
+            raise MailServerError(Code.WRONG_SERVER, "no mail server listens at this name and port") from failure
+        raise MailServerError(Code.UNAVAILABLE, "the server cannot be reached") from failure

@@ -1,0 +1,104 @@
+"""What servers say when they refuse, as a table: the first row that matches decides.
+
+The texts are those that users of the services report; the tests hold an example of each.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple, TypeVar
+
+from services.mailbox.connection.errors import Code
+
+Protocol = Literal["imap", "smtp"]
+Default = TypeVar("Default", Code, None)
+
+
+class Rule(NamedTuple):
+    """A pattern (searched for, without regard to case), what it means, and in which protocol (None: both)."""
+
+    pattern: re.Pattern[str]
+    code: Code
+    protocol: Protocol | None
+
+
+def _rule(code: Code, pattern: str, protocol: Protocol | None = None) -> Rule:
+    return Rule(re.compile(pattern, re.IGNORECASE), code, protocol)
+
+
+RULES: tuple[Rule, ...] = (
+    # Too much at once. First, because Dovecot says it under [UNAVAILABLE] and some say it in a refused login.
+    _rule(
+        Code.TOO_MANY_CONNECTIONS,
+        r"too many (simultaneous |concurrent |open |imap |smtp |failed |bad |invalid )*"
+        r"(connections?|sessions?|log-?ins?|auth\w*|attempts|commands)"
+        r"|maximum number of (connections|sessions)|connections? limit|\[LIMIT\]|rate.?limit|throttl|suggested backoff"
+        r"|bandwidth (limit|quota)|exceeded command or bandwidth",
+    ),
+    _rule(Code.UNAVAILABLE, r"\[(UNAVAILABLE|INUSE|SERVERBUG)\]"),  # RFC 5530: all three pass by themselves
+    # A password of the right account, but the wrong kind.
+    _rule(
+        Code.APP_PASSWORD_NEEDED,
+        r"app(lication)?[- ]?(specific)?[- ]?password|invalidsecondfactor|authoriz(ation|ed) code|\u6388\u6743\u7801"
+        r"|account is abnormal, service is not open|parol prilozheniya",
+    ),
+    _rule(
+        Code.OAUTH2_NEEDED,
+        r"basic ?auth(entication)?( is)? ?(disabled|blocked)|basicauthblocked|modern auth\w*|(x?oauth2?|oauthbearer) (is )?required"
+        r"|less secure app",
+    ),
+    _rule(Code.OAUTH2_EXPIRED, r"(access )?token.{0,40}(expired|invalid|revoked)|invalid_token|invalid sasl argument"),
+    _rule(
+        Code.WEB_LOGIN_NEEDED,
+        r"via (your|a) web browser|web ?login required|\[WEBALERT|unsafe log-?in|verify your (account|identity)|login\.yahoo\.com",
+    ),
+    # The account is right; this way in is shut.
+    _rule(
+        Code.SMTP_DISABLED,
+        r"smtp\w*( auth\w*| access)?.{0,40}(disabled|not (been )?(enabled|activated|allowed))",
+        "smtp",
+    ),
+    _rule(Code.SMTP_DISABLED, r"user has no permission|does not have access rights to this service", "smtp"),
+    _rule(
+        Code.IMAP_DISABLED,
+        r"(imap|pop3?/imap|external access|third.?party)\b.{0,60}(disabled|deactivated|not (been )?(enabled|activated|allowed|open))"
+        r"|not (been )?(enabled|activated|allowed) (for|to use) .{0,20}imap|yet to enable imap|(enable|activate) .{0,30}imap"
+        r"|does not have access rights to this service",
+        "imap",
+    ),
+    _rule(
+        Code.ACCOUNT_DISABLED,
+        r"(account|mailbox|user)( has been| is|:)? (temporarily |permanently )?"
+        r"(disabled|suspended|locked|blocked|deactivated|inactive|expired|frozen)",
+    ),
+    _rule(
+        Code.PLAINTEXT_REFUSED,
+        r"\[PRIVACYREQUIRED\]|plain-?text auth\w* (disallowed|disabled)|must issue a starttls|encryption required",
+    ),
+    _rule(
+        Code.UNAVAILABLE,
+        r"temporar|try (again )?later|server (is )?(too )?busy"
+        r"|system (error|busy|problem)|internal (server )?error|service (is )?(not |un)available|server unavailable|backend error"
+        r"|lookup failed|shutting down",
+    ),
+    _rule(Code.UNAVAILABLE, r"^4\d\d\b", "smtp"),
+    # Exchange takes some wrong passwords (a good user with a bad alias, a mailbox without licence) and says this ever after.
+    _rule(Code.WRONG_PASSWORD, r"authenticated but not connected"),
+    _rule(
+        Code.WRONG_PASSWORD,
+        r"\[AUTHENTICATIONFAILED\]|\[AUTHORIZATIONFAILED\]|invalid (credentials|log-?in|user|password)"
+        r"|(log-?in|logon|sign-?in) (is )?(fail\w*|error|denied|incorrect|refused|rejected)"
+        r"|auth\w* (has )?(fail\w*|unsuccessful|error|rejected|denied)"
+        r"|(incorrect|wrong|bad|invalid|unknown) (user ?name|user|account|log-?in|password|credentials)"
+        r"|password (is )?(error|incorrect|wrong|invalid)|not accepted|failed to authenticate",
+    ),
+    _rule(Code.WRONG_PASSWORD, r"^535\b", "smtp"),
+)
+
+
+def classify(answer: str, *, protocol: Protocol, default: Default) -> Code | Default:
+    """Return what a refusal means; ``default`` where no row matches (an empty answer, a language the table does not know)."""
+    for rule in RULES:
+        if rule.protocol in (None, protocol) and rule.pattern.search(answer):
+            return rule.code
+    return default

@@ -1,0 +1,157 @@
+"""Envelope encryption of credentials, and keys derived from the deployment's secret (DESIGN section 8).
+
+Each account's credentials are sealed with a data key of its own (AES-256-GCM); the data key is wrapped by a key derived from the
+deployment's secret. Both layers are bound to the account's id: a sealed document moved to another account does not open.
+Rotation re-wraps the data key and leaves the ciphertext alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import SecretStr, TypeAdapter
+
+from schemas.accounts import SealedCredentials
+from services.mailbox.connection.models import Credentials
+
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+_CREDENTIALS: TypeAdapter[Credentials] = TypeAdapter(Credentials)
+_FIELDS: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+
+
+class SealError(Exception):
+    """Sealed credentials do not open: another deployment's secret, another account's document, or altered bytes."""
+
+
+def parse_secret(text: str) -> bytes:
+    """Return the 32 bytes of a deployment secret written as 64 hex digits or as base64 (44 characters, URL-safe or not).
+
+    Raises:
+        ValueError: it is neither; the message says how to make one and does not repeat it.
+    """
+    text = text.strip()
+    try:
+        secret = (
+            bytes.fromhex(text)
+            if len(text) == 2 * KEY_BYTES
+            else base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+        )
+    except (ValueError, binascii.Error):
+        secret = b""
+    if len(secret) != KEY_BYTES:
+        raise ValueError(
+            "A secret key must be 32 random bytes in base64 or hex: make one with `openssl rand -base64 32`"
+        )
+    return secret
+
+
+def derive(secret: bytes, purpose: str) -> bytes:
+    """Return a 32-byte key for one purpose (HKDF-SHA256, RFC 5869). Keys of different purposes say nothing of each other.
+
+    Purposes in use: ``wrap`` and ``key-id`` (here), ``marks`` (the keyed hashes of DESIGN section 3), ``sign-in`` and ``forms``
+    (the console).
+    """
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"leadmail/v1/" + purpose.encode()).derive(secret)
+
+
+def key_id(secret: bytes) -> str:
+    """Return the name under which a secret's wrapped keys are filed: 16 hex digits that tell nothing of the secret."""
+    return hashlib.sha256(derive(secret, "key-id")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretBox:
+    """Seals and opens credentials. The first secret seals; the others (rotated out) only open."""
+
+    wrapping: dict[str, bytes] = field(repr=False)
+    current: str
+
+    @classmethod
+    def from_settings(cls, secret_key: str, old_keys: str = "") -> Self:
+        """Return the box of ``LEADMAIL_SECRET_KEY`` and ``LEADMAIL_SECRET_KEYS_OLD`` (comma- or blank-separated).
+
+        Raises:
+            ValueError: a key is malformed.
+        """
+        return cls.from_keys(
+            parse_secret(secret_key), *(parse_secret(text) for text in old_keys.replace(",", " ").split())
+        )
+
+    @classmethod
+    def from_keys(cls, *secrets: bytes) -> Self:
+        """Return the box of deployment secrets of 32 bytes each; the first one seals."""
+        return cls(wrapping={key_id(secret): derive(secret, "wrap") for secret in secrets}, current=key_id(secrets[0]))
+
+    def seal(self, account_id: str, credentials: Credentials) -> SealedCredentials:
+        """Encrypt credentials for one account; two seals of the same are never alike."""
+        plain = _plain(credentials)
+        data_key = AESGCM.generate_key(8 * KEY_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
+        return SealedCredentials(
+            key_id=self.current,
+            wrapped_key=self._wrap(account_id, data_key),
+            nonce=nonce,
+            ciphertext=AESGCM(data_key).encrypt(nonce, plain, _bound("data", account_id)),
+        )
+
+    def open(self, account_id: str, sealed: SealedCredentials) -> Credentials:
+        """Decrypt; do it only where a connection is made, and keep the result no longer than that.
+
+        Raises:
+            SealError: see there.
+        """
+        data_key = self._unwrap(account_id, sealed)
+        try:
+            plain = AESGCM(data_key).decrypt(sealed.nonce, sealed.ciphertext, _bound("data", account_id))
+        except (InvalidTag, ValueError) as error:
+            raise SealError("the account's credentials do not open: enter them again") from error
+        return _CREDENTIALS.validate_json(plain)
+
+    def rotate(self, account_id: str, sealed: SealedCredentials) -> SealedCredentials:
+        """Return the same credentials under the current secret; what is already there is returned as it is.
+
+        Raises:
+            SealError: see there.
+        """
+        if sealed.key_id == self.current:
+            return sealed
+        data_key = self._unwrap(account_id, sealed)
+        return sealed.model_copy(update={"key_id": self.current, "wrapped_key": self._wrap(account_id, data_key)})
+
+    def _wrap(self, account_id: str, data_key: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + AESGCM(self.wrapping[self.current]).encrypt(
+            nonce, data_key, _bound(f"key/{self.current}", account_id)
+        )
+
+    def _unwrap(self, account_id: str, sealed: SealedCredentials) -> bytes:
+        wrapping = self.wrapping.get(sealed.key_id)
+        if wrapping is None:
+            raise SealError(
+                f"sealed under key {sealed.key_id}, which is not among LEADMAIL_SECRET_KEY and LEADMAIL_SECRET_KEYS_OLD"
+            )
+        nonce, wrapped = sealed.wrapped_key[:_NONCE_BYTES], sealed.wrapped_key[_NONCE_BYTES:]
+        try:
+            return AESGCM(wrapping).decrypt(nonce, wrapped, _bound(f"key/{sealed.key_id}", account_id))
+        except (InvalidTag, ValueError) as error:
+            raise SealError("the account's credentials do not open: enter them again") from error
+
+
+def _bound(layer: str, account_id: str) -> bytes:
+    return f"leadmail/credentials/v1/{layer}/{account_id}".encode()
+
+
+def _plain(credentials: Credentials) -> bytes:
+    """Return the credentials as JSON with their secrets, which pydantic would print as asterisks."""
+    fields = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in credentials}
+    return _FIELDS.dump_json(fields)

@@ -1,0 +1,1 @@
+"""From an e-mail address to its servers: the provider directory, DNS, autoconfig, probes."""

@@ -1,0 +1,138 @@
+"""The directory of mail services: their servers, what logs in there, and the steps that they ask of their users."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field
+
+from schemas.accounts import ServerAddress
+from schemas.addresses import domain_of, normal_address
+from schemas.base import Contract
+
+AuthKind = Literal["password", "app-password", "oauth2"]
+Quirk = Literal["gmail_labels", "no_qresync", "body_peek", "bisect_fetch", "uid_recheck", "send_id", "poll", "local"]
+OUR_CONNECTIONS = 2
+"""Connections to one account that Leadmail opens at most, whatever the service would bear."""
+
+
+class Endpoint(Contract):
+    """A server of a service, without a user name."""
+
+    host: str
+    port: int
+    tls: Literal["tls", "starttls"]
+
+    def address(self, username: str) -> ServerAddress:
+        """Return the server as an account keeps it."""
+        return ServerAddress(host=self.host, port=self.port, tls=self.tls, username=username)
+
+
+def _endpoint(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    parts = urlsplit(value)
+    return {"tls": parts.scheme, "host": parts.hostname, "port": parts.port}
+
+
+class Provider(Contract):
+    """One mail service; ``providers.toml`` explains each field."""
+
+    key: str
+    name: str
+    domains: tuple[str, ...]
+    mx: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    imap: Annotated[Endpoint, BeforeValidator(_endpoint)]
+    smtp: Annotated[Endpoint, BeforeValidator(_endpoint)]
+    username: Literal["address", "local"] = "address"
+    auth: tuple[AuthKind, ...] = ("password",)
+    app_password: tuple[str, ...] = ()
+    app_password_url: str = ""
+    app_password_format: str = ""
+    imap_steps: tuple[str, ...] = ()
+    imap_url: str = ""
+    connections: int = Field(default=OUR_CONNECTIONS, ge=1)
+    quirks: frozenset[Quirk] = frozenset()
+    note: str = ""
+
+    def login_name(self, address: str) -> str:
+        """Return what the service calls the user with this address."""
+        return address.partition("@")[0] if self.username == "local" else address
+
+    @property
+    def takes_account_password(self) -> bool:
+        """Whether the password of the user's account itself can log in."""
+        return "password" in self.auth
+
+    def clean_password(self, typed: str) -> str:
+        """Return an app password without the blanks it is shown with (``abcd efgh ijkl mnop``); any other as typed."""
+        bare = "".join(typed.split())
+        return bare if self.app_password_format and re.fullmatch(self.app_password_format, bare) else typed
+
+    def is_app_password(self, typed: str) -> bool | None:
+        """Whether this looks like one of the service's app passwords; None where those have no known form."""
+        return (
+            bool(re.fullmatch(self.app_password_format, "".join(typed.split()))) if self.app_password_format else None
+        )
+
+
+class Directory:
+    """All services, found by key, by domain, by mail exchanger or by server name."""
+
+    def __init__(self, providers: Iterable[Provider]) -> None:
+        """Index the services. Raises ValueError when two claim one domain or exchanger."""
+        self.by_key = {provider.key: provider for provider in providers}
+        self._domains: dict[str, Provider] = {}
+        self._exchangers: dict[str, Provider] = {}
+        for provider in self.by_key.values():
+            _claim(self._domains, provider.domains, provider)
+            _claim(self._exchangers, provider.mx, provider)
+        self._hints: dict[str, Provider] = {}
+        for provider in self.by_key.values():
+            _claim(self._hints, provider.hints, provider)
+        self._hosts: dict[str, Provider] = {}
+        for provider in self.by_key.values():
+            if "local" not in provider.quirks:  # 127.0.0.1 is anybody's
+                self._hosts.setdefault(provider.imap.host, provider)
+
+    def for_address(self, address: str) -> Provider | None:
+        """Return the service whose own domain the address is in."""
+        return self._domains.get(domain_of(normal_address(address)))
+
+    def for_exchangers(self, exchangers: Iterable[str]) -> Provider | None:
+        """Return the service that one of these mail exchangers (best first) belongs to, by the longest name that matches."""
+        for exchanger in exchangers:
+            labels = exchanger.rstrip(".").lower().split(".")
+            for start in range(len(labels)):
+                if provider := self._exchangers.get(".".join(labels[start:])):
+                    return provider
+        return None
+
+    def for_hints(self, hints: Iterable[str]) -> Provider | None:
+        """Return the service that these names (``Dns.hints``) speak of, if they speak of one only."""
+        found = {provider.key: provider for hint in hints if (provider := self._hints.get(hint))}
+        return next(iter(found.values())) if len(found) == 1 else None
+
+    def for_server(self, host: str) -> Provider | None:
+        """Return the first service with this IMAP server, for accounts whose servers were typed by hand."""
+        return self._hosts.get(host.lower())
+
+
+def _claim(index: dict[str, Provider], names: Iterable[str], provider: Provider) -> None:
+    for name in names:
+        if index.setdefault(name, provider) is not provider:
+            raise ValueError(f"{name} belongs to {index[name].key} and to {provider.key}")
+
+
+@cache
+def directory() -> Directory:
+    """Return the directory, read once, when first asked for."""
+    text = (files("services.mailbox.discovery") / "providers.toml").read_text(encoding="utf-8")
+    return Directory(Provider.model_validate({"key": key, **fields}) for key, fields in tomllib.loads(text).items())

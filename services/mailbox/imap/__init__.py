@@ -1,0 +1,1 @@
+"""The IMAP client: connect, log in, ask, read answers."""

@@ -1,0 +1,105 @@
+"""Which folders are synchronised: all in which mail can be read, but Trash, Spam and Drafts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from schemas.accounts import Account, Folder
+from schemas.identity import folder_id
+from services.mailbox.imap.folder_names import Role, decode_name, role_by_name
+from services.mailbox.imap.imap_answers import Listed
+
+_SPECIAL: dict[str, Role] = {
+    "\\inbox": "inbox",
+    "\\sent": "sent",
+    "\\archive": "archive",
+    "\\all": "all",
+    "\\drafts": "drafts",
+    "\\trash": "trash",
+    "\\junk": "junk",
+}
+_UNREADABLE = frozenset({"\\noselect", "\\nonexistent"})
+_VIRTUAL = frozenset({"\\all", "\\flagged", "\\important"})
+"""Views of mail that lies elsewhere (RFC 6154 section 2, RFC 8457)."""
+_LEFT_OUT: frozenset[Role] = frozenset({"trash", "junk", "drafts"})
+
+
+def readable(entry: Listed) -> bool:
+    """Whether a name stands for a folder with mail, and not only for what lies in it."""
+    return not (_UNREADABLE & entry.attributes)
+
+
+def plan_folders(account: Account, listed: Sequence[Listed], *, gmail: bool) -> list[Folder]:
+    """Return a folder for each that the server lists, newly made: no cursor, no anchor.
+
+    Args:
+        account: whose; its rules decide last.
+        listed: the server's answer.
+        gmail: messages have labels and an id of their own; All Mail then holds everything but Trash and Spam once.
+    """
+    all_mail = gmail and any("\\all" in entry.attributes for entry in listed if readable(entry))
+    found = {}
+    for entry in listed:
+        name = decode_name(entry.raw_name)
+        role = _role(entry, name)
+        reason = _reason(account, entry, name, role, all_mail=all_mail)
+        number = folder_id(entry.raw_name)
+        found[number] = Folder(
+            account=account.id,
+            id=number,
+            raw_name=entry.raw_name,
+            name=name,
+            role=role,
+            selected=reason is None,
+            reason=reason,
+        )
+    return list(found.values())
+
+
+def _role(entry: Listed, name: str) -> Role:
+    special = next((role for attribute, role in _SPECIAL.items() if attribute in entry.attributes), None)
+    return special or role_by_name(name, entry.delimiter)
+
+
+def _reason(  # noqa: PLR0911 - one return a rule
+    account: Account, entry: Listed, name: str, role: Role, *, all_mail: bool
+) -> str | None:
+    """Return why the folder is left out, as a stable code; None when it is synchronised."""
+    if not readable(entry):
+        return "no-mail"
+    if any(byte in entry.raw_name for byte in b"\0\r\n"):
+        return "unusable-name"
+    if _named(name, account.folders.exclude, entry.delimiter):
+        return "excluded-by-owner"
+    if _named(name, account.folders.include, entry.delimiter):
+        return None
+    if all_mail:
+        if role == "all":
+            return None
+        return role if role in _LEFT_OUT else "in-all-mail"
+    if role in _LEFT_OUT or _below_left_out(name, entry.delimiter):
+        return role if role in _LEFT_OUT else "trash"
+    return "virtual" if _VIRTUAL & entry.attributes else None
+
+
+def _below_left_out(name: str, delimiter: str | None) -> bool:
+    """Whether a folder lies in Trash or Spam: what was deleted with its folder."""
+    if not delimiter:
+        return False
+    path = name.split(delimiter)
+    return any(role_by_name(delimiter.join(path[:depth]), delimiter) in _LEFT_OUT for depth in range(1, len(path)))
+
+
+def _named(name: str, rules: Iterable[str], delimiter: str | None) -> bool:
+    """Whether a rule names the folder, or one that it lies in; by the name as people see it, whatever its case."""
+    own = name.casefold()
+    return any(own == rule.casefold() or (delimiter and own.startswith(rule.casefold() + delimiter)) for rule in rules)
+
+
+def primary(folders: Iterable[Folder]) -> Folder | None:
+    """Return the folder in which new mail arrives: the one to keep open."""
+    order = ("inbox", "all", "user", "archive", "sent")
+    selected = [folder for folder in folders if folder.selected]
+    return min(
+        selected, key=lambda folder: order.index(folder.role) if folder.role in order else len(order), default=None
+    )

@@ -1,0 +1,175 @@
+"""What IMAP servers answer, as imaplib hands it over, made into values. Pure, tolerant: what cannot be read is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+from typing import TypeAlias
+
+from services.mailbox.imap.imap_tokens import ESCAPED, Item, Value, responses, tokens
+
+UidRanges: TypeAlias = list[tuple[int, int]]
+"""Both ends included."""
+
+_DATE = re.compile(rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
+_MONTHS = {
+    name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
+}
+_SET = re.compile(rb"(\d+)(?::(\d+))?")
+_STATUS_ITEM = re.compile(rb"([A-Z]+) (\d+)", re.IGNORECASE)
+_LIST = re.compile(rb'\(([^()]*)\) (NIL|"(?:[^"\\]|\\.)*") (.*)', re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Fetched:
+    """One message of a FETCH answer; what the server did not send is None or empty."""
+
+    uid: int
+    flags: tuple[str, ...] | None = None
+    internal_date: datetime | None = None
+    size: int | None = None
+    header: bytes | None = None
+    body: bytes | None = None
+    """All of it, or a part of it where a part was asked for."""
+    labels: tuple[str, ...] = ()
+    gmail_id: int | None = None
+    modseq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One folder of a LIST answer."""
+
+    raw_name: bytes
+    delimiter: str | None
+    attributes: frozenset[str]
+    """Lower case, with the backslash."""
+
+
+def text(value: bytes) -> str:
+    """Return flags and the like as text; 8-bit where none belongs is kept visible."""
+    return value.decode("utf-8", "backslashreplace")
+
+
+def fetched(items: Iterable[Item]) -> list[Fetched]:
+    """Return the messages of FETCH answers; one without UID is left out (RFC 3501: an unsolicited one may come without)."""
+    found = []
+    for line, literals in responses(items):
+        parsed = tokens(line, literals)
+        if len(parsed) > 1 and isinstance(parsed[1], list) and (message := _message(parsed[1])):
+            found.append(message)
+    return found
+
+
+def _message(values: list[Value]) -> Fetched | None:  # noqa: C901 - one case an attribute
+    message = Fetched(0)
+    for name, value in zip(values[::2], values[1::2], strict=False):
+        if isinstance(name, list):
+            return None
+        word = name.upper()
+        if isinstance(value, list):
+            if word == b"FLAGS":
+                message.flags = tuple(text(flag) for flag in value if isinstance(flag, bytes))
+            elif word == b"X-GM-LABELS":
+                message.labels = tuple(text(label) for label in value if isinstance(label, bytes))
+            elif word == b"MODSEQ":
+                message.modseq = int(value[0]) if value and isinstance(value[0], bytes) and value[0].isdigit() else None
+        elif word == b"UID":
+            message.uid = int(value) if value.isdigit() else 0
+        elif word == b"INTERNALDATE":
+            message.internal_date = internal_date(value)
+        elif word == b"RFC822.SIZE":
+            message.size = int(value) if value.isdigit() else None
+        elif word.startswith((b"BODY[HEADER", b"RFC822.HEADER")):
+            message.header = b"" if value == b"NIL" else value
+        elif word.startswith(b"BODY[]") or word == b"RFC822":
+            message.body = None if value == b"NIL" else value
+        elif word == b"X-GM-MSGID":
+            message.gmail_id = int(value) if value.isdigit() else None
+    return message if message.uid else None
+
+
+@lru_cache(maxsize=64)
+def _zone(sign: bytes, hours: bytes, minutes: bytes) -> timezone:
+    offset = timedelta(hours=int(hours), minutes=int(minutes))
+    return timezone(-offset if sign == b"-" else offset)
+
+
+def internal_date(value: bytes) -> datetime | None:
+    """Return an INTERNALDATE (RFC 3501 section 9, date-time) in UTC, or None."""
+    match = _DATE.fullmatch(value)
+    if not match:
+        return None
+    day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = match.groups()
+    try:
+        moment = datetime(
+            int(year), _MONTHS[month.lower()], int(day), int(hour), int(minute), min(int(second), 59),
+            tzinfo=_zone(sign, zone_hours, zone_minutes),
+        )  # fmt: skip
+        return moment.astimezone(UTC)
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+def listed(items: Iterable[Item]) -> list[Listed]:
+    """Return the folders of a LIST answer, each by itself: a malformed entry costs no other one."""
+    found = []
+    for line, literals in responses(items):
+        match = _LIST.match(line)
+        if not match:
+            continue
+        name = tokens(match[3], literals)
+        if not name or not isinstance(name[0], bytes):
+            continue
+        # An unquoted name may hold what our tokens split at: the rest of the line is the name then.
+        raw = name[0] if literals or match[3][:1] == b'"' else match[3].rstrip()
+        delimiter = None if match[2].upper() == b"NIL" else text(ESCAPED.sub(rb"\1", match[2][1:-1]))
+        found.append(Listed(raw, delimiter, frozenset(text(word).lower() for word in match[1].split())))
+    return found
+
+
+def statuses(items: Iterable[Item]) -> dict[bytes, dict[str, int]]:
+    """Return STATUS answers by raw folder name, items in lower case."""
+    found: dict[bytes, dict[str, int]] = {}
+    for line, literals in responses(items):
+        head, _, values = line.rpartition(b"(")
+        name = tokens(head, literals)
+        raw = name[0] if name and isinstance(name[0], bytes) and (literals or head[:1] == b'"') else head.rstrip()
+        found[raw] = {item.decode().lower(): int(value) for item, value in _STATUS_ITEM.findall(values)}
+    return found
+
+
+def uid_ranges(items: Iterable[Item]) -> UidRanges:
+    """Return the uids of VANISHED answers (RFC 7162 section 3.2.10) as ranges: one may span four thousand million."""
+    return [
+        (min(int(first), int(last or first)), max(int(first), int(last or first)))
+        for line, _ in responses(items)
+        for first, last in _SET.findall(line.removeprefix(b"(EARLIER)"))
+    ]
+
+
+def searched(items: Iterable[Item]) -> list[int]:
+    """Return the uids of SEARCH answers, ascending, each once; a MODSEQ at the end is left out."""
+    return sorted(
+        {int(word) for line, _ in responses(items) for word in line.partition(b"(")[0].split() if word.isdigit()}
+    )
+
+
+def number(items: Iterable[Item]) -> int | None:
+    """Return the last of a response code's values, if it is a number (HIGHESTMODSEQ may be NIL)."""
+    values = [item for item in items if isinstance(item, bytes)]
+    return int(values[-1]) if values and values[-1].isdigit() else None
+
+
+def uid_set(uids: Iterable[int]) -> str:
+    """Return a sequence-set (RFC 3501 section 9) in which neighbours are ranges."""
+    spans: list[list[int]] = []
+    for uid in sorted(uids):
+        if spans and uid == spans[-1][1] + 1:
+            spans[-1][1] = uid
+        else:
+            spans.append([uid, uid])
+    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in spans)

@@ -1,0 +1,1 @@
+"""The SMTP client: connect, log in, submit."""

@@ -1,0 +1,100 @@
+"""The operator's own submission server, through which Leadmail sends its notifications (``LEADMAIL_SMTP_URL``)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import aiosmtplib
+
+from schemas.accounts import ServerAddress, Tls
+from services.mailbox.connection.errors import Code, MailServerError
+from services.mailbox.connection.models import PasswordCredentials, password
+from services.mailbox.connection.netguard import NetGuard
+from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.smtp.connect import close_smtp, connect_smtp, open_smtp, send
+
+_PORTS: dict[str, Tls] = {"465": "tls", "587": "starttls"}
+_TLS: dict[str, Tls] = {"implicit": "tls", "tls": "tls", "starttls": "starttls", "none": "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Where notifications go out. The operator named it, so it may be in a private network; its certificate is verified all the same."""
+
+    server: ServerAddress
+    credentials: PasswordCredentials | None
+
+
+def parse_relay(url: str) -> Relay:
+    """Return the relay of ``smtp://[user:password@]host[:port][?tls=starttls|implicit|none]``.
+
+    ``smtps://`` means implicit TLS. Without ``tls=``: port 465 is implicit, any other STARTTLS; the default port is 587 (465
+    for implicit, 25 for none). User and password are percent-encoded.
+
+    Raises:
+        ValueError: the URL is not of this form; the message names the setting and not the password.
+    """
+    form = "LEADMAIL_SMTP_URL must look like smtp://user:password@host:587?tls=starttls"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{form}: the port is not a number") from None
+    scheme = parts.scheme
+    if scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise ValueError(form)
+    chosen = parse_qs(parts.query).get("tls", ["implicit" if scheme == "smtps" else ""])[-1]
+    if chosen and chosen not in _TLS:
+        raise ValueError(f"{form}: tls is implicit, starttls or none")
+    tls: Tls = _TLS[chosen] if chosen else _PORTS.get(str(port), "starttls")
+    if port is None:
+        port = {"tls": 465, "starttls": 587, "none": 25}[tls]
+    user = unquote(parts.username or "")
+    secret = unquote(parts.password or "")
+    if bool(user) != bool(secret):
+        raise ValueError(f"{form}: give both user and password, or neither")
+    server = ServerAddress(host=parts.hostname, port=port, tls=tls, username=user)
+    return Relay(server=server, credentials=password(secret) if user else None)
+
+
+async def check(relay: Relay, *, policy: ConnectPolicy) -> bytes | None:
+    """Connect and log in without sending anything; returns the server's certificate (DER), None without TLS.
+
+    Raises:
+        MailServerError: no connection or no login.
+    """
+    client = await _open(relay, policy)
+    try:
+        tls = client.get_transport_info("ssl_object")
+        return tls.getpeercert(binary_form=True) if tls else None
+    finally:
+        await close_smtp(client)
+
+
+async def submit(relay: Relay, message: bytes, *, sender: str, recipients: Sequence[str], policy: ConnectPolicy) -> str:
+    """Send one message through the relay and return the server's answer.
+
+    Raises:
+        smtp_connect.RejectedError: the relay refused it (``transient`` says whether to try again).
+        MailServerError: no connection or no login; worth trying again later, after the operator has seen to it.
+    """
+    client = await _open(relay, policy)
+    try:
+        return await send(client, message, sender=sender, recipients=recipients)
+    finally:
+        await close_smtp(client)
+
+
+async def _open(relay: Relay, policy: ConnectPolicy) -> aiosmtplib.SMTP:
+    own = dataclasses.replace(policy, guard=NetGuard.unrestricted())
+    if relay.credentials is None:
+        # Without credentials there is nothing to overhear but the mail itself, which goes out by SMTP in any case.
+        return await open_smtp(relay.server, policy=dataclasses.replace(own, allow_plaintext=True))
+    if relay.server.tls == "none" and not policy.allow_plaintext:
+        raise MailServerError(
+            Code.PLAINTEXT_REFUSED, "LEADMAIL_SMTP_URL has a password and tls=none: use starttls or implicit"
+        )
+    return await connect_smtp(relay.server, relay.credentials, policy=own)

@@ -1,0 +1,1 @@
+"""Which records an email is on, and why: worked out, stored, and kept in step."""

@@ -1,0 +1,1 @@
+"""What a parsed MIME tree says: people, ids, dates, text, attachments, kind of mail."""

@@ -1,0 +1,128 @@
+"""Who a mail names, in which role: exact addr-specs only (CVE-2023-27043), never a guess.
+
+mail-parser decides where one mailbox ends and the next begins; display names are decoded here, after that decision, so
+that what an encoded word says can never become structure (RFC 2047 section 5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from mailparser.utils import get_addresses
+
+from schemas.addresses import normal_address_or_none
+from schemas.mail import Participant, Role
+from services.parser.mime import limits
+from services.parser.mime.encoded_words import WORD, decode_words
+from services.parser.mime.findings import Findings
+from services.parser.mime.headers import Fields, one_line, raw_text, unfolded
+
+ROLES = (
+    ("from", Role.FROM),
+    ("sender", Role.SENDER),
+    ("reply-to", Role.REPLY_TO),
+    ("to", Role.TO),
+    ("cc", Role.CC),
+)
+"""Resent-* fields are left out: they name who passed a copy on (RFC 5322 section 3.6.6)."""
+
+_PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
+_FIRST_PRIVATE = 0xE000
+_WORDS = 6400
+_QUOTED_OR_SEMICOLON = re.compile(r'("(?:[^"\\]|\\.)*+")|;')
+_QUOTED_LOCAL = re.compile(r'"([^"\\\s]+)"(@.+)')
+_PLAIN = re.compile(r"\s*(?:([A-Za-z0-9][A-Za-z0-9 '_-]*?)\s*<)?([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)(>?)\s*")
+
+
+@lru_cache(maxsize=4096)
+def _plain(value: str) -> tuple[str, str] | None:
+    """Return name and address of the most common form, ``Name <local@domain>`` with nothing in it that has a meaning."""
+    found = _PLAIN.fullmatch(value)
+    if found is None or bool(found[3]) != ("<" in value):
+        return None
+    return found[1] or "", found[2]
+
+
+def mailboxes(value: str, findings: Findings) -> list[tuple[str, str]]:
+    """Return (display name, normal address) of each mailbox of one address field.
+
+    Args:
+        value: the field's characters on one line, encoded words not yet decoded.
+        findings: where what is no address is noted.
+    """
+    if (simple := _plain(value)) is not None:
+        address = normal_address_or_none(simple[1])
+        return [(simple[0], address)] if address else []
+    words: list[str] = []
+
+    def opaque(word: re.Match[str]) -> str:
+        words.append(word[0])
+        return chr(_FIRST_PRIVATE + len(words) - 1) if len(words) <= _WORDS else "?"
+
+    text = _PRIVATE_USE.sub("\ufffd", value)
+    if "=?" in text:
+        text = WORD.sub(opaque, text)
+    if ";" in text and ":" not in text:
+        # Outlook separates by semicolons; in a group (RFC 5322 section 3.4) they have their own meaning.
+        text = _QUOTED_OR_SEMICOLON.sub(lambda found: found[1] or ",", text)
+    found: list[tuple[str, str]] = []
+    for name, spec in get_addresses(text):
+        if not spec:
+            continue
+        quoted = _QUOTED_LOCAL.fullmatch(spec)
+        address = normal_address_or_none(quoted[1] + quoted[2] if quoted else spec)
+        if address is None or _PRIVATE_USE.search(address):
+            findings.defect("address")
+            continue
+        if words:
+            name = _PRIVATE_USE.sub(lambda mark: words[ord(mark[0]) - _FIRST_PRIVATE], name)  # noqa: PLW2901
+            name = decode_words(name, findings)  # noqa: PLW2901
+        found.append(("" if name == spec else one_line(name, limits.NAME), address))
+    return found
+
+
+def of_field(fields: Fields, name: str, findings: Findings, hint: str | None) -> list[tuple[str, str]]:
+    """Return (display name, normal address) of every occurrence of an address field, in order."""
+    found: list[tuple[str, str]] = []
+    for value in fields.get(name, ()):
+        if len(value) > limits.HEADER_VALUE:
+            findings.cut()
+        found += mailboxes(raw_text(unfolded(value), findings, hint), findings)
+        if len(found) >= limits.RECIPIENTS:
+            break
+    return found
+
+
+def participants(fields: Fields, findings: Findings, hint: str | None) -> tuple[Participant, ...]:
+    """Return everybody whom the header names, each address once a role, at most 1,000; Bcc is not among them.
+
+    Args:
+        fields: the mail's header.
+        findings: where cuts are noted.
+        hint: charset for bytes that are no UTF-8.
+    """
+    people: dict[tuple[str, Role], Participant] = {}
+    for name, role in ROLES:
+        for display, address in of_field(fields, name, findings, hint):
+            known = people.get((address, role))
+            if known is None or (display and not known.name):
+                people[address, role] = Participant(address=address, name=display, role=role)
+    if len(people) > limits.RECIPIENTS:
+        findings.cut()
+    return tuple(people.values())[: limits.RECIPIENTS]
+
+
+def bcc(fields: Fields, findings: Findings, hint: str | None) -> tuple[str, ...]:
+    """Return the addresses of the Bcc field, each once, at most 1,000."""
+    return _distinct(address for _, address in of_field(fields, "bcc", findings, hint))[: limits.RECIPIENTS]
+
+
+def senders(people: Iterable[Participant]) -> tuple[str, ...]:
+    """Return the addresses of From."""
+    return _distinct(person.address for person in people if person.role is Role.FROM)
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,138 @@
+"""Raw mail to what it says: the parser's whole work, as a pure function."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from schemas.identity import email_key, thread_id
+from schemas.mail import Classification, Content
+from services.parser.content import addresses, classification, dates, ids
+from services.parser.content.attachments import collect_attachments
+from services.parser.content.bodies import Selection, select
+from services.parser.content.bounces import read_bounce
+from services.parser.content.reply import reply_text, snippet
+from services.parser.content.texts import html_of, text_of
+from services.parser.mime import limits
+from services.parser.mime.findings import Findings
+from services.parser.mime.headers import Fields, decoded, first, one_line
+from services.parser.mime.structure import read_structure
+
+
+class ParsedMail(NamedTuple):
+    """What came out of one mail."""
+
+    content: Content
+    bcc: tuple[str, ...]
+    """Normal addresses of this copy's Bcc field."""
+    blobs: dict[str, bytes]
+    """Attachments and long HTML by SHA-256 in hex; the raw mail itself is not among them (``content.raw`` is its hash)."""
+
+
+def _leaf_digests(selection: Selection, contents: dict[int, bytes]) -> list[bytes]:
+    """Return the digests that make the email key: of what the leaves say, however they were encoded on the way.
+
+    Text is hashed with LF line ends and without white space at its end, which servers and encodings change.
+    """
+    digests = []
+    for leaf in selection.leaves:
+        content = contents[id(leaf)]
+        if leaf.media_type.startswith(("text/", "message/")):
+            content = content.replace(b"\r\n", b"\n").rstrip()
+        digests.append(hashlib.sha256(content).digest())
+    return digests
+
+
+def _text_field(fields: Fields, name: str, findings: Findings, hint: str | None) -> str:
+    value = first(fields, name)
+    return decoded(value, findings, hint) if value else ""
+
+
+def _charset_hint(selection: Selection) -> str | None:
+    """Return the charset of the first text: what header bytes that are no UTF-8 were probably written in."""
+    return next(
+        (leaf.parameters["charset"] for leaf in selection.text + selection.html if "charset" in leaf.parameters), None
+    )
+
+
+def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bool = False) -> ParsedMail:
+    """Return what a mail says. Never raises for what is in the mail; what was cut or mended is in the marks.
+
+    Args:
+        raw: the mail as the server has it (RFC 5322).
+        account: the account's id; makes the key of a mail without Message-ID.
+        internal_date: when the server received it, aware.
+        careful: leave out what may take long, for a mail that took too long before.
+    """
+    findings = Findings(careful=careful)
+    root = read_structure(raw, findings)
+    selection = select(root)
+    contents = {id(leaf): leaf.content(findings) for leaf in selection.leaves}
+    fields, hint = root.fields, _charset_hint(selection)
+
+    people = addresses.participants(fields, findings, hint)
+    senders = addresses.senders(people)
+    whole_subject = one_line(
+        unicodedata.normalize("NFC", _text_field(fields, "subject", findings, hint)), limits.HEADER_VALUE
+    )
+    subject = whole_subject[: limits.SUBJECT]
+    date = dates.parse_date(_text_field(fields, "date", findings, hint), findings)
+    message_id = ids.message_id(_text_field(fields, "message-id", findings, hint))
+    in_reply_to = ids.in_reply_to(_text_field(fields, "in-reply-to", findings, hint))
+    references, thinned = ids.references(_text_field(fields, "references", findings, hint))
+    key = email_key(
+        message_id=message_id,
+        date=date,
+        senders=senders,
+        subject=subject,
+        leaves=_leaf_digests(selection, contents),
+        account=account,
+    )
+
+    text, html = text_of(selection, contents, findings), html_of(selection, contents, findings)
+    reply = reply_text(text, findings)
+    blobs: dict[str, bytes] = {}
+    html_blob = None
+    if html is not None and len(html) * 4 > limits.HTML_BYTES and len(data := html.encode()) > limits.HTML_BYTES:
+        html, html_blob = None, hashlib.sha256(data).hexdigest()
+        blobs[html_blob] = data
+    attachments = collect_attachments(selection, contents, html or "", blobs, findings)
+    bounce, bounced = read_bounce(
+        fields, selection.leaves, people=people, subject=subject, text=text, findings=findings
+    )
+    truncated = findings.truncated or thinned or len(whole_subject) > limits.SUBJECT
+    content = Content(
+        key=key,
+        message_id=message_id,
+        in_reply_to=in_reply_to,
+        references=references,
+        thread=thread_id(message_id=message_id, in_reply_to=in_reply_to, references=references, key=key),
+        subject=subject,
+        date=date,
+        sent_at=_sent_at(date, internal_date),
+        participants=people,
+        text=text,
+        reply_text=reply,
+        snippet=snippet(reply),
+        html=html,
+        html_blob=html_blob,
+        attachments=attachments,
+        raw=hashlib.sha256(raw).hexdigest(),
+        marks=Classification(
+            auto_reply=classification.is_auto_reply(fields, subject),
+            bounce=bounce,
+            bounced=bounced,
+            mailing_list=classification.is_mailing_list(fields),
+            ambiguous_from=classification.is_ambiguous(fields, len(senders)),
+            truncated=truncated,
+            defects=findings.defects,
+        ),
+    )
+    return ParsedMail(content, addresses.bcc(fields, findings, hint), blobs)
+
+
+def _sent_at(date: datetime | None, internal_date: datetime) -> datetime:
+    believed = date if date is not None and dates.believable(date, internal_date) else internal_date
+    return believed.astimezone(UTC)

@@ -1,0 +1,96 @@
+"""Header blocks (RFC 5322 section 2.2), and what to do with lines that are none."""
+
+from __future__ import annotations
+
+import re
+
+from services.parser.mime import charsets, limits
+from services.parser.mime.encoded_words import decode_words
+from services.parser.mime.findings import Findings
+
+_FIELD = re.compile(rb"([!-9;-~]{1,128})[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)\n?")
+_ALMOST = re.compile(rb"[A-Za-z][A-Za-z0-9 _-]{0,60}:[ \t]")
+"""A field whose name has spaces in it."""
+_LINE = re.compile(rb"[^\n]*\n?")
+_FOLD = re.compile(rb"[\r\n]+[ \t]*")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+Fields = dict[str, list[bytes]]
+"""Raw values by lower-case name, in order; still folded."""
+
+
+def parse_headers(raw: bytes, start: int, end: int, findings: Findings) -> tuple[Fields, int]:
+    """Return the header fields of the part in ``raw[start:end]`` and where its body begins.
+
+    A line that is no field is skipped when a field follows it, else the body begins there: some mail has no blank line.
+    """
+    fields: Fields = {}
+    position, count = start, 0
+    limit = min(end, start + limits.HEADER_BYTES)
+    while position < end:
+        found = _FIELD.match(raw, position, limit)
+        if found is not None:
+            count += 1
+            if count <= limits.HEADERS:
+                name, value = found.groups()
+                fields.setdefault(name.decode("ascii").lower(), []).append(value)
+            position = found.end()
+            continue
+        line = _LINE.match(raw, position, end)
+        assert line is not None
+        text = line.group()
+        if not text.strip(b"\r\n") and not position >= limit < end:
+            position = line.end()
+            break
+        if line.end() >= limit < end:
+            findings.cut()
+            position = _blank_line(raw, position, end)
+            break
+        mbox = position == start and text.startswith((b"From ", b">From "))
+        if not mbox:
+            findings.defect("header-line")
+            if _FIELD.match(raw, line.end(), limit) is None and _ALMOST.match(text) is None:
+                break
+        position = line.end()
+    if count > limits.HEADERS:
+        findings.cut()
+    return fields, position
+
+
+def _blank_line(raw: bytes, position: int, end: int) -> int:
+    """Return where the body begins after headers that are too long to be read."""
+    ends = [at + len(mark) for mark in (b"\n\r\n", b"\n\n") if (at := raw.find(mark, position - 1, end)) >= 0]
+    return min(ends, default=end)
+
+
+def first(fields: Fields, name: str) -> bytes | None:
+    """Return the first raw value of a field, unfolded and of bounded length, or None."""
+    values = fields.get(name)
+    return unfolded(values[0]) if values else None
+
+
+def unfolded(value: bytes) -> bytes:
+    """Return a raw value on one line (RFC 5322 section 2.2.3), cut to what is read of it."""
+    value = value[: limits.HEADER_VALUE].rstrip()
+    return _FOLD.sub(b" ", value) if b"\n" in value or b"\r" in value else value
+
+
+def one_line(text: str, length: int) -> str:
+    """Return decoded text without control characters and line breaks, white space collapsed, at most ``length`` characters."""
+    if not text.isprintable():
+        text = _CONTROL.sub(" ", text)
+    return " ".join(text.split())[:length].rstrip()
+
+
+def decoded(value: bytes, findings: Findings, hint: str | None = None) -> str:
+    """Return the text of an unstructured field: UTF-8 (RFC 6532), other 8-bit, and encoded words (RFC 2047)."""
+    text = value.decode("ascii") if value.isascii() else raw_text(value, findings, hint)
+    return decode_words(text, findings) if "=?" in text else text
+
+
+def raw_text(value: bytes, findings: Findings, hint: str | None = None) -> str:
+    """Return the characters of a raw value; bytes that are no UTF-8 are read in the charset ``hint``, or by evidence."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return charsets.decode(value, hint, findings)

@@ -1,0 +1,74 @@
+"""Content-Transfer-Encoding (RFC 2045 section 6), as mail really has it."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+from services.parser.mime.findings import Findings
+
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*\r?\n", re.MULTILINE)
+_SOFT_SPACE = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
+
+IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "8bits", "7bits"})
+"""With the spellings that are found in mail."""
+_BASE64 = frozenset({"base64", "base-64", "x-base64"})
+_QUOTED_PRINTABLE = frozenset({"quoted-printable", "quotedprintable", "quoted_printable", "quoted-printible"})
+_UUENCODE = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
+
+
+def decode_base64(data: bytes) -> tuple[bytes, bool]:
+    """Return the decoded bytes, and whether the encoding was sound. Wrong padding and foreign characters are forgiven."""
+    try:
+        return binascii.a2b_base64(data), True
+    except binascii.Error:
+        sound = _NOT_BASE64.sub(b"", data)
+        sound = sound[: len(sound) - (len(sound) % 4 == 1)]
+        return binascii.a2b_base64(sound + b"=" * (-len(sound) % 4)), False
+
+
+def decode_quoted_printable(data: bytes) -> bytes:
+    """Return the decoded bytes; white space at line ends is transport padding (RFC 2045 section 6.7 rule 3)."""
+    if b" \r\n" in data or b"\t\r\n" in data or b" \n" in data or b"\t\n" in data:
+        data = _SOFT_SPACE.sub(b"", data)
+    return binascii.a2b_qp(data)
+
+
+def decode_uuencoded(data: bytes) -> tuple[bytes, bool]:
+    """Return the decoded bytes of the first uuencoded file, and whether the encoding was sound."""
+    begin = _UU_BEGIN.search(data)
+    if begin is None:
+        return data, False
+    chunks: list[bytes] = []
+    for line in data[begin.end() :].splitlines():
+        if line in (b"end", b"`", b""):
+            break
+        try:
+            chunks.append(binascii.a2b_uu(line))
+        except binascii.Error:
+            # Some encoders append characters or pad short: what the length byte promises is there all the same.
+            count = (((line[0] - 32) & 63) * 4 + 5) // 3
+            try:
+                chunks.append(binascii.a2b_uu(line[:count]))
+            except binascii.Error:
+                return b"".join(chunks), False
+    return b"".join(chunks), True
+
+
+def decode(data: bytes, encoding: str, findings: Findings) -> bytes:
+    """Return the content of a leaf part; ``encoding`` is the header's first word in lower case."""
+    if encoding in IDENTITY:
+        return data
+    sound = True
+    if encoding in _BASE64:
+        data, sound = decode_base64(data)
+    elif encoding in _QUOTED_PRINTABLE:
+        data = decode_quoted_printable(data)
+    elif encoding in _UUENCODE:
+        data, sound = decode_uuencoded(data)
+    else:
+        findings.defect("encoding", encoding)
+    if not sound:
+        findings.defect("encoding", encoding)
+    return data

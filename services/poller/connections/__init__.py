@@ -1,0 +1,1 @@
+"""Connections to the mailboxes of accounts, bounded per account and host."""

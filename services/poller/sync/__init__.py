@@ -1,0 +1,1 @@
+"""Keeping the ledger in step with a mailbox: backfill, live mail, flags, folders, comparison."""

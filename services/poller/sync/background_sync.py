@@ -1,0 +1,107 @@
+"""Bulk work on one connection: backfills, and bodies of rows that wait (late contacts, threads, what was interrupted)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from schemas.accounts import Epoch, EpochState
+from schemas.ledger import Row
+from schemas.messages import Lane
+from services.poller.connections.session import ImapSession
+from services.poller.sync import backfill
+from services.poller.sync.account_context import AccountContext
+from services.poller.sync.bodies import Bodies, batches
+from services.poller.sync.live import FEW, now
+from services.poller.sync.reconcile import reconcile
+
+
+class BackgroundSync:
+    """What is done beside watching."""
+
+    def __init__(self, work: AccountContext, bodies: Bodies, *, opened: Callable[[], None]) -> None:
+        """``opened`` is called when a backfill has been opened: the folders are known anew."""
+        self._work = work
+        self._bodies = bodies
+        self._opened = opened
+        self.wake = asyncio.Event()
+        """Set when rows wait, the owner asks for a backfill, or a comparison with the server is due."""
+        self.compared = asyncio.Event()
+        """No comparison with the server is due."""
+        self.compared.set()
+
+    def compare(self) -> None:
+        """Have the ledger compared with the server as soon as nothing else is to be done."""
+        self.compared.clear()
+        self.wake.set()
+
+    async def pending(self) -> bool:
+        """Whether there is anything to do."""
+        account = self._work.account
+        if account.resync_requested or not self.compared.is_set() or await self._unsealed():
+            return True
+        return bool(await self._work.store.ledger.planned(account.id, limit=1))
+
+    async def _unsealed(self) -> Epoch | None:
+        epoch = await self._work.store.epochs.get(self._work.account.id, self._work.account.epoch)
+        return epoch if epoch is not None and epoch.state is EpochState.ENUMERATING else None
+
+    async def work_off(self, session: ImapSession) -> None:
+        """Do what there is: bodies of planned rows, then the backfill (with those of late contacts beside it), or the comparison."""
+        self.wake.clear()
+        epoch = await self._unsealed()
+        if self._work.account.resync_requested:
+            epoch = await backfill.open_epoch(self._work, session)
+            self._work.account = self._work.account.model_copy(
+                update={"epoch": epoch.number, "resync_requested": False}
+            )
+            self._opened()
+        await self._fetch_planned(session, late=False)
+        if epoch is None:
+            if not self.compared.is_set():
+                await reconcile(self._work, session)
+                self.compared.set()
+                await self._fetch_planned(session, late=False)
+            return
+        async with asyncio.TaskGroup() as tasks:
+            late = tasks.create_task(self._fetch_late(session))
+            await backfill.Backfill(self._work, self._bodies, session, epoch).run()
+            late.cancel()
+        self.compared.set()  # it ends with a comparison
+        await self._fetch_planned(session, late=False)
+        if self._work.account.resync_requested:
+            self.wake.set()
+
+    async def _fetch_late(self, session: ImapSession) -> None:
+        """Beside a backfill: bodies for late contacts and threads, without waiting for its end."""
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            await self._fetch_planned(session, late=True)
+
+    async def _fetch_planned(self, session: ImapSession, *, late: bool) -> None:
+        """Fetch and publish bodies of planned rows until there are none that could be."""
+        while rows := await self._work.store.ledger.planned(self._work.account.id, late=late):
+            lane = Lane.LIVE if len(rows) <= FEW else Lane.BACKFILL
+            published = 0
+            for batch in batches(await self._fetchable(rows)):
+                published += await self._bodies.deliver(session, batch, lane)
+            await self._bodies.settle()
+            if not published:
+                return
+
+    async def _fetchable(self, rows: list[Row]) -> list[Row]:
+        """Return the rows that lie where mail is synchronised; the others' folder is gone, or has new uids."""
+        good: list[Row] = []
+        void: list[Row] = []
+        moment = now()
+        for row in rows:
+            folder = self._work.folders.get(row.folder)
+            if folder is not None and folder.selected and folder.uidvalidity == row.uidvalidity:
+                # One that was set back is news from now on, however long ago it came.
+                good.append(row.model_copy(update={"noticed_at": moment}) if row.attempts else row)
+            else:
+                void.append(row)
+        if void:
+            await self._work.store.ledger.gone(self._work.lease, [row.id for row in void])
+        return good

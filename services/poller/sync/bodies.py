@@ -1,0 +1,161 @@
+"""Bodies of relevant mail: fetched in batches bounded by bytes, published with confirmation, then marked published."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from schemas.accounts import Folder
+from schemas.ledger import Row, RowState
+from schemas.messages import Copy, Lane, MailFetched
+from services.amqp.delivery.trace_context import TraceContext
+from services.mailbox.imap.imap_answers import uid_set
+from services.poller.connections.session import ImapSession
+from services.poller.sync.publish_tracker import Outgoing, PublishTracker
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
+
+BATCH = 100
+"""Messages of one FETCH."""
+BATCH_BYTES = 4 * 1024 * 1024
+"""By RFC822.SIZE, a hint; several batches may be in memory at the same time."""
+INLINE = 256 * 1024
+"""Larger mail travels as a reference to the blob store."""
+STREAMED = 4 * 1024 * 1024
+"""Larger mail is fetched in pieces, so that its size in memory is that of a piece."""
+
+
+class Streamed(NamedTuple):
+    """A mail in the blob store."""
+
+    name: str
+    size: int
+
+
+def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Split rows into what one FETCH takes: of one folder, bounded in number and bytes; a very large mail is alone."""
+    for _, of_folder in groupby(rows, key=lambda row: (row.folder, row.uidvalidity)):
+        batch: list[Row] = []
+        total = 0
+        for row in of_folder:
+            if batch and (len(batch) == BATCH or total + row.size > BATCH_BYTES):
+                yield batch
+                batch, total = [], 0
+            batch.append(row)
+            total += row.size
+        if batch:
+            yield batch
+
+
+class Bodies(PublishTracker):
+    """Brings what rows lack: fetches it, and takes it to the queue."""
+
+    async def deliver(self, session: ImapSession, rows: Sequence[Row], lane: Lane) -> int:
+        """Fetch and publish the bodies of one batch, but for those in other hands. Returns how many were published."""
+        folder = self._work.folder_of(rows[0])
+        mine = self.claim(rows)
+        try:
+            return await self.publish(await self.fetch(session, folder, mine, lane)) if mine else 0
+        finally:
+            self.release(mine)
+
+    async def fetch(self, session: ImapSession, folder: Folder, rows: Sequence[Row], lane: Lane) -> list[Outgoing]:
+        """Return the messages of a batch; what is gone from the server or cannot be had is noted in the ledger."""
+        began = time.time_ns()
+        mails: list[Outgoing] = []
+        blobs: dict[str, str] = {}
+        """By row, of those whose body does not travel in the message."""
+        small = [row for row in rows if row.size <= STREAMED]
+        async with session.opened(folder):
+            found = await session.bodies([row.uid for row in small]) if small else {}
+            if absent := [row.uid for row in small if row.uid not in found]:
+                # A session may not know yet of mail that came since the folder was opened; SEARCH makes it look.
+                there = await session.existing(uid_set(absent))
+                found |= await session.bodies(sorted(there)) if there else {}
+            missing = [row for row in small if row.uid not in found]
+            for row in rows:
+                if row.size > STREAMED:
+                    streamed = await self._stream(session, row)
+                    if streamed is None:
+                        missing.append(row)
+                    elif streamed.size > self._work.max_bytes:
+                        await self._work.store.ledger.finish(self._work.lease, [row.id], RowState.SKIPPED, "too-large")
+                    else:
+                        blobs[row.id] = streamed.name
+                        mails.append(Outgoing(_message(row, lane, streamed.size, streamed.name), b""))
+            if missing:
+                await self._missing(session, missing)
+        large = [row for row in small if len(found.get(row.uid, b"")) > INLINE]
+        names = await self._work.store.blobs.put_many([(found[row.uid], None) for row in large])
+        blobs |= zip((row.id for row in large), names, strict=True)
+        lacking = await self._work.store.blobs.hold(self._work.lease, blobs)  # those stay planned, and are found again
+        for row in small:
+            if (raw := found.get(row.uid)) is not None:
+                blob = blobs.get(row.id)
+                mails.append(Outgoing(_message(row, lane, len(raw), blob), b"" if blob else raw))
+        mails = [mail for mail in mails if mail.message.source.id not in lacking]
+        if (tracing := self._work.tracing) is None:
+            return mails
+        return [mail._replace(context=_traced(mail.message, began, tracing)) for mail in mails]
+
+    async def _stream(self, session: ImapSession, row: Row) -> Streamed | None:
+        """Bring a very large mail into the blob store piece by piece; None when nothing came. Nobody needs it there yet."""
+        limit, came = self._work.max_bytes, 0
+
+        async def pieces() -> AsyncIterator[bytes]:
+            nonlocal came
+            async for piece in session.parts(row.uid):
+                came += len(piece)
+                if came > limit:  # RFC822.SIZE said less
+                    return
+                yield piece
+
+        name, _ = await self._work.store.blobs.put_stream(pieces(), None)
+        return Streamed(name, came) if came else None
+
+    async def _missing(self, session: ImapSession, rows: Sequence[Row]) -> None:
+        """Note rows whose body did not come: gone from the server, or withheld by it (Microsoft lists what is deleted)."""
+        there = await session.existing(uid_set(row.uid for row in rows))
+        gone = [row.id for row in rows if row.uid not in there]
+        if gone:
+            await self._work.store.ledger.gone(self._work.lease, gone)
+        withheld = [row.id for row in rows if row.uid in there]
+        if withheld:
+            await self._work.store.ledger.finish(self._work.lease, withheld, RowState.SKIPPED, "withheld")
+            self._work.log.warning("the server withholds bodies", rows=len(withheld))
+
+
+def _message(row: Row, lane: Lane, size: int, blob: str | None) -> MailFetched:
+    return MailFetched(
+        id=f"{row.id}/{row.attempts + 1}",
+        source=Copy(account=row.account, folder=row.folder, uidvalidity=row.uidvalidity, uid=row.uid),
+        lane=lane,
+        epoch=row.epoch,
+        internal_date=row.internal_date,
+        noticed_at=row.noticed_at,
+        size=size,
+        blob=blob,
+    )
+
+
+def _traced(message: MailFetched, began: int, tracing: Tracing) -> TraceContext:
+    """Begin a mail's trace: with the server's notice of it, or (in a backfill) with the FETCH, at ``began``."""
+    source, live = message.source, message.lane is Lane.LIVE
+    return tracing.record(
+        "fetch",
+        started=min(began, int(message.noticed_at.timestamp() * 1e9)) if live else began,
+        moments={"FETCH": began},
+        attributes={
+            "leadmail.account": source.account,
+            "leadmail.folder": source.folder,
+            "leadmail.uidvalidity": source.uidvalidity,
+            "leadmail.uid": source.uid,
+            "leadmail.copy": source.id,
+            "leadmail.lane": message.lane.value,
+            "leadmail.size": message.size,
+        },
+        kind="client",
+    )

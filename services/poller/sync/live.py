@@ -1,0 +1,159 @@
+"""What happens in one folder from now on: new mail, flags, expunges. New mail goes by uid alone, never by modification sequence."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from schemas.accounts import Folder
+from schemas.ledger import Row, RowState
+from schemas.messages import Lane
+from services.mailbox.imap.imap_answers import Fetched, UidRanges
+from services.mailbox.imap.imap_commands import Selected
+from services.mailbox.imap.uids import all_uids
+from services.poller.connections.session import ImapSession
+from services.poller.sync import changes, relevance
+from services.poller.sync.account_context import AccountContext
+from services.poller.sync.bodies import Bodies, batches
+from services.poller.sync.publish_tracker import Outgoing
+from services.poller.sync.scan import WINDOW
+from services.poller.sync.verify import store_flags
+from services.store import FolderPatch
+
+FEW = 50
+"""Up to so many mails at once are live; more (a folder that was moved in) go behind other people's new mail."""
+RECENT_FLAGS = 500
+"""Of how many of the newest messages flags are compared where the server has no CONDSTORE."""
+
+
+class Live:
+    """Follows one account's folders on one connection."""
+
+    def __init__(self, work: AccountContext, bodies: Bodies, session: ImapSession) -> None:
+        self._work = work
+        self._bodies = bodies
+        self._session = session
+        self._flags: dict[str, dict[int, tuple[str, ...]]] = {}
+        """Of folders without modification sequences: the flags last seen of their newest messages."""
+
+    async def open(self, folder: Folder) -> tuple[Folder, Selected]:
+        """Open a folder; one whose uidvalidity changed is begun anew."""
+        selected = await self._session.examine(folder.raw_name)
+        folder = self._work.folders.get(folder.id, folder)  # a backfill may have been opened meanwhile
+        if selected.uidvalidity != folder.uidvalidity:
+            folder = await self._renew(folder, selected)
+        return folder, selected
+
+    async def _renew(self, folder: Folder, selected: Selected) -> Folder:
+        """All its uids are void. In an open backfill it is walked again; else all of it counts as new, known mail as moved."""
+        begun = {
+            "uidvalidity": selected.uidvalidity,
+            "uidnext": selected.uidnext,
+            "highestmodseq": selected.highestmodseq,
+        }
+        renewed = await self._work.store.folders.renew(self._work.lease, folder.model_copy(update=begun))
+        self._work.folders[folder.id] = renewed
+        self._flags.pop(folder.id, None)
+        self._work.log.info("uidvalidity changed", folder=folder.id, state=renewed.state.value)
+        return renewed
+
+    async def new_mail(self, folder: Folder, *, noticed_at: datetime, uidnext: int | None = None) -> int:
+        """Take in what came since last time to the open folder. Returns how many mails.
+
+        Args:
+            folder: as it is known.
+            noticed_at: when the server said so.
+            uidnext: where the folder ends, when that is known: many are taken in windows then.
+        """
+        count = 0
+        if uidnext is not None and uidnext - folder.live_next > WINDOW:
+            waiting = sorted(await all_uids(self._session, uidnext - 1, first=folder.live_next))
+            for start in range(0, len(waiting), WINDOW):
+                window = waiting[start : start + WINDOW]
+                messages = await self._session.headers(window)
+                count += await self._take(folder, messages, window[-1] + 1, noticed_at)
+                folder = self._work.folders[folder.id]
+        messages = await self._session.newest(folder.live_next)
+        if messages:
+            count += await self._take(folder, messages, messages[-1].uid + 1, noticed_at)
+        return count
+
+    async def _take(self, folder: Folder, messages: list[Fetched], live_next: int, noticed_at: datetime) -> int:
+        judged, version = await relevance.judge(self._work, folder, messages, epoch=None, noticed_at=noticed_at)
+        planned = [line.row for line in judged if line.row.state is RowState.PLANNED]
+        claimed = self._bodies.claim(planned)
+        lane = Lane.LIVE if len(planned) <= FEW else Lane.BACKFILL
+        patch = FolderPatch(folder.id, folder.uidvalidity, live_next=live_next)
+        try:
+            first, *rest = list(batches(claimed)) or [[]]
+            # The bodies come while the rows are written; nothing is published before they are.
+            wanted, fetched = await asyncio.gather(
+                relevance.write(self._work, judged, version, patch=patch),
+                self._bodies.fetch(self._session, folder, first, lane),
+            )
+            self._work.remember(folder, live_next=live_next)
+            await self._publish(wanted, fetched)
+            for batch in rest:
+                await self._publish(wanted, await self._bodies.fetch(self._session, folder, batch, lane))
+        finally:
+            self._bodies.release(claimed)
+        return len(messages)
+
+    async def _publish(self, wanted: list[Row], fetched: list[Outgoing]) -> None:
+        ids = {row.id for row in wanted}
+        await self._bodies.publish([mail for mail in fetched if mail.message.source.id in ids])
+
+    async def flags(self, folder: Folder, upto: int | None = None) -> None:
+        """Take over flags that were changed on any device, and expunges where the server names them.
+
+        Args:
+            folder: as it is known; it is open.
+            upto: the modification sequence that it had when it was opened, just now.
+        """
+        if self._session.condstore and folder.highestmodseq is not None:
+            changed, vanished = await self._session.flags("1:*", folder.highestmodseq)
+            changed = [message for message in changed if message.uid < folder.live_next]
+            modseq = max((message.modseq or 0 for message in changed), default=0)
+            await self._vanished(folder, vanished)
+            if (modseq := max(modseq, upto or 0)) > folder.highestmodseq:
+                # Of what has no row yet nothing is known: the backfill asks for what has changed since it began.
+                walked = folder.cursor <= 1
+                await store_flags(self._work, folder, changed, modseq=modseq if walked else None)
+                if walked:
+                    self._work.remember(folder, highestmodseq=modseq)
+            return
+        messages, _ = await self._session.flags(f"{max(1, folder.live_next - RECENT_FLAGS)}:*")
+        seen = {message.uid: relevance.flags_of(message) for message in messages if message.uid < folder.live_next}
+        before = self._flags.get(folder.id) or await self._stored(folder)
+        different = [
+            message for message in messages if message.uid in seen and before.get(message.uid) != seen[message.uid]
+        ]
+        if different:
+            await store_flags(self._work, folder, different)
+        self._flags[folder.id] = seen
+
+    async def _stored(self, folder: Folder) -> dict[int, tuple[str, ...]]:
+        first = max(1, folder.live_next - RECENT_FLAGS)
+        rows = await self._work.store.ledger.uids(folder.account, folder.id, folder.uidvalidity, first)
+        return {row.uid: row.flags for row in rows}
+
+    async def _vanished(self, folder: Folder, ranges: UidRanges) -> None:
+        for first, last in ranges:
+            rows = await self._work.store.ledger.uids(folder.account, folder.id, folder.uidvalidity, first, last)
+            if rows:
+                await changes.confirm_gone(self._work, self._session, folder, [row.uid for row in rows])
+
+    async def compare(self, folder: Folder) -> None:
+        """Find expunges by comparing the uids of server and ledger."""
+        rows = await self._work.store.ledger.uids(folder.account, folder.id, folder.uidvalidity)
+        if rows:
+            there = await all_uids(self._session, max(folder.live_next - 1, rows[-1].uid))
+            gone = [row.uid for row in rows if row.uid not in there]
+            if gone:
+                await changes.confirm_gone(self._work, self._session, folder, gone)
+
+
+def now() -> datetime:
+    """Return the present moment with milliseconds, as it is stored."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,0 +1,75 @@
+"""The poller's own metrics, beside those that every stage has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from services.poller.connections.imap_metrics import ImapMetrics
+
+
+class PollerMetrics:
+    """One a process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._rows = Counter(
+            "leadmail_poller_rows",
+            "Rows written to the ledger, by the state they begin in",
+            ["state"],
+            registry=registry,
+        )
+        self._bodies = Counter("leadmail_poller_bodies", "Bodies published", ["lane"], registry=registry)
+        self._bytes = Counter("leadmail_poller_body_bytes", "Octets of the bodies published", registry=registry)
+        self._gone = Counter("leadmail_poller_gone", "Copies found to be gone", registry=registry)
+        self._mended = Counter(
+            "leadmail_poller_mended",
+            "Rows that a comparison with the server added (missing) or ended (gone), and flags that it corrected",
+            ["what"],
+            registry=registry,
+        )
+        self._trouble = Counter(
+            "leadmail_poller_trouble", "Connections that failed or could not be made", ["error"], registry=registry
+        )
+        self._leases = Counter(
+            "leadmail_poller_leases",
+            "Accounts taken, handed back, and lost to another poller (by being late with renewing)",
+            ["event"],
+            registry=registry,
+        )
+        self.imap = ImapMetrics(registry)
+        self._accounts = Gauge("leadmail_poller_accounts", "Accounts in this poller's hands", registry=registry)
+
+    def rows(self, state: str, count: int) -> None:
+        """Count rows."""
+        self._rows.labels(state).inc(count)
+
+    def bodies(self, lane: str, count: int, octets: int) -> None:
+        """Count published bodies."""
+        self._bodies.labels(lane).inc(count)
+        self._bytes.inc(octets)
+
+    def gone(self, count: int) -> None:
+        """Count copies that are gone."""
+        self._gone.inc(count)
+
+    def mended(self, what: str, count: int) -> None:
+        """Count what a comparison with the server found and mended."""
+        self._mended.labels(what).inc(count)
+
+    def trouble(self, error: str) -> None:
+        """Count trouble with a mail server, by a stable word."""
+        self._trouble.labels(error).inc()
+
+    def taken(self) -> None:
+        """Count an account that was taken."""
+        self._leases.labels("taken").inc()
+
+    def dropped(self, account: str, *, lost: bool) -> None:
+        """Count an account that is not in our hands any more."""
+        self._leases.labels("lost" if lost else "returned").inc()
+        self.imap.forget(account)
+
+    def accounts(self, held: Callable[[], float]) -> None:
+        """Show how many accounts are held."""
+        self._accounts.set_function(held)

@@ -1,0 +1,54 @@
+"""The uids of a folder in windows, newest first, whether they are dense or strewn over four thousand million."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from schemas.accounts import Folder
+from services.mailbox.imap.uids import SPAN, SPARSE, WIDER
+from services.poller.connections.session import ImapSession
+
+WINDOW = 500
+"""Messages whose headers are fetched at once, and whose rows are one transaction."""
+
+
+class Window(NamedTuple):
+    """A stretch of a folder."""
+
+    folder: str
+    low: int
+    """The lowest uid that it covers: the cursor once it is written; 1 for the folder's last window."""
+    high: int
+    """The highest uid that it covers."""
+    uids: list[int]
+    """Those that are on the server, ascending, at most ``WINDOW``."""
+
+
+class FolderScan:
+    """Walks down from a cursor."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self._cursor = folder.cursor
+        self._floor = folder.cursor
+        self._span = SPAN
+        self._found: list[int] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether the last window was returned."""
+        return self._cursor <= 1
+
+    async def next(self, session: ImapSession) -> Window:
+        """Return the next window; the folder must be open."""
+        while not self._found and self._floor > 1:
+            low = max(1, self._floor - self._span)
+            self._found = await session.uids(low, self._floor - 1)
+            self._floor = low
+            if len(self._found) < SPARSE:
+                self._span *= WIDER
+        uids, self._found = self._found[-WINDOW:], self._found[:-WINDOW]
+        low = uids[0] if uids and (self._found or self._floor > 1) else 1
+        window = Window(self.folder.id, low, self._cursor - 1, uids)
+        self._cursor = low
+        return window

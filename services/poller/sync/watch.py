@@ -1,0 +1,216 @@
+"""Following one mailbox on one connection: told by IDLE and NOTIFY where there are such, else by asking now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import NamedTuple
+
+from schemas.accounts import Folder
+from services.mailbox.imap.folders import primary
+from services.mailbox.imap.imap_commands import Selected
+from services.poller.connections import idle
+from services.poller.connections.errors import RefusedError
+from services.poller.connections.idle import Noticed
+from services.poller.connections.session import ImapSession
+from services.poller.sync import changes
+from services.poller.sync.account_context import AccountContext
+from services.poller.sync.bodies import Bodies
+from services.poller.sync.folder_changes import FolderWatch
+from services.poller.sync.live import Live, now
+
+SOON = 1.0
+"""Seconds until a doubtful answer is asked for again."""
+
+
+class Seen(NamedTuple):
+    """How a folder looked when everything in it had been taken over."""
+
+    uidvalidity: int
+    uidnext: int
+    messages: int
+    highestmodseq: int
+
+
+class MailboxWatcher:
+    """The live side of an account."""
+
+    def __init__(
+        self,
+        work: AccountContext,
+        bodies: Bodies,
+        session: ImapSession,
+        *,
+        poll_seconds: float,
+        idle_seconds: float,
+        wake: asyncio.Event,
+        leave: asyncio.Event | None = None,
+        idles: bool = True,
+    ) -> None:
+        """``wake`` makes it look at once; with ``leave`` set it ends after its next look at every folder (set ``wake`` too)."""
+        self._work = work
+        self._session = session
+        self._live = Live(work, bodies, session)
+        self._folders = FolderWatch(work, session)
+        self._poll_seconds = poll_seconds
+        self._idle_seconds = idle_seconds
+        self._wake = wake
+        self._idles = idles and "IDLE" in session.capabilities
+        self._seen: dict[str, Seen] = {}
+        self._nonexistent: set[str] = set()
+        """Folders of which the server said so at the last look, though it may list them."""
+        self._round = 0
+        self._leave = leave
+
+    async def run(self) -> None:
+        """Watch until the connection is lost, is wanted by others, or we are cancelled."""
+        await self._session.prepare()
+        told_of_all = self._idles and await self._session.watch_all()
+        while True:
+            self._wake.clear()
+            await self.check()
+            if self._leave is not None and self._leave.is_set():
+                return
+            pause = self._idle_seconds if told_of_all else self._poll_seconds
+            end = monotonic() + (min(SOON, pause) if self._folders.doubtful else pause)
+            while (left := end - monotonic()) > 0 and not self._wake.is_set():
+                noticed = await self._wait(left)
+                if noticed.everything or noticed.expunged:
+                    break
+                await self._take(noticed)
+
+    async def check(self) -> None:
+        """Look at every folder; new mail first everywhere, so that what was moved is known at its new place before it goes from its old."""
+        listed, statuses = await self._session.list_folders()
+        await self._folders.appeared(listed)
+        stirred = []
+        self._nonexistent.clear()
+        selected = self._work.selected
+        self._round += 1
+        for number, folder in enumerate(selected):
+            # STATUS of the open folder may be stale (RFC 3501 section 6.3.10). Without CONDSTORE nothing tells of flags:
+            # one folder a round is looked into for them.
+            turn = not self._session.condstore and number == self._round % len(selected)
+            if turn or folder.raw_name == self._session.selected:
+                stirred.append(folder.id)
+                continue
+            status = statuses.get(folder.raw_name) or await self._status(folder)
+            if status is not None and self._differs(folder, status):
+                stirred.append(folder.id)
+        await self._follow(stirred)
+        await self._folders.disappeared(listed, self._nonexistent)
+        # One that comes back as it was is to be looked into all the same.
+        there = {folder.id for folder in self._work.selected}
+        self._seen = {number: seen for number, seen in self._seen.items() if number in there}
+
+    async def _status(self, folder: Folder) -> dict[str, int] | None:
+        try:
+            return await self._session.status(folder.raw_name)
+        except RefusedError as error:
+            if error.nonexistent:
+                self._nonexistent.add(folder.id)
+            return None
+
+    def _differs(self, folder: Folder, status: dict[str, int]) -> bool:
+        shown = Seen(
+            status.get("uidvalidity", 0),
+            status.get("uidnext", 0),
+            status.get("messages", 0),
+            status.get("highestmodseq", 0),
+        )
+        if (seen := self._seen.get(folder.id)) is not None:
+            # What we know of it may be older than what we saw: a backfill that is opened notes all folders.
+            return shown != seen or shown.uidvalidity != folder.uidvalidity
+        if folder.checked_at is None:
+            return True  # begun anew, perhaps by one who died before he dropped what is void
+        known = (folder.uidvalidity, folder.live_next, folder.highestmodseq)
+        # A modification sequence says of expunges too; without it, a folder is compared once after each start.
+        return not self._session.announces_vanished or (shown.uidvalidity, shown.uidnext, shown.highestmodseq) != known
+
+    async def _open(self, folder: Folder) -> tuple[Folder, Selected] | None:
+        try:
+            return await self._live.open(folder)
+        except RefusedError as error:
+            self._work.log.info("folder cannot be opened", folder=folder.id, error=str(error)[:100])
+            return None
+
+    async def _new(self, folder: Folder) -> None:
+        opened = await self._open(folder)
+        if opened is not None:
+            folder, selected = opened
+            if selected.uidnext > folder.live_next:
+                await self._live.new_mail(folder, noticed_at=now(), uidnext=selected.uidnext)
+
+    async def _rest(self, folder: Folder) -> None:
+        """Take over flags and expunges."""
+        opened = await self._open(folder)
+        if opened is None:
+            return
+        folder, selected = opened
+        if selected.uidnext > folder.live_next:
+            # It came after ``_new`` looked. What is seen below would not differ from it any more, and nobody look again.
+            await self._live.new_mail(folder, noticed_at=now(), uidnext=selected.uidnext)
+            folder = self._work.folders[folder.id]
+        seen = self._seen.get(folder.id)
+        await self._live.flags(folder, selected.highestmodseq)
+        fresh = seen is None or seen.uidvalidity != selected.uidvalidity
+        if not (self._session.announces_vanished and selected.highestmodseq):
+            came = selected.uidnext - seen.uidnext if seen else 0
+            if seen is None or fresh or selected.exists < seen.messages + came:
+                await self._live.compare(folder)
+        if fresh and folder.cursor <= 1:
+            await changes.drop_superseded(self._work, folder)
+        self._seen[folder.id] = Seen(
+            selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0
+        )
+
+    async def _wait(self, seconds: float) -> Noticed:
+        """Keep the folder open in which new mail arrives, and wait."""
+        noticed = Noticed()
+        folder = primary(self._work.selected)
+        if folder is None or not self._idles:
+            await self._pause(seconds)
+            return noticed
+        if self._session.selected != folder.raw_name:
+            opened = await self._open(folder)
+            if opened is None:
+                await self._pause(seconds)
+                return noticed
+            folder, selected = opened
+            shown = Seen(selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0)
+            if shown != self._seen.get(folder.id):
+                noticed.everything = True  # something happened while another folder was open
+                return noticed
+        for line in self._session.unsolicited():  # said among the answers to our commands: IDLE will not say it again
+            noticed.take(line)
+        if not noticed:
+            await idle.wait(self._session, noticed, seconds=min(seconds, self._idle_seconds), wake=self._wake)
+        return noticed
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _take(self, noticed: Noticed) -> None:
+        """Take over what happened in the open folder, then what happened in others."""
+        moment = noticed.at or now()
+        folder = primary(self._work.selected)
+        if folder is not None and folder.raw_name == self._session.selected:
+            noticed.others.discard(folder.raw_name)
+            if noticed.new:
+                await self._live.new_mail(folder, noticed_at=moment)
+            if noticed.flags:
+                await self._live.flags(self._work.folders[folder.id])
+            if noticed.new or noticed.flags:
+                self._seen.pop(folder.id, None)
+        await self._follow([other.id for other in self._work.selected if other.raw_name in noticed.others])
+
+    async def _follow(self, folders: list[str]) -> None:
+        """Take over new mail of some folders, then flags and expunges of them."""
+        for step in (self._new, self._rest):
+            for number in folders:
+                if number in self._work.folders:
+                    await step(self._work.folders[number])

@@ -1,0 +1,1 @@
+"""Who may see what: users, rights, the guard, and everything people read by."""

@@ -1,0 +1,63 @@
+"""Leads and contacts found by people: those that a viewer may read, by address or by name."""
+
+from __future__ import annotations
+
+from schemas.records import Record, RecordRef
+from services.store.access.guard import Guard
+from services.store.core.errors import NotFoundError
+from services.store.crm.records import Records
+
+_BATCH = 100
+
+
+class Finding:
+    """The part of ``reading`` that finds records. One that the viewer may not read is the same as one that is not there."""
+
+    _guard: Guard
+    _records: Records
+
+    async def record(self, viewer: str, ref: RecordRef) -> Record:
+        """Return a record that the viewer may read.
+
+        Raises:
+            NotFoundError: there is no such user, or no such record that he may read.
+        """
+        user = await self._guard.viewer(viewer)
+        found = await self._records.read(ref) if await self._guard.may_read(user, ref) else None
+        if found is None:
+            raise NotFoundError(f"there is no {ref.kind} {ref.id}")
+        return found
+
+    async def named(self, viewer: str, refs: tuple[RecordRef, ...]) -> dict[RecordRef, Record]:
+        """Return those of some records that the viewer may read and the CRM has.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        user = await self._guard.viewer(viewer)
+        return await self._records.read_many(await self._guard.readable(user, refs))
+
+    async def find(self, viewer: str, text: str, *, limit: int = 50) -> list[Record]:
+        """Return records that the viewer may read and whose name, company or addresses have every word of a text; newest first.
+
+        Of an address its start is enough, of a name any part.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        user = await self._guard.viewer(viewer)
+        found: dict[RecordRef, Record] = {}
+        batch: list[Record] = []
+
+        async def keep() -> bool:
+            readable = await self._guard.readable(user, {one.ref for one in batch})
+            found.update({one.ref: one for one in batch if one.ref in readable})
+            batch.clear()
+            return len(found) >= limit
+
+        async for record in self._records.matching(text):
+            batch.append(record)
+            if len(batch) == _BATCH and await keep():
+                break
+        await keep()
+        return list(found.values())[:limit]

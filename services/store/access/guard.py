@@ -1,0 +1,101 @@
+"""Who may see what: applies the rule to links, with live copies and present policies. Every reader goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from schemas.accounts import Account, User
+from schemas.emails import Link
+from schemas.records import RecordRef
+from schemas.sharing import CopyDecision, LiveCopy, Matched, decide, may_see
+from services.store.access.copies import Copies, Evidence
+from services.store.access.rights import RecordRights
+from services.store.access.users import Users
+from services.store.core.documents import Doc
+from services.store.sync.ledger_queries import LiveRow
+
+
+class Judged(NamedTuple):
+    """A link with every line of the rule for one viewer."""
+
+    link: Link
+    lines: tuple[CopyDecision, ...]
+    rows: tuple[LiveRow, ...]
+    accounts: dict[str, Account]
+
+    @property
+    def visible(self) -> bool:
+        """Whether the viewer may see the email on the record."""
+        return may_see(self.lines)
+
+    @property
+    def granting(self) -> tuple[CopyDecision, ...]:
+        """The lines that let the viewer see it."""
+        return tuple(line for line in self.lines if line.decision.verdict.grants)
+
+    def copies(self) -> list[tuple[LiveRow, Account]]:
+        """Return the copies that the viewer may know of: those of granting lines, folder by folder."""
+        grants = {(line.copy_of.account, line.copy_of.bcc) for line in self.granting}
+        return [(row, self.accounts[row.account]) for row in self.rows if (row.account, row.bcc) in grants]
+
+
+class Guard:
+    """The rule (``schemas.sharing``) on what is stored now. What the links say of owners and sharing is never trusted here."""
+
+    def __init__(self, users: Users, copies: Copies, rights: RecordRights) -> None:
+        self._users = users
+        self._copies = copies
+        self._rights = rights
+
+    async def viewer(self, email: str) -> User:
+        """Return the user who asks.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return await self._users.get(email)
+
+    async def readable(self, viewer: User, records: Collection[RecordRef]) -> frozenset[RecordRef]:
+        """Return which of the records the viewer may read at all."""
+        return await self._rights.readable(viewer, records)
+
+    async def may_read(self, viewer: User, record: RecordRef) -> bool:
+        """Whether the viewer may read a record at all."""
+        return bool(await self._rights.readable(viewer, [record]))
+
+    async def judge(self, viewer: User, links: Sequence[Link]) -> list[Judged]:
+        """Return what the rule says of links for a viewer, in their order.
+
+        Left out are links of emails that are not stored, and those on records that the viewer may not read.
+        """
+        readable = await self._rights.readable(viewer, {link.record for link in links})
+        links = [link for link in links if link.record in readable]
+        evidence = await self._copies.evidence({link.email for link in links})
+        return [_judged(viewer.email, link, evidence) for link in links if link.email in evidence.participants]
+
+
+def _judged(viewer: str, link: Link, evidence: Evidence) -> Judged:
+    matches = [Matched(address=match.address, role=match.role, account=match.account) for match in link.matches]
+    lines = decide(viewer, evidence.copies(link.email), matches, evidence.participants[link.email], evidence.company)
+    rows = tuple(row for row in evidence.rows.get(link.email, ()) if row.account in evidence.accounts)
+    return Judged(link, tuple(lines), rows, evidence.accounts)
+
+
+def prefilter(viewer: User) -> Doc:
+    """Return the query for links that a viewer may perhaps see: what the matcher worked out narrows the search, ``judge`` decides."""
+    return {"$or": [{"owners": viewer.email}, {"shared_by.0": {"$exists": True}}]}
+
+
+def redacted(line: CopyDecision, viewer: str) -> CopyDecision:
+    """Return a line without what belongs to the copy's owner alone: Bcc, aliases, and the list of excluded domains."""
+    copy = line.copy_of
+    if copy.owner == viewer:
+        return line
+    bare = LiveCopy(
+        account=copy.account,
+        owner=copy.owner,
+        policy=copy.policy.model_copy(update={"excluded_domains": ()}),
+        own_addresses=(),
+    )
+    return line.model_copy(update={"copy_of": bare})

@@ -1,0 +1,84 @@
+"""Users of the CRM and the administrator's sharing policy."""
+
+from __future__ import annotations
+
+from pymongo.errors import DuplicateKeyError
+
+from schemas.accounts import User
+from schemas.addresses import normal_address, normal_address_or_none
+from schemas.sharing import CompanyPolicy
+from services.store.core.audit import Audit
+from services.store.core.colleagues import Colleagues
+from services.store.core.collections import Collections
+from services.store.core.documents import decode, encode, now, plain
+from services.store.core.errors import AlreadyExistsError, NotFoundError
+
+_COMPANY = "company"
+
+
+class Users:
+    """Documents of ``users``."""
+
+    def __init__(self, collections: Collections, colleagues: Colleagues, audit: Audit) -> None:
+        self._users = collections.users
+        self._colleagues = colleagues
+        self._audit = audit
+
+    async def add(self, email: str, *, name: str = "", admin: bool = False, by: str = "operator") -> User:
+        """Add a user.
+
+        Raises:
+            InvalidAddressError: ``email`` is no address.
+            AlreadyExistsError: there is such a user.
+        """
+        user = User(email=normal_address(email), name=name, admin=admin, created_at=now())
+        try:
+            async with self._colleagues.changing([user.email]):
+                await self._users.insert_one(encode(user))
+        except DuplicateKeyError:
+            raise AlreadyExistsError(f"there is a user {user.email} already") from None
+        await self._audit.add("user.add", by=by, subject=f"user:{user.email}", admin=admin)
+        return user
+
+    async def set_admin(self, email: str, *, admin: bool, by: str) -> User:
+        """Give or take an administrator's power.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        before = await self.get(email)
+        if before.admin is not admin:
+            await self._users.update_one({"_id": before.email}, {"$set": {"admin": admin}})
+            await self._audit.add("user.admin", by=by, subject=f"user:{before.email}", before=before.admin, after=admin)
+        return before.model_copy(update={"admin": admin})
+
+    async def get(self, email: str) -> User:
+        """Return a user.
+
+        Raises:
+            NotFoundError: there is none of this address.
+        """
+        document = await self._users.find_one({"_id": normal_address_or_none(email) or email})
+        if document is None:
+            raise NotFoundError(f"there is no user {email}: add one with `leadmail user add {email}`")
+        return decode(User, document)
+
+    async def list(self) -> list[User]:
+        """Return all users by address."""
+        return [decode(User, document) async for document in self._users.find().sort("_id")]
+
+
+class Company:
+    """The administrator's policy: one document."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._settings = collections.settings
+
+    async def policy(self) -> CompanyPolicy:
+        """Return the policy in force; the default one when none was set."""
+        document = await self._settings.find_one({"_id": _COMPANY})
+        return CompanyPolicy() if document is None else CompanyPolicy.model_validate(document["policy"])
+
+    async def save(self, policy: CompanyPolicy) -> None:
+        """Store the policy. Use ``store.sharing.set_company``, which also brings the links up to date."""
+        await self._settings.update_one({"_id": _COMPANY}, {"$set": {"policy": plain(policy)}}, upsert=True)

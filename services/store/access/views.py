@@ -1,0 +1,185 @@
+"""What people get to read: frozen values without anything that the viewer may not know. Made by ``reading`` only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple
+
+from schemas.base import Contract
+from schemas.emails import Link
+from schemas.mail import Attachment, Classification, Content, Participant, Role
+from schemas.records import RecordRef
+from schemas.sharing import CopyDecision
+from services.store.access.guard import Judged
+from services.store.crm.summaries import direction
+
+
+class HeldCopy(Contract):
+    """A copy that the viewer may know of: an own one, or one whose policy grants."""
+
+    owner: str
+    account: str
+    address: str
+    """Of the account."""
+    folder: str
+    """Its name."""
+    flags: tuple[str, ...]
+    labels: tuple[str, ...]
+    own: bool
+    """Whether it is the viewer's."""
+
+
+class Reason(Contract):
+    """Why the email is on the record, as far as the viewer may know."""
+
+    address: str
+    role: Role
+
+
+class VisibleEmail(Contract):
+    """A line of a record page."""
+
+    email: str
+    record: RecordRef
+    sent_at: datetime
+    thread: str
+    subject: str
+    snippet: str
+    direction: Literal["in", "out"]
+    """``in``: the record wrote it."""
+    participants: tuple[Participant, ...]
+    bcc: tuple[str, ...]
+    """Of the viewer's own copy only."""
+    attachments: tuple[Attachment, ...]
+    marks: Classification
+    reasons: tuple[Reason, ...]
+    copies: tuple[HeldCopy, ...]
+    """The viewer's own first."""
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The users who hold it, as far as the viewer may know."""
+        return tuple(dict.fromkeys(copy.owner for copy in self.copies))
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Flags of the viewer's own copy, else of the first whose policy grants."""
+        return self.copies[0].flags
+
+    @property
+    def folder(self) -> str:
+        """Folder of the same copy."""
+        return self.copies[0].folder
+
+
+class Page(NamedTuple):
+    """A part of a record page, newest first."""
+
+    emails: list[VisibleEmail]
+    before: str | None
+    """Give it to get the next part; None at the end."""
+
+
+class ShownEmail(Contract):
+    """An email in full."""
+
+    line: VisibleEmail
+    records: tuple[RecordRef, ...]
+    """Every record on which the viewer may see it."""
+    content: Content
+
+
+class FoundEmail(Contract):
+    """An email among those of several records."""
+
+    line: VisibleEmail
+    """On the first of ``records``."""
+    records: tuple[RecordRef, ...]
+    """Every record on which the viewer may see it."""
+
+
+class SuggestedAddress(Contract):
+    """An address that may be the record's, too."""
+
+    address: str
+    name: str
+    """As its newest mails say."""
+    emails: int
+    """How many mails of it the viewer sees on the record."""
+
+
+class Obstacle(StrEnum):
+    """Why the rule is not even asked about an email on a record."""
+
+    DELETED = "deleted"
+    """It was deleted in the CRM."""
+    NOT_STORED = "not-stored"
+    """No such email is stored: it concerns no record, or nobody holds it any more."""
+    NOT_ON_RECORD = "not-on-record"
+    """It is stored, and not linked to the record."""
+    RECORD_NOT_READABLE = "record-not-readable"
+    """The CRM does not let the viewer read the record."""
+    NO_COPY = "no-copy"
+    """Nobody holds a live copy at the moment."""
+    BCC = "bcc"
+    """It is on the record by somebody's Bcc alone, which is told to nobody but the owner of that copy."""
+
+
+class Explanation(Contract):
+    """Which copy, rule and domain decided."""
+
+    viewer: str
+    record: RecordRef
+    email: str
+    visible: bool
+    lines: tuple[CopyDecision, ...]
+    """Everything that the one who asks may know; a line that grants decides."""
+    obstacle: Obstacle | None = None
+    """Why there is no line at all; told to who may ask about everybody."""
+
+
+def visible_email(
+    viewer: str,
+    judged: Judged,
+    email: Mapping[str, Any],
+    folders: Mapping[tuple[str, str], str],
+    own_addresses: Collection[str],
+) -> VisibleEmail:
+    """Return the line of an email that the rule lets the viewer see. ``email`` is its document, texts may be left out."""
+    link: Link = judged.link
+    copies = sorted(
+        (
+            HeldCopy(
+                owner=account.owner,
+                account=account.id,
+                address=account.address,
+                folder=folders.get((account.id, row.folder), ""),
+                flags=row.flags,
+                labels=row.labels,
+                own=account.owner == viewer,
+            )
+            for row, account in judged.copies()
+        ),
+        key=lambda copy: not copy.own,
+    )
+    granted = {(line.match.address, line.match.role): None for line in judged.granting}
+    participants = tuple(Participant.model_validate(one) for one in email.get("participants", ()))
+    authors = [one.address for one in participants if one.role is Role.FROM]
+    own_bcc = [address for row, account in judged.copies() if account.owner == viewer for address in row.bcc]
+    return VisibleEmail(
+        email=link.email,
+        record=link.record,
+        sent_at=link.sent_at,
+        thread=link.thread,
+        subject=email["subject"],
+        snippet=email["snippet"],
+        direction=direction(authors, [role.value for _, role in granted], own_addresses),
+        participants=participants,
+        bcc=tuple(dict.fromkeys(own_bcc)),
+        attachments=tuple(Attachment.model_validate(one) for one in email.get("attachments", ())),
+        marks=Classification.model_validate(email.get("marks", {})),
+        reasons=tuple(Reason(address=address, role=role) for address, role in granted),
+        copies=tuple(copies),
+    )

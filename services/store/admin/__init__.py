@@ -1,0 +1,1 @@
+"""Administration: sharing policies and their previews, removal, privacy requests, diagnostics."""

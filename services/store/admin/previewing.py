@@ -1,0 +1,196 @@
+"""What a change of sharing would do, told before it is done: exactly what everybody would see then and sees now."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from schemas.accounts import Account
+from schemas.base import Contract
+from schemas.emails import Link
+from schemas.ledger import RowState
+from schemas.records import RecordRef
+from schemas.sharing import CompanyPolicy, Matched, SharingPolicy, Verdict, decide
+from services.store.access.copies import Copies, Evidence
+from services.store.access.lines import Lines
+from services.store.access.rights import RecordRights
+from services.store.access.users import Company, Users
+from services.store.core.collections import Collections
+from services.store.core.documents import Doc
+from services.store.mail.links import Links
+from services.store.sync.ledger_rows import account_range
+
+EXAMPLES = 3
+_AT_ONCE = 500
+
+
+class Example(Contract):
+    """An email that is concerned, and that the one who asks may see himself."""
+
+    email: str
+    record: RecordRef
+    sent_at: datetime
+    subject: str
+
+
+class Effect(Contract):
+    """One direction of a change."""
+
+    emails: int = 0
+    """Distinct emails that some user sees on fewer (or more) records than now."""
+    users: int = 0
+    """Distinct users to whom that happens."""
+    records: int = 0
+    """Distinct leads and contacts on which it happens."""
+    examples: tuple[Example, ...] = ()
+    """The newest few."""
+
+
+class Preview(Contract):
+    """What a change would do."""
+
+    hidden: Effect
+    shown: Effect
+
+
+class _Counted:
+    """One direction, while it is counted."""
+
+    def __init__(self) -> None:
+        self.emails: set[str] = set()
+        self.users: set[str] = set()
+        self.records: set[RecordRef] = set()
+        self.newest: list[Link] = []
+
+    def add(self, link: Link, users: Iterable[str]) -> None:
+        found = frozenset(users)
+        if found:
+            self.emails.add(link.email)
+            self.users |= found
+            self.records.add(link.record)
+            self.newest.append(link)
+            if len(self.newest) >= _AT_ONCE:
+                self._cut()
+
+    def _cut(self) -> None:
+        self.newest = sorted(self.newest, key=lambda link: (link.sent_at, link.id), reverse=True)[: _AT_ONCE // 2]
+
+    def links(self) -> list[Link]:
+        """Return the newest links."""
+        self._cut()
+        return self.newest
+
+
+class _Sight(NamedTuple):
+    """Who sees an email on a record, of those who may read the record."""
+
+    owners: frozenset[str]
+    shared: bool
+
+
+class Previewing:
+    """Nothing is written. A user's name is nowhere in the answer, only how many there are."""
+
+    def __init__(
+        self,
+        collections: Collections,
+        *,
+        users: Users,
+        company: Company,
+        links: Links,
+        copies: Copies,
+        rights: RecordRights,
+        lines: Lines,
+    ) -> None:
+        self._ledger = collections.ledger
+        self._users = users
+        self._company = company
+        self._links = links
+        self._copies = copies
+        self._rights = rights
+        self._lines = lines
+
+    async def account(self, account: Account, policy: SharingPolicy) -> Preview:
+        """Return what ``sharing.set_account`` would do. Examples are for the account's owner, who sees all of it."""
+
+        def changed(evidence: Evidence) -> Evidence:
+            present = evidence.accounts.get(account.id)
+            other = {account.id: present.model_copy(update={"sharing": policy})} if present else {}
+            return evidence._replace(accounts={**evidence.accounts, **other})
+
+        return await self._preview(account_range(account.id), changed, asker=account.owner)
+
+    async def company(self, policy: CompanyPolicy, *, by: str) -> Preview:
+        """Return what ``sharing.set_company`` would do. Examples are only what the administrator who asks sees himself, now.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return await self._preview({}, lambda evidence: evidence._replace(company=policy), asker=by)
+
+    async def _preview(self, rows: Doc, changed: Callable[[Evidence], Evidence], *, asker: str) -> Preview:
+        people = await self._users.list()
+        hidden, shown = _Counted(), _Counted()
+        async for keys in self._emails_of(rows):
+            links = await self._links.of_emails(keys)
+            evidence = await self._copies.evidence(keys)
+            after = changed(evidence)
+            moved: list[tuple[Link, _Sight, bool]] = []
+            for link in (one for several in links.values() for one in several):
+                before, then = _sight(link, evidence), _sight(link, after)
+                if before.shared is not then.shared:
+                    moved.append((link, before, then.shared))
+            readers: dict[RecordRef, set[str]] = {}
+            records = {link.record for link, _, _ in moved}
+            for person in people if records else ():
+                for record in await self._rights.readable(person, records):
+                    readers.setdefault(record, set()).add(person.email)
+            for link, before, widens in moved:
+                (shown if widens else hidden).add(link, readers.get(link.record, set()) - before.owners)
+        return Preview(hidden=await self._effect(hidden, asker), shown=await self._effect(shown, asker))
+
+    async def _effect(self, counted: _Counted, asker: str) -> Effect:
+        seen = {
+            (one.line.email, record): one.line
+            for one in await self._lines.seen(asker, counted.links())
+            for record in one.records
+        }
+        examples = [
+            Example(email=link.email, record=link.record, sent_at=link.sent_at, subject=line.subject)
+            for link in counted.links()
+            if (line := seen.get((link.email, link.record)))
+        ]
+        return Effect(
+            emails=len(counted.emails),
+            users=len(counted.users),
+            records=len(counted.records),
+            examples=tuple(examples[:EXAMPLES]),
+        )
+
+    async def _emails_of(self, rows: Doc) -> AsyncIterator[list[str]]:
+        """Iterate over the emails of live copies, each once."""
+        seen: set[str] = set()
+        part: list[str] = []
+        async for row in self._ledger.find({**rows, "state": RowState.ATTACHED.value}, {"email": 1}):
+            if row["email"] in seen:
+                continue
+            seen.add(row["email"])
+            part.append(row["email"])
+            if len(part) == _AT_ONCE:
+                yield part
+                part = []
+        if part:
+            yield part
+
+
+def _sight(link: Link, evidence: Evidence) -> _Sight:
+    if link.email not in evidence.participants:
+        return _Sight(frozenset(), shared=False)
+    matches = [Matched(address=match.address, role=match.role, account=match.account) for match in link.matches]
+    # Nobody is the viewer: what is left are owners' copies (any line) and what policies share.
+    lines = decide("", evidence.copies(link.email), matches, evidence.participants[link.email], evidence.company)
+    return _Sight(
+        frozenset(line.copy_of.owner for line in lines),
+        shared=any(line.decision.verdict is Verdict.SHARED for line in lines),
+    )

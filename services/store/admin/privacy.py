@@ -1,0 +1,62 @@
+"""What a data subject may ask for: a copy of everything about an address, and that it goes. Acts of an administrator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from schemas.mail import Content
+from services.store.access.users import Users
+from services.store.admin.erasing import Erasing, ErasureCounts
+from services.store.admin.exporting import Dossier, ExportedEmail, Exporting
+from services.store.core.errors import NotAllowedError
+
+
+class Privacy:
+    """Asks who it is before anything is done; the parts are in ``subjects``, ``exporting`` and ``erasing``."""
+
+    def __init__(self, *, users: Users, exporting: Exporting, erasing: Erasing) -> None:
+        self._users = users
+        self._exporting = exporting
+        self._erasing = erasing
+
+    async def export(self, address: str, *, by: str) -> Dossier:
+        """Return everything that is stored about a normal address but the contents of its emails, see ``contents``.
+
+        Raises:
+            NotFoundError: there is no such user.
+            NotAllowedError: the user is no administrator.
+        """
+        return await self._exporting.export(address, by=await self._administrator(by))
+
+    async def counts(self, address: str, *, by: str) -> ErasureCounts:
+        """Return what the erasure of a normal address is about.
+
+        Raises:
+            NotFoundError: there is no such user.
+            NotAllowedError: the user is no administrator.
+        """
+        await self._administrator(by)
+        return await self._erasing.counts(address)
+
+    async def erase(self, address: str, *, by: str) -> ErasureCounts:
+        """Erase what is stored about a normal address. Returns what was there.
+
+        Raises:
+            NotFoundError: there is no such user.
+            NotAllowedError: the user is no administrator.
+        """
+        return await self._erasing.erase(address, by=await self._administrator(by))
+
+    def contents(self, emails: Iterable[ExportedEmail]) -> AsyncIterator[Content]:
+        """Iterate over what the emails of an export say."""
+        return self._exporting.contents(emails)
+
+    async def raw(self, content: Content) -> bytes:
+        """Return a mail of an export as a server had it, without Bcc and traces."""
+        return await self._exporting.raw(content)
+
+    async def _administrator(self, email: str) -> str:
+        user = await self._users.get(email)
+        if not user.admin:
+            raise NotAllowedError(f"{user.email} is not an administrator, and only an administrator may do this")
+        return user.email

@@ -1,0 +1,94 @@
+"""What is stored that has to do with one address: looked up for a data subject, whether or not a record has it (any more)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from schemas.emails import Link
+from schemas.ledger import Row
+from schemas.records import RecordRef
+from services.store.core.collections import Collections
+from services.store.core.documents import Doc, decode
+from services.store.crm.erasures import Erasures
+from services.store.crm.records import Records
+from services.store.mail.dead_letters import DeadLetter
+from services.store.mail.links import Links
+from services.store.sync.ledger import Ledger
+from services.store.sync.ledger_rows import row_of
+
+AT_ONCE = 500
+
+
+class Mentioned(NamedTuple):
+    """An email that names an address, or is on a record because of it."""
+
+    key: str
+    links: tuple[Link, ...]
+    """All of them, on whichever record."""
+
+    def of(self, address: str) -> list[Link]:
+        """Return the links of which the address is a reason."""
+        return [link for link in self.links if any(match.address == address for match in link.matches)]
+
+    def kept_without(self, address: str) -> bool:
+        """Whether it would be on any record if it were not for the address."""
+        return any(match.address != address for link in self.links for match in link.matches)
+
+
+class Subjects:
+    """The part of ``privacy`` that finds."""
+
+    def __init__(self, collections: Collections, *, records: Records, links: Links, ledger: Ledger) -> None:
+        self._emails = collections.emails
+        self._rows = collections.ledger
+        self._letters = collections.dead_letters
+        self._erasures = Erasures(collections)
+        self._records = records
+        self._links = links
+        self._ledger = ledger
+
+    def mark_of(self, address: str) -> bytes:
+        """Return the mark of a normal address."""
+        return self._records.marks([address])[0]
+
+    def audit_name(self, address: str) -> str:
+        """Return how the audit log names a normal address: by its mark, so that the log itself keeps nobody's address."""
+        return f"address:{self.mark_of(address).hex()}"
+
+    async def records_of(self, address: str) -> list[RecordRef]:
+        """Return the records that have or had a normal address, those for which it was erased included."""
+        known = (await self._records.known([address])).get(address, [])
+        return list(dict.fromkeys([*known, *await self._erasures.with_mark(self.mark_of(address))]))
+
+    async def mentions(self, address: str) -> AsyncIterator[list[Mentioned]]:
+        """Iterate, in batches, over the emails that name a normal address or are linked by it."""
+        keys: dict[str, None] = {}
+        async for found in self._emails.find({"participants.address": address}, {"_id": 1}):
+            keys[found["_id"]] = None
+        keys |= dict.fromkeys(row.email for row in await self._ledger.with_bcc([address]))
+        for record in await self.records_of(address):
+            async for links in self._links.of_record(record, batch=AT_ONCE):
+                by_it = [link.email for link in links if any(match.address == address for match in link.matches)]
+                keys |= dict.fromkeys(by_it)
+        names = list(keys)
+        for start in range(0, len(names), AT_ONCE):
+            part = names[start : start + AT_ONCE]
+            links_of = await self._links.of_emails(part)
+            yield [Mentioned(key, tuple(links_of.get(key, ()))) for key in part]
+
+    async def marked(self, address: str) -> AsyncIterator[Row]:
+        """Iterate over the copies of which nothing is stored but their row, and the row has the address's mark."""
+        query: Doc = {"marks": self.mark_of(address), "email": {"$exists": False}}
+        async for document in self._rows.find(query):
+            yield row_of(document)
+
+    async def letters(self, address: str) -> list[DeadLetter]:
+        """Return the dead letters about mail that names the address, with their bodies."""
+        needle, mark = address.encode(), self.mark_of(address)
+        marked = {found["_id"] async for found in self._rows.find({"marks": mark, "state": "quarantined"}, {"_id": 1})}
+        return [
+            decode(DeadLetter, document)
+            async for document in self._letters.find()
+            if document.get("row") in marked or needle in document["body"].lower()
+        ]

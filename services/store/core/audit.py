@@ -1,0 +1,74 @@
+"""The audit log: who changed what; entries are only ever added."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from schemas.base import Contract
+from services.store.core.collections import Collections
+from services.store.core.documents import Doc, now, plain
+
+OPERATOR = "operator"
+"""Who acts at the machine: the command line asks nobody for a password."""
+_NEWEST = [("at", -1), ("_id", -1)]
+
+
+class AuditEntry(Contract):
+    """One change."""
+
+    action: str
+    """Stable code, e.g. ``account.sharing``."""
+    by: str
+    """The user, or ``OPERATOR``."""
+    subject: str
+    """What was changed, e.g. ``account:<id>``."""
+    at: datetime
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class Audit:
+    """Documents of ``audit``."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._audit = collections.audit
+
+    async def add(self, action: str, *, by: str, subject: str, **details: Any) -> None:
+        """Add an entry; ``details`` must hold no secret and nothing out of a mail."""
+        entry: Doc = {"action": action, "by": by, "subject": subject, "at": now(), "details": plain(details)}
+        await self._audit.insert_one(entry)
+
+    async def list(
+        self,
+        *,
+        subject: str | None = None,
+        by: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> builtins.list[AuditEntry]:
+        """Return the newest entries, newest first.
+
+        Args:
+            subject: only those about this, e.g. ``account:<id>``.
+            by: only those of this user, or of ``operator``.
+            action: only those of this action, or of all that begin with it and a dot: ``account`` is every ``account.…``.
+            since: only those from this moment on.
+            limit: at most so many.
+        """
+        query: Doc = {name: value for name, value in (("subject", subject), ("by", by)) if value is not None}
+        if action is not None:
+            query["$or"] = [{"action": action}, {"action": {"$gte": f"{action}.", "$lt": f"{action}/"}}]
+        if since is not None:
+            query["at"] = {"$gte": since}
+        found = self._audit.find(query).sort(_NEWEST).limit(limit)
+        return [AuditEntry.model_validate(document) async for document in found]
+
+    async def about(self, *, by: str, subjects: Iterable[str]) -> builtins.list[AuditEntry]:
+        """Return every entry by somebody, or about any of several subjects, newest first."""
+        found = self._audit.find({"$or": [{"by": by}, {"subject": {"$in": builtins.list(subjects)}}]}).sort(_NEWEST)
+        return [AuditEntry.model_validate(document) async for document in found]

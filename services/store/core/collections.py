@@ -1,0 +1,47 @@
+"""The names of every collection, in the two databases."""
+
+from __future__ import annotations
+
+from schemas.records import RecordKind
+from services.store.core.config import StoreConfig
+from services.store.core.documents import CODEC, Database, Documents
+
+
+class Collections:
+    """Handles to the collections; making them asks the server nothing."""
+
+    def __init__(self, database: Database, crm: Database, config: StoreConfig) -> None:
+        self.database = database.with_options(codec_options=CODEC)
+        self.crm = crm.with_options(codec_options=CODEC)
+        self.client = database.client
+
+        self.users: Documents = self.database["users"]
+        self.settings: Documents = self.database["settings"]
+        """``_id`` company: the administrator's sharing policy."""
+        self.accounts: Documents = self.database["accounts"]
+        self.folders: Documents = self.database["folders"]
+        self.epochs: Documents = self.database["epochs"]
+        self.ledger: Documents = self.database["ledger"]
+        self.emails: Documents = self.database["emails"]
+        self.links: Documents = self.database["links"]
+        self.tombstones: Documents = self.database["tombstones"]
+        self.addresses: Documents = self.database["addresses"]
+        self.erasures: Documents = self.database["erasures"]
+        self.counters: Documents = self.database["counters"]
+        """``_id`` addresses: the version of the address index; ``_id`` watch: the change stream's resume token."""
+        self.pollers: Documents = self.database["pollers"]
+        self.turns: Documents = self.database["turns"]
+        self.sign_in_links: Documents = self.database["sign_in_links"]
+        self.sessions: Documents = self.database["sessions"]
+        self.attempts: Documents = self.database["attempts"]
+        self.migrations: Documents = self.database["migrations"]
+        """``_id``: the number of a migration that was done."""
+        self.debts: Documents = self.database["debts"]
+        self.dead_letters: Documents = self.database["dead_letters"]
+        self.audit: Documents = self.database["audit"]
+        self.blob_files: Documents = self.database["blobs.files"]
+        self.blob_chunks: Documents = self.database["blobs.chunks"]
+        self.records: dict[RecordKind, Documents] = {
+            "lead": self.crm[config.leads],
+            "contact": self.crm[config.contacts],
+        }

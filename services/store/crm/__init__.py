@@ -1,0 +1,1 @@
+"""The CRM: records, the index of their addresses, change streams, summaries."""

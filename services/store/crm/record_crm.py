@@ -1,0 +1,175 @@
+"""The CRM's collections of leads and contacts: read, listed, added to."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from schemas.addresses import normal_address
+from schemas.records import Record, RecordKind, RecordRef
+from services.store.core.collections import Collections
+from services.store.core.config import StoreConfig
+from services.store.core.documents import Doc
+from services.store.core.errors import NotFoundError
+from services.store.crm.record_fields import addresses_of, id_candidates, new_document, record_of
+
+_AT_ONCE = 1000
+_MOST_WORDS = 10
+
+
+class NewRecord(NamedTuple):
+    """A lead or contact to add."""
+
+    addresses: tuple[str, ...]
+    """The first is the main one."""
+    name: str = ""
+    owner: str | None = None
+    company: str | None = None
+
+
+class RecordCrm:
+    """Nothing of a document but what is asked for is read, and nothing of an existing one is written."""
+
+    def __init__(self, collections: Collections, config: StoreConfig) -> None:
+        self._records = collections.records
+        self._addresses = collections.addresses
+        self._config = config
+        names = [name.strip() for field in config.name_fields for name in field.split(",")]
+        roots = {
+            name.split(".")[0] for name in (*config.address_fields, *names, config.owner_field, config.company_field)
+        }
+        self._fields = dict.fromkeys(sorted(roots), 1)
+
+    async def read(self, ref: RecordRef) -> Record | None:
+        """Return a record as the CRM has it now; None when it has none (deleted)."""
+        document = await self._records[ref.kind].find_one({"_id": {"$in": id_candidates(ref.id)}}, self._fields)
+        return None if document is None else record_of(ref.kind, document, self._config)
+
+    async def read_many(self, refs: Iterable[RecordRef]) -> dict[RecordRef, Record]:
+        """Return records as the CRM has them now; those that it has not are left out."""
+        found: dict[RecordRef, Record] = {}
+        by_kind: dict[RecordKind, list[object]] = {}
+        for ref in refs:
+            by_kind.setdefault(ref.kind, []).extend(id_candidates(ref.id))
+        for kind, ids in by_kind.items():
+            async for document in self._records[kind].find({"_id": {"$in": ids}}, self._fields):
+                record = record_of(kind, document, self._config)
+                found[record.ref] = record
+        return found
+
+    async def add(self, kind: RecordKind, new: NewRecord) -> Record:
+        """Add a lead or contact to the CRM's collection.
+
+        Raises:
+            InvalidAddressError: one of the addresses is none.
+        """
+        document = self._new(new)
+        await self._records[kind].insert_one(document)
+        return record_of(kind, document, self._config)
+
+    async def import_many(
+        self, kind: RecordKind, records: Iterable[NewRecord], *, told: Callable[[int, int], None] | None = None
+    ) -> tuple[int, int]:
+        """Add records, leaving out those of which the kind has an address already. Returns (added, left out).
+
+        Args:
+            kind: lead or contact.
+            records: what to add.
+            told: called with (records done, of how many) as it goes on.
+
+        Raises:
+            InvalidAddressError: one of the addresses is none; nothing was added.
+        """
+        documents = [self._new(new) for new in records]
+        known: set[str] = set()
+        async for document in self._records[kind].find({}, self._fields):
+            known.update(addresses_of(document, self._config.address_fields))
+        fresh: list[Doc] = []
+        for document in documents:
+            addresses = set(addresses_of(document, self._config.address_fields))
+            if not addresses & known:
+                fresh.append(document)
+                known |= addresses
+        left_out = len(documents) - len(fresh)
+        for start in range(0, len(fresh), _AT_ONCE):
+            part = fresh[start : start + _AT_ONCE]
+            await self._records[kind].insert_many(part)
+            if told is not None:
+                told(left_out + start + len(part), len(documents))
+        return len(fresh), len(documents) - len(fresh)
+
+    async def list(self, kind: RecordKind, *, limit: int = 1000) -> builtins.list[Record]:
+        """Return records of a kind, newest first (by id)."""
+        found = self._records[kind].find({}, self._fields).sort("_id", -1).limit(limit)
+        return [record_of(kind, document, self._config) async for document in found]
+
+    async def matching(self, text: str) -> AsyncIterator[Record]:
+        """Iterate over the records, whoever may read them, that have every word of a text; those of an address that begins so first.
+
+        A name is looked for in the CRM's own collections, document by document where it has no index for that.
+        """
+        words = [re.escape(word) for word in text.lower().split()[:_MOST_WORDS]]
+        if not words:
+            return
+        seen: set[RecordRef] = set()
+        if len(words) == 1:
+            start = {"address": {"$regex": f"^{words[0]}"}}
+            refs = [
+                RecordRef(**found["record"])
+                async for found in self._addresses.find(start, {"record": 1}).sort("address", 1).limit(_AT_ONCE)
+            ]
+            for ref, record in (await self.read_many(refs)).items():
+                seen.add(ref)
+                yield record
+        names = [name.strip() for field in self._config.name_fields for name in field.split(",")]
+        fields = [*names, self._config.company_field]
+        query: Doc = {
+            "$and": [{"$or": [{field: {"$regex": word, "$options": "i"}} for field in fields]} for word in words]
+        }
+        for kind, collection in self._records.items():
+            async for document in collection.find(query, self._fields).sort("_id", -1):
+                record = record_of(kind, document, self._config)
+                if record.ref not in seen:
+                    yield record
+
+    async def find(self, name: str) -> builtins.list[Record]:
+        """Return the records of an address (present or past), or the one of ``<kind>:<id>`` or an id.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        wanted = name.strip()
+        kind, _, identifier = wanted.rpartition(":")
+        kinds: list[RecordKind] = [one for one in self._records if kind in ("", one)]
+        if "@" in wanted:
+            refs = await self._by_address(normal_address(wanted))
+        else:
+            refs = [RecordRef(kind=one, id=identifier) for one in kinds]
+        if found := await self.read_many(refs):
+            return list(found.values())
+        raise NotFoundError(f"there is no lead or contact {name}")
+
+    async def _by_address(self, address: str) -> builtins.list[RecordRef]:
+        refs = {
+            RecordRef(**found["record"]): None
+            async for found in self._addresses.find({"address": address}, {"record": 1})
+        }
+        # The index follows the CRM by a moment; look at the source too.
+        paths = [
+            path
+            for field in self._config.address_fields
+            for path in (field, *(f"{field}.{name}" for name in ("email", "address", "value")))
+        ]
+        for kind, collection in self._records.items():
+            query = {"$or": [{path: address} for path in paths]}
+            async for document in collection.find(query, self._fields).limit(20):
+                refs[record_of(kind, document, self._config).ref] = None
+        return list(refs)
+
+    def _new(self, new: NewRecord) -> Doc:
+        addresses: Sequence[str] = [normal_address(address) for address in new.addresses]
+        if not addresses:
+            raise ValueError("a lead or contact needs at least one address")
+        return new_document(self._config, addresses, name=new.name, owner=new.owner, company=new.company)

@@ -1,0 +1,129 @@
+"""The CRM's documents: read through configurable fields, whatever else they carry. Pure functions."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from bson import ObjectId
+
+from schemas.addresses import normal_address_or_none
+from schemas.records import Record, RecordKind, RecordRef
+from services.store.core.config import StoreConfig
+from services.store.core.documents import Doc
+
+_IN_DOCUMENTS = ("email", "address", "value")
+
+
+def record_id(value: Any) -> str:
+    """Return a document's ``_id`` as text."""
+    return str(value)
+
+
+def id_candidates(text: str) -> list[Any]:
+    """Return every ``_id`` that has this text: CRMs use ObjectIds, texts, numbers or UUIDs."""
+    found: list[Any] = [text]
+    if ObjectId.is_valid(text):
+        found.append(ObjectId(text))
+    if text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 19:  # noqa: PLR2004 - digits of a 64-bit number
+        found.append(int(text))
+    with suppress(ValueError):
+        found.append(uuid.UUID(text))
+    return found
+
+
+def values_at(document: Any, path: str) -> Iterator[Any]:
+    """Iterate over what a dotted path leads to; arrays on the way are gone through."""
+    if isinstance(document, list):
+        for item in document:
+            yield from values_at(item, path)
+        return
+    if not path:
+        yield document
+        return
+    if isinstance(document, Mapping):
+        name, _, rest = path.partition(".")
+        if name in document:
+            yield from values_at(document[name], rest)
+
+
+def _texts(document: Doc, path: str) -> Iterator[str]:
+    for value in values_at(document, path):
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from (value[name] for name in _IN_DOCUMENTS if isinstance(value.get(name), str))
+
+
+def _first(document: Doc, path: str) -> str | None:
+    return next((text.strip() for text in _texts(document, path) if text.strip()), None)
+
+
+def addresses_of(document: Doc, fields: Sequence[str]) -> tuple[str, ...]:
+    """Return the addresses of a document in normal form, in order; what is no address is left out."""
+    texts = (text for field in fields for text in _texts(document, field))
+    return tuple(dict.fromkeys(address for text in texts if (address := normal_address_or_none(text))))
+
+
+def name_of(document: Doc, fields: Sequence[str]) -> str:
+    """Return the name: the first field that is there; ``first_name,last_name`` are joined."""
+    for field in fields:
+        parts = [part for name in field.split(",") if (part := _first(document, name.strip()))]
+        if parts:
+            return " ".join(parts)
+    return ""
+
+
+def record_of(kind: RecordKind, document: Doc, config: StoreConfig) -> Record:
+    """Return the record of a CRM document."""
+    return Record(
+        ref=RecordRef(kind=kind, id=record_id(document["_id"])),
+        name=name_of(document, config.name_fields),
+        owner=_first(document, config.owner_field),
+        company=_first(document, config.company_field),
+        addresses=addresses_of(document, config.address_fields),
+    )
+
+
+def readers_of(document: Doc, config: StoreConfig) -> frozenset[str] | None:
+    """Return the users who may read a record: those that it lists and its owner; None when it lists nobody: everyone may."""
+    listed = {normal_address_or_none(text) or text for text in _texts(document, config.readers_field)}
+    if not listed:
+        return None
+    owner = _first(document, config.owner_field)
+    return frozenset(listed | ({normal_address_or_none(owner) or owner} if owner else set()))
+
+
+def new_document(
+    config: StoreConfig,
+    addresses: Sequence[str],
+    *,
+    name: str = "",
+    owner: str | None = None,
+    company: str | None = None,
+) -> Doc:
+    """Return a CRM document for a record that Leadmail adds: the first address in the first configured field, others in the second."""
+    document: Doc = {"_id": ObjectId()}
+    first, *others = config.address_fields
+    if others and len(addresses) > 1:
+        _put(document, first, addresses[0])
+        _put(document, others[0], list(addresses[1:]))
+    else:
+        _put(document, first, addresses[0] if len(addresses) == 1 else list(addresses))
+    for field, value in ((config.owner_field, owner), (config.company_field, company)):
+        if value:
+            _put(document, field, value)
+    names = config.name_fields[0].split(",")
+    parts = name.rsplit(" ", len(names) - 1) if name else []
+    for field, part in zip(names, parts, strict=False):
+        _put(document, field.strip(), part)
+    return document
+
+
+def _put(document: Doc, path: str, value: Any) -> None:
+    *parents, name = path.split(".")
+    for parent in parents:
+        document = document.setdefault(parent, {})
+    document[name] = value

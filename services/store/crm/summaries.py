@@ -1,0 +1,151 @@
+"""The bounded summary in the CRM's own documents: how much shared mail a record has, and its newest lines."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from bson import ObjectId
+from pymongo import UpdateOne
+
+from schemas.mail import Role
+from schemas.records import RecordKind, RecordRef, SummaryLine
+from services.store.core.collections import Collections
+from services.store.core.config import StoreConfig
+from services.store.core.documents import Doc, Documents, plain
+from services.store.crm.record_fields import id_candidates, record_id
+from services.store.sync.accounts import Accounts
+
+NEWEST = 5
+_AT_ONCE = 200
+_LINE = {"subject": 1, "snippet": 1, "sent_at": 1, "participants": 1}
+
+
+class Newest(NamedTuple):
+    """What the links say of a record's shared mail."""
+
+    total: int
+    links: list[Doc]
+    """Of the newest, newest first: ``email``, ``matches``."""
+
+
+class Summaries:
+    """Always worked out anew from the links that are shared now, so that doing it twice changes nothing.
+
+    A count cannot be added to twice safely; taken from the links it is right by itself. Each summary carries
+    the name of its revision: it is set only if nobody else set one since the revision was read, which was before the links
+    were read. So the one who writes last has read the links last.
+    """
+
+    def __init__(self, collections: Collections, accounts: Accounts, config: StoreConfig) -> None:
+        self._links = collections.links
+        self._emails = collections.emails
+        self._records = collections.records
+        self._accounts = accounts
+        self._field = config.summary_field
+
+    async def recompute(self, records: Iterable[RecordRef]) -> None:
+        """Bring the summaries of records up to date. A record that the CRM no longer has is left out."""
+        by_kind: dict[RecordKind, dict[str, None]] = {}
+        for ref in records:
+            by_kind.setdefault(ref.kind, {})[ref.id] = None
+        for kind, ids in by_kind.items():
+            pending = list(ids)
+            while pending:
+                part, pending = pending[:_AT_ONCE], pending[_AT_ONCE:]
+                pending += await self._recompute(kind, part)
+
+    async def _recompute(self, kind: RecordKind, ids: list[str]) -> list[str]:
+        """Set the summaries of some records. Returns those that somebody else set meanwhile."""
+        collection = self._records[kind]
+        present = await self._present(collection, ids)
+        newest = await self._newest(kind, ids)
+        lines = await self._lines(newest)
+        revision = ObjectId()
+        writes: dict[str, UpdateOne] = {}
+        for name, (key, before) in present.items():
+            found = newest.get(name, Newest(0, []))
+            if not found.total and before is None:
+                continue  # a record without shared mail is not touched at all
+            summary = {
+                "count": found.total,
+                "newest": [plain(line) for link in found.links if (line := lines.get((name, link["email"])))],
+                "revision": revision,
+            }
+            writes[name] = UpdateOne({"_id": key, f"{self._field}.revision": before}, {"$set": {self._field: summary}})
+        if not writes:
+            return []
+        result = await collection.bulk_write(list(writes.values()), ordered=False)
+        if result.matched_count == len(writes):
+            return []
+        return [
+            name for name, (_, after) in (await self._present(collection, list(writes))).items() if after != revision
+        ]
+
+    async def _present(self, collection: Documents, ids: list[str]) -> dict[str, tuple[Any, ObjectId | None]]:
+        """Return the CRM's key and the summary's revision of each record that the CRM has."""
+        candidates = [key for name in ids for key in id_candidates(name)]
+        found = collection.find({"_id": {"$in": candidates}}, {f"{self._field}.revision": 1})
+        return {
+            record_id(document["_id"]): (document["_id"], (document.get(self._field) or {}).get("revision"))
+            async for document in found
+        }
+
+    async def _newest(self, kind: RecordKind, ids: list[str]) -> dict[str, Newest]:
+        shared = {"record.kind": kind, "record.id": {"$in": ids}, "shared_by.0": {"$exists": True}}
+        newest = {"$firstN": {"n": NEWEST, "input": {"email": "$email", "matches": "$matches"}}}
+        pipeline: list[Doc] = [
+            {"$match": shared},
+            {"$sort": {"record.kind": 1, "record.id": 1, "sent_at": -1, "_id": -1}},
+            {"$group": {"_id": "$record.id", "count": {"$sum": 1}, "newest": newest}},
+        ]
+        found = await self._links.aggregate(pipeline)
+        return {document["_id"]: Newest(document["count"], document["newest"]) async for document in found}
+
+    async def _lines(self, newest: Mapping[str, Newest]) -> dict[tuple[str, str], SummaryLine]:
+        keys = {link["email"] for found in newest.values() for link in found.links}
+        if not keys:
+            return {}
+        emails = {
+            document["_id"]: document async for document in self._emails.find({"_id": {"$in": list(keys)}}, _LINE)
+        }
+        named = {one["address"] for email in emails.values() for one in email["participants"] if one["role"] == "from"}
+        own = await self._accounts.own_among(named)
+        return {
+            (name, link["email"]): summary_line(emails[link["email"]], _told(link["matches"]), own)
+            for name, found in newest.items()
+            for link in found.links
+            if link["email"] in emails
+        }
+
+
+def summary_line(email: Mapping[str, Any], matches: Collection[Mapping[str, Any]], own: Collection[str]) -> SummaryLine:
+    """Return the line of a stored email on a record."""
+    authors = [one for one in email.get("participants", ()) if one["role"] == Role.FROM.value]
+    return SummaryLine(
+        email=email["_id"],
+        sent_at=email["sent_at"],
+        subject=email["subject"],
+        snippet=email["snippet"],
+        direction=direction([one["address"] for one in authors], [match["role"] for match in matches], own),
+        sender=(authors[0]["name"] or authors[0]["address"]) if authors else "",
+    )
+
+
+def _told(matches: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the matches that everybody may know of: a Bcc is its owner's alone, and must not even turn an arrow round."""
+    return [match for match in matches if match["role"] != Role.BCC.value]
+
+
+def direction(authors: Collection[str], roles: Iterable[str], own: Collection[str]) -> Literal["in", "out"]:
+    """Return ``in`` when the record wrote the email.
+
+    A thread link does not name the record: what nobody of ours wrote is then taken as the record's, from an address that the
+    CRM does not know.
+    """
+    named = set(roles)
+    if named & {Role.FROM.value, Role.SENDER.value}:
+        return "in"
+    if named - {Role.THREAD.value}:
+        return "out"
+    return "in" if authors and not any(author in own for author in authors) else "out"

@@ -1,0 +1,1 @@
+"""Emails, links, blobs and dead letters."""

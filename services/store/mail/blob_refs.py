@@ -1,0 +1,103 @@
+"""Who needs a blob: ``email:<key>``, ``copy:<row id>`` or ``dead:<id>``, in the ``refs`` of its file document.
+
+``orphaned_at`` says since when a reference was given up; after a grace ``blob_sweep`` looks again and deletes what nobody needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from schemas.accounts import Lease
+from schemas.mail import Content
+from services.store.core.collections import Collections
+from services.store.core.documents import Doc, now
+from services.store.core.fence import Fence, Session
+
+
+def email_ref(key: str) -> str:
+    """Return the reference of an email."""
+    return f"email:{key}"
+
+
+def copy_ref(row: str) -> str:
+    """Return the reference of a copy that is not parsed yet."""
+    return f"copy:{row}"
+
+
+def dead_ref(letter: str) -> str:
+    """Return the reference of a dead letter."""
+    return f"dead:{letter}"
+
+
+def blobs_of(content: Content) -> set[str]:
+    """Return the hashes of every blob that an email needs."""
+    named = {content.raw, *(attachment.sha256 for attachment in content.attachments)}
+    return named | ({content.html_blob} if content.html_blob else set())
+
+
+class BlobReferences:
+    """The part of ``blobs`` that keeps and gives up references."""
+
+    def __init__(self, collections: Collections, fence: Fence) -> None:
+        self._files = collections.blob_files
+        self._fence = fence
+
+    async def hold(self, lease: Lease, blobs: Mapping[str, str]) -> frozenset[str]:
+        """Say which copies need blobs (hashes by row id) that were put for nobody. Returns the rows whose blob is not there any more.
+
+        Raises:
+            LeaseLostError: another poller has the account. It may have brought these copies to their end already, and a
+                reference that comes after that would never be taken back.
+        """
+
+        async def write(session: Session) -> frozenset[str]:
+            lacking = set()
+            for row, name in blobs.items():
+                change = {"$addToSet": {"refs": copy_ref(row)}, "$unset": {"orphaned_at": ""}}
+                if not (await self._files.update_one({"_id": name}, change, session=session)).matched_count:
+                    lacking.add(row)
+            return frozenset(lacking)
+
+        return await self._fence.write(lease, write) if blobs else frozenset()
+
+    async def add_ref(self, names: Iterable[str], ref: str) -> None:
+        """Say who else needs blobs that are stored already; those that are not are left out."""
+        change = {"$addToSet": {"refs": ref}, "$unset": {"orphaned_at": ""}}
+        await self._files.update_many({"_id": {"$in": list(names)}}, change)
+
+    async def drop_refs(self, refs: Iterable[str]) -> None:
+        """Take references back (of parsed copies, of dead letters). What has none left is deleted after the grace."""
+        wanted = list(refs)
+        if not wanted:
+            return
+        await self._files.update_many({"refs": {"$in": wanted}}, _left({"$setDifference": ["$refs", wanted]}))
+
+    async def drop_copies(self, account: str) -> None:
+        """Take the references of all copies of an account back."""
+        prefix = copy_ref(f"{account}.")
+        others = {"$filter": {"input": "$refs", "cond": {"$ne": [{"$indexOfCP": ["$$this", prefix]}, 0]}}}
+        await self._files.update_many({"refs": {"$elemMatch": {"$gte": prefix, "$lt": f"{prefix}~"}}}, _left(others))
+
+    async def release(self, keys: Iterable[str]) -> None:
+        """Note that emails were not attached, or removed: their blobs go after the grace unless the email is stored by then."""
+        refs = [email_ref(key) for key in keys]
+        if refs:
+            await self._files.update_many({"refs": {"$in": refs}}, {"$set": {"orphaned_at": now()}})
+
+    async def lacking(self, contents: Sequence[Content]) -> frozenset[str]:
+        """Return the keys of emails whose blobs are not all there: their release and their coming crossed.
+
+        Asked after the emails are stored; the rows of those go back to ``planned`` (``ledger.replan_rows``) instead of ``attached``.
+        """
+        wanted = {content.key: blobs_of(content) for content in contents}
+        found = self._files.find({"refs": {"$in": [email_ref(key) for key in wanted]}}, {"refs": 1})
+        async for document in found:
+            for ref in document["refs"]:
+                wanted.get(ref.removeprefix("email:"), set()).discard(document["_id"])
+        return frozenset(key for key, missing in wanted.items() if missing)
+
+
+def _left(refs: Doc) -> list[Doc]:
+    """Return the update that leaves a file these references; one that waits for the sweep anyway goes on to wait."""
+    orphaned = {"$cond": [{"$eq": ["$refs", []]}, "$$NOW", "$orphaned_at"]}
+    return [{"$set": {"refs": refs}}, {"$set": {"orphaned_at": orphaned}}]

@@ -1,0 +1,64 @@
+"""Deleting blobs that nobody needs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bson import ObjectId
+
+from services.store.core.collections import Collections
+from services.store.core.documents import Doc, now
+from services.store.core.fence import Fence, Session
+from services.store.sync.ledger import Ledger
+
+GRACE = timedelta(minutes=5)
+"""From a blob's release to its deletion: longer than a message takes from parser to matcher on a good day."""
+_ABANDONED = timedelta(days=1)
+
+
+class BlobSweep:
+    """Run now and then by one process at a time (``store.singleton_lease``)."""
+
+    def __init__(self, collections: Collections, fence: Fence, ledger: Ledger) -> None:
+        self._files = collections.blob_files
+        self._chunks = collections.blob_chunks
+        self._emails = collections.emails
+        self._fence = fence
+        self._ledger = ledger
+
+    async def run(self, *, grace: timedelta = GRACE, limit: int = 500) -> int:
+        """Delete blobs that were released longer ago than the grace and whose emails are not stored. Returns how many.
+
+        A matcher may store the email of a blob at the very moment: it asks ``blobs.lacking`` after it stored the email,
+        we look for the email again after we deleted the blob, so one sees the other, and the copy is fetched again.
+        """
+        moment = now()
+        count = 0
+        query: Doc = {"orphaned_at": {"$lt": moment - grace}}
+        async for file in self._files.find(query, {"refs": 1, "orphaned_at": 1}).limit(limit):
+            refs = file["refs"]
+            keys = [ref.removeprefix("email:") for ref in refs if ref.startswith("email:")]
+            stored = await self._stored(keys)
+            kept = [ref for ref in refs if not ref.startswith("email:") or ref.removeprefix("email:") in stored]
+            if await self._fence.transaction(lambda session, file=file, kept=kept: self._settle(file, kept, session)):  # type: ignore[misc]
+                count += 1
+                if keys and (late := await self._stored(keys)):
+                    await self._ledger.replan_emails(late)
+        # What ``put_stream`` left when its process died.
+        abandoned = ObjectId.from_datetime(moment - _ABANDONED)
+        await self._chunks.delete_many({"files_id": {"$lt": abandoned}})
+        return count
+
+    async def _settle(self, file: Doc, kept: list[str], session: Session) -> bool:
+        """Delete a file with its chunks, or keep it for the references that hold; nothing if it changed since it was read."""
+        same: Doc = {"_id": file["_id"], "refs": file["refs"], "orphaned_at": file["orphaned_at"]}
+        if kept:
+            await self._files.update_one(same, {"$set": {"refs": kept}, "$unset": {"orphaned_at": ""}}, session=session)
+            return False
+        deleted = await self._files.delete_one(same, session=session)
+        if deleted.deleted_count:
+            await self._chunks.delete_many({"files_id": file["_id"]}, session=session)
+        return bool(deleted.deleted_count)
+
+    async def _stored(self, keys: list[str]) -> set[str]:
+        return {found["_id"] async for found in self._emails.find({"_id": {"$in": keys}}, {"_id": 1})}

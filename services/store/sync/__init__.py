@@ -1,0 +1,1 @@
+"""Accounts, leases, folders, epochs and the ledger."""

@@ -1,0 +1,60 @@
+"""How much waits for its final state, and since when, over all accounts: what is watched for trouble anywhere on the way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from schemas.accounts import AccountState
+from schemas.ledger import UNFINISHED, RowState
+from services.store.core.collections import Collections
+from services.store.core.documents import Doc
+
+_UNFINISHED = {"$in": [state.value for state in UNFINISHED]}
+
+
+class Waiting(NamedTuple):
+    """Rows without a final state."""
+
+    rows: int
+    oldest: datetime
+    """When the one that was noticed first was."""
+
+
+class Backlog:
+    """Reads the index of unfinished rows, which is as small as what is under way."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._ledger = collections.ledger
+        self._accounts = collections.accounts
+
+    async def waiting(self) -> dict[tuple[AccountState, RowState], Waiting]:
+        """Return what waits by the state of its account and its own; what there is none of is left out.
+
+        Rows of a paused or blocked account wait for its owner, those of an active one for us.
+        """
+        pipeline: list[Doc] = [
+            {"$match": {"state": _UNFINISHED}},
+            {
+                "$group": {
+                    "_id": {"account": "$account", "state": "$state"},
+                    "rows": {"$sum": 1},
+                    "oldest": {"$min": "$noticed_at"},
+                }
+            },
+        ]
+        groups = [found async for found in await self._ledger.aggregate(pipeline, hint="unfinished")]
+        ids = list({found["_id"]["account"] for found in groups})
+        states = {
+            document["_id"]: AccountState(document["state"])
+            async for document in self._accounts.find({"_id": {"$in": ids}}, {"state": 1})
+        }
+        waiting: dict[tuple[AccountState, RowState], Waiting] = {}
+        for found in groups:
+            state = states.get(found["_id"]["account"])
+            if state is None:
+                continue  # it is being purged
+            key = (state, RowState(found["_id"]["state"]))
+            before = waiting.get(key, Waiting(0, found["oldest"]))
+            waiting[key] = Waiting(before.rows + found["rows"], min(before.oldest, found["oldest"]))
+        return waiting

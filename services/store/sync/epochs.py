@@ -1,0 +1,162 @@
+"""Backfills: opened, sealed, complete, confirmed. Documents of ``epochs``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from pymongo import ReturnDocument
+
+from schemas.accounts import Epoch, EpochState, Folder, Lease, NotificationState
+from schemas.ledger import UNFINISHED
+from services.store.core.collections import Collections
+from services.store.core.documents import Doc, decode, encode, now
+from services.store.core.errors import FolderChangedError
+from services.store.core.fence import Fence, Session
+from services.store.sync.folders import Folders
+
+_UNFINISHED = {"$in": [state.value for state in UNFINISHED]}
+
+
+class Epochs:
+    """From the first folder to the confirmation."""
+
+    def __init__(self, collections: Collections, fence: Fence, folders: Folders) -> None:
+        self._epochs = collections.epochs
+        self._accounts = collections.accounts
+        self._ledger = collections.ledger
+        self._fence = fence
+        self._folders = folders
+
+    async def open(self, lease: Lease, folders: Iterable[Folder], *, expected: int) -> Epoch:
+        """Open the account's next backfill with the anchors of its folders, in one transaction; the request for it is answered.
+
+        An earlier backfill that is not complete is superseded: its document goes. Every row that is unfinished now belongs to the
+        new one: those of the superseded, so that there is one confirmation when both are done, and live mail that is on its
+        way, which lies below the new anchors.
+
+        Args:
+            lease: the account's.
+            folders: all folders, the selected ones with uidvalidity, uidnext, cursor and highestmodseq; ``epoch`` is set here.
+            expected: messages in the selected folders, as the server says.
+
+        Raises:
+            LeaseLostError: another poller has the account.
+        """
+        wanted = tuple(folders)
+
+        async def write(session: Session) -> Epoch:
+            account = await self._accounts.find_one_and_update(
+                {"_id": lease.account},
+                {"$inc": {"epoch": 1}, "$set": {"resync_requested": False}},
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+            assert account is not None  # the fence has just written it
+            epoch = Epoch(account=lease.account, number=account["epoch"], opened_at=now(), expected=expected)
+            superseded: Doc = {"account": lease.account, "state": {"$ne": EpochState.COMPLETE.value}}
+            await self._epochs.delete_many(superseded, session=session)
+            unfinished = {"account": lease.account, "state": _UNFINISHED}
+            await self._ledger.update_many(unfinished, {"$set": {"epoch": epoch.number}}, session=session)
+            await self._epochs.insert_one(encode(epoch, f"{epoch.account}.{epoch.number}"), session=session)
+            numbered = tuple(folder.model_copy(update={"epoch": epoch.number}) for folder in wanted)
+            await self._folders.replace(numbered, session)
+            return epoch
+
+        return await self._fence.write(lease, write)
+
+    async def seal(self, lease: Lease, number: int) -> None:
+        """Note that every selected folder is enumerated: no row of this backfill comes any more. Then call ``complete_if_done``.
+
+        Raises:
+            LeaseLostError: another poller has the account.
+            FolderChangedError: a folder was begun anew meanwhile, and is to be walked again.
+        """
+        query = {"_id": f"{lease.account}.{number}", "state": EpochState.ENUMERATING.value}
+        update = {"$set": {"state": EpochState.SEALED.value, "sealed_at": now()}}
+
+        async def write(session: Session) -> None:
+            if not await self._folders.enumerated(lease.account, session):
+                raise FolderChangedError(f"account {lease.account} has folders that are not enumerated")
+            await self._epochs.update_one(query, update, session=session)
+
+        await self._fence.write(lease, write)
+
+    async def complete_if_done(self, account: str, number: int) -> bool:
+        """Complete a sealed backfill without unfinished rows; the notification becomes due in the same write.
+
+        Returns whether this call completed it: exactly one does, and publishes ``SyncCompleted``.
+
+        Two reads and a write without a transaction are enough. Once sealed, the set of the epoch's unfinished rows only
+        shrinks: no window adds to it any more, every way back from a final state takes the row out of its epoch, and what is
+        planned again without having had one was unfinished before. So "sealed, then none unfinished" stays true after it
+        was seen true, and the update's own condition on the state lets one of several callers through.
+        """
+        key = f"{account}.{number}"
+        sealed = {"_id": key, "state": EpochState.SEALED.value}
+        if await self._epochs.find_one(sealed, {"_id": 1}) is None:
+            return False
+        unfinished = {"account": account, "epoch": number, "state": _UNFINISHED}
+        if await self._ledger.find_one(unfinished, {"_id": 1}) is not None:
+            return False
+        done = {
+            "state": EpochState.COMPLETE.value,
+            "completed_at": now(),
+            "notification": NotificationState.DUE.value,
+        }
+        return bool((await self._epochs.update_one(sealed, {"$set": done})).modified_count)
+
+    async def sealed(self) -> list[tuple[str, int]]:
+        """Return (account, number) of backfills that wait for their last rows, for the sweeper."""
+        found = self._epochs.find({"state": EpochState.SEALED.value}, {"account": 1, "number": 1})
+        return [(document["account"], document["number"]) async for document in found]
+
+    async def get(self, account: str, number: int) -> Epoch | None:
+        """Return a backfill."""
+        document = await self._epochs.find_one({"_id": f"{account}.{number}"})
+        return None if document is None else decode(Epoch, document)
+
+    async def of(self, account: str) -> list[Epoch]:
+        """Return an account's backfills, newest first."""
+        found = self._epochs.find({"account": account}).sort("number", -1)
+        return [decode(Epoch, document) async for document in found]
+
+    async def claim(self, account: str, number: int, *, stale: timedelta) -> Epoch | None:
+        """Take the duty to send the confirmation of one backfill; None when it was sent or somebody else is at it."""
+        return await self._claim({"_id": f"{account}.{number}"}, stale)
+
+    async def claim_due(self, *, stale: timedelta) -> Epoch | None:
+        """Take the duty to send any confirmation that is due, or claimed longer ago than ``stale`` by a sender that died."""
+        return await self._claim({}, stale)
+
+    async def _claim(self, which: Doc, stale: timedelta) -> Epoch | None:
+        moment = now()
+        free: list[Doc] = [
+            {"notification": NotificationState.DUE.value},
+            {"notification": NotificationState.SENDING.value, "claimed_at": {"$lt": moment - stale}},
+        ]
+        update = {"$set": {"notification": NotificationState.SENDING.value, "claimed_at": moment}}
+        document = await self._epochs.find_one_and_update(
+            {**which, "$or": free}, update, return_document=ReturnDocument.AFTER
+        )
+        return None if document is None else decode(Epoch, document)
+
+    async def sent(self, account: str, number: int) -> None:
+        """Note that the confirmation was accepted by the mail server."""
+        await self._note(account, number, {"notification": NotificationState.SENT.value, "sent_at": now()})
+
+    async def renew(self, account: str, number: int) -> None:
+        """Say that a claim holds still: sending takes long."""
+        await self._note(account, number, {"claimed_at": now()})
+
+    async def release(self, account: str, number: int) -> None:
+        """Give a claim back: sending failed and will be tried again."""
+        await self._note(account, number, {"notification": NotificationState.DUE.value, "claimed_at": None})
+
+    async def postpone(self, account: str, number: int, *, stale: timedelta, delay: timedelta) -> None:
+        """Keep a claim until ``delay`` from now, when a claim with the same ``stale`` takes it over: it is pointless before."""
+        await self._note(account, number, {"claimed_at": now() + delay - stale})
+
+    async def _note(self, account: str, number: int, fields: dict[str, str | datetime | None]) -> None:
+        claimed = {"_id": f"{account}.{number}", "notification": NotificationState.SENDING.value}
+        await self._epochs.update_one(claimed, {"$set": fields})

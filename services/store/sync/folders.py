@@ -1,0 +1,121 @@
+"""Folders of accounts: documents of ``folders``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from pymongo import ReplaceOne
+
+from schemas.accounts import EpochState, Folder, FolderState, Lease
+from services.store.core.collections import Collections
+from services.store.core.documents import Doc, decode, encode, plain
+from services.store.core.errors import FolderChangedError
+from services.store.core.fence import Fence, Session
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPatch:
+    """What changes in a folder together with a window of rows; None leaves a field as it is."""
+
+    folder: str
+    """The folder's id."""
+    uidvalidity: int | None = None
+    """Under which it changes: a folder that was begun anew meanwhile keeps what it has. None where no window of uids is meant."""
+    cursor: int | None = None
+    live_next: int | None = None
+    highestmodseq: int | None = None
+    state: FolderState | None = None
+    checked_at: datetime | None = None
+
+    def update(self) -> Doc:
+        """Return the fields to set."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        del values["folder"], values["uidvalidity"]
+        return {name: plain(value) for name, value in values.items() if value is not None}
+
+
+class Folders:
+    """What is known of the folders of each account."""
+
+    def __init__(self, collections: Collections, fence: Fence) -> None:
+        self._folders = collections.folders
+        self._epochs = collections.epochs
+        self._fence = fence
+
+    async def of(self, account: str) -> list[Folder]:
+        """Return an account's folders by name."""
+        found = self._folders.find({"account": account}).sort("name")
+        return [decode(Folder, document) async for document in found]
+
+    async def names(self, accounts: Iterable[str]) -> dict[tuple[str, str], str]:
+        """Return the names of all folders of some accounts by (account, folder)."""
+        found = self._folders.find({"account": {"$in": list(accounts)}}, {"account": 1, "id": 1, "name": 1})
+        return {(document["account"], document["id"]): document["name"] async for document in found}
+
+    async def save(self, lease: Lease, folders: Iterable[Folder]) -> None:
+        """Store folders as they are given.
+
+        Raises:
+            LeaseLostError: another poller has the account.
+        """
+        wanted = tuple(folders)
+        await self._fence.write(lease, lambda session: self.replace(wanted, session))
+
+    async def renew(self, lease: Lease, folder: Folder) -> Folder:
+        """Store a folder whose uids are void. In an open backfill it is walked again from ``uidnext``, else all of it counts as new.
+
+        The backfill is not sealed in between: it would wait for nothing, and nobody walk the folder.
+
+        Raises:
+            LeaseLostError: another poller has the account.
+        """
+
+        async def write(session: Session) -> Folder:
+            enumerating = {"_id": f"{lease.account}.{folder.epoch}", "state": EpochState.ENUMERATING.value}
+            backfill = await self._epochs.find_one(enumerating, {"_id": 1}, session=session)
+            anchor = folder.uidnext if backfill else 1
+            state = FolderState.ENUMERATING if anchor > 1 else FolderState.ENUMERATED
+            begun = {"uidnext": anchor, "cursor": anchor, "live_next": anchor, "state": state, "checked_at": None}
+            renewed = folder.model_copy(update=begun)
+            await self.replace((renewed,), session)
+            return renewed
+
+        return await self._fence.write(lease, write)
+
+    async def enumerated(self, account: str, session: Session) -> bool:
+        """Return, within a transaction, whether every synchronised folder has been walked."""
+        left = {"account": account, "selected": True, "state": FolderState.ENUMERATING.value}
+        return await self._folders.find_one(left, {"_id": 1}, session=session) is None
+
+    async def patch(self, lease: Lease, patch: FolderPatch) -> None:
+        """Change some fields of a folder without rows (a window's come with ``ledger.add_window``).
+
+        Raises:
+            LeaseLostError: another poller has the account.
+            FolderChangedError: the folder was begun anew.
+        """
+        await self._fence.write(lease, lambda session: self.apply(lease.account, patch, session))
+
+    async def replace(self, folders: tuple[Folder, ...], session: Session) -> None:
+        """Store folders within a transaction."""
+        writes = [
+            ReplaceOne({"_id": (key := f"{folder.account}.{folder.id}")}, encode(folder, key), upsert=True)
+            for folder in folders
+        ]
+        if writes:
+            await self._folders.bulk_write(writes, ordered=False, session=session)
+
+    async def apply(self, account: str, patch: FolderPatch, session: Session) -> Doc | None:
+        """Change some fields of a folder within a transaction. Returns its ``uidnext`` and ``epoch``, if it is known and changes."""
+        if not (update := patch.update()):
+            return None
+        which: Doc = {"_id": f"{account}.{patch.folder}"}
+        if patch.uidvalidity is not None:
+            which["uidvalidity"] = patch.uidvalidity
+        anchor = {"uidnext": 1, "epoch": 1}
+        folder = await self._folders.find_one_and_update(which, {"$set": update}, projection=anchor, session=session)
+        if patch.uidvalidity is not None and folder is None:
+            raise FolderChangedError(f"folder {patch.folder} has other uids than those of {patch.uidvalidity}")
+        return folder

@@ -1,0 +1,121 @@
+"""Which poller works on which account: leases in the account documents, by the server's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+
+from schemas.accounts import AccountState, Lease
+from services.store.core.collections import Collections
+from services.store.core.config import StoreConfig
+from services.store.core.documents import Doc, now
+from services.store.core.fence import Fence
+
+_DEAD_AT_ONCE = 1000
+_FRESH = timedelta(minutes=1)
+
+
+class Leases:
+    """Leases are found, held and given back here; what they protect is in ``fence``."""
+
+    def __init__(self, collections: Collections, config: StoreConfig, fence: Fence) -> None:
+        self._fence = fence
+        self._accounts = collections.accounts
+        self._pollers = collections.pollers
+        self._ttl = int(config.lease_seconds * 1000)
+
+    async def heartbeat(self, poller: str) -> int:
+        """Say that a poller lives. Returns how many do, itself included."""
+        await self._pollers.update_one({"_id": poller}, [{"$set": {"at": "$$NOW"}}], upsert=True)
+        alive = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", self._ttl]}]}}
+        return max(1, await self._pollers.count_documents(alive))
+
+    async def leave(self, poller: str) -> None:
+        """Say that a poller ends: the others take their share at once."""
+        await self._pollers.delete_one({"_id": poller})
+
+    async def share(self, pollers: int) -> int:
+        """Return the fair share of one of ``pollers``: the active accounts divided, rounded up."""
+        active = await self._accounts.count_documents({"state": AccountState.ACTIVE.value})
+        return -(-active // max(1, pollers))
+
+    async def fresh(self) -> bool:
+        """Whether an account was connected within the last minute that nobody has taken yet. Cheap: ask every second."""
+        # Ids begin with the time at which they were made, so that this reads a few index entries, however many accounts there are.
+        since = str(ObjectId.from_datetime(now() - _FRESH))
+        query = {"_id": {"$gte": since}, "state": AccountState.ACTIVE.value, "lease": {"$exists": False}}
+        return await self._accounts.find_one(query, {"_id": 1}) is not None
+
+    async def acquire(self, poller: str, share: int, *, at_most: int = 50) -> list[Lease]:
+        """Take free accounts until the poller holds ``share`` of them, at most ``at_most`` in one call. Returns the new ones."""
+        # What ran out is nobody's: the same name's, when a process that was killed is started again under it.
+        alive = {"$expr": {"$gte": ["$lease.expires", "$$NOW"]}}
+        held = await self._accounts.count_documents(
+            {"lease.holder": poller, "state": AccountState.ACTIVE.value, **alive}
+        )
+        taken: list[Lease] = []
+        if share > held:
+            await self._end_transactions_of_the_dead()
+        while len(taken) < min(share - held, at_most):
+            session, number = self._fence.open()
+            document = await self._accounts.find_one_and_update(
+                {"state": AccountState.ACTIVE.value, "$expr": {"$lt": [{"$ifNull": ["$lease.expires", 0]}, "$$NOW"]}},
+                [
+                    {
+                        "$set": {
+                            "lease": {
+                                "holder": poller,
+                                # The token outlives the holder: a released lease keeps it, see ``release``.
+                                "token": {"$add": [{"$ifNull": ["$lease.token", 0]}, 1]},
+                                "expires": self._expires(),
+                                "session": number,
+                            }
+                        }
+                    }
+                ],
+                projection={"lease": 1},
+                return_document=ReturnDocument.AFTER,
+            )
+            if document is None:
+                await session.end_session()
+                break
+            lease = Lease(account=document["_id"], holder=poller, token=document["lease"]["token"])
+            self._fence.bind(lease, session)
+            taken.append(lease)
+        return taken
+
+    async def _end_transactions_of_the_dead(self) -> None:
+        """A poller that was killed in a transaction keeps its account locked: our taking it would wait for a minute."""
+        expired = {"lease.session": {"$exists": True}, "$expr": {"$lt": ["$lease.expires", "$$NOW"]}}
+        found = self._accounts.find({**expired, "state": AccountState.ACTIVE.value}, {"lease.session": 1}).limit(
+            _DEAD_AT_ONCE
+        )
+        await self._fence.kill([document["lease"]["session"] async for document in found])
+
+    async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
+        """Prolong the leases of one poller in one go. Returns those that it has lost: drop these accounts at once."""
+        if not leases:
+            return []
+        holder, ids = leases[0].holder, [lease.account for lease in leases]
+        mine: Doc = {"_id": {"$in": ids}, "lease.holder": holder}
+        await self._accounts.update_many(mine, [{"$set": {"lease.expires": self._expires()}}])
+        tokens = {
+            document["_id"]: document["lease"]["token"]
+            async for document in self._accounts.find(mine, {"lease.token": 1})
+        }
+        lost = [lease for lease in leases if tokens.get(lease.account) != lease.token]
+        for lease in lost:
+            await self._fence.forget(lease)
+        return lost
+
+    async def release(self, lease: Lease) -> None:
+        """Give an account back: the next poller has it at once, with a higher token. A lease already lost is left alone."""
+        mine = {"_id": lease.account, "lease.holder": lease.holder, "lease.token": lease.token}
+        await self._accounts.update_one(mine, {"$set": {"lease": {"token": lease.token}}})
+        await self._fence.forget(lease)
+
+    def _expires(self) -> Doc:
+        return {"$add": ["$$NOW", self._ttl]}

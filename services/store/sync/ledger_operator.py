@@ -1,0 +1,31 @@
+"""The ledger as an operator changes it, through commands: what becomes of quarantined copies."""
+
+from __future__ import annotations
+
+from schemas.ledger import RowState
+from services.store.core.collections import Collections
+from services.store.core.documents import now
+
+
+class OperatorLedger:
+    """Both leave a row alone that is not quarantined (any more): it may be gone, or a resync may have attached it."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._ledger = collections.ledger
+
+    async def requeue_quarantined(self, row: str) -> bool:
+        """Note that a quarantined copy is on its way again: its dead letter is being replayed. It leaves its epoch."""
+        change = {
+            "$set": {"state": RowState.PUBLISHED.value, "epoch": None, "updated_at": now()},
+            "$unset": {"reason": ""},
+        }
+        return bool((await self._ledger.update_one(self._quarantined(row), change)).modified_count)
+
+    async def drop_quarantined(self, row: str, *, by: str) -> bool:
+        """End a quarantined copy as skipped: its dead letter is given up by somebody."""
+        change = {"state": RowState.SKIPPED.value, "reason": f"dropped by {by}", "updated_at": now()}
+        return bool((await self._ledger.update_one(self._quarantined(row), {"$set": change})).modified_count)
+
+    @staticmethod
+    def _quarantined(row: str) -> dict[str, str]:
+        return {"_id": row, "state": RowState.QUARANTINED.value}

@@ -1,0 +1,188 @@
+"""What the operator and the confirmation say: accounts, backfills, counts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from schemas.accounts import Account, Epoch
+from schemas.base import Contract
+from schemas.ledger import RowState
+from schemas.records import RecordKind
+from schemas.sharing import SharingPolicy
+from services.store.core.collections import Collections
+from services.store.core.documents import Doc
+from services.store.sync.accounts import Accounts
+from services.store.sync.epochs import Epochs
+from services.store.sync.folders import Folders
+from services.store.sync.ledger import Ledger
+from services.store.sync.ledger_rows import account_range
+
+
+class AccountStatus(Contract):
+    """A line of ``leadmail status``."""
+
+    account: Account
+    holder: str | None
+    """The poller that works on it."""
+    epoch: Epoch | None
+    """Its newest backfill."""
+    counts: dict[RowState, int]
+    oldest_unfinished: datetime | None
+
+
+class FolderReport(Contract):
+    """What became of a folder's mail."""
+
+    name: str
+    role: str
+    selected: bool
+    reason: str | None
+    """Why it was left out."""
+    counts: dict[RowState, int] = Field(default_factory=dict)
+    reasons: dict[str, int] = Field(default_factory=dict)
+    """Of skipped mail."""
+
+
+class EpochReport(Contract):
+    """What the confirmation of a backfill says; of the whole account as it is when asked."""
+
+    epoch: Epoch
+    owner: str
+    address: str
+    sharing: SharingPolicy
+    folders: tuple[FolderReport, ...]
+    counts: dict[RowState, int]
+    reasons: dict[str, int]
+    emails: int
+    """Distinct emails among the attached copies."""
+    linked: dict[RecordKind, int]
+    """How many leads and contacts they are on."""
+    oldest: datetime | None
+    """``sent_at`` of the oldest and newest of these emails."""
+    newest: datetime | None
+
+
+class Status:
+    """Reads only; counts, never what a mail says."""
+
+    def __init__(
+        self, collections: Collections, *, accounts: Accounts, folders: Folders, ledger: Ledger, epochs: Epochs
+    ) -> None:
+        self._c = collections
+        self._accounts = accounts
+        self._folders = folders
+        self._ledger = ledger
+        self._epochs = epochs
+
+    async def accounts(self, owner: str | None = None) -> list[AccountStatus]:
+        """Return the status of all accounts, or of those of a user."""
+        accounts = await self._accounts.list(owner)
+        ids = [account.id for account in accounts]
+        oldest = await self._ledger.oldest_unfinished(ids)
+        holders = {
+            document["_id"]: document["lease"].get("holder")
+            async for document in self._c.accounts.find({"_id": {"$in": ids}, "lease": {"$exists": True}}, {"lease": 1})
+        }
+        return [
+            AccountStatus(
+                account=account,
+                holder=holders.get(account.id),
+                epoch=await self._epochs.get(account.id, account.epoch),
+                counts=await self._ledger.counts(account.id),
+                oldest_unfinished=oldest.get(account.id),
+            )
+            for account in accounts
+        ]
+
+    async def report(self, account: str, number: int) -> EpochReport | None:
+        """Return what the confirmation of a backfill says; None when the account or the backfill is gone."""
+        epoch = await self._epochs.get(account, number)
+        holder = (await self._accounts.of_ids([account])).get(account)
+        if epoch is None or holder is None:
+            return None
+        by_folder = await self._ledger.counts_by_folder(account)
+        reports = []
+        for folder in await self._folders.of(account):
+            counts, reasons = _summed({key[1:]: n for key, n in by_folder.items() if key[0] == folder.id})
+            reports.append(
+                FolderReport(
+                    name=folder.name,
+                    role=folder.role,
+                    selected=folder.selected,
+                    reason=folder.reason,
+                    counts=counts,
+                    reasons=reasons,
+                )
+            )
+        everything: dict[tuple[RowState, str | None], int] = {}
+        for (_, state, reason), n in by_folder.items():
+            everything[state, reason] = everything.get((state, reason), 0) + n
+        counts, reasons = _summed(everything)
+        emails, oldest, newest, linked = await self._attached(account)
+        return EpochReport(
+            epoch=epoch,
+            owner=holder.owner,
+            address=holder.address,
+            sharing=holder.sharing,
+            folders=tuple(reports),
+            counts=counts,
+            reasons=reasons,
+            emails=emails,
+            linked=linked,
+            oldest=oldest,
+            newest=newest,
+        )
+
+    async def _attached(self, account: str) -> tuple[int, datetime | None, datetime | None, dict[RecordKind, int]]:
+        """Return about the emails of which an account has a live copy: how many, from when to when, on how many records."""
+        mine: Doc = {**account_range(account), "state": RowState.ATTACHED.value}
+        # A Bcc link that another account's copy made is not the owner's to know of.
+        told = {"$or": [{"$ne": ["$$match.role", "bcc"]}, {"$eq": ["$$match.account", account]}]}
+        matches = {"$filter": {"input": "$$one.matches", "as": "match", "cond": told}}
+        links = {"$filter": {"input": "$link", "as": "one", "cond": {"$gt": [{"$size": matches}, 0]}}}
+        pipeline: list[Doc] = [
+            {"$match": mine},
+            {"$group": {"_id": "$email"}},
+            # Plain, and filtered afterwards: a look-up with conditions of its own takes four times as long.
+            {"$lookup": {"from": self._c.links.name, "localField": "_id", "foreignField": "email", "as": "link"}},
+            {"$set": {"link": links}},
+            {"$unwind": "$link"},
+            {
+                "$facet": {
+                    "emails": [
+                        {"$group": {"_id": "$_id", "sent_at": {"$first": "$link.sent_at"}}},
+                        {
+                            "$group": {
+                                "_id": None,
+                                "count": {"$sum": 1},
+                                "oldest": {"$min": "$sent_at"},
+                                "newest": {"$max": "$sent_at"},
+                            }
+                        },
+                    ],
+                    "records": [
+                        {"$group": {"_id": "$link.record"}},
+                        {"$group": {"_id": "$_id.kind", "count": {"$sum": 1}}},
+                    ],
+                }
+            },
+        ]
+        (found,) = [document async for document in await self._c.ledger.aggregate(pipeline, allowDiskUse=True)]
+        linked: dict[RecordKind, int] = {"lead": 0, "contact": 0}
+        linked |= {one["_id"]: one["count"] for one in found["records"]}
+        if not found["emails"]:
+            return 0, None, None, linked
+        total = found["emails"][0]
+        return total["count"], total["oldest"], total["newest"], linked
+
+
+def _summed(counts: dict[tuple[RowState, str | None], int]) -> tuple[dict[RowState, int], dict[str, int]]:
+    states: dict[RowState, int] = {}
+    reasons: dict[str, int] = {}
+    for (state, reason), n in counts.items():
+        states[state] = states.get(state, 0) + n
+        if reason and state is RowState.SKIPPED:
+            reasons[reason] = reasons.get(reason, 0) + n
+    return states, reasons

@@ -1,0 +1,103 @@
+"""From servers and a password to a connected account: the login tried, the policy checked, the account saved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from schemas.accounts import Account, ServerAddress
+from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
+from services.mailbox.connection.models import Credentials
+from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.connection.secrets import SecretBox
+from services.mailbox.discovery.providers import Provider, directory
+from services.store import NotAllowedError, Store, new_account_id, now
+
+if TYPE_CHECKING:
+    from services.mailbox.check import CheckResult
+
+
+class NewAccount(NamedTuple):
+    """An account that is to be saved: its login works."""
+
+    owner: str
+    address: str
+    aliases: tuple[str, ...]
+    provider: Provider | None
+    incoming: ServerAddress
+    outgoing: ServerAddress | None
+    credentials: Credentials
+    policy: SharingPolicy
+
+
+def check_allowed(mode: Mode, company: CompanyPolicy) -> None:
+    """Refuse a mode that the company does not allow.
+
+    Raises:
+        NotAllowedError: see there.
+    """
+    if mode not in company.allowed_modes:
+        allowed = " or ".join(one.value for one in company.allowed_modes)
+        raise NotAllowedError(f"your company does not allow {mode.value}: take {allowed}")
+
+
+def provider_of(account: Account) -> Provider | None:
+    """Return the mail service of an account, where the directory knows it."""
+    return directory().by_key.get(account.provider or "")
+
+
+async def tried(
+    incoming: ServerAddress,
+    outgoing: ServerAddress | None,
+    credentials: Credentials,
+    policy: ConnectPolicy,
+    provider: Provider | None,
+) -> CheckResult:
+    """Try the login at both servers; nothing is fetched, changed or sent."""
+    # Only here: most of what is done with accounts does without the clients of both protocols, which are not quick to load.
+    from services.mailbox.check import check_account  # noqa: PLC0415
+
+    return await check_account(incoming, outgoing, credentials, policy=policy, provider=provider)
+
+
+def cleaned(credentials: Credentials, provider: Provider | None) -> Credentials:
+    """Return credentials as they are to be saved: an app password without the blanks that it is shown with."""
+    from services.mailbox.check import cleaned as clean_password  # noqa: PLC0415 - as above
+
+    return clean_password(credentials, provider)
+
+
+async def try_account(account: Account, credentials: Credentials, policy: ConnectPolicy) -> CheckResult:
+    """Try a login at the servers of an account that is there."""
+    return await tried(account.incoming, account.outgoing, credentials, policy, provider_of(account))
+
+
+async def save_password(account: Account, credentials: Credentials, *, store: Store, box: SecretBox, by: str) -> None:
+    """Save a password that works; a blocked account goes on with it."""
+    sealed = box.seal(account.id, cleaned(credentials, provider_of(account)))
+    await store.accounts.save_credentials(account.id, sealed, by=by)
+
+
+async def save(new: NewAccount, *, store: Store, box: SecretBox, by: str) -> Account:
+    """Save an account; one that its owner had disconnected is connected again and keeps its id.
+
+    Raises:
+        AlreadyExistsError: the address is connected.
+    """
+    former = await store.accounts.former(new.owner, new.address)
+    account = former.id if former else new_account_id()
+    await store.accounts.add(
+        Account(
+            id=account,
+            owner=new.owner,
+            address=new.address,
+            aliases=new.aliases,
+            provider=new.provider.key if new.provider else None,
+            incoming=new.incoming,
+            outgoing=new.outgoing,
+            credentials=box.seal(account, cleaned(new.credentials, new.provider)),
+            sharing=new.policy,
+            created_at=now(),
+        ),
+        by=by,
+    )
+    return await store.accounts.get(account)

@@ -1,0 +1,60 @@
+"""One-time links into the console and the tokens of its forms: signed, so that what is made up is refused before the database is asked."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Self
+
+from services.mailbox.connection.secrets import derive
+
+LASTS = timedelta(minutes=15)
+"""How long a link lets its user in."""
+_NONCE_BYTES, _MAC_BYTES = 24, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Keys derived from ``LEADMAIL_SECRET_KEY``."""
+
+    links: bytes = field(repr=False)
+    forms: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, secret: bytes) -> Self:
+        """Return the signer of a deployment's secret."""
+        return cls(derive(secret, "sign-in"), derive(secret, "forms"))
+
+    def new_link(self) -> str:
+        """Return a new token for a link: 192 random bits and their signature."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return base64.urlsafe_b64encode(nonce + self._mac(nonce)).decode().rstrip("=")
+
+    def is_ours(self, token: str) -> bool:
+        """Whether a token was made here; not whether it is still good."""
+        try:
+            told = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        except (ValueError, binascii.Error):
+            return False
+        nonce, mac = told[:_NONCE_BYTES], told[_NONCE_BYTES:]
+        return len(nonce) == _NONCE_BYTES and hmac.compare_digest(mac, self._mac(nonce))
+
+    def _mac(self, nonce: bytes) -> bytes:
+        return hmac.digest(self.links, nonce, "sha256")[:_MAC_BYTES]
+
+    def form_token(self, seed: str) -> str:
+        """Return what a form has to carry: bound to a session, or to the cookie of somebody who is not signed in."""
+        return hmac.digest(self.forms, seed.encode(), "sha256").hex()
+
+    def is_from(self, seed: str, token: str) -> bool:
+        """Whether a form's token belongs to a seed."""
+        return hmac.compare_digest(self.form_token(seed).encode(), token.encode())
+
+
+def link_url(console_url: str, token: str) -> str:
+    """Return the address that a link leads to."""
+    return f"{console_url}/sign-in/{token}"

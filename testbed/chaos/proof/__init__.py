@@ -1,0 +1,1 @@
+"""The independent proof: what servers and database hold, and the verdict. Shares no code with the services."""

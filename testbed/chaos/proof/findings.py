@@ -1,0 +1,71 @@
+"""What a verdict is made of and consists of. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from testbed.chaos.proof.observer import Observed
+from testbed.chaos.proof.reader import Held, ServerCopy
+from testbed.chaos.proof.reference import Truth
+from testbed.chaos.proof.stored import Confirmation, Stored, Told
+
+LOST, DOUBLED, EARLY, UNFINISHED_WORK = "lost", "doubled", "early", "unfinished"
+KINDS = (LOST, DOUBLED, EARLY, UNFINISHED_WORK)
+
+
+class Finding(NamedTuple):
+    """Something that must not be."""
+
+    kind: str
+    what: str
+
+
+class Seen(NamedTuple):
+    """What a viewer is shown, read as a person would."""
+
+    emails: Mapping[tuple[str, str], Collection[str]]
+    """Keys by (viewer, record); a key that is listed twice is there twice."""
+    bcc: Mapping[tuple[str, str], frozenset[str]]
+    """By (viewer, key)."""
+
+
+class Asked(NamedTuple):
+    """Somebody asked for a backfill, by connecting a mailbox or later."""
+
+    account: str
+    last: int
+    """The last backfill before."""
+    there: frozenset[ServerCopy]
+    """What was in the mailbox."""
+    times: int = 1
+    """The command may have failed after it had asked, and asked again."""
+
+
+class Evidence(NamedTuple):
+    """All that a verdict is made of."""
+
+    held: Sequence[Held]
+    truth: Truth
+    stored: Stored
+    seen: Seen
+    confirmations: Sequence[Confirmation]
+    attentions: Sequence[Told]
+    observed: Observed
+    asked: Sequence[Asked]
+    changed_passwords: Mapping[str, int]
+    """How often, by account."""
+    untold: Sequence[str]
+    """Accounts that were blocked, and whose owner was not told in time."""
+
+
+def count(findings: Iterable[Finding]) -> dict[str, int]:
+    """Return how many findings there are of each kind."""
+    kinds = Counter(finding.kind for finding in findings)
+    return {kind: kinds[kind] for kind in KINDS}
+
+
+def in_words(copy: ServerCopy) -> str:
+    """Return a copy in words."""
+    return f"{copy.account} {copy.folder.decode(errors='replace')} {copy.uidvalidity}/{copy.uid}"

@@ -1,0 +1,176 @@
+"""What the end state must be: relevance, records, threads and sharing in one thread, from the rules alone. No code of the services."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from testbed.chaos.proof.reader import Held, Letter, ServerCopy
+
+Reason = tuple[str, str, str]
+"""Address, role, and for Bcc the account whose copy says so (else empty)."""
+
+
+class Mailowner(NamedTuple):
+    """An account as the rule of sharing sees it."""
+
+    owner: str
+    own: frozenset[str]
+    """Its addresses."""
+    mode: str
+    excluded: tuple[str, ...]
+
+
+class Link(NamedTuple):
+    """An email on a record."""
+
+    reasons: frozenset[Reason]
+    owners: frozenset[str]
+    shared_by: frozenset[str]
+    """Accounts."""
+
+
+class Truth(NamedTuple):
+    """What must be, by identity of the emails."""
+
+    states: dict[ServerCopy, str]
+    """``attached`` or ``unmatched``."""
+    identities: dict[ServerCopy, str]
+    links: dict[tuple[str, str], Link]
+    """By (record, identity)."""
+    visible: dict[tuple[str, str], set[str]]
+    """Identities by (viewer, record)."""
+    bcc: dict[tuple[str, str], frozenset[str]]
+    """What a viewer is shown of Bcc, by (viewer, identity)."""
+
+
+def work_out(
+    held: Sequence[Held],
+    *,
+    records: Mapping[str, Collection[str]],
+    accounts: Mapping[str, Mailowner],
+    viewers: Collection[str],
+    excluded: Collection[str],
+) -> Truth:
+    """Return the truth.
+
+    Args:
+        held: every copy that the mail servers have.
+        records: addresses by record.
+        accounts: by id.
+        viewers: the users; all of them may read every record.
+        excluded: domains that the administrator excludes.
+    """
+    truth = Truth({}, {each.copy: each.letter.identity for each in held}, {}, defaultdict(set), {})
+    by_address: dict[str, list[str]] = defaultdict(list)
+    for record, addresses in records.items():
+        for address in addresses:
+            by_address[address].append(record)
+    copies: dict[str, list[Held]] = defaultdict(list)
+    for each in held:
+        copies[each.letter.identity].append(each)
+    colleagues = frozenset[str]().union(*(account.own for account in accounts.values()))
+    having = {identity: {accounts[one.copy.account].owner for one in each} for identity, each in copies.items()}
+    texts = _texts({identity: each[0].letter for identity, each in copies.items()}, having, by_address, colleagues)
+    for identity, several in copies.items():
+        people = {address for address, _ in several[0].letter.participants}
+        reasons: dict[str, set[Reason]] = defaultdict(set)
+        holders: dict[str, list[Held]] = defaultdict(list)
+        for each in several:
+            blind = {
+                (record, (address, "bcc", each.copy.account))
+                for address in each.letter.bcc
+                for record in by_address.get(address, ())
+            }
+            truth.states[each.copy] = "attached" if texts[identity] or blind else "unmatched"
+            for record, reason in texts[identity] | blind:
+                reasons[record].add(reason)
+                holders[record].append(each)
+            owner = accounts[each.copy.account].owner
+            truth.bcc[owner, identity] = truth.bcc.get((owner, identity), frozenset()) | each.letter.bcc
+        for record, why in reasons.items():
+            sharing = frozenset(
+                each.copy.account
+                for each in holders[record]
+                if _shares(accounts[each.copy.account], why, people | each.letter.bcc, excluded)
+            )
+            owners = frozenset(accounts[each.copy.account].owner for each in holders[record])
+            truth.links[record, identity] = Link(frozenset(why), owners, sharing)
+            for viewer in viewers if sharing else owners:
+                truth.visible[viewer, record].add(identity)
+    return truth
+
+
+def _texts(
+    letters: Mapping[str, Letter],
+    having: Mapping[str, Collection[str]],
+    by_address: Mapping[str, Sequence[str]],
+    colleagues: frozenset[str],
+) -> dict[str, set[tuple[str, Reason]]]:
+    """Return the records of each email that do not come from a Bcc, with the reasons.
+
+    An email that names no record is on that of its thread, where the emails that it refers to are about exactly one
+    external record; unless it is among colleagues. Each user's mail is looked at by itself: what somebody has in his
+    mailboxes says nothing about the thread of mail that only others have.
+    """
+    found = {
+        identity: {
+            (record, (address, role, ""))
+            for address, role in letter.participants
+            for record in by_address.get(address, ())
+        }
+        for identity, letter in letters.items()
+    }
+    named = {identity for identity, why in found.items() if why}
+    of_id: dict[str, list[str]] = defaultdict(list)
+    for identity, letter in letters.items():
+        if letter.message_id:
+            of_id[letter.message_id].append(identity)
+    for user in set[str]().union(*having.values()):
+        theirs = {identity: letters[identity] for identity, users in having.items() if user in users}
+        says = {identity: found[identity] if identity in named else set() for identity in theirs}
+        while _handed_down(theirs, says, named, of_id, colleagues):  # so that no order matters
+            pass
+        for identity in theirs.keys() - named:
+            found[identity] |= says[identity]
+    return found
+
+
+def _handed_down(
+    theirs: Mapping[str, Letter],
+    says: dict[str, set[tuple[str, Reason]]],
+    named: Collection[str],
+    of_id: Mapping[str, Sequence[str]],
+    colleagues: frozenset[str],
+) -> bool:
+    """Let each email of one user's take over the record of those that it refers to. Returns whether that changed anything."""
+    changed = False
+    for identity in theirs.keys() - named:
+        letter = theirs[identity]
+        if all(address in colleagues for address, _ in letter.participants):
+            continue
+        heirs: dict[str, str] = {}
+        ancestors = theirs.keys() & {other for name in letter.references for other in of_id.get(name, ())} - {identity}
+        for record, (address, _, _) in (why for other in ancestors for why in says[other]):
+            if address not in colleagues:
+                heirs[record] = min(address, heirs.get(record, address))
+        now = {(record, (address, "thread", "")) for record, address in heirs.items()} if len(heirs) == 1 else set()
+        if now != says[identity]:
+            says[identity], changed = now, True
+    return changed
+
+
+def _shares(account: Mailowner, reasons: Collection[Reason], people: Collection[str], company: Collection[str]) -> bool:
+    """Whether an account's copy shares a link: by any of its reasons."""
+    if account.mode == "private":
+        return False
+    domains = {*company, *(account.excluded if account.mode == "custom" else ())}
+    if all(_inside(address, domains) for address in set(people) - account.own):
+        return False
+    return any(role != "bcc" and not _inside(address, domains) for address, role, _ in reasons)
+
+
+def _inside(address: str, domains: Collection[str]) -> bool:
+    labels = address.rpartition("@")[2].split(".")
+    return any(".".join(labels[start:]) in domains for start in range(len(labels)))

@@ -1,0 +1,1 @@
+"""The company under chaos: its deployment, its people, the faults."""

@@ -1,0 +1,182 @@
+"""A company on a deployment of its own: database, virtual host, mailboxes full of mail, accounts with three ways of sharing, records."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bson import ObjectId
+
+from schemas.accounts import Account, ServerAddress
+from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
+from services.mailbox.connection.models import password
+from services.mailbox.connection.secrets import SecretBox
+from services.runtime.mongo import Client, make_client
+from services.runtime.settings import Settings
+from services.store import Store, new_account_id, now
+from services.wiring import make_store
+from testbed.chaos.proof.mailbox import Mailbox
+from testbed.chaos.proof.reference import Mailowner
+from testbed.chaos.world.network import Network
+from testbed.samples.bench.team import COMPANY_EXCLUDED, Colleague, Team, TeamRecord
+
+_PROJECT = Path(__file__).parents[3]
+_COMMAND_S = 90
+
+
+@dataclass
+class Company:
+    """What runs and what it was made of. Made by ``company``."""
+
+    network: Network
+    name: str
+    """Of the database and the virtual host."""
+    team: Team
+    environment: dict[str, str]
+    """Settings beside those of the servers."""
+    client: Client
+    store: Store
+    mailboxes: dict[str, Mailbox] = field(default_factory=dict)
+    """By colleague; straight at the mail server."""
+    accounts: dict[str, str] = field(default_factory=dict)
+    """Ids of the connected ones, by colleague."""
+    records: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Addresses by ``kind:id``."""
+
+    def settings_of(self, name: str) -> dict[str, str]:
+        """Return the environment of a process."""
+        return {**self.environment, **self.network.environment(name, self.name)}
+
+    def colleague(self, key: str) -> Colleague:
+        """Return a colleague by key."""
+        return next(each for each in self.team.colleagues if each.key == key)
+
+    @property
+    def viewers(self) -> tuple[str, ...]:
+        """Every user."""
+        return tuple(each.addresses[0] for each in self.team.colleagues)
+
+    def mailowners(self) -> dict[str, Mailowner]:
+        """Return the connected accounts as the rule of sharing sees them."""
+        found = {}
+        for key, account in self.accounts.items():
+            one = self.colleague(key)
+            found[account] = Mailowner(one.addresses[0], frozenset(one.addresses), one.mode, one.excluded)
+        return found
+
+    async def add_mailbox(self, colleague: Colleague, mails: Iterable[tuple[str, bytes, int]]) -> None:
+        """Make a user with a filled mailbox."""
+        servers = self.network.servers
+        login, secret = f"{self.name}.{colleague.addresses[0]}", secrets.token_hex(8)
+        await asyncio.to_thread(servers.add_user, login, secret)
+        box = self.mailboxes[colleague.key] = Mailbox(servers.imap, login, secret)
+        await asyncio.to_thread(box.fill, mails)
+        await self.store.users.add(colleague.addresses[0], name=colleague.name)
+
+    async def add_records(self, records: Iterable[TeamRecord]) -> None:
+        """Write leads and contacts into the CRM's collections, as the CRM does."""
+        crm = self.client[f"{self.name}-crm"]
+        for record in records:
+            number = ObjectId()
+            document: dict[str, Any] = {"_id": number, "name": record.name, "emails": list(record.addresses)}
+            await crm[f"{record.kind}s"].insert_one(document)
+            self.records[f"{record.kind}:{number}"] = record.addresses
+
+    async def connect(self, key: str) -> None:
+        """Connect a mailbox, as ``leadmail account add`` does after the login was tried."""
+        colleague, box = self.colleague(key), self.mailboxes[key]
+        account = new_account_id()
+        server = ServerAddress(host=box.imap.host, port=self.network.imap.listens, tls="none", username=box.username)
+        vault = SecretBox.from_settings(self.environment["LEADMAIL_SECRET_KEY"])
+        await self.store.accounts.add(
+            Account(
+                id=account,
+                owner=colleague.addresses[0],
+                address=colleague.addresses[0],
+                aliases=colleague.addresses[1:],
+                incoming=server,
+                credentials=vault.seal(account, password(box.password)),
+                sharing=SharingPolicy(mode=Mode(colleague.mode), excluded_domains=colleague.excluded),
+                created_at=now(),
+            )
+        )
+        self.accounts[key] = account
+
+    async def change_password(self, key: str) -> None:
+        """Change a password at the mail server."""
+        box = self.mailboxes[key] = self.mailboxes[key]._replace(password=secrets.token_hex(8))
+        await asyncio.to_thread(self.network.servers.add_user, box.username, box.password)
+
+    async def repair_password(self, key: str) -> None:
+        """Tell it to Leadmail, as an account's owner does.
+
+        Raises:
+            RuntimeError: ``leadmail account password`` failed.
+        """
+        line = self.mailboxes[key].password + "\n"
+        await self.command("account", "password", self.accounts[key], "--password-stdin", line=line)
+
+    async def command(self, *arguments: str, line: str = "") -> int:
+        """Run ``leadmail``, as a person would: several times, should a server not answer. Returns how often.
+
+        Raises:
+            RuntimeError: it failed all the same.
+        """
+        environment = {**self.environment, **self.network.servers.environment()}
+        for tries, pause in enumerate((1, 3, 9, 15, 15, None), 1):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "services.cli", *arguments), cwd=_PROJECT, env=environment,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            )  # fmt: skip
+            said, _ = await asyncio.wait_for(process.communicate(line.encode()), _COMMAND_S)
+            if process.returncode == 0:
+                return tries
+            if pause is not None:
+                await asyncio.sleep(pause)
+        raise RuntimeError(f"`leadmail {' '.join(arguments)}` failed: {said.decode(errors='replace').strip()[-800:]}")
+
+
+@asynccontextmanager
+async def company(network: Network, team: Team, **settings: str) -> AsyncIterator[Company]:
+    """Yield a company with users' policies but no mailbox, account or record yet; its database goes with the block.
+
+    Args:
+        network: where it runs.
+        team: who is in it.
+        settings: further ``LEADMAIL_…`` settings, in lower case and without the prefix.
+    """
+    name = f"chaos-{secrets.token_hex(4)}"
+    # What the person who runs this has set for Leadmail must not change what is tried.
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("LEADMAIL_")}
+    environment = {
+        **kept,
+        "LEADMAIL_MONGO_DATABASE": name,
+        "LEADMAIL_CRM_DATABASE": f"{name}-crm",
+        "LEADMAIL_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@chaos.example>",
+        **{f"LEADMAIL_{key.upper()}": value for key, value in settings.items()},
+    }
+    servers = network.servers
+    await asyncio.to_thread(servers.broker.create_virtual_host, name)
+    values = {**environment, **servers.environment(), "LEADMAIL_INSTANCE": "onlooker"}
+    own = {key.removeprefix("LEADMAIL_").lower(): value for key, value in values.items() if key.startswith("LEADMAIL_")}
+    options = Settings.model_validate(own)
+    try:
+        async with make_client(options) as client:
+            store = make_store(client[name], client[f"{name}-crm"], options)
+            await store.setup()
+            made = Company(network, name, team, environment, client, store)
+            await store.sharing.set_company(CompanyPolicy(excluded_domains=COMPANY_EXCLUDED), by="administrator")
+            yield made
+            for database in (name, f"{name}-crm"):
+                await client.drop_database(database)
+    finally:
+        await asyncio.to_thread(servers.broker.drop_virtual_host, name)

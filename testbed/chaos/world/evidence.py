@@ -1,0 +1,163 @@
+"""Gathering what a verdict is made of, when everything has come to rest."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import imaplib
+import json
+import urllib.request
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from schemas.records import RecordRef
+from testbed.chaos.proof.findings import Asked, Evidence, Seen
+from testbed.chaos.proof.observer import Observer
+from testbed.chaos.proof.reader import Held, Reader, ServerCopy
+from testbed.chaos.proof.reference import work_out
+from testbed.chaos.proof.stored import Stored, Told, attentions, confirmations, read_stored
+from testbed.chaos.world.company import Company
+from testbed.local import HostingError, LocalServers
+from testbed.samples.bench.team import COMPANY_EXCLUDED
+
+_PAGE = 200
+_AGAIN_S = 0.5
+T = TypeVar("T")
+
+
+class Gatherer:
+    """Looks at a company from outside."""
+
+    def __init__(self, company: Company, observer: Observer) -> None:
+        self._company = company
+        self._observer = observer
+        self._reader = Reader()
+        self.asked: list[Asked] = []
+        self.changed_passwords: Counter[str] = Counter()
+        """How often, by account."""
+        self.untold: list[str] = []
+        """Accounts whose owner was not told that it is blocked."""
+
+    async def connecting(self, key: str) -> None:
+        """Connect a mailbox, and remember what is in it at that moment."""
+        there = await self._uids(key)
+        await patiently(lambda: self._company.connect(key))
+        account = self._company.accounts[key]
+        self.asked.append(Asked(account, 0, frozenset(copy._replace(account=account) for copy in there)))
+
+    async def asking(self, key: str) -> Asked:
+        """Return what is in a mailbox that is to be gone through again: call it before that is asked for."""
+        there, account = await self._uids(key), self._company.accounts[key]
+        # In this order: every backfill with a higher number was opened when all of that was there.
+        last = (await patiently(lambda: self._company.store.accounts.get(account))).epoch
+        return Asked(account, last, frozenset(copy._replace(account=account) for copy in there))
+
+    async def _uids(self, key: str) -> dict[ServerCopy, frozenset[str]]:
+        return await patiently(lambda: asyncio.to_thread(self._reader.uids, key, self._company.mailboxes[key]))
+
+    async def attentions(self, account: str) -> list[Told]:
+        """Return what the owner of an account was told of its troubles so far."""
+        sent = await asyncio.to_thread(self._company.network.servers.sink.sent)
+        return [mail for mail in attentions(sent) if mail.account == account]
+
+    async def quiet(self) -> str | None:
+        """Return what is still going on; None when nothing is."""
+        company = self._company
+        ours = company.client[company.name]
+        unfinished = await ours.ledger.count_documents({"state": {"$in": ["planned", "published"]}})
+        if unfinished:
+            return f"{unfinished} rows are unfinished"
+        sent = await ours.epochs.count_documents({"state": "complete", "notification": "sent"})
+        if sent < len(company.accounts) or sent < await ours.epochs.count_documents({}):
+            return f"{sent} backfills are confirmed"
+        if waiting := await ours.accounts.count_documents(
+            {"$or": [{"state": {"$ne": "active"}}, {"resync_requested": True}]}
+        ):
+            return f"{waiting} accounts are not active, or wait for a backfill"
+        if debts := await ours.debts.count_documents({}):
+            return f"{debts} debts are to be paid"
+        queues = await asyncio.to_thread(waiting_messages, company.network.servers, company.name)
+        return f"messages wait: {queues}" if queues else None
+
+    async def gather(self) -> Evidence:
+        """Return the evidence."""
+        await self._observer.caught_up()
+        company = self._company
+        held: list[Held] = []
+        for key, account in company.accounts.items():
+            held += await asyncio.to_thread(self._reader.read, account, company.mailboxes[key])
+        stored = await asyncio.to_thread(_stored, company)
+        truth = await asyncio.to_thread(
+            work_out,
+            held,
+            records=company.records,
+            accounts=company.mailowners(),
+            viewers=company.viewers,
+            excluded=COMPANY_EXCLUDED,
+        )
+        accounts = set(company.accounts.values())
+        sent = await asyncio.to_thread(company.network.servers.sink.sent)
+        return Evidence(
+            held=held,
+            truth=truth,
+            stored=stored,
+            seen=await self._seen(),
+            confirmations=[mail for mail in confirmations(sent) if mail.account in accounts],
+            attentions=[mail for mail in attentions(sent) if mail.account in accounts],
+            observed=self._observer.observed,
+            asked=self.asked,
+            changed_passwords=self.changed_passwords,
+            untold=self.untold,
+        )
+
+    async def _seen(self) -> Seen:
+        """Read every record's page as every user."""
+        emails: dict[tuple[str, str], list[str]] = defaultdict(list)
+        bcc: dict[tuple[str, str], frozenset[str]] = {}
+        reading = self._company.store.reading
+        for record in self._company.records:
+            kind, _, number = record.partition(":")
+            ref = RecordRef.model_validate({"kind": kind, "id": number})
+            for viewer in self._company.viewers:
+                before = None
+                emails[viewer, record] = []
+                while True:
+                    page = await reading.visible_emails(viewer, ref, limit=_PAGE, before=before)
+                    emails[viewer, record] += [line.email for line in page.emails]
+                    for line in page.emails:
+                        if line.bcc:
+                            bcc[viewer, line.email] = frozenset(line.bcc)
+                    if (before := page.before) is None:
+                        break
+        return Seen(emails, bcc)
+
+
+async def patiently(what: Callable[[], Awaitable[T]]) -> T:
+    """Do something that needs servers until they are there."""
+    while True:
+        try:
+            return await what()
+        except (OSError, HostingError, imaplib.IMAP4.error, PyMongoError):
+            await asyncio.sleep(_AGAIN_S)
+
+
+def _stored(company: Company) -> Stored:
+    with MongoClient[dict[str, Any]](company.network.servers.mongo_url, readConcernLevel="majority") as client:
+        return read_stored(client, company.name, f"{company.name}-crm")
+
+
+def waiting_messages(servers: LocalServers, virtual_host: str) -> dict[str, int]:
+    """Return how many messages lie in each queue that has any, those in hand included."""
+    broker = servers.broker
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{broker.management_port}/api/queues/{quote(virtual_host, safe='')}?disable_stats=true&enable_queue_totals=true",
+        headers={"Authorization": "Basic " + base64.b64encode(f"{broker.user}:{broker.password}".encode()).decode()},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=30) as answer:
+        return {queue["name"]: queue["messages"] for queue in json.load(answer) if queue.get("messages")}

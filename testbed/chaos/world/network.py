@@ -1,0 +1,95 @@
+"""Between the parts: a proxy before each member of the database, before IMAP and SMTP, and for each process one before the broker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from testbed.chaos.world.proxy import Mood, Proxy
+from testbed.local import LocalServers
+from testbed.processes.parts import LOOPBACK
+from testbed.processes.ports import free_ports
+from testbed.servers.replica_set import MemberPorts
+
+MEMBERS = 3
+
+
+class Network:
+    """The proxies of a run. A link is named by its two ends, as in ``poller-1~broker``. Made by ``network``."""
+
+    def __init__(self, servers: LocalServers, members: list[Proxy], names: Collection[str]) -> None:
+        self.servers = servers
+        self.members = members
+        imap, smtp, *brokers = free_ports(2 + len(names))
+        self.imap = Proxy(imap, servers.imap.port)
+        self.smtp = Proxy(smtp, servers.smtp.port)
+        self.brokers = {
+            name: Proxy(port, servers.broker.port) for name, port in zip(sorted(names), brokers, strict=True)
+        }
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The names of all links."""
+        return (
+            *(f"{name}~broker" for name in self.brokers),
+            *(f"{name}~mongo" for name in self.brokers),
+            *(f"mongo-{number}" for number in range(1, MEMBERS + 1)),
+            "poller~imap",
+            "notifier~smtp",
+        )
+
+    def set(self, link: str, mood: Mood) -> None:
+        """Change what becomes of a link's traffic."""
+        name, _, other = link.partition("~")
+        if other == "broker":
+            self.brokers[name].set(mood)
+        elif other == "mongo":
+            for proxy in self.members:
+                proxy.set(mood, lambda whose: whose == name)
+        elif other == "imap":
+            self.imap.set(mood)
+        elif other == "smtp":
+            self.smtp.set(mood)
+        else:  # a member of the database, from its clients and from the other members
+            self.members[int(name.partition("-")[2]) - 1].set(mood)
+
+    def clear(self) -> None:
+        """End every fault of the network."""
+        for proxy in (*self.members, self.imap, self.smtp, *self.brokers.values()):
+            proxy.set(Mood.CLEAR)
+
+    def environment(self, name: str, virtual_host: str) -> dict[str, str]:
+        """Return the settings of a process, with its way to each server."""
+        broker, port = self.servers.broker, self.brokers[name].listens
+        return {
+            **self.servers.environment(),
+            "LEADMAIL_RABBITMQ_URL": broker.url(virtual_host).replace(f":{broker.port}/", f":{port}/"),
+            "LEADMAIL_SMTP_URL": f"smtp://{LOOPBACK}:{self.smtp.listens}",
+        }
+
+
+@asynccontextmanager
+async def network(
+    names: Collection[str], *, hosting: str | None = None, folder: Path | None = None
+) -> AsyncIterator[Network]:
+    """Start the servers behind proxies; everything ends with the block.
+
+    Args:
+        names: of the processes that will use them.
+        hosting: see ``LocalServers``.
+        folder: see ``LocalServers``.
+    """
+    async with AsyncExitStack() as stack:
+        ports = free_ports(2 * MEMBERS)
+        pairs = [MemberPorts(listens, advertised) for listens, advertised in zip(ports[::2], ports[1::2], strict=True)]
+        # Before the servers: the members of the database find one another through them.
+        members = [await stack.enter_async_context(Proxy(each.advertised, each.listens, named=True)) for each in pairs]
+        servers = LocalServers(folder, hosting=hosting, mongo_members=pairs)
+        await asyncio.to_thread(servers.__enter__)
+        stack.push_async_callback(asyncio.to_thread, servers.__exit__, None, None, None)
+        made = Network(servers, members, names)
+        for proxy in (made.imap, made.smtp, *made.brokers.values()):
+            await stack.enter_async_context(proxy)
+        yield made

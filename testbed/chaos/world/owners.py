@@ -1,0 +1,76 @@
+"""What owners do to their accounts under faults: ask for everything anew, pause, change a password and repair it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from testbed.chaos.world.company import Company
+from testbed.chaos.world.evidence import Gatherer
+from testbed.chaos.world.proxy import Mood
+
+RESYNC, PAUSE, PASSWORD, LOCKOUT = "resync", "pause", "password", "lockout"
+ACTS: Final = (RESYNC, PAUSE, PASSWORD, LOCKOUT)
+_TOLD_S = 300.0
+"""Within which the owner of a blocked account must have been told, whatever is broken meanwhile."""
+_LOOK_S = 0.5
+
+
+class Owners:
+    """Acts for a company's users; each of them does one thing at a time."""
+
+    def __init__(self, company: Company, gatherer: Gatherer) -> None:
+        self._company = company
+        self._gatherer = gatherer
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def act(self, what: str, key: str, seconds: float) -> bool:
+        """Do something to the account of a colleague; False when it is not connected yet."""
+        ways: dict[str, Callable[[str, float], Awaitable[None]]] = {
+            RESYNC: self._resync, PAUSE: self._pause, PASSWORD: self._password, LOCKOUT: self._lockout,
+        }  # fmt: skip
+        if key not in self._company.accounts:
+            return False
+        async with self._turns[key]:
+            await ways[what](key, seconds)
+        return True
+
+    async def _resync(self, key: str, _seconds: float) -> None:
+        asked = await self._gatherer.asking(key)
+        tries = await self._company.command("account", "resync", self._company.accounts[key])
+        self._gatherer.asked.append(asked._replace(times=tries))
+
+    async def _pause(self, key: str, seconds: float) -> None:
+        account = self._company.accounts[key]
+        await self._company.command("account", "pause", account)
+        await asyncio.sleep(seconds)
+        await self._company.command("account", "resume", account)
+
+    async def _password(self, key: str, seconds: float) -> None:
+        """Change it, and repair it some seconds later, whether its owner knows yet or not."""
+        await self._change_password(key)
+        await asyncio.sleep(seconds)
+        await self._company.repair_password(key)
+
+    async def _lockout(self, key: str, _seconds: float) -> None:
+        """Change it, and repair it when its owner was told; everything is to be gone through again then, and confirmed."""
+        account = self._company.accounts[key]
+        told = len(await self._gatherer.attentions(account))
+        await self._change_password(key)
+        end = asyncio.get_running_loop().time() + _TOLD_S
+        while len(await self._gatherer.attentions(account)) <= told:
+            if asyncio.get_running_loop().time() > end:
+                self._gatherer.untold.append(account)
+                break
+            await asyncio.sleep(_LOOK_S)
+        await self._resync(key, 0)
+        await self._company.repair_password(key)
+
+    async def _change_password(self, key: str) -> None:
+        await self._company.change_password(key)
+        self._gatherer.changed_passwords[self._company.accounts[key]] += 1
+        # The connections that are there would go on: have the old password refused at once.
+        self._company.network.imap.set(Mood.CUT)
+        self._company.network.imap.set(Mood.CLEAR)

@@ -1,0 +1,200 @@
+"""The demo's servers, stages and mailboxes. Mailboxes are touched as a phone would: by IMAP, with the standard library."""
+
+from __future__ import annotations
+
+import base64
+import imaplib
+import os
+import secrets
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.local import LocalServers
+from testbed.samples.company import USERS, User
+from testbed.samples.model import SampleMail
+from testbed.servers.imap import log_in
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".demo"
+LEADMAIL = Path(sys.executable).with_name("leadmail")
+"""The command that `make setup` puts beside Python."""
+_END_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that runs."""
+
+    servers: LocalServers
+    environment: dict[str, str]
+    passwords: dict[str, str]
+    """By user key."""
+
+    def leadmail(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run the ``leadmail`` command as a person would and return what it prints.
+
+        Raises:
+            RuntimeError: it failed; the text has what it said.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", *arguments],
+            cwd=ROOT,
+            env=self.environment | {"COLUMNS": os.environ.get("COLUMNS", "150")},
+            input=stdin,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(
+                f"leadmail {shlex.join(arguments)} ended with {done.returncode}: {done.stderr or done.stdout}"
+            )
+        return done.stdout
+
+    def mailbox(self, user: User) -> Phone:
+        """Return a user's mailbox as a phone sees it."""
+        return Phone(self.servers.imap.host, self.servers.imap.port, user.addresses[0], self.passwords[user.key])
+
+    def write_environment(self) -> Path:
+        """Write a file that lets another terminal use the running demo."""
+        FOLDER.mkdir(exist_ok=True)
+        file = FOLDER / "env"
+        lines = [
+            f"export {name}={shlex.quote(value)}"
+            for name, value in sorted(self.environment.items())
+            if name.startswith("LEADMAIL_")
+        ]
+        lines.append(f'leadmail() {{ {shlex.quote(str(LEADMAIL))} "$@"; }}')
+        file.touch(mode=0o600)
+        file.write_text("\n".join(lines) + "\n")
+        return file
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """One mailbox over IMAP, as any mail program uses it."""
+
+    host: str
+    port: int
+    address: str
+    password: str
+
+    def _open(self) -> imaplib.IMAP4:
+        return log_in(self.host, self.port, self.address, self.password)
+
+    def count(self) -> int:
+        """Return how many mails the inbox has."""
+        with self._open() as client:
+            _, found = client.select("INBOX", readonly=True)
+            return int(found[0] or 0)
+
+    def fill(self, mails: Iterable[SampleMail]) -> int:
+        """Put mails into their folders and return how many."""
+        count = 0
+        with self._open() as client:
+            made: set[str] = set()
+            for mail in mails:
+                folder = _quoted(mail.folder)
+                if folder not in made and mail.folder != "INBOX":
+                    client.create(folder)
+                    made.add(folder)
+                state, answer = client.append(folder, f"({' '.join(mail.flags)})", mail.internaldate, mail.raw)
+                if state != "OK":
+                    raise RuntimeError(f"the mail server did not take a mail for {self.address}: {answer!r}")
+                count += 1
+        return count
+
+    def put(self, raw: bytes) -> None:
+        """Put an unread mail into the inbox, as one that has just come."""
+        with self._open() as client:
+            state, answer = client.append("INBOX", "()", imaplib.Time2Internaldate(time.time()), raw)
+            if state != "OK":
+                raise RuntimeError(f"the mail server did not take a mail for {self.address}: {answer!r}")
+
+    def mark_read(self, message_id: str) -> None:
+        """Set the flag that says that a mail of the inbox was read."""
+        with self._open() as client:
+            client.select("INBOX")
+            _, found = client.uid("SEARCH", "HEADER", "Message-ID", f'"{message_id}"')
+            client.uid("STORE", found[0].split()[-1].decode(), "+FLAGS", r"(\Seen)")
+
+    def move(self, message_id: str, folder: str) -> None:
+        """Move a mail of the inbox to another folder."""
+        with self._open() as client:
+            client.select("INBOX")
+            _, found = client.uid("SEARCH", "HEADER", "Message-ID", f'"{message_id}"')
+            client.uid("MOVE", found[0].split()[-1].decode(), _quoted(folder))
+
+
+def _quoted(folder: str) -> str:
+    """Return a folder name as it goes on the wire: modified UTF-7 (RFC 3501 section 5.1.3), quoted."""
+    out, run = [], ""
+
+    def flush() -> None:
+        nonlocal run
+        if run:
+            encoded = base64.b64encode(run.encode("utf-16-be")).rstrip(b"=").replace(b"/", b",")
+            out.append(f"&{encoded.decode()}-")
+            run = ""
+
+    for char in folder:
+        if " " <= char <= "~":
+            flush()
+            out.append("&-" if char == "&" else char)
+        else:
+            run += char
+    flush()
+    return '"' + "".join(out).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@contextmanager
+def open_world() -> Iterator[World]:
+    """Start the servers and give every user a mailbox; everything ends with the block."""
+    with LocalServers() as servers:
+        environment = {
+            **{name: value for name, value in os.environ.items() if name != "LEADMAIL_HOSTING"},  # no setting of theirs
+            **servers.environment(),
+            "LEADMAIL_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@northwind-instruments.example>",
+            "LEADMAIL_LOG_LEVEL": "warning",
+            "LEADMAIL_CONSOLE_URL": "http://127.0.0.1:8080",
+            "LEADMAIL_POLL_SECONDS": "10",
+        }
+        passwords = {user.key: secrets.token_urlsafe(12) for user in USERS}
+        for user in USERS:
+            servers.add_user(user.addresses[0], passwords[user.key])
+        yield World(servers, environment, passwords)
+
+
+@contextmanager
+def stages(world: World) -> Iterator[Callable[[], None]]:
+    """Run all stages as ``leadmail run`` does, their log in a file; they are ended in order with the block.
+
+    Yields a function that raises RuntimeError once they have ended by themselves.
+    """
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / "stages.log").open("wb") as log:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "services.cli", "run"],
+            cwd=ROOT,
+            env=world.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for us; we end them in order
+        )
+
+        def check() -> None:
+            if running.poll() is not None:
+                raise RuntimeError(f"the stages ended by themselves: see {FOLDER.name}/stages.log")
+
+        try:
+            yield check
+        finally:
+            running.terminate()
+            running.wait(_END_SECONDS)

@@ -1,0 +1,104 @@
+"""Container images: which are used, and getting them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import docker
+from docker.errors import APIError, BuildError, DockerException, ImageNotFound
+
+from testbed.processes.parts import HostingError
+
+_DOVECOT_CONTEXT = Path(__file__).parents[1] / "images" / "dovecot"
+_ENGINE_ANSWERS_S = 5
+_BUILD_S = 900
+
+
+def engine_answers() -> bool:
+    """Tell whether a Docker engine can be used from here."""
+    try:
+        client = docker.from_env(timeout=_ENGINE_ANSWERS_S)
+        try:
+            return bool(client.ping())
+        finally:
+            client.close()
+    except DockerException:
+        return False
+
+
+def rabbitmq_image() -> str:
+    """The image of RabbitMQ with the management and Prometheus plugins."""
+    return os.environ.get("RABBITMQ_IMAGE") or "rabbitmq:4-management"
+
+
+def mongo_image() -> str:
+    """The image of MongoDB."""
+    return os.environ.get("MONGO_IMAGE") or "mongo:6.0"
+
+
+def dovecot_image() -> str:
+    """The tag of our own Dovecot image: a new one whenever what it is made of changes."""
+    made_of = hashlib.sha256(_python_image().encode())
+    for path in sorted(_DOVECOT_CONTEXT.iterdir()):
+        made_of.update(path.name.encode() + b"\0" + path.read_bytes())
+    return f"leadmail-dovecot:{made_of.hexdigest()[:12]}"
+
+
+def ensure_pulled(image: str) -> None:
+    """Pull an image unless it is there.
+
+    Raises:
+        HostingError: when it cannot be had.
+    """
+    client = docker.from_env(timeout=_BUILD_S)
+    try:
+        if not _present(client, image):
+            print(f"pulling {image}", file=sys.stderr)  # noqa: T201 - progress for the person who waits
+            client.images.pull(image)
+    except (APIError, ImageNotFound) as error:
+        raise HostingError(
+            f"cannot get the image {image}: {error.explanation}. Pull it by hand, name another by RABBITMQ_IMAGE, "
+            "MONGO_IMAGE or PYTHON_IMAGE, or set LEADMAIL_HOSTING=processes"
+        ) from error
+    finally:
+        client.close()
+
+
+def ensure_dovecot_built() -> None:
+    """Build our Dovecot image unless it is there (about half a minute).
+
+    Raises:
+        HostingError: when the build fails.
+    """
+    tag = dovecot_image()
+    client = docker.from_env(timeout=_BUILD_S)
+    try:
+        if _present(client, tag):
+            return
+        ensure_pulled(_python_image())
+        print(f"building {tag}", file=sys.stderr)  # noqa: T201 - progress for the person who waits
+        client.images.build(
+            path=str(_DOVECOT_CONTEXT), tag=tag, buildargs={"PYTHON_IMAGE": _python_image()}, rm=True, forcerm=True
+        )
+    except BuildError as error:
+        said = "".join(str(line.get("stream", "")) for line in error.build_log)[-1_500:]
+        raise HostingError(f"cannot build {tag} from {_DOVECOT_CONTEXT}: {error.msg}\n{said}") from error
+    except APIError as error:
+        raise HostingError(f"cannot build {tag} from {_DOVECOT_CONTEXT}: {error.explanation}") from error
+    finally:
+        client.close()
+
+
+def _python_image() -> str:
+    return os.environ.get("PYTHON_IMAGE") or "python:3.13-slim"
+
+
+def _present(client: docker.DockerClient, image: str) -> bool:
+    try:
+        client.images.get(image)
+    except ImageNotFound:
+        return False
+    return True

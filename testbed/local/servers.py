@@ -1,0 +1,199 @@
+"""All servers of one run behind one object."""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, Self
+
+from testbed.local import choice
+from testbed.local.addresses import Addresses
+from testbed.processes.certificates import Certificates, make_certificates
+from testbed.processes.child import Spawner
+from testbed.processes.parts import HostingError, Part
+from testbed.processes.reaper import folder_reaper
+from testbed.processes.users import MailUsers
+from testbed.servers.dovecot import DovecotProcess
+from testbed.servers.replica_set import MemberPorts, ReplicaSet, member_ports
+from testbed.servers.smtp import SmtpSink
+
+#: The names of the parts, as given to LocalServers and to its start, stop, kill and restart.
+PARTS: Final = frozenset({"rabbitmq", "mongo", "dovecot", "smtp"})
+
+
+class LocalServers(Addresses):
+    """Real RabbitMQ, MongoDB, Dovecot and an SMTP sink, on loopback ports, for as long as the `with` block runs.
+
+    The servers are child processes or containers (`LEADMAIL_HOSTING`); callers see no difference. Each call is
+    blocking: from a coroutine, `await asyncio.to_thread(servers.kill, "rabbitmq")`.
+
+    Args:
+        folder: where the sink, and as processes RabbitMQ and MongoDB, keep their data and logs: new or empty, and left
+            there to be looked at afterwards. None for a temporary folder that goes. Mailboxes are always temporary.
+        parts: which servers to start.
+        hosting: "auto", "processes" or "containers"; None for what `LEADMAIL_HOSTING` says (auto where unset).
+        mongo_members: of how many MongoDB servers the replica set is, or their ports. Of several each is a part, too:
+            "mongo-1", "mongo-2" and so on.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        parts: Collection[str] = PARTS,
+        hosting: str | None = None,
+        mongo_members: int | Sequence[MemberPorts] = 1,
+    ) -> None:
+        unknown = set(parts) - PARTS
+        if unknown:
+            raise ValueError(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(sorted(PARTS))}")
+        self._given_folder = folder
+        self._names = frozenset(parts)
+        self._wanted = hosting
+        self._members = () if mongo_members == 1 else member_ports(mongo_members)
+        self._parts: dict[str, Part] = {}
+        self._closing = contextlib.ExitStack()
+        self._users: MailUsers | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            # Its own short path (sockets lie in it) that the mail server's user may enter.
+            shared = Path(tempfile.mkdtemp(prefix="leadmail-"))
+            stack.callback(folder_reaper(shared).close)
+            shared.chmod(0o711)
+            folder = self._data_folder(shared)
+            spawner = Spawner()
+            stack.callback(spawner.close)
+            certificates = make_certificates(shared / "certificates")
+            self._users = MailUsers(shared / "users")
+            self._users.create()
+            way = choice.choose(self._wanted, self._names)
+            hosting = self._hosting = way(folder, shared, self._users, certificates, spawner, members=self._members)
+            stack.callback(hosting.close)
+            every: dict[str, Part] = {"rabbitmq": hosting.rabbitmq, "mongo": hosting.mongo, "dovecot": hosting.dovecot}
+            self._parts = {name: part for name, part in every.items() if name in self._names}
+            if "smtp" in self._names:
+                self._sink = self._make_sink(folder, certificates, spawner)
+                self._parts["smtp"] = self._sink
+            stack.callback(self._close_parts)
+            self._start_all()
+            self._closing = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def _data_folder(self, shared: Path) -> Path:
+        folder = self._given_folder or shared
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._given_folder and any(folder.iterdir()):
+            # A former run's data has its passwords and its ports in it.
+            raise HostingError(f"{folder} is not empty: name a new folder for the servers' data")
+        return folder
+
+    def _make_sink(self, folder: Path, certificates: Certificates, spawner: Spawner) -> SmtpSink:
+        lmtp = self.lmtp if "dovecot" in self._names else None
+        return SmtpSink(folder / "smtp", self._mail_users, certificates, lmtp, spawner)
+
+    def _start_all(self) -> None:
+        with ThreadPoolExecutor(max_workers=len(PARTS)) as pool:
+            starts = [pool.submit(part.start) for part in self._parts.values()]
+        for start in starts:
+            start.result()
+
+    def _close_parts(self) -> None:
+        with ThreadPoolExecutor(max_workers=len(PARTS)) as pool:
+            ends = [pool.submit(part.close) for part in self._parts.values()]
+        for end in ends:
+            end.result()
+
+    # -- mail --------------------------------------------------------------------------------------------------------
+
+    def add_user(self, address: str, password: str) -> None:
+        """Give `address` a mailbox and a login for IMAP and SMTP, or change its password."""
+        self._mail_users.add(address, password)
+
+    def deliver(self, address: str, raw: bytes, *, sender: str = "") -> None:
+        """Deliver a raw message into the INBOX of a user, as mail that arrives (LMTP).
+
+        Raises:
+            smtplib.SMTPException: when the mail server refuses it, for instance for an unknown user.
+        """
+        with smtplib.LMTP(self.lmtp.host, self.lmtp.port, timeout=30) as client:
+            client.sendmail(sender, [address], raw)
+
+    def maildir(self, address: str) -> Path:
+        """Return where a user's mailbox lies, for putting a prepared Maildir there before the mail server first looks.
+
+        Raises:
+            HostingError: it lies in a container.
+        """
+        dovecot = self._running.dovecot
+        if not isinstance(dovecot, DovecotProcess):
+            raise HostingError("a prepared mailbox cannot be put into a container: set LEADMAIL_HOSTING=processes")
+        return dovecot.mail / address.lower() / "Maildir"
+
+    # -- faults ------------------------------------------------------------------------------------------------------
+
+    def start(self, name: str) -> None:
+        """Start a part that was stopped or killed: same ports, same data."""
+        self._part(name).start()
+
+    def stop(self, name: str) -> None:
+        """End a part in order."""
+        self._part(name).stop()
+
+    def kill(self, name: str) -> None:
+        """End a part at once, as a power cut does."""
+        self._part(name).kill()
+
+    def restart(self, name: str) -> None:
+        """Stop and start a part."""
+        self.stop(name)
+        self.start(name)
+
+    @contextlib.contextmanager
+    def down(self, name: str) -> Iterator[None]:
+        """Kill a part, run the block without it, start it again."""
+        self.kill(name)
+        try:
+            yield
+        finally:
+            self.start(name)
+
+    def rabbitmqctl(self, *arguments: str) -> None:
+        """Run RabbitMQ's own control program where the broker is, as its operator does."""
+        self._running.rabbitmq.control(*arguments)
+
+    @property
+    def replica_set(self) -> ReplicaSet:
+        """The database where it has several members: which is primary, and having it step down."""
+        mongo = self._running.mongo
+        if not isinstance(mongo, ReplicaSet):
+            raise HostingError("the database has one member: use `LocalServers(mongo_members=3)`")
+        return mongo
+
+    def log(self, name: str) -> str:
+        """Return the last lines of a part's log."""
+        return self._part(name).log()
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _part(self, name: str) -> Part:
+        whole, _, number = name.partition("-")
+        if whole == "mongo" and number.isdecimal() and 0 < int(number) <= len(self._members):
+            return self.replica_set.members[int(number) - 1]
+        try:
+            return self._parts[name]
+        except KeyError:
+            raise ValueError(f"{name!r} was not among the parts: {', '.join(sorted(self._names))}") from None
+
+    @property
+    def _mail_users(self) -> MailUsers:
+        if self._users is None:
+            raise HostingError("the servers are not started: use `with LocalServers() as servers:`")
+        return self._users

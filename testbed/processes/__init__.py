@@ -1,0 +1,1 @@
+"""Child processes, ports, packages and certificates of local servers."""

@@ -1,0 +1,39 @@
+"""Free TCP ports that stay ours while a server is stopped and started again."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from testbed.processes.parts import LOOPBACK, HostingError
+
+# Below the range from which the kernel takes ports for outgoing connections (32768 and up): a port of a server that
+# is down for a moment is then not lent to somebody's client connection.
+_LOWEST, _HIGHEST = 20_000, 32_000
+_ATTEMPTS = 500
+
+
+def free_ports(count: int) -> list[int]:
+    """Return `count` different loopback ports on which nothing listens.
+
+    Raises:
+        HostingError: when no free port was found.
+    """
+    found: list[int] = []
+    for _ in range(_ATTEMPTS):
+        if len(found) == count:
+            return found
+        port = random.randint(_LOWEST, _HIGHEST)  # noqa: S311 - a port number, not a secret
+        if port not in found and _is_free(port):
+            found.append(port)
+    raise HostingError(f"no {count} free ports between {_LOWEST} and {_HIGHEST} on {LOOPBACK}: stop what holds them")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True

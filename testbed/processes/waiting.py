@@ -1,0 +1,52 @@
+"""Waiting for a server with a deadline."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+from testbed.processes.parts import LOOPBACK, HostingError
+
+_PAUSE_S = 0.03
+Probe = Callable[[], bool]
+
+
+def until(answers: Callable[[], bool], *, what: str, seconds: float, part_alive: Callable[[], bool]) -> None:
+    """Call `answers` until it is true.
+
+    Args:
+        answers: the probe; an OSError or a ConnectionError from it means "not yet".
+        what: for the error message, such as "RabbitMQ".
+        seconds: the deadline.
+        part_alive: false when waiting on is pointless because the server has ended.
+
+    Raises:
+        HostingError: at the deadline, or when the server has ended.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if answers():
+                return
+        except OSError:
+            pass
+        if not part_alive():
+            raise HostingError(f"{what} ended while it was starting")
+        if time.monotonic() > deadline:
+            raise HostingError(f"{what} did not answer within {seconds:.0f} s")
+        time.sleep(_PAUSE_S)
+
+
+def greets(port: int, *, greeting: bytes, say: bytes = b"", host: str = LOOPBACK) -> bool:
+    """Tell whether the server at `port` begins with `greeting` (after hearing `say`, if given)."""
+    with socket.create_connection((host, port), timeout=2) as connection:
+        if say:
+            connection.sendall(say)
+        received = b""
+        while len(received) < len(greeting):
+            chunk = connection.recv(len(greeting) - len(received))
+            if not chunk:
+                return False
+            received += chunk
+        return received == greeting

@@ -1,0 +1,1 @@
+"""RabbitMQ, MongoDB, Dovecot and an SMTP sink as child processes."""

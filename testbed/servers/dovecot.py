@@ -1,0 +1,126 @@
+"""Dovecot as child processes: IMAP, and LMTP for delivery."""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from testbed.processes import waiting
+from testbed.processes.certificates import Certificates
+from testbed.processes.child import Child, Spawner
+from testbed.processes.packages import program
+from testbed.processes.parts import LOOPBACK, HostingError, ImapEndpoint, LmtpEndpoint
+from testbed.processes.ports import free_ports
+from testbed.processes.users import MailUsers
+from testbed.servers.dovecot_config import DovecotSettings, dovecot_config
+
+_START_S = 30
+_UNPRIVILEGED = "mail"  # in every Debian and Ubuntu (package base-passwd)
+
+
+def wait_for_mail(imap_port: int, lmtp_port: int, part_alive: waiting.Probe) -> None:
+    """Return once IMAP and LMTP greet."""
+    waiting.until(
+        lambda: waiting.greets(imap_port, greeting=b"* OK") and waiting.greets(lmtp_port, greeting=b"220 "),
+        what="Dovecot",
+        seconds=_START_S,
+        part_alive=part_alive,
+    )
+
+
+class DovecotProcess:
+    """A Dovecot of our own that never needs root: as root it is started as the user `mail`."""
+
+    def __init__(self, folder: Path, users: MailUsers, certificates: Certificates, spawner: Spawner) -> None:
+        self._folder = folder
+        self._users = users
+        self._certificates = certificates
+        self._spawner = spawner
+        imap_port, imaps_port, lmtp_port = free_ports(3)
+        self.imap = ImapEndpoint(LOOPBACK, imap_port, imaps_port, certificates.ca)
+        self.lmtp = LmtpEndpoint(LOOPBACK, lmtp_port)
+        self._child: Child | None = None
+
+    def start(self) -> None:
+        """Start Dovecot; returns when IMAP and LMTP answer."""
+        folder = self._folder
+        _make_folders(folder)
+        configuration = folder / "dovecot.conf"
+        configuration.write_text(dovecot_config(_version(), self._settings(folder)))
+        configuration.chmod(0o644)
+        self._child = self._spawner.spawn(
+            [str(_dovecot()), "-F", "-c", str(configuration)],
+            log=folder / "dovecot.log",
+            env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(folder), "LANG": "C.UTF-8"},
+            cwd=folder,
+            user=_UNPRIVILEGED if os.geteuid() == 0 else None,
+        )
+        try:
+            wait_for_mail(self.imap.port, self.lmtp.port, self._child.alive)
+        except HostingError as error:
+            raise HostingError(f"{error}; the end of its log:\n{self.log()}") from error
+
+    def stop(self) -> None:
+        """Let Dovecot close its sessions and end."""
+        if self._child:
+            self._child.terminate()
+            self._child = None
+
+    def kill(self) -> None:
+        """SIGKILL the master and all its processes."""
+        if self._child:
+            self._child.kill()
+            self._child = None
+
+    def close(self) -> None:
+        """End Dovecot without ceremony: its folder goes too."""
+        self.kill()
+
+    @property
+    def mail(self) -> Path:
+        """Where the mailboxes lie: `<mail>/<address>/Maildir`."""
+        return self._folder / "mail"
+
+    def log(self) -> str:
+        """Return the end of Dovecot's log."""
+        return self._child.log() if self._child else ""
+
+    def _settings(self, folder: Path) -> DovecotSettings:
+        user = _UNPRIVILEGED if os.geteuid() == 0 else getpass.getuser()
+        group = _UNPRIVILEGED if os.geteuid() == 0 else grp.getgrgid(os.getegid()).gr_name
+        return DovecotSettings(
+            run=folder / "run",
+            mail=folder / "mail",
+            users=self._users.folder,
+            certificate=self._certificates.certificate,
+            key=self._certificates.key,
+            log="/dev/stderr",
+            listen=LOOPBACK,
+            imap_port=self.imap.port,
+            imaps_port=self.imap.tls_port,
+            lmtp_port=self.lmtp.port,
+            user=user,
+            group=group,
+        )
+
+
+def _make_folders(folder: Path) -> None:
+    for path in (folder, folder / "run", folder / "mail"):
+        path.mkdir(mode=0o755, exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(path, _UNPRIVILEGED, _UNPRIVILEGED)
+
+
+def _dovecot() -> Path:
+    found = program("dovecot")
+    if not found:
+        raise HostingError("dovecot is not installed: run `apt-get install dovecot-imapd dovecot-lmtpd`")
+    return found
+
+
+def _version() -> str:
+    return subprocess.run([str(_dovecot()), "--version"], capture_output=True, text=True, check=False).stdout.strip()

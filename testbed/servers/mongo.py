@@ -1,0 +1,143 @@
+"""MongoDB as a child process: a replica set, which transactions and change streams need, of one node unless told otherwise."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from testbed.processes import waiting
+from testbed.processes.child import Child, Spawner
+from testbed.processes.parts import LOOPBACK, HostingError
+from testbed.processes.ports import free_ports
+from testbed.servers.mongod import mongod_binary
+from testbed.servers.replica_set import REPLICA_SET
+
+_START_S = 60
+_NOT_YET_INITIALISED = 94
+#: Arguments that both ways of hosting give to mongod.
+MONGOD_ARGUMENTS = (
+    "--replSet",
+    REPLICA_SET,
+    "--wiredTigerCacheSizeGB",
+    "1",  # the default is half of the machine's memory
+    "--setParameter",
+    "diagnosticDataCollectionEnabled=false",
+    "--setParameter",
+    # The default keeps the files of a dropped collection open for five minutes: a run of the tests drops 20,000 of them.
+    "minSnapshotHistoryWindowInSeconds=5",
+)
+
+
+def mongo_url(port: int) -> str:
+    """Return the URL of the replica set whose only member listens at `port`."""
+    return f"mongodb://{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
+
+
+def wait_for_primary(port: int, part_alive: Callable[[], bool]) -> None:
+    """Return once the server at `port` is the primary of its replica set, initiating the set where that was not done.
+
+    The member is named by its address on the loopback, so `port` must be the one that clients use.
+    """
+    with MongoClient[dict[str, object]](
+        LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=200, connectTimeoutMS=1_000
+    ) as client:
+
+        def is_primary() -> bool:
+            try:
+                if client.admin.command("hello")["isWritablePrimary"]:
+                    return True
+                client.admin.command("replSetGetStatus")
+            except OperationFailure as error:
+                if error.code == _NOT_YET_INITIALISED:
+                    members = [{"_id": 0, "host": f"{LOOPBACK}:{port}"}]
+                    client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
+            except PyMongoError:
+                pass  # not listening yet
+            return False
+
+        waiting.until(is_primary, what="MongoDB", seconds=_START_S, part_alive=part_alive)
+
+
+class MongoProcess:
+    """A mongod of our own, everything of it in one folder.
+
+    Args:
+        folder: for its data and its log.
+        spawner: starts it.
+        port: where it listens; a free one by default.
+        wait: returns once it can be used.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spawner: Spawner,
+        *,
+        port: int | None = None,
+        wait: Callable[[int, Callable[[], bool]], None] = wait_for_primary,
+    ) -> None:
+        self._folder = folder
+        self._spawner = spawner
+        self.port = port or free_ports(1)[0]
+        self._wait = wait
+        self._child: Child | None = None
+
+    @property
+    def url(self) -> str:
+        """The mongodb:// URL."""
+        return mongo_url(self.port)
+
+    def start(self) -> None:
+        """Start mongod; returns when it is primary, or a member of its set."""
+        data = self._folder / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        self._child = self._spawner.spawn(
+            [
+                str(mongod_binary()),
+                *MONGOD_ARGUMENTS,
+                *("--bind_ip", LOOPBACK, "--port", str(self.port)),
+                *("--dbpath", str(data), "--nounixsocket"),
+            ],
+            log=self._folder / "mongod.log",
+            env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(self._folder), "LANG": "C.UTF-8"},
+            cwd=self._folder,
+        )
+        try:
+            self._wait(self.port, self._child.alive)
+        except HostingError as error:
+            raise HostingError(f"{error}; the end of its log:\n{self.log()}") from error
+
+    @property
+    def pid(self) -> int:
+        """The process; raises HostingError when it is not started."""
+        if self._child is None:
+            raise HostingError("mongod is not started")
+        return self._child.pid
+
+    def alive(self) -> bool:
+        """Tell whether it is running."""
+        return self._child is not None and self._child.alive()
+
+    def stop(self) -> None:
+        """Let mongod write a checkpoint and end."""
+        if self._child:
+            self._child.terminate(seconds=30)
+            self._child = None
+
+    def kill(self) -> None:
+        """SIGKILL mongod."""
+        if self._child:
+            self._child.kill()
+            self._child = None
+
+    def close(self) -> None:
+        """End mongod without ceremony: its folder goes too."""
+        self.kill()
+
+    def log(self) -> str:
+        """Return the end of mongod's log."""
+        return self._child.log() if self._child else ""

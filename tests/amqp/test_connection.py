@@ -1,0 +1,85 @@
+"""A connection to the broker is made again whatever it was lost by, also by what nobody foresaw."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aio_pika
+import pytest
+from pydantic import SecretStr
+
+from services.amqp.rabbitmq.bus import open_bus
+from services.amqp.rabbitmq.connection import RabbitConnection
+from services.runtime.metrics import Metrics
+from services.runtime.settings import Settings
+from tests.amqp.fixtures import FAST_ROUTES, LOG, RECORDS, Recorder, changed, until
+
+
+class Strange(Exception):  # noqa: N818 - as the driver's bare Exception
+    """What no list of errors has in it."""
+
+
+async def test_an_unforeseen_error_of_the_driver_does_not_end_the_link(
+    rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connecting fails with an error that is in no list, and by a cancellation that nobody asked for: it is tried again."""
+    connect = aio_pika.Connection.connect
+    failures: list[BaseException] = [Strange(), asyncio.CancelledError()]
+
+    async def fail_first(self: aio_pika.Connection, *arguments: Any) -> None:
+        if failures:
+            raise failures.pop(0)
+        await connect(self, *arguments)
+
+    monkeypatch.setattr(aio_pika.Connection, "connect", fail_first)
+    link = RabbitConnection(rabbitmq_url, purpose="test", instance="test", ca_file="", metrics=Metrics("test"), log=LOG)
+    await link.open(20)
+    try:
+        assert link.is_up
+        assert not failures
+    finally:
+        await link.close()
+
+
+async def test_an_unforeseen_error_on_a_channel_does_not_end_its_work(rabbitmq_url: str) -> None:
+    """Work on a connection that fails with an error that is in no list is begun again."""
+    link = RabbitConnection(rabbitmq_url, purpose="test", instance="test", ca_file="", metrics=Metrics("test"), log=LOG)
+    await link.open(20)
+    rounds = 0
+
+    async def work(_connection: Any) -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 1:
+            raise Strange
+
+    try:
+        await asyncio.wait_for(link.serve(work), 20)
+        assert rounds == 2
+    finally:
+        await link.close()
+
+
+async def test_messages_go_out_after_connecting_again_failed_strangely(
+    rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection closes without a reason, and connecting again fails with an error that is in no list: messages go out all the same."""
+    settings = Settings(rabbitmq_url=SecretStr(rabbitmq_url))
+    async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG, routes=FAST_ROUTES) as bus:
+        recorder = Recorder()
+        await bus.consume(RECORDS, recorder)
+        connect = aio_pika.Connection.connect
+        failures = [Strange(), Strange()]
+
+        async def fail_first(self: aio_pika.Connection, *arguments: Any) -> None:
+            if failures:
+                raise failures.pop()
+            await connect(self, *arguments)
+
+        monkeypatch.setattr(aio_pika.Connection, "connect", fail_first)
+        connection = await bus._publishing.connection()
+        await connection.close()
+        await asyncio.wait_for(bus.publish(changed(1)), 20)
+        await until(lambda: recorder.ids)
+        assert not failures

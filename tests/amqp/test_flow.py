@@ -1,0 +1,445 @@
+"""The parts that decide what goes when: lanes, intake, periodic work; and what is logged of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import io
+import json
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import structlog
+
+from schemas.errors import TransientError, UnroutableError
+from schemas.messages import Lane as MailLane
+from schemas.messages import MailFetched
+from services.amqp.delivery.batcher import Batcher
+from services.amqp.delivery.codec import Envelope
+from services.amqp.delivery.incoming import IncomingMessage
+from services.amqp.delivery.outcomes import Delivery, Done, Failed
+from services.amqp.memory import MemoryBus
+from services.amqp.rabbitmq.publish_window import Group, Item, PublishWindow
+from services.amqp.rabbitmq.subscription import AckBatcher
+from services.runtime.logs import log_unhandled, setup_logs
+from services.runtime.periodic import periodic
+from services.runtime.settings import Settings
+from tests.amqp.fixtures import FAST_ROUTES, RECORDS, Recorder, changed, completed, fetched, route, until
+
+SECRET = "dear John, the password is hunter2"
+
+
+class Ignore:
+    """A settler for messages that nobody settles."""
+
+    async def ack(self, tags: Sequence[int]) -> None:
+        """Do nothing."""
+
+
+def received(tag: int, settler: Any = None) -> IncomingMessage:
+    """Return a message in hand."""
+    return IncomingMessage({}, "application/json", b"", redelivered=False, tag=tag, settler=settler or Ignore())
+
+
+def unexpected(error: BaseException) -> None:
+    """Fail the test with an error that was not to come."""
+    raise AssertionError from error
+
+
+def item(group: Group) -> Item:
+    """Return a message on its way."""
+    return Item(Envelope("x", "k", {}, "", b""), group, 0)
+
+
+async def test_refused_lane_probes_and_opens() -> None:
+    """After a refusal a lane pauses, then lets one through at a time, and opens again as they are accepted."""
+    lane = PublishWindow(window=8)
+    group = Group(100)
+    lane.waiting.extend(item(group) for _ in range(100))
+
+    def sent(now: float) -> int:
+        count = 0
+        while lane.ready(now):
+            lane.take()
+            count += 1
+        return count
+
+    assert sent(0.0) == 8
+    pause = lane.refused(item(group), now=0.0)
+    assert pause is not None
+    assert lane.refused(item(group), now=pause / 2) is None
+    assert len(lane.waiting) == 94
+    for _ in range(6):
+        lane.dropped()
+    assert sent(pause / 2) == 0
+    windows = []
+    for _ in range(5):
+        windows.append(sent(pause))
+        for _ in range(windows[-1]):
+            lane.accepted()
+    assert windows == [1, 2, 8, 8, 8]
+
+
+async def test_pauses_grow_and_end() -> None:
+    """Pauses of a lane that is refused again and again grow to seconds, and are short again after a success."""
+    lane = PublishWindow()
+    group = Group(2)
+    lane.waiting.append(item(group))
+    now, pauses = 0.0, []
+    for _ in range(12):
+        pause = lane.refused(lane.take(), now)
+        assert pause is not None
+        pauses.append(pause)
+        now += pause
+    assert pauses[0] < 0.05
+    assert 1 < pauses[-1] < 3
+    lane.take()
+    lane.accepted()
+    lane.waiting.append(item(group))
+    pause = lane.refused(lane.take(), now)
+    assert pause is not None
+    assert pause < 0.05
+
+
+async def test_a_pause_is_over_when_its_timer_says_so() -> None:
+    """A timer may fire a moment before the clock reaches the end of the pause; the lane is open then, for no other timer comes."""
+    lane = PublishWindow()
+    lane.waiting.append(item(Group(1)))
+    pause = lane.refused(lane.take(), now=0.0)
+    assert pause is not None
+    early = pause * 0.99
+    assert not lane.ready(early)
+    lane.resume()
+    assert lane.ready(early)
+
+
+async def test_second_batch_waits_for_company() -> None:
+    """With one batch in hand another starts when it is full or its first message has waited, not at each message."""
+    sizes: list[int] = []
+    gate = asyncio.Event()
+
+    async def process(batch: Sequence[IncomingMessage]) -> None:
+        sizes.append(len(batch))
+        await gate.wait()
+
+    intake = Batcher(process, size=3, concurrency=2, wait=0.05, failed=unexpected)
+    intake.put(received(1))
+    await until(lambda: sizes == [1])
+    intake.put(received(2))
+    intake.put(received(3))
+    await asyncio.sleep(0)
+    assert sizes == [1]
+    await until(lambda: sizes == [1, 2])
+    gate.set()
+    await until(lambda: intake.in_hand == 0)
+    gate.clear()
+    for tag in range(4):
+        intake.put(received(tag))
+    await until(lambda: sizes == [1, 2, 1, 3])
+    gate.set()
+    assert await intake.drain(5)
+
+
+async def test_batches_that_are_not_eager_wait_for_company_from_the_first_on() -> None:
+    """A lone message waits out its time; a full batch does not wait; the end of the work does not wait either."""
+    sizes: list[int] = []
+
+    async def process(batch: Sequence[IncomingMessage]) -> None:
+        sizes.append(len(batch))
+
+    intake = Batcher(process, size=3, concurrency=2, wait=0.05, eager=False, failed=unexpected)
+    started = time.monotonic()
+    intake.put(received(1))
+    await until(lambda: sizes == [1])
+    assert time.monotonic() - started >= 0.045
+    patient = Batcher(process, size=3, concurrency=2, wait=3600.0, eager=False, failed=unexpected)
+    for tag in range(4):
+        patient.put(received(tag))
+    await until(lambda: sizes == [1, 3])
+    assert await patient.drain(5)
+    assert sizes == [1, 3, 1]
+
+
+async def test_lost_channel_takes_its_messages_along() -> None:
+    """What waits of a channel that is gone is forgotten, since the broker delivers it again; the rest is handled."""
+    seen: list[int] = []
+    gate = asyncio.Event()
+
+    async def process(batch: Sequence[IncomingMessage]) -> None:
+        seen.extend(message.tag for message in batch)
+        await gate.wait()
+
+    old, new = Ignore(), Ignore()
+    intake = Batcher(process, size=1, concurrency=1, failed=unexpected)
+    for tag, settler in ((1, old), (2, old), (3, new), (4, old)):
+        intake.put(received(tag, settler))
+    intake.forget(old)
+    gate.set()
+    assert await intake.drain(5)
+    assert seen == [1, 3]
+
+
+async def test_breakdown_of_handling_is_told() -> None:
+    """When handling itself breaks down that is reported, and other messages go on."""
+    errors: list[BaseException] = []
+    seen: list[int] = []
+
+    async def process(batch: Sequence[IncomingMessage]) -> None:
+        seen.append(batch[0].tag)
+        if batch[0].tag == 1:
+            raise ZeroDivisionError
+
+    intake = Batcher(process, size=1, concurrency=1, failed=errors.append)
+    intake.put(received(1))
+    intake.put(received(2))
+    assert await intake.drain(5)
+    assert [type(error) for error in errors] == [ZeroDivisionError]
+    assert seen == [1, 2]
+
+
+class Channel:
+    """Notes acknowledgements as RabbitMQ understands them; an unknown tag closes the channel there."""
+
+    def __init__(self) -> None:
+        self.open: set[int] = set()
+        self.frames = 0
+
+    async def basic_ack(self, tag: int, *, multiple: bool = False, wait: bool = True) -> None:
+        """Acknowledge."""
+        assert tag in self.open, "PRECONDITION_FAILED - unknown delivery tag"
+        self.frames += 1
+        self.open -= {each for each in self.open if each <= tag} if multiple else {tag}
+
+
+@pytest.mark.parametrize(
+    ("steps", "frames"),
+    [
+        ([[1, 2, 3, 4, 5]], 1),
+        ([[1], [2], [3], [4], [5]], 5),
+        ([[3], [1, 2], [4, 5]], 3),
+        ([[5, 4], [3, 2, 1]], 3),
+        ([[2, 4], [1], [3], [5]], 5),
+        ([[5], [1, 2, 3, 4]], 2),
+    ],
+)
+async def test_acknowledgements_are_exact(steps: list[list[int]], frames: int) -> None:
+    """Whatever the order, exactly what is done is acknowledged, a whole prefix by one frame."""
+    channel = Channel()
+    settler = AckBatcher(channel)  # type: ignore[arg-type]
+    for tag in range(1, 6):
+        channel.open.add(tag)
+        settler.took(tag)
+    done: set[int] = set()
+    for tags in steps:
+        await settler.ack(tags)
+        await settler.flushed()
+        done |= set(tags)
+        assert channel.open == set(range(1, 6)) - done
+    assert channel.frames == frames
+
+
+async def test_acknowledgements_of_one_turn_go_together() -> None:
+    """Messages that finish one by one in the same turn of the event loop are acknowledged by one frame."""
+    channel = Channel()
+    settler = AckBatcher(channel)  # type: ignore[arg-type]
+    for tag in range(1, 6):
+        channel.open.add(tag)
+        settler.took(tag)
+    for tag in (2, 1, 3, 5):
+        await settler.ack([tag])
+    await settler.flushed()
+    assert (channel.open, channel.frames) == ({4}, 2)
+
+
+async def test_periodic_work_survives_errors() -> None:
+    """A round that fails is logged, without the error's text, and the next one comes."""
+    rounds: list[int] = []
+
+    async def work() -> None:
+        rounds.append(1)
+        raise ValueError(SECRET)
+
+    with structlog.testing.capture_logs() as lines:
+        task = asyncio.create_task(periodic("sweep", work, seconds=0.01, log=structlog.get_logger()))
+        await until(lambda: len(rounds) >= 3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert lines[0]["work"] == "sweep"
+    assert lines[0]["error"].startswith("ValueError at ")
+    assert "hunter2" not in str(lines)
+
+
+async def test_periodic_work_takes_no_more_than_its_share_of_the_time() -> None:
+    """A round that took long is followed by a pause that is longer in proportion."""
+    loop = asyncio.get_running_loop()
+    began: list[float] = []
+
+    async def work() -> None:
+        began.append(loop.time())
+        await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(periodic("slow", work, seconds=0.001, share=0.25, log=structlog.get_logger()))
+    await until(lambda: len(began) == 3)
+    task.cancel()
+    assert began[2] - began[0] >= 2 * (0.05 + 0.9 * 0.15)
+
+
+async def test_periodic_work_can_be_woken() -> None:
+    """A round comes at once when somebody wakes it, and only once for that."""
+    rounds: list[int] = []
+
+    async def work() -> None:
+        rounds.append(1)
+
+    wake = asyncio.Event()
+    task = asyncio.create_task(
+        periodic("sweep", work, seconds=600, log=structlog.get_logger(), at_once=False, wake=wake)
+    )
+    await asyncio.sleep(0)
+    assert rounds == []
+    wake.set()
+    await until(lambda: rounds == [1])
+    await asyncio.sleep(0)
+    assert not wake.is_set()
+    task.cancel()
+
+
+@pytest.mark.parametrize(("form", "is_json"), [("json", True), ("auto", True), ("console", False)])
+def test_log_lines(form: Any, is_json: bool) -> None:
+    """Logs are JSON unless a person reads them, each line with its stage; libraries' warnings come the same way."""
+    output = io.StringIO()
+    log = setup_logs(Settings(log_format=form, instance="one"), "parser", output)
+    log.debug("not at this level")
+    log.info("started", port=5)
+    logging.getLogger("somebody").warning("careful %s", "now")
+    lines = output.getvalue().splitlines()
+    assert len(lines) == 2
+    if is_json:
+        first, second = map(json.loads, lines)
+        assert (first["event"], first["stage"], first["instance"], first["level"], first["port"]) == (
+            "started",
+            "parser",
+            "one",
+            "info",
+            5,
+        )
+        assert (second["event"], second["level"]) == ("careful now", "warning")
+    else:
+        assert "started" in lines[0]
+        assert not lines[0].startswith("{")
+    structlog.reset_defaults()
+    logging.getLogger().handlers.clear()
+
+
+async def test_exceptions_in_logs_quote_nothing() -> None:
+    """A logged exception is its type and where it came from, whoever logs it: our code, a library, or the event loop."""
+    output = io.StringIO()
+    log = setup_logs(Settings(log_format="json"), "parser", output)
+    log_unhandled(log)
+
+    async def stumble() -> None:
+        secret = SECRET
+        raise ValueError(secret)
+
+    try:
+        await stumble()
+    except ValueError as error:
+        log.exception("ours")
+        log.error("ours too", exc_info=error)  # noqa: TRY400
+        logging.getLogger("somebody").exception("theirs")
+    task = asyncio.create_task(stumble())
+    await asyncio.wait([task])
+    del task
+    gc.collect()
+    await until(lambda: len(output.getvalue().splitlines()) == 4)
+    text = output.getvalue()
+    for line in map(json.loads, text.splitlines()):
+        assert line["error"].startswith("ValueError at test_flow.py")
+        assert "in stumble" in line["trace"]
+    assert "hunter2" not in text
+    structlog.reset_defaults()
+    logging.getLogger().handlers.clear()
+
+
+async def test_no_mail_in_logs() -> None:
+    """What is logged of a failing mail is its id and the attempt; nothing it says, even when the error quotes it."""
+    bus = MemoryBus(routes=FAST_ROUTES)
+
+    async def stumble(_: Delivery[Any]) -> Sequence[Any]:
+        raise ValueError(SECRET)
+
+    with structlog.testing.capture_logs() as lines:
+        await bus.consume(route(MailFetched, MailLane.LIVE), stumble)
+        await bus.publish(fetched(1), SECRET.encode())
+        with pytest.raises(ValueError, match="hunter2"):
+            await bus.join()
+    await bus.close()
+    assert any(fetched(1).id in line.get("ids", ()) for line in lines)
+    assert "hunter2" not in str(lines)
+
+
+async def test_memory_bus_shows_the_handlers_error() -> None:
+    """``join`` raises what a handler raised by mistake, and returns once everything was handled otherwise."""
+    bus = MemoryBus(routes=FAST_ROUTES)
+    seen = Recorder()
+    await bus.consume(RECORDS, seen)
+    await bus.publish(changed(1))
+    await bus.join()
+    assert seen.ids == ["record-1"]
+    assert bus.published == [changed(1)]
+
+    async def bug(_: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
+        return []
+
+    await bus.stop_consuming()
+    await bus.consume_batches(RECORDS, bug, size=2)
+    await bus.publish(changed(2))
+    with pytest.raises(RuntimeError, match="did not say of every message"):
+        await bus.join()
+    await bus.close()
+
+
+async def test_memory_bus_knows_no_other_queues() -> None:
+    """A message that the topology has no queue for is unroutable in memory too."""
+    bus = MemoryBus(routes=[RECORDS])
+    with pytest.raises(UnroutableError):
+        await bus.publish(completed(1))
+    await bus.close()
+
+
+async def test_slow_handler_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler that hangs is stopped and its message retried, long before the broker takes it away."""
+    monkeypatch.setattr("services.amqp.delivery.dispatch.HANDLING_SECONDS", 0.05)
+    attempts: list[int] = []
+
+    async def hang_once(delivery: Delivery[Any]) -> Sequence[Any]:
+        attempts.append(delivery.attempt)
+        if delivery.attempt == 1:
+            await asyncio.Event().wait()
+        return ()
+
+    bus = MemoryBus(routes=FAST_ROUTES)
+    await bus.consume(RECORDS, hang_once)
+    await bus.publish(changed(1))
+    await asyncio.wait_for(bus.join(), 5)
+    await bus.close()
+    assert attempts == [1, 2]
+
+
+async def test_failure_of_a_batch_is_one_line() -> None:
+    """A hundred messages that fail alike are one line in the log, with their number."""
+    bus = MemoryBus(delay_scale=1000, routes=FAST_ROUTES)
+
+    async def away(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
+        raise TransientError("the database is away")
+
+    await bus.publish_many([(changed(number), None) for number in range(101)])
+    with structlog.testing.capture_logs() as lines:
+        await bus.consume_batches(RECORDS, away, size=100)
+        await until(lambda: any(line["event"] == "message failed" for line in lines))
+    await bus.close()
+    failures = [line for line in lines if line["event"] == "message failed"]
+    assert [(line["count"], len(line["ids"])) for line in failures] == [(1, 1), (100, 5)]

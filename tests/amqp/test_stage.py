@@ -1,0 +1,224 @@
+"""A stage as a process: its start, its health, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from schemas.errors import NotReadyError
+from services.amqp.rabbitmq.bus import open_bus
+from services.amqp.stage import open_stage
+from services.runtime import mongo
+from services.runtime.metrics import Metrics
+from services.runtime.settings import Settings
+from services.runtime.tasks import dump_tasks
+from tests.amqp.fixtures import DEADLINE, LOG, RECORDS, SYNCS, changed
+
+ROOT = Path(__file__).parents[2]
+Spawn = Callable[..., Any]
+
+
+@pytest.fixture
+async def spawn(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[Spawn]:
+    """A function that starts ``stage_process.py``; what still runs at the end is killed."""
+    running: list[asyncio.subprocess.Process] = []
+
+    async def start(**changes: str) -> asyncio.subprocess.Process:
+        script = Path(__file__).with_name("stage_process.py")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(script),
+            str(tmp_path / "gate"),
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment, **changes},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def line_of(process: asyncio.subprocess.Process) -> bytes:
+    """Return the next line of a process's output."""
+    assert process.stdout is not None
+    return await asyncio.wait_for(process.stdout.readline(), DEADLINE)
+
+
+async def test_sigterm_drains(spawn: Spawn, environment: dict[str, str], tmp_path: Path) -> None:
+    """SIGTERM lets the message in hand finish: what follows from it is published, it is acknowledged, the process ends with 0."""
+    process = await spawn()
+    assert await line_of(process) == b"ready\n"
+    settings = Settings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
+    async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG) as bus:
+        await bus.publish(changed(1))
+        assert (await line_of(process)).startswith(b"started")
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(process.wait(), 0.3)
+        (tmp_path / "gate").touch()
+        assert await asyncio.wait_for(process.wait(), DEADLINE) == 0
+        depths = await bus.queue_depths()
+    assert (depths[RECORDS.queue].ready, depths[SYNCS.queue].ready) == (0, 1)
+
+
+async def test_killed_process_loses_nothing(spawn: Spawn, environment: dict[str, str]) -> None:
+    """A message in the hand of a killed process is delivered to the next."""
+    process = await spawn()
+    assert await line_of(process) == b"ready\n"
+    settings = Settings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
+    async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG) as bus:
+        await bus.publish(changed(1))
+        assert (await line_of(process)).startswith(b"started")
+        process.kill()
+        second = await spawn()
+        assert b"started" in await line_of(second) + await line_of(second)
+
+
+async def test_wrong_setting_ends_the_process(spawn: Spawn) -> None:
+    """A process with a wrong setting ends at once with one line that names it."""
+    process = await spawn(LEADMAIL_SHUTDOWN_SECONDS="soon")
+    _, errors = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert process.returncode == 1
+    assert errors.decode().startswith("leadmail: LEADMAIL_SHUTDOWN_SECONDS is wrong")
+    assert errors.count(b"\n") == 1
+
+
+async def test_single_mongod_is_refused(spawn: Spawn) -> None:
+    """A process whose database does not answer ends with a line that says so."""
+    process = await spawn(LEADMAIL_MONGO_URL="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200")
+    _, errors = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert process.returncode == 1
+    assert b"leadmail: MongoDB does not answer" in errors
+
+
+async def test_taken_port_is_said(spawn: Spawn) -> None:
+    """A process that cannot have the port for its metrics ends with a line that names the setting."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = await spawn(LEADMAIL_HTTP_PORT=str(taken.getsockname()[1]))
+        _, errors = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert process.returncode == 1
+    assert b"leadmail: LEADMAIL_HTTP_PORT is wrong" in errors.splitlines()[-1]
+
+
+async def test_failing_task_ends_the_stage(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a task of a stage fails, the stage ends with its error instead of living on deaf."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    stopped = asyncio.Event()
+
+    async def endless() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        async with open_stage("parser", Settings()) as stage:
+            await stage.run(endless(), fail())
+    assert stopped.is_set()
+
+
+async def test_readiness_follows_the_servers(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """/readyz is 200 while broker and database answer, 503 before the stage works and once it is stopping; /healthz answers."""
+    for name, value in (environment | {"LEADMAIL_HTTP_PORT": str(_free_port())}).items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    async with open_stage("parser", settings) as stage:
+        not_yet = "rabbitmq: ok\nmongodb: ok\nrunning: does not answer\n"
+        assert await _get(settings.http_port, "/readyz") == (503, not_yet), "it may be migrating still"
+        at_work = asyncio.create_task(stage.run())
+        await stage.working.wait()
+        assert await _get(settings.http_port, "/readyz") == (200, "rabbitmq: ok\nmongodb: ok\nrunning: ok\n")
+        assert (await _get(settings.http_port, "/healthz"))[0] == 200
+        status, metrics = await _get(settings.http_port, "/metrics")
+        assert status == 200
+        assert 'leadmail_broker_connected{purpose="publish",stage="parser"} 1.0' in metrics
+        stage.stopping.set()
+        await at_work
+        status, text = await _get(settings.http_port, "/readyz")
+        assert (status, "running: does not answer" in text) == (503, True)
+
+
+async def test_readiness_of_absent_database() -> None:
+    """A database that is not there is not ready, and asking takes seconds, not a minute."""
+    client = mongo.make_client(Settings(mongo_url=SecretStr("mongodb://127.0.0.1:1/")))
+    try:
+        async with asyncio.timeout(5):
+            assert not await mongo.answers(client)
+    finally:
+        await client.close()
+
+
+async def test_writes_are_majority_and_journalled(environment: dict[str, str]) -> None:
+    """Whatever is acknowledged was written by a majority and to the journal, whatever the URL says nothing about."""
+    client = mongo.make_client(Settings(mongo_url=SecretStr(environment["LEADMAIL_MONGO_URL"])))
+    try:
+        await mongo.require_replica_set(client)
+        assert client.write_concern.document == {"w": "majority", "j": True}
+        assert client.options.retry_writes
+    finally:
+        await client.close()
+
+
+async def test_direct_single_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server without a replica set is refused with the command that makes it one."""
+
+    class Admin:
+        async def command(self, _: str) -> dict[str, object]:
+            return {"ok": 1}
+
+    class Single:
+        admin = Admin()
+
+    with pytest.raises(NotReadyError, match=r"--replSet"):
+        await mongo.require_replica_set(Single())  # type: ignore[arg-type]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _get(port: int, path: str) -> tuple[int, str]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    head, _, body = (await asyncio.wait_for(reader.read(), DEADLINE)).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), body.decode()
+
+
+async def test_where_tasks_stand_is_told_by_place_alone() -> None:
+    """Of a stage that hangs the log says where each task waits, from the outermost call in."""
+
+    async def inner() -> None:
+        await asyncio.Event().wait()
+
+    async def outer() -> None:
+        await inner()
+
+    task = asyncio.create_task(outer(), name="hanging")
+    await asyncio.sleep(0)
+    told = next(line for line in dump_tasks(asyncio.get_running_loop()) if line.startswith("hanging: "))
+    assert told.count("test_stage.py:") == 2
+    assert "locks.py:" in told
+    task.cancel()

@@ -1,0 +1,212 @@
+"""A deployment with a little of everything, and the command as a script runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from pymongo import AsyncMongoClient
+from typer.testing import CliRunner
+
+from schemas.accounts import Account, Folder, FolderState, ServerAddress
+from schemas.emails import Match
+from schemas.identity import copy_id, folder_id
+from schemas.ledger import Row, RowState
+from schemas.mail import Attachment, Content, Participant, Role
+from schemas.sharing import Mode, SharingPolicy
+from services.cli.app import app
+from services.mailbox.connection.models import password
+from services.mailbox.connection.secrets import SecretBox
+from services.runtime.settings import Settings
+from services.store import DeadLetter, Final, LinkAddition, NewRecord, Store, email_ref, new_account_id
+from services.store.core.documents import now
+from services.wiring import make_secret_box, make_store
+
+T = TypeVar("T")
+ANNA, LUC, KIM = "anna@nw.example", "luc@nw.example", "kim@customer.example"
+INBOX = folder_id(b"INBOX")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+RAW = b"From: kim@customer.example\r\nSubject: Offer \xe2\x80\xae1\r\nBcc: secret@x.example\r\n\r\nHello\x1b[31m\r\n"
+FILE = b"%PDF not really"
+HTML = "<p onclick=\"x()\">Hello</p><script>alert(1)</script><img src='https://evil.example/pixel.png'>"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command came to."""
+
+    code: int
+    out: str
+    errors: str
+
+    def json(self) -> Any:
+        """Return what it printed as JSON."""
+        return json.loads(self.out)
+
+
+@dataclass
+class World:
+    """The settings of a deployment; every call has a loop of its own, as every command has."""
+
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, stdin: str | None = None, **changes: str) -> Done:
+        """Run ``leadmail`` with arguments; no traceback ever, whatever it comes to."""
+        environment: dict[str, str | None] = {
+            **self.environment,
+            **{name: value or None for name, value in changes.items()},
+        }
+        done = CliRunner().invoke(app, arguments, input=stdin, env=environment, prog_name="leadmail")
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Done(done.exit_code, done.stdout, done.stderr)
+
+    def ok(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run a command that succeeds and return what it prints."""
+        done = self.run(*arguments, stdin=stdin)
+        assert done.code == 0, done.errors
+        return done.out
+
+    def store(self, work: Callable[[Store, SecretBox], Awaitable[T]]) -> T:
+        """Do something with the store and the box of credentials."""
+
+        async def go() -> T:
+            settings = Settings(
+                secret_key=self.environment["LEADMAIL_SECRET_KEY"],
+                mongo_database=self.environment["LEADMAIL_MONGO_DATABASE"],
+                crm_database=self.environment["LEADMAIL_CRM_DATABASE"],
+            )
+            async with AsyncMongoClient[dict[str, Any]](self.environment["LEADMAIL_MONGO_URL"]) as client:
+                store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
+                await store.setup()
+                return await work(store, make_secret_box(settings))
+
+        return asyncio.run(go())
+
+
+def server(host: str = "127.0.0.1", port: int = 1, user: str = ANNA) -> ServerAddress:
+    """Return a server that need not be there."""
+    return ServerAddress(host=host, port=port, tls="none", username=user)
+
+
+def content(name: str, **fields: Any) -> Content:
+    """Return a mail from Kim to Anna."""
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    values: dict[str, Any] = {
+        "key": f"v1-{digest[:40]}",
+        "message_id": f"{name}@mail",
+        "thread": "t" * 24,
+        "subject": f"Subject {name}\u202e\x1b[31m",
+        "snippet": "Hello",
+        "text": "Hello\x1b[31m\n",
+        "sent_at": START,
+        "participants": (
+            Participant(address=KIM, name="Kim \x1b]0;title\x07", role=Role.FROM),
+            Participant(address=ANNA, role=Role.TO),
+        ),
+        "raw": hashlib.sha256(RAW).hexdigest(),
+    }
+    return Content(**values | fields)
+
+
+OFFER = content(
+    "offer",
+    html=HTML,
+    attachments=(
+        Attachment(
+            name="offer.pdf", media_type="application/pdf", size=len(FILE), sha256=hashlib.sha256(FILE).hexdigest()
+        ),
+    ),
+)
+PLAIN = content("plain", sent_at=START + timedelta(days=1))
+
+
+async def fill(store: Store, box: SecretBox) -> str:
+    """Add two users, Anna's account with two mails of contact Kim's and one that is quarantined; return the account's id."""
+    await store.users.add(ANNA, name="Anna Lind", admin=True)
+    await store.users.add(LUC)
+    account = new_account_id()
+    sealed = box.seal(account, password("secret-of-anna"))
+    await store.accounts.add(
+        Account(
+            id=account,
+            owner=ANNA,
+            address=ANNA,
+            incoming=server(),
+            outgoing=server(),
+            credentials=sealed,
+            sharing=SharingPolicy(mode=Mode.PUBLIC),
+            created_at=now(),
+        )
+    )
+    record = await store.records.add("contact", NewRecord((KIM,), name="Kim Sund", company="Customer"))
+    await store.records.put_addresses(record)
+    (lease,) = await store.leases.acquire("poller-1", 10, at_most=10)
+    inbox = Folder(
+        account=account,
+        id=INBOX,
+        raw_name=b"INBOX",
+        name="INBOX",
+        role="inbox",
+        selected=True,
+        uidvalidity=1,
+        uidnext=4,
+        cursor=1,
+        state=FolderState.ENUMERATED,
+    )
+    trash = Folder(
+        account=account, id=folder_id(b"T"), raw_name=b"T", name="Trash", role="trash", selected=False, reason="trash"
+    )
+    await store.epochs.open(lease, [inbox, trash], expected=3)
+    moment = now()
+    rows = [
+        Row(
+            id=copy_id(account, INBOX, 1, uid),
+            account=account,
+            folder=INBOX,
+            uidvalidity=1,
+            uid=uid,
+            epoch=1,
+            state=RowState.PLANNED,
+            size=100,
+            internal_date=moment,
+            noticed_at=moment,
+            updated_at=moment,
+        )
+        for uid in (1, 2, 3)
+    ]
+    await store.ledger.add_window(lease, rows)
+    await store.epochs.seal(lease, 1)
+    await store.blobs.put_many([(RAW, email_ref(OFFER.key)), (RAW, email_ref(PLAIN.key)), (FILE, email_ref(OFFER.key))])
+    for row, mail in zip(rows, (OFFER, PLAIN), strict=False):
+        await store.emails.save_many([mail])
+        match = Match(address=KIM, role=Role.FROM)
+        await store.links.save_many([LinkAddition(mail.key, record.ref, mail.sent_at, mail.thread, (match,), ANNA)])
+        await store.ledger.final([Final(row.id, RowState.ATTACHED, email=mail.key, bcc=())])
+        await store.sharing.recompute([mail.key])
+    await store.ledger.quarantine(rows[2].id, "parser-died")
+    await store.dead_letters.add(
+        DeadLetter(
+            id=f"parser.mail-fetched.backfill/{rows[2].id}/1",
+            queue="parser.mail-fetched.backfill",
+            reason="parser-died",
+            error="PermanentError parser-died",
+            headers={
+                "ce-id": f"{rows[2].id}/1",
+                "ce-type": "leadmail.mail.fetched.v1",
+                "content-type": "message/rfc822",
+            },
+            content_type="message/rfc822",
+            body=RAW,
+            account=account,
+            row=rows[2].id,
+            at=now(),
+        )
+    )
+    await store.epochs.complete_if_done(account, 1)
+    return account

@@ -1,0 +1,186 @@
+"""Commands that change something, and how they refuse."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from schemas.accounts import AccountState
+from schemas.sharing import Mode
+from services.cli.terminal import output
+from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, World
+
+
+def account(world: World) -> tuple[AccountState, Mode, bool]:
+    """Return state, sharing mode and whether a resync is asked for, of Anna's account."""
+    found = world.run("account", "show", ANNA, "--json").json()
+    return AccountState(found["state"]), Mode(found["sharing"]["mode"]), found["resync_requested"]
+
+
+def test_users(empty: World) -> None:
+    """Added, listed; twice or wrong is refused with what to do."""
+    assert empty.ok("user", "list") == "There are none yet: add one with `leadmail user add EMAIL`.\n"
+    assert (
+        empty.ok("user", "add", "Anna@NW.example", "--name", "Anna", "--admin")
+        == "anna@nw.example added as an administrator.\n"
+    )
+    assert "anna@nw.example  Anna  yes" in empty.ok("user", "list")
+    again = empty.run("user", "add", ANNA)
+    assert (again.code, again.errors) == (1, "leadmail: there is a user anna@nw.example already.\n")
+    assert empty.run("user", "add", "no address").code == 2
+
+
+def test_pause_resume_resync(world: World) -> None:
+    """Each does what it says, and a resync of a paused account says that it waits."""
+    world.ok("account", "pause", ANNA)
+    assert account(world)[0] is AccountState.PAUSED
+    assert "as soon as it is resumed" in world.ok("account", "resync", ANNA)
+    world.ok("account", "resume", ANNA)
+    assert account(world) == (AccountState.ACTIVE, Mode.PUBLIC, True)
+
+
+def test_sharing(world: World) -> None:
+    """Shown, changed, kept through other modes; what makes no sense is refused before anything changes."""
+    assert world.ok("account", "sharing", ANNA) == "anna@nw.example: public.\n"
+    told = world.ok("account", "sharing", ANNA, "--sharing", "custom", "--exclude-domain", "ACME.example")
+    assert told == "anna@nw.example: custom, without acme.example.\n"
+    world.ok("account", "sharing", ANNA, "--sharing", "private")
+    assert world.ok("account", "sharing", ANNA, "--sharing", "custom") == told
+    for wrong, why in (
+        (("--exclude-domain", "co.uk"), "public suffix"),
+        (("--exclude-domain", "not a domain"), "is not a domain name"),
+        (("--sharing", "public", "--exclude-domain", "a.example"), "--exclude-domain goes with --sharing custom"),
+    ):
+        refused = world.run("account", "sharing", ANNA, *wrong)
+        assert refused.code == 2
+        assert why in refused.errors
+    assert world.ok("account", "sharing", ANNA) == told
+    assert "without any excluded domain" in world.ok("account", "sharing", ANNA, "--no-excluded-domains")
+
+
+def test_company_sharing(world: World) -> None:
+    """Only an administrator changes it, and what he forbids no user can choose."""
+    assert world.run("company", "sharing", "--exclude-domain", "law.example").code == 2
+    refused = world.run("company", "sharing", "--exclude-domain", "law.example", "--by", LUC)
+    assert "is not an administrator" in refused.errors
+    world.ok("company", "sharing", "--exclude-domain", "law.example", "--by", ANNA)
+    assert "law.example" in world.ok("company", "sharing")
+    inconsistent = world.run("company", "sharing", "--allow-mode", "private", "--by", ANNA)
+    assert (inconsistent.code, "--default-mode private" in inconsistent.errors) == (2, True)
+    world.ok("company", "sharing", "--allow-mode", "private", "--default-mode", "private", "--by", ANNA)
+    refused = world.run("account", "sharing", ANNA, "--sharing", "public")
+    assert refused.errors == "leadmail: your company does not allow public: take private.\n"
+    assert "0 emails" in world.ok("emails", KIM, "--viewer", LUC)
+    assert "never shared  no domain is excluded" in world.ok(
+        "company", "sharing", "--no-excluded-domains", "--by", ANNA
+    )
+
+
+def test_folders(world: World) -> None:
+    """Rules are saved and ask for a new backfill; a name that the mailbox does not have is remarked upon."""
+    assert "Trash   no: trash" in world.ok("account", "folders", ANNA)
+    assert "has no folder Nonsense" in world.ok(
+        "account", "folders", ANNA, "--include", "Trash", "--exclude", "Nonsense"
+    )
+    assert world.run("account", "folders", ANNA, "--json").json()["include"] == ["Trash"]
+    assert account(world)[2]
+    world.ok("account", "folders", ANNA, "--by-rule")
+    assert world.run("account", "folders", ANNA, "--json").json()["include"] == []
+    assert world.run("account", "folders", ANNA, "--include", "A", "--exclude", "A").code == 2
+
+
+def test_disconnect(world: World) -> None:
+    """Nobody to ask: nothing happens without --yes. Then its mail stays, and it can be changed no more."""
+    asked = world.run("account", "remove", ANNA)
+    assert asked.code == 2
+    assert "2 copies of 2 emails on records; 2 held by nobody else" in asked.out
+    assert account(world)[0] is AccountState.ACTIVE
+    world.ok("account", "remove", ANNA, "--yes")
+    assert "2 emails" in world.ok("emails", KIM, "--viewer", ANNA)
+    for words in (
+        ("pause",),
+        ("resume",),
+        ("resync",),
+        ("test",),
+        ("sharing", "--sharing", "private"),
+        ("remove", "--yes"),
+    ):
+        refused = world.run("account", words[0], ANNA, *words[1:])
+        assert refused.code == 1
+        assert "is disconnected" in refused.errors
+
+
+def test_purge(world: World) -> None:
+    """Its mail goes with it."""
+    world.ok("account", "remove", ANNA, "--purge", "--yes")
+    assert "0 emails" in world.ok("emails", KIM, "--viewer", ANNA)
+    assert world.run("email", "show", OFFER.key, "--viewer", ANNA).code == 1
+    assert world.run("account", "show", ANNA).errors.startswith("leadmail: there is no account")
+
+
+@pytest.mark.parametrize("kind", ["lead", "contact"])
+def test_records(empty: World, kind: str) -> None:
+    """Added with several addresses, found by each of them, and only as what they are."""
+    assert "There are no" in empty.ok(kind, "list")
+    empty.ok(kind, "add", "Lea@Old.example", "lea@new.example", "--name", "Lea", "--company", "New", "--owner", ANNA)
+    for name in ("lea@old.example", "lea@new.example"):
+        assert "Lea   New      anna@nw.example  lea@old.example, lea@new.example" in empty.ok(kind, "show", name)
+    other = "contact" if kind == "lead" else "lead"
+    assert empty.run(other, "show", "lea@old.example").errors == f"leadmail: there is no {other} lea@old.example.\n"
+    assert empty.run(kind, "add", "lea").code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("email,name\na@x.example,A\nb@x.example,B\n", "2 contacts added."),
+        ("Name;E-Mail;Other emails;Company\nA;a@x.example;b@x.example c@x.example;X\n", "1 contact added."),
+        ("\ufeffEmail Address\tFull Name\na@x.example\tA\n", "1 contact added."),
+        ('email,name\n"a@x.example","Smith, ""Bob"""\n', "1 contact added."),
+        ("email,email_verified\na@x.example,true\n", "1 contact added."),
+        ("email,name\na@x.example,A\n,nobody\n\n", "1 contact added; left out 1: they have no address."),
+        ("email\na@x.example\nA@X.example\n", "1 contact added; left out 1: one of their addresses is there already."),
+    ],
+)
+def test_import(empty: World, tmp_path: Path, text: str, said: str) -> None:
+    """As spreadsheets write it: any usual delimiter, column name and order; what is left out is told."""
+    file = tmp_path / "contacts.csv"
+    file.write_text(text, encoding="utf-8")
+    assert empty.ok("contact", "import", str(file)) == f"{said}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (
+            b"email\nok@x.example\nnot-an-address\n",
+            "line 3: 'not-an-address' is not an e-mail address. Nothing was imported.",
+        ),
+        (b"name,telephone\nA,123\n", "has no column email"),
+        (b"", "has no column email"),
+        (b"email,name\na@x.example,Jos\xe9\n", "is not text in UTF-8"),
+        (b'email\n"a@x.example' + b"x" * 200_000, "is no CSV file"),
+    ],
+)
+def test_import_of_a_bad_file(empty: World, tmp_path: Path, content: bytes, why: str) -> None:
+    """One sentence that names the line, and nothing is imported."""
+    file = tmp_path / "bad.csv"
+    file.write_bytes(content)
+    refused = empty.run("contact", "import", str(file))
+    assert refused.code == 1
+    assert why in refused.errors
+    assert "There are no contacts yet" in empty.ok("contact", "list")
+
+
+def test_progress_of_an_import_is_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal a bar goes on as it is told; to a pipe nothing is written."""
+    for terminal in (True, False):
+        shown = io.StringIO()
+        monkeypatch.setattr(output, "errors", Console(file=shown, force_terminal=terminal, width=100))
+        with output.progress("contacts", 4000) as told:
+            told(1000, 4000)
+            told(4000, 4000)
+        assert ("4000/4000" in shown.getvalue()) is terminal

@@ -1,0 +1,236 @@
+"""``leadmail doctor`` finds what is wrong with each server and says what to do; ``leadmail queues`` shows what waits."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from pymongo import MongoClient
+from yarl import URL
+
+from schemas.accounts import AccountState
+from schemas.routes import DEAD_QUEUE, ROUTES
+from services.amqp.delivery.outcomes import QueueDepth
+from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts, strange
+from services.cli.operations import diagnosis
+from services.cli.operations.diagnosis import State
+from services.store import AccountGroup, DatabaseFacts
+from services.usecases.stages import replicas
+from testbed.local import LocalServers
+from tests.cli.fixtures import World
+
+WORKING = {name: QueueDepth(0, 2, None) for name in (*(route.queue for route in ROUTES), DEAD_QUEUE)}
+
+
+class Broker:
+    """The management interface as an administrator's script uses it."""
+
+    def __init__(self, servers: LocalServers, amqp: str) -> None:
+        self.url = URL(servers.broker.management_url)
+        self.host = quote(URL(amqp).path.removeprefix("/"), safe="")
+
+    def put(self, path: str, body: dict[str, Any]) -> None:
+        """Make something in the virtual host."""
+        kind, _, name = path.partition("/")
+        login = base64.b64encode(f"{self.url.user}:{self.url.password}".encode()).decode()
+        target = self.url.with_user(None).with_password(None)
+        request = urllib.request.Request(
+            f"{str(target).rstrip('/')}/api/{kind}/{self.host}/{name}",
+            method="PUT",
+            data=json.dumps(body).encode(),
+            headers={"Authorization": f"Basic {login}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30):
+            pass
+
+
+@pytest.fixture
+def broker(empty: World, servers: LocalServers) -> Broker:
+    """The broker of the deployment."""
+    return Broker(servers, empty.environment["LEADMAIL_RABBITMQ_URL"])
+
+
+def checks(world: World, *, code: int = 1, **settings: str) -> dict[str, dict[str, str]]:
+    """Return what the doctor finds by name."""
+    others = {name: "" for name in os.environ if name.startswith("LEADMAIL_") and name not in world.environment}
+    done = world.run("doctor", "--json", **others | settings)  # what the tests themselves are run with is no setting
+    assert done.code == code, done.errors
+    found = done.json()
+    assert found["healthy"] == (code == 0)
+    return {check["name"]: check for check in found["checks"]}
+
+
+def test_a_deployment_without_stages(world: World, servers: LocalServers) -> None:
+    """Servers that are as they should be are fine; that no stage runs is wrong, and it is said how to start each."""
+    found = checks(
+        world,
+        LEADMAIL_RABBITMQ_MANAGEMENT_URL=servers.broker.management_url,
+        LEADMAIL_SMTP_URL=f"smtp://{servers.smtp.host}:{servers.smtp.port}",
+        LEADMAIL_CA_FILE=str(servers.smtp.ca_file),
+    )
+    for name in (
+        *("settings", "MongoDB", "MongoDB: version", "MongoDB: indexes", "MongoDB: clock"),
+        *("RabbitMQ", "RabbitMQ: topology", "RabbitMQ: version", "RabbitMQ: alarms", "RabbitMQ: policies"),
+        *("SMTP", "SMTP: certificate", "LEADMAIL_CA_FILE", "accounts"),
+    ):
+        assert found[name]["state"] == "fine", found[name]
+    assert found["dead letters"]["state"] == "warning"
+    for stage in ("poller", "parser", "matcher", "notifier"):
+        assert found[f"stage {stage}"]["state"] == "wrong"
+        assert f"services.{stage}" in found[f"stage {stage}"]["advice"]
+
+
+def test_what_was_changed_in_the_servers(world: World, servers: LocalServers, broker: Broker) -> None:
+    """A dropped index, a queue with other properties, a policy over ours, a queue of another version, a mail server's refusal."""
+    arguments = {"durable": True, "arguments": {"x-queue-type": "quorum", "x-max-length": 7}}
+    broker.put(f"queues/{ROUTES[0].queue}", arguments)
+    broker.put("queues/parser.mail-read.live", {"durable": True})
+    everything = {"pattern": ".*", "apply-to": "queues", "definition": {"message-ttl": 1000}}
+    broker.put("policies/everything", everything)
+    broker.put(
+        "policies/harmless", {"pattern": ".*", "apply-to": "exchanges", "definition": {"alternate-exchange": "x"}}
+    )
+    with MongoClient[dict[str, Any]](servers.mongo_url) as client:
+        client[world.environment["LEADMAIL_MONGO_DATABASE"]]["ledger"].drop_index("marks")
+    found = checks(
+        world,
+        LEADMAIL_RABBITMQ_MANAGEMENT_URL=servers.broker.management_url,
+        LEADMAIL_SMTP_URL=f"smtp://nobody:wrong@{servers.smtp.host}:{servers.smtp.port}",
+        LEADMAIL_CA_FILE=str(servers.smtp.ca_file),
+        LEADMAIL_SMPT_URL="a slip of the pen",
+    )
+    assert (found["MongoDB: indexes"]["state"], found["MongoDB: indexes"]["found"]) == (
+        "wrong",
+        "missing: ledger.marks",
+    )
+    assert found["RabbitMQ: topology"]["state"] == "wrong"
+    assert ROUTES[0].queue in found["RabbitMQ: topology"]["found"]
+    assert "delete it" in found["RabbitMQ: topology"]["advice"]
+    assert found["RabbitMQ: policies"]["found"] == "change our queues: everything"
+    assert found["RabbitMQ: other queues"]["found"] == "not of this version: parser.mail-read.live"
+    assert found["SMTP"]["state"] == "wrong"
+    assert "wrong@" not in str(found)
+    assert found["settings"]["advice"] == "Did you mean LEADMAIL_SMTP_URL?"
+
+
+def test_servers_that_are_away(world: World) -> None:
+    """What does not answer stops no other's check; the sentence names the setting."""
+    away = world.environment["LEADMAIL_RABBITMQ_URL"]
+    found = checks(world, LEADMAIL_RABBITMQ_URL=str(URL(away).with_port(1)), LEADMAIL_RABBITMQ_MANAGEMENT_URL="")
+    assert found["RabbitMQ"]["state"] == "wrong"
+    assert "LEADMAIL_RABBITMQ_URL" in found["RabbitMQ"]["advice"]
+    assert found["RabbitMQ: management"]["state"] == "unknown"
+    assert found["MongoDB: indexes"]["state"] == "fine"
+    gone = "mongodb://127.0.0.1:1/?replicaSet=rs0&serverSelectionTimeoutMS=500"
+    found = checks(world, LEADMAIL_MONGO_URL=gone)
+    assert found["MongoDB"]["state"] == "wrong"
+    assert found["RabbitMQ"]["state"] == "fine"
+
+
+def test_people_read_it(world: World) -> None:
+    """A line a check with its advice, and the sum at the end."""
+    done = world.run("doctor")
+    assert done.code == 1
+    assert "Start it: python -m services.poller." in done.out
+    assert "4 things are wrong" in done.out
+
+
+def test_status_counts_replicas(world: World) -> None:
+    """Each stage has its number; in JSON, too."""
+    assert "replicas: poller 0   parser 0   matcher 0   notifier 0" in world.ok("status")
+    assert world.run("status", "--json").json()["stages"] == {"poller": 0, "parser": 0, "matcher": 0, "notifier": 0}
+    assert replicas(WORKING) == {"parser": 2, "matcher": 2, "notifier": 2}
+    assert replicas(WORKING | {ROUTES[0].queue: QueueDepth(0, 3, None)})["parser"] == 3, "one takes live mail alone"
+
+
+def test_queues_show_what_waits(world: World, servers: LocalServers) -> None:
+    """Every queue is there with its consumers, empty delay queues are not; without a management URL it is said that rates are missing."""
+    plain = world.ok("queues")
+    assert ROUTES[0].queue in plain
+    assert ".retry-" not in plain
+    assert "LEADMAIL_RABBITMQ_MANAGEMENT_URL" in plain or "LEADMAIL_RABBITMQ_MANAGEMENT_URL" in world.environment
+    done = world.run("queues", "--json", LEADMAIL_RABBITMQ_MANAGEMENT_URL=servers.broker.management_url)
+    rows = {row["queue"]: row for row in done.json()}
+    assert set(WORKING) <= set(rows)
+    assert rows[ROUTES[0].queue]["consumers"] == 0
+    assert rows[ROUTES[0].queue]["rates"] == {"published": 0.0, "delivered": 0.0, "acknowledged": 0.0}
+    done = world.run("queues", "--json", LEADMAIL_RABBITMQ_MANAGEMENT_URL="")
+    assert {row["rates"] for row in done.json()} == {None}
+
+
+def facts(**fields: Any) -> DatabaseFacts:
+    """Return a database that is as it should be, but for some fields."""
+    return DatabaseFacts("7.0.4", "rs0", 0.0, (), 0.5)._replace(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "state", "words"),
+    [
+        ({"version": "5.0.9"}, "MongoDB: version", State.WRONG, "6.0"),
+        ({"version": "6.0.0"}, "MongoDB: version", State.FINE, ""),
+        ({"skew_seconds": -90.0}, "MongoDB: clock", State.WARNING, "NTP"),
+        ({"disk_used": 0.95}, "MongoDB: disk", State.WARNING, "room"),
+        ({"disk_used": None}, "MongoDB: disk", State.UNKNOWN, ""),
+        ({"missing_indexes": ("ledger.marks",)}, "MongoDB: indexes", State.WRONG, "Start any stage"),
+    ],
+)
+def test_databases(fields: dict[str, Any], name: str, state: State, words: str) -> None:
+    """Each fact by itself, and what is to be done."""
+    found = {check.name: check for check in diagnosis.database(facts(**fields))}
+    assert found[name].state is state
+    assert words in found[name].advice
+    assert all(check.state is State.FINE for check in found.values() if check.name != name)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "state"),
+    [
+        ({"version": "3.9.29"}, "RabbitMQ: version", State.WRONG),
+        ({"version": "4.1.0"}, "RabbitMQ: version", State.FINE),
+        ({"alarms": ("disk on rabbit@one",)}, "RabbitMQ: alarms", State.WRONG),
+        ({"alarms": None}, "RabbitMQ: alarms", State.UNKNOWN),
+        ({"policies": None, "meddling": None}, "RabbitMQ: policies", State.UNKNOWN),
+        ({"strange": ("parser.old",)}, "RabbitMQ: other queues", State.WARNING),
+    ],
+)
+def test_brokers(fields: dict[str, Any], name: str, state: State) -> None:
+    """The same of the broker."""
+    fine = BrokerFacts(None, "3.13.1", (), (), ())
+    fields.pop("policies", None)
+    found = {check.name: check for check in diagnosis.broker(fine._replace(**fields))}
+    assert found[name].state is state
+    assert all(check.state is State.FINE for check in found.values() if check.name != name)
+
+
+def test_stages() -> None:
+    """All are fine while every queue is read; one deaf queue is a stage of another version, none read is a stage that is down."""
+    everything = list(diagnosis.stages(WORKING, 2, 5))
+    assert {check.state for check in everything} == {State.FINE}
+    assert len(everything) == 4
+    deaf = WORKING | {DEAD_QUEUE: QueueDepth(3, 0, None)}
+    found = {check.name: check for check in diagnosis.stages(deaf, 0, 0)}
+    assert (found["stage matcher"].state, found["stage poller"].state) == (State.WRONG, State.WARNING)
+    assert DEAD_QUEUE in found["stage matcher"].found
+    assert found["stage parser"].state is State.FINE
+
+
+def test_mail_and_certificates() -> None:
+    """Blocked accounts and dead letters are for somebody to see to; a certificate is warned of two weeks before its end."""
+    blocked = AccountGroup(AccountState.BLOCKED, "wrong-password", "gmail", "imap.gmail.com")
+    assert [check.state for check in diagnosis.mail({blocked: 3}, 0)] == [State.WARNING, State.FINE]
+    now = datetime.now(UTC)
+    ends = (now - timedelta(hours=1), now + timedelta(days=3), now + timedelta(days=90))
+    states = [check.state for end in ends for check in diagnosis.certificate("c", end)]
+    assert states == [State.WRONG, State.WARNING, State.FINE]
+    assert list(diagnosis.certificate("c", None)) == []
+
+
+def test_other_peoples_queues_are_not_strange() -> None:
+    """Only names that begin as ours do are ours to speak of."""
+    assert strange(["billing.invoices", "parser.old", *WORKING]) == ("parser.old",)

@@ -1,0 +1,119 @@
+"""``leadmail ledger check`` as a command, and what it says while the mailbox moves. The gaps themselves: tests/poller."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from schemas.ledger import RowState
+from services.cli.operations import ledger_compare
+from services.cli.operations.ledger_compare import FolderBalance, compare_account
+from services.mailbox.connection.secrets import SecretBox
+from services.mailbox.imap.imap_answers import Listed
+from services.mailbox.imap.imap_commands import Selected
+from services.store import Store
+from services.store.core.documents import now
+from tests.cli.fixtures import ANNA, INBOX, World
+
+
+class Moving:
+    """A mailbox with one folder that changes between the first look and the second."""
+
+    gmail = False
+
+    def __init__(self, first: set[int], second: set[int]) -> None:
+        self.first = first
+        self.second = second
+
+    async def folders(self) -> list[Listed]:
+        """Answer LIST."""
+        return [Listed(b"INBOX", "/", frozenset())]
+
+    async def open(self, folder: bytes) -> Selected:
+        """Answer EXAMINE."""
+        return Selected(len(self.first), 1, max(self.first, default=0) + 1, None)
+
+    async def uids(self, first: int, last: int) -> list[int]:
+        """Answer the first SEARCH."""
+        return sorted(uid for uid in self.first if first <= uid <= last)
+
+    async def existing(self, uids: list[int]) -> set[int]:
+        """Answer the second."""
+        return self.second.intersection(uids)
+
+
+def compared(world: World, first: set[int], second: set[int], *, live_next: int = 10) -> FolderBalance:
+    """Compare Anna's INBOX, whose ledger has the uids 1, 2 and 3, with what a mailbox says at first and then."""
+
+    async def go(store: Store, _: SecretBox) -> FolderBalance:
+        account = await store.accounts.find(ANNA)
+        await store._collections.folders.update_one({"id": INBOX}, {"$set": {"live_next": live_next}})
+        await store._collections.accounts.update_one({"_id": account.id}, {"$set": {"resync_requested": False}})
+        reader: Any = Moving(first, second)
+        (found,) = await compare_account(store, await store.accounts.find(ANNA), reader)
+        assert found.server == found.rows + len(found.lost) + found.unseen - len(found.stale)
+        return found
+
+    return world.store(go)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_compare, "SETTLE_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "lost", "stale", "server"),
+    [
+        ({1, 2, 3}, set(), [], [], 3),
+        ({1, 2, 3, 4}, {4}, [4], [], 4),
+        ({1, 2, 3, 4}, set(), [], [], 3),
+        ({1, 3}, set(), [], [2], 2),
+        ({1, 3}, {2}, [], [], 3),
+        (set(), set(), [], [1, 2, 3], 0),
+    ],
+    ids=["balanced", "lost", "expunged-meanwhile", "stale", "shown-late", "all-gone"],
+)
+def test_what_differs_is_looked_at_twice(
+    world: World, *, first: set[int], second: set[int], lost: list[int], stale: list[int], server: int
+) -> None:
+    """Only what the server says twice is a gap."""
+    found = compared(world, first, second)
+    assert (found.lost, found.stale, found.server) == (lost, stale, server)
+    assert found.balanced == (not lost and not stale)
+
+
+def test_mail_above_the_newest_that_was_taken_in_is_not_seen_yet(world: World) -> None:
+    """What came since the poller last looked is counted apart, and is no gap."""
+    found = compared(world, {1, 2, 3, 4, 7}, {4, 7}, live_next=4)
+    assert (found.unseen, found.lost, found.balanced) == (2, [], True)
+    assert found.states == {RowState.ATTACHED: 2, RowState.QUARANTINED: 1}
+    assert found.unfinished == 0
+
+
+def test_what_people_see(empty: World, world: World) -> None:
+    """Without an account there is nothing to compare; one whose server is away is named, and the command ends with 1."""
+    done = world.run("ledger", "check", ANNA)
+    assert done.code == 1
+    assert f"{ANNA}: " in done.out
+    assert "1 place could not be looked into" in done.out
+    assert world.run("ledger", "check", "nobody@nw.example").code == 1
+    world.ok("account", "pause", ANNA)
+    assert "nothing to compare" in world.ok("ledger", "check")
+
+
+def test_the_oldest_unfinished_copy_stands_first(world: World) -> None:
+    """``leadmail status`` begins with its age, and so does its JSON; when all is done it says so."""
+    assert world.ok("status").splitlines()[0].startswith("nothing is unfinished")
+
+    async def wait(store: Store, _: SecretBox) -> None:
+        since = {"$set": {"state": "published", "noticed_at": now() - timedelta(hours=3)}}
+        await store._collections.ledger.update_one({"state": "attached"}, since)
+
+    world.store(wait)
+    assert world.ok("status").splitlines()[0].startswith("the oldest unfinished copy is 3 h old")
+    shown = world.run("status", "--json").json()
+    assert next(iter(shown)) == "oldest_unfinished"
+    assert shown["oldest_unfinished"] == shown["accounts"][0]["oldest_unfinished"] is not None

@@ -1,0 +1,71 @@
+"""What ``docs/operations.md`` and the README name is there: commands, options, settings, queues, reasons. No servers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from schemas.routes import DEAD_QUEUE, ROUTES
+from services.mailbox.connection.errors import TRANSIENT, Code
+from services.runtime.environment import variable
+from services.runtime.settings import Settings
+from tools.commands.document import commands, option_name
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("docs/operations.md", "README.md")
+
+
+def text_of(page: str) -> str:
+    """Return a page."""
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_are_there(page: str) -> None:
+    """Every ``leadmail …`` in code is a command, with options that it has."""
+    known = {
+        words: {option_name(name, described) for name, _, described, _ in command.parameters()}
+        for words, command in commands()
+    }
+    pieces = re.findall(r"`leadmail ([^`\n]+)`|^leadmail ([^#\n]+)", text_of(page), re.MULTILINE)
+    assert len(pieces) > 3
+    for typed in (inside or line for inside, line in pieces):
+        words = typed.replace("|", " ").split()
+        command = next((name for name in known if words[: len(name.split())] == name.split()), None)
+        assert command is not None, typed
+        for option in re.findall(r"--[a-z-]+", typed):
+            assert option in known[command], typed
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_settings_are_there(page: str) -> None:
+    """Every ``LEADMAIL_…`` is a setting."""
+    names = {variable(name) for name in Settings.model_fields} | {"LEADMAIL_HOSTING", "LEADMAIL_CRM_"}
+    found = set(re.findall(r"LEADMAIL_[A-Z_]+", text_of(page)))
+    assert found
+    assert found <= names
+
+
+def test_every_queue_is_explained() -> None:
+    """What it holds and what a growing one means."""
+    rows = [line for line in text_of("docs/operations.md").splitlines() if line.startswith("| `")]
+    for queue in [*(route.queue for route in ROUTES), DEAD_QUEUE]:
+        assert any(line.startswith(f"| `{queue}` |") for line in rows), queue
+
+
+def test_every_reason_of_a_block_is_explained() -> None:
+    """All but those that never block an account, and the plain refusal that says no more."""
+    text = text_of("docs/operations.md")
+    for code in set(Code) - TRANSIENT - {Code.REFUSED, Code.UNSUPPORTED_LOGIN}:
+        assert f"`{code.value}`" in text, code
+
+
+def test_every_metric_is_counted() -> None:
+    """A metric that is worth an alarm exists."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "services").rglob("*.py"))
+    for metric in re.findall(r"`leadmail_([a-z_]+)`", text_of("docs/operations.md")):
+        assert (
+            f'"{metric.removesuffix("_total")}"' in sources or f'"leadmail_{metric.removesuffix("_total")}"' in sources
+        ), metric

@@ -1,0 +1,75 @@
+"""How long a backfill will still take, as ``leadmail status --watch`` says. No servers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from schemas.accounts import Account, Epoch, EpochState, SealedCredentials
+from schemas.ledger import RowState
+from schemas.sharing import Mode, SharingPolicy
+from services.cli.operations.status_view import accounts_view
+from services.store import AccountStatus
+from services.usecases.rate_limit import Pace
+from tests.cli.fixtures import server
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+ACCOUNT = "0123456789abcdef01234567"
+
+
+def pace(*looks: tuple[float, int, int]) -> float | None:
+    """Return the time left after looks (moment, done, of how many)."""
+    seen = Pace()
+    for at, done, total in looks:
+        seen.note(ACCOUNT, done, total, at=at)
+    return seen.left(ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("looks", "left"),
+    [
+        ([], None),
+        ([(0.0, 0, 100)], None),
+        ([(0.0, 0, 100), (2.0, 50, 100)], None),  # too short a time to say
+        ([(0.0, 0, 100), (10.0, 50, 100)], 10.0),
+        ([(0.0, 0, 100), (10.0, 50, 150)], 20.0),  # the mailbox has grown
+        ([(0.0, 10, 100), (30.0, 10, 100)], None),  # it stands still: nobody knows
+        ([(0.0, 0, 100), (10.0, 100, 100)], None),  # done
+        ([(0.0, 0, 900), (50.0, 500, 900), (100.0, 600, 900), (110.0, 620, 900)], 140.0),  # the last minute counts
+        ([(0.0, 90, 100), (10.0, 5, 1000), (20.0, 105, 1000)], 89.5),  # a new backfill begins anew
+    ],
+)
+def test_the_time_left_follows_from_the_last_minute(looks: list[tuple[float, int, int]], left: float | None) -> None:
+    """Known after some seconds of progress, by the pace of the last minute, and never guessed."""
+    assert pace(*looks) == (None if left is None else pytest.approx(left))
+
+
+@pytest.mark.parametrize(("state", "shown"), [(EpochState.ENUMERATING, True), (EpochState.COMPLETE, False)])
+def test_it_is_shown_beside_an_open_backfill(state: EpochState, shown: bool) -> None:
+    """In words, and only where a backfill is open."""
+    account: dict[str, Any] = {
+        "id": ACCOUNT,
+        "owner": "anna@nw.example",
+        "address": "anna@nw.example",
+        "incoming": server(),
+        "credentials": SealedCredentials(key_id="k", wrapped_key=b"w", nonce=b"n", ciphertext=b"c"),
+        "sharing": SharingPolicy(mode=Mode.PUBLIC),
+        "created_at": AT,
+        "epoch": 1,
+    }
+    epoch = Epoch(account=ACCOUNT, number=1, state=state, opened_at=AT, expected=100)
+    one = AccountStatus(
+        account=Account(**account),
+        holder="poller",
+        epoch=epoch,
+        counts={RowState.ATTACHED: 50},
+        oldest_unfinished=None,
+    )
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(accounts_view([one], {ACCOUNT: 200.0}))
+    assert ("enumerating, 3 min left" in capture.get()) is shown
+    assert ("left" in capture.get()) is shown

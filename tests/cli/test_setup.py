@@ -1,0 +1,46 @@
+"""``leadmail setup``, as a deployment runs it once before its stages, and ``leadmail --version``."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from pymongo import MongoClient
+
+from schemas.topology import queues
+from services.store.core.migrations import MIGRATIONS
+from tests.cli.fixtures import World
+
+
+def test_makes_what_stages_need(empty: World) -> None:
+    """It says what is there afterwards; a second time changes nothing."""
+    database = empty.environment["LEADMAIL_MONGO_DATABASE"]
+    said = f"MongoDB: the database {database} has its collections and indexes.\nRabbitMQ: {len(queues())} queues are there.\n"
+    first, _, rest = said.partition("RabbitMQ")
+    migrated = "".join(f"MongoDB: migrated, {one.name}.\n" for one in MIGRATIONS)
+    assert empty.ok("setup") == f"{first}{migrated}RabbitMQ{rest}"
+    assert empty.ok("setup") == said
+
+
+def test_a_foreign_index_is_told(empty: World) -> None:
+    """An index with other properties than ours ends it with one sentence that says what to do."""
+    empty.ok("setup")
+    with MongoClient[dict[str, object]](empty.environment["LEADMAIL_MONGO_URL"]) as client:
+        ledger = client[empty.environment["LEADMAIL_MONGO_DATABASE"]]["ledger"]
+        ledger.drop_index("marks")
+        ledger.create_index("marks", name="marks", sparse=True)
+    done = empty.run("setup")
+    assert done.code == 3
+    assert "ledger with other properties than this version of Leadmail wants" in done.errors
+    assert "Drop it" in done.errors
+
+
+def test_a_broker_that_is_away_is_told(empty: World) -> None:
+    """Without RabbitMQ it fails, so that a job is tried again."""
+    done = empty.run("setup", LEADMAIL_RABBITMQ_URL="amqp://x:y@127.0.0.1:1/x")
+    assert done.code == 3
+    assert "RabbitMQ at 127.0.0.1:1 does not let us in" in done.errors
+
+
+def test_tells_its_version(empty: World) -> None:
+    """The version is that of the package."""
+    assert empty.ok("--version") == f"leadmail {metadata.version('leadmail')}\n"

@@ -1,0 +1,62 @@
+"""``leadmail status --watch`` on a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+from tests.cli.fixtures import ANNA, World
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 90.0
+
+
+def test_looks_again_until_it_is_told_to_stop(world: World) -> None:
+    """The picture is drawn, drawn anew with what changed, and Ctrl-C ends it without a traceback."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+    environment = {**os.environ, **world.environment, "TERM": "xterm"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.cli", "status", "--watch"],
+        env=environment,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    try:
+        shown = read_until(ours, ANNA)
+        assert "poller 0" in shown
+        world.ok("account", "pause", ANNA)
+        read_until(ours, "paused")
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in read_until(ours, None)
+        process.wait(timeout=DEADLINE)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def read_until(terminal: int, words: str | None) -> str:
+    """Return what is written up to some words (their rest follows within the same drawing), or up to the end."""
+    text, ending = "", time.monotonic() + DEADLINE
+    while time.monotonic() < ending:
+        if select.select([terminal], [], [], 0.5)[0]:
+            try:
+                text += os.read(terminal, 65536).decode(errors="replace")
+            except OSError:  # the other side was closed
+                return text
+        if words is not None and words in text:
+            return text
+    raise AssertionError(f"{words!r} was not written in {DEADLINE} s: {text[-2000:]!r}")

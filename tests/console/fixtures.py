@@ -1,0 +1,197 @@
+"""The console in this process on real servers, and browsers that keep cookies and fill in forms as people's do."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import httpx
+import structlog
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from schemas.identity import folder_id
+from schemas.mail import Attachment, Content
+from services.console.app import make_app, make_console
+from services.console.web.endpoints import ConsoleMetrics
+from services.console.web.request_context import Console
+from services.runtime.logs import setup_logs
+from services.runtime.settings import Settings
+from services.store import email_ref
+from services.usecases.overview import Broker
+from tests.matcher.fixtures import mail
+from tests.matcher.history import Life
+from tests.matcher.steps import USERS
+
+URL = "https://console.test"
+ANN, BOB, EVE, ZOE = USERS
+"""Ann administers and shares her mail, Bob's is private, Eve's is public, Zoe has no mailbox."""
+CARLA, PAUL = "carla@client.example", "paul@eu.partner.example"
+_TOKEN = re.compile(r'name="token" value="([0-9a-f]{64})"')
+
+
+@dataclass
+class Browser:
+    """Somebody's browser: cookies, and the tokens of the forms that it was shown."""
+
+    client: httpx.AsyncClient
+    last: str = ""
+    """The page that it shows."""
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        """Open a page; redirections are left to the test."""
+        answer = await self.client.get(path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+        if answer.headers.get("content-type", "").startswith("text/html"):
+            self.last = answer.text
+        return answer
+
+    async def shows(self, path: str) -> str:
+        """Open a page that is there and return it."""
+        answer = await self.get(path)
+        assert answer.status_code == 200, (path, answer.status_code, answer.text)
+        return answer.text
+
+    async def post(self, path: str, *, page: str | None = None, **fields: Any) -> httpx.Response:
+        """Send a form, with the token of the page that has it (by default at the same path)."""
+        if page is not None or not _TOKEN.search(self.last):
+            await self.get(page or path)
+        data = {"token": token_of(self.last), **fields}
+        answer = await self.client.post(path, data=data)
+        if answer.headers.get("content-type", "").startswith("text/html"):
+            self.last = answer.text
+        return answer
+
+    async def follow(self, answer: httpx.Response) -> str:
+        """Follow a redirection and return the page."""
+        assert answer.status_code == 303, (answer.status_code, answer.text)
+        return await self.shows(answer.headers["location"])
+
+
+def token_of(page: str) -> str:
+    """Return the token of a page's forms; nothing where it has none."""
+    found = _TOKEN.search(page)
+    return found[1] if found else ""
+
+
+def text_of(page: str) -> str:
+    """Return what a page says, without its marks."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+@dataclass
+class Office:
+    """A company, and its console."""
+
+    life: Life
+    console: Console
+    app: Starlette
+    log: io.StringIO
+    browsers: list[Browser] = field(default_factory=list)
+
+    def browser(self, client: str = "192.0.2.1") -> Browser:
+        """Return the browser of somebody who is not signed in."""
+        transport = httpx.ASGITransport(self.app, client=(client, 1234))
+        return Browser(httpx.AsyncClient(transport=transport, base_url=URL))
+
+    async def link(self, user: str, **options: Any) -> str:
+        """Return the path of a new link for a user."""
+        token = self.console.signer.new_link()
+        await self.console.store.sign_ins.offer(user, token, **{"lasts": timedelta(minutes=1), **options})
+        return f"/sign-in/{token}"
+
+    async def signed_in(self, user: str) -> Browser:
+        """Return the browser of a user who is signed in."""
+        browser = self.browser()
+        path = await self.link(user)
+        answer = await browser.post(path, page=path)
+        assert answer.status_code == 303, answer.text
+        browser.last = ""
+        return browser
+
+
+@asynccontextmanager
+async def open_office(life: Life, settings: Settings, broker: Broker | None) -> AsyncIterator[Office]:
+    """Yield a console over a life's store."""
+    log, registry = io.StringIO(), CollectorRegistry()
+    logger = setup_logs(settings.model_copy(update={"log_level": "debug", "log_format": "json"}), "console", log)
+    console = make_console(life.store, settings, broker=broker, registry=registry, log=logger)
+    yield Office(life, console, make_app(console, ConsoleMetrics(registry)), log)
+    structlog.reset_defaults()
+
+
+INBOX = folder_id(b"INBOX")
+PIXEL = b"\x89PNG\r\n\x1a\n pixel"
+HTML = (
+    '<p onclick="evil()" style="color:red;position:fixed;background:url(https://track.example/a)">Dear Ann</p>'
+    "<script>alert(1)</script><form action=/sign-out method=post><button>x</button></form>"
+    '<img src="https://track.example/pixel.png"><img src="cid:logo"><a href="javascript:alert(1)">bad</a>'
+    '<a href="https://ok.example/">good</a><iframe src="https://evil.example"></iframe>'
+)
+
+
+def rich(name: str, sender: str, *to: str, **fields: Any) -> Content:
+    """Return a mail with HTML, an inline image and a file whose name is hostile."""
+    file = f"<script>of {name}</script>".encode()
+    attachments = (
+        Attachment(
+            name='../"ev\u202eil.html', media_type="text/html", size=len(file), sha256=hashlib.sha256(file).hexdigest()
+        ),
+        Attachment(
+            name="logo.png",
+            media_type="image/png",
+            size=len(PIXEL),
+            sha256=hashlib.sha256(PIXEL).hexdigest(),
+            content_id="logo",
+            inline=True,
+        ),
+    )
+    return mail(name, sender, *to, html=HTML, attachments=attachments, **fields)
+
+
+async def put_rich(life: Life, box: str, content: Content) -> None:
+    """Have a mail of ``rich`` arrive in a mailbox."""
+    name = content.subject.removeprefix("Subject ")
+    blobs = [(f"<script>of {name}</script>".encode(), email_ref(content.key)), (PIXEL, email_ref(content.key))]
+    await life.store.blobs.put_many(blobs)
+    await life.match(await life.copy(life.accounts[life.boxes[box]], content))
+
+
+async def scene(life: Life) -> None:
+    """Let a small company begin: Ann public, Bob private, Eve public but for partner.example; Carla and Paul are contacts."""
+    for step in (
+        ("connect", ANN, "public", ()),
+        ("connect", BOB, "private", ()),
+        ("connect", EVE, "custom", ("partner.example",)),
+        ("record", "R1", "contact", (CARLA,)),
+        ("record", "R2", "lead", (PAUL,)),
+        ("letter", "shared", (CARLA, ANN), (), True),
+        ("letter", "secret", (CARLA, BOB), (), True),
+        ("letter", "answer", (ANN, CARLA), ("shared",), True),
+        ("letter", "partner", (PAUL, EVE), (), True),
+        ("letter", "blind", (ANN, "who@else.example"), (), True),
+        ("arrive", ((ANN, "shared", ()), (ANN, "answer", ()), (ANN, "blind", (CARLA,)))),
+        ("arrive", ((BOB, "secret", ()), (EVE, "partner", ()))),
+        ("settle",),
+    ):
+        await life.do(step)
+    await life.store.users.set_admin(ANN, admin=True, by="operator")
+    for account in life.accounts:
+        document: Mapping[str, Any] = {
+            "_id": f"{account}.{INBOX}",
+            "account": account,
+            "id": INBOX,
+            "raw_name": b"INBOX",
+            "name": "INBOX",
+            "role": "inbox",
+            "selected": True,
+        }
+        await life.database["folders"].insert_one(dict(document))
+    await life.crm["contacts"].update_one({}, {"$set": {"name": "Carla Rossi", "company": "Client & Co"}})
+    await life.crm["leads"].update_one({}, {"$set": {"name": "Paul Partner"}})

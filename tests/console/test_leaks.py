@@ -1,0 +1,99 @@
+"""What somebody may not see is on no page of the console: companies whose lives are made up, looked at by every page there is."""
+
+from __future__ import annotations
+
+import random
+import re
+from html import unescape
+
+import pytest
+
+from services.runtime.settings import Settings
+from tests.console.fixtures import Browser, Office, open_office, text_of
+from tests.matcher.company import Held, Line
+from tests.matcher.fixtures import raw_of
+from tests.matcher.history import Life, file_of
+from tests.matcher.steps import USERS
+from tests.matcher.steps import life as life_of
+
+SEEDS, CHANGES = range(12), 4
+_KEY = re.compile(r"/mail/(v1-[0-9a-f]{40})")
+Granted = dict[Line, list[Held]]
+
+
+class Eyes:
+    """One viewer, and what the company on paper lets him see."""
+
+    def __init__(self, office: Office, viewer: str, browser: Browser) -> None:
+        self.life = office.life
+        self.viewer = viewer
+        self.browser = browser
+        self.granted: Granted = self.life.paper.granting(viewer)
+        self.mine = {letter for _, letter in self.granted}
+        self.names = {content.key: name for name, content in self.life.written.items()}
+
+    def told(self, page: str) -> set[str]:
+        """Return the mails that a page names: by their key, their subject, their snippet or their text."""
+        text = text_of(page)
+        words = set(re.findall(r"(?:Subject|Snippet|Text) (\w+)", text))
+        return {self.names[key] for key in _KEY.findall(page)} | (words & set(self.life.written))
+
+    async def look(self) -> None:
+        """Open every page that may tell of mail."""
+        for label, ref in self.life.refs.items():
+            path = f"/records/{ref.kind}/{ref.id}"
+            answer = await self.browser.get(path)
+            if label not in self.life.paper.records:
+                assert answer.status_code == 404, f"{self.viewer}: {label} is gone and has a page"
+                continue
+            expected = {letter for record, letter in self.granted if record == label}
+            assert self.told(answer.text) == expected, f"{self.viewer}, page of {label}"
+            found = await self.browser.shows(f"{path}?q=text")
+            assert self.told(found) == expected, f"{self.viewer}, search on {label}"
+        assert self.told(await self.browser.shows("/mail?q=subject")) == self.mine, f"{self.viewer}, search"
+        for name, content in self.life.written.items():
+            await self._one(name, f"/mail/{content.key}")
+
+    async def _one(self, name: str, path: str) -> None:
+        record = next(iter(self.life.refs.values()))
+        pages = {
+            part: await self.browser.get(path + part)
+            for part in ("", "?as=text", "/raw", "/attachments/1", "/html", f"/why?record={record}", "/delete")
+        }
+        where = f"{self.viewer}, {name}"
+        if name not in self.mine:
+            assert {part: one.status_code for part, one in pages.items()} == dict.fromkeys(pages, 404), where
+            assert len({re.sub(r'value="[^"]*"', "", one.text) for one in pages.values()}) == 1, where
+            return
+        shown = pages[""].text
+        assert shown
+        assert self.told(shown) <= self.mine, f"{where}: another mail on its page"
+        assert pages["/raw"].content == raw_of(name), where
+        assert pages["/attachments/1"].content == file_of(name), where
+        on = {ref for ref in self.life.refs if f"/{self.life.refs[ref].id}" in shown}
+        assert on == {record for record, letter in self.granted if letter == name}, f"{where}: on {on}"
+        self._copies(name, unescape(shown), where)
+
+    def _copies(self, name: str, shown: str, where: str) -> None:
+        """Check holders and Bcc: of copies that grant, and of one's own."""
+        copies = [copy for (_, letter), several in self.granted.items() if letter == name for copy in several]
+        boxes = self.life.paper.mailboxes
+        own = {address for copy in copies if boxes[copy.mailbox].owner == self.viewer for address in copy.bcc}
+        blind = re.search(r"<dt>Bcc</dt><dd>([^<]*)", shown)
+        assert set(re.findall(r"[\w.]+@[\w.]+", blind[1] if blind else "")) == own, f"{where}: Bcc"
+        held = shown.partition("<h3>Held by</h3>")[2].partition("</section>")[0]
+        holders = {"you" if one == self.viewer else one for one in (boxes[copy.mailbox].owner for copy in copies)}
+        assert set(re.findall(r"<li>(\S+)", held)) == holders, f"{where}: held by"
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_pages_show_what_the_design_says(life: Life, settings: Settings, seed: int) -> None:
+    """Users, mailboxes, policies, records and mail of any kind, changed in any order: each page shows what the rule says, and no more."""
+    rng = random.Random(seed)
+    for step in life_of(seed, changes=CHANGES):
+        await life.do(step)
+    await life.do(("settle",))
+    async with open_office(life, settings, None) as office:
+        for viewer in rng.sample(USERS, 2):
+            await Eyes(office, viewer, await office.signed_in(viewer)).look()

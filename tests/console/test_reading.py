@@ -1,0 +1,315 @@
+"""Record pages, mail and search, as different people see them; hostile mail; what is downloaded."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+from services.console.app import PLACES
+from services.console.web.request_context import local_path
+from services.runtime.settings import Settings
+from tests.console.fixtures import ANN, BOB, CARLA, EVE, PIXEL, ZOE, Office, put_rich, rich, text_of
+from tests.matcher.fixtures import raw_of
+from tests.matcher.history import file_of
+
+
+def record(office: Office, label: str = "R1") -> str:
+    """Return the path of a record page."""
+    ref = office.life.refs[label]
+    return f"/records/{ref.kind}/{ref.id}"
+
+
+def email(office: Office, name: str) -> str:
+    """Return the path of a mail."""
+    return f"/mail/{office.life.written[name].key}"
+
+
+@pytest.mark.parametrize(
+    ("viewer", "seen"),
+    [
+        (ANN, {"shared", "answer", "blind"}),
+        (BOB, {"shared", "answer", "secret"}),
+        (EVE, {"shared", "answer"}),
+        (ZOE, {"shared", "answer"}),
+    ],
+)
+async def test_the_record_page(office: Office, viewer: str, seen: set[str]) -> None:
+    """Everybody sees his own mail and what is shared, newest first, with who holds it; nothing tells of the rest."""
+    browser = await office.signed_in(viewer)
+    page = await browser.shows(record(office))
+    assert set(re.findall(r">Subject (\w+)</a>", page)) == seen
+    assert "Carla Rossi" in page
+    assert "Client &amp; Co" in page
+    moments = re.findall(r'<time datetime="([^"]+)"', page)
+    assert moments == sorted(moments, reverse=True)
+    for name in office.life.written:
+        status = 200 if name in seen or (name, viewer) == ("partner", EVE) else 404
+        assert (await browser.get(email(office, name))).status_code == status
+
+
+@pytest.mark.parametrize("part", ["", "/html", "/raw", "/attachments/1", "/delete", "/why?record=contact:{record}"])
+async def test_what_may_not_be_seen_is_not_there(office: Office, part: str) -> None:
+    """Each way to a mail answers the same for one that is another's as for one that never was, but for what was asked."""
+    browser = await office.signed_in(EVE)
+    part = part.replace("{record}", office.life.refs["R1"].id)
+    key = office.life.written["secret"].key
+    hidden = await browser.get(f"/mail/{key}{part}")
+    absent = await browser.get(f"/mail/v1-{'0' * 40}{part}")
+    assert (hidden.status_code, absent.status_code) == (404, 404)
+    assert hidden.text == absent.text
+    assert "secret" not in hidden.text
+    if part == "/delete":
+        assert (await browser.post(f"/mail/{key}/delete", page="/records")).status_code == 404
+        assert await office.console.store.emails.existing([key])
+
+
+async def test_finding(office: Office) -> None:
+    """A record is found by name, company or the start of an address; what is not there is said."""
+    browser = await office.signed_in(ZOE)
+    for asked in ("rossi", "CLIENT", "carla@cl", "car ros", "client & co"):
+        assert record(office) in await browser.shows(f"/records?q={asked.replace('&', '%26')}"), asked
+    for asked in ("nobody", ".*", "carla paul", "%00"):
+        assert "no lead or contact like this" in await browser.shows(f"/records?q={asked}") or asked == "%00"
+
+
+async def test_records_that_the_crm_keeps_from_somebody(office: Office) -> None:
+    """Where the CRM lists readers, others find no such record, and its page is not there."""
+    readers = office.console.store.reading._guard._rights
+    object.__setattr__(readers._config, "readers_field", "readers")
+    await office.life.crm["contacts"].update_one({}, {"$set": {"readers": [ANN]}})
+    ann, eve = await office.signed_in(ANN), await office.signed_in(EVE)
+    assert "Subject shared" in await ann.shows(record(office))
+    assert record(office) not in await eve.shows("/records?q=carla")
+    hidden, absent = await eve.get(record(office)), await eve.get("/records/contact/000000000000000000000000")
+    assert (hidden.status_code, hidden.text) == (404, absent.text)
+    assert (await eve.get(email(office, "shared"))).status_code == 404
+
+
+async def test_searching(office: Office) -> None:
+    """Words find what the viewer may see, everywhere or on one record."""
+    bob, eve = await office.signed_in(BOB), await office.signed_in(EVE)
+    assert "Subject secret" in await bob.shows("/mail?q=secret")
+    for path in ("/mail?q=secret", f"{record(office)}?q=secret"):
+        page = await eve.shows(path)
+        assert "may see no email" in page
+        assert "Subject secret" not in page
+    assert "Subject shared" in await eve.shows(f"{record(office)}?q=text+shared")
+    assert "Subject partner" not in await eve.shows(f"{record(office)}?q=partner")
+    many = await eve.get("/mail?q=" + "+".join(map(str, range(30))))
+    assert (many.status_code, "too many words" in many.text) == (400, True)
+
+
+async def test_paging(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole page in parts, each mail once; a thread of it; a part that was made up is told."""
+    monkeypatch.setattr("services.console.pages.records.PER_PAGE", 1)
+    browser, seen, path = await office.signed_in(ANN), [], record(office)
+    while path:
+        page = await browser.shows(path)
+        seen += re.findall(r">Subject (\w+)</a>", page)
+        older = re.search(r'rel="next" href="([^"]+)"', page)
+        path = older[1].replace("&amp;", "&") if older else ""
+    assert sorted(seen) == ["answer", "blind", "shared"]
+    for wrong in ("x", "1~", "99999999999999999999~x", "-~"):
+        answer = await browser.get(f"{record(office)}?before={wrong}")
+        assert answer.status_code in (200, 400)
+    assert "page failed" not in office.log.getvalue()
+    monkeypatch.setattr("services.console.pages.records.PER_PAGE", 50)
+    thread = office.life.written["shared"].thread.replace(" ", "%20")
+    page = await browser.shows(f"{record(office)}?thread={thread}")
+    assert set(re.findall(r">Subject (\w+)</a>", page)) == {"shared", "answer"}
+
+
+async def test_an_email(office: Office) -> None:
+    """Who wrote to whom, on which records, its thread, files and raw form; a Bcc only for its owner."""
+    ann, eve = await office.signed_in(ANN), await office.signed_in(EVE)
+    page = text_of(await eve.shows(email(office, "shared")))
+    for told in (f"From {CARLA}", f"To {ANN}", "Carla Rossi contact", f"held by {ANN}".replace("held by", "Held by")):
+        assert told in page
+    assert "Text shared" in page
+    assert "Subject answer" in page, "its thread"
+    assert f"Bcc {CARLA} (only you see this)" in text_of(await ann.shows(email(office, "blind")))
+    raw = await eve.get(f"{email(office, 'shared')}/raw")
+    assert raw.content == raw_of("shared")
+    file = await eve.get(f"{email(office, 'shared')}/attachments/1")
+    assert file.content == file_of("shared")
+    assert (await eve.get(f"{email(office, 'shared')}/attachments/2")).status_code == 404
+    assert (await eve.get(f"{email(office, 'shared')}/attachments/0")).status_code == 404
+
+
+async def test_hostile_html(office: Office) -> None:
+    """It runs nothing, loads nothing from elsewhere, stands in a sandbox without an origin; inline images are in it."""
+    await put_rich(office.life, ANN, rich("rich", CARLA, ANN, thread="rich"))
+    browser = await office.signed_in(EVE)
+    key = rich("rich", CARLA, ANN).key
+    page = await browser.shows(f"/mail/{key}")
+    assert f'sandbox="allow-popups allow-popups-to-escape-sandbox" src="/mail/{key}/html"' in page
+    assert "allow-scripts" not in page
+    assert "allow-same-origin" not in page
+    html = await browser.get(f"/mail/{key}/html")
+    policy = html.headers["content-security-policy"]
+    for part in ("default-src 'none'", "img-src data:;", "sandbox allow-popups", "form-action 'none'"):
+        assert part in policy
+    assert "script-src" not in policy
+    for gone in ("alert", "evil", "track.example", "<form", "<iframe", "javascript:", "position", "url("):
+        assert gone not in html.text.partition("<body>")[2]
+    assert "color:red" in html.text.replace(" ", "")
+    assert "data:image/png;base64,iVBORw0KGgogcGl4ZWw=" in html.text
+    assert PIXEL.endswith(b"pixel")
+    assert 'href="https://ok.example/"' in html.text
+    assert "Dear Ann" in html.text
+
+
+async def test_images_from_elsewhere(office: Office) -> None:
+    """They are loaded for who asks for it on our page, not for who follows a link of somebody else's."""
+    await put_rich(office.life, ANN, rich("rich", CARLA, ANN, thread="rich"))
+    browser = await office.signed_in(EVE)
+    path = f"/mail/{rich('rich', CARLA, ANN).key}"
+    assert f'src="{path}/html?remote=1"' in await browser.shows(f"{path}?remote=1")
+    asked = await browser.get(f"{path}/html?remote=1", sec_fetch_site="same-origin")
+    assert "https://track.example/pixel.png" in asked.text
+    assert "img-src data: https:;" in asked.headers["content-security-policy"]
+    tricked = await browser.get(f"{path}/html?remote=1", sec_fetch_site="cross-site")
+    assert "track.example" not in tricked.text
+    assert "https:;" not in tricked.headers["content-security-policy"]
+
+
+async def test_files_are_downloads(office: Office) -> None:
+    """Whatever a mail says that its file is, a browser saves it under a harmless name and runs nothing."""
+    await put_rich(office.life, ANN, rich("rich", CARLA, ANN, thread="rich"))
+    browser = await office.signed_in(EVE)
+    answer = await browser.get(f"/mail/{rich('rich', CARLA, ANN).key}/attachments/1")
+    assert answer.content == b"<script>of rich</script>"
+    assert answer.headers["content-type"] == "application/octet-stream"
+    disposition = answer.headers["content-disposition"]
+    assert disposition == "attachment; filename=\"_ev il.html\"; filename*=UTF-8''%22ev%20il.html"
+    for download in (answer, await browser.get(f"{email(office, 'shared')}/raw")):
+        assert download.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in download.headers["content-security-policy"]
+        assert download.headers["cache-control"] == "no-store"
+
+
+async def test_why(office: Office) -> None:
+    """A user is told of himself, an administrator of anybody, which is noted; nobody else is told of anybody."""
+    ann, eve, bob = [await office.signed_in(one) for one in (ANN, EVE, BOB)]
+    asked = f"/why?record=contact:{office.life.refs['R1'].id}"
+    page = text_of(await eve.shows(email(office, "shared") + asked))
+    assert "You see this email on Carla Rossi" in page
+    assert f"{ANN} public from {CARLA} shared" in page
+    assert "holds it" in text_of(await bob.shows(email(office, "secret") + asked))
+    assert (await eve.get(f"{email(office, 'shared')}{asked}&viewer={BOB}")).status_code == 404
+    told = text_of(await ann.shows(f"{email(office, 'secret')}{asked}&viewer={EVE}"))
+    assert f"{EVE} does not see" in told
+    assert "not shared: the account is private" in told
+    (entry,) = await office.console.store.audit.list(action="explain")
+    assert (entry.by, entry.details["viewer"]) == (ANN, EVE)
+    gone = text_of(await ann.shows(f"/mail/v1-{'0' * 40}{asked}"))
+    assert "There is no such email" in gone
+    assert (await ann.get(f"{email(office, 'shared')}/why?record=elephant:1")).status_code == 404
+
+
+async def test_deleting(office: Office) -> None:
+    """Who holds it, or an administrator, deletes it for everybody after being asked once more; who only sees it may not."""
+    eve, bob, ann = [await office.signed_in(one) for one in (EVE, BOB, ANN)]
+    shared, secret = email(office, "shared"), email(office, "secret")
+    assert f"{shared}/delete" not in await eve.shows(shared)
+    refused = await eve.post(f"{shared}/delete", page="/mailboxes/connect")
+    assert (refused.status_code, "holds a copy" in refused.text) == (403, True)
+    assert (await eve.get(f"{shared}/delete")).status_code == 403
+    assert "for everybody and for good" in await bob.shows(f"{secret}/delete")
+    assert "deleted" in await bob.follow(await bob.post(f"{secret}/delete"))
+    assert (await bob.get(secret)).status_code == 404
+    await ann.post(f"{shared}/delete", page=f"{shared}/delete")
+    assert "Subject shared" not in await eve.shows(record(office))
+    assert {entry.by for entry in await office.console.store.audit.list(action="email.delete")} == {BOB, ANN}
+
+
+async def test_what_a_mail_says_stays_in_its_place(office: Office) -> None:
+    """Subjects and names are text: no mark-up, no line breaks, nothing that turns the direction of writing around."""
+    subject = "<script>alert(1)</script>\u202e\x1b[31m{{ 7 * 7 }}"
+    await office.life.database["emails"].update_one(
+        {"_id": office.life.written["shared"].key}, {"$set": {"subject": subject, "text": "a\n<b>b</b>\x00\u202ec"}}
+    )
+    browser = await office.signed_in(EVE)
+    for path in (record(office), email(office, "shared"), "/mail?q=alert"):
+        page = await browser.shows(path)
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert not set("\u202e\x1b\x00") & set(page)
+        assert "{{ 7 * 7 }}" in page
+    assert "a\n&lt;b&gt;b&lt;/b&gt;c" in await browser.shows(email(office, "shared"))
+
+
+async def test_headers_on_every_page(office: Office) -> None:
+    """Whatever the answer: nothing is kept, framed, sniffed or loaded from elsewhere, and no page has a script or style in it."""
+    ann = await office.signed_in(ANN)
+    parts = {
+        "account": office.life.boxes[ANN],
+        "kind": "contact",
+        "record:path": office.life.refs["R1"].id,
+        "email": office.life.written["shared"].key,
+        "number:int": "1",
+        "letter:path": "x/y",
+        "link": "z",
+    }
+    paths = [re.sub(r"\{([^}]+)\}", lambda match: parts[match[1]], place.path) for place in PLACES]
+    for path in [*paths, "/nothing", "/static/nothing", "/sign-in/"]:
+        for browser in (ann, office.browser()):
+            answer = await browser.get(path)
+            assert answer.status_code < 500, (path, answer.text)
+            _check_headers(path, answer)
+
+
+def _check_headers(path: str, answer: httpx.Response) -> None:
+    headers = answer.headers
+    assert headers["cache-control"] == "no-store", path
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["strict-transport-security"] == "max-age=31536000"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy, path
+    assert "frame-ancestors" in policy
+    if path.endswith("/html"):
+        return
+    assert "unsafe" not in policy
+    assert headers["x-frame-options"] == "DENY"
+    assert not re.search(r"<script(?! src=\"/static/)|<style| style=| on\w+=", answer.text), path
+    for address in re.findall(r'(?:src|href)="(https?://[^"]+)"', answer.text):
+        assert "<link" not in address
+
+
+async def test_in_a_frame_of_the_crm(office: Office, settings: Settings) -> None:
+    """Where the operator names the CRM, record pages and mails may stand in its frames, without our head; nothing else may."""
+    framed = settings.model_copy(update={"console_frames": ("https://crm.example",)})
+    object.__setattr__(office.console, "settings", framed)
+    browser = await office.signed_in(EVE)
+    for path in (record(office), email(office, "shared")):
+        answer = await browser.get(path, sec_fetch_dest="iframe")
+        assert "frame-ancestors 'self' https://crm.example" in answer.headers["content-security-policy"]
+        assert "x-frame-options" not in answer.headers
+        assert "Sign out" not in answer.text
+    for path in ("/mailboxes", f"{email(office, 'shared')}/delete", "/sign-in"):
+        assert "frame-ancestors 'none'" in (await browser.get(path)).headers["content-security-policy"]
+    stranger = await office.browser().get(record(office), sec_fetch_dest="iframe")
+    assert stranger.status_code == 401
+    assert 'href="https://console.test/sign-in" target="_blank"' in stranger.text
+
+
+async def test_files_of_ours(office: Office) -> None:
+    """Style, script and picture come from us, and may be kept: their address changes with them."""
+    page = await office.browser().shows("/sign-in")
+    for name in ("console.css", "console.js", "icon.svg"):
+        (address,) = set(re.findall(rf'"(/static/{re.escape(name)}\?v=[0-9a-f]{{12}})"', page))
+        answer = await office.browser().get(address)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert (await office.browser().get("/static/..%2fapp.py")).status_code == 404
+
+
+def test_local_paths() -> None:
+    """What leads elsewhere is not followed."""
+    assert local_path("/records?q=a%20b") == "/records?q=a%20b"
+    for wrong in ("", "x", "//x", "/\\x", "https://x", "/a\nb", "/a\\b"):
+        assert local_path(wrong) == "/"

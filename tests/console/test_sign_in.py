@@ -1,0 +1,301 @@
+"""Signing in by a one-time link: who gets one, how long it holds, and what is done against its abuse."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from services.console.pages import sign_in
+from services.console.web import mails
+from services.usecases.signing import Signer
+from testbed.local import LocalServers
+from testbed.servers.smtp import SentMail
+from tests.console.fixtures import ANN, BOB, URL, Office, text_of, token_of
+
+_LINK = re.compile(rf"{URL}(/sign-in/[\w-]+)")
+DEADLINE = 20.0
+
+
+async def within(look: Callable[[], Any]) -> Any:
+    """Wait until something is there and return it."""
+    async with asyncio.timeout(DEADLINE):
+        while not (found := look()):  # noqa: ASYNC110 - the mail server tells nobody
+            await asyncio.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def mailed(servers: LocalServers) -> Callable[[str], list[SentMail]]:
+    """What an address got since the test began: the sink is shared."""
+    before = len(servers.sink.sent())
+    return lambda address: [sent for sent in servers.sink.sent()[before:] if address in sent.recipients]
+
+
+async def test_a_link_by_mail_signs_in(office: Office, mailed: Callable[[str], list[SentMail]]) -> None:
+    """Who is not signed in is asked for an address, gets one mail, and comes by its link to the page that was wanted."""
+    browser = office.browser()
+    asked = await browser.get("/records?q=carla")
+    assert asked.headers["location"] == "/sign-in?to=/records%3Fq%3Dcarla"
+    sending = asyncio.create_task(office.console.mails.run())  # type: ignore[union-attr]
+    await browser.get(asked.headers["location"])
+    answer = await browser.post("/sign-in", address=ANN.upper(), to="/records?q=carla")
+    assert answer.status_code == 200
+    assert "a mail with a link is on its way" in answer.text
+    (sent,) = await within(lambda: mailed(ANN))
+    sending.cancel()
+    mail = email.message_from_bytes(sent.raw, policy=email.policy.default)
+    assert mail["Auto-Submitted"] == "auto-generated"
+    bodies = [part.get_content() for part in mail.walk() if part.get_content_maintype() == "text"]
+    link, other = [_LINK.search(body) for body in bodies]
+    assert link
+    assert other
+    assert link[1] == other[1]
+
+    page = await browser.shows(link[1])
+    assert ANN in page, "it says who is to be signed in"
+    entered = await browser.post(link[1])
+    assert entered.headers["location"] == "/records?q=carla"
+    (cookie,) = [one for one in entered.headers.get_list("set-cookie") if one.startswith("__Host-leadmail=")]
+    for flag in ("HttpOnly", "Secure", "SameSite=lax", "Path=/", "Max-Age=86400"):
+        assert flag in cookie
+    assert ANN in await browser.follow(entered)
+
+
+async def test_the_answer_tells_nothing_of_an_address(office: Office, mailed: Callable[[str], list[SentMail]]) -> None:
+    """It is the same for users and strangers, and of what follows only the user's mail is seen."""
+    pages = {}
+    for address in (ANN, "nobody@firm.example"):
+        browser = office.browser()
+        answer = await browser.post("/sign-in", address=address, to="/")
+        pages[address] = (answer.status_code, answer.text.replace(address, "…"), sorted(answer.headers))
+    assert pages[ANN] == pages["nobody@firm.example"]
+    sending = asyncio.create_task(office.console.mails.run())  # type: ignore[union-attr]
+    await within(lambda: mailed(ANN))
+    sending.cancel()
+    assert not mailed("nobody@firm.example")
+    assert await office.life.database["sign_in_links"].count_documents({}) == 1
+
+
+async def test_a_link_is_used_once(office: Office) -> None:
+    """Looking at it uses nothing up; of several who press the button at once one comes in; then it is no longer good."""
+    path = await office.link(BOB)
+    browsers = [office.browser() for _ in range(4)]
+    for browser in browsers:
+        await browser.shows(path)
+    answers = await asyncio.gather(*(browser.post(path) for browser in browsers))
+    assert sorted(answer.status_code for answer in answers) == [303, 404, 404, 404]
+    assert "no longer good" in (await office.browser().get(path)).text
+    assert await office.life.database["sessions"].count_documents({}) == 1
+
+
+async def test_a_link_ends(office: Office) -> None:
+    """After its time it is as one that never was."""
+    path = await office.link(BOB, lasts=timedelta(seconds=-1))
+    assert (await office.browser().get(path)).status_code == 404
+    browser = office.browser()
+    await browser.get("/sign-in")
+    assert (await browser.post(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "A" * 54, "ä" * 10, Signer.of(b"another deployment's secret key!").new_link()],
+    ids=["empty", "short", "long", "foreign", "another deployment's"],
+)
+async def test_what_is_made_up_is_refused_unasked(office: Office, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that was not signed here does not even reach the database."""
+    monkeypatch.setattr(type(office.console.store.sign_ins), "offered", None)
+    assert (await office.browser().get(f"/sign-in/{token}")).status_code == 404
+    assert not office.console.signer.is_ours(token)
+
+
+async def test_nothing_that_somebody_holds_is_stored(office: Office) -> None:
+    """Neither links nor sessions stand in the database, and MongoDB takes away what has ended."""
+    path = await office.link(BOB)
+    browser = await office.signed_in(ANN)
+    session = browser.client.cookies["__Host-leadmail"]
+    database = office.life.database
+    for name in ("sign_in_links", "sessions", "attempts"):
+        documents = str(await database[name].find().to_list())
+        assert session not in documents
+        assert path.rpartition("/")[2] not in documents
+        indexes = await database[name].index_information()
+        assert indexes["until"]["expireAfterSeconds"] == 0
+
+
+async def test_too_many_links_for_an_address(office: Office, mailed: Callable[[str], list[SentMail]]) -> None:
+    """Nobody's mailbox is filled: so many and no more, and the answer stays the same."""
+    browser = office.browser()
+    for _ in range(mails.MOST + 3):
+        answer = await browser.post("/sign-in", page="/sign-in", address=BOB, to="/")
+        assert answer.status_code == 200
+    sending = asyncio.create_task(office.console.mails.run())  # type: ignore[union-attr]
+    queue = office.console.mails._waiting  # type: ignore[union-attr]
+    await within(lambda: queue.empty() and len(mailed(BOB)) == mails.MOST)
+    sending.cancel()
+    assert len(mailed(BOB)) == mails.MOST
+
+
+async def test_too_many_tries_of_a_client(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who tries many addresses has to wait; others need not."""
+    monkeypatch.setattr(sign_in, "MOST", 2)
+    browser = office.browser("198.51.100.7")
+    statuses = [
+        (await browser.post("/sign-in", page="/sign-in", address=f"a{n}@x.example", to="/")).status_code
+        for n in range(3)
+    ]
+    assert statuses == [200, 200, 429]
+    assert (await office.browser("198.51.100.8").post("/sign-in", address=ANN, to="/")).status_code == 200
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", ""])
+async def test_a_link_leads_nowhere_else(office: Office, to: str) -> None:
+    """Who is signed in comes to a page of ours, whatever somebody wrote into the address."""
+    path = await office.link(BOB, page=to)
+    browser = office.browser()
+    assert (await browser.post(path, page=path)).headers["location"] == "/"
+    assert (await browser.client.get("/sign-in", params={"to": to})).headers["location"] == "/"
+
+
+@pytest.mark.parametrize("typed", ["", "nobody", "a@b@c", "x" * 5000])
+async def test_no_address(office: Office, typed: str) -> None:
+    """What is no address is told, with what was typed kept."""
+    answer = await office.browser().post("/sign-in", address=typed, to="/")
+    assert answer.status_code == 400
+    assert "This is not an e-mail address." in answer.text
+
+
+async def test_signing_out(office: Office) -> None:
+    """It ends this session, not that on another device; the cookie alone is worth nothing any more."""
+    desk, phone = await office.signed_in(ANN), await office.signed_in(ANN)
+    cookie = desk.client.cookies["__Host-leadmail"]
+    await desk.get("/mailboxes")
+    answer = await desk.post("/sign-out")
+    assert "You are signed out." in await desk.follow(answer)
+    assert "__Host-leadmail" not in desk.client.cookies
+    stolen = office.browser()
+    stolen.client.cookies.set("__Host-leadmail", cookie)
+    assert (await stolen.get("/mailboxes")).status_code == 303
+    assert (await phone.get("/mailboxes")).status_code == 200
+
+
+async def test_a_session_ends(office: Office) -> None:
+    """After its time, though the browser keeps the cookie."""
+    browser = await office.signed_in(ANN)
+    sessions = office.life.database["sessions"]
+    await sessions.update_many({}, [{"$set": {"until": {"$subtract": ["$$NOW", 1]}}}])
+    assert (await browser.get("/mailboxes")).headers["location"].startswith("/sign-in")
+
+
+async def test_the_sessions_of_a_user_end_with_him(office: Office) -> None:
+    """Who is removed is signed out everywhere at once, and a link that he has lets nobody in."""
+    browser, link = await office.signed_in(BOB), await office.link(BOB)
+    await office.life.database["users"].delete_one({"_id": BOB})
+    assert (await browser.get("/mailboxes")).status_code == 303
+    assert await office.life.database["sessions"].count_documents({"user": BOB}) == 0
+    assert (await office.browser().get(link)).status_code == 404
+
+
+async def test_rights_are_looked_up_anew(office: Office) -> None:
+    """Who is an administrator no longer has no administrator's pages any more."""
+    browser = await office.signed_in(ANN)
+    await browser.shows("/operations")
+    await office.console.store.users.set_admin(ANN, admin=False, by="operator")
+    assert (await browser.get("/operations")).status_code == 404
+
+
+async def test_signing_in_is_noted(office: Office) -> None:
+    """The audit log has who came in; that he asked for a link is no act."""
+    await office.signed_in(BOB)
+    (entry,) = await office.console.store.audit.list(action="console")
+    assert (entry.action, entry.by, entry.subject) == ("console.sign-in", BOB, f"user:{BOB}")
+
+
+async def test_forms_from_elsewhere_are_refused(office: Office) -> None:
+    """Without the token of this very session, or sent by another site, nothing is done."""
+    ann, bob = await office.signed_in(ANN), await office.signed_in(BOB)
+    account = office.life.boxes[ANN]
+    path = f"/mailboxes/{account}"
+    await ann.shows(path)
+    await bob.shows("/mailboxes")
+    wrong: list[httpx.Response] = [
+        await ann.client.post(path, data={"do": "pause"}),
+        await ann.client.post(path, data={"do": "pause", "token": token_of(bob.last)}),
+        await ann.client.post(path, data={"do": "pause", "token": "0" * 64}),
+        await ann.client.post(
+            path, data={"do": "pause", "token": token_of(ann.last)}, headers={"Origin": "https://evil.example"}
+        ),
+    ]
+    assert [answer.status_code for answer in wrong] == [403] * 4
+    assert (await office.console.store.accounts.get(account)).state.value == "active"
+    right = await ann.client.post(path, data={"do": "pause", "token": token_of(ann.last)}, headers={"Origin": URL})
+    assert right.status_code == 303
+
+
+async def test_the_first_form_is_bound_to_its_browser_too(office: Office) -> None:
+    """Somebody who is not signed in yet has a token of his own; another site cannot sign him in as somebody else."""
+    path = await office.link(BOB)
+    browser, other = office.browser(), office.browser()
+    await browser.shows(path)
+    await other.shows(path)
+    answer = await other.client.post(path, data={"token": token_of(browser.last)})
+    assert answer.status_code == 403
+    (cookie,) = (await office.browser().get("/sign-in")).headers.get_list("set-cookie")
+    assert cookie.startswith("__Host-leadmail-form=")
+    assert "SameSite=strict" in cookie
+
+
+async def test_what_is_no_form(office: Office) -> None:
+    """Other content, too much of it and broken text are told; none of them is an error of ours."""
+    browser = await office.signed_in(ANN)
+    path = f"/mailboxes/{office.life.boxes[ANN]}"
+    answers = [
+        await browser.client.post(path, json={"do": "pause"}),
+        await browser.client.post(path, data={"do": "x" * 70_000}),
+        await browser.client.post(
+            path, content=b"do=%ff", headers={"content-type": "application/x-www-form-urlencoded"}
+        ),
+        await browser.client.put(path, data={}),
+    ]
+    assert [answer.status_code for answer in answers] == [415, 413, 400, 405]
+    assert "page failed" not in office.log.getvalue()
+
+
+async def test_without_a_mail_server(office: Office) -> None:
+    """The page says how to come in all the same."""
+    console = office.console
+    object.__setattr__(console, "mails", None)
+    assert "leadmail console link" in text_of(await office.browser().shows("/sign-in"))
+
+
+async def test_nothing_of_anybody_is_logged(office: Office, mailed: Callable[[str], list[SentMail]]) -> None:
+    """Even at level debug no line has an address, a link, a session, a password or what a mail says; pages stand by their pattern."""
+    browser = await office.signed_in(ANN)
+    link = await office.link(BOB)
+    sending = asyncio.create_task(office.console.mails.run())  # type: ignore[union-attr]
+    await office.browser().post("/sign-in", address=ANN, to="/")
+    await within(lambda: mailed(ANN))
+    sending.cancel()
+    await office.browser().get(link)
+    for path in ("/records?q=carla", "/mail?q=shared", f"/mail/{office.life.written['shared'].key}", "/operations"):
+        await browser.shows(path)
+    await browser.post(
+        "/mailboxes/connect", page="/mailboxes/connect", do="save", address="x@firm.example", imap_host="127.0.0.1",
+        imap_port="1", imap_tls="none", no_smtp="1", password="canary-password", mode="public", domains=""
+    )  # fmt: skip
+    log = office.log.getvalue()
+    assert '"page": "/mail/{email}"' in log
+    for canary in (
+        *(ANN, BOB, "carla", "shared", "canary-password", "firm.example"),
+        link.rpartition("/")[2],
+        browser.client.cookies["__Host-leadmail"],
+    ):
+        assert canary not in log

@@ -1,0 +1,287 @@
+"""One way to mail: which modules may touch stored mail at all, and that whatever people read by asks the guard."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAIL = {"emails", "links", "blob_files", "blob_chunks"}
+"""Collections that hold mail, or say which record it is on."""
+HANDLES = {"collections", "c", "self._c", "self._collections", "store._collections"}
+
+TOUCHING: Mapping[str, str] = {
+    "core.collections": "names them",
+    "core.setup": "indexes",
+    "core.migrations": "names emails that are to be judged again: keys only",
+    "mail.emails": "the pipeline's: the matcher stores and links",
+    "mail.links": "the pipeline's",
+    "mail.blobs": "the pipeline's: by hash only",
+    "mail.blob_refs": "references, no content",
+    "mail.blob_sweep": "deletes",
+    "mail.orphaned_emails": "deletes",
+    "sync.ledger_poller": "asks whether emails are there",
+    "sync.ledger_queries": "finds copies of what an account has by Message-ID: keys only",
+    "access.copies": "participants, for the guard's own decision",
+    "access.lines": "reads for people, through the guard",
+    "access.email_ids": "reads for people, through the guard",
+    "access.explaining": "reads for people, through the guard",
+    "crm.summaries": "what every user may see, into the CRM's documents",
+    "sync.status": "counts an account's mail for its owner",
+    "core.colleagues": "asks whether any stored mail names an address",
+    "admin.aliases": "senders in an account's own Sent folders, for its owner",
+    "admin.subjects": "finds what names an address, for the data subject: an administrator's act, audited",
+}
+"""Modules of the store that may, and why. A new one is a decision of its own: the guard first."""
+
+READERS = (
+    "access.lines",
+    "access.reading",
+    "access.searching",
+    "access.suggesting",
+    "access.email_ids",
+    "access.explaining",
+    "access.deleting",
+)
+"""What ``store.reading`` is made of."""
+
+OUTSIDE: Mapping[str, set[str]] = {
+    "services.matcher": {"emails", "links", "blobs"},
+    "services.parser": {"blobs"},
+    "services.poller": {"blobs", "emails.known_ids"},
+    "services.usecases.dead_letters": {"blobs"},
+    "services.cli.company.privacy": {"blobs.stream"},
+    "services.cli.mail.explain": {"emails.full_key"},
+    "services.cli.mail.email_page": {"emails.full_key"},
+}
+"""Who outside the store may use what of it: the pipeline shows nothing to anybody; an operator sees to dead letters, and with an
+administrator may name any email by its id; an administrator's export for a data subject is audited."""
+
+
+def touched(source: str) -> set[str]:
+    """Return the collections of mail that a source takes hold of, by attribute or by name."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(attr=name) if name in MAIL and ast.unparse(node.value) in HANDLES:
+                found.add(name)
+            case ast.Subscript(slice=ast.Constant(value="emails" | "links" | "blobs.files" | "blobs.chunks")) as item:
+                if "database" in ast.unparse(item.value) or ast.unparse(item.value).endswith("_c"):
+                    found.add(ast.unparse(item))
+            case ast.Call(func=ast.Attribute(attr="get_collection")):
+                found.add(ast.unparse(node))
+            case ast.Call(func=ast.Name(id="getattr"), args=[of, *_]) if ast.unparse(of) in HANDLES:
+                found.add(ast.unparse(node))
+            case ast.Dict(keys=keys, values=values):
+                # A join names its collection as a text.
+                for key, value in zip(keys, values, strict=True):
+                    joins = isinstance(key, ast.Constant) and key.value in ("from", "$unionWith", "coll")
+                    if joins and isinstance(value, ast.Constant) and value.value in MAIL:
+                        found.add(str(value.value))
+    return found
+
+
+def modules(folder: str) -> Iterator[tuple[str, Path]]:
+    """Return the modules below a folder by name."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), path
+
+
+@pytest.mark.parametrize(
+    ("module", "path"), list(modules("services/store")), ids=lambda one: one if isinstance(one, str) else ""
+)
+def test_only_these_modules_touch_stored_mail(module: str, path: Path) -> None:
+    """A module of the store that takes hold of emails, links or blobs stands in the list above, with the reason."""
+    name = module.removeprefix("services.store.")
+    if name not in TOUCHING:
+        assert touched(path.read_text(encoding="utf-8")) == set()
+
+
+def test_the_list_is_not_longer_than_it_has_to_be() -> None:
+    """A module that touches mail no more leaves the list."""
+    sources = {
+        name: (ROOT / f"services/store/{name.replace('.', '/')}.py").read_text(encoding="utf-8") for name in TOUCHING
+    }
+    assert {name for name, source in sources.items() if not touched(source)} <= {"core.collections"}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("class A:\n    def __init__(self, collections): self._x = collections.emails", {"emails"}),
+        ("async def f(self): return await self._c.links.find_one({})", {"links"}),
+        ("def f(self): return self.database['emails']", {"self.database['emails']"}),
+        ("x = {'$lookup': {'from': 'links', 'as': 'y'}}", {"links"}),
+        ("x = getattr(collections, 'em' + 'ails')", {"getattr(collections, 'em' + 'ails')"}),
+        ("def f(shown): return shown.emails, page.links", set()),
+    ],
+)
+def test_the_check_finds_who_touches_mail(source: str, found: set[str]) -> None:
+    """The check above notices what it is there for."""
+    assert touched(source) == found
+
+
+def used(source: str) -> set[str]:
+    """Return what of ``store.emails``, ``store.links`` and ``store.blobs`` a source uses, with the method where it names one."""
+    found, inner = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(value=ast.Attribute(attr=subject) as of, attr=method) if subject in MAIL | {"blobs"}:
+                if _is_store(of.value):
+                    found.add(f"{subject}.{method}")
+                    inner.add(of)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr in MAIL | {"blobs"} and _is_store(node.value):
+            whole = f"{node.attr}."
+            if not any(one.startswith(whole) for one in found):
+                found.add(node.attr)  # handed on as a whole
+        elif isinstance(node, ast.Attribute) and node.attr == "_collections":
+            found.add("_collections")
+    return found
+
+
+def _is_store(node: ast.expr) -> bool:
+    return ast.unparse(node).rpartition(".")[2] in ("store", "_store")
+
+
+@pytest.mark.parametrize(
+    ("module", "path"),
+    [(module, path) for module, path in modules("services") if not module.startswith("services.store")],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_people_read_through_reading_only(module: str, path: Path) -> None:
+    """Outside the store nothing but the pipeline asks for emails, links or blobs; commands and pages ask ``store.reading``."""
+    may = {one for room, those in OUTSIDE.items() if module == room or module.startswith(f"{room}.") for one in those}
+    wrong = {
+        one for one in used(path.read_text(encoding="utf-8")) if one not in may and one.partition(".")[0] not in may
+    }
+    assert wrong == set()
+
+
+CONSOLE: Mapping[str, set[str]] = {
+    "accounts": {
+        "get",
+        "list",
+        "of_ids",
+        "own_among",
+        "request_resync",
+        "save_aliases",
+        "save_folder_rules",
+        "set_state",
+    },
+    "aliases": {"candidates"},
+    "audit": {"list"},
+    "company": {"policy"},
+    "dead_letters": {"count", "get", "list"},
+    "epochs": {"of"},
+    "folders": {"of"},
+    "ledger": {"counts_by_folder"},
+    "previewing": {"account", "company"},
+    "removal": {"counts", "disconnect", "purge"},
+    "setup": set(),
+    "sharing": {"set_account", "set_company"},
+    "sign_ins": {"attempt", "end", "offer", "offered", "use", "user_of"},
+    "status": {"accounts"},
+    "users": {"list"},
+}
+"""What the web pages may ask of the store beside ``reading``: records are ``reading``'s to find there, too. A dead letter's body, which
+``desk.letters`` could give them, is mail."""
+
+
+def asked(source: str) -> set[tuple[str, str]]:
+    """Return (subject, method) of what a source asks of the store, and what it hands on as a whole."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(value=ast.Attribute(attr=subject) as of, attr=method) if _is_store(of.value):
+                found.add((subject, method))
+            case ast.Attribute(value=of, attr=subject) if _is_store(of) and subject not in {*CONSOLE, "reading"}:
+                found.add((subject, ""))
+            case ast.Attribute(value=ast.Name(id="letters"), attr="body_of"):
+                found.add(("letters", "body_of"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("module", "path"), list(modules("services/console")), ids=lambda one: one if isinstance(one, str) else ""
+)
+def test_pages_ask_nothing_that_is_not_guarded(module: str, path: Path) -> None:
+    """A page reads mail and records by ``store.reading``; what else it may ask tells nothing of what a mail says."""
+    wrong = {
+        one
+        for one in asked(path.read_text(encoding="utf-8"))
+        if one[0] != "reading" and one[1] not in CONSOLE.get(one[0], ())
+    }
+    assert wrong == set(), module
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("async def f(visit): await visit.store.records.find('x')", {("records", "find"), ("records", "")}),
+        ("async def f(visit): await visit.console.store.blobs.get('x')", {("blobs", "get"), ("blobs", "")}),
+        ("def f(visit): emails = visit.store.emails", {("emails", "")}),
+        ("async def f(visit): await letters.body_of(letter, visit.store)", {("letters", "body_of")}),
+        ("async def f(visit): await visit.store.reading.show(viewer, key)", {("reading", "show")}),
+    ],
+)
+def test_the_check_finds_what_a_page_asks(source: str, found: set[tuple[str, str]]) -> None:
+    """The check above notices what it is there for."""
+    assert asked(source) == found
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("async def f(session): await session.store.emails.get('x')", {"emails.get"}),
+        ("async def f(self): return self._store.links.of_record(r)", {"links.of_record"}),
+        ("def f(store): return helper(store.blobs)", {"blobs"}),
+        ("def f(store): return store._collections", {"_collections"}),
+        ("async def f(session): await session.store.reading.show('a', 'b')", set()),
+        ("def f(page): return page.emails.count", set()),
+    ],
+)
+def test_the_check_finds_who_reads_past_it(source: str, found: set[str]) -> None:
+    """The check above notices what it is there for."""
+    assert used(source) == found
+
+
+def unguarded(sources: Mapping[str, str]) -> set[str]:
+    """Return the public coroutines of the readers that do not ask the guard, by themselves or by another that does."""
+    bodies: dict[str, ast.AsyncFunctionDef] = {}
+    for source in sources.values():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.AsyncFunctionDef):
+                bodies[node.name] = node
+    calls = {
+        name: {ast.unparse(one.func) for one in ast.walk(body) if isinstance(one, ast.Call)}
+        for name, body in bodies.items()
+    }
+    judging = {name for name, names in calls.items() if "self._guard.judge" in names}
+    asking = {name for name, names in calls.items() if "self._guard.viewer" in names}
+    while True:
+        more = {name for name, names in calls.items() if names & {f"self.{one}" for one in judging}} - judging
+        more_asking = {name for name, names in calls.items() if names & {f"self.{one}" for one in asking}} - asking
+        if not more and not more_asking:
+            break
+        judging, asking = judging | more, asking | more_asking
+    return {name for name in bodies if not name.startswith("_") and name not in judging & asking}
+
+
+def test_every_way_to_read_asks_the_guard() -> None:
+    """Each public method of ``store.reading`` asks who the viewer is and lets the guard judge the links."""
+    sources = {
+        name: (ROOT / f"services/store/{name.replace('.', '/')}.py").read_text(encoding="utf-8") for name in READERS
+    }
+    assert unguarded(sources) == set()
+
+
+def test_the_check_finds_what_does_not_ask_the_guard() -> None:
+    """The check above notices what it is there for."""
+    good = "class A:\n    async def a(self, v):\n        u = await self._guard.viewer(v)\n        return await self._b(u)\n"
+    good += "    async def _b(self, u):\n        return await self._guard.judge(u, [])\n"
+    bad = "class B:\n    async def c(self, v):\n        await self._guard.viewer(v)\n        return self._emails.find({})\n"
+    assert unguarded({"one": good, "other": bad}) == {"c"}

@@ -1,0 +1,155 @@
+"""Compose's files without an engine: settings that exist, secrets in the right hands only, limits, and the secrets' making."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.compose import make_secrets
+from schemas.routes import ROUTES
+from services.runtime.environment import decode_key, variable
+from services.runtime.settings import REQUIRED, Settings
+from tests.deploy.docker import ROOT
+
+FOLDER = ROOT / "deploy" / "compose"
+STAGES = ("poller", "parser", "matcher", "notifier", "console")
+OPERATORS = {"LEADMAIL_CONSOLE_URL"}
+"""Settings that nobody but the operator can know."""
+ONCE = ("setup", "mongodb-init", "demo-files", "demo-seed", "leadmail")
+"""Services that end by themselves."""
+SETTINGS = {variable(name) for name in Settings.model_fields}
+COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+
+def values(file: str) -> dict[str, str]:
+    """Return the variables of an environment file."""
+    lines = (FOLDER / file).read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def seconds(text: str) -> float:
+    """Return a duration of the compose file."""
+    return float(text.removesuffix("s"))
+
+
+@pytest.mark.parametrize("file", ["stages.env", "demo.env"])
+def test_settings_files_name_settings(file: str) -> None:
+    """What the files set exists; the rest is for compose itself."""
+    assert values(file).keys() - {"COMPOSE_PROFILES", "SETTINGS"} <= SETTINGS
+
+
+@pytest.mark.parametrize("name", [*STAGES, "setup", "leadmail", "demo-seed"])
+def test_each_has_the_secrets_that_it_needs_and_no_other(name: str) -> None:
+    """Every setting that a stage requires is there as a file of its own, and no secret that it has no use for."""
+    service = SERVICES[name]
+    given = service["environment"]
+    assert {each.removesuffix("_FILE") for each in given} <= SETTINGS
+    required = {variable(each) for each in REQUIRED[name if name in STAGES else "cli"]}  # type: ignore[index]
+    assert required - OPERATORS <= {each.removesuffix("_FILE") for each in given} | values("stages.env").keys()
+    assert values("demo.env").keys() >= OPERATORS
+    files = {Path(value).name for value in given.values()}
+    assert files == set(service["secrets"]) - {"demo_password"}
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
+def test_every_service_is_bounded(name: str) -> None:
+    """Limits of memory and CPU, a restart policy, bounded logs, no new rights, and a way to ask how it is unless it ends by itself."""
+    service = SERVICES[name]
+    assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+    assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+    if name not in (*ONCE, "prometheus", "grafana"):
+        assert "test" in service["healthcheck"]
+    if name not in ("demo-dovecot", "mongodb-init"):
+        assert "no-new-privileges:true" in service["security_opt"]
+    assert re.fullmatch(r"\$\{[A-Z_]+:-.+\}", service["image"]), "image names are settings with a public default"
+    for port in service.get("ports", ()):
+        assert port.startswith("127.0.0.1:${"), "open to this machine only, on a port that can be changed"
+
+
+def test_stages_are_locked_up() -> None:
+    """Read-only, without capabilities; those that open mail reach broker and database only."""
+    for stage in STAGES:
+        service = SERVICES[stage]
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["networks"] == (["inner"] if stage in ("parser", "matcher") else ["inner", "outer"])
+    assert COMPOSE["networks"]["inner"] == {"internal": "${INTERNAL:-true}"}
+
+
+def test_stages_may_finish_what_they_have_in_hand() -> None:
+    """The grace is longer than a stage takes to end, and that longer than the longest handler."""
+    shutdown = float(values("stages.env")["LEADMAIL_SHUTDOWN_SECONDS"])
+    assert shutdown > Settings.model_fields["parser_timeout_seconds"].default
+    assert all(seconds(SERVICES[stage]["stop_grace_period"]) > shutdown + 5 for stage in STAGES)
+
+
+def test_prometheus_finds_every_stage() -> None:
+    """It asks for the addresses of all stages by their names, and the broker for each queue."""
+    jobs = {
+        job["job_name"]: job
+        for job in yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))[
+            "scrape_configs"
+        ]
+    }
+    (names,) = jobs["leadmail"]["dns_sd_configs"]
+    assert set(names["names"]) == set(STAGES)
+    assert jobs["rabbitmq-queues"]["params"]["vhost"] == [make_secrets.VIRTUAL_HOST]
+
+
+def test_secrets_are_made_once(tmp_path: Path) -> None:
+    """A second run changes no secret; what a new version needs more is added; nobody else can look into the folder."""
+    folder = tmp_path / "secrets"
+    made = make_secrets.make(folder, "smtp://mail.example.com")
+    assert {secret["file"].rpartition("/")[2] for secret in COMPOSE["secrets"].values()} <= {
+        *made,
+        "rabbitmq_definitions.json",
+    }
+    assert folder.stat().st_mode & 0o077 == 0
+    before = {name: (folder / name).read_text() for name in made}
+    (folder / "mongo_key").unlink()
+    assert make_secrets.make(folder, "smtp://other.example.com") == ["mongo_key"]
+    assert {name: (folder / name).read_text() for name in made if name != "mongo_key"} == {
+        name: text for name, text in before.items() if name != "mongo_key"
+    }
+    assert decode_key(before["secret_key"])
+    assert before["smtp_url"] == "smtp://mail.example.com\n"
+
+
+def test_the_broker_gets_users_and_topology(tmp_path: Path) -> None:
+    """Its definitions are those of the routes with two users, of whom it learns no password."""
+    make_secrets.make(tmp_path, make_secrets.DEMO_SMTP)
+    definitions = json.loads((tmp_path / "rabbitmq_definitions.json").read_text())
+    assert {route.queue for route in ROUTES} <= {queue["name"] for queue in definitions["queues"]}
+    for user, file in (("leadmail", "rabbitmq_password"), ("admin", "rabbitmq_admin_password")):
+        password = (tmp_path / file).read_text().strip()
+        (made,) = [each for each in definitions["users"] if each["name"] == user]
+        salted = base64.b64decode(made["password_hash"])
+        assert salted[4:] == hashlib.sha256(salted[:4] + password.encode()).digest()
+        assert password not in json.dumps(definitions)
+    assert (tmp_path / "rabbitmq_password").read_text().strip() in (tmp_path / "rabbitmq_url").read_text()
+
+
+def test_grafana_finds_its_dashboards_and_prometheus_its_rules() -> None:
+    """What is provisioned is where the containers have it, and the files are there."""
+    mounts = dict(volume.removesuffix(":ro").split(":") for volume in SERVICES["grafana"]["volumes"])
+    provider = yaml.safe_load(
+        (ROOT / "deploy/grafana/provisioning/dashboards/leadmail.yaml").read_text(encoding="utf-8")
+    )
+    (folder,) = [local for local, inside in mounts.items() if inside == provider["providers"][0]["options"]["path"]]
+    assert len(list((FOLDER / folder).glob("*.json"))) == 3
+    source = yaml.safe_load(
+        (ROOT / "deploy/grafana/provisioning/datasources/prometheus.yaml").read_text(encoding="utf-8")
+    )
+    assert source["datasources"][0]["url"] == "http://prometheus:9090"
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    assert [path for pattern in config["rule_files"] for path in (ROOT / "deploy/prometheus").glob(pattern)]
+    assert not SERVICES["grafana"]["ports"][0].partition("127.0.0.1:")[0]

@@ -1,0 +1,169 @@
+"""Every stage killed before and after every durable step: it comes to what it comes to undisturbed."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from schemas.routes import ROUTES
+from testbed.local import LocalServers
+from tests.faults.catalogue import AT_THE_END, Death, catalogue, passed, runs, writers
+from tests.faults.deployment import Nursery, Snapshot, company, nursery
+
+pytestmark = pytest.mark.timeout(900)
+COMMANDS = (
+    *("accounts._change", "accounts.add", "accounts.save_credentials", "audit.add", "blob_refs.drop_copies"),
+    *("ledger_matcher._end", "ledger_operator.drop_quarantined", "ledger_operator.requeue_quarantined"),
+    *("record_crm.add", "record_crm.import_many", "removal._end"),
+    *(
+        "removal.disconnect",
+        "removal.purge",
+        "sharing._moved",
+        "sharing.set_company",
+        "orphaned_emails._unlink",
+        "orphaned_emails.tombstone_unaudited",
+    ),
+    *("erasing._forget_letters", "erasing._sink", "erasing.erase", "erasures.add", "erasures.end"),
+    *("former_accounts.connect_again", "record_addresses._take_out", "users.add", "users.save", "users.set_admin"),
+)
+PAGES = ("sign_ins.attempt", "sign_ins.end", "sign_ins.offer", "sign_ins.use", "sign_ins.user_of")
+NO_STAGE = {
+    **dict.fromkeys(COMMANDS, "a person's command, which says whether it was done"),
+    **dict.fromkeys(PAGES, "somebody who signs in to the web pages: cut off in the middle, he asks for another link"),
+    "attention.postpone": "a mail that is refused, which the notifier's tests have",
+    "attention.release": "a mail server that is away, which the notifier's tests have",
+    "attention.renew": "a mail server that takes long, which the notifier's tests have",
+    "migrations.migrate": "the first start of a new version, which the store's tests have",
+    "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
+}
+"""Functions that write and are not reached, and why."""
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a run comes to in which nothing dies, and the failpoints that it passed."""
+
+    snapshot: Snapshot
+    points: set[tuple[str, str]]
+    places: set[str]
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    """A folder that is the same in every run of this module."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "run"
+
+
+@pytest.fixture(scope="module")
+def stages() -> Iterator[Nursery]:
+    """What runs the stages."""
+    with nursery() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def undisturbed(servers: LocalServers, stages: Nursery, scratch: Path) -> Undisturbed:
+    """The run that all others are compared with."""
+    trace = scratch.with_name("trace")
+
+    async def run() -> Snapshot:
+        async with company(servers, stages, scratch, trace=trace) as scene:
+            await scene.play()
+            found = await scene.rests()
+            ended = scene.stop()
+            assert ended == {"deaths": {}, "codes": dict.fromkeys(("poller", "parser", "matcher", "notifier"), 0)}
+            return found
+
+    found = asyncio.run(run())
+    return Undisturbed(found, *passed(trace))
+
+
+def test_the_scene_has_everything(undisturbed: Undisturbed) -> None:
+    """The run that others are compared with came to what it is meant to: otherwise equality would say nothing."""
+    found = undisturbed.snapshot
+    states = {
+        name.split(" ", 1)[1]: (row["state"], row["reason"]) for name, row in found["rows"].items() if name[0] == "a"
+    }
+    assert states == {
+        "INBOX 1": ("attached", None),
+        "INBOX 2": ("unmatched", None),
+        "INBOX 3": ("attached", None),
+        "INBOX 4": ("attached", None),
+        "INBOX 5": ("attached", None),
+        "INBOX 6": ("attached", None),
+        "INBOX 7": ("attached", None),
+        "INBOX 8": ("quarantined", "parser-died"),
+        "INBOX 9": ("attached", None),
+        "INBOX 10": ("gone", None),
+        "INBOX 11": ("unmatched", None),
+        "INBOX 12": ("gone", None),
+        "INBOX 13": ("attached", None),
+        "Sent 1": ("attached", None),
+        "Archive 1": ("attached", None),
+    }
+    assert len(found["dead letters"]) == 1
+    assert len(found["sent"]) == 5, "four confirmations and one mail about a wrong password"
+    assert found["debts"] == 0
+
+
+def test_every_step_has_a_failpoint(undisturbed: Undisturbed) -> None:
+    """What a run does to database, broker and mail server it does at a failpoint of the catalogue: a new step is missed here."""
+    known = {(point.stage, point.name) for point in catalogue()}
+    always = {(point.stage, point.name) for point in catalogue() if not point.sometimes}
+    missing, stale = undisturbed.points - known, always - undisturbed.points
+    assert not missing, f"new steps: add them to failpoints.txt, and run `make crash`: {sorted(missing)}"
+    assert not stale, f"steps that nobody takes any more: take them out of failpoints.txt: {sorted(stale)}"
+
+
+def test_every_write_is_reached(undisturbed: Undisturbed) -> None:
+    """Every function of the store that writes is reached by the run, unless no stage calls it: no step hides from the test above."""
+    unreached = {writer for writer in writers() if writer not in undisturbed.places}
+    sometimes = {point.name.partition("/")[0] for point in catalogue() if point.sometimes}
+    assert unreached - sometimes - NO_STAGE.keys() == set(), "let the scene reach it, or say above why no stage does"
+    assert NO_STAGE.keys() - set(writers()) == set(), "these do not write any more"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.queue)
+def test_every_route_has_failpoints(route: object) -> None:
+    """A message of each route is published, confirmed and acknowledged at a failpoint."""
+    names = {(point.stage, point.name) for point in catalogue()}
+    assert {
+        (route.producer, f"publish.{route.routing_key}"),
+        (route.producer, f"confirm.{route.routing_key}"),
+        (route.consumer, f"ack.{route.queue}"),
+    } <= names
+
+
+@pytest.mark.parametrize("deaths", runs(), ids=lambda deaths: "+".join(map(str, deaths)) if len(deaths) < 3 else None)
+async def test_killed_there_it_comes_to_the_same(
+    servers: LocalServers, stages: Nursery, scratch: Path, undisturbed: Undisturbed, deaths: list[Death]
+) -> None:
+    """Killed at these steps and started again, the stages come to the same state and the same mails."""
+    alive = await killed(servers, stages, scratch, undisturbed, deaths)
+    # One death may keep another from happening, for a step that was taken is not taken again: then it is tried alone.
+    for death in alive if len(deaths) > 1 else ():
+        if not death.point.sometimes:
+            alive = await killed(servers, stages, scratch, undisturbed, [death])
+            assert not alive, f"nobody dies at {death}"
+    assert len(deaths) > 1 or deaths[0].point.sometimes or not alive, f"nobody dies at {deaths[0]}"
+
+
+async def killed(
+    servers: LocalServers, stages: Nursery, scratch: Path, undisturbed: Undisturbed, deaths: list[Death]
+) -> list[Death]:
+    """Run the scene with these deaths, until it has come to what it should. Returns those that did not happen."""
+    async with company(servers, stages, scratch, deaths=" ".join(map(str, deaths))) as scene:
+        await scene.play()
+        await scene.comes_to(undisturbed.snapshot)
+        scene.stop()
+        if any(death.point.name in AT_THE_END for death in deaths):
+            scene.start()
+            await scene.comes_to(undisturbed.snapshot)
+        marks = {file.name for file in await asyncio.to_thread(lambda: list(scratch.iterdir()))}
+        return [death for death in deaths if death.mark not in marks]

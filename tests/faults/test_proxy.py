@@ -1,0 +1,99 @@
+"""What lies between the parts does what a bad network does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from testbed.chaos.world.proxy import Mood, Proxy
+from testbed.processes.parts import LOOPBACK
+from testbed.processes.ports import free_ports
+
+DEADLINE = 30.0
+HELLO = b"\x3f\x00\x00\x00 hello, application name: leadmail poller-1\x00"
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send back whatever comes."""
+    while chunk := await reader.read(1000):
+        writer.write(chunk)
+        await writer.drain()
+    writer.close()
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[Proxy]:
+    """A proxy before an echo; connections say whose they are."""
+    listens, target = free_ports(2)
+    server = await asyncio.start_server(echo, LOOPBACK, target)
+    async with server, Proxy(listens, target, named=True) as made:
+        yield made
+
+
+class Client:
+    """A connection through the proxy."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def connect(cls, proxy: Proxy) -> Client:
+        """Connect."""
+        return cls(*await asyncio.open_connection(LOOPBACK, proxy.listens))
+
+    async def says(self, words: bytes) -> bytes:
+        """Return what comes back; nothing when the connection is gone."""
+        self._writer.write(words)
+        try:
+            async with asyncio.timeout(DEADLINE):
+                return await self._reader.readexactly(len(words))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
+
+
+async def test_cut_connections_are_reset_and_new_ones_too(proxy: Proxy) -> None:
+    """A cut ends what is there, refuses what comes, and is over when it is cleared."""
+    client = await Client.connect(proxy)
+    assert await client.says(HELLO) == HELLO
+    proxy.set(Mood.CUT)
+    assert await client.says(b"still there?") == b""
+    assert await (await Client.connect(proxy)).says(HELLO) == b""
+    proxy.set(Mood.CLEAR)
+    assert await (await Client.connect(proxy)).says(HELLO) == HELLO
+
+
+async def test_a_stalled_connection_goes_on_where_it_was(proxy: Proxy) -> None:
+    """Nothing passes a stalled connection, neither an old nor a new one; afterwards everything arrives."""
+    old = await Client.connect(proxy)
+    assert await old.says(HELLO) == HELLO
+    proxy.set(Mood.STALLED)
+    new = await Client.connect(proxy)
+    answers = [asyncio.create_task(old.says(b"old")), asyncio.create_task(new.says(HELLO))]
+    _, waiting = await asyncio.wait(answers, timeout=0.3)
+    assert len(waiting) == 2
+    proxy.set(Mood.CLEAR)
+    assert await asyncio.gather(*answers) == [b"old", HELLO]
+
+
+async def test_a_slow_connection_takes_its_time(proxy: Proxy) -> None:
+    """Everything passes a slow connection, later."""
+    client = await Client.connect(proxy)
+    assert await client.says(HELLO) == HELLO
+    proxy.set(Mood.SLOW)
+    began = asyncio.get_running_loop().time()
+    assert await client.says(b"x" * 4_000) == b"x" * 4_000
+    assert asyncio.get_running_loop().time() - began > 0.1
+
+
+async def test_one_process_is_disturbed_and_the_others_are_not(proxy: Proxy) -> None:
+    """A fault may concern the connections of one process, which says its name in the first message."""
+    poller, matcher = await Client.connect(proxy), await Client.connect(proxy)
+    other = HELLO.replace(b"poller-1", b"matcher-2")
+    assert (await poller.says(HELLO), await matcher.says(other)) == (HELLO, other)
+    proxy.set(Mood.CUT, lambda name: name == "poller-1")
+    assert (await poller.says(b"1"), await matcher.says(b"2")) == (b"", b"2")
+    assert await (await Client.connect(proxy)).says(HELLO) == b""
+    assert await (await Client.connect(proxy)).says(other) == other

@@ -1,0 +1,81 @@
+"""A short scenario with every kind of fault, as ``make chaos`` runs long ones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from testbed.chaos.scenario import REPLICAS, Shape, run
+from testbed.chaos.world import faults
+from testbed.chaos.world.activity import DEEDS
+from testbed.chaos.world.faults import KINDS, ONCE, Fault, plan
+from testbed.chaos.world.network import Network, network
+from testbed.samples.model import rng
+from tests.conftest import files_in_memory
+
+SHAPE = Shape(mails=120, colleagues=3, seconds=15, live=0.2, rest=240, sweep=2)
+FAULTS = (
+    Fault(0.7, faults.KILL, "poller-1", 0.3),
+    Fault(1.4, faults.CUT, "matcher-1~mongo", 0.5),
+    Fault(2.0, faults.STEP_DOWN, "", 0),
+    Fault(2.7, faults.STALL, "poller~imap", 1.5),
+    Fault(4.1, faults.KILL, "parser-2", 0.3),
+    Fault(4.4, faults.SLOW, "parser-1~broker", 2),
+    Fault(4.6, faults.RESYNC, "ada", 0),
+    Fault(4.8, faults.PASSWORD, "ada", 2),
+    Fault(5.4, faults.PRIMARY_KILL, "", 1),
+    Fault(6.0, faults.LOCKOUT, "ben", 0),
+    Fault(6.8, faults.BROKER_KILL, "", 0.5),
+    Fault(7.5, faults.FREEZE, "poller-2", 4.5),
+    Fault(8.0, faults.PAUSE, "ada", 1),
+    Fault(8.8, faults.IMAP_KILL, "", 0.5),
+    Fault(9.5, faults.KILL, "matcher-2", 0.3),
+    Fault(10.2, faults.SMTP_KILL, "", 1),
+    Fault(10.9, faults.SECONDARY_KILL, "", 0.5),
+    Fault(11.6, faults.CUT, "notifier~smtp", 0.5),
+    Fault(12.2, faults.KILL, "notifier-1", 0.3),
+    Fault(12.9, faults.BROKER_RESTART, "", 0.5),
+    Fault(14.3, faults.STALL, "mongo-1", 1),
+)
+
+
+@pytest.fixture
+async def net() -> AsyncIterator[Network]:
+    """Servers of its own, the database with three members, everything behind proxies."""
+    with files_in_memory():
+        async with network(REPLICAS) as made:
+            yield made
+
+
+@pytest.mark.servers
+@pytest.mark.timeout(420)
+async def test_nothing_is_lost_doubled_early_or_unfinished(net: Network, tmp_path: Path) -> None:
+    """Three backfills and live mail with every kind of fault under them end as the reference says they must."""
+    said: list[str] = []
+    result = await run(
+        net, seed=1, number=1, shape=SHAPE, folder=tmp_path / "logs", say=said.append, faults=list(FAULTS)
+    )
+    assert [f"{each.kind}: {each.what}" for each in result.findings] == [], "\n".join(said)
+    assert (result.accounts, set(result.faults)) == (3, {*KINDS, *ONCE})
+    assert result.messages > SHAPE.mails
+    assert {*DEEDS, "arrived"} <= (+result.activity).keys()
+
+
+def test_every_kind_of_fault_is_in_the_short_scenario() -> None:
+    """A new kind of fault is tried in the short scenario too."""
+    assert {fault.kind for fault in FAULTS} == {*KINDS, *ONCE}
+
+
+def test_a_seed_says_everything() -> None:
+    """The same seed gives the same faults, another one others; each lasts, and begins in time."""
+    links = ["poller-1~broker", "mongo-1"]
+
+    def planned(seed: int) -> list[Fault]:
+        return plan(rng(seed), REPLICAS, links, ["ada", "ben"], seconds=120, gap=1, lease=3, emphasis="processes")
+
+    assert planned(1) == planned(1) != planned(2)
+    assert all(0 < fault.at < 120 for fault in planned(1))
+    assert {fault.kind for seed in range(9) for fault in planned(seed)} == {*KINDS, *ONCE}
+    assert all(fault.seconds > 3 for fault in planned(1) if fault.kind == faults.FREEZE), "past the lease"

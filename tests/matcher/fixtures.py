@@ -1,0 +1,252 @@
+"""A store with accounts, a CRM and mail, and the handlers called as the stage calls them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from pymongo.asynchronous.database import AsyncDatabase
+
+from schemas.accounts import Account, SealedCredentials, ServerAddress
+from schemas.identity import copy_id, folder_id
+from schemas.ledger import RowState
+from schemas.mail import Content, Participant, Role
+from schemas.messages import Copy, Event, Lane, MailboxChanged, MailParsed, RecordChanged
+from schemas.records import RecordRef
+from schemas.sharing import Mode, SharingPolicy
+from services.amqp.delivery.outcomes import Delivery
+from services.matcher import handler, mailbox_changed, record_changed
+from services.matcher.linking.summaries import SummaryKeeper
+from services.store import Store, email_ref, new_account_id
+from services.store.core.documents import now
+from tests.matcher.reference import Truth, reference, snapshot_of
+
+INBOX = folder_id(b"INBOX")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NO_GRACE = timedelta(seconds=-1)
+
+
+def account_of(address: str, mode: Mode = Mode.PUBLIC, excluded: Sequence[str] = (), **fields: Any) -> Account:
+    """Return an account whose owner has the same address."""
+    return Account(
+        **{
+            "id": new_account_id(),
+            "owner": address,
+            "address": address,
+            "incoming": ServerAddress(host="imap.example.com", port=993, tls="tls", username=address),
+            "credentials": SealedCredentials(key_id="k", wrapped_key=b"w", nonce=b"n", ciphertext=b"c"),
+            "sharing": SharingPolicy(mode=mode, excluded_domains=tuple(excluded)),
+            "created_at": now(),
+            **fields,
+        }
+    )
+
+
+def mail(
+    name: str, sender: str, *to: str, cc: Iterable[str] = (), answers: str | None = None, **fields: Any
+) -> Content:
+    """Return what a mail says; its Message-ID is ``<name>@mail``, ``answers`` names the mail that it answers."""
+    people = [Participant(address=sender, role=Role.FROM)]
+    people += [Participant(address=one, role=Role.TO) for one in to] + [
+        Participant(address=one, role=Role.CC) for one in cc
+    ]
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return Content(
+        **{
+            "key": f"v1-{digest[:40]}",
+            "message_id": f"{name}@mail",
+            "in_reply_to": f"{answers}@mail" if answers else None,
+            "thread": "t" * 24,
+            "subject": f"Subject {name}",
+            "snippet": f"Snippet {name}",
+            "text": f"Text {name}",
+            "sent_at": START + timedelta(minutes=int(digest[:4], 16)),
+            "participants": tuple(people),
+            "raw": hashlib.sha256(raw_of(name)).hexdigest(),
+            **fields,
+        }
+    )
+
+
+def raw_of(name: str) -> bytes:
+    """Return the raw form of a mail."""
+    return f"raw {name}".encode()
+
+
+def delivery_of(message: Event, *, redelivered: bool = False) -> Delivery[Any]:
+    """Return a message as the bus hands it over."""
+    return Delivery(message, b"", 1, redelivered, "queue")
+
+
+@dataclass
+class World:
+    """What there is, and what was done."""
+
+    store: Store
+    database: AsyncDatabase[dict[str, Any]]
+    crm: AsyncDatabase[dict[str, Any]]
+    summaries: SummaryKeeper
+    accounts: dict[str, Account] = field(default_factory=dict)
+    records: dict[str, list[str]] = field(default_factory=dict)
+    """Addresses that records have or had, by ``kind:id``; deleted ones are left out."""
+    mails: list[Content] = field(default_factory=list)
+    copies: dict[str, MailParsed] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
+    uids: Any = field(default_factory=lambda: itertools.count(1))
+
+    async def account(self, address: str, mode: Mode = Mode.PUBLIC, **fields: Any) -> Account:
+        """Connect an account."""
+        new = account_of(address, mode, **fields)
+        await self.store.accounts.add(new)
+        self.accounts[new.id] = new
+        return new
+
+    async def record(self, *addresses: str, kind: str = "contact", known: bool = True, **fields: Any) -> RecordRef:
+        """Add a record to the CRM; ``known`` tells whether the matcher has heard of it."""
+        document = {"_id": ObjectId(), "emails": list(addresses), **fields}
+        await self.crm[f"{kind}s"].insert_one(document)
+        ref = RecordRef(kind="lead" if kind == "lead" else "contact", id=str(document["_id"]))
+        self.records[str(ref)] = list(addresses)
+        if known:
+            await self.changed(ref)
+        return ref
+
+    async def set_addresses(self, ref: RecordRef, *addresses: str) -> None:
+        """Give a record other addresses in the CRM."""
+        await self.crm[f"{ref.kind}s"].update_one({"_id": ObjectId(ref.id)}, {"$set": {"emails": list(addresses)}})
+        self.records[str(ref)] = list(dict.fromkeys((*self.records[str(ref)], *addresses)))
+
+    async def delete(self, ref: RecordRef) -> None:
+        """Delete a record in the CRM."""
+        await self.crm[f"{ref.kind}s"].delete_one({"_id": ObjectId(ref.id)})
+        del self.records[str(ref)]
+
+    async def changed(self, *refs: RecordRef) -> None:
+        """Let the matcher handle that records were changed."""
+        events = [RecordChanged(id=f"{ref}", kind=ref.kind, record=ref.id, at=now()) for ref in refs]
+        outcomes = await record_changed.handle(
+            [delivery_of(event) for event in events], store=self.store, summaries=self.summaries
+        )
+        assert len(outcomes) == len(refs)
+
+    async def copy(
+        self,
+        to: Account,
+        content: Content,
+        *,
+        bcc: Iterable[str] = (),
+        epoch: int | None = None,
+        state: str = "published",
+    ) -> MailParsed:
+        """Put a copy into an account: its row is there, and the parser has its blobs stored."""
+        if content not in self.mails:
+            self.mails.append(content)
+        source = Copy(account=to.id, folder=INBOX, uidvalidity=1, uid=next(self.uids))
+        message = MailParsed(
+            id=f"{source.id}/1",
+            source=source,
+            lane=Lane.LIVE if epoch is None else Lane.BACKFILL,
+            epoch=epoch,
+            internal_date=START,
+            noticed_at=START,
+            content=content,
+            bcc=tuple(bcc),
+        )
+        self.copies[source.id] = message
+        await self._put_blobs(message)
+        await self.database["ledger"].insert_one(self._row(message, state))
+        return message
+
+    async def _put_blobs(self, message: MailParsed) -> None:
+        name = str(message.content.subject).removeprefix("Subject ")
+        await self.store.blobs.put_many([(raw_of(name), email_ref(message.content.key))])
+
+    def _row(self, message: MailParsed, state: str) -> dict[str, Any]:
+        content, source = message.content, message.source
+        addresses = {*(person.address for person in content.participants), *message.bcc}
+        ids = {content.message_id, content.in_reply_to, *content.references} - {None}
+        marks = self.store.records.marks(sorted(addresses)) + self.store.records.thread_marks(sorted(map(str, ids)))
+        return {
+            "_id": copy_id(source.account, source.folder, source.uidvalidity, source.uid),
+            **source.model_dump(),
+            "epoch": message.epoch,
+            "state": state,
+            "size": 1,
+            "internal_date": START,
+            "noticed_at": START,
+            "updated_at": now(),
+            "marks": marks,
+        }
+
+    async def match(self, *messages: MailParsed) -> list[Event]:
+        """Let the matcher handle copies as one batch; returns what it publishes."""
+        outcomes = await handler.handle(
+            [delivery_of(message) for message in messages], store=self.store, summaries=self.summaries
+        )
+        return [news for outcome in outcomes for news in outcome.publish]
+
+    async def go(self, *rows: str) -> None:
+        """Let copies go from their mailboxes: the ledger says so, as the poller writes it."""
+        for row in rows:
+            self.gone.add(row)
+            # In one write, as the poller does it in one transaction: a matcher may attach the row at this moment.
+            relink = {"$cond": [{"$eq": ["$state", "attached"]}, True, {"$ifNull": ["$relink", "$$REMOVE"]}]}
+            change = {"$set": {"relink": relink, "state": "gone", "updated_at": now()}}
+            result = await self.database["ledger"].update_one({"_id": row}, [change])
+            assert result.matched_count == 1
+
+    async def announce_gone(self, *rows: str) -> None:
+        """Let the matcher handle that copies are gone."""
+        for row in rows:
+            copy = self.copies[row]
+            event = MailboxChanged(id=row, account=copy.source.account, emails=(copy.content.key,))
+            await mailbox_changed.handle(delivery_of(event), store=self.store, summaries=self.summaries)
+
+    async def refetch(self) -> int:
+        """Do what poller and parser do with planned rows; returns how many there were."""
+        planned = [found["_id"] async for found in self.database["ledger"].find({"state": RowState.PLANNED.value})]
+        for row in planned:
+            await self._put_blobs(self.copies[row])
+            await self.database["ledger"].update_one(
+                {"_id": row, "state": RowState.PLANNED.value}, {"$set": {"state": RowState.PUBLISHED.value}}
+            )
+        for start in range(0, len(planned), 3):
+            await self.match(*(self.copies[row] for row in planned[start : start + 3]))
+        return len(planned)
+
+    async def rest(self) -> None:
+        """Let everything that is under way come to its end, graces included."""
+        for _ in range(20):
+            busy = await self.refetch()
+            busy += await mailbox_changed.sweep_gone(store=self.store, summaries=self.summaries, grace=NO_GRACE)
+            busy += await mailbox_changed.sweep_unlinked(store=self.store, summaries=self.summaries, grace=NO_GRACE)
+            if not busy:
+                await self.summaries.flush()
+                return
+        raise AssertionError("it does not come to rest")
+
+    async def snapshot(self) -> Truth:
+        """Return what the store holds."""
+        counts: dict[str, int] = {}
+        for kind in ("lead", "contact"):
+            async for document in self.crm[f"{kind}s"].find({"leadmail.count": {"$gt": 0}}):
+                counts[f"{kind}:{document['_id']}"] = document["leadmail"]["count"]
+        found = [await self.database[name].find().to_list() for name in ("emails", "links", "ledger")]
+        return snapshot_of(found[0], found[1], found[2], counts)
+
+    def truth(self) -> Truth:
+        """Return what it should hold."""
+        return reference(
+            mails=self.mails,
+            copies=list(self.copies.values()),
+            gone=self.gone,
+            deleted=self.deleted,
+            records=self.records,
+            accounts=self.accounts,
+        )

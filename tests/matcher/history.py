@@ -1,0 +1,328 @@
+"""A company's life: steps done to the real matcher and store and, beside them, to the company on paper."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+from bson import ObjectId
+
+from schemas.accounts import AccountState
+from schemas.mail import Attachment, Content
+from schemas.messages import MailParsed
+from schemas.records import RecordRef
+from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
+from services.matcher.linking.summaries import SummaryKeeper
+from services.matcher.sweepers import sweep_debts
+from services.store import Preview, Store, email_ref
+from tests.matcher.company import Company, Held, Letter, Mailbox
+from tests.matcher.fixtures import World, account_of, mail, raw_of
+from tests.matcher.steps import BOXES, USERS, Step
+
+NEVER = timedelta(seconds=-1)
+
+
+def attachment_of(name: str) -> Attachment:
+    """Return the attachment of a mail."""
+    data = file_of(name)
+    return Attachment(
+        name=f"file {name}.txt", media_type="text/plain", size=len(data), sha256=hashlib.sha256(data).hexdigest()
+    )
+
+
+def file_of(name: str) -> bytes:
+    """Return what is attached to a mail."""
+    return f"file of {name}".encode()
+
+
+class Life(World):
+    """The real thing and the paper, kept in step."""
+
+    paper: Company
+    refs: dict[str, RecordRef]
+    documents: dict[str, dict[str, Any]]
+    """The last CRM document of each record, for restoring it."""
+    boxes: dict[str, str]
+    """Account ids by mailbox."""
+    written: dict[str, Content]
+    arrived: list[MailParsed]
+
+    async def begin(self, store: Store) -> None:
+        """Make a company without mailboxes, in databases that are emptied: indexes stay."""
+        for database in (self.database, self.crm):
+            for name in await database.list_collection_names():
+                await database[name].delete_many({})
+        self.store, self.summaries = store, SummaryKeeper(store)
+        self.paper = Company(USERS)
+        self.refs, self.documents, self.boxes, self.written, self.arrived = {}, {}, {}, {}, []
+        self.accounts, self.records, self.mails, self.copies, self.gone = {}, {}, [], {}, set()
+        for user in USERS:
+            await store.users.add(user)
+
+    async def do(self, step: Step) -> None:
+        """Do a step to both."""
+        await getattr(self, f"_{step[0]}")(*step[1:])
+
+    async def _put_blobs(self, message: MailParsed) -> None:
+        name, ref = str(message.content.subject).removeprefix("Subject "), email_ref(message.content.key)
+        await self.store.blobs.put_many([(raw_of(name), ref), (file_of(name), ref)])
+
+    # Mailboxes and policies
+
+    async def _connect(self, box: str, mode: str, excluded: tuple[str, ...]) -> None:
+        known = self.paper.mailboxes.get(box)
+        if (known and known.connected) or mode not in self.paper.allowed:
+            return
+        new = account_of(box, Mode(mode), excluded, owner=BOXES[box])
+        if former := await self.store.accounts.former(new.owner, box):
+            new = new.model_copy(update={"id": former.id})
+        await self.store.accounts.add(new)
+        self.boxes[box], self.accounts[new.id] = new.id, new
+        self.paper.mailboxes[box] = Mailbox(BOXES[box], box, mode, excluded)
+        if known:
+            await self._backfilled(box)
+        await self._settle()
+
+    async def _backfilled(self, box: str) -> None:
+        """Do what poller and parser do when a mailbox is connected again: every copy without a row gets one."""
+        again = []
+        for key, copy in self.copies.items():
+            if copy.source.account == self.boxes[box] and key not in self.gone:
+                self.paper.copies[key].lost = False
+                if not await self.database["ledger"].find_one({"_id": key}):
+                    await self._put_blobs(copy)
+                    await self.database["ledger"].insert_one(self._row(copy, "published"))
+                    again.append(copy)
+        if again:
+            await self.match(*again)
+
+    async def _policy(self, box: str, mode: str, excluded: tuple[str, ...]) -> None:
+        known = self.paper.mailboxes.get(box)
+        if not known or not known.connected or mode not in self.paper.allowed:
+            return
+        await self._settle()
+        policy = SharingPolicy(mode=Mode(mode), excluded_domains=excluded)
+        told = await self.store.previewing.account(self.accounts[self.boxes[box]], policy)
+        before = self.seen()
+        known.mode, known.excluded = mode, excluded
+        self._told(told, before, known.owner)
+        await self.store.accounts.save_sharing(self.boxes[box], policy)
+        await self.nobody_sees_too_much()
+        await self.store.sharing.set_account(self.boxes[box], policy, by="operator")
+
+    async def _company(self, excluded: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+        await self._settle()
+        policy = CompanyPolicy(
+            excluded_domains=excluded, allowed_modes=tuple(map(Mode, allowed)), default_mode=Mode(allowed[0])
+        )
+        told = await self.store.previewing.company(policy, by=USERS[0])
+        before = self.seen()
+        self.paper.excluded, self.paper.allowed = excluded, allowed
+        self._told(told, before, USERS[0])
+        await self.store.company.save(policy)
+        await self.nobody_sees_too_much()
+        await self.store.sharing.set_company(policy, by="operator")
+
+    async def _alias(self, box: str, address: str) -> None:
+        known = self.paper.mailboxes.get(box)
+        if known and known.connected:
+            known.aliases = tuple({*known.aliases, address})
+            await self.store.accounts.save_aliases(self.boxes[box], known.aliases, by=known.owner)
+
+    async def _disconnect(self, box: str) -> None:
+        known = self.paper.mailboxes.get(box)
+        if known and known.connected:
+            await self._settle()
+            known.connected = False
+            self.paper.settle()
+            await self.store.removal.disconnect(self.boxes[box], by=known.owner)
+            assert (await self.store.accounts.get(self.boxes[box])).state is AccountState.DISCONNECTED
+
+    async def _purge(self, box: str) -> None:
+        known = self.paper.mailboxes.get(box)
+        if not known or known.aliases or box not in USERS:
+            return  # whose addresses are a colleague's no more is a matter of the next re-sync
+        del self.paper.mailboxes[box]
+        for key in [key for key, copy in self.paper.copies.items() if copy.mailbox == box]:
+            del self.paper.copies[key], self.copies[key]
+        await self.store.removal.purge(self.boxes.pop(box), by=known.owner)
+        await self._settle()
+
+    # Mail
+
+    async def _letter(
+        self, name: str, people: tuple[str, ...], answers: tuple[str, ...], identified: bool, alias: str = ""
+    ) -> None:
+        if name in self.paper.letters:
+            return
+        answers = tuple(one for one in answers if one in self.paper.letters)
+        thread = self.paper.letters[answers[0]].thread if answers else f"thread {name}"
+        self.paper.letters[name] = Letter(name, people, answers, identified, thread, alias)
+        self.written[name] = mail(
+            name,
+            people[0],
+            *people[1:2],
+            cc=people[2:],
+            references=tuple(f"{one}@mail" for one in answers),
+            thread=thread,
+            attachments=(attachment_of(name),),
+            message_id=f"{alias or name}@mail" if identified else None,
+        )
+
+    async def _arrive(self, copies: tuple[tuple[str, str, tuple[str, ...]], ...]) -> None:
+        batch = []
+        for box, name, bcc in copies:
+            known = self.paper.mailboxes.get(box)
+            if not known or not known.connected or name not in self.written:
+                continue
+            if not self.paper.letters[name].identified and any(
+                one.letter == name and one.mailbox != box for one in self.paper.copies.values()
+            ):
+                continue  # without a Message-ID it is another email in every mailbox
+            message = await self.copy(self.accounts[self.boxes[box]], self.written[name], bcc=bcc)
+            self.paper.copies[message.source.id] = Held(box, name, bcc)
+            batch.append(message)
+        if batch:
+            self.arrived += batch
+            await self.match(*batch)
+
+    def _numbered(self, number: int) -> MailParsed | None:
+        live = [one for one in self.arrived if one.source.id in self.paper.copies and one.source.id not in self.gone]
+        live = [one for one in live if self.paper.mailboxes[self._box(one)].connected]
+        return live[number % len(live)] if live else None
+
+    def _box(self, message: MailParsed) -> str:
+        return self.paper.copies[message.source.id].mailbox
+
+    async def _gone(self, number: int) -> None:
+        if message := self._numbered(number):
+            self.paper.copies[message.source.id].alive = False
+            await self.go(message.source.id)
+            await self.announce_gone(message.source.id)
+
+    async def _moved(self, number: int) -> None:
+        if message := self._numbered(number):
+            held = self.paper.copies[message.source.id]
+            await self._gone(number)
+            await self._arrive(((held.mailbox, held.letter, held.bcc),))
+
+    async def _bury(self, name: str) -> None:
+        await self._settle()
+        holders = [self.paper.mailboxes[one.mailbox].owner for one in self.paper.live(name)]
+        seen = [holder for holder in holders if any(line[1] == name for line in self.paper.granting(holder))]
+        if seen:
+            self.paper.deleted.add(name)
+            await self.store.reading.delete(self.written[name].key, by=seen[0])
+            await self._settle()
+
+    # Records
+
+    async def _record(self, label: str, kind: str, addresses: tuple[str, ...]) -> None:
+        if label in self.paper.records:
+            return
+        document = {"_id": ObjectId(), "emails": list(addresses)}
+        self.refs[label] = RecordRef(kind="lead" if kind == "lead" else "contact", id=str(document["_id"]))
+        await self._put(label, document)
+        await self.changed(self.refs[label])
+
+    async def _put(self, label: str, document: dict[str, Any]) -> None:
+        self.documents[label] = document
+        known = self.paper.records.setdefault(label, set())
+        known.update(document["emails"])
+        collection = self.crm[f"{self.refs[label].kind}s"]
+        await collection.update_one({"_id": document["_id"]}, {"$set": {"emails": document["emails"]}}, upsert=True)
+
+    async def _readdress(self, label: str, addresses: tuple[str, ...]) -> None:
+        if label in self.paper.records:
+            await self._put(label, {**self.documents[label], "emails": list(addresses)})
+            await self.changed(self.refs[label])
+
+    async def _away(self, label: str) -> None:
+        del self.paper.records[label]
+        await self.crm[f"{self.refs[label].kind}s"].delete_one({"_id": self.documents[label]["_id"]})
+
+    async def _delete(self, label: str) -> None:
+        if label in self.paper.records:
+            await self._away(label)
+            await self.changed(self.refs[label])
+
+    async def _restore(self, label: str) -> None:
+        if label in self.documents and label not in self.paper.records:
+            await self._put(label, self.documents[label])
+            await self.changed(self.refs[label])
+
+    async def _merge(self, kept: str, other: str, order: str) -> None:
+        if not {kept, other} <= set(self.paper.records):
+            return
+        both = [*self.documents[kept]["emails"], *self.documents[other]["emails"]]
+        merged = {**self.documents[kept], "emails": list(dict.fromkeys(both))}
+        await self._replaced(other, kept, merged, order.replace("into", "made"))
+
+    async def _convert(self, lead: str, contact: str, order: str) -> None:
+        if lead not in self.paper.records or contact in self.paper.records:
+            return
+        self.refs[contact] = RecordRef(kind="contact", id=str(ObjectId()))
+        document = {"_id": ObjectId(self.refs[contact].id), "emails": self.documents[lead]["emails"]}
+        await self._replaced(lead, contact, document, order)
+
+    async def _replaced(self, old: str, new: str, document: dict[str, Any], order: str) -> None:
+        """Let one record take another's place, the matcher hearing of it in some order."""
+        if order == "made first":
+            await self._put(new, document)
+            await self.changed(self.refs[new])
+            await self._away(old)
+            await self.changed(self.refs[old])
+        elif order == "away first":
+            await self._away(old)
+            await self.changed(self.refs[old])
+            await self._put(new, document)
+            await self.changed(self.refs[new])
+        else:
+            await self._away(old)
+            await self._put(new, document)
+            await self.changed(self.refs[old], self.refs[new])
+
+    # What is told before a change
+
+    def seen(self) -> set[tuple[str, str, str]]:
+        """Return (viewer, record, mail) of everything that anybody sees."""
+        return {(viewer, *line) for viewer in USERS for line in self.paper.granting(viewer)}
+
+    def _told(self, told: Preview, before: set[tuple[str, str, str]], asker: str) -> None:
+        """Check a preview against what the rule says before and after; the examples are only what the asker saw himself."""
+        after = self.seen()
+        for effect, moved in ((told.hidden, before - after), (told.shown, after - before)):
+            counts = [len({one[place] for one in moved}) for place in (2, 0, 1)]
+            assert [effect.emails, effect.users, effect.records] == counts, "the preview counts something else"
+            labels = {str(ref): label for label, ref in self.refs.items()}
+            examples = {(labels[str(one.record)], self.name_of(one.email)) for one in effect.examples}
+            assert examples <= {(record, letter) for _, record, letter in moved}, "an example that is none"
+            assert all((asker, *line) in before for line in examples), "an example that the asker may not see"
+
+    # Time
+
+    async def _settle(self) -> None:
+        self.paper.settle()
+        for _ in range(5):
+            paid = await sweep_debts(store=self.store, summaries=self.summaries, overdue=NEVER)
+            await self.store.sharing.resume()
+            await self.rest()
+            if not paid:
+                return
+        raise AssertionError("it does not come to rest")
+
+    async def nobody_sees_too_much(self) -> None:
+        """Check, before anything has followed, that no page shows more than the rule allows."""
+        for viewer in USERS:
+            allowed = self.paper.granting(viewer)
+            for label, ref in self.refs.items():
+                page = await self.store.reading.visible_emails(viewer, ref, limit=100)
+                extra = {self.name_of(one.email) for one in page.emails} - {
+                    letter for record, letter in allowed if record == label
+                }
+                assert not extra, f"{viewer} sees {extra} on {label} before anything has followed"
+
+    def name_of(self, key: str) -> str:
+        """Return a mail's name by its email's key."""
+        return next(name for name, content in self.written.items() if content.key == key)

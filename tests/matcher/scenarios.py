@@ -1,0 +1,99 @@
+"""Scenes made from a seed: people, records, a tangle of threads, copies in several accounts, and what happens to them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from schemas.accounts import Account
+from schemas.mail import Content
+from schemas.messages import MailParsed
+from schemas.records import RecordRef
+from schemas.sharing import Mode, SharingPolicy
+from tests.matcher.fixtures import World, mail
+
+USERS = ("ann@firm.example", "bob@firm.example", "eve@firm.example")
+CLIENTS = ("carla@client.example", "c.private@home.example", "paul@partner.example", "office@partner.example")
+STRANGERS = ("who@else.example", "mum@home2.example")
+
+
+class Scene(NamedTuple):
+    """What is there before anything happens."""
+
+    accounts: list[Account]
+    early: list[RecordRef]
+    late: list[RecordRef]
+    """In the CRM, but the matcher has not heard of them."""
+    copies: list[MailParsed]
+
+
+async def build(world: World, rng: random.Random, *, mails: int = 14) -> Scene:
+    """Make accounts, records and copies (published, not yet matched)."""
+    custom = SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("partner.example",))
+    accounts = [
+        await world.account(USERS[0]),
+        await world.account(USERS[1], sharing=custom),
+        await world.account(USERS[2], Mode.PRIVATE),
+    ]
+    plans = [CLIENTS[:2], CLIENTS[2:3], CLIENTS[2:], (USERS[1],), CLIENTS[3:]]
+    records = [
+        await world.record(*addresses, kind=rng.choice(["lead", "contact"]), known=False)
+        for addresses in rng.sample(plans, rng.randint(2, 5))
+    ]
+    early = [record for record in records if rng.random() < 0.6]
+    copies: list[MailParsed] = []
+    for number in range(mails):
+        content = _mail(rng, number)
+        world.mails.append(content)
+        # Without a Message-ID it is another email in every mailbox.
+        places = accounts if content.message_id else [rng.choice(accounts)]
+        for _ in range(rng.choice([1, 1, 2, 3])):
+            bcc = rng.sample(CLIENTS + STRANGERS, 1) if rng.random() < 0.2 else ()
+            copies.append(await world.copy(rng.choice(places), content, bcc=bcc))
+    for number in range(rng.choice([0, 1, 2, 3])):
+        stub = _stub(rng, number, of=rng.randrange(mails))
+        world.mails.insert(0, stub)
+        copies.append(await world.copy(rng.choice(accounts), stub))
+    return Scene(accounts, early, [record for record in records if record not in early], copies)
+
+
+def _mail(rng: random.Random, number: int) -> Content:
+    pool = USERS + CLIENTS + STRANGERS
+    sender = rng.choice(pool)
+    internal = rng.random() < 0.5
+    to = rng.sample(USERS + STRANGERS if internal else pool, rng.randint(1, 2))
+    cc = rng.sample(pool, 1) if rng.random() < 0.15 else []
+    older = [str(n) for n in range(number)]
+    answers = rng.choice(older) if older and rng.random() < 0.7 else None
+    references = tuple(f"{name}@mail" for name in sorted(rng.sample(older, min(len(older), rng.randint(0, 2)))))
+    fields = {"message_id": None} if rng.random() < 0.1 else {}
+    return mail(str(number), sender, *to, cc=cc, answers=answers, references=references, **fields)
+
+
+def _stub(rng: random.Random, number: int, *, of: int) -> Content:
+    """Return what a user appends to his own mailbox: a mail "from" a client under the Message-ID of somebody's mail."""
+    return mail(f"stub {number}", rng.choice(CLIENTS), rng.choice(USERS), message_id=f"{of}@mail")
+
+
+def batches(rng: random.Random, copies: Sequence[MailParsed]) -> list[list[MailParsed]]:
+    """Return the copies in any order, cut anywhere."""
+    rest = rng.sample(copies, len(copies))
+    cut = []
+    while rest:
+        size = rng.randint(1, 6)
+        cut.append(rest[:size])
+        rest = rest[size:]
+    return cut
+
+
+def steps(world: World, rng: random.Random, scene: Scene) -> list[Callable[[], Awaitable[object]]]:
+    """Return everything that happens, in an order of its own: batches, some of them twice, and late records."""
+    found: list[Callable[[], Awaitable[object]]] = [
+        lambda batch=batch: world.match(*batch) for batch in batches(rng, scene.copies)
+    ]
+    again = batches(rng, rng.sample(scene.copies, len(scene.copies) // 3))
+    found += [lambda batch=batch: world.match(*batch) for batch in again]
+    found += [lambda record=record: world.changed(record) for record in scene.late]
+    rng.shuffle(found)
+    return found

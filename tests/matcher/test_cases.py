@@ -1,0 +1,535 @@
+"""Cases of the sharing rule that people try or run into, from the raw mail to what each of them sees."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+from bson import ObjectId
+
+from schemas.accounts import Account
+from schemas.emails import Match
+from schemas.ledger import RowState
+from schemas.mail import Participant, Role
+from schemas.messages import MailParsed
+from schemas.records import RecordRef
+from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
+from services.matcher.sweepers import sweep_debts
+from services.parser.content.parse import parse_mail
+from services.store import Final, LinkAddition, NotFoundError, email_ref
+from services.store.core.migrations import MIGRATIONS
+from tests.matcher.fixtures import START, World, mail
+
+ANN, BOB, EVE, CARLA, PAUL = (
+    *("ann@firm.example", "bob@firm.example", "eve@firm.example"),
+    *("carla@client.example", "paul@partner.example"),
+)
+HOME = "c@home.example"
+NEVER = timedelta(seconds=-1)
+
+
+async def people(world: World, *users: str) -> None:
+    """Add users."""
+    for user in users:
+        await world.store.users.add(user)
+
+
+async def seen(world: World, viewer: str, record: RecordRef, *, at_rest: bool = True) -> list[str]:
+    """Return the subjects that a viewer sees on a record, by page, count and (once links have followed) search alike."""
+    page = await world.store.reading.visible_emails(viewer, record, limit=100)
+    assert await world.store.reading.count(viewer, record) == len(page.emails)
+    found = await world.store.reading.search(viewer, "e", record=record, limit=100)
+    extra = {one.line.email for one in found} ^ {line.email for line in page.emails}
+    assert not extra or not at_rest
+    return sorted(line.subject.removeprefix("Subject ") for line in page.emails)
+
+
+async def settle(world: World) -> None:
+    """Let everything follow, debts included."""
+    for _ in range(3):
+        await world.rest()
+        await sweep_debts(store=world.store, summaries=world.summaries, overdue=NEVER)
+    await world.rest()
+
+
+async def receive(world: World, account: Account, raw: str) -> str:
+    """Let a raw mail come in as parser and matcher take it; returns its email's key."""
+    data = raw.replace("\n", "\r\n").encode()
+    parsed = parse_mail(data, account=account.id, internal_date=START)
+    message = await world.copy(account, parsed.content, bcc=parsed.bcc)
+    await world.store.blobs.put_many(
+        [
+            (data, email_ref(parsed.content.key)),
+            *((blob, email_ref(parsed.content.key)) for blob in parsed.blobs.values()),
+        ]
+    )
+    await world.match(message)
+    return parsed.content.key
+
+
+SECRET = """From: Carla <carla@client.example>
+To: ann@firm.example
+Subject: Subject secret
+Date: Mon, 5 Jan 2026 10:00:00 +0000
+Message-ID: <secret@client.example>
+
+The price is 4,711.
+"""
+
+
+async def test_a_stub_with_the_message_id_of_a_private_mail_reads_nothing(world: World) -> None:
+    """Same Message-ID, From, Date and Subject, another text: another email; its forger sees only what he wrote himself."""
+    await people(world, ANN, EVE)
+    ann, eve = await world.account(ANN, Mode.PRIVATE), await world.account(EVE)
+    record = await world.record(CARLA)
+    real = await receive(world, ann, SECRET)
+    forged = await receive(world, eve, SECRET.replace("The price is 4,711.", "Let me in."))
+    assert real != forged
+    (line,) = (await world.store.reading.visible_emails(EVE, record)).emails
+    assert line.email == forged
+    assert (await world.store.reading.show(EVE, forged)).content.text.strip() == "Let me in."
+    with pytest.raises(NotFoundError):
+        await world.store.reading.show(EVE, real)
+    assert await world.store.reading.search(EVE, "4,711") == []
+    assert [one.line.email for one in await world.store.reading.thread(EVE, forged)] == [forged]
+
+
+async def test_a_forged_sender_opens_nothing(world: World) -> None:
+    """A mail that says it is from Ann, in Eve's mailbox, makes Eve neither Ann nor a holder of Ann's mail."""
+    await people(world, ANN, BOB, EVE)
+    ann, eve = await world.account(ANN, Mode.PRIVATE), await world.account(EVE, Mode.PRIVATE)
+    record = await world.record(CARLA)
+    await receive(world, ann, SECRET)
+    forged = SECRET.replace("Carla <carla@client.example>", "Ann <ann@firm.example>").replace(
+        "To: ann@firm.example", "To: carla@client.example, ann@firm.example"
+    )
+    key = await receive(world, eve, forged)
+    assert [line.email for line in (await world.store.reading.visible_emails(EVE, record)).emails] == [key]
+    assert await seen(world, ANN, record) == ["secret"]
+    assert await seen(world, BOB, record) == []
+
+
+async def test_a_list_that_rewrites_makes_another_mail_and_one_that_only_passes_on_does_not(world: World) -> None:
+    """A footer or a tag in the subject is other content; trace headers and List- fields are not."""
+    await people(world, ANN, BOB, EVE)
+    ann, bob = await world.account(ANN, Mode.PRIVATE), await world.account(BOB)
+    record = await world.record(CARLA)
+    direct = await receive(world, ann, SECRET)
+    head = "List-Id: <all.firm.example>\nReceived: from lists by mx; Mon, 5 Jan 2026 10:00:09 +0000\n"
+    passed = await receive(world, bob, head + SECRET)
+    assert passed == direct
+    assert await seen(world, EVE, record) == ["secret"]
+    footer = await receive(world, bob, SECRET + "-- \nList info: https://lists.firm.example\n")
+    tagged = await receive(world, bob, SECRET.replace("Subject secret", "[all] Subject secret"))
+    assert len({direct, footer, tagged}) == 3
+    assert len(await seen(world, EVE, record)) == 3
+    assert await seen(world, ANN, record) == sorted(await seen(world, EVE, record))
+
+
+async def test_addresses_are_compared_exactly_but_for_case(world: World) -> None:
+    """Case makes no difference; a plus-address, a dot, a look-alike domain or letter is somebody else."""
+    await people(world, ANN, EVE)
+    ann = await world.account(ANN)
+    record = await world.record("Carla@Bücher.example", known=False)
+    await world.changed(record)
+    same = ["carla@xn--bcher-kva.example", "CARLA@bücher.EXAMPLE"]
+    other = [
+        *(
+            "carla+x@bücher.example",
+            "c.arla@bücher.example",
+            "carla@bucher.example",
+            "carla@bücher.example.evil.example",
+        ),
+        *("c\u0430rla@bücher.example", "carla@xbücher.example"),
+    ]
+    for number, address in enumerate([*same, *other]):
+        await receive(world, ann, SECRET.replace("carla@client.example", address).replace("secret", f"m{number}", 1))
+    assert await seen(world, EVE, record) == ["m0", "m1"]
+
+
+@pytest.mark.parametrize(
+    ("excluded", "address", "hidden"),
+    [
+        ("client.example", "carla@client.example", True),
+        ("Client.Example.", "carla@eu.client.example", True),
+        ("@client.example", "carla@notclient.example", False),
+        ("client.example", "carla@client.example.evil.example", False),
+        ("bücher.example", "carla@xn--bcher-kva.example", True),
+        ("xn--bcher-kva.example", "carla@mail.bücher.example", True),
+        ("bucher.example", "carla@bücher.example", False),
+        ("eu.client.example", "carla@client.example", False),
+    ],
+)
+async def test_an_excluded_domain_is_matched_at_labels_whatever_its_form(
+    world: World, excluded: str, address: str, hidden: bool
+) -> None:
+    """`acme.com` covers `x.acme.com`, never `notacme.com`; U-labels and A-labels are one; look-alikes are not."""
+    await people(world, ANN, EVE)
+    ann = await world.account(ANN, Mode.CUSTOM, sharing=SharingPolicy(mode=Mode.CUSTOM, excluded_domains=(excluded,)))
+    record = await world.record(address)
+    await receive(world, ann, SECRET.replace("carla@client.example", address))
+    assert await seen(world, EVE, record) == ([] if hidden else ["secret"])
+    assert await seen(world, ANN, record) == ["secret"]
+
+
+@pytest.mark.parametrize(("before", "after"), list(permutations(Mode, 2)))
+async def test_the_mode_changed_from_any_to_any_other(world: World, before: Mode, after: Mode) -> None:
+    """Narrowing holds before anything has followed; in the end everybody sees what the new mode says, in every place."""
+    await people(world, ANN, EVE)
+    domains = ("client.example",)
+    ann = await world.account(ANN, sharing=SharingPolicy(mode=before, excluded_domains=domains))
+    client, partner = await world.record(CARLA), await world.record(PAUL)
+    await world.match(await world.copy(ann, mail("1", CARLA, ANN)), await world.copy(ann, mail("2", PAUL, ANN)))
+    shows = {Mode.PUBLIC: (["1"], ["2"]), Mode.CUSTOM: ([], ["2"]), Mode.PRIVATE: ([], [])}
+
+    async def both(*, at_rest: bool = True) -> tuple[list[str], list[str]]:
+        here = await seen(world, EVE, client, at_rest=at_rest)
+        return here, await seen(world, EVE, partner, at_rest=at_rest)
+
+    assert await both() == shows[before]
+    policy = SharingPolicy(mode=after, excluded_domains=domains)
+    await world.store.accounts.save_sharing(ann.id, policy)
+    for now, then in zip(await both(at_rest=False), shows[after], strict=True):
+        assert set(now) <= set(then)
+    await world.store.sharing.resume()
+    assert await both() == shows[after]
+    assert (await seen(world, ANN, client), await seen(world, ANN, partner)) == (["1"], ["2"])
+    await world.summaries.flush()
+    counts = (await world.snapshot()).counts
+    assert counts == {str(ref): 1 for ref, there in zip((client, partner), shows[after], strict=True) if there}
+
+
+ORDERS = ("gained first", "deleted first", "at once")
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("disconnected", [False, True])
+async def test_a_record_merged_into_another_brings_its_mail_without_fetching_it_again(
+    world: World, order: str, disconnected: bool
+) -> None:
+    """In whichever order the two changes come: mail by address, by thread and by Bcc, even where nobody could fetch it again."""
+    await people(world, ANN, EVE)
+    ann = await world.account(ANN)
+    kept, merged = await world.record(CARLA), await world.record(PAUL)
+    named, reply = mail("1", PAUL, ANN), mail("2", HOME, ANN, answers="1")
+    blind = mail("3", ANN, "who@else.example")
+    await world.match(
+        await world.copy(ann, named), await world.copy(ann, reply), await world.copy(ann, blind, bcc=[PAUL])
+    )
+    assert await seen(world, EVE, merged) == ["1", "2"]
+    if disconnected:
+        await world.store.removal.disconnect(ann.id, by=ANN)
+    await replaced(world, merged, kept, order, lambda: world.set_addresses(kept, CARLA, PAUL))
+    assert await world.database["ledger"].count_documents({"state": "planned"}) == 0
+    assert await world.database["emails"].count_documents({}) == 3
+    await settle(world)
+    assert await seen(world, EVE, kept) == ["1", "2"]
+    assert await seen(world, ANN, kept) == ["1", "2", "3"]
+    assert await seen(world, ANN, merged) == []
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_a_lead_converted_takes_threads_and_bcc_along(world: World, order: str) -> None:
+    """The contact has what the lead had, the lead nothing, whichever the matcher hears of first."""
+    await people(world, ANN, EVE)
+    ann = await world.account(ANN)
+    lead = await world.record(CARLA, kind="lead")
+    await world.match(
+        await world.copy(ann, mail("1", CARLA, ANN)), await world.copy(ann, mail("2", HOME, ANN, answers="1"))
+    )
+    contact = RecordRef(kind="contact", id=str(ObjectId()))
+
+    async def make() -> None:
+        await world.crm["contacts"].insert_one({"_id": ObjectId(contact.id), "emails": [CARLA]})
+
+    world.records[str(contact)] = [CARLA]
+    await replaced(world, lead, contact, order, make)
+    assert await world.database["ledger"].count_documents({"state": "planned"}) == 0
+    await settle(world)
+    assert await seen(world, EVE, contact) == ["1", "2"]
+    assert await seen(world, ANN, lead) == []
+
+
+async def replaced(
+    world: World, old: RecordRef, new: RecordRef, order: str, make: Callable[[], Awaitable[None]]
+) -> None:
+    """Let one record take another's place in the CRM, and the matcher hear of it in some order."""
+    if order == "deleted first":
+        await world.delete(old)
+        await world.changed(old)
+        await make()
+        await world.changed(new)
+        return
+    await make()
+    if order == "gained first":
+        await world.changed(new)
+    await world.delete(old)
+    await world.changed(*([old] if order == "gained first" else [old, new]))
+
+
+async def test_a_mailbox_connected_again_is_the_same_mailbox(world: World) -> None:
+    """The sharing that its owner chooses now holds for what came earlier; a contact that came meanwhile gets its history."""
+    await people(world, ANN, EVE)
+    ann = await world.account(ANN)
+    carla = await world.record(CARLA)
+    old, unknown = await world.copy(ann, mail("1", CARLA, ANN)), await world.copy(ann, mail("2", PAUL, ANN))
+    await world.match(old, unknown)
+    await world.store.removal.disconnect(ann.id, by=ANN)
+    paul = await world.record(PAUL)
+    await settle(world)
+    assert (await seen(world, EVE, carla), await seen(world, EVE, paul)) == (["1"], [])
+    former = await world.store.accounts.former(ANN, ANN)
+    assert former is not None
+    again = ann.model_copy(update={"sharing": SharingPolicy(mode=Mode.PRIVATE), "id": former.id})
+    await world.store.accounts.add(again)
+    assert await seen(world, EVE, carla) == []
+    present = await world.store.accounts.get(ann.id)
+    assert (present.state, present.resync_requested, present.created_at) == ("active", True, ann.created_at)
+    assert await world.database["ledger"].find_one({"_id": unknown.source.id}) is None, (
+        "judged anew by the next backfill"
+    )
+    await world.database["ledger"].insert_one(world._row(unknown, "published"))
+    await world.match(unknown)
+    await settle(world)
+    assert (await seen(world, ANN, carla), await seen(world, ANN, paul)) == (["1"], ["2"])
+    assert await seen(world, EVE, paul) == []
+
+
+async def test_somebody_elses_former_mailbox_is_not_taken_over(world: World) -> None:
+    """A mailbox that a colleague connects after its former user left is another account: the old copies stay the old owner's."""
+    await people(world, ANN, EVE)
+    shared = await world.account("info@firm.example", Mode.PRIVATE, owner=ANN)
+    record = await world.record(CARLA)
+    await world.match(await world.copy(shared, mail("1", CARLA, "info@firm.example")))
+    await world.store.removal.disconnect(shared.id, by=ANN)
+    assert await world.store.accounts.former(EVE, "info@firm.example") is None
+    await world.account("info@firm.example", Mode.PUBLIC, owner=EVE)
+    assert (await seen(world, ANN, record), await seen(world, EVE, record)) == (["1"], [])
+
+
+async def test_an_email_deleted_in_the_crm_never_comes_back(world: World) -> None:
+    """Neither by a re-sync of the mailbox that had it nor by another mailbox that has it, too."""
+    await people(world, ANN, BOB)
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    record = await world.record(CARLA)
+    content = mail("1", CARLA, ANN)
+    await world.match(await world.copy(ann, content))
+    await world.store.reading.delete(content.key, by=ANN)
+    assert await seen(world, ANN, record) == []
+    await world.match(await world.copy(ann, content), await world.copy(bob, content))
+    await settle(world)
+    assert (await seen(world, ANN, record), await seen(world, BOB, record)) == ([], [])
+    assert await world.database["emails"].count_documents({}) == 0
+
+
+async def test_a_reply_from_an_unknown_address_is_offered_and_not_added(world: World) -> None:
+    """Only to who sees it; not a colleague, a machine or a list; no more once the CRM has the address."""
+    await people(world, ANN, EVE)
+    ann = await world.account(ANN, Mode.PRIVATE)
+    record = await world.record(CARLA)
+    machine = mail("3", "bot@else.example", ANN, answers="1")
+    machine = machine.model_copy(update={"marks": machine.marks.model_copy(update={"auto_reply": True})})
+    reply = mail("2", HOME, ANN, answers="1")
+    named = Participant(address=HOME, name="Carla at home", role=Role.FROM)
+    reply = reply.model_copy(update={"participants": (named, *reply.participants[1:])})
+    for content in (mail("1", ANN, CARLA), reply, machine, mail("4", ANN, HOME, answers="2")):
+        await world.match(await world.copy(ann, content))
+    offered = await world.store.reading.suggested_addresses(ANN, record)
+    assert [(one.address, one.name, one.emails) for one in offered] == [(HOME, "Carla at home", 1)]
+    assert await world.store.reading.suggested_addresses(EVE, record) == []
+    assert [one.address for one in await world.store.records.addresses_of(record)] == [CARLA]
+    await world.set_addresses(record, CARLA, HOME)
+    await world.changed(record)
+    assert await world.store.reading.suggested_addresses(ANN, record) == []
+
+
+async def test_an_alias_makes_mail_internal_at_once_and_ends_threads(world: World) -> None:
+    """Ann's other address is no stranger: her note to it is internal, and what colleagues say in a client's thread is theirs."""
+    await people(world, ANN, BOB, EVE)
+    await world.store.company.save(CompanyPolicy(excluded_domains=("firm.example",)))
+    ann = await world.account(ANN)
+    record = await world.record(CARLA)
+    first, note = mail("1", CARLA, ANN), mail("2", ANN, "ann@old.example", BOB, answers="1")
+    await world.match(await world.copy(ann, first), await world.copy(ann, note))
+    assert await seen(world, EVE, record) == ["1", "2"]
+    await world.store.accounts.save_aliases(ann.id, ["ann@old.example"], by=ANN)
+    assert await seen(world, EVE, record) == ["1"]
+    await settle(world)
+    assert await seen(world, ANN, record) == ["1"]
+
+
+async def test_words_of_a_bcc_find_nothing(world: World) -> None:
+    """Not even for its owner: a hit would tell others; and what looks like a pattern is looked for as it is written."""
+    await people(world, ANN, EVE)
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    await world.match(await world.copy(ann, mail("1", CARLA, ANN, text="50% (.*)"), bcc=[PAUL]))
+    for viewer in (ANN, EVE):
+        assert await world.store.reading.search(viewer, "paul@partner.example") == []
+        assert len(await world.store.reading.search(viewer, "CARLA (.*)")) == 1
+        assert await world.store.reading.search(viewer, "S.bject") == []
+
+
+async def test_a_bcc_turns_no_arrow_in_the_summary(world: World) -> None:
+    """The CRM's document says what it would say without the Bcc."""
+    await people(world, ANN)
+    ann = await world.account(ANN)
+    record = await world.record(CARLA)
+    reply = mail("2", HOME, ANN, answers="1")
+    await world.match(await world.copy(ann, mail("1", CARLA, ANN)), await world.copy(ann, reply, bcc=[CARLA]))
+    await world.summaries.flush()
+    document = await world.crm["contacts"].find_one({"_id": ObjectId(record.id)})
+    assert document is not None
+    assert {line["email"]: line["direction"] for line in document["leadmail"]["newest"]}[reply.key] == "in"
+
+
+THREAD_ORDERS = ("stub first", "stub last", "at once")
+
+
+async def in_turn(world: World, order: str, stub: MailParsed, *others: MailParsed) -> None:
+    """Let a stub and other mail come in, in some order, and everything follow."""
+    batches = {"stub first": [[stub], [*others]], "stub last": [[*others], [stub]], "at once": [[*others, stub]]}
+    for batch in batches[order]:
+        await world.match(*batch)
+    await settle(world)
+    assert await world.snapshot() == world.truth()
+
+
+@pytest.mark.parametrize("order", THREAD_ORDERS)
+async def test_a_forged_ancestor_in_ones_own_mailbox_opens_nobody_elses_mail(world: World, order: str) -> None:
+    """Eve knows the Message-ID that Ann's mail answers, and appends a mail "from" a client under it to her own mailbox."""
+    await people(world, ANN, BOB, EVE)
+    ann, eve = await world.account(ANN), await world.account(EVE)
+    record = await world.record(CARLA)
+    secret, answer = mail("secret", HOME, ANN, answers="root"), mail("answer", ANN, HOME, answers="secret")
+    stub = await world.copy(eve, mail("root", CARLA, EVE))
+    hers = [await world.copy(ann, content) for content in (secret, answer)]
+    await in_turn(world, order, stub, *hers)
+    assert [await seen(world, viewer, record) for viewer in (ANN, BOB, EVE)] == [["root"]] * 3
+    assert {(await world.snapshot()).rows[copy.source.id] for copy in hers} == {("unmatched", None)}
+    assert await world.database["emails"].distinct("_id") == [stub.content.key], "nothing of it is stored"
+    assert await world.store.reading.suggested_addresses(EVE, record) == []
+
+
+@pytest.mark.parametrize("order", THREAD_ORDERS)
+async def test_who_holds_one_mail_of_a_thread_opens_that_one_and_no_other(world: World, order: str) -> None:
+    """Eve was in Cc once. Her stub says what that mail is about, which she may read anyway; what went on without her stays Ann's."""
+    await people(world, ANN, EVE)
+    ann, eve = await world.account(ANN), await world.account(EVE)
+    record = await world.record(CARLA)
+    shown, secret = mail("shown", HOME, ANN, cc=[EVE], answers="root"), mail("secret", ANN, HOME, answers="shown")
+    stub = await world.copy(eve, mail("root", CARLA, EVE))
+    others = [await world.copy(ann, shown), await world.copy(eve, shown), await world.copy(ann, secret)]
+    await in_turn(world, order, stub, *others)
+    assert await seen(world, EVE, record) == ["root", "shown"]
+    assert (await world.snapshot()).rows[others[-1].source.id] == ("unmatched", None)
+    told = await world.store.reading.explain(EVE, record, shown.key, asked_by=EVE)
+    assert {(line.match.role, line.match.address) for line in told.lines} == {(Role.THREAD, CARLA)}
+
+
+@pytest.mark.parametrize("order", THREAD_ORDERS)
+async def test_a_forged_ancestor_takes_no_link_away(world: World, order: str) -> None:
+    """A stub about another record under the Message-ID of Ann's thread makes it ambiguous for nobody, Eve aside."""
+    await people(world, ANN, EVE)
+    ann, eve = await world.account(ANN), await world.account(EVE)
+    record, other = await world.record(CARLA), await world.record(PAUL)
+    first, reply = mail("1", CARLA, ANN), mail("2", HOME, ANN, answers="1")
+    forged = mail("forged", PAUL, EVE).model_copy(update={"message_id": "1@mail"})
+    hers = [await world.copy(ann, content) for content in (first, reply)]
+    await in_turn(world, order, await world.copy(eve, forged), *hers)
+    assert (await seen(world, EVE, record), await seen(world, EVE, other)) == (["1", "2"], ["forged"])
+
+
+async def test_what_a_forged_ancestor_opened_before_is_closed_by_the_upgrade(world: World) -> None:
+    """The first release linked by anybody's mail; what it linked rightly stays."""
+    await people(world, ANN, EVE)
+    ann, eve = await world.account(ANN), await world.account(EVE)
+    record = await world.record(CARLA)
+    first, reply = mail("1", CARLA, ANN), mail("2", HOME, ANN, answers="1")
+    then, secret = mail("3", ANN, HOME, answers="2"), mail("secret", HOME, ANN, answers="root")
+    await world.match(await world.copy(eve, mail("root", CARLA, EVE)), await world.copy(ann, first))
+    copies = [await world.copy(ann, content) for content in (reply, then, secret)]
+    await world.store.emails.save_many([reply, then, secret], by_thread={reply.key, then.key, secret.key})
+    for copy in copies:
+        by, content = (Match(address=CARLA, role=Role.THREAD),), copy.content
+        link = LinkAddition(content.key, record, content.sent_at, content.thread, by, ANN, ann.id)
+        await world.store.links.save_many([link])
+    await world.store.ledger.final([Final(one.source.id, RowState.ATTACHED, email=one.content.key) for one in copies])
+    assert await seen(world, EVE, record) == ["1", "2", "3", "root", "secret"]
+    await MIGRATIONS[0].run(world.store._collections)
+    await settle(world)
+    assert await seen(world, EVE, record) == ["1", "2", "3", "root"]
+    assert await world.snapshot() == world.truth()
+
+
+async def test_a_thread_follows_the_copies_of_its_holders(world: World) -> None:
+    """A reply is on the record from when its holder has a mail that says so until he has it no more, whoever else has it."""
+    await people(world, ANN, BOB)
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    record = await world.record(CARLA)
+    first, reply = mail("1", CARLA, BOB, ANN), mail("2", HOME, ANN, answers="1")
+    await world.match(await world.copy(bob, first), await world.copy(ann, reply))
+    await settle(world)
+    assert await seen(world, ANN, record) == ["1"]
+    hers = await world.copy(ann, first)
+    await world.match(hers)
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1", "2"]
+    await world.go(hers.source.id)
+    await world.announce_gone(hers.source.id)
+    assert await seen(world, ANN, record) == ["1"], "it is Bob's alone now"
+    await world.match(await world.copy(ann, first))
+    assert await seen(world, ANN, record) == ["1", "2"], "it was moved, and nothing is fetched again"
+    assert await world.snapshot() == world.truth()
+
+
+async def test_a_move_of_the_only_copy_hides_no_reply(world: World) -> None:
+    """Between the place where it was and the one where it comes the thread keeps its record."""
+    await people(world, ANN)
+    ann = await world.account(ANN)
+    record = await world.record(CARLA)
+    moved = await world.copy(ann, mail("1", CARLA, ANN))
+    await world.match(moved, await world.copy(ann, mail("2", HOME, ANN, answers="1")))
+    await world.go(moved.source.id)
+    await world.announce_gone(moved.source.id)
+    assert await seen(world, ANN, record) == ["2"]
+    await world.match(await world.copy(ann, moved.content))
+    assert await seen(world, ANN, record) == ["1", "2"]
+    await settle(world)
+    assert await world.snapshot() == world.truth()
+
+
+async def test_who_has_a_reply_gets_it_when_another_holder_makes_it_known(world: World) -> None:
+    """Ann's copy of the reply says nothing; Bob, who has the client's mail too, brings it in, for Ann as well."""
+    await people(world, ANN, BOB)
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    record = await world.record(CARLA)
+    first, reply = mail("1", CARLA, BOB), mail("2", HOME, ANN, BOB, answers="1")
+    world.mails.append(first)
+    await world.match(await world.copy(ann, reply))
+    await world.match(await world.copy(bob, first), await world.copy(bob, reply))
+    await settle(world)
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.links[str(record), reply.key][1] == (ANN, BOB)
+    assert {state for state, _ in snapshot.rows.values()} == {"attached"}
+
+
+async def test_a_purged_mailbox_takes_along_what_its_mail_said_of_threads(world: World) -> None:
+    """Ann's other mailbox had the client's mail; when it is purged the reply is on no record any more. Disconnected it says on."""
+    await people(world, ANN, BOB)
+    ann, second = await world.account(ANN), await world.account("ann@second.example", owner=ANN)
+    bob = await world.account(BOB)
+    record = await world.record(CARLA)
+    first, reply = mail("1", CARLA, "ann@second.example", BOB), mail("2", HOME, ANN, answers="1")
+    late = mail("3", HOME, ANN, answers="2")
+    await world.match(await world.copy(second, first), await world.copy(bob, first), await world.copy(ann, reply))
+    await world.store.removal.disconnect(second.id, by=ANN)
+    await world.match(await world.copy(ann, late))
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1", "2", "3"]
+    await world.store.removal.purge(second.id, by=ANN)
+    await settle(world)
+    assert await seen(world, ANN, record) == ["1"], "Bob's, which he shows; it says nothing of her mail"

@@ -1,0 +1,93 @@
+"""The sharing rule, proven: companies whose lives are made up, and what everybody sees by every way to read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from pymongo import AsyncMongoClient
+
+from services.matcher.linking.summaries import SummaryKeeper
+from services.store import Store, StoreConfig
+from testbed.local import LocalServers
+from tests.matcher.history import Life
+from tests.matcher.steps import Step, life
+from tests.matcher.viewers import look
+
+LONG = bool(os.environ.get("LEADMAIL_LONG"))
+LIVES, CHANGES = (2000, 8) if LONG else (int(os.environ.get("LEADMAIL_LIVES", "200")), 4)
+FIRST = int(os.environ.get("LEADMAIL_SEED", "0"))
+AT_ONCE = 4
+SOMETIMES = 0.4
+"""How often everybody looks in the middle of a life; they always do in the end."""
+
+
+@pytest.fixture
+async def lives(servers: LocalServers, mongo_database: str) -> AsyncIterator[list[Life]]:
+    """Some worlds with indexes, in databases of their own; each is emptied for the next company."""
+    made = []
+    async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
+        names = [f"{mongo_database}_{number}" for number in range(AT_ONCE)]
+        for name in names:
+            store = Store(client[name], client[f"{name}_crm"], StoreConfig(mark_key=b"k" * 32))
+            await store.setup()
+            made.append(Life(store, client[name], client[f"{name}_crm"], SummaryKeeper(store)))
+        yield made
+        for name in names:
+            await client.drop_database(name)
+            await client.drop_database(f"{name}_crm")
+
+
+async def trouble(of: Life, steps: Sequence[Step], seed: int) -> str | None:
+    """Live a life and look at it in the end; returns what is wrong."""
+    rng = random.Random(seed)
+    await of.begin(of.store)
+    try:
+        for step in steps:
+            await of.do(step)
+            if step == ("settle",) and rng.random() < SOMETIMES:
+                await look(of, rng)
+        await of.do(("settle",))
+        await look(of, rng)
+    except AssertionError as error:
+        return str(error).partition("\n")[0] or "an assertion"
+    return None
+
+
+async def shortest(of: Life, steps: Sequence[Step], seed: int, why: str) -> tuple[list[Step], str]:
+    """Return a life with as few steps as possible that still goes wrong, and how."""
+    steps = list(steps)
+    position = len(steps)
+    while position > 0:
+        position -= 1
+        fewer = steps[:position] + steps[position + 1 :]
+        if (still := await trouble(of, fewer, seed)) is not None:
+            steps, why = fewer, still
+            position = min(position, len(steps))
+    return steps, why
+
+
+@pytest.mark.timeout(3600)
+async def test_everybody_sees_what_the_design_says(lives: list[Life]) -> None:
+    """Users, mailboxes, policies, records and mail of any kind, changed in any order: each way to read shows what the rule says.
+
+    At once where a policy narrows, and after everything has followed for all else. There are 200 lives,
+    or ``LEADMAIL_LIVES``; with ``LEADMAIL_LONG=1`` 2,000.
+    """
+    seeds = iter(range(FIRST, FIRST + LIVES))
+    wrong: list[str] = []
+
+    async def live(of: Life) -> None:
+        for seed in seeds:
+            if len(wrong) > 2:
+                return
+            steps = life(seed, changes=CHANGES)
+            if why := await trouble(of, steps, seed):
+                steps, why = await shortest(of, steps, seed, why)
+                wrong.append(f"seed {seed}: {why}\n" + "\n".join(f"    {step}" for step in steps))
+
+    await asyncio.gather(*map(live, lives))
+    assert not wrong, "\n".join(wrong)

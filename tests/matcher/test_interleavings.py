@@ -1,0 +1,418 @@
+"""Interleavings of two replicas that once left something wrong behind, each forced: nothing is lost between a look and a write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from schemas.accounts import AccountState
+from schemas.messages import MailParsed, RecordChanged
+from schemas.records import RecordRef
+from services.matcher import handler, mailbox_changed, record_changed
+from services.matcher.linking.relinking import relink
+from services.matcher.sweepers import sweep_debts
+from services.store import Store
+from services.store.core.documents import now
+from tests.matcher.fixtures import NO_GRACE, World, delivery_of, mail
+from tests.matcher.hooks import CrashError, Once, hooked
+
+ANN, BOB, CARLA, PAUL = "ann@firm.example", "bob@firm.example", "carla@client.example", "paul@partner.example"
+WHO, MUM = "who@else.example", "mum@home2.example"
+AT_ONCE = timedelta(seconds=-1)
+"""Every debt is overdue."""
+
+
+async def changed(world: World, ref: RecordRef, store: Store) -> None:
+    """Handle that a record changed, with a store that is interrupted."""
+    event = delivery_of(RecordChanged(id=str(ref), kind=ref.kind, record=ref.id, at=now()))
+    await record_changed.handle([event], store=store, summaries=world.summaries)
+
+
+async def die() -> None:
+    """Die."""
+    raise CrashError
+
+
+def before(patch: pytest.MonkeyPatch, part: object, name: str, what: Callable[[], Awaitable[object]]) -> None:
+    """Let something happen within the store, the first time that a part of it is about to do something."""
+    method, passed = getattr(part, name), False
+
+    async def interrupted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal passed
+        if not passed:
+            passed = True
+            await what()
+        return await method(*args, **kwargs)
+
+    patch.setattr(part, name, interrupted)
+
+
+async def with_a_record_deleted(world: World) -> RecordRef:
+    """Let Ann hold a mail of Carla's, whose record is deleted now, without anybody having handled that; return it.
+
+    The mail has no Message-ID, by which it might be found in another way.
+    """
+    ann = await world.account(ANN)
+    await world.record(PAUL)
+    carla = await world.record(CARLA)
+    await world.match(await world.copy(ann, mail("1", CARLA, ANN, message_id=None)))
+    await world.delete(carla)
+    return carla
+
+
+async def with_a_bcc(world: World) -> MailParsed:
+    """Put another copy of that mail, with a Bcc to Paul, into Bob's mailbox."""
+    return await world.copy(await world.account(BOB), world.mails[0], bcc=[PAUL])
+
+
+async def test_a_bcc_that_comes_while_a_record_goes_does_not_hold_the_other_copies(world: World) -> None:
+    """Their email is on no record when that is looked up, and on one again when its grace is noted: they are unmatched all the same."""
+    carla = await with_a_record_deleted(world)
+    late = await with_a_bcc(world)
+    hook = Once("before emails.mark_unlinked", lambda: world.match(late))
+    await changed(world, carla, hooked(world.store, hook))
+    assert hook.passed
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert sorted(state for state, _ in snapshot.rows.values()) == ["attached", "unmatched"]
+
+
+async def test_a_record_that_is_restored_and_deleted_again_leaves_no_body_behind(world: World) -> None:
+    """The first replica found the mail linked and is about to end its grace; that of the second deletion goes on."""
+    carla = await with_a_record_deleted(world)
+    await world.changed(carla)
+    again = await world.record(CARLA, known=False)
+
+    async def delete() -> None:
+        await world.delete(again)
+        await world.changed(again)
+
+    hook = Once("before emails.mark_unlinked", delete)
+    await changed(world, again, hooked(world.store, hook))
+    assert hook.passed
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+async def test_a_contact_that_comes_while_its_mail_fades_gets_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its event finds the row still attached; that it was set to unmatched afterwards must not be the end of it."""
+    carla = await with_a_record_deleted(world)
+    await world.changed(carla)
+    before(monkeypatch, world.store.ledger, "unmatch_emails", lambda: world.record(CARLA))
+    await mailbox_changed.sweep_unlinked(store=world.store, summaries=world.summaries, grace=NO_GRACE)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert ("attached", next(iter(snapshot.emails))) in snapshot.rows.values()
+
+
+async def test_a_contact_that_comes_while_a_copy_is_unmatched_gets_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same where the email stays, for the Bcc of another copy."""
+    carla = await with_a_record_deleted(world)
+    await world.changed(carla)
+    late = await with_a_bcc(world)
+    passed: list[RecordRef] = []
+
+    async def come() -> None:
+        passed.append(await world.record(CARLA))
+
+    before(monkeypatch, world.store.ledger, "unmatch_rows", come)
+    await world.match(late)
+    assert passed
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert [state for state, _ in snapshot.rows.values()] == ["attached", "attached"]
+
+
+@pytest.mark.parametrize("where", ["before links.compare_and_set_many", "before ledger.unmatch_rows"])
+async def test_a_holder_who_makes_a_thread_known_while_a_copy_is_unmatched_takes_it_along(
+    world: World, where: str
+) -> None:
+    """He looked for other copies before that one was unmatched; who unmatched it finds the link that he wrote."""
+    ann, bob, eve = [await world.account(one) for one in (ANN, BOB, "eve@firm.example")]
+    await world.record(PAUL)
+    await world.record("lou@law.example")
+    carla = await world.record(CARLA)
+    root, content = mail("0", "lou@law.example", "eve@firm.example"), mail("1", CARLA, ANN, answers="0")
+    world.mails.extend((root, content))
+    hers = await world.copy(ann, content)
+    await world.match(hers, await world.copy(bob, content, bcc=[PAUL]), await world.copy(eve, root))
+    await world.delete(carla)
+    late = await world.copy(eve, content)
+    hook = Once(where, lambda: world.match(late))
+    await changed(world, carla, hooked(world.store, hook))
+    assert hook.passed
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.rows[hers.source.id] == ("attached", content.key)
+
+
+async def test_what_follows_a_thread_follows_it_through_a_mail_of_which_another_copy_comes(world: World) -> None:
+    """Whose link is there already when its ancestor's replica comes to it: then the one that added it sees to the rest."""
+    bob = await world.account(BOB)
+    await world.record(PAUL)
+    await world.record(CARLA)
+    first, second, third = mail("1", CARLA, BOB), mail("2", WHO, BOB, answers="1"), mail("3", MUM, BOB, answers="2")
+    world.mails.extend((first, second, third))
+    held, last = await world.copy(bob, second, bcc=[PAUL]), await world.copy(bob, third)
+    await world.match(held, last)
+    another = await world.copy(bob, second)
+    hook = Once("after links.save_many", lambda: world.match(another))
+    await handler.handle(
+        [delivery_of(await world.copy(bob, first))], store=hooked(world.store, hook), summaries=world.summaries
+    )
+    assert hook.passed
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.rows[last.source.id] == ("attached", third.key)
+
+
+async def test_a_copy_that_comes_in_one_batch_with_its_new_ancestor_ends_with_the_reasons_that_hold(
+    world: World,
+) -> None:
+    """Its thread now goes by another address of the record: that one is added, and the one before it taken off."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    ref = await world.record(CARLA, "assistant@client.example")
+    first, second = mail("1", CARLA, ANN), mail("2", "assistant@client.example", ANN)
+    reply = mail("3", WHO, ANN, references=("1@mail", "2@mail"))
+    world.mails.extend((first, second, reply))
+    await world.match(await world.copy(ann, first), await world.copy(ann, reply))
+    await world.match(await world.copy(ann, second), await world.copy(bob, reply))
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.links[str(ref), reply.key][0] == (("assistant@client.example", "thread", ""),)
+
+
+async def test_a_copy_that_comes_in_one_batch_with_its_new_ancestor_shares_the_link_with_other_copies(
+    world: World,
+) -> None:
+    """The email was held by somebody else for another reason; the thread's link is his, too."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(PAUL)
+    ref = await world.record(CARLA)
+    first, reply = mail("1", CARLA, ANN), mail("2", WHO, ANN, answers="1")
+    world.mails.extend((first, reply))
+    await world.match(await world.copy(bob, reply, bcc=[PAUL]))
+    await world.match(await world.copy(ann, first), await world.copy(ann, reply))
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.links[str(ref), reply.key][1] == (ANN, BOB)
+
+
+async def test_a_summary_is_not_taken_before_the_links_are_there(world: World) -> None:
+    """Summaries are brought up to date between the note that they have to be and the links: they are so again afterwards."""
+    ann = await world.account(ANN)
+    ref = await world.record(CARLA)
+
+    async def flush() -> None:
+        async with asyncio.timeout(30):
+            while not await world.database["debts"].count_documents({}):  # noqa: ASYNC110 - another task's write
+                await asyncio.sleep(0)
+        for _ in range(3):
+            await world.summaries.flush()
+            await world.database["debts"].count_documents({})
+
+    hook = Once("before links.save_many", flush)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    await handler.handle([delivery_of(copy)], store=hooked(world.store, hook), summaries=world.summaries)
+    assert hook.passed
+    await world.summaries.flush()
+    assert (await world.snapshot()).counts == {str(ref): 1}
+
+
+async def test_what_a_crashed_try_linked_to_a_record_that_is_gone_since_is_taken_off(world: World) -> None:
+    """The redelivery adds what holds now, and looks at what the try before it may have left."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    paul = await world.record(PAUL)
+    copy = await world.copy(ann, mail("1", CARLA, ANN, PAUL))
+
+    with pytest.raises(CrashError):
+        await handler.handle(
+            [delivery_of(copy)],
+            store=hooked(world.store, Once("before ledger.final", die)),
+            summaries=world.summaries,
+        )
+    await world.delete(paul)
+    await world.changed(paul)
+    await handler.handle([delivery_of(copy, redelivered=True)], store=world.store, summaries=world.summaries)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["before links.compare_and_set_many", "after links.compare_and_set_many", "before emails.mark_unlinked"],
+)
+async def test_a_crash_while_a_record_is_forgotten_leaves_nothing_behind(world: World, where: str) -> None:
+    """Its links may be gone already, so that the redelivery does not find its mail by them: the debt names it."""
+    carla = await with_a_record_deleted(world)
+    with pytest.raises(CrashError):
+        await changed(world, carla, hooked(world.store, Once(where, die)))
+    await world.changed(carla)
+    await sweep_debts(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+@pytest.mark.parametrize("connected", [True, False])
+async def test_a_copy_whose_email_is_lost_is_fetched_again(world: World, connected: bool) -> None:
+    """Its remover died before it looked for the copy; where nobody fetches any more the row says so."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    await world.match(copy)
+    await world.database["emails"].delete_one({})
+    if not connected:
+        await world.database["accounts"].update_one({}, {"$set": {"state": AccountState.DISCONNECTED.value}})
+    await relink([copy.content.key], store=world.store, summaries=world.summaries)
+    row = await world.store.ledger.get(copy.source.id)
+    assert row is not None
+    if connected:
+        assert row.state == "planned"
+        await world.rest()
+        assert await world.snapshot() == world.truth()
+    else:
+        assert (row.state, row.reason, row.email) == ("skipped", "disconnected", None)
+        assert (await world.snapshot()).links == {}
+
+
+async def test_a_copy_that_is_attached_while_grants_are_taken_back_keeps_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy's recompute looked before the copy was attached, and writes after the copy's matcher has looked."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(CARLA)
+    content = mail("1", CARLA, ANN, BOB)
+    await world.match(await world.copy(ann, content))
+    late = await world.copy(bob, content)
+    looked, attached = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        looked.set()
+        await attached.wait()
+
+    before(monkeypatch, world.store.links, "compare_and_set_many", wait)
+    recompute: list[asyncio.Task[object]] = []
+
+    async def begin() -> None:
+        recompute.append(asyncio.create_task(world.store.sharing.recompute([content.key])))
+        await looked.wait()
+
+    hook = Once("before ledger.final", begin)
+    async with asyncio.timeout(60):
+        await handler.handle([delivery_of(late)], store=hooked(world.store, hook), summaries=world.summaries)
+        attached.set()
+        await asyncio.gather(*recompute)
+    await world.summaries.flush()
+    assert await world.snapshot() == world.truth()
+
+
+async def test_mail_that_comes_while_its_account_is_purged_is_not_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row is gone before anything else is looked at, so that whoever attaches it now takes back what he stored."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    await world.match(await world.copy(ann, mail("1", CARLA, ANN)))
+    late = await world.copy(ann, mail("2", CARLA, ANN))
+    before(monkeypatch, world.store.ledger, "to_relink", lambda: world.match(late))
+    await world.store.removal.purge(ann.id, by=ANN)
+    await world.rest()
+    await sweep_debts(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
+    snapshot = await world.snapshot()
+    assert (snapshot.emails, snapshot.links, snapshot.rows, snapshot.counts) == ({}, {}, {}, {})
+
+
+async def twin(world: World, of: MailParsed) -> str:
+    """Put a copy into the same mailbox that is attached at once, as the poller does; return its row."""
+    copy = await world.copy(world.accounts[of.source.account], of.content, state="attached")
+    await world.database["ledger"].update_one({"_id": copy.source.id}, {"$set": {"email": of.content.key}})
+    return copy.source.id
+
+
+async def test_a_moved_copy_that_comes_while_its_email_fades_is_not_left_without_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The poller saw the email when it attached the copy; whoever removes the email looks for copies afterwards."""
+    carla = await with_a_record_deleted(world)
+    await world.changed(carla)
+    (copy,) = world.copies.values()
+    before(monkeypatch, world.store.blobs, "release", lambda: twin(world, copy))
+    await mailbox_changed.sweep_unlinked(store=world.store, summaries=world.summaries, grace=NO_GRACE)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+async def test_a_moved_copy_that_comes_while_its_email_is_deleted_in_the_crm_is_skipped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for somebody who deletes the email."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    await world.match(copy)
+    skip, rows = world.store.ledger.skip_emails, list[str]()
+
+    async def then_another(*args: Any) -> int:
+        count = await skip(*args)
+        if not rows:
+            rows.append(await twin(world, copy))
+        return count
+
+    monkeypatch.setattr(world.store.ledger, "skip_emails", then_another)
+    await world.store.orphaned_emails.tombstone([copy.content.key], by=ANN)
+    world.deleted.add(copy.content.key)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot.rows == world.truth().rows
+    assert len(rows) == 1
+
+
+async def test_a_copy_that_goes_before_its_lost_blobs_were_fetched_again_leaves_nothing(world: World) -> None:
+    """Its email is not kept for it in the meantime: a copy that was never attached takes none along when it goes."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    await world.database["blobs.files"].delete_many({})
+    await world.match(copy)
+    assert (await world.snapshot()).rows[copy.source.id] == ("planned", None)
+    await world.go(copy.source.id)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+async def test_a_copy_that_is_planned_while_its_account_is_disconnected_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A late contact finds it just before; nobody would ever fetch it."""
+    ann = await world.account(ANN)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    await world.match(copy)
+    disconnected, passed = world.store.ledger._disconnected, False
+
+    async def then_disconnect() -> list[str]:
+        nonlocal passed
+        before = await disconnected()
+        if not passed:
+            passed = True
+            await world.store.removal.disconnect(ann.id, by=ANN)
+        return before
+
+    monkeypatch.setattr(world.store.ledger, "_disconnected", then_disconnect)
+    await world.record(CARLA)
+    row = await world.store.ledger.get(copy.source.id)
+    assert row is not None
+    assert (row.state, row.reason) == ("skipped", "disconnected")

@@ -1,0 +1,219 @@
+"""Which records an email is on: the pure part."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.emails import Link, Match, Voucher
+from schemas.mail import Content, Participant, Role
+from schemas.records import RecordRef
+from services.matcher.linking.linking import (
+    Matches,
+    Threads,
+    address_matches,
+    ancestor_ids,
+    bcc_matches,
+    merged,
+    passed_on,
+    thread_matches,
+    told_by,
+    vouched,
+    vouchers_of,
+)
+
+ACCOUNT = "0" * 24
+CARLA, PAUL, ANN = (RecordRef(kind="contact", id=name) for name in ("carla", "paul", "ann"))
+LEAD = RecordRef(kind="lead", id="lead")
+A, B = "a@firm.example", "b@firm.example"
+"""Users."""
+
+
+def mail(
+    name: str, *, to: tuple[str, ...] = (), answers: str | None = None, references: tuple[str, ...] = ()
+) -> Content:
+    """Return an email from a stranger."""
+    people = [Participant(address="stranger@else.example", role=Role.FROM)]
+    people += [Participant(address=address, role=Role.TO) for address in to]
+    return Content(
+        key=f"v1-{name.encode().hex():0>40}",
+        message_id=f"{name}@x",
+        in_reply_to=answers and f"{answers}@x",
+        references=tuple(f"{other}@x" for other in references),
+        thread="t",
+        sent_at=datetime(2026, 1, 1, tzinfo=UTC),
+        participants=tuple(people),
+        raw="",
+    )
+
+
+def on(record: RecordRef, address: str, role: Role = Role.TO) -> Matches:
+    """Return the matches of an email that is on one record."""
+    return {record: (Match(address=address, role=role),)}
+
+
+def test_an_email_is_on_every_record_that_it_names_with_every_role() -> None:
+    """A record with two addresses in one mail has two matches; two records with one address have one each."""
+    people = (
+        Participant(address="c@x.example", role=Role.FROM),
+        Participant(address="c@x.example", role=Role.REPLY_TO),
+        Participant(address="carla@y.example", role=Role.CC),
+        Participant(address="nobody@z.example", role=Role.TO),
+    )
+    content = mail("1").model_copy(update={"participants": people})
+    found = address_matches(content, {"c@x.example": [CARLA, LEAD], "carla@y.example": [CARLA]})
+    assert found == {
+        CARLA: (
+            Match(address="carla@y.example", role=Role.CC),
+            Match(address="c@x.example", role=Role.FROM),
+            Match(address="c@x.example", role=Role.REPLY_TO),
+        ),
+        LEAD: (Match(address="c@x.example", role=Role.FROM), Match(address="c@x.example", role=Role.REPLY_TO)),
+    }
+
+
+def test_a_bcc_match_names_the_account_whose_copy_says_so() -> None:
+    """Nobody else may ever be told, so the match carries whose it is."""
+    found = bcc_matches(ACCOUNT, ("c@x.example", "who@z.example"), {"c@x.example": [CARLA]})
+    assert found == {CARLA: (Match(address="c@x.example", role=Role.BCC, account=ACCOUNT),)}
+
+
+def test_results_are_joined_without_repetition_in_one_order() -> None:
+    """Merging is a union: the order of the parts makes no difference."""
+    one, other = on(CARLA, "b@x.example"), {**on(CARLA, "a@x.example"), **on(PAUL, "p@x.example")}
+    assert merged(one, other, one) == merged(other, one)
+    assert merged(one, other)[CARLA] == (
+        Match(address="a@x.example", role=Role.TO),
+        Match(address="b@x.example", role=Role.TO),
+    )
+
+
+def test_an_email_is_not_its_own_ancestor() -> None:
+    """In-Reply-To and References count together, repetitions and the mail itself left out."""
+    assert ancestor_ids(mail("3", answers="2", references=("1", "2", "3"))) == ("2@x", "1@x")
+
+
+def test_a_thread_with_exactly_one_external_record_takes_the_reply_along() -> None:
+    """A second record, or none, leaves the reply unlinked."""
+    carla, paul = {A: {CARLA: "c@x.example"}}, {A: {PAUL: "p@x.example"}}
+    found = vouched([carla, carla], [A])
+    assert found == {A: (CARLA, "c@x.example")}
+    assert thread_matches(found) == on(CARLA, "c@x.example", Role.THREAD)
+    assert vouched([carla, paul], [A]) == {}
+    assert vouched([{}], [A]) == {}
+    assert vouched([carla, {A: {CARLA: "b@x.example"}}], [A]) == {A: (CARLA, "b@x.example")}, "the first address"
+
+
+def test_each_holders_own_mail_is_looked_at_by_itself() -> None:
+    """What one has neither makes a thread for another nor ends it; who does not hold the reply is not asked."""
+    carla, paul = {A: {CARLA: "c@x.example"}, B: {CARLA: "c@x.example"}}, {B: {PAUL: "p@x.example"}}
+    assert vouched([carla, paul], [A, B]) == {A: (CARLA, "c@x.example")}
+    assert vouched([carla, paul], [B]) == {}
+    assert vouched([paul], [A]) == {}
+    both = vouched([{A: {CARLA: "c@x.example"}}, paul], [B, A])
+    assert thread_matches(both) == {**on(CARLA, "c@x.example", Role.THREAD), **on(PAUL, "p@x.example", Role.THREAD)}
+    assert vouchers_of(both, PAUL) == (Voucher(owner=B, address="p@x.example"),)
+
+
+def link(record: RecordRef, role: Role, owners: tuple[str, ...], *vouchers: Voucher) -> Link:
+    """Return a link of an email by one address."""
+    match = Match(address="c@x.example", role=role, account=ACCOUNT if role is Role.BCC else None)
+    email = "v1-" + "0" * 40
+    sent = datetime(2026, 1, 1, tzinfo=UTC)
+    return Link(
+        id="l", email=email, record=record, sent_at=sent, thread="t", matches=(match,), owners=owners, vouchers=vouchers
+    )
+
+
+def test_a_stored_email_tells_what_it_names_to_its_holders_and_its_thread_to_those_who_vouch() -> None:
+    """Nobody who holds it no more, nobody by a Bcc, and no address that has become a colleague's."""
+    carla = Voucher(owner=A, address="c@x.example")
+    assert told_by([link(CARLA, Role.TO, (A, B))], ()) == {A: {CARLA: "c@x.example"}, B: {CARLA: "c@x.example"}}
+    assert told_by([link(CARLA, Role.THREAD, (A, B), carla)], ()) == {A: {CARLA: "c@x.example"}}
+    assert told_by([link(CARLA, Role.THREAD, (B,), carla)], ()) == {}
+    assert told_by([link(CARLA, Role.BCC, (A,))], ()) == {}
+    assert told_by([link(CARLA, Role.THREAD, (A,), carla)], {"c@x.example"}) == {}
+    assert told_by([link(CARLA, Role.TO, (A,))], {"c@x.example"}) == {}
+    two = [link(CARLA, Role.THREAD, (A,), carla, Voucher(owner=A, address="b@x.example"))]
+    assert told_by(two, ()) == {A: {CARLA: "b@x.example"}}
+
+
+def test_colleagues_and_bcc_do_not_make_a_thread() -> None:
+    """An own address is not external, and a Bcc must not be told to everybody by a thread link."""
+    matches = {
+        **on(ANN, "ann@firm.example"),
+        PAUL: (Match(address="p@x.example", role=Role.BCC, account=ACCOUNT),),
+        CARLA: (Match(address="c@x.example", role=Role.TO), Match(address="a@x.example", role=Role.CC)),
+        LEAD: (Match(address="l@x.example", role=Role.THREAD),),
+    }
+    assert passed_on(matches, {"ann@firm.example"}) == {CARLA: "a@x.example"}
+
+
+def threads(
+    mails: list[Content], known: dict[str, list[RecordRef]], held: dict[str, tuple[str, ...]] | None = None
+) -> dict[str, Matches]:
+    """Return the thread links of each mail, by Message-ID; ``held`` tells who has which, all that are left out being A's."""
+    contents = {content.key: content for content in mails}
+    named = {key: address_matches(content, known) for key, content in contents.items()}
+    holders = {
+        key: (held or {}).get(str(content.message_id).removesuffix("@x"), (A,)) for key, content in contents.items()
+    }
+    found = Threads(named, contents, {}, (), holders)
+    return {str(content.message_id): thread_matches(found.of(key)) for key, content in contents.items()}
+
+
+def test_a_chain_goes_on_for_those_only_who_have_its_mails() -> None:
+    """B has the client's mail and the first answer, A both answers: what A's mail says of the second one is nothing."""
+    chain = [mail("0", to=("c@x.example",)), mail("1", answers="0"), mail("2", answers="1")]
+    known = {"c@x.example": [CARLA]}
+    linked = on(CARLA, "c@x.example", Role.THREAD)
+    assert threads(chain, known, {"0": (B,), "1": (A, B)}) == {"0@x": {}, "1@x": linked, "2@x": {}}
+    assert threads(chain, known, {"0": (B,), "1": (A, B), "2": (A, B)})["2@x"] == linked
+
+
+def test_a_chain_of_replies_from_unknown_addresses_is_followed_to_the_record() -> None:
+    """Each reply refers to the one before only; however long, the chain is followed without recursion."""
+    chain = [mail("0", to=("c@x.example",)), *(mail(str(n), answers=str(n - 1)) for n in range(1, 3000))]
+    found = threads(chain[::-1], {"c@x.example": [CARLA]})
+    assert found.pop("0@x") == {}
+    assert all(link == on(CARLA, "c@x.example", Role.THREAD) for link in found.values())
+
+
+def test_mails_that_refer_to_one_another_come_to_an_end() -> None:
+    """A forged cycle is no thread of anybody."""
+    assert threads([mail("1", answers="2"), mail("2", answers="1")], {}) == {"1@x": {}, "2@x": {}}
+
+
+def test_a_forged_second_mail_with_the_same_message_id_cannot_add_to_a_thread_unseen() -> None:
+    """Two emails under one Message-ID both count: two records make the thread ambiguous."""
+    real, forged = mail("1", to=("c@x.example",)), mail("1", to=("p@x.example",))
+    forged = forged.model_copy(update={"key": "v1-" + "f" * 40})
+    found = threads([real, forged, mail("2", answers="1")], {"c@x.example": [CARLA], "p@x.example": [PAUL]})
+    assert found["2@x"] == {}
+
+
+@pytest.mark.parametrize("known", [{}, {"c@x.example": [CARLA]}, {"c@x.example": [CARLA], "p@x.example": [PAUL]}])
+@settings(deadline=None)
+@given(data=st.data())
+def test_the_order_of_a_batch_makes_no_difference(known: dict[str, list[RecordRef]], data: st.DataObject) -> None:
+    """For any thread without cycles and any order of its mails, the links are those of a walk from the oldest on."""
+    count = data.draw(st.integers(1, 8))
+    mails = []
+    for number in range(count):
+        to = data.draw(st.lists(st.sampled_from(["c@x.example", "p@x.example", "u@z.example"]), max_size=1))
+        older = data.draw(st.lists(st.sampled_from([str(n) for n in range(number)]), max_size=3)) if number else []
+        mails.append(mail(str(number), to=tuple(to), references=tuple(older)))
+    expected: dict[str, set[RecordRef]] = {}
+    for content in mails:
+        records = {record for person in content.participants for record in known.get(person.address, ())}
+        if not records:
+            records = set().union(*(expected[name] for name in content.references))
+            records = records if len(records) == 1 else set()
+        expected[str(content.message_id)] = records
+    found = threads(data.draw(st.permutations(mails)), known)
+    for content in mails:
+        linked = set(address_matches(content, known)) | set(found[str(content.message_id)])
+        assert linked == expected[str(content.message_id)]

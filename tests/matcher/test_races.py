@@ -1,0 +1,234 @@
+"""Two things happen at the same time, forced into every order that matters: one of them always sees the other."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from schemas.messages import MailParsed, RecordChanged
+from schemas.sharing import Mode
+from services.matcher import handler, record_changed
+from services.store.core.documents import now
+from tests.matcher.fixtures import World, account_of, delivery_of, mail
+from tests.matcher.hooks import Once, hooked
+
+ANN, BOB, CARLA, WHO = "ann@firm.example", "bob@firm.example", "carla@client.example", "who@else.example"
+PLACES = [
+    "after records.version",
+    "after records.known",
+    "before emails.save_many",
+    "after emails.save_many",
+    "after links.save_many",
+    "before ledger.final",
+    "after ledger.final",
+    "before blobs.release",
+]
+"""Of a batch, from the first look-up to the last write."""
+
+
+async def interrupted(world: World, where: str, what: Callable[[], Awaitable[object]], *copies: MailParsed) -> None:
+    """Handle a batch, and let something else happen at a place within."""
+    hook = Once(where, what)
+    await handler.handle(
+        [delivery_of(copy) for copy in copies], store=hooked(world.store, hook), summaries=world.summaries
+    )
+    assert hook.passed, f"never came to {where}"
+
+
+@pytest.mark.parametrize("where", PLACES)
+async def test_a_contact_that_appears_while_its_mail_is_in_hand_gets_it(world: World, where: str) -> None:
+    """Address race, the matcher interrupted: the contact's event is handled at any place within the batch."""
+    ann = await world.account(ANN)
+    await world.record("paul@partner.example")
+    ref = await world.record(CARLA, known=False)
+    only, both = mail("1", CARLA, ANN), mail("2", CARLA, ANN, cc=["paul@partner.example"])
+    copies = [await world.copy(ann, only), await world.copy(ann, both)]
+    await interrupted(world, where, lambda: world.changed(ref), *copies)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "before records.put_many",
+        "after records.put_many",
+        "before ledger.replan_by_marks",
+        "after ledger.replan_by_marks",
+    ],
+)
+async def test_mail_that_comes_while_its_contact_is_taken_in_is_linked(world: World, where: str) -> None:
+    """Address race, the other side interrupted: a batch is handled at any place within the contact's event."""
+    ann = await world.account(ANN)
+    ref = await world.record(CARLA, known=False)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    hook = Once(where, lambda: world.match(copy))
+    event = delivery_of(RecordChanged(id=str(ref), kind=ref.kind, record=ref.id, at=now()))
+    await record_changed.handle([event], store=hooked(world.store, hook), summaries=world.summaries)
+    assert hook.passed
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+@pytest.mark.parametrize("where", PLACES)
+async def test_a_reply_and_its_ancestor_in_two_batches_find_each_other(world: World, where: str) -> None:
+    """Thread race both ways: each of the two is handled at any place within the other's batch."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    for number, order in enumerate(((0, 1), (1, 0))):
+        first = await world.copy(ann, mail(f"a{number}", CARLA, ANN))
+        reply = await world.copy(ann, mail(f"b{number}", "who@else.example", ANN, answers=f"a{number}"))
+        pair = [first, reply]
+        outer, inner = (pair[place] for place in order)
+        await interrupted(world, where, lambda inner=inner: world.match(inner), outer)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert len(snapshot.emails) == 4
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("with_it", ["alone", "with another mail", "with her copy"])
+async def test_a_reply_and_its_holders_copy_of_the_ancestor_find_each_other(
+    world: World, where: str, with_it: str
+) -> None:
+    """Somebody else has had the ancestor for long; it makes a thread for the holder of the reply when he has it, too."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(CARLA)
+    for number, order in enumerate(((0, 1), (1, 0))):
+        first, reply = mail(f"a{number}", CARLA, ANN), mail(f"b{number}", WHO, BOB, answers=f"a{number}")
+        await world.match(await world.copy(ann, first))
+        pair = [await world.copy(bob, first), await world.copy(bob, reply)]
+        outer, inner = (pair[place] for place in order)
+        beside = {"alone": [], "with another mail": [mail(f"c{number}", CARLA, ANN)], "with her copy": [first]}[with_it]
+        others = [await world.copy(ann, content) for content in beside]
+        await interrupted(world, where, lambda inner=inner: world.match(inner), outer, *others)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert len(snapshot.vouchers) == 2
+
+
+@pytest.mark.parametrize("where", PLACES)
+async def test_the_holders_of_a_reply_find_each_other(world: World, where: str) -> None:
+    """Ann's copy says nothing; Bob, who has the ancestor, makes it known, whichever of the two is handled within the other's batch."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(CARLA)
+    for number, order in enumerate(((0, 1), (1, 0))):
+        first, reply = mail(f"a{number}", CARLA, BOB), mail(f"b{number}", WHO, ANN, BOB, answers=f"a{number}")
+        world.mails.append(first)
+        pair = [[await world.copy(ann, reply)], [await world.copy(bob, reply), await world.copy(bob, first)]]
+        outer, inner = (pair[place] for place in order)
+        await interrupted(world, where, lambda inner=inner: world.match(*inner), *outer)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert {state for state, _ in snapshot.rows.values()} == {"attached"}
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("first_known", [True, False])
+async def test_an_ancestor_that_its_holder_loses_while_a_reply_comes_says_nothing(
+    world: World, where: str, first_known: bool
+) -> None:
+    """Bob still has it, who does not have the reply."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(CARLA)
+    first, reply = mail("1", CARLA, ANN, BOB), mail("2", WHO, ANN, answers="1")
+    hers, his, answer = await world.copy(ann, first), await world.copy(bob, first), await world.copy(ann, reply)
+    if first_known:
+        await world.match(his, hers)
+
+    async def lose() -> None:
+        await world.go(hers.source.id)
+        await world.announce_gone(hers.source.id)
+
+    await interrupted(world, where, lose, *([answer] if first_known else [answer, hers, his]))
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.rows[answer.source.id] == ("unmatched", None)
+
+
+@pytest.mark.parametrize("where", PLACES)
+async def test_a_second_record_in_a_thread_that_comes_meanwhile_makes_it_ambiguous(world: World, where: str) -> None:
+    """The reply had exactly one record when it was looked up; with two it is nobody's, and its body is not kept."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    await world.record("paul@partner.example")
+    await world.match(await world.copy(ann, mail("1", CARLA, ANN)))
+    other = await world.copy(ann, mail("2", "paul@partner.example", ANN))
+    reply = await world.copy(ann, mail("3", ANN, BOB, answers="1", references=("2@mail",)))
+    await interrupted(world, where, lambda: world.match(other), reply)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert snapshot.rows[reply.source.id] == ("unmatched", None)
+
+
+@pytest.mark.parametrize("where", PLACES)
+async def test_a_copy_that_goes_while_another_one_comes_takes_nothing_from_it(world: World, where: str) -> None:
+    """The recompute for a gone copy does not see the one in hand; what it took back is added again."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(CARLA)
+    content = mail("1", CARLA, ANN, BOB)
+    old, new = await world.copy(ann, content), await world.copy(bob, content)
+    await world.match(old)
+
+    async def goes() -> None:
+        await world.go(old.source.id)
+        await world.announce_gone(old.source.id)
+
+    await interrupted(world, where, goes, new)
+    await world.summaries.flush()
+    assert await world.snapshot() == world.truth()
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+@pytest.mark.parametrize("where", PLACES)
+async def test_an_email_deleted_in_the_crm_while_a_copy_comes_stays_deleted(world: World, where: str) -> None:
+    """The tombstone is seen by the second look, whatever was stored before."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(CARLA)
+    content = mail("1", CARLA, ANN, BOB)
+    await world.match(await world.copy(ann, content))
+    new = await world.copy(bob, content)
+
+    async def bury() -> None:
+        await world.store.orphaned_emails.tombstone([content.key], by=ANN)
+        world.deleted.add(content.key)
+
+    await interrupted(world, where, bury, new)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+@pytest.mark.parametrize("where", PLACES)
+async def test_a_policy_narrowed_while_mail_is_in_hand_holds_for_it(world: World, where: str) -> None:
+    """Neither link nor summary of mail in hand says more than the policy that was set meanwhile."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    private = account_of(ANN, Mode.PRIVATE).sharing
+    world.accounts[ann.id] = ann.model_copy(update={"sharing": private})
+    await interrupted(world, where, lambda: world.store.sharing.set_account(ann.id, private, by=ANN), copy)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+@pytest.mark.parametrize("where", PLACES)
+async def test_a_record_deleted_while_its_mail_is_in_hand_has_no_link(world: World, where: str) -> None:
+    """What was linked by an address that is forgotten by now is taken off again."""
+    ann = await world.account(ANN)
+    ref = await world.record(CARLA)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+
+    async def delete() -> None:
+        await world.delete(ref)
+        await world.changed(ref)
+
+    await interrupted(world, where, delete, copy)
+    await world.rest()
+    assert await world.snapshot() == world.truth()

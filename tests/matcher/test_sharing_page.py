@@ -1,0 +1,151 @@
+"""The examples in docs/sharing.md are true: each is built with the real matcher and asked through the reader."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from schemas.accounts import Account
+from schemas.addresses import normal_address
+from schemas.mail import Participant, Role
+from schemas.sharing import CompanyPolicy, Mode, Verdict
+from tests.matcher.fixtures import World, mail
+
+PAGE = Path(__file__).parents[2] / "docs" / "sharing.md"
+USERS = ("anna", "luc", "helen")
+CONTACTS = ("kim@client.example", "lou@law.example", "lou@berlin.law.example", "lou@notlaw.example", "luc@firm.example")
+ELSEWHERE = "it is not on this page"
+THREAD = ", by its thread"
+OTHERS = re.compile(r"^(.*), by (\w+)'s mail$")
+"""What it answers is in somebody's mailbox who does not have it."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row of the table."""
+
+    holders: str
+    company: str
+    sender: str
+    to: str
+    cc: str
+    bcc: str
+    page: str
+    viewer: str
+    sees: str
+    because: str
+
+    def __str__(self) -> str:
+        return f"{self.holders} {self.company} {self.sender} {self.to} {self.cc} {self.bcc} {self.page} {self.viewer}"
+
+    @property
+    def verdicts(self) -> set[Verdict]:
+        """What must have decided."""
+        return {Verdict(name) for name in re.findall(r"`([a-z-]+)`", self.because)}
+
+
+def examples() -> list[Example]:
+    """Return the rows of the table, each of which must have every cell that it needs."""
+    table = PAGE.read_text("utf-8").partition("<!-- examples:begin -->")[2].partition("<!-- examples:end -->")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[2:]]
+    return [Example(*row) for row in rows]
+
+
+def user(name: str) -> str:
+    """Return a user's address."""
+    return f"{name}@firm.example"
+
+
+def addresses(cell: str) -> list[str]:
+    """Return the addresses of a cell, in normal form."""
+    return [normal_address(part) for part in cell.split(",") if part.strip()]
+
+
+def company(cell: str) -> CompanyPolicy:
+    """Return the company's policy: ``excludes DOMAIN``, ``allows MODE, MODE`` or nothing."""
+    word, _, rest = cell.partition(" ")
+    names = tuple(part.strip() for part in rest.split(",") if part.strip())
+    if word == "allows":
+        modes = tuple(Mode(name) for name in names)
+        return CompanyPolicy(allowed_modes=modes, default_mode=modes[0])
+    assert word in ("", "excludes")
+    return CompanyPolicy(excluded_domains=names)
+
+
+async def connect(world: World, cell: str) -> list[Account]:
+    """Connect the mailboxes: ``anna custom without law.example; luc public``."""
+    accounts = []
+    for holder in cell.split(";"):
+        name, mode, *rest = holder.split()
+        excluded = rest[1:] if rest[:1] == ["without"] else []
+        assert len(excluded) == len(rest[1:])
+        accounts.append(await world.account(user(name), Mode(mode), excluded=excluded))
+    return accounts
+
+
+def test_the_table_has_every_clause() -> None:
+    """Every verdict of the rule, yes and no, each user's view: the page leaves no clause without an example."""
+    rows = examples()
+    assert {verdict for row in rows for verdict in row.verdicts} == set(Verdict)
+    assert {row.sees for row in rows} == {"yes", "no"}
+    assert len(rows) == len({str(row) for row in rows})
+
+
+@pytest.fixture
+async def firm(world: World) -> World:
+    """Users, and contacts."""
+    for name in USERS:
+        await world.store.users.add(user(name), admin=name == "helen")
+    return world
+
+
+async def test_every_example_is_true(firm: World) -> None:
+    """What the table says that a viewer sees, the reader shows; what it says decided, explain names."""
+    for number, row in enumerate(examples()):
+        await empty(firm)
+        refs = {address: await firm.record(address) for address in CONTACTS}
+        await firm.store.sharing.set_company(company(row.company), by=user("helen"))
+        accounts = await connect(firm, row.holders)
+        page, answers, holder = row.page.removesuffix(THREAD), None, accounts[0]
+        if others := OTHERS.match(row.page):
+            page, holder = others[1], await firm.account(user(others[2]))
+        if page != row.page:
+            answers = f"first-{number}"
+            await firm.match(await firm.copy(holder, mail(answers, page, holder.address)))
+        (sender,) = addresses(row.sender)
+        content = mail(f"example-{number}", sender, *addresses(row.to), cc=addresses(row.cc), answers=answers)
+        assert all(Participant.model_validate(one).role is not Role.BCC for one in content.participants)
+        copies = [
+            await firm.copy(account, content, bcc=addresses(row.bcc) if account.address == sender else ())
+            for account in accounts
+        ]
+        await firm.match(*copies)
+        await firm.rest()
+        viewer, ref = user(row.viewer), refs[page]
+        shown = {line.email for line in (await firm.store.reading.visible_emails(viewer, ref)).emails}
+        assert (content.key in shown) is (row.sees == "yes"), row
+        # Who sees it may know why; for a no the operator asks, who is told of no Bcc: that is the copy's owner's alone.
+        asker = viewer if row.sees == "yes" else None
+        told = await firm.store.reading.explain(viewer, ref, content.key, asked_by=asker)
+        decided = {line.decision.verdict for line in told.lines}
+        if row.because == ELSEWHERE:
+            assert not told.visible
+            assert not decided
+        elif row.sees == "yes":
+            assert told.visible
+            assert {verdict for verdict in decided if verdict.grants} == row.verdicts, row
+        else:
+            assert not told.visible
+            assert decided == row.verdicts - {Verdict.BCC}, row
+
+
+async def empty(world: World) -> None:
+    """Begin anew, with the users there were."""
+    for name in ("accounts", "folders", "ledger", "emails", "links", "addresses", "debts", "settings"):
+        await world.database[name].delete_many({})
+    await world.crm["contacts"].delete_many({})
+    for everything in (world.accounts, world.records, world.mails, world.copies):
+        everything.clear()

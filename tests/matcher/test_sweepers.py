@@ -1,0 +1,146 @@
+"""What is done again and again, so that nothing that was lost stays lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+import structlog
+
+from schemas.accounts import EpochState
+from schemas.records import RecordRef
+from schemas.sharing import Mode
+from services.amqp.memory import MemoryBus
+from services.matcher import mailbox_changed
+from services.matcher.completion import sweep_epochs
+from services.matcher.sweepers import Duty, duties, in_turn, sweep_debts
+from services.store.core.documents import now
+from tests.matcher.fixtures import NO_GRACE, World, account_of, mail
+
+SPAN = timedelta(seconds=0.6)
+LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(40))
+ANN, BOB, CARLA = "ann@firm.example", "bob@firm.example", "carla@client.example"
+
+
+def turn(world: World, work: Duty, holder: str) -> Duty:
+    """Return the work as something that is done in turn."""
+    return in_turn("sweep", work, store=world.store, holder=holder, span=SPAN, log=LOG)
+
+
+async def test_a_backfill_whose_last_event_was_lost_is_completed_once(world: World) -> None:
+    """Sealed with nothing unfinished, an empty mailbox for example: two sweepers at once announce it once."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    for account in (ann, bob):
+        epoch = {"account": account.id, "number": 1, "state": EpochState.SEALED.value, "notification": "none"}
+        await world.database["epochs"].insert_one({"_id": f"{account.id}.1", **epoch})
+    await world.copy(bob, mail("1", CARLA, BOB), epoch=1)
+    bus = MemoryBus()
+    await asyncio.gather(*(sweep_epochs(store=world.store, bus=bus) for _ in range(2)))
+    assert [message.id for message in bus.published] == [f"{ann.id}.1"]
+
+
+async def test_a_lost_mailbox_event_is_made_good_by_the_sweeper(world: World) -> None:
+    """Nobody announced that the copy is gone; after the grace its email goes all the same."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+    await world.match(copy)
+    await world.go(copy.source.id)
+    await mailbox_changed.sweep_gone(store=world.store, summaries=world.summaries, grace=timedelta(hours=1))
+    assert len((await world.snapshot()).emails) == 1, "the grace is not over"
+    await mailbox_changed.sweep_gone(store=world.store, summaries=world.summaries, grace=NO_GRACE)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+async def test_a_policy_change_that_was_interrupted_is_finished(world: World) -> None:
+    """The policy is stored and the links do not follow yet: the sweep brings links and summaries up to date."""
+    ann = await world.account(ANN)
+    await world.record(CARLA)
+    await world.match(await world.copy(ann, mail("1", CARLA, ANN)))
+    await world.summaries.flush()
+    private = account_of(ANN, Mode.PRIVATE).sharing
+    await world.store.accounts.save_sharing(ann.id, private)
+    world.accounts[ann.id] = ann.model_copy(update={"sharing": private})
+    assert await world.snapshot() != world.truth()
+    await duties(store=world.store, summaries=world.summaries, overdue=SPAN)["policies"]()
+    assert await world.snapshot() == world.truth()
+
+
+async def test_of_several_replicas_one_sweeps(world: World) -> None:
+    """While one is at it, the others pass; when it is done, the next one may, even if its work failed."""
+    inside, release, count = asyncio.Event(), asyncio.Event(), []
+
+    async def work() -> None:
+        count.append(1)
+        inside.set()
+        await release.wait()
+        raise ValueError("failed")
+
+    first = asyncio.create_task(turn(world, work, "one")())
+    await inside.wait()
+    await turn(world, work, "two")()
+    assert len(count) == 1
+    release.set()
+    await asyncio.wait([first])
+    with pytest.raises(ValueError, match="failed"):
+        await turn(world, work, "two")()
+    assert len(count) == 2
+
+
+async def test_a_turn_lasts_as_long_as_its_work(world: World) -> None:
+    """Many times its span: nobody else begins meanwhile."""
+    count: list[int] = []
+
+    async def wait_and_see() -> None:
+        count.append(1)
+        # Until the turn would have been over three times without being prolonged.
+        turns = world.database["turns"]
+        until = [document["until"] async for document in turns.find({"_id": "sweep"})]
+        async with asyncio.timeout(60):
+            while not await turns.count_documents({"until": {"$gt": until[0] + 3 * SPAN}}):
+                await turn(world, nothing, "two")()
+
+    async def nothing() -> None:
+        count.append(2)
+
+    await turn(world, wait_and_see, "one")()
+    assert count == [1]
+    await turn(world, nothing, "two")()
+    assert count == [1, 2]
+
+
+async def test_the_turn_of_one_that_died_is_over_after_its_span(world: World) -> None:
+    """He neither prolongs it nor gives it back."""
+    assert await world.store.singleton_lease.take("sweep", "dead", SPAN)
+    done = asyncio.Event()
+
+    async def work() -> None:
+        done.set()
+
+    async with asyncio.timeout(60):
+        while not done.is_set():
+            await turn(world, work, "two")()
+
+
+async def test_a_debt_that_cannot_be_paid_does_not_hold_up_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its error is raised when the others are paid, and it stays."""
+    recompute = world.store.summaries.recompute
+    good, bad = RecordRef(kind="lead", id="good"), RecordRef(kind="lead", id="bad")
+
+    async def fail(records: Iterable[RecordRef]) -> None:
+        if bad in records:
+            raise ValueError("failed")
+        await recompute(records)
+
+    monkeypatch.setattr(world.store.summaries, "recompute", fail)
+    for record in (bad, good):
+        await world.store.pending_work.enqueue(records=[record])
+    with pytest.raises(ValueError, match="failed"):
+        await sweep_debts(store=world.store, summaries=world.summaries, overdue=timedelta(seconds=-1))
+    (left,) = await world.store.pending_work.overdue(now() + timedelta(hours=1))
+    assert left.records == (bad,)

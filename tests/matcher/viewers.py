@@ -1,0 +1,152 @@
+"""What each viewer sees, by every way to read that the store has, held against the company on paper."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Mapping
+
+from bson import ObjectId
+
+from services.store import NotFoundError
+from tests.matcher.company import Held, Line
+from tests.matcher.fixtures import raw_of
+from tests.matcher.history import Life, file_of
+from tests.matcher.steps import USERS
+
+SOME = 0.3
+Granted = Mapping[Line, list[Held]]
+"""What a viewer should see, and the copies that let him."""
+
+
+async def look(life: Life, rng: random.Random) -> None:
+    """Check everybody's pages, and by a throw of the dice (thousands of times) every other way to read."""
+    granted = {viewer: life.paper.granting(viewer) for viewer in USERS}
+    for viewer in USERS:
+        for label in life.refs:
+            await _page(life, viewer, label, granted[viewer], rng)
+    await _summaries(life, granted[USERS[3]])
+    viewer = rng.choice(USERS)
+    await _search(life, viewer, granted[viewer])
+    for name in rng.sample(sorted(life.written), min(len(life.written), 2)):
+        await _one(life, viewer, name, granted[viewer], rng)
+    await _suggested(life, viewer, granted[viewer])
+
+
+async def _page(life: Life, viewer: str, label: str, granted: Granted, rng: random.Random) -> None:
+    expected = {letter: copies for (record, letter), copies in granted.items() if record == label}
+    limit, before, lines = rng.choice([2, 50, 50]), None, []
+    while True:
+        page = await life.store.reading.visible_emails(viewer, life.refs[label], limit=limit, before=before)
+        lines += page.emails
+        if (before := page.before) is None:
+            break
+    seen = [life.name_of(line.email) for line in lines]
+    assert sorted(seen) == sorted(expected), f"{viewer} sees {sorted(seen)} on {label}, not {sorted(expected)}"
+    if rng.random() < SOME:
+        assert await life.store.reading.count(viewer, life.refs[label]) == len(expected)
+    for line in lines:
+        copies = expected[life.name_of(line.email)]
+        where = f"{viewer}, {label}, {life.name_of(line.email)}"
+        assert set(line.holders) == {life.paper.mailboxes[copy.mailbox].owner for copy in copies}, where
+        assert {copy.address for copy in line.copies} == {copy.mailbox for copy in copies}, where
+        own = [copy for copy in copies if life.paper.mailboxes[copy.mailbox].owner == viewer]
+        assert set(line.bcc) == {address for copy in own for address in copy.bcc}, where
+        told = {(reason.address, str(reason.role) == "bcc") for reason in line.reasons}
+        theirs = {address for copy in own for address in copy.bcc}
+        assert all(address in theirs for address, blind in told if blind), where
+
+
+async def _search(life: Life, viewer: str, granted: Granted) -> None:
+    """Every mail has the word: what is found is everything that the viewer sees, wherever it is."""
+    found = await life.store.reading.search(viewer, "TEXT subject", limit=1000)
+    hits = {life.name_of(one.line.email): {str(ref) for ref in one.records} for one in found}
+    expected: dict[str, set[str]] = {}
+    for record, letter in granted:
+        expected.setdefault(letter, set()).add(str(life.refs[record]))
+    assert hits == expected, f"{viewer} finds {hits}, not {expected}"
+
+
+async def _one(life: Life, viewer: str, name: str, granted: Granted, rng: random.Random) -> None:
+    """One mail by two of the ways to read it, and why it is seen or not."""
+    records = {record for record, letter in granted if letter == name}
+    for way in rng.sample(WAYS, 2):
+        if records:
+            await way(life, viewer, name, granted)
+        else:
+            await _refused(way(life, viewer, name, granted))
+    key = life.written[name].key
+    for label, ref in rng.sample(sorted(life.refs.items(), key=str), min(len(life.refs), 1)):
+        for asker in (viewer, None):
+            told = await life.store.reading.explain(viewer, ref, key, asked_by=asker)
+            assert told.visible is (label in records), f"{viewer}, {label}, {name}, explained to {asker}"
+            if asker and not told.visible:
+                assert (told.lines, told.obstacle) == ((), None), f"{viewer} is told of {name} on {label}"
+
+
+async def _shown(life: Life, viewer: str, name: str, granted: Granted) -> None:
+    shown = await life.store.reading.show(viewer, life.written[name].key)
+    expected = {str(life.refs[record]) for record, letter in granted if letter == name}
+    assert {str(ref) for ref in shown.records} == expected, f"{viewer}, {name}: on {shown.records}"
+
+
+async def _html(life: Life, viewer: str, name: str, _: Granted) -> None:
+    assert await life.store.reading.html(viewer, life.written[name].key) is None
+
+
+async def _raw(life: Life, viewer: str, name: str, _: Granted) -> None:
+    assert await life.store.reading.raw(viewer, life.written[name].key) == raw_of(name)
+
+
+async def _file(life: Life, viewer: str, name: str, _: Granted) -> None:
+    _, parts = await life.store.reading.attachment(viewer, life.written[name].key, 1)
+    assert b"".join([part async for part in parts]) == file_of(name)
+
+
+async def _id(life: Life, viewer: str, name: str, _: Granted) -> None:
+    assert await life.store.reading.full_key(viewer, life.written[name].key) == life.written[name].key
+
+
+async def _thread(life: Life, viewer: str, name: str, granted: Granted) -> None:
+    same = {one.name for one in life.paper.letters.values() if one.thread == life.paper.letters[name].thread}
+    found = await life.store.reading.thread(viewer, life.written[name].key)
+    thread = {life.name_of(one.line.email) for one in found}
+    assert thread == same & {letter for _, letter in granted}, f"{viewer}, thread of {name}: {thread}"
+
+
+WAYS = (_shown, _html, _raw, _file, _id, _thread)
+
+
+async def _refused(way: Awaitable[None]) -> None:
+    try:
+        await way
+    except NotFoundError:
+        return
+    raise AssertionError("what the viewer may not see is there")
+
+
+async def _summaries(life: Life, granted: Granted) -> None:
+    """The CRM's documents say what everybody sees, no more and no less."""
+    for label, ref in life.refs.items():
+        document = await life.crm[f"{ref.kind}s"].find_one({"_id": ObjectId(ref.id)})
+        if document is None:
+            continue
+        expected = {letter for record, letter in granted if record == label}
+        summary = document.get("leadmail") or {"count": 0, "newest": []}
+        assert summary["count"] == len(expected), f"the summary of {label} counts {summary['count']}"
+        newest = {life.name_of(line["email"]) for line in summary["newest"]}
+        assert newest <= expected
+        assert len(newest) == min(5, len(expected))
+
+
+async def _suggested(life: Life, viewer: str, granted: Granted) -> None:
+    """Unknown addresses that are offered for a record wrote mail that the viewer sees on it."""
+    known = life.paper.colleagues().union(*life.paper.records.values())
+    links = life.paper.linked()
+    for label, ref in list(life.refs.items())[-2:]:
+        expected = {
+            life.paper.letters[letter].people[0]
+            for record, letter in granted
+            if record == label and any(how == "thread" for _, how, _ in links[record, letter])
+        }
+        found = {one.address for one in await life.store.reading.suggested_addresses(viewer, ref)}
+        assert found == expected - known, f"{viewer} is offered {found} for {label}"

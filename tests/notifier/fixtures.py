@@ -1,0 +1,190 @@
+"""A store with accounts whose backfills are done, the real SMTP sink, and the notifier between them."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import structlog
+from pymongo.asynchronous.database import AsyncDatabase
+
+from schemas.accounts import (
+    Account,
+    Epoch,
+    EpochState,
+    Folder,
+    FolderState,
+    Lease,
+    NotificationState,
+    SealedCredentials,
+    ServerAddress,
+)
+from schemas.identity import copy_id, folder_id
+from schemas.ledger import Row, RowState
+from schemas.messages import AccountAttention, SyncCompleted
+from schemas.sharing import Mode, SharingPolicy
+from services.amqp.delivery.outcomes import Delivery
+from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.smtp.relay import parse_relay, submit
+from services.mailbox.smtp.serialize import serialize
+from services.notifier.duty import Letter
+from services.notifier.handler import Notifier
+from services.store import Final, Store, new_account_id
+from services.store.core.documents import now
+from testbed.local import LocalServers
+
+INBOX = folder_id(b"INBOX")
+SENDER = "Leadmail <leadmail@crm.example>"
+LOG: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+    structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+)
+
+
+def new_address() -> str:
+    """Return an address that nobody else has: the sink is shared by all tests."""
+    return f"owner-{secrets.token_hex(5)}@crm.example"
+
+
+def read(raw: bytes) -> EmailMessage:
+    """Return a mail as its receiver reads it."""
+    mail = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(mail, EmailMessage)
+    return mail
+
+
+@dataclass
+class World:
+    """What there is."""
+
+    store: Store
+    database: AsyncDatabase[dict[str, Any]]
+    servers: LocalServers
+
+    def notifier(self) -> Notifier:
+        """Return a notifier as its ``__main__`` wires it."""
+        return Notifier(self.store, self.send, SENDER, LOG)
+
+    async def send(self, letter: Letter) -> None:
+        """Send by the sink, over STARTTLS with its certificate verified."""
+        policy = ConnectPolicy.build(allow_networks="127.0.0.0/8", ca_file=str(self.servers.smtp.ca_file))
+        relay = parse_relay(f"smtp://{self.servers.smtp.host}:{self.servers.smtp.port}")
+        sender = "leadmail@crm.example"
+        await submit(relay, serialize(letter.mail), sender=sender, recipients=[letter.to], policy=policy)
+
+    def received(self, address: str) -> list[EmailMessage]:
+        """Return what an address got, oldest first."""
+        return [read(sent.raw) for sent in self.servers.sink.sent() if address in sent.recipients]
+
+    async def account(self, owner: str, *, user: bool = True, **fields: Any) -> Account:
+        """Connect an account of a user."""
+        if user:
+            await self.store.users.add(owner, name="Anna Lind")
+        account = Account(
+            id=new_account_id(),
+            owner=owner,
+            address=owner,
+            incoming=ServerAddress(host="imap.gmail.com", port=993, tls="tls", username=owner),
+            credentials=SealedCredentials(key_id="k", wrapped_key=b"w", nonce=b"n", ciphertext=b"c"),
+            sharing=SharingPolicy(mode=Mode.PUBLIC),
+            created_at=now(),
+            **fields,
+        )
+        await self.store.accounts.add(account)
+        return account
+
+    async def backfilled(self, account: Account, states: Sequence[RowState] = (RowState.UNMATCHED,)) -> Epoch:
+        """Bring a backfill to its end: its confirmation is due."""
+        lease = await self._lease(account)
+        inbox = Folder(
+            account=account.id,
+            id=INBOX,
+            raw_name=b"INBOX",
+            name="INBOX",
+            role="inbox",
+            selected=True,
+            uidvalidity=1,
+            uidnext=len(states) + 1,
+            cursor=len(states) + 1,
+            state=FolderState.ENUMERATED,
+        )
+        epoch = await self.store.epochs.open(lease, [inbox], expected=len(states))
+        moment = now()
+        rows = [
+            Row(
+                id=copy_id(account.id, INBOX, 1, uid),
+                account=account.id,
+                folder=INBOX,
+                uidvalidity=1,
+                uid=uid,
+                epoch=epoch.number,
+                state=RowState.PLANNED,
+                size=1000,
+                internal_date=moment,
+                noticed_at=moment,
+                updated_at=moment,
+            )
+            for uid in range(1, len(states) + 1)
+        ]
+        await self.store.ledger.add_window(lease, rows)
+        await self.store.epochs.seal(lease, epoch.number)
+        await self.store.ledger.final([Final(row.id, state) for row, state in zip(rows, states, strict=True)])
+        assert await self.store.epochs.complete_if_done(account.id, epoch.number)
+        await self.store.leases.release(lease)
+        return epoch
+
+    async def _lease(self, account: Account) -> Lease:
+        """Take the account, as a poller does that has every other one too."""
+        taken = await self.store.leases.acquire("poller-1", 1000, at_most=1000)
+        for other in taken:
+            if other.account != account.id:
+                await self.store.leases.release(other)
+        return next(lease for lease in taken if lease.account == account.id)
+
+    async def block(self, account: Account, reason: str) -> int:
+        """Let a poller block an account; returns the incident."""
+        lease = await self._lease(account)
+        incident = await self.store.accounts.block(lease, reason, tried=account.credentials)
+        assert incident is not None
+        await self.store.leases.release(lease)
+        return incident
+
+    async def state(self, epoch: Epoch) -> NotificationState:
+        """Return how far a confirmation is."""
+        found = await self.store.epochs.get(epoch.account, epoch.number)
+        assert found is not None
+        assert found.state is EpochState.COMPLETE
+        return found.notification
+
+    async def wait_out(self, of: str, span: timedelta) -> None:
+        """Let a span of time pass for every claim of an account, by moving its claims into the past."""
+        milliseconds = int(span.total_seconds() * 1000)
+        earlier: Mapping[str, Any] = {"$subtract": ["$claimed_at", milliseconds]}
+        claimed = {"account": of, "claimed_at": {"$type": "date"}}
+        await self.database["epochs"].update_many(claimed, [{"$set": {"claimed_at": earlier}}])
+        alert = {"_id": of, "attention_claim": {"$exists": True}}
+        past = {"$subtract": ["$attention_claim.at", milliseconds]}
+        await self.database["accounts"].update_one(alert, [{"$set": {"attention_claim.at": past}}])
+
+
+def completed(epoch: Epoch) -> Delivery[SyncCompleted]:
+    """Return the event of a completed backfill as the bus hands it over."""
+    message = SyncCompleted(id=f"{epoch.account}.{epoch.number}.completed", account=epoch.account, epoch=epoch.number)
+    return Delivery(message, b"", 1, redelivered=False, queue="notifier.sync-completed")
+
+
+def blocked(account: Account, incident: int, reason: str) -> Delivery[AccountAttention]:
+    """Return the event of a blocked account."""
+    event = f"{account.id}.attention.{incident}"
+    message = AccountAttention(id=event, account=account.id, reason=reason, incident=incident)
+    return Delivery(message, b"", 1, redelivered=False, queue="notifier.account-attention")
+
+
+START = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+"""A moment for reports that no database has seen."""

@@ -1,0 +1,98 @@
+"""The mail about an account that needs its owner: once an incident."""
+
+from __future__ import annotations
+
+from schemas.accounts import AccountState
+from services.notifier.duty import MUCH_LATER, STALE
+from tests.notifier.fixtures import World, blocked, new_address
+
+
+async def test_one_mail_an_incident(world: World) -> None:
+    """The owner is told once what to do, by the provider's own steps; the next incident has a mail of its own."""
+    owner = new_address()
+    account = await world.account(owner, provider="gmail")
+    for _ in range(2):
+        incident = await world.block(account, "app-password-needed")
+        for _ in range(2):
+            await world.notifier().attention(blocked(account, incident, "app-password-needed"))
+            await world.notifier().sweep()
+        await world.store.accounts.set_state(account.id, AccountState.ACTIVE, by="operator")
+    first, second = world.received(owner)
+    assert str(first["Message-ID"]) != str(second["Message-ID"])
+    body = first.get_body(("plain",))
+    assert body is not None
+    text = body.get_content()
+    assert "Gmail wants an app-specific password here" in text
+    assert "https://myaccount.google.com/apppasswords" in text
+    assert f"leadmail account password {owner}" in text
+
+
+async def test_a_lost_event_is_made_up_for(world: World) -> None:
+    """A blocked account whose owner was not told is found without any event."""
+    owner = new_address()
+    await world.block(await world.account(owner), "wrong-password")
+    await world.notifier().sweep()
+    assert len(world.received(owner)) == 1
+
+
+async def test_a_recovered_account_is_left_in_peace(world: World) -> None:
+    """The event comes late, the account works again: no mail."""
+    owner = new_address()
+    account = await world.account(owner)
+    incident = await world.block(account, "wrong-password")
+    await world.store.accounts.set_state(account.id, AccountState.ACTIVE, by="operator")
+    await world.notifier().attention(blocked(account, incident, "wrong-password"))
+    await world.notifier().sweep()
+    assert world.received(owner) == []
+
+
+async def test_an_incident_that_is_over(world: World) -> None:
+    """Of two incidents only the present one is told."""
+    owner = new_address()
+    account = await world.account(owner)
+    past = await world.block(account, "wrong-password")
+    await world.store.accounts.set_state(account.id, AccountState.ACTIVE, by="operator")
+    await world.block(account, "imap-disabled")
+    await world.notifier().attention(blocked(account, past, "wrong-password"))
+    assert world.received(owner) == []
+    await world.notifier().sweep()
+    assert len(world.received(owner)) == 1
+
+
+async def test_a_mail_server_that_is_down(world: World) -> None:
+    """The owner is told as soon as it is back."""
+    owner = new_address()
+    account = await world.account(owner)
+    incident = await world.block(account, "wrong-password")
+    with world.servers.down("smtp"):
+        assert await world.notifier().attention(blocked(account, incident, "wrong-password")) == ()
+    await world.notifier().sweep()
+    assert len(world.received(owner)) == 1
+
+
+async def test_a_refused_address_is_tried_again_later(world: World) -> None:
+    """An address that is refused for good is not tried at every sweep, yet again an hour later."""
+    owner = new_address()
+    account = await world.account(owner)
+    await world.block(account, "wrong-password")
+    with world.servers.sink.fault("550 5.1.1 no such user", at="rcpt", recipient=owner):
+        await world.notifier().sweep()
+    await world.wait_out(account.id, STALE)
+    await world.notifier().sweep()
+    assert world.received(owner) == []
+    await world.wait_out(account.id, MUCH_LATER - STALE)
+    await world.notifier().sweep()
+    assert len(world.received(owner)) == 1
+
+
+async def test_a_notifier_that_died_is_replaced(world: World) -> None:
+    """A claim holds others off until it is stale."""
+    owner = new_address()
+    account = await world.account(owner)
+    incident = await world.block(account, "wrong-password")
+    assert await world.store.attention.claim(account.id, incident, stale=STALE)
+    await world.notifier().sweep()
+    assert world.received(owner) == []
+    await world.wait_out(account.id, STALE)
+    await world.notifier().sweep()
+    assert len(world.received(owner)) == 1

@@ -1,0 +1,41 @@
+"""What became of the mails to owners, as a metric. No servers."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.mailbox.connection.errors import Code, MailServerError
+from services.mailbox.smtp.connect import RejectedError
+from services.notifier.duty import Letter
+from services.notifier.metrics import NotifierMetrics
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (None, "sent"),
+        (RejectedError(550, "no such user"), "refused"),
+        (MailServerError(Code.UNAVAILABLE), "failed"),
+    ],
+)
+async def test_mails_are_counted_by_what_became_of_them(error: Exception | None, outcome: str) -> None:
+    """By the kind of mail; who sends is told the error all the same."""
+    registry = CollectorRegistry()
+
+    async def send(_: Letter) -> None:
+        if error is not None:
+            raise error
+
+    counted = NotifierMetrics(registry).counting(send)
+    letter = Letter(EmailMessage(), "anna@company.test", "attention")
+    if error is None:
+        await counted(letter)
+    else:
+        with pytest.raises(type(error)):
+            await counted(letter)
+    labels = {"mail": "attention", "outcome": outcome}
+    assert registry.get_sample_value("leadmail_notifier_mails_total", labels) == 1
+    assert "anna" not in str(list(registry.collect()))

@@ -1,0 +1,129 @@
+"""The notifier as processes, with the real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from schemas.accounts import NotificationState
+from services.amqp.rabbitmq.bus import open_bus
+from services.runtime.metrics import Metrics
+from services.runtime.settings import Settings
+from tests.notifier.fixtures import LOG, World, blocked, completed, new_address
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 40.0
+Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
+
+
+@pytest.fixture
+async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
+    """A function that starts a notifier; all are ended after the test."""
+    running: list[asyncio.subprocess.Process] = []
+
+    async def begin(**changes: str) -> asyncio.subprocess.Process:
+        settings = environment | {"LEADMAIL_MAIL_FROM": "Leadmail <leadmail@crm.example>"} | changes
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.notifier"),
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], **settings},
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110 - other processes set no event of ours
+            await asyncio.sleep(0.05)
+
+
+async def said(process: asyncio.subprocess.Process) -> str:
+    """Return the next line of a process's log."""
+    assert process.stderr is not None
+    line = await process.stderr.readline()
+    assert line, "it ended"
+    return line.decode()
+
+
+async def test_two_processes_tell_each_owner_once(world: World, environment: dict[str, str], start: Start) -> None:
+    """Two replicas, every event twice: each owner gets one confirmation, or one mail about a blocked account."""
+    await start()
+    await start()
+    owners = [new_address() for _ in range(4)]
+    epochs = [await world.backfilled(await world.account(owner)) for owner in owners]
+    troubled = new_address()
+    account = await world.account(troubled)
+    incident = await world.block(account, "wrong-password")
+    events = [completed(epoch).message for epoch in epochs] + [blocked(account, incident, "wrong-password").message]
+    settings = Settings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
+    async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG) as bus:
+        for _ in range(2):
+            assert await bus.publish_many([(event, None) for event in events]) == [None] * len(events)
+        await until(lambda: all(world.received(one) for one in (*owners, troubled)))
+
+        async def idle() -> bool:
+            depths = await bus.queue_depths()
+            return not any(depths[queue].ready for queue in depths if queue.startswith("notifier."))
+
+        async with asyncio.timeout(DEADLINE):
+            while not await idle():  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.05)
+    assert [len(world.received(one)) for one in (*owners, troubled)] == [1] * 5
+
+
+async def test_sigterm_under_load_sends_nothing_again(world: World, environment: dict[str, str], start: Start) -> None:
+    """With mails in hand it finishes these and ends with 0: what was sent is noted, nothing is claimed, and a successor sends the rest."""
+    owners = [new_address() for _ in range(20)]
+    epochs = [await world.backfilled(await world.account(owner)) for owner in owners]
+    settings = Settings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
+
+    def count() -> int:
+        return sum(not set(owners).isdisjoint(mail.recipients) for mail in world.servers.sink.sent())
+
+    async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG) as bus:
+        events = [(completed(epoch).message, None) for epoch in epochs]
+        assert await bus.publish_many(events) == [None] * len(epochs)
+        with world.servers.sink.fault(at="silent"):  # what is in hand stays there until the signal was heard
+            process = await start()
+            await until(lambda: count() >= 1)
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(DEADLINE):
+                while "stopping" not in await said(process):
+                    pass
+        assert await asyncio.wait_for(process.wait(), DEADLINE) == 0
+        states = [await world.state(epoch) for epoch in epochs]
+        assert 0 < states.count(NotificationState.SENT) == count() < len(owners)
+        assert NotificationState.SENDING not in states
+        await start()
+        await until(lambda: count() >= len(owners))
+        assert (await bus.queue_depths())["notifier.sync-completed"].ready == 0
+    assert [len(world.received(owner)) for owner in owners] == [1] * len(owners)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("LEADMAIL_SMTP_URL", "http://somewhere"), ("LEADMAIL_MAIL_FROM", "nobody"), ("LEADMAIL_SMTP_URL", "")],
+)
+async def test_wrong_settings_end_it_with_a_sentence(start: Start, variable: str, value: str) -> None:
+    """The process ends at once and names the setting."""
+    process = await start(**{variable: value})
+    _, said = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert process.returncode == 1
+    assert said.decode().splitlines()[-1].startswith(f"leadmail: {variable}")

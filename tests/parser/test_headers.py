@@ -1,0 +1,145 @@
+"""Subjects, dates, ids: what header fields say, in whatever form they say it."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.parser.samples import HEAD, RECEIVED, content, mail, with_field
+
+
+@pytest.mark.parametrize(
+    ("raw", "subject"),
+    [
+        (b"Offer", "Offer"),
+        (b"=?utf-8?q?J=C3=B6rg?=", "Jörg"),
+        (b"=?UTF-8?B?SsO2cmc=?=", "Jörg"),
+        (b"=?utf-8?q?J=C3?= =?utf-8?q?=B6rg?=", "Jörg"),  # split within a character
+        (b"=?utf-8?q?a?=\r\n =?utf-8?q?b?=", "ab"),  # RFC 2047 section 6.2
+        (b"=?iso-8859-1?q?a?= =?utf-8?q?=C3=B6?= c", "aö c"),
+        (b"Re: =?iso-8859-1?q?5_=80?=", "Re: 5 €"),  # means windows-1252
+        (b"=?gb2312?b?" + base64.b64encode("朱镕基".encode("gbk")) + b"?=", "朱镕基"),  # means GBK
+        (b"=?ks_c_5601-1987?b?vsiz58fPvLy/5A==?=", "안녕하세요"),
+        (b"=?iso-2022-jp?b?GyRCJUYlOSVIGyhC?=", "テスト"),
+        (b"=?utf-8*en?q?tag?=", "tag"),  # RFC 2231 section 5
+        (b"=?utf-8?q?what??=", "what?"),  # a question mark that should have been encoded
+        (b"=?utf-8?q?two words?=", "two words"),  # a space that should have been encoded
+        (b"=?utf-8?B?SsO2cmc?=", "Jörg"),  # padding left out
+        (b"=?utf-8?q?cut=20of", "cut of"),  # end left out
+        (b"=?no-such-charset?q?plain?=", "plain"),
+        (b"=?utf-8?x?abc?=", "=?utf-8?x?abc?="),  # no such encoding: as it stands
+        ("Grüße".encode(), "Grüße"),  # RFC 6532
+        ("Grüße".encode("windows-1252"), "Grüße"),
+        (b"one\r\n two\r\n\tthree", "one two three"),
+        (b"=?utf-8?q?a=0D=0ABcc:_x=00y?=", "a Bcc: x y"),  # no line breaks, no NUL
+        (b"=?utf-8?q?e=CC=81?=", "é"),  # NFC
+    ],
+)
+def test_subject_is_decoded_to_one_line(raw: bytes, subject: str) -> None:
+    """A subject becomes one line of text, whatever its encoding and however broken."""
+    assert content(with_field(b"Subject", raw)).subject == subject
+
+
+def test_subject_is_cut_at_998_characters() -> None:
+    """A longer subject is cut and the mail marked."""
+    long = content(with_field(b"Subject", b"x" * 5000))
+    assert len(long.subject) == 998
+    assert long.marks.truncated
+
+
+def test_subject_in_8_bit_is_read_in_the_charset_of_the_text() -> None:
+    """Header bytes without a charset are probably in that of the text."""
+    raw = with_field(b"Subject", "Москва".encode("koi8-r")).replace(
+        b"\r\n\r\n", b"\r\nContent-Type: text/plain; charset=koi8-r\r\n\r\n"
+    )
+    assert content(raw).subject == "Москва"
+
+
+@pytest.mark.parametrize(
+    ("raw", "date"),
+    [
+        (b"Mon, 3 Mar 2025 11:11:10 +0100", datetime(2025, 3, 3, 10, 11, 10, tzinfo=UTC)),
+        (b"3 Mar 25 11:11 GMT", datetime(2025, 3, 3, 11, 11, tzinfo=UTC)),
+        (b"Tue, 3 Mar 2025 11:11:10 +0100 (CET)", datetime(2025, 3, 3, 10, 11, 10, tzinfo=UTC)),  # it was a Monday
+        (b"2025-03-03T11:11:10+01:00", datetime(2025, 3, 3, 10, 11, 10, tzinfo=UTC)),
+        (b"Mon Mar  3 11:11:10 2025", datetime(2025, 3, 3, 11, 11, 10, tzinfo=UTC)),
+        (b"Mon, 33 Mar 2025 11:11:10 +0100", None),
+        (b"yesterday", None),
+        (b"Mon, 3 Mar 99999 11:11:10 +0100", None),
+        (b"", None),
+    ],
+)
+def test_date_is_read_tolerantly(raw: bytes, date: datetime | None) -> None:
+    """Usual and old forms of a date are read; nonsense is None and the mail sorts by when it was received."""
+    found = content(with_field(b"Date", raw))
+    assert found.date == date
+    assert found.sent_at == (date or RECEIVED)
+
+
+@pytest.mark.parametrize("raw", [b"Mon, 1 Jan 1970 00:00:00 +0000", b"Wed, 3 Mar 2038 11:11:10 +0100"])
+def test_unbelievable_date_is_kept_but_not_sorted_by(raw: bytes) -> None:
+    """A date before 1971 or in the future stays what the mail says; it is sorted by when it was received."""
+    found = content(with_field(b"Date", raw))
+    assert found.date is not None
+    assert found.sent_at == RECEIVED
+
+
+@pytest.mark.parametrize(
+    ("raw", "identifier"),
+    [
+        (b"<a@b>", "a@b"),
+        (b"  <a@b> (comment)", "a@b"),
+        (b"<a@\r\n b>", "a@b"),
+        (b"a@b", "a@b"),
+        (b"<no-at-sign>", "no-at-sign"),
+        (b"bare", "bare"),
+        (b"<>", None),
+        (b"", None),
+    ],
+)
+def test_message_id_has_no_brackets(raw: bytes, identifier: str | None) -> None:
+    """A Message-ID is normalised, also where it lacks brackets or has white space in it."""
+    assert content(with_field(b"Message-ID", raw)).message_id == identifier
+
+
+def test_references_are_kept_in_order_first_and_newest() -> None:
+    """Of more than a hundred references the first and the newest stay."""
+    ids = [f"r{number}@x" for number in range(150)]
+    found = content(mail(b"x", b"References: " + "\r\n ".join(f"<{name}>" for name in ids).encode()))
+    assert found.references == (ids[0], *ids[-99:])
+    assert found.marks.truncated
+    assert found.thread == content(mail(b"y", b"In-Reply-To: <r0@x>")).thread
+
+
+def test_in_reply_to_with_prose_gives_its_id() -> None:
+    """Old mailers write a sentence around the id."""
+    found = content(mail(b"x", b"In-Reply-To: Your message of Monday <id-1@x>"))
+    assert found.in_reply_to == "id-1@x"
+    assert content(mail(b"x", b"In-Reply-To: your mail")).in_reply_to is None
+
+
+def test_line_that_is_no_field_is_skipped() -> None:
+    """A garbage line among the fields costs neither the fields after it nor the body."""
+    raw = HEAD.replace(b"Subject:", b"this is no field\r\nSubject:") + b"\r\nHello\r\n"
+    found = content(raw)
+    assert (found.subject, found.text) == ("Offer", "Hello")
+    assert "header-line" in found.marks.defects
+
+
+def test_body_without_blank_line_is_found() -> None:
+    """Where the blank line is missing the body begins at the first line that cannot be a field."""
+    found = content(HEAD + b"Hello there\r\nsecond line\r\n")
+    assert found.text == "Hello there\nsecond line"
+
+
+def test_mbox_from_line_is_no_field() -> None:
+    """The separator line of an mbox before the header is ignored."""
+    assert content(b"From joerg Mon Mar  3 11:11:10 2025\r\n" + mail()).subject == "Offer"
+
+
+def test_bare_carriage_returns_end_lines() -> None:
+    """Mail of a very old Macintosh is read."""
+    found = content(mail(b"one\r\ntwo\r\n").replace(b"\r\n", b"\r"))
+    assert (found.subject, found.text) == ("Offer", "one\ntwo")

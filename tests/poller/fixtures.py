@@ -1,0 +1,273 @@
+"""What tests of the poller look at: processes, rows, messages, a mailbox as another program sees it; and a stand-in for later stages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import imaplib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from schemas.accounts import Account, EpochState, ServerAddress, Tls
+from schemas.ledger import RowState
+from schemas.mail import Content
+from schemas.messages import Event, MailFetched
+from schemas.records import Record, RecordRef
+from schemas.sharing import Mode, SharingPolicy
+from services.amqp.delivery.bus import Bus
+from services.amqp.delivery.outcomes import Delivery, Done
+from services.mailbox.connection.models import password
+from services.store import Final, Store, new_account_id
+from testbed.local import LocalServers
+from testbed.servers.imap import log_in
+
+DEADLINE = 60.0
+SECRET = "00" * 32
+CLIENT = "client@acme.test"
+"""The one whom the CRM knows."""
+
+
+class User(Protocol):
+    """A mailbox made for one test."""
+
+    @property
+    def address(self) -> str:
+        """The login name too."""
+
+    @property
+    def password(self) -> str:
+        """In the clear."""
+
+
+@dataclass
+class Poller:
+    """A poller process."""
+
+    process: subprocess.Popen[bytes]
+    name: str
+    log: Path
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it in order; returns its exit status."""
+        self.process.terminate()
+        try:
+            return self.process.wait(timeout=DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # it says then where it hangs
+            self.process.wait()
+            pytest.fail(f"the poller does not end:\n{self.log.read_text()[-6000:]}")
+
+
+@dataclass
+class World:
+    """Everything that a test of the poller looks at."""
+
+    servers: LocalServers
+    environment: dict[str, str]
+    store: Store
+    bus: Bus
+    box: Any
+    folder: Path
+    fetched: list[tuple[MailFetched, bytes]] = field(default_factory=list)
+    messages: list[Event] = field(default_factory=list)
+    finishing: bool = True
+    """Whether the stand-in for parser and matcher gives rows their final state."""
+    pollers: list[Poller] = field(default_factory=list)
+
+    def start_poller(self, name: str = "poller", **settings: str) -> Poller:
+        """Start a poller process."""
+        log = self.folder / f"{name}-{len(self.pollers)}.log"
+        environment = {
+            **os.environ,
+            **self.environment,
+            "LEADMAIL_INSTANCE": name,
+            "LEADMAIL_LOG_FORMAT": "json",
+            "PYTHONFAULTHANDLER": "1",
+        }
+        environment |= {f"LEADMAIL_{key.upper()}": value for key, value in settings.items()}
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "services.poller"], env=environment, stdout=output, stderr=output, cwd=ROOT
+            )
+        poller = Poller(process, name, log)
+        self.pollers.append(poller)
+        return poller
+
+    async def connect(self, user: User, *, port: int | None = None, tls: Tls = "none", **fields: Any) -> Account:
+        """Store an account for a mail user."""
+        number = new_account_id()
+        account = Account(
+            id=number,
+            owner="owner@company.test",
+            address=user.address,
+            incoming=ServerAddress(
+                host="127.0.0.1", port=port or self.servers.imap.port, tls=tls, username=user.address
+            ),
+            credentials=self.box.seal(number, password(user.password)),
+            sharing=SharingPolicy(mode=Mode.PUBLIC),
+            created_at=datetime.now(UTC),
+            **fields,
+        )
+        await self.store.accounts.add(account)
+        return account
+
+    async def know(self, *addresses: str, sweep: bool = False) -> None:
+        """Make a contact of these addresses, as record.changed does."""
+        number = hashlib.sha256(repr(addresses).encode()).hexdigest()[:24]
+        record = Record(ref=RecordRef(kind="contact", id=number), addresses=addresses)
+        new = await self.store.records.put_addresses(record)
+        if sweep:
+            await self.store.ledger.replan_by_marks(self.store.records.marks(new))
+
+    async def states(self, account: Account) -> dict[str, int]:
+        """Return how many rows are in each state."""
+        return {state.value: count for state, count in (await self.store.ledger.counts(account.id)).items()}
+
+    async def complete(self, account: Account, epoch: int = 1) -> None:
+        """Wait until a backfill is complete."""
+        await until(lambda: self._complete(account, epoch), f"epoch {epoch} complete", self)
+
+    async def _complete(self, account: Account, epoch: int) -> bool:
+        await self.store.epochs.complete_if_done(account.id, epoch)
+        found = await self.store.epochs.get(account.id, epoch)
+        return found is not None and found.state is EpochState.COMPLETE
+
+    async def rows(self, account: Account, *states: RowState) -> list[Any]:
+        """Return the rows of an account in some states (all but gone by default)."""
+        wanted = states or tuple(state for state in RowState if state is not RowState.GONE)
+        return [row async for row in self.store.ledger.rows(account.id) if row.state in wanted]
+
+    async def folder_id(self, account: Account, name: str) -> str:
+        """Return the id of a folder by its name."""
+        return next(folder.id for folder in await self.store.folders.of(account.id) if folder.name == name)
+
+    async def take(self, deliveries: Sequence[Delivery[Any]]) -> Sequence[Any]:
+        """Stand in for parser and matcher: what the poller fetched is stored as an email, its row attached."""
+        contents, finals = [], []
+        for delivery in deliveries:
+            message = delivery.message
+            raw = await self.store.blobs.get(message.blob) if message.blob else delivery.body
+            self.fetched.append((message, raw))
+            found = re.search(rb"^Message-ID:\s*<([^>]+)>", raw, re.IGNORECASE | re.MULTILINE)
+            identifier = found[1].decode() if found else None
+            key = "v1-" + hashlib.sha256(raw).hexdigest()[:40]
+            contents.append(
+                Content(key=key, message_id=identifier, thread="0" * 24, sent_at=message.internal_date, raw="0" * 64)
+            )
+            finals.append(Final(message.source.id, RowState.ATTACHED, email=key))
+        if self.finishing:
+            await self.store.emails.save_many(contents)
+            await self.store.ledger.final(finals)
+        return [Done() for _ in deliveries]
+
+    async def note(self, delivery: Delivery[Any]) -> Sequence[Event]:
+        """Remember a message."""
+        self.messages.append(delivery.message)
+        return ()
+
+    async def relink(self) -> None:
+        """Stand in for the matcher: note that the links follow what is gone."""
+        await self.store.ledger.relink_done(
+            [row for rows in (await self.store.ledger.to_relink()).values() for row in rows]
+        )
+
+    def said(self, kind: type[Event]) -> list[Any]:
+        """Return the messages of a kind."""
+        return [message for message in self.messages if isinstance(message, kind)]
+
+
+ROOT = Path(__file__).parents[2]
+
+
+async def until(
+    condition: Callable[[], Awaitable[object]] | Callable[[], object],
+    what: str,
+    world: World | None = None,
+    seconds: float = DEADLINE,
+) -> None:
+    """Wait until a condition holds; fails with the pollers' logs when it does not in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                result = condition()
+                if isinstance(result, Awaitable):
+                    result = await result
+                if result:
+                    return
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        logs = (
+            "\n".join(f"--- {poller.log.name}\n{poller.log.read_text()[-3000:]}" for poller in world.pollers)
+            if world
+            else ""
+        )
+        pytest.fail(f"not in {seconds} s: {what}\n{logs}")
+
+
+class Mailbox:
+    """A mailbox as another program sees it: the standard library's client, nothing of ours."""
+
+    def __init__(self, servers: LocalServers, user: User) -> None:
+        self.user = user
+        self.imap = log_in(servers.imap.host, servers.imap.port, user.address, user.password)
+
+    def append(self, raw: bytes, folder: str = "INBOX", flags: str | None = None, at: str | None = None) -> None:
+        """Put a mail into a folder."""
+        typ, data = self.imap.append(folder, flags or "", at or "", raw)  # type: ignore[arg-type]
+        assert typ == "OK", data
+
+    def create(self, folder: str) -> None:
+        """Make a folder."""
+        assert self.imap.create(folder)[0] == "OK"
+
+    def read(self, folder: str) -> tuple[int, dict[int, str]]:
+        """Return uidvalidity, and flags by uid."""
+        typ, _ = self.imap.select(folder, readonly=True)
+        assert typ == "OK"
+        validity = int(self.imap.response("UIDVALIDITY")[1][0] or 0)
+        _, lines = self.imap.uid("FETCH", "1:*", "(UID FLAGS)")
+        found = [re.search(rb"UID (\d+) .*?FLAGS \(([^)]*)\)", line) for line in lines if line]
+        return validity, {int(match[1]): match[2].decode() for match in found if match}
+
+    def uid(self, *arguments: str, folder: str = "INBOX") -> None:
+        """Run a UID command on a folder."""
+        assert self.imap.select(folder)[0] == "OK"
+        assert self.imap.uid(*arguments)[0] == "OK"
+
+    def expunge(self, uids: str, folder: str = "INBOX") -> None:
+        """Delete mails for good."""
+        self.uid("STORE", uids, "+FLAGS", r"(\Deleted)", folder=folder)
+        self.imap.expunge()
+
+    def close(self) -> None:
+        """Log out."""
+        with contextlib.suppress(imaplib.IMAP4.error, OSError):
+            self.imap.logout()
+
+
+_numbers = iter(range(1, 1_000_000))
+
+
+def mail(
+    sender: str = CLIENT, to: str = "me@company.test", *, subject: str = "hello", extra: str = "", body: str = "text"
+) -> bytes:
+    """Return a raw mail with a Message-ID of its own."""
+    number = next(_numbers)
+    head = f"From: {sender}\r\nTo: {to}\r\nSubject: {subject} {number}\r\nMessage-ID: <m{number}@test>\r\n{extra}"
+    return f"{head}\r\n{body} {number}\r\n".encode()

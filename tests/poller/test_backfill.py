@@ -1,0 +1,145 @@
+"""The backfill against a real server, compared with an independent reading of it."""
+
+from __future__ import annotations
+
+from schemas.accounts import Account, EpochState
+from schemas.ledger import RowState
+from schemas.messages import SyncCompleted
+from services.store import Final
+from tests.poller.fixtures import CLIENT, Mailbox, World, mail, until
+from tests.poller.imap_proxy import proxy
+
+
+async def test_backfill_gives_every_uid_one_final_row(world: World, mailbox: Mailbox) -> None:
+    """Every uid that the server holds in a synchronised folder has exactly one row in a final state; left-out folders have none."""
+    for number in range(40):
+        mailbox.append(mail(CLIENT if number % 4 == 0 else "stranger@else.test"))
+    mailbox.append(mail("stranger@else.test", CLIENT), "Sent")
+    mailbox.append(mail(CLIENT), "Trash")
+    mailbox.append(mail(CLIENT), "Junk")
+    mailbox.append(mail(CLIENT), "Drafts")
+    await world.know(CLIENT)
+    account = await world.connect(mailbox.user)
+
+    world.start_poller()
+    await world.complete(account)
+
+    rows = await world.rows(account)
+    by_folder: dict[str, set[tuple[int, int]]] = {}
+    names = {folder.id: folder.name for folder in await world.store.folders.of(account.id)}
+    for row in rows:
+        by_folder.setdefault(names[row.folder], set()).add((row.uidvalidity, row.uid))
+    for name in ("INBOX", "Sent"):
+        validity, uids = mailbox.read(name)
+        assert by_folder.pop(name) == {(validity, uid) for uid in uids}
+    assert not by_folder
+    assert await world.states(account) == {"attached": 11, "unmatched": 30}
+    assert len(world.fetched) == 11
+    assert all(CLIENT.encode() in raw for _, raw in world.fetched)
+    assert all(row.epoch == 1 for row in rows if row.state is RowState.UNMATCHED)
+    assert len(world.said(SyncCompleted)) <= 1
+
+
+async def test_bodies_of_irrelevant_mail_are_never_fetched(world: World, mailbox: Mailbox) -> None:
+    """Headers first: what crosses the wire holds the body of relevant mail and of no other."""
+    for number in range(20):
+        mailbox.append(mail("private@else.test", body=f"secret-{number}-"))
+    mailbox.append(mail(CLIENT, body="business-"))
+    await world.know(CLIENT)
+    async with proxy(world.servers.imap.host, world.servers.imap.port) as wire:
+        account = await world.connect(mailbox.user, port=wire.port)
+        world.start_poller()
+        await world.complete(account)
+        mailbox.append(mail("private@else.test", body="secret-live-"))
+        await until(lambda: _count(world, account, 22), "the live mail has a row", world)
+
+        assert b"business-" in wire.answered
+        assert b"secret-" not in wire.answered
+        assert b"m" in wire.answered
+    assert await world.states(account) == {"attached": 1, "unmatched": 21}
+
+
+async def test_an_empty_mailbox_completes(world: World, mailbox: Mailbox) -> None:
+    """A mailbox without mail seals with no rows and completes; the confirmation is due."""
+    account = await world.connect(mailbox.user)
+    world.start_poller()
+    await until(lambda: world.said(SyncCompleted), "sync.completed", world)
+    epoch = await world.store.epochs.get(account.id, 1)
+    assert epoch is not None
+    assert epoch.state is EpochState.COMPLETE
+    assert epoch.expected == 0
+
+
+async def test_replies_in_a_known_thread_are_relevant(world: World, mailbox: Mailbox) -> None:
+    """A mail that names nobody known is fetched when it refers to a stored email."""
+    mailbox.append(mail(CLIENT, extra="X: 1\r\n").replace(b"Message-ID: <m", b"Message-ID: <root-m"))
+    await world.know(CLIENT)
+    account = await world.connect(mailbox.user)
+    world.start_poller()
+    await world.complete(account)
+    root = world.fetched[0][1].split(b"Message-ID: <")[1].split(b">")[0].decode()
+    mailbox.append(mail("assistant@else.test", extra=f"References: <{root}>\r\n"))
+    await until(lambda: len(world.fetched) == 2, "the reply is fetched", world)
+
+
+async def test_too_large_mail_is_skipped_and_large_mail_travels_as_a_blob(world: World, mailbox: Mailbox) -> None:
+    """Above 256 KiB a reference travels, above 4 MiB it is streamed into the blob store, above the limit it is skipped."""
+    middle, large = mail(CLIENT, body="m" * 300_000), mail(CLIENT, body="l" * 5_000_000)
+    mailbox.append(middle)
+    mailbox.append(large)
+    mailbox.append(mail(CLIENT, body="x" * 7_000_000))
+    await world.know(CLIENT)
+    account = await world.connect(mailbox.user)
+    world.start_poller(max_message_bytes="6000000")
+    await world.complete(account)
+    assert sorted(len(raw) for _, raw in world.fetched) == [len(middle), len(large)]
+    assert all(message.blob for message, _ in world.fetched)
+    assert {raw for _, raw in world.fetched} == {middle, large}
+    (skipped,) = await world.rows(account, RowState.SKIPPED)
+    assert skipped.reason == "too-large"
+
+
+async def test_a_killed_poller_is_replaced_and_resumes_from_its_cursors(world: World, mailbox: Mailbox) -> None:
+    """After kill -9 in the middle of a backfill another poller finishes it: every uid one row, no window twice."""
+    for number in range(1100):  # three windows
+        mailbox.append(mail(CLIENT if number % 50 == 0 else "stranger@else.test"))
+    await world.know(CLIENT)
+    world.finishing = False
+    account = await world.connect(mailbox.user)
+    first = world.start_poller("first", lease_seconds="2")
+    await until(lambda: _count(world, account, 1), "the first window is written", world)
+    first.kill()
+    world.finishing = True
+    before = {row.id: row.noticed_at for row in await world.rows(account)}
+    world.start_poller("second", lease_seconds="2")  # which ends what the first had open, and rows locked with it
+    for message, _ in list(world.fetched):
+        await world.store.ledger.final([Final(message.source.id, RowState.UNMATCHED)])
+    await world.complete(account)
+
+    validity, uids = mailbox.read("INBOX")
+    rows = await world.rows(account)
+    assert {(row.uidvalidity, row.uid) for row in rows} == {(validity, uid) for uid in uids}
+    assert all(row.noticed_at == before[row.id] for row in rows if row.id in before)
+    assert len({message.source.id for message, _ in world.fetched}) == 22
+
+
+async def test_resync_mends_and_keeps_what_is_there(world: World, mailbox: Mailbox) -> None:
+    """A re-sync opens a new epoch, fetches nothing that is held, and finds what is missing from the ledger."""
+    for _ in range(10):
+        mailbox.append(mail(CLIENT))
+    await world.know(CLIENT)
+    account = await world.connect(mailbox.user)
+    world.start_poller()
+    await world.complete(account)
+    fetched = len(world.fetched)
+    rows = await world.rows(account)
+    await world.store._collections.ledger.delete_one({"_id": rows[3].id})  # as if it had been lost
+
+    await world.store.accounts.request_resync(account.id, by="test")
+    await world.complete(account, epoch=2)
+    assert len(world.fetched) == fetched + 1
+    assert {row.id for row in await world.rows(account)} == {row.id for row in rows}
+
+
+async def _count(world: World, account: Account, least: int) -> bool:
+    return sum((await world.states(account)).values()) >= least

@@ -1,0 +1,176 @@
+"""An account's work that is told to end, whatever it is in the middle of."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.poller.account_worker import AccountWorker, Timing
+from services.poller.connections.errors import ConnectionLostError
+from services.poller.sync.metrics import PollerMetrics
+from services.runtime.tasks import cancel_and_wait, raise_if_cancelled, run_isolated
+from tests.poller.fixtures import CLIENT, Mailbox, World, mail, until
+
+LOG = structlog.wrap_logger(
+    structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+)
+
+
+class Dropping:
+    """A connector whose connections break at the moment when whoever waits for them is told to end."""
+
+    def __init__(self) -> None:
+        self.waited_for = asyncio.Event()
+        self.calls = 0
+
+    def provider(self, _: Any) -> None:
+        """Know nothing of any provider."""
+
+    async def connect(self, _: Any) -> Any:
+        """Wait, and fail when cancelled, as a task group does in which something else fails at the same time."""
+        self.calls += 1
+        self.waited_for.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionLostError("the connection was dropped") from None
+
+
+async def no_folders(_: str) -> list[Any]:
+    """Know no folders."""
+    return []
+
+
+async def test_work_ends_although_its_cancellation_was_lost() -> None:
+    """A connection that breaks while the work is told to end does not make it go on: its supervisor waits for it."""
+    connector: Any = Dropping()
+    work: Any = SimpleNamespace(
+        account=SimpleNamespace(id="a" * 24, epoch=0, resync_requested=True),
+        store=SimpleNamespace(folders=SimpleNamespace(of=no_folders)),
+        metrics=PollerMetrics(CollectorRegistry()),
+        log=LOG,
+        folders={},
+        selected=[],
+    )
+    worker = AccountWorker(work, connector, Timing(), asyncio.Semaphore(1))
+    task = asyncio.create_task(worker.run())
+    async with asyncio.timeout(20):
+        await connector.waited_for.wait()
+        await cancel_and_wait(task)
+    assert task.done()
+    assert connector.calls == 1
+
+
+def worker_of(**fields: Any) -> AccountWorker:
+    """Return a worker for whose account nothing is there."""
+    work: Any = SimpleNamespace(
+        account=SimpleNamespace(id="a" * 24), metrics=PollerMetrics(CollectorRegistry()), log=LOG, **fields
+    )
+    connector: Any = Dropping()
+    return AccountWorker(work, connector, Timing(), asyncio.Semaphore(1))
+
+
+async def _breaks() -> None:
+    await asyncio.sleep(0.01)
+    raise ConnectionLostError("in the middle")
+
+
+async def _last_member_breaks() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_breaks())
+
+
+async def _is_cancelled_by_a_driver() -> None:
+    broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    broken.cancel()
+    await broken
+
+
+@pytest.mark.parametrize("trouble", [_last_member_breaks, _is_cancelled_by_a_driver])
+async def test_work_that_broke_is_begun_again(trouble: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Nobody told it to end, whatever trouble leaves behind: bodies that break behind a sealed backfill, a driver that cancels."""
+    again = asyncio.Event()
+    calls = 0
+
+    async def part() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await trouble()
+        again.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(worker_of()._again(part))
+    waiting = asyncio.create_task(again.wait())
+    await asyncio.wait({task, waiting}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    assert again.is_set()
+    assert not task.done()
+    await cancel_and_wait(task)
+
+
+async def test_who_is_told_to_end_ends_what_it_does_apart() -> None:
+    """Also when that does not end at the first word: nothing goes on behind the back of whoever waits."""
+    refused = 0
+
+    async def stubborn() -> None:
+        nonlocal refused
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if (refused := refused + 1) > 1:
+                    raise
+
+    task = asyncio.create_task(run_isolated(stubborn()))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await cancel_and_wait(task)
+    assert refused == 2
+
+
+async def test_what_was_published_when_it_ended_is_not_published_again(world: World, mailbox: Mailbox) -> None:
+    """SIGTERM in the middle of a backfill: it ends with 0, what the broker has is marked, and its successor goes on behind it."""
+    for _ in range(1200):
+        mailbox.append(mail(CLIENT))
+    await world.know(CLIENT)
+    world.finishing = False
+    account = await world.connect(mailbox.user)
+    poller = world.start_poller()
+    await until(lambda: len(world.fetched) >= 50, "bodies are being published", world)
+    assert poller.stop() == 0
+
+    async def quiet() -> bool:
+        depths = await world.bus.queue_depths()
+        return not any(depth.ready for queue, depth in depths.items() if queue.startswith("parser.mail-fetched"))
+
+    await until(quiet, "everything that was published is here", world)
+    states = await world.states(account)
+    assert len(world.fetched) < 1200, "it was told to end in the middle"
+    assert states["published"] == len(world.fetched), "marked as published is what was published, no more and no less"
+    world.start_poller()
+    await until(lambda: len(world.fetched) >= 1200, "the rest", world, seconds=60)
+    assert len({message.source.id for message, _ in world.fetched}) == len(world.fetched) == 1200
+
+
+async def test_going_on_is_refused_to_who_was_told_to_end() -> None:
+    """Nothing is raised in a task that may go on; in one that swallowed its cancellation it is raised again."""
+    raise_if_cancelled()
+
+    async def swallows() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise_if_cancelled()
+
+    task = asyncio.create_task(swallows())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,0 +1,223 @@
+"""Which folders are synchronised, and windows over their uids."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from schemas.accounts import Account, Folder, FolderRules, SealedCredentials, ServerAddress
+from schemas.sharing import Mode, SharingPolicy
+from services.mailbox.imap.folder_names import decode_name, role_by_name
+from services.mailbox.imap.folders import plan_folders, primary
+from services.mailbox.imap.imap_answers import Listed
+from services.mailbox.imap.uids import all_uids
+from services.poller.sync.scan import WINDOW, FolderScan
+
+
+def account(rules: FolderRules | None = None) -> Account:
+    """Return an account."""
+    return Account(
+        id="a" * 24,
+        owner="o@x.test",
+        address="me@x.test",
+        incoming=ServerAddress(host="imap.x.test", port=993, tls="tls", username="me"),
+        credentials=SealedCredentials(key_id="k", wrapped_key=b"", nonce=b"", ciphertext=b""),
+        sharing=SharingPolicy(mode=Mode.PUBLIC),
+        folders=rules or FolderRules(),
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def listed(name: str | bytes, *attributes: str, delimiter: str = "/") -> Listed:
+    """Return a LIST entry."""
+    raw = name if isinstance(name, bytes) else name.encode()
+    return Listed(raw, delimiter, frozenset(f"\\{attribute}".lower() for attribute in attributes))
+
+
+def plan(*entries: Listed, rules: FolderRules | None = None, gmail: bool = False) -> dict[str, str | None]:
+    """Return by name why a folder is left out, None for those that are synchronised."""
+    return {folder.name: folder.reason for folder in plan_folders(account(rules), entries, gmail=gmail)}
+
+
+def test_special_use_decides() -> None:
+    """What the server marks as Trash, Junk or Drafts is left out whatever its name; the rest is synchronised."""
+    assert plan(
+        listed("INBOX"),
+        listed("Abfall", "Trash"),
+        listed("Werbung", "Junk"),
+        listed("Angefangen", "Drafts"),
+        listed("Gesendet", "Sent"),
+        listed("Ablage", "Archive"),
+        listed("Kunden"),
+        listed("Kunden/Trash"),
+        listed("Abfall2/x", "NoSelect"),
+        listed("Weg", "NonExistent"),
+    ) == {
+        "INBOX": None,
+        "Abfall": "trash",
+        "Werbung": "junk",
+        "Angefangen": "drafts",
+        "Gesendet": None,
+        "Ablage": None,
+        "Kunden": None,
+        "Kunden/Trash": None,
+        "Abfall2/x": "no-mail",
+        "Weg": "no-mail",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "role"),
+    [
+        ("INBOX", "/", "inbox"),
+        ("Papierkorb", "/", "trash"),
+        ("INBOX.Trash", ".", "trash"),
+        ("[Gmail]/Corbeille", "/", "trash"),
+        ("Éléments supprimés", "/", "trash"),
+        ("E\u0301le\u0301ments supprime\u0301s", "/", "trash"),
+        ("Корзина", "/", "trash"),
+        ("已删除邮件", "/", "trash"),
+        ("ごみ箱", "/", "trash"),
+        ("지운 편지함", "/", "trash"),
+        ("Çöp Kutusu", "/", "trash"),
+        ("Courrier indésirable", "/", "junk"),
+        ("垃圾邮件", "/", "junk"),
+        ("Спам", "/", "junk"),
+        ("Entwürfe", "/", "drafts"),
+        ("Brouillons", "/", "drafts"),
+        ("下書き", "/", "drafts"),
+        ("Gesendete Elemente", "/", "sent"),
+        ("Verzonden items", "/", "sent"),
+        ("Kunden/Spam", "/", "user"),
+        ("Trash", None, "trash"),
+        ("Projekte", "/", "user"),
+    ],
+)
+def test_roles_by_name(name: str, delimiter: str | None, role: str) -> None:
+    """Without SPECIAL-USE the usual names in the usual languages count, at the top and right below a root."""
+    assert role_by_name(name, delimiter) == role
+
+
+def test_what_lies_in_the_trash_is_trash() -> None:
+    """A folder that was deleted with its mail lies in Trash."""
+    assert plan(listed("INBOX"), listed("Trash"), listed("Trash/Projects"), listed("INBOX.x", delimiter=".")) == {
+        "INBOX": None,
+        "Trash": "trash",
+        "Trash/Projects": "trash",
+        "INBOX.x": None,
+    }
+
+
+def test_virtual_folders_are_left_out() -> None:
+    """Views of mail that lies elsewhere would double it."""
+    assert plan(listed("INBOX"), listed("All", "All"), listed("Starred", "Flagged"))["All"] == "virtual"
+
+
+def test_gmail_reads_all_mail_once() -> None:
+    """All Mail holds everything; where the user hides it, the folders are read instead."""
+    folders = [listed("INBOX"), listed("[Gmail]/All Mail", "All"), listed("[Gmail]/Trash", "Trash"), listed("Clients")]
+    assert plan(*folders, gmail=True) == {
+        "INBOX": "in-all-mail",
+        "[Gmail]/All Mail": None,
+        "[Gmail]/Trash": "trash",
+        "Clients": "in-all-mail",
+    }
+    del folders[1]
+    assert plan(*folders, gmail=True) == {"INBOX": None, "[Gmail]/Trash": "trash", "Clients": None}
+
+
+def test_the_owners_rules_decide_last() -> None:
+    """A folder is named as people see it, with what lies in it, in any case; excluding wins."""
+    rules = FolderRules(include=("trash",), exclude=("Privat", "Trash/Old"))
+    assert plan(
+        listed("Privat"), listed("Privat/Arzt"), listed("Privates"), listed("Trash"), listed("Trash/Old"), rules=rules
+    ) == {
+        "Privat": "excluded-by-owner",
+        "Privat/Arzt": "excluded-by-owner",
+        "Privates": None,
+        "Trash": None,
+        "Trash/Old": "excluded-by-owner",
+    }
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        (b"M&APw-ller &- Co", "Müller & Co"),
+        (b"&U,BTFw-", "台北"),
+        (b"broken &***-", "broken &***-"),
+        (b"lone &2D0-", "lone &2D0-"),
+        (b"odd &AP-", "odd &AP-"),
+        ("Größe".encode(), "Größe"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"a\x07b", "a\ufffdb"),
+    ],
+)
+def test_folder_names_for_people(raw: bytes, name: str) -> None:
+    """Modified UTF-7, raw UTF-8 and what is neither: a name always comes out, and no control character."""
+    assert decode_name(raw) == name
+
+
+def test_unusable_names_are_left_out() -> None:
+    """A name with a line break could not be sent back without ending the command."""
+    assert plan(listed(b"a\r\nb"))["a\ufffd\ufffdb"] == "unusable-name"
+
+
+def test_the_folder_to_keep_open() -> None:
+    """New mail arrives in INBOX, or in Gmail's All Mail."""
+    gmail = plan_folders(account(), [listed("INBOX"), listed("[Gmail]/All Mail", "All")], gmail=True)
+    assert (chosen := primary(gmail)) is not None
+    assert chosen.role == "all"
+    other = plan_folders(account(), [listed("A"), listed("INBOX"), listed("Trash")], gmail=False)
+    assert (chosen := primary(other)) is not None
+    assert chosen.name == "INBOX"
+    assert primary([]) is None
+
+
+class Uids:
+    """A folder's uids: what a session's SEARCH says of them."""
+
+    def __init__(self, uids: list[int]) -> None:
+        self.all = sorted(uids)
+        self.asked = 0
+
+    async def uids(self, first: int, last: int) -> list[int]:
+        """Answer a SEARCH."""
+        self.asked += 1
+        return [uid for uid in self.all if first <= uid <= last]
+
+
+@pytest.mark.parametrize(
+    "uids",
+    [
+        [],
+        [1],
+        [4_294_967_294],
+        list(range(1, 1201)),
+        [1, 2, 70_000, 4_000_000_000, 4_000_000_001],
+        list(range(1, 400_000, 37)),
+    ],
+    ids=["empty", "one", "highest", "dense", "strewn", "sparse"],
+)
+async def test_windows_cover_every_uid_once(uids: list[int]) -> None:
+    """Windows go down from the anchor to 1 without gap or overlap, however sparse the uids are, with few questions."""
+    session: Any = Uids(uids)
+    anchor = max(uids, default=0) + 1
+    scan = FolderScan(
+        Folder(account="a" * 24, id="b" * 12, raw_name=b"x", name="x", role="user", selected=True, cursor=anchor)
+    )
+    found: list[int] = []
+    high = anchor - 1
+    while not scan.done:
+        window = await scan.next(session)
+        assert window.high == high
+        assert len(window.uids) <= WINDOW
+        assert all(window.low <= uid <= window.high for uid in window.uids)
+        found += reversed(window.uids)
+        high = window.low - 1
+    assert found == sorted(uids, reverse=True)
+    assert high <= 0
+    assert session.asked < 30
+    assert await all_uids(session, anchor - 1) == set(uids)

@@ -1,0 +1,118 @@
+"""What servers answer, as imaplib hands it over."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from services.mailbox.imap import imap_answers
+from services.mailbox.imap.imap_answers import Listed
+from services.poller.connections.idle import Noticed
+
+
+def test_fetch_with_literals_and_quoted_strings() -> None:
+    """Attributes come in any order, values as literals, quoted strings or NIL; a message without UID is left out."""
+    found = imap_answers.fetched(
+        [
+            (rb'1 (FLAGS (\Seen $Fwd) INTERNALDATE " 1-Feb-2026 10:00:00 +0200" UID 7 RFC822.SIZE 9 BODY[HEADER] {4}', b"a: b"),
+            b")",
+            b'2 (BODY[HEADER] "c: \\"d\\"" UID 8 FLAGS ())',
+            b"3 (FLAGS (\\Seen))",
+            b"4 (UID 9 BODY[] NIL)",
+            (b'5 (X-GM-LABELS ("\\\\Inbox" {3}', b"a b"),
+            b') X-GM-MSGID 1278455344230334865 UID 10 BODY[HEADER] "" MODSEQ (12))',
+        ]
+    )  # fmt: skip
+    assert [message.uid for message in found] == [7, 8, 9, 10]
+    assert found[0].flags == ("\\Seen", "$Fwd")
+    assert found[0].internal_date == datetime(2026, 2, 1, 8, tzinfo=UTC)
+    assert (found[0].size, found[0].header) == (9, b"a: b")
+    assert found[1].header == b'c: "d"'
+    assert found[2].body is None
+    assert found[3].labels == ("\\Inbox", "a b")
+    assert (found[3].gmail_id, found[3].modseq, found[3].header) == (1278455344230334865, 12, b"")
+
+
+def test_hostile_fetch_answers_raise_nothing() -> None:
+    """Unbalanced brackets, odd numbers of items and missing literals cost the message, never the answer."""
+    junk = [
+        b"1 (UID",
+        b"2 (UID x FLAGS (\\Seen)",
+        b")))",
+        b"",
+        None,
+        b"3 (UID 5 FLAGS ((((",
+        b'4 ("',
+        b"5 UID 6",
+        b"6 ({9} UID 7)",
+    ]
+    assert [message.uid for message in imap_answers.fetched([*junk, b"7 (UID 42 FLAGS (a))"])][-1] == 42
+
+
+@pytest.mark.parametrize(
+    "text", [b"1-Foo-2026 10:00:00 +0000", b"31-Feb-2026 10:00:00 +0000", b"", b"x", b"1-Jan-0001 00:00:00 +1400"]
+)
+def test_unreadable_dates(text: bytes) -> None:
+    """A date that cannot be is no date."""
+    assert imap_answers.internal_date(text) is None
+
+
+def test_list_keeps_every_entry_apart() -> None:
+    """One malformed name costs no other folder; raw bytes are kept as they came."""
+    found = imap_answers.listed(
+        [
+            rb'(\HasNoChildren \Sent) "/" "Gesendet &APw-ber"',
+            b'() "." INBOX',
+            (b"(\\Marked) NIL {6}", b'a"b\xffc '),
+            b"",
+            b"garbage",
+            b'() "/" "broken &***-"',
+            b'() "/" "quo\\"te\\\\d"',
+            b'() "/" [Gmail]/All Mail',
+            b'(\\HasChildren) "/" "Ext" ("CHILDINFO" ("SUBSCRIBED"))',
+        ]
+    )
+    assert found == [
+        Listed(b"Gesendet &APw-ber", "/", frozenset({"\\hasnochildren", "\\sent"})),
+        Listed(b"INBOX", ".", frozenset()),
+        Listed(b'a"b\xffc ', None, frozenset({"\\marked"})),
+        Listed(b"broken &***-", "/", frozenset()),
+        Listed(b'quo"te\\d', "/", frozenset()),
+        Listed(b"[Gmail]/All Mail", "/", frozenset()),
+        Listed(b"Ext", "/", frozenset({"\\haschildren"})),
+    ]
+
+
+def test_status_search_vanished_and_sets() -> None:
+    """STATUS by raw name, SEARCH with a MODSEQ at its end, VANISHED as ranges, sets with neighbours joined."""
+    assert imap_answers.statuses([b'"a (b)" (MESSAGES 3 UIDNEXT 9 HIGHESTMODSEQ 12)', b"INBOX (MESSAGES 0)"]) == {
+        b"a (b)": {"messages": 3, "uidnext": 9, "highestmodseq": 12},
+        b"INBOX": {"messages": 0},
+    }
+    assert imap_answers.searched([b"5 3 4 (MODSEQ 917162500)", b""]) == [3, 4, 5]
+    assert imap_answers.uid_ranges([b"(EARLIER) 300:310,405", b"9:7"]) == [(300, 310), (405, 405), (7, 9)]
+    assert imap_answers.number([b"NIL"]) is None
+    assert imap_answers.number([b"7"]) == 7
+    assert imap_answers.uid_set([9, 1, 2, 3, 7]) == "1:3,7,9"
+
+
+def test_what_a_server_says_by_itself() -> None:
+    """Each line of IDLE and NOTIFY means one thing; a name that comes as a literal means: look everywhere."""
+    noticed = Noticed()
+    for line in (b"* OK Still here", b"* 3 RECENT", b"* FLAGS (a)", b"* CAPABILITY X"):
+        noticed.take(line)
+    assert not noticed
+    noticed.take(b"* 4 EXISTS")
+    noticed.take(b"* 2 FETCH (FLAGS (\\Seen))")
+    noticed.take(b"* VANISHED 5:7")
+    noticed.take(b'* STATUS "a b" (MESSAGES 1 UIDNEXT 2)')
+    assert (noticed.new, noticed.flags, noticed.expunged, noticed.others, noticed.everything) == (
+        True,
+        True,
+        True,
+        {b"a b"},
+        False,
+    )
+    noticed.take(b"* STATUS {5}")
+    assert noticed.everything

@@ -1,0 +1,248 @@
+"""The adapter over the blocking client: against the real server, and against servers that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from schemas.accounts import ServerAddress
+from services.mailbox.connection.models import password
+from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.imap.connect import connect_imap
+from services.poller.connections.errors import ConnectionLostError, RefusedError
+from services.poller.connections.session import ImapSession
+from testbed.local import LocalServers
+from tests.poller.fixtures import Mailbox, mail
+
+POLICY = ConnectPolicy.build(allow_networks="127.0.0.0/8", allow_plaintext=True)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads for commands."""
+    with ThreadPoolExecutor(4) as threads:
+        yield threads
+
+
+async def connect(port: int, user: str, secret: str, pool: ThreadPoolExecutor, *, deadline: float = 10) -> ImapSession:
+    """Return a session."""
+    server = ServerAddress(host="127.0.0.1", port=port, tls="none", username=user)
+    client = await asyncio.to_thread(connect_imap, server, password(secret), policy=POLICY)
+    return ImapSession(client, pool, deadline=deadline)
+
+
+@pytest.fixture
+async def session(servers: LocalServers, mailbox: Mailbox, pool: ThreadPoolExecutor) -> AsyncIterator[ImapSession]:
+    """A session on a new mailbox of the real server."""
+    opened = await connect(servers.imap.port, mailbox.user.address, mailbox.user.password, pool)
+    yield opened
+    opened.discard()
+
+
+async def test_folder_names_go_back_as_they_came(session: ImapSession, mailbox: Mailbox) -> None:
+    """Names with quotes, brackets, backslashes and other scripts can be opened."""
+    names = ['"M&APw-ller (a) [b]"', '"100%*"', r'"a\"b"', '"&U,BTFw-"', '"{5}"', '"NIL"', '"INBOX (copy)"']
+    for name in names:
+        mailbox.create(name)
+    listed, statuses = await session.list_folders()
+    raw = {entry.raw_name for entry in listed}
+    assert {b"M&APw-ller (a) [b]", b"100%*", b'a"b', b"&U,BTFw-", b"NIL", b"INBOX (copy)"} <= raw
+    assert raw == statuses.keys()
+    for name in raw:
+        selected = await session.examine(name)
+        assert selected.uidvalidity == statuses[name]["uidvalidity"]
+        assert (await session.status(b"INBOX"))["messages"] == 0
+
+
+async def test_bodies_in_parts_are_whole(session: ImapSession, mailbox: Mailbox) -> None:
+    """What comes in pieces of 1 MiB is what the server has, whether its size is a multiple of that or not."""
+    exact = mail(body="x")
+    exact = exact[:-2] + b"y" * (2 * 1024 * 1024 - len(exact)) + b"\r\n"
+    assert len(exact) == 2 * 1024 * 1024
+    for raw in (exact, exact + b"z\r\n", b"a: b\r\n\r\n"):
+        mailbox.append(raw)
+        selected = await session.examine(b"INBOX")
+        pieces = [piece async for piece in session.parts(selected.uidnext - 1)]
+        assert b"".join(pieces) == raw
+        assert max(map(len, pieces)) <= 1024 * 1024
+    assert [piece async for piece in session.parts(999)] == []
+
+
+async def test_events_between_commands_are_not_lost(session: ImapSession, mailbox: Mailbox) -> None:
+    """What the server says of the open folder among the answers to a command is kept for the one who waits."""
+    await session.examine(b"INBOX")
+    mailbox.append(mail())
+    await session.noop()
+    await session.uids(1, 5)
+    assert any(b"EXISTS" in line for line in session.unsolicited())
+    assert not session.unsolicited()
+
+
+async def test_the_debug_wrapper_is_off(session: ImapSession) -> None:
+    """The standard client formats no line for its log: that would be four fifths of the time of a large FETCH."""
+    assert session.client._imap.debug == 0
+
+
+async def test_a_refusal_keeps_the_connection(session: ImapSession) -> None:
+    """A plain NO is an error of the command; the connection is still of use."""
+    with pytest.raises(RefusedError):
+        await session.examine(b"no such folder")
+    assert (await session.examine(b"INBOX")).exists == 0
+    assert not session.closed
+
+
+async def test_cancelling_a_command_drops_the_connection(session: ImapSession, mailbox: Mailbox) -> None:
+    """Nobody knows what a cancelled command's answer would be taken for."""
+    await session.examine(b"INBOX")
+    task = asyncio.create_task(session.noop())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert session.closed
+    with pytest.raises(ConnectionLostError):
+        await session.noop()
+
+
+Answer = Callable[[str, str, asyncio.StreamWriter], bool]
+
+
+@contextlib.asynccontextmanager
+async def server(answer: Answer) -> AsyncIterator[int]:
+    """An IMAP server that lets everybody in; ``answer`` may handle (tag, command) and then returns True."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK [CAPABILITY IMAP4rev1 CONDSTORE] ready\r\n")
+        with contextlib.suppress(OSError):
+            while line := (await reader.readline()).decode():
+                tag, _, command = line.strip().partition(" ")
+                if not answer(tag, command, writer):
+                    if command == "CAPABILITY":
+                        writer.write(b"* CAPABILITY IMAP4rev1 CONDSTORE\r\n")
+                    writer.write(f"{tag} OK done\r\n".encode())
+                await writer.drain()
+        writer.close()
+
+    running = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield running.sockets[0].getsockname()[1]
+    finally:
+        running.close()
+
+
+async def test_a_slow_drip_ends_at_the_deadline(pool: ThreadPoolExecutor) -> None:
+    """A server that sends a byte now and then cannot hold a thread beyond the command's deadline."""
+    drips: set[asyncio.Task[None]] = set()
+
+    def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
+        async def drip() -> None:
+            with contextlib.suppress(OSError):
+                while not writer.is_closing():
+                    writer.write(b"*")
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+
+        if command == "NOOP":
+            drips.add(asyncio.create_task(drip()))
+        return command == "NOOP"
+
+    async with server(answer) as port:
+        session = await connect(port, "me", "pw", pool, deadline=1)
+        started = time.monotonic()
+        with pytest.raises(ConnectionLostError):
+            await session.noop()
+        assert time.monotonic() - started < 3
+        assert session.closed
+        for task in drips:
+            task.cancel()
+
+
+async def test_one_bad_mail_does_not_cost_the_batch(pool: ThreadPoolExecutor) -> None:
+    """A server that answers NO to a batch for one mail is asked for its halves; only that mail is missing."""
+
+    def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
+        match = re.match(r"UID FETCH (\S+) ", command)
+        if not match:
+            return False
+        uids = [
+            uid
+            for part in match[1].split(",")
+            for uid in range(int(part.partition(":")[0]), int(part.partition(":")[2] or part) + 1)
+        ]
+        if 13 in uids:
+            writer.write(f"{tag} NO [SERVERBUG] cannot read\r\n".encode())
+            return True
+        for uid in uids:
+            writer.write(f"* {uid} FETCH (UID {uid} BODY[] {{2}}\r\nx{uid % 10})\r\n".encode())
+        writer.write(f"{tag} OK done\r\n".encode())
+        return True
+
+    async with server(answer) as port:
+        session = await connect(port, "me", "pw", pool)
+        await session.examine(b"INBOX")
+        found = await session.bodies(list(range(1, 31)))
+        assert found.keys() == set(range(1, 31)) - {13}
+        session.discard()
+
+
+async def test_odd_answers_to_examine(pool: ThreadPoolExecutor) -> None:
+    """HIGHESTMODSEQ NIL and a missing UIDNEXT are borne: uids are compared then, and the highest is asked for."""
+
+    def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
+        if command.startswith("EXAMINE"):
+            writer.write(b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [HIGHESTMODSEQ NIL] x\r\n")
+        elif command.startswith("UID SEARCH UID *"):
+            writer.write(b"* SEARCH 41\r\n")
+        else:
+            return False
+        writer.write(f"{tag} OK done\r\n".encode())
+        return True
+
+    async with server(answer) as port:
+        session = await connect(port, "me", "pw", pool)
+        assert await session.examine(b"INBOX") == (3, 7, 42, None)
+        session.discard()
+
+
+async def test_line_breaks_never_reach_the_wire(pool: ThreadPoolExecutor) -> None:
+    """A folder name with a line break does not become a command of its own."""
+    seen: list[str] = []
+
+    def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
+        seen.append(command)
+        return False
+
+    async with server(answer) as port:
+        session = await connect(port, "me", "pw", pool)
+        with pytest.raises(ConnectionLostError):
+            await session.examine(b'x"\r\nA1 DELETE "INBOX')
+        assert not any("DELETE" in command for command in seen)
+
+
+@pytest.mark.parametrize("length", [3, 4000])
+async def test_an_error_never_quotes_mail(pool: ThreadPoolExecutor, length: int) -> None:
+    """A server that lies about a literal's length has its mail taken for protocol; what is said of it, and logged, has none of it."""
+
+    def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
+        if command.startswith("UID FETCH"):
+            writer.write(
+                f"* 1 FETCH (UID 1 BODY[] {{{length}}}\r\nSubject: x\r\ncanary one\r\n\r\ncanary\r\n)\r\n".encode()
+            )
+            writer.write(f"{tag} OK done\r\n".encode())
+            writer.close()
+            return True
+        return False
+
+    async with server(answer) as port:
+        session = await connect(port, "me", "pw", pool, deadline=2)
+        await session.examine(b"INBOX")
+        with pytest.raises(ConnectionLostError) as raised:
+            await session.bodies([1])
+        assert "canary" not in str(raised.value)
+        assert str(raised.value)

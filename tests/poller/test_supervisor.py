@@ -1,0 +1,152 @@
+"""Leases and workers, when the one changes while the other is being asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from schemas.accounts import Account, AccountState, Lease
+from services.poller.account_worker import AccountWorker
+from services.poller.supervisor import Supervisor
+from services.poller.sync.metrics import PollerMetrics
+from services.store import Store
+
+LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(50))
+
+
+class Worker:
+    """Works until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    async def run(self) -> None:
+        """Wait."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended = True
+
+    async def finish(self) -> None:
+        """Have nothing left to note."""
+
+
+class Leases:
+    """Leases in memory: the first account is taken when it is asked for, whatever was before."""
+
+    def __init__(self) -> None:
+        self.token = 0
+        self.wanted = 1
+        self.lost: list[Lease] = []
+        self.during: Any = None
+
+    async def heartbeat(self, _poller: str) -> int:
+        """There is one poller."""
+        return 1
+
+    async def share(self, _pollers: int) -> int:
+        """It has everything."""
+        return 1
+
+    async def acquire(self, poller: str, _share: int, *, at_most: int) -> list[Lease]:
+        """Give the account out as often as it is wanted."""
+        assert at_most
+        if not self.wanted:
+            return []
+        self.wanted -= 1
+        self.token += 1
+        return [Lease(account="a" * 24, holder=poller, token=self.token)]
+
+    async def renew(self, _leases: list[Lease]) -> list[Lease]:
+        """Say what is lost; something else happens meanwhile."""
+        if self.during is not None:
+            await self.during()
+        return self.lost
+
+    async def fresh(self) -> bool:
+        """Nothing was connected just now."""
+        return False
+
+    async def leave(self, _poller: str) -> None:
+        """Nothing to do."""
+
+    async def release(self, _lease: Lease) -> None:
+        """Nothing to do."""
+
+
+class Accounts:
+    """One account, which its owner may pause."""
+
+    def __init__(self) -> None:
+        self.state = AccountState.ACTIVE
+
+    async def get(self, account: str) -> Account:
+        """Return it."""
+        return Account.model_construct(id=account, state=self.state)
+
+    async def of_holder(self, _poller: str) -> dict[str, Account]:
+        """Return it."""
+        return {"a" * 24: await self.get("a" * 24)}
+
+
+class Ledger:
+    """Nothing waits."""
+
+    async def waiting(self, _accounts: object) -> set[str]:
+        """Return nothing."""
+        return set()
+
+
+class Stub:
+    """What the supervisor uses of the store."""
+
+    def __init__(self) -> None:
+        self.leases = Leases()
+        self.accounts = Accounts()
+        self.ledger = Ledger()
+
+
+def supervised(stub: Stub) -> tuple[Supervisor, list[Worker]]:
+    """Return a supervisor on a stub, and the workers that it makes."""
+    workers: list[Worker] = []
+
+    def make(_account: Account, _lease: Lease) -> AccountWorker:
+        workers.append(Worker())
+        return cast("AccountWorker", workers[-1])
+
+    return Supervisor(
+        cast("Store", stub), make, name="p1", lease_seconds=3, metrics=PollerMetrics(CollectorRegistry()), log=LOG
+    ), workers
+
+
+async def test_a_lease_that_is_lost_while_its_account_is_dropped_is_no_error() -> None:
+    """The owner pauses the account at the moment at which its lease turns out to be lost: the beat goes on."""
+    stub = Stub()
+    supervisor, workers = supervised(stub)
+    await supervisor.beat()
+    await asyncio.sleep(0)
+
+    async def paused() -> None:
+        stub.accounts.state = AccountState.PAUSED
+        await supervisor.follow()
+
+    stub.leases.during, stub.leases.lost = paused, [Lease(account="a" * 24, holder="p1", token=1)]
+    await supervisor.beat()
+    assert supervisor.held == 0
+    assert workers[0].ended
+
+
+async def test_an_account_that_ran_out_in_our_hands_has_one_worker() -> None:
+    """A process stood still past its lease and takes its own account anew: the worker of the old lease ends first."""
+    stub = Stub()
+    supervisor, workers = supervised(stub)
+    await supervisor.beat()
+    await asyncio.sleep(0)
+    stub.leases.wanted = 1
+    await supervisor.beat()
+    assert [worker.ended for worker in workers] == [True, False]
+    assert supervisor.held == 1
+    await supervisor.stop()

@@ -1,0 +1,39 @@
+"""What is said of an error on a connection, and logged: enough to know what went wrong, and nothing of a mail."""
+
+from __future__ import annotations
+
+import imaplib
+
+import pytest
+from imapclient.exceptions import ProtocolError
+
+from services.poller.connections.connection import _words
+
+QUOTING = [
+    imaplib.IMAP4.abort("command: UID => unexpected response: b'canary'"),
+    imaplib.IMAP4.abort("unexpected tagged response: b'canary\\ncanary'"),
+    imaplib.IMAP4.abort("socket error: unterminated line: b'canary'"),
+    ProtocolError('Tuple incomplete before "(canary"'),
+    ValueError("invalid literal for int() with base 10: b'canary'"),
+    KeyError("canary"),
+    UnicodeDecodeError("utf-8", b"canary", 0, 1, "canary"),
+]
+TELLING = {
+    "the server closed the connection": imaplib.IMAP4.abort("command: UID => the server closed the connection"),
+    "Suggested Backoff Time: 300000": imaplib.IMAP4.abort("System Error (Suggested Backoff Time: 300000)"),
+    "no such folder": imaplib.IMAP4.error("EXAMINE: NO no such folder"),
+    "timed out": TimeoutError("timed out"),
+}
+
+
+@pytest.mark.parametrize("error", QUOTING, ids=lambda error: type(error).__name__)
+def test_what_a_library_quotes_is_left_out(error: Exception) -> None:
+    """The text of an error about an answer that could not be parsed quotes the answer, which may be a mail."""
+    assert "canary" not in _words(error)
+    assert type(error).__name__ in _words(error)
+
+
+@pytest.mark.parametrize("words", TELLING)
+def test_what_a_server_says_is_kept(words: str) -> None:
+    """What a server says in refusing or closing, and what the system says, is there to be read."""
+    assert words in _words(TELLING[words])

@@ -1,0 +1,178 @@
+"""Settings from the environment and from files, and what is said when one is missing or wrong."""
+
+from __future__ import annotations
+
+import base64
+import os
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from services.runtime.environment import PREFIX, SettingsError, unknown_variables, variable
+from services.runtime.settings import REQUIRED, Settings, Stage, load_settings, read_settings
+from tools import configuration
+
+KEY = bytes(range(32))
+COMPLETE = {
+    "LEADMAIL_RABBITMQ_URL": "amqp://u:p@host/v",
+    "LEADMAIL_MONGO_URL": "mongodb://host/?replicaSet=rs0",
+    "LEADMAIL_SECRET_KEY": base64.b64encode(KEY).decode(),
+    "LEADMAIL_SMTP_URL": "smtp://host:587",
+    "LEADMAIL_MAIL_FROM": "Leadmail <l@example.com>",
+    "LEADMAIL_CONSOLE_URL": "https://leadmail.example.com",
+}
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that has everything needed and nothing else of ours."""
+    for name in list(os.environ):
+        if name.startswith(PREFIX):
+            monkeypatch.delenv(name)
+    for name, value in COMPLETE.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_defaults(variables: pytest.MonkeyPatch) -> None:
+    """What has a default need not be set; each process has a name of its own."""
+    settings = read_settings("notifier")
+    assert (settings.mongo_database, settings.crm_database, settings.idle_seconds) == ("leadmail", "crm", 300)
+    assert settings.crm_address_fields == ("email", "emails", "email_addresses")
+    assert settings.max_message_bytes == 50 * 1024 * 1024
+    assert (settings.tracing_url.get_secret_value(), settings.tracing_share) == ("", 1.0)
+    assert settings.instance != read_settings("notifier").instance
+
+
+def test_values(variables: pytest.MonkeyPatch) -> None:
+    """Lists, networks, keys and switches are read from texts."""
+    variables.setenv("LEADMAIL_ALLOW_NETWORKS", "10.0.0.0/8, ::1/128")
+    variables.setenv("LEADMAIL_ALLOW_PLAINTEXT", "true")
+    variables.setenv("LEADMAIL_CRM_ADDRESS_FIELDS", "mail , contact.mails")
+    variables.setenv("LEADMAIL_CRM_NAME_FIELDS", "name; first,last")
+    variables.setenv("LEADMAIL_SECRET_KEYS_OLD", f"{KEY.hex()},{base64.urlsafe_b64encode(KEY).decode()}")
+    settings = read_settings("poller")
+    assert settings.allow_networks == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    assert settings.allow_plaintext is True
+    assert settings.crm_address_fields == ("mail", "contact.mails")
+    assert settings.crm_name_fields == ("name", "first,last")
+    assert settings.secret_key.get_secret_value() == KEY
+    assert [key.get_secret_value() for key in settings.secret_keys_old] == [KEY, KEY]
+
+
+def test_files(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each variable may name a file that holds the value; the line break at its end does not count."""
+    path = tmp_path / "key"
+    path.write_text(KEY.hex() + "\n")
+    variables.delenv("LEADMAIL_SECRET_KEY")
+    variables.setenv("LEADMAIL_SECRET_KEY_FILE", str(path))
+    assert read_settings("poller").secret_key.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize("stage", list(REQUIRED))
+def test_missing_is_named(variables: pytest.MonkeyPatch, stage: Stage) -> None:
+    """A stage that lacks a setting it needs ends with one sentence that names it, and one that needs it not starts."""
+    for needed in REQUIRED[stage]:
+        name = variable(needed)
+        variables.delenv(name)
+        with pytest.raises(SystemExit) as caught:
+            load_settings(stage)
+        text = str(caught.value)
+        assert text.startswith(f"leadmail: {name} is not set: give ")
+        assert "\n" not in text
+        for other, names in REQUIRED.items():
+            if needed not in names:
+                assert read_settings(other)
+        variables.setenv(name, COMPLETE[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("LEADMAIL_HTTP_PORT", "http", "valid integer"),
+        ("LEADMAIL_HTTP_PORT", "70000", "less than or equal to 65535"),
+        ("LEADMAIL_POLL_SECONDS", "0", "greater than 0"),
+        ("LEADMAIL_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+        ("LEADMAIL_ALLOW_NETWORKS", "10.0.0.1/8", "network"),
+        ("LEADMAIL_ALLOW_PLAINTEXT", "perhaps", "boolean"),
+        ("LEADMAIL_SECRET_KEY", "hunter2", "32 bytes"),
+        ("LEADMAIL_SECRET_KEYS_OLD", "hunter2", "32 bytes"),
+        ("LEADMAIL_CRM_ADDRESS_FIELDS", " , ", "at least 1"),
+        ("LEADMAIL_TRACING_URL", "hunter2:4318", "http://"),
+        ("LEADMAIL_TRACING_URL", "grpc://hunter2:4317", "http://"),
+        ("LEADMAIL_TRACING_URL", "http://:4318", "http://"),
+        ("LEADMAIL_TRACING_URL", "http://collector:port", "http://"),
+        ("LEADMAIL_TRACING_URL", "https://collector/?token=hunter2", "without a query"),
+        ("LEADMAIL_TRACING_SHARE", "1.01", "less than or equal to 1"),
+        ("LEADMAIL_TRACING_SHARE", "-0.1", "greater than or equal to 0"),
+        ("LEADMAIL_TRACING_SHARE", "10%", "valid number"),
+        ("LEADMAIL_TRACING_SHARE", "nan", "0"),
+    ],
+)
+def test_wrong_is_named(variables: pytest.MonkeyPatch, name: str, value: str, why: str) -> None:
+    """A wrong value ends the process with one sentence that names the variable and what to give, and does not repeat the value."""
+    variables.setenv(name, value)
+    with pytest.raises(SystemExit) as caught:
+        load_settings("notifier")
+    text = str(caught.value)
+    assert text.startswith(f"leadmail: {name} is wrong (")
+    assert why in text
+    assert ": give " in text
+    assert "hunter2" not in text
+    assert "\n" not in text
+
+
+def test_unreadable_file_is_named(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file that cannot be read, or a value given twice, is said."""
+    variables.setenv("LEADMAIL_MAIL_FROM_FILE", str(tmp_path / "absent"))
+    with pytest.raises(SettingsError, match="LEADMAIL_MAIL_FROM and LEADMAIL_MAIL_FROM_FILE are both set"):
+        read_settings("notifier")
+    variables.delenv("LEADMAIL_MAIL_FROM")
+    with pytest.raises(SettingsError, match=r"LEADMAIL_MAIL_FROM_FILE names .*absent.*No such file"):
+        read_settings("notifier")
+
+
+def test_empty_counts_as_unset(variables: pytest.MonkeyPatch) -> None:
+    """An empty variable, as compose files make them, is as good as none."""
+    variables.setenv("LEADMAIL_HTTP_PORT", "")
+    variables.setenv("LEADMAIL_MONGO_DATABASE", "")
+    assert (read_settings("parser").http_port, read_settings("parser").mongo_database) == (0, "leadmail")
+
+
+def test_misspelt_variables_are_noticed() -> None:
+    """A variable that begins like ours and is none is reported with the nearest of ours; a ..._FILE is ours."""
+    environ = {"LEADMAIL_MONGO_ULR": "x", "LEADMAIL_WEATHER": "x", "LEADMAIL_SMTP_URL_FILE": "x", "PATH": "x"}
+    assert unknown_variables(Settings.model_fields, environ) == {
+        "LEADMAIL_MONGO_ULR": "LEADMAIL_MONGO_URL",
+        "LEADMAIL_WEATHER": "",
+    }
+
+
+def test_secrets_are_not_shown(variables: pytest.MonkeyPatch) -> None:
+    """Printing the settings shows no password and no key."""
+    text = repr(read_settings("poller"))
+    assert "u:p@host" not in text
+    assert COMPLETE["LEADMAIL_SECRET_KEY"] not in text
+
+
+def test_page_is_up_to_date() -> None:
+    """``docs/configuration.md`` has every setting as the class has it."""
+    text = configuration.PAGE.read_text(encoding="utf-8")
+    assert configuration.page(text) == text, "run `python -m tools.configuration --write`"
+    assert all(f"`{variable(name)}`" in text for name in Settings.model_fields)
+
+
+def test_every_setting_is_described() -> None:
+    """Each setting says what to give."""
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_page_keeps_what_people_wrote() -> None:
+    """Text around the table stays when the table is brought up to date."""
+    old = f"# Title\n\nwords\n{configuration.BEGIN}\nstale\n{configuration.END}\nmore words\n"
+    new = configuration.page(old)
+    assert new.startswith("# Title\n\nwords\n")
+    assert new.endswith("\nmore words\n")
+    assert "stale" not in new
+    assert configuration.page(new) == new

@@ -1,0 +1,179 @@
+"""Short ways to fill a store in tests: what the stages would do, step by step."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from pymongo.asynchronous.database import AsyncDatabase
+
+from schemas.accounts import Account, AccountState, Lease, SealedCredentials, ServerAddress
+from schemas.emails import Match
+from schemas.identity import copy_id, folder_id
+from schemas.ledger import Row, RowState
+from schemas.mail import Content, Participant, Role
+from schemas.records import RecordRef
+from schemas.sharing import Mode, SharingPolicy
+from services.store import Final, LinkAddition, Store, new_account_id
+from services.store.core.documents import now
+
+INBOX = folder_id(b"INBOX")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+def account(
+    address: str, owner: str | None = None, mode: Mode = Mode.PUBLIC, excluded: Sequence[str] = (), **fields: Any
+) -> Account:
+    """Return an account that was never stored."""
+    return Account(
+        id=new_account_id(),
+        owner=owner or address,
+        address=address,
+        incoming=ServerAddress(host="imap.example.com", port=993, tls="tls", username=address),
+        credentials=SealedCredentials(key_id="k", wrapped_key=b"\0w", nonce=b"n", ciphertext=b"c"),
+        sharing=SharingPolicy(mode=mode, excluded_domains=tuple(excluded)),
+        created_at=now(),
+        **fields,
+    )
+
+
+def row(
+    of: str,
+    uid: int,
+    state: RowState = RowState.PLANNED,
+    *,
+    epoch: int | None = 1,
+    folder: str = INBOX,
+    uidvalidity: int = 1,
+    **fields: Any,
+) -> Row:
+    """Return a row of an account."""
+    moment = now()
+    values: dict[str, Any] = {
+        "size": 1000,
+        "internal_date": moment,
+        "noticed_at": moment,
+        "updated_at": moment,
+        **fields,
+    }
+    return Row(
+        id=copy_id(of, folder, uidvalidity, uid),
+        account=of,
+        folder=folder,
+        uidvalidity=uidvalidity,
+        uid=uid,
+        epoch=epoch,
+        state=state,
+        **values,
+    )
+
+
+def key(name: str) -> str:
+    """Return an email key made from a name."""
+    return f"v1-{hashlib.sha1(name.encode()).hexdigest()}"
+
+
+def content(name: str, sender: str, *to: str, minutes: int = 0, **fields: Any) -> Content:
+    """Return what a mail says; ``minutes`` after the start it was sent."""
+    people = (
+        Participant(address=sender, name="", role=Role.FROM),
+        *(Participant(address=one, role=Role.TO) for one in to),
+    )
+    values: dict[str, Any] = {
+        "message_id": f"{name}@mail",
+        "thread": "t" * 24,
+        "subject": f"Subject {name}",
+        "snippet": f"Snippet {name}",
+        "text": f"Text {name}",
+        "raw": hashlib.sha256(name.encode()).hexdigest(),
+        **fields,
+    }
+    return Content(key=key(name), sent_at=START + timedelta(minutes=minutes), participants=people, **values)
+
+
+@dataclass
+class World:
+    """A store and what was put into it."""
+
+    store: Store
+    database: AsyncDatabase[dict[str, Any]]
+    crm: AsyncDatabase[dict[str, Any]]
+    leases: dict[str, Lease] = field(default_factory=dict)
+
+    async def user(self, email: str, *, admin: bool = False) -> str:
+        """Add a user."""
+        return (await self.store.users.add(email, admin=admin)).email
+
+    async def account(self, address: str, mode: Mode = Mode.PUBLIC, **fields: Any) -> Account:
+        """Add a user with an account of the same address (unless another owner is given), and lease it."""
+        new = account(address, mode=mode, **fields)
+        if new.owner == address:
+            await self.user(address)
+        await self.store.accounts.add(new)
+        await self.lease(new.id)
+        return new
+
+    async def lease(self, of: str) -> Lease:
+        """Lease every free account to one poller; returns that of an account."""
+        for lease in await self.store.leases.acquire("poller-1", 1000, at_most=1000):
+            self.leases[lease.account] = lease
+        return self.leases[of]
+
+    async def record(self, *addresses: str, kind: str = "lead", name: str = "") -> RecordRef:
+        """Add a record with addresses to the CRM and to the index."""
+        document = {"_id": ObjectId(), "emails": list(addresses), "name": name}
+        await self.crm[f"{kind}s"].insert_one(document)
+        ref = RecordRef(kind="lead" if kind == "lead" else "contact", id=str(document["_id"]))
+        record = await self.store.records.read(ref)
+        assert record is not None
+        await self.store.records.addresses_swept(ref, await self.store.records.put_addresses(record))
+        return ref
+
+    async def attach(
+        self, to: Account, mail: Content, *, bcc: Iterable[str] = (), flags: Iterable[str] = (), uid: int | None = None
+    ) -> str:
+        """Bring a copy in as poller and matcher do; returns the row's id."""
+        copy = row(to.id, uid or next(_numbers), flags=tuple(flags))
+        await self.store.ledger.add_window(self.leases[to.id], [copy])
+        await self.store.emails.save_many([mail])
+        await self.store.links.save_many(await self.additions(to, mail, tuple(bcc)))
+        await self.store.ledger.final([Final(copy.id, RowState.ATTACHED, email=mail.key, bcc=tuple(bcc))])
+        await self.store.sharing.recompute([mail.key])
+        return copy.id
+
+    async def additions(self, to: Account, mail: Content, bcc: tuple[str, ...] = ()) -> list[LinkAddition]:
+        """Return what a copy of a mail adds to links, shared by nobody yet."""
+        named = [(one.address, one.role, None) for one in mail.participants] + [(one, Role.BCC, to.id) for one in bcc]
+        known = await self.store.records.known([address for address, _, _ in named])
+        return [
+            LinkAddition(
+                mail.key,
+                record,
+                mail.sent_at,
+                mail.thread,
+                (Match(address=address, role=role, account=owner),),
+                to.owner,
+            )
+            for address, role, owner in named
+            for record in known.get(address, ())
+        ]
+
+    async def states(self, of: str) -> dict[str, int]:
+        """Return the states of an account's rows by how many have them."""
+        return {state.value: n for state, n in (await self.store.ledger.counts(of)).items()}
+
+    async def summary(self, ref: RecordRef) -> dict[str, Any] | None:
+        """Return the summary in the CRM's document."""
+        document = await self.crm[f"{ref.kind}s"].find_one({"_id": ObjectId(ref.id)})
+        assert document is not None
+        return document.get("leadmail")
+
+    async def pause(self, of: str) -> None:
+        """Pause an account."""
+        await self.store.accounts.set_state(of, AccountState.PAUSED, by="operator")

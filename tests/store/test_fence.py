@@ -1,0 +1,144 @@
+"""Every write of a poller is behind the fence: one whose lease was lost, and who learns of it late, changes nothing at all."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from schemas.accounts import Folder, Lease, SealedCredentials
+from schemas.ledger import RowState
+from services.store import FolderPatch, LeaseLostError, Store, copy_ref
+from services.store.core.documents import now
+from tests.store.fixtures import INBOX, World, content, row
+
+Write = Callable[[Store, Lease], Awaitable[object]]
+
+
+def inbox(account: str) -> Folder:
+    """Return a folder that was begun anew."""
+    return Folder(
+        account=account,
+        id=INBOX,
+        raw_name=b"INBOX",
+        name="Inbox",
+        role="inbox",
+        selected=True,
+        uidvalidity=2,
+        uidnext=9,
+    )
+
+
+def ids(lease: Lease) -> list[str]:
+    """Return the ids of the rows that are there."""
+    return [row(lease.account, uid).id for uid in (1, 2, 3)]
+
+
+WRITES: dict[str, Write] = {
+    "accounts.block": lambda store, lease: store.accounts.block(
+        lease, "wrong-password", tried=SealedCredentials(key_id="k", wrapped_key=b"", nonce=b"", ciphertext=b"")
+    ),
+    "blobs.hold": lambda store, lease: store.blobs.hold(lease, dict.fromkeys(ids(lease), "name")),
+    "epochs.open": lambda store, lease: store.epochs.open(lease, [], expected=1),
+    "epochs.seal": lambda store, lease: store.epochs.seal(lease, 1),
+    "folders.save": lambda store, lease: store.folders.save(lease, []),
+    "folders.renew": lambda store, lease: store.folders.renew(lease, inbox(lease.account)),
+    "folders.patch": lambda store, lease: store.folders.patch(lease, FolderPatch(INBOX, cursor=1, live_next=9)),
+    "ledger.add_window": lambda store, lease: store.ledger.add_window(
+        lease, [row(lease.account, 4)], folder=FolderPatch(INBOX, cursor=1)
+    ),
+    "ledger.published": lambda store, lease: store.ledger.published(lease, ids(lease)),
+    "ledger.replan": lambda store, lease: store.ledger.replan(lease, ids(lease)),
+    "ledger.finish": lambda store, lease: store.ledger.finish(lease, ids(lease), RowState.SKIPPED, "too-large"),
+    "ledger.replan_stale": lambda store, lease: store.ledger.replan_stale(lease, older_than=timedelta(seconds=-60)),
+    "ledger.set_flags": lambda store, lease: store.ledger.set_flags(lease, {ids(lease)[0]: ["\\Seen"]}),
+    "ledger.gone": lambda store, lease: store.ledger.gone(lease, ids(lease)),
+    "ledger.gone_folder": lambda store, lease: store.ledger.gone_folder(lease, INBOX, 1),
+}
+"""What a poller may write, as it would after it was stopped past its lease."""
+
+
+def fenced(store: Store) -> set[str]:
+    """Return every method of the store that is given a lease, but for the one that gives it back."""
+    return {
+        f"{subject}.{name}"
+        for subject, facade in vars(store).items()
+        if not subject.startswith("_")
+        for name, method in inspect.getmembers(type(facade), inspect.isfunction)
+        if not name.startswith("_") and "lease" in inspect.signature(method).parameters
+    } - {"leases.release"}
+
+
+async def dump(world: World) -> dict[str, list[Any]]:
+    """Return everything that is stored."""
+    names = await world.database.list_collection_names()
+    return {name: [document async for document in world.database[name].find().sort("_id", 1)] for name in names}
+
+
+@pytest.fixture
+async def late(world: World, store: Store) -> Lease:
+    """The lease of a poller that was stopped in the middle of a backfill, while another took the account over."""
+    mine = await world.account("a@corp.com")
+    lease = world.leases[mine.id]
+    rows = [row(mine.id, uid) for uid in (1, 2, 3)]
+    states = (RowState.PLANNED, RowState.PUBLISHED, RowState.UNMATCHED)
+    await store.ledger.add_window(
+        lease, [one.model_copy(update={"state": state}) for one, state in zip(rows, states, strict=True)]
+    )
+    await store.blobs.put_many([(b"large", None)])
+    past = now() - timedelta(minutes=1)
+    await world.database["accounts"].update_one({"_id": mine.id}, {"$set": {"lease.expires": past}})
+    assert [new.account for new in await store.leases.acquire("p2", 10)] == [mine.id]
+    return lease
+
+
+def test_every_write_of_the_poller_is_listed(store: Store) -> None:
+    """A new method that takes a lease is tried below, too."""
+    assert fenced(store) == WRITES.keys()
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_a_late_write_is_refused_as_a_whole(world: World, store: Store, late: Lease, name: str) -> None:
+    """It says that the lease is lost, and nothing in the database differs."""
+    before = await dump(world)
+    with pytest.raises(LeaseLostError):
+        await WRITES[name](store, late)
+    assert await dump(world) == before
+
+
+async def test_a_twin_whose_email_went_is_not_set_back_late(world: World, store: Store, late: Lease) -> None:
+    """Looking for a twin's email comes after its row was written, and may come after the lease was lost: it writes nothing then."""
+    before = await dump(world)
+    twin = {"_id": ids(late)[0], "state": "attached", "email": content("x", "c@x.com").key}
+    with pytest.raises(LeaseLostError):
+        await store.ledger._check_twins(late, [twin])
+    assert await dump(world) == before
+
+
+async def test_a_blob_that_nobody_holds_goes(world: World, store: Store) -> None:
+    """What a poller put for a copy and could not say so of is deleted after the grace; what is held is not."""
+    mine = await world.account("a@corp.com")
+    lost, held = await store.blobs.put_many([(b"lost", None), (b"held", None)])
+    name = row(mine.id, 1).id
+    assert await store.blobs.hold(world.leases[mine.id], {name: held, "gone": "0" * 64}) == {"gone"}
+    assert await store.blob_sweep.run() == 0
+    assert await store.blob_sweep.run(grace=-timedelta(seconds=1)) == 1
+    kept = [(file["_id"], file["refs"]) async for file in world.database["blobs.files"].find()]
+    assert kept == [(held, [copy_ref(name)])]
+    assert lost != held
+
+
+async def test_a_blob_that_waits_for_its_end_is_given_another_grace(world: World, store: Store) -> None:
+    """Put again for nobody, it waits anew; what somebody needs stays needed."""
+    needed, waiting = await store.blobs.put_many([(b"needed", "email:x"), (b"waiting", None)])
+    old = now() - timedelta(hours=1)
+    files = world.database["blobs.files"]
+    await files.update_one({"_id": waiting}, {"$set": {"orphaned_at": old}})
+    await store.blobs.put_many([(b"needed", None), (b"waiting", None)])
+    assert await store.blob_sweep.run() == 0
+    found = {file["_id"]: file async for file in files.find()}
+    assert found[waiting]["orphaned_at"].replace(tzinfo=old.tzinfo) > old
+    assert "orphaned_at" not in found[needed]

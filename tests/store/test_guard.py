@@ -1,0 +1,198 @@
+"""The guard on made-up evidence, without a database: which links are judged, by what, and what a viewer is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import cast
+
+import pytest
+
+from schemas.accounts import Account, User
+from schemas.emails import Link, Match
+from schemas.mail import Role
+from schemas.records import RecordRef
+from schemas.sharing import CompanyPolicy, CopyDecision, Decision, Mode, SharingPolicy, Verdict
+from services.store.access.copies import Copies, Evidence, live_copy
+from services.store.access.guard import Guard, Judged, prefilter, redacted
+from services.store.access.rights import RecordRights
+from services.store.access.users import Users
+from services.store.core.documents import now
+from services.store.sync.ledger_queries import LiveRow
+from tests.store.fixtures import START, account
+
+ANN, BOB, KIM, LOU = "ann@firm.example", "bob@firm.example", "kim@client.example", "lou@law.example"
+RECORD = RecordRef(kind="contact", id="1")
+KEY, OTHER = f"v1-{'1' * 40}", f"v1-{'2' * 40}"
+
+
+def user(email: str) -> User:
+    """Return a user."""
+    return User(email=email, created_at=now())
+
+
+def link(email: str = KEY, *matches: Match) -> Link:
+    """Return a link whose stored grants are wrong: nobody may go by them."""
+    reasons = matches or (Match(address=KIM, role=Role.FROM),)
+    return Link(
+        id=f"contact:1/{email}",
+        email=email,
+        record=RECORD,
+        sent_at=START,
+        thread="t",
+        matches=reasons,
+        owners=(BOB,),
+        shared_by=("f" * 24,),
+    )
+
+
+def row(of: Account, number: int, *bcc: str, email: str = KEY) -> LiveRow:
+    """Return a live copy."""
+    name = f"{of.id}.{'0' * 12}.{1:010d}.{number:010d}"
+    return LiveRow(id=name, account=of.id, folder="0" * 12, email=email, bcc=bcc, internal_date=START)
+
+
+class Known:
+    """Stands for ``Copies``, ``Users`` and ``RecordRights``: says what it was made with; records in ``closed`` nobody may read."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self.asked: list[set[str]] = []
+        self.closed: set[RecordRef] = set()
+
+    async def evidence(self, keys: Collection[str]) -> Evidence:
+        """Return the evidence."""
+        self.asked.append(set(keys))
+        return self._evidence
+
+    async def get(self, email: str) -> User:
+        """Return a user."""
+        return user(email)
+
+    async def readable(self, _: User, records: Collection[RecordRef]) -> frozenset[RecordRef]:
+        """Return those of the records that a user may read."""
+        return frozenset(records) - self.closed
+
+
+def known(accounts: list[Account], rows: list[LiveRow], people: dict[str, set[str]] | None = None) -> Known:
+    """Return evidence of what accounts hold."""
+    held: dict[str, list[LiveRow]] = {}
+    for one in rows:
+        held.setdefault(one.email, []).append(one)
+    participants = {key: frozenset(names) for key, names in (people or {KEY: {KIM, ANN}}).items()}
+    return Known(Evidence(held, {one.id: one for one in accounts}, participants, CompanyPolicy()))
+
+
+def guard(evidence: Known) -> Guard:
+    """Return a guard on it."""
+    return Guard(cast("Users", evidence), cast("Copies", evidence), cast("RecordRights", evidence))
+
+
+async def judged(evidence: Known, viewer: str, *links: Link) -> list[Judged]:
+    """Return what the guard says of links."""
+    return await guard(evidence).judge(user(viewer), links)
+
+
+async def test_what_links_say_is_not_trusted() -> None:
+    """The stored owners and accounts are wrong on purpose; live copies and present policies decide."""
+    private = account(ANN, mode=Mode.PRIVATE)
+    evidence = known([private], [row(private, 1)])
+    (mine,), (his,) = await judged(evidence, ANN, link()), await judged(evidence, BOB, link())
+    assert (mine.visible, his.visible) == (True, False)
+    assert [line.decision.verdict for line in his.lines] == [Verdict.MODE_PRIVATE]
+    assert evidence.asked == [{KEY}, {KEY}]
+
+
+async def test_links_of_emails_that_are_not_stored_are_left_out() -> None:
+    """In the order of the others."""
+    mine = account(ANN)
+    evidence = known([mine], [row(mine, 1), row(mine, 2, email=OTHER)], {OTHER: {KIM}})
+    found = await judged(evidence, ANN, link(KEY), link(OTHER))
+    assert [one.link.email for one in found] == [OTHER]
+    both = known([mine], [row(mine, 1), row(mine, 2, email=OTHER)], {KEY: {KIM}, OTHER: {KIM}})
+    assert [one.link.email for one in await judged(both, ANN, link(OTHER), link(KEY))] == [OTHER, KEY]
+
+
+async def test_copies_of_purged_accounts_count_for_nothing() -> None:
+    """A row whose account is gone is no copy."""
+    gone, mine = account(BOB), account(ANN, mode=Mode.PRIVATE)
+    (found,) = await judged(known([mine], [row(gone, 1), row(mine, 2)]), BOB, link())
+    assert not found.visible
+    assert [one.account for one in found.rows] == [mine.id]
+
+
+async def test_a_viewer_knows_of_granting_copies_only() -> None:
+    """Of several holders, those whose copy grants; of one account's copies, those with the granting Bcc list; in every folder."""
+    public, private = account(ANN), account("eve@firm.example", mode=Mode.PRIVATE)
+    rows = [row(public, 1), row(private, 2), row(public, 3)]
+    (found,) = await judged(known([public, private], rows), BOB, link())
+    assert [(one.id, of.id) for one, of in found.copies()] == [(rows[0].id, public.id), (rows[2].id, public.id)]
+    assert [line.copy_of.account for line in found.granting] == [public.id]
+    assert len(found.lines) == 2
+    (own,) = await judged(known([public, private], rows), "eve@firm.example", link())
+    assert {of.id for _, of in own.copies()} == {public.id, private.id}
+
+
+async def test_copies_of_one_account_are_told_apart_by_their_bcc() -> None:
+    """One with a Bcc link grants its owner; the one without is no reason for a link by Bcc, but is his all the same."""
+    mine, other = account(ANN), account(BOB)
+    match = Match(address=LOU, role=Role.BCC, account=mine.id)
+    rows = [row(mine, 1, LOU), row(other, 2, LOU)]
+    (found,) = await judged(known([mine, other], rows, {KEY: {KIM}}), ANN, link(KEY, match))
+    assert [one.id for one, _ in found.copies()] == [rows[0].id]
+    (his,) = await judged(known([mine, other], rows, {KEY: {KIM}}), BOB, link(KEY, match))
+    assert not his.visible
+    assert his.copies() == []
+
+
+async def test_a_bcc_does_not_make_internal_mail_external() -> None:
+    """Colleagues who write among themselves with somebody outside in Bcc share it with nobody: that would tell of the Bcc."""
+    policy = SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("firm.example",))
+    mine = account(ANN).model_copy(update={"sharing": policy})
+    rows = [row(mine, 1), row(mine, 2, LOU)]
+    thread = Match(address=KIM, role=Role.THREAD)
+    (found,) = await judged(known([mine], rows, {KEY: {ANN, BOB}}), "eve@firm.example", link(KEY, thread))
+    assert {line.decision.verdict for line in found.lines} == {Verdict.INTERNAL_ONLY}
+    assert found.copies() == []
+
+
+async def test_a_record_that_may_not_be_read_shows_nothing() -> None:
+    """Not even an own copy: whoever may not read the record sees no mail on it, and may see the same mail on another."""
+    mine = account(ANN)
+    other = RecordRef(kind="lead", id="2")
+    there = link().model_copy(update={"id": f"lead:2/{KEY}", "record": other})
+    evidence = known([mine], [row(mine, 1)])
+    evidence.closed = {RECORD}
+    found = await judged(evidence, ANN, link(), there)
+    assert [one.link.record for one in found] == [other]
+    readable = [await guard(evidence).may_read(user(ANN), record) for record in (RECORD, other)]
+    assert readable == [False, True]
+
+
+async def test_the_viewer_is_looked_up() -> None:
+    """Whoever asks is a user."""
+    assert (await guard(known([], [])).viewer(ANN)).email == ANN
+
+
+def test_the_prefilter_is_what_the_matcher_worked_out() -> None:
+    """Links of which the viewer holds a copy, or that any account shares."""
+    assert prefilter(user(ANN)) == {"$or": [{"owners": ANN}, {"shared_by.0": {"$exists": True}}]}
+
+
+@pytest.mark.parametrize("viewer", [ANN, BOB])
+def test_a_line_tells_others_less(viewer: str) -> None:
+    """The copy's owner gets it whole; others without Bcc and without the list of excluded domains, and nothing else is changed."""
+    policy = SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("law.example",))
+    mine = account(ANN).model_copy(update={"sharing": policy})
+    whole = CopyDecision(
+        copy_of=live_copy(mine, (LOU,)),
+        match={"address": KIM, "role": Role.FROM},
+        decision=Decision(verdict=Verdict.SHARED),
+    )
+    told = redacted(whole, viewer)
+    if viewer == ANN:
+        assert told is whole
+        return
+    assert told.copy_of.bcc == ()
+    assert told.copy_of.policy == SharingPolicy(mode=Mode.CUSTOM)
+    assert (told.copy_of.account, told.copy_of.owner) == (mine.id, ANN)
+    assert (told.match, told.decision) == (whole.match, whole.decision)

@@ -1,0 +1,132 @@
+"""Users, policies, the audit log, dead letters, turns, setting up: what is kept beside mail."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pymongo import AsyncMongoClient
+
+from schemas.accounts import Account, FolderRules
+from schemas.addresses import InvalidAddressError
+from schemas.emails import Email
+from schemas.ledger import Row, RowState
+from schemas.sharing import CompanyPolicy, Mode
+from services.store import AlreadyExistsError, DeadLetter, NotFoundError, Store, StoreConfig
+from services.store.core.documents import decode, decode_email, encode, encode_email, now
+from services.store.sync.ledger_rows import row_document, row_of
+from tests.store.fixtures import World, account, content, row
+
+
+async def test_users_are_kept_by_normal_address(store: Store) -> None:
+    """One user an address, however it is written."""
+    ann = await store.users.add("Ann@Corp.com", name="Ann", admin=True)
+    assert await store.users.get("ann@corp.COM") == ann
+    with pytest.raises(AlreadyExistsError, match=r"ann@corp\.com"):
+        await store.users.add("ann@corp.com")
+    with pytest.raises(InvalidAddressError):
+        await store.users.add("nobody")
+    with pytest.raises(NotFoundError, match="user add"):
+        await store.users.get("bob@corp.com")
+    bob = await store.users.add("bob@corp.com")
+    assert await store.users.list() == [ann, bob]
+
+
+async def test_the_company_has_a_policy_from_the_start(store: Store) -> None:
+    """The default one until another is stored."""
+    assert await store.company.policy() == CompanyPolicy()
+    policy = CompanyPolicy(excluded_domains=("corp.com",), default_mode=Mode.PRIVATE)
+    await store.company.save(policy)
+    assert await store.company.policy() == policy
+
+
+async def test_the_audit_log_is_newest_first(store: Store) -> None:
+    """Entries are kept with who, what and when."""
+    await store.audit.add("one", by="a", subject="s", n=1)
+    await store.audit.add("two", by="b", subject="t", mode=Mode.PRIVATE)
+    newest, oldest = await store.audit.list()
+    assert (newest.action, newest.by, newest.details) == ("two", "b", {"mode": "private"})
+    assert (oldest.action, oldest.subject) == ("one", "s")
+    assert [entry.action for entry in await store.audit.list(subject="s")] == ["one"]
+
+
+async def test_folder_rules_ask_for_a_backfill(world: World, store: Store) -> None:
+    """A changed selection of folders takes effect by a new backfill."""
+    mine = await world.account("a@corp.com")
+    await store.epochs.open(world.leases[mine.id], [], expected=0)
+    changed = await store.accounts.save_folder_rules(mine.id, FolderRules(include=("Spam",)), by="a@corp.com")
+    assert (changed.folders.include, changed.resync_requested) == (("Spam",), True)
+    with pytest.raises(NotFoundError):
+        await store.accounts.save_folder_rules("f" * 24, FolderRules(), by="a@corp.com")
+
+
+async def test_dead_letters_are_kept_once_with_their_body(store: Store) -> None:
+    """A redelivery is the same dead letter; lists carry no bodies."""
+    letter = DeadLetter(
+        id="m/1@q", queue="q", reason="parser-died", headers={"ce-id": "m/1"}, body=b"\0raw", account="a" * 24, at=now()
+    )
+    assert await store.dead_letters.add(letter)
+    assert not await store.dead_letters.add(letter.model_copy(update={"reason": "other"}))
+    assert await store.dead_letters.get("m/1@q") == letter
+    assert await store.dead_letters.list(account="a" * 24) == [letter.model_copy(update={"body": b""})]
+    assert await store.dead_letters.list(account="b" * 24) == []
+    assert (await store.dead_letters.count(), await store.dead_letters.by_reason()) == (1, {"parser-died": 1})
+    assert await store.dead_letters.remove(["m/1@q"]) == 1
+    assert await store.dead_letters.remove(["m/1@q"]) == 0
+    with pytest.raises(NotFoundError, match="dead-letters list"):
+        await store.dead_letters.get("m/1@q")
+
+
+async def test_a_turn_is_one_holders_at_a_time(store: Store) -> None:
+    """Of many that ask one gets it; it may prolong it, and others get it when it ends or is given back."""
+    minute = timedelta(minutes=1)
+    got = await asyncio.gather(*(store.singleton_lease.take("watch", f"m{n}", minute) for n in range(6)))
+    assert got.count(True) == 1
+    holder = f"m{got.index(True)}"
+    assert await store.singleton_lease.take("watch", holder, minute)
+    assert not await store.singleton_lease.take("watch", "other", minute)
+    assert await store.singleton_lease.take("sweep", "other", minute)
+    await store.singleton_lease.give_back("watch", "other")
+    assert not await store.singleton_lease.take("watch", "other", minute)
+    await store.singleton_lease.give_back("watch", holder)
+    assert await store.singleton_lease.take("watch", "other", -minute)
+    assert await store.singleton_lease.take("watch", holder, minute)
+
+
+async def test_setting_up_at_once_and_again_does_no_harm(
+    mongo: AsyncMongoClient[dict[str, object]], mongo_database: str
+) -> None:
+    """Every process sets up at start, all of them at the same time."""
+    stores = [Store(mongo[mongo_database], mongo["crm"], StoreConfig(mark_key=b"k" * 32)) for _ in range(6)]
+    await asyncio.gather(*(store.setup() for store in stores))
+    before = await mongo[mongo_database]["ledger"].index_information()
+    await stores[0].setup()
+    assert await mongo[mongo_database]["ledger"].index_information() == before
+    assert set(before) == {"_id_", "unfinished", "marks", "email", "relink", "bcc"}
+
+
+def test_documents_come_back_as_they_were() -> None:
+    """Keys, enumerations, bytes and moments survive the way to BSON's types and back."""
+    mine = account("a@corp.com", aliases=("b@corp.com",))
+    document = encode(mine)
+    assert document["_id"] == mine.id
+    assert "id" not in document
+    assert type(document["state"]) is str
+    assert type(document["sharing"]["mode"]) is str
+    assert decode(Account, {**document, "lease": {"holder": "p"}}) == mine
+    copy = row("a" * 24, 7, RowState.SKIPPED, reason="x", marks=(b"m" * 16,), bcc=("b@x.com",))
+    assert row_of(row_document(copy)) == copy == decode(Row, encode(copy))
+    mail = content("m", "a@x.com", in_reply_to="p@x", references=("r@x",))
+    stored = encode_email(Email(content=mail, stored_at=datetime(2026, 1, 1, tzinfo=UTC), by_thread=True))
+    assert (stored["_id"], stored["refs"], stored["raw"]) == (mail.key, ["r@x", "p@x"], mail.raw)
+    assert decode_email(stored).content == mail
+
+
+async def test_moments_are_utc_with_milliseconds(world: World, store: Store) -> None:
+    """What is written now reads back equal, with its time zone."""
+    ann = await store.users.add("ann@corp.com")
+    stored = await store.users.get("ann@corp.com")
+    assert stored.created_at == ann.created_at
+    assert stored.created_at.tzinfo is UTC or stored.created_at.utcoffset() == timedelta(0)
+    assert now().microsecond % 1000 == 0

@@ -1,0 +1,229 @@
+"""Leases: who may work on which account, and what a lost lease may no longer do."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from schemas.accounts import AccountState, Lease
+from services.store import AlreadyExistsError, NotFoundError, Store
+from services.store.core.documents import now
+from tests.store.fixtures import World, account, row
+
+
+async def expire(world: World, of: str) -> None:
+    """Let a lease run out, a minute ago."""
+    past = now() - timedelta(minutes=1)
+    await world.database["accounts"].update_one({"_id": of}, {"$set": {"lease.expires": past}})
+
+
+async def test_accounts_are_shared_out_evenly_and_never_twice(store: Store) -> None:
+    """Two pollers that take their fair share at the same time get all accounts, each account once."""
+    for number in range(5):
+        await store.accounts.add(account(f"a{number}@corp.com"))
+    assert await store.leases.heartbeat("p1") == 1
+    live = await store.leases.heartbeat("p2")
+    share = await store.leases.share(live)
+    assert (live, share) == (2, 3)
+    first, second = await asyncio.gather(store.leases.acquire("p1", share), store.leases.acquire("p2", share))
+    assert sorted((len(first), len(second))) == [2, 3]
+    assert len({lease.account for lease in first + second}) == 5
+    assert set(await store.accounts.of_holder("p1")) == {lease.account for lease in first}
+
+
+async def test_a_new_account_is_noticed_until_somebody_takes_it(store: Store) -> None:
+    """An account that was connected just now is fresh while nobody ever held it; one that was given back is not."""
+    assert not await store.leases.fresh()
+    await store.accounts.add(account("a@corp.com"))
+    assert await store.leases.fresh()
+    (lease,) = await store.leases.acquire("p1", 1)
+    assert not await store.leases.fresh()
+    await store.leases.release(lease)
+    assert not await store.leases.fresh()
+
+
+async def test_a_poller_takes_no_more_than_its_share(store: Store) -> None:
+    """What a poller holds already counts towards its share."""
+    for number in range(4):
+        await store.accounts.add(account(f"a{number}@corp.com"))
+    assert len(await store.leases.acquire("p1", 2)) == 2
+    assert await store.leases.acquire("p1", 2) == []
+    assert len(await store.leases.acquire("p1", 3)) == 1
+
+
+async def test_a_poller_that_is_started_again_under_its_name_takes_its_accounts_again(
+    world: World, store: Store
+) -> None:
+    """Leases of the same name that have run out are those of a process that died: they count for nobody's share."""
+    new = account("a@corp.com")
+    await store.accounts.add(new)
+    (lost,) = await store.leases.acquire("p1", 1)
+    assert await store.leases.acquire("p1", 1) == []
+    await expire(world, new.id)
+    (taken,) = await store.leases.acquire("p1", 1)
+    assert (taken.account, taken.token) == (new.id, lost.token + 1)
+
+
+@pytest.mark.parametrize("state", [AccountState.PAUSED, AccountState.BLOCKED])
+async def test_an_inactive_account_is_not_given_out(store: Store, state: AccountState) -> None:
+    """Paused and blocked accounts are nobody's work, and count for nobody's share."""
+    new = account("a@corp.com")
+    await store.accounts.add(new)
+    await store.accounts.set_state(new.id, state, by="operator")
+    assert await store.leases.share(1) == 0
+    assert await store.leases.acquire("p1", 10) == []
+    await store.accounts.set_state(new.id, AccountState.ACTIVE, by="operator")
+    assert len(await store.leases.acquire("p1", 10)) == 1
+
+
+async def test_an_expired_lease_goes_to_another_poller_with_a_higher_token(world: World, store: Store) -> None:
+    """When a poller dies its account is given out again; the token says who came later."""
+    mine = await world.account("a@corp.com")
+    old = world.leases[mine.id]
+    assert await store.leases.acquire("p2", 10) == []
+    await expire(world, mine.id)
+    (new,) = await store.leases.acquire("p2", 10)
+    assert (new.account, new.holder) == (mine.id, "p2")
+    assert new.token > old.token
+    assert await store.leases.renew([old]) == [old]
+    assert await store.leases.renew([new]) == []
+
+
+async def test_an_acquisition_during_a_window_aborts_the_window(world: World, store: Store) -> None:
+    """A holder whose lease goes to another poller while its transaction is open does not commit."""
+    mine = await world.account("a@corp.com")
+    old = world.leases[mine.id]
+    entered, proceed = asyncio.Event(), asyncio.Event()
+
+    async def body(session: AsyncClientSession) -> None:
+        await world.database["ledger"].insert_one({"_id": "x", "account": mine.id}, session=session)
+        entered.set()
+        await proceed.wait()
+        raise LookupError("as a poller that fails in the middle of a window")
+
+    fence = store.folders._fence
+    writing = asyncio.create_task(fence.write(old, body))
+    await entered.wait()
+    await expire_waiting(world, mine.id, writing, proceed)
+    assert await world.database["ledger"].find_one({"_id": "x"}) is None
+
+
+async def test_a_poller_that_dies_in_a_transaction_does_not_keep_the_account(world: World, store: Store) -> None:
+    """The server keeps the transaction of a client that died for a minute; its account is taken over as soon as the lease is over."""
+    mine = await world.account("a@corp.com")
+    await store.leases.release(world.leases[mine.id])
+    (dead,) = await store.leases.acquire("p1", 1)
+    entered = asyncio.Event()
+
+    async def body(session: AsyncClientSession) -> None:
+        entered.set()
+        await asyncio.Event().wait()  # as a process that was killed between two statements
+
+    writing = asyncio.create_task(store.folders._fence.write(dead, body))
+    await entered.wait()
+    taken: list[Lease] = []
+    async with asyncio.timeout(15):  # the lease of 5 s, and some
+        while not taken:
+            await asyncio.sleep(0.1)
+            taken = await store.leases.acquire("p2", 1)
+    assert taken[0].token > dead.token
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+
+
+async def test_a_cancelled_write_is_done_or_not_and_locks_nothing(world: World, store: Store) -> None:
+    """Whoever is cancelled in the middle of a transaction stops after it: nothing stays open on the server."""
+    mine = await world.account("a@corp.com")
+    lease = world.leases[mine.id]
+    for number in range(40):
+        writing = asyncio.create_task(store.ledger.add_window(lease, [row(mine.id, number + 1)]))
+        await asyncio.sleep(number / 10_000)
+        writing.cancel()
+        await asyncio.wait({writing})
+        async with asyncio.timeout(5):
+            await store.accounts.request_resync(mine.id, by="test")
+
+
+async def test_who_is_cancelled_again_and_again_stops_after_the_transaction(world: World, store: Store) -> None:
+    """Impatience leaves no transaction behind in which the account's next write would find itself."""
+    mine = await world.account("a@corp.com")
+    lease = world.leases[mine.id]
+    begun, proceed, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def body(session: AsyncClientSession) -> None:
+        change = {"$set": {"touched": True}}
+        await world.database["accounts"].update_one({"_id": mine.id}, change, session=session)
+        begun.set()
+        await proceed.wait()
+        ended.set()
+
+    writing = asyncio.create_task(store.ledger._fence.write(lease, body))
+    await begun.wait()
+    for _ in range(3):
+        writing.cancel()
+        done, _ = await asyncio.wait({writing}, timeout=0.05)
+        assert not done, "the transaction goes on"
+    proceed.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert ended.is_set()
+    async with asyncio.timeout(5):
+        await store.ledger.add_window(lease, [row(mine.id, 1)])
+
+
+async def expire_waiting(world: World, of: str, writing: asyncio.Task[None], proceed: asyncio.Event) -> None:
+    """Give the account to another poller: that waits for the open transaction, and the outcome is consistent either way."""
+    change = {"$set": {"lease": {"holder": "p2", "token": 99, "expires": now()}}}
+    stealing = asyncio.create_task(world.database["accounts"].update_one({"_id": of}, change))
+    done, _ = await asyncio.wait({stealing}, timeout=0.3)
+    assert not done, "the fence's write must make the acquisition wait"
+    proceed.set()
+    with pytest.raises(LookupError):
+        await writing
+    await stealing
+
+
+async def test_a_released_account_is_free_at_once(world: World, store: Store) -> None:
+    """Giving an account back does not wait for the lease to run out, and the old token stays void."""
+    mine = await world.account("a@corp.com")
+    old = world.leases[mine.id]
+    await store.leases.release(old)
+    (new,) = await store.leases.acquire("p2", 1)
+    assert new.token > old.token
+    await store.leases.release(old)  # a stale release takes nothing away
+    assert await store.leases.renew([new]) == []
+
+
+async def test_a_mailbox_is_connected_once(store: Store) -> None:
+    """Two who connect the same address at once do not both succeed."""
+    both = await asyncio.gather(*(store.accounts.add(account("a@corp.com")) for _ in range(2)), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in both) == ["AlreadyExistsError", "NoneType"]
+    with pytest.raises(AlreadyExistsError):
+        await store.accounts.add(account("a@corp.com"))
+
+
+async def test_accounts_are_found_by_id_and_by_address(store: Store) -> None:
+    """People name accounts by address or id; what is not there is said."""
+    mine = account("a@corp.com", aliases=("b@corp.com",))
+    await store.accounts.add(mine)
+    assert (
+        await store.accounts.find("A@corp.com ")
+        == await store.accounts.find(mine.id)
+        == await store.accounts.get(mine.id)
+    )
+    assert await store.accounts.get(mine.id) == mine
+    assert await store.accounts.own_addresses() == {"a@corp.com": [mine.id], "b@corp.com": [mine.id]}
+    with pytest.raises(NotFoundError, match="account list"):
+        await store.accounts.find("c@corp.com")
+
+
+async def test_two_windows_of_one_account_at_once_are_both_stored(world: World, store: Store) -> None:
+    """Windows of several connections of one poller conflict by design and all succeed."""
+    mine = await world.account("a@corp.com")
+    windows = [[row(mine.id, 100 * part + uid) for uid in range(1, 51)] for part in range(8)]
+    await asyncio.gather(*(store.ledger.add_window(world.leases[mine.id], rows) for rows in windows))
+    assert await world.states(mine.id) == {"planned": 400}

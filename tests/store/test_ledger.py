@@ -1,0 +1,287 @@
+"""The ledger: one row a copy, in exactly one state."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from schemas.accounts import Account, Folder
+from schemas.identity import address_mark, copy_id, thread_mark
+from schemas.ledger import RowState
+from services.store import Final, FolderPatch, KnownUid, Store, Twin, TwinQuery
+from tests.store.fixtures import INBOX, World, account, content, key, row
+
+
+@pytest.fixture
+async def mine(world: World) -> Account:
+    """An account with one folder."""
+    new = await world.account("a@corp.com")
+    folder = Folder(account=new.id, id=INBOX, raw_name=b"INBOX", name="Inbox", role="inbox", selected=True, cursor=10)
+    await world.store.folders.save(world.leases[new.id], [folder])
+    return new
+
+
+async def test_a_window_is_rows_and_cursor_together(world: World, store: Store, mine: Account) -> None:
+    """Rows come back as they were written, and the folder's cursor has moved with them."""
+    rows = [
+        row(mine.id, 1, marks=(b"m" * 16,), header=b"h" * 16, flags=("\\Seen", "$Work"), labels=("\\Important",)),
+        row(mine.id, 2, RowState.SKIPPED, reason="too-large", epoch=None),
+    ]
+    present = await store.ledger.add_window(
+        world.leases[mine.id], rows, folder=FolderPatch(INBOX, cursor=1, live_next=9)
+    )
+    assert present == frozenset()
+    assert [found async for found in store.ledger.rows(mine.id)] == rows
+    (folder,) = await store.folders.of(mine.id)
+    assert (folder.cursor, folder.live_next, folder.raw_name) == (1, 9, b"INBOX")
+
+
+async def test_rows_that_are_there_stay_as_they_are(world: World, store: Store, mine: Account) -> None:
+    """A window that overlaps an earlier one adds what is missing, moves the cursor, and says what was there."""
+    lease = world.leases[mine.id]
+    await store.ledger.add_window(lease, [row(mine.id, 2, RowState.UNMATCHED)])
+    present = await store.ledger.add_window(
+        lease, [row(mine.id, uid) for uid in (1, 2, 3)], folder=FolderPatch(INBOX, cursor=1)
+    )
+    assert present == {row(mine.id, 2).id}
+    assert await world.states(mine.id) == {"planned": 2, "unmatched": 1}
+    assert (await store.folders.of(mine.id))[0].cursor == 1
+
+
+async def test_publishing_never_undoes_a_final_state(world: World, store: Store, mine: Account) -> None:
+    """A fast matcher may finish a row before the poller notes that it was published."""
+    lease, ids = world.leases[mine.id], [row(mine.id, uid).id for uid in (1, 2)]
+    await store.ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)])
+    await store.ledger.final([Final(ids[0], RowState.ATTACHED, email=key("x"))])
+    await store.ledger.published(lease, ids)
+    assert await world.states(mine.id) == {"attached": 1, "published": 1}
+    second = await store.ledger.get(ids[1])
+    assert second is not None
+    assert second.attempts == 1
+
+
+async def test_final_states_are_stored_and_a_gone_row_stays_gone(world: World, store: Store, mine: Account) -> None:
+    """The matcher's last write sets email, Bcc and reason; of rows that went meanwhile it tells."""
+    lease = world.leases[mine.id]
+    rows = [row(mine.id, uid) for uid in range(1, 7)]
+    await store.ledger.add_window(lease, rows)
+    ids = [one.id for one in rows]
+    await store.ledger.gone(lease, [ids[5]])
+    removed = copy_id(mine.id, INBOX, 1, 99)
+    gone = await store.ledger.final(
+        [
+            Final(ids[0], RowState.ATTACHED, email=key("x"), bcc=("b@x.com",)),
+            Final(ids[1], RowState.ATTACHED, email=key("y")),
+            Final(ids[2], RowState.UNMATCHED),
+            Final(ids[3], RowState.UNMATCHED),
+            Final(ids[4], RowState.SKIPPED, "deleted-in-crm"),
+            Final(ids[5], RowState.ATTACHED, email=key("x")),
+            Final(removed, RowState.ATTACHED, email=key("x")),
+        ]
+    )
+    assert gone == sorted([ids[5], removed])
+    found = [one async for one in store.ledger.rows(mine.id)]
+    assert [(one.state.value, one.reason, one.email, one.bcc) for one in found] == [
+        ("attached", None, key("x"), ("b@x.com",)),
+        ("attached", None, key("y"), ()),
+        ("unmatched", None, None, ()),
+        ("unmatched", None, None, ()),
+        ("skipped", "deleted-in-crm", None, ()),
+        ("gone", None, None, ()),
+    ]
+    twice = [Final(ids[0], RowState.UNMATCHED), Final(ids[0], RowState.ATTACHED, email=key("x"))]
+    assert await store.ledger.final([*twice, Final(ids[5], RowState.UNMATCHED)]) == [ids[5]]
+    again = await store.ledger.get(ids[0])
+    assert again is not None
+    assert again.bcc == ()
+
+
+async def test_marks_bring_unmatched_rows_back_and_no_others(world: World, store: Store, mine: Account) -> None:
+    """A late contact's mail is planned again, outside of any backfill, as a new attempt."""
+    lease = world.leases[mine.id]
+    late, other = address_mark(b"k" * 32, "late@x.com"), thread_mark(b"k" * 32, "id@x")
+    rows = [
+        row(mine.id, 1, RowState.UNMATCHED, marks=(other, late)),
+        row(mine.id, 2, RowState.UNMATCHED, marks=(other,)),
+        row(mine.id, 3, RowState.SKIPPED, marks=(late,), reason="too-large"),
+        row(mine.id, 4, RowState.PUBLISHED, marks=(late,)),
+    ]
+    await store.ledger.add_window(lease, rows)
+    assert await store.ledger.waiting([mine.id]) == {}
+    assert await store.ledger.replan_by_marks(store.records.marks(["late@x.com"])) == 1
+    assert await store.ledger.waiting([mine.id, "f" * 24]) == {mine.id: 1}
+    (planned,) = await store.ledger.planned(mine.id)
+    assert (planned.uid, planned.epoch, planned.attempts) == (1, None, 1)
+    assert await store.ledger.replan_by_marks([]) == 0
+
+
+async def test_marks_bring_back_rows_of_some_users_alone(world: World, store: Store, mine: Account) -> None:
+    """What becomes known in somebody's own mail concerns the rows of his mailboxes, all of them."""
+    mark = thread_mark(b"k" * 32, "id@x")
+    second, other = await world.account("second@corp.com", owner=mine.owner), await world.account("other@corp.com")
+    for one in (mine, second, other):
+        await store.ledger.add_window(world.leases[one.id], [row(one.id, 1, RowState.UNMATCHED, marks=(mark,))])
+    assert await store.ledger.replan_by_marks([mark], owners=[]) == 0
+    assert await store.ledger.replan_by_marks([mark], owners=[mine.owner]) == 2
+    assert await store.ledger.waiting([mine.id, second.id, other.id]) == {mine.id: 1, second.id: 1}
+
+
+async def test_rows_of_a_disconnected_account_are_not_planned(world: World, store: Store, mine: Account) -> None:
+    """Nobody could fetch them; they would wait for ever."""
+    mark = address_mark(b"k" * 32, "late@x.com")
+    await store.ledger.add_window(world.leases[mine.id], [row(mine.id, 1, RowState.UNMATCHED, marks=(mark,))])
+    await store.removal.disconnect(mine.id, by="operator")
+    assert await store.ledger.replan_by_marks([mark]) == 0
+    assert await world.states(mine.id) == {"unmatched": 1}
+
+
+async def test_planned_rows_come_newest_first(world: World, store: Store, mine: Account) -> None:
+    """What waits for the poller is given by folder, highest uid first, up to the limit."""
+    await store.ledger.add_window(world.leases[mine.id], [row(mine.id, uid) for uid in (1, 2, 3, 10)])
+    assert [one.uid for one in await store.ledger.planned(mine.id, limit=3)] == [10, 3, 2]
+
+
+async def test_the_reaper_plans_what_stays_published(world: World, store: Store, mine: Account) -> None:
+    """Rows published too long ago are planned again within their backfill; fresh ones are left."""
+    lease = world.leases[mine.id]
+    await store.ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)])
+    await store.ledger.published(lease, [row(mine.id, 1).id, row(mine.id, 2).id])
+    assert await store.ledger.replan_stale(lease, older_than=timedelta(minutes=5)) == 0
+    old = (await store.ledger.planned(mine.id)) == [] and row(mine.id, 1).id
+    long_ago = row(mine.id, 1).updated_at - timedelta(hours=1)
+    await world.database["ledger"].update_one({"_id": old}, {"$set": {"updated_at": long_ago}})
+    assert await store.ledger.replan_stale(lease, older_than=timedelta(minutes=5)) == 1
+    (planned,) = await store.ledger.planned(mine.id)
+    assert (planned.uid, planned.epoch, planned.attempts) == (1, 1, 1)
+
+
+async def test_a_row_ends_without_publishing(world: World, store: Store, mine: Account) -> None:
+    """What the server no longer gives is skipped with a reason; finished rows stay."""
+    lease = world.leases[mine.id]
+    await store.ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
+    await store.ledger.finish(lease, [row(mine.id, 1).id, row(mine.id, 2).id], RowState.SKIPPED, "deleted")
+    assert [(one.state.value, one.reason) async for one in store.ledger.rows(mine.id)] == [
+        ("skipped", "deleted"),
+        ("unmatched", None),
+    ]
+
+
+async def test_quarantine_ends_unfinished_rows_only(world: World, store: Store, mine: Account) -> None:
+    """A dead letter quarantines its row once, and never what another attempt finished."""
+    await store.ledger.add_window(world.leases[mine.id], [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
+    assert await store.ledger.quarantine(row(mine.id, 1).id, "parser-died")
+    assert not await store.ledger.quarantine(row(mine.id, 1).id, "parser-died")
+    assert not await store.ledger.quarantine(row(mine.id, 2).id, "parser-died")
+    assert await world.states(mine.id) == {"quarantined": 1, "unmatched": 1}
+    assert await store.ledger.replan_rows([row(mine.id, 1).id]) == 1
+    (planned,) = await store.ledger.planned(mine.id)
+    assert (planned.reason, planned.attempts) == (None, 1)
+
+
+async def test_flags_and_uids(world: World, store: Store, mine: Account) -> None:
+    """Flag changes are stored with the folder's modseq; the uids of a range tell state and flags, without gone ones."""
+    lease = world.leases[mine.id]
+    await store.ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2, 3, 4)])
+    await store.ledger.gone(lease, [row(mine.id, 3).id])
+    flags = {row(mine.id, 2).id: ["\\Seen"], row(mine.id, 3).id: ["\\Seen"]}
+    await store.ledger.set_flags(lease, flags, folder=FolderPatch(INBOX, highestmodseq=77))
+    planned = RowState.PLANNED
+    expected = [KnownUid(2, planned, ("\\Seen",)), KnownUid(4, planned, ())]
+    assert await store.ledger.uids(mine.id, INBOX, 1, 2, 4) == expected
+    assert (await store.folders.of(mine.id))[0].highestmodseq == 77
+    gone = await store.ledger.get(row(mine.id, 3).id)
+    assert gone is not None
+    assert gone.flags == ()
+
+
+async def test_gone_copies_tell_which_emails_changed(world: World, store: Store, mine: Account) -> None:
+    """An expunge returns the emails once; until the links follow, the row says so for the sweeper."""
+    lease = world.leases[mine.id]
+    await store.ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
+    await store.ledger.final([Final(row(mine.id, 1).id, RowState.ATTACHED, email=key("x"))])
+    ids = [row(mine.id, 1).id, row(mine.id, 2).id]
+    assert await store.ledger.gone(lease, ids) == [key("x")]
+    assert await store.ledger.gone(lease, ids) == []
+    assert await world.states(mine.id) == {"gone": 2}
+    assert await store.ledger.to_relink() == {key("x"): [ids[0]]}
+    await store.ledger.relink_done([ids[0]])
+    assert await store.ledger.to_relink() == {}
+    kept = await store.ledger.get(ids[0])
+    assert kept is not None
+    assert kept.email == key("x")
+
+
+async def test_a_void_folder_takes_all_its_rows(world: World, store: Store, mine: Account) -> None:
+    """A new uidvalidity voids every row of the old one and leaves the new ones."""
+    lease = world.leases[mine.id]
+    await store.ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)] + [row(mine.id, 1, uidvalidity=2)])
+    await store.ledger.add_window(lease, [row(mine.id, 5, folder="a" * 12)])
+    assert await store.ledger.uidvalidities(mine.id, INBOX) == [1, 2]
+    assert await store.ledger.gone_folder(lease, INBOX, 1) == []
+    assert [one.state.value async for one in store.ledger.rows(mine.id)].count("gone") == 2
+    assert [one.uid for one in await store.ledger.uids(mine.id, INBOX, 2)] == [1]
+
+
+async def test_a_moved_mail_is_attached_without_its_body(world: World, store: Store, mine: Account) -> None:
+    """Same headers and size in the same account: the new row takes over the email and Bcc of the attached one."""
+    record = await world.record("lead@x.com")
+    mail = content("m", "lead@x.com", "a@corp.com")
+    copy = row(mine.id, 1, header=b"h" * 16, size=5)
+    await store.ledger.add_window(world.leases[mine.id], [copy])
+    await store.emails.save_many([mail])
+    await store.links.save_many(await world.additions(mine, mail))
+    await store.ledger.final([Final(copy.id, RowState.ATTACHED, email=mail.key, bcc=("s@x.com",))])
+    same, other = TwinQuery("m@mail", b"h" * 16, 5), TwinQuery("m@mail", b"h" * 16, 6)
+    assert await store.ledger.twins(mine.id, [same, other]) == {same: Twin(mail.key, ("s@x.com",))}
+    assert await store.ledger.twins("f" * 24, [same]) == {}
+    moved = row(mine.id, 7, RowState.ATTACHED, folder="a" * 12, email=mail.key)
+    await store.ledger.add_window(world.leases[mine.id], [moved])
+    assert len((await store.ledger.live_copies([mail.key]))[mail.key]) == 2
+    assert record in {link.record for link in (await store.links.of_emails([mail.key]))[mail.key]}
+
+
+async def test_a_twin_of_a_removed_email_is_fetched_again(world: World, store: Store, mine: Account) -> None:
+    """When the email went between look-up and insert, the row is planned instead of pointing nowhere."""
+    twin = row(mine.id, 7, RowState.ATTACHED, email=key("lost"))
+    await store.ledger.add_window(world.leases[mine.id], [twin])
+    (planned,) = await store.ledger.planned(mine.id)
+    assert (planned.id, planned.email) == (twin.id, None)
+
+
+async def test_the_oldest_unfinished_row_is_found(world: World, store: Store, mine: Account) -> None:
+    """The operator's first number: since when something waits."""
+    early = row(mine.id, 1).noticed_at - timedelta(hours=2)
+    rows = [row(mine.id, 1, noticed_at=early), row(mine.id, 2), row(mine.id, 3, RowState.UNMATCHED, noticed_at=early)]
+    await store.ledger.add_window(world.leases[mine.id], rows)
+    assert await store.ledger.oldest_unfinished([mine.id]) == {mine.id: early}
+
+
+QUERIES: list[tuple[str, dict[str, Any], str]] = [
+    ("ledger", {"account": "a", "state": "planned"}, "unfinished"),
+    ("ledger", {"account": "a", "epoch": 1, "state": {"$in": ["planned", "published"]}}, "unfinished"),
+    ("ledger", {"account": {"$in": ["a"]}, "state": {"$in": ["planned", "published"]}}, "unfinished"),
+    ("ledger", {"marks": {"$in": [b"m"]}, "state": "unmatched"}, "marks"),
+    ("ledger", {"email": {"$in": ["e"]}, "state": "attached"}, "email"),
+    ("ledger", {"relink": True}, "relink"),
+    ("ledger", {"bcc": {"$in": ["b"]}, "state": "attached"}, "bcc"),
+    ("emails", {"id_mark": {"$in": [b"m"]}}, "id_mark"),
+    ("emails", {"refs": {"$in": ["m"]}, "by_thread": True}, "refs"),
+    ("emails", {"participants.address": {"$in": ["a"]}}, "participants"),
+    ("links", {"email": {"$in": ["e"]}}, "email"),
+    ("links", {"record.kind": "lead", "record.id": "r"}, "record"),
+    ("addresses", {"mark": {"$in": [b"m"]}}, "mark"),
+]
+
+
+async def test_hot_queries_use_their_index(world: World) -> None:
+    """A partial index serves only queries that MongoDB can prove to lie within it."""
+    for collection, query, index in QUERIES:
+        plan = await world.database.command("explain", {"find": collection, "filter": query}, verbosity="queryPlanner")
+        assert f"'indexName': '{index}'" in str(plan["queryPlanner"]["winningPlan"]), (collection, query)
+
+
+def test_account_ids_are_valid() -> None:
+    """An id made for a new account is one that the contracts accept."""
+    assert len(account("a@b.com").id) == 24

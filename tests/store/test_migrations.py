@@ -1,0 +1,150 @@
+"""Migrations: once each, in order, by one process while others wait and stages work; cut off, they begin again."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from schemas.errors import LayoutError
+from services.store.core import migrations
+from services.store.core.collections import Collections
+from services.store.core.migrations import MIGRATIONS, TURN, Migration, migrate
+from tests.store.fixtures import World, account
+
+
+class Steps:
+    """Migrations that note who ran them; one may be told to fail or to wait."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.fails = False
+        self.began = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.list = (Migration(1001, "first", self._first), Migration(1002, "second", self._second))
+
+    async def _first(self, c: Collections) -> None:
+        self.ran.append("first")
+        self.began.set()
+        await self.gate.wait()
+        await c.accounts.update_many({"colour": {"$exists": False}}, {"$set": {"colour": "grey"}})
+
+    async def _second(self, c: Collections) -> None:
+        self.ran.append("second")
+        if self.fails:
+            raise ZeroDivisionError
+
+
+@pytest.fixture
+def steps() -> Steps:
+    """Two migrations."""
+    return Steps()
+
+
+@pytest.fixture
+def collections(world: World) -> Collections:
+    """The collections of the world's store."""
+    return world.store._collections
+
+
+async def test_each_runs_once_in_order(collections: Collections, steps: Steps) -> None:
+    """What was done is recorded and never done again; one that comes with a later version is all that runs then."""
+    assert await migrate(collections, steps.list[:1]) == ("first",)
+    assert await migrate(collections, steps.list) == ("second",)
+    assert await migrate(collections, steps.list) == ()
+    assert steps.ran == ["first", "second"]
+
+
+async def test_old_documents_follow_while_new_ones_are_written(
+    world: World, collections: Collections, steps: Steps
+) -> None:
+    """While a migration runs, stages write as ever, in the old layout or the new; afterwards no document is left behind."""
+    await world.store.accounts.add(account("old@corp.com"))
+    steps.gate.clear()
+    running = asyncio.create_task(migrate(collections, steps.list))
+    await steps.began.wait()
+    await world.store.accounts.add(account("meanwhile@corp.com"))
+    steps.gate.set()
+    await running
+    assert await collections.accounts.count_documents({"colour": "grey"}) == 2
+    assert {each.address for each in await world.store.accounts.list()} == {"old@corp.com", "meanwhile@corp.com"}
+
+
+async def test_one_process_runs_them_and_the_others_wait(collections: Collections, steps: Steps) -> None:
+    """Of five that start at once one migrates; none goes on before everything is done."""
+    steps.gate.clear()
+    starts = [asyncio.create_task(migrate(collections, steps.list)) for _ in range(5)]
+    await steps.began.wait()
+    await asyncio.sleep(3 * migrations._LOOK_SECONDS)  # longer than one that does not wait would take
+    assert not any(start.done() for start in starts)
+    steps.gate.set()
+    done = await asyncio.gather(*starts)
+    assert sorted(done) == [(), (), (), (), ("first", "second")]
+    assert steps.ran == ["first", "second"]
+
+
+async def test_what_fails_is_tried_again_by_the_next(collections: Collections, steps: Steps) -> None:
+    """An error ends the start and frees the turn; the next start begins with what was not done."""
+    steps.fails = True
+    with pytest.raises(ZeroDivisionError):
+        await migrate(collections, steps.list)
+    steps.fails = False
+    assert await migrate(collections, steps.list) == ("second",)
+    assert steps.ran == ["first", "second", "second"]
+
+
+async def test_a_dead_process_keeps_nobody_waiting_for_long(
+    world: World, collections: Collections, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn of a process that died in the middle runs out, and another does all of it again."""
+    monkeypatch.setattr(migrations, "SPAN", timedelta(seconds=1))
+    assert await world.store.singleton_lease.take(TURN, "dead", timedelta(seconds=1))
+    async with asyncio.timeout(60):
+        assert await migrate(collections, steps.list) == ("first", "second")
+
+
+async def test_a_long_migration_keeps_its_turn(
+    collections: Collections, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A migration that takes longer than a turn lasts is not begun by a second process."""
+    monkeypatch.setattr(migrations, "SPAN", timedelta(seconds=2))
+    steps.gate.clear()
+    starts = [asyncio.create_task(migrate(collections, steps.list)) for _ in range(2)]
+    await steps.began.wait()
+    await asyncio.sleep(5)  # more than two turns
+    assert steps.ran == ["first"]
+    steps.gate.set()
+    await asyncio.gather(*starts)
+
+
+async def test_going_back_needs_nothing(world: World, collections: Collections, steps: Steps) -> None:
+    """A version that does not know a migration that was done starts and works."""
+    await migrate(collections, steps.list)
+    assert await migrate(collections, ()) == ()
+    assert await world.store.setup() == ()
+
+
+async def test_numbers_are_unique_and_grow() -> None:
+    """The order of the list is the order of the numbers, so that nobody's record says done of something else."""
+    numbers = [each.number for each in MIGRATIONS]
+    assert numbers == sorted(set(numbers))
+
+
+async def test_missing_indexes_are_made_and_others_left_alone(world: World, collections: Collections) -> None:
+    """A database of an earlier version gets the indexes that it lacks; one that an operator added stays."""
+    await collections.ledger.drop_indexes()
+    await collections.ledger.create_index("size", name="operators")
+    await world.store.setup()
+    assert {"unfinished", "marks", "email", "relink", "bcc", "operators"} <= (
+        await collections.ledger.index_information()
+    ).keys()
+
+
+async def test_an_index_with_other_properties_is_told(world: World, collections: Collections) -> None:
+    """It is not dropped behind the operator's back: the sentence names it and says what to do."""
+    await collections.ledger.drop_index("marks")
+    await collections.ledger.create_index("marks", name="marks", sparse=True)
+    with pytest.raises(LayoutError, match=r"an index of .*\.ledger with other properties .* Drop it"):
+        await world.store.setup()

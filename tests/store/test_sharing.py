@@ -1,0 +1,170 @@
+"""Policies changed, copies gone, accounts removed: grants follow both ways, and at once when they narrow."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from schemas.accounts import AccountState
+from schemas.records import RecordRef
+from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
+from services.store import NotAllowedError, NotFoundError, Store
+from services.store.core.documents import now
+from tests.store.fixtures import World, content
+
+
+async def seen(store: Store, viewer: str, record: RecordRef) -> int:
+    """Return how many emails a viewer sees on a record, and check that the page and the count agree."""
+    page = await store.reading.visible_emails(viewer, record)
+    assert await store.reading.count(viewer, record) == len(page.emails)
+    return len(page.emails)
+
+
+async def test_narrowing_takes_effect_before_the_links_follow(world: World, store: Store) -> None:
+    """The stored policy decides: readers do not wait for links that still say otherwise."""
+    mine, _ = await world.account("a@corp.com"), await world.user("b@corp.com")
+    record = await world.record("lead@x.com")
+    await world.attach(mine, content("m", "lead@x.com", "a@corp.com"))
+    assert await seen(store, "b@corp.com", record) == 1
+    await store.accounts.save_sharing(mine.id, SharingPolicy(mode=Mode.PRIVATE))
+    (link,) = [link async for part in store.links.of_record(record) for link in part]
+    assert link.shared_by == (mine.id,)
+    assert await seen(store, "b@corp.com", record) == 0
+    assert await seen(store, "a@corp.com", record) == 1
+    assert await store.sharing.resume() == 1
+    (link,) = [link async for part in store.links.of_record(record) for link in part]
+    assert link.shared_by == ()
+    assert await store.sharing.resume() == 0
+    summary = await world.summary(record)
+    assert summary is not None
+    assert summary["count"] == 0
+
+
+async def test_widening_and_narrowing_by_the_owner(world: World, store: Store) -> None:
+    """Each change reaches links and summaries, and the audit log says who did what."""
+    mine, _ = await world.account("a@corp.com", Mode.PRIVATE), await world.user("b@corp.com")
+    record = await world.record("lead@x.com")
+    for number in range(3):
+        await world.attach(mine, content(f"m{number}", "lead@x.com", "a@corp.com", minutes=number))
+    assert await seen(store, "b@corp.com", record) == 0
+    before = await store.sharing.version()
+    assert await store.sharing.set_account(mine.id, SharingPolicy(mode=Mode.PUBLIC), by="a@corp.com") == 3
+    assert await store.sharing.version() > before
+    assert await seen(store, "b@corp.com", record) == 3
+    summary = await world.summary(record)
+    assert summary is not None
+    assert (summary["count"], [line["subject"] for line in summary["newest"]]) == (
+        3,
+        ["Subject m2", "Subject m1", "Subject m0"],
+    )
+    excluding = SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("x.com",))
+    await store.sharing.set_account(mine.id, excluding, by="a@corp.com")
+    assert await seen(store, "b@corp.com", record) == 0
+    assert (await world.summary(record) or {})["count"] == 0
+    newest = (await store.audit.list(subject=f"account:{mine.id}"))[0]
+    assert (newest.action, newest.by) == ("account.sharing", "a@corp.com")
+    assert newest.details["after"] == {"mode": "custom", "excluded_domains": ["x.com"]}
+
+
+async def test_the_administrator_decides_over_owners(world: World, store: Store) -> None:
+    """Domains that the administrator excludes and modes that he does not allow count for everybody, at once."""
+    mine, _ = await world.account("a@corp.com"), await world.user("b@corp.com")
+    record = await world.record("lead@x.com")
+    await world.attach(mine, content("m", "lead@x.com", "a@corp.com"))
+    await store.sharing.set_company(CompanyPolicy(excluded_domains=("x.com",)), by="admin@corp.com")
+    assert await seen(store, "b@corp.com", record) == 0
+    assert (await world.summary(record) or {})["count"] == 0
+    private_only = CompanyPolicy(allowed_modes=(Mode.PRIVATE,), default_mode=Mode.PRIVATE)
+    await store.sharing.set_company(private_only, by="admin@corp.com")
+    assert await store.company.policy() == private_only
+    assert await seen(store, "b@corp.com", record) == 0
+    with pytest.raises(NotAllowedError, match="choose one of private"):
+        await store.sharing.set_account(mine.id, SharingPolicy(mode=Mode.PUBLIC), by="a@corp.com")
+    await store.sharing.set_company(CompanyPolicy(), by="admin@corp.com")
+    assert await seen(store, "b@corp.com", record) == 1
+    assert (await store.audit.list(subject="company"))[0].action == "company.sharing"
+
+
+async def test_when_copies_go_grants_go_and_the_last_takes_the_email(world: World, store: Store) -> None:
+    """The union over copies: each one that goes takes its own grant, the last one everything."""
+    ann, bob = await world.account("ann@corp.com"), await world.account("bob@corp.com", Mode.PRIVATE)
+    await world.user("eve@corp.com")
+    record = await world.record("lead@x.com")
+    mail = content("m", "lead@x.com", "ann@corp.com", "bob@corp.com")
+    anns, bobs = await world.attach(ann, mail), await world.attach(bob, mail)
+    assert [await seen(store, f"{who}@corp.com", record) for who in ("ann", "bob", "eve")] == [1, 1, 1]
+    assert await store.ledger.gone(world.leases[ann.id], [anns]) == [mail.key]
+    assert [await seen(store, f"{who}@corp.com", record) for who in ("ann", "bob", "eve")] == [0, 1, 0]
+    assert await store.sharing.recompute([mail.key]) == {record}
+    (debt,) = await store.pending_work.overdue(now() + timedelta(days=1))
+    assert (debt.emails, debt.message_ids) == ((mail.key,), (mail.message_id,)), "its thread is the matcher's to see to"
+    assert (await world.summary(record) or {})["count"] == 0
+    await store.ledger.gone(world.leases[bob.id], [bobs])
+    await store.sharing.recompute([mail.key])
+    assert await store.links.of_emails([mail.key]) == {}
+    assert await store.emails.existing([mail.key]) == frozenset()
+    assert await seen(store, "bob@corp.com", record) == 0
+
+
+async def test_a_recompute_loses_no_addition_that_comes_at_the_same_time(world: World, store: Store) -> None:
+    """While grants are worked out again and again, copies that come are never lost."""
+    record = await world.record("lead@x.com")
+    mail = content("m", "lead@x.com", "a0@corp.com")
+    accounts = [await world.account(f"a{number}@corp.com") for number in range(6)]
+    await world.attach(accounts[0], mail)
+    arrivals = asyncio.gather(*(world.attach(account, mail) for account in accounts[1:]))
+    while not arrivals.done():
+        await store.sharing.recompute([mail.key])
+    await arrivals
+    (link,) = (await store.links.of_emails([mail.key]))[mail.key]
+    assert set(link.owners) == {account.owner for account in accounts}
+    assert set(link.shared_by) == {account.id for account in accounts}
+    assert link.record == record
+
+
+async def test_disconnecting_keeps_copies_and_freezes_the_policy(world: World, store: Store) -> None:
+    """Others go on seeing what was shared; nobody can change it, the credentials are gone, the lease is void."""
+    mine, _ = await world.account("a@corp.com"), await world.user("b@corp.com")
+    record = await world.record("lead@x.com")
+    await world.attach(mine, content("m", "lead@x.com", "a@corp.com"))
+    await store.removal.disconnect(mine.id, by="a@corp.com")
+    account = await store.accounts.get(mine.id)
+    assert (account.state, account.credentials.ciphertext) == (AccountState.DISCONNECTED, b"")
+    assert await store.leases.renew([world.leases[mine.id]]) == [world.leases[mine.id]]
+    assert await seen(store, "b@corp.com", record) == 1
+    with pytest.raises(NotFoundError):
+        await store.sharing.set_account(mine.id, SharingPolicy(mode=Mode.PRIVATE), by="a@corp.com")
+    with pytest.raises(NotFoundError):
+        await store.removal.disconnect(mine.id, by="a@corp.com")
+    again = mine.model_copy(update={"id": "f" * 24})
+    await store.accounts.add(again)
+    assert (await store.accounts.find("a@corp.com")).id == again.id
+
+
+async def test_purging_removes_copies_grants_and_what_nobody_else_holds(world: World, store: Store) -> None:
+    """Counts are told first; afterwards the others' copies are all there is."""
+    ann, bob = await world.account("ann@corp.com"), await world.account("bob@corp.com", Mode.PRIVATE)
+    record = await world.record("lead@x.com")
+    both = content("both", "lead@x.com", "ann@corp.com", "bob@corp.com")
+    only = content("only", "lead@x.com", "ann@corp.com")
+    await world.attach(ann, both)
+    await world.attach(bob, both)
+    await world.attach(ann, only)
+    counts = await store.removal.counts(ann.id)
+    assert (counts.rows, counts.copies, counts.emails, counts.only_here) == (2, 2, 2, 1)
+    assert (await world.summary(record) or {})["count"] == 2
+    assert await store.removal.purge(ann.id, by="ann@corp.com") == counts
+    assert await world.states(ann.id) == {}
+    # The threads of the email that is gone, and of the one that is somebody else's now, follow by the matcher, which finds the debts.
+    owed = await store.pending_work.overdue(now() + timedelta(minutes=1))
+    assert {name for debt in owed for name in debt.message_ids} == {"only@mail", "both@mail"}
+    assert await store.emails.existing([both.key, only.key]) == {both.key}
+    assert [await seen(store, f"{who}@corp.com", record) for who in ("ann", "bob")] == [0, 1]
+    assert (await world.summary(record) or {})["count"] == 0
+    with pytest.raises(NotFoundError):
+        await store.accounts.get(ann.id)
+    with pytest.raises(NotFoundError):
+        await store.removal.purge(ann.id, by="ann@corp.com")
+    assert (await store.audit.list(subject=f"account:{ann.id}"))[0].details["emails"] == 2

@@ -1,0 +1,1 @@
+"""Derives ``docs/commands.md`` from the commands."""

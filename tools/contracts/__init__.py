@@ -1,0 +1,1 @@
+"""Derived contract documents, and the check of released contracts."""
