@@ -2,13 +2,14 @@
 
 Imports nothing of ours; everything else imports this.
 
-- ``base``       the frozen model that every contract derives from
-- ``addresses``  one normal form of an e-mail address and of a domain
-- ``identity``   keys: of a copy, of an email, of a link; the keyed marks
-- ``messages``   what crosses a queue
-- ``mail``       the parts of a parsed mail, shared by messages and documents
-- ``accounts``, ``records``, ``ledger``, ``emails``  what is in MongoDB
-- ``sharing``    the rule of who sees what, as pure functions
-- ``routes``     the map of the system: one row a route
-- ``derived``    files made from the above (definitions, AsyncAPI, JSON schemas, tables)
+- ``base``: the frozen model that every contract derives from
+- ``addresses``: one normal form of an email address and of a domain
+- ``identity``: keys of copies, emails and links
+- ``messages``: what crosses a queue
+- ``mail``: the parts of a parsed mail, shared by messages and documents
+- ``accounts``, ``records``, ``ledger``, ``emails``: what is in MongoDB
+- ``sharing``: the rule of who sees what, as pure functions
+- ``errors``: the errors that handlers raise
+- ``routes``: the map of the system, one row per route
+- ``topology``: the exchanges, queues and bindings that the routes need
 """

@@ -1,1 +1,8 @@
-"""Leadmail's services: one package a stage, and what they share (``runtime``, ``store``, ``mailbox``)."""
+"""Leadmail's services: one package per stage, what the stages share, and the ways in for people.
+
+- ``poller``, ``parser``, ``matcher``, ``notifier``: the stages
+- ``amqp``, ``runtime``, ``mailbox``, ``store``: what the stages share
+- ``usecases``, ``wording``: what people do, and the words that they read
+- ``cli``, ``console``: the ways in for people
+- ``wiring``: builds the store from settings
+"""

@@ -1,10 +1,13 @@
-"""What people do with Leadmail, whether they type a command or use the pages.
+"""What people do with Leadmail, whether they use the CLI or the web console.
 
-- ``servers``     the servers of an address: what was typed, over what is found
-- ``connecting``  a login tried, an account saved, a policy held against the company's
-- ``looking``     what the operator looks at first; ``pace`` how long backfills will still take, ``stages`` who reads which queue
-- ``letters``     dead letters looked into, sent again, given up
-- ``html``        the HTML of a mail, made harmless
+- ``servers``: the mail servers of an address: what the user typed takes precedence over what discovery finds
+- ``connecting``: checks a login and a sharing policy, saves an account
+- ``overview``: what the operator looks at first
+- ``rate_limit``: how long backfills will still take
+- ``stages``: which stage reads which queue
+- ``dead_letters``: inspect, replay and drop dead letters
+- ``html``: makes the HTML of a mail harmless
+- ``signing``: one-time sign-in links and form tokens
 
-What is said to people is in ``services.wording``.
+The words that people read are in ``services.wording``.
 """
