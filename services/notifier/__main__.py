@@ -6,9 +6,9 @@ from schemas.messages import AccountAttention, Event, SyncCompleted
 from schemas.routes import routes_to
 from services.amqp.delivery.bus import Handle
 from services.amqp.stage import Stage, run_stage
-from services.notifier.duty import Letter
 from services.notifier.handler import Notifier
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.notification import OwnerMail
 from services.runtime.periodic import periodic
 from services.wiring import make_policy, make_post, make_store
 
@@ -20,8 +20,8 @@ async def main(stage: Stage) -> None:
     settings = stage.settings
     post = make_post(settings, make_policy(settings))
 
-    async def send(letter: Letter) -> None:
-        await post(letter.mail, letter.to)
+    async def send(mail: OwnerMail) -> None:
+        await post(mail.mail, mail.to)
 
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()

@@ -16,7 +16,7 @@ from schemas.messages import AccountAttention, Event, SyncCompleted
 from services.amqp.delivery.outcomes import Delivery
 from services.notifier.attention import attention
 from services.notifier.confirmation import confirmation
-from services.notifier.duty import STALE, Duty, Letter, Send
+from services.notifier.notification import STALE, Notification, OwnerMail, Send
 from services.store import NotFoundError, Store, now
 
 
@@ -53,7 +53,7 @@ class Notifier:
                 return
 
     async def _confirm(self, epoch: Epoch) -> bool:
-        async def write() -> Letter | None:
+        async def write() -> OwnerMail | None:
             report = await self.store.status.report(epoch.account, epoch.number)
             if report is None:
                 return None  # the account was purged meanwhile, and its epochs with it
@@ -69,26 +69,26 @@ class Notifier:
                 first=not earlier,
                 console=self.console,
             )
-            return Letter(mail, owner.email, "confirmation")
+            return OwnerMail(mail, owner.email, "confirmation")
 
         log = self.log.bind(mail="confirmation", epoch=epoch.number)
-        return await Duty(self.store.epochs, epoch.account, epoch.number).fulfil(write, self.send, log)
+        return await Notification(self.store.epochs, epoch.account, epoch.number).fulfil(write, self.send, log)
 
     async def _alert(self, account_id: str, incident: int) -> bool:
         account = await self.store.attention.claim(account_id, incident, stale=STALE)
         if account is None:
             return True
 
-        async def write() -> Letter:
+        async def write() -> OwnerMail:
             return await self._attention(account)
 
         log = self.log.bind(mail="attention", incident=incident, reason=account.reason)
-        return await Duty(self.store.attention, account_id, incident).fulfil(write, self.send, log)
+        return await Notification(self.store.attention, account_id, incident).fulfil(write, self.send, log)
 
-    async def _attention(self, account: Account) -> Letter:
+    async def _attention(self, account: Account) -> OwnerMail:
         owner = await self._owner(account.owner)
         mail = attention(sender=self.sender, owner=owner, account=account, now=now(), console=self.console)
-        return Letter(mail, owner.email, "attention")
+        return OwnerMail(mail, owner.email, "attention")
 
     async def _owner(self, email: str) -> User:
         """Return an account's owner. One who is no user any more is told all the same: it is his mailbox."""

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.mailbox.connection.errors import MailServerError
 from services.mailbox.smtp.connect import RejectedError
-from services.notifier.duty import Letter, Send
+from services.notifier.notification import OwnerMail, Send
 
 
 class NotifierMetrics:
@@ -23,15 +23,15 @@ class NotifierMetrics:
     def counting(self, send: Send) -> Send:
         """Return a way to send that also counts."""
 
-        async def counted(letter: Letter) -> None:
+        async def counted(mail: OwnerMail) -> None:
             try:
-                await send(letter)
+                await send(mail)
             except RejectedError:
-                self._mails.labels(letter.kind, "refused").inc()
+                self._mails.labels(mail.kind, "refused").inc()
                 raise
             except MailServerError:
-                self._mails.labels(letter.kind, "failed").inc()
+                self._mails.labels(mail.kind, "failed").inc()
                 raise
-            self._mails.labels(letter.kind, "sent").inc()
+            self._mails.labels(mail.kind, "sent").inc()
 
         return counted

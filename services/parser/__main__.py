@@ -10,7 +10,7 @@ from schemas.messages import Lane
 from schemas.routes import routes_to
 from services.amqp.stage import Stage, run_stage
 from services.parser.handler import handle
-from services.parser.pool import Pool
+from services.parser.worker_pool import WorkerPool
 from services.wiring import make_store
 
 BATCH = 64
@@ -26,7 +26,7 @@ async def main(stage: Stage) -> None:
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()
     workers = settings.parser_workers or os.cpu_count() or 1
-    pool = Pool(
+    pool = WorkerPool(
         workers=workers,
         seconds=settings.parser_timeout_seconds,
         memory_mb=settings.parser_memory_mb,

@@ -9,14 +9,16 @@ from schemas.errors import PermanentError
 from schemas.messages import Lane, MailFetched, MailParsed
 from services.amqp.delivery.outcomes import Delivery, Done, Failed
 from services.parser.content.parse import ParsedMail
-from services.parser.frames import Request
-from services.parser.pool import Pool
+from services.parser.worker_pool import WorkerPool
+from services.parser.worker_protocol import Request
 from services.store import NotFoundError, Store, copy_ref, email_ref
 
 Deliveries = Sequence[Delivery[MailFetched]]
 
 
-async def handle(deliveries: Deliveries, *, pool: Pool, store: Store, large: asyncio.Semaphore) -> list[Done | Failed]:
+async def handle(
+    deliveries: Deliveries, *, pool: WorkerPool, store: Store, large: asyncio.Semaphore
+) -> list[Done | Failed]:
     """Parse a batch of mails and store their blobs in one go; says of each what became of it.
 
     The errors: ``PermanentError`` (``parser-died``, ``parser-timeout``, ``blob-missing``), ``WorkerBugError``.
@@ -39,12 +41,12 @@ async def handle(deliveries: Deliveries, *, pool: Pool, store: Store, large: asy
     return outcomes
 
 
-async def _parse(raw: bytes, message: MailFetched, pool: Pool) -> ParsedMail:
+async def _parse(raw: bytes, message: MailFetched, pool: WorkerPool) -> ParsedMail:
     account, date = message.source.account, message.internal_date
     return await pool.parse(raw, account=account, internal_date=date, urgent=message.lane is Lane.LIVE)
 
 
-async def _bodies(deliveries: Deliveries, pool: Pool, store: Store) -> list[Done | Failed]:
+async def _bodies(deliveries: Deliveries, pool: WorkerPool, store: Store) -> list[Done | Failed]:
     """Handle mails that came as bodies."""
     urgent = any(delivery.message.lane is Lane.LIVE for delivery in deliveries)
     requests = [
@@ -60,7 +62,7 @@ async def _bodies(deliveries: Deliveries, pool: Pool, store: Store) -> list[Done
     return [_outcome(delivery.message, mail) for delivery, mail in pairs]
 
 
-async def _named(message: MailFetched, name: str, pool: Pool, store: Store) -> Done | Failed:
+async def _named(message: MailFetched, name: str, pool: WorkerPool, store: Store) -> Done | Failed:
     """Handle a mail whose raw form is in the blob store: it stays there under the email's reference."""
     try:
         mail = await _parse(await store.blobs.get(name), message, pool)

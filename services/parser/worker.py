@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from services.parser.content.parse import parse_mail
-from services.parser.frames import READY, Request, answer_chunks, failure_chunks, read_request
+from services.parser.worker_protocol import READY, Request, answer_chunks, failure_chunks, read_request
 
 OUT_OF_MEMORY = 70
 """Exit code."""

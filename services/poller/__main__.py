@@ -42,7 +42,7 @@ def make_worker(
 ) -> AccountWorker:
     """Return the worker of one account."""
     settings = stage.settings
-    work = AccountContext(
+    context = AccountContext(
         account=account,
         lease=lease,
         store=store,
@@ -60,7 +60,7 @@ def make_worker(
         reconcile=settings.reconcile_seconds,
         connections=settings.account_connections,
     )
-    return AccountWorker(work, connector, timing, bulks)
+    return AccountWorker(context, connector, timing, bulks)
 
 
 @contextmanager

@@ -26,9 +26,9 @@ from services.poller.connections.errors import (
 from services.poller.connections.session import ImapSession
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.background_sync import BackgroundSync
-from services.poller.sync.bodies import Bodies
+from services.poller.sync.body_fetcher import BodyFetcher
+from services.poller.sync.mailbox_watcher import MailboxWatcher
 from services.poller.sync.reconcile import until_due
-from services.poller.sync.watch import MailboxWatcher
 from services.runtime.failures import describe, is_bug, trace
 from services.runtime.tasks import run_isolated
 from services.store import FolderChangedError, LeaseLostError
@@ -59,27 +59,27 @@ class AccountWorker:
     """Runs until it is cancelled, the lease is lost, or the account is blocked."""
 
     def __init__(
-        self, work: AccountContext, connector: Connector, timing: Timing, backfills: asyncio.Semaphore
+        self, context: AccountContext, connector: Connector, timing: Timing, backfills: asyncio.Semaphore
     ) -> None:
         """``backfills`` bounds how many of this process's accounts do bulk work at the same time."""
-        self._work = work
+        self._context = context
         self._connector = connector
         self._timing = timing
         self._bulks = backfills
-        self._bodies = Bodies(work)
-        provider = connector.provider(work.account)
+        self._fetcher = BodyFetcher(context)
+        provider = connector.provider(context.account)
         self._idles = provider is None or "poll" not in provider.quirks
         limit = min(timing.connections, provider.connections if provider else timing.connections)
         self._trouble = ConnectionBackoff()
         self._turns = ConnectionSlots(self._connect, self._trouble, limit)
         self._known = asyncio.Event()
         """The folders are known: there is something to watch."""
-        self._bulk = BackgroundSync(work, self._bodies, opened=self._opened)
+        self._bulk = BackgroundSync(context, self._fetcher, opened=self._opened)
         self._wake_live = asyncio.Event()
 
     async def finish(self) -> None:
         """Note what became of mail that was on its way when the work ended; call it before the account is given back."""
-        await self._bodies.finish()
+        await self._fetcher.finish()
 
     def waiting(self) -> None:
         """Be told that rows are planned."""
@@ -87,10 +87,10 @@ class AccountWorker:
 
     def changed(self, account: Account) -> None:
         """Be told what the account is like now; the servers and credentials are those that it started with."""
-        if account.epoch < self._work.account.epoch:
+        if account.epoch < self._context.account.epoch:
             return  # read before we opened a backfill
-        asked = account.resync_requested and not self._work.account.resync_requested
-        self._work.account = account
+        asked = account.resync_requested and not self._context.account.resync_requested
+        self._context.account = account
         if asked:
             self._bulk.wake.set()
 
@@ -104,9 +104,9 @@ class AccountWorker:
         Raises:
             LeaseLostError: another poller has it.
         """
-        stored = await self._work.store.folders.of(self._work.account.id)
-        self._work.folders = {folder.id: folder for folder in stored if folder.state is not FolderState.GONE}
-        if self._work.folders and self._work.account.epoch:
+        stored = await self._context.store.folders.of(self._context.account.id)
+        self._context.folders = {folder.id: folder for folder in stored if folder.state is not FolderState.GONE}
+        if self._context.folders and self._context.account.epoch:
             self._known.set()
         while True:
             try:
@@ -120,18 +120,18 @@ class AccountWorker:
                     return
                 if self._turns.single or not is_connection_limit(cause):
                     raise cause from None
-                self._work.log.info("the server bears one connection only")
+                self._context.log.info("the server bears one connection only")
                 self._turns.only_one()
             finally:
                 self._turns.close()
 
     async def _block(self, code: Code) -> None:
-        tried = self._work.account.credentials
-        incident = await self._work.store.accounts.block(self._work.lease, code.value, tried=tried)
+        tried = self._context.account.credentials
+        incident = await self._context.store.accounts.block(self._context.lease, code.value, tried=tried)
         if incident is None:
             return  # its owner was quicker: it goes on with what it was given
-        self._work.log.warning("account blocked", reason=code.value, incident=incident)
-        await tell_owner(self._work.bus, self._work.account.id, code.value, incident)
+        self._context.log.warning("account blocked", reason=code.value, incident=incident)
+        await tell_owner(self._context.bus, self._context.account.id, code.value, incident)
 
     async def _again(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do a part of the work again and again, with pauses while it fails."""
@@ -149,24 +149,26 @@ class AccountWorker:
                 if isinstance(cause, CHANGED):
                     self._wake_live.set()
                 pause = self._trouble.pause(cause)
-                self._work.metrics.trouble(cause.code if isinstance(cause, MailServerError) else type(cause).__name__)
+                self._context.metrics.trouble(
+                    cause.code if isinstance(cause, MailServerError) else type(cause).__name__
+                )
                 if isinstance(cause, EXPECTED):
-                    self._work.log.info("connection trouble", error=str(cause)[:200], pause=round(pause, 1))
+                    self._context.log.info("connection trouble", error=str(cause)[:200], pause=round(pause, 1))
                 else:
                     details = {"trace": trace(cause)} if is_bug(cause) else {}
                     # Not log.exception: the text of an error may quote mail.
-                    self._work.log.error("account trouble", error=describe(cause), pause=round(pause, 1), **details)  # noqa: TRY400
+                    self._context.log.error("account trouble", error=describe(cause), pause=round(pause, 1), **details)  # noqa: TRY400
                 await asyncio.sleep(pause)
 
     async def _connect(self) -> ImapSession:
-        return await self._connector.connect(self._work.account)
+        return await self._connector.connect(self._context.account)
 
     async def _watch(self) -> None:
         await self._known.wait()
         async with self._turns.session() as session:
             await MailboxWatcher(
-                self._work,
-                self._bodies,
+                self._context,
+                self._fetcher,
                 session,
                 poll_seconds=self._timing.poll,
                 idle_seconds=self._timing.idle,
@@ -205,15 +207,15 @@ class AccountWorker:
         """Publish again what has had no final state for long."""
         await asyncio.sleep(min(REAP_EVERY, self._timing.reaper))
         stale = timedelta(seconds=self._timing.reaper)
-        count = await self._work.store.ledger.replan_stale(self._work.lease, older_than=stale)
+        count = await self._context.store.ledger.replan_stale(self._context.lease, older_than=stale)
         if count:
-            self._work.log.warning("rows without final state are fetched again", count=count)
+            self._context.log.warning("rows without final state are fetched again", count=count)
             self._bulk.wake.set()
 
     async def _compare(self) -> None:
         """Have the ledger compared with the server now and then: whatever was missed does not stay missed."""
         await self._known.wait()
-        await asyncio.sleep(until_due(self._work.selected, self._timing.reconcile))
+        await asyncio.sleep(until_due(self._context.selected, self._timing.reconcile))
         self._bulk.compare()
         await self._bulk.compared.wait()
 

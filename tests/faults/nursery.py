@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 from schemas.errors import PermanentError  # noqa: E402
 from services.amqp.stage import run_stage  # noqa: E402
 from services.parser.content.parse import ParsedMail, parse_mail  # noqa: E402
-from services.parser.frames import Request, WorkerBugError  # noqa: E402
+from services.parser.worker_protocol import Request, WorkerBugError  # noqa: E402
 from tests.faults import failpoints  # noqa: E402
 from tests.faults.scenario import FAILS_ONCE, POISON  # noqa: E402
 
@@ -43,8 +43,8 @@ HASTE: dict[str, dict[str, Any]] = {
     "services.matcher.mailbox_changed": {"GRACE": timedelta(seconds=2)},
     "services.store.mail.blob_sweep": {"GRACE": timedelta(seconds=4)},
     "services.notifier.__main__": {"SWEEP_SECONDS": 1.0},
-    "services.notifier.duty": {"STALE": timedelta(seconds=3)},
-    "services.poller.sync.bodies": {"STREAMED": 512 * 1024},
+    "services.notifier.notification": {"STALE": timedelta(seconds=3)},
+    "services.poller.sync.body_fetcher": {"STREAMED": 512 * 1024},
 }
 """What is waited for, short: how long somebody is thought to be alive, how often is swept."""
 _GRACE = 20.0
@@ -142,7 +142,7 @@ def run(child: Child) -> None:
         failpoints.install(child.stage)
         main = MAINS[child.stage]
         if child.stage == "parser":
-            main.Pool = SameProcess  # type: ignore[attr-defined]
+            main.WorkerPool = SameProcess  # type: ignore[attr-defined]
         run_stage(child.stage, main.main)  # type: ignore[arg-type]
         code = 0
     except SystemExit as error:

@@ -34,8 +34,8 @@ from services.amqp.delivery.outcomes import Delivery
 from services.mailbox.connection.policy import ConnectPolicy
 from services.mailbox.smtp.relay import parse_relay, submit
 from services.mailbox.smtp.serialize import serialize
-from services.notifier.duty import Letter
 from services.notifier.handler import Notifier
+from services.notifier.notification import OwnerMail
 from services.store import Final, Store, new_account_id
 from services.store.core.documents import now
 from testbed.local import LocalServers
@@ -71,12 +71,12 @@ class World:
         """Return a notifier as its ``__main__`` wires it."""
         return Notifier(self.store, self.send, SENDER, LOG)
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, mail: OwnerMail) -> None:
         """Send by the sink, over STARTTLS with its certificate verified."""
         policy = ConnectPolicy.build(allow_networks="127.0.0.0/8", ca_file=str(self.servers.smtp.ca_file))
         relay = parse_relay(f"smtp://{self.servers.smtp.host}:{self.servers.smtp.port}")
         sender = "leadmail@crm.example"
-        await submit(relay, serialize(letter.mail), sender=sender, recipients=[letter.to], policy=policy)
+        await submit(relay, serialize(mail.mail), sender=sender, recipients=[mail.to], policy=policy)
 
     def received(self, address: str) -> list[EmailMessage]:
         """Return what an address got, oldest first."""

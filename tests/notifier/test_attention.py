@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.accounts import AccountState
-from services.notifier.duty import MUCH_LATER, STALE
+from services.notifier.notification import MUCH_LATER, STALE
 from tests.notifier.fixtures import World, blocked, new_address
 
 

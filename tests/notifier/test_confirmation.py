@@ -9,9 +9,9 @@ import pytest
 
 from schemas.accounts import NotificationState
 from schemas.ledger import RowState
-from services.notifier import duty
-from services.notifier.duty import LATER, MUCH_LATER, STALE, Letter
+from services.notifier import notification
 from services.notifier.handler import Notifier
+from services.notifier.notification import LATER, MUCH_LATER, STALE, OwnerMail
 from tests.notifier.fixtures import LOG, SENDER, World, completed, new_address
 
 
@@ -68,13 +68,13 @@ async def test_a_notifier_that_died_is_replaced(world: World) -> None:
 
 async def test_a_crash_after_sending_repeats_the_same_mail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sent but not noted: the owner's mail program sees twice the same Message-ID, Date and Subject, that is one mail."""
-    monkeypatch.setattr(duty, "UNBROKEN", 0.1)
+    monkeypatch.setattr(notification, "UNBROKEN", 0.1)
     owner = new_address()
     epoch = await world.backfilled(await world.account(owner))
     handed_over = asyncio.Event()
 
-    async def send_and_hang(letter: Letter) -> None:
-        await world.send(letter)
+    async def send_and_hang(mail: OwnerMail) -> None:
+        await world.send(mail)
         handed_over.set()
         await asyncio.Event().wait()
 
@@ -96,8 +96,8 @@ async def test_who_is_told_to_end_ends_after_the_mail(world: World) -> None:
     epoch = await world.backfilled(await world.account(owner))
     handed_over, answered = asyncio.Event(), asyncio.Event()
 
-    async def send_slowly(letter: Letter) -> None:
-        await world.send(letter)
+    async def send_slowly(mail: OwnerMail) -> None:
+        await world.send(mail)
         handed_over.set()
         await answered.wait()
 

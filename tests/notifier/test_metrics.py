@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from services.mailbox.connection.errors import Code, MailServerError
 from services.mailbox.smtp.connect import RejectedError
-from services.notifier.duty import Letter
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.notification import OwnerMail
 
 
 @pytest.mark.parametrize(
@@ -25,17 +25,17 @@ async def test_mails_are_counted_by_what_became_of_them(error: Exception | None,
     """By the kind of mail; who sends is told the error all the same."""
     registry = CollectorRegistry()
 
-    async def send(_: Letter) -> None:
+    async def send(_: OwnerMail) -> None:
         if error is not None:
             raise error
 
     counted = NotifierMetrics(registry).counting(send)
-    letter = Letter(EmailMessage(), "anna@company.test", "attention")
+    mail = OwnerMail(EmailMessage(), "anna@company.test", "attention")
     if error is None:
-        await counted(letter)
+        await counted(mail)
     else:
         with pytest.raises(type(error)):
-            await counted(letter)
+            await counted(mail)
     labels = {"mail": "attention", "outcome": outcome}
     assert registry.get_sample_value("leadmail_notifier_mails_total", labels) == 1
     assert "anna" not in str(list(registry.collect()))

@@ -17,7 +17,7 @@ from schemas.errors import PermanentError
 from schemas.messages import Copy, Lane, MailFetched, MailParsed
 from services.amqp.delivery.outcomes import Delivery, Done, Failed
 from services.parser.handler import handle
-from services.parser.pool import Pool
+from services.parser.worker_pool import WorkerPool
 from services.store import Store, StoreConfig, copy_ref, email_ref
 from tests.parser.samples import ACCOUNT, RECEIVED, mail, mixed, part
 
@@ -41,10 +41,10 @@ async def store(database: Database) -> Store:
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[Pool]:
+async def pool() -> AsyncIterator[WorkerPool]:
     """Workers that obey what a mail's body says."""
     module = "tests.parser.failing_worker"
-    async with Pool(workers=1, seconds=5, memory_mb=512, log=structlog.get_logger(), module=module) as running:
+    async with WorkerPool(workers=1, seconds=5, memory_mb=512, log=structlog.get_logger(), module=module) as running:
         yield running
 
 
@@ -78,7 +78,7 @@ async def refs(database: Database, name: str) -> list[str]:
     return sorted(document["refs"]) if document else []
 
 
-async def test_batch_is_parsed_and_its_blobs_are_stored(pool: Pool, store: Store, database: Database) -> None:
+async def test_batch_is_parsed_and_its_blobs_are_stored(pool: WorkerPool, store: Store, database: Database) -> None:
     """Every mail of a batch becomes a message of its own lane; raw mail and attachments are stored for its email."""
     pdf = part(b"%PDF", b"Content-Type: application/pdf; name=a.pdf")
     raws = [mail(b"one"), mixed(part(b"two", b"Content-Type: text/plain"), pdf)]
@@ -97,7 +97,7 @@ async def test_batch_is_parsed_and_its_blobs_are_stored(pool: Pool, store: Store
     assert await refs(database, attachment.sha256) == [email_ref(messages[1].content.key)]
 
 
-async def test_large_mail_comes_from_the_blob_store(pool: Pool, store: Store, database: Database) -> None:
+async def test_large_mail_comes_from_the_blob_store(pool: WorkerPool, store: Store, database: Database) -> None:
     """A mail that came by name is taken over: the email holds its raw form, the copy no longer does."""
     raw = mail(b"large")
     delivery = fetched(raw, blob=hashlib.sha256(raw).hexdigest())
@@ -110,7 +110,7 @@ async def test_large_mail_comes_from_the_blob_store(pool: Pool, store: Store, da
     assert published(again).content == content
 
 
-async def test_failures_are_each_mails_own(pool: Pool, store: Store) -> None:
+async def test_failures_are_each_mails_own(pool: WorkerPool, store: Store) -> None:
     """A mail that cannot be parsed, or whose raw form is gone, fails by itself; its neighbours are done."""
     deliveries = [
         fetched(mail(b"one"), 1),
@@ -130,7 +130,7 @@ async def test_failures_are_each_mails_own(pool: Pool, store: Store) -> None:
     assert not isinstance(raised.error, PermanentError)
 
 
-async def test_bcc_belongs_to_the_copy(pool: Pool, store: Store) -> None:
+async def test_bcc_belongs_to_the_copy(pool: WorkerPool, store: Store) -> None:
     """Bcc is in the message and nowhere in the content."""
     raw = mail(b"one", b"Bcc: secret@x.example")
     (outcome,) = await handle([fetched(raw, lane=Lane.LIVE)], pool=pool, store=store, large=asyncio.Semaphore(1))

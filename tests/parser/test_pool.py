@@ -15,9 +15,9 @@ import structlog
 
 from schemas.errors import PermanentError
 from services.parser.content.parse import ParsedMail, parse_mail
-from services.parser.frames import WorkerBugError
-from services.parser.pool import Pool
-from services.parser.process import WorkerStartError
+from services.parser.worker_pool import WorkerPool
+from services.parser.worker_process import WorkerStartError
+from services.parser.worker_protocol import WorkerBugError
 from tests.parser.samples import ACCOUNT, RECEIVED, mail, mixed, part
 
 SECONDS = 1.5
@@ -25,19 +25,19 @@ MODULE = "tests.parser.failing_worker"
 LOG = structlog.get_logger("test")
 
 
-def pool_of(workers: int, *, seconds: float = SECONDS, module: str = MODULE) -> Pool:
+def pool_of(workers: int, *, seconds: float = SECONDS, module: str = MODULE) -> WorkerPool:
     """Return a pool whose workers obey what a mail's body says."""
-    return Pool(workers=workers, seconds=seconds, memory_mb=512, log=LOG, module=module)
+    return WorkerPool(workers=workers, seconds=seconds, memory_mb=512, log=LOG, module=module)
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[Pool]:
+async def pool() -> AsyncIterator[WorkerPool]:
     """One worker for all mail, and the one for urgent mail."""
     async with pool_of(1) as running:
         yield running
 
 
-async def ask(pool: Pool, body: bytes, *, urgent: bool = False) -> ParsedMail:
+async def ask(pool: WorkerPool, body: bytes, *, urgent: bool = False) -> ParsedMail:
     """Have a mail with a body parsed."""
     return await pool.parse(mail(body), account=ACCOUNT, internal_date=RECEIVED, urgent=urgent)
 
@@ -64,7 +64,7 @@ def environment(pid: int) -> bytes:
     return Path(f"/proc/{pid}/environ").read_bytes()
 
 
-async def test_worker_says_what_the_parser_says(pool: Pool) -> None:
+async def test_worker_says_what_the_parser_says(pool: WorkerPool) -> None:
     """What comes back from the process is what the parser returns: content, Bcc, blobs."""
     raw = mixed(part(b"Hello", b"Content-Type: text/plain"), part(b"\x00\xff", b"Content-Type: image/png"))
     raw = raw.replace(b"Subject:", b"Bcc: secret@x.example\r\nSubject:")
@@ -74,13 +74,13 @@ async def test_worker_says_what_the_parser_says(pool: Pool) -> None:
     assert list(answer.blobs.values()) == [b"\x00\xff"]
 
 
-async def test_many_mails_come_back_each_to_its_own(pool: Pool) -> None:
+async def test_many_mails_come_back_each_to_its_own(pool: WorkerPool) -> None:
     """A backlog is handed out in batches; every answer belongs to its question."""
     answers = await asyncio.gather(*(ask(pool, b"mail %d" % number) for number in range(200)))
     assert [answer.content.text for answer in answers] == [f"mail {number}" for number in range(200)]
 
 
-async def test_large_mail_passes_through_the_pipes(pool: Pool) -> None:
+async def test_large_mail_passes_through_the_pipes(pool: WorkerPool) -> None:
     """A mail far larger than a pipe's buffer, beside others, does not block."""
     body = os.urandom(1 << 16).hex().encode() * 40
     large, small = await asyncio.gather(ask(pool, body), ask(pool, b"small"))
@@ -92,7 +92,7 @@ async def test_large_mail_passes_through_the_pipes(pool: Pool) -> None:
     ("body", "reason"),
     [(b"CRASH", "parser-died"), (b"KILL", "parser-died"), (b"MEMORY", "parser-died"), (b"SLEEP", "parser-timeout")],
 )
-async def test_killer_is_given_up_and_its_neighbours_are_not(pool: Pool, body: bytes, reason: str) -> None:
+async def test_killer_is_given_up_and_its_neighbours_are_not(pool: WorkerPool, body: bytes, reason: str) -> None:
     """A mail that kills its worker each time ends with a reason; mails of the same batch are parsed."""
     bodies = [b"before", body, b"after", b"after that"]
     answers = await asyncio.gather(*(ask(pool, each) for each in bodies), return_exceptions=True)
@@ -106,12 +106,12 @@ async def test_killer_is_given_up_and_its_neighbours_are_not(pool: Pool, body: b
     assert (await ask(pool, b"later")).content.text == "later"
 
 
-async def test_slow_mail_is_read_more_carefully_the_second_time(pool: Pool) -> None:
+async def test_slow_mail_is_read_more_carefully_the_second_time(pool: WorkerPool) -> None:
     """What took too long is tried again without what may take long, and then succeeds."""
     assert (await ask(pool, b"SLOW UNLESS CAREFUL")).content.text == "SLOW UNLESS CAREFUL"
 
 
-async def test_bug_in_the_parser_says_where_and_not_what(pool: Pool) -> None:
+async def test_bug_in_the_parser_says_where_and_not_what(pool: WorkerPool) -> None:
     """An exception comes back with its place, without its text, which may quote the mail; the worker lives on."""
     before = children()
     with pytest.raises(WorkerBugError, match=r"^ValueError at failing_worker\.py:\d+$"):
@@ -119,7 +119,7 @@ async def test_bug_in_the_parser_says_where_and_not_what(pool: Pool) -> None:
     assert children() == before
 
 
-async def test_worker_that_somebody_kills_costs_no_mail(pool: Pool) -> None:
+async def test_worker_that_somebody_kills_costs_no_mail(pool: WorkerPool) -> None:
     """A worker that is killed from outside is replaced; what it worked on is done by the next."""
     answers = asyncio.gather(*(ask(pool, b"PAUSE 0.3") for _ in range(4)))
     await ask(pool, b"PAUSE 0.1", urgent=True)  # by now the other worker has its batch

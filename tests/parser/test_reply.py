@@ -7,7 +7,7 @@ import time
 import pytest
 
 from services.parser.content.reply import reply_text, snippet
-from services.parser.mime.findings import Findings
+from services.parser.mime.diagnostics import Diagnostics
 from tests.parser.samples import content, mail
 
 QUOTE = "> Hello Joerg,\n> when does it ship?\n"
@@ -32,7 +32,7 @@ QUOTE = "> Hello Joerg,\n> when does it ship?\n"
 )
 def test_quote_and_its_introduction_are_left_out(introduction: str) -> None:
     """The quoted mail goes together with the line that announces it, in every language."""
-    assert reply_text(f"It ships on Friday.\n\n{introduction}\n\n{QUOTE}", Findings()) == "It ships on Friday."
+    assert reply_text(f"It ships on Friday.\n\n{introduction}\n\n{QUOTE}", Diagnostics()) == "It ships on Friday."
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_quote_and_its_introduction_are_left_out(introduction: str) -> None:
 )
 def test_outlooks_quote_without_marks_is_left_out(header: str) -> None:
     """Outlook quotes under a header block, not behind marks."""
-    assert reply_text(f"It ships on Friday.\n\n{header}\n", Findings()) == "It ships on Friday."
+    assert reply_text(f"It ships on Friday.\n\n{header}\n", Diagnostics()) == "It ships on Friday."
 
 
 def test_answers_between_quotes_stay() -> None:
     """Of an answer point by point all that its author wrote stays."""
     text = "On Monday Anna <anna@acme.example> wrote:\n> one?\n\nYes.\n\n> two?\n\nNo.\n"
-    assert reply_text(text, Findings()) == "Yes.\n\nNo."
+    assert reply_text(text, Diagnostics()) == "Yes.\n\nNo."
 
 
 @pytest.mark.parametrize(
@@ -68,20 +68,20 @@ def test_answers_between_quotes_stay() -> None:
 )
 def test_signature_is_left_out(signature: str) -> None:
     """A signature is no part of the answer."""
-    assert reply_text(f"It ships on Friday.\n\n{signature}\n", Findings()) == "It ships on Friday."
+    assert reply_text(f"It ships on Friday.\n\n{signature}\n", Diagnostics()) == "It ships on Friday."
 
 
 def test_lists_with_hyphens_stay() -> None:
     """A list is no signature."""
     text = "We need:\n- two chairs\n- one table"
-    assert reply_text(text, Findings()) == text
+    assert reply_text(text, Diagnostics()) == text
 
 
 def test_mail_that_is_all_quote_stays() -> None:
     """Where nothing would be left, the text stays: a forwarded mail without a word says what it forwards."""
-    assert reply_text(QUOTE, Findings()) == QUOTE.strip()
+    assert reply_text(QUOTE, Diagnostics()) == QUOTE.strip()
     forwarded = "From: Anna\nSent: Monday\nTo: Joerg\nSubject: Offer\n\nHello"
-    assert "Hello" in reply_text(forwarded, Findings())
+    assert "Hello" in reply_text(forwarded, Diagnostics())
 
 
 def test_snippet_is_one_line_of_200_characters() -> None:
@@ -110,5 +110,5 @@ def test_reply_of_hostile_text_is_quick(piece: str) -> None:
     """Text made to choke regular expressions costs no more than the CPU limit."""
     text = piece * (70_000 // len(piece)) + "wrote: schrieb a écrit escribió: From: Original Message Thanks"
     start = time.process_time()
-    reply_text(text, Findings())
+    reply_text(text, Diagnostics())
     assert time.process_time() - start < 1.5

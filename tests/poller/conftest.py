@@ -90,14 +90,14 @@ async def session(world: World, mailbox: Mailbox) -> AsyncIterator[ImapSession]:
 
 
 @pytest.fixture
-async def work(world: World, session: ImapSession) -> AccountContext:
+async def context(world: World, session: ImapSession) -> AccountContext:
     """The account of the mailbox, leased, with its backfill opened: whatever comes now is live."""
     (account,) = await world.store.accounts.list()
     (lease,) = await world.store.leases.acquire("test", 10)
     metrics = PollerMetrics(CollectorRegistry())
-    work = AccountContext(
+    context = AccountContext(
         account, lease, world.store, world.bus, Marker(bytes.fromhex(SECRET)), metrics, 1_000_000, LOG
     )
-    epoch = await open_epoch(work, session)
-    work.account = work.account.model_copy(update={"epoch": epoch.number, "resync_requested": False})
-    return work
+    epoch = await open_epoch(context, session)
+    context.account = context.account.model_copy(update={"epoch": epoch.number, "resync_requested": False})
+    return context

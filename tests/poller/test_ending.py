@@ -51,7 +51,7 @@ async def no_folders(_: str) -> list[Any]:
 async def test_work_ends_although_its_cancellation_was_lost() -> None:
     """A connection that breaks while the work is told to end does not make it go on: its supervisor waits for it."""
     connector: Any = Dropping()
-    work: Any = SimpleNamespace(
+    context: Any = SimpleNamespace(
         account=SimpleNamespace(id="a" * 24, epoch=0, resync_requested=True),
         store=SimpleNamespace(folders=SimpleNamespace(of=no_folders)),
         metrics=PollerMetrics(CollectorRegistry()),
@@ -59,7 +59,7 @@ async def test_work_ends_although_its_cancellation_was_lost() -> None:
         folders={},
         selected=[],
     )
-    worker = AccountWorker(work, connector, Timing(), asyncio.Semaphore(1))
+    worker = AccountWorker(context, connector, Timing(), asyncio.Semaphore(1))
     task = asyncio.create_task(worker.run())
     async with asyncio.timeout(20):
         await connector.waited_for.wait()
@@ -70,11 +70,11 @@ async def test_work_ends_although_its_cancellation_was_lost() -> None:
 
 def worker_of(**fields: Any) -> AccountWorker:
     """Return a worker for whose account nothing is there."""
-    work: Any = SimpleNamespace(
+    context: Any = SimpleNamespace(
         account=SimpleNamespace(id="a" * 24), metrics=PollerMetrics(CollectorRegistry()), log=LOG, **fields
     )
     connector: Any = Dropping()
-    return AccountWorker(work, connector, Timing(), asyncio.Semaphore(1))
+    return AccountWorker(context, connector, Timing(), asyncio.Semaphore(1))
 
 
 async def _breaks() -> None:

@@ -7,45 +7,49 @@ import asyncio
 from services.poller.connections.session import ImapSession
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.backfill import Backfill, open_epoch
-from services.poller.sync.bodies import Bodies
-from services.poller.sync.watch import MailboxWatcher
+from services.poller.sync.body_fetcher import BodyFetcher
+from services.poller.sync.mailbox_watcher import MailboxWatcher
 from tests.poller.fixtures import Mailbox, World, mail
 
 STRANGER = "stranger@else.test"
 FLAGGED = r"(\Flagged)"
 
 
-async def flags(world: World, work: AccountContext) -> list[tuple[str, ...]]:
+async def flags(world: World, context: AccountContext) -> list[tuple[str, ...]]:
     """Return the flags of every row."""
-    return [row.flags for row in await world.rows(work.account)]
+    return [row.flags for row in await world.rows(context.account)]
 
 
 async def test_a_flag_that_was_set_before_a_resync_looked_is_taken_over(
-    world: World, mailbox: Mailbox, session: ImapSession, work: AccountContext
+    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
     """The backfill notes how far the folder is; what nobody has taken over by then is not passed over."""
-    watch = MailboxWatcher(work, Bodies(work), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event())
+    watch = MailboxWatcher(
+        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
+    )
     mailbox.append(mail(STRANGER))
     await watch.check()
     mailbox.uid("STORE", "1", "+FLAGS", FLAGGED)
-    epoch = await open_epoch(work, session)
-    await Backfill(work, Bodies(work), session, epoch).run()
-    assert await flags(world, work) == [("\\Flagged",)]
+    epoch = await open_epoch(context, session)
+    await Backfill(context, BodyFetcher(context), session, epoch).run()
+    assert await flags(world, context) == [("\\Flagged",)]
 
 
 async def test_a_flag_that_is_set_while_its_window_is_on_its_way_is_taken_over(
-    world: World, mailbox: Mailbox, session: ImapSession, work: AccountContext
+    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
     """Whoever watches sees the change before there is a row for it; the backfill asks again, also one that was begun again meanwhile."""
-    watch = MailboxWatcher(work, Bodies(work), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event())
+    watch = MailboxWatcher(
+        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
+    )
     mailbox.append(mail(STRANGER))
-    epoch = await open_epoch(work, session)
-    run = Backfill(work, Bodies(work), session, epoch)
+    epoch = await open_epoch(context, session)
+    run = Backfill(context, BodyFetcher(context), session, epoch)
     (scan,) = run._scans.values()
     read = await run._read(scan)
     mailbox.uid("STORE", "1", "+FLAGS", FLAGGED)
     await watch.check()
     await run._take(read)
-    assert await flags(world, work) == [()]
-    await Backfill(work, Bodies(work), session, epoch).run()
-    assert await flags(world, work) == [("\\Flagged",)]
+    assert await flags(world, context) == [()]
+    await Backfill(context, BodyFetcher(context), session, epoch).run()
+    assert await flags(world, context) == [("\\Flagged",)]

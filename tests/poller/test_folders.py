@@ -13,7 +13,7 @@ from services.mailbox.imap.folder_names import decode_name, role_by_name
 from services.mailbox.imap.folders import plan_folders, primary
 from services.mailbox.imap.imap_answers import Listed
 from services.mailbox.imap.uids import all_uids
-from services.poller.sync.scan import WINDOW, FolderScan
+from services.poller.sync.folder_scan import WINDOW, FolderScan
 
 
 def account(rules: FolderRules | None = None) -> Account:

@@ -15,8 +15,8 @@ from mailparser.utils import get_addresses
 from schemas.addresses import normal_address_or_none
 from schemas.mail import Participant, Role
 from services.parser.mime import limits
+from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.encoded_words import WORD, decode_words
-from services.parser.mime.findings import Findings
 from services.parser.mime.headers import Fields, one_line, raw_text, unfolded
 
 ROLES = (
@@ -45,12 +45,12 @@ def _plain(value: str) -> tuple[str, str] | None:
     return found[1] or "", found[2]
 
 
-def mailboxes(value: str, findings: Findings) -> list[tuple[str, str]]:
+def mailboxes(value: str, diagnostics: Diagnostics) -> list[tuple[str, str]]:
     """Return (display name, normal address) of each mailbox of one address field.
 
     Args:
         value: the field's characters on one line, encoded words not yet decoded.
-        findings: where what is no address is noted.
+        diagnostics: where what is no address is noted.
     """
     if (simple := _plain(value)) is not None:
         address = normal_address_or_none(simple[1])
@@ -74,49 +74,49 @@ def mailboxes(value: str, findings: Findings) -> list[tuple[str, str]]:
         quoted = _QUOTED_LOCAL.fullmatch(spec)
         address = normal_address_or_none(quoted[1] + quoted[2] if quoted else spec)
         if address is None or _PRIVATE_USE.search(address):
-            findings.defect("address")
+            diagnostics.defect("address")
             continue
         if words:
             name = _PRIVATE_USE.sub(lambda mark: words[ord(mark[0]) - _FIRST_PRIVATE], name)  # noqa: PLW2901
-            name = decode_words(name, findings)  # noqa: PLW2901
+            name = decode_words(name, diagnostics)  # noqa: PLW2901
         found.append(("" if name == spec else one_line(name, limits.NAME), address))
     return found
 
 
-def of_field(fields: Fields, name: str, findings: Findings, hint: str | None) -> list[tuple[str, str]]:
+def of_field(fields: Fields, name: str, diagnostics: Diagnostics, hint: str | None) -> list[tuple[str, str]]:
     """Return (display name, normal address) of every occurrence of an address field, in order."""
     found: list[tuple[str, str]] = []
     for value in fields.get(name, ()):
         if len(value) > limits.HEADER_VALUE:
-            findings.cut()
-        found += mailboxes(raw_text(unfolded(value), findings, hint), findings)
+            diagnostics.cut()
+        found += mailboxes(raw_text(unfolded(value), diagnostics, hint), diagnostics)
         if len(found) >= limits.RECIPIENTS:
             break
     return found
 
 
-def participants(fields: Fields, findings: Findings, hint: str | None) -> tuple[Participant, ...]:
+def participants(fields: Fields, diagnostics: Diagnostics, hint: str | None) -> tuple[Participant, ...]:
     """Return everybody whom the header names, each address once a role, at most 1,000; Bcc is not among them.
 
     Args:
         fields: the mail's header.
-        findings: where cuts are noted.
+        diagnostics: where cuts are noted.
         hint: charset for bytes that are no UTF-8.
     """
     people: dict[tuple[str, Role], Participant] = {}
     for name, role in ROLES:
-        for display, address in of_field(fields, name, findings, hint):
+        for display, address in of_field(fields, name, diagnostics, hint):
             known = people.get((address, role))
             if known is None or (display and not known.name):
                 people[address, role] = Participant(address=address, name=display, role=role)
     if len(people) > limits.RECIPIENTS:
-        findings.cut()
+        diagnostics.cut()
     return tuple(people.values())[: limits.RECIPIENTS]
 
 
-def bcc(fields: Fields, findings: Findings, hint: str | None) -> tuple[str, ...]:
+def bcc(fields: Fields, diagnostics: Diagnostics, hint: str | None) -> tuple[str, ...]:
     """Return the addresses of the Bcc field, each once, at most 1,000."""
-    return _distinct(address for _, address in of_field(fields, "bcc", findings, hint))[: limits.RECIPIENTS]
+    return _distinct(address for _, address in of_field(fields, "bcc", diagnostics, hint))[: limits.RECIPIENTS]
 
 
 def senders(people: Iterable[Participant]) -> tuple[str, ...]:

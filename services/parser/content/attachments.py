@@ -6,10 +6,10 @@ import hashlib
 import re
 
 from schemas.mail import Attachment
-from services.parser.content.bodies import Selection
-from services.parser.content.names import made_up_name, safe_name
+from services.parser.content.body_selection import Selection
+from services.parser.content.file_names import made_up_name, safe_name
 from services.parser.mime import limits
-from services.parser.mime.findings import Findings
+from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import decoded, first, one_line, parse_headers, raw_text
 from services.parser.mime.structure import Part
 
@@ -17,9 +17,9 @@ _REFERRED = re.compile(r"""["'(]\s*cid:([^"'\s)>]{1,300})""", re.IGNORECASE)
 _MAIL = frozenset({"message/rfc822", "message/global"})
 
 
-def _content_id(part: Part, findings: Findings) -> str | None:
+def _content_id(part: Part, diagnostics: Diagnostics) -> str | None:
     value = first(part.fields, "content-id")
-    return raw_text(value, findings).strip().strip("<>").strip()[: limits.MESSAGE_ID] or None if value else None
+    return raw_text(value, diagnostics).strip().strip("<>").strip()[: limits.MESSAGE_ID] or None if value else None
 
 
 def _name(part: Part, data: bytes, number: int) -> str:
@@ -27,7 +27,7 @@ def _name(part: Part, data: bytes, number: int) -> str:
         return name
     subject = ""
     if part.media_type in _MAIL:
-        quiet = Findings()
+        quiet = Diagnostics()
         fields, _ = parse_headers(data, 0, len(data), quiet)
         if value := first(fields, "subject"):
             subject = one_line(decoded(value, quiet), limits.NAME)
@@ -35,7 +35,7 @@ def _name(part: Part, data: bytes, number: int) -> str:
 
 
 def collect_attachments(
-    selection: Selection, contents: dict[int, bytes], html: str, blobs: dict[str, bytes], findings: Findings
+    selection: Selection, contents: dict[int, bytes], html: str, blobs: dict[str, bytes], diagnostics: Diagnostics
 ) -> tuple[Attachment, ...]:
     """Return the attachments of a mail, at most 200, and put their content into ``blobs``.
 
@@ -44,18 +44,18 @@ def collect_attachments(
         contents: decoded content by ``id`` of the part.
         html: the mail's HTML: an image that it refers to by ``cid:`` is inline, whatever its disposition.
         blobs: gets the contents by SHA-256 in hex.
-        findings: where defects and cuts are noted.
+        diagnostics: where defects and cuts are noted.
     """
     referred = set(_REFERRED.findall(html)) if selection.attachments and "cid:" in html else set()
     found: list[Attachment] = []
     for number, part in enumerate(selection.attachments, 1):
         if number > limits.ATTACHMENTS:
-            findings.cut()
+            diagnostics.cut()
             break
         data = contents[id(part)]
         digest = hashlib.sha256(data).hexdigest()
         blobs[digest] = data
-        content_id = _content_id(part, findings)
+        content_id = _content_id(part, diagnostics)
         image = part.media_type.startswith("image/")
         inline = content_id in referred or (
             image and (part.disposition == "inline" or (bool(content_id) and not part.disposition))

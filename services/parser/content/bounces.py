@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from schemas.addresses import normal_address_or_none
 from schemas.mail import Participant, Role
 from services.parser.mime import limits
-from services.parser.mime.findings import Findings
+from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import Fields, first
 from services.parser.mime.structure import Part
 
@@ -54,11 +54,11 @@ def _fields(block: bytes) -> dict[str, str]:
     return found
 
 
-def _of_status(part: Part, findings: Findings) -> tuple[list[str], set[str]]:
+def _of_status(part: Part, diagnostics: Diagnostics) -> tuple[list[str], set[str]]:
     """Return the addresses that failed, and every action that the notification names (RFC 3464 section 2.3)."""
     failed: list[str] = []
     actions: set[str] = set()
-    for block in _BLOCK.split(part.content(findings)[:_READ]):
+    for block in _BLOCK.split(part.content(diagnostics)[:_READ]):
         fields = _fields(block)
         action = (fields.get("action", "").split() or [""])[0].lower().strip("();,.")
         recipient = fields.get("original-recipient") or fields.get("final-recipient") or ""
@@ -99,7 +99,7 @@ def read_bounce(
     people: Sequence[Participant],
     subject: str,
     text: str,
-    findings: Findings,
+    diagnostics: Diagnostics,
 ) -> tuple[bool, tuple[str, ...]]:
     """Return whether a mail is a bounce, and the normal addresses that could not be reached, at most 50.
 
@@ -111,7 +111,7 @@ def read_bounce(
         people: whom the mail names.
         subject: decoded.
         text: its plain text.
-        findings: where defects are noted.
+        diagnostics: where defects are noted.
     """
     failed: list[str] = []
     actions: set[str] = set()
@@ -119,7 +119,7 @@ def read_bounce(
     for part in leaves:
         if part.media_type in _STATUS:
             reports += 1
-            addresses, seen = _of_status(part, findings)
+            addresses, seen = _of_status(part, diagnostics)
             failed += addresses
             actions |= seen
     if value := fields.get("x-failed-recipients"):

@@ -8,7 +8,7 @@ from email.utils import parsedate_tz
 
 from mailparser.dates import parse_mail_date
 
-from services.parser.mime.findings import Findings
+from services.parser.mime.diagnostics import Diagnostics
 
 _LONGEST = 200
 _DAY_OF_WEEK = re.compile(r"^[^\W\d]+\.?,\s*")
@@ -18,14 +18,14 @@ LATENESS = timedelta(days=2)
 """A date may be this much after the server received the mail: clocks and time zones are wrong by so much."""
 
 
-def parse_date(value: str, findings: Findings) -> datetime | None:
+def parse_date(value: str, diagnostics: Diagnostics) -> datetime | None:
     """Return the moment that a Date field names in UTC, whole seconds, or None when it cannot be read."""
     text = value[:_LONGEST].strip()
     if not text:
         return None
     date: datetime | None = parse_mail_date(text).value
     if date is None:
-        findings.defect("date")
+        diagnostics.defect("date")
         date = _forgiving(text)
     return date
 

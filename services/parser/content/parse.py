@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from schemas.identity import email_key, thread_id
 from schemas.mail import Classification, Content
-from services.parser.content import addresses, classification, dates, ids
+from services.parser.content import addresses, classification, dates, message_ids
 from services.parser.content.attachments import collect_attachments
-from services.parser.content.bodies import Selection, select
+from services.parser.content.body_selection import Selection, select
+from services.parser.content.body_text import html_of, text_of
 from services.parser.content.bounces import read_bounce
 from services.parser.content.reply import reply_text, snippet
-from services.parser.content.texts import html_of, text_of
 from services.parser.mime import limits
-from services.parser.mime.findings import Findings
+from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import Fields, decoded, first, one_line
 from services.parser.mime.structure import read_structure
 
@@ -45,9 +45,9 @@ def _leaf_digests(selection: Selection, contents: dict[int, bytes]) -> list[byte
     return digests
 
 
-def _text_field(fields: Fields, name: str, findings: Findings, hint: str | None) -> str:
+def _text_field(fields: Fields, name: str, diagnostics: Diagnostics, hint: str | None) -> str:
     value = first(fields, name)
-    return decoded(value, findings, hint) if value else ""
+    return decoded(value, diagnostics, hint) if value else ""
 
 
 def _charset_hint(selection: Selection) -> str | None:
@@ -66,22 +66,22 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         internal_date: when the server received it, aware.
         careful: leave out what may take long, for a mail that took too long before.
     """
-    findings = Findings(careful=careful)
-    root = read_structure(raw, findings)
+    diagnostics = Diagnostics(careful=careful)
+    root = read_structure(raw, diagnostics)
     selection = select(root)
-    contents = {id(leaf): leaf.content(findings) for leaf in selection.leaves}
+    contents = {id(leaf): leaf.content(diagnostics) for leaf in selection.leaves}
     fields, hint = root.fields, _charset_hint(selection)
 
-    people = addresses.participants(fields, findings, hint)
+    people = addresses.participants(fields, diagnostics, hint)
     senders = addresses.senders(people)
     whole_subject = one_line(
-        unicodedata.normalize("NFC", _text_field(fields, "subject", findings, hint)), limits.HEADER_VALUE
+        unicodedata.normalize("NFC", _text_field(fields, "subject", diagnostics, hint)), limits.HEADER_VALUE
     )
     subject = whole_subject[: limits.SUBJECT]
-    date = dates.parse_date(_text_field(fields, "date", findings, hint), findings)
-    message_id = ids.message_id(_text_field(fields, "message-id", findings, hint))
-    in_reply_to = ids.in_reply_to(_text_field(fields, "in-reply-to", findings, hint))
-    references, thinned = ids.references(_text_field(fields, "references", findings, hint))
+    date = dates.parse_date(_text_field(fields, "date", diagnostics, hint), diagnostics)
+    message_id = message_ids.message_id(_text_field(fields, "message-id", diagnostics, hint))
+    in_reply_to = message_ids.in_reply_to(_text_field(fields, "in-reply-to", diagnostics, hint))
+    references, thinned = message_ids.references(_text_field(fields, "references", diagnostics, hint))
     key = email_key(
         message_id=message_id,
         date=date,
@@ -91,18 +91,18 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         account=account,
     )
 
-    text, html = text_of(selection, contents, findings), html_of(selection, contents, findings)
-    reply = reply_text(text, findings)
+    text, html = text_of(selection, contents, diagnostics), html_of(selection, contents, diagnostics)
+    reply = reply_text(text, diagnostics)
     blobs: dict[str, bytes] = {}
     html_blob = None
     if html is not None and len(html) * 4 > limits.HTML_BYTES and len(data := html.encode()) > limits.HTML_BYTES:
         html, html_blob = None, hashlib.sha256(data).hexdigest()
         blobs[html_blob] = data
-    attachments = collect_attachments(selection, contents, html or "", blobs, findings)
+    attachments = collect_attachments(selection, contents, html or "", blobs, diagnostics)
     bounce, bounced = read_bounce(
-        fields, selection.leaves, people=people, subject=subject, text=text, findings=findings
+        fields, selection.leaves, people=people, subject=subject, text=text, diagnostics=diagnostics
     )
-    truncated = findings.truncated or thinned or len(whole_subject) > limits.SUBJECT
+    truncated = diagnostics.truncated or thinned or len(whole_subject) > limits.SUBJECT
     content = Content(
         key=key,
         message_id=message_id,
@@ -127,10 +127,10 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
             mailing_list=classification.is_mailing_list(fields),
             ambiguous_from=classification.is_ambiguous(fields, len(senders)),
             truncated=truncated,
-            defects=findings.defects,
+            defects=diagnostics.defects,
         ),
     )
-    return ParsedMail(content, addresses.bcc(fields, findings, hint), blobs)
+    return ParsedMail(content, addresses.bcc(fields, diagnostics, hint), blobs)
 
 
 def _sent_at(date: datetime | None, internal_date: datetime) -> datetime:

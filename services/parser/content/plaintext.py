@@ -8,7 +8,7 @@ from html import unescape
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
 from services.parser.mime import limits
-from services.parser.mime.findings import Findings
+from services.parser.mime.diagnostics import Diagnostics
 
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
@@ -77,24 +77,24 @@ def _marked(found: re.Match[str]) -> str:
     return found[0] + _MARK_OF.get(name, _LINE)
 
 
-def html_to_text(html: str, findings: Findings) -> str:
+def html_to_text(html: str, diagnostics: Diagnostics) -> str:
     """Return the visible text of HTML: a line a block, quotes (``blockquote``) marked by ``> `` as in plain text."""
     if len(html) > limits.CONVERTED_HTML:
         html = html[: limits.CONVERTED_HTML]
-        findings.cut()
+        diagnostics.cut()
     html = _MARKS.sub("", html)
     if "</pre" in html or "</PRE" in html:
         html = _with_breaks(html)
     html, blocks = _BLOCK.subn(_marked, " ".join(html.split()))
-    if findings.careful or (blocks * html.count("<") > _PARSER_WORK and blocks * _depth(html) > _PARSER_WORK):
-        findings.defect("html")
+    if diagnostics.careful or (blocks * html.count("<") > _PARSER_WORK and blocks * _depth(html) > _PARSER_WORK):
+        diagnostics.defect("html")
         return _from_marks(_without_tags(html))
     try:
         tree = LexborHTMLParser(html)
         tree.strip_tags(_DROPPED, recursive=True)
         text = tree.body.text() if tree.body is not None else ""
     except (SelectolaxError, RuntimeError, ValueError):
-        findings.defect("html")
+        diagnostics.defect("html")
         text = _without_tags(html)
     return _from_marks(text)
 

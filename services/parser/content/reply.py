@@ -12,9 +12,9 @@ from collections.abc import Collection
 
 from mailparser_reply.parser import EmailMessage
 
-from services.parser.content.guard import OutOfTimeError, cpu_limit
+from services.parser.content.cpu_limit import CpuLimitError, cpu_limit
 from services.parser.mime import limits
-from services.parser.mime.findings import Findings
+from services.parser.mime.diagnostics import Diagnostics
 
 _SIGNS = {
     "en": (
@@ -88,18 +88,18 @@ _BEGINS = re.compile(r"\s*(?:On|Am|Le|El|Il|Op|Em|Den|Dne|Dnia|W dniu|På|Pe|\d{
 _SIGNATURE_MARK = "-- "
 
 
-def reply_text(text: str, findings: Findings) -> str:
+def reply_text(text: str, diagnostics: Diagnostics) -> str:
     """Return ``text`` without quoted mail and signature; the text itself when nothing would be left.
 
     Args:
         text: a mail's text with LF line ends.
-        findings: where it is noted when the CPU time limit struck.
+        diagnostics: where it is noted when the CPU time limit struck.
     """
     head, rest = text[: limits.REPLY_INPUT], text[limits.REPLY_INPUT :]
     signature, own = _without_signature(head)
     lines, quoted = _without_quotes(own)
     head = _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
-    reply = _by_library(head, findings) if head else ""
+    reply = _by_library(head, diagnostics) if head else ""
     if reply == head and not quoted and not signature and rest:
         reply += rest
     return reply or text.strip()
@@ -146,10 +146,10 @@ def _drop_attribution(lines: list[str]) -> None:
             return
 
 
-def _by_library(text: str, findings: Findings) -> str:
+def _by_library(text: str, diagnostics: Diagnostics) -> str:
     if (separator := _SEPARATOR.search(text)) is not None and text[: separator.start()].strip():
         text = text[: separator.start()].rstrip()
-    if findings.careful:
+    if diagnostics.careful:
         return text
     signs_of = _ASCII_SIGNS if text.isascii() else _SIGNS
     starts = {line[:_START] for line in text.split("\n")[1:]}
@@ -161,8 +161,8 @@ def _by_library(text: str, findings: Findings) -> str:
     try:
         with cpu_limit(_SECONDS):
             message = EmailMessage(text=rest, languages=[*at], include_english=False, keep_hyphen_lists=True).read()
-    except (OutOfTimeError, RecursionError, MemoryError):
-        findings.defect("reply-time")
+    except (CpuLimitError, RecursionError, MemoryError):
+        diagnostics.defect("reply-time")
         return text
     reply = message.replies[0]
     if reply.headers:

@@ -14,7 +14,7 @@ from functools import lru_cache
 import charset_normalizer
 import webencodings
 
-from services.parser.mime.findings import Findings
+from services.parser.mime.diagnostics import Diagnostics
 
 _WIDER = {
     "gbk": "gb18030",
@@ -142,13 +142,13 @@ def _from_iso_2022_jp(data: bytes) -> str:
     return out.decode("cp932", "replace")
 
 
-def decode(data: bytes, label: str | None, findings: Findings) -> str:
+def decode(data: bytes, label: str | None, diagnostics: Diagnostics) -> str:
     """Return the text of ``data``; never raises. Wrong and missing labels are noted as ``charset:<label>``.
 
     Args:
         data: a text part after its transfer encoding was undone, or raw bytes of a header.
         label: the declared charset, or None.
-        findings: where defects are noted.
+        diagnostics: where defects are noted.
     """
     codec = codec_of(label) if label else None
     if codec in _SEVEN_BIT and not data.isascii():
@@ -157,14 +157,14 @@ def decode(data: bytes, label: str | None, findings: Findings) -> str:
         if data.isascii():
             if b"\x1b" not in data or not _SHIFT_JAPANESE.search(data):
                 return data.decode("ascii")
-            findings.defect("charset", label or "undeclared")
+            diagnostics.defect("charset", label or "undeclared")
             return _from_iso_2022_jp(data)
         text = _valid_utf8(data)
         if text is not None and (codec == "utf-8" or not _plausible(data, codec)):
             if codec != "utf-8":
-                findings.defect("charset", label or "undeclared")
+                diagnostics.defect("charset", label or "undeclared")
             return text
-    return without_surrogates(_decode_declared(data, codec, label, findings))
+    return without_surrogates(_decode_declared(data, codec, label, diagnostics))
 
 
 def _plausible(data: bytes, codec: str | None) -> bool:
@@ -178,15 +178,15 @@ def _plausible(data: bytes, codec: str | None) -> bool:
     return True
 
 
-def _decode_declared(data: bytes, codec: str | None, label: str | None, findings: Findings) -> str:
+def _decode_declared(data: bytes, codec: str | None, label: str | None, diagnostics: Diagnostics) -> str:
     latin = codec in _LATIN
     if codec is None or (latin and (_damaged(data) or (label or "").lower() in ("us-ascii", "ascii"))):
-        findings.defect("charset", label or "undeclared")
+        diagnostics.defect("charset", label or "undeclared")
         return _guess(data)
     try:
         return data.decode(codec)
     except (UnicodeError, LookupError):
-        findings.defect("charset", label or "")
+        diagnostics.defect("charset", label or "")
     if codec == "iso-2022-jp":
         return _from_iso_2022_jp(data)
     text = data.decode(codec, "replace")

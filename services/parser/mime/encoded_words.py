@@ -6,8 +6,8 @@ import binascii
 import re
 
 from services.parser.mime import charsets
-from services.parser.mime.findings import Findings
-from services.parser.mime.transfer import decode_base64
+from services.parser.mime.diagnostics import Diagnostics
+from services.parser.mime.transfer_encoding import decode_base64
 
 WORD = re.compile(
     r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?"
@@ -20,17 +20,17 @@ Possessive repetitions keep it linear on hostile input.
 """
 
 
-def _bytes(encoding: str, text: str, findings: Findings) -> bytes:
+def _bytes(encoding: str, text: str, diagnostics: Diagnostics) -> bytes:
     data = text.encode("utf-8", "replace")
     if encoding in "bB":
         data, sound = decode_base64(data)
         if not sound:
-            findings.defect("encoded-word")
+            diagnostics.defect("encoded-word")
         return data
     return binascii.a2b_qp(data, header=True)
 
 
-def decode_words(text: str, findings: Findings) -> str:
+def decode_words(text: str, diagnostics: Diagnostics) -> str:
     """Return header text with its encoded words decoded.
 
     White space between two words is dropped (RFC 2047 section 6.2), and the bytes of neighbours in one charset are joined
@@ -40,18 +40,18 @@ def decode_words(text: str, findings: Findings) -> str:
     pending, label, position = b"", "", 0
     for word in WORD.finditer(text):
         gap = text[position : word.start()]
-        data = _bytes(word[2], word[3], findings)
+        data = _bytes(word[2], word[3], diagnostics)
         neighbours = bool(label) and not gap.strip()
         if neighbours and word[1].lower() == label.lower():
             pending += data
         else:
             if label:
-                out.append(charsets.decode(pending, label, findings))
+                out.append(charsets.decode(pending, label, diagnostics))
             if not neighbours:
                 out.append(gap)
             pending, label = data, word[1]
         position = word.end()
     if label:
-        out.append(charsets.decode(pending, label, findings))
+        out.append(charsets.decode(pending, label, diagnostics))
     out.append(text[position:])
     return "".join(out)

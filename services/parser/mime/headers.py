@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from services.parser.mime import charsets, limits
+from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.encoded_words import decode_words
-from services.parser.mime.findings import Findings
 
 _FIELD = re.compile(rb"([!-9;-~]{1,128})[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)\n?")
 _ALMOST = re.compile(rb"[A-Za-z][A-Za-z0-9 _-]{0,60}:[ \t]")
@@ -19,7 +19,7 @@ Fields = dict[str, list[bytes]]
 """Raw values by lower-case name, in order; still folded."""
 
 
-def parse_headers(raw: bytes, start: int, end: int, findings: Findings) -> tuple[Fields, int]:
+def parse_headers(raw: bytes, start: int, end: int, diagnostics: Diagnostics) -> tuple[Fields, int]:
     """Return the header fields of the part in ``raw[start:end]`` and where its body begins.
 
     A line that is no field is skipped when a field follows it, else the body begins there: some mail has no blank line.
@@ -43,17 +43,17 @@ def parse_headers(raw: bytes, start: int, end: int, findings: Findings) -> tuple
             position = line.end()
             break
         if line.end() >= limit < end:
-            findings.cut()
+            diagnostics.cut()
             position = _blank_line(raw, position, end)
             break
         mbox = position == start and text.startswith((b"From ", b">From "))
         if not mbox:
-            findings.defect("header-line")
+            diagnostics.defect("header-line")
             if _FIELD.match(raw, line.end(), limit) is None and _ALMOST.match(text) is None:
                 break
         position = line.end()
     if count > limits.HEADERS:
-        findings.cut()
+        diagnostics.cut()
     return fields, position
 
 
@@ -82,15 +82,15 @@ def one_line(text: str, length: int) -> str:
     return " ".join(text.split())[:length].rstrip()
 
 
-def decoded(value: bytes, findings: Findings, hint: str | None = None) -> str:
+def decoded(value: bytes, diagnostics: Diagnostics, hint: str | None = None) -> str:
     """Return the text of an unstructured field: UTF-8 (RFC 6532), other 8-bit, and encoded words (RFC 2047)."""
-    text = value.decode("ascii") if value.isascii() else raw_text(value, findings, hint)
-    return decode_words(text, findings) if "=?" in text else text
+    text = value.decode("ascii") if value.isascii() else raw_text(value, diagnostics, hint)
+    return decode_words(text, diagnostics) if "=?" in text else text
 
 
-def raw_text(value: bytes, findings: Findings, hint: str | None = None) -> str:
+def raw_text(value: bytes, diagnostics: Diagnostics, hint: str | None = None) -> str:
     """Return the characters of a raw value; bytes that are no UTF-8 are read in the charset ``hint``, or by evidence."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
-        return charsets.decode(value, hint, findings)
+        return charsets.decode(value, hint, diagnostics)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from services.parser.mime import charsets, limits
+from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.encoded_words import decode_words
-from services.parser.mime.findings import Findings
 
 _PARAMETER = re.compile(r';\s*([^\s=;"]{1,80})\s*=\s*(?:"((?:[^"\\]|\\.)*+)"?|([^;]*))', re.DOTALL)
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*+")|\([^()]*\)')
@@ -57,7 +57,7 @@ def parse(value: str) -> Parametrised:
 
 def _decoded(text: str) -> str:
     """Decode encoded words, which RFC 2047 section 5 forbids here and half of all mailers write."""
-    return decode_words(text, Findings()) if "=?" in text else text
+    return decode_words(text, Diagnostics()) if "=?" in text else text
 
 
 def _joined(segments: dict[int, tuple[str, bool]]) -> str:
@@ -68,7 +68,7 @@ def _joined(segments: dict[int, tuple[str, bool]]) -> str:
         if encoded and index == min(segments) and text.count("'") > 1:
             charset, _, text = text.split("'", 2)
         data += unquote_to_bytes(text) if encoded else text.encode("utf-8", "replace")
-    text = charsets.decode(data, charset or "utf-8", Findings())
+    text = charsets.decode(data, charset or "utf-8", Diagnostics())
     return _decoded(text)
 
 

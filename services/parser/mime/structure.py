@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from services.parser.mime import limits, transfer
-from services.parser.mime.findings import Findings
+from services.parser.mime import limits, transfer_encoding
+from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import Fields, first, parse_headers, raw_text
 from services.parser.mime.parameters import media_type, parse
 
@@ -38,11 +38,11 @@ class Part:
         """Whether it was split."""
         return bool(self.children)
 
-    def content(self, findings: Findings) -> bytes:
+    def content(self, diagnostics: Diagnostics) -> bytes:
         """Return the body of a leaf with its transfer encoding undone."""
         value = first(self.fields, "content-transfer-encoding") or b""
         encoding = value.split(b";")[0].strip().strip(b"\"'").lower().decode("latin-1")
-        return transfer.decode(self.raw[self.start : self.end], encoding, findings)
+        return transfer_encoding.decode(self.raw[self.start : self.end], encoding, diagnostics)
 
 
 def with_newlines(raw: bytes) -> bytes:
@@ -51,19 +51,19 @@ def with_newlines(raw: bytes) -> bytes:
 
 
 class _Builder:
-    def __init__(self, raw: bytes, findings: Findings) -> None:
+    def __init__(self, raw: bytes, diagnostics: Diagnostics) -> None:
         self.raw = raw
-        self.findings = findings
+        self.diagnostics = diagnostics
         self.parts = 0
 
     def build(self, start: int, end: int, depth: int, default: str) -> Part:
         self.parts += 1
-        fields, body = parse_headers(self.raw, start, end, self.findings)
+        fields, body = parse_headers(self.raw, start, end, self.diagnostics)
         value = first(fields, "content-type")
-        word, parameters = parse(raw_text(value, self.findings)) if value else ("", {})
+        word, parameters = parse(raw_text(value, self.diagnostics)) if value else ("", {})
         kind = media_type(word, default)
         value = first(fields, "content-disposition")
-        disposition, more = parse(raw_text(value, self.findings)) if value else ("", {})
+        disposition, more = parse(raw_text(value, self.diagnostics)) if value else ("", {})
         part = Part(
             fields,
             kind,
@@ -80,23 +80,23 @@ class _Builder:
 
     def _split(self, part: Part, depth: int) -> None:
         if depth >= limits.DEPTH:
-            self.findings.cut()
+            self.diagnostics.cut()
             part.media_type = "application/octet-stream"
             return
         boundary = part.parameters.get("boundary", "").encode("utf-8", "surrogateescape").rstrip()
         spans = self._spans(part, boundary) if boundary else []
         if not spans and (guessed := self._guess_boundary(part)) not in (b"", boundary):
             spans = self._spans(part, guessed)
-            self.findings.defect("boundary")
+            self.diagnostics.defect("boundary")
         default = "message/rfc822" if part.media_type == "multipart/digest" else "text/plain"
         for start, end in spans:
             if self.parts >= limits.PARTS:
-                self.findings.cut()
+                self.diagnostics.cut()
                 break
             part.children.append(self.build(start, end, depth + 1, default))
         if not part.children:
             # Nothing to split: what is there is shown as text, as mail programs do.
-            self.findings.defect("boundary")
+            self.diagnostics.defect("boundary")
             part.media_type = "text/plain"
 
     def _guess_boundary(self, part: Part) -> bytes:
@@ -131,7 +131,7 @@ class _Builder:
             if closing or len(spans) > limits.PARTS:
                 return spans
         if opened is not None:
-            self.findings.defect("unterminated")
+            self.diagnostics.defect("unterminated")
             if raw[opened:end].strip() or not spans:
                 spans.append((opened, end))
         return spans
@@ -146,7 +146,7 @@ def _before_newline(raw: bytes, start: int, at: int) -> int:
     return max(at, start)
 
 
-def read_structure(raw: bytes, findings: Findings) -> Part:
-    """Return the tree of a mail. Never raises: what is cut or wrong is noted in ``findings``."""
+def read_structure(raw: bytes, diagnostics: Diagnostics) -> Part:
+    """Return the tree of a mail. Never raises: what is cut or wrong is noted in ``diagnostics``."""
     raw = with_newlines(raw)
-    return _Builder(raw, findings).build(0, len(raw), 0, "text/plain")
+    return _Builder(raw, diagnostics).build(0, len(raw), 0, "text/plain")

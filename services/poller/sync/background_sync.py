@@ -11,18 +11,18 @@ from schemas.messages import Lane
 from services.poller.connections.session import ImapSession
 from services.poller.sync import backfill
 from services.poller.sync.account_context import AccountContext
-from services.poller.sync.bodies import Bodies, batches
-from services.poller.sync.live import FEW, now
+from services.poller.sync.body_fetcher import BodyFetcher, batches
+from services.poller.sync.live_sync import FEW, now
 from services.poller.sync.reconcile import reconcile
 
 
 class BackgroundSync:
     """What is done beside watching."""
 
-    def __init__(self, work: AccountContext, bodies: Bodies, *, opened: Callable[[], None]) -> None:
+    def __init__(self, context: AccountContext, fetcher: BodyFetcher, *, opened: Callable[[], None]) -> None:
         """``opened`` is called when a backfill has been opened: the folders are known anew."""
-        self._work = work
-        self._bodies = bodies
+        self._context = context
+        self._fetcher = fetcher
         self._opened = opened
         self.wake = asyncio.Event()
         """Set when rows wait, the owner asks for a backfill, or a comparison with the server is due."""
@@ -37,39 +37,39 @@ class BackgroundSync:
 
     async def pending(self) -> bool:
         """Whether there is anything to do."""
-        account = self._work.account
+        account = self._context.account
         if account.resync_requested or not self.compared.is_set() or await self._unsealed():
             return True
-        return bool(await self._work.store.ledger.planned(account.id, limit=1))
+        return bool(await self._context.store.ledger.planned(account.id, limit=1))
 
     async def _unsealed(self) -> Epoch | None:
-        epoch = await self._work.store.epochs.get(self._work.account.id, self._work.account.epoch)
+        epoch = await self._context.store.epochs.get(self._context.account.id, self._context.account.epoch)
         return epoch if epoch is not None and epoch.state is EpochState.ENUMERATING else None
 
     async def work_off(self, session: ImapSession) -> None:
         """Do what there is: bodies of planned rows, then the backfill (with those of late contacts beside it), or the comparison."""
         self.wake.clear()
         epoch = await self._unsealed()
-        if self._work.account.resync_requested:
-            epoch = await backfill.open_epoch(self._work, session)
-            self._work.account = self._work.account.model_copy(
+        if self._context.account.resync_requested:
+            epoch = await backfill.open_epoch(self._context, session)
+            self._context.account = self._context.account.model_copy(
                 update={"epoch": epoch.number, "resync_requested": False}
             )
             self._opened()
         await self._fetch_planned(session, late=False)
         if epoch is None:
             if not self.compared.is_set():
-                await reconcile(self._work, session)
+                await reconcile(self._context, session)
                 self.compared.set()
                 await self._fetch_planned(session, late=False)
             return
         async with asyncio.TaskGroup() as tasks:
             late = tasks.create_task(self._fetch_late(session))
-            await backfill.Backfill(self._work, self._bodies, session, epoch).run()
+            await backfill.Backfill(self._context, self._fetcher, session, epoch).run()
             late.cancel()
         self.compared.set()  # it ends with a comparison
         await self._fetch_planned(session, late=False)
-        if self._work.account.resync_requested:
+        if self._context.account.resync_requested:
             self.wake.set()
 
     async def _fetch_late(self, session: ImapSession) -> None:
@@ -81,12 +81,12 @@ class BackgroundSync:
 
     async def _fetch_planned(self, session: ImapSession, *, late: bool) -> None:
         """Fetch and publish bodies of planned rows until there are none that could be."""
-        while rows := await self._work.store.ledger.planned(self._work.account.id, late=late):
+        while rows := await self._context.store.ledger.planned(self._context.account.id, late=late):
             lane = Lane.LIVE if len(rows) <= FEW else Lane.BACKFILL
             published = 0
             for batch in batches(await self._fetchable(rows)):
-                published += await self._bodies.deliver(session, batch, lane)
-            await self._bodies.settle()
+                published += await self._fetcher.deliver(session, batch, lane)
+            await self._fetcher.settle()
             if not published:
                 return
 
@@ -96,12 +96,12 @@ class BackgroundSync:
         void: list[Row] = []
         moment = now()
         for row in rows:
-            folder = self._work.folders.get(row.folder)
+            folder = self._context.folders.get(row.folder)
             if folder is not None and folder.selected and folder.uidvalidity == row.uidvalidity:
                 # One that was set back is news from now on, however long ago it came.
                 good.append(row.model_copy(update={"noticed_at": moment}) if row.attempts else row)
             else:
                 void.append(row)
         if void:
-            await self._work.store.ledger.gone(self._work.lease, [row.id for row in void])
+            await self._context.store.ledger.gone(self._context.lease, [row.id for row in void])
         return good

@@ -9,42 +9,42 @@ from services.mailbox.imap.folders import plan_folders, readable
 from services.mailbox.imap.imap_answers import Listed
 from services.poller.connections.errors import RefusedError
 from services.poller.connections.session import ImapSession
-from services.poller.sync import changes
+from services.poller.sync import removals
 from services.poller.sync.account_context import AccountContext
 
 ANSWERS = 2
 """So many LIST answers in a row must lack a folder, and STATUS must refuse it, before it is gone."""
 
 
-class FolderWatch:
+class FolderTracker:
     """Compares what the server lists with what is known."""
 
-    def __init__(self, work: AccountContext, session: ImapSession) -> None:
-        self._work = work
+    def __init__(self, context: AccountContext, session: ImapSession) -> None:
+        self._context = context
         self._session = session
 
     @property
     def doubtful(self) -> bool:
         """Whether a folder was missing from the last answer: ask again soon."""
-        return bool(self._work.missed)
+        return bool(self._context.missed)
 
     async def appeared(self, listed: Sequence[Listed]) -> None:
         """Store folders that are new. All their mail counts as new; what was moved there with them is recognised by its header."""
         new = []
-        for folder in plan_folders(self._work.account, listed, gmail=self._session.gmail):
-            known = self._work.folders.get(folder.id)
+        for folder in plan_folders(self._context.account, listed, gmail=self._session.gmail):
+            known = self._context.folders.get(folder.id)
             # One may be synchronised only now: it held folders only, or the server refused to open it.
-            if known is None or (folder.selected and not known.selected and not self._work.account.resync_requested):
+            if known is None or (folder.selected and not known.selected and not self._context.account.resync_requested):
                 begun = await self._begin(folder)
                 if known is None or begun.selected:
                     new.append(begun)
         if new:
-            await self._work.store.folders.save(self._work.lease, new)
-            self._work.folders |= {folder.id: folder for folder in new}
-            self._work.log.info("folders appeared", count=len(new))
+            await self._context.store.folders.save(self._context.lease, new)
+            self._context.folders |= {folder.id: folder for folder in new}
+            self._context.log.info("folders appeared", count=len(new))
 
     async def _begin(self, folder: Folder) -> Folder:
-        begun: dict[str, object] = {"epoch": self._work.account.epoch, "state": FolderState.ENUMERATED, "cursor": 1}
+        begun: dict[str, object] = {"epoch": self._context.account.epoch, "state": FolderState.ENUMERATED, "cursor": 1}
         if folder.selected:
             try:
                 selected = await self._session.examine(folder.raw_name)
@@ -66,18 +66,18 @@ class FolderWatch:
         with_mail = {entry.raw_name for entry in listed if readable(entry)}
         if not any(name.upper() == b"INBOX" for name in names):
             return  # every mailbox has one (RFC 3501 section 5.1): this answer is not to be believed
-        for folder in list(self._work.folders.values()):
+        for folder in list(self._context.folders.values()):
             if folder.raw_name in (with_mail if folder.selected else names) and folder.id not in nonexistent:
-                self._work.missed.pop(folder.id, None)
+                self._context.missed.pop(folder.id, None)
                 continue
-            self._work.missed[folder.id] = self._work.missed.get(folder.id, 0) + 1
-            if self._work.missed[folder.id] >= ANSWERS and await self._refused(folder):
-                await changes.drop_folder(self._work, folder.id)
-                await self._work.store.folders.save(
-                    self._work.lease, [folder.model_copy(update={"state": FolderState.GONE, "cursor": 1})]
+            self._context.missed[folder.id] = self._context.missed.get(folder.id, 0) + 1
+            if self._context.missed[folder.id] >= ANSWERS and await self._refused(folder):
+                await removals.drop_folder(self._context, folder.id)
+                await self._context.store.folders.save(
+                    self._context.lease, [folder.model_copy(update={"state": FolderState.GONE, "cursor": 1})]
                 )
-                del self._work.folders[folder.id], self._work.missed[folder.id]
-                self._work.log.info("folder is gone", folder=folder.id)
+                del self._context.folders[folder.id], self._context.missed[folder.id]
+                self._context.log.info("folder is gone", folder=folder.id)
 
     async def _refused(self, folder: Folder) -> bool:
         try:

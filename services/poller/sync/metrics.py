@@ -53,8 +53,8 @@ class PollerMetrics:
         """Count copies that are gone."""
         self._gone.inc(count)
 
-    def mended(self, what: str, count: int) -> None:
-        """Count what a comparison with the server found and mended."""
+    def repaired(self, what: str, count: int) -> None:
+        """Count what a comparison with the server found and repaired."""
         self._mended.labels(what).inc(count)
 
     def trouble(self, error: str) -> None:

@@ -34,8 +34,8 @@ class PublishTracker:
     again under the same id, which changes nothing.
     """
 
-    def __init__(self, work: AccountContext) -> None:
-        self._work = work
+    def __init__(self, context: AccountContext) -> None:
+        self._context = context
         self._in_hand: set[str] = set()
         self._confirmed: list[str] = []
         self._marking: asyncio.Task[None] | None = None
@@ -73,11 +73,11 @@ class PublishTracker:
             while self._confirmed:
                 ids = self._confirmed.copy()
                 try:
-                    await self._work.store.ledger.published(self._work.lease, ids)
+                    await self._context.store.ledger.published(self._context.lease, ids)
                 except LeaseLostError:
                     pass  # whoever has the account now publishes them again; our next write says so to those who wait for it
                 except Exception as error:  # noqa: BLE001 - the rows are still planned, and found again
-                    self._work.log.warning("rows not marked", rows=len(ids), error=type(error).__name__)
+                    self._context.log.warning("rows not marked", rows=len(ids), error=type(error).__name__)
                 finally:
                     self._in_hand.difference_update(ids)
                     del self._confirmed[: len(ids)]
@@ -107,26 +107,26 @@ class PublishTracker:
             task.exception()  # it is raised to whoever waits; nobody may
 
     async def _publish(self, mails: Sequence[Outgoing]) -> int:
-        failures = await self._work.bus.publish_many(
+        failures = await self._context.bus.publish_many(
             [(mail.message, mail.body) for mail in mails], contexts=[mail.context for mail in mails]
         )
         confirmed = [mail for mail, failure in zip(mails, failures, strict=True) if failure is None]
         if confirmed:
             self._confirmed += [mail.message.source.id for mail in confirmed]
             size = sum(mail.message.size for mail in confirmed)
-            self._work.metrics.bodies(mails[0].message.lane, len(confirmed), size)
+            self._context.metrics.bodies(mails[0].message.lane, len(confirmed), size)
             self._mark()
             self._log(confirmed)
         if len(confirmed) < len(mails):
             error = next(failure for failure in failures if failure is not None)
-            self._work.log.warning("publish failed", rows=len(mails) - len(confirmed), error=type(error).__name__)
+            self._context.log.warning("publish failed", rows=len(mails) - len(confirmed), error=type(error).__name__)
         return len(confirmed)
 
     def _log(self, mails: Sequence[Outgoing]) -> None:
         """Log a line a mail, at level debug."""
-        if self._work.log.is_enabled_for(logging.DEBUG):
+        if self._context.log.is_enabled_for(logging.DEBUG):
             for mail in mails:
                 message = mail.message
-                self._work.log.debug(
+                self._context.log.debug(
                     "mail published", copy=message.source.id, id=message.id, lane=message.lane, **logged(mail.context)
                 )

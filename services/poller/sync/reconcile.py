@@ -14,9 +14,9 @@ from schemas.ledger import RowState
 from services.mailbox.imap.uids import uid_windows
 from services.poller.connections.errors import RefusedError
 from services.poller.connections.session import ImapSession
-from services.poller.sync import changes, relevance
+from services.poller.sync import relevance, removals
 from services.poller.sync.account_context import AccountContext
-from services.poller.sync.verify import mend, store_flags
+from services.poller.sync.ledger_repair import repair, store_flags
 from services.store import FolderPatch
 
 FLAGS_AT_ONCE = 5_000
@@ -37,57 +37,57 @@ def until_due(folders: Iterable[Folder], seconds: float) -> float:
     return max(0.0, due - (datetime.now(UTC) - oldest).total_seconds())
 
 
-async def reconcile(work: AccountContext, session: ImapSession) -> None:
+async def reconcile(context: AccountContext, session: ImapSession) -> None:
     """Compare every synchronised folder with the server, and mend what differs; then drop rows that belong to no such folder.
 
     Mail that is found so is live: it holds up no confirmation. Rows that are added wait as ``planned`` where their bodies are wanted.
     """
-    for number in [folder.id for folder in work.selected]:
-        folder = work.folders.get(number)
+    for number in [folder.id for folder in context.selected]:
+        folder = context.folders.get(number)
         if folder is None or folder.cursor > 1:
             continue
         try:
-            await _reconcile_folder(work, session, folder)
+            await _reconcile_folder(context, session, folder)
         except RefusedError as error:
-            work.log.info("folder cannot be compared", folder=folder.id, error=str(error)[:100])
-    await _drop_strays(work)
+            context.log.info("folder cannot be compared", folder=folder.id, error=str(error)[:100])
+    await _drop_strays(context)
 
 
-async def _reconcile_folder(work: AccountContext, session: ImapSession, folder: Folder) -> None:
+async def _reconcile_folder(context: AccountContext, session: ImapSession, folder: Folder) -> None:
     # Opened anew: what a server shows of a folder may be as old as its opening.
     session.selected = None
     async with session.opened(folder):
-        mended = await mend(work, session, folder, folder.live_next - 1, epoch=None)
-        gone = mended.gone + await _above(work, session, folder)
-        flags = 0 if session.condstore and folder.highestmodseq is not None else await _flags(work, session, folder)
-    await changes.drop_superseded(work, folder)
-    for what, count in (("missing", mended.missing), ("gone", gone), ("flags", flags)):
-        work.metrics.mended(what, count)
-    if mended.missing or gone:
-        work.log.warning("ledger mended", folder=folder.id, missing=mended.missing, gone=gone)
+        repaired = await repair(context, session, folder, folder.live_next - 1, epoch=None)
+        gone = repaired.gone + await _above(context, session, folder)
+        flags = 0 if session.condstore and folder.highestmodseq is not None else await _flags(context, session, folder)
+    await removals.drop_superseded(context, folder)
+    for what, count in (("missing", repaired.missing), ("gone", gone), ("flags", flags)):
+        context.metrics.repaired(what, count)
+    if repaired.missing or gone:
+        context.log.warning("ledger repaired", folder=folder.id, missing=repaired.missing, gone=gone)
     moment = datetime.now(UTC)
-    await work.store.folders.patch(work.lease, FolderPatch(folder.id, folder.uidvalidity, checked_at=moment))
-    work.remember(folder, checked_at=moment)
+    await context.store.folders.patch(context.lease, FolderPatch(folder.id, folder.uidvalidity, checked_at=moment))
+    context.remember(folder, checked_at=moment)
 
 
-async def _above(work: AccountContext, session: ImapSession, folder: Folder) -> int:
+async def _above(context: AccountContext, session: ImapSession, folder: Folder) -> int:
     """Note as gone what has a row above the newest mail that was taken in, and is not there."""
-    last = work.folders[folder.id].live_next if folder.id in work.folders else folder.live_next
-    rows = await work.store.ledger.uids(work.account.id, folder.id, folder.uidvalidity, last)
+    last = context.folders[folder.id].live_next if folder.id in context.folders else folder.live_next
+    rows = await context.store.ledger.uids(context.account.id, folder.id, folder.uidvalidity, last)
     if not rows:
         return 0
     await session.noop()  # it may have come just now: have the server show it
-    return await changes.confirm_gone(work, session, folder, [row.uid for row in rows])
+    return await removals.confirm_gone(context, session, folder, [row.uid for row in rows])
 
 
-async def _flags(work: AccountContext, session: ImapSession, folder: Folder) -> int:
+async def _flags(context: AccountContext, session: ImapSession, folder: Folder) -> int:
     """Take over flags that were changed while nobody looked. Returns of how many messages."""
     count = 0
     async for window in uid_windows(session, folder.live_next - 1):
         for start in range(0, len(window.uids), FLAGS_AT_ONCE):
             part = window.uids[start : start + FLAGS_AT_ONCE]
             messages, _ = await session.flags(f"{part[0]}:{part[-1]}")
-            rows = await work.store.ledger.uids(work.account.id, folder.id, folder.uidvalidity, part[0], part[-1])
+            rows = await context.store.ledger.uids(context.account.id, folder.id, folder.uidvalidity, part[0], part[-1])
             known = {row.uid: set(row.flags) for row in rows}
             different = [
                 message
@@ -95,16 +95,16 @@ async def _flags(work: AccountContext, session: ImapSession, folder: Folder) -> 
                 if message.uid in known and known[message.uid] != set(relevance.flags_of(message))
             ]
             if different:
-                await store_flags(work, folder, different)
+                await store_flags(context, folder, different)
                 count += len(different)
     return count
 
 
-async def _drop_strays(work: AccountContext) -> None:
+async def _drop_strays(context: AccountContext) -> None:
     """Drop rows of folders that are not synchronised any more, or that nobody knows."""
-    counts = await work.store.ledger.counts_by_folder(work.account.id)
+    counts = await context.store.ledger.counts_by_folder(context.account.id)
     for number in sorted({folder for folder, state, _ in counts if state is not RowState.GONE}):
-        folder = work.folders.get(number)
+        folder = context.folders.get(number)
         if folder is None or not folder.selected:
-            await changes.drop_folder(work, number)
-            work.log.warning("rows of a folder that is not synchronised dropped", folder=number)
+            await removals.drop_folder(context, number)
+            context.log.warning("rows of a folder that is not synchronised dropped", folder=number)

@@ -16,7 +16,7 @@ from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.ledger import Row, RowState
 from services.mailbox.imap.imap_answers import Fetched
-from services.poller.sync import changes, headers
+from services.poller.sync import headers, removals
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.headers import HeaderFacts
 from services.store import FolderPatch, TwinQuery
@@ -27,7 +27,7 @@ RECENT = "\\Recent"
 """A flag of the session, not of the mail (RFC 3501 section 2.3.2)."""
 
 
-class Judged(NamedTuple):
+class RelevanceDecision(NamedTuple):
     """A message, what its header says and the row made of it."""
 
     facts: HeaderFacts
@@ -39,34 +39,34 @@ def flags_of(message: Fetched) -> tuple[str, ...]:
     return tuple(flag for flag in message.flags or () if flag != RECENT)
 
 
-async def judge(
-    work: AccountContext, folder: Folder, messages: Sequence[Fetched], *, epoch: int | None, noticed_at: datetime
-) -> tuple[list[Judged], int]:
+async def decide(
+    context: AccountContext, folder: Folder, messages: Sequence[Fetched], *, epoch: int | None, noticed_at: datetime
+) -> tuple[list[RelevanceDecision], int]:
     """Decide on each message of a window; nothing is written yet.
 
     Args:
-        work: the account.
+        context: the account.
         folder: where they lie.
         messages: with headers.
         epoch: the backfill that they belong to; None for live mail.
         noticed_at: when we learned of them.
 
     Returns:
-        One line a message, and the version of the address index that it was judged by.
+        One line a message, and the version of the address index that it was decisions by.
     """
     facts = [headers.read(message.header or b"") for message in messages]
-    header_marks = [work.marker.of_header(message.header or b"") for message in messages]
+    header_marks = [context.marker.of_header(message.header or b"") for message in messages]
     queries = [
         TwinQuery(fact.message_id or "", mark, message.size or 0)
         for fact, mark, message in zip(facts, header_marks, messages, strict=True)
     ]
-    version = await work.store.records.version()
+    version = await context.store.records.version()
     relevant, held = await asyncio.gather(
-        _relevant(work, facts),
+        _relevant(context, facts),
         # Mail that was moved, or has new uids, is held already: its body need not come again.
-        work.store.ledger.twins(work.account.id, [query for query in queries if query.message_id]),
+        context.store.ledger.twins(context.account.id, [query for query in queries if query.message_id]),
     )
-    judged = []
+    decisions = []
     for message, fact, query, wanted in zip(messages, facts, queries, relevant, strict=True):
         twin = held.get(query)
         state, reason = RowState.UNMATCHED, None
@@ -74,11 +74,11 @@ async def judge(
             state = RowState.ATTACHED
         elif wanted:
             state, reason = (
-                (RowState.PLANNED, None) if query.size <= work.max_bytes else (RowState.SKIPPED, "too-large")
+                (RowState.PLANNED, None) if query.size <= context.max_bytes else (RowState.SKIPPED, "too-large")
             )
         row = Row.model_construct(
-            id=copy_id(work.account.id, folder.id, folder.uidvalidity, message.uid),
-            account=work.account.id,
+            id=copy_id(context.account.id, folder.id, folder.uidvalidity, message.uid),
+            account=context.account.id,
             folder=folder.id,
             uidvalidity=folder.uidvalidity,
             uid=message.uid,
@@ -89,20 +89,20 @@ async def judge(
             internal_date=message.internal_date or noticed_at,
             flags=flags_of(message),
             labels=message.labels,
-            marks=work.marker.of_row(fact, work.account.own_addresses),
+            marks=context.marker.of_row(fact, context.account.own_addresses),
             header=query.header,
             email=twin.email if twin else None,
             bcc=twin.bcc if twin else (),
             noticed_at=noticed_at,
             updated_at=noticed_at,
         )
-        judged.append(Judged(fact, row))
-    return judged, version
+        decisions.append(RelevanceDecision(fact, row))
+    return decisions, version
 
 
-async def write(
-    work: AccountContext,
-    judged: Sequence[Judged],
+async def write_rows(
+    context: AccountContext,
+    decisions: Sequence[RelevanceDecision],
     version: int,
     *,
     patch: FolderPatch | None,
@@ -111,50 +111,50 @@ async def write(
     """Write a window's rows with its cursor, then look again. Returns the rows whose bodies are to be fetched.
 
     Args:
-        work: the account.
-        judged: see ``judge``.
-        version: see ``judge``.
+        context: the account.
+        decisions: see ``decide``.
+        version: see ``decide``.
         patch: the folder's new cursor, written with the rows.
         present: ids of rows known to be in the ledger already, as ``unmatched``: only their state may change.
     """
-    new = [line for line in judged if line.row.id not in present]
-    there = await work.store.ledger.add_window(work.lease, [line.row for line in new], folder=patch)
+    new = [line for line in decisions if line.row.id not in present]
+    there = await context.store.ledger.add_window(context.lease, [line.row for line in new], folder=patch)
     for state, count in Counter(line.row.state for line in new if line.row.id not in there).items():
-        work.metrics.rows(state, count)
+        context.metrics.rows(state, count)
     twins = [line.row for line in new if line.row.email and line.row.id not in there]
     if twins:
         # The copy that they are twins of may have gone meanwhile, and the links with it: have them worked out again.
         keys = list(dict.fromkeys(row.email for row in twins if row.email))
-        await changes.announce(work, keys, [row.id for row in twins])
+        await removals.announce(context, keys, [row.id for row in twins])
     planned = [line.row for line in new if line.row.state is RowState.PLANNED and line.row.id not in there]
-    again = [line for line in judged if line.row.id in present and line.row.state is RowState.PLANNED]
-    again += await _missed(work, [line for line in judged if line.row.state is RowState.UNMATCHED], version)
+    again = [line for line in decisions if line.row.id in present and line.row.state is RowState.PLANNED]
+    again += await _missed(context, [line for line in decisions if line.row.state is RowState.UNMATCHED], version)
     if again:
-        await work.store.ledger.replan(work.lease, [line.row.id for line in again])
+        await context.store.ledger.replan(context.lease, [line.row.id for line in again])
     # Rows that were set back are found by the worker, as those that the matcher sets back are.
     return planned
 
 
-async def _missed(work: AccountContext, unmatched: list[Judged], version: int) -> list[Judged]:
+async def _missed(context: AccountContext, unmatched: list[RelevanceDecision], version: int) -> list[RelevanceDecision]:
     """Return what became relevant between the look-up and the writing of the rows."""
     if not unmatched:
         return []
     facts = [line.facts for line in unmatched]
-    if await work.store.records.version() != version:
-        relevant = await _relevant(work, facts)
+    if await context.store.records.version() != version:
+        relevant = await _relevant(context, facts)
     else:
         ids = {identifier for fact in facts for identifier in fact.references}
-        known = await work.store.emails.known_ids(ids)
+        known = await context.store.emails.known_ids(ids)
         relevant = [not known.isdisjoint(fact.references) for fact in facts]
     return [
-        line for line, wanted in zip(unmatched, relevant, strict=True) if wanted and line.row.size <= work.max_bytes
+        line for line, wanted in zip(unmatched, relevant, strict=True) if wanted and line.row.size <= context.max_bytes
     ]
 
 
-async def _relevant(work: AccountContext, facts: Sequence[HeaderFacts]) -> list[bool]:
-    own = work.account.own_addresses
+async def _relevant(context: AccountContext, facts: Sequence[HeaderFacts]) -> list[bool]:
+    own = context.account.own_addresses
     people = {address for fact in facts for address in fact.participants} - own
     ids = {identifier for fact in facts for identifier in fact.references}
-    known, threads = await asyncio.gather(work.store.records.known(people), work.store.emails.known_ids(ids))
+    known, threads = await asyncio.gather(context.store.records.known(people), context.store.emails.known_ids(ids))
     addresses = known.keys() - own
     return [not addresses.isdisjoint(fact.participants) or not threads.isdisjoint(fact.references) for fact in facts]

@@ -40,7 +40,7 @@ class Claims(Protocol):
         """Keep the claim until then."""
 
 
-class Letter(NamedTuple):
+class OwnerMail(NamedTuple):
     """A mail and the one whom it is for."""
 
     mail: EmailMessage
@@ -48,11 +48,11 @@ class Letter(NamedTuple):
     kind: Literal["confirmation", "attention"]
 
 
-Send = Callable[[Letter], Awaitable[None]]
+Send = Callable[[OwnerMail], Awaitable[None]]
 """Sends, or raises MailServerError (the server cannot be used) or RejectedError (it refuses this mail)."""
 
 
-class Duty(NamedTuple):
+class Notification(NamedTuple):
     """A claimed duty to send."""
 
     claims: Claims
@@ -60,7 +60,7 @@ class Duty(NamedTuple):
     number: int
 
     async def fulfil(
-        self, write: Callable[[], Awaitable[Letter | None]], send: Send, log: structlog.typing.FilteringBoundLogger
+        self, write: Callable[[], Awaitable[OwnerMail | None]], send: Send, log: structlog.typing.FilteringBoundLogger
     ) -> bool:
         """Write and send the mail and note that it went out; None has become pointless.
 
@@ -70,7 +70,7 @@ class Duty(NamedTuple):
         return await run_shielded(self._fulfil(write, send, log), seconds=UNBROKEN)
 
     async def _fulfil(
-        self, write: Callable[[], Awaitable[Letter | None]], send: Send, log: structlog.typing.FilteringBoundLogger
+        self, write: Callable[[], Awaitable[OwnerMail | None]], send: Send, log: structlog.typing.FilteringBoundLogger
     ) -> bool:
         name = (self.account, self.number)
         try:
@@ -98,16 +98,16 @@ class Duty(NamedTuple):
         return True
 
     async def _send(
-        self, write: Callable[[], Awaitable[Letter | None]], send: Send, log: structlog.typing.FilteringBoundLogger
+        self, write: Callable[[], Awaitable[OwnerMail | None]], send: Send, log: structlog.typing.FilteringBoundLogger
     ) -> bool:
         """Write and send the mail, and renew the claim meanwhile. False when it has become pointless."""
         renew = partial(self.claims.renew, self.account, self.number)
         seconds = STALE.total_seconds() / 3
         renewing = asyncio.create_task(periodic("claim", renew, seconds=seconds, log=log, at_once=False))
         try:
-            letter = await write()
-            if letter is not None:
-                await send(letter)
-            return letter is not None
+            mail = await write()
+            if mail is not None:
+                await send(mail)
+            return mail is not None
         finally:
             await cancel_and_wait(renewing)

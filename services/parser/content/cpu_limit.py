@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class OutOfTimeError(Exception):
+class CpuLimitError(Exception):
     """The guarded block used up its CPU time."""
 
 
 @contextmanager
 def cpu_limit(seconds: float) -> Iterator[None]:
-    """Raise ``OutOfTimeError`` in the block once it has used ``seconds`` of CPU time.
+    """Raise ``CpuLimitError`` in the block once it has used ``seconds`` of CPU time.
 
     Python's ``re`` looks for signals while it matches, so that even a single catastrophic match ends. Signals reach the main
     thread only; in another thread the block runs without a limit.
@@ -25,7 +25,7 @@ def cpu_limit(seconds: float) -> Iterator[None]:
         return
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise OutOfTimeError
+        raise CpuLimitError
 
     before = signal.signal(signal.SIGVTALRM, stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)

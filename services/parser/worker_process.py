@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from services.parser.content.parse import ParsedMail
-from services.parser.frames import READY, Request, WorkerBugError, read_answer, request_chunks
+from services.parser.worker_protocol import READY, Request, WorkerBugError, read_answer, request_chunks
 
 _ROOT = Path(__file__).resolve().parents[2]
 _KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")

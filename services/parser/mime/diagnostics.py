@@ -9,7 +9,7 @@ from services.parser.mime import limits
 _UNFIT = re.compile(r"[^a-z0-9._:+-]+")
 
 
-class Findings:
+class Diagnostics:
     """Collects defects (short words, each once, at most 20) and whether a limit cut something off.
 
     Args:

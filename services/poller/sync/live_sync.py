@@ -12,12 +12,12 @@ from services.mailbox.imap.imap_answers import Fetched, UidRanges
 from services.mailbox.imap.imap_commands import Selected
 from services.mailbox.imap.uids import all_uids
 from services.poller.connections.session import ImapSession
-from services.poller.sync import changes, relevance
+from services.poller.sync import relevance, removals
 from services.poller.sync.account_context import AccountContext
-from services.poller.sync.bodies import Bodies, batches
+from services.poller.sync.body_fetcher import BodyFetcher, batches
+from services.poller.sync.folder_scan import WINDOW
+from services.poller.sync.ledger_repair import store_flags
 from services.poller.sync.publish_tracker import Outgoing
-from services.poller.sync.scan import WINDOW
-from services.poller.sync.verify import store_flags
 from services.store import FolderPatch
 
 FEW = 50
@@ -26,12 +26,12 @@ RECENT_FLAGS = 500
 """Of how many of the newest messages flags are compared where the server has no CONDSTORE."""
 
 
-class Live:
+class LiveSync:
     """Follows one account's folders on one connection."""
 
-    def __init__(self, work: AccountContext, bodies: Bodies, session: ImapSession) -> None:
-        self._work = work
-        self._bodies = bodies
+    def __init__(self, context: AccountContext, fetcher: BodyFetcher, session: ImapSession) -> None:
+        self._context = context
+        self._fetcher = fetcher
         self._session = session
         self._flags: dict[str, dict[int, tuple[str, ...]]] = {}
         """Of folders without modification sequences: the flags last seen of their newest messages."""
@@ -39,7 +39,7 @@ class Live:
     async def open(self, folder: Folder) -> tuple[Folder, Selected]:
         """Open a folder; one whose uidvalidity changed is begun anew."""
         selected = await self._session.examine(folder.raw_name)
-        folder = self._work.folders.get(folder.id, folder)  # a backfill may have been opened meanwhile
+        folder = self._context.folders.get(folder.id, folder)  # a backfill may have been opened meanwhile
         if selected.uidvalidity != folder.uidvalidity:
             folder = await self._renew(folder, selected)
         return folder, selected
@@ -51,10 +51,10 @@ class Live:
             "uidnext": selected.uidnext,
             "highestmodseq": selected.highestmodseq,
         }
-        renewed = await self._work.store.folders.renew(self._work.lease, folder.model_copy(update=begun))
-        self._work.folders[folder.id] = renewed
+        renewed = await self._context.store.folders.renew(self._context.lease, folder.model_copy(update=begun))
+        self._context.folders[folder.id] = renewed
         self._flags.pop(folder.id, None)
-        self._work.log.info("uidvalidity changed", folder=folder.id, state=renewed.state.value)
+        self._context.log.info("uidvalidity changed", folder=folder.id, state=renewed.state.value)
         return renewed
 
     async def new_mail(self, folder: Folder, *, noticed_at: datetime, uidnext: int | None = None) -> int:
@@ -72,36 +72,36 @@ class Live:
                 window = waiting[start : start + WINDOW]
                 messages = await self._session.headers(window)
                 count += await self._take(folder, messages, window[-1] + 1, noticed_at)
-                folder = self._work.folders[folder.id]
+                folder = self._context.folders[folder.id]
         messages = await self._session.newest(folder.live_next)
         if messages:
             count += await self._take(folder, messages, messages[-1].uid + 1, noticed_at)
         return count
 
     async def _take(self, folder: Folder, messages: list[Fetched], live_next: int, noticed_at: datetime) -> int:
-        judged, version = await relevance.judge(self._work, folder, messages, epoch=None, noticed_at=noticed_at)
-        planned = [line.row for line in judged if line.row.state is RowState.PLANNED]
-        claimed = self._bodies.claim(planned)
+        decisions, version = await relevance.decide(self._context, folder, messages, epoch=None, noticed_at=noticed_at)
+        planned = [line.row for line in decisions if line.row.state is RowState.PLANNED]
+        claimed = self._fetcher.claim(planned)
         lane = Lane.LIVE if len(planned) <= FEW else Lane.BACKFILL
         patch = FolderPatch(folder.id, folder.uidvalidity, live_next=live_next)
         try:
             first, *rest = list(batches(claimed)) or [[]]
             # The bodies come while the rows are written; nothing is published before they are.
             wanted, fetched = await asyncio.gather(
-                relevance.write(self._work, judged, version, patch=patch),
-                self._bodies.fetch(self._session, folder, first, lane),
+                relevance.write_rows(self._context, decisions, version, patch=patch),
+                self._fetcher.fetch(self._session, folder, first, lane),
             )
-            self._work.remember(folder, live_next=live_next)
+            self._context.remember(folder, live_next=live_next)
             await self._publish(wanted, fetched)
             for batch in rest:
-                await self._publish(wanted, await self._bodies.fetch(self._session, folder, batch, lane))
+                await self._publish(wanted, await self._fetcher.fetch(self._session, folder, batch, lane))
         finally:
-            self._bodies.release(claimed)
+            self._fetcher.release(claimed)
         return len(messages)
 
     async def _publish(self, wanted: list[Row], fetched: list[Outgoing]) -> None:
         ids = {row.id for row in wanted}
-        await self._bodies.publish([mail for mail in fetched if mail.message.source.id in ids])
+        await self._fetcher.publish([mail for mail in fetched if mail.message.source.id in ids])
 
     async def flags(self, folder: Folder, upto: int | None = None) -> None:
         """Take over flags that were changed on any device, and expunges where the server names them.
@@ -118,9 +118,9 @@ class Live:
             if (modseq := max(modseq, upto or 0)) > folder.highestmodseq:
                 # Of what has no row yet nothing is known: the backfill asks for what has changed since it began.
                 walked = folder.cursor <= 1
-                await store_flags(self._work, folder, changed, modseq=modseq if walked else None)
+                await store_flags(self._context, folder, changed, modseq=modseq if walked else None)
                 if walked:
-                    self._work.remember(folder, highestmodseq=modseq)
+                    self._context.remember(folder, highestmodseq=modseq)
             return
         messages, _ = await self._session.flags(f"{max(1, folder.live_next - RECENT_FLAGS)}:*")
         seen = {message.uid: relevance.flags_of(message) for message in messages if message.uid < folder.live_next}
@@ -129,28 +129,28 @@ class Live:
             message for message in messages if message.uid in seen and before.get(message.uid) != seen[message.uid]
         ]
         if different:
-            await store_flags(self._work, folder, different)
+            await store_flags(self._context, folder, different)
         self._flags[folder.id] = seen
 
     async def _stored(self, folder: Folder) -> dict[int, tuple[str, ...]]:
         first = max(1, folder.live_next - RECENT_FLAGS)
-        rows = await self._work.store.ledger.uids(folder.account, folder.id, folder.uidvalidity, first)
+        rows = await self._context.store.ledger.uids(folder.account, folder.id, folder.uidvalidity, first)
         return {row.uid: row.flags for row in rows}
 
     async def _vanished(self, folder: Folder, ranges: UidRanges) -> None:
         for first, last in ranges:
-            rows = await self._work.store.ledger.uids(folder.account, folder.id, folder.uidvalidity, first, last)
+            rows = await self._context.store.ledger.uids(folder.account, folder.id, folder.uidvalidity, first, last)
             if rows:
-                await changes.confirm_gone(self._work, self._session, folder, [row.uid for row in rows])
+                await removals.confirm_gone(self._context, self._session, folder, [row.uid for row in rows])
 
     async def compare(self, folder: Folder) -> None:
         """Find expunges by comparing the uids of server and ledger."""
-        rows = await self._work.store.ledger.uids(folder.account, folder.id, folder.uidvalidity)
+        rows = await self._context.store.ledger.uids(folder.account, folder.id, folder.uidvalidity)
         if rows:
             there = await all_uids(self._session, max(folder.live_next - 1, rows[-1].uid))
             gone = [row.uid for row in rows if row.uid not in there]
             if gone:
-                await changes.confirm_gone(self._work, self._session, folder, gone)
+                await removals.confirm_gone(self._context, self._session, folder, gone)
 
 
 def now() -> datetime:

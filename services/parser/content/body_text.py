@@ -5,10 +5,10 @@ from __future__ import annotations
 import html as html_escapes
 import re
 
-from services.parser.content.bodies import Selection
+from services.parser.content.body_selection import Selection
 from services.parser.content.plaintext import clean_text, html_to_text, unflow
 from services.parser.mime import charsets, limits
-from services.parser.mime.findings import Findings
+from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.structure import Part
 
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
@@ -17,15 +17,15 @@ _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "
 _NUL = re.compile("\x00")
 
 
-def within_bytes(text: str, size: int, findings: Findings) -> str:
+def within_bytes(text: str, size: int, diagnostics: Diagnostics) -> str:
     """Return as much of the text as fits into ``size`` bytes of UTF-8."""
     if len(text) * 4 <= size or len(data := text.encode()) <= size:
         return text
-    findings.cut()
+    diagnostics.cut()
     return data[:size].decode("utf-8", "ignore")
 
 
-def _characters(part: Part, data: bytes, findings: Findings) -> str:
+def _characters(part: Part, data: bytes, diagnostics: Diagnostics) -> str:
     """Return the characters of a text part: by its byte order mark, its parameter, or what its HTML says of itself."""
     label = part.parameters.get("charset")
     for mark, codec in _BOMS:
@@ -34,54 +34,54 @@ def _characters(part: Part, data: bytes, findings: Findings) -> str:
             break
     if label is None and part.media_type == "text/html" and (meta := _META_CHARSET.search(data, 0, _META_WITHIN)):
         label = meta[1].decode("ascii")
-    return charsets.decode(data, label, findings)
+    return charsets.decode(data, label, diagnostics)
 
 
-def _plain(part: Part, data: bytes, findings: Findings) -> str:
+def _plain(part: Part, data: bytes, diagnostics: Diagnostics) -> str:
     if len(data) > limits.DECODED_TEXT_BYTES:
         data = data[: limits.DECODED_TEXT_BYTES]
-        findings.cut()
-    text = clean_text(_characters(part, data, findings))
+        diagnostics.cut()
+    text = clean_text(_characters(part, data, diagnostics))
     if part.parameters.get("format", "").lower() == "flowed":
         text = unflow(text, delete_space=part.parameters.get("delsp", "").lower() == "yes")
     return text.strip("\n").rstrip()
 
 
-def _readable(parts: list[Part], contents: dict[int, bytes], findings: Findings) -> str:
+def _readable(parts: list[Part], contents: dict[int, bytes], diagnostics: Diagnostics) -> str:
     pieces = []
     for part in parts:
         data = contents[id(part)]
         if part.media_type == "text/html":
-            pieces.append(html_to_text(_characters(part, data[: limits.CONVERTED_HTML * 2], findings), findings))
+            pieces.append(html_to_text(_characters(part, data[: limits.CONVERTED_HTML * 2], diagnostics), diagnostics))
         else:
-            pieces.append(_plain(part, data, findings))
+            pieces.append(_plain(part, data, diagnostics))
     return "\n\n".join(piece for piece in pieces if piece.strip())
 
 
-def text_of(selection: Selection, contents: dict[int, bytes], findings: Findings) -> str:
+def text_of(selection: Selection, contents: dict[int, bytes], diagnostics: Diagnostics) -> str:
     """Return the mail's plain text, its text parts joined by an empty line, at most 256 KiB of UTF-8.
 
     Args:
         selection: which parts are for what.
         contents: decoded content by ``id`` of the part.
-        findings: where defects and cuts are noted.
+        diagnostics: where defects and cuts are noted.
     """
-    text = _readable(selection.text, contents, findings)
+    text = _readable(selection.text, contents, diagnostics)
     if not text and selection.html:
         # Some mailers send an empty text beside the HTML, or none.
-        text = _readable(selection.html, contents, findings)
-    return within_bytes(text, limits.TEXT_BYTES, findings)
+        text = _readable(selection.html, contents, diagnostics)
+    return within_bytes(text, limits.TEXT_BYTES, diagnostics)
 
 
-def html_of(selection: Selection, contents: dict[int, bytes], findings: Findings) -> str | None:
+def html_of(selection: Selection, contents: dict[int, bytes], diagnostics: Diagnostics) -> str | None:
     """Return the mail's HTML as sent, or None when it has none; text between HTML parts is put in as paragraphs."""
     if not any(part.media_type == "text/html" for part in selection.html):
         return None
     pieces = []
     for part in selection.html:
         if part.media_type == "text/html":
-            pieces.append(_NUL.sub("", _characters(part, contents[id(part)], findings)))
+            pieces.append(_NUL.sub("", _characters(part, contents[id(part)], diagnostics)))
         else:
-            escaped = html_escapes.escape(_plain(part, contents[id(part)], findings), quote=False)
+            escaped = html_escapes.escape(_plain(part, contents[id(part)], diagnostics), quote=False)
             pieces.append('<p style="white-space: pre-wrap">' + escaped + "</p>")
     return "\n".join(pieces)

@@ -13,17 +13,17 @@ from services.poller.connections import idle
 from services.poller.connections.errors import RefusedError
 from services.poller.connections.idle import Noticed
 from services.poller.connections.session import ImapSession
-from services.poller.sync import changes
+from services.poller.sync import removals
 from services.poller.sync.account_context import AccountContext
-from services.poller.sync.bodies import Bodies
-from services.poller.sync.folder_changes import FolderWatch
-from services.poller.sync.live import Live, now
+from services.poller.sync.body_fetcher import BodyFetcher
+from services.poller.sync.folder_changes import FolderTracker
+from services.poller.sync.live_sync import LiveSync, now
 
 SOON = 1.0
 """Seconds until a doubtful answer is asked for again."""
 
 
-class Seen(NamedTuple):
+class FolderSnapshot(NamedTuple):
     """How a folder looked when everything in it had been taken over."""
 
     uidvalidity: int
@@ -37,8 +37,8 @@ class MailboxWatcher:
 
     def __init__(
         self,
-        work: AccountContext,
-        bodies: Bodies,
+        context: AccountContext,
+        fetcher: BodyFetcher,
         session: ImapSession,
         *,
         poll_seconds: float,
@@ -48,15 +48,15 @@ class MailboxWatcher:
         idles: bool = True,
     ) -> None:
         """``wake`` makes it look at once; with ``leave`` set it ends after its next look at every folder (set ``wake`` too)."""
-        self._work = work
+        self._context = context
         self._session = session
-        self._live = Live(work, bodies, session)
-        self._folders = FolderWatch(work, session)
+        self._live = LiveSync(context, fetcher, session)
+        self._folders = FolderTracker(context, session)
         self._poll_seconds = poll_seconds
         self._idle_seconds = idle_seconds
         self._wake = wake
         self._idles = idles and "IDLE" in session.capabilities
-        self._seen: dict[str, Seen] = {}
+        self._snapshots: dict[str, FolderSnapshot] = {}
         self._nonexistent: set[str] = set()
         """Folders of which the server said so at the last look, though it may list them."""
         self._round = 0
@@ -85,7 +85,7 @@ class MailboxWatcher:
         await self._folders.appeared(listed)
         stirred = []
         self._nonexistent.clear()
-        selected = self._work.selected
+        selected = self._context.selected
         self._round += 1
         for number, folder in enumerate(selected):
             # STATUS of the open folder may be stale (RFC 3501 section 6.3.10). Without CONDSTORE nothing tells of flags:
@@ -100,8 +100,8 @@ class MailboxWatcher:
         await self._follow(stirred)
         await self._folders.disappeared(listed, self._nonexistent)
         # One that comes back as it was is to be looked into all the same.
-        there = {folder.id for folder in self._work.selected}
-        self._seen = {number: seen for number, seen in self._seen.items() if number in there}
+        there = {folder.id for folder in self._context.selected}
+        self._snapshots = {number: seen for number, seen in self._snapshots.items() if number in there}
 
     async def _status(self, folder: Folder) -> dict[str, int] | None:
         try:
@@ -112,13 +112,13 @@ class MailboxWatcher:
             return None
 
     def _differs(self, folder: Folder, status: dict[str, int]) -> bool:
-        shown = Seen(
+        shown = FolderSnapshot(
             status.get("uidvalidity", 0),
             status.get("uidnext", 0),
             status.get("messages", 0),
             status.get("highestmodseq", 0),
         )
-        if (seen := self._seen.get(folder.id)) is not None:
+        if (seen := self._snapshots.get(folder.id)) is not None:
             # What we know of it may be older than what we saw: a backfill that is opened notes all folders.
             return shown != seen or shown.uidvalidity != folder.uidvalidity
         if folder.checked_at is None:
@@ -131,7 +131,7 @@ class MailboxWatcher:
         try:
             return await self._live.open(folder)
         except RefusedError as error:
-            self._work.log.info("folder cannot be opened", folder=folder.id, error=str(error)[:100])
+            self._context.log.info("folder cannot be opened", folder=folder.id, error=str(error)[:100])
             return None
 
     async def _new(self, folder: Folder) -> None:
@@ -150,8 +150,8 @@ class MailboxWatcher:
         if selected.uidnext > folder.live_next:
             # It came after ``_new`` looked. What is seen below would not differ from it any more, and nobody look again.
             await self._live.new_mail(folder, noticed_at=now(), uidnext=selected.uidnext)
-            folder = self._work.folders[folder.id]
-        seen = self._seen.get(folder.id)
+            folder = self._context.folders[folder.id]
+        seen = self._snapshots.get(folder.id)
         await self._live.flags(folder, selected.highestmodseq)
         fresh = seen is None or seen.uidvalidity != selected.uidvalidity
         if not (self._session.announces_vanished and selected.highestmodseq):
@@ -159,15 +159,15 @@ class MailboxWatcher:
             if seen is None or fresh or selected.exists < seen.messages + came:
                 await self._live.compare(folder)
         if fresh and folder.cursor <= 1:
-            await changes.drop_superseded(self._work, folder)
-        self._seen[folder.id] = Seen(
+            await removals.drop_superseded(self._context, folder)
+        self._snapshots[folder.id] = FolderSnapshot(
             selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0
         )
 
     async def _wait(self, seconds: float) -> Noticed:
         """Keep the folder open in which new mail arrives, and wait."""
         noticed = Noticed()
-        folder = primary(self._work.selected)
+        folder = primary(self._context.selected)
         if folder is None or not self._idles:
             await self._pause(seconds)
             return noticed
@@ -177,8 +177,8 @@ class MailboxWatcher:
                 await self._pause(seconds)
                 return noticed
             folder, selected = opened
-            shown = Seen(selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0)
-            if shown != self._seen.get(folder.id):
+            shown = FolderSnapshot(selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0)
+            if shown != self._snapshots.get(folder.id):
                 noticed.everything = True  # something happened while another folder was open
                 return noticed
         for line in self._session.unsolicited():  # said among the answers to our commands: IDLE will not say it again
@@ -197,20 +197,20 @@ class MailboxWatcher:
     async def _take(self, noticed: Noticed) -> None:
         """Take over what happened in the open folder, then what happened in others."""
         moment = noticed.at or now()
-        folder = primary(self._work.selected)
+        folder = primary(self._context.selected)
         if folder is not None and folder.raw_name == self._session.selected:
             noticed.others.discard(folder.raw_name)
             if noticed.new:
                 await self._live.new_mail(folder, noticed_at=moment)
             if noticed.flags:
-                await self._live.flags(self._work.folders[folder.id])
+                await self._live.flags(self._context.folders[folder.id])
             if noticed.new or noticed.flags:
-                self._seen.pop(folder.id, None)
-        await self._follow([other.id for other in self._work.selected if other.raw_name in noticed.others])
+                self._snapshots.pop(folder.id, None)
+        await self._follow([other.id for other in self._context.selected if other.raw_name in noticed.others])
 
     async def _follow(self, folders: list[str]) -> None:
         """Take over new mail of some folders, then flags and expunges of them."""
         for step in (self._new, self._rest):
             for number in folders:
-                if number in self._work.folders:
-                    await step(self._work.folders[number])
+                if number in self._context.folders:
+                    await step(self._context.folders[number])

@@ -50,12 +50,12 @@ def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
             yield batch
 
 
-class Bodies(PublishTracker):
+class BodyFetcher(PublishTracker):
     """Brings what rows lack: fetches it, and takes it to the queue."""
 
     async def deliver(self, session: ImapSession, rows: Sequence[Row], lane: Lane) -> int:
         """Fetch and publish the bodies of one batch, but for those in other hands. Returns how many were published."""
-        folder = self._work.folder_of(rows[0])
+        folder = self._context.folder_of(rows[0])
         mine = self.claim(rows)
         try:
             return await self.publish(await self.fetch(session, folder, mine, lane)) if mine else 0
@@ -81,29 +81,33 @@ class Bodies(PublishTracker):
                     streamed = await self._stream(session, row)
                     if streamed is None:
                         missing.append(row)
-                    elif streamed.size > self._work.max_bytes:
-                        await self._work.store.ledger.finish(self._work.lease, [row.id], RowState.SKIPPED, "too-large")
+                    elif streamed.size > self._context.max_bytes:
+                        await self._context.store.ledger.finish(
+                            self._context.lease, [row.id], RowState.SKIPPED, "too-large"
+                        )
                     else:
                         blobs[row.id] = streamed.name
                         mails.append(Outgoing(_message(row, lane, streamed.size, streamed.name), b""))
             if missing:
                 await self._missing(session, missing)
         large = [row for row in small if len(found.get(row.uid, b"")) > INLINE]
-        names = await self._work.store.blobs.put_many([(found[row.uid], None) for row in large])
+        names = await self._context.store.blobs.put_many([(found[row.uid], None) for row in large])
         blobs |= zip((row.id for row in large), names, strict=True)
-        lacking = await self._work.store.blobs.hold(self._work.lease, blobs)  # those stay planned, and are found again
+        lacking = await self._context.store.blobs.hold(
+            self._context.lease, blobs
+        )  # those stay planned, and are found again
         for row in small:
             if (raw := found.get(row.uid)) is not None:
                 blob = blobs.get(row.id)
                 mails.append(Outgoing(_message(row, lane, len(raw), blob), b"" if blob else raw))
         mails = [mail for mail in mails if mail.message.source.id not in lacking]
-        if (tracing := self._work.tracing) is None:
+        if (tracing := self._context.tracing) is None:
             return mails
         return [mail._replace(context=_traced(mail.message, began, tracing)) for mail in mails]
 
     async def _stream(self, session: ImapSession, row: Row) -> Streamed | None:
         """Bring a very large mail into the blob store piece by piece; None when nothing came. Nobody needs it there yet."""
-        limit, came = self._work.max_bytes, 0
+        limit, came = self._context.max_bytes, 0
 
         async def pieces() -> AsyncIterator[bytes]:
             nonlocal came
@@ -113,7 +117,7 @@ class Bodies(PublishTracker):
                     return
                 yield piece
 
-        name, _ = await self._work.store.blobs.put_stream(pieces(), None)
+        name, _ = await self._context.store.blobs.put_stream(pieces(), None)
         return Streamed(name, came) if came else None
 
     async def _missing(self, session: ImapSession, rows: Sequence[Row]) -> None:
@@ -121,11 +125,11 @@ class Bodies(PublishTracker):
         there = await session.existing(uid_set(row.uid for row in rows))
         gone = [row.id for row in rows if row.uid not in there]
         if gone:
-            await self._work.store.ledger.gone(self._work.lease, gone)
+            await self._context.store.ledger.gone(self._context.lease, gone)
         withheld = [row.id for row in rows if row.uid in there]
         if withheld:
-            await self._work.store.ledger.finish(self._work.lease, withheld, RowState.SKIPPED, "withheld")
-            self._work.log.warning("the server withholds bodies", rows=len(withheld))
+            await self._context.store.ledger.finish(self._context.lease, withheld, RowState.SKIPPED, "withheld")
+            self._context.log.warning("the server withholds bodies", rows=len(withheld))
 
 
 def _message(row: Row, lane: Lane, size: int, blob: str | None) -> MailFetched:

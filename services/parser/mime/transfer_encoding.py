@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 
-from services.parser.mime.findings import Findings
+from services.parser.mime.diagnostics import Diagnostics
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*\r?\n", re.MULTILINE)
@@ -56,7 +56,7 @@ def decode_uuencoded(data: bytes) -> tuple[bytes, bool]:
     return b"".join(chunks), True
 
 
-def decode(data: bytes, encoding: str, findings: Findings) -> bytes:
+def decode(data: bytes, encoding: str, diagnostics: Diagnostics) -> bytes:
     """Return the content of a leaf part; ``encoding`` is the header's first word in lower case."""
     if encoding in IDENTITY:
         return data
@@ -68,7 +68,7 @@ def decode(data: bytes, encoding: str, findings: Findings) -> bytes:
     elif encoding in _UUENCODE:
         data, sound = decode_uuencoded(data)
     else:
-        findings.defect("encoding", encoding)
+        diagnostics.defect("encoding", encoding)
     if not sound:
-        findings.defect("encoding", encoding)
+        diagnostics.defect("encoding", encoding)
     return data

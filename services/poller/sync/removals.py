@@ -16,7 +16,7 @@ AT_ONCE = 500
 """Emails of one message, and uids of one question."""
 
 
-async def confirm_gone(work: AccountContext, session: ImapSession, folder: Folder, uids: Sequence[int]) -> int:
+async def confirm_gone(context: AccountContext, session: ImapSession, folder: Folder, uids: Sequence[int]) -> int:
     """Ask the server again for uids of the open folder that seem to be gone; note and announce those that are. Returns how many."""
     gone: list[str] = []
     for start in range(0, len(uids), AT_ONCE):
@@ -24,32 +24,32 @@ async def confirm_gone(work: AccountContext, session: ImapSession, folder: Folde
         there = await session.existing(uid_set(part))
         gone += [copy_id(folder.account, folder.id, folder.uidvalidity, uid) for uid in part if uid not in there]
     if gone:
-        work.metrics.gone(len(gone))
-        await announce(work, await work.store.ledger.gone(work.lease, gone), gone)
+        context.metrics.gone(len(gone))
+        await announce(context, await context.store.ledger.gone(context.lease, gone), gone)
     return len(gone)
 
 
-async def drop_folder(work: AccountContext, folder: str) -> None:
+async def drop_folder(context: AccountContext, folder: str) -> None:
     """Note that a folder is gone, whatever its uids were, and announce it."""
-    for uidvalidity in await work.store.ledger.uidvalidities(work.account.id, folder):
-        await drop_generation(work, folder, uidvalidity)
+    for uidvalidity in await context.store.ledger.uidvalidities(context.account.id, folder):
+        await drop_generation(context, folder, uidvalidity)
 
 
-async def drop_generation(work: AccountContext, folder: str, uidvalidity: int) -> None:
+async def drop_generation(context: AccountContext, folder: str, uidvalidity: int) -> None:
     """Note that a folder's uids under a uidvalidity are void, and announce it."""
-    keys = await work.store.ledger.gone_folder(work.lease, folder, uidvalidity)
-    await announce(work, keys, [folder, str(uidvalidity)])
+    keys = await context.store.ledger.gone_folder(context.lease, folder, uidvalidity)
+    await announce(context, keys, [folder, str(uidvalidity)])
 
 
-async def drop_superseded(work: AccountContext, folder: Folder) -> None:
+async def drop_superseded(context: AccountContext, folder: Folder) -> None:
     """Drop what the ledger still holds of a folder under earlier uidvalidities: it is enumerated anew by now."""
-    for uidvalidity in await work.store.ledger.uidvalidities(folder.account, folder.id):
+    for uidvalidity in await context.store.ledger.uidvalidities(folder.account, folder.id):
         # Begun anew meanwhile, what is its own now is not what we were told.
-        if work.is_still(folder) and uidvalidity != folder.uidvalidity:
-            await drop_generation(work, folder.id, uidvalidity)
+        if context.is_still(folder) and uidvalidity != folder.uidvalidity:
+            await drop_generation(context, folder.id, uidvalidity)
 
 
-async def announce(work: AccountContext, keys: Sequence[str], about: Iterable[str]) -> None:
+async def announce(context: AccountContext, keys: Sequence[str], about: Iterable[str]) -> None:
     """Publish that emails lost a copy. ``about`` makes the message's id: the same change is the same message.
 
     An event that is lost is no harm: the rows are marked until the links follow.
@@ -57,14 +57,14 @@ async def announce(work: AccountContext, keys: Sequence[str], about: Iterable[st
     digest = hashlib.sha256("\n".join(about).encode()).hexdigest()[:24]
     messages = [
         MailboxChanged(
-            id=f"{work.account.id}.gone.{digest}.{start}",
-            account=work.account.id,
+            id=f"{context.account.id}.gone.{digest}.{start}",
+            account=context.account.id,
             emails=tuple(keys[start : start + AT_ONCE]),
         )
         for start in range(0, len(keys), AT_ONCE)
     ]
     if messages:
-        await work.bus.publish_many([(message, None) for message in messages])
+        await context.bus.publish_many([(message, None) for message in messages])
 
 
 def within(uids: Iterable[int], ranges: UidRanges) -> list[int]:

@@ -15,8 +15,8 @@ import structlog
 
 from schemas.errors import PermanentError
 from services.parser.content.parse import ParsedMail
-from services.parser.frames import Request, WorkerBugError
-from services.parser.process import WorkerGoneError, WorkerLateError, WorkerProcess
+from services.parser.worker_process import WorkerGoneError, WorkerLateError, WorkerProcess
+from services.parser.worker_protocol import Request, WorkerBugError
 
 BATCH = 16
 """Mails that a worker gets at once; more would gain little and make a live mail wait longer for it."""
@@ -64,10 +64,10 @@ class _Queue:
             return jobs
 
 
-class Pool:
+class WorkerPool:
     """Parses mails in ``workers`` processes, and in one more that is for urgent mail alone.
 
-    Use it as ``async with Pool(...) as pool``; the processes run inside the block. ``failed()`` is a task for the stage: it
+    Use it as ``async with WorkerPool(...) as pool``; the processes run inside the block. ``failed()`` is a task for the stage: it
     raises when the pool cannot go on.
 
     Args:
