@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.base import AccountId, Contract, FolderId, Utc
-from schemas.sharing import SharingPolicy
+from schemas.sharing import LiveCopy, SharingPolicy
 
 Tls = Literal["tls", "starttls", "none"]
 
@@ -101,6 +101,16 @@ class Account(Contract):
     def own_addresses(self) -> frozenset[str]:
         """The account's own addresses."""
         return frozenset((self.address, *self.aliases))
+
+    def live_copy(self, bcc: tuple[str, ...] = ()) -> LiveCopy:
+        """Return a live copy in this account as the sharing rule needs it."""
+        return LiveCopy(
+            account=self.id,
+            owner=self.owner,
+            policy=self.sharing,
+            own_addresses=tuple(sorted(self.own_addresses)),
+            bcc=bcc,
+        )
 
 
 class FolderState(StrEnum):

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
+from pydantic import ConfigDict, Field
+
 from schemas.base import AccountId, Contract, EmailKey, Utc
 from schemas.mail import Content, Role
 from schemas.records import RecordRef
 
 
 class Email(Contract):
-    """One message, however many accounts and folders hold a copy of it."""
+    """One message, regardless of how many accounts and folders hold a copy of it."""
 
     content: Content
     """Stored flat: the document's fields are Content's, ``_id`` is its key."""
     stored_at: Utc
     by_thread: bool = False
-    """It names no record's address: its links come from its thread alone."""
+    """Whether it names no record's address, so that its links come from its thread alone."""
 
 
 class Match(Contract):
-    """Why an email is on a record."""
+    """A reason why an email is on a record."""
 
     address: str
-    """The record's address; for role ``thread`` that by which the thread is the record's."""
+    """The record's address; for role ``thread`` the address by which the thread belongs to the record."""
     role: Role
     account: AccountId | None = None
-    """For role ``bcc``: the account whose copy says so; only its owner may know."""
+    """For role ``bcc``: the account whose copy has the Bcc. Only its owner may know of it."""
 
 
-class Voucher(Contract):
-    """In the mail of this user the thread of an email is about a record: an ancestor that he holds says so."""
+class Attestation(Contract):
+    """Says that in this user's mail the thread of an email is about a record, because an ancestor that they hold names it."""
 
     owner: str
     address: str
-    """By which the thread is the record's."""
+    """The address by which the thread belongs to the record."""
 
 
 class Link(Contract):
-    """An email on a record. ``owners`` and ``shared_by`` are what the matcher worked out, for quick look-up; readers check again."""
+    """An email on a record. The matcher computes ``owners`` and ``shared_by`` for quick look-up; readers check again."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     id: str
     email: EmailKey
@@ -48,14 +52,14 @@ class Link(Contract):
     """Users with a live copy."""
     shared_by: tuple[AccountId, ...] = ()
     """Accounts with a live copy whose policy shares this link."""
-    vouchers: tuple[Voucher, ...] = ()
-    """For role ``thread``: whose mail says so. For each of them the thread goes on from here, and for nobody else."""
+    attestations: tuple[Attestation, ...] = Field(default=(), alias="vouchers")
+    """For role ``thread``: whose mail says so. The thread continues from here for these users only. Stored as ``vouchers``."""
     version: int = 0
     """Grows with every change, for compare-and-set."""
 
 
 class Tombstone(Contract):
-    """An email that was deleted in the CRM: it never comes back by a re-sync. Document id: the key."""
+    """An email that was deleted in the CRM: a resync does not bring it back. Document id: the key."""
 
     email: EmailKey
     by: str

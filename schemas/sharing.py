@@ -16,6 +16,7 @@ from pydantic import field_validator
 
 from schemas.addresses import InvalidDomainError, in_domain, normal_domain
 from schemas.base import Contract
+from schemas.emails import Match
 from schemas.mail import Role
 
 
@@ -157,26 +158,18 @@ class LiveCopy(Contract):
     bcc: tuple[str, ...] = ()
 
 
-class Matched(Contract):
-    """What the rule needs to know of one reason why an email is on a record."""
-
-    address: str
-    role: Role
-    account: str | None = None
-
-
 class CopyDecision(Contract):
     """What one live copy and one match say for one viewer: a line of ``explain``."""
 
     copy_of: LiveCopy
-    match: Matched
+    match: Match
     decision: Decision
 
 
 def decide(
     viewer: str,
     copies: Sequence[LiveCopy],
-    matches: Sequence[Matched],
+    matches: Sequence[Match],
     participants: Iterable[str],
     company: CompanyPolicy,
 ) -> list[CopyDecision]:

@@ -21,7 +21,7 @@ class Truth(NamedTuple):
     """(state, email) by row."""
     counts: dict[str, int]
     """How much shared mail each record has; records without any are left out."""
-    vouchers: dict[tuple[str, str], tuple[tuple[str, str], ...]]
+    attestations: dict[tuple[str, str], tuple[tuple[str, str], ...]]
     """(owner, address) of those in whose mail the thread says so, by (record, key); of links by thread alone."""
 
 
@@ -80,8 +80,8 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
                     vouching[user] = heirs
                     for record, address in heirs.items():
                         text.setdefault(record, set()).add((address, "thread", ""))
-                        truth.vouchers[record, mail.key] = (
-                            *truth.vouchers.get((record, mail.key), ()),
+                        truth.attestations[record, mail.key] = (
+                            *truth.attestations.get((record, mail.key), ()),
                             (user, address),
                         )
         links: dict[str, set[Reason]] = {record: set(reasons) for record, reasons in text.items()}
@@ -153,8 +153,8 @@ def snapshot_of(emails: Iterable[Any], links: Sequence[Any], rows: Iterable[Any]
         {row["_id"]: (row["state"], row.get("email") if row["state"] == "attached" else None) for row in rows},
         counts,
         {
-            (f"{link['record']['kind']}:{link['record']['id']}", link["email"]): vouchers
+            (f"{link['record']['kind']}:{link['record']['id']}", link["email"]): attestations
             for link in links
-            if (vouchers := tuple(sorted((one["owner"], one["address"]) for one in link["vouchers"])))
+            if (attestations := tuple(sorted((one["owner"], one["address"]) for one in link["vouchers"])))
         },
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.emails import Link, Match, Voucher
+from schemas.emails import Attestation, Link, Match
 from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
 from services.matcher.linking.linking import (
@@ -16,13 +16,13 @@ from services.matcher.linking.linking import (
     Threads,
     address_matches,
     ancestor_ids,
+    attestations_of,
     bcc_matches,
     merged,
     passed_on,
     thread_matches,
     told_by,
     vouched,
-    vouchers_of,
 )
 
 ACCOUNT = "0" * 24
@@ -115,29 +115,36 @@ def test_each_holders_own_mail_is_looked_at_by_itself() -> None:
     assert vouched([paul], [A]) == {}
     both = vouched([{A: {CARLA: "c@x.example"}}, paul], [B, A])
     assert thread_matches(both) == {**on(CARLA, "c@x.example", Role.THREAD), **on(PAUL, "p@x.example", Role.THREAD)}
-    assert vouchers_of(both, PAUL) == (Voucher(owner=B, address="p@x.example"),)
+    assert attestations_of(both, PAUL) == (Attestation(owner=B, address="p@x.example"),)
 
 
-def link(record: RecordRef, role: Role, owners: tuple[str, ...], *vouchers: Voucher) -> Link:
+def link(record: RecordRef, role: Role, owners: tuple[str, ...], *attestations: Attestation) -> Link:
     """Return a link of an email by one address."""
     match = Match(address="c@x.example", role=role, account=ACCOUNT if role is Role.BCC else None)
     email = "v1-" + "0" * 40
     sent = datetime(2026, 1, 1, tzinfo=UTC)
     return Link(
-        id="l", email=email, record=record, sent_at=sent, thread="t", matches=(match,), owners=owners, vouchers=vouchers
+        id="l",
+        email=email,
+        record=record,
+        sent_at=sent,
+        thread="t",
+        matches=(match,),
+        owners=owners,
+        attestations=attestations,
     )
 
 
 def test_a_stored_email_tells_what_it_names_to_its_holders_and_its_thread_to_those_who_vouch() -> None:
     """Nobody who holds it no more, nobody by a Bcc, and no address that has become a colleague's."""
-    carla = Voucher(owner=A, address="c@x.example")
+    carla = Attestation(owner=A, address="c@x.example")
     assert told_by([link(CARLA, Role.TO, (A, B))], ()) == {A: {CARLA: "c@x.example"}, B: {CARLA: "c@x.example"}}
     assert told_by([link(CARLA, Role.THREAD, (A, B), carla)], ()) == {A: {CARLA: "c@x.example"}}
     assert told_by([link(CARLA, Role.THREAD, (B,), carla)], ()) == {}
     assert told_by([link(CARLA, Role.BCC, (A,))], ()) == {}
     assert told_by([link(CARLA, Role.THREAD, (A,), carla)], {"c@x.example"}) == {}
     assert told_by([link(CARLA, Role.TO, (A,))], {"c@x.example"}) == {}
-    two = [link(CARLA, Role.THREAD, (A,), carla, Voucher(owner=A, address="b@x.example"))]
+    two = [link(CARLA, Role.THREAD, (A,), carla, Attestation(owner=A, address="b@x.example"))]
     assert told_by(two, ()) == {A: {CARLA: "b@x.example"}}
 
 

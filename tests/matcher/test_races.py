@@ -107,7 +107,7 @@ async def test_a_reply_and_its_holders_copy_of_the_ancestor_find_each_other(
     await world.rest()
     snapshot = await world.snapshot()
     assert snapshot == world.truth()
-    assert len(snapshot.vouchers) == 2
+    assert len(snapshot.attestations) == 2
 
 
 @pytest.mark.parametrize("where", PLACES)

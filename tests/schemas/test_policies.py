@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from schemas.addresses import InvalidDomainError
+from schemas.emails import Match
 from schemas.mail import Role
 from schemas.sharing import (
     CompanyPolicy,
     LiveCopy,
-    Matched,
     Mode,
     PublicSuffixError,
     SharingPolicy,
@@ -43,7 +43,7 @@ def test_two_verdicts_grant() -> None:
 def test_an_own_copy_is_named_as_such() -> None:
     """To the owner of the copy it is his own, also where its policy shares it; to another user it is shared."""
     copy = LiveCopy(account="1", owner="a@x.example", policy=SharingPolicy(mode=Mode.PUBLIC), own_addresses=())
-    match = Matched(address="c@client.example", role=Role.FROM)
+    match = Match(address="c@client.example", role=Role.FROM)
     for viewer, verdict in (("a@x.example", Verdict.OWN_COPY), ("b@x.example", Verdict.SHARED)):
         (line,) = decide(viewer, [copy], [match], ["c@client.example"], CompanyPolicy())
         assert (line.decision.verdict, line.copy_of, line.match) == (verdict, copy, match)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.emails import Match
 from schemas.mail import Role
 from schemas.sharing import (
     CompanyPolicy,
     LiveCopy,
-    Matched,
     Mode,
     PublicSuffixError,
     SharingPolicy,
@@ -34,7 +34,7 @@ def custom(*domains: str) -> SharingPolicy:
     return SharingPolicy(mode=Mode.CUSTOM, excluded_domains=domains)
 
 
-def copy(policy: SharingPolicy, *, owner: str = ANN, account: str = "1", bcc: tuple[str, ...] = ()) -> LiveCopy:
+def copy(policy: SharingPolicy, *, owner: str = ANN, account: str = "1" * 24, bcc: tuple[str, ...] = ()) -> LiveCopy:
     """Return a live copy in an account whose only address is its owner's."""
     return LiveCopy(account=account, owner=owner, policy=policy, own_addresses=(owner,), bcc=bcc)
 
@@ -110,23 +110,23 @@ def test_the_verdict_for_another_viewer(
 
 def test_the_owner_of_a_private_copy_sees_it_and_nobody_else_does() -> None:
     """(a) lets the owner in whatever the policy; (b) lets nobody in by a private one."""
-    copies, matches = [copy(PRIVATE)], [Matched(address=CLIENT, role=Role.FROM)]
+    copies, matches = [copy(PRIVATE)], [Match(address=CLIENT, role=Role.FROM)]
     assert may_see(decide(ANN, copies, matches, (CLIENT, ANN), NOBODY))
     assert not may_see(decide(BOB, copies, matches, (CLIENT, ANN), NOBODY))
 
 
 def test_one_sharing_holder_is_enough() -> None:
     """Several holders: what is seen is the union over their copies."""
-    copies = [copy(PRIVATE), copy(PUBLIC, owner=BOB, account="2")]
-    lines = decide("zoe@firm.example", copies, [Matched(address=CLIENT, role=Role.FROM)], (CLIENT, ANN, BOB), NOBODY)
+    copies = [copy(PRIVATE), copy(PUBLIC, owner=BOB, account="2" * 24)]
+    lines = decide("zoe@firm.example", copies, [Match(address=CLIENT, role=Role.FROM)], (CLIENT, ANN, BOB), NOBODY)
     assert [line.decision.verdict for line in lines] == [Verdict.MODE_PRIVATE, Verdict.SHARED]
     assert may_see(lines)
 
 
 def test_a_bcc_is_known_to_the_owner_of_that_copy_only() -> None:
     """Neither other users nor other holders of the same email learn that the record was in Bcc."""
-    copies = [copy(PUBLIC, bcc=(CLIENT,)), copy(PUBLIC, owner=BOB, account="2")]
-    matches = [Matched(address=CLIENT, role=Role.BCC, account="1")]
+    copies = [copy(PUBLIC, bcc=(CLIENT,)), copy(PUBLIC, owner=BOB, account="2" * 24)]
+    matches = [Match(address=CLIENT, role=Role.BCC, account="1" * 24)]
     assert may_see(decide(ANN, copies, matches, (PARTNER, ANN), NOBODY))
     assert not may_see(decide(BOB, copies, matches, (PARTNER, ANN), NOBODY))
     assert not may_see(decide("zoe@firm.example", copies, matches, (PARTNER, ANN), NOBODY))
@@ -134,13 +134,13 @@ def test_a_bcc_is_known_to_the_owner_of_that_copy_only() -> None:
 
 def test_a_bcc_makes_no_difference_to_what_others_see() -> None:
     """Internal mail stays internal whoever was in Bcc: that others see it would tell them of the Bcc."""
-    matches = [Matched(address=CLIENT, role=Role.THREAD)]
+    matches = [Match(address=CLIENT, role=Role.THREAD)]
     for bcc in ((), (PARTNER,)):
         assert not may_see(decide("zoe@firm.example", [copy(PUBLIC, bcc=bcc)], matches, (ANN, BOB), FIRM_EXCLUDED))
 
 
-@pytest.mark.parametrize(("copies", "matches"), [([], [Matched(address=CLIENT, role=Role.TO)]), ([copy(PUBLIC)], [])])
-def test_without_a_live_copy_or_a_link_nobody_sees_it(copies: list[LiveCopy], matches: list[Matched]) -> None:
+@pytest.mark.parametrize(("copies", "matches"), [([], [Match(address=CLIENT, role=Role.TO)]), ([copy(PUBLIC)], [])])
+def test_without_a_live_copy_or_a_link_nobody_sees_it(copies: list[LiveCopy], matches: list[Match]) -> None:
     """No copy left, or no reason to be on the record: not even the owner sees it there."""
     assert not may_see(decide(ANN, copies, matches, (CLIENT, ANN), NOBODY))
 
@@ -173,7 +173,7 @@ companies = st.builds(
 live_copies = st.lists(
     st.builds(
         LiveCopy,
-        account=st.sampled_from("123"),
+        account=st.sampled_from(["1" * 24, "2" * 24, "3" * 24]),
         owner=st.sampled_from(POOL[:2]),
         policy=policies,
         own_addresses=st.sampled_from([(POOL[0],), (POOL[1],), POOL[:2]]),
@@ -183,8 +183,13 @@ live_copies = st.lists(
 )
 some_matches = st.lists(
     st.one_of(
-        st.builds(Matched, address=st.sampled_from(POOL), role=st.sampled_from([r for r in Role if r is not Role.BCC])),
-        st.builds(Matched, address=st.sampled_from(POOL), role=st.just(Role.BCC), account=st.sampled_from("123")),
+        st.builds(Match, address=st.sampled_from(POOL), role=st.sampled_from([r for r in Role if r is not Role.BCC])),
+        st.builds(
+            Match,
+            address=st.sampled_from(POOL),
+            role=st.just(Role.BCC),
+            account=st.sampled_from(["1" * 24, "2" * 24, "3" * 24]),
+        ),
     ),
     max_size=3,
 )
@@ -197,7 +202,7 @@ def covered(address: str, domains: tuple[str, ...]) -> bool:
 
 
 def reference(
-    viewer: str, copies: list[LiveCopy], matches: list[Matched], people: tuple[str, ...], company: CompanyPolicy
+    viewer: str, copies: list[LiveCopy], matches: list[Match], people: tuple[str, ...], company: CompanyPolicy
 ) -> bool:
     """Say whether the viewer sees the email, as one sentence of DESIGN after the other."""
     for held, match in product(copies, matches):
@@ -223,7 +228,7 @@ def reference(
 
 @given(st.sampled_from([*POOL[:2], "zoe@firm.example"]), live_copies, some_matches, some_people, companies)
 def test_the_rule_is_what_the_design_says(
-    viewer: str, copies: list[LiveCopy], matches: list[Matched], people: tuple[str, ...], company: CompanyPolicy
+    viewer: str, copies: list[LiveCopy], matches: list[Match], people: tuple[str, ...], company: CompanyPolicy
 ) -> None:
     """For any copies, matches, participants and policies the decision is that of a second reading of the rule."""
     assert may_see(decide(viewer, copies, matches, people, company)) is reference(
@@ -233,7 +238,7 @@ def test_the_rule_is_what_the_design_says(
 
 @given(live_copies, some_matches, some_people, companies, st.sampled_from(DOMAIN_POOL))
 def test_excluding_one_more_domain_never_lets_anybody_in(
-    copies: list[LiveCopy], matches: list[Matched], people: tuple[str, ...], company: CompanyPolicy, domain: str
+    copies: list[LiveCopy], matches: list[Match], people: tuple[str, ...], company: CompanyPolicy, domain: str
 ) -> None:
     """Narrowing narrows: a longer list of the administrator grants nothing that the shorter one did not."""
     narrower = company.model_copy(update={"excluded_domains": (*company.excluded_domains, domain)})
@@ -244,7 +249,7 @@ def test_excluding_one_more_domain_never_lets_anybody_in(
 
 @given(live_copies, some_matches, some_people, companies)
 def test_making_an_account_private_hides_its_mail_from_all_but_its_owner(
-    copies: list[LiveCopy], matches: list[Matched], people: tuple[str, ...], company: CompanyPolicy
+    copies: list[LiveCopy], matches: list[Match], people: tuple[str, ...], company: CompanyPolicy
 ) -> None:
     """With every policy private only owners see anything, and the owner's sight does not depend on policies."""
     private = [held.model_copy(update={"policy": PRIVATE}) for held in copies]

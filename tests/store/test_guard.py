@@ -12,8 +12,8 @@ from schemas.emails import Link, Match
 from schemas.mail import Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, CopyDecision, Decision, Mode, SharingPolicy, Verdict
-from services.store.access.copies import Copies, Evidence, live_copy
-from services.store.access.guard import Guard, Judged, prefilter, redacted
+from services.store.access.copies import Copies, SharingFacts
+from services.store.access.guard import Guard, LinkDecision, prefilter, redacted
 from services.store.access.rights import RecordRights
 from services.store.access.users import Users
 from services.store.core.documents import now
@@ -54,12 +54,12 @@ def row(of: Account, number: int, *bcc: str, email: str = KEY) -> LiveRow:
 class Known:
     """Stands for ``Copies``, ``Users`` and ``RecordRights``: says what it was made with; records in ``closed`` nobody may read."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: SharingFacts) -> None:
         self._evidence = evidence
         self.asked: list[set[str]] = []
         self.closed: set[RecordRef] = set()
 
-    async def evidence(self, keys: Collection[str]) -> Evidence:
+    async def facts(self, keys: Collection[str]) -> SharingFacts:
         """Return the evidence."""
         self.asked.append(set(keys))
         return self._evidence
@@ -79,7 +79,7 @@ def known(accounts: list[Account], rows: list[LiveRow], people: dict[str, set[st
     for one in rows:
         held.setdefault(one.email, []).append(one)
     participants = {key: frozenset(names) for key, names in (people or {KEY: {KIM, ANN}}).items()}
-    return Known(Evidence(held, {one.id: one for one in accounts}, participants, CompanyPolicy()))
+    return Known(SharingFacts(held, {one.id: one for one in accounts}, participants, CompanyPolicy()))
 
 
 def guard(evidence: Known) -> Guard:
@@ -87,7 +87,7 @@ def guard(evidence: Known) -> Guard:
     return Guard(cast("Users", evidence), cast("Copies", evidence), cast("RecordRights", evidence))
 
 
-async def judged(evidence: Known, viewer: str, *links: Link) -> list[Judged]:
+async def judged(evidence: Known, viewer: str, *links: Link) -> list[LinkDecision]:
     """Return what the guard says of links."""
     return await guard(evidence).judge(user(viewer), links)
 
@@ -184,7 +184,7 @@ def test_a_line_tells_others_less(viewer: str) -> None:
     policy = SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("law.example",))
     mine = account(ANN).model_copy(update={"sharing": policy})
     whole = CopyDecision(
-        copy_of=live_copy(mine, (LOU,)),
+        copy_of=mine.live_copy((LOU,)),
         match={"address": KIM, "role": Role.FROM},
         decision=Decision(verdict=Verdict.SHARED),
     )

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from schemas.emails import Match, Voucher
+from schemas.emails import Attestation, Match
 from schemas.identity import link_id
 from schemas.ledger import RowState
 from schemas.mail import Attachment, Classification, Role
@@ -96,17 +96,17 @@ async def test_who_vouches_for_a_thread_is_added_up(world: World, store: Store) 
     """Copies of several users each bring their own, once; a link that is replaced has those that it is replaced with."""
     record = await world.record("lead@x.com")
     mail = content("m", "who@y.com", "a@corp.com", "b@corp.com")
-    vouchers = [Voucher(owner=f"{name}@corp.com", address="lead@x.com") for name in "ab"]
-    additions = [addition(mail, record, one.owner, vouchers=(one,)) for one in vouchers]
+    attestations = [Attestation(owner=f"{name}@corp.com", address="lead@x.com") for name in "ab"]
+    additions = [addition(mail, record, one.owner, attestations=(one,)) for one in attestations]
     await store.links.save_many(additions[:1])
     await store.links.save_many(additions)
     await store.links.save_many(additions[1:])
     (link,) = (await store.links.of_emails([mail.key]))[mail.key]
-    assert sorted(link.vouchers, key=lambda one: one.owner) == vouchers
-    assert await store.links.compare_and_set(link.model_copy(update={"vouchers": (vouchers[0],)}))
+    assert sorted(link.attestations, key=lambda one: one.owner) == attestations
+    assert await store.links.compare_and_set(link.model_copy(update={"attestations": (attestations[0],)}))
     await store.links.save_many(additions[:1])
     (link,) = (await store.links.of_emails([mail.key]))[mail.key]
-    assert link.vouchers == (vouchers[0],)
+    assert link.attestations == (attestations[0],)
 
 
 async def test_a_link_is_replaced_only_by_who_read_its_newest_version(world: World, store: Store) -> None:

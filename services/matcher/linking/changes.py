@@ -128,15 +128,15 @@ def _differences(changes: Changes, links: Sequence[Link], wanted: Wanted) -> tup
         matches = ordered(match for addition in additions for match in addition.matches)
         owners = {addition.owner for addition in additions}
         shared = {addition.shared for addition in additions if addition.shared}
-        vouchers = additions[0].vouchers
-        moved = (owners ^ set(link.owners)) | {one.owner for one in set(vouchers) ^ set(link.vouchers)}
+        attestations = additions[0].attestations
+        moved = (owners ^ set(link.owners)) | {one.owner for one in set(attestations) ^ set(link.attestations)}
         if set(link.matches) != set(matches):
             following = True
         elif not moved and set(link.shared_by) == shared:
             continue
         others |= moved
         grants = {"matches": matches, "owners": tuple(sorted(owners)), "shared_by": tuple(sorted(shared))}
-        _set(changes, [link.model_copy(update={**grants, "vouchers": vouchers})])
+        _set(changes, [link.model_copy(update={**grants, "attestations": attestations})])
     stale = [link for link in links if link.record not in wanted.links]
     _set(changes, [link.model_copy(update={"matches": ()}) for link in stale])
     return following or bool(stale), others

@@ -19,10 +19,10 @@ from services.matcher.linking.linking import (
     Vouched,
     address_matches,
     ancestor_ids,
+    attestations_of,
     bcc_matches,
     merged,
     thread_matches,
-    vouchers_of,
 )
 from services.store import Final, LinkAddition
 
@@ -163,7 +163,7 @@ def _additions(
             matches=reasons,
             owner=holder.owner,
             shared=holder.account if shares_link(holder, view.company, reasons, people) else None,
-            vouchers=vouchers_of(vouched, record) if vouched else (),
+            attestations=attestations_of(vouched, record) if vouched else (),
         )
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from schemas.emails import Link, Match, Voucher
+from schemas.emails import Attestation, Link, Match
 from schemas.mail import Role
 from schemas.records import RecordRef
 from services.matcher.linking.decisions import Decisions
@@ -81,11 +81,11 @@ async def _compared(decided: Decisions, old: frozenset[str], store: Store) -> Co
     return Compared(frozenset(email for email, _, _ in wanted_why - there_why), frozenset(stale), joined)
 
 
-def _reasons(links: Iterable[Link | LinkAddition]) -> set[tuple[str, RecordRef, Match | Voucher]]:
-    matches: set[tuple[str, RecordRef, Match | Voucher]] = {
+def _reasons(links: Iterable[Link | LinkAddition]) -> set[tuple[str, RecordRef, Match | Attestation]]:
+    matches: set[tuple[str, RecordRef, Match | Attestation]] = {
         (link.email, link.record, match) for link in links for match in link.matches
     }
-    return matches | {(link.email, link.record, voucher) for link in links for voucher in link.vouchers}
+    return matches | {(link.email, link.record, attestation) for link in links for attestation in link.attestations}
 
 
 def _ids(decided: Decisions, keys: Iterable[str]) -> list[str]:

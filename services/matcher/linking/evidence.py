@@ -17,12 +17,12 @@ from services.matcher.linking.linking import (
     Matches,
     Vouched,
     among_colleagues,
+    attestations_of,
     bcc_matches,
     matches_of,
     merged,
     thread_matches,
     vouched,
-    vouchers_of,
 )
 from services.matcher.linking.lookups import ancestors_of, holders_of
 from services.store import BriefEmail, LinkAddition, LiveRow, Store
@@ -124,8 +124,8 @@ def wanted_of(email: BriefEmail, evidence: Evidence) -> Wanted:
         if not matches:
             bare.append(row)
         for addition in contributions(email, matches, holder._replace(bcc=row.bcc), evidence.company, people):
-            vouchers = vouchers_of(text.threads, addition.record)
-            links.setdefault(addition.record, []).append(addition._replace(vouchers=vouchers))
+            attestations = attestations_of(text.threads, addition.record)
+            links.setdefault(addition.record, []).append(addition._replace(attestations=attestations))
     return Wanted(text.named, links, tuple(bare))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from schemas.emails import Link, Match, Voucher
+from schemas.emails import Attestation, Link, Match
 from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
 
@@ -81,7 +81,7 @@ def passed_on(matches: Matches, own: Collection[str]) -> dict[RecordRef, str]:
     """Return what the text of an email says about its thread: each external record with the address by which it is.
 
     Left out are Bcc matches, which only the owner of a copy may know (a thread link would tell everybody), those of a
-    thread, for which vouchers stand, and addresses of connected accounts: a colleague who is also a contact is not
+    thread, for which attestations stand, and addresses of connected accounts: a colleague who is also a contact is not
     whom the thread is about.
     """
     found: dict[RecordRef, str] = {}
@@ -100,7 +100,7 @@ def told_by(links: Iterable[Link], own: Collection[str]) -> Told:
     for link in links:
         named = passed_on({link.record: link.matches}, own)
         says = [(owner, address) for address in named.values() for owner in link.owners]
-        says += [(one.owner, one.address) for one in link.vouchers if one.owner in link.owners]
+        says += [(one.owner, one.address) for one in link.attestations if one.owner in link.owners]
         for owner, address in says:
             if address not in own:
                 theirs = found.setdefault(owner, {})
@@ -129,10 +129,10 @@ def thread_matches(threads: Vouched) -> Matches:
     return {record: ordered(matches) for record, matches in found.items()}
 
 
-def vouchers_of(threads: Vouched, record: RecordRef) -> tuple[Voucher, ...]:
+def attestations_of(threads: Vouched, record: RecordRef) -> tuple[Attestation, ...]:
     """Return who vouches for a record, in the one order in which it is stored."""
     return tuple(
-        Voucher(owner=owner, address=address) for owner, (one, address) in sorted(threads.items()) if one == record
+        Attestation(owner=owner, address=address) for owner, (one, address) in sorted(threads.items()) if one == record
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from schemas.accounts import Account
-from schemas.sharing import CompanyPolicy, LiveCopy
+from schemas.emails import Link
+from schemas.sharing import CompanyPolicy, CopyDecision, LiveCopy, decide
 from services.store.access.users import Company
 from services.store.core.collections import Collections
 from services.store.sync.accounts import Accounts
@@ -14,7 +15,7 @@ from services.store.sync.ledger import Ledger
 from services.store.sync.ledger_queries import LiveRow
 
 
-class Evidence(NamedTuple):
+class SharingFacts(NamedTuple):
     """Everything that ``schemas.sharing.decide`` is asked about some emails."""
 
     rows: dict[str, list[LiveRow]]
@@ -30,19 +31,16 @@ class Evidence(NamedTuple):
         for row in self.rows.get(email, ()):
             account = self.accounts.get(row.account)
             if account is not None:
-                found[account.id, row.bcc] = live_copy(account, row.bcc)
+                found[account.id, row.bcc] = account.live_copy(row.bcc)
         return list(found.values())
 
+    def decide(self, link: Link, viewer: str = "") -> list[CopyDecision]:
+        """Apply the rule to a link: the one place of the store that does.
 
-def live_copy(account: Account, bcc: tuple[str, ...]) -> LiveCopy:
-    """Return what the rule needs to know of a copy in an account."""
-    return LiveCopy(
-        account=account.id,
-        owner=account.owner,
-        policy=account.sharing,
-        own_addresses=tuple(sorted(account.own_addresses)),
-        bcc=bcc,
-    )
+        Without a viewer no line is an own copy: what remains are the owners of the copies (of any line) and what policies share.
+        """
+        people = self.participants.get(link.email, frozenset())
+        return decide(viewer, self.copies(link.email), link.matches, people, self.company)
 
 
 class Copies:
@@ -54,11 +52,11 @@ class Copies:
         self._accounts = accounts
         self._company = company
 
-    async def evidence(self, keys: Collection[str]) -> Evidence:
+    async def facts(self, keys: Collection[str]) -> SharingFacts:
         """Return what is true now of some emails."""
         rows = await self._ledger.live_copies(keys)
         accounts = await self._accounts.of_ids({row.account for copies in rows.values() for row in copies})
-        return Evidence(rows, accounts, await self._participants(keys), await self._company.policy())
+        return SharingFacts(rows, accounts, await self._participants(keys), await self._company.policy())
 
     async def _participants(self, keys: Iterable[str]) -> dict[str, frozenset[str]]:
         found = self._emails.find({"_id": {"$in": list(keys)}}, {"participants.address": 1})

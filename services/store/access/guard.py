@@ -8,15 +8,15 @@ from typing import NamedTuple
 from schemas.accounts import Account, User
 from schemas.emails import Link
 from schemas.records import RecordRef
-from schemas.sharing import CopyDecision, LiveCopy, Matched, decide, may_see
-from services.store.access.copies import Copies, Evidence
+from schemas.sharing import CopyDecision, LiveCopy, may_see
+from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
 from services.store.access.users import Users
 from services.store.core.documents import Doc
 from services.store.sync.ledger_queries import LiveRow
 
 
-class Judged(NamedTuple):
+class LinkDecision(NamedTuple):
     """A link with every line of the rule for one viewer."""
 
     link: Link
@@ -64,22 +64,20 @@ class Guard:
         """Whether the viewer may read a record at all."""
         return bool(await self._rights.readable(viewer, [record]))
 
-    async def judge(self, viewer: User, links: Sequence[Link]) -> list[Judged]:
+    async def judge(self, viewer: User, links: Sequence[Link]) -> list[LinkDecision]:
         """Return what the rule says of links for a viewer, in their order.
 
         Left out are links of emails that are not stored, and those on records that the viewer may not read.
         """
         readable = await self._rights.readable(viewer, {link.record for link in links})
         links = [link for link in links if link.record in readable]
-        evidence = await self._copies.evidence({link.email for link in links})
-        return [_judged(viewer.email, link, evidence) for link in links if link.email in evidence.participants]
+        facts = await self._copies.facts({link.email for link in links})
+        return [_decision(viewer.email, link, facts) for link in links if link.email in facts.participants]
 
 
-def _judged(viewer: str, link: Link, evidence: Evidence) -> Judged:
-    matches = [Matched(address=match.address, role=match.role, account=match.account) for match in link.matches]
-    lines = decide(viewer, evidence.copies(link.email), matches, evidence.participants[link.email], evidence.company)
-    rows = tuple(row for row in evidence.rows.get(link.email, ()) if row.account in evidence.accounts)
-    return Judged(link, tuple(lines), rows, evidence.accounts)
+def _decision(viewer: str, link: Link, facts: SharingFacts) -> LinkDecision:
+    rows = tuple(row for row in facts.rows.get(link.email, ()) if row.account in facts.accounts)
+    return LinkDecision(link, tuple(facts.decide(link, viewer)), rows, facts.accounts)
 
 
 def prefilter(viewer: User) -> Doc:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from schemas.accounts import User
 from schemas.emails import Link
 from schemas.records import RecordRef
-from services.store.access.guard import Guard, Judged
+from services.store.access.guard import Guard, LinkDecision
 from services.store.access.views import FoundEmail, VisibleEmail, visible_email
 from services.store.core.collections import Collections
 from services.store.core.documents import decode
@@ -36,13 +36,13 @@ class Lines:
         user = await self._guard.viewer(viewer)
         return await self._found(user, [judged for judged in await self._guard.judge(user, links) if judged.visible])
 
-    async def _visible(self, user: User, emails: Iterable[str]) -> list[Judged]:
+    async def _visible(self, user: User, emails: Iterable[str]) -> list[LinkDecision]:
         """Return the links, on whichever record, by which a user may see emails."""
         found = self._links.find({"email": {"$in": list(emails)}}).sort([("sent_at", -1), ("_id", 1)])
         links = [decode(Link, document) async for document in found]
         return [judged for judged in await self._guard.judge(user, links) if judged.visible]
 
-    async def _lines(self, user: User, visible: Sequence[Judged]) -> list[VisibleEmail]:
+    async def _lines(self, user: User, visible: Sequence[LinkDecision]) -> list[VisibleEmail]:
         """Return the lines of visible links, in their order."""
         keys = list({judged.link.email for judged in visible})
         emails = {document["_id"]: document async for document in self._emails.find({"_id": {"$in": keys}}, _HEAVY)}
@@ -55,7 +55,7 @@ class Lines:
             if judged.link.email in emails
         ]
 
-    async def _found(self, user: User, visible: Sequence[Judged]) -> list[FoundEmail]:
+    async def _found(self, user: User, visible: Sequence[LinkDecision]) -> list[FoundEmail]:
         """Return visible emails, each once, with the records on which they are visible, in the order of their first links."""
         first: dict[str, VisibleEmail] = {}
         records: dict[str, list[RecordRef]] = {}

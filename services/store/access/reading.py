@@ -13,7 +13,7 @@ from services.store.access.deleting import Deleting
 from services.store.access.email_ids import Naming
 from services.store.access.explaining import Explaining
 from services.store.access.finding import Finding
-from services.store.access.guard import Guard, Judged, prefilter
+from services.store.access.guard import Guard, LinkDecision, prefilter
 from services.store.access.lines import Lines
 from services.store.access.searching import Searching
 from services.store.access.suggesting import Suggesting
@@ -77,7 +77,7 @@ class Reading(Explaining, Naming, Finding, Searching, Suggesting, Deleting):
             ValueError: ``before`` did not come from a page.
         """
         user = await self._guard.viewer(viewer)
-        found: list[Judged] = []
+        found: list[LinkDecision] = []
         cursor = before
         while len(found) <= limit:
             links = await self._candidates(user, record, cursor, thread, max(limit + 1 - len(found), 20))

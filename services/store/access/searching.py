@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from schemas.records import RecordRef
-from services.store.access.guard import Judged, prefilter
+from services.store.access.guard import LinkDecision, prefilter
 from services.store.access.lines import Lines
 from services.store.access.views import FoundEmail
 from services.store.core.documents import Doc
@@ -64,7 +64,7 @@ class Searching(Lines):
             raise NotFoundError(f"there is no email {email}")
         query: Doc = {"thread": visible[0].link.thread, **prefilter(user)}
         keys = await self._links.distinct("email", query)
-        judged: list[Judged] = []
+        judged: list[LinkDecision] = []
         for start in range(0, len(keys), _BATCH):
             judged += await self._visible(user, keys[start : start + _BATCH])
         judged.sort(key=lambda one: (one.link.sent_at, one.link.id))

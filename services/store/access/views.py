@@ -12,7 +12,7 @@ from schemas.emails import Link
 from schemas.mail import Attachment, Classification, Content, Participant, Role
 from schemas.records import RecordRef
 from schemas.sharing import CopyDecision
-from services.store.access.guard import Judged
+from services.store.access.guard import LinkDecision
 from services.store.crm.summaries import direction
 
 
@@ -142,7 +142,7 @@ class Explanation(Contract):
 
 def visible_email(
     viewer: str,
-    judged: Judged,
+    judged: LinkDecision,
     email: Mapping[str, Any],
     folders: Mapping[tuple[str, str], str],
     own_addresses: Collection[str],

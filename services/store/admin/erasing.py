@@ -144,5 +144,5 @@ class Erasing:
 
 def _without(link: Link, address: str) -> Link:
     matches = tuple(match for match in link.matches if match.address != address)
-    vouchers = tuple(voucher for voucher in link.vouchers if voucher.address != address)
-    return link.model_copy(update={"matches": matches, "vouchers": vouchers})
+    attestations = tuple(attestation for attestation in link.attestations if attestation.address != address)
+    return link.model_copy(update={"matches": matches, "attestations": attestations})

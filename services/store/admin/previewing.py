@@ -11,8 +11,8 @@ from schemas.base import Contract
 from schemas.emails import Link
 from schemas.ledger import RowState
 from schemas.records import RecordRef
-from schemas.sharing import CompanyPolicy, Matched, SharingPolicy, Verdict, decide
-from services.store.access.copies import Copies, Evidence
+from schemas.sharing import CompanyPolicy, SharingPolicy, Verdict
+from services.store.access.copies import Copies, SharingFacts
 from services.store.access.lines import Lines
 from services.store.access.rights import RecordRights
 from services.store.access.users import Company, Users
@@ -114,10 +114,10 @@ class Previewing:
     async def account(self, account: Account, policy: SharingPolicy) -> Preview:
         """Return what ``sharing.set_account`` would do. Examples are for the account's owner, who sees all of it."""
 
-        def changed(evidence: Evidence) -> Evidence:
-            present = evidence.accounts.get(account.id)
+        def changed(facts: SharingFacts) -> SharingFacts:
+            present = facts.accounts.get(account.id)
             other = {account.id: present.model_copy(update={"sharing": policy})} if present else {}
-            return evidence._replace(accounts={**evidence.accounts, **other})
+            return facts._replace(accounts={**facts.accounts, **other})
 
         return await self._preview(account_range(account.id), changed, asker=account.owner)
 
@@ -127,18 +127,18 @@ class Previewing:
         Raises:
             NotFoundError: there is no such user.
         """
-        return await self._preview({}, lambda evidence: evidence._replace(company=policy), asker=by)
+        return await self._preview({}, lambda facts: facts._replace(company=policy), asker=by)
 
-    async def _preview(self, rows: Doc, changed: Callable[[Evidence], Evidence], *, asker: str) -> Preview:
+    async def _preview(self, rows: Doc, changed: Callable[[SharingFacts], SharingFacts], *, asker: str) -> Preview:
         people = await self._users.list()
         hidden, shown = _Counted(), _Counted()
         async for keys in self._emails_of(rows):
             links = await self._links.of_emails(keys)
-            evidence = await self._copies.evidence(keys)
-            after = changed(evidence)
+            facts = await self._copies.facts(keys)
+            after = changed(facts)
             moved: list[tuple[Link, _Sight, bool]] = []
             for link in (one for several in links.values() for one in several):
-                before, then = _sight(link, evidence), _sight(link, after)
+                before, then = _sight(link, facts), _sight(link, after)
                 if before.shared is not then.shared:
                     moved.append((link, before, then.shared))
             readers: dict[RecordRef, set[str]] = {}
@@ -184,12 +184,10 @@ class Previewing:
             yield part
 
 
-def _sight(link: Link, evidence: Evidence) -> _Sight:
-    if link.email not in evidence.participants:
+def _sight(link: Link, facts: SharingFacts) -> _Sight:
+    if link.email not in facts.participants:
         return _Sight(frozenset(), shared=False)
-    matches = [Matched(address=match.address, role=match.role, account=match.account) for match in link.matches]
-    # Nobody is the viewer: what is left are owners' copies (any line) and what policies share.
-    lines = decide("", evidence.copies(link.email), matches, evidence.participants[link.email], evidence.company)
+    lines = facts.decide(link)
     return _Sight(
         frozenset(line.copy_of.owner for line in lines),
         shared=any(line.decision.verdict is Verdict.SHARED for line in lines),

@@ -11,8 +11,8 @@ from schemas.emails import Link
 from schemas.ledger import RowState
 from schemas.mail import Role
 from schemas.records import RecordRef
-from schemas.sharing import CompanyPolicy, Matched, SharingPolicy, Verdict, decide
-from services.store.access.copies import Copies, Evidence
+from schemas.sharing import CompanyPolicy, SharingPolicy, Verdict
+from services.store.access.copies import Copies, SharingFacts
 from services.store.access.users import Company
 from services.store.core.audit import Audit
 from services.store.core.collections import Collections
@@ -30,21 +30,17 @@ _POLICIES = "policies"
 _AT_ONCE = 500
 
 
-def regranted(link: Link, evidence: Evidence) -> Link:
+def regranted(link: Link, facts: SharingFacts) -> Link:
     """Return a link as its live copies and the present policies make it. Pure.
 
     Without matches or owners nobody may see it: ``links.compare_and_set`` then deletes it.
     """
-    copies = evidence.copies(link.email)
-    holding = {copy.account: copy for copy in copies}
-    bccs = {(row.account, address) for row in evidence.rows.get(link.email, ()) for address in row.bcc}
+    bccs = {(row.account, address) for row in facts.rows.get(link.email, ()) for address in row.bcc}
     matches = tuple(
         match for match in link.matches if match.role is not Role.BCC or (match.account, match.address) in bccs
     )
-    reasons = [Matched(address=match.address, role=match.role, account=match.account) for match in matches]
-    # Nobody is the viewer: what is left are owners' copies (any line) and what policies share.
-    lines = decide("", copies, reasons, evidence.participants.get(link.email, frozenset()), evidence.company)
-    owners = {holding[line.copy_of.account].owner for line in lines}
+    lines = facts.decide(link.model_copy(update={"matches": matches}))
+    owners = {line.copy_of.owner for line in lines}
     shared = {line.copy_of.account for line in lines if line.decision.verdict is Verdict.SHARED}
     return link.model_copy(
         update={"matches": matches, "owners": tuple(sorted(owners)), "shared_by": tuple(sorted(shared))}
@@ -118,22 +114,22 @@ class Sharing:
         there before we took them back.
         """
         links = await self._links.of_emails(keys)
-        evidence = await self._copies.evidence(keys)
-        pairs = [(link, regranted(link, evidence)) for several in links.values() for link in several]
+        facts = await self._copies.facts(keys)
+        pairs = [(link, regranted(link, facts)) for several in links.values() for link in several]
         changes = [wanted for link, wanted in pairs if not _same(link, wanted)]
         if (
             changes
         ):  # first: whoever comes after a crash finds the links changed, and would not know whose summaries to mend
             debts.append(await self._pending.enqueue(records={link.record for link in changes}))
         # Perhaps on no record any more, and what others say of the thread is said to others now: the matcher's to see to.
-        bare = {link.email for link in changes if not link.matches and link.email in evidence.rows}
-        bare |= {link.email for link, wanted in pairs if set(link.owners) != set(wanted.owners)} & evidence.rows.keys()
+        bare = {link.email for link in changes if not link.matches and link.email in facts.rows}
+        bare |= {link.email for link, wanted in pairs if set(link.owners) != set(wanted.owners)} & facts.rows.keys()
         if bare:
             named = (await self._emails.briefs(bare)).values()
             await self._pending.enqueue(emails=bare, message_ids=[one.message_id for one in named if one.message_id])
         await self._links.compare_and_set_many(changes)
         again = {link.email for link in changes}
-        await self._remove([key for key in keys if key not in evidence.rows and key not in again])
+        await self._remove([key for key in keys if key not in facts.rows and key not in again])
         return list(again), {link.record for link in changes}
 
     async def _remove(self, unheld: list[str]) -> None:

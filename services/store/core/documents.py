@@ -51,7 +51,7 @@ def now() -> datetime:
 def plain(value: Any) -> Any:
     """Return a value as BSON takes it."""
     if isinstance(value, Contract):
-        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+        return {field.alias or name: plain(getattr(value, name)) for name, field in type(value).model_fields.items()}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):

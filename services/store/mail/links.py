@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
-from schemas.emails import Link, Match, Voucher
+from schemas.emails import Attestation, Link, Match
 from schemas.identity import link_id
 from schemas.records import RecordRef
 from services.store.core.bulk import insert_new
@@ -28,7 +28,7 @@ class LinkAddition(NamedTuple):
     """The user who owns the copy."""
     shared: str | None = None
     """The copy's account, when its policy shares the link."""
-    vouchers: tuple[Voucher, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
     """For role ``thread``: in whose mail the thread is about the record."""
 
     @property
@@ -50,12 +50,14 @@ class Links:
         Afterwards write the rows' final states, then ask ``lacking``: a recompute in between did not see
         the copies and may have taken the additions back.
         """
-        merged: dict[str, tuple[LinkAddition, dict[str, Doc], set[str], set[str], set[Voucher]]] = {}
+        merged: dict[str, tuple[LinkAddition, dict[str, Doc], set[str], set[str], set[Attestation]]] = {}
         for addition in additions:
-            _, matches, owners, shared, vouchers = merged.setdefault(addition.id, (addition, {}, set(), set(), set()))
+            _, matches, owners, shared, attestations = merged.setdefault(
+                addition.id, (addition, {}, set(), set(), set())
+            )
             matches |= {repr(match): _match(match) for match in addition.matches}
             owners.add(addition.owner)
-            vouchers.update(addition.vouchers)
+            attestations.update(addition.attestations)
             if addition.shared:
                 shared.add(addition.shared)
         made = {
@@ -68,10 +70,10 @@ class Links:
                 "matches": list(matches.values()),
                 "owners": sorted(owners),
                 "shared_by": sorted(shared),
-                "vouchers": [_voucher(one) for one in vouchers],
+                "vouchers": [_attestation(one) for one in attestations],
                 "version": 1,
             }
-            for key, (addition, matches, owners, shared, vouchers) in merged.items()
+            for key, (addition, matches, owners, shared, attestations) in merged.items()
         }
         there = await insert_new(self._links, list(made.values()))
         if there:
@@ -161,5 +163,5 @@ def _match(match: Match) -> Doc:
     return {"address": match.address, "role": match.role.value, "account": match.account}
 
 
-def _voucher(voucher: Voucher) -> Doc:
-    return {"owner": voucher.owner, "address": voucher.address}
+def _attestation(attestation: Attestation) -> Doc:
+    return {"owner": attestation.owner, "address": attestation.address}
