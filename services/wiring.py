@@ -14,7 +14,7 @@ from services.mailbox.connection.policy import ConnectPolicy
 from services.mailbox.connection.secrets import SecretBox, derive
 from services.mailbox.smtp.serialize import serialize
 from services.runtime.environment import SettingsError
-from services.runtime.settings import Settings
+from services.runtime.settings import LeaseSettings, MailServerSettings, SecretSettings, SenderSettings, StoreSettings
 from services.store import Store, StoreConfig
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -22,13 +22,14 @@ Post = Callable[[EmailMessage, str], Awaitable[None]]
 """Sends a mail to an address; raises ``MailServerError`` or ``RejectedError``."""
 
 
-def make_store(database: Database, crm: Database, settings: Settings) -> Store:
-    """Return the store. Without ``LEADMAIL_SECRET_KEY`` (parser, notifier) it can do everything but make marks."""
+def make_store(database: Database, crm: Database, settings: StoreSettings) -> Store:
+    """Return the store. A process without ``SecretSettings`` (parser, notifier) gets one that cannot compute blind-index hashes."""
+    lease: dict[str, float] = {"lease_seconds": settings.lease_seconds} if isinstance(settings, LeaseSettings) else {}
     return Store(
         database,
         crm,
         StoreConfig(
-            mark_key=make_mark_key(settings),
+            mark_key=make_mark_key(settings) if isinstance(settings, SecretSettings) else None,
             leads=settings.crm_leads_collection,
             contacts=settings.crm_contacts_collection,
             address_fields=settings.crm_address_fields,
@@ -37,18 +38,18 @@ def make_store(database: Database, crm: Database, settings: Settings) -> Store:
             company_field=settings.crm_company_field,
             readers_field=settings.crm_readers_field,
             summary_field=settings.crm_summary_field,
-            lease_seconds=settings.lease_seconds,
+            **lease,
         ),
     )
 
 
-def make_mark_key(settings: Settings) -> bytes | None:
+def make_mark_key(settings: SecretSettings) -> bytes | None:
     """Return the key of the marks in the ledger: of the deployment's first secret, so that marks outlive a change of the secret."""
     known = [key.get_secret_value() for key in (settings.secret_key, *settings.secret_keys_old)]
     return derive(known[-1], "marks") if known[0] else None
 
 
-def make_policy(settings: Settings) -> ConnectPolicy:
+def make_policy(settings: MailServerSettings) -> ConnectPolicy:
     """Return what every connection to a mail server is made under."""
     return ConnectPolicy.build(
         allow_networks=",".join(str(network) for network in settings.allow_networks),
@@ -57,7 +58,7 @@ def make_policy(settings: Settings) -> ConnectPolicy:
     )
 
 
-def make_post(settings: Settings, policy: ConnectPolicy) -> Post:
+def make_post(settings: SenderSettings, policy: ConnectPolicy) -> Post:
     """Return what sends a mail of ours to somebody, by ``LEADMAIL_SMTP_URL``.
 
     Raises:
@@ -82,7 +83,7 @@ def make_post(settings: Settings, policy: ConnectPolicy) -> Post:
     return post
 
 
-def make_secret_box(settings: Settings) -> SecretBox:
+def make_secret_box(settings: SecretSettings) -> SecretBox:
     """Return what seals and opens credentials."""
     return SecretBox.from_keys(
         settings.secret_key.get_secret_value(), *(old.get_secret_value() for old in settings.secret_keys_old)

@@ -4,34 +4,47 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 from pydantic import SecretBytes, SecretStr
+from pydantic.fields import FieldInfo
 
 from services.runtime.environment import variable
-from services.runtime.settings import REQUIRED, Settings
+from services.settings import PROCESSES
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 BEGIN, END = "<!-- settings:begin (made by tools.configuration) -->", "<!-- settings:end -->"
 _HEADING = """# Configuration
 
-Leadmail is set up by environment variables. Each may also be given as `<NAME>_FILE`, the path of a file that holds the value (for
-secrets). A setting that is missing or wrong stops the process with one sentence that names it.
+You configure Leadmail with environment variables. You can also set `<NAME>_FILE` to the path of a file that holds the value, for
+example for a secret. A missing or wrong setting stops the process with one sentence that names it. A process in bold does not start
+without the setting; the others have a default.
 """
 
 
+def settings() -> dict[str, FieldInfo]:
+    """Return every setting, those that most processes read first."""
+    found = {name: field for each in PROCESSES.values() for name, field in each.model_fields.items()}
+    readers = Counter(name for each in PROCESSES.values() for name in each.model_fields)
+    order = list(found)
+    return {name: found[name] for name in sorted(found, key=lambda name: (-readers[name], order.index(name)))}
+
+
 def table() -> str:
-    """Return the settings as a Markdown table."""
-    lines = ["| variable | what to give | default | needed by |", "|---|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        needed = [stage for stage, names in REQUIRED.items() if name in names]
+    """Return the settings as a Markdown table; a process that cannot do without a setting is in bold."""
+    lines = ["| variable | what to give | default | read by |", "|---|---|---|---|"]
+    for name, field in settings().items():
+        readers = ", ".join(
+            f"**{process}**" if name in each.required else process
+            for process, each in PROCESSES.items()
+            if name in each.model_fields
+        )
         default = (
             "" if field.default_factory is not None else _text(field.default, ";" if name == "crm_name_fields" else ",")
         )
         description = (field.description or "").replace("|", "\\|")
-        lines.append(
-            f"| `{variable(name)}` | {description} | {f'`{default}`' if default else ''} | {', '.join(needed)} |"
-        )
+        lines.append(f"| `{variable(name)}` | {description} | {f'`{default}`' if default else ''} | {readers} |")
     return "\n".join(lines)
 
 

@@ -2,14 +2,14 @@
 
 A stage's ``__main__`` is::
 
-    async def main(stage: Stage) -> None:
+    async def main(stage: Stage[ParserSettings]) -> None:
         store = Store(stage.database, stage.crm, ...)
         await stage.bus.consume(route, partial(handle, store=store))
         await stage.run(periodic("sweep", sweep, seconds=5, log=stage.log))
 
 
     if __name__ == "__main__":
-        run_stage("parser", main)
+        run_stage(ParserSettings, main)
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from services.amqp.delivery.bus import Bus
 from services.amqp.rabbitmq.bus import open_bus
 from services.runtime.process import Process, open_process, run_process
-from services.runtime.settings import Settings
-from services.runtime.settings import Stage as StageName
+from services.runtime.settings import StageSettings
 
 if TYPE_CHECKING:
     from services.amqp.delivery.tracing import Tracing
 
+S = TypeVar("S", bound=StageSettings)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage(Process):
+class Stage(Process[S]):
     """A process that handles messages. Made by ``open_stage``."""
 
     bus: Bus
@@ -42,7 +43,7 @@ class Stage(Process):
 
 
 @asynccontextmanager
-async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage]:
+async def open_stage(settings: S) -> AsyncIterator[Stage[S]]:
     """Open logs, database, bus and the HTTP server; close them in reverse.
 
     Raises:
@@ -50,10 +51,10 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
         TopologyError: the broker has a queue or exchange that differs from ours.
         SettingsError: the port for metrics is taken.
     """
-    async with open_process(name, settings) as process:
+    async with open_process(settings) as process:
         tracing = tracing_of(process)
         async with (
-            open_bus(settings, name, metrics=process.metrics, log=process.log, tracing=tracing) as bus,
+            open_bus(settings, settings.process, metrics=process.metrics, log=process.log, tracing=tracing) as bus,
             process.serving(rabbitmq=bus.ready),
         ):
             yield Stage(
@@ -61,7 +62,7 @@ async def open_stage(name: StageName, settings: Settings) -> AsyncIterator[Stage
             )
 
 
-def tracing_of(process: Process) -> Tracing | None:
+def tracing_of(process: Process[Any]) -> Tracing | None:
     """Return what makes spans of messages, or None where nothing is traced."""
     if process.tracer_provider is None:
         return None
@@ -70,6 +71,6 @@ def tracing_of(process: Process) -> Tracing | None:
     return Tracing(process.tracer_provider)
 
 
-def run_stage(name: StageName, main: Callable[[Stage], Awaitable[None]]) -> None:
-    """Run a stage as this process: settings, event loop, ``main`` until it returns. What stops it is said in one line."""
-    run_process(name, main, open_stage)
+def run_stage(settings: type[S], main: Callable[[Stage[S]], Awaitable[None]]) -> None:
+    """Run a stage as this process: read its settings, run ``main`` until it returns. An expected failure is reported in one line."""
+    run_process(settings, main, open_stage)

@@ -16,7 +16,7 @@ from services.amqp.stage import tracing_of
 from services.console.app import make_app, make_console
 from services.console.web.endpoints import ConsoleMetrics
 from services.runtime.process import Process, listening, open_process, run_process
-from services.runtime.settings import Settings
+from services.settings import ConsoleSettings
 from services.usecases.overview import Broker
 from services.wiring import make_store
 
@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
         yield
 
 
-async def serve(app: Starlette, settings: Settings) -> None:
+async def serve(app: Starlette, settings: ConsoleSettings) -> None:
     """Serve pages until cancelled; then answer what was asked and end.
 
     Raises:
@@ -64,7 +64,7 @@ async def serve(app: Starlette, settings: Settings) -> None:
         raise
 
 
-async def main(process: Process) -> None:
+async def main(process: Process[ConsoleSettings]) -> None:
     """Serve pages, and send links by mail."""
     settings, log, registry = process.settings, process.log, process.metrics.registry
     store = make_store(process.database, process.crm, settings)
@@ -95,4 +95,4 @@ async def _connected(broker: Broker) -> None:
 
 
 if __name__ == "__main__":
-    run_process("console", main, open_process)
+    run_process(ConsoleSettings, main, open_process)

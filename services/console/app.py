@@ -35,7 +35,7 @@ from services.console.web.mails import SignInMails
 from services.console.web.recent import Recent
 from services.console.web.rendering import Pages
 from services.console.web.request_context import Console, RequestContext
-from services.runtime.settings import Settings
+from services.settings import ConsoleSettings
 from services.store import NotFoundError, Store
 from services.usecases import overview
 from services.usecases.overview import Broker, Seen
@@ -76,7 +76,7 @@ PLACES = (
 
 def make_console(
     store: Store,
-    settings: Settings,
+    settings: ConsoleSettings,
     *,
     broker: Broker | None,
     registry: CollectorRegistry,

@@ -19,6 +19,7 @@ from services.matcher.progress import ProgressMetric
 from services.matcher.sweepers import duties, in_turn
 from services.matcher.watcher import watch
 from services.runtime.periodic import periodic
+from services.settings import MatcherSettings
 from services.store import Store
 from services.wiring import make_store
 
@@ -35,7 +36,7 @@ RECORDS_AT_ONCE = 200
 async def consume(
     route: Route,
     *,
-    stage: Stage,
+    stage: Stage[MatcherSettings],
     store: Store,
     summaries: SummaryKeeper,
     latency: VisibleLatency,
@@ -59,7 +60,7 @@ async def consume(
         raise NotImplementedError(f"the matcher does not know {route.message.TYPE}")
 
 
-async def main(stage: Stage) -> None:
+async def main(stage: Stage[MatcherSettings]) -> None:
     """Consume the matcher's routes and the dead letters, watch the CRM, sweep."""
     store = make_store(stage.database, stage.crm, stage.settings)
     await store.setup()
@@ -97,4 +98,4 @@ async def main(stage: Stage) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("matcher", main)
+    run_stage(MatcherSettings, main)

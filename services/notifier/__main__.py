@@ -10,12 +10,13 @@ from services.notifier.handler import Notifier
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.notification import OwnerMail
 from services.runtime.periodic import periodic
+from services.settings import NotifierSettings
 from services.wiring import make_policy, make_post, make_store
 
 SWEEP_SECONDS = 10.0
 
 
-async def main(stage: Stage) -> None:
+async def main(stage: Stage[NotifierSettings]) -> None:
     """Consume both routes and sweep what is due."""
     settings = stage.settings
     post = make_post(settings, make_policy(settings))
@@ -34,4 +35,4 @@ async def main(stage: Stage) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("notifier", main)
+    run_stage(NotifierSettings, main)

@@ -11,6 +11,7 @@ from schemas.routes import routes_to
 from services.amqp.stage import Stage, run_stage
 from services.parser.handler import handle
 from services.parser.worker_pool import WorkerPool
+from services.settings import ParserSettings
 from services.wiring import make_store
 
 BATCH = 64
@@ -20,7 +21,7 @@ LARGE = 2
 """Mails above a message's size in memory at the same time, for each lane."""
 
 
-async def main(stage: Stage) -> None:
+async def main(stage: Stage[ParserSettings]) -> None:
     """Consume both lanes: live mail one by one, so that none waits for another; the backfill in batches."""
     settings = stage.settings
     store = make_store(stage.database, stage.crm, settings)
@@ -44,4 +45,4 @@ async def main(stage: Stage) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("parser", main)
+    run_stage(ParserSettings, main)

@@ -19,6 +19,7 @@ from services.poller.supervisor import Supervisor
 from services.poller.sync.account_context import AccountContext, Marker
 from services.poller.sync.metrics import PollerMetrics
 from services.runtime.periodic import periodic
+from services.settings import PollerSettings
 from services.store import Store
 from services.wiring import make_mark_key, make_policy, make_secret_box, make_store
 
@@ -33,7 +34,7 @@ def make_worker(
     account: Account,
     lease: Lease,
     *,
-    stage: Stage,
+    stage: Stage[PollerSettings],
     store: Store,
     marker: Marker,
     metrics: PollerMetrics,
@@ -73,7 +74,7 @@ def threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def main(stage: Stage) -> None:
+async def main(stage: Stage[PollerSettings]) -> None:
     """Hold leases and work on their accounts until told to stop."""
     settings = stage.settings
     store = make_store(stage.database, stage.crm, settings)
@@ -124,7 +125,7 @@ async def main(stage: Stage) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("poller", main)
+    run_stage(PollerSettings, main)
     # Everything is closed by now. The interpreter would wait for threads that hang in a log-in, for up to 45 seconds.
     sys.stdout.flush()
     sys.stderr.flush()

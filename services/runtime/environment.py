@@ -26,7 +26,7 @@ class SettingsError(Exception):
 
 
 def variable(field: str) -> str:
-    """Return the environment variable of a field of ``Settings``."""
+    """Return the environment variable of a setting."""
     return PREFIX + field.upper()
 
 

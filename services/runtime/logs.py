@@ -10,14 +10,16 @@ from typing import Any, TextIO
 import structlog
 
 from services.runtime.failures import describe, trace
-from services.runtime.settings import Settings
+from services.runtime.settings import ProcessSettings
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _QUIET = ("aiormq", "opentelemetry.exporter")
 """Libraries that log what we report ourselves."""
 
 
-def setup_logs(settings: Settings, stage: str, output: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
+def setup_logs(
+    settings: ProcessSettings, stage: str, output: TextIO | None = None
+) -> structlog.typing.FilteringBoundLogger:
     """Set up structlog and the standard library's logging for this process; return the stage's logger.
 
     Args:

@@ -10,7 +10,7 @@ from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyM
 
 from schemas.errors import NotReadyError
 from services.runtime.environment import SettingsError
-from services.runtime.settings import Settings
+from services.runtime.settings import DatabaseSettings
 
 Client = AsyncMongoClient[dict[str, Any]]
 
@@ -25,7 +25,7 @@ _READY_SECONDS = 2.0
 _AUTHENTICATION_FAILED = 18
 
 
-def make_client(settings: Settings) -> Client:
+def make_client(settings: DatabaseSettings) -> Client:
     """Return a client whose writes are on a majority's disks before they count, and that reads what such writes left.
 
     It connects when it is first used.

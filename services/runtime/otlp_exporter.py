@@ -23,7 +23,7 @@ from requests import Session
 from requests.adapters import HTTPAdapter
 
 from services.runtime.environment import SettingsError
-from services.runtime.settings import Settings
+from services.runtime.settings import ServiceSettings
 
 PATH = "/v1/traces"
 WAITING = 4096
@@ -81,7 +81,7 @@ class _Trusting(HTTPAdapter):
         super().init_poolmanager(*arguments, ssl_context=self._context, **options)
 
 
-def make_exporter(settings: Settings, log: structlog.typing.FilteringBoundLogger) -> Reporting:
+def make_exporter(settings: ServiceSettings, log: structlog.typing.FilteringBoundLogger) -> Reporting:
     """Return what delivers spans. The standard's own variables (``OTEL_EXPORTER_OTLP_HEADERS`` …) count where ours say nothing.
 
     Raises:
@@ -96,7 +96,7 @@ def make_exporter(settings: Settings, log: structlog.typing.FilteringBoundLogger
 
 @asynccontextmanager
 async def open_tracing(
-    settings: Settings, stage: str, log: structlog.typing.FilteringBoundLogger
+    settings: ServiceSettings, stage: str, log: structlog.typing.FilteringBoundLogger
 ) -> AsyncIterator[TracerProvider]:
     """Trace for the time of a ``with`` block; at its end what waits is delivered, if the collector takes it in time."""
     resource = Resource.create(

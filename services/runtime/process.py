@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import structlog
 import uvloop
@@ -28,15 +28,15 @@ from services.runtime.failures import describe, trace
 from services.runtime.http import serve_http
 from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings, load_settings
-from services.runtime.settings import Stage as StageName
+from services.runtime.settings import ServiceSettings, known_settings
 from services.runtime.tasks import cancel_and_wait, dump_tasks
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 Document = dict[str, Any]
-P = TypeVar("P", bound="Process")
+S = TypeVar("S", bound=ServiceSettings)
+P = TypeVar("P", bound="Process[Any]")
 _MARGIN_SECONDS = 5.0
 """Beyond the grace, for closing what is open."""
 _COLLECT_AFTER = (20_000, 20, 20)
@@ -44,11 +44,11 @@ _COLLECT_AFTER = (20_000, 20, 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Process(Generic[S]):
     """What a running process has. Made by ``open_process``."""
 
-    name: StageName
-    settings: Settings
+    name: str
+    settings: S
     mongo: mongo.Client
     database: AsyncDatabase[Document]
     """Leadmail's own."""
@@ -167,15 +167,16 @@ def _stop_on_signals(stopping: asyncio.Event, name: str, grace: float) -> None:
 
 
 @asynccontextmanager
-async def open_process(name: StageName, settings: Settings) -> AsyncIterator[Process]:
+async def open_process(settings: S) -> AsyncIterator[Process[S]]:
     """Open logs and database; close them in reverse.
 
     Raises:
         NotReadyError: the database does not answer.
     """
+    name = settings.process
     log = setup_logs(settings, name)
     log_unhandled(log)
-    for variable, near in unknown_variables(Settings.model_fields, os.environ).items():
+    for variable, near in unknown_variables(known_settings(), os.environ).items():
         log.warning("this variable is no setting", variable=variable, **({"did_you_mean": near} if near else {}))
     stopping = asyncio.Event()
     _stop_on_signals(stopping, name, settings.shutdown_seconds)
@@ -211,15 +212,15 @@ def _spare_collector() -> None:
 
 
 def run_process(
-    name: StageName,
+    of: type[S],
     main: Callable[[P], Awaitable[None]],
-    opened: Callable[[StageName, Settings], AbstractAsyncContextManager[P]],
+    opened: Callable[[S], AbstractAsyncContextManager[P]],
 ) -> None:
     """Run what ``opened`` opens as this process: settings, event loop, ``main`` until it returns. What stops it is said in one line."""
-    settings = load_settings(name)
+    settings = of.load()
 
     async def run() -> None:
-        async with opened(name, settings) as process:
+        async with opened(settings) as process:
             await main(process)
 
     _spare_collector()
@@ -229,5 +230,5 @@ def run_process(
     except (NotReadyError, TopologyError, LayoutError, SettingsError) as error:
         sys.exit(f"leadmail: {error}")
     except Exception as error:  # noqa: BLE001 - whatever ends a stage is logged like everything else, without quoting mail
-        structlog.get_logger().error("the stage failed", stage=name, error=describe(error), trace=trace(error))
+        structlog.get_logger().error("the stage failed", stage=of.process, error=describe(error), trace=trace(error))
         sys.exit(1)

@@ -13,7 +13,7 @@ from schemas.accounts import EpochState
 from schemas.errors import BusClosedError, NotReadyError
 from schemas.ledger import RowState
 from services.amqp.rabbitmq.management import alarms
-from services.runtime.settings import Settings
+from services.runtime.settings import OverviewSettings
 from services.store import AccountStatus, Store
 from services.usecases.stages import replicas
 from services.wording import span
@@ -57,7 +57,7 @@ class Seen:
         return min(moments) if moments else None
 
 
-async def look(store: Store, settings: Settings, bus: Bus | None) -> Seen:
+async def look(store: Store, settings: OverviewSettings, bus: Bus | None) -> Seen:
     """Return what there is to see now."""
     return Seen(
         *await asyncio.gather(

@@ -21,7 +21,7 @@ from pydantic import SecretBytes, SecretStr
 from schemas.accounts import Account
 from schemas.records import RecordRef
 from services.runtime.mongo import make_client
-from services.runtime.settings import Settings
+from services.settings import CliSettings
 from services.store import Store
 from services.wiring import make_store
 from testbed.bench.accounting import cpu_seconds
@@ -151,7 +151,7 @@ async def deployed(
     await asyncio.to_thread(folder.mkdir, parents=True)
     name = f"bench-{secrets.token_hex(4)}"
     environment = _environment(servers, name)
-    settings = Settings(
+    settings = CliSettings(
         mongo_url=SecretStr(servers.mongo_url),
         mongo_database=name,
         crm_database=f"{name}-crm",

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from services.runtime.mongo import make_client
-from services.runtime.settings import Settings
+from services.runtime.settings import DatabaseSettings
 from testbed.bench import backfill, live, report
 from testbed.bench.accounting import children_of_this
 from testbed.bench.deployment import Deployment, deployed
@@ -75,7 +75,7 @@ async def run(servers: LocalServers, plan: Plan, folder: Path, *, logs: Path, sa
     if plan.idle or plan.busy:
         async with deployed(servers, logs / "live", people, pids) as deployment:
             seen = await _live(deployment, plan, backfills, say)
-    async with make_client(Settings(mongo_url=SecretStr(servers.mongo_url))) as client:
+    async with make_client(DatabaseSettings(mongo_url=SecretStr(servers.mongo_url))) as client:
         mongodb = (await client.server_info())["version"]
     return {
         **report.backfill_results(backfills),

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from services.amqp.memory import MemoryBus
 from services.amqp.rabbitmq.bus import RabbitBus, open_bus
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 from tests.amqp.fixtures import FAST_ROUTES, LOG, AnyBus
 
 OpenBus = Callable[[], AbstractAsyncContextManager[RabbitBus]]
@@ -20,7 +20,7 @@ OpenBus = Callable[[], AbstractAsyncContextManager[RabbitBus]]
 @pytest.fixture
 def open_rabbit(rabbitmq_url: str) -> OpenBus:
     """A function that opens a bus on this test's own virtual host; several may be open at a time."""
-    settings = Settings(rabbitmq_url=SecretStr(rabbitmq_url))
+    settings = BrokerSettings(rabbitmq_url=SecretStr(rabbitmq_url))
 
     def opened() -> AbstractAsyncContextManager[RabbitBus]:
         return open_bus(settings, "test", metrics=Metrics("test"), log=LOG, routes=FAST_ROUTES)

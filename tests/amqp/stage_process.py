@@ -10,6 +10,7 @@ from schemas.messages import Event, RecordChanged, SyncCompleted
 from schemas.routes import routes_to
 from services.amqp.delivery.outcomes import Delivery
 from services.amqp.stage import Stage, run_stage
+from services.settings import ParserSettings
 
 GATE = Path(sys.argv[1])
 
@@ -23,7 +24,7 @@ async def handle(delivery: Delivery[RecordChanged]) -> Sequence[Event]:
     return [SyncCompleted(id=delivery.message.id, account="0123456789abcdef01234567", epoch=1)]
 
 
-async def main(stage: Stage) -> None:
+async def main(stage: Stage[ParserSettings]) -> None:
     """Consume record changes until told to stop."""
     route = next(route for route in routes_to("matcher") if route.message is RecordChanged)
     await stage.bus.consume(route, handle)
@@ -32,4 +33,4 @@ async def main(stage: Stage) -> None:
     await stage.run()
 
 
-run_stage("parser", main)
+run_stage(ParserSettings, main)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from services.amqp.rabbitmq.bus import open_bus
 from services.amqp.rabbitmq.connection import RabbitConnection
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 from tests.amqp.fixtures import FAST_ROUTES, LOG, RECORDS, Recorder, changed, until
 
 
@@ -65,7 +65,7 @@ async def test_messages_go_out_after_connecting_again_failed_strangely(
     rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection closes without a reason, and connecting again fails with an error that is in no list: messages go out all the same."""
-    settings = Settings(rabbitmq_url=SecretStr(rabbitmq_url))
+    settings = BrokerSettings(rabbitmq_url=SecretStr(rabbitmq_url))
     async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG, routes=FAST_ROUTES) as bus:
         recorder = Recorder()
         await bus.consume(RECORDS, recorder)

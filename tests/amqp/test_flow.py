@@ -26,7 +26,7 @@ from services.amqp.rabbitmq.publish_window import Group, Item, PublishWindow
 from services.amqp.rabbitmq.subscription import AckBatcher
 from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.periodic import periodic
-from services.runtime.settings import Settings
+from services.runtime.settings import ProcessSettings
 from tests.amqp.fixtures import FAST_ROUTES, RECORDS, Recorder, changed, completed, fetched, route, until
 
 SECRET = "dear John, the password is hunter2"
@@ -311,7 +311,7 @@ async def test_periodic_work_can_be_woken() -> None:
 def test_log_lines(form: Any, is_json: bool) -> None:
     """Logs are JSON unless a person reads them, each line with its stage; libraries' warnings come the same way."""
     output = io.StringIO()
-    log = setup_logs(Settings(log_format=form, instance="one"), "parser", output)
+    log = setup_logs(ProcessSettings(log_format=form, instance="one"), "parser", output)
     log.debug("not at this level")
     log.info("started", port=5)
     logging.getLogger("somebody").warning("careful %s", "now")
@@ -337,7 +337,7 @@ def test_log_lines(form: Any, is_json: bool) -> None:
 async def test_exceptions_in_logs_quote_nothing() -> None:
     """A logged exception is its type and where it came from, whoever logs it: our code, a library, or the event loop."""
     output = io.StringIO()
-    log = setup_logs(Settings(log_format="json"), "parser", output)
+    log = setup_logs(ProcessSettings(log_format="json"), "parser", output)
     log_unhandled(log)
 
     async def stumble() -> None:

@@ -19,7 +19,7 @@ from services.amqp.delivery import codec
 from services.amqp.delivery.outcomes import CRASHED, Delivery
 from services.amqp.rabbitmq.bus import RabbitBus, open_bus
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 from tests.amqp.fixtures import (
     DEADLINE,
     FAST_ROUTES,
@@ -220,7 +220,9 @@ async def test_a_suspect_in_hand_is_finished_when_told_to_stop(
 
 def opened(url: str) -> Any:
     """Return a bus to open on a virtual host."""
-    return open_bus(Settings(rabbitmq_url=SecretStr(url)), "test", metrics=Metrics("test"), log=LOG, routes=FAST_ROUTES)
+    return open_bus(
+        BrokerSettings(rabbitmq_url=SecretStr(url)), "test", metrics=Metrics("test"), log=LOG, routes=FAST_ROUTES
+    )
 
 
 def as_letter(number: int) -> tuple[bytes, dict[str, str]]:

@@ -19,7 +19,7 @@ from schemas.errors import BusClosedError, NotReadyError, TopologyError, Unrouta
 from services.amqp.delivery.outcomes import Delivery, Done, Failed
 from services.amqp.rabbitmq.bus import RabbitBus, open_bus
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 from testbed.local import LocalServers
 from tests.amqp.fixtures import (
     DEADLINE,
@@ -38,7 +38,9 @@ from tools.contracts.derived import definitions
 
 def opened(url: str, **options: Any) -> Any:
     """Return a bus to open on a virtual host."""
-    settings = Settings(rabbitmq_url=SecretStr(url), rabbitmq_management_url=SecretStr(options.pop("management", "")))
+    settings = BrokerSettings(
+        rabbitmq_url=SecretStr(url), rabbitmq_management_url=SecretStr(options.pop("management", ""))
+    )
     return open_bus(settings, "test", metrics=options.pop("metrics", Metrics("test")), log=LOG, **options)
 
 

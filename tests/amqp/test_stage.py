@@ -19,8 +19,8 @@ from services.amqp.rabbitmq.bus import open_bus
 from services.amqp.stage import open_stage
 from services.runtime import mongo
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
 from services.runtime.tasks import dump_tasks
+from services.settings import ParserSettings
 from tests.amqp.fixtures import DEADLINE, LOG, RECORDS, SYNCS, changed
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ async def test_sigterm_drains(spawn: Spawn, environment: dict[str, str], tmp_pat
     """SIGTERM lets the message in hand finish: what follows from it is published, it is acknowledged, the process ends with 0."""
     process = await spawn()
     assert await line_of(process) == b"ready\n"
-    settings = Settings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
+    settings = ParserSettings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
     async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG) as bus:
         await bus.publish(changed(1))
         assert (await line_of(process)).startswith(b"started")
@@ -79,7 +79,7 @@ async def test_killed_process_loses_nothing(spawn: Spawn, environment: dict[str,
     """A message in the hand of a killed process is delivered to the next."""
     process = await spawn()
     assert await line_of(process) == b"ready\n"
-    settings = Settings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
+    settings = ParserSettings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
     async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG) as bus:
         await bus.publish(changed(1))
         assert (await line_of(process)).startswith(b"started")
@@ -132,7 +132,7 @@ async def test_failing_task_ends_the_stage(environment: dict[str, str], monkeypa
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        async with open_stage("parser", Settings()) as stage:
+        async with open_stage(ParserSettings()) as stage:
             await stage.run(endless(), fail())
     assert stopped.is_set()
 
@@ -141,8 +141,8 @@ async def test_readiness_follows_the_servers(environment: dict[str, str], monkey
     """/readyz is 200 while broker and database answer, 503 before the stage works and once it is stopping; /healthz answers."""
     for name, value in (environment | {"LEADMAIL_HTTP_PORT": str(_free_port())}).items():
         monkeypatch.setenv(name, value)
-    settings = Settings()
-    async with open_stage("parser", settings) as stage:
+    settings = ParserSettings()
+    async with open_stage(settings) as stage:
         not_yet = "rabbitmq: ok\nmongodb: ok\nrunning: does not answer\n"
         assert await _get(settings.http_port, "/readyz") == (503, not_yet), "it may be migrating still"
         at_work = asyncio.create_task(stage.run())
@@ -160,7 +160,7 @@ async def test_readiness_follows_the_servers(environment: dict[str, str], monkey
 
 async def test_readiness_of_absent_database() -> None:
     """A database that is not there is not ready, and asking takes seconds, not a minute."""
-    client = mongo.make_client(Settings(mongo_url=SecretStr("mongodb://127.0.0.1:1/")))
+    client = mongo.make_client(ParserSettings(mongo_url=SecretStr("mongodb://127.0.0.1:1/")))
     try:
         async with asyncio.timeout(5):
             assert not await mongo.answers(client)
@@ -170,7 +170,7 @@ async def test_readiness_of_absent_database() -> None:
 
 async def test_writes_are_majority_and_journalled(environment: dict[str, str]) -> None:
     """Whatever is acknowledged was written by a majority and to the journal, whatever the URL says nothing about."""
-    client = mongo.make_client(Settings(mongo_url=SecretStr(environment["LEADMAIL_MONGO_URL"])))
+    client = mongo.make_client(ParserSettings(mongo_url=SecretStr(environment["LEADMAIL_MONGO_URL"])))
     try:
         await mongo.require_replica_set(client)
         assert client.write_concern.document == {"w": "majority", "j": True}

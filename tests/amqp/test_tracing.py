@@ -33,7 +33,7 @@ from services.amqp.memory import MemoryBus
 from services.amqp.rabbitmq.poison_isolation import Alone
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.settings import ProcessSettings
 from tests.amqp.fixtures import FAST_ROUTES, NOW, RECORDS, SYNCS, DeadRecorder, Recorder, changed, completed, fetched
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -285,7 +285,7 @@ async def test_only_ids_of_numbers_are_recorded(identifier: str, shown: bool) ->
 async def test_log_lines_of_a_message_name_its_trace() -> None:
     """Whatever is logged while a message is handled, its outcome and its failure carry ``trace_id``; without a trace nothing does."""
     lines = io.StringIO()
-    log = setup_logs(Settings(log_level="debug", log_format="json"), "matcher", lines)
+    log = setup_logs(ProcessSettings(log_level="debug", log_format="json"), "matcher", lines)
     watched = Watched()
 
     async def handle(delivery: Delivery[Any]) -> Sequence[Any]:
@@ -335,7 +335,7 @@ class Suspects:
 async def test_a_suspect_is_not_logged_with_the_trace_of_the_one_before() -> None:
     """Suspects are handled one after the other; nothing of the first is in the lines of the second."""
     lines = io.StringIO()
-    log = setup_logs(Settings(log_level="debug", log_format="json"), "matcher", lines)
+    log = setup_logs(ProcessSettings(log_level="debug", log_format="json"), "matcher", lines)
     bus = MemoryBus(routes=FAST_ROUTES)
     metrics = Metrics("test", CollectorRegistry()).queue(RECORDS.queue)
     dispatcher = Dispatcher(RECORDS, one_by_one(Recorder()), send=bus._deliver, source="/x", metrics=metrics, log=log)

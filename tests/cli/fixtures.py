@@ -22,7 +22,7 @@ from schemas.sharing import Mode, SharingPolicy
 from services.cli.app import app
 from services.mailbox.connection.models import password
 from services.mailbox.connection.secrets import SecretBox
-from services.runtime.settings import Settings
+from services.settings import CliSettings
 from services.store import DeadLetter, Final, LinkAddition, NewRecord, Store, email_ref, new_account_id
 from services.store.core.documents import now
 from services.wiring import make_secret_box, make_store
@@ -76,7 +76,7 @@ class World:
         """Do something with the store and the box of credentials."""
 
         async def go() -> T:
-            settings = Settings(
+            settings = CliSettings(
                 secret_key=self.environment["LEADMAIL_SECRET_KEY"],
                 mongo_database=self.environment["LEADMAIL_MONGO_DATABASE"],
                 crm_database=self.environment["LEADMAIL_CRM_DATABASE"],

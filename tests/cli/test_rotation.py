@@ -7,7 +7,7 @@ from pydantic import SecretBytes
 
 from services.mailbox.connection.models import password
 from services.mailbox.connection.secrets import SealError
-from services.runtime.settings import Settings
+from services.settings import CliSettings
 from services.wiring import make_mark_key, make_secret_box
 
 FIRST, SECOND, THIRD = (SecretBytes(name * 32) for name in (b"1", b"2", b"3"))
@@ -16,19 +16,19 @@ ACCOUNT = "0123456789abcdef01234567"
 
 def test_passwords_sealed_by_an_earlier_secret_open() -> None:
     """As long as the earlier secret is listed; a new password is sealed by the present one."""
-    before, after = Settings(secret_key=FIRST), Settings(secret_key=SECOND, secret_keys_old=(FIRST,))
+    before, after = CliSettings(secret_key=FIRST), CliSettings(secret_key=SECOND, secret_keys_old=(FIRST,))
     sealed = make_secret_box(before).seal(ACCOUNT, password("secret"))
     assert make_secret_box(after).open(ACCOUNT, sealed) == password("secret")
     assert make_secret_box(after).seal(ACCOUNT, password("secret")).key_id != sealed.key_id
     with pytest.raises(SealError):
-        make_secret_box(Settings(secret_key=SECOND)).open(ACCOUNT, sealed)
+        make_secret_box(CliSettings(secret_key=SECOND)).open(ACCOUNT, sealed)
 
 
 def test_marks_outlive_a_rotation() -> None:
     """They are keyed by the oldest secret: a late contact finds its history after any number of changes."""
-    first = make_mark_key(Settings(secret_key=FIRST))
+    first = make_mark_key(CliSettings(secret_key=FIRST))
     assert first is not None
-    assert make_mark_key(Settings(secret_key=SECOND, secret_keys_old=(FIRST,))) == first
-    assert make_mark_key(Settings(secret_key=THIRD, secret_keys_old=(SECOND, FIRST))) == first
-    assert make_mark_key(Settings(secret_key=SECOND)) != first
-    assert make_mark_key(Settings()) is None
+    assert make_mark_key(CliSettings(secret_key=SECOND, secret_keys_old=(FIRST,))) == first
+    assert make_mark_key(CliSettings(secret_key=THIRD, secret_keys_old=(SECOND, FIRST))) == first
+    assert make_mark_key(CliSettings(secret_key=SECOND)) != first
+    assert make_mark_key(CliSettings()) is None

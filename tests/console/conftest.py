@@ -12,7 +12,7 @@ from services.amqp.rabbitmq.bus import open_bus
 from services.matcher.linking.summaries import SummaryKeeper
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings, read_settings
+from services.settings import ConsoleSettings
 from services.usecases.overview import Broker
 from services.wiring import make_store
 from testbed.local import LocalServers
@@ -33,15 +33,15 @@ def console_environment(environment: dict[str, str], mongo_database: str) -> dic
 
 
 @pytest.fixture
-def settings(console_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(console_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> ConsoleSettings:
     """Its settings, read."""
     for name, value in console_environment.items():
         monkeypatch.setenv(name, value)
-    return read_settings("console")
+    return ConsoleSettings.read()
 
 
 @pytest.fixture
-async def life(servers: LocalServers, settings: Settings) -> AsyncIterator[Life]:
+async def life(servers: LocalServers, settings: ConsoleSettings) -> AsyncIterator[Life]:
     """A company without anything, in databases of the test's own."""
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         database, crm = client[settings.mongo_database], client[settings.crm_database]
@@ -54,7 +54,7 @@ async def life(servers: LocalServers, settings: Settings) -> AsyncIterator[Life]
 
 
 @pytest.fixture
-async def office(life: Life, settings: Settings) -> AsyncIterator[Office]:
+async def office(life: Life, settings: ConsoleSettings) -> AsyncIterator[Office]:
     """The small company of ``scene``, without a broker."""
     await scene(life)
     async with open_office(life, settings, None) as opened:
@@ -62,7 +62,7 @@ async def office(life: Life, settings: Settings) -> AsyncIterator[Office]:
 
 
 @pytest.fixture
-async def manned(life: Life, settings: Settings) -> AsyncIterator[Office]:
+async def manned(life: Life, settings: ConsoleSettings) -> AsyncIterator[Office]:
     """The same with a real broker."""
     await scene(life)
     log = setup_logs(settings, "console")

@@ -23,7 +23,7 @@ from services.console.app import make_app, make_console
 from services.console.web.endpoints import ConsoleMetrics
 from services.console.web.request_context import Console
 from services.runtime.logs import setup_logs
-from services.runtime.settings import Settings
+from services.settings import ConsoleSettings
 from services.store import email_ref
 from services.usecases.overview import Broker
 from tests.matcher.fixtures import mail
@@ -117,7 +117,7 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(life: Life, settings: Settings, broker: Broker | None) -> AsyncIterator[Office]:
+async def open_office(life: Life, settings: ConsoleSettings, broker: Broker | None) -> AsyncIterator[Office]:
     """Yield a console over a life's store."""
     log, registry = io.StringIO(), CollectorRegistry()
     logger = setup_logs(settings.model_copy(update={"log_level": "debug", "log_format": "json"}), "console", log)

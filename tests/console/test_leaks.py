@@ -8,7 +8,7 @@ from html import unescape
 
 import pytest
 
-from services.runtime.settings import Settings
+from services.settings import ConsoleSettings
 from tests.console.fixtures import Browser, Office, open_office, text_of
 from tests.matcher.company import Held, Line
 from tests.matcher.fixtures import raw_of
@@ -88,7 +88,7 @@ class Eyes:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_pages_show_what_the_design_says(life: Life, settings: Settings, seed: int) -> None:
+async def test_pages_show_what_the_design_says(life: Life, settings: ConsoleSettings, seed: int) -> None:
     """Users, mailboxes, policies, records and mail of any kind, changed in any order: each page shows what the rule says, and no more."""
     rng = random.Random(seed)
     for step in life_of(seed, changes=CHANGES):

@@ -9,7 +9,7 @@ import pytest
 
 from services.console.app import PLACES
 from services.console.web.request_context import local_path
-from services.runtime.settings import Settings
+from services.settings import ConsoleSettings
 from tests.console.fixtures import ANN, BOB, CARLA, EVE, PIXEL, ZOE, Office, put_rich, rich, text_of
 from tests.matcher.fixtures import raw_of
 from tests.matcher.history import file_of
@@ -279,7 +279,7 @@ def _check_headers(path: str, answer: httpx.Response) -> None:
         assert "<link" not in address
 
 
-async def test_in_a_frame_of_the_crm(office: Office, settings: Settings) -> None:
+async def test_in_a_frame_of_the_crm(office: Office, settings: ConsoleSettings) -> None:
     """Where the operator names the CRM, record pages and mails may stand in its frames, without our head; nothing else may."""
     framed = settings.model_copy(update={"console_frames": ("https://crm.example",)})
     object.__setattr__(office.console, "settings", framed)

@@ -22,11 +22,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "services.store": {"schemas", "services.store"},
     "services.mailbox": {"schemas", "services.mailbox"},
     "services.wording": {"schemas", "services.store"},
+    "services.settings": {"services.runtime"},
     "services.wiring": SHARED,
     "services.usecases": SHARED | {"services.usecases", "services.wording"},
     **{f"services.{stage}": SHARED | {f"services.{stage}", "services.wording"} for stage in STAGES},
     **{
-        f"services.{front}": SHARED | {f"services.{front}", "services.usecases", "services.wording", "services.wiring"}
+        f"services.{front}": SHARED
+        | {f"services.{front}", "services.usecases", "services.wording", "services.wiring", "services.settings"}
         for front in FRONTS
     },
 }
@@ -57,9 +59,12 @@ def imports(source: str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+WIRED_BY = {"services.wiring", "services.settings"}
+
+
 def forbidden(module: str, source: str) -> list[str]:
     """Return what a module imports and may not. Only who starts a process, ``__main__``, wires."""
-    allowed = MAY_IMPORT.get(room(module), SHARED) | ({"services.wiring"} if module.endswith(".__main__") else set())
+    allowed = MAY_IMPORT.get(room(module), SHARED) | (WIRED_BY if module.endswith(".__main__") else set())
     return [
         name
         for name in imports(source)

@@ -18,7 +18,8 @@ import yaml
 from kubernetes_validate import InvalidSchemaError, SchemaNotFoundError, ValidationError
 
 from services.runtime.environment import variable
-from services.runtime.settings import REQUIRED, Settings
+from services.runtime.settings import known_settings
+from services.settings import PROCESSES, ParserSettings
 from tests.deploy.docker import ROOT, docker, why_no_containers
 
 Manifest = dict[str, Any]
@@ -140,7 +141,7 @@ def ours(pod: Manifest) -> bool:
 
 def ill_set(manifests: list[Manifest]) -> Iterator[str]:
     """Yield settings that do not exist or are missing, and secrets in hands that need them not."""
-    known = {variable(name): name for name in Settings.model_fields}
+    known = {variable(name): name for name in known_settings()}
     maps = of(manifests, "ConfigMap")
     for name, pod in pods(manifests):
         if not ours(pod):
@@ -155,7 +156,7 @@ def ill_set(manifests: list[Manifest]) -> Iterator[str]:
         }
         yield from (f"{name}: {each} is no setting" for each in given if each.removesuffix("_FILE") not in known)
         set_here = {known[each.removesuffix("_FILE")] for each in given if each.removesuffix("_FILE") in known}
-        needed = set(REQUIRED["cli" if stage == "setup" else stage])
+        needed = set(PROCESSES["cli" if stage == "setup" else stage].required)
         yield from (f"{name}: {variable(each)} is not set" for each in sorted(needed - set_here))
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
         files = {
@@ -174,9 +175,9 @@ def ill_run(manifests: list[Manifest]) -> Iterator[str]:
     deployments, maps = of(manifests, "Deployment"), of(manifests, "ConfigMap")
     yield from (f"{stage} is missing" for stage in STAGES if stage not in deployments)
     settings = next(each["data"] for name, each in maps.items() if re.match("leadmail(-|$)", name))
-    shutdown = float(settings.get("LEADMAIL_SHUTDOWN_SECONDS", Settings.model_fields["shutdown_seconds"].default))
+    shutdown = float(settings.get("LEADMAIL_SHUTDOWN_SECONDS", ParserSettings.model_fields["shutdown_seconds"].default))
     longest = float(
-        settings.get("LEADMAIL_PARSER_TIMEOUT_SECONDS", Settings.model_fields["parser_timeout_seconds"].default)
+        settings.get("LEADMAIL_PARSER_TIMEOUT_SECONDS", ParserSettings.model_fields["parser_timeout_seconds"].default)
     )
     if shutdown <= longest:
         yield f"LEADMAIL_SHUTDOWN_SECONDS ({shutdown:g}) is not longer than the longest handler ({longest:g})"

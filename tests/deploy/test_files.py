@@ -15,7 +15,8 @@ import yaml
 from deploy.compose import make_secrets
 from schemas.routes import ROUTES
 from services.runtime.environment import decode_key, variable
-from services.runtime.settings import REQUIRED, Settings
+from services.runtime.settings import known_settings
+from services.settings import PROCESSES, ParserSettings
 from tests.deploy.docker import ROOT
 
 FOLDER = ROOT / "deploy" / "compose"
@@ -24,7 +25,7 @@ OPERATORS = {"LEADMAIL_CONSOLE_URL"}
 """Settings that nobody but the operator can know."""
 ONCE = ("setup", "mongodb-init", "demo-files", "demo-seed", "leadmail")
 """Services that end by themselves."""
-SETTINGS = {variable(name) for name in Settings.model_fields}
+SETTINGS = {variable(name) for name in known_settings()}
 COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
@@ -52,7 +53,7 @@ def test_each_has_the_secrets_that_it_needs_and_no_other(name: str) -> None:
     service = SERVICES[name]
     given = service["environment"]
     assert {each.removesuffix("_FILE") for each in given} <= SETTINGS
-    required = {variable(each) for each in REQUIRED[name if name in STAGES else "cli"]}  # type: ignore[index]
+    required = {variable(each) for each in PROCESSES[name if name in STAGES else "cli"].required}
     assert required - OPERATORS <= {each.removesuffix("_FILE") for each in given} | values("stages.env").keys()
     assert values("demo.env").keys() >= OPERATORS
     files = {Path(value).name for value in given.values()}
@@ -88,7 +89,7 @@ def test_stages_are_locked_up() -> None:
 def test_stages_may_finish_what_they_have_in_hand() -> None:
     """The grace is longer than a stage takes to end, and that longer than the longest handler."""
     shutdown = float(values("stages.env")["LEADMAIL_SHUTDOWN_SECONDS"])
-    assert shutdown > Settings.model_fields["parser_timeout_seconds"].default
+    assert shutdown > ParserSettings.model_fields["parser_timeout_seconds"].default
     assert all(seconds(SERVICES[stage]["stop_grace_period"]) > shutdown + 5 for stage in STAGES)
 
 

@@ -15,7 +15,7 @@ from schemas.routes import ROUTES
 from services.amqp.rabbitmq.bus import open_bus
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 from testbed.local import LocalServers
 from tools.metrics.catalogue import FOREIGN
 
@@ -38,7 +38,7 @@ def missing(*urls: str) -> set[str]:
 
 async def test_the_broker_shows_what_is_asked_for(servers: LocalServers, rabbitmq_url: str) -> None:
     """Alarms, memory and disk at /metrics; each queue of the virtual host with its consumers at /metrics/detailed, as Prometheus asks."""
-    settings = Settings(rabbitmq_url=SecretStr(rabbitmq_url))
+    settings = BrokerSettings(rabbitmq_url=SecretStr(rabbitmq_url))
     host = quote(URL(rabbitmq_url).path.removeprefix("/"), safe="")
     sums = servers.broker.metrics_url
     detailed = f"{sums}/detailed?vhost={host}&family=queue_coarse_metrics&family=queue_consumer_count"

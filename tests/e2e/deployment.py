@@ -24,7 +24,7 @@ from schemas.sharing import Mode, SharingPolicy
 from services.mailbox.connection.models import password
 from services.mailbox.connection.secrets import SecretBox
 from services.runtime.mongo import make_client
-from services.runtime.settings import Settings
+from services.settings import CliSettings
 from services.store import NewRecord, Store, new_account_id
 from services.store.core.documents import now
 from services.wiring import make_store
@@ -192,7 +192,7 @@ async def deploy(servers: LocalServers, environment: dict[str, str], logs: Path)
         "LEADMAIL_POLL_SECONDS": "2",
         "LEADMAIL_PARSER_WORKERS": "1",
     }
-    settings = Settings.model_validate(
+    settings = CliSettings.model_validate(
         {name.removeprefix("LEADMAIL_").lower(): value for name, value in variables.items()}
     )
     async with make_client(settings) as mongo:

@@ -9,6 +9,7 @@ from typing import Any
 from services.amqp.stage import run_stage
 from services.parser import __main__ as parser
 from services.parser.handler import handle
+from services.settings import ParserSettings
 
 
 async def mortal(deliveries: Any, **collaborators: Any) -> Any:
@@ -20,4 +21,4 @@ async def mortal(deliveries: Any, **collaborators: Any) -> Any:
 
 if __name__ == "__main__":
     vars(parser)["handle"] = mortal
-    run_stage("parser", parser.main)
+    run_stage(ParserSettings, parser.main)

@@ -18,7 +18,7 @@ from schemas.messages import MailFetched
 from schemas.routes import ROUTES
 from services.amqp.rabbitmq.bus import RabbitBus, open_bus
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 from testbed.local import LocalServers
 from tests.e2e.deployment import USERS, Deployment, deploy
 from tests.e2e.mail import CONTACT, pour, small
@@ -53,7 +53,7 @@ async def deployment(servers: LocalServers, environment: dict[str, str], tmp_pat
 async def bus(deployment: Deployment) -> AsyncIterator[RabbitBus]:
     """A look into the queues."""
     url = deployment.environment["LEADMAIL_RABBITMQ_URL"]
-    settings = Settings.model_validate({"rabbitmq_url": url})
+    settings = BrokerSettings.model_validate({"rabbitmq_url": url})
     async with open_bus(settings, "test", metrics=Metrics("test"), log=deployment.quiet) as opened:
         yield opened
 

@@ -22,7 +22,7 @@ from schemas.accounts import AccountState, Epoch, EpochState, NotificationState
 from schemas.ledger import RowState
 from services.cli.operations.ledger import compare
 from services.cli.terminal.session import Session
-from services.runtime.settings import Settings
+from services.settings import CliSettings
 from services.store import NewRecord
 from testbed.local import LocalServers
 from testbed.samples.company import User
@@ -116,7 +116,7 @@ async def names_of(company: Deployment, user: User) -> Counter[str]:
 
 async def assert_true_when_sent(company: Deployment, user: User) -> None:
     """Every uid of the mailbox has one row, and those of the backfill had their final state when it was completed."""
-    settings = Settings.model_validate(
+    settings = CliSettings.model_validate(
         {
             name.removeprefix("LEADMAIL_").lower(): value
             for name, value in company.environment.items()

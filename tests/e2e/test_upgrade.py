@@ -18,7 +18,7 @@ from schemas.ledger import RowState
 from schemas.routes import EXCHANGE, ROUTES
 from services.amqp.rabbitmq.bus import open_bus
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 from services.store.core.setup import indexes
 from testbed.local import LocalServers
 from testbed.samples.company import USERS
@@ -52,7 +52,7 @@ async def put_released_messages(url: str) -> set[str]:
 
 async def depths(environment: dict[str, str]) -> dict[str, int]:
     """Return how many messages wait in each queue, those that wait for a retry too."""
-    settings = Settings.model_validate({"rabbitmq_url": environment["LEADMAIL_RABBITMQ_URL"]})
+    settings = BrokerSettings.model_validate({"rabbitmq_url": environment["LEADMAIL_RABBITMQ_URL"]})
     async with open_bus(settings, "cli", metrics=Metrics("cli"), log=structlog.get_logger()) as bus:
         return {queue: depth.ready for queue, depth in (await bus.queue_depths()).items()}
 

@@ -25,7 +25,7 @@ from schemas.sharing import Mode, SharingPolicy
 from services.mailbox.connection.models import password
 from services.mailbox.connection.secrets import SecretBox
 from services.runtime.mongo import make_client
-from services.runtime.settings import Settings
+from services.settings import CliSettings
 from services.store import Store
 from services.store.core.documents import now
 from services.wiring import make_store
@@ -357,7 +357,7 @@ async def company(
         "LEADMAIL_SWEEP_SECONDS": "1",
         "LEADMAIL_SHUTDOWN_SECONDS": "10",
     }
-    settings = Settings.model_validate(
+    settings = CliSettings.model_validate(
         {name.removeprefix("LEADMAIL_").lower(): value for name, value in variables.items()}
     )
     environment = {

@@ -32,6 +32,7 @@ from schemas.errors import PermanentError  # noqa: E402
 from services.amqp.stage import run_stage  # noqa: E402
 from services.parser.content.parse import ParsedMail, parse_mail  # noqa: E402
 from services.parser.worker_protocol import Request, WorkerBugError  # noqa: E402
+from services.settings import STAGES  # noqa: E402
 from tests.faults import failpoints  # noqa: E402
 from tests.faults.scenario import FAILS_ONCE, POISON  # noqa: E402
 
@@ -143,7 +144,7 @@ def run(child: Child) -> None:
         main = MAINS[child.stage]
         if child.stage == "parser":
             main.WorkerPool = SameProcess  # type: ignore[attr-defined]
-        run_stage(child.stage, main.main)  # type: ignore[arg-type]
+        run_stage(STAGES[child.stage], main.main)
         code = 0
     except SystemExit as error:
         sys.stderr.write(f"{error}\n")

@@ -13,7 +13,7 @@ from services.matcher import handler, progress
 from services.matcher.outcomes import Outcomes
 from services.matcher.progress import ProgressMetric
 from services.runtime.logs import setup_logs
-from services.runtime.settings import Settings
+from services.runtime.settings import ProcessSettings
 from tests.matcher.fixtures import World, delivery_of, mail
 
 
@@ -83,7 +83,7 @@ async def test_one_matcher_shows_it_for_all(world: World) -> None:
 async def test_what_became_of_copies_is_counted_and_logged(world: World) -> None:
     """By final state, once a copy, when the batch is through; at level debug a line a copy leads from its uid to the email."""
     registry, lines = CollectorRegistry(), StringIO()
-    log = setup_logs(Settings(log_level="debug", log_format="json"), "matcher", lines)
+    log = setup_logs(ProcessSettings(log_level="debug", log_format="json"), "matcher", lines)
     anna = await world.account("anna@company.test")
     await world.record("client@acme.test")
     wanted = await world.copy(anna, mail("wanted", "client@acme.test", "anna@company.test"))

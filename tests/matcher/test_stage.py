@@ -24,7 +24,7 @@ from services.amqp.rabbitmq.bus import RabbitBus, open_bus
 from services.matcher.linking.summaries import SummaryKeeper
 from services.matcher.mailbox_changed import sweep_unlinked
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.settings import CliSettings
 from services.wiring import make_store
 from tests.matcher.fixtures import NO_GRACE, World, mail
 from tests.matcher.scenarios import build
@@ -86,7 +86,7 @@ async def running(environment: dict[str, str], mongo_database: str) -> AsyncIter
         "LEADMAIL_SWEEP_SECONDS": "2",
     }
     fields: dict[str, Any] = {name.removeprefix("LEADMAIL_").lower(): value for name, value in variables.items()}
-    settings = Settings(**fields)
+    settings = CliSettings(**fields)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(AsyncMongoClient[dict[str, Any]](environment["LEADMAIL_MONGO_URL"]))
         bus = await stack.enter_async_context(open_bus(settings, "test", metrics=Metrics("test"), log=LOG))

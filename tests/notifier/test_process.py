@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from schemas.accounts import NotificationState
 from services.amqp.rabbitmq.bus import open_bus
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 from tests.notifier.fixtures import LOG, World, blocked, completed, new_address
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +72,7 @@ async def test_two_processes_tell_each_owner_once(world: World, environment: dic
     account = await world.account(troubled)
     incident = await world.block(account, "wrong-password")
     events = [completed(epoch).message for epoch in epochs] + [blocked(account, incident, "wrong-password").message]
-    settings = Settings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
+    settings = BrokerSettings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
     async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG) as bus:
         for _ in range(2):
             assert await bus.publish_many([(event, None) for event in events]) == [None] * len(events)
@@ -92,7 +92,7 @@ async def test_sigterm_under_load_sends_nothing_again(world: World, environment:
     """With mails in hand it finishes these and ends with 0: what was sent is noted, nothing is claimed, and a successor sends the rest."""
     owners = [new_address() for _ in range(20)]
     epochs = [await world.backfilled(await world.account(owner)) for owner in owners]
-    settings = Settings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
+    settings = BrokerSettings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
 
     def count() -> int:
         return sum(not set(owners).isdisjoint(mail.recipients) for mail in world.servers.sink.sent())

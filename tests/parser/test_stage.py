@@ -18,7 +18,7 @@ from schemas.routes import ROUTES
 from services.amqp.delivery.outcomes import Delivery
 from services.amqp.rabbitmq.bus import RabbitBus, open_bus
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 from tests.parser.samples import mail
 from tests.parser.test_handler import fetched
 
@@ -29,7 +29,7 @@ DEADLINE = 40.0
 @pytest.fixture
 async def bus(rabbitmq_url: str) -> AsyncIterator[RabbitBus]:
     """The queues on both sides of the parser."""
-    settings = Settings(rabbitmq_url=SecretStr(rabbitmq_url))
+    settings = BrokerSettings(rabbitmq_url=SecretStr(rabbitmq_url))
     async with open_bus(settings, "test", metrics=Metrics("test"), log=structlog.get_logger()) as opened:
         yield opened
 

@@ -26,7 +26,7 @@ from services.poller.sync.metrics import PollerMetrics
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
 from services.runtime.mongo import make_client
-from services.runtime.settings import read_settings
+from services.settings import CliSettings
 from services.wiring import make_secret_box, make_store
 from testbed.local import LocalServers
 from tests.poller.fixtures import SECRET, Mailbox, User, World
@@ -48,7 +48,7 @@ async def world(servers: LocalServers, environment: dict[str, str], tmp_path: Pa
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings_of.items():
             patch.setenv(name, value)
-        settings = read_settings("poller")
+        settings = CliSettings.read()
     client = make_client(settings)
     store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
     await store.setup()

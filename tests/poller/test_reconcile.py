@@ -11,7 +11,7 @@ from schemas.ledger import RowState
 from services.cli.operations.ledger import compare
 from services.cli.operations.ledger_view import as_json
 from services.cli.terminal.session import Session
-from services.runtime.settings import Settings
+from services.settings import CliSettings
 from tests.poller.fixtures import CLIENT, Mailbox, User, World, mail, until
 from tests.poller.imap_proxy import proxy
 
@@ -40,7 +40,7 @@ class Checked(NamedTuple):
 
 async def check(world: World, account: str | None = None) -> Checked:
     """Do what ``leadmail ledger check`` does (the command itself: tests/cli)."""
-    settings = Settings.model_validate(
+    settings = CliSettings.model_validate(
         {name.removeprefix("LEADMAIL_").lower(): value for name, value in world.environment.items()}
     )
     return Checked(as_json(await compare(Session(settings, world.store), account)))

@@ -20,7 +20,7 @@ from services.runtime import otlp_exporter
 from services.runtime.environment import SettingsError
 from services.runtime.logs import setup_logs
 from services.runtime.otlp_exporter import open_tracing
-from services.runtime.settings import Settings
+from services.runtime.settings import ServiceSettings
 from testbed.processes.certificates import make_certificates
 from tests.amqp.fixtures import until
 from tests.trace_receiver import receiving
@@ -29,9 +29,9 @@ ENDED = otlp_exporter.CLOSING_SECONDS + 4
 """Seconds; a busy machine takes its time."""
 
 
-def settings(url: str, share: float = 1.0) -> Settings:
+def settings(url: str, share: float = 1.0) -> ServiceSettings:
     """Return settings that trace."""
-    return Settings(tracing_url=SecretStr(url), tracing_share=share, log_format="json", instance="parser-1")
+    return ServiceSettings(tracing_url=SecretStr(url), tracing_share=share, log_format="json", instance="parser-1")
 
 
 def record(tracing: Tracing, count: int) -> None:
@@ -55,7 +55,7 @@ def free_port() -> int:
 
 async def test_what_waits_is_delivered_at_the_end() -> None:
     """Spans say which stage and process made them; those of the last moment arrive, too."""
-    log = setup_logs(Settings(), "parser", io.StringIO())
+    log = setup_logs(ServiceSettings(), "parser", io.StringIO())
     with receiving() as receiver:
         async with open_tracing(settings(receiver.url + "/"), "parser", log) as provider:
             record(Tracing(provider), 3)
@@ -67,7 +67,7 @@ async def test_what_waits_is_delivered_at_the_end() -> None:
 
 async def test_only_the_share_is_delivered() -> None:
     """A tenth is about a tenth."""
-    log = setup_logs(Settings(), "parser", io.StringIO())
+    log = setup_logs(ServiceSettings(), "parser", io.StringIO())
     with receiving() as receiver:
         async with open_tracing(settings(receiver.url, share=0.1), "parser", log) as provider:
             record(Tracing(provider), 2_000)
@@ -78,7 +78,7 @@ async def test_only_the_share_is_delivered() -> None:
 async def test_certificates_are_verified(tmp_path: Path, trusted: bool) -> None:
     """Over TLS spans go to who has a certificate of an authority that is trusted, ``LEADMAIL_CA_FILE``'s too, and to nobody else."""
     lines = io.StringIO()
-    log = setup_logs(Settings(log_format="json"), "parser", lines)
+    log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     certificates = make_certificates(tmp_path)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificates.certificate, certificates.key)
@@ -92,7 +92,7 @@ async def test_certificates_are_verified(tmp_path: Path, trusted: bool) -> None:
 
 def test_a_file_without_authorities_is_named(tmp_path: Path) -> None:
     """A wrong ``LEADMAIL_CA_FILE`` ends the start with a sentence, whether it is not there or holds no certificate."""
-    log = setup_logs(Settings(), "parser", io.StringIO())
+    log = setup_logs(ServiceSettings(), "parser", io.StringIO())
     (tmp_path / "empty.pem").write_text("nothing")
     for name in ("absent.pem", "empty.pem"):
         given = settings("https://collector:4318").model_copy(update={"ca_file": str(tmp_path / name)})
@@ -103,7 +103,7 @@ def test_a_file_without_authorities_is_named(tmp_path: Path) -> None:
 async def test_a_collector_that_comes_back_is_delivered_to() -> None:
     """What it cannot take is lost and said once, and so is that it takes traces again."""
     lines = io.StringIO()
-    log = setup_logs(Settings(log_format="json"), "parser", lines)
+    log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     with receiving() as receiver:
         receiver.answer = HTTPStatus.BAD_REQUEST
         async with open_tracing(settings(receiver.url), "parser", log) as provider:
@@ -124,7 +124,7 @@ async def test_a_collector_that_comes_back_is_delivered_to() -> None:
 async def test_nobody_waits_for_a_collector(kind: str) -> None:
     """Whether it is silent or not there: more spans than may wait are made at once, and the end comes in time."""
     lines = io.StringIO()
-    log = setup_logs(Settings(log_format="json"), "parser", lines)
+    log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     with silent() as quiet:
         url = quiet if kind == "silent" else f"http://127.0.0.1:{free_port()}"
         async with open_tracing(settings(url), "parser", log) as provider:
@@ -138,7 +138,7 @@ async def test_nobody_waits_for_a_collector(kind: str) -> None:
 async def test_the_end_does_not_wait_for_who_took_nothing() -> None:
     """A stage whose collector is known to be away ends at once."""
     lines = io.StringIO()
-    log = setup_logs(Settings(log_format="json"), "parser", lines)
+    log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     async with open_tracing(settings(f"http://127.0.0.1:{free_port()}"), "parser", log) as provider:
         record(Tracing(provider), 1)
         await until(lambda: "cannot be delivered" in lines.getvalue())

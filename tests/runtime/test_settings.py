@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from services.runtime.environment import PREFIX, SettingsError, unknown_variables, variable
-from services.runtime.settings import REQUIRED, Settings, Stage, load_settings, read_settings
+from services.runtime.settings import known_settings
+from services.settings import PROCESSES, NotifierSettings, ParserSettings, PollerSettings
 from tools import configuration
 
 KEY = bytes(range(32))
@@ -37,12 +38,12 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_defaults(variables: pytest.MonkeyPatch) -> None:
     """What has a default need not be set; each process has a name of its own."""
-    settings = read_settings("notifier")
-    assert (settings.mongo_database, settings.crm_database, settings.idle_seconds) == ("leadmail", "crm", 300)
+    settings = NotifierSettings.read()
+    assert (settings.mongo_database, settings.crm_database) == ("leadmail", "crm")
     assert settings.crm_address_fields == ("email", "emails", "email_addresses")
-    assert settings.max_message_bytes == 50 * 1024 * 1024
+    assert PollerSettings.read().max_message_bytes == 50 * 1024 * 1024
     assert (settings.tracing_url.get_secret_value(), settings.tracing_share) == ("", 1.0)
-    assert settings.instance != read_settings("notifier").instance
+    assert settings.instance != NotifierSettings.read().instance
 
 
 def test_values(variables: pytest.MonkeyPatch) -> None:
@@ -52,7 +53,7 @@ def test_values(variables: pytest.MonkeyPatch) -> None:
     variables.setenv("LEADMAIL_CRM_ADDRESS_FIELDS", "mail , contact.mails")
     variables.setenv("LEADMAIL_CRM_NAME_FIELDS", "name; first,last")
     variables.setenv("LEADMAIL_SECRET_KEYS_OLD", f"{KEY.hex()},{base64.urlsafe_b64encode(KEY).decode()}")
-    settings = read_settings("poller")
+    settings = PollerSettings.read()
     assert settings.allow_networks == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
     assert settings.allow_plaintext is True
     assert settings.crm_address_fields == ("mail", "contact.mails")
@@ -67,23 +68,23 @@ def test_files(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path.write_text(KEY.hex() + "\n")
     variables.delenv("LEADMAIL_SECRET_KEY")
     variables.setenv("LEADMAIL_SECRET_KEY_FILE", str(path))
-    assert read_settings("poller").secret_key.get_secret_value() == KEY
+    assert PollerSettings.read().secret_key.get_secret_value() == KEY
 
 
-@pytest.mark.parametrize("stage", list(REQUIRED))
-def test_missing_is_named(variables: pytest.MonkeyPatch, stage: Stage) -> None:
-    """A stage that lacks a setting it needs ends with one sentence that names it, and one that needs it not starts."""
-    for needed in REQUIRED[stage]:
+@pytest.mark.parametrize("process", list(PROCESSES))
+def test_a_missing_setting_is_named(variables: pytest.MonkeyPatch, process: str) -> None:
+    """A process that lacks a required setting exits with one sentence that names it; a process that does not require it starts."""
+    for needed in PROCESSES[process].required:
         name = variable(needed)
         variables.delenv(name)
         with pytest.raises(SystemExit) as caught:
-            load_settings(stage)
+            PROCESSES[process].load()
         text = str(caught.value)
         assert text.startswith(f"leadmail: {name} is not set: give ")
         assert "\n" not in text
-        for other, names in REQUIRED.items():
-            if needed not in names:
-                assert read_settings(other)
+        for other in PROCESSES.values():
+            if needed not in other.required:
+                assert other.read()
         variables.setenv(name, COMPLETE[name])
 
 
@@ -113,8 +114,9 @@ def test_missing_is_named(variables: pytest.MonkeyPatch, stage: Stage) -> None:
 def test_wrong_is_named(variables: pytest.MonkeyPatch, name: str, value: str, why: str) -> None:
     """A wrong value ends the process with one sentence that names the variable and what to give, and does not repeat the value."""
     variables.setenv(name, value)
+    reader = next(each for each in PROCESSES.values() if name in map(variable, each.model_fields))
     with pytest.raises(SystemExit) as caught:
-        load_settings("notifier")
+        reader.load()
     text = str(caught.value)
     assert text.startswith(f"leadmail: {name} is wrong (")
     assert why in text
@@ -127,23 +129,23 @@ def test_unreadable_file_is_named(variables: pytest.MonkeyPatch, tmp_path: Path)
     """A file that cannot be read, or a value given twice, is said."""
     variables.setenv("LEADMAIL_MAIL_FROM_FILE", str(tmp_path / "absent"))
     with pytest.raises(SettingsError, match="LEADMAIL_MAIL_FROM and LEADMAIL_MAIL_FROM_FILE are both set"):
-        read_settings("notifier")
+        NotifierSettings.read()
     variables.delenv("LEADMAIL_MAIL_FROM")
     with pytest.raises(SettingsError, match=r"LEADMAIL_MAIL_FROM_FILE names .*absent.*No such file"):
-        read_settings("notifier")
+        NotifierSettings.read()
 
 
 def test_empty_counts_as_unset(variables: pytest.MonkeyPatch) -> None:
     """An empty variable, as compose files make them, is as good as none."""
     variables.setenv("LEADMAIL_HTTP_PORT", "")
     variables.setenv("LEADMAIL_MONGO_DATABASE", "")
-    assert (read_settings("parser").http_port, read_settings("parser").mongo_database) == (0, "leadmail")
+    assert (ParserSettings.read().http_port, ParserSettings.read().mongo_database) == (0, "leadmail")
 
 
 def test_misspelt_variables_are_noticed() -> None:
     """A variable that begins like ours and is none is reported with the nearest of ours; a ..._FILE is ours."""
     environ = {"LEADMAIL_MONGO_ULR": "x", "LEADMAIL_WEATHER": "x", "LEADMAIL_SMTP_URL_FILE": "x", "PATH": "x"}
-    assert unknown_variables(Settings.model_fields, environ) == {
+    assert unknown_variables(known_settings(), environ) == {
         "LEADMAIL_MONGO_ULR": "LEADMAIL_MONGO_URL",
         "LEADMAIL_WEATHER": "",
     }
@@ -151,7 +153,7 @@ def test_misspelt_variables_are_noticed() -> None:
 
 def test_secrets_are_not_shown(variables: pytest.MonkeyPatch) -> None:
     """Printing the settings shows no password and no key."""
-    text = repr(read_settings("poller"))
+    text = repr(PollerSettings.read())
     assert "u:p@host" not in text
     assert COMPLETE["LEADMAIL_SECRET_KEY"] not in text
 
@@ -160,12 +162,13 @@ def test_page_is_up_to_date() -> None:
     """``docs/configuration.md`` has every setting as the class has it."""
     text = configuration.PAGE.read_text(encoding="utf-8")
     assert configuration.page(text) == text, "run `python -m tools.configuration --write`"
-    assert all(f"`{variable(name)}`" in text for name in Settings.model_fields)
+    assert all(f"`{variable(name)}`" in text for name in known_settings())
 
 
 def test_every_setting_is_described() -> None:
-    """Each setting says what to give."""
-    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+    """Each setting says what to give, and the page has those of every class."""
+    assert set(known_settings()) == set(configuration.settings())
+    assert [name for name, field in configuration.settings().items() if not field.description] == []
 
 
 def test_page_keeps_what_people_wrote() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from schemas.routes import ROUTES
 from schemas.topology import queues
 from services.amqp.rabbitmq.management import NODES, ManagementError, alarms_of, ask, virtual_host
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 
 _MEDDLING = frozenset(
     {"message-ttl", "expires", "max-length", "max-length-bytes", "overflow", "delivery-limit", "dead-letter-exchange"}
@@ -32,7 +32,7 @@ class BrokerFacts(NamedTuple):
     """Queues of our naming that this version does not know."""
 
 
-async def look(settings: Settings) -> BrokerFacts:
+async def look(settings: BrokerSettings) -> BrokerFacts:
     """Ask the interface for everything that it lets us see."""
     try:
         overview = await ask(settings, "overview?columns=rabbitmq_version")
@@ -58,7 +58,7 @@ def strange(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name.startswith(tuple(stages)) and name not in ours))
 
 
-async def _seen(settings: Settings, path: str) -> Any:
+async def _seen(settings: BrokerSettings, path: str) -> Any:
     """Return an answer; None when our user may not see it."""
     try:
         return await ask(settings, path)

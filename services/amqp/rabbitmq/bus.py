@@ -30,7 +30,7 @@ from services.amqp.rabbitmq.subscription import Subscription
 from services.amqp.rabbitmq.topology import Topology
 from services.runtime.failures import describe, trace
 from services.runtime.metrics import Metrics
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 from services.runtime.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RabbitBus:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: BrokerSettings,
         stage: str,
         *,
         metrics: Metrics,
@@ -275,7 +275,7 @@ async def _answers(connection: AbstractConnection) -> None:
 
 @asynccontextmanager
 async def open_bus(
-    settings: Settings,
+    settings: BrokerSettings,
     stage: str,
     *,
     metrics: Metrics,

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from yarl import URL
 
-from services.runtime.settings import Settings
+from services.runtime.settings import BrokerSettings
 
 _SECONDS = 5.0
 NODES = "nodes?columns=name,mem_alarm,disk_free_alarm"
@@ -31,7 +31,7 @@ class QueueRates(NamedTuple):
     acknowledged: float
 
 
-async def unacknowledged(settings: Settings) -> dict[str, int]:
+async def unacknowledged(settings: BrokerSettings) -> dict[str, int]:
     """Return the number of unacknowledged messages by queue; empty when the interface is not set up or does not answer."""
     try:
         found = await ask(settings, _of_queues(settings, "name,messages_unacknowledged"))
@@ -40,7 +40,7 @@ async def unacknowledged(settings: Settings) -> dict[str, int]:
     return {queue["name"]: queue.get("messages_unacknowledged", 0) for queue in found}
 
 
-async def alarms(settings: Settings) -> list[str]:
+async def alarms(settings: BrokerSettings) -> list[str]:
     """Return why the broker takes no messages at present, e.g. ``memory on rabbit@host``; empty as above."""
     try:
         return alarms_of(await ask(settings, NODES))
@@ -54,7 +54,7 @@ def alarms_of(nodes: list[dict[str, Any]]) -> list[str]:
     return [f"{kind} on {node.get('name')}" for node in nodes for flag, kind in kinds.items() if node.get(flag) is True]
 
 
-async def rates(settings: Settings) -> dict[str, QueueRates]:
+async def rates(settings: BrokerSettings) -> dict[str, QueueRates]:
     """Return the rates by queue, without those of which the broker has none yet.
 
     Raises:
@@ -71,16 +71,16 @@ def _rates(stats: dict[str, Any]) -> QueueRates:
     return QueueRates(published=rate("publish"), delivered=rate("deliver_get"), acknowledged=rate("ack"))
 
 
-def virtual_host(settings: Settings) -> str:
+def virtual_host(settings: BrokerSettings) -> str:
     """Return the virtual host that Leadmail uses."""
     return unquote(URL(settings.rabbitmq_url.get_secret_value()).raw_path.removeprefix("/")) or "/"
 
 
-def _of_queues(settings: Settings, columns: str) -> str:
+def _of_queues(settings: BrokerSettings, columns: str) -> str:
     return f"queues/{quote(virtual_host(settings), safe='')}?columns={columns}"
 
 
-async def ask(settings: Settings, path: str) -> Any:
+async def ask(settings: BrokerSettings, path: str) -> Any:
     """Return what the interface says at ``/api/<path>``.
 
     Raises:

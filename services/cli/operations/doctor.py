@@ -14,7 +14,8 @@ from services.cli.operations.doctor_servers import examine
 from services.cli.terminal.output import Json, clean, console, print_json
 from services.cli.terminal.session import REFUSED, command
 from services.runtime.environment import unknown_variables
-from services.runtime.settings import Settings, read_settings
+from services.runtime.settings import known_settings
+from services.settings import CliSettings
 from services.wording import plural
 
 app = typer.Typer(add_completion=False)
@@ -28,8 +29,8 @@ async def doctor(json: Json = False) -> None:
 
     Changes nothing but that queues which are missing are made. Sends no mail.
     """
-    settings = read_settings("cli")
-    checks = [*diagnosis.settings(unknown_variables(Settings.model_fields, os.environ))]
+    settings = CliSettings.read()
+    checks = [*diagnosis.settings(unknown_variables(known_settings(), os.environ))]
     checks += [check async for check in examine(settings)]
     wrong = sum(check.state is State.WRONG for check in checks)
     if json:

@@ -24,7 +24,7 @@ from services.mailbox.smtp.relay import check, parse_relay
 from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError
 from services.runtime.mongo import Client, make_client, require_replica_set
-from services.runtime.settings import Settings
+from services.settings import CliSettings
 from services.wiring import make_policy, make_store
 
 _SECONDS = 10.0
@@ -37,7 +37,7 @@ class Life(NamedTuple):
     active: int
 
 
-async def examine(settings: Settings) -> AsyncIterator[Check]:
+async def examine(settings: CliSettings) -> AsyncIterator[Check]:
     """Yield what each server came to, one after the other."""
     life = None
     async with make_client(settings) as client:
@@ -61,7 +61,7 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
         yield one
 
 
-async def _database(settings: Settings, client: Client) -> tuple[Life, list[Check]]:
+async def _database(settings: CliSettings, client: Client) -> tuple[Life, list[Check]]:
     store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
     facts = await store.checkup.look()
     accounts = await store.progress.accounts()
@@ -75,7 +75,7 @@ async def _database(settings: Settings, client: Client) -> tuple[Life, list[Chec
     ]
 
 
-async def _broker(settings: Settings, client: Client, life: Life | None) -> AsyncIterator[Check]:
+async def _broker(settings: CliSettings, client: Client, life: Life | None) -> AsyncIterator[Check]:
     store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
     depths: Mapping[str, QueueDepth] = {}
     try:
@@ -106,7 +106,7 @@ def _split(text: str) -> tuple[str, str]:
     return (f"{found})", advice) if advice else (text, "")
 
 
-async def broker_certificate(settings: Settings) -> list[Check]:
+async def broker_certificate(settings: CliSettings) -> list[Check]:
     """Judge the certificate of a broker that is reached by TLS."""
     url = URL(settings.rabbitmq_url.get_secret_value())
     if url.scheme != "amqps" or not url.host:
@@ -125,7 +125,7 @@ async def broker_certificate(settings: Settings) -> list[Check]:
     return list(diagnosis.certificate(name, end_of(der)))
 
 
-async def _relay(settings: Settings) -> list[Check]:
+async def _relay(settings: CliSettings) -> list[Check]:
     url = settings.smtp_url.get_secret_value()
     if not url:
         return [Check("SMTP", State.UNKNOWN, "LEADMAIL_SMTP_URL is not set here: only the notifier needs it")]

@@ -13,12 +13,11 @@ import typer
 
 from services.cli.terminal.output import fail, say
 from services.cli.terminal.session import USAGE, explained
-from services.runtime.settings import Stage, read_settings
+from services.settings import PROCESSES, STAGES
 
 app = typer.Typer(add_completion=False)
 
-STAGES: tuple[Stage, ...] = ("poller", "parser", "matcher", "notifier")
-MORE: tuple[Stage, ...] = ("console",)
+MORE = ("console",)
 """What runs only when it is named."""
 _LOOK_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1
@@ -42,7 +41,7 @@ def run(
     names = tuple(name for name in known if name in (stages or STAGES))
     with explained():
         for name in names:
-            read_settings(name)  # one clear sentence here instead of four out of the children
+            PROCESSES[name].read()  # one clear sentence here instead of four out of the children
     told: list[int] = []
     for number in _SIGNALS:
         signal.signal(number, lambda got, _: told.append(got))
@@ -57,7 +56,7 @@ def run(
         fail(f"the {ended} ended by itself (code {children[ended].returncode}); the others were ended, too")
 
 
-def _start(stage: Stage) -> subprocess.Popen[bytes]:
+def _start(stage: str) -> subprocess.Popen[bytes]:
     """Start a stage in a process group of its own: Ctrl-C is for us, and a stage that is told twice ends at once."""
     kernel = ctypes.CDLL(None)  # before the fork: afterwards as little as possible may happen
 

@@ -19,7 +19,7 @@ from services.mailbox.connection.secrets import SealError, SecretBox
 from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError, DatabaseRefusedError
 from services.runtime.mongo import make_client, require_replica_set
-from services.runtime.settings import Settings, read_settings
+from services.settings import CliSettings
 from services.store import Store, StoreError
 from services.wiring import make_policy, make_secret_box, make_store
 
@@ -38,7 +38,7 @@ REFUSED, USAGE, UNREACHABLE = 1, 2, 3
 class Session:
     """What a command works with."""
 
-    settings: Settings
+    settings: CliSettings
     store: Store
     migrated: tuple[str, ...] = ()
     """Migrations that this command ran."""
@@ -92,7 +92,7 @@ async def open_session(*, setup: bool = False) -> AsyncIterator[Session]:
     Args:
         setup: make collections and indexes that are missing and migrate, for commands that may be the first to write.
     """
-    settings = read_settings("cli")
+    settings = CliSettings.read()
     async with make_client(settings) as mongo:
         await require_replica_set(mongo)
         store = make_store(mongo[settings.mongo_database], mongo[settings.crm_database], settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from services.runtime.settings import Settings
+from services.settings import ConsoleSettings
 
 POLICY = {
     "default-src": "'none'",
@@ -21,7 +21,7 @@ MAIL_SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 _DENIED = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
-def mail_policy(settings: Settings, *, remote: bool) -> str:
+def mail_policy(settings: ConsoleSettings, *, remote: bool) -> str:
     """Return the policy of a page that is somebody's HTML: it has its own styles, and images from elsewhere only when asked for."""
     images = "data: https:" if remote else "data:"
     return (
@@ -30,7 +30,7 @@ def mail_policy(settings: Settings, *, remote: bool) -> str:
     )
 
 
-def protect(response: Response, settings: Settings, *, framed: bool) -> None:
+def protect(response: Response, settings: ConsoleSettings, *, framed: bool) -> None:
     """Add to an answer what it does not say itself."""
     ancestors = _ancestors(settings) if framed and settings.console_frames else "'none'"
     policy = "; ".join(f"{name} {value}" for name, value in POLICY.items())
@@ -52,5 +52,5 @@ def protect(response: Response, settings: Settings, *, framed: bool) -> None:
         response.headers.setdefault("X-Frame-Options", "DENY")
 
 
-def _ancestors(settings: Settings) -> str:
+def _ancestors(settings: ConsoleSettings) -> str:
     return " ".join(["'self'", *settings.console_frames])

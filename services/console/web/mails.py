@@ -14,8 +14,8 @@ from services.console.web.rendering import Pages
 from services.mailbox.connection.errors import MailServerError
 from services.mailbox.smtp.serialize import build_mail
 from services.runtime.failures import describe
-from services.runtime.settings import Settings
 from services.runtime.tasks import raise_if_cancelled
+from services.settings import ConsoleSettings
 from services.store import NotFoundError, Store, now
 from services.usecases.signing import LASTS, Signer, link_url
 from services.wiring import Post
@@ -41,7 +41,7 @@ class SignInMails:
         signer: Signer,
         post: Post,
         *,
-        settings: Settings,
+        settings: ConsoleSettings,
         pages: Pages,
         registry: CollectorRegistry,
         log: structlog.typing.FilteringBoundLogger,

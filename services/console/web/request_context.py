@@ -18,7 +18,7 @@ from services.console.web.recent import Recent
 from services.console.web.rendering import SAID, Pages
 from services.mailbox.connection.policy import ConnectPolicy
 from services.mailbox.connection.secrets import SecretBox
-from services.runtime.settings import Settings
+from services.settings import ConsoleSettings
 from services.store import NotFoundError, Store
 from services.usecases.overview import Broker, Seen
 from services.usecases.rate_limit import Pace
@@ -32,7 +32,7 @@ _FRAMED = {"iframe", "frame", "embed", "object"}
 class Console:
     """What every page works with; made once."""
 
-    settings: Settings
+    settings: ConsoleSettings
     store: Store
     box: SecretBox
     policy: ConnectPolicy

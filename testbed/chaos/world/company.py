@@ -20,7 +20,7 @@ from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection.models import password
 from services.mailbox.connection.secrets import SecretBox
 from services.runtime.mongo import Client, make_client
-from services.runtime.settings import Settings
+from services.settings import CliSettings
 from services.store import Store, new_account_id, now
 from services.wiring import make_store
 from testbed.chaos.proof.mailbox import Mailbox
@@ -168,7 +168,7 @@ async def company(network: Network, team: Team, **settings: str) -> AsyncIterato
     await asyncio.to_thread(servers.broker.create_virtual_host, name)
     values = {**environment, **servers.environment(), "LEADMAIL_INSTANCE": "onlooker"}
     own = {key.removeprefix("LEADMAIL_").lower(): value for key, value in values.items() if key.startswith("LEADMAIL_")}
-    options = Settings.model_validate(own)
+    options = CliSettings.model_validate(own)
     try:
         async with make_client(options) as client:
             store = make_store(client[name], client[f"{name}-crm"], options)
