@@ -4,5 +4,6 @@
 - ``amqp``, ``runtime``, ``mailbox``, ``store``: what the stages share
 - ``usecases``, ``wording``: what people do, and the words that they read
 - ``cli``, ``console``: the ways in for people
+- ``settings``: the settings of each process
 - ``wiring``: builds the store from settings
 """
