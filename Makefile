@@ -69,6 +69,10 @@ lint: $(READY) ## What check does, but for the tests
 	$(PY) -m tools.commands.document --check
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
 	$(VENV)/bin/check-jsonschema --check-metaschema schemas/json/*.json
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(PY) -m tools.metrics --check
 	@[ ! -x "$(PROMTOOL)" ] || $(MAKE) --no-print-directory alerts
 
