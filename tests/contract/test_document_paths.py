@@ -97,7 +97,7 @@ def wrong_links(page: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_names_exists(page: str) -> None:
-    """A reader finds every file, module, target and section where the page says that it is."""
+    """A reader finds every file, module, target and section where the page says that it is. Renamed one? Edit the page."""
     text = (ROOT / page).read_text(encoding="utf-8")
     assert wrong_paths(code(page)) == []
     assert wrong_modules(text) == []
