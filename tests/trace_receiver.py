@@ -119,4 +119,5 @@ def _values(attributes: Any) -> dict[str, Any]:
 
 
 def _value(value: AnyValue) -> Any:
-    return getattr(value, value.WhichOneof("value"))
+    kind = value.WhichOneof("value")
+    return getattr(value, kind) if kind else None

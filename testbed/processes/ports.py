@@ -29,6 +29,11 @@ def free_ports(count: int) -> list[int]:
     raise HostingError(f"no {count} free ports between {_LOWEST} and {_HIGHEST} on {LOOPBACK}: stop what holds them")
 
 
+def free_port() -> int:
+    """Return a loopback port on which nothing listens."""
+    return free_ports(1)[0]
+
+
 def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Callable
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -21,51 +20,28 @@ from services.runtime import mongo
 from services.runtime.metrics import Metrics
 from services.runtime.tasks import dump_tasks
 from services.settings import ParserSettings
+from testbed.processes.ports import free_port
 from tests.amqp.fixtures import DEADLINE, LOG, RECORDS, SYNCS, changed
+from tests.processes import spawning, stdout_line
 
-ROOT = Path(__file__).parents[2]
-Spawn = Callable[..., Any]
+Start = Callable[..., Awaitable[Process]]
 
 
 @pytest.fixture
-async def spawn(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[Spawn]:
-    """A function that starts ``stage_process.py``; what still runs at the end is killed."""
-    running: list[asyncio.subprocess.Process] = []
-
-    async def start(**changes: str) -> asyncio.subprocess.Process:
-        script = Path(__file__).with_name("stage_process.py")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(script),
-            str(tmp_path / "gate"),
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment, **changes},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        running.append(process)
-        return process
-
-    yield start
-    for process in running:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+async def spawn(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[Start]:
+    """A function that starts ``stage_process.py`` with changed settings."""
+    async with spawning(environment) as spawn:
+        yield partial(spawn, "tests.amqp.stage_process", str(tmp_path / "gate"))
 
 
-async def line_of(process: asyncio.subprocess.Process) -> bytes:
-    """Return the next line of a process's output."""
-    assert process.stdout is not None
-    return await asyncio.wait_for(process.stdout.readline(), DEADLINE)
-
-
-async def test_sigterm_drains(spawn: Spawn, environment: dict[str, str], tmp_path: Path) -> None:
+async def test_sigterm_drains(spawn: Start, environment: dict[str, str], tmp_path: Path) -> None:
     """SIGTERM lets the message in hand finish: what follows from it is published, it is acknowledged, the process ends with 0."""
     process = await spawn()
-    assert await line_of(process) == b"ready\n"
+    assert await stdout_line(process) == "ready\n"
     settings = ParserSettings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
     async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG) as bus:
         await bus.publish(changed(1))
-        assert (await line_of(process)).startswith(b"started")
+        assert (await stdout_line(process)).startswith("started")
         process.send_signal(signal.SIGTERM)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(process.wait(), 0.3)
@@ -75,20 +51,20 @@ async def test_sigterm_drains(spawn: Spawn, environment: dict[str, str], tmp_pat
     assert (depths[RECORDS.queue].ready, depths[SYNCS.queue].ready) == (0, 1)
 
 
-async def test_killed_process_loses_nothing(spawn: Spawn, environment: dict[str, str]) -> None:
+async def test_killed_process_loses_nothing(spawn: Start, environment: dict[str, str]) -> None:
     """A message in the hand of a killed process is delivered to the next."""
     process = await spawn()
-    assert await line_of(process) == b"ready\n"
+    assert await stdout_line(process) == "ready\n"
     settings = ParserSettings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
     async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG) as bus:
         await bus.publish(changed(1))
-        assert (await line_of(process)).startswith(b"started")
+        assert (await stdout_line(process)).startswith("started")
         process.kill()
         second = await spawn()
-        assert b"started" in await line_of(second) + await line_of(second)
+        assert "started" in await stdout_line(second) + await stdout_line(second)
 
 
-async def test_wrong_setting_ends_the_process(spawn: Spawn) -> None:
+async def test_wrong_setting_ends_the_process(spawn: Start) -> None:
     """A process with a wrong setting ends at once with one line that names it."""
     process = await spawn(LEADMAIL_SHUTDOWN_SECONDS="soon")
     _, errors = await asyncio.wait_for(process.communicate(), DEADLINE)
@@ -97,7 +73,7 @@ async def test_wrong_setting_ends_the_process(spawn: Spawn) -> None:
     assert errors.count(b"\n") == 1
 
 
-async def test_single_mongod_is_refused(spawn: Spawn) -> None:
+async def test_single_mongod_is_refused(spawn: Start) -> None:
     """A process whose database does not answer ends with a line that says so."""
     process = await spawn(LEADMAIL_MONGO_URL="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200")
     _, errors = await asyncio.wait_for(process.communicate(), DEADLINE)
@@ -105,7 +81,7 @@ async def test_single_mongod_is_refused(spawn: Spawn) -> None:
     assert b"leadmail: MongoDB does not answer" in errors
 
 
-async def test_taken_port_is_said(spawn: Spawn) -> None:
+async def test_taken_port_is_said(spawn: Start) -> None:
     """A process that cannot have the port for its metrics ends with a line that names the setting."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -139,7 +115,7 @@ async def test_failing_task_ends_the_stage(environment: dict[str, str], monkeypa
 
 async def test_readiness_follows_the_servers(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """/readyz is 200 while broker and database answer, 503 before the stage works and once it is stopping; /healthz answers."""
-    for name, value in (environment | {"LEADMAIL_HTTP_PORT": str(_free_port())}).items():
+    for name, value in (environment | {"LEADMAIL_HTTP_PORT": str(free_port())}).items():
         monkeypatch.setenv(name, value)
     settings = ParserSettings()
     async with open_stage(settings) as stage:
@@ -191,12 +167,6 @@ async def test_direct_single_server_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(NotReadyError, match=r"--replSet"):
         await mongo.require_replica_set(Single())  # type: ignore[arg-type]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _get(port: int, path: str) -> tuple[int, str]:

@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 from pymongo import AsyncMongoClient
 from typer.testing import CliRunner
 
-from schemas.accounts import Account, Folder, FolderState, ServerAddress
+from schemas.accounts import ServerAddress
 from schemas.emails import Match
-from schemas.identity import copy_id, folder_id
-from schemas.ledger import Row, RowState
+from schemas.identity import folder_id
+from schemas.ledger import RowState
 from schemas.mail import Attachment, Content, Participant, Role
-from schemas.sharing import Mode, SharingPolicy
 from services.cli.app import app
 from services.mailbox.connection.models import password
 from services.mailbox.connection.secrets import SecretBox
@@ -26,10 +25,11 @@ from services.settings import CliSettings
 from services.store import DeadLetter, Final, LinkAddition, NewRecord, Store, email_ref, new_account_id
 from services.store.core.documents import now
 from services.wiring import make_secret_box, make_store
+from tests.factories import account as account_of
+from tests.factories import folder, lease_of, sealed_epoch
 
 T = TypeVar("T")
 ANNA, LUC, KIM = "anna@nw.example", "luc@nw.example", "kim@customer.example"
-INBOX = folder_id(b"INBOX")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RAW = b"From: kim@customer.example\r\nSubject: Offer \xe2\x80\xae1\r\nBcc: secret@x.example\r\n\r\nHello\x1b[31m\r\n"
 FILE = b"%PDF not really"
@@ -132,56 +132,13 @@ async def fill(store: Store, box: SecretBox) -> str:
     await store.users.add(LUC)
     account = new_account_id()
     sealed = box.seal(account, password("secret-of-anna"))
-    await store.accounts.add(
-        Account(
-            id=account,
-            owner=ANNA,
-            address=ANNA,
-            incoming=server(),
-            outgoing=server(),
-            credentials=sealed,
-            sharing=SharingPolicy(mode=Mode.PUBLIC),
-            created_at=now(),
-        )
-    )
+    await store.accounts.add(account_of(ANNA, id=account, incoming=server(), outgoing=server(), credentials=sealed))
     record = await store.records.add("contact", NewRecord((KIM,), name="Kim Sund", company="Customer"))
     await store.records.put_addresses(record)
-    (lease,) = await store.leases.acquire("poller-1", 10, at_most=10)
-    inbox = Folder(
-        account=account,
-        id=INBOX,
-        raw_name=b"INBOX",
-        name="INBOX",
-        role="inbox",
-        selected=True,
-        uidvalidity=1,
-        uidnext=4,
-        cursor=1,
-        state=FolderState.ENUMERATED,
+    trash = folder(
+        account, id=folder_id(b"T"), raw_name=b"T", name="Trash", role="trash", selected=False, reason="trash"
     )
-    trash = Folder(
-        account=account, id=folder_id(b"T"), raw_name=b"T", name="Trash", role="trash", selected=False, reason="trash"
-    )
-    await store.epochs.open(lease, [inbox, trash], expected=3)
-    moment = now()
-    rows = [
-        Row(
-            id=copy_id(account, INBOX, 1, uid),
-            account=account,
-            folder=INBOX,
-            uidvalidity=1,
-            uid=uid,
-            epoch=1,
-            state=RowState.PLANNED,
-            size=100,
-            internal_date=moment,
-            noticed_at=moment,
-            updated_at=moment,
-        )
-        for uid in (1, 2, 3)
-    ]
-    await store.ledger.add_window(lease, rows)
-    await store.epochs.seal(lease, 1)
+    _, rows = await sealed_epoch(store, await lease_of(store, account), 3, trash)
     await store.blobs.put_many([(RAW, email_ref(OFFER.key)), (RAW, email_ref(PLAIN.key)), (FILE, email_ref(OFFER.key))])
     for row, mail in zip(rows, (OFFER, PLAIN), strict=False):
         await store.emails.save_many([mail])

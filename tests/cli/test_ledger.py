@@ -15,7 +15,8 @@ from services.mailbox.imap.imap_answers import Listed
 from services.mailbox.imap.imap_commands import Selected
 from services.store import Store
 from services.store.core.documents import now
-from tests.cli.fixtures import ANNA, INBOX, World
+from tests.cli.fixtures import ANNA, World
+from tests.factories import INBOX
 
 
 class Moving:

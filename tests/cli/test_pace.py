@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from rich.console import Console
 
-from schemas.accounts import Account, Epoch, EpochState, SealedCredentials
+from schemas.accounts import Epoch, EpochState
 from schemas.ledger import RowState
-from schemas.sharing import Mode, SharingPolicy
 from services.cli.operations.status_view import accounts_view
 from services.store import AccountStatus
 from services.usecases.rate_limit import Pace
-from tests.cli.fixtures import server
+from tests.factories import account
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ACCOUNT = "0123456789abcdef01234567"
@@ -50,19 +48,10 @@ def test_the_time_left_follows_from_the_last_minute(looks: list[tuple[float, int
 @pytest.mark.parametrize(("state", "shown"), [(EpochState.ENUMERATING, True), (EpochState.COMPLETE, False)])
 def test_it_is_shown_beside_an_open_backfill(state: EpochState, shown: bool) -> None:
     """In words, and only where a backfill is open."""
-    account: dict[str, Any] = {
-        "id": ACCOUNT,
-        "owner": "anna@nw.example",
-        "address": "anna@nw.example",
-        "incoming": server(),
-        "credentials": SealedCredentials(key_id="k", wrapped_key=b"w", nonce=b"n", ciphertext=b"c"),
-        "sharing": SharingPolicy(mode=Mode.PUBLIC),
-        "created_at": AT,
-        "epoch": 1,
-    }
+    one_account = account("anna@nw.example", id=ACCOUNT, epoch=1, created_at=AT)
     epoch = Epoch(account=ACCOUNT, number=1, state=state, opened_at=AT, expected=100)
     one = AccountStatus(
-        account=Account(**account),
+        account=one_account,
         holder="poller",
         epoch=epoch,
         counts={RowState.ATTACHED: 50},

@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from testbed.local import LocalServers
+from testbed.processes.ports import free_port
 from tests.console.fixtures import ANN, token_of
 from tests.matcher.history import Life
-
-ROOT = Path(__file__).parents[2]
-DEADLINE = 60.0
-Spawn = Callable[..., Any]
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.processes import DEADLINE, Spawn, exit_code, spawning
 
 
 @pytest.fixture
 async def spawn(console_environment: dict[str, str]) -> AsyncIterator[Spawn]:
-    """A function that starts a module of ours; what still runs at the end is killed."""
-    running: list[asyncio.subprocess.Process] = []
-
-    async def start(*command: str, **changes: str) -> asyncio.subprocess.Process:
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **console_environment, **changes}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", *command),
-            env={name: value for name, value in environment.items() if value},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        running.append(process)
-        return process
-
-    yield start
-    for process in running:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    """A function that starts a module with the settings of this test's console."""
+    async with spawning(console_environment) as spawn:
+        yield spawn
 
 
 async def answers(url: str) -> httpx.Response:
@@ -100,7 +70,8 @@ async def test_a_whole_visit(spawn: Spawn, life: Life) -> None:
     assert 'leadmail_console_request_seconds_count{page="/operations",status="200"} 1.0' in metrics
 
     console.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(console.wait(), DEADLINE) == 0
+    assert await exit_code(console) == 0
+    assert console.stderr is not None
     log = (await console.stderr.read()).decode()
     assert '"event": "stopped"' in log
     assert ANN not in log

@@ -80,7 +80,7 @@ class Project:
     def containers(self, service: str) -> list[dict[str, Any]]:
         """Return what the engine knows of a service's containers."""
         ids = self.compose("ps", "-q", "-a", service).split()
-        return json.loads(docker("inspect", *ids).stdout) if ids else []  # type: ignore[no-any-return]
+        return json.loads(docker("inspect", *ids).stdout) if ids else []
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
         """Wait until something holds."""

@@ -100,7 +100,7 @@ class Stranger:
 def _base64(content: bytes) -> bytes:
     message = EmailMessage()
     message.set_content(content, maintype="application", subtype="octet-stream")
-    return message.get_payload().encode().replace(b"\n", b"\r\n")
+    return str(message.get_payload()).encode().replace(b"\n", b"\r\n")
 
 
 def stranger() -> Stranger:

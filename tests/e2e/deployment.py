@@ -110,9 +110,10 @@ class Deployment:
     async def add_records(self, *people: Record) -> None:
         """Add leads and contacts to the CRM."""
         for person in people:
-            kind = "lead" if person.kind == "lead" else "contact"
             new = NewRecord(person.all_addresses, name=person.name, company=person.company)
-            self.records[person.key] = (await self.store.records.add(kind, new)).ref
+            self.records[person.key] = (
+                await self.store.records.add("lead" if person.kind == "lead" else "contact", new)
+            ).ref
 
     async def known(self, person: Record) -> None:
         """Wait until the matcher has seen a record: mail that is looked at before is fetched later, outside of its backfill."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import socket
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -128,14 +127,6 @@ def logs(folder: Path) -> Iterator[Place]:
     """Iterate over the logs of the stages."""
     for file in folder.glob("*.log"):
         yield f"the log {file.name}", file.read_bytes()
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def metrics(ports: dict[str, int]) -> list[Place]:

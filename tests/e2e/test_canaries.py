@@ -15,6 +15,7 @@ from schemas.ledger import RowState
 from schemas.records import RecordRef
 from services.store import NewRecord
 from testbed.local import LocalServers
+from testbed.processes.ports import free_port
 from testbed.samples.company import USERS
 from testbed.samples.model import SampleMail
 from tests.e2e import places
@@ -60,7 +61,7 @@ async def company(servers: LocalServers, environment: dict[str, str], tmp_path: 
 
 def start(company: Deployment) -> dict[str, int]:
     """Start every stage with a page of metrics of its own. Returns the ports."""
-    ports = {stage: places.free_port() for stage in STAGES}
+    ports = {stage: free_port() for stage in STAGES}
     for stage, port in ports.items():
         company.environment["LEADMAIL_HTTP_PORT"] = str(port)
         company.start(stage)

@@ -14,6 +14,7 @@ import pytest
 from schemas.ledger import RowState
 from services.store import NewRecord
 from testbed.local import LocalServers
+from testbed.processes.ports import free_port
 from testbed.samples.company import USERS
 from tests.e2e import places
 from tests.e2e.canaries import Stranger, lying, stranger
@@ -161,7 +162,7 @@ async def test_mail_does_not_wait_for_a_collector(
         }
         async with deploy(servers, {**environment, **tracing}, tmp_path) as company:
             await with_mail(company, client)
-            company.environment["LEADMAIL_TRACING_URL"] = f"http://127.0.0.1:{places.free_port()}"
+            company.environment["LEADMAIL_TRACING_URL"] = f"http://127.0.0.1:{free_port()}"
             company.start("poller:absent", "parser:absent", "matcher:absent")
             await company.until(company.confirmed, "the backfill is confirmed")
             await asyncio.to_thread(

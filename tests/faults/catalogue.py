@@ -110,7 +110,7 @@ def writers() -> Iterator[str]:
 
 
 def _writing(tree: ast.Module) -> Iterator[str]:
-    bodies = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
+    bodies: list[ast.Module | ast.ClassDef] = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
     for body in bodies:
         for function in body.body:
             if isinstance(function, ast.AsyncFunctionDef | ast.FunctionDef) and any(map(_writes, ast.walk(function))):

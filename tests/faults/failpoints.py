@@ -165,7 +165,7 @@ class MongoBorder(monitoring.CommandListener):
             finally:
                 current.reset(token)
 
-        Fence.transaction = transaction  # type: ignore[method-assign]
+        Fence.transaction = transaction  # type: ignore[method-assign, assignment]
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         """Pass the failpoint before a write; what is in a transaction becomes durable with its commit only."""
@@ -240,7 +240,7 @@ class BrokerBorder:
             original(channel, tag, frame)
             self._plan.passing_soon([name], "after")
 
-        Channel._confirm_delivery = confirm  # type: ignore[method-assign]
+        Channel._confirm_delivery = confirm  # type: ignore[method-assign, assignment]
 
 
 def watch_mail(plan: Plan) -> None:

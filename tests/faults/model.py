@@ -15,12 +15,12 @@ from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from schemas.accounts import Account, Folder, FolderState, Lease, SealedCredentials, ServerAddress
+from schemas.accounts import Folder, FolderState, Lease
 from schemas.identity import copy_id, folder_id
 from schemas.ledger import FINAL, UNFINISHED, Row, RowState
-from schemas.sharing import Mode, SharingPolicy
+from schemas.sharing import Mode
 from services.store import Final, FolderPatch, LeaseLostError, Store, new_account_id
-from services.store.core.documents import now
+from tests.factories import account, folder, row
 
 FOLDERS = ("INBOX", "Sent")
 WINDOW = 2
@@ -92,15 +92,7 @@ class Mailroom:
     async def connect(self) -> None:
         """Connect the mailbox."""
         await self.store.accounts.add(
-            Account(
-                id=self.id,
-                owner="owner@corp.example",
-                address=f"{self.id}@corp.example",
-                incoming=ServerAddress(host="imap.example.com", port=993, tls="tls", username="u"),
-                credentials=SealedCredentials(key_id="k", wrapped_key=b"\0w", nonce=b"n", ciphertext=b"c"),
-                sharing=SharingPolicy(mode=Mode.PRIVATE),
-                created_at=now(),
-            )
+            account(f"{self.id}@corp.example", Mode.PRIVATE, owner="owner@corp.example", id=self.id)
         )
 
     async def forget(self) -> None:
@@ -218,13 +210,12 @@ class Mailroom:
 
     def _anchored(self, name: str) -> Folder:
         there = self.server[name]
-        return Folder(
-            account=self.id,
+        return folder(
+            self.id,
             id=folder_id(name.encode()),
             raw_name=name.encode(),
             name=name,
             role="inbox" if name == "INBOX" else "sent",
-            selected=True,
             uidvalidity=there.uidvalidity,
             uidnext=there.uidnext,
             cursor=there.uidnext,
@@ -246,21 +237,14 @@ class Mailroom:
             poller.folders[folder.id] = folder.model_copy(update={"cursor": low})
 
     def _row(self, folder: Folder, uid: int, epoch: int | None) -> Row:
-        moment = now()
-        relevant = uid % 3 != 0
-        return Row(
-            id=copy_id(self.id, folder.id, folder.uidvalidity, uid),
-            account=self.id,
+        return row(
+            self.id,
+            uid,
+            RowState.PLANNED if uid % 3 else RowState.UNMATCHED,
+            epoch=epoch,
             folder=folder.id,
             uidvalidity=folder.uidvalidity,
-            uid=uid,
-            epoch=epoch,
-            state=RowState.PLANNED if relevant else RowState.UNMATCHED,
-            size=1,
             marks=(b"mark",),
-            internal_date=moment,
-            noticed_at=moment,
-            updated_at=moment,
         )
 
     async def renew_folder(self, number: int, name: str) -> None:
@@ -343,15 +327,15 @@ class Mailroom:
         poller = self.pollers[number]
         if poller.lease is None:
             return
-        for row in await self.store.ledger.planned(self.id):
-            if row.id in poller.confirmed:
+        for planned in await self.store.ledger.planned(self.id):
+            if planned.id in poller.confirmed:
                 continue
-            name = next(name for name in FOLDERS if folder_id(name.encode()) == row.folder)
+            name = next(name for name in FOLDERS if folder_id(name.encode()) == planned.folder)
             there = self.server[name]
-            if there.uidvalidity == row.uidvalidity and row.uid in there.uids:
-                self.queue.append(Fetched(row.id, row.epoch, row.attempts + 1))
-                poller.confirmed.append(row.id)
-            elif not await self._written(poller, self.store.ledger.gone(poller.lease, [row.id])):
+            if there.uidvalidity == planned.uidvalidity and planned.uid in there.uids:
+                self.queue.append(Fetched(planned.id, planned.epoch, planned.attempts + 1))
+                poller.confirmed.append(planned.id)
+            elif not await self._written(poller, self.store.ledger.gone(poller.lease, [planned.id])):
                 return
 
     async def mark(self, number: int) -> None:
@@ -417,7 +401,7 @@ class Mailroom:
             epoch = await self.store.epochs.claim(self.id, self.events.pop(0), stale=after)
         else:
             found = await self.data.epochs.find_one({"account": self.id, "notification": {"$in": ["due", "sending"]}})
-            epoch = found and await self.store.epochs.claim(self.id, found["number"], stale=after)
+            epoch = await self.store.epochs.claim(self.id, found["number"], stale=after) if found else None
         if epoch:
             self.claimed.append(epoch.number)
 

@@ -1,4 +1,4 @@
-"""Runs stages with failpoints, and starts each anew when it was killed: `python tests/faults/nursery.py`.
+"""Run stages with failpoints and restart each that was killed: `python -m tests.faults.nursery`.
 
 Everything is imported once; a stage is a fork of this process, which takes milliseconds where a new interpreter takes a second.
 Commands come as lines of JSON on the standard input, answers go to the standard output:
@@ -25,16 +25,13 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple, Self
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-
-from schemas.errors import PermanentError  # noqa: E402
-from services.amqp.stage import run_stage  # noqa: E402
-from services.parser.content.parse import ParsedMail, parse_mail  # noqa: E402
-from services.parser.worker_protocol import Request, WorkerBugError  # noqa: E402
-from services.settings import STAGES  # noqa: E402
-from tests.faults import failpoints  # noqa: E402
-from tests.faults.scenario import FAILS_ONCE, POISON  # noqa: E402
+from schemas.errors import PermanentError
+from services.amqp.stage import run_stage
+from services.parser.content.parse import ParsedMail, parse_mail
+from services.parser.worker_protocol import Request, WorkerBugError
+from services.settings import STAGES
+from tests.faults import failpoints
+from tests.faults.scenario import FAILS_ONCE, POISON
 
 MAINS = {
     name: importlib.import_module(f"services.{name}.__main__") for name in ("poller", "parser", "matcher", "notifier")
@@ -66,9 +63,10 @@ def hasten() -> None:
                 if vars(module).get(constant) is before:
                     setattr(module, constant, value)
                 for function in _functions(module):
-                    for key, default in (function.__kwdefaults__ or {}).items():
+                    defaults = function.__kwdefaults__ or {}
+                    for key, default in defaults.items():
                         if default is before:
-                            function.__kwdefaults__[key] = value
+                            defaults[key] = value
 
 
 def _functions(module: Any) -> list[FunctionType]:

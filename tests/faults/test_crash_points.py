@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.routes import ROUTES
+from schemas.routes import ROUTES, Route
 from testbed.local import LocalServers
 from tests.faults.catalogue import AT_THE_END, Death, catalogue, passed, runs, writers
 from tests.faults.deployment import Nursery, Snapshot, company, nursery
@@ -130,7 +130,7 @@ def test_every_write_is_reached(undisturbed: Undisturbed) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.queue)
-def test_every_route_has_failpoints(route: object) -> None:
+def test_every_route_has_failpoints(route: Route) -> None:
     """A message of each route is published, confirmed and acknowledged at a failpoint."""
     names = {(point.stage, point.name) for point in catalogue()}
     assert {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed.chaos.scenario import REPLICAS, Shape, run
-from testbed.chaos.world import faults
+from testbed.chaos.world import faults, owners
 from testbed.chaos.world.activity import DEEDS
 from testbed.chaos.world.faults import KINDS, ONCE, Fault, plan
 from testbed.chaos.world.network import Network, network
@@ -23,13 +23,13 @@ FAULTS = (
     Fault(2.7, faults.STALL, "poller~imap", 1.5),
     Fault(4.1, faults.KILL, "parser-2", 0.3),
     Fault(4.4, faults.SLOW, "parser-1~broker", 2),
-    Fault(4.6, faults.RESYNC, "ada", 0),
-    Fault(4.8, faults.PASSWORD, "ada", 2),
+    Fault(4.6, owners.RESYNC, "ada", 0),
+    Fault(4.8, owners.PASSWORD, "ada", 2),
     Fault(5.4, faults.PRIMARY_KILL, "", 1),
-    Fault(6.0, faults.LOCKOUT, "ben", 0),
+    Fault(6.0, owners.LOCKOUT, "ben", 0),
     Fault(6.8, faults.BROKER_KILL, "", 0.5),
     Fault(7.5, faults.FREEZE, "poller-2", 4.5),
-    Fault(8.0, faults.PAUSE, "ada", 1),
+    Fault(8.0, owners.PAUSE, "ada", 1),
     Fault(8.8, faults.IMAP_KILL, "", 0.5),
     Fault(9.5, faults.KILL, "matcher-2", 0.3),
     Fault(10.2, faults.SMTP_KILL, "", 1),

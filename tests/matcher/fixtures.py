@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,39 +12,24 @@ from typing import Any
 from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
-from schemas.accounts import Account, SealedCredentials, ServerAddress
-from schemas.identity import copy_id, folder_id
+from schemas.accounts import Account
+from schemas.identity import copy_id
 from schemas.ledger import RowState
 from schemas.mail import Content, Participant, Role
 from schemas.messages import Copy, Event, Lane, MailboxChanged, MailParsed, RecordChanged
 from schemas.records import RecordRef
-from schemas.sharing import Mode, SharingPolicy
+from schemas.sharing import Mode
 from services.amqp.delivery.outcomes import Delivery
 from services.matcher import handler, mailbox_changed, record_changed
 from services.matcher.linking.summaries import SummaryKeeper
-from services.store import Store, email_ref, new_account_id
+from services.store import Store, email_ref
 from services.store.core.documents import now
+from tests.factories import INBOX
+from tests.factories import account as account_of
 from tests.matcher.reference import Truth, reference, snapshot_of
 
-INBOX = folder_id(b"INBOX")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NO_GRACE = timedelta(seconds=-1)
-
-
-def account_of(address: str, mode: Mode = Mode.PUBLIC, excluded: Sequence[str] = (), **fields: Any) -> Account:
-    """Return an account whose owner has the same address."""
-    return Account(
-        **{
-            "id": new_account_id(),
-            "owner": address,
-            "address": address,
-            "incoming": ServerAddress(host="imap.example.com", port=993, tls="tls", username=address),
-            "credentials": SealedCredentials(key_id="k", wrapped_key=b"w", nonce=b"n", ciphertext=b"c"),
-            "sharing": SharingPolicy(mode=mode, excluded_domains=tuple(excluded)),
-            "created_at": now(),
-            **fields,
-        }
-    )
 
 
 def mail(

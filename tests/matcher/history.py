@@ -16,8 +16,9 @@ from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.matcher.linking.summaries import SummaryKeeper
 from services.matcher.sweepers import sweep_debts
 from services.store import Preview, Store, email_ref
+from tests.factories import account as account_of
 from tests.matcher.company import Company, Held, Letter, Mailbox
-from tests.matcher.fixtures import World, account_of, mail, raw_of
+from tests.matcher.fixtures import World, mail, raw_of
 from tests.matcher.steps import BOXES, USERS, Step
 
 NEVER = timedelta(seconds=-1)

@@ -17,7 +17,8 @@ from services.matcher import handler
 from services.matcher.isolation import isolating
 from services.matcher.latency import VisibleLatency
 from services.matcher.linking.summaries import SummaryKeeper
-from tests.matcher.fixtures import World, account_of, delivery_of, mail
+from tests.factories import account as account_of
+from tests.matcher.fixtures import World, delivery_of, mail
 from tests.matcher.hooks import CrashAt, CrashError, hooked
 from tests.matcher.scenarios import build
 

@@ -10,7 +10,8 @@ from schemas.messages import MailParsed, RecordChanged
 from schemas.sharing import Mode
 from services.matcher import handler, record_changed
 from services.store.core.documents import now
-from tests.matcher.fixtures import World, account_of, delivery_of, mail
+from tests.factories import account as account_of
+from tests.matcher.fixtures import World, delivery_of, mail
 from tests.matcher.hooks import Once, hooked
 
 ANN, BOB, CARLA, WHO = "ann@firm.example", "bob@firm.example", "carla@client.example", "who@else.example"

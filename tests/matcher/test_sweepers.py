@@ -17,7 +17,8 @@ from services.matcher import mailbox_changed
 from services.matcher.completion import sweep_epochs
 from services.matcher.sweepers import Duty, duties, in_turn, sweep_debts
 from services.store.core.documents import now
-from tests.matcher.fixtures import NO_GRACE, World, account_of, mail
+from tests.factories import account as account_of
+from tests.matcher.fixtures import NO_GRACE, World, mail
 
 SPAN = timedelta(seconds=0.6)
 LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(40))

@@ -19,28 +19,22 @@ from schemas.accounts import (
     Account,
     Epoch,
     EpochState,
-    Folder,
-    FolderState,
-    Lease,
     NotificationState,
-    SealedCredentials,
     ServerAddress,
 )
-from schemas.identity import copy_id, folder_id
-from schemas.ledger import Row, RowState
+from schemas.ledger import RowState
 from schemas.messages import AccountAttention, SyncCompleted
-from schemas.sharing import Mode, SharingPolicy
 from services.amqp.delivery.outcomes import Delivery
 from services.mailbox.connection.policy import ConnectPolicy
 from services.mailbox.smtp.relay import parse_relay, submit
 from services.mailbox.smtp.serialize import serialize
 from services.notifier.handler import Notifier
 from services.notifier.notification import OwnerMail
-from services.store import Final, Store, new_account_id
-from services.store.core.documents import now
+from services.store import Final, Store
 from testbed.local import LocalServers
+from tests import factories
+from tests.factories import lease_of, sealed_epoch
 
-INBOX = folder_id(b"INBOX")
 SENDER = "Leadmail <leadmail@crm.example>"
 LOG: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
     structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
@@ -86,70 +80,23 @@ class World:
         """Connect an account of a user."""
         if user:
             await self.store.users.add(owner, name="Anna Lind")
-        account = Account(
-            id=new_account_id(),
-            owner=owner,
-            address=owner,
-            incoming=ServerAddress(host="imap.gmail.com", port=993, tls="tls", username=owner),
-            credentials=SealedCredentials(key_id="k", wrapped_key=b"w", nonce=b"n", ciphertext=b"c"),
-            sharing=SharingPolicy(mode=Mode.PUBLIC),
-            created_at=now(),
-            **fields,
-        )
+        server = ServerAddress(host="imap.gmail.com", port=993, tls="tls", username=owner)
+        account = factories.account(owner, incoming=server, **fields)
         await self.store.accounts.add(account)
         return account
 
     async def backfilled(self, account: Account, states: Sequence[RowState] = (RowState.UNMATCHED,)) -> Epoch:
         """Bring a backfill to its end: its confirmation is due."""
-        lease = await self._lease(account)
-        inbox = Folder(
-            account=account.id,
-            id=INBOX,
-            raw_name=b"INBOX",
-            name="INBOX",
-            role="inbox",
-            selected=True,
-            uidvalidity=1,
-            uidnext=len(states) + 1,
-            cursor=len(states) + 1,
-            state=FolderState.ENUMERATED,
-        )
-        epoch = await self.store.epochs.open(lease, [inbox], expected=len(states))
-        moment = now()
-        rows = [
-            Row(
-                id=copy_id(account.id, INBOX, 1, uid),
-                account=account.id,
-                folder=INBOX,
-                uidvalidity=1,
-                uid=uid,
-                epoch=epoch.number,
-                state=RowState.PLANNED,
-                size=1000,
-                internal_date=moment,
-                noticed_at=moment,
-                updated_at=moment,
-            )
-            for uid in range(1, len(states) + 1)
-        ]
-        await self.store.ledger.add_window(lease, rows)
-        await self.store.epochs.seal(lease, epoch.number)
+        lease = await lease_of(self.store, account.id)
+        epoch, rows = await sealed_epoch(self.store, lease, len(states))
         await self.store.ledger.final([Final(row.id, state) for row, state in zip(rows, states, strict=True)])
         assert await self.store.epochs.complete_if_done(account.id, epoch.number)
         await self.store.leases.release(lease)
         return epoch
 
-    async def _lease(self, account: Account) -> Lease:
-        """Take the account, as a poller does that has every other one too."""
-        taken = await self.store.leases.acquire("poller-1", 1000, at_most=1000)
-        for other in taken:
-            if other.account != account.id:
-                await self.store.leases.release(other)
-        return next(lease for lease in taken if lease.account == account.id)
-
     async def block(self, account: Account, reason: str) -> int:
         """Let a poller block an account; returns the incident."""
-        lease = await self._lease(account)
+        lease = await lease_of(self.store, account.id)
         incident = await self.store.accounts.block(lease, reason, tried=account.credentials)
         assert incident is not None
         await self.store.leases.release(lease)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import Account, Epoch, EpochState, SealedCredentials, ServerAddress, User
+from schemas.accounts import Account, Epoch, EpochState, ServerAddress, User
 from schemas.ledger import RowState
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection.errors import Code
@@ -15,6 +15,7 @@ from services.mailbox.smtp.serialize import serialize
 from services.notifier.attention import attention
 from services.notifier.confirmation import confirmation
 from services.store import EpochReport, FolderReport
+from tests.factories import account
 from tests.notifier.fixtures import SENDER, START, read
 
 ACCOUNT = "0123456789abcdef01234567"
@@ -185,14 +186,12 @@ def alert(reason: str, *, provider: str | None = None, address: str = ANNA.email
 
 def blocked(reason: str = "wrong-password", *, provider: str | None = None, address: str = ANNA.email) -> Account:
     """Return an account that is blocked."""
-    return Account(
-        id=ACCOUNT,
+    return account(
+        address,
         owner=ANNA.email,
-        address=address,
+        id=ACCOUNT,
         provider=provider,
         incoming=ServerAddress(host="imap.gmail.com", port=993, tls="tls", username=address),
-        credentials=SealedCredentials(key_id="k", wrapped_key=b"w", nonce=b"n", ciphertext=b"c"),
-        sharing=SharingPolicy(mode=Mode.PUBLIC),
         reason=reason,
         incident=3,
         created_at=START,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from functools import partial
 
 import pytest
 from pydantic import SecretStr
@@ -17,34 +16,17 @@ from services.amqp.rabbitmq.bus import open_bus
 from services.runtime.metrics import Metrics
 from services.runtime.settings import BrokerSettings
 from tests.notifier.fixtures import LOG, World, blocked, completed, new_address
+from tests.processes import DEADLINE, exit_code, spawning, stderr_line
 
-ROOT = Path(__file__).parents[2]
-DEADLINE = 40.0
-Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
+Start = Callable[..., Awaitable[Process]]
 
 
 @pytest.fixture
 async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
-    """A function that starts a notifier; all are ended after the test."""
-    running: list[asyncio.subprocess.Process] = []
-
-    async def begin(**changes: str) -> asyncio.subprocess.Process:
-        settings = environment | {"LEADMAIL_MAIL_FROM": "Leadmail <leadmail@crm.example>"} | changes
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.notifier"),
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], **settings},
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        running.append(process)
-        return process
-
-    yield begin
-    for process in running:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+    """A function that starts a notifier with changed settings."""
+    sender = {"LEADMAIL_MAIL_FROM": "Leadmail <leadmail@crm.example>"}
+    async with spawning(environment | sender, stdout=DEVNULL) as spawn:
+        yield partial(spawn, "services.notifier")
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -52,14 +34,6 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE):
         while not condition():  # noqa: ASYNC110 - other processes set no event of ours
             await asyncio.sleep(0.05)
-
-
-async def said(process: asyncio.subprocess.Process) -> str:
-    """Return the next line of a process's log."""
-    assert process.stderr is not None
-    line = await process.stderr.readline()
-    assert line, "it ended"
-    return line.decode()
 
 
 async def test_two_processes_tell_each_owner_once(world: World, environment: dict[str, str], start: Start) -> None:
@@ -105,9 +79,9 @@ async def test_sigterm_under_load_sends_nothing_again(world: World, environment:
             await until(lambda: count() >= 1)
             process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(DEADLINE):
-                while "stopping" not in await said(process):
+                while "stopping" not in await stderr_line(process):
                     pass
-        assert await asyncio.wait_for(process.wait(), DEADLINE) == 0
+        assert await exit_code(process) == 0
         states = [await world.state(epoch) for epoch in epochs]
         assert 0 < states.count(NotificationState.SENT) == count() < len(owners)
         assert NotificationState.SENDING not in states

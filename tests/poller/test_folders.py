@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from schemas.accounts import Account, Folder, FolderRules, SealedCredentials, ServerAddress
-from schemas.sharing import Mode, SharingPolicy
+from schemas.accounts import Account, Folder, FolderRules
 from services.mailbox.imap.folder_names import decode_name, role_by_name
 from services.mailbox.imap.folders import plan_folders, primary
 from services.mailbox.imap.imap_answers import Listed
 from services.mailbox.imap.uids import all_uids
 from services.poller.sync.folder_scan import WINDOW, FolderScan
+from tests import factories
 
 
 def account(rules: FolderRules | None = None) -> Account:
     """Return an account."""
-    return Account(
-        id="a" * 24,
-        owner="o@x.test",
-        address="me@x.test",
-        incoming=ServerAddress(host="imap.x.test", port=993, tls="tls", username="me"),
-        credentials=SealedCredentials(key_id="k", wrapped_key=b"", nonce=b"", ciphertext=b""),
-        sharing=SharingPolicy(mode=Mode.PUBLIC),
-        folders=rules or FolderRules(),
-        created_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    return factories.account("me@x.test", owner="o@x.test", folders=rules or FolderRules())
 
 
 def listed(name: str | bytes, *attributes: str, delimiter: str = "/") -> Listed:

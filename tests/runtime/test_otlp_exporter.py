@@ -22,6 +22,7 @@ from services.runtime.logs import setup_logs
 from services.runtime.otlp_exporter import open_tracing
 from services.runtime.settings import ServiceSettings
 from testbed.processes.certificates import make_certificates
+from testbed.processes.ports import free_port
 from tests.amqp.fixtures import until
 from tests.trace_receiver import receiving
 
@@ -45,12 +46,6 @@ def silent() -> Iterator[str]:
     """Yield the URL of somebody who lets everybody in and never says anything."""
     with closing(socket.create_server(("127.0.0.1", 0), backlog=64)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
-def free_port() -> int:
-    """Return a port at which nobody listens."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return int(server.getsockname()[1])
 
 
 async def test_what_waits_is_delivered_at_the_end() -> None:

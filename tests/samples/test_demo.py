@@ -23,6 +23,7 @@ from testbed.samples import company
 from testbed.samples.company import CONTACTS, DOMAIN, LATE_CONTACT, LEADS, PEOPLE, RECORDS, USERS, addresses_of, normal
 from testbed.samples.correspondence import charsets
 from testbed.samples.correspondence.live import SCENES
+from testbed.samples.correspondence.script import Thread
 from testbed.samples.demo_mail import DEFAULT_NOW, DemoMail
 from testbed.samples.model import SKIPPED_FOLDERS, Link, SampleMail
 
@@ -48,6 +49,7 @@ def parsed(mail: SampleMail) -> Message:
 def leaves(message: Message) -> Iterator[Message]:
     """Yield the leaf parts; an attached message is one leaf."""
     for part in message.get_payload() if message.is_multipart() else ():
+        assert isinstance(part, Message)
         if part.get_content_maintype() == "multipart":
             yield from leaves(part)
         else:
@@ -56,12 +58,26 @@ def leaves(message: Message) -> Iterator[Message]:
         yield message
 
 
+def data_of(part: Message) -> bytes:
+    """Return the decoded content of a leaf part."""
+    data = part.get_payload(decode=True)
+    assert isinstance(data, bytes)
+    return data
+
+
+def matched(pattern: bytes, data: bytes) -> bytes:
+    """Return the first group of a pattern that the data must match."""
+    found = re.search(pattern, data)
+    assert found
+    return bytes(found[1])
+
+
 def texts(mail: SampleMail) -> list[str]:
     """Return the text parts, decoded with the codec that the truth names, HTML without its tags, blanks collapsed."""
     found = []
     for part in leaves(parsed(mail)):
         if part.get_content_type() in {"text/plain", "text/html"} and not part.get_filename():
-            data = part.get_payload(decode=True)
+            data = data_of(part)
             html = part.get_content_type() == "text/html"
             text = data.decode("utf-8" if html else mail.truth.charset)
             found.append(" ".join((unescape(re.sub(r"<[^>]+>", " ", text)) if html else text).split()))
@@ -82,9 +98,11 @@ def attached(message: Message) -> list[tuple[str | None, str, str, bool]]:
         if kind is None:
             continue
         if part.get_content_type() == "message/rfc822":
-            data = part.get_payload(0).as_bytes(policy=policy.compat32.clone(linesep="\r\n", max_line_length=0))
+            inner = part.get_payload(0)
+            assert isinstance(inner, Message)
+            data = inner.as_bytes(policy=policy.compat32.clone(linesep="\r\n", max_line_length=0))
         else:
-            data = part.get_payload(decode=True)
+            data = data_of(part)
         name = part.get_filename()
         decoded = None if name is None else str(make_header(decode_header(name)))
         found.append((decoded, part.get_content_type(), hashlib.sha256(data).hexdigest(), kind == "inline"))
@@ -146,10 +164,10 @@ def test_subject_text_and_attachments_are_as_the_truth_says(mail: SampleMail) ->
     subject = (
         str(message["Subject"])
         if truth.quirk != "latin1-header"
-        else (re.search(rb"\r\nSubject: ([^\r]*)", mail.raw)[1].decode("latin-1"))
+        else matched(rb"\r\nSubject: ([^\r]*)", mail.raw).decode("latin-1")
     )
     if truth.quirk == "utf8-headers":
-        subject = re.search(rb"\r\nSubject: ([^\r]*)", mail.raw)[1].decode()
+        subject = matched(rb"\r\nSubject: ([^\r]*)", mail.raw).decode()
     assert str(make_header(decode_header(re.sub(r"\r\n(?=[ \t])", "", subject)))) == truth.subject
     assert any(truth.snippet in text for text in texts(mail)) or (
         truth.quirk == "attachment-only" and not truth.snippet
@@ -219,13 +237,14 @@ def test_bcc_stands_in_the_senders_copy_only() -> None:
 
 
 @pytest.mark.parametrize("thread", charsets.THREADS, ids=lambda thread: thread.key)
-def test_charset_samples_decode_as_a_careful_reader_would(thread: charsets.Thread) -> None:
+def test_charset_samples_decode_as_a_careful_reader_would(thread: Thread) -> None:
     """The declared label, read as the web reads labels, or the codec behind a wrong one, gives the writer's words."""
     mail = next(mail for mail in MAILS if mail.truth.thread == thread.key)
     turn = thread.turns[0]
+    assert turn.charset
     part = parsed(mail)
     assert part.get_content_charset() == (turn.charset.declared.lower() if turn.charset.declared else None)
-    data = part.get_payload(decode=True)
+    data = data_of(part)
     known = webencodings.lookup(turn.charset.declared or "utf-8")
     if turn.quirk in {"windows-1252-undeclared", "utf-7", "charset-unknown"}:
         text = data.decode(turn.charset.codec)
@@ -240,8 +259,8 @@ def test_mislabelled_charsets_are_really_mislabelled() -> None:
     """GBK sent as gb2312, and cp1252 as iso-8859-1, hold characters that the declared charset does not have."""
     quirks = {mail.truth.quirk: mail for mail in MAILS}
     with pytest.raises(UnicodeDecodeError):
-        parsed(quirks["gbk-as-gb2312"]).get_payload(decode=True).decode("gb2312")
-    latin = parsed(quirks["cp1252-as-latin1"]).get_payload(decode=True).decode("iso-8859-1")
+        data_of(parsed(quirks["gbk-as-gb2312"])).decode("gb2312")
+    latin = data_of(parsed(quirks["cp1252-as-latin1"])).decode("iso-8859-1")
     assert re.search("[\x80-\x9f]", latin)
 
 
@@ -326,10 +345,13 @@ def test_attached_files_are_what_they_say() -> None:
         for part in leaves(parsed(mail)):
             if part.get_content_disposition() is None:
                 continue
-            data, kind = part.get_payload(decode=True), part.get_content_type()
+            kind = part.get_content_type()
             seen.add(kind)
+            if kind == "message/rfc822":
+                continue
+            data = data_of(part)
             if kind == "application/pdf":
-                start = int(re.search(rb"startxref\n(\d+)\n%%EOF", data)[1])
+                start = int(matched(rb"startxref\n(\d+)\n%%EOF", data))
                 assert data[start:].startswith(b"xref\n0 6\n")
                 for number, offset in enumerate(re.findall(rb"(\d{10}) 00000 n", data), 1):
                     assert data[int(offset) :].startswith(b"%d 0 obj" % number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,66 +12,17 @@ from typing import Any
 from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
-from schemas.accounts import Account, AccountState, Lease, SealedCredentials, ServerAddress
+from schemas.accounts import Account, AccountState, Lease
 from schemas.emails import Match
-from schemas.identity import copy_id, folder_id
-from schemas.ledger import Row, RowState
+from schemas.ledger import RowState
 from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
-from schemas.sharing import Mode, SharingPolicy
-from services.store import Final, LinkAddition, Store, new_account_id
-from services.store.core.documents import now
+from schemas.sharing import Mode
+from services.store import Final, LinkAddition, Store
+from tests.factories import account, row
 
-INBOX = folder_id(b"INBOX")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _numbers = itertools.count(1)
-
-
-def account(
-    address: str, owner: str | None = None, mode: Mode = Mode.PUBLIC, excluded: Sequence[str] = (), **fields: Any
-) -> Account:
-    """Return an account that was never stored."""
-    return Account(
-        id=new_account_id(),
-        owner=owner or address,
-        address=address,
-        incoming=ServerAddress(host="imap.example.com", port=993, tls="tls", username=address),
-        credentials=SealedCredentials(key_id="k", wrapped_key=b"\0w", nonce=b"n", ciphertext=b"c"),
-        sharing=SharingPolicy(mode=mode, excluded_domains=tuple(excluded)),
-        created_at=now(),
-        **fields,
-    )
-
-
-def row(
-    of: str,
-    uid: int,
-    state: RowState = RowState.PLANNED,
-    *,
-    epoch: int | None = 1,
-    folder: str = INBOX,
-    uidvalidity: int = 1,
-    **fields: Any,
-) -> Row:
-    """Return a row of an account."""
-    moment = now()
-    values: dict[str, Any] = {
-        "size": 1000,
-        "internal_date": moment,
-        "noticed_at": moment,
-        "updated_at": moment,
-        **fields,
-    }
-    return Row(
-        id=copy_id(of, folder, uidvalidity, uid),
-        account=of,
-        folder=folder,
-        uidvalidity=uidvalidity,
-        uid=uid,
-        epoch=epoch,
-        state=state,
-        **values,
-    )
 
 
 def key(name: str) -> str:

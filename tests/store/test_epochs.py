@@ -8,38 +8,23 @@ from datetime import timedelta
 
 import pytest
 
-from schemas.accounts import Account, AccountState, EpochState, Folder, FolderState, NotificationState
+from schemas.accounts import AccountState, EpochState, FolderState, NotificationState
 from schemas.ledger import RowState
 from services.store import Final, FolderChangedError, FolderPatch, Store
-from tests.store.fixtures import INBOX, World, content, row
+from tests.factories import INBOX, enumerated, row
+from tests.store.fixtures import World, content
 
 STALE = timedelta(minutes=10)
-
-
-def inbox(of: Account) -> Folder:
-    """Return the account's folder with anchors, all of it enumerated."""
-    return Folder(
-        account=of.id,
-        id=INBOX,
-        raw_name=b"INBOX",
-        name="Inbox",
-        role="inbox",
-        selected=True,
-        uidvalidity=1,
-        uidnext=4,
-        cursor=1,
-        state=FolderState.ENUMERATED,
-    )
 
 
 async def test_opening_answers_the_request_and_anchors_the_folders(world: World, store: Store) -> None:
     """The account's next number, its folders' anchors and the answered request are one write."""
     mine = await world.account("a@corp.com")
-    epoch = await store.epochs.open(world.leases[mine.id], [inbox(mine)], expected=3)
+    epoch = await store.epochs.open(world.leases[mine.id], [enumerated(mine.id)], expected=3)
     assert (epoch.number, epoch.expected, epoch.state) == (1, 3, EpochState.ENUMERATING)
     account = await store.accounts.get(mine.id)
     assert (account.epoch, account.resync_requested) == (1, False)
-    assert await store.folders.of(mine.id) == [inbox(mine).model_copy(update={"epoch": 1})]
+    assert await store.folders.of(mine.id) == [enumerated(mine.id).model_copy(update={"epoch": 1})]
     await store.accounts.request_resync(mine.id, by="operator")
     assert (await store.accounts.of_holder("poller-1"))[mine.id].resync_requested
 
@@ -48,7 +33,7 @@ async def test_complete_only_when_sealed_and_done(world: World, store: Store) ->
     """Neither an open backfill nor one with an unfinished row completes; then exactly one of many callers completes it."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    await store.epochs.open(lease, [inbox(mine)], expected=2)
+    await store.epochs.open(lease, [enumerated(mine.id)], expected=2)
     assert not await store.epochs.complete_if_done(mine.id, 1)
     await store.ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2), row(mine.id, 9, epoch=None)])
     await store.epochs.seal(lease, 1)
@@ -81,10 +66,10 @@ async def test_a_new_backfill_supersedes_an_unfinished_one(world: World, store: 
     await store.epochs.open(lease, [], expected=0)
     await store.epochs.seal(lease, 1)
     assert await store.epochs.complete_if_done(mine.id, 1)
-    await store.epochs.open(lease, [inbox(mine)], expected=1)
+    await store.epochs.open(lease, [enumerated(mine.id)], expected=1)
     await store.ledger.add_window(lease, [row(mine.id, 1, epoch=2)])
     await store.epochs.seal(lease, 2)
-    third = await store.epochs.open(lease, [inbox(mine)], expected=1)
+    third = await store.epochs.open(lease, [enumerated(mine.id)], expected=1)
     assert [epoch.number for epoch in await store.epochs.of(mine.id)] == [3, 1]
     assert not await store.epochs.complete_if_done(mine.id, 2)
     await store.epochs.seal(lease, third.number)
@@ -98,7 +83,7 @@ async def test_a_backfill_waits_for_live_mail_that_was_on_its_way(world: World, 
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     await store.ledger.add_window(lease, [row(mine.id, 1, epoch=None), row(mine.id, 2, RowState.UNMATCHED, epoch=None)])
-    epoch = await store.epochs.open(lease, [inbox(mine)], expected=2)
+    epoch = await store.epochs.open(lease, [enumerated(mine.id)], expected=2)
     await store.epochs.seal(lease, epoch.number)
     assert not await store.epochs.complete_if_done(mine.id, epoch.number)
     await store.ledger.final([Final(row(mine.id, 1).id, RowState.UNMATCHED)])
@@ -109,7 +94,7 @@ async def test_a_backfill_waits_for_mail_that_has_to_come_again(world: World, st
     """What is fetched again before it had a final state stays in its backfill; what had one leaves it."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    epoch = await store.epochs.open(lease, [inbox(mine)], expected=2)
+    epoch = await store.epochs.open(lease, [enumerated(mine.id)], expected=2)
     await store.ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
     await store.epochs.seal(lease, epoch.number)
     await store.ledger.published(lease, [row(mine.id, 1).id])
@@ -123,7 +108,7 @@ async def test_a_backfill_waits_for_live_mail_below_its_anchors(world: World, st
     """Mail that was seen as live when a backfill was opened, and written after, is the backfill's where it lies below the anchor."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    await store.epochs.open(lease, [inbox(mine)], expected=3)
+    await store.epochs.open(lease, [enumerated(mine.id)], expected=3)
     live = [row(mine.id, 3, epoch=None), row(mine.id, 4, epoch=None)]
     await store.ledger.add_window(lease, live, folder=FolderPatch(INBOX, 1, live_next=5))
     await store.folders.patch(lease, FolderPatch(INBOX, 1, cursor=1, state=FolderState.ENUMERATED))
@@ -137,7 +122,7 @@ async def test_a_backfill_is_not_sealed_over_a_folder_that_was_begun_anew(world:
     """Whichever comes first, seal or new uids: mail under these is walked by the backfill, or counts as new, and is never passed over."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    await store.epochs.open(lease, [inbox(mine)], expected=3)
+    await store.epochs.open(lease, [enumerated(mine.id)], expected=3)
     done = FolderPatch(INBOX, 1, cursor=1, state=FolderState.ENUMERATED)
     await store.folders.patch(lease, done)
     (folder,) = await store.folders.of(mine.id)
@@ -156,7 +141,7 @@ async def test_a_window_of_void_uids_is_not_written(world: World, store: Store) 
     """Neither rows nor cursor of a folder that was begun anew since they were read."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    await store.epochs.open(lease, [inbox(mine)], expected=3)
+    await store.epochs.open(lease, [enumerated(mine.id)], expected=3)
     (folder,) = await store.folders.of(mine.id)
     renewed = await store.folders.renew(lease, folder.model_copy(update={"uidvalidity": 2, "uidnext": 8}))
     with pytest.raises(FolderChangedError):
@@ -194,10 +179,10 @@ async def test_the_report_says_what_became_of_everything(world: World, store: St
     """Counts by state, reason and folder, dates and records of attached mail, folders left out and the sharing in force."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    trash = inbox(mine).model_copy(
+    trash = enumerated(mine.id).model_copy(
         update={"id": "a" * 12, "name": "Trash", "role": "trash", "selected": False, "reason": "trash"}
     )
-    await store.epochs.open(lease, [inbox(mine), trash], expected=4)
+    await store.epochs.open(lease, [enumerated(mine.id), trash], expected=4)
     lead, contact = await world.record("lead@x.com"), await world.record("c@y.com", kind="contact")
     assert (lead.kind, contact.kind) == ("lead", "contact")
     first = content("one", "lead@x.com", "a@corp.com", minutes=5)
@@ -214,7 +199,7 @@ async def test_the_report_says_what_became_of_everything(world: World, store: St
     assert (report.emails, report.linked) == (2, {"lead": 1, "contact": 1})
     assert (report.oldest, report.newest) == (first.sent_at, second.sent_at)
     assert [(folder.name, folder.selected, folder.reason) for folder in report.folders] == [
-        ("Inbox", True, None),
+        ("INBOX", True, None),
         ("Trash", False, "trash"),
     ]
     assert report.folders[0].counts == report.counts

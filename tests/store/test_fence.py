@@ -9,27 +9,19 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import Folder, Lease, SealedCredentials
+from schemas.accounts import Folder, Lease
 from schemas.ledger import RowState
 from services.store import FolderPatch, LeaseLostError, Store, copy_ref
 from services.store.core.documents import now
-from tests.store.fixtures import INBOX, World, content, row
+from tests.factories import INBOX, SEALED, folder, row
+from tests.store.fixtures import World, content
 
 Write = Callable[[Store, Lease], Awaitable[object]]
 
 
 def inbox(account: str) -> Folder:
-    """Return a folder that was begun anew."""
-    return Folder(
-        account=account,
-        id=INBOX,
-        raw_name=b"INBOX",
-        name="Inbox",
-        role="inbox",
-        selected=True,
-        uidvalidity=2,
-        uidnext=9,
-    )
+    """Return a recreated folder."""
+    return folder(account, uidvalidity=2, uidnext=9)
 
 
 def ids(lease: Lease) -> list[str]:
@@ -38,9 +30,7 @@ def ids(lease: Lease) -> list[str]:
 
 
 WRITES: dict[str, Write] = {
-    "accounts.block": lambda store, lease: store.accounts.block(
-        lease, "wrong-password", tried=SealedCredentials(key_id="k", wrapped_key=b"", nonce=b"", ciphertext=b"")
-    ),
+    "accounts.block": lambda store, lease: store.accounts.block(lease, "wrong-password", tried=SEALED),
     "blobs.hold": lambda store, lease: store.blobs.hold(lease, dict.fromkeys(ids(lease), "name")),
     "epochs.open": lambda store, lease: store.epochs.open(lease, [], expected=1),
     "epochs.seal": lambda store, lease: store.epochs.seal(lease, 1),

@@ -18,7 +18,8 @@ from services.store.access.rights import RecordRights
 from services.store.access.users import Users
 from services.store.core.documents import now
 from services.store.sync.ledger_queries import LiveRow
-from tests.store.fixtures import START, account
+from tests.factories import account
+from tests.store.fixtures import START
 
 ANN, BOB, KIM, LOU = "ann@firm.example", "bob@firm.example", "kim@client.example", "lou@law.example"
 RECORD = RecordRef(kind="contact", id="1")

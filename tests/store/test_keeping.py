@@ -16,7 +16,8 @@ from schemas.sharing import CompanyPolicy, Mode
 from services.store import AlreadyExistsError, DeadLetter, NotFoundError, Store, StoreConfig
 from services.store.core.documents import decode, decode_email, encode, encode_email, now
 from services.store.sync.ledger_rows import row_document, row_of
-from tests.store.fixtures import World, account, content, row
+from tests.factories import account, row
+from tests.store.fixtures import World, content
 
 
 async def test_users_are_kept_by_normal_address(store: Store) -> None:

@@ -11,7 +11,8 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from schemas.accounts import AccountState, Lease
 from services.store import AlreadyExistsError, NotFoundError, Store
 from services.store.core.documents import now
-from tests.store.fixtures import World, account, row
+from tests.factories import account, row
+from tests.store.fixtures import World
 
 
 async def expire(world: World, of: str) -> None:

@@ -11,7 +11,8 @@ from schemas.accounts import Account, Folder
 from schemas.identity import address_mark, copy_id, thread_mark
 from schemas.ledger import RowState
 from services.store import Final, FolderPatch, KnownUid, Store, Twin, TwinQuery
-from tests.store.fixtures import INBOX, World, account, content, key, row
+from tests.factories import INBOX, account, row
+from tests.store.fixtures import World, content, key
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from schemas.ledger import RowState
 from schemas.mail import Attachment, Classification, Role
 from services.store import Final, LinkAddition, Store
 from services.store.core.documents import now
-from tests.store.fixtures import World, content, key, row
+from tests.factories import row
+from tests.store.fixtures import World, content, key
 
 
 async def test_an_email_is_stored_once_and_comes_back_whole(store: Store) -> None:

@@ -11,7 +11,8 @@ from schemas.errors import LayoutError
 from services.store.core import migrations
 from services.store.core.collections import Collections
 from services.store.core.migrations import MIGRATIONS, TURN, Migration, migrate
-from tests.store.fixtures import World, account
+from tests.factories import account
+from tests.store.fixtures import World
 
 
 class Steps:

@@ -8,7 +8,8 @@ from schemas.ledger import RowState
 from schemas.mail import Role
 from schemas.sharing import Mode, Verdict
 from services.store import NotFoundError, Store
-from tests.store.fixtures import World, content, row
+from tests.factories import row
+from tests.store.fixtures import World, content
 
 
 async def test_an_operator_names_an_email_by_the_start_of_its_id(world: World, store: Store) -> None:

@@ -18,11 +18,12 @@ import pytest
 from bson import json_util
 from pymongo import AsyncMongoClient
 
-from schemas.accounts import EpochState, Folder
+from schemas.accounts import EpochState
 from schemas.ledger import RowState
 from schemas.sharing import Mode
 from services.store import DeadLetter, Final, Store, StoreConfig, email_ref
-from tests.store.fixtures import INBOX, START, World, content, row
+from tests.factories import folder, row
+from tests.store.fixtures import START, World, content
 
 RELEASED = sorted((Path(__file__).parent / "released").glob("*.json"))
 ANNA, LUC, KIM = "anna@corp.com", "luc@corp.com", "kim@acme.com"
@@ -35,17 +36,7 @@ async def fill(world: World) -> None:
     store = world.store
     anna, luc = await world.account(ANNA, aliases=("a@corp.com",)), await world.account(LUC, mode=Mode.PRIVATE)
     await world.record(KIM, "kim@old.com", kind="contact", name="Kim")
-    inbox = Folder(
-        account=anna.id,
-        id=INBOX,
-        raw_name=b"INBOX",
-        name="Inbox",
-        role="inbox",
-        selected=True,
-        uidvalidity=1,
-        uidnext=9,
-        cursor=9,
-    )
+    inbox = folder(anna.id, uidnext=9, cursor=9)
     await store.epochs.open(world.leases[anna.id], [inbox], expected=3)
     offer = content("offer", KIM, ANNA, raw=hashlib.sha256(RAW).hexdigest())
     await store.blobs.put_many([(RAW, email_ref(offer.key))])

@@ -1,0 +1,109 @@
+"""Build what tests store: accounts, folders, ledger rows and whole backfills, with defaults for what a test ignores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from schemas.accounts import Account, Epoch, Folder, FolderState, Lease, SealedCredentials, ServerAddress
+from schemas.identity import copy_id, folder_id
+from schemas.ledger import Row, RowState
+from schemas.sharing import Mode, SharingPolicy
+from services.store import Store, new_account_id
+from services.store.core.documents import now
+
+INBOX = folder_id(b"INBOX")
+SEALED = SealedCredentials(key_id="k", wrapped_key=b"w", nonce=b"n", ciphertext=b"c")
+"""Credentials that no key opens."""
+
+
+def account(
+    address: str, mode: Mode = Mode.PUBLIC, excluded: Sequence[str] = (), *, owner: str | None = None, **fields: Any
+) -> Account:
+    """Return an account that is not stored; its owner defaults to its address."""
+    values: dict[str, Any] = {
+        "id": new_account_id(),
+        "incoming": ServerAddress(host="imap.example.com", port=993, tls="tls", username=address),
+        "credentials": SEALED,
+        "sharing": SharingPolicy(mode=mode, excluded_domains=tuple(excluded)),
+        "created_at": now(),
+        **fields,
+    }
+    return Account(owner=owner or address, address=address, **values)
+
+
+def folder(of: str, **fields: Any) -> Folder:
+    """Return the inbox of the account with an id: selected, with three mails, none of them enumerated."""
+    values: dict[str, Any] = {
+        "id": INBOX,
+        "raw_name": b"INBOX",
+        "name": "INBOX",
+        "role": "inbox",
+        "selected": True,
+        "uidvalidity": 1,
+        "uidnext": 4,
+        **fields,
+    }
+    return Folder(account=of, **values)
+
+
+def enumerated(of: str, mails: int = 3, **fields: Any) -> Folder:
+    """Return an inbox whose mails all have ledger rows."""
+    values: dict[str, Any] = {"uidnext": mails + 1, "cursor": 1, "state": FolderState.ENUMERATED, **fields}
+    return folder(of, **values)
+
+
+def row(
+    of: str,
+    uid: int,
+    state: RowState = RowState.PLANNED,
+    *,
+    epoch: int | None = 1,
+    folder: str = INBOX,
+    uidvalidity: int = 1,
+    **fields: Any,
+) -> Row:
+    """Return the ledger row of a copy in an account's folder."""
+    moment = now()
+    values: dict[str, Any] = {
+        "size": 1000,
+        "internal_date": moment,
+        "noticed_at": moment,
+        "updated_at": moment,
+        **fields,
+    }
+    return Row(
+        id=copy_id(of, folder, uidvalidity, uid),
+        account=of,
+        folder=folder,
+        uidvalidity=uidvalidity,
+        uid=uid,
+        epoch=epoch,
+        state=state,
+        **values,
+    )
+
+
+async def lease_of(store: Store, account_id: str) -> Lease:
+    """Lease one account, which must be free, and leave every other account free."""
+    leases = await store.leases.acquire("poller-1", 1000, at_most=1000)
+    for lease in leases:
+        if lease.account != account_id:
+            await store.leases.release(lease)
+    return next(lease for lease in leases if lease.account == account_id)
+
+
+async def sealed_epoch(store: Store, lease: Lease, mails: int = 3, *others: Folder) -> tuple[Epoch, list[Row]]:
+    """Open a backfill of the inbox, plan a row per mail and seal it; return the epoch and its rows.
+
+    Args:
+        store: where the account is.
+        lease: the account's.
+        mails: how many mails the inbox has.
+        *others: further folders of the account.
+    """
+    epoch = await store.epochs.open(lease, [enumerated(lease.account, mails), *others], expected=mails)
+    rows = [row(lease.account, uid, epoch=epoch.number) for uid in range(1, mails + 1)]
+    await store.ledger.add_window(lease, rows)
+    await store.epochs.seal(lease, epoch.number)
+    return epoch, rows
