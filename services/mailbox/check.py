@@ -13,7 +13,7 @@ from services.mailbox.connection.models import Credentials, PasswordCredentials,
 from services.mailbox.connection.policy import ConnectPolicy
 from services.mailbox.connection.refusals import Protocol, classify
 from services.mailbox.discovery.providers import Provider, directory
-from services.mailbox.imap.connect import connect_imap
+from services.mailbox.imap import connect_imap
 from services.mailbox.smtp.connect import close_smtp, connect_smtp
 
 
@@ -89,7 +89,7 @@ def _try_imap(server: ServerAddress, credentials: Credentials, policy: ConnectPo
         return error
     try:
         # NetEase lets strangers log in and refuses them here; a mailbox without a licence fails here too.
-        with client.deadline(policy.timeouts.login):
+        with client.protocol.stream.within(policy.timeouts.login):
             client.select_folder("INBOX", readonly=True)
             client.logout()
     except imaplib.IMAP4.error as error:

@@ -14,7 +14,7 @@ from schemas.accounts import Account, Lease
 from services.amqp.stage import Stage, run_stage
 from services.mailbox.discovery.providers import directory
 from services.poller.account_worker import AccountWorker, Timing
-from services.poller.connections.connections import Connector
+from services.poller.connections.connector import Connector
 from services.poller.supervisor import Supervisor
 from services.poller.sync.account_context import AccountContext, Marker
 from services.poller.sync.metrics import PollerMetrics

@@ -13,17 +13,11 @@ from schemas.messages import AccountAttention
 from services.amqp.delivery.bus import Bus
 from services.mailbox.connection.errors import Code, MailServerError
 from services.mailbox.connection.secrets import SealError
+from services.mailbox.imap import ConnectionLostError, ImapSession, RefusedError, UidValidityChangedError
+from services.poller.connections.backoff import ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
-from services.poller.connections.connections import ConnectionBackoff, Connector
-from services.poller.connections.errors import (
-    BlockedError,
-    ConnectionLostError,
-    RefusedError,
-    UidValidityChangedError,
-    is_connection_limit,
-    leaf,
-)
-from services.poller.connections.session import ImapSession
+from services.poller.connections.connector import Connector
+from services.poller.connections.errors import BlockedError, deciding_error, is_connection_limit
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.background_sync import BackgroundSync
 from services.poller.sync.body_fetcher import BodyFetcher
@@ -114,14 +108,14 @@ class AccountWorker:
                     for part in (self._do_bulk, self._watch, self._reap, self._compare):
                         tasks.create_task(self._again(part))
             except BaseExceptionGroup as group:
-                cause = leaf(group)
+                cause = deciding_error(group)
                 if isinstance(cause, BlockedError):
                     await self._block(cause.code)
                     return
                 if self._turns.single or not is_connection_limit(cause):
                     raise cause from None
                 self._context.log.info("the server bears one connection only")
-                self._turns.only_one()
+                self._turns.limit_to_one()
             finally:
                 self._turns.close()
 
@@ -139,12 +133,12 @@ class AccountWorker:
             try:
                 await run_isolated(part())
             except Exception as error:  # noqa: BLE001 - one bad mailbox must not stop the others
-                cause = leaf(error)
+                cause = deciding_error(error)
                 if isinstance(cause, LeaseLostError | BlockedError) or (
                     is_connection_limit(cause) and not self._turns.single
                 ):
                     raise cause from None
-                if isinstance(cause, MailServerError) and self._trouble.hopeless(cause):
+                if isinstance(cause, MailServerError) and self._trouble.needs_owner(cause):
                     raise BlockedError(cause.code) from None
                 if isinstance(cause, CHANGED):
                     self._wake_live.set()

@@ -11,8 +11,7 @@ from schemas.ledger import RowState
 from services.cli.operations import ledger_compare
 from services.cli.operations.ledger_compare import FolderBalance, compare_account
 from services.mailbox.connection.secrets import SecretBox
-from services.mailbox.imap.imap_answers import Listed
-from services.mailbox.imap.imap_commands import Selected
+from services.mailbox.imap import Listed, Selected
 from services.store import Store
 from services.store.core.documents import now
 from tests.cli.fixtures import ANNA, World

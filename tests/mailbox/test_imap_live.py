@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-import imaplib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +15,7 @@ from services.mailbox.connection.errors import Code, MailServerError
 from services.mailbox.connection.line_breaks import InjectionError
 from services.mailbox.connection.models import password
 from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.imap.connect import connect_imap
-from services.mailbox.imap.imap_client import MailClient
+from services.mailbox.imap import ConnectionLostError, ImapSession, MailboxEvents, connect_imap, wait_for_events
 from testbed.local import LocalServers
 
 At = Callable[[Any, Tls], ServerAddress]
@@ -36,7 +35,7 @@ def test_a_login_reads_mail(
     [uid] = client.search()
     fetched = client.fetch([uid], [b"BODY.PEEK[]"])[uid][b"BODY[]"]
     assert fetched.endswith(raw)
-    assert (client._imap.sock.version() if tls != "none" else "none") in {"TLSv1.2", "TLSv1.3", "none"}
+    assert (client.protocol.sock.version() if tls != "none" else "none") in {"TLSv1.2", "TLSv1.3", "none"}
     client.logout()
 
 
@@ -122,7 +121,7 @@ def test_line_breaks_never_reach_the_wire(live: ConnectPolicy, imap_at: At, new_
     ):
         with pytest.raises(InjectionError):
             attempt()
-    assert client.noop()[0]
+    client.noop()
     client.logout()
 
 
@@ -146,41 +145,37 @@ def test_nothing_of_the_dialogue_is_kept_or_logged(
     user = new_mail_user()
     client = connect_imap(imap_at(user, "tls"), password(user.password), policy=live)
     client.select_folder("INBOX", readonly=True)
-    assert client._imap.debug == 0
-    assert client._imap._cmd_log == {}
+    assert client.protocol.debug == 0
+    assert client.protocol._cmd_log == {}
     assert user.password not in caplog.text
     client.logout()
 
 
-def test_idle_reports_new_mail(live: ConnectPolicy, imap_at: At, new_mail_user: NewUser, servers: LocalServers) -> None:
-    """IDLE over TLS tells of a delivery at once, and DONE ends it."""
-    user = new_mail_user()
-    client = connect_imap(imap_at(user, "tls"), password(user.password), policy=live)
-    client.select_folder("INBOX", readonly=True)
-    client.idle()
-    servers.deliver(user.address, b"Subject: x\r\n\r\nx\r\n")
-    assert (1, b"EXISTS") in client.idle_check(timeout=10)
-    client.idle_done()
-    client.shutdown()
-
-
-def test_a_server_that_dies_during_idle_is_noticed(
+async def test_idle_reports_new_mail(
     live: ConnectPolicy, imap_at: At, new_mail_user: NewUser, servers: LocalServers
 ) -> None:
-    """When the server's process is gone, idle_check raises, with TLS and without, instead of reporting nothing for ever."""
+    """IDLE over TLS reports a delivery, and the session can run commands again."""
     user = new_mail_user()
-    clients = [connect_imap(imap_at(user, tls), password(user.password), policy=live) for tls in ("tls", "none")]
-    for client in clients:
-        client.select_folder("INBOX", readonly=True)
-        client.idle()
-    with servers.down("dovecot"):
-        for client in clients:
-            with pytest.raises(imaplib.IMAP4.abort):
-                _watch(client)
-            client.shutdown()
+    session = ImapSession(connect_imap(imap_at(user, "tls"), password(user.password), policy=live))
+    await session.examine(b"INBOX")
+    events = MailboxEvents()
+    waiting = asyncio.create_task(wait_for_events(session, events, seconds=30, wake=asyncio.Event()))
+    await asyncio.to_thread(servers.deliver, user.address, b"Subject: x\r\n\r\nx\r\n")
+    await waiting
+    assert events.new
+    assert (await session.examine(b"INBOX")).exists == 1
+    session.discard()
 
 
-def _watch(client: MailClient) -> None:
-    """Read what comes until nothing does for five seconds."""
-    while client.idle_check(timeout=5):
-        pass
+@pytest.mark.parametrize("tls", ["tls", "none"])
+async def test_a_server_that_dies_during_idle_is_noticed(
+    live: ConnectPolicy, imap_at: At, new_mail_user: NewUser, servers: LocalServers, tls: Tls
+) -> None:
+    """When the server's process is gone, waiting ends with an error, with TLS and without, instead of lasting for ever."""
+    user = new_mail_user()
+    session = ImapSession(connect_imap(imap_at(user, tls), password(user.password), policy=live))
+    await session.examine(b"INBOX")
+    waiting = asyncio.create_task(wait_for_events(session, MailboxEvents(), seconds=60, wake=asyncio.Event()))
+    with servers.down("dovecot"), pytest.raises(ConnectionLostError):
+        await asyncio.wait_for(waiting, 30)
+    assert session.closed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import imaplib
 import socket
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 from services.mailbox.connection.errors import Code, MailServerError
 from services.mailbox.connection.models import OAuth2Credentials, Timeouts, password
 from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.imap.connect import connect_imap
+from services.mailbox.imap import ImapSession, MailboxEvents, RefusedError, connect_imap, wait_for_events
 from tests.mailbox.scripted_server import Authority, Scripted, Talk, at, black_hole, decoded, imap
 
 SECRET = "s3cret-of-ann"
@@ -252,12 +253,12 @@ def test_a_server_that_drips_is_left_at_the_deadline(policy: ConnectPolicy) -> N
 
 
 def test_a_deadline_bounds_a_command(policy: ConnectPolicy) -> None:
-    """``deadline`` ends a command whose answer never finishes, and lets one that does pass."""
+    """A deadline ends a command whose answer never finishes, and does not touch one whose answer does."""
     with Scripted(imap({"NOOP": "* OK still"}, capability="IMAP4rev1 AUTH=PLAIN")) as server:
         client = connect_imap(at(server.port), password(SECRET), policy=policy)
-        with client.deadline(5):
+        with client.protocol.stream.within(5):
             client.capabilities()
-        with pytest.raises((TimeoutError, imaplib.IMAP4.abort)), client.deadline(0.3):
+        with pytest.raises((TimeoutError, imaplib.IMAP4.abort)), client.protocol.stream.within(0.3):
             client.noop()
         client.shutdown()
 
@@ -317,27 +318,23 @@ def test_a_refused_login_closes_the_socket(policy: ConnectPolicy) -> None:
     assert closed
 
 
-def test_idle_keeps_what_comes_before_the_plus(policy: ConnectPolicy) -> None:
-    """An untagged line before the continuation is reported by idle_check at once, not taken for an error."""
+async def test_idle_keeps_what_comes_before_the_plus(policy: ConnectPolicy) -> None:
+    """An untagged line before the continuation counts as an event, not as an error."""
     capability = "IMAP4rev1 AUTH=PLAIN IDLE"
     with Scripted(imap({"IDLE": "* 7 EXISTS\r\n+ idling\r\n* 8 EXISTS"}, capability=capability)) as server:
-        client = connect_imap(at(server.port), password(SECRET), policy=policy)
-        client.idle()
-        assert client.pending
-        seen = client.idle_check(timeout=5)
-        while (8, b"EXISTS") not in seen:
-            seen += client.idle_check(timeout=5)
-        assert seen[0] == (7, b"EXISTS")
-        client.shutdown()
+        session = ImapSession(connect_imap(at(server.port), password(SECRET), policy=policy))
+        assert await session.idle() == [b"* 7 EXISTS"]
+        session.discard()
 
 
-def test_a_refused_idle_says_so(policy: ConnectPolicy) -> None:
+async def test_a_refused_idle_says_so(policy: ConnectPolicy) -> None:
     """A NO to IDLE raises instead of waiting for a continuation that never comes."""
     with Scripted(imap({"IDLE": "{tag} NO not now"}, capability="IMAP4rev1 AUTH=PLAIN IDLE")) as server:
-        client = connect_imap(at(server.port), password(SECRET), policy=policy)
-        with pytest.raises(imaplib.IMAP4.abort, match="not now"):
-            client.idle()
-        client.shutdown()
+        session = ImapSession(connect_imap(at(server.port), password(SECRET), policy=policy))
+        with pytest.raises(RefusedError, match="not now"):
+            await wait_for_events(session, MailboxEvents(), seconds=5, wake=asyncio.Event())
+        assert not session.closed
+        session.discard()
 
 
 def test_shutdown_is_safe_on_a_dead_connection(policy: ConnectPolicy) -> None:

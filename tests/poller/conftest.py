@@ -18,8 +18,7 @@ from schemas.routes import ROUTES
 from services.amqp.rabbitmq.bus import open_bus
 from services.mailbox.connection.models import password
 from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.imap.connect import connect_imap
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import ImapSession, connect_imap
 from services.poller.sync.account_context import AccountContext, Marker
 from services.poller.sync.backfill import open_epoch
 from services.poller.sync.metrics import PollerMetrics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import ImapSession
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.backfill import Backfill, open_epoch
 from services.poller.sync.body_fetcher import BodyFetcher

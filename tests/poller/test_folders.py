@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 
 from schemas.accounts import Account, Folder, FolderRules
+from services.mailbox.imap import Listed, all_uids, plan_folders, primary
 from services.mailbox.imap.folder_names import decode_name, role_by_name
-from services.mailbox.imap.folders import plan_folders, primary
-from services.mailbox.imap.imap_answers import Listed
-from services.mailbox.imap.uids import all_uids
 from services.poller.sync.folder_scan import WINDOW, FolderScan
 from tests import factories
 

@@ -10,8 +10,7 @@ import pytest
 from schemas.accounts import EpochState, Folder
 from schemas.ledger import RowState
 from schemas.messages import Lane
-from services.poller.connections.errors import UidValidityChangedError
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import ImapSession, UidValidityChangedError
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.backfill import Backfill, open_epoch
 from services.poller.sync.body_fetcher import BodyFetcher

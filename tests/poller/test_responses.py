@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.mailbox.imap import imap_answers
-from services.mailbox.imap.imap_answers import Listed
-from services.poller.connections.idle import Noticed
+from services.mailbox.imap import MailboxEvents, answers
+from services.mailbox.imap.answers import Listed
 
 
 def test_fetch_with_literals_and_quoted_strings() -> None:
     """Attributes come in any order, values as literals, quoted strings or NIL; a message without UID is left out."""
-    found = imap_answers.fetched(
+    found = answers.fetched(
         [
             (rb'1 (FLAGS (\Seen $Fwd) INTERNALDATE " 1-Feb-2026 10:00:00 +0200" UID 7 RFC822.SIZE 9 BODY[HEADER] {4}', b"a: b"),
             b")",
@@ -21,7 +20,7 @@ def test_fetch_with_literals_and_quoted_strings() -> None:
             b"3 (FLAGS (\\Seen))",
             b"4 (UID 9 BODY[] NIL)",
             (b'5 (X-GM-LABELS ("\\\\Inbox" {3}', b"a b"),
-            b') X-GM-MSGID 1278455344230334865 UID 10 BODY[HEADER] "" MODSEQ (12))',
+            b') UID 10 BODY[HEADER] "" MODSEQ (12))',
         ]
     )  # fmt: skip
     assert [message.uid for message in found] == [7, 8, 9, 10]
@@ -31,7 +30,7 @@ def test_fetch_with_literals_and_quoted_strings() -> None:
     assert found[1].header == b'c: "d"'
     assert found[2].body is None
     assert found[3].labels == ("\\Inbox", "a b")
-    assert (found[3].gmail_id, found[3].modseq, found[3].header) == (1278455344230334865, 12, b"")
+    assert (found[3].modseq, found[3].header) == (12, b"")
 
 
 def test_hostile_fetch_answers_raise_nothing() -> None:
@@ -47,7 +46,7 @@ def test_hostile_fetch_answers_raise_nothing() -> None:
         b"5 UID 6",
         b"6 ({9} UID 7)",
     ]
-    assert [message.uid for message in imap_answers.fetched([*junk, b"7 (UID 42 FLAGS (a))"])][-1] == 42
+    assert [message.uid for message in answers.fetched([*junk, b"7 (UID 42 FLAGS (a))"])][-1] == 42
 
 
 @pytest.mark.parametrize(
@@ -55,12 +54,12 @@ def test_hostile_fetch_answers_raise_nothing() -> None:
 )
 def test_unreadable_dates(text: bytes) -> None:
     """A date that cannot be is no date."""
-    assert imap_answers.internal_date(text) is None
+    assert answers.internal_date(text) is None
 
 
 def test_list_keeps_every_entry_apart() -> None:
     """One malformed name costs no other folder; raw bytes are kept as they came."""
-    found = imap_answers.listed(
+    found = answers.listed(
         [
             rb'(\HasNoChildren \Sent) "/" "Gesendet &APw-ber"',
             b'() "." INBOX',
@@ -86,33 +85,33 @@ def test_list_keeps_every_entry_apart() -> None:
 
 def test_status_search_vanished_and_sets() -> None:
     """STATUS by raw name, SEARCH with a MODSEQ at its end, VANISHED as ranges, sets with neighbours joined."""
-    assert imap_answers.statuses([b'"a (b)" (MESSAGES 3 UIDNEXT 9 HIGHESTMODSEQ 12)', b"INBOX (MESSAGES 0)"]) == {
+    assert answers.statuses([b'"a (b)" (MESSAGES 3 UIDNEXT 9 HIGHESTMODSEQ 12)', b"INBOX (MESSAGES 0)"]) == {
         b"a (b)": {"messages": 3, "uidnext": 9, "highestmodseq": 12},
         b"INBOX": {"messages": 0},
     }
-    assert imap_answers.searched([b"5 3 4 (MODSEQ 917162500)", b""]) == [3, 4, 5]
-    assert imap_answers.uid_ranges([b"(EARLIER) 300:310,405", b"9:7"]) == [(300, 310), (405, 405), (7, 9)]
-    assert imap_answers.number([b"NIL"]) is None
-    assert imap_answers.number([b"7"]) == 7
-    assert imap_answers.uid_set([9, 1, 2, 3, 7]) == "1:3,7,9"
+    assert answers.searched([b"5 3 4 (MODSEQ 917162500)", b""]) == [3, 4, 5]
+    assert answers.uid_ranges([b"(EARLIER) 300:310,405", b"9:7"]) == [(300, 310), (405, 405), (7, 9)]
+    assert answers.number([b"NIL"]) is None
+    assert answers.number([b"7"]) == 7
+    assert answers.uid_set([9, 1, 2, 3, 7]) == "1:3,7,9"
 
 
 def test_what_a_server_says_by_itself() -> None:
     """Each line of IDLE and NOTIFY means one thing; a name that comes as a literal means: look everywhere."""
-    noticed = Noticed()
+    events = MailboxEvents()
     for line in (b"* OK Still here", b"* 3 RECENT", b"* FLAGS (a)", b"* CAPABILITY X"):
-        noticed.take(line)
-    assert not noticed
-    noticed.take(b"* 4 EXISTS")
-    noticed.take(b"* 2 FETCH (FLAGS (\\Seen))")
-    noticed.take(b"* VANISHED 5:7")
-    noticed.take(b'* STATUS "a b" (MESSAGES 1 UIDNEXT 2)')
-    assert (noticed.new, noticed.flags, noticed.expunged, noticed.others, noticed.everything) == (
+        events.add(line)
+    assert not events
+    events.add(b"* 4 EXISTS")
+    events.add(b"* 2 FETCH (FLAGS (\\Seen))")
+    events.add(b"* VANISHED 5:7")
+    events.add(b'* STATUS "a b" (MESSAGES 1 UIDNEXT 2)')
+    assert (events.new, events.flags, events.expunged, events.others, events.everything) == (
         True,
         True,
         True,
         {b"a b"},
         False,
     )
-    noticed.take(b"* STATUS {5}")
-    assert noticed.everything
+    events.add(b"* STATUS {5}")
+    assert events.everything

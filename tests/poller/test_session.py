@@ -14,9 +14,7 @@ import pytest
 from schemas.accounts import ServerAddress
 from services.mailbox.connection.models import password
 from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.imap.connect import connect_imap
-from services.poller.connections.errors import ConnectionLostError, RefusedError
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import ConnectionLostError, ImapSession, RefusedError, connect_imap
 from testbed.local import LocalServers
 from tests.poller.fixtures import Mailbox, mail
 
@@ -86,7 +84,7 @@ async def test_events_between_commands_are_not_lost(session: ImapSession, mailbo
 
 async def test_the_debug_wrapper_is_off(session: ImapSession) -> None:
     """The standard client formats no line for its log: that would be four fifths of the time of a large FETCH."""
-    assert session.client._imap.debug == 0
+    assert session.client.protocol.debug == 0
 
 
 async def test_a_refusal_keeps_the_connection(session: ImapSession) -> None:

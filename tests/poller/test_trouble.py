@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.poller.connections import connections
-from services.poller.connections.connections import FIRST_PAUSE, ConnectionBackoff
-from services.poller.connections.errors import ConnectionLostError
+from services.mailbox.imap import ConnectionLostError
+from services.poller.connections import backoff
+from services.poller.connections.backoff import FIRST_PAUSE, ConnectionBackoff
 
 LOST = ConnectionLostError("abort", "the server closed the connection")
 
@@ -26,7 +26,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of the module."""
     made = Clock()
-    monkeypatch.setattr(connections, "monotonic", made)
+    monkeypatch.setattr(backoff, "monotonic", made)
     return made
 
 
@@ -48,5 +48,5 @@ def test_a_connection_that_worked_makes_pauses_short_again(clock: Clock) -> None
     trouble = ConnectionBackoff()
     for _ in range(6):
         clock.now += trouble.pause(LOST)
-    trouble.over()
+    trouble.reset()
     assert trouble.pause(LOST) <= FIRST_PAUSE

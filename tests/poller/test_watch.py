@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import ImapSession
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.body_fetcher import BodyFetcher
 from services.poller.sync.mailbox_watcher import MailboxWatcher

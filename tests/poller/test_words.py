@@ -7,7 +7,7 @@ import imaplib
 import pytest
 from imapclient.exceptions import ProtocolError
 
-from services.poller.connections.connection import _words
+from services.mailbox.imap.async_connection import describe_error
 
 QUOTING = [
     imaplib.IMAP4.abort("command: UID => unexpected response: b'canary'"),
@@ -29,11 +29,11 @@ TELLING = {
 @pytest.mark.parametrize("error", QUOTING, ids=lambda error: type(error).__name__)
 def test_what_a_library_quotes_is_left_out(error: Exception) -> None:
     """The text of an error about an answer that could not be parsed quotes the answer, which may be a mail."""
-    assert "canary" not in _words(error)
-    assert type(error).__name__ in _words(error)
+    assert "canary" not in describe_error(error)
+    assert type(error).__name__ in describe_error(error)
 
 
 @pytest.mark.parametrize("words", TELLING)
 def test_what_a_server_says_is_kept(words: str) -> None:
     """What a server says in refusing or closing, and what the system says, is there to be read."""
-    assert words in _words(TELLING[words])
+    assert words in describe_error(TELLING[words])

@@ -16,7 +16,7 @@ from services.mailbox import advice
 from services.mailbox.connection.errors import MailServerError
 from services.mailbox.connection.secrets import SealError
 from services.mailbox.discovery.providers import directory
-from services.mailbox.imap.reader import open_reader
+from services.mailbox.imap import open_reader
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The ledger: a row for every message.")
 _AT_ONCE = 6

@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 
 from schemas.accounts import Account, EpochState, Folder, FolderState
 from schemas.ledger import UNFINISHED, RowState
-from services.mailbox.imap.folders import plan_folders
-from services.mailbox.imap.imap_answers import Listed
-from services.mailbox.imap.reader import MailboxReader
-from services.mailbox.imap.uids import uid_windows
+from services.mailbox.imap import Listed, MailboxReader, plan_folders, uid_windows
 from services.store import KnownUid, Store
 
 SETTLE_SECONDS = 2.0

@@ -13,7 +13,7 @@ from schemas.accounts import Account
 from schemas.ledger import RowState
 from services.cli.operations.ledger_compare import FolderBalance
 from services.cli.terminal.output import line
-from services.mailbox.imap.imap_answers import uid_set
+from services.mailbox.imap import uid_set
 from services.wording import plural
 
 _STATES = tuple(state for state in RowState if state is not RowState.GONE)

@@ -1,1 +1,59 @@
-"""The IMAP client: connect, log in, ask, read answers."""
+"""The IMAP client. A command passes four layers: session, commands, protocol, deadline_socket.
+
+- ``session``: ``ImapSession``, what can be asked of a mailbox (asyncio)
+- ``async_connection``: what a session stands on: run commands in threads, one at a time, drop the connection on errors
+- ``commands``: the IMAP commands in use (blocking)
+- ``answers``: answers as values
+- ``tokens``: imaplib's raw answers as nested lists
+- ``protocol``: the adapter to imaplib and imapclient, with every private member of theirs that is used
+- ``deadline_socket``: read lines and literals, bounded in size and time
+- ``connect``: from a server and credentials to a logged-in connection (blocking)
+- ``events``: wait until the server reports something
+- ``reader``: look into a mailbox, for commands of the operator
+- ``uids``: the uids of a folder in windows
+- ``folders``: which folders are synchronised
+- ``folder_names``: decode folder names, and what they mean in the usual languages
+- ``errors``: what can go wrong on a logged-in connection
+"""
+
+from services.mailbox.imap.answers import Fetched, Listed, UidRanges, uid_set
+from services.mailbox.imap.async_connection import CommandObserver
+from services.mailbox.imap.commands import Selected
+from services.mailbox.imap.connect import connect_imap, open_imap
+from services.mailbox.imap.deadline_socket import DeadlineSocket
+from services.mailbox.imap.errors import ConnectionLostError, RefusedError, UidValidityChangedError
+from services.mailbox.imap.events import MailboxEvents, wait_for_events
+from services.mailbox.imap.folders import plan_folders, primary, readable
+from services.mailbox.imap.protocol import MailClient
+from services.mailbox.imap.reader import MailboxReader, open_reader
+from services.mailbox.imap.session import ImapSession
+from services.mailbox.imap.uids import SPAN, SPARSE, WIDER, all_uids, uid_windows
+
+__all__ = [
+    "SPAN",
+    "SPARSE",
+    "WIDER",
+    "CommandObserver",
+    "ConnectionLostError",
+    "DeadlineSocket",
+    "Fetched",
+    "ImapSession",
+    "Listed",
+    "MailClient",
+    "MailboxEvents",
+    "MailboxReader",
+    "RefusedError",
+    "Selected",
+    "UidRanges",
+    "UidValidityChangedError",
+    "all_uids",
+    "connect_imap",
+    "open_imap",
+    "open_reader",
+    "plan_folders",
+    "primary",
+    "readable",
+    "uid_set",
+    "uid_windows",
+    "wait_for_events",
+]

@@ -1,33 +1,34 @@
-"""Bytes from a socket, by line and by count, bounded in size and in time.
+"""Read bytes from a socket by line and by count, bounded in size and in time.
 
-Stands where imaplib has ``socket.makefile``, which waits for ever on a server that sends a byte now and then, allocates
-whatever size a literal claims, and loses half a line when a non-blocking read runs dry in the middle of it.
+Replaces imaplib's ``socket.makefile``, which waits for ever on a server that sends one byte now and then, allocates whatever
+size a literal claims, and loses half a line when a non-blocking read runs dry in the middle of it.
 """
 
 from __future__ import annotations
 
 import socket
-import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 CHUNK = 64 * 1024
-"""Bytes asked of the socket at once."""
+"""Bytes requested from the socket at once."""
 MAX_LINE = 8 * 1024 * 1024
-"""Bytes of one line: a SEARCH answer over a very full folder still fits."""
+"""Bytes of one line: a SEARCH answer for a very full folder still fits."""
 MAX_LITERAL = 128 * 1024 * 1024
-"""Bytes of one literal: twice what any provider delivers. What is larger is fetched in parts."""
+"""Bytes of one literal: twice what any provider delivers. Larger mail is fetched in parts."""
 
 
-class WireError(OSError):
-    """The server sent something out of all bounds, or the deadline passed. The connection is of no further use."""
+class AnswerTooLargeError(OSError):
+    """The server sent a line or a literal over the limit. Discard the connection."""
 
 
-class DeadlineError(WireError, TimeoutError):
-    """The command's deadline passed, though bytes may still drip."""
+class DeadlineError(TimeoutError):
+    """The command's deadline passed, though bytes may still arrive. Discard the connection."""
 
 
 class DeadlineSocket:
-    """A socket and what was read from it ahead of need."""
+    """A socket with its read buffer."""
 
     __slots__ = ("_buffer", "_position", "deadline", "read_timeout", "received", "sent", "sock")
 
@@ -36,36 +37,47 @@ class DeadlineSocket:
         self.sock = sock
         self.read_timeout = read_timeout
         self.deadline: float | None = None
-        """Moment on ``time.monotonic``'s clock after which every read and write fails; None for no such moment."""
+        """When every read and write starts to fail, on ``time.monotonic``'s clock; None for never."""
         self.received = 0
         self.sent = 0
-        """Octets so far, of what TLS carries and not of TLS itself."""
+        """Octets so far, without those of TLS itself."""
         self._buffer = b""
         self._position = 0
 
     def replace(self, sock: socket.socket) -> None:
-        """Go on with the TLS layer over the same connection. What was read ahead in plain text is forged: drop it (RFC 9051 6.2.1)."""
+        """Continue on the TLS layer over the same connection. Drop what was buffered in plain text: it may be forged (RFC 9051 6.2.1)."""
         self.sock = sock
         self._buffer, self._position = b"", 0
 
-    @property
-    def pending(self) -> bool:
-        """Whether bytes are at hand that ``select`` on the socket does not know of."""
-        return self._position < len(self._buffer) or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0)
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Bound the whole block to ``seconds``, so that a server that drips bytes cannot hold a thread. An outer bound also holds.
+
+        Raises DeadlineError, or imaplib's abort when the deadline passes while sending.
+        """
+        outer = self.deadline
+        end = time.monotonic() + seconds
+        self.deadline = end if outer is None else min(end, outer)
+        try:
+            yield
+        finally:
+            self.deadline = outer
+            if self.sock.fileno() >= 0:  # a closed socket takes no time-out
+                self.sock.settimeout(self.read_timeout)
 
     def readline(self) -> bytes:
-        """Return one line with its end, or what is left at the end of the stream (b"" when nothing is).
+        """Return one line with its line end, or what is left at the end of the stream (b"" for nothing).
 
-        A socket error in the middle of a line keeps what was read: the call can be repeated.
+        A socket error in the middle of a line keeps what was read, so the call can be repeated.
         """
         search = self._position
         while (end := self._buffer.find(b"\n", search)) < 0:
-            held = len(self._buffer) - self._position
-            if held > MAX_LINE:
-                raise WireError("the server sent a line without end")
+            buffered = len(self._buffer) - self._position
+            if buffered > MAX_LINE:
+                raise AnswerTooLargeError("the server sent a line without end")
             data = self._receive(CHUNK)
             self._buffer = self._buffer[self._position :] + data
-            self._position, search = 0, held
+            self._position, search = 0, buffered
             if not data:
                 end = len(self._buffer) - 1
                 break
@@ -76,7 +88,7 @@ class DeadlineSocket:
     def read(self, size: int) -> bytes:
         """Return exactly ``size`` bytes, or fewer at the end of the stream."""
         if size > MAX_LITERAL:
-            raise WireError("the server announced a larger piece than is accepted")
+            raise AnswerTooLargeError("the server announced a larger literal than is accepted")
         end = self._position + size
         if end <= len(self._buffer):
             data = self._buffer[self._position : end]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from schemas.accounts import Account, Folder
 from schemas.identity import folder_id
+from services.mailbox.imap.answers import Listed
 from services.mailbox.imap.folder_names import Role, decode_name, role_by_name
-from services.mailbox.imap.imap_answers import Listed
 
 _SPECIAL: dict[str, Role] = {
     "\\inbox": "inbox",

@@ -1,1 +1,8 @@
-"""Connections to the mailboxes of accounts, bounded per account and host."""
+"""Who may connect to a mailbox and when: connections per account and server, pauses after failures, metrics.
+
+- ``connector``: open sessions, few log-ins at a time per server
+- ``connection_slots``: share an account's connections among its tasks
+- ``backoff``: how long to pause, and when the owner has to act
+- ``errors``: which error of an account decides
+- ``imap_metrics``: what is counted, by mail service
+"""

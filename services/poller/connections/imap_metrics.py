@@ -1,7 +1,7 @@
-"""What goes on between us and mail servers: connections, commands, octets, log-ins that fail, by mail service.
+"""Count connections, commands, octets and failed log-ins, by mail service.
 
-The label ``provider`` is a key of the directory of mail services or ``other``: names of servers are typed in by users, there may be
-as many as mailboxes, and they may say whose they are.
+The label ``provider`` is a key of the directory of mail services or ``other``. Server names would not do: users type them, there may
+be one per mailbox, and they may identify their owner.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 
 from schemas.accounts import Account
 from services.mailbox.discovery.providers import Provider
-from services.mailbox.imap.deadline_socket import DeadlineSocket
+from services.mailbox.imap import DeadlineSocket
 
 OTHER = "other"
 
 
 class ImapMetrics:
-    """One a process."""
+    """The metrics of a process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ["provider"]
         self._connections = Gauge("leadmail_imap_connections", "Logged-in connections", labels, registry=registry)
         self._commands = Summary(
             "leadmail_imap_command_seconds",
-            "From asking for a command to its answer: how many, and how long in all",
+            "Commands and the seconds from request to answer",
             [*labels, "command"],
             registry=registry,
         )
@@ -33,25 +33,25 @@ class ImapMetrics:
         self._logins = Counter("leadmail_imap_logins", "Log-ins that succeeded", labels, registry=registry)
         self._failures = Counter(
             "leadmail_imap_login_failures",
-            "Log-ins that failed, by a stable word for why",
+            "Log-ins that failed, by reason code",
             [*labels, "reason"],
             registry=registry,
         )
         self._failing = Gauge(
             "leadmail_imap_accounts_failing",
-            "Accounts in this poller's hands whose last log-in failed",
+            "Accounts of this poller whose last log-in failed",
             labels,
             registry=registry,
         )
-        self._in_trouble: dict[str, str] = {}
+        self._failing_accounts: dict[str, str] = {}
 
-    def traffic(self, account: Account, provider: Provider | None, wire: DeadlineSocket) -> Traffic:
-        """Note a log-in; returns what counts on its connection."""
+    def logged_in(self, account: Account, provider: Provider | None, stream: DeadlineSocket) -> ConnectionTraffic:
+        """Note a log-in. Returns the observer that counts on its connection."""
         name = _name(provider)
         self._logins.labels(name).inc()
         self.forget(account.id)
-        return Traffic(
-            wire,
+        return ConnectionTraffic(
+            stream,
             connections=self._connections.labels(name),
             commands=self._commands,
             provider=name,
@@ -64,21 +64,21 @@ class ImapMetrics:
         name = _name(provider)
         self._failures.labels(name, reason).inc()
         self.forget(account.id)
-        self._in_trouble[account.id] = name
+        self._failing_accounts[account.id] = name
         self._failing.labels(name).inc()
 
     def forget(self, account: str) -> None:
-        """Note that an account is not in trouble, or not in our hands any more."""
-        if (name := self._in_trouble.pop(account, None)) is not None:
+        """Note that an account has logged in, or belongs to another poller now."""
+        if (name := self._failing_accounts.pop(account, None)) is not None:
             self._failing.labels(name).dec()
 
 
-class Traffic:
-    """Counts on one connection, from its beginning on."""
+class ConnectionTraffic:
+    """Counts on one connection from its start."""
 
     def __init__(
         self,
-        wire: DeadlineSocket,
+        stream: DeadlineSocket,
         *,
         connections: Gauge,
         commands: Summary,
@@ -86,7 +86,7 @@ class Traffic:
         received: Counter,
         sent: Counter,
     ) -> None:
-        self._wire = wire
+        self._stream = stream
         self._connections = connections
         self._commands = commands
         self._provider = provider
@@ -96,7 +96,7 @@ class Traffic:
         self._count()
 
     def command(self, name: str, seconds: float) -> None:
-        """Note a command, answered or failed, and what was exchanged since the one before."""
+        """Note a command, answered or failed, and the octets since the one before."""
         self._commands.labels(self._provider, name).observe(seconds)
         self._count()
 
@@ -106,7 +106,7 @@ class Traffic:
         self._count()
 
     def _count(self) -> None:
-        before, self._counted = self._counted, (self._wire.received, self._wire.sent)
+        before, self._counted = self._counted, (self._stream.received, self._stream.sent)
         self._received.inc(self._counted[0] - before[0])
         self._sent.inc(self._counted[1] - before[1])
 

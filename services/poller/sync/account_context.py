@@ -13,7 +13,7 @@ from schemas.accounts import Account, Folder, Lease
 from schemas.identity import address_mark, header_mark, thread_mark
 from schemas.ledger import Row
 from services.amqp.delivery.bus import Bus
-from services.poller.connections.errors import UidValidityChangedError
+from services.mailbox.imap import UidValidityChangedError
 from services.poller.sync.headers import HeaderFacts
 from services.poller.sync.metrics import PollerMetrics
 from services.store import Store

@@ -14,10 +14,7 @@ from schemas.accounts import Epoch, Folder, FolderState
 from schemas.identity import copy_id
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane, SyncCompleted
-from services.mailbox.imap.folders import plan_folders
-from services.mailbox.imap.imap_answers import Fetched
-from services.poller.connections.errors import RefusedError
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import Fetched, ImapSession, RefusedError, plan_folders
 from services.poller.sync import relevance, removals
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.body_fetcher import BodyFetcher, batches

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from schemas.accounts import Epoch, EpochState
 from schemas.ledger import Row
 from schemas.messages import Lane
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import ImapSession
 from services.poller.sync import backfill
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.body_fetcher import BodyFetcher, batches

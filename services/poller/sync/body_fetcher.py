@@ -11,8 +11,7 @@ from schemas.accounts import Folder
 from schemas.ledger import Row, RowState
 from schemas.messages import Copy, Lane, MailFetched
 from services.amqp.delivery.trace_context import TraceContext
-from services.mailbox.imap.imap_answers import uid_set
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import ImapSession, uid_set
 from services.poller.sync.publish_tracker import Outgoing, PublishTracker
 
 if TYPE_CHECKING:

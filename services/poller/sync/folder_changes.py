@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from schemas.accounts import Folder, FolderState
-from services.mailbox.imap.folders import plan_folders, readable
-from services.mailbox.imap.imap_answers import Listed
-from services.poller.connections.errors import RefusedError
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import ImapSession, Listed, RefusedError, plan_folders, readable
 from services.poller.sync import removals
 from services.poller.sync.account_context import AccountContext
 

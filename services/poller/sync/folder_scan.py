@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from schemas.accounts import Folder
-from services.mailbox.imap.uids import SPAN, SPARSE, WIDER
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import SPAN, SPARSE, WIDER, ImapSession
 
 WINDOW = 500
 """Messages whose headers are fetched at once, and whose rows are one transaction."""

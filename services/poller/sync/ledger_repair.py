@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 from schemas.accounts import Folder, FolderState
 from schemas.identity import copy_id
 from schemas.ledger import Row, RowState
-from services.mailbox.imap.imap_answers import Fetched
-from services.mailbox.imap.uids import uid_windows
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import Fetched, ImapSession, uid_windows
 from services.poller.sync import relevance, removals
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.folder_scan import WINDOW

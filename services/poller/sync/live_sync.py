@@ -8,10 +8,7 @@ from datetime import UTC, datetime
 from schemas.accounts import Folder
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane
-from services.mailbox.imap.imap_answers import Fetched, UidRanges
-from services.mailbox.imap.imap_commands import Selected
-from services.mailbox.imap.uids import all_uids
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import Fetched, ImapSession, Selected, UidRanges, all_uids
 from services.poller.sync import relevance, removals
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.body_fetcher import BodyFetcher, batches

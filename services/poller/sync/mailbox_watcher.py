@@ -7,12 +7,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from schemas.accounts import Folder
-from services.mailbox.imap.folders import primary
-from services.mailbox.imap.imap_commands import Selected
-from services.poller.connections import idle
-from services.poller.connections.errors import RefusedError
-from services.poller.connections.idle import Noticed
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import ImapSession, MailboxEvents, RefusedError, Selected, primary, wait_for_events
 from services.poller.sync import removals
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.body_fetcher import BodyFetcher
@@ -74,10 +69,10 @@ class MailboxWatcher:
             pause = self._idle_seconds if told_of_all else self._poll_seconds
             end = monotonic() + (min(SOON, pause) if self._folders.doubtful else pause)
             while (left := end - monotonic()) > 0 and not self._wake.is_set():
-                noticed = await self._wait(left)
-                if noticed.everything or noticed.expunged:
+                events = await self._wait(left)
+                if events.everything or events.expunged:
                     break
-                await self._take(noticed)
+                await self._take(events)
 
     async def check(self) -> None:
         """Look at every folder; new mail first everywhere, so that what was moved is known at its new place before it goes from its old."""
@@ -164,28 +159,28 @@ class MailboxWatcher:
             selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0
         )
 
-    async def _wait(self, seconds: float) -> Noticed:
+    async def _wait(self, seconds: float) -> MailboxEvents:
         """Keep the folder open in which new mail arrives, and wait."""
-        noticed = Noticed()
+        events = MailboxEvents()
         folder = primary(self._context.selected)
         if folder is None or not self._idles:
             await self._pause(seconds)
-            return noticed
+            return events
         if self._session.selected != folder.raw_name:
             opened = await self._open(folder)
             if opened is None:
                 await self._pause(seconds)
-                return noticed
+                return events
             folder, selected = opened
             shown = FolderSnapshot(selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0)
             if shown != self._snapshots.get(folder.id):
-                noticed.everything = True  # something happened while another folder was open
-                return noticed
+                events.everything = True  # something happened while another folder was open
+                return events
         for line in self._session.unsolicited():  # said among the answers to our commands: IDLE will not say it again
-            noticed.take(line)
-        if not noticed:
-            await idle.wait(self._session, noticed, seconds=min(seconds, self._idle_seconds), wake=self._wake)
-        return noticed
+            events.add(line)
+        if not events:
+            await wait_for_events(self._session, events, seconds=min(seconds, self._idle_seconds), wake=self._wake)
+        return events
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -194,19 +189,19 @@ class MailboxWatcher:
         except TimeoutError:
             return
 
-    async def _take(self, noticed: Noticed) -> None:
+    async def _take(self, events: MailboxEvents) -> None:
         """Take over what happened in the open folder, then what happened in others."""
-        moment = noticed.at or now()
+        moment = events.at or now()
         folder = primary(self._context.selected)
         if folder is not None and folder.raw_name == self._session.selected:
-            noticed.others.discard(folder.raw_name)
-            if noticed.new:
+            events.others.discard(folder.raw_name)
+            if events.new:
                 await self._live.new_mail(folder, noticed_at=moment)
-            if noticed.flags:
+            if events.flags:
                 await self._live.flags(self._context.folders[folder.id])
-            if noticed.new or noticed.flags:
+            if events.new or events.flags:
                 self._snapshots.pop(folder.id, None)
-        await self._follow([other.id for other in self._context.selected if other.raw_name in noticed.others])
+        await self._follow([other.id for other in self._context.selected if other.raw_name in events.others])
 
     async def _follow(self, folders: list[str]) -> None:
         """Take over new mail of some folders, then flags and expunges of them."""

@@ -11,9 +11,7 @@ from datetime import UTC, datetime
 
 from schemas.accounts import Folder
 from schemas.ledger import RowState
-from services.mailbox.imap.uids import uid_windows
-from services.poller.connections.errors import RefusedError
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import ImapSession, RefusedError, uid_windows
 from services.poller.sync import relevance, removals
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.ledger_repair import repair, store_flags

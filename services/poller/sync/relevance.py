@@ -15,7 +15,7 @@ from typing import NamedTuple
 from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.ledger import Row, RowState
-from services.mailbox.imap.imap_answers import Fetched
+from services.mailbox.imap import Fetched
 from services.poller.sync import headers, removals
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.headers import HeaderFacts

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.messages import MailboxChanged
-from services.mailbox.imap.imap_answers import UidRanges, uid_set
-from services.poller.connections.session import ImapSession
+from services.mailbox.imap import ImapSession, UidRanges, uid_set
 from services.poller.sync.account_context import AccountContext
 
 AT_ONCE = 500

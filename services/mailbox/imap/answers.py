@@ -1,4 +1,4 @@
-"""What IMAP servers answer, as imaplib hands it over, made into values. Pure, tolerant: what cannot be read is left out."""
+"""Turn the answers of IMAP servers, in imaplib's form, into values. Pure and tolerant: what cannot be read is left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TypeAlias
 
-from services.mailbox.imap.imap_tokens import ESCAPED, Item, Value, responses, tokens
+from services.mailbox.imap.tokens import ESCAPED, Item, Value, responses, tokens
 
 UidRanges: TypeAlias = list[tuple[int, int]]
 """Both ends included."""
@@ -33,9 +33,8 @@ class Fetched:
     size: int | None = None
     header: bytes | None = None
     body: bytes | None = None
-    """All of it, or a part of it where a part was asked for."""
+    """All of it, or the requested part."""
     labels: tuple[str, ...] = ()
-    gmail_id: int | None = None
     modseq: int | None = None
 
 
@@ -50,12 +49,12 @@ class Listed:
 
 
 def text(value: bytes) -> str:
-    """Return flags and the like as text; 8-bit where none belongs is kept visible."""
+    """Return flags and the like as text; invalid 8-bit characters stay visible as escapes."""
     return value.decode("utf-8", "backslashreplace")
 
 
 def fetched(items: Iterable[Item]) -> list[Fetched]:
-    """Return the messages of FETCH answers; one without UID is left out (RFC 3501: an unsolicited one may come without)."""
+    """Return the messages of FETCH answers without those that have no UID: an unsolicited answer may lack it (RFC 3501)."""
     found = []
     for line, literals in responses(items):
         parsed = tokens(line, literals)
@@ -64,7 +63,7 @@ def fetched(items: Iterable[Item]) -> list[Fetched]:
     return found
 
 
-def _message(values: list[Value]) -> Fetched | None:  # noqa: C901 - one case an attribute
+def _message(values: list[Value]) -> Fetched | None:  # noqa: C901 - one case per attribute
     message = Fetched(0)
     for name, value in zip(values[::2], values[1::2], strict=False):
         if isinstance(name, list):
@@ -87,8 +86,6 @@ def _message(values: list[Value]) -> Fetched | None:  # noqa: C901 - one case an
             message.header = b"" if value == b"NIL" else value
         elif word.startswith(b"BODY[]") or word == b"RFC822":
             message.body = None if value == b"NIL" else value
-        elif word == b"X-GM-MSGID":
-            message.gmail_id = int(value) if value.isdigit() else None
     return message if message.uid else None
 
 
@@ -115,7 +112,7 @@ def internal_date(value: bytes) -> datetime | None:
 
 
 def listed(items: Iterable[Item]) -> list[Listed]:
-    """Return the folders of a LIST answer, each by itself: a malformed entry costs no other one."""
+    """Return the folders of a LIST answer. Each entry is parsed alone: a malformed one affects no other."""
     found = []
     for line, literals in responses(items):
         match = _LIST.match(line)
@@ -124,7 +121,7 @@ def listed(items: Iterable[Item]) -> list[Listed]:
         name = tokens(match[3], literals)
         if not name or not isinstance(name[0], bytes):
             continue
-        # An unquoted name may hold what our tokens split at: the rest of the line is the name then.
+        # An unquoted name may contain what our tokens split at: then the rest of the line is the name.
         raw = name[0] if literals or match[3][:1] == b'"' else match[3].rstrip()
         delimiter = None if match[2].upper() == b"NIL" else text(ESCAPED.sub(rb"\1", match[2][1:-1]))
         found.append(Listed(raw, delimiter, frozenset(text(word).lower() for word in match[1].split())))
@@ -143,7 +140,7 @@ def statuses(items: Iterable[Item]) -> dict[bytes, dict[str, int]]:
 
 
 def uid_ranges(items: Iterable[Item]) -> UidRanges:
-    """Return the uids of VANISHED answers (RFC 7162 section 3.2.10) as ranges: one may span four thousand million."""
+    """Return the uids of VANISHED answers (RFC 7162 section 3.2.10) as ranges: one may span four billion."""
     return [
         (min(int(first), int(last or first)), max(int(first), int(last or first)))
         for line, _ in responses(items)
@@ -159,13 +156,13 @@ def searched(items: Iterable[Item]) -> list[int]:
 
 
 def number(items: Iterable[Item]) -> int | None:
-    """Return the last of a response code's values, if it is a number (HIGHESTMODSEQ may be NIL)."""
+    """Return the last value of a response code, or None when it is no number (HIGHESTMODSEQ may be NIL)."""
     values = [item for item in items if isinstance(item, bytes)]
     return int(values[-1]) if values and values[-1].isdigit() else None
 
 
 def uid_set(uids: Iterable[int]) -> str:
-    """Return a sequence-set (RFC 3501 section 9) in which neighbours are ranges."""
+    """Return a sequence-set (RFC 3501 section 9) in which consecutive uids are ranges."""
     spans: list[list[int]] = []
     for uid in sorted(uids):
         if spans and uid == spans[-1][1] + 1:

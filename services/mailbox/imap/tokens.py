@@ -1,6 +1,6 @@
-"""imaplib's raw answers, put together and split into nested lists.
+"""Join the pieces of imaplib's raw answers and split them into nested lists.
 
-IMAPClient's own parser is not used: it walks byte by byte, and one malformed name or a NIL fails the whole answer.
+IMAPClient's own parser is not used: it reads byte by byte, and one malformed name or a NIL fails the whole answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 Item: TypeAlias = bytes | tuple[bytes, bytes] | None
-"""imaplib's form: a response is any number of (text that ends in ``{n}``, literal) and then one text."""
+"""imaplib's form: a response is any number of pairs (text that ends in ``{n}``, literal), then one text."""
 Value: TypeAlias = "bytes | list[Value]"
 
 _TOKEN = re.compile(
@@ -20,7 +20,7 @@ ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
 def responses(items: Iterable[Item]) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Put the pieces of each response together: its text, with ``{n}`` where each of its literals was."""
+    """Yield each response: its text, with ``{n}`` in place of each literal, and its literals."""
     parts: list[bytes] = []
     literals: list[bytes] = []
     for item in items:
@@ -33,7 +33,7 @@ def responses(items: Iterable[Item]) -> Iterator[tuple[bytes, list[bytes]]]:
 
 
 def tokens(line: bytes, literals: list[bytes]) -> list[Value]:
-    """Return the nested lists of a response; strings and literals lose their quotes. Unbalanced brackets close at the end."""
+    """Return a response as nested lists, strings and literals without quotes. Unbalanced brackets close at the end."""
     top: list[Value] = []
     stack = [top]
     remaining = iter(literals)

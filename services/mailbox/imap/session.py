@@ -1,4 +1,4 @@
-"""The one adapter over the blocking IMAP client: what can be asked of a mailbox, as coroutines."""
+"""What can be asked of a mailbox, as coroutines."""
 
 from __future__ import annotations
 
@@ -6,55 +6,50 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 
 from schemas.accounts import Folder
-from services.mailbox.imap import imap_commands as commands
-from services.mailbox.imap.imap_answers import Fetched, Listed, UidRanges, uid_set
-from services.mailbox.imap.imap_client import MailClient
-from services.mailbox.imap.imap_commands import Selected
-from services.poller.connections import listening
-from services.poller.connections.connection import DEADLINE, Connection
-from services.poller.connections.errors import RefusedError, UidValidityChangedError
-from services.poller.connections.imap_metrics import Traffic
+from services.mailbox.imap import commands
+from services.mailbox.imap.answers import Fetched, Listed, UidRanges, uid_set
+from services.mailbox.imap.async_connection import DEADLINE, AsyncConnection, CommandObserver
+from services.mailbox.imap.commands import Selected
+from services.mailbox.imap.errors import RefusedError, UidValidityChangedError
+from services.mailbox.imap.protocol import MailClient
 
 PART = 1024 * 1024
-"""Bytes of one piece of a large mail: the memory that one takes."""
+"""Bytes of one piece of a large mail, and the memory that it takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quirks:
-    """What this provider's servers are better not asked for."""
-
-    qresync: bool = True
-
-
-class ImapSession(Connection):
-    """What the rest of the poller asks of a mailbox."""
+class ImapSession(AsyncConnection):
+    """A logged-in mailbox. Folders are opened for reading only, and nothing is marked as seen."""
 
     def __init__(
         self,
         client: MailClient,
-        pool: Executor,
+        pool: Executor | None = None,
         *,
-        quirks: Quirks | None = None,
+        qresync: bool = True,
         deadline: float = DEADLINE,
-        traffic: Traffic | None = None,
+        observer: CommandObserver | None = None,
     ) -> None:
-        """Take over ``client``; ``pool`` bounds how many commands run at the same time, ``deadline`` (seconds) each of them."""
-        super().__init__(client, pool, deadline=deadline, traffic=traffic)
-        self._quirks = quirks or Quirks()
-        self._folder_turn = asyncio.Lock()
-        self.capabilities = frozenset(
-            name.decode("ascii", "replace").upper() if isinstance(name, bytes) else str(name).upper()
-            for name in client.capabilities()
-        )
+        """Take over ``client``.
+
+        Args:
+            client: a logged-in connection.
+            pool: bounds how many commands run at the same time; None for the event loop's default threads.
+            qresync: False for servers that offer QRESYNC or CONDSTORE and get it wrong.
+            deadline: seconds for one command.
+            observer: is notified of each command.
+        """
+        super().__init__(client, pool, deadline=deadline, observer=observer)
+        self._qresync = qresync
+        self._folder_lock = asyncio.Lock()
+        self.capabilities = frozenset(name.decode("ascii", "replace") for name in client.capabilities())
         self.selected: bytes | None = None
-        """Raw name of the folder that is open."""
+        """Raw name of the open folder."""
         self._uidvalidity = 0
-        """Of the folder that is open."""
+        """Of the open folder."""
         self.announces_vanished = False
-        """QRESYNC is on: expunges come as VANISHED, with uids."""
+        """Whether QRESYNC is on: expunges come as VANISHED, with uids."""
 
     @property
     def condstore(self) -> bool:
@@ -63,17 +58,17 @@ class ImapSession(Connection):
 
     @property
     def gmail(self) -> bool:
-        """Whether messages have labels and an id of their own (X-GM-EXT-1)."""
+        """Whether the server has Gmail's labels (X-GM-EXT-1)."""
         return "X-GM-EXT-1" in self.capabilities
 
     async def prepare(self) -> None:
-        """Switch on what is offered."""
-        if {"QRESYNC", "ENABLE"} <= self.capabilities and self._quirks.qresync:
+        """Enable the extensions that the server offers."""
+        if self._qresync and not self.announces_vanished and {"QRESYNC", "ENABLE"} <= self.capabilities:
             with suppress(RefusedError):
                 self.announces_vanished = await self.run(commands.enable_qresync)
 
     async def list_folders(self) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
-        """Return all folders, and the status of each by raw name where the server gives that along (RFC 5819)."""
+        """Return all folders, and the status of each by raw name where the server includes it (RFC 5819)."""
         extended = "LIST-EXTENDED" in self.capabilities and "SPECIAL-USE" in self.capabilities
         if extended:
             with_status = "LIST-STATUS" in self.capabilities
@@ -82,7 +77,7 @@ class ImapSession(Connection):
         return await self.run(commands.list_plain), {}
 
     async def status(self, folder: bytes) -> dict[str, int]:
-        """Return messages, uidnext, uidvalidity and (where known) highestmodseq of a folder that is not open."""
+        """Return messages, uidnext, uidvalidity and (where supported) highestmodseq of a folder that is not open."""
         return await self.run(commands.status, folder, self.condstore)
 
     async def examine(self, folder: bytes) -> Selected:
@@ -94,11 +89,11 @@ class ImapSession(Connection):
 
     @asynccontextmanager
     async def opened(self, folder: Folder) -> AsyncIterator[None]:
-        """Keep a folder open for some commands; others who want another folder wait.
+        """Keep a folder open for the block. Callers who want another folder wait.
 
-        Raises UidValidityChangedError when its uids are not those that are known.
+        Raises UidValidityChangedError when the folder's uidvalidity is not the known one.
         """
-        async with self._folder_turn:
+        async with self._folder_lock:
             if (self.selected, self._uidvalidity) != (folder.raw_name, folder.uidvalidity):
                 selected = await self.examine(folder.raw_name)
                 if selected.uidvalidity != folder.uidvalidity:
@@ -106,18 +101,18 @@ class ImapSession(Connection):
             yield
 
     async def uids(self, first: int, last: int) -> list[int]:
-        """Return the uids of the open folder in a range, ascending. An answer holds at most some 800,000."""
+        """Return the uids of the open folder in a range (both ends included), ascending. An answer holds about 800,000 at most."""
         found = await self.run(commands.search, f"{first}:{last}")
         return [uid for uid in found if first <= uid <= last]
 
     async def existing(self, uids: str) -> set[int]:
-        """Return which of a set of uids (IMAP syntax) are there."""
+        """Return which of a set of uids (IMAP syntax) exist in the open folder."""
         return set(await self.run(commands.search, uids))
 
     async def headers(self, uids: Sequence[int]) -> list[Fetched]:
-        """Return flags, dates, sizes and header blocks, ascending by uid; what the server does not give is missing.
+        """Return flags, dates, sizes and header blocks, ascending by uid, without messages that the server does not return.
 
-        A server that refuses the batch for one bad mail (Yahoo) is asked for its halves.
+        When a server refuses the batch because of one bad mail (Yahoo), each half is requested alone.
         """
         try:
             return await self.run(commands.headers, uid_set(uids), self.gmail)
@@ -128,14 +123,14 @@ class ImapSession(Connection):
             return [*await self.headers(uids[:half]), *await self.headers(uids[half:])]
 
     async def newest(self, first: int) -> list[Fetched]:
-        """Return the same of all mail from a uid on."""
-        # n:* also means the last message when there is none from n on (RFC 3501 section 6.4.8).
+        """Return the same for all mail from a uid on."""
+        # n:* also returns the last message when it is below n (RFC 3501 section 6.4.8).
         return [
             message for message in await self.run(commands.headers, f"{first}:*", self.gmail) if message.uid >= first
         ]
 
     async def bodies(self, uids: Sequence[int]) -> dict[int, bytes]:
-        """Return whole mails by uid; see ``headers`` for what is missing and what is refused."""
+        """Return whole mails by uid. Missing and refused messages are treated as in ``headers``."""
         try:
             return await self.run(commands.bodies, uids)
         except RefusedError:
@@ -145,7 +140,7 @@ class ImapSession(Connection):
             return {**await self.bodies(uids[:half]), **await self.bodies(uids[half:])}
 
     async def parts(self, uid: int) -> AsyncIterator[bytes]:
-        """Yield a large mail piece by piece, until the server gives less than a whole piece."""
+        """Yield a large mail in pieces, until the server returns less than a whole piece."""
         offset = 0
         while piece := await self.run(commands.part, uid, offset, PART):
             yield piece
@@ -154,26 +149,26 @@ class ImapSession(Connection):
             offset += len(piece)
 
     async def flags(self, uids: str, since: int | None = None) -> tuple[list[Fetched], UidRanges]:
-        """Return the flags of a set of uids; with ``since`` only those changed after it, and which uids vanished since."""
+        """Return the flags of a set of uids; with ``since`` only those changed after it, and the uids expunged since."""
         return await self.run(commands.flags, uids, since, self.announces_vanished, self.gmail)
 
     async def noop(self) -> None:
-        """Let the server say what is new."""
-        await self.run(listening.noop)
+        """Let the server report what is new."""
+        await self.run(commands.noop)
 
     async def watch_all(self) -> bool:
-        """Ask to be told of all folders while one is open (NOTIFY, RFC 5465); False where that is not offered."""
+        """Subscribe to the changes of all folders (NOTIFY, RFC 5465). Returns False where that is not offered."""
         if "NOTIFY" not in self.capabilities:
             return False
         with suppress(RefusedError):
-            await self.run(listening.notify)
+            await self.run(commands.notify)
             return True
         return False
 
     async def idle(self) -> list[bytes]:
-        """Enter IDLE (RFC 2177); returns the lines that came before it began."""
-        return await self.run(listening.idle)
+        """Enter IDLE (RFC 2177); returns the lines that came before it started."""
+        return await self.run(commands.idle)
 
     async def idle_done(self) -> list[bytes]:
-        """Leave IDLE; returns the lines that came with it."""
-        return await self.run(listening.idle_done)
+        """Leave IDLE; returns the lines that came before it ended."""
+        return await self.run(commands.idle_done)

@@ -1,0 +1,159 @@
+"""The IMAP commands in use, blocking, on a ``MailClient``. ``ImapSession`` runs them in threads.
+
+Everything is read from imaplib's raw answers (see ``answers``). Folder names go out exactly as they came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from services.mailbox.imap import answers
+from services.mailbox.imap.answers import Fetched, Listed, UidRanges
+from services.mailbox.imap.protocol import MailClient
+from services.mailbox.imap.tokens import responses
+
+HEADER_ITEMS = "UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]"
+STATUS_ITEMS = "MESSAGES UIDNEXT UIDVALIDITY"
+_NOTIFY = (
+    b"SET (SELECTED (MessageNew MessageExpunge FlagChange))"
+    b" (PERSONAL (MessageNew MessageExpunge FlagChange MailboxName))"
+)
+
+
+class Selected(NamedTuple):
+    """What a server reports when a folder is opened."""
+
+    exists: int
+    uidvalidity: int
+    uidnext: int
+    highestmodseq: int | None
+
+
+def enable_qresync(client: MailClient) -> bool:
+    """Enable QRESYNC, which implies CONDSTORE (RFC 7162 section 3.2.3). Returns whether the server did."""
+    return b"QRESYNC" in [name.upper() for name in client.enable("QRESYNC")]
+
+
+def list_plain(client: MailClient) -> list[Listed]:
+    """LIST as every server supports it."""
+    return answers.listed(client.command("LIST", b'""', b'"*"', own=("LIST",)).pop("LIST", []))
+
+
+def list_extended(client: MailClient, status: bool, modseq: bool) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
+    """LIST with SPECIAL-USE (RFC 6154) and STATUS (RFC 5819) in one answer."""
+    items = (STATUS_ITEMS + " HIGHESTMODSEQ") if modseq else STATUS_ITEMS
+    options = f"(SPECIAL-USE STATUS ({items}))" if status else "(SPECIAL-USE)"
+    found = client.command("LIST", b'""', b'"*"', b"RETURN", options.encode(), own=("LIST", "STATUS"))
+    return answers.listed(found.pop("LIST", [])), answers.statuses(found.pop("STATUS", []))
+
+
+def status(client: MailClient, folder: bytes, modseq: bool) -> dict[str, int]:
+    """STATUS of one folder."""
+    items = f"({STATUS_ITEMS} HIGHESTMODSEQ)" if modseq else f"({STATUS_ITEMS})"
+    found = client.command("STATUS", _astring(folder), items.encode(), own=("STATUS",)).pop("STATUS", [])
+    return next(iter(answers.statuses(found[-1:]).values()), {}) if found else {}
+
+
+def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:
+    """EXAMINE, with CONDSTORE where offered (RFC 7162 section 3.1.8)."""
+    protocol = client.protocol
+    protocol.is_readonly = True
+    protocol.untagged_responses.clear()
+    found = client.command("EXAMINE", _astring(folder), *([b"(CONDSTORE)"] if condstore else []))
+    protocol.state = "SELECTED"
+    exists = answers.number(found.get("EXISTS", [])) or 0
+    uidnext = answers.number(found.get("UIDNEXT", []))
+    validity = answers.number(found.get("UIDVALIDITY", []))
+    modseq = answers.number(found.get("HIGHESTMODSEQ", []))
+    protocol.untagged_responses.clear()
+    if uidnext is None:  # a few servers leave it out
+        newest = search(client, "*") if exists else []
+        uidnext = max(newest, default=0) + 1
+    return Selected(exists, validity or 0, uidnext, modseq or None)
+
+
+def search(client: MailClient, uids: str) -> list[int]:
+    """UID SEARCH UID: which of these exist."""
+    return answers.searched(client.uid_command("SEARCH", "UID", uids))
+
+
+def headers(client: MailClient, uids: str, gmail: bool) -> list[Fetched]:
+    """Header blocks and what the ledger keeps of each copy."""
+    items = f"({HEADER_ITEMS} X-GM-LABELS)" if gmail else f"({HEADER_ITEMS})"
+    return sorted(
+        (message for message in _fetch(client, uids, items) if message.header is not None),
+        key=lambda message: message.uid,
+    )
+
+
+def bodies(client: MailClient, uids: Sequence[int]) -> dict[int, bytes]:
+    """Whole mails. ``BODY.PEEK[]`` sets no flag, and iCloud's RFC822 comes without a body."""
+    found = _fetch(client, answers.uid_set(uids), "(UID BODY.PEEK[])")
+    return {message.uid: message.body for message in found if message.body is not None}
+
+
+def part(client: MailClient, uid: int, offset: int, size: int) -> bytes:
+    """A piece of one mail (RFC 3501 section 6.4.5, partial); empty past its end."""
+    found = _fetch(client, str(uid), f"(UID BODY.PEEK[]<{offset}.{size}>)")
+    return next((message.body for message in found if message.uid == uid and message.body is not None), b"")
+
+
+def flags(
+    client: MailClient, uids: str, since: int | None, vanished: bool, gmail: bool
+) -> tuple[list[Fetched], UidRanges]:
+    """Flags, all or changed since a modification sequence; with QRESYNC also the uids expunged since then."""
+    items = "(UID FLAGS X-GM-LABELS)" if gmail else "(UID FLAGS)"
+    modifier = [] if since is None else [f"(CHANGEDSINCE {since}{' VANISHED' if vanished else ''})"]
+    found = answers.fetched(client.uid_command("FETCH", uids, items, *modifier))
+    changed = [message for message in found if message.flags is not None]
+    if not vanished or since is None:
+        return changed, []
+    return changed, answers.uid_ranges(client.protocol.untagged_responses.pop("VANISHED", []))
+
+
+def noop(client: MailClient) -> None:
+    """NOOP. What the server reports stays for ``unsolicited``."""
+    client.noop()
+
+
+def notify(client: MailClient) -> None:
+    """NOTIFY SET (RFC 5465) for the open folder and all of the user's own folders."""
+    client.command("NOTIFY", _NOTIFY)
+
+
+def idle(client: MailClient) -> list[bytes]:
+    """Enter IDLE (RFC 2177); returns the lines that came before the server's ``+``."""
+    return client.protocol.enter_idle()
+
+
+def idle_done(client: MailClient) -> list[bytes]:
+    """Leave IDLE; returns the lines that came before the tagged answer."""
+    return client.protocol.leave_idle()
+
+
+def unsolicited(client: MailClient) -> list[bytes]:
+    """Return and forget what came beside answers, as lines like those of IDLE. Sends nothing."""
+    kept = client.protocol.untagged_responses
+    lines = [
+        b"* " + line + b" " + kind.encode() for kind in ("EXISTS", "EXPUNGE") for line in kept.pop(kind, []) if line
+    ]
+    for kind in ("VANISHED", "FETCH", "STATUS"):
+        lines += [b"* " + kind.encode() + b" " + line for line, _ in responses(kept.pop(kind, []))]
+    return lines
+
+
+def _fetch(client: MailClient, uids: str, items: str) -> list[Fetched]:
+    """FETCH header blocks or bodies. Flags that come unasked among the answers are kept as an event."""
+    kept = client.protocol.untagged_responses
+    earlier = "FETCH" in kept
+    found = answers.fetched(client.uid_command("FETCH", uids, items))
+    requested = [message for message in found if message.header is not None or message.body is not None]
+    if earlier or len(requested) < len(found):
+        kept["FETCH"] = [b"0 (FLAGS ())"]
+    return requested
+
+
+def _astring(name: bytes) -> bytes:
+    """Return a raw folder name as an argument: quoted, or (8-bit) as it is, to travel as a literal."""
+    return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"' if name.isascii() else name

@@ -1,0 +1,77 @@
+"""Connect to the mailboxes of accounts, with few log-ins at a time per server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from concurrent.futures import Executor, Future
+
+from schemas.accounts import Account
+from services.mailbox.connection.errors import MailServerError
+from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.connection.secrets import SecretBox
+from services.mailbox.discovery.providers import Directory, Provider
+from services.mailbox.imap import ImapSession, MailClient, connect_imap
+from services.poller.connections.imap_metrics import ImapMetrics
+
+LOGINS = 5
+"""Concurrent log-ins to one server."""
+
+
+class Connector:
+    """Opens sessions. One per process."""
+
+    def __init__(
+        self,
+        policy: ConnectPolicy,
+        box: SecretBox,
+        directory: Directory,
+        *,
+        commands: Executor,
+        connects: Executor,
+        metrics: ImapMetrics,
+    ) -> None:
+        """Take the pools of threads for commands, and for connecting (which may hang for long)."""
+        self._policy = policy
+        self._box = box
+        self._directory = directory
+        self._commands = commands
+        self._connects = connects
+        self._metrics = metrics
+        self._logins: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(LOGINS))
+
+    def provider(self, account: Account) -> Provider | None:
+        """Return the directory's entry for the account's mail service."""
+        known = self._directory.by_key.get(account.provider or "")
+        return known or self._directory.for_server(account.incoming.host)
+
+    async def connect(self, account: Account) -> ImapSession:
+        """Return a logged-in session.
+
+        Raises:
+            MailServerError: see ``connect_imap``.
+            SealError: the credentials cannot be decrypted.
+        """
+        credentials = self._box.open(account.id, account.credentials)
+        provider = self.provider(account)
+        async with self._logins[account.incoming.host]:
+            call = self._connects.submit(connect_imap, account.incoming, credentials, policy=self._policy)
+            try:
+                client = await asyncio.wrap_future(call)
+            except asyncio.CancelledError:
+                call.add_done_callback(_shut_down)
+                raise
+            except MailServerError as error:
+                self._metrics.login_failed(account, provider, error.code.value)
+                raise
+        return ImapSession(
+            client,
+            self._commands,
+            qresync=provider is None or "no_qresync" not in provider.quirks,
+            observer=self._metrics.logged_in(account, provider, client.protocol.stream),
+        )
+
+
+def _shut_down(call: Future[MailClient]) -> None:
+    if not call.cancelled() and call.exception() is None:
+        call.result().shutdown()
