@@ -10,9 +10,8 @@ from typing import Any
 from pymongo.asynchronous.database import AsyncDatabase
 
 from schemas.addresses import InvalidAddressError, normal_address
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.connection.secrets import SecretBox, derive
-from services.mailbox.smtp.serialize import serialize
+from services.mailbox.connection import ConnectPolicy, SecretBox, derive
+from services.mailbox.outgoing_mail import serialize
 from services.runtime.environment import SettingsError
 from services.runtime.settings import LeaseSettings, MailServerSettings, SecretSettings, SenderSettings, StoreSettings
 from services.store import Store, StoreConfig
@@ -65,7 +64,7 @@ def make_post(settings: SenderSettings, policy: ConnectPolicy) -> Post:
         SettingsError: the URL or the sender is wrong.
     """
     # Only here: most processes send nothing.
-    from services.mailbox.smtp.relay import parse_relay, submit  # noqa: PLC0415
+    from services.mailbox.smtp import parse_relay, submit  # noqa: PLC0415
 
     try:
         relay = parse_relay(settings.smtp_url.get_secret_value())

@@ -1,12 +1,14 @@
-"""Everything that is known about mail servers and how to connect to them safely.
+"""Mail servers: how to find them, connect to them safely, and understand what they say.
 
-Knows: providers, discovery, the address guard, TLS, logins over IMAP and SMTP, what refusals mean, sealed credentials.
-Does not know: accounts in the database, queues, stages. Imports ``schemas`` only.
+Knows providers, discovery, the network guard, TLS, log-ins over IMAP and SMTP, what refusals mean, sealed credentials.
+Does not know the accounts in the database, queues or stages. Imports ``schemas`` only.
 
-- ``connection``: what every connection needs: policy, network guard, TLS, SASL, credentials, refusals
+- ``connection``: what every connection needs: policy, network guard, TLS, credentials, refusals
 - ``imap``: the IMAP client
-- ``smtp``: the SMTP client
-- ``discovery``: from an email address to its servers
-- ``check``: tries the login at both servers
-- ``advice``: says what happened and what to do
+- ``smtp``: the SMTP client, and the operator's relay
+- ``providers``: the directory of mail services (``providers.toml``)
+- ``discovery``: from an e-mail address to its servers
+- ``check``: try the log-in at an account's two servers
+- ``advice``: what to tell a user for each code
+- ``outgoing_mail``: build the mails that Leadmail sends
 """

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from schemas.accounts import Account, ServerAddress
-from services.mailbox.connection.errors import Code, MailServerError
-from services.mailbox.discovery.providers import Provider, directory
+from services.mailbox.connection import Code, MailServerError
+from services.mailbox.providers import Provider, directory
 
 _SENTENCES: dict[Code, str] = {
     Code.WRONG_PASSWORD: "{service} did not accept the user name and password. Check both: the user name here is “{username}”.",

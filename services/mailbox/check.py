@@ -8,13 +8,20 @@ from dataclasses import dataclass
 
 from schemas.accounts import ServerAddress
 from services.mailbox import advice
-from services.mailbox.connection.errors import Code, MailServerError, clean_answer
-from services.mailbox.connection.models import Credentials, PasswordCredentials, password
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.connection.refusals import Protocol, classify
-from services.mailbox.discovery.providers import Provider, directory
+from services.mailbox.connection import (
+    Code,
+    ConnectPolicy,
+    Credentials,
+    MailServerError,
+    PasswordCredentials,
+    Protocol,
+    classify,
+    clean_answer,
+    password,
+)
 from services.mailbox.imap import connect_imap
-from services.mailbox.smtp.connect import close_smtp, connect_smtp
+from services.mailbox.providers import Provider, directory
+from services.mailbox.smtp import close_smtp, connect_smtp
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from schemas.accounts import EpochState
-from services.mailbox.discovery.providers import directory
+from services.mailbox.providers import directory
 from services.store import AccountGroup, OpenBackfill, Store
 
 _TURN = timedelta(seconds=40)

@@ -9,7 +9,7 @@ from email.utils import format_datetime, parseaddr
 from schemas.accounts import Account, User
 from services import wording
 from services.mailbox import advice
-from services.mailbox.smtp.serialize import build_mail
+from services.mailbox.outgoing_mail import build_mail
 from services.notifier.templates import render
 
 

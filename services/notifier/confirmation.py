@@ -11,7 +11,7 @@ from schemas.identity import notification_id
 from schemas.ledger import RowState
 from schemas.sharing import CompanyPolicy
 from services import wording
-from services.mailbox.smtp.serialize import build_mail
+from services.mailbox.outgoing_mail import build_mail
 from services.notifier.templates import render
 from services.store import EpochReport
 

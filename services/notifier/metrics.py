@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter
 
-from services.mailbox.connection.errors import MailServerError
-from services.mailbox.smtp.connect import RejectedError
+from services.mailbox.connection import MailServerError
+from services.mailbox.smtp import RejectedError
 from services.notifier.notification import OwnerMail, Send
 
 

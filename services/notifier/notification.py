@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple, Protocol
 
 import structlog
 
-from services.mailbox.connection.errors import MailServerError
-from services.mailbox.smtp.connect import RejectedError
+from services.mailbox.connection import MailServerError
+from services.mailbox.smtp import RejectedError
 from services.runtime.periodic import periodic
 from services.runtime.tasks import cancel_and_wait, run_shielded
 

@@ -12,7 +12,7 @@ from functools import partial
 
 from schemas.accounts import Account, Lease
 from services.amqp.stage import Stage, run_stage
-from services.mailbox.discovery.providers import directory
+from services.mailbox.providers import directory
 from services.poller.account_worker import AccountWorker, Timing
 from services.poller.connections.connector import Connector
 from services.poller.supervisor import Supervisor

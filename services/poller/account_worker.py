@@ -11,8 +11,7 @@ from typing import Any
 from schemas.accounts import Account, FolderState
 from schemas.messages import AccountAttention
 from services.amqp.delivery.bus import Bus
-from services.mailbox.connection.errors import Code, MailServerError
-from services.mailbox.connection.secrets import SealError
+from services.mailbox.connection import Code, MailServerError, SealError
 from services.mailbox.imap import ConnectionLostError, ImapSession, RefusedError, UidValidityChangedError
 from services.poller.connections.backoff import ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots

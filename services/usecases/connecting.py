@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.accounts import Account, ServerAddress
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
-from services.mailbox.connection.models import Credentials
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.connection.secrets import SecretBox
-from services.mailbox.discovery.providers import Provider, directory
+from services.mailbox.connection import ConnectPolicy, Credentials, SecretBox
+from services.mailbox.providers import Provider, directory
 from services.store import NotAllowedError, Store, new_account_id, now
 
 if TYPE_CHECKING:

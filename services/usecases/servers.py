@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas.accounts import ServerAddress, Tls
 from schemas.sharing import excludable_domain
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.discovery.providers import Provider, directory
+from services.mailbox.connection import ConnectPolicy
+from services.mailbox.providers import Provider, directory
 
 if TYPE_CHECKING:
-    from services.mailbox.discovery.discovery import Discovered
+    from services.mailbox.discovery import Discovered
 
 Protocol = Literal["imap", "smtp"]
 PORTS: dict[Protocol, dict[str, int]] = {
@@ -83,9 +83,13 @@ async def find(address: str, provider: Provider | None, *, policy: ConnectPolicy
         look: ask the network when the directory does not know the address.
     """
     # Only here: of all account commands only this one asks the DNS, whose library is not quick to load.
-    from services.mailbox.discovery.discovery import Discovered, Discovery, of_provider  # noqa: PLC0415
-    from services.mailbox.discovery.dns import Dns  # noqa: PLC0415
-    from services.mailbox.discovery.https_get import HttpsGet  # noqa: PLC0415
+    from services.mailbox.discovery import (  # noqa: PLC0415
+        Discovered,
+        Discovery,
+        Dns,
+        HttpsGet,
+        of_provider,
+    )
 
     known = provider or directory().for_address(address)
     if known is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
 
-from services.mailbox.connection.secrets import derive
+from services.mailbox.connection import derive
 
 LASTS = timedelta(minutes=15)
 """How long a link lets its user in."""

@@ -19,8 +19,7 @@ from schemas.identity import folder_id
 from schemas.ledger import RowState
 from schemas.mail import Attachment, Content, Participant, Role
 from services.cli.app import app
-from services.mailbox.connection.models import password
-from services.mailbox.connection.secrets import SecretBox
+from services.mailbox.connection import SecretBox, password
 from services.settings import CliSettings
 from services.store import DeadLetter, Final, LinkAddition, NewRecord, Store, email_ref, new_account_id
 from services.store.core.documents import now

@@ -10,7 +10,7 @@ import pytest
 from schemas.ledger import RowState
 from services.cli.operations import ledger_compare
 from services.cli.operations.ledger_compare import FolderBalance, compare_account
-from services.mailbox.connection.secrets import SecretBox
+from services.mailbox.connection import SecretBox
 from services.mailbox.imap import Listed, Selected
 from services.store import Store
 from services.store.core.documents import now

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretBytes
 
-from services.mailbox.connection.models import password
-from services.mailbox.connection.secrets import SealError
+from services.mailbox.connection import SealError, password
 from services.settings import CliSettings
 from services.wiring import make_mark_key, make_secret_box
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.identity import copy_id
 from schemas.mail import Participant, Role
-from services.mailbox.connection.secrets import SecretBox
+from services.mailbox.connection import SecretBox
 from services.store import Store
 from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, PLAIN, World
 from tests.cli.test_json import hold

@@ -21,8 +21,7 @@ import structlog
 from schemas.accounts import Account, EpochState, ServerAddress
 from schemas.records import RecordRef
 from schemas.sharing import Mode, SharingPolicy
-from services.mailbox.connection.models import password
-from services.mailbox.connection.secrets import SecretBox
+from services.mailbox.connection import SecretBox, password
 from services.runtime.mongo import make_client
 from services.settings import CliSettings
 from services.store import NewRecord, Store, new_account_id

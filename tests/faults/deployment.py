@@ -22,8 +22,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from schemas.accounts import Account, ServerAddress
 from schemas.sharing import Mode, SharingPolicy
-from services.mailbox.connection.models import password
-from services.mailbox.connection.secrets import SecretBox
+from services.mailbox.connection import SecretBox, password
 from services.runtime.mongo import make_client
 from services.settings import CliSettings
 from services.store import Store

@@ -21,9 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from schemas.accounts import ServerAddress, Tls
 from services.mailbox.connection.ip_ranges import parse_networks
-from services.mailbox.connection.models import Timeouts
 from services.mailbox.connection.netguard import NetGuard
-from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.connection.policy import ConnectPolicy, Timeouts
 from services.mailbox.connection.tls import client_context
 
 Answer = str | Sequence[str]

@@ -11,10 +11,10 @@ import pytest
 
 from schemas.accounts import ServerAddress, Tls
 from services.mailbox.check import check_account, cleaned
+from services.mailbox.connection.credentials import password
 from services.mailbox.connection.errors import Code
-from services.mailbox.connection.models import Timeouts, password
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.discovery.providers import directory
+from services.mailbox.connection.policy import ConnectPolicy, Timeouts
+from services.mailbox.providers import directory
 from testbed.local import LocalServers
 from tests.mailbox.scripted_server import Scripted, at, imap, smtp
 

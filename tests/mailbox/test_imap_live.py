@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from schemas.accounts import ServerAddress, Tls
+from services.mailbox.connection.credentials import password
 from services.mailbox.connection.errors import Code, MailServerError
 from services.mailbox.connection.line_breaks import InjectionError
-from services.mailbox.connection.models import password
 from services.mailbox.connection.policy import ConnectPolicy
 from services.mailbox.imap import ConnectionLostError, ImapSession, MailboxEvents, connect_imap, wait_for_events
 from testbed.local import LocalServers

@@ -12,9 +12,9 @@ import time
 import pytest
 from pydantic import SecretStr
 
+from services.mailbox.connection.credentials import OAuth2Credentials, password
 from services.mailbox.connection.errors import Code, MailServerError
-from services.mailbox.connection.models import OAuth2Credentials, Timeouts, password
-from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.connection.policy import ConnectPolicy, Timeouts
 from services.mailbox.imap import ImapSession, MailboxEvents, RefusedError, connect_imap, wait_for_events
 from tests.mailbox.scripted_server import Authority, Scripted, Talk, at, black_hole, decoded, imap
 

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.addresses import normal_domain
 from services.mailbox.connection.hostname import host_name
-from services.mailbox.discovery.providers import Directory, Provider, directory
+from services.mailbox.providers import Directory, Provider, directory
 
 KEYS = sorted(directory().by_key)
 

@@ -9,7 +9,7 @@ import pytest
 from services.mailbox import advice
 from services.mailbox.connection.errors import MAX_ANSWER, TRANSIENT, Code, MailServerError, clean_answer
 from services.mailbox.connection.refusals import Protocol, classify
-from services.mailbox.discovery.providers import directory
+from services.mailbox.providers import directory
 from tests.mailbox.scripted_server import at
 
 ANSWERS: list[tuple[Protocol, str, Code]] = [

@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.accounts import SealedCredentials
-from services.mailbox.connection.models import Credentials, OAuth2Credentials, password
-from services.mailbox.connection.secrets import SealError, SecretBox, derive, key_id, parse_secret
+from services.mailbox.connection.credentials import Credentials, OAuth2Credentials, password
+from services.mailbox.connection.secret_box import SealError, SecretBox, derive, key_id, parse_secret
 
 ACCOUNT, OTHER = "0" * 24, "1" * 24
 TOKENS = OAuth2Credentials(

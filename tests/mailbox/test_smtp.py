@@ -10,10 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.accounts import ServerAddress, Tls
+from services.mailbox.connection.credentials import OAuth2Credentials, password
 from services.mailbox.connection.errors import Code, MailServerError
 from services.mailbox.connection.line_breaks import InjectionError
-from services.mailbox.connection.models import OAuth2Credentials, Timeouts, password
-from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.connection.policy import ConnectPolicy, Timeouts
 from services.mailbox.smtp.connect import RejectedError, close_smtp, connect_smtp, send
 from services.mailbox.smtp.relay import Relay, parse_relay, submit
 from testbed.local import LocalServers

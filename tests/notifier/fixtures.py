@@ -25,9 +25,9 @@ from schemas.accounts import (
 from schemas.ledger import RowState
 from schemas.messages import AccountAttention, SyncCompleted
 from services.amqp.delivery.outcomes import Delivery
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.smtp.relay import parse_relay, submit
-from services.mailbox.smtp.serialize import serialize
+from services.mailbox.connection import ConnectPolicy
+from services.mailbox.outgoing_mail import serialize
+from services.mailbox.smtp import parse_relay, submit
 from services.notifier.handler import Notifier
 from services.notifier.notification import OwnerMail
 from services.store import Final, Store

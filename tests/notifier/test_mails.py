@@ -10,8 +10,8 @@ import pytest
 from schemas.accounts import Account, Epoch, EpochState, ServerAddress, User
 from schemas.ledger import RowState
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
-from services.mailbox.connection.errors import Code
-from services.mailbox.smtp.serialize import serialize
+from services.mailbox.connection import Code
+from services.mailbox.outgoing_mail import serialize
 from services.notifier.attention import attention
 from services.notifier.confirmation import confirmation
 from services.store import EpochReport, FolderReport

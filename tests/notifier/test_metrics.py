@@ -7,8 +7,8 @@ from email.message import EmailMessage
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.mailbox.connection.errors import Code, MailServerError
-from services.mailbox.smtp.connect import RejectedError
+from services.mailbox.connection import Code, MailServerError
+from services.mailbox.smtp import RejectedError
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.notification import OwnerMail
 

@@ -27,7 +27,7 @@ from schemas.records import Record, RecordRef
 from schemas.sharing import Mode, SharingPolicy
 from services.amqp.delivery.bus import Bus
 from services.amqp.delivery.outcomes import Delivery, Done
-from services.mailbox.connection.models import password
+from services.mailbox.connection.credentials import password
 from services.store import Final, Store, new_account_id
 from testbed.local import LocalServers
 from testbed.servers.imap import log_in

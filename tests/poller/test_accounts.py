@@ -10,7 +10,7 @@ import pytest
 
 from schemas.accounts import AccountState, Lease
 from schemas.messages import AccountAttention
-from services.mailbox.connection.models import password
+from services.mailbox.connection.credentials import password
 from services.store import FolderPatch, LeaseLostError
 from tests.poller.fixtures import CLIENT, Mailbox, User, World, mail, until
 from tests.poller.imap_proxy import proxy

@@ -7,7 +7,7 @@ import re
 import urllib.request
 
 from schemas.accounts import AccountState
-from services.mailbox.connection.models import password
+from services.mailbox.connection.credentials import password
 from testbed.processes.ports import free_ports
 from tests.poller.fixtures import CLIENT, Mailbox, World, mail, until
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from schemas.accounts import ServerAddress
-from services.mailbox.connection.models import password
+from services.mailbox.connection.credentials import password
 from services.mailbox.connection.policy import ConnectPolicy
 from services.mailbox.imap import ConnectionLostError, ImapSession, RefusedError, connect_imap
 from testbed.local import LocalServers

@@ -19,16 +19,15 @@ from services.cli.terminal import questions
 from services.cli.terminal.output import Json, fail, print_json, say
 from services.cli.terminal.session import USAGE, do, explained, open_session
 from services.mailbox import advice
-from services.mailbox.connection.errors import Code, MailServerError
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.discovery.providers import Provider, directory
+from services.mailbox.connection import Code, ConnectPolicy, MailServerError
+from services.mailbox.providers import Provider, directory
 from services.store import OPERATOR
 from services.usecases import connecting
 from services.usecases.connecting import NewAccount, check_allowed
 from services.usecases.servers import ServerChoice, find
 
 if TYPE_CHECKING:
-    from services.mailbox.discovery.discovery import Discovered
+    from services.mailbox.discovery import Discovered
 
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="By default the usual one of its encryption.")]
 Encryption = Annotated[Tls | None, typer.Option(help="none only where the operator's settings allow it.")]

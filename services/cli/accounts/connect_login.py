@@ -12,13 +12,12 @@ from services.cli.accounts import login_result
 from services.cli.terminal import questions
 from services.cli.terminal.output import fail, say
 from services.cli.terminal.session import USAGE, do
-from services.mailbox.connection.models import Credentials
-from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.connection import ConnectPolicy, Credentials
 from services.usecases.connecting import tried
 from services.usecases.servers import PORTS
 
 if TYPE_CHECKING:
-    from services.mailbox.discovery.discovery import Discovered
+    from services.mailbox.discovery import Discovered
 
 
 @dataclass(frozen=True, slots=True)

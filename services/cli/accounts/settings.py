@@ -15,7 +15,7 @@ from services.cli.mail.previews import DryRun, print_preview
 from services.cli.terminal import questions
 from services.cli.terminal.output import Json, fail, print_json, say, table
 from services.cli.terminal.session import USAGE, command, do, open_session
-from services.mailbox.connection.models import Credentials
+from services.mailbox.connection import Credentials
 from services.store import OPERATOR
 from services.usecases import connecting
 from services.usecases.connecting import provider_of

@@ -19,8 +19,8 @@ from services.amqp.rabbitmq import broker_diagnostics
 from services.cli.operations import diagnosis
 from services.cli.operations.diagnosis import Check, State
 from services.cli.terminal.session import Session
-from services.mailbox.connection.errors import MailServerError
-from services.mailbox.smtp.relay import check, parse_relay
+from services.mailbox.connection import MailServerError
+from services.mailbox.smtp import check, parse_relay
 from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError
 from services.runtime.mongo import Client, make_client, require_replica_set

@@ -13,10 +13,9 @@ from services.cli.operations.ledger_view import AccountBalance, as_json, verdict
 from services.cli.terminal.output import Json, console, print_json, say
 from services.cli.terminal.session import Session, command, open_session
 from services.mailbox import advice
-from services.mailbox.connection.errors import MailServerError
-from services.mailbox.connection.secrets import SealError
-from services.mailbox.discovery.providers import directory
+from services.mailbox.connection import MailServerError, SealError
 from services.mailbox.imap import open_reader
+from services.mailbox.providers import directory
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The ledger: a row for every message.")
 _AT_ONCE = 6

@@ -13,9 +13,9 @@ from schemas.addresses import normal_address
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.cli.terminal.output import fail, say
 from services.cli.terminal.session import USAGE
-from services.mailbox.connection.models import Credentials
-from services.mailbox.connection.models import password as password_credentials
-from services.mailbox.discovery.providers import Provider
+from services.mailbox.connection import Credentials
+from services.mailbox.connection import password as password_credentials
+from services.mailbox.providers import Provider
 from services.usecases.servers import read_domains, read_host, read_port
 from services.wording import MODES
 

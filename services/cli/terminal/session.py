@@ -13,9 +13,7 @@ from schemas.accounts import Account, AccountState
 from schemas.addresses import InvalidAddressError, InvalidDomainError
 from schemas.errors import BusClosedError, LayoutError, NotReadyError, TopologyError, UnroutableError
 from services.cli.terminal.output import fail
-from services.mailbox.connection.errors import MailServerError
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.connection.secrets import SealError, SecretBox
+from services.mailbox.connection import ConnectPolicy, MailServerError, SealError, SecretBox
 from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError, DatabaseRefusedError
 from services.runtime.mongo import make_client, require_replica_set

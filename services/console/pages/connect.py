@@ -15,10 +15,10 @@ from services.console.web.forms import AnswerError, Form
 from services.console.web.request_context import RequestContext
 from services.mailbox import advice
 from services.mailbox.check import CheckResult
-from services.mailbox.connection.errors import Code, MailServerError
-from services.mailbox.connection.models import password as password_credentials
-from services.mailbox.discovery.discovery import Discovered
-from services.mailbox.discovery.providers import Provider, directory
+from services.mailbox.connection import Code, MailServerError
+from services.mailbox.connection import password as password_credentials
+from services.mailbox.discovery import Discovered
+from services.mailbox.providers import Provider, directory
 from services.usecases import connecting
 from services.usecases.connecting import NewAccount
 from services.usecases.servers import PORTS, Protocol, ServerChoice, find, read_host, read_port

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from services.console.pages.emails import key_of
 from services.console.web.headers import mail_policy
 from services.console.web.request_context import RequestContext
-from services.mailbox.smtp.serialize import one_line
+from services.mailbox.outgoing_mail import one_line
 from services.store import NotFoundError
 from services.usecases.html import sanitised
 

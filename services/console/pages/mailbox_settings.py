@@ -11,7 +11,7 @@ from services.console.pages.mailboxes import connected
 from services.console.web.forms import AnswerError
 from services.console.web.request_context import RequestContext
 from services.mailbox.check import CheckResult
-from services.mailbox.connection.models import password as password_credentials
+from services.mailbox.connection import password as password_credentials
 from services.usecases import connecting
 
 

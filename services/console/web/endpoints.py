@@ -19,7 +19,7 @@ from schemas.errors import BusClosedError, NotReadyError
 from services.console.web.forms import AnswerError, Form, read_form
 from services.console.web.headers import protect
 from services.console.web.request_context import Console, RequestContext, new_secret
-from services.mailbox.connection.secrets import SealError
+from services.mailbox.connection import SealError
 from services.runtime.failures import DatabaseError, describe, trace
 from services.store import AlreadyExistsError, NotAllowedError, NotFoundError
 

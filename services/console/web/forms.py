@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
-from services.mailbox.smtp.serialize import one_line
+from services.mailbox.outgoing_mail import one_line
 
 MOST_BYTES = 64 * 1024
 _MOST_FIELDS = 5_000

@@ -11,8 +11,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from services.console.web.rendering import Pages
-from services.mailbox.connection.errors import MailServerError
-from services.mailbox.smtp.serialize import build_mail
+from services.mailbox.connection import MailServerError
+from services.mailbox.outgoing_mail import build_mail
 from services.runtime.failures import describe
 from services.runtime.tasks import raise_if_cancelled
 from services.settings import ConsoleSettings

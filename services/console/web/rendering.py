@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from services import wording
-from services.mailbox.smtp.serialize import one_line
+from services.mailbox.outgoing_mail import one_line
 
 SAID = {
     "connected": "The mailbox is connected. Its mail is being synchronised; you get a mail when that is done.",

@@ -16,8 +16,7 @@ from services.console.web.forms import Form
 from services.console.web.mails import SignInMails
 from services.console.web.recent import Recent
 from services.console.web.rendering import SAID, Pages
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.connection.secrets import SecretBox
+from services.mailbox.connection import ConnectPolicy, SecretBox
 from services.settings import ConsoleSettings
 from services.store import NotFoundError, Store
 from services.usecases.overview import Broker, Seen

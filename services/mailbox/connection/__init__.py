@@ -1,1 +1,59 @@
-"""What every connection to a mail server needs: policy, network guard, TLS, SASL, credentials, refusals."""
+"""What every connection to a mail server needs.
+
+- ``policy``: what the operator allows, and time-outs
+- ``netguard``: resolve a typed server name, check its addresses, connect
+- ``ip_ranges``: whether an address is public
+- ``hostname``: the canonical form of a typed server name
+- ``tls``: verified TLS
+- ``credentials``: passwords and tokens
+- ``secret_box``: envelope encryption of credentials, keys derived from the deployment's secret
+- ``sasl``: SASL exchanges
+- ``line_breaks``: refuse arguments that could inject a command
+- ``refusals``: what a server's refusal means
+- ``errors``: why a mail server cannot be used, as stable codes
+"""
+
+from services.mailbox.connection.credentials import Credentials, OAuth2Credentials, PasswordCredentials, password
+from services.mailbox.connection.errors import Code, MailServerError, clean_answer
+from services.mailbox.connection.hostname import HostNameError, host_name
+from services.mailbox.connection.line_breaks import InjectionError, refuse_line_breaks
+from services.mailbox.connection.netguard import NetGuard
+from services.mailbox.connection.policy import ConnectPolicy, Timeouts
+from services.mailbox.connection.refusals import Protocol, classify
+from services.mailbox.connection.sasl import (
+    BearerExchange,
+    SaslExchange,
+    bearer_mechanism,
+    login_exchange,
+    plain_exchange,
+)
+from services.mailbox.connection.secret_box import SealError, SecretBox, derive
+from services.mailbox.connection.tls import tls_error
+
+__all__ = [
+    "BearerExchange",
+    "Code",
+    "ConnectPolicy",
+    "Credentials",
+    "HostNameError",
+    "InjectionError",
+    "MailServerError",
+    "NetGuard",
+    "OAuth2Credentials",
+    "PasswordCredentials",
+    "Protocol",
+    "SaslExchange",
+    "SealError",
+    "SecretBox",
+    "Timeouts",
+    "bearer_mechanism",
+    "classify",
+    "clean_answer",
+    "derive",
+    "host_name",
+    "login_exchange",
+    "password",
+    "plain_exchange",
+    "refuse_line_breaks",
+    "tls_error",
+]

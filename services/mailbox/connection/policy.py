@@ -1,4 +1,4 @@
-"""What the operator allows, and how long we wait: one value that every connection is made under."""
+"""What the operator allows and how long we wait: one value that governs every connection."""
 
 from __future__ import annotations
 
@@ -8,20 +8,31 @@ from pathlib import Path
 from typing import Self
 
 from services.mailbox.connection.ip_ranges import parse_networks
-from services.mailbox.connection.models import Timeouts
 from services.mailbox.connection.netguard import NetGuard
 from services.mailbox.connection.tls import client_context
 
 
 @dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Bounds on a connection, in seconds."""
+
+    connect: float = 15.0
+    """For the TCP connection, over all addresses of the name together."""
+    read: float = 60.0
+    """For one silent wait for the server, once logged in."""
+    login: float = 45.0
+    """From the first packet to the answer to the login, so that a server that drips bytes cannot stretch it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectPolicy:
-    """Built once in ``__main__``, shared by all connections of the process (the TLS context is what makes sharing pay)."""
+    """Built once in ``__main__`` and shared by all connections of the process, because a TLS context is expensive."""
 
     guard: NetGuard
     tls: ssl.SSLContext = field(repr=False)
     timeouts: Timeouts = field(default_factory=Timeouts)
     allow_plaintext: bool = False
-    """``LEADMAIL_ALLOW_PLAINTEXT``: whether ``none`` may be chosen at all. For tests and the demo."""
+    """``LEADMAIL_ALLOW_PLAINTEXT``: whether connections without encryption are possible. For tests and the demo."""
 
     @classmethod
     def build(
@@ -32,10 +43,10 @@ class ConnectPolicy:
         allow_plaintext: bool = False,
         timeouts: Timeouts | None = None,
     ) -> Self:
-        """Return the policy that the settings describe (``LEADMAIL_ALLOW_NETWORKS``, ``LEADMAIL_CA_FILE``, ...).
+        """Return the policy of the settings (``LEADMAIL_ALLOW_NETWORKS``, ``LEADMAIL_CA_FILE`` …).
 
         Raises:
-            ValueError: a network or the CA file is wrong; the message says which.
+            ValueError: a network or the CA file is invalid; the message says which.
         """
         return cls(
             guard=NetGuard(allow=parse_networks(allow_networks)),

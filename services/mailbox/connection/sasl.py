@@ -1,4 +1,4 @@
-"""The SASL exchanges in use, as callables that take the server's challenge and return our answer (both decoded from base64)."""
+"""The SASL exchanges in use."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from collections.abc import Callable
 
 from services.mailbox.connection.line_breaks import refuse_line_breaks
 
-Exchange = Callable[[bytes], bytes]
+SaslExchange = Callable[[bytes], bytes]
+"""Takes the server's challenge and returns our answer, both decoded from base64."""
 
 
-def plain(username: str, password: str) -> Exchange:
-    """PLAIN (RFC 4616): one message, UTF-8."""
+def plain_exchange(username: str, password: str) -> SaslExchange:
+    """Return a PLAIN exchange (RFC 4616): one message in UTF-8."""
     refuse_line_breaks(username, password)
     message = b"\0" + username.encode() + b"\0" + password.encode()
     return lambda _challenge: message
 
 
-def login(username: str, password: str) -> Exchange:
-    """LOGIN (never standardised): the name when first asked, then the password. The prompts differ between servers."""
+def login_exchange(username: str, password: str) -> SaslExchange:
+    """Return a LOGIN exchange (never standardised): the name first, then the password. The prompts differ between servers."""
     refuse_line_breaks(username, password)
     answers = iter((username.encode(), password.encode()))
     return lambda _challenge: next(answers, b"")
 
 
-class Bearer:
-    """XOAUTH2 (Google's and Microsoft's) or OAUTHBEARER (RFC 7628): the token; on an error challenge, the empty reply it wants.
+class BearerExchange:
+    """XOAUTH2 (Google, Microsoft) or OAUTHBEARER (RFC 7628): the token, and on an error challenge the empty reply that it requires.
 
-    ``challenge`` is what the server said against it: JSON with ``status`` (400, 401) and ``scope``, or empty.
+    ``challenge`` is the server's error: JSON with ``status`` (400, 401) and ``scope``, or empty.
     """
 
     def __init__(self, mechanism: str, username: str, token: str) -> None:
@@ -54,5 +55,5 @@ class Bearer:
 
 
 def bearer_mechanism(offered: set[str]) -> str | None:
-    """Return which of the two to use. XOAUTH2 first: Microsoft and Google both know it best, and Google offers the two alike."""
+    """Return which of the two to use. XOAUTH2 first: Microsoft and Google support it best."""
     return next((name for name in ("XOAUTH2", "OAUTHBEARER") if name in offered), None)

@@ -9,7 +9,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from schemas.accounts import ServerAddress
-from services.mailbox.connection.hostname import HostNameError, host_name
+from services.mailbox.connection import HostNameError, host_name
 
 _TLS: dict[str, Literal["tls", "starttls"]] = {"SSL": "tls", "STARTTLS": "starttls"}
 

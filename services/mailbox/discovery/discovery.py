@@ -22,12 +22,11 @@ from urllib.parse import quote
 
 from schemas.accounts import ServerAddress
 from schemas.addresses import domain_of, normal_address
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.connection.refusals import Protocol
+from services.mailbox.connection import ConnectPolicy, Protocol
 from services.mailbox.discovery.autoconfig import Autoconfig, parse_autoconfig
 from services.mailbox.discovery.dns import Dns
 from services.mailbox.discovery.probe import first_that_answers
-from services.mailbox.discovery.providers import AuthKind, Directory, Provider, directory
+from services.mailbox.providers import AuthKind, Directory, Provider, directory
 
 Source = Literal["directory", "mx", "srv", "autoconfig", "hint", "guess", "none"]
 Fetch = Callable[[str], Awaitable[bytes | None]]

@@ -11,7 +11,7 @@ import dns.exception
 import dns.rdatatype
 import dns.resolver
 
-from services.mailbox.connection.hostname import HostNameError, host_name
+from services.mailbox.connection import HostNameError, host_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from services.mailbox.connection.errors import MailServerError
-from services.mailbox.connection.hostname import host_name
-from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.connection import ConnectPolicy, MailServerError, host_name
 
 MAX_BYTES = 128 * 1024
 MAX_REDIRECTS = 3

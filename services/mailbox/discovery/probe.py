@@ -7,12 +7,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from schemas.accounts import ServerAddress
-from services.mailbox.connection.errors import MailServerError
-from services.mailbox.connection.models import Timeouts
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.connection.refusals import Protocol
+from services.mailbox.connection import ConnectPolicy, MailServerError, Protocol, Timeouts
 from services.mailbox.imap import open_imap
-from services.mailbox.smtp.connect import close_smtp, open_smtp
+from services.mailbox.smtp import close_smtp, open_smtp
 
 PROBE_TIMEOUTS = Timeouts(connect=4.0, read=4.0, login=6.0)
 

@@ -8,14 +8,22 @@ import time
 from contextlib import suppress
 
 from schemas.accounts import ServerAddress
-from services.mailbox.connection import sasl
-from services.mailbox.connection.errors import Code, MailServerError, clean_answer
-from services.mailbox.connection.hostname import host_name
-from services.mailbox.connection.line_breaks import InjectionError
-from services.mailbox.connection.models import Credentials, OAuth2Credentials
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.connection.refusals import classify
-from services.mailbox.connection.tls import tls_error
+from services.mailbox.connection import (
+    BearerExchange,
+    Code,
+    ConnectPolicy,
+    Credentials,
+    InjectionError,
+    MailServerError,
+    OAuth2Credentials,
+    bearer_mechanism,
+    classify,
+    clean_answer,
+    host_name,
+    login_exchange,
+    plain_exchange,
+    tls_error,
+)
 from services.mailbox.imap.protocol import CLOSED, ImapProtocol, MailClient
 
 OWN_ID = {"name": "Leadmail", "version": "1", "vendor": "Leadmail"}
@@ -104,15 +112,15 @@ def _log_in(client: MailClient, server: ServerAddress, credentials: Credentials)
     offered = set(protocol.capabilities)
     mechanisms = {name.removeprefix("AUTH=") for name in offered if name.startswith("AUTH=")}
     protocol.untagged_responses.clear()
-    bearer: sasl.Bearer | None = None
+    bearer: BearerExchange | None = None
     secret = ""
     try:
         if isinstance(credentials, OAuth2Credentials):
             secret = credentials.access_token.get_secret_value()
-            mechanism = sasl.bearer_mechanism(mechanisms)
+            mechanism = bearer_mechanism(mechanisms)
             if mechanism is None:
                 raise MailServerError(Code.UNSUPPORTED_LOGIN, "the server does not accept OAuth2 tokens")
-            bearer = sasl.Bearer(mechanism, server.username, secret)
+            bearer = BearerExchange(mechanism, server.username, secret)
             protocol.authenticate(mechanism, bearer)
         else:
             secret = credentials.password.get_secret_value()
@@ -128,12 +136,12 @@ def _log_in_with_password(
     protocol: ImapProtocol, user: str, secret: str, mechanisms: set[str], *, disabled: bool
 ) -> None:
     if "PLAIN" in mechanisms:
-        protocol.authenticate("PLAIN", sasl.plain(user, secret))
+        protocol.authenticate("PLAIN", plain_exchange(user, secret))
     elif not disabled and (user + secret).isascii():
         protocol.login(user, secret)
     elif "LOGIN" in mechanisms:
-        protocol.authenticate("LOGIN", sasl.login(user, secret))
-    elif sasl.bearer_mechanism(mechanisms):
+        protocol.authenticate("LOGIN", login_exchange(user, secret))
+    elif bearer_mechanism(mechanisms):
         raise MailServerError(Code.OAUTH2_NEEDED, "the server accepts no passwords, only OAuth2 tokens")
     elif disabled:
         raise MailServerError(Code.PLAINTEXT_REFUSED, "the server accepts no password on this connection")
@@ -141,7 +149,7 @@ def _log_in_with_password(
         raise MailServerError(Code.UNSUPPORTED_LOGIN, "the server accepts only passwords of ASCII characters")
 
 
-def _refused(protocol: ImapProtocol, error: Exception, secret: str, bearer: sasl.Bearer | None) -> MailServerError:
+def _refused(protocol: ImapProtocol, error: Exception, secret: str, bearer: BearerExchange | None) -> MailServerError:
     if isinstance(error, TimeoutError):
         return MailServerError(Code.TIMEOUT, "the server did not answer the login in time")
     # Gmail gives the reason in an untagged NO before the tagged one; others say BYE and close.

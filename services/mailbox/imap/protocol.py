@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from imapclient import IMAPClient, SocketTimeout
 
-from services.mailbox.connection.line_breaks import refuse_line_breaks
+from services.mailbox.connection import refuse_line_breaks
 from services.mailbox.imap.deadline_socket import DeadlineSocket
 
 CLOSED = "the server closed the connection"

@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from schemas.accounts import ServerAddress
-from services.mailbox.connection.errors import Code, MailServerError, clean_answer
-from services.mailbox.connection.models import Credentials
-from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.connection import Code, ConnectPolicy, Credentials, MailServerError, clean_answer
 from services.mailbox.imap.answers import Listed, uid_set
 from services.mailbox.imap.commands import Selected
 from services.mailbox.imap.connect import connect_imap

@@ -21,14 +21,24 @@ from aiosmtplib.errors import (
 )
 
 from schemas.accounts import ServerAddress
-from services.mailbox.connection import sasl
-from services.mailbox.connection.errors import Code, MailServerError, clean_answer
-from services.mailbox.connection.hostname import host_name
-from services.mailbox.connection.line_breaks import InjectionError, refuse_line_breaks
-from services.mailbox.connection.models import Credentials, OAuth2Credentials
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.connection.refusals import classify
-from services.mailbox.connection.tls import tls_error
+from services.mailbox.connection import (
+    BearerExchange,
+    Code,
+    ConnectPolicy,
+    Credentials,
+    InjectionError,
+    MailServerError,
+    OAuth2Credentials,
+    SaslExchange,
+    bearer_mechanism,
+    classify,
+    clean_answer,
+    host_name,
+    login_exchange,
+    plain_exchange,
+    refuse_line_breaks,
+    tls_error,
+)
 
 EHLO_NAME = "[127.0.0.1]"
 """RFC 5321 section 4.1.3. What a client behind NAT says; the host's own name is nobody's business and costs a DNS query."""
@@ -153,18 +163,18 @@ async def _log_in(client: aiosmtplib.SMTP, server: ServerAddress, credentials: C
     secret = (
         credentials.access_token if isinstance(credentials, OAuth2Credentials) else credentials.password
     ).get_secret_value()
-    exchange: sasl.Exchange | sasl.Bearer
+    exchange: SaslExchange | BearerExchange
     try:
         if oauth2:
-            mechanism = sasl.bearer_mechanism(offered)
+            mechanism = bearer_mechanism(offered)
             if mechanism is None:
                 raise MailServerError(Code.UNSUPPORTED_LOGIN, "the server does not take OAuth2 tokens")
-            exchange = sasl.Bearer(mechanism, server.username, secret)
+            exchange = BearerExchange(mechanism, server.username, secret)
         elif "PLAIN" in offered:
-            mechanism, exchange = "PLAIN", sasl.plain(server.username, secret)
+            mechanism, exchange = "PLAIN", plain_exchange(server.username, secret)
         elif "LOGIN" in offered:
-            mechanism, exchange = "LOGIN", sasl.login(server.username, secret)
-        elif sasl.bearer_mechanism(offered):
+            mechanism, exchange = "LOGIN", login_exchange(server.username, secret)
+        elif bearer_mechanism(offered):
             raise MailServerError(Code.OAUTH2_NEEDED, "the server takes no passwords, only OAuth2 tokens")
         else:
             raise MailServerError(Code.UNSUPPORTED_LOGIN, "the server offers no way to log in that we know")
@@ -177,7 +187,7 @@ async def _log_in(client: aiosmtplib.SMTP, server: ServerAddress, credentials: C
         raise MailServerError(classify(answer, protocol="smtp", default=default), answer=answer)
 
 
-async def _authenticate(client: aiosmtplib.SMTP, mechanism: str, exchange: sasl.Exchange) -> aiosmtplib.SMTPResponse:
+async def _authenticate(client: aiosmtplib.SMTP, mechanism: str, exchange: SaslExchange) -> aiosmtplib.SMTPResponse:
     """Run one SASL exchange (RFC 4954), one try only: aiosmtplib's own login tries every mechanism with the wrong password."""
     if mechanism == "LOGIN":
         response = await client.execute_command(b"AUTH", b"LOGIN")

@@ -10,10 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import aiosmtplib
 
 from schemas.accounts import ServerAddress, Tls
-from services.mailbox.connection.errors import Code, MailServerError
-from services.mailbox.connection.models import PasswordCredentials, password
-from services.mailbox.connection.netguard import NetGuard
-from services.mailbox.connection.policy import ConnectPolicy
+from services.mailbox.connection import Code, ConnectPolicy, MailServerError, NetGuard, PasswordCredentials, password
 from services.mailbox.smtp.connect import close_smtp, connect_smtp, open_smtp, send
 
 _PORTS: dict[str, Tls] = {"465": "tls", "587": "starttls"}

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from services.mailbox.smtp.serialize import one_line
+from services.mailbox.outgoing_mail import one_line
 
 
 @lru_cache(maxsize=1)

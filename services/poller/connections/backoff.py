@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 
-from services.mailbox.connection.errors import Code, MailServerError
+from services.mailbox.connection import Code, MailServerError
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 """Seconds."""

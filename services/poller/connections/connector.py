@@ -7,11 +7,9 @@ from collections import defaultdict
 from concurrent.futures import Executor, Future
 
 from schemas.accounts import Account
-from services.mailbox.connection.errors import MailServerError
-from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.connection.secrets import SecretBox
-from services.mailbox.discovery.providers import Directory, Provider
+from services.mailbox.connection import ConnectPolicy, MailServerError, SecretBox
 from services.mailbox.imap import ImapSession, MailClient, connect_imap
+from services.mailbox.providers import Directory, Provider
 from services.poller.connections.imap_metrics import ImapMetrics
 
 LOGINS = 5

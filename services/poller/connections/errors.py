@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.mailbox.connection.errors import Code, MailServerError
+from services.mailbox.connection import Code, MailServerError
 from services.mailbox.imap import ConnectionLostError, UidValidityChangedError
 from services.store import FolderChangedError, LeaseLostError
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 
 from schemas.accounts import Account
-from services.mailbox.discovery.providers import Provider
 from services.mailbox.imap import DeadlineSocket
+from services.mailbox.providers import Provider
 
 OTHER = "other"
 

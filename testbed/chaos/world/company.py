@@ -17,8 +17,7 @@ from bson import ObjectId
 
 from schemas.accounts import Account, ServerAddress
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
-from services.mailbox.connection.models import password
-from services.mailbox.connection.secrets import SecretBox
+from services.mailbox.connection import SecretBox, password
 from services.runtime.mongo import Client, make_client
 from services.settings import CliSettings
 from services.store import Store, new_account_id, now

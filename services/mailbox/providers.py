@@ -134,5 +134,5 @@ def _claim(index: dict[str, Provider], names: Iterable[str], provider: Provider)
 @cache
 def directory() -> Directory:
     """Return the directory, read once, when first asked for."""
-    text = (files("services.mailbox.discovery") / "providers.toml").read_text(encoding="utf-8")
+    text = (files("services.mailbox") / "providers.toml").read_text(encoding="utf-8")
     return Directory(Provider.model_validate({"key": key, **fields}) for key, fields in tomllib.loads(text).items())

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr, TypeAdapter
 
 from schemas.accounts import SealedCredentials
-from services.mailbox.connection.models import Credentials
+from services.mailbox.connection.credentials import Credentials
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
