@@ -1,9 +1,11 @@
-"""The web console: people connect their mailboxes, read record pages and their mail; administrators look at the whole.
+"""The web console: users connect mailboxes and read mail on record pages; administrators monitor the deployment.
 
-- Serves: HTML at ``LEADMAIL_CONSOLE_PORT``, without scripts if need be; health and metrics at ``LEADMAIL_HTTP_PORT``.
-- Reads: MongoDB by the store, mail by ``store.reading`` alone; RabbitMQ, where it is there, for queues and replays.
-- Stores: links, sessions; accounts, policies and the rest by the ways that the commands go, in the name of who is signed in.
-- Fails when: MongoDB does not answer (503). Without RabbitMQ only what needs it says so.
+- Serves: HTML at ``LEADMAIL_CONSOLE_PORT`` (it works without scripts); health and metrics at ``LEADMAIL_HTTP_PORT``.
+- Reads: MongoDB through the store, mail through ``store.reading`` only; RabbitMQ, if available, for queues and replays.
+- Stores: sign-in links and sessions; everything else through the use cases that the CLI uses, as the signed-in user.
+- Fails when: MongoDB does not answer (503). Without RabbitMQ, only the pages that need it report an error.
 
-``app`` is the table of pages; a page is a function of a ``Visit``; ``answers`` is what becomes of its errors.
+- ``app``      the table of pages, and the application that serves them
+- ``pages``    one module per subject; a page is a function of a ``RequestContext``
+- ``web``      from a request to a response: sessions, access, forms, headers, templates, errors
 """

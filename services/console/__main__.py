@@ -21,20 +21,20 @@ from services.usecases.overview import Broker
 from services.wiring import make_store
 
 _BROKER_SECONDS = 2.0
-"""For which a page waits for a broker that is not there."""
+"""How long a page waits for a broker that is down."""
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to the process."""
+    """An HTTP server that leaves signals to the process."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Do nothing about them."""
+        """Install no signal handlers."""
         yield
 
 
 async def serve(app: Starlette, settings: ConsoleSettings) -> None:
-    """Serve pages until cancelled; then answer what was asked and end.
+    """Serve pages until cancelled; then finish the requests in progress and return.
 
     Raises:
         SettingsError: the port is taken.
@@ -65,7 +65,7 @@ async def serve(app: Starlette, settings: ConsoleSettings) -> None:
 
 
 async def main(process: Process[ConsoleSettings]) -> None:
-    """Serve pages, and send links by mail."""
+    """Serve pages, and send sign-in links by mail."""
     settings, log, registry = process.settings, process.log, process.metrics.registry
     store = make_store(process.database, process.crm, settings)
     await store.setup()
@@ -90,7 +90,7 @@ async def main(process: Process[ConsoleSettings]) -> None:
 
 
 async def _connected(broker: Broker) -> None:
-    """Connect before the first page asks."""
+    """Connect before the first page needs the broker."""
     await broker.bus()
 
 

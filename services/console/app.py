@@ -28,12 +28,12 @@ from services.console.pages import (
     sharing,
     sign_in,
 )
-from services.console.web.endpoints import NOTHING, ConsoleMetrics, Page, Who, endpoint
-from services.console.web.forms import AnswerError
+from services.console.web.costly_answer import CostlyAnswer
+from services.console.web.endpoints import NOTHING, Access, ConsoleMetrics, PageRoute, endpoint
+from services.console.web.forms import PageError
 from services.console.web.headers import protect
 from services.console.web.mails import SignInMails
-from services.console.web.recent import Recent
-from services.console.web.rendering import Pages
+from services.console.web.rendering import Templates
 from services.console.web.request_context import Console, RequestContext
 from services.settings import ConsoleSettings
 from services.store import NotFoundError, Store
@@ -43,34 +43,34 @@ from services.usecases.rate_limit import Pace
 from services.usecases.signing import Signer
 from services.wiring import make_policy, make_post, make_secret_box
 
-ADMINISTRATOR, ANYBODY = Who.ADMINISTRATOR, Who.ANYBODY
-PLACES = (
-    Page("/", mailboxes.first),
-    Page("/sign-in", sign_in.form, sign_in.ask, ANYBODY),
-    Page("/sign-in/{link}", sign_in.offered, sign_in.enter, ANYBODY),
-    Page("/sign-out", post=sign_in.leave),
-    Page("/mailboxes", mailboxes.every),
-    Page("/mailboxes/connect", connect.address, connect.connect),
-    Page("/mailboxes/{account}", mailboxes.one, mailboxes.change),
-    Page("/mailboxes/{account}/sharing", sharing.form, sharing.change),
-    Page("/mailboxes/{account}/password", mailbox_settings.password, mailbox_settings.save_password),
-    Page("/mailboxes/{account}/folders", mailbox_settings.folders, mailbox_settings.save_folders),
-    Page("/mailboxes/{account}/addresses", mailbox_settings.addresses, mailbox_settings.save_addresses),
-    Page("/mailboxes/{account}/remove", mailbox_removal.counts, mailbox_removal.remove),
-    Page("/records", records.find),
-    Page("/records/{kind}/{record:path}", records.page, framed=True),
-    Page("/mail", records.search),
-    Page("/mail/{email}", emails.show, framed=True),
-    Page("/mail/{email}/html", mail_content.html, framed=True),
-    Page("/mail/{email}/raw", mail_content.raw),
-    Page("/mail/{email}/attachments/{number:int}", mail_content.attachment),
-    Page("/mail/{email}/why", emails.explain, framed=True),
-    Page("/mail/{email}/delete", emails.asked_to_delete, emails.delete),
-    Page("/operations", operations.overview, who=ADMINISTRATOR),
-    Page("/operations/dead-letters", dead_letters.every, who=ADMINISTRATOR),
-    Page("/operations/dead-letters/{letter:path}", dead_letters.one, dead_letters.decide, ADMINISTRATOR),
-    Page("/operations/audit", audit.entries, who=ADMINISTRATOR),
-    Page("/operations/sharing", company.form, company.change, ADMINISTRATOR),
+ADMINISTRATOR, ANYONE = Access.ADMINISTRATOR, Access.ANYONE
+PAGES = (
+    PageRoute("/", mailboxes.home),
+    PageRoute("/sign-in", sign_in.form, sign_in.request_link, ANYONE),
+    PageRoute("/sign-in/{link}", sign_in.confirm, sign_in.enter, ANYONE),
+    PageRoute("/sign-out", post=sign_in.leave),
+    PageRoute("/mailboxes", mailboxes.index),
+    PageRoute("/mailboxes/connect", connect.address, connect.connect),
+    PageRoute("/mailboxes/{account}", mailboxes.show, mailboxes.change),
+    PageRoute("/mailboxes/{account}/sharing", sharing.form, sharing.change),
+    PageRoute("/mailboxes/{account}/password", mailbox_settings.password, mailbox_settings.save_password),
+    PageRoute("/mailboxes/{account}/folders", mailbox_settings.folders, mailbox_settings.save_folders),
+    PageRoute("/mailboxes/{account}/addresses", mailbox_settings.addresses, mailbox_settings.save_addresses),
+    PageRoute("/mailboxes/{account}/remove", mailbox_removal.counts, mailbox_removal.remove),
+    PageRoute("/records", records.find),
+    PageRoute("/records/{kind}/{record:path}", records.show, framed=True),
+    PageRoute("/mail", records.search),
+    PageRoute("/mail/{email}", emails.show, framed=True),
+    PageRoute("/mail/{email}/html", mail_content.html, framed=True),
+    PageRoute("/mail/{email}/raw", mail_content.raw),
+    PageRoute("/mail/{email}/attachments/{number:int}", mail_content.attachment),
+    PageRoute("/mail/{email}/why", emails.explain, framed=True),
+    PageRoute("/mail/{email}/delete", emails.confirm_delete, emails.delete),
+    PageRoute("/operations", operations.overview, access=ADMINISTRATOR),
+    PageRoute("/operations/dead-letters", dead_letters.index, access=ADMINISTRATOR),
+    PageRoute("/operations/dead-letters/{dead_letter:path}", dead_letters.show, dead_letters.decide, ADMINISTRATOR),
+    PageRoute("/operations/audit", audit.index, access=ADMINISTRATOR),
+    PageRoute("/operations/sharing", company.form, company.change, ADMINISTRATOR),
 )
 
 
@@ -82,18 +82,18 @@ def make_console(
     registry: CollectorRegistry,
     log: structlog.typing.FilteringBoundLogger,
 ) -> Console:
-    """Return what every page works with.
+    """Build what all pages share.
 
     Raises:
         SettingsError: the mail server's URL or the sender is wrong.
     """
-    policy, pages, signer = make_policy(settings), Pages(), Signer.of(settings.secret_key.get_secret_value())
+    policy, templates, signer = make_policy(settings), Templates(), Signer.of(settings.secret_key.get_secret_value())
     mails = None
     if settings.smtp_url.get_secret_value():
         post = make_post(settings, policy)
-        mails = SignInMails(store, signer, post, settings=settings, pages=pages, registry=registry, log=log)
+        mails = SignInMails(store, signer, post, settings=settings, templates=templates, registry=registry, log=log)
 
-    async def look() -> Seen:
+    async def snapshot() -> Seen:
         return await overview.look(store, settings, await broker.bus() if broker else None)
 
     return Console(
@@ -102,23 +102,23 @@ def make_console(
         box=make_secret_box(settings),
         policy=policy,
         signer=signer,
-        pages=pages,
+        templates=templates,
         mails=mails,
         broker=broker,
-        seen=Recent(look),
+        overview=CostlyAnswer(snapshot),
         pace=Pace(),
         log=log,
     )
 
 
 def make_app(console: Console, metrics: ConsoleMetrics) -> Starlette:
-    """Return the application."""
+    """Build the application."""
 
-    async def refuse(visit: RequestContext) -> Response:
-        known = visit.request.scope["leadmail.status"] != HTTPStatus.NOT_FOUND
-        raise AnswerError(405, "This page is not to be used in this way.") if known else NotFoundError(NOTHING)
+    async def refuse(context: RequestContext) -> Response:
+        known = context.request.scope["leadmail.status"] != HTTPStatus.NOT_FOUND
+        raise PageError(405, "This page does not support this kind of request.") if known else NotFoundError(NOTHING)
 
-    unknown = endpoint(console, Page("unknown", refuse, who=ANYBODY), metrics)
+    unknown = endpoint(console, PageRoute("unknown", refuse, access=ANYONE), metrics)
 
     async def wrong(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -128,22 +128,22 @@ def make_app(console: Console, metrics: ConsoleMetrics) -> Starlette:
         routes=[*_routes(console, metrics), Route("/static/{name}", _static(console))],
         exception_handlers={HTTPException: wrong},
     )
-    app.router.redirect_slashes = False  # it would lead to whatever host the request names
+    app.router.redirect_slashes = False  # a redirect would point at whatever host the request names
     return app
 
 
 def _routes(console: Console, metrics: ConsoleMetrics) -> Iterator[Route]:
-    for place in PLACES:
-        methods = [name for name, handler in (("GET", place.get), ("POST", place.post)) if handler is not None]
-        yield Route(place.path, endpoint(console, place, metrics), methods=methods)
+    for page in PAGES:
+        methods = [name for name, handler in (("GET", page.get), ("POST", page.post)) if handler is not None]
+        yield Route(page.path, endpoint(console, page, metrics), methods=methods)
 
 
 def _static(console: Console) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         name = request.path_params["name"]
-        if name not in console.pages.files:
+        if name not in console.templates.files:
             raise HTTPException(404)
-        content, kind = console.pages.files[name]
+        content, kind = console.templates.files[name]
         response = Response(content, media_type=kind)
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         protect(response, console.settings, framed=False)

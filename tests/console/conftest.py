@@ -1,4 +1,4 @@
-"""The console over a real replica set, a real SMTP server and (where asked for) a real RabbitMQ, Dovecot."""
+"""The console on a real replica set and SMTP server and, for some tests, a real RabbitMQ and Dovecot."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from services.settings import ConsoleSettings
 from services.usecases.overview import Broker
 from services.wiring import make_store
 from testbed.local import LocalServers
-from tests.console.fixtures import URL, Office, open_office, scene
+from tests.console.fixtures import URL, Office, open_office, set_up_company
 from tests.matcher.history import Life
 
 
 @pytest.fixture
 def console_environment(environment: dict[str, str], mongo_database: str) -> dict[str, str]:
-    """The settings of a console of this test's own."""
+    """The environment of a console for this test only."""
     return {
         **environment,
         "LEADMAIL_CRM_DATABASE": f"{mongo_database}_crm",
@@ -34,7 +34,7 @@ def console_environment(environment: dict[str, str], mongo_database: str) -> dic
 
 @pytest.fixture
 def settings(console_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> ConsoleSettings:
-    """Its settings, read."""
+    """The settings read from that environment."""
     for name, value in console_environment.items():
         monkeypatch.setenv(name, value)
     return ConsoleSettings.read()
@@ -42,7 +42,7 @@ def settings(console_environment: dict[str, str], monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 async def life(servers: LocalServers, settings: ConsoleSettings) -> AsyncIterator[Life]:
-    """A company without anything, in databases of the test's own."""
+    """An empty company in databases for this test only."""
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         database, crm = client[settings.mongo_database], client[settings.crm_database]
         store = make_store(database, crm, settings)
@@ -55,16 +55,16 @@ async def life(servers: LocalServers, settings: ConsoleSettings) -> AsyncIterato
 
 @pytest.fixture
 async def office(life: Life, settings: ConsoleSettings) -> AsyncIterator[Office]:
-    """The small company of ``scene``, without a broker."""
-    await scene(life)
+    """The small company of ``set_up_company``, without a broker."""
+    await set_up_company(life)
     async with open_office(life, settings, None) as opened:
         yield opened
 
 
 @pytest.fixture
-async def manned(life: Life, settings: ConsoleSettings) -> AsyncIterator[Office]:
-    """The same with a real broker."""
-    await scene(life)
+async def office_with_broker(life: Life, settings: ConsoleSettings) -> AsyncIterator[Office]:
+    """The same company with a real broker."""
+    await set_up_company(life)
     log = setup_logs(settings, "console")
     connect = lambda: open_bus(settings, "console", metrics=Metrics("console"), log=log, seconds=30)  # noqa: E731
     async with Broker(connect) as broker, open_office(life, settings, broker) as opened:

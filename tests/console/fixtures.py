@@ -1,4 +1,4 @@
-"""The console in this process on real servers, and browsers that keep cookies and fill in forms as people's do."""
+"""The console in this process on real servers, and browsers that keep cookies and submit forms as users do."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ _TOKEN = re.compile(r'name="token" value="([0-9a-f]{64})"')
 
 @dataclass
 class Browser:
-    """Somebody's browser: cookies, and the tokens of the forms that it was shown."""
+    """A user's browser: its cookies, and the form tokens of the last page."""
 
     client: httpx.AsyncClient
     last: str = ""
     """The page that it shows."""
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
-        """Open a page; redirections are left to the test."""
+        """Open a page without following redirects."""
         answer = await self.client.get(path, headers={name.replace("_", "-"): text for name, text in headers.items()})
         if answer.headers.get("content-type", "").startswith("text/html"):
             self.last = answer.text
         return answer
 
     async def shows(self, path: str) -> str:
-        """Open a page that is there and return it."""
+        """Open a page, check for status 200, and return its HTML."""
         answer = await self.get(path)
         assert answer.status_code == 200, (path, answer.status_code, answer.text)
         return answer.text
 
     async def post(self, path: str, *, page: str | None = None, **fields: Any) -> httpx.Response:
-        """Send a form, with the token of the page that has it (by default at the same path)."""
+        """Submit a form with the token of the page that contains it (by default the same path)."""
         if page is not None or not _TOKEN.search(self.last):
             await self.get(page or path)
         data = {"token": token_of(self.last), **fields}
@@ -69,19 +69,19 @@ class Browser:
         return answer
 
     async def follow(self, answer: httpx.Response) -> str:
-        """Follow a redirection and return the page."""
+        """Follow a redirect and return the page."""
         assert answer.status_code == 303, (answer.status_code, answer.text)
         return await self.shows(answer.headers["location"])
 
 
 def token_of(page: str) -> str:
-    """Return the token of a page's forms; nothing where it has none."""
+    """Return the token of a page's forms; empty if it has none."""
     found = _TOKEN.search(page)
     return found[1] if found else ""
 
 
 def text_of(page: str) -> str:
-    """Return what a page says, without its marks."""
+    """Return the text of a page, without markup."""
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
@@ -96,7 +96,7 @@ class Office:
     browsers: list[Browser] = field(default_factory=list)
 
     def browser(self, client: str = "192.0.2.1") -> Browser:
-        """Return the browser of somebody who is not signed in."""
+        """Return the browser of a visitor who is not signed in."""
         transport = httpx.ASGITransport(self.app, client=(client, 1234))
         return Browser(httpx.AsyncClient(transport=transport, base_url=URL))
 
@@ -107,7 +107,7 @@ class Office:
         return f"/sign-in/{token}"
 
     async def signed_in(self, user: str) -> Browser:
-        """Return the browser of a user who is signed in."""
+        """Return the browser of a signed-in user."""
         browser = self.browser()
         path = await self.link(user)
         answer = await browser.post(path, page=path)
@@ -118,7 +118,7 @@ class Office:
 
 @asynccontextmanager
 async def open_office(life: Life, settings: ConsoleSettings, broker: Broker | None) -> AsyncIterator[Office]:
-    """Yield a console over a life's store."""
+    """Yield a console on the store of a company."""
     log, registry = io.StringIO(), CollectorRegistry()
     logger = setup_logs(settings.model_copy(update={"log_level": "debug", "log_format": "json"}), "console", log)
     console = make_console(life.store, settings, broker=broker, registry=registry, log=logger)
@@ -137,7 +137,7 @@ HTML = (
 
 
 def rich(name: str, sender: str, *to: str, **fields: Any) -> Content:
-    """Return a mail with HTML, an inline image and a file whose name is hostile."""
+    """Return a mail with HTML, an inline image and an attachment with a hostile name."""
     file = f"<script>of {name}</script>".encode()
     attachments = (
         Attachment(
@@ -156,15 +156,15 @@ def rich(name: str, sender: str, *to: str, **fields: Any) -> Content:
 
 
 async def put_rich(life: Life, box: str, content: Content) -> None:
-    """Have a mail of ``rich`` arrive in a mailbox."""
+    """Deliver a mail of ``rich`` to a mailbox."""
     name = content.subject.removeprefix("Subject ")
     blobs = [(f"<script>of {name}</script>".encode(), email_ref(content.key)), (PIXEL, email_ref(content.key))]
     await life.store.blobs.put_many(blobs)
     await life.match(await life.copy(life.accounts[life.boxes[box]], content))
 
 
-async def scene(life: Life) -> None:
-    """Let a small company begin: Ann public, Bob private, Eve public but for partner.example; Carla and Paul are contacts."""
+async def set_up_company(life: Life) -> None:
+    """Set up a small company: Ann is public, Bob private, Eve public except for partner.example; Carla and Paul are records."""
     for step in (
         ("connect", ANN, "public", ()),
         ("connect", BOB, "private", ()),

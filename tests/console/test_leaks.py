@@ -1,4 +1,4 @@
-"""What somebody may not see is on no page of the console: companies whose lives are made up, looked at by every page there is."""
+"""No page shows a user mail that they may not see: generated companies, checked on every page."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _KEY = re.compile(r"/mail/(v1-[0-9a-f]{40})")
 Granted = dict[Line, list[Held]]
 
 
-class Eyes:
-    """One viewer, and what the company on paper lets him see."""
+class Viewer:
+    """One user, and the mail that the reference model lets them see."""
 
     def __init__(self, office: Office, viewer: str, browser: Browser) -> None:
         self.life = office.life
@@ -32,25 +32,25 @@ class Eyes:
         self.mine = {letter for _, letter in self.granted}
         self.names = {content.key: name for name, content in self.life.written.items()}
 
-    def told(self, page: str) -> set[str]:
-        """Return the mails that a page names: by their key, their subject, their snippet or their text."""
+    def shown(self, page: str) -> set[str]:
+        """Return the mails that a page shows: by key, subject, snippet or text."""
         text = text_of(page)
         words = set(re.findall(r"(?:Subject|Snippet|Text) (\w+)", text))
         return {self.names[key] for key in _KEY.findall(page)} | (words & set(self.life.written))
 
     async def look(self) -> None:
-        """Open every page that may tell of mail."""
+        """Open every page that can show mail."""
         for label, ref in self.life.refs.items():
             path = f"/records/{ref.kind}/{ref.id}"
             answer = await self.browser.get(path)
             if label not in self.life.paper.records:
-                assert answer.status_code == 404, f"{self.viewer}: {label} is gone and has a page"
+                assert answer.status_code == 404, f"{self.viewer}: {label} is deleted but has a page"
                 continue
             expected = {letter for record, letter in self.granted if record == label}
-            assert self.told(answer.text) == expected, f"{self.viewer}, page of {label}"
+            assert self.shown(answer.text) == expected, f"{self.viewer}, page of {label}"
             found = await self.browser.shows(f"{path}?q=text")
-            assert self.told(found) == expected, f"{self.viewer}, search on {label}"
-        assert self.told(await self.browser.shows("/mail?q=subject")) == self.mine, f"{self.viewer}, search"
+            assert self.shown(found) == expected, f"{self.viewer}, search on {label}"
+        assert self.shown(await self.browser.shows("/mail?q=subject")) == self.mine, f"{self.viewer}, search"
         for name, content in self.life.written.items():
             await self._one(name, f"/mail/{content.key}")
 
@@ -67,7 +67,7 @@ class Eyes:
             return
         shown = pages[""].text
         assert shown
-        assert self.told(shown) <= self.mine, f"{where}: another mail on its page"
+        assert self.shown(shown) <= self.mine, f"{where}: another mail on its page"
         assert pages["/raw"].content == raw_of(name), where
         assert pages["/attachments/1"].content == file_of(name), where
         on = {ref for ref in self.life.refs if f"/{self.life.refs[ref].id}" in shown}
@@ -75,7 +75,7 @@ class Eyes:
         self._copies(name, unescape(shown), where)
 
     def _copies(self, name: str, shown: str, where: str) -> None:
-        """Check holders and Bcc: of copies that grant, and of one's own."""
+        """Check the holders (of copies that grant access) and Bcc (of the viewer's own copies)."""
         copies = [copy for (_, letter), several in self.granted.items() if letter == name for copy in several]
         boxes = self.life.paper.mailboxes
         own = {address for copy in copies if boxes[copy.mailbox].owner == self.viewer for address in copy.bcc}
@@ -89,11 +89,11 @@ class Eyes:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_pages_show_what_the_design_says(life: Life, settings: ConsoleSettings, seed: int) -> None:
-    """Users, mailboxes, policies, records and mail of any kind, changed in any order: each page shows what the rule says, and no more."""
+    """For any history of users, mailboxes, policies, records and mail, each page shows exactly what the rule allows."""
     rng = random.Random(seed)
     for step in life_of(seed, changes=CHANGES):
         await life.do(step)
     await life.do(("settle",))
     async with open_office(life, settings, None) as office:
         for viewer in rng.sample(USERS, 2):
-            await Eyes(office, viewer, await office.signed_in(viewer)).look()
+            await Viewer(office, viewer, await office.signed_in(viewer)).look()

@@ -1,4 +1,4 @@
-"""My mailboxes: connected on a real Dovecot, changed, taken away; everything in the name of who is signed in."""
+"""My mailboxes: connected to a real Dovecot, changed, and removed, always as the signed-in user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WRONG = "did not accept the user name and password"
 
 
 def servers_of(servers: LocalServers) -> dict[str, str]:
-    """Return the fields that name the real servers, by TLS."""
+    """Return the form fields for the real servers over TLS."""
     return {
         "imap_host": servers.imap.host,
         "imap_port": str(servers.imap.tls_port),
@@ -29,7 +29,7 @@ def servers_of(servers: LocalServers) -> dict[str, str]:
 
 
 def form_of(user: Any, servers: LocalServers, **fields: str) -> dict[str, str]:
-    """Return the filled-in form of a mailbox."""
+    """Return the completed form for a mailbox."""
     own = {"do": "save", "address": user.address, "password": user.password, "mode": "public", "domains": ""}
     return {**own, **servers_of(servers), "imap_user": user.address, "smtp_user": user.address, **fields}
 
@@ -41,14 +41,14 @@ def box(new_mail_user: Callable[..., Any]) -> Any:
 
 
 async def test_connecting(office: Office, servers: LocalServers, box: Any) -> None:
-    """The servers may be changed, the login is tried, the password sealed, the policy kept, and its owner is who is signed in."""
+    """The login is tried, the password is sealed, the policy is saved, and the signed-in user becomes the owner."""
     browser = await office.signed_in(ANN)
     page = (await browser.post("/mailboxes/connect", page="/mailboxes/connect", do="find", address=box.address)).text
     assert 'name="imap_host"' in page
     assert "recommended" in page
     fields = form_of(box, servers, mode="custom", domains="law.example, doctor.example")
     answer = await browser.post("/mailboxes/connect", **fields)
-    assert "The mailbox is connected" in await browser.follow(answer)
+    assert "Your mailbox is connected" in await browser.follow(answer)
     account = await office.console.store.accounts.find(box.address)
     assert (account.owner, account.incoming.tls, account.resync_requested) == (ANN, "tls", True)
     assert account.sharing.excluded_domains == ("doctor.example", "law.example")
@@ -58,11 +58,11 @@ async def test_connecting(office: Office, servers: LocalServers, box: Any) -> No
     (entry, *_) = await office.console.store.audit.list(subject=f"account:{account.id}")
     assert (entry.action, entry.by) == ("account.add", ANN)
     again = await browser.post("/mailboxes/connect", **fields)
-    assert (again.status_code, "is connected already" in again.text) == (409, True)
+    assert (again.status_code, "is already connected" in again.text) == (409, True)
 
 
 async def test_a_wrong_password(office: Office, servers: LocalServers, box: Any) -> None:
-    """Nothing is saved; what to do is told, what was typed is kept, and the password is not shown again."""
+    """Nothing is saved; the page says what to do and keeps the form, but never shows the password."""
     browser = await office.signed_in(ANN)
     wrong = form_of(box, servers, password="hunter2-wrong", mode="private")
     answer = await browser.post("/mailboxes/connect", page="/mailboxes/connect", **wrong)
@@ -76,7 +76,7 @@ async def test_a_wrong_password(office: Office, servers: LocalServers, box: Any)
 
 
 @pytest.mark.parametrize(
-    ("fields", "status", "told"),
+    ("fields", "status", "message"),
     [
         ({"address": "nobody"}, 400, "not an e-mail address"),
         ({"password": ""}, 422, "The password is empty"),
@@ -84,38 +84,38 @@ async def test_a_wrong_password(office: Office, servers: LocalServers, box: Any)
         ({"mode": "custom", "domains": "com"}, 422, "public suffix"),
         ({"imap_host": "a b"}, 400, "give a server"),
         ({"imap_port": "99999"}, 400, "from 1 to 65535"),
-        ({"imap_tls": "magic"}, 400, "Choose one of"),
-        ({"imap_host": ""}, 422, "Give the names of both servers"),
-        ({"smtp_host": ""}, 422, "Give the names of both servers"),
+        ({"imap_tls": "magic"}, 400, "Choose an encryption"),
+        ({"imap_host": ""}, 422, "Enter both servers"),
+        ({"smtp_host": ""}, 422, "Enter both servers"),
     ],
 )
-async def test_what_cannot_be(  # noqa: PLR0917 - pytest names them
-    office: Office, servers: LocalServers, box: Any, fields: dict[str, str], status: int, told: str
+async def test_invalid_input(  # noqa: PLR0917 - pytest names them
+    office: Office, servers: LocalServers, box: Any, fields: dict[str, str], status: int, message: str
 ) -> None:
-    """Each mistake is one clear sentence, before any server is asked."""
+    """Each mistake gives one clear sentence, before any server is contacted."""
     browser = await office.signed_in(ANN)
     answer = await browser.post("/mailboxes/connect", page="/mailboxes/connect", **form_of(box, servers, **fields))
-    assert (answer.status_code, told in text_of(answer.text)) == (status, True), text_of(answer.text)
+    assert (answer.status_code, message in text_of(answer.text)) == (status, True), text_of(answer.text)
 
 
 async def test_a_mail_service_that_takes_no_passwords(office: Office) -> None:
-    """A person is not asked for a password that cannot work."""
+    """The page does not ask for a password that cannot work."""
     browser = await office.signed_in(ANN)
     answer = await browser.post("/mailboxes/connect", page="/mailboxes/connect", do="find", address="ann@outlook.com")
     assert (answer.status_code, "takes no passwords from programs" in text_of(answer.text)) == (422, True)
 
 
-async def test_the_steps_to_an_app_password(office: Office) -> None:
-    """Of a known service the servers stand there at once, with its own steps to a password that works."""
+async def test_app_password_instructions(office: Office) -> None:
+    """For a known service the page shows its servers and its instructions for an app password."""
     browser = await office.signed_in(ANN)
     answer = await browser.post("/mailboxes/connect", page="/mailboxes/connect", do="find", address="ann@gmail.com")
     assert 'value="imap.gmail.com"' in answer.text
-    assert "wants an app-specific password here" in answer.text
+    assert "needs an app password here" in answer.text
     assert "https://myaccount.google.com/apppasswords" in answer.text
 
 
 async def test_the_company_allows_less(office: Office, servers: LocalServers, box: Any) -> None:
-    """What is not allowed is not offered, and refused when it is sent all the same."""
+    """A mode that the company forbids is not offered, and is refused when submitted anyway."""
     policy = CompanyPolicy(allowed_modes=(Mode.PRIVATE, Mode.CUSTOM), default_mode=Mode.CUSTOM)
     await office.console.store.sharing.set_company(policy, by=ANN)
     browser = await office.signed_in(ANN)
@@ -130,7 +130,7 @@ async def test_the_company_allows_less(office: Office, servers: LocalServers, bo
 
 
 async def test_guessing_passwords(office: Office, box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who tries too often has to wait, whatever he tries."""
+    """A user who makes too many attempts has to wait."""
     monkeypatch.setattr(connect, "MOST", 1)
     browser = await office.signed_in(ANN)
     fields = {"do": "find", "address": "a@gmail.com"}
@@ -140,8 +140,8 @@ async def test_guessing_passwords(office: Office, box: Any, monkeypatch: pytest.
     assert statuses == [200, 429]
 
 
-async def test_nobody_sees_or_touches_another_ones_mailbox(office: Office) -> None:
-    """Its pages are not there for anybody else, an administrator included: not to look, not to change."""
+async def test_no_access_to_other_users_mailboxes(office: Office) -> None:
+    """Other users, administrators included, can neither view nor change a mailbox; its pages do not exist for them."""
     path = f"/mailboxes/{office.life.boxes[BOB]}"
     for other in (ANN, EVE):
         browser = await office.signed_in(other)
@@ -158,14 +158,14 @@ async def test_nobody_sees_or_touches_another_ones_mailbox(office: Office) -> No
 
 
 async def test_pause_resume_resync(office: Office) -> None:
-    """What a button says happens, and stands in the audit log under who pressed it."""
+    """Each button does what it says, and the audit log records the user who pressed it."""
     browser, account = await office.signed_in(BOB), office.life.boxes[BOB]
     path, store = f"/mailboxes/{account}", office.console.store
     await office.life.database["accounts"].update_one({"_id": account}, {"$set": {"resync_requested": False}})
     assert "paused" in await browser.follow(await browser.post(path, do="pause"))
     assert (await store.accounts.get(account)).state is AccountState.PAUSED
     assert "active again" in await browser.follow(await browser.post(path, do="resume"))
-    assert "gone through anew" in await browser.follow(await browser.post(path, do="resync"))
+    assert "synchronised again" in await browser.follow(await browser.post(path, do="resync"))
     after = await store.accounts.get(account)
     assert (after.state, after.resync_requested) == (AccountState.ACTIVE, True)
     assert {entry.by for entry in await store.audit.list(subject=f"account:{account}", action="account.state")} == {BOB}
@@ -173,20 +173,20 @@ async def test_pause_resume_resync(office: Office) -> None:
 
 
 async def test_a_blocked_mailbox_says_what_to_do(office: Office) -> None:
-    """Why it stopped, the service's own steps, and a way to give the new password."""
+    """The page shows why it stopped, the service's instructions, and a link to enter the new password."""
     account = office.life.boxes[BOB]
     blocked = {"state": "blocked", "reason": "app-password-needed", "provider": "gmail"}
     await office.life.database["accounts"].update_one({"_id": account}, {"$set": blocked})
     browser = await office.signed_in(BOB)
-    assert "stopped: needs you" in await browser.shows("/mailboxes")
+    assert "stopped: action needed" in await browser.shows("/mailboxes")
     page = text_of(await browser.shows(f"/mailboxes/{account}"))
     assert "Gmail wants an app-specific password" in page
     assert "https://myaccount.google.com/apppasswords" in page
-    assert "give the new password" in page
+    assert "enter the new password" in page
 
 
 async def test_a_new_password(office: Office, servers: LocalServers, box: Any) -> None:
-    """A wrong one changes nothing; one that works is saved, and a mailbox that was blocked goes on."""
+    """A wrong password changes nothing; a working one is saved, and a blocked mailbox becomes active."""
     browser = await office.signed_in(ANN)
     await browser.post("/mailboxes/connect", page="/mailboxes/connect", **form_of(box, servers))
     store = office.console.store
@@ -204,14 +204,14 @@ async def test_a_new_password(office: Office, servers: LocalServers, box: Any) -
     assert (await browser.post(path, page=path, password="")).status_code == 400
 
 
-async def test_sharing_is_told_before_it_is_done(office: Office) -> None:
-    """Asked what would change, nothing changes, and counts and examples are told; done, it is."""
+async def test_sharing_preview(office: Office) -> None:
+    """The preview shows counts and examples and changes nothing; saving applies the change."""
     browser, account = await office.signed_in(ANN), office.life.boxes[ANN]
     path, store = f"/mailboxes/{account}/sharing", office.console.store
-    told = text_of((await browser.post(path, page=path, do="preview", mode="private", domains="")).text)
-    assert "2 emails would be hidden from 3 users, on 1 record." in told
-    assert "Subject shared" in told
-    assert "Nothing was changed yet." in told
+    preview = text_of((await browser.post(path, page=path, do="preview", mode="private", domains="")).text)
+    assert "2 emails would be hidden from 3 users, on 1 record." in preview
+    assert "Subject shared" in preview
+    assert "Nothing has been changed yet." in preview
     assert (await store.accounts.get(account)).sharing.mode is Mode.PUBLIC
     eve = await office.signed_in(EVE)
     record = f"/records/contact/{office.life.refs['R1'].id}"
@@ -225,8 +225,8 @@ async def test_sharing_is_told_before_it_is_done(office: Office) -> None:
     assert "Nobody would see more or less than now." in same
 
 
-async def test_domains_are_kept_while_they_do_not_count(office: Office) -> None:
-    """Going to public and back to custom does not lose the list."""
+async def test_excluded_domains_are_kept_in_other_modes(office: Office) -> None:
+    """Switching to public and back to custom does not lose the list."""
     browser, account = await office.signed_in(EVE), office.life.boxes[EVE]
     path = f"/mailboxes/{account}/sharing"
     await browser.post(path, page=path, do="save", mode="public", domains="")
@@ -238,7 +238,7 @@ async def test_domains_are_kept_while_they_do_not_count(office: Office) -> None:
 
 
 async def test_folders(office: Office) -> None:
-    """What differs from before is kept by name, and the mailbox is gone through anew; by rule forgets it."""
+    """Changed folders are saved by name; restoring the defaults clears them."""
     browser, account = await office.signed_in(ANN), office.life.boxes[ANN]
     trash = {"account": account, "id": "0123456789ab", "raw_name": b"T", "name": "Trash", "role": "trash"}
     document = {"_id": f"{account}.0123456789ab", **trash, "selected": False, "reason": "trash"}
@@ -252,8 +252,8 @@ async def test_folders(office: Office) -> None:
     assert not (await office.console.store.accounts.get(account)).folders.include
 
 
-async def test_further_addresses(office: Office) -> None:
-    """Their owner says which are his; one that is somebody else's is refused."""
+async def test_other_addresses(office: Office) -> None:
+    """The owner adds and removes their own addresses; one that belongs to another user is refused."""
     browser, account = await office.signed_in(ANN), office.life.boxes[ANN]
     path = f"/mailboxes/{account}/addresses"
     assert "saved" in await browser.follow(await browser.post(path, page=path, more="ann@alias.example"))
@@ -266,11 +266,12 @@ async def test_further_addresses(office: Office) -> None:
 
 
 async def test_disconnect_and_purge(office: Office) -> None:
-    """Counts are shown first. Disconnected, the mail stays; removed, which takes the address typed, it goes."""
+    """The page shows counts first. Disconnecting keeps the mail; purging, confirmed by the address, deletes it."""
     browser, account = await office.signed_in(ANN), office.life.boxes[ANN]
     path, store = f"/mailboxes/{account}", office.console.store
     eve, record = await office.signed_in(EVE), f"/records/contact/{office.life.refs['R1'].id}"
-    assert "3 copies of 3 emails on records; 3 held by nobody else" in text_of(await browser.shows(f"{path}/remove"))
+    counts = text_of(await browser.shows(f"{path}/remove"))
+    assert "3 copies of 3 emails on records. No one else has a copy of 3 of these emails." in counts
     unsure = await browser.post(f"{path}/remove", do="purge", confirm="yes")
     assert (unsure.status_code, "Nothing was removed" in unsure.text) == (400, True)
     await browser.follow(await browser.post(f"{path}/remove", page=f"{path}/remove", do="disconnect"))
@@ -284,8 +285,8 @@ async def test_disconnect_and_purge(office: Office) -> None:
     assert (await browser.get(path)).status_code == 404
 
 
-async def test_who_has_none_yet(office: Office) -> None:
-    """Who comes the first time is led to connecting a mailbox, his own address proposed."""
+async def test_first_visit(office: Office) -> None:
+    """A user without a mailbox is sent to connect one, with their own address filled in."""
     zoe, ann = await office.signed_in("zoe@firm.example"), await office.signed_in(ANN)
     page = await zoe.follow(await zoe.get("/"))
     assert 'value="zoe@firm.example"' in page

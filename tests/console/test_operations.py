@@ -1,9 +1,10 @@
-"""Operations: administrators look at the whole and decide on dead letters, on a real broker; to others there is no such page."""
+"""Operations: administrators see the overview and decide on dead letters; for other users these pages do not exist."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from schemas.identity import copy_id
 from schemas.routes import ROUTES
 from schemas.sharing import Mode
-from services.console.web.recent import Recent
+from services.console.web.costly_answer import CostlyAnswer
 from services.store import DeadLetter
 from services.store.core.documents import now
 from tests.console.fixtures import ANN, BOB, EVE, Office, text_of
@@ -22,8 +23,8 @@ QUEUE = next(route.queue for route in ROUTES if route.consumer == "parser")
 DEADLINE = 20.0
 
 
-async def letter_of(office: Office, queue: str = QUEUE) -> str:
-    """Have a copy in Bob's mailbox quarantined, and return its dead letter's id."""
+async def add_dead_letter(office: Office, queue: str = QUEUE) -> str:
+    """Quarantine a copy in Bob's mailbox and return the id of its dead letter."""
     account, folder = office.life.boxes[BOB], "0123456789ab"
     row = copy_id(account, folder, 1, 7)
     moment = now()
@@ -55,8 +56,8 @@ async def state_of(office: Office) -> tuple[str, str | None]:
 
 
 async def test_only_for_administrators(office: Office) -> None:
-    """Whoever is none finds what he finds at any address that is not there, and can change nothing."""
-    letter = await letter_of(office)
+    """Other users get the same page as for any address that does not exist, and can change nothing."""
+    letter = await add_dead_letter(office)
     bob, ann = await office.signed_in(BOB), await office.signed_in(ANN)
     nothing = (await bob.get("/operations/nothing")).text
     for path in (*PAGES, f"/operations/dead-letters/{quote(letter, safe='')}"):
@@ -73,15 +74,15 @@ async def test_only_for_administrators(office: Office) -> None:
     assert Mode.PUBLIC in (await office.console.store.company.policy()).allowed_modes
 
 
-async def test_the_overview(manned: Office) -> None:
-    """The oldest unfinished copy first, then who is in trouble; stages without replicas, queues without readers."""
-    database, boxes = manned.life.database, manned.life.boxes
+async def test_the_overview(office_with_broker: Office) -> None:
+    """Accounts come by oldest unfinished copy, then blocked ones; stages without replicas and queues are listed."""
+    database, boxes = office_with_broker.life.database, office_with_broker.life.boxes
     await database["accounts"].update_one(
         {"_id": boxes[EVE]}, {"$set": {"state": "blocked", "reason": "wrong-password"}}
     )
     old = {"state": "published", "noticed_at": now() - timedelta(hours=2)}
     await database["ledger"].update_one({"account": boxes[BOB]}, {"$set": old})
-    browser = await manned.signed_in(ANN)
+    browser = await office_with_broker.signed_in(ANN)
     page = await browser.shows("/operations")
     text = text_of(page)
     assert "The oldest unfinished copy is 2 h old" in text
@@ -92,8 +93,8 @@ async def test_the_overview(manned: Office) -> None:
     assert QUEUE in text
 
 
-async def test_looking_often_costs_no_more() -> None:
-    """What takes a second to find out is asked once in ten, and once for all who ask meanwhile."""
+async def test_costly_answers_are_cached() -> None:
+    """A query that takes one second runs once in ten, and once for all callers that wait for it."""
     moment, asked = 100.0, 0
 
     async def ask() -> int:
@@ -103,7 +104,7 @@ async def test_looking_often_costs_no_more() -> None:
         moment += 1.0
         return asked
 
-    recent = Recent(ask, clock=lambda: moment)
+    recent = CostlyAnswer(ask, clock=lambda: moment)
     assert await asyncio.gather(*(recent.get() for _ in range(3))) == [1, 1, 1]
     moment += 8.9
     assert await recent.get() == 1
@@ -112,11 +113,11 @@ async def test_looking_often_costs_no_more() -> None:
 
 
 async def test_without_a_broker(office: Office) -> None:
-    """Everything else is shown, and what is missing is said; nothing is sent, and nothing is lost."""
-    letter = await letter_of(office)
+    """The page shows everything else and names the missing setting; a replay is refused and loses nothing."""
+    letter = await add_dead_letter(office)
     browser = await office.signed_in(ANN)
     text = text_of(await browser.shows("/operations"))
-    assert "The console has no LEADMAIL_RABBITMQ_URL" in text
+    assert "LEADMAIL_RABBITMQ_URL is not set for the console" in text
     assert BOB in text
     answer = await browser.post(f"/operations/dead-letters/{quote(letter, safe='')}", do="replay")
     assert (answer.status_code, "nothing was sent" in answer.text) == (503, True)
@@ -124,55 +125,55 @@ async def test_without_a_broker(office: Office) -> None:
 
 
 async def test_a_dead_letter(office: Office) -> None:
-    """Where it failed and which copy it is about; nothing of the mail, which is not the administrator's to read."""
-    letter = await letter_of(office)
+    """The page says where it failed and which copy it concerns, and shows none of the mail's content."""
+    letter = await add_dead_letter(office)
     browser = await office.signed_in(ANN)
     path = f"/operations/dead-letters/{quote(letter, safe='')}"
     listed = await browser.shows("/operations/dead-letters")
     assert path in listed
     page = await browser.shows(path)
-    for told in (BOB, "parser-died", "message 7", letter, "leadmail.mail.fetched.v1"):
-        assert told in page
+    for expected in (BOB, "parser-died", "message 7", letter, "leadmail.mail.fetched.v1"):
+        assert expected in page
     for hidden in ("canary", "secret-of-the-dead"):
         assert hidden not in listed + page
     assert (await browser.get("/operations/dead-letters/nothing")).status_code == 404
 
 
-async def test_replay(manned: Office) -> None:
-    """The message is in its queue again, its copy is under way, the letter is gone, and the log says who decided."""
-    letter = await letter_of(manned)
-    browser = await manned.signed_in(ANN)
+async def test_replay(office_with_broker: Office) -> None:
+    """The message is back in its queue, the copy is published, the dead letter is gone, and the audit log says who decided."""
+    letter = await add_dead_letter(office_with_broker)
+    browser = await office_with_broker.signed_in(ANN)
     path = f"/operations/dead-letters/{quote(letter, safe='')}"
     assert "sent to its queue again" in await browser.follow(await browser.post(path, do="replay"))
-    assert await state_of(manned) == ("published", None)
-    assert await manned.console.store.dead_letters.count() == 0
-    assert manned.console.broker is not None
-    bus = await manned.console.broker.bus()
+    assert await state_of(office_with_broker) == ("published", None)
+    assert await office_with_broker.console.store.dead_letters.count() == 0
+    assert office_with_broker.console.broker is not None
+    bus = await office_with_broker.console.broker.bus()
     assert bus is not None
     async with asyncio.timeout(DEADLINE):
-        while not (await bus.queue_depths())[QUEUE].ready:  # noqa: ASYNC110 - the broker tells nobody
+        while not (await bus.queue_depths())[QUEUE].ready:  # noqa: ASYNC110 - the broker sends no notification
             await asyncio.sleep(0.05)
-    (entry,) = await manned.console.store.audit.list(action="dead-letter.replay")
+    (entry,) = await office_with_broker.console.store.audit.list(action="dead-letter.replay")
     assert (entry.by, entry.subject) == (ANN, f"dead-letter:{letter}")
     again = await browser.post(path, page="/operations/sharing", do="replay")
     assert again.status_code == 404
 
 
-async def test_a_letter_of_no_queue_of_ours(manned: Office) -> None:
-    """It can be given up, not sent."""
-    letter = await letter_of(manned, "another.queue")
-    browser = await manned.signed_in(ANN)
+async def test_a_dead_letter_of_a_foreign_queue(office_with_broker: Office) -> None:
+    """It can be dropped, but not replayed."""
+    letter = await add_dead_letter(office_with_broker, "another.queue")
+    browser = await office_with_broker.signed_in(ANN)
     path = f"/operations/dead-letters/{quote(letter, safe='')}"
-    assert "Send it again" not in await browser.shows(path)
+    assert ">Replay<" not in await browser.shows(path)
     assert (await browser.post(path, do="replay")).status_code == 409
     assert (await browser.post(path, page=path, do="")).status_code == 400
     await browser.follow(await browser.post(path, page=path, do="drop"))
-    assert await state_of(manned) == ("skipped", f"dropped by {ANN}")
-    assert "There are none." in await browser.shows("/operations/dead-letters")
+    assert await state_of(office_with_broker) == ("skipped", f"dropped by {ANN}")
+    assert "There are no dead letters." in await browser.shows("/operations/dead-letters")
 
 
 async def test_the_audit_log(office: Office) -> None:
-    """Newest first; by whom, or of one kind."""
+    """Entries are listed newest first, optionally of one user or one action."""
     browser = await office.signed_in(ANN)
     text = text_of(await browser.shows("/operations/audit"))
     assert text.index("console.sign-in") < text.index("user.admin") < text.index("account.add")
@@ -181,15 +182,16 @@ async def test_the_audit_log(office: Office) -> None:
     assert "user.admin" in only
     assert "account.add" not in only
     assert "most=2" in only
-    assert "There is no such entry." in await browser.shows("/operations/audit?by=nobody@x.example")
+    assert "No matching entries." in await browser.shows("/operations/audit?by=nobody@x.example")
 
 
 async def test_the_companys_sharing(office: Office) -> None:
-    """Told before it is done; then it holds for everybody, and the log has what was before."""
+    """The preview changes nothing; saving applies the policy to everyone and is recorded in the audit log."""
     ann, eve = await office.signed_in(ANN), await office.signed_in(EVE)
-    path, fields = "/operations/sharing", {"domains": "client.example", "allowed": ["private", "public", "custom"]}
-    told = text_of((await ann.post(path, page=path, do="preview", default="public", **fields)).text)
-    assert "2 emails would be hidden from 3 users" in told
+    path = "/operations/sharing"
+    fields: dict[str, Any] = {"domains": "client.example", "allowed": ["private", "public", "custom"]}
+    preview = text_of((await ann.post(path, page=path, do="preview", default="public", **fields)).text)
+    assert "2 emails would be hidden from 3 users" in preview
     record = f"/records/contact/{office.life.refs['R1'].id}"
     assert "Subject shared" in await eve.shows(record)
     await ann.follow(await ann.post(path, do="save", default="public", **fields))
@@ -199,18 +201,18 @@ async def test_the_companys_sharing(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"domains": "com"}, "public suffix"),
-        ({"default": ""}, "Choose what is proposed"),
-        ({"allowed": ["private"]}, "is not allowed: allow it, or propose another"),
-        ({"allowed": []}, "is not allowed: allow it, or propose another"),
+        ({"default": ""}, "Choose the allowed modes"),
+        ({"allowed": ["private"]}, "is not allowed. Allow it, or choose another default."),
+        ({"allowed": []}, "is not allowed. Allow it, or choose another default."),
     ],
 )
-async def test_what_cannot_hold(office: Office, fields: dict[str, object], told: str) -> None:
-    """A mistake is one sentence, and changes nothing."""
+async def test_invalid_company_policy(office: Office, fields: dict[str, Any], message: str) -> None:
+    """A mistake gives one sentence and changes nothing."""
     browser = await office.signed_in(ANN)
-    right: dict[str, object] = {"do": "save", "default": "public", "allowed": ["private", "public"], "domains": ""}
+    right: dict[str, Any] = {"do": "save", "default": "public", "allowed": ["private", "public"], "domains": ""}
     answer = await browser.post("/operations/sharing", page="/operations/sharing", **(right | fields))
-    assert (answer.status_code, told in text_of(answer.text)) == (400, True)
+    assert (answer.status_code, message in text_of(answer.text)) == (400, True)
     assert not await office.console.store.audit.list(action="company.sharing")

@@ -1,4 +1,4 @@
-"""The console as a process: its start, health, pages, end; what it says when it cannot start; links for who gets no mail."""
+"""The console as a process: start, health, pages, shutdown; its error messages when it cannot start; the link command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def spawn(console_environment: dict[str, str]) -> AsyncIterator[Spawn]:
 
 
 async def answers(url: str) -> httpx.Response:
-    """Wait until somebody answers, and return what is said."""
+    """Wait until a server answers, and return its response."""
     async with asyncio.timeout(DEADLINE), httpx.AsyncClient() as client:
         while True:
             try:
@@ -35,8 +35,8 @@ async def answers(url: str) -> httpx.Response:
                 await asyncio.sleep(0.1)
 
 
-async def test_a_whole_visit(spawn: Spawn, life: Life) -> None:
-    """It serves pages and health; the operator's link signs in; told to end it ends with 0. RabbitMQ need not be there."""
+async def test_start_sign_in_and_stop(spawn: Spawn, life: Life) -> None:
+    """It serves pages and health, the operator's link signs in, and SIGTERM makes it exit 0, all without RabbitMQ."""
     pages, health = free_port(), free_port()
     origin = f"http://127.0.0.1:{pages}"
     own = {"LEADMAIL_CONSOLE_URL": origin, "LEADMAIL_ALLOW_PLAINTEXT": "true"}
@@ -89,7 +89,7 @@ async def test_a_whole_visit(spawn: Spawn, life: Life) -> None:
     ],
 )
 async def test_what_stops_it_is_one_sentence(spawn: Spawn, changes: dict[str, str], sentence: str) -> None:
-    """A setting that is missing or wrong is named, and the process ends with 1."""
+    """The error names the setting that is missing or wrong, and the process exits 1."""
     console = await spawn("services.console", LEADMAIL_CONSOLE_PORT=str(free_port()), **changes)
     said = (await asyncio.wait_for(console.communicate(), DEADLINE))[1].decode()
     assert console.returncode == 1
@@ -98,7 +98,7 @@ async def test_what_stops_it_is_one_sentence(spawn: Spawn, changes: dict[str, st
 
 
 async def test_its_port_is_taken(spawn: Spawn) -> None:
-    """The setting is named."""
+    """The error names the setting."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         console = await spawn("services.console", LEADMAIL_CONSOLE_PORT=str(port))
@@ -107,8 +107,8 @@ async def test_its_port_is_taken(spawn: Spawn) -> None:
     assert f"LEADMAIL_CONSOLE_PORT is wrong (127.0.0.1:{port}" in said
 
 
-async def test_who_asks_behind_a_proxy(spawn: Spawn, life: Life) -> None:
-    """Tries are counted by whom a trusted proxy names, and nobody else is believed about himself."""
+async def test_clients_behind_a_proxy(spawn: Spawn, life: Life) -> None:
+    """Attempts are counted per client that a trusted proxy names; the header of any other sender is ignored."""
     counts = []
     for proxies in ("127.0.0.1/32", ""):
         port = free_port()
@@ -122,7 +122,7 @@ async def test_who_asks_behind_a_proxy(spawn: Spawn, life: Life) -> None:
                 page = await browser.get("/sign-in")
                 form = {"token": token_of(page.text), "address": "nobody@x.example", "to": "/"}
                 assert (await browser.post("/sign-in", data=form)).status_code == 200
-        # Beside them stands the count of the address, by who sends the mails, after the answer.
+        # The mail sender also counts the address, after the response.
         async with asyncio.timeout(DEADLINE):
             while sum(kept := sorted([one["count"] async for one in life.database["attempts"].find({})])) < 4:  # noqa: ASYNC110 - another process counts
                 await asyncio.sleep(0.05)
@@ -133,7 +133,7 @@ async def test_who_asks_behind_a_proxy(spawn: Spawn, life: Life) -> None:
 
 
 async def test_without_users_mongodb_or_a_name(spawn: Spawn, servers: LocalServers) -> None:
-    """The command that makes links says what is missing."""
+    """The link command says what is missing."""
     unknown = await spawn("services.cli", "console", "link", "nobody@x.example")
     said = (await unknown.communicate())[1].decode()
     assert (unknown.returncode, "there is no user nobody@x.example" in said) == (1, True)

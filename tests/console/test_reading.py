@@ -1,4 +1,4 @@
-"""Record pages, mail and search, as different people see them; hostile mail; what is downloaded."""
+"""Record pages, mail and search as different users see them; hostile mail; downloads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from services.console.app import PLACES
+from services.console.app import PAGES
 from services.console.web.request_context import local_path
 from services.settings import ConsoleSettings
 from tests.console.fixtures import ANN, BOB, CARLA, EVE, PIXEL, ZOE, Office, put_rich, rich, text_of
@@ -36,7 +36,7 @@ def email(office: Office, name: str) -> str:
     ],
 )
 async def test_the_record_page(office: Office, viewer: str, seen: set[str]) -> None:
-    """Everybody sees his own mail and what is shared, newest first, with who holds it; nothing tells of the rest."""
+    """Users see their own mail and shared mail, newest first, with its holders; other mail does not appear."""
     browser = await office.signed_in(viewer)
     page = await browser.shows(record(office))
     assert set(re.findall(r">Subject (\w+)</a>", page)) == seen
@@ -51,7 +51,7 @@ async def test_the_record_page(office: Office, viewer: str, seen: set[str]) -> N
 
 @pytest.mark.parametrize("part", ["", "/html", "/raw", "/attachments/1", "/delete", "/why?record=contact:{record}"])
 async def test_what_may_not_be_seen_is_not_there(office: Office, part: str) -> None:
-    """Each way to a mail answers the same for one that is another's as for one that never was, but for what was asked."""
+    """Every URL of a mail gives the same response for another user's mail as for one that does not exist."""
     browser = await office.signed_in(EVE)
     part = part.replace("{record}", office.life.refs["R1"].id)
     key = office.life.written["secret"].key
@@ -66,16 +66,16 @@ async def test_what_may_not_be_seen_is_not_there(office: Office, part: str) -> N
 
 
 async def test_finding(office: Office) -> None:
-    """A record is found by name, company or the start of an address; what is not there is said."""
+    """A record is found by name, company or the start of an address; the page says when nothing matches."""
     browser = await office.signed_in(ZOE)
     for asked in ("rossi", "CLIENT", "carla@cl", "car ros", "client & co"):
         assert record(office) in await browser.shows(f"/records?q={asked.replace('&', '%26')}"), asked
     for asked in ("nobody", ".*", "carla paul", "%00"):
-        assert "no lead or contact like this" in await browser.shows(f"/records?q={asked}") or asked == "%00"
+        assert "No lead or contact matches" in await browser.shows(f"/records?q={asked}") or asked == "%00"
 
 
-async def test_records_that_the_crm_keeps_from_somebody(office: Office) -> None:
-    """Where the CRM lists readers, others find no such record, and its page is not there."""
+async def test_records_restricted_by_the_crm(office: Office) -> None:
+    """If the CRM lists a record's readers, other users cannot find it, and its page does not exist for them."""
     readers = office.console.store.reading._guard._rights
     object.__setattr__(readers._config, "readers_field", "readers")
     await office.life.crm["contacts"].update_one({}, {"$set": {"readers": [ANN]}})
@@ -88,12 +88,12 @@ async def test_records_that_the_crm_keeps_from_somebody(office: Office) -> None:
 
 
 async def test_searching(office: Office) -> None:
-    """Words find what the viewer may see, everywhere or on one record."""
+    """A search finds only what the viewer may see, across all records or on one."""
     bob, eve = await office.signed_in(BOB), await office.signed_in(EVE)
     assert "Subject secret" in await bob.shows("/mail?q=secret")
     for path in ("/mail?q=secret", f"{record(office)}?q=secret"):
         page = await eve.shows(path)
-        assert "may see no email" in page
+        assert "No email that you can see" in page
         assert "Subject secret" not in page
     assert "Subject shared" in await eve.shows(f"{record(office)}?q=text+shared")
     assert "Subject partner" not in await eve.shows(f"{record(office)}?q=partner")
@@ -102,7 +102,7 @@ async def test_searching(office: Office) -> None:
 
 
 async def test_paging(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole page in parts, each mail once; a thread of it; a part that was made up is told."""
+    """Paging shows each mail once; a thread can be selected; an invalid cursor is refused."""
     monkeypatch.setattr("services.console.pages.records.PER_PAGE", 1)
     browser, seen, path = await office.signed_in(ANN), [], record(office)
     while path:
@@ -122,11 +122,16 @@ async def test_paging(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_an_email(office: Office) -> None:
-    """Who wrote to whom, on which records, its thread, files and raw form; a Bcc only for its owner."""
+    """The page shows participants, records, thread, attachments and raw mail; Bcc only to the copy's owner."""
     ann, eve = await office.signed_in(ANN), await office.signed_in(EVE)
     page = text_of(await eve.shows(email(office, "shared")))
-    for told in (f"From {CARLA}", f"To {ANN}", "Carla Rossi contact", f"held by {ANN}".replace("held by", "Held by")):
-        assert told in page
+    for expected in (
+        f"From {CARLA}",
+        f"To {ANN}",
+        "Carla Rossi contact",
+        f"held by {ANN}".replace("held by", "Held by"),
+    ):
+        assert expected in page
     assert "Text shared" in page
     assert "Subject answer" in page, "its thread"
     assert f"Bcc {CARLA} (only you see this)" in text_of(await ann.shows(email(office, "blind")))
@@ -139,7 +144,7 @@ async def test_an_email(office: Office) -> None:
 
 
 async def test_hostile_html(office: Office) -> None:
-    """It runs nothing, loads nothing from elsewhere, stands in a sandbox without an origin; inline images are in it."""
+    """Hostile HTML runs nothing, loads nothing remote, and sits in a sandbox without an origin; inline images work."""
     await put_rich(office.life, ANN, rich("rich", CARLA, ANN, thread="rich"))
     browser = await office.signed_in(EVE)
     key = rich("rich", CARLA, ANN).key
@@ -161,8 +166,8 @@ async def test_hostile_html(office: Office) -> None:
     assert "Dear Ann" in html.text
 
 
-async def test_images_from_elsewhere(office: Office) -> None:
-    """They are loaded for who asks for it on our page, not for who follows a link of somebody else's."""
+async def test_remote_images(office: Office) -> None:
+    """They load when the user asks on our page, not when the user follows a link from another site."""
     await put_rich(office.life, ANN, rich("rich", CARLA, ANN, thread="rich"))
     browser = await office.signed_in(EVE)
     path = f"/mail/{rich('rich', CARLA, ANN).key}"
@@ -176,7 +181,7 @@ async def test_images_from_elsewhere(office: Office) -> None:
 
 
 async def test_files_are_downloads(office: Office) -> None:
-    """Whatever a mail says that its file is, a browser saves it under a harmless name and runs nothing."""
+    """Whatever type and name a mail gives its attachment, a browser saves it under a safe name and runs nothing."""
     await put_rich(office.life, ANN, rich("rich", CARLA, ANN, thread="rich"))
     browser = await office.signed_in(EVE)
     answer = await browser.get(f"/mail/{rich('rich', CARLA, ANN).key}/attachments/1")
@@ -191,7 +196,7 @@ async def test_files_are_downloads(office: Office) -> None:
 
 
 async def test_why(office: Office) -> None:
-    """A user is told of himself, an administrator of anybody, which is noted; nobody else is told of anybody."""
+    """Users get explanations about themselves, administrators about anyone (which is audited), and no one else does."""
     ann, eve, bob = [await office.signed_in(one) for one in (ANN, EVE, BOB)]
     asked = f"/why?record=contact:{office.life.refs['R1'].id}"
     page = text_of(await eve.shows(email(office, "shared") + asked))
@@ -199,9 +204,9 @@ async def test_why(office: Office) -> None:
     assert f"{ANN} public from {CARLA} shared" in page
     assert "holds it" in text_of(await bob.shows(email(office, "secret") + asked))
     assert (await eve.get(f"{email(office, 'shared')}{asked}&viewer={BOB}")).status_code == 404
-    told = text_of(await ann.shows(f"{email(office, 'secret')}{asked}&viewer={EVE}"))
-    assert f"{EVE} does not see" in told
-    assert "not shared: the account is private" in told
+    answer = text_of(await ann.shows(f"{email(office, 'secret')}{asked}&viewer={EVE}"))
+    assert f"{EVE} does not see" in answer
+    assert "not shared: the account is private" in answer
     (entry,) = await office.console.store.audit.list(action="explain")
     assert (entry.by, entry.details["viewer"]) == (ANN, EVE)
     gone = text_of(await ann.shows(f"/mail/v1-{'0' * 40}{asked}"))
@@ -210,14 +215,14 @@ async def test_why(office: Office) -> None:
 
 
 async def test_deleting(office: Office) -> None:
-    """Who holds it, or an administrator, deletes it for everybody after being asked once more; who only sees it may not."""
+    """A holder or an administrator deletes it for everyone after confirming; a user who only sees it may not."""
     eve, bob, ann = [await office.signed_in(one) for one in (EVE, BOB, ANN)]
     shared, secret = email(office, "shared"), email(office, "secret")
     assert f"{shared}/delete" not in await eve.shows(shared)
     refused = await eve.post(f"{shared}/delete", page="/mailboxes/connect")
     assert (refused.status_code, "holds a copy" in refused.text) == (403, True)
     assert (await eve.get(f"{shared}/delete")).status_code == 403
-    assert "for everybody and for good" in await bob.shows(f"{secret}/delete")
+    assert "permanently removed from every record" in await bob.shows(f"{secret}/delete")
     assert "deleted" in await bob.follow(await bob.post(f"{secret}/delete"))
     assert (await bob.get(secret)).status_code == 404
     await ann.post(f"{shared}/delete", page=f"{shared}/delete")
@@ -225,8 +230,8 @@ async def test_deleting(office: Office) -> None:
     assert {entry.by for entry in await office.console.store.audit.list(action="email.delete")} == {BOB, ANN}
 
 
-async def test_what_a_mail_says_stays_in_its_place(office: Office) -> None:
-    """Subjects and names are text: no mark-up, no line breaks, nothing that turns the direction of writing around."""
+async def test_mail_content_is_escaped(office: Office) -> None:
+    """Subjects and names are plain text: no markup, no line breaks, no bidirectional override characters."""
     subject = "<script>alert(1)</script>\u202e\x1b[31m{{ 7 * 7 }}"
     await office.life.database["emails"].update_one(
         {"_id": office.life.written["shared"].key}, {"$set": {"subject": subject, "text": "a\n<b>b</b>\x00\u202ec"}}
@@ -242,7 +247,7 @@ async def test_what_a_mail_says_stays_in_its_place(office: Office) -> None:
 
 
 async def test_headers_on_every_page(office: Office) -> None:
-    """Whatever the answer: nothing is kept, framed, sniffed or loaded from elsewhere, and no page has a script or style in it."""
+    """No response is cached, framed, sniffed or loads remote content, and no page has an inline script or style."""
     ann = await office.signed_in(ANN)
     parts = {
         "account": office.life.boxes[ANN],
@@ -250,10 +255,10 @@ async def test_headers_on_every_page(office: Office) -> None:
         "record:path": office.life.refs["R1"].id,
         "email": office.life.written["shared"].key,
         "number:int": "1",
-        "letter:path": "x/y",
+        "dead_letter:path": "x/y",
         "link": "z",
     }
-    paths = [re.sub(r"\{([^}]+)\}", lambda match: parts[match[1]], place.path) for place in PLACES]
+    paths = [re.sub(r"\{([^}]+)\}", lambda match: parts[match[1]], page.path) for page in PAGES]
     for path in [*paths, "/nothing", "/static/nothing", "/sign-in/"]:
         for browser in (ann, office.browser()):
             answer = await browser.get(path)
@@ -280,7 +285,7 @@ def _check_headers(path: str, answer: httpx.Response) -> None:
 
 
 async def test_in_a_frame_of_the_crm(office: Office, settings: ConsoleSettings) -> None:
-    """Where the operator names the CRM, record pages and mails may stand in its frames, without our head; nothing else may."""
+    """If the operator lists the CRM, it may frame record pages and mails, without our header, and nothing else."""
     framed = settings.model_copy(update={"console_frames": ("https://crm.example",)})
     object.__setattr__(office.console, "settings", framed)
     browser = await office.signed_in(EVE)
@@ -296,8 +301,8 @@ async def test_in_a_frame_of_the_crm(office: Office, settings: ConsoleSettings) 
     assert 'href="https://console.test/sign-in" target="_blank"' in stranger.text
 
 
-async def test_files_of_ours(office: Office) -> None:
-    """Style, script and picture come from us, and may be kept: their address changes with them."""
+async def test_static_files(office: Office) -> None:
+    """Static files may be cached for ever, because their URL changes with their content."""
     page = await office.browser().shows("/sign-in")
     for name in ("console.css", "console.js", "icon.svg"):
         (address,) = set(re.findall(rf'"(/static/{re.escape(name)}\?v=[0-9a-f]{{12}})"', page))
@@ -309,7 +314,7 @@ async def test_files_of_ours(office: Office) -> None:
 
 
 def test_local_paths() -> None:
-    """What leads elsewhere is not followed."""
+    """Only paths on this site are followed."""
     assert local_path("/records?q=a%20b") == "/records?q=a%20b"
     for wrong in ("", "x", "//x", "/\\x", "https://x", "/a\nb", "/a\\b"):
         assert local_path(wrong) == "/"

@@ -1,4 +1,4 @@
-"""Signing in by a one-time link: who gets one, how long it holds, and what is done against its abuse."""
+"""Signing in with a one-time link: who gets one, how long it is valid, and the measures against abuse."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ DEADLINE = 20.0
 
 
 async def within(look: Callable[[], Any]) -> Any:
-    """Wait until something is there and return it."""
+    """Wait until ``look`` returns something and return that."""
     async with asyncio.timeout(DEADLINE):
-        while not (found := look()):  # noqa: ASYNC110 - the mail server tells nobody
+        while not (found := look()):  # noqa: ASYNC110 - the mail server sends no notification
             await asyncio.sleep(0.02)
     return found
 
 
 @pytest.fixture
 def mailed(servers: LocalServers) -> Callable[[str], list[SentMail]]:
-    """What an address got since the test began: the sink is shared."""
+    """The mails that an address received since the test started; other tests share the sink."""
     before = len(servers.sink.sent())
     return lambda address: [sent for sent in servers.sink.sent()[before:] if address in sent.recipients]
 
 
 async def test_a_link_by_mail_signs_in(office: Office, mailed: Callable[[str], list[SentMail]]) -> None:
-    """Who is not signed in is asked for an address, gets one mail, and comes by its link to the page that was wanted."""
+    """A visitor enters an address, gets one mail, and its link opens the page that they wanted."""
     browser = office.browser()
     asked = await browser.get("/records?q=carla")
     assert asked.headers["location"] == "/sign-in?to=/records%3Fq%3Dcarla"
@@ -48,7 +48,7 @@ async def test_a_link_by_mail_signs_in(office: Office, mailed: Callable[[str], l
     await browser.get(asked.headers["location"])
     answer = await browser.post("/sign-in", address=ANN.upper(), to="/records?q=carla")
     assert answer.status_code == 200
-    assert "a mail with a link is on its way" in answer.text
+    assert "we have sent it an email with a sign-in link" in answer.text
     (sent,) = await within(lambda: mailed(ANN))
     sending.cancel()
     mail = email.message_from_bytes(sent.raw, policy=email.policy.default)
@@ -69,8 +69,8 @@ async def test_a_link_by_mail_signs_in(office: Office, mailed: Callable[[str], l
     assert ANN in await browser.follow(entered)
 
 
-async def test_the_answer_tells_nothing_of_an_address(office: Office, mailed: Callable[[str], list[SentMail]]) -> None:
-    """It is the same for users and strangers, and of what follows only the user's mail is seen."""
+async def test_the_response_does_not_reveal_users(office: Office, mailed: Callable[[str], list[SentMail]]) -> None:
+    """The response is the same for users and strangers, but only the user gets a mail."""
     pages = {}
     for address in (ANN, "nobody@firm.example"):
         browser = office.browser()
@@ -85,19 +85,19 @@ async def test_the_answer_tells_nothing_of_an_address(office: Office, mailed: Ca
 
 
 async def test_a_link_is_used_once(office: Office) -> None:
-    """Looking at it uses nothing up; of several who press the button at once one comes in; then it is no longer good."""
+    """Opening the link does not use it; of several concurrent presses one signs in; then the link is invalid."""
     path = await office.link(BOB)
     browsers = [office.browser() for _ in range(4)]
     for browser in browsers:
         await browser.shows(path)
     answers = await asyncio.gather(*(browser.post(path) for browser in browsers))
     assert sorted(answer.status_code for answer in answers) == [303, 404, 404, 404]
-    assert "no longer good" in (await office.browser().get(path)).text
+    assert "no longer valid" in (await office.browser().get(path)).text
     assert await office.life.database["sessions"].count_documents({}) == 1
 
 
-async def test_a_link_ends(office: Office) -> None:
-    """After its time it is as one that never was."""
+async def test_a_link_expires(office: Office) -> None:
+    """An expired link gives the same response as one that never existed."""
     path = await office.link(BOB, lasts=timedelta(seconds=-1))
     assert (await office.browser().get(path)).status_code == 404
     browser = office.browser()
@@ -110,15 +110,17 @@ async def test_a_link_ends(office: Office) -> None:
     ["", "x", "A" * 54, "ä" * 10, Signer.of(b"another deployment's secret key!").new_link()],
     ids=["empty", "short", "long", "foreign", "another deployment's"],
 )
-async def test_what_is_made_up_is_refused_unasked(office: Office, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token that was not signed here does not even reach the database."""
+async def test_forged_tokens_never_reach_the_database(
+    office: Office, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that this deployment did not sign is refused without a query."""
     monkeypatch.setattr(type(office.console.store.sign_ins), "offered", None)
     assert (await office.browser().get(f"/sign-in/{token}")).status_code == 404
     assert not office.console.signer.is_ours(token)
 
 
-async def test_nothing_that_somebody_holds_is_stored(office: Office) -> None:
-    """Neither links nor sessions stand in the database, and MongoDB takes away what has ended."""
+async def test_no_secret_is_stored(office: Office) -> None:
+    """The database has neither link tokens nor session secrets, and MongoDB deletes expired documents."""
     path = await office.link(BOB)
     browser = await office.signed_in(ANN)
     session = browser.client.cookies["__Host-leadmail"]
@@ -132,7 +134,7 @@ async def test_nothing_that_somebody_holds_is_stored(office: Office) -> None:
 
 
 async def test_too_many_links_for_an_address(office: Office, mailed: Callable[[str], list[SentMail]]) -> None:
-    """Nobody's mailbox is filled: so many and no more, and the answer stays the same."""
+    """An address gets a limited number of mails, and the response stays the same."""
     browser = office.browser()
     for _ in range(mails.MOST + 3):
         answer = await browser.post("/sign-in", page="/sign-in", address=BOB, to="/")
@@ -144,8 +146,8 @@ async def test_too_many_links_for_an_address(office: Office, mailed: Callable[[s
     assert len(mailed(BOB)) == mails.MOST
 
 
-async def test_too_many_tries_of_a_client(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who tries many addresses has to wait; others need not."""
+async def test_too_many_attempts_by_a_client(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that tries many addresses has to wait; other clients do not."""
     monkeypatch.setattr(sign_in, "MOST", 2)
     browser = office.browser("198.51.100.7")
     statuses = [
@@ -157,8 +159,8 @@ async def test_too_many_tries_of_a_client(office: Office, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("to", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", ""])
-async def test_a_link_leads_nowhere_else(office: Office, to: str) -> None:
-    """Who is signed in comes to a page of ours, whatever somebody wrote into the address."""
+async def test_no_open_redirect(office: Office, to: str) -> None:
+    """Signing in leads to a page of this site, whatever the parameter says."""
     path = await office.link(BOB, page=to)
     browser = office.browser()
     assert (await browser.post(path, page=path)).headers["location"] == "/"
@@ -166,15 +168,15 @@ async def test_a_link_leads_nowhere_else(office: Office, to: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "nobody", "a@b@c", "x" * 5000])
-async def test_no_address(office: Office, typed: str) -> None:
-    """What is no address is told, with what was typed kept."""
+async def test_invalid_address(office: Office, typed: str) -> None:
+    """An invalid address is refused, and the form keeps it."""
     answer = await office.browser().post("/sign-in", address=typed, to="/")
     assert answer.status_code == 400
-    assert "This is not an e-mail address." in answer.text
+    assert "This is not an email address." in answer.text
 
 
 async def test_signing_out(office: Office) -> None:
-    """It ends this session, not that on another device; the cookie alone is worth nothing any more."""
+    """Signing out ends this session but not those on other devices; the old cookie is useless."""
     desk, phone = await office.signed_in(ANN), await office.signed_in(ANN)
     cookie = desk.client.cookies["__Host-leadmail"]
     await desk.get("/mailboxes")
@@ -187,16 +189,16 @@ async def test_signing_out(office: Office) -> None:
     assert (await phone.get("/mailboxes")).status_code == 200
 
 
-async def test_a_session_ends(office: Office) -> None:
-    """After its time, though the browser keeps the cookie."""
+async def test_a_session_expires(office: Office) -> None:
+    """A session expires even if the browser keeps the cookie."""
     browser = await office.signed_in(ANN)
     sessions = office.life.database["sessions"]
     await sessions.update_many({}, [{"$set": {"until": {"$subtract": ["$$NOW", 1]}}}])
     assert (await browser.get("/mailboxes")).headers["location"].startswith("/sign-in")
 
 
-async def test_the_sessions_of_a_user_end_with_him(office: Office) -> None:
-    """Who is removed is signed out everywhere at once, and a link that he has lets nobody in."""
+async def test_removing_a_user_ends_their_sessions(office: Office) -> None:
+    """A removed user is signed out everywhere at once, and their links stop working."""
     browser, link = await office.signed_in(BOB), await office.link(BOB)
     await office.life.database["users"].delete_one({"_id": BOB})
     assert (await browser.get("/mailboxes")).status_code == 303
@@ -204,23 +206,23 @@ async def test_the_sessions_of_a_user_end_with_him(office: Office) -> None:
     assert (await office.browser().get(link)).status_code == 404
 
 
-async def test_rights_are_looked_up_anew(office: Office) -> None:
-    """Who is an administrator no longer has no administrator's pages any more."""
+async def test_rights_are_checked_on_every_request(office: Office) -> None:
+    """A user who is no longer an administrator loses access to those pages at once."""
     browser = await office.signed_in(ANN)
     await browser.shows("/operations")
     await office.console.store.users.set_admin(ANN, admin=False, by="operator")
     assert (await browser.get("/operations")).status_code == 404
 
 
-async def test_signing_in_is_noted(office: Office) -> None:
-    """The audit log has who came in; that he asked for a link is no act."""
+async def test_signing_in_is_audited(office: Office) -> None:
+    """The audit log records who signed in, but not requests for links."""
     await office.signed_in(BOB)
     (entry,) = await office.console.store.audit.list(action="console")
     assert (entry.action, entry.by, entry.subject) == ("console.sign-in", BOB, f"user:{BOB}")
 
 
-async def test_forms_from_elsewhere_are_refused(office: Office) -> None:
-    """Without the token of this very session, or sent by another site, nothing is done."""
+async def test_cross_site_forms_are_refused(office: Office) -> None:
+    """A form without this session's token, or sent by another site, changes nothing."""
     ann, bob = await office.signed_in(ANN), await office.signed_in(BOB)
     account = office.life.boxes[ANN]
     path = f"/mailboxes/{account}"
@@ -240,8 +242,8 @@ async def test_forms_from_elsewhere_are_refused(office: Office) -> None:
     assert right.status_code == 303
 
 
-async def test_the_first_form_is_bound_to_its_browser_too(office: Office) -> None:
-    """Somebody who is not signed in yet has a token of his own; another site cannot sign him in as somebody else."""
+async def test_the_sign_in_form_is_bound_to_its_browser(office: Office) -> None:
+    """A visitor who is not signed in has their own token, so another site cannot sign them in as another user."""
     path = await office.link(BOB)
     browser, other = office.browser(), office.browser()
     await browser.shows(path)
@@ -253,8 +255,8 @@ async def test_the_first_form_is_bound_to_its_browser_too(office: Office) -> Non
     assert "SameSite=strict" in cookie
 
 
-async def test_what_is_no_form(office: Office) -> None:
-    """Other content, too much of it and broken text are told; none of them is an error of ours."""
+async def test_malformed_forms(office: Office) -> None:
+    """Wrong content types, oversized bodies and broken text are client errors, not server errors."""
     browser = await office.signed_in(ANN)
     path = f"/mailboxes/{office.life.boxes[ANN]}"
     answers = [
@@ -270,14 +272,14 @@ async def test_what_is_no_form(office: Office) -> None:
 
 
 async def test_without_a_mail_server(office: Office) -> None:
-    """The page says how to come in all the same."""
+    """The page says how to get a link without mail."""
     console = office.console
     object.__setattr__(console, "mails", None)
     assert "leadmail console link" in text_of(await office.browser().shows("/sign-in"))
 
 
-async def test_nothing_of_anybody_is_logged(office: Office, mailed: Callable[[str], list[SentMail]]) -> None:
-    """Even at level debug no line has an address, a link, a session, a password or what a mail says; pages stand by their pattern."""
+async def test_the_log_has_no_personal_data(office: Office, mailed: Callable[[str], list[SentMail]]) -> None:
+    """Even at level debug no line has an address, link, session, password or mail content; pages appear by pattern."""
     browser = await office.signed_in(ANN)
     link = await office.link(BOB)
     sending = asyncio.create_task(office.console.mails.run())  # type: ignore[union-attr]

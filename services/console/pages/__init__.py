@@ -1,1 +1,1 @@
-"""The pages, by subject."""
+"""The pages, one module per subject."""

@@ -1,4 +1,4 @@
-"""The company's sharing policy, which no user can undo: chosen by an administrator, told what it would change, then done."""
+"""The company's sharing policy, which overrides users' settings. An administrator sees a preview before saving it."""
 
 from __future__ import annotations
 
@@ -8,40 +8,42 @@ from schemas.addresses import InvalidDomainError
 from schemas.sharing import CompanyPolicy, Mode
 from services import wording
 from services.console.pages.sharing import effects
-from services.console.web.forms import AnswerError, Form
+from services.console.web.forms import Form, PageError
 from services.console.web.request_context import RequestContext
 from services.usecases.servers import read_domains
 
 
-async def form(visit: RequestContext) -> Response:
+async def form(context: RequestContext) -> Response:
     """Show the policy."""
-    return visit.page("company.html", policy=await visit.store.company.policy(), modes=wording.MODES, effects=None)
+    return context.render(
+        "company.html", policy=await context.store.company.policy(), modes=wording.MODES, effects=None
+    )
 
 
-async def change(visit: RequestContext) -> Response:
-    """Tell what a choice would change; done is it when that was seen."""
-    policy = _read(visit.form)
-    if visit.form.text("do") == "save":
-        await visit.store.sharing.set_company(policy, by=visit.viewer)
-        return visit.go("/operations/sharing", "company")
-    told = effects(await visit.store.previewing.company(policy, by=visit.viewer))
-    return visit.page("company.html", policy=policy, modes=wording.MODES, effects=told)
+async def change(context: RequestContext) -> Response:
+    """Show a preview of the change, or save it."""
+    policy = _read(context.form)
+    if context.form.text("do") == "save":
+        await context.store.sharing.set_company(policy, by=context.viewer)
+        return context.redirect("/operations/sharing", "company")
+    preview = effects(await context.store.previewing.company(policy, by=context.viewer))
+    return context.render("company.html", policy=policy, modes=wording.MODES, effects=preview)
 
 
 def _read(form: Form) -> CompanyPolicy:
     try:
-        allowed = tuple(mode for mode in Mode if mode.value in form.all("allowed"))
+        allowed = tuple(mode for mode in Mode if mode.value in form.values("allowed"))
         policy = CompanyPolicy(
             excluded_domains=read_domains(form.text("domains")),
             default_mode=Mode(form.text("default")),
             allowed_modes=allowed,
         )
     except InvalidDomainError as error:
-        raise AnswerError(400, str(error)) from None
+        raise PageError(400, str(error)) from None
     except ValueError:
-        raise AnswerError(400, "Choose what is proposed, and what is allowed.") from None
+        raise PageError(400, "Choose the allowed modes and the default mode.") from None
     if policy.default_mode not in policy.allowed_modes:
-        raise AnswerError(
-            400, f"{policy.default_mode.value} would be proposed and is not allowed: allow it, or propose another."
+        raise PageError(
+            400, f"The default mode {policy.default_mode.value} is not allowed. Allow it, or choose another default."
         )
     return policy

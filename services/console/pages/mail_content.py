@@ -1,4 +1,4 @@
-"""What a mail holds, as it reaches a browser: HTML in a sandbox, everything else as a download."""
+"""Serves the content of a mail: HTML in a sandbox, everything else as a download."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _TEXTS = frozenset(
 )
 _OTHERS = {"background-color", "color", "direction", "display", "height", "line-height", "list-style-type", "max-width"}
 STYLES = _BOXES | _TEXTS | _OTHERS | {"min-width", "vertical-align", "white-space", "width", "word-break"}
-"""Properties that cannot load anything, and move nothing over what else is on the page."""
+"""CSS properties that cannot load anything or move content over the rest of the page."""
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _MOST_IMAGES = 8_000_000
-"""Octets of inline images on one page."""
+"""At most so many octets of inline images on one page."""
 _CONTENT_ID = re.compile(r"cid:([^\s\"'<>)]+)", re.IGNORECASE)
 _PAGE = (
     '<!doctype html><html><head><meta charset="utf-8"><title>Mail</title><base target="_blank">'
@@ -40,54 +40,54 @@ _PAGE = (
 )
 
 
-async def html(visit: RequestContext) -> Response:
-    """Return the mail's HTML, made harmless, under a policy of its own. Images from elsewhere only for who asks from here."""
-    key, reading = key_of(visit), visit.store.reading
-    found = await reading.html(visit.viewer, key)
+async def html(context: RequestContext) -> Response:
+    """Return the mail's sanitized HTML under its own policy. Remote images load only if the user asks on our page."""
+    key, reading = key_of(context), context.store.reading
+    found = await reading.html(context.viewer, key)
     if found is None:
         raise NotFoundError("this email has no HTML")
-    from_here = visit.request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
-    remote = from_here and visit.form.text("remote") == "1"
-    images = await _images(visit, key, found)
+    from_here = context.request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
+    remote = from_here and context.form.text("remote") == "1"
+    images = await _images(context, key, found)
     response = HTMLResponse(_PAGE + sanitised(found, remote=remote, styles=STYLES, images=images))
-    response.headers["Content-Security-Policy"] = mail_policy(visit.console.settings, remote=remote)
+    response.headers["Content-Security-Policy"] = mail_policy(context.console.settings, remote=remote)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
-async def _images(visit: RequestContext, key: str, text: str) -> dict[str, str]:
-    """Return the images that the HTML has inline: in a sandbox no cookie would fetch them."""
+async def _images(context: RequestContext, key: str, text: str) -> dict[str, str]:
+    """Return the inline images as data URLs: a sandboxed page sends no cookie and could not fetch them."""
     wanted = set(_CONTENT_ID.findall(text))
     images: dict[str, str] = {}
     if not wanted:
         return images
     room = _MOST_IMAGES
-    attachments = (await visit.store.reading.show(visit.viewer, key)).content.attachments
+    attachments = (await context.store.reading.show(context.viewer, key)).content.attachments
     for number, one in enumerate(attachments, 1):
         if one.content_id and one.content_id in wanted and one.media_type in _IMAGES and one.size <= room:
             room -= one.size
-            _, parts = await visit.store.reading.attachment(visit.viewer, key, number)
+            _, parts = await context.store.reading.attachment(context.viewer, key, number)
             octets = b"".join([part async for part in parts])
             images[one.content_id] = f"data:{one.media_type};base64,{base64.b64encode(octets).decode()}"
     return images
 
 
-async def attachment(visit: RequestContext) -> Response:
+async def attachment(context: RequestContext) -> Response:
     """Return an attachment as a download."""
-    number: int = visit.request.path_params["number"]
-    found, parts = await visit.store.reading.attachment(visit.viewer, key_of(visit), number)
+    number: int = context.request.path_params["number"]
+    found, parts = await context.store.reading.attachment(context.viewer, key_of(context), number)
     headers = _download(found.name) | {"Content-Length": str(found.size)}
     return StreamingResponse(parts, media_type="application/octet-stream", headers=headers)
 
 
-async def raw(visit: RequestContext) -> Response:
-    """Return the mail as a server had it, without what tells of one copy only."""
-    content = await visit.store.reading.raw(visit.viewer, key_of(visit))
+async def raw(context: RequestContext) -> Response:
+    """Return the raw mail, without the headers that belong to one copy only."""
+    content = await context.store.reading.raw(context.viewer, key_of(context))
     return Response(content, media_type="application/octet-stream", headers=_download("mail.eml"))
 
 
 def _download(name: str) -> dict[str, str]:
-    """Return the headers of a download (RFC 6266), which nothing is run of, even by a browser that shows it."""
+    """Return the headers of a download (RFC 6266); even a browser that displays it runs nothing in it."""
     name = one_line(name).replace("/", "_").replace("\\", "_").lstrip("._ ") or "file"
     plain = "".join(char if char.isascii() and (char.isalnum() or char in "._- ") else "_" for char in name)
     return {

@@ -1,34 +1,34 @@
-"""A mailbox disconnected (its mail stays) or purged (its mail goes, too); counts are shown first."""
+"""Disconnecting a mailbox (its mail stays) or purging it (its mail is deleted). The page shows the counts first."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
 from schemas.accounts import AccountState
-from services.console.pages.mailboxes import own
-from services.console.web.forms import AnswerError
+from services.console.pages.mailboxes import own_account
+from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
 
 
-async def counts(visit: RequestContext) -> Response:
-    """Show what it is about."""
-    account = await own(visit)
-    found = await visit.store.removal.counts(account.id)
-    return visit.page("removal.html", account=account, counts=found)
+async def counts(context: RequestContext) -> Response:
+    """Show how many emails each choice affects."""
+    account = await own_account(context)
+    found = await context.store.removal.counts(account.id)
+    return context.render("removal.html", account=account, counts=found)
 
 
-async def remove(visit: RequestContext) -> Response:
-    """Do it, when the address was typed (for a purge) or the box was ticked."""
-    account = await own(visit)
-    match visit.form.text("do"):
+async def remove(context: RequestContext) -> Response:
+    """Disconnect the mailbox; or purge it, if the user typed its address to confirm."""
+    account = await own_account(context)
+    match context.form.text("do"):
         case "disconnect":
             if account.state is AccountState.DISCONNECTED:
-                raise AnswerError(409, f"{account.address} is disconnected already.")
-            await visit.store.removal.disconnect(account.id, by=visit.viewer)
-            return visit.go("/mailboxes", "disconnected")
+                raise PageError(409, f"{account.address} is already disconnected.")
+            await context.store.removal.disconnect(account.id, by=context.viewer)
+            return context.redirect("/mailboxes", "disconnected")
         case "purge":
-            if visit.form.text("confirm").lower() != account.address:
-                raise AnswerError(400, f"Nothing was removed: type {account.address} to confirm.")
-            await visit.store.removal.purge(account.id, by=visit.viewer)
-            return visit.go("/mailboxes", "purged")
-    raise AnswerError(400, "A mailbox can be disconnected, or removed with its mail.")
+            if context.form.text("confirm").lower() != account.address:
+                raise PageError(400, f"Nothing was removed: type {account.address} to confirm.")
+            await context.store.removal.purge(account.id, by=context.viewer)
+            return context.redirect("/mailboxes", "purged")
+    raise PageError(400, "A mailbox can be disconnected or removed with its mail.")

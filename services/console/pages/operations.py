@@ -1,4 +1,4 @@
-"""What an administrator looks at first: the oldest unfinished copy, what is in trouble, backfills, queues."""
+"""Overview for administrators: the oldest unfinished copy, accounts with problems, backfills, queues."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from services.usecases.stages import waits
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
-async def overview(visit: RequestContext) -> Response:
-    """Show the whole: accounts with the oldest unfinished copy first, then those that are blocked, then the rest."""
-    console = visit.console
-    seen, speeds = await asyncio.gather(console.seen.get(), _speeds(visit))
+async def overview(context: RequestContext) -> Response:
+    """Show the overview: accounts with the oldest unfinished copy first, then blocked ones, then the rest."""
+    console = context.console
+    seen, speeds = await asyncio.gather(console.overview.get(), _speeds(context))
     rows = []
-    for one in sorted(seen.accounts, key=_trouble_first):
+    for one in sorted(seen.accounts, key=_problems_first):
         done, total = usecase.progress(one)
         console.pace.note(one.account.id, done, total, monotonic())
         blocked = one.account.state is AccountState.BLOCKED
@@ -38,9 +38,9 @@ async def overview(visit: RequestContext) -> Response:
             )
         )
     queues = sorted((seen.queues or {}).items())
-    return visit.page(
+    return context.render(
         "operations.html",
-        seen=seen,
+        overview=seen,
         rows=rows,
         final=usecase.FINAL,
         queues=[(name, depth, waits(name)) for name, depth in queues if depth.ready or not waits(name)],
@@ -50,13 +50,13 @@ async def overview(visit: RequestContext) -> Response:
     )
 
 
-async def _speeds(visit: RequestContext) -> dict[str, QueueRates] | None:
-    """Return the rates by queue; None where the broker's management does not tell."""
+async def _speeds(context: RequestContext) -> dict[str, QueueRates] | None:
+    """Return the rates by queue; None if the broker's management interface is unavailable."""
     try:
-        return await rates(visit.console.settings)
+        return await rates(context.console.settings)
     except ManagementError:
         return None
 
 
-def _trouble_first(one: AccountStatus) -> tuple[datetime, bool, str]:
+def _problems_first(one: AccountStatus) -> tuple[datetime, bool, str]:
     return one.oldest_unfinished or _LAST, one.account.state is not AccountState.BLOCKED, one.account.address

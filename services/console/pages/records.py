@@ -1,4 +1,4 @@
-"""Leads and contacts found, their pages, and mail found by words: as far as the viewer may see."""
+"""Leads and contacts: search, record pages, and full-text mail search, limited to what the viewer may see."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from schemas.records import RecordRef
-from services.console.web.forms import AnswerError
+from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext, record_of
 from services.store import FoundEmail
 
@@ -16,37 +16,37 @@ PER_PAGE = 50
 MOST = 1_000
 
 
-async def find(visit: RequestContext) -> Response:
+async def find(context: RequestContext) -> Response:
     """Find records by address or name."""
-    asked = visit.form.text("q")
-    found = await visit.store.reading.find(visit.viewer, asked, limit=PER_PAGE) if asked else None
-    return visit.page("records.html", asked=asked, records=found, most=PER_PAGE)
+    asked = context.form.text("q")
+    found = await context.store.reading.find(context.viewer, asked, limit=PER_PAGE) if asked else None
+    return context.render("records.html", asked=asked, records=found, most=PER_PAGE)
 
 
-async def search(visit: RequestContext) -> Response:
-    """Find mail by words, over all records."""
-    asked, limit = visit.form.text("q"), visit.form.number("most", PER_PAGE, most=MOST)
-    found = await _search(visit, asked, None, limit) if asked else None
+async def search(context: RequestContext) -> Response:
+    """Search mail across all records."""
+    asked, limit = context.form.text("q"), context.form.number("most", PER_PAGE, most=MOST)
+    found = await _search(context, asked, None, limit) if asked else None
     more = min(limit * 2, MOST) if found is not None and len(found) == limit < MOST else None
-    return visit.page("search.html", asked=asked, found=found, more=more)
+    return context.render("search.html", asked=asked, found=found, more=more)
 
 
-async def _search(visit: RequestContext, asked: str, record: RecordRef | None, limit: int) -> list[FoundEmail]:
+async def _search(context: RequestContext, asked: str, record: RecordRef | None, limit: int) -> list[FoundEmail]:
     try:
-        return await visit.store.reading.search(visit.viewer, asked, record=record, limit=limit)
+        return await context.store.reading.search(context.viewer, asked, record=record, limit=limit)
     except ValueError as error:
-        raise AnswerError(400, str(error)) from None
+        raise PageError(400, str(error)) from None
 
 
-async def page(visit: RequestContext) -> Response:
-    """Show a record page: its newest mail, a thread of it, or what has some words."""
-    ref = record_of(visit.part("kind"), visit.part("record"))
-    reading, viewer, form = visit.store.reading, visit.viewer, visit.form
+async def show(context: RequestContext) -> Response:
+    """Show a record page: its newest mail, one thread, or search results."""
+    ref = record_of(context.path_part("kind"), context.path_part("record"))
+    reading, viewer, form = context.store.reading, context.viewer, context.form
     record = await reading.record(viewer, ref)
     asked, thread, limit = form.text("q"), form.text("thread"), form.number("most", PER_PAGE, most=MOST)
     before = more = None
     if asked:
-        found = await _search(visit, asked, ref, limit)
+        found = await _search(context, asked, ref, limit)
         emails = [one.line for one in found]
         more = min(limit * 2, MOST) if len(found) == limit < MOST else None
     else:
@@ -55,13 +55,13 @@ async def page(visit: RequestContext) -> Response:
                 viewer, ref, limit=PER_PAGE, before=form.text("before") or None, thread=thread or None
             )
         except (ValueError, OverflowError):
-            raise AnswerError(400, "This page is not there: begin at the newest mail.") from None
+            raise PageError(400, "This page does not exist. Start again at the newest mail.") from None
         emails, before = part.emails, part.before
     newest = not (asked or thread or form.text("before"))
-    return visit.page(
+    return context.render(
         "record.html",
         record=record,
-        crm=_crm_url(visit, ref),
+        crm=_crm_url(context, ref),
         emails=emails,
         asked=asked,
         thread=thread,
@@ -73,6 +73,6 @@ async def page(visit: RequestContext) -> Response:
     )
 
 
-def _crm_url(visit: RequestContext, ref: RecordRef) -> str:
-    template = visit.console.settings.crm_url_template
+def _crm_url(context: RequestContext, ref: RecordRef) -> str:
+    template = context.console.settings.crm_url_template
     return template.replace("{kind}", ref.kind).replace("{id}", quote(ref.id, safe=""))

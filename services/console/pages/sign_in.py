@@ -1,4 +1,4 @@
-"""Signing in by a one-time link, and out. A link is used by pressing a button: programs that look into mails follow links, too."""
+"""Signing in with a one-time link, and signing out. Using a link takes a button press, because mail scanners follow links."""
 
 from __future__ import annotations
 
@@ -7,70 +7,70 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from schemas.addresses import InvalidAddressError, normal_address
-from services.console.web.forms import AnswerError
-from services.console.web.mails import Asked
+from services.console.web.forms import PageError
+from services.console.web.mails import LinkRequest
 from services.console.web.request_context import RequestContext, local_path, new_secret
 from services.store import NotFoundError
 
 MOST, WITHIN = 60, timedelta(minutes=15)
-"""Addresses that one client may type in a span of time."""
+"""At most so many addresses typed by one client within this time."""
 
 
-async def form(visit: RequestContext) -> Response:
+async def form(context: RequestContext) -> Response:
     """Ask for an address."""
-    to = local_path(visit.form.text("to", "/"))
-    if visit.visitor is not None:
-        return visit.go(to)
-    return _form(visit, to)
+    to = local_path(context.form.text("to", "/"))
+    if context.visitor is not None:
+        return context.redirect(to)
+    return _form(context, to)
 
 
-def _form(visit: RequestContext, to: str, *, typed: str = "", wrong: str | None = None) -> Response:
+def _form(context: RequestContext, to: str, *, typed: str = "", wrong: str | None = None) -> Response:
     status = 400 if wrong else 200
-    mails = visit.console.mails is not None
-    return visit.page("sign_in.html", status=status, to=to, typed=typed, wrong=wrong, mails=mails)
+    mails = context.console.mails is not None
+    return context.render("sign_in.html", status=status, to=to, typed=typed, wrong=wrong, mails=mails)
 
 
-async def ask(visit: RequestContext) -> Response:
-    """Have a link sent. The answer is the same whoever is behind the address."""
-    typed, to = visit.form.text("address"), local_path(visit.form.text("to", "/"))
+async def request_link(context: RequestContext) -> Response:
+    """Send a sign-in link. The page is the same whether or not the address belongs to a user."""
+    typed, to = context.form.text("address"), local_path(context.form.text("to", "/"))
     try:
         address = normal_address(typed)
     except InvalidAddressError:
-        return _form(visit, to, typed=typed, wrong="This is not an e-mail address.")
-    await _count(visit)
-    if visit.console.mails is not None:
-        visit.console.mails.ask(Asked(address, to))
-    return visit.page("sent.html", address=address, mails=visit.console.mails is not None)
+        return _form(context, to, typed=typed, wrong="This is not an email address.")
+    await _count(context)
+    if context.console.mails is not None:
+        context.console.mails.enqueue(LinkRequest(address, to))
+    return context.render("sent.html", address=address, mails=context.console.mails is not None)
 
 
-async def _count(visit: RequestContext) -> None:
-    client = visit.request.client
-    if not await visit.store.sign_ins.attempt(f"client/{client.host if client else ''}", most=MOST, within=WITHIN):
-        raise AnswerError(429, "This was tried too often. Try again in a quarter of an hour.")
+async def _count(context: RequestContext) -> None:
+    client = context.request.client
+    if not await context.store.sign_ins.attempt(f"client/{client.host if client else ''}", most=MOST, within=WITHIN):
+        raise PageError(429, "Too many attempts. Try again in 15 minutes.")
 
 
-async def offered(visit: RequestContext) -> Response:
-    """Say whom a link lets in, and ask for the button."""
-    link = visit.part("link")
+async def confirm(context: RequestContext) -> Response:
+    """Show which user a link signs in, with the button that uses it."""
+    link = context.path_part("link")
     try:
-        found = await visit.store.sign_ins.offered(_ours(visit, link))
+        found = await context.store.sign_ins.offered(_valid(context, link))
     except NotFoundError:
-        return _ended(visit)
-    return visit.page("link.html", offered=found, link=link)
+        return _ended(context)
+    return context.render("link.html", offered=found, link=link)
 
 
-async def enter(visit: RequestContext) -> Response:
-    """Use up the link and begin a session; one that was there before ends."""
-    console, session = visit.console, new_secret()
+async def enter(context: RequestContext) -> Response:
+    """Use the link and start a session; an earlier session of this browser ends."""
+    console, session = context.console, new_secret()
     lasts = timedelta(hours=console.settings.console_session_hours)
     try:
-        found = await visit.store.sign_ins.use(_ours(visit, visit.part("link")), session, lasts=lasts)
+        found = await context.store.sign_ins.use(_valid(context, context.path_part("link")), session, lasts=lasts)
     except NotFoundError:
-        return _ended(visit)
-    if before := visit.request.cookies.get(console.cookie):
-        await visit.store.sign_ins.end(before)
-    response = visit.go(local_path(found.page))
-    # Lax, not strict: a link in the CRM or in a mail leads to a page, and who follows it is signed in there.
+        return _ended(context)
+    if before := context.request.cookies.get(console.cookie):
+        await context.store.sign_ins.end(before)
+    response = context.redirect(local_path(found.page))
+    # Lax, not strict: a user who follows a link from the CRM or a mail must be signed in on the page that opens.
     response.set_cookie(
         console.cookie,
         session,
@@ -84,20 +84,20 @@ async def enter(visit: RequestContext) -> Response:
     return response
 
 
-async def leave(visit: RequestContext) -> Response:
+async def leave(context: RequestContext) -> Response:
     """End the session."""
-    console = visit.console
-    await visit.store.sign_ins.end(visit.request.cookies[console.cookie])
-    response = visit.go("/sign-in", "signed-out")
+    console = context.console
+    await context.store.sign_ins.end(context.request.cookies[console.cookie])
+    response = context.redirect("/sign-in", "signed-out")
     response.delete_cookie(console.cookie, secure=console.secure, httponly=True, samesite="lax", path="/")
     return response
 
 
-def _ours(visit: RequestContext, link: str) -> str:
-    if not visit.console.signer.is_ours(link):
+def _valid(context: RequestContext, link: str) -> str:
+    if not context.console.signer.is_ours(link):
         raise NotFoundError("there is no such link")
     return link
 
 
-def _ended(visit: RequestContext) -> Response:
-    return visit.page("link_ended.html", status=404)
+def _ended(context: RequestContext) -> Response:
+    return context.render("link_ended.html", status=404)

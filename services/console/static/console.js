@@ -1,4 +1,4 @@
-// What the pages gain by a script; all of them work without it.
+// Enhances the pages; all of them work without it.
 "use strict";
 
 function localTimes(root) {
@@ -9,7 +9,7 @@ function localTimes(root) {
   }
 }
 
-// A part that changes by itself is fetched anew while somebody looks at it.
+// Refreshes the live part of a page while the tab is visible.
 async function refresh() {
   const part = document.querySelector("[data-live]");
   if (!part) return;
@@ -24,7 +24,7 @@ async function refresh() {
         part.replaceWith(node);
       }
     } catch {
-      // The server is away for a moment: the next round will tell.
+      // The server is temporarily unavailable: try again in the next round.
     }
   }
   setTimeout(refresh, 4000);

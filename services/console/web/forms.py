@@ -1,4 +1,4 @@
-"""What was typed, and the refusal of what cannot be read."""
+"""Submitted forms, and the error that refuses a request."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _MOST_TEXT = 1_000
 _FORM = "application/x-www-form-urlencoded"
 
 
-class AnswerError(Exception):
-    """The request is answered with a status and a sentence that says what to do."""
+class PageError(Exception):
+    """The request is refused with a status and a sentence that says what to do."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -25,43 +25,43 @@ class AnswerError(Exception):
 
 
 class Form:
-    """What was typed into a form, or stands in an address."""
+    """The fields of a form or a query string."""
 
     def __init__(self, fields: Mapping[str, list[str]]) -> None:
         self._fields = fields
 
     def text(self, name: str, default: str = "") -> str:
-        """Return a field on one line, without blanks around it."""
+        """Return a field as one line, without surrounding spaces."""
         return one_line(self._fields.get(name, [default])[-1])[:_MOST_TEXT]
 
     def secret(self, name: str) -> str:
-        """Return a field as it was typed."""
+        """Return a field exactly as typed."""
         return self._fields.get(name, [""])[-1]
 
-    def all(self, name: str) -> list[str]:
-        """Return every value of a field as it was sent."""
+    def values(self, name: str) -> list[str]:
+        """Return every value of a field exactly as sent."""
         return self._fields.get(name, [])
 
     def number(self, name: str, default: int, *, most: int) -> int:
-        """Return a number from 1 to ``most``; the default for what is none."""
+        """Return a number from 1 to ``most``; the default if the field is not a number."""
         typed = self.text(name)
         return min(max(int(typed), 1), most) if typed.isdecimal() and len(typed) < 10 else default  # noqa: PLR2004
 
 
 async def read_form(request: Request) -> Form:
-    """Return what was typed.
+    """Return the submitted form.
 
     Raises:
-        AnswerError: it is no form, or too long.
+        PageError: the body is not a form, or is too large.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise AnswerError(415, "This is not a form of this page.")
+        raise PageError(415, "The request is not a form of this page.")
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > MOST_BYTES:
-            raise AnswerError(413, "This is too much for a form.")
+            raise PageError(413, "The form is too large.")
     try:
         return Form(parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"))
     except ValueError:
-        raise AnswerError(400, "This form cannot be read: go back and try again.") from None
+        raise PageError(400, "The form cannot be read. Go back and try again.") from None

@@ -1,4 +1,4 @@
-"""What browsers are told of each answer: load nothing from elsewhere, run nothing, keep nothing, and let nobody frame it."""
+"""Security headers of every response: load nothing from other sites, run no inline script, cache nothing, allow no frames."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ POLICY = {
     "base-uri": "'none'",
 }
 MAIL_SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
-"""A mail runs nothing and has no origin; its links open beside."""
+"""A mail runs no scripts and has no origin; its links open in a new tab."""
 _DENIED = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
 def mail_policy(settings: ConsoleSettings, *, remote: bool) -> str:
-    """Return the policy of a page that is somebody's HTML: it has its own styles, and images from elsewhere only when asked for."""
+    """Return the policy for a mail's HTML: inline styles are allowed, remote images only with ``remote``."""
     images = "data: https:" if remote else "data:"
     return (
         f"default-src 'none'; style-src 'unsafe-inline'; img-src {images}; base-uri 'none'; form-action 'none'; "
@@ -31,7 +31,7 @@ def mail_policy(settings: ConsoleSettings, *, remote: bool) -> str:
 
 
 def protect(response: Response, settings: ConsoleSettings, *, framed: bool) -> None:
-    """Add to an answer what it does not say itself."""
+    """Add the security headers that a response does not set itself."""
     ancestors = _ancestors(settings) if framed and settings.console_frames else "'none'"
     policy = "; ".join(f"{name} {value}" for name, value in POLICY.items())
     headers = {

@@ -1,4 +1,4 @@
-"""Mails with a one-time link. Whether an address is a user's is looked up here, after the answer was given: nobody can tell by it."""
+"""Sends sign-in links. The user is looked up here, after the page has been sent, so that its timing reveals no addresses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from services.console.web.rendering import Pages
+from services.console.web.rendering import Templates
 from services.mailbox.connection import MailServerError
 from services.mailbox.outgoing_mail import build_mail
 from services.runtime.failures import describe
@@ -22,18 +22,18 @@ from services.wiring import Post
 
 _MOST_WAITING = 100
 MOST, WITHIN = 5, timedelta(minutes=15)
-"""Links to one address in a span of time."""
+"""At most so many links to one address within this time."""
 
 
-class Asked(NamedTuple):
-    """Somebody typed an address."""
+class LinkRequest(NamedTuple):
+    """Someone entered an address to sign in."""
 
     address: str
     page: str
 
 
 class SignInMails:
-    """Sends one after the other. What waits when the process ends is lost: it is asked for again."""
+    """Sends one mail at a time. Requests still waiting when the process stops are lost; users ask again."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class SignInMails:
         post: Post,
         *,
         settings: ConsoleSettings,
-        pages: Pages,
+        templates: Templates,
         registry: CollectorRegistry,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
@@ -50,40 +50,40 @@ class SignInMails:
         self._signer = signer
         self._post = post
         self._settings = settings
-        self._pages = pages
+        self._templates = templates
         self._sent = sign_in_counter(registry)
         self._log = log
-        self._waiting: asyncio.Queue[Asked] = asyncio.Queue(_MOST_WAITING)
+        self._waiting: asyncio.Queue[LinkRequest] = asyncio.Queue(_MOST_WAITING)
 
-    def ask(self, asked: Asked) -> None:
-        """Have a link sent to an address, if it is a user's."""
+    def enqueue(self, request: LinkRequest) -> None:
+        """Queue a link for an address; it is sent only if the address belongs to a user."""
         try:
-            self._waiting.put_nowait(asked)
+            self._waiting.put_nowait(request)
         except asyncio.QueueFull:
             self._count("dropped")
 
     async def run(self) -> None:
-        """Send what is asked for until cancelled."""
+        """Send queued links until cancelled."""
         while True:
-            asked = await self._waiting.get()
+            request = await self._waiting.get()
             try:
-                self._count(await self._send(asked))
-            except Exception as error:  # noqa: BLE001 - the next one may fare better; the text of an error may name people
+                self._count(await self._send(request))
+            except Exception as error:  # noqa: BLE001 - the next one may succeed; the text of an error may name people
                 raise_if_cancelled()
                 why = str(error) if isinstance(error, MailServerError) else describe(error)
-                self._log.error("a sign-in mail was not sent", error=why)
+                self._log.error("could not send a sign-in mail", error=why)
                 self._count("failed")
 
-    async def _send(self, asked: Asked) -> str:
-        if not await self._store.sign_ins.attempt(f"address/{asked.address}", most=MOST, within=WITHIN):
+    async def _send(self, request: LinkRequest) -> str:
+        if not await self._store.sign_ins.attempt(f"address/{request.address}", most=MOST, within=WITHIN):
             return "too-many"
         token = self._signer.new_link()
         try:
-            user = await self._store.sign_ins.offer(asked.address, token, lasts=LASTS, page=asked.page)
+            user = await self._store.sign_ins.offer(request.address, token, lasts=LASTS, page=request.page)
         except NotFoundError:
             return "unknown"
         url = link_url(self._settings.console_url, token)
-        facts = {"user": user, "url": url, "minutes": int(LASTS.total_seconds() // 60)}
+        values = {"user": user, "url": url, "minutes": int(LASTS.total_seconds() // 60)}
         sender = self._settings.mail_from
         mail = build_mail(
             sender=sender,
@@ -91,8 +91,8 @@ class SignInMails:
             subject="Sign in to Leadmail",
             message_id=make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2]),
             date=format_datetime(now()),
-            text=self._pages.render("mails/sign_in.txt", **facts),
-            html=self._pages.render("mails/sign_in.html", **facts),
+            text=self._templates.render("mails/sign_in.txt", **values),
+            html=self._templates.render("mails/sign_in.html", **values),
         )
         await self._post(mail, user.email)
         return "sent"
@@ -105,7 +105,7 @@ def sign_in_counter(registry: CollectorRegistry) -> Counter:
     """Register the counter of sign-in mails."""
     return Counter(
         "leadmail_console_sign_in_mails",
-        "Links asked for, by outcome: sent, unknown (no user's address), too-many, failed, dropped",
+        "Sign-in links requested, by outcome: sent, unknown (not a user's address), too-many, failed, dropped",
         ["outcome"],
         registry=registry,
     )

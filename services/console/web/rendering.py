@@ -1,4 +1,4 @@
-"""The pages' templates (jinja2): HTML is escaped, an unknown name is an error, and what a mail says stays in its line."""
+"""Renders the templates (jinja2): HTML is escaped, an undefined name is an error, and text from mail stays on one line."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from markupsafe import Markup, escape
 from services import wording
 from services.mailbox.outgoing_mail import one_line
 
-SAID = {
-    "connected": "The mailbox is connected. Its mail is being synchronised; you get a mail when that is done.",
-    "paused": "The mailbox is paused. Nothing is lost meanwhile.",
+FLASHES = {
+    "connected": "Your mailbox is connected. Its existing mail is being imported; you get an email when that is done.",
+    "paused": "The mailbox is paused. No mail is lost in the meantime.",
     "resumed": "The mailbox is active again.",
-    "resync": "The whole mailbox is gone through anew.",
+    "resync": "The whole mailbox is being synchronised again.",
     "password": "The new password works and is saved.",
-    "sharing": "The sharing is changed.",
-    "folders": "Saved: the mailbox is synchronised anew by these rules.",
+    "sharing": "The sharing settings are saved.",
+    "folders": "Saved. The mailbox is being synchronised again with these folders.",
     "aliases": "Your addresses are saved.",
     "disconnected": "The mailbox is disconnected. Its mail stays on the records.",
-    "purged": "The mailbox is removed with its mail.",
-    "deleted": "The email is deleted, for everybody.",
+    "purged": "The mailbox and its mail are removed.",
+    "deleted": "The email is deleted for everyone.",
     "replayed": "The message was sent to its queue again.",
-    "dropped": "The message is given up.",
-    "company": "The company's policy is changed.",
+    "dropped": "The message was dropped.",
+    "company": "The company's sharing policy is saved.",
     "signed-out": "You are signed out.",
 }
-"""What is told on the page that one comes to after something was done, by its code in the address."""
+"""Messages that the next page shows after an action, by the value of the ``flash`` parameter."""
 _STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
-class Pages:
-    """Templates and files; read once."""
+class Templates:
+    """The templates and static files; read once."""
 
     def __init__(self) -> None:
         folder = files("services.console") / "static"
@@ -59,26 +59,26 @@ class Pages:
         }
         self._environment.globals |= {"words": wording, "static": lambda name: f"/static/{name}?v={version}"}
 
-    def render(self, name: str, **facts: object) -> str:
-        """Return a template filled in."""
-        return self._environment.get_template(name).render(**facts)
+    def render(self, name: str, **values: object) -> str:
+        """Return a template filled in with values."""
+        return self._environment.get_template(name).render(**values)
 
 
 def _finalize(value: object) -> object:
-    return one_line(value) if type(value) is str else value  # markup is ours
+    return one_line(value) if type(value) is str else value  # Markup comes from our own templates
 
 
 def _moment(at: datetime | None) -> Markup:
-    """Return a moment: in UTC, which a script on the page makes the reader's own time."""
+    """Return a time in UTC; a script on the page converts it to the reader's time zone."""
     if at is None:
         return Markup("-")
     utc = at.astimezone(UTC)
-    told = f"{utc.day} {utc:%b %Y, %H:%M} UTC"
-    return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(timespec="seconds"), told)
+    text = f"{utc.day} {utc:%b %Y, %H:%M} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(timespec="seconds"), text)
 
 
 def _lines(text: str) -> Markup:
-    """Return a text in its lines, without control characters and what turns the direction of writing around."""
+    """Return a text with its line breaks, without control and bidirectional override characters."""
     kept = "".join(char for char in text.replace("\r\n", "\n") if char in "\n\t" or char.isprintable())
     return Markup(escape(kept))  # noqa: S704 - escaped
 

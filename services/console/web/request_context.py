@@ -1,4 +1,4 @@
-"""One request: who asks, what was typed, and the answers that a page can give."""
+"""One request: the user, the submitted form, and the responses that a page can give."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from schemas.accounts import User
 from schemas.records import RecordRef
+from services.console.web.costly_answer import CostlyAnswer
 from services.console.web.forms import Form
 from services.console.web.mails import SignInMails
-from services.console.web.recent import Recent
-from services.console.web.rendering import SAID, Pages
+from services.console.web.rendering import FLASHES, Templates
 from services.mailbox.connection import ConnectPolicy, SecretBox
 from services.settings import ConsoleSettings
 from services.store import NotFoundError, Store
@@ -29,100 +29,100 @@ _FRAMED = {"iframe", "frame", "embed", "object"}
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """What every page works with; made once."""
+    """What all pages share; built once per process."""
 
     settings: ConsoleSettings
     store: Store
     box: SecretBox
     policy: ConnectPolicy
     signer: Signer
-    pages: Pages
+    templates: Templates
     mails: SignInMails | None
-    """None where the installation sends no mail."""
+    """None if this installation sends no mail."""
     broker: Broker | None
-    """None where no broker is set."""
-    seen: Recent[Seen]
-    """What an operator looks at first."""
+    """None if no broker is configured."""
+    overview: CostlyAnswer[Seen]
+    """The state of the deployment, for the operations page."""
     pace: Pace
     log: structlog.typing.FilteringBoundLogger
 
     @property
     def secure(self) -> bool:
-        """Whether people come by TLS."""
+        """Whether users reach the console over TLS."""
         return self.settings.console_url.startswith("https://")
 
     @property
     def cookie(self) -> str:
-        """The name of the session's cookie; by its prefix browsers see to it that nobody else sets it (RFC 6265bis)."""
+        """The session cookie's name. Its prefix makes browsers refuse it from any other host (RFC 6265bis)."""
         return "__Host-leadmail" if self.secure else "leadmail"
 
     @property
     def form_cookie(self) -> str:
-        """The name of the cookie that forms of people who are not signed in are bound to."""
+        """The name of the cookie that binds the forms of visitors who are not signed in."""
         return f"{self.cookie}-form"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """One request of somebody."""
+    """One request."""
 
     console: Console
     request: Request
     seed: str
-    """What the tokens of this visitor's forms are bound to."""
+    """The secret that this visitor's form tokens are bound to."""
     visitor: User | None
-    """None for who is not signed in."""
+    """The signed-in user; None if no one is signed in."""
     form: Form
-    """What was typed, or (when a page is asked for) stands behind the question mark."""
+    """The submitted form (POST) or the query string (GET)."""
 
     @property
     def store(self) -> Store:
-        """The store."""
+        """The store of the console."""
         return self.console.store
 
     @property
     def user(self) -> User:
-        """Who is signed in: pages that need it are not reached otherwise."""
+        """The signed-in user. Only pages that require signing in use it."""
         assert self.visitor is not None
         return self.visitor
 
     @property
     def viewer(self) -> str:
-        """The address that mail is read as."""
+        """The address of the signed-in user, as whom mail is read."""
         return self.user.email
 
     @property
     def framed(self) -> bool:
-        """Whether the page is to stand in a frame of another."""
+        """Whether the browser loads the page into a frame of another page."""
         return self.request.headers.get("sec-fetch-dest", "") in _FRAMED
 
-    def part(self, name: str) -> str:
-        """Return a part of the path."""
+    def path_part(self, name: str) -> str:
+        """Return a parameter of the path."""
         return str(self.request.path_params[name])
 
-    def page(self, name: str, *, status: int = 200, **facts: Any) -> Response:
-        """Return a page."""
-        text = self.console.pages.render(
+    def render(self, name: str, *, status: int = 200, **values: Any) -> Response:
+        """Return a page: a template with these values and those that every page has."""
+        text = self.console.templates.render(
             name,
             user=self.visitor,
             token=self.console.signer.form_token(self.seed),
             here=self.request.url.path,
-            said=SAID.get(self.form.text("said")) if self.request.method == "GET" else None,
+            flash=FLASHES.get(self.form.text("flash")) if self.request.method == "GET" else None,
             framed=self.framed,
-            **{"live": False, **facts},
+            **{"live": False, **values},
         )
         return HTMLResponse(text, status)
 
-    def go(self, where: str, said: str | None = None) -> Response:
-        """Return the way to another page, after something was done; ``said`` is what is told there (``pages.SAID``)."""
-        return RedirectResponse(f"{where}?said={said}" if said else where, 303)
+    def redirect(self, path: str, flash: str | None = None) -> Response:
+        """Return a redirect to another page; ``flash`` is the key of the message that it shows (``FLASHES``)."""
+        return RedirectResponse(f"{path}?flash={flash}" if flash else path, 303)
 
 
 def record_of(kind: str, identifier: str) -> RecordRef:
-    """Return the record that a path names.
+    """Return the reference of the record that a path names.
 
     Raises:
-        NotFoundError: there are no records of this kind.
+        NotFoundError: there is no such kind of record.
     """
     if kind not in _KINDS:
         raise NotFoundError("there is no such record")
@@ -130,11 +130,11 @@ def record_of(kind: str, identifier: str) -> RecordRef:
 
 
 def local_path(path: str) -> str:
-    """Return a path of ours to go to; the first page for whatever else somebody put there."""
+    """Return the path if it stays on this site, else ``/``: the parameter may come from anyone."""
     ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and "\\" not in path
     return path if ours else "/"
 
 
 def new_secret() -> str:
-    """Return 256 random bits as text."""
+    """Return 256 random bits, URL-safe."""
     return secrets.token_urlsafe(32)

@@ -1,4 +1,4 @@
-"""The last answer to a costly question."""
+"""Caches the result of an expensive query."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Recent(Generic[T]):
-    """Asks anew so rarely that it takes a share of the time at most, however many people look: counting a large ledger takes long."""
+class CostlyAnswer(Generic[T]):
+    """Repeats a query so rarely that it runs at most a ``share`` of the time, however many users look at the result."""
 
     def __init__(
         self, ask: Callable[[], Awaitable[T]], *, share: float = 0.1, clock: Callable[[], float] = monotonic
@@ -24,11 +24,11 @@ class Recent(Generic[T]):
         self._good_until = 0.0
 
     async def get(self) -> T:
-        """Return an answer; who comes while one is on its way waits for that."""
+        """Return the latest result; callers that arrive while the query runs wait for it."""
         async with self._asking:
-            began = self._clock()
-            if self._answer is None or began >= self._good_until:
+            started = self._clock()
+            if self._answer is None or started >= self._good_until:
                 self._answer = await self._ask()
                 ended = self._clock()
-                self._good_until = ended + (ended - began) * (1 / self._share - 1)
+                self._good_until = ended + (ended - started) * (1 / self._share - 1)
             return self._answer
