@@ -5,7 +5,7 @@
 - Stores: sign-in links and sessions; everything else through the use cases that the CLI uses, as the signed-in user.
 - Fails when: MongoDB does not answer (503). Without RabbitMQ, only the pages that need it report an error.
 
-- ``app``      the table of pages, and the application that serves them
-- ``pages``    one module per subject; a page is a function of a ``RequestContext``
-- ``web``      from a request to a response: sessions, access, forms, headers, templates, errors
+- ``app``: the table of pages, and the application that serves them
+- ``pages``: one module per subject; a page is a function of a ``RequestContext``
+- ``web``: from a request to a response: sessions, access, forms, headers, templates, errors
 """
