@@ -81,7 +81,7 @@ async def test_start_sign_in_and_stop(spawn: Spawn, life: Life) -> None:
     ("changes", "sentence"),
     [
         ({"LEADMAIL_CONSOLE_URL": ""}, "LEADMAIL_CONSOLE_URL is not set"),
-        ({"LEADMAIL_CONSOLE_URL": "http://x.example", "LEADMAIL_ALLOW_PLAINTEXT": ""}, "without TLS everybody"),
+        ({"LEADMAIL_CONSOLE_URL": "http://x.example", "LEADMAIL_ALLOW_PLAINTEXT": ""}, "without TLS anyone"),
         ({"LEADMAIL_CONSOLE_URL": "https://x.example/path"}, "LEADMAIL_CONSOLE_URL is wrong"),
         ({"LEADMAIL_CONSOLE_FRAMES": "crm.example"}, "LEADMAIL_CONSOLE_FRAMES is wrong"),
         ({"LEADMAIL_SMTP_URL": "http://x"}, "LEADMAIL_SMTP_URL must look like"),
