@@ -18,16 +18,14 @@ from services.poller.connections.connector import Connector
 from services.poller.supervisor import Supervisor
 from services.poller.sync.account_context import AccountContext, Marker
 from services.poller.sync.metrics import PollerMetrics
-from services.runtime.periodic import periodic
 from services.settings import PollerSettings
 from services.store import Store
 from services.wiring import make_mark_key, make_policy, make_secret_box, make_store
 
-COMMANDS, CONNECTS = 32, 16
-"""Threads: commands that are under way at the same time; connections that are being made."""
-BULKS = 8
-"""Backfills at the same time in one process: each has up to 12 MiB of mail in memory."""
-FOLLOW_SECONDS = 1.0
+COMMAND_THREADS, CONNECT_THREADS = 32, 16
+"""IMAP commands, and connection attempts, that run at the same time."""
+BACKGROUND_SLOTS = 8
+"""Accounts in background work at the same time: each holds up to 12 MiB of mail in memory."""
 
 
 def make_worker(
@@ -39,20 +37,12 @@ def make_worker(
     marker: Marker,
     metrics: PollerMetrics,
     connector: Connector,
-    bulks: asyncio.Semaphore,
+    background_slots: asyncio.Semaphore,
 ) -> AccountWorker:
     """Return the worker of one account."""
-    settings = stage.settings
+    settings, log = stage.settings, stage.log.bind(account=account.id)
     context = AccountContext(
-        account=account,
-        lease=lease,
-        store=store,
-        bus=stage.bus,
-        marker=marker,
-        metrics=metrics,
-        max_bytes=settings.max_message_bytes,
-        log=stage.log.bind(account=account.id),
-        tracing=stage.tracing,
+        account, lease, store, stage.bus, marker, metrics, settings.max_message_bytes, log, stage.tracing
     )
     timing = Timing(
         poll=settings.poll_seconds,
@@ -61,12 +51,12 @@ def make_worker(
         reconcile=settings.reconcile_seconds,
         connections=settings.account_connections,
     )
-    return AccountWorker(context, connector, timing, bulks)
+    return AccountWorker(context, connector, timing, background_slots)
 
 
 @contextmanager
-def threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of threads that nobody waits for at the end: one may be in a log-in that a silent server lets hang."""
+def thread_pool(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """Yield a thread pool. At the end its threads are not waited for: one may hang in a login to a silent server."""
     pool = ThreadPoolExecutor(count, thread_name_prefix=name)
     try:
         yield pool
@@ -75,22 +65,16 @@ def threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
 
 
 async def main(stage: Stage[PollerSettings]) -> None:
-    """Hold leases and work on their accounts until told to stop."""
+    """Lease accounts and synchronize them until the process is told to stop."""
     settings = stage.settings
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()
     mark_key = make_mark_key(settings)
-    assert mark_key is not None  # the poller does not start without a secret
+    assert mark_key is not None  # the settings require a secret key
     metrics = PollerMetrics(stage.metrics.registry)
-    with threads(COMMANDS, "imap") as commands, threads(CONNECTS, "connect") as connects:
-        connector = Connector(
-            make_policy(settings),
-            make_secret_box(settings),
-            directory(),
-            commands=commands,
-            connects=connects,
-            metrics=metrics.imap,
-        )
+    policy, box = make_policy(settings), make_secret_box(settings)
+    with thread_pool(COMMAND_THREADS, "imap") as commands, thread_pool(CONNECT_THREADS, "connect") as connects:
+        connector = Connector(policy, box, directory(), commands=commands, connects=connects, metrics=metrics.imap)
         make = partial(
             make_worker,
             stage=stage,
@@ -98,35 +82,21 @@ async def main(stage: Stage[PollerSettings]) -> None:
             marker=Marker(mark_key),
             metrics=metrics,
             connector=connector,
-            bulks=asyncio.Semaphore(BULKS),
+            background_slots=asyncio.Semaphore(BACKGROUND_SLOTS),
         )
+        lease_seconds = settings.lease_seconds
         supervisor = Supervisor(
-            store,
-            make,
-            name=settings.instance,
-            lease_seconds=settings.lease_seconds,
-            metrics=metrics,
-            log=stage.log,
+            store, make, name=settings.instance, lease_seconds=lease_seconds, metrics=metrics, log=stage.log
         )
-        metrics.accounts(lambda: supervisor.held)
         try:
-            await stage.run(
-                periodic(
-                    "leases",
-                    supervisor.beat,
-                    seconds=settings.lease_seconds / 3,
-                    log=stage.log,
-                    wake=supervisor.fresh,
-                ),
-                periodic("follow", supervisor.follow, seconds=FOLLOW_SECONDS, log=stage.log),
-            )
+            await stage.run(*supervisor.loops())
         finally:
             await supervisor.stop()
 
 
 if __name__ == "__main__":
     run_stage(PollerSettings, main)
-    # Everything is closed by now. The interpreter would wait for threads that hang in a log-in, for up to 45 seconds.
+    # Everything is closed. The interpreter would wait up to 45 seconds for threads that hang in a login.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

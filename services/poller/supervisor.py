@@ -1,11 +1,12 @@
-"""Which accounts this poller works on: takes its fair share of leases, follows what owners change, drops at once what it lost."""
+"""Which accounts this poller works on: leases its fair share, follows what owners change, drops what it lost."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 import structlog
 
@@ -13,17 +14,19 @@ from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
 from services.poller.sync.metrics import PollerMetrics
 from services.runtime.failures import describe
+from services.runtime.periodic import periodic
 from services.runtime.tasks import cancel_and_wait
 from services.store import LeaseLostError, NotFoundError, Store
 
-AT_ONCE = 50
-"""Accounts that are taken before their workers are started."""
+LEASE_BATCH = 50
+"""Accounts that are leased before their workers are started."""
+FOLLOW_SECONDS = 1.0
 MakeWorker = Callable[[Account, Lease], AccountWorker]
 
 
 @dataclass(slots=True)
-class Held:
-    """An account in our hands."""
+class LeasedAccount:
+    """An account that this poller works on."""
 
     lease: Lease
     account: Account
@@ -32,7 +35,7 @@ class Held:
 
 
 class Supervisor:
-    """Runs one worker an account."""
+    """Runs one worker per leased account."""
 
     def __init__(
         self,
@@ -44,84 +47,91 @@ class Supervisor:
         metrics: PollerMetrics,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
-        """``name`` is this process's, unlike any other's; ``lease_seconds`` how long a lease lives without renewal."""
+        """``name`` is unique to this process; a lease that is not renewed ends after ``lease_seconds``."""
         self._store = store
         self._make = make
         self._name = name
         self._lease_seconds = lease_seconds
         self._metrics = metrics
         self._log = log
-        self._held: dict[str, Held] = {}
+        self._leased: dict[str, LeasedAccount] = {}
         self._renewed = monotonic()
-        self.fresh = asyncio.Event()
-        """Set when an account was just connected: beat now."""
+        self._new_accounts = asyncio.Event()
+        metrics.accounts(lambda: self.account_count)
 
     @property
-    def held(self) -> int:
-        """How many accounts are in our hands."""
-        return len(self._held)
+    def account_count(self) -> int:
+        """How many accounts this poller works on."""
+        return len(self._leased)
 
-    async def beat(self) -> None:
-        """Say that we live, keep what we hold, take what is free, hand back what is above our share. Call it every third of a lease."""
+    def loops(self) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
+        """Return the two loops to run: leases every third of a lease or when an account is connected; accounts every second."""
+        beat = self._lease_seconds / 3
+        return (
+            periodic("leases", self.update_leases, seconds=beat, log=self._log, wake=self._new_accounts),
+            periodic("accounts", self.follow_accounts, seconds=FOLLOW_SECONDS, log=self._log),
+        )
+
+    async def update_leases(self) -> None:
+        """Send a heartbeat, renew the leases, release what exceeds the fair share, and lease what is free."""
         await self._renew()
-        for held in [held for held in self._held.values() if held.task.done()]:
-            await self._drop(
-                held, release=True
-            )  # a blocked one is nobody's share: another one would be handed back for it
+        # Before the share is computed: a blocked account counts for no poller, and another would be released for it.
+        for ended in [leased for leased in self._leased.values() if leased.task.done()]:
+            await self._drop(ended, release=True)
         share = await self._store.leases.share(await self._store.leases.heartbeat(self._name))
-        above = list(self._held.values())[share:]
-        for held in above:
-            self._log.info("account handed back", account=held.lease.account)
-        await asyncio.gather(*(self._drop(held, release=True) for held in above))
-        while leases := await self._store.leases.acquire(self._name, share, at_most=AT_ONCE):
+        excess = list(self._leased.values())[share:]
+        for leased in excess:
+            self._log.info("account released", account=leased.lease.account)
+        await asyncio.gather(*(self._drop(leased, release=True) for leased in excess))
+        while leases := await self._store.leases.acquire(self._name, share, at_most=LEASE_BATCH):
             for lease in leases:
                 await self._start(lease)
-            if len(leases) < AT_ONCE:
+            if len(leases) < LEASE_BATCH:
                 break
 
     async def _renew(self) -> None:
-        leases = [held.lease for held in self._held.values()]
+        leases = [leased.lease for leased in self._leased.values()]
         try:
             lost = await self._store.leases.renew(leases)
             self._renewed = monotonic()
         except Exception:
-            # Without renewal others take over when the time is up; their token ends our writes, this ends our reading.
+            # Other pollers take over when the leases end. Their token stops our writes; this stops our reading.
             if monotonic() - self._renewed > self._lease_seconds:
-                for held in list(self._held.values()):
-                    await self._drop(held, release=False, lost=True)
+                for leased in list(self._leased.values()):
+                    await self._drop(leased, release=False, lost=True)
             raise
         for lease in lost:
-            ours = self._held.get(lease.account)
-            if ours is not None and ours.lease == lease:  # not dropped, and taken again, since we asked
+            current = self._leased.get(lease.account)
+            if current is not None and current.lease == lease:  # not dropped and leased again since the question
                 self._log.warning("lease lost", account=lease.account)
-                await self._drop(ours, release=False, lost=True)
+                await self._drop(current, release=False, lost=True)
 
-    async def follow(self) -> None:
-        """Notice what owners connected or changed, rows that wait, and workers that ended. Call it every second."""
+    async def follow_accounts(self) -> None:
+        """Notice accounts that owners connect or change, rows that wait, and workers that ended."""
         if await self._store.leases.fresh():
-            self.fresh.set()
-        if not self._held:
+            self._new_accounts.set()
+        if not self._leased:
             return
         accounts = await self._store.accounts.of_holder(self._name)
-        waiting = await self._store.ledger.waiting(self._held)
-        for number, held in list(self._held.items()):
-            account = accounts.get(number)
+        waiting = await self._store.ledger.waiting(self._leased)
+        for account_id, leased in list(self._leased.items()):
+            account = accounts.get(account_id)
             if account is None:
-                self._log.info("account taken away", account=number)
-            if account is None or account.state is not AccountState.ACTIVE or held.task.done():
-                await self._drop(held, release=True)
-            elif _other_door(account, held.account):
-                await self._drop(held, release=False)
-                await self._start(held.lease)
+                self._log.info("account is no longer leased", account=account_id)
+            if account is None or account.state is not AccountState.ACTIVE or leased.task.done():
+                await self._drop(leased, release=True)
+            elif _login_differs(account, leased.account):
+                await self._drop(leased, release=False)
+                await self._start(leased.lease)
             else:
-                held.account = account
-                held.worker.changed(account)
-                if number in waiting:
-                    held.worker.waiting()
+                leased.account = account
+                leased.worker.update_account(account)
+                if account_id in waiting:
+                    leased.worker.rows_planned()
 
     async def stop(self) -> None:
-        """Stop every worker and give every account back."""
-        await asyncio.gather(*(self._drop(held, release=True) for held in list(self._held.values())))
+        """Stop every worker and release every account."""
+        await asyncio.gather(*(self._drop(leased, release=True) for leased in list(self._leased.values())))
         await self._store.leases.leave(self._name)
 
     async def _start(self, lease: Lease) -> None:
@@ -129,31 +139,30 @@ class Supervisor:
             account = await self._store.accounts.get(lease.account)
         except NotFoundError:
             return
-        if (before := self._held.get(lease.account)) is not None:
-            await self._drop(
-                before, release=False, lost=True
-            )  # it ran out in our hands, while this process stood still
+        if (before := self._leased.get(lease.account)) is not None:
+            # Its lease ended while this process was suspended.
+            await self._drop(before, release=False, lost=True)
         worker = self._make(account, lease)
         task = asyncio.create_task(worker.run(), name=f"account {lease.account}")
-        task.add_done_callback(self._ended)
-        self._held[lease.account] = Held(lease, account, worker, task)
+        task.add_done_callback(self._log_failure)
+        self._leased[lease.account] = LeasedAccount(lease, account, worker, task)
         self._metrics.taken()
-        self._log.info("account taken", account=lease.account, token=lease.token)
+        self._log.info("account leased", account=lease.account, token=lease.token)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _log_failure(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, LeaseLostError):
-            self._log.error("worker ended", task=task.get_name(), error=describe(error))
+            self._log.error("worker failed", task=task.get_name(), error=describe(error))
 
-    async def _drop(self, held: Held, *, release: bool, lost: bool = False) -> None:
-        if self._held.get(held.lease.account) is held:
-            del self._held[held.lease.account]
-        await cancel_and_wait(held.task)
-        self._metrics.dropped(held.lease.account, lost=lost)
+    async def _drop(self, leased: LeasedAccount, *, release: bool, lost: bool = False) -> None:
+        if self._leased.get(leased.lease.account) is leased:
+            del self._leased[leased.lease.account]
+        await cancel_and_wait(leased.task)
+        self._metrics.dropped(leased.lease.account, lost=lost)
         if release:
-            await held.worker.finish()
-            await self._store.leases.release(held.lease)
+            await leased.worker.finish()
+            await self._store.leases.release(leased.lease)
 
 
-def _other_door(now: Account, before: Account) -> bool:
-    """Whether the account is to be reached in another way than before: new password, other server."""
+def _login_differs(now: Account, before: Account) -> bool:
+    """Whether the password or the server was changed, so that the worker has to start again."""
     return (now.credentials, now.incoming, now.provider) != (before.credentials, before.incoming, before.provider)

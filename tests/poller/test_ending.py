@@ -107,7 +107,7 @@ async def test_work_that_broke_is_begun_again(trouble: Callable[[], Coroutine[An
         again.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(worker_of()._again(part))
+    task = asyncio.create_task(worker_of()._recovery.keep_running(part))
     waiting = asyncio.create_task(again.wait())
     await asyncio.wait({task, waiting}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
     assert again.is_set()

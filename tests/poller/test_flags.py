@@ -49,7 +49,7 @@ async def test_a_flag_that_is_set_while_its_window_is_on_its_way_is_taken_over(
     read = await run._read(scan)
     mailbox.uid("STORE", "1", "+FLAGS", FLAGGED)
     await watch.check()
-    await run._take(read)
+    await run._write(read)
     assert await flags(world, context) == [()]
     await Backfill(context, BodyFetcher(context), session, epoch).run()
     assert await flags(world, context) == [("\\Flagged",)]

@@ -29,7 +29,7 @@ async def account(world: World, mailbox: Mailbox) -> Account:
 
 async def idle(world: World) -> None:
     """Wait until the poller watches: it takes a mail for that, which the test then forgets."""
-    await until(lambda: b"account taken" in world.pollers[-1].log.read_bytes(), "account taken", world)
+    await until(lambda: b"account leased" in world.pollers[-1].log.read_bytes(), "account leased", world)
 
 
 async def row_of(world: World, account: Account, uid: int, folder: str = "INBOX") -> Row | None:

@@ -74,7 +74,7 @@ async def test_a_window_that_was_read_under_void_uids_is_not_written(
     make(mailbox, "Clients", ours, theirs)
     await watch._open(named(context, "Clients"))
     with pytest.raises(FolderChangedError):
-        await run._take(read)
+        await run._write(read)
     assert await states(world, context) == {}
     again = Backfill(context, BodyFetcher(context), session, run._epoch)
     await again.run()
@@ -92,7 +92,7 @@ async def test_what_is_void_goes_when_who_began_the_folder_anew_has_died(
     await (await backfill(context, session)).run()
     await watch.check()
     make(mailbox, "Clients", mail(STRANGER))
-    await watch._new(named(context, "Clients"))
+    await watch._sync_new(named(context, "Clients"))
     await watch._live.flags(named(context, "Clients"), (await session.examine(b"Clients")).highestmodseq)
     await session.examine(b"INBOX")
     assert len(await states(world, context)) == 2, "it dies here"
@@ -136,7 +136,7 @@ async def test_who_knows_a_folder_of_before_drops_nothing_of_what_it_is_now(
     await watch.check()
     before = named(context, "Clients")
     make(mailbox, "Clients", mail(STRANGER))
-    await watch._new(before)
+    await watch._sync_new(before)
     now = named(context, "Clients")
     await drop_superseded(context, before)
     assert ("Clients", now.uidvalidity) in await states(world, context)
@@ -202,7 +202,7 @@ async def test_a_folder_that_is_made_anew_and_deleted_at_once_leaves_nothing(
     make(mailbox, "Clients", mail(STRANGER))
     await watch.check()
     make(mailbox, "Clients", mail(STRANGER))
-    await watch._new(named(context, "Clients"))
+    await watch._sync_new(named(context, "Clients"))
     mailbox.imap.select("INBOX")
     mailbox.imap.delete("Clients")
     await watch.check()

@@ -126,16 +126,16 @@ async def test_a_lease_that_is_lost_while_its_account_is_dropped_is_no_error() -
     """The owner pauses the account at the moment at which its lease turns out to be lost: the beat goes on."""
     stub = Stub()
     supervisor, workers = supervised(stub)
-    await supervisor.beat()
+    await supervisor.update_leases()
     await asyncio.sleep(0)
 
     async def paused() -> None:
         stub.accounts.state = AccountState.PAUSED
-        await supervisor.follow()
+        await supervisor.follow_accounts()
 
     stub.leases.during, stub.leases.lost = paused, [Lease(account="a" * 24, holder="p1", token=1)]
-    await supervisor.beat()
-    assert supervisor.held == 0
+    await supervisor.update_leases()
+    assert supervisor.account_count == 0
     assert workers[0].ended
 
 
@@ -143,10 +143,10 @@ async def test_an_account_that_ran_out_in_our_hands_has_one_worker() -> None:
     """A process stood still past its lease and takes its own account anew: the worker of the old lease ends first."""
     stub = Stub()
     supervisor, workers = supervised(stub)
-    await supervisor.beat()
+    await supervisor.update_leases()
     await asyncio.sleep(0)
     stub.leases.wanted = 1
-    await supervisor.beat()
+    await supervisor.update_leases()
     assert [worker.ended for worker in workers] == [True, False]
-    assert supervisor.held == 1
+    assert supervisor.account_count == 1
     await supervisor.stop()

@@ -116,7 +116,7 @@ async def test_a_poller_that_wakes_up_too_late_writes_nothing(world: World, mail
     first.process.send_signal(signal.SIGCONT)
     noticed = (
         "lease lost",
-        "account taken away",
+        "account is no longer leased",
     )  # when it renews its leases, or when it looks what changed: what comes first
     await until(lambda: any(word in first.log.read_text() for word in noticed), "the first notices", world)
     assert first.stop() == 0

@@ -25,9 +25,9 @@ async def test_mail_that_comes_between_two_looks_is_taken_in(
     watch = MailboxWatcher(
         context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
     )
-    await watch._new(context.folders[inbox(context)])
+    await watch._sync_new(context.folders[inbox(context)])
     mailbox.append(mail("stranger@else.test"))
-    await watch._rest(context.folders[inbox(context)])
+    await watch._sync_changes(context.folders[inbox(context)])
     assert await world.states(context.account) == {"unmatched": 1}
 
 
@@ -41,7 +41,7 @@ async def test_a_comparison_leaves_alone_what_is_right(
     await world.know(CLIENT)
     for sender in (CLIENT, "stranger@else.test"):
         mailbox.append(mail(sender))
-    await watch._new(context.folders[inbox(context)])
+    await watch._sync_new(context.folders[inbox(context)])
     mailbox.append(mail(CLIENT))
     before = {row.id: row.updated_at for row in await world.rows(context.account)}
     assert len(before) == 2
@@ -49,7 +49,7 @@ async def test_a_comparison_leaves_alone_what_is_right(
     rows = await world.rows(context.account)
     assert len(rows) == 2
     assert rows[1].updated_at == before[rows[1].id]
-    repaired = context.metrics._mended.collect()[0].samples
+    repaired = context.metrics._repaired.collect()[0].samples
     assert [sample.value for sample in repaired if sample.name.endswith("_total")] == [0, 0, 0]
 
 

@@ -1,4 +1,4 @@
-"""What everything that works on one account shares, and the keyed marks."""
+"""What all work on one account shares, and the keyed marks of its rows."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Marker:
-    """Makes the keyed hashes of a row; those of addresses are remembered, since people write more than once."""
+    """Makes the marks (keyed hashes) of a row. Caches those of addresses, since people write more than once."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._address = lru_cache(maxsize=65_536)(lambda address: address_mark(key, address))
 
     def of_row(self, facts: HeaderFacts, own: Iterable[str]) -> tuple[bytes, ...]:
-        """Return the marks of participants and thread ids. The account's own addresses have none: they say nothing of relevance."""
+        """Return the marks of participants and thread ids, except of the account's own addresses, which are in all its mail."""
         marks = [self._address(address) for address in facts.participants.difference(own)]
         ids = facts.references if facts.message_id is None else (facts.message_id, *facts.references)
         marks += [thread_mark(self._key, identifier) for identifier in dict.fromkeys(ids)]
@@ -43,7 +43,7 @@ class Marker:
 
 @dataclass(slots=True)
 class AccountContext:
-    """One account, held under one lease. ``account`` and ``folders`` follow what is stored."""
+    """One account under one lease. ``account`` and ``folders`` follow what is stored."""
 
     account: Account
     lease: Lease
@@ -52,22 +52,22 @@ class AccountContext:
     marker: Marker
     metrics: PollerMetrics
     max_bytes: int
-    """Mail above this size is skipped."""
+    """Larger mail is skipped."""
     log: structlog.typing.FilteringBoundLogger
     tracing: Tracing | None = None
-    """None where nothing is traced."""
+    """None if tracing is off."""
     folders: dict[str, Folder] = field(default_factory=dict)
-    """By id; those that are on the server."""
+    """By id, those that exist on the server."""
     missed: dict[str, int] = field(default_factory=dict)
-    """How many LIST answers in a row lacked a folder."""
+    """By folder id, how many consecutive LIST answers lacked it."""
 
-    def remember(self, folder: Folder, **changes: Any) -> None:
-        """Note what was stored of a folder, unless it was begun anew meanwhile."""
+    def update_folder(self, folder: Folder, **changes: Any) -> None:
+        """Update the known folder with what was stored, unless it was recreated meanwhile."""
         if self.is_still(folder):
             self.folders[folder.id] = self.folders[folder.id].model_copy(update=changes)
 
     def is_still(self, folder: Folder) -> bool:
-        """Whether a folder is there, with the uids that it had: other connections may have found it gone, or begun anew."""
+        """Whether the folder still exists with the same uids. Another connection may have found it gone or recreated."""
         now = self.folders.get(folder.id)
         return now is not None and now.uidvalidity == folder.uidvalidity
 
@@ -75,7 +75,7 @@ class AccountContext:
         """Return the folder of a row.
 
         Raises:
-            UidValidityChangedError: it is gone, or has other uids by now.
+            UidValidityChangedError: the folder is gone or has other uids.
         """
         folder = self.folders.get(row.folder)
         if folder is None or folder.uidvalidity != row.uidvalidity:
@@ -84,5 +84,5 @@ class AccountContext:
 
     @property
     def selected(self) -> list[Folder]:
-        """The folders whose mail is synchronised."""
+        """The folders whose mail is synchronized."""
         return [folder for folder in self.folders.values() if folder.selected]

@@ -1,6 +1,6 @@
-"""Bringing in the mail that was there: opens the epoch, walks all folders newest first, seals it. Resumes from its cursors.
+"""Imports existing mail: opens an epoch, walks all folders newest first, seals it. Resumes from the stored cursors.
 
-While the bodies of one batch are being published, the next window is already on its way from the server.
+Fetches the next window while the bodies of the last one are being published.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from services.poller.sync.ledger_repair import verify_folder
 from services.store import FolderPatch
 
 PUBLISHING = 3
-"""Batches of bodies that are in memory at the same time: one being fetched, two on their way to the broker."""
+"""Batches of bodies in memory at the same time: one being fetched, two being published."""
 _UTMOST = datetime.max.replace(tzinfo=UTC)
 
 
 async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
-    """Open the account's next backfill: note where each folder ends now; what comes after is live."""
+    """Open the account's next epoch and note where each folder ends. Later mail is live."""
     listed, _ = await session.list_folders()
     planned: dict[str, Folder] = {}
     expected = 0
@@ -48,7 +48,7 @@ async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
                     "uidnext": selected.uidnext,
                     "cursor": selected.uidnext,
                     "live_next": selected.uidnext,
-                    # Flags that were changed and that nobody has looked at yet are behind it: what is known is not raised.
+                    # Keep the known value: flags that changed since are not yet synchronized.
                     "highestmodseq": old.highestmodseq
                     if old is not None and old.uidvalidity == selected.uidvalidity and old.highestmodseq is not None
                     else selected.highestmodseq,
@@ -57,20 +57,21 @@ async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
     epoch = await context.store.epochs.open(context.lease, planned.values(), expected=expected)
     before = context.folders
     context.folders = {
-        number: folder.model_copy(update={"epoch": epoch.number}) for number, folder in {**before, **planned}.items()
+        folder_id: folder.model_copy(update={"epoch": epoch.number})
+        for folder_id, folder in {**before, **planned}.items()
     }
-    for number, folder in planned.items():
-        if not folder.selected and (old := before.get(number)) is not None and old.selected:
-            await removals.drop_folder(context, number)  # its owner took it out
+    for folder_id, folder in planned.items():
+        if not folder.selected and (old := before.get(folder_id)) is not None and old.selected:
+            await removals.drop_folder(context, folder_id)  # the owner excluded it
     context.log.info("backfill opened", epoch=epoch.number, folders=len(context.selected), expected=expected)
     return epoch
 
 
 class _Read(NamedTuple):
-    """A window with what the server and the ledger say of it."""
+    """A window with what the server and the ledger have in it."""
 
     folder: Folder
-    """As it was then."""
+    """As known when the window was read."""
     window: Window
     messages: list[Fetched]
     known: dict[int, RowState]
@@ -78,7 +79,7 @@ class _Read(NamedTuple):
 
 
 class Backfill:
-    """One run over what is left of an epoch."""
+    """One run over the rest of an epoch."""
 
     def __init__(self, context: AccountContext, fetcher: BodyFetcher, session: ImapSession, epoch: Epoch) -> None:
         self._context = context
@@ -87,17 +88,17 @@ class Backfill:
         self._epoch = epoch
         self._scans = {folder.id: FolderScan(folder) for folder in context.selected if folder.cursor > 1}
         self._newest = dict.fromkeys(self._scans, _UTMOST)
-        """By folder: no mail that is left can be newer than this (uids grow with time, roughly)."""
+        """By folder id, an upper bound for the date of its remaining mail. Uids roughly grow with time."""
         self._slots = asyncio.Semaphore(PUBLISHING)
 
     async def run(self) -> None:
-        """Enumerate, verify, seal; return when the bodies are published too."""
+        """Enumerate, verify and seal the epoch. Return when the bodies are published, too."""
         async with asyncio.TaskGroup() as tasks:
             reading = self._read_next(tasks)
             while reading is not None:
                 read = await reading
                 reading = self._read_next(tasks)
-                for rows in batches(await self._take(read)):
+                for rows in batches(await self._write(read)):
                     await self._slots.acquire()
                     tasks.create_task(self._deliver(rows))
             for folder in self._context.selected:
@@ -111,11 +112,11 @@ class Backfill:
         await complete(self._context, self._epoch.number)
 
     def _read_next(self, tasks: asyncio.TaskGroup) -> asyncio.Task[_Read] | None:
-        """Start reading the window that holds the newest mail of all; None when every folder is through."""
-        left = [number for number, scan in self._scans.items() if not scan.done]
-        if not left:
+        """Start to read the window with the newest remaining mail. Return None when every folder is done."""
+        remaining = [folder_id for folder_id, scan in self._scans.items() if not scan.done]
+        if not remaining:
             return None
-        return tasks.create_task(self._read(self._scans[max(left, key=self._newest.__getitem__)]))
+        return tasks.create_task(self._read(self._scans[max(remaining, key=self._newest.__getitem__)]))
 
     async def _read(self, scan: FolderScan) -> _Read:
         folder, account = scan.folder, self._context.account.id
@@ -125,7 +126,7 @@ class Backfill:
                 account, folder.id, folder.uidvalidity, window.low, window.high
             )
             known = {row.uid: row.state for row in rows}
-            # What was not relevant is looked at again: a backfill that was asked for should mend what it can.
+            # Decide again on mail that was not relevant: a requested backfill repairs what it can.
             wanted = [uid for uid in window.uids if known.get(uid, RowState.UNMATCHED) is RowState.UNMATCHED]
             messages = await self._session.headers(wanted) if wanted else []
             gone = sorted(known.keys() - set(window.uids))
@@ -136,8 +137,8 @@ class Backfill:
             self._newest[folder.id] = min(dates)
         return _Read(folder, window, messages, known, datetime.now(UTC))
 
-    async def _take(self, read: _Read) -> list[Row]:
-        """Write a window; returns the rows whose bodies are wanted."""
+    async def _write(self, read: _Read) -> list[Row]:
+        """Write the rows of a window. Return those whose bodies are wanted."""
         folder = read.folder
         decisions, version = await relevance.decide(
             self._context,
@@ -150,7 +151,7 @@ class Backfill:
         patch = FolderPatch(folder.id, folder.uidvalidity, cursor=read.window.low, state=state)
         present = frozenset(copy_id(folder.account, folder.id, folder.uidvalidity, uid) for uid in read.known)
         rows = await relevance.write_rows(self._context, decisions, version, patch=patch, present=present)
-        self._context.remember(folder, cursor=read.window.low, **({"state": state} if state else {}))
+        self._context.update_folder(folder, cursor=read.window.low, **({"state": state} if state else {}))
         return rows
 
     async def _deliver(self, rows: Sequence[Row]) -> None:
@@ -161,7 +162,7 @@ class Backfill:
 
 
 async def complete(context: AccountContext, epoch: int) -> None:
-    """Complete a sealed epoch if nothing of it is unfinished, and say so; whoever does it last says it."""
+    """Complete a sealed epoch if none of its rows is unfinished, and announce it."""
     if await context.store.epochs.complete_if_done(context.account.id, epoch):
         await context.bus.publish(
             SyncCompleted(id=f"{context.account.id}.{epoch}.completed", account=context.account.id, epoch=epoch)

@@ -1,4 +1,4 @@
-"""Bulk work on one connection: backfills, and bodies of rows that wait (late contacts, threads, what was interrupted)."""
+"""The order of background work on one connection: backfills, waiting bodies (late contacts, threads), comparison."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from services.mailbox.imap import ImapSession
 from services.poller.sync import backfill
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.body_fetcher import BodyFetcher, batches
-from services.poller.sync.live_sync import FEW, now
+from services.poller.sync.live_sync import LIVE_LIMIT, now
 from services.poller.sync.reconcile import reconcile
 
 
 class BackgroundSync:
-    """What is done beside watching."""
+    """Does everything for an account that is not live."""
 
     def __init__(self, context: AccountContext, fetcher: BodyFetcher, *, opened: Callable[[], None]) -> None:
-        """``opened`` is called when a backfill has been opened: the folders are known anew."""
+        """``opened`` is called after an epoch was opened, when the folders are up to date."""
         self._context = context
         self._fetcher = fetcher
         self._opened = opened
         self.wake = asyncio.Event()
-        """Set when rows wait, the owner asks for a backfill, or a comparison with the server is due."""
+        """Set when rows wait, a resync is requested, or a comparison with the server is due."""
         self.compared = asyncio.Event()
-        """No comparison with the server is due."""
+        """Set unless a comparison with the server is due."""
         self.compared.set()
 
     def compare(self) -> None:
-        """Have the ledger compared with the server as soon as nothing else is to be done."""
+        """Request a comparison of the ledger with the server, after all other background work."""
         self.compared.clear()
         self.wake.set()
 
@@ -46,8 +46,8 @@ class BackgroundSync:
         epoch = await self._context.store.epochs.get(self._context.account.id, self._context.account.epoch)
         return epoch if epoch is not None and epoch.state is EpochState.ENUMERATING else None
 
-    async def work_off(self, session: ImapSession) -> None:
-        """Do what there is: bodies of planned rows, then the backfill (with those of late contacts beside it), or the comparison."""
+    async def run(self, session: ImapSession) -> None:
+        """Fetch waiting bodies, then run the backfill, or the comparison if there is no backfill."""
         self.wake.clear()
         epoch = await self._unsealed()
         if self._context.account.resync_requested:
@@ -67,22 +67,22 @@ class BackgroundSync:
             late = tasks.create_task(self._fetch_late(session))
             await backfill.Backfill(self._context, self._fetcher, session, epoch).run()
             late.cancel()
-        self.compared.set()  # it ends with a comparison
+        self.compared.set()  # a backfill ends with a comparison
         await self._fetch_planned(session, late=False)
         if self._context.account.resync_requested:
             self.wake.set()
 
     async def _fetch_late(self, session: ImapSession) -> None:
-        """Beside a backfill: bodies for late contacts and threads, without waiting for its end."""
+        """During a backfill, fetch bodies for late contacts and threads without waiting for its end."""
         while True:
             await self.wake.wait()
             self.wake.clear()
             await self._fetch_planned(session, late=True)
 
     async def _fetch_planned(self, session: ImapSession, *, late: bool) -> None:
-        """Fetch and publish bodies of planned rows until there are none that could be."""
+        """Fetch and publish bodies of planned rows until none is left that can be."""
         while rows := await self._context.store.ledger.planned(self._context.account.id, late=late):
-            lane = Lane.LIVE if len(rows) <= FEW else Lane.BACKFILL
+            lane = Lane.LIVE if len(rows) <= LIVE_LIMIT else Lane.BACKFILL
             published = 0
             for batch in batches(await self._fetchable(rows)):
                 published += await self._fetcher.deliver(session, batch, lane)
@@ -91,17 +91,17 @@ class BackgroundSync:
                 return
 
     async def _fetchable(self, rows: list[Row]) -> list[Row]:
-        """Return the rows that lie where mail is synchronised; the others' folder is gone, or has new uids."""
-        good: list[Row] = []
+        """Return the rows in synchronized folders. Set the others to ``gone``: their folder is gone or has new uids."""
+        fetchable: list[Row] = []
         void: list[Row] = []
         moment = now()
         for row in rows:
             folder = self._context.folders.get(row.folder)
             if folder is not None and folder.selected and folder.uidvalidity == row.uidvalidity:
-                # One that was set back is news from now on, however long ago it came.
-                good.append(row.model_copy(update={"noticed_at": moment}) if row.attempts else row)
+                # The delay of a replanned row counts from now, not from its arrival.
+                fetchable.append(row.model_copy(update={"noticed_at": moment}) if row.attempts else row)
             else:
                 void.append(row)
         if void:
             await self._context.store.ledger.gone(self._context.lease, [row.id for row in void])
-        return good
+        return fetchable

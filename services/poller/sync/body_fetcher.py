@@ -1,4 +1,4 @@
-"""Bodies of relevant mail: fetched in batches bounded by bytes, published with confirmation, then marked published."""
+"""Fetches bodies of relevant mail in batches bounded by bytes, and publishes them."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from services.amqp.delivery.tracing import Tracing
 
 BATCH = 100
-"""Messages of one FETCH."""
+"""Messages per FETCH."""
 BATCH_BYTES = 4 * 1024 * 1024
-"""By RFC822.SIZE, a hint; several batches may be in memory at the same time."""
+"""Per FETCH, by RFC822.SIZE, which is a hint. Several batches may be in memory at the same time."""
 INLINE = 256 * 1024
-"""Larger mail travels as a reference to the blob store."""
+"""Larger mail is published as a reference to the blob store."""
 STREAMED = 4 * 1024 * 1024
-"""Larger mail is fetched in pieces, so that its size in memory is that of a piece."""
+"""Larger mail is fetched in pieces, of which one is in memory."""
 
 
 class Streamed(NamedTuple):
-    """A mail in the blob store."""
+    """A large mail that was stored as a blob while it was fetched."""
 
     name: str
     size: int
 
 
 def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Split rows into what one FETCH takes: of one folder, bounded in number and bytes; a very large mail is alone."""
+    """Split rows into batches for one FETCH each: one folder, bounded in number and bytes. A very large mail is alone."""
     for _, of_folder in groupby(rows, key=lambda row: (row.folder, row.uidvalidity)):
         batch: list[Row] = []
         total = 0
@@ -50,10 +50,10 @@ def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 class BodyFetcher(PublishTracker):
-    """Brings what rows lack: fetches it, and takes it to the queue."""
+    """Fetches the bodies of rows and publishes them."""
 
     async def deliver(self, session: ImapSession, rows: Sequence[Row], lane: Lane) -> int:
-        """Fetch and publish the bodies of one batch, but for those in other hands. Returns how many were published."""
+        """Fetch and publish the bodies of one batch, except rows that are claimed already. Return how many were published."""
         folder = self._context.folder_of(rows[0])
         mine = self.claim(rows)
         try:
@@ -62,16 +62,16 @@ class BodyFetcher(PublishTracker):
             self.release(mine)
 
     async def fetch(self, session: ImapSession, folder: Folder, rows: Sequence[Row], lane: Lane) -> list[Outgoing]:
-        """Return the messages of a batch; what is gone from the server or cannot be had is noted in the ledger."""
+        """Return the messages of a batch. Rows whose mail is gone, withheld or too large get that state."""
         began = time.time_ns()
         mails: list[Outgoing] = []
         blobs: dict[str, str] = {}
-        """By row, of those whose body does not travel in the message."""
+        """By row id, for mail that is published by reference."""
         small = [row for row in rows if row.size <= STREAMED]
         async with session.opened(folder):
             found = await session.bodies([row.uid for row in small]) if small else {}
             if absent := [row.uid for row in small if row.uid not in found]:
-                # A session may not know yet of mail that came since the folder was opened; SEARCH makes it look.
+                # The session may not know mail that arrived after the folder was opened. SEARCH makes the server look.
                 there = await session.existing(uid_set(absent))
                 found |= await session.bodies(sorted(there)) if there else {}
             missing = [row for row in small if row.uid not in found]
@@ -88,13 +88,11 @@ class BodyFetcher(PublishTracker):
                         blobs[row.id] = streamed.name
                         mails.append(Outgoing(_message(row, lane, streamed.size, streamed.name), b""))
             if missing:
-                await self._missing(session, missing)
+                await self._finish_missing(session, missing)
         large = [row for row in small if len(found.get(row.uid, b"")) > INLINE]
         names = await self._context.store.blobs.put_many([(found[row.uid], None) for row in large])
         blobs |= zip((row.id for row in large), names, strict=True)
-        lacking = await self._context.store.blobs.hold(
-            self._context.lease, blobs
-        )  # those stay planned, and are found again
+        lacking = await self._context.store.blobs.hold(self._context.lease, blobs)  # their rows stay planned
         for row in small:
             if (raw := found.get(row.uid)) is not None:
                 blob = blobs.get(row.id)
@@ -105,22 +103,22 @@ class BodyFetcher(PublishTracker):
         return [mail._replace(context=_traced(mail.message, began, tracing)) for mail in mails]
 
     async def _stream(self, session: ImapSession, row: Row) -> Streamed | None:
-        """Bring a very large mail into the blob store piece by piece; None when nothing came. Nobody needs it there yet."""
-        limit, came = self._context.max_bytes, 0
+        """Store a very large mail as a blob, piece by piece, without a reference to it yet. Return None if nothing came."""
+        limit, received = self._context.max_bytes, 0
 
         async def pieces() -> AsyncIterator[bytes]:
-            nonlocal came
+            nonlocal received
             async for piece in session.parts(row.uid):
-                came += len(piece)
-                if came > limit:  # RFC822.SIZE said less
+                received += len(piece)
+                if received > limit:  # more than RFC822.SIZE said
                     return
                 yield piece
 
         name, _ = await self._context.store.blobs.put_stream(pieces(), None)
-        return Streamed(name, came) if came else None
+        return Streamed(name, received) if received else None
 
-    async def _missing(self, session: ImapSession, rows: Sequence[Row]) -> None:
-        """Note rows whose body did not come: gone from the server, or withheld by it (Microsoft lists what is deleted)."""
+    async def _finish_missing(self, session: ImapSession, rows: Sequence[Row]) -> None:
+        """Give rows whose body did not come their state: gone, or withheld (Microsoft lists deleted mail)."""
         there = await session.existing(uid_set(row.uid for row in rows))
         gone = [row.id for row in rows if row.uid not in there]
         if gone:
@@ -145,7 +143,7 @@ def _message(row: Row, lane: Lane, size: int, blob: str | None) -> MailFetched:
 
 
 def _traced(message: MailFetched, began: int, tracing: Tracing) -> TraceContext:
-    """Begin a mail's trace: with the server's notice of it, or (in a backfill) with the FETCH, at ``began``."""
+    """Start a mail's trace: live mail when the server announced it, a backfill with the FETCH at ``began``."""
     source, live = message.source, message.lane is Lane.LIVE
     return tracing.record(
         "fetch",

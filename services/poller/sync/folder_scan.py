@@ -1,4 +1,4 @@
-"""The uids of a folder in windows, newest first, whether they are dense or strewn over four thousand million."""
+"""Walks the uids of a folder in windows, newest first, however sparse they are."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from schemas.accounts import Folder
 from services.mailbox.imap import SPAN, SPARSE, WIDER, ImapSession
 
 WINDOW = 500
-"""Messages whose headers are fetched at once, and whose rows are one transaction."""
+"""Messages whose headers are one FETCH and whose rows are one transaction."""
 
 
 class Window(NamedTuple):
-    """A stretch of a folder."""
+    """A range of uids of a folder."""
 
     folder: str
     low: int
-    """The lowest uid that it covers: the cursor once it is written; 1 for the folder's last window."""
+    """Its lowest uid, which is the new cursor; 1 for the last window."""
     high: int
-    """The highest uid that it covers."""
+    """Its highest uid."""
     uids: list[int]
-    """Those that are on the server, ascending, at most ``WINDOW``."""
+    """The uids on the server, ascending, at most ``WINDOW``."""
 
 
 class FolderScan:
-    """Walks down from a cursor."""
+    """Walks a folder down from its cursor."""
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
@@ -39,7 +39,7 @@ class FolderScan:
         return self._cursor <= 1
 
     async def next(self, session: ImapSession) -> Window:
-        """Return the next window; the folder must be open."""
+        """Return the next window. The folder must be open."""
         while not self._found and self._floor > 1:
             low = max(1, self._floor - self._span)
             self._found = await session.uids(low, self._floor - 1)

@@ -1,7 +1,7 @@
-"""Who a mail is between and which thread it is in, quickly, from its raw header block. Never raises.
+"""Reads participants and thread ids from a raw header block, quickly. Never raises.
 
-Where a field is well formed only its addresses count; where it is not, everything in it that could be read as one: the
-matcher decides in the end, but what is missed here would never be fetched.
+A well-formed field yields its addresses. A malformed one yields everything that could be an address: the matcher decides in
+the end, but mail that is missed here is never fetched.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import NamedTuple
 from schemas.addresses import normal_address_or_none
 
 MAX_HEADER = 256 * 1024
-"""Bytes that are read: a thousand recipients and more."""
+"""Bytes that are read, enough for more than a thousand recipients."""
 MAX_DECODED = 4_096
-"""Characters of one broken mailbox whose encoded words are looked into: the standard library decodes them slowly."""
+"""Characters of one malformed mailbox whose encoded words are decoded: the standard library is slow at it."""
 MAX_PARTICIPANTS = 2_000
 MAX_REFERENCES = 100
 MAX_MESSAGE_ID = 998
@@ -26,7 +26,7 @@ _FIELD = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _SIMPLE = re.compile(r'(?:"[^"\\<>@]*"\s*|[^"<>@(),;:\\\[\]]*)<\s*([^\s<>@"(),;:\\]+@[^\s<>@"(),;:\\\[\]]+)\s*>\s*')
-"""One mailbox as nearly all mail has it: a name and an address in angle brackets."""
+"""The most common form of a mailbox: a name and an address in angle brackets."""
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)|<[^<>]*>|[,;:]|[^"(<,;:]+|.', re.DOTALL)
 _LOOSE = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f]{1,64}@[^\s@<>()\[\],;:\\\"'\x00-\x20\x7f]{1,254}")
 _COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)", re.DOTALL)
@@ -37,21 +37,21 @@ _UNFIT = re.compile("[\\s\x00-\x20\x7f-\x9f]+")
 
 
 class HeaderFacts(NamedTuple):
-    """What decides on relevance."""
+    """The facts that decide on relevance."""
 
     participants: frozenset[str]
-    """Normal addresses of From, Sender, To, Cc, Bcc and Reply-To."""
+    """Normalized addresses of From, Sender, To, Cc, Bcc and Reply-To."""
     message_id: str | None
     """Without angle brackets, white space and control characters."""
     references: tuple[str, ...]
-    """In-Reply-To and References, each once: the first and the newest, at most 100."""
+    """Distinct ids of In-Reply-To and References, at most 100: the first one and the newest."""
 
 
 def read(block: bytes) -> HeaderFacts:
-    """Return what a header block says."""
+    """Return the facts of a header block."""
     block = block[:MAX_HEADER]
     if block.count(b"\r") != block.count(b"\r\n"):
-        # Whether a lone CR ends a line is a matter of taste: read it both ways.
+        # Programs disagree on whether a bare CR ends a line: read the block both ways.
         block += b"\n" + block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     participants: set[str] = set()
     message_id: str | None = None
@@ -77,7 +77,7 @@ def read(block: bytes) -> HeaderFacts:
 
 
 def message_ids(value: str) -> list[str]:
-    """Return the ids of a field: what is in angle brackets, else every word with an ``@``."""
+    """Return the ids of a field: those in angle brackets, or else every word with an ``@``."""
     found = _ID.findall(value)
     if not found:
         found = [word.strip("<>") for word in _SEPARATORS.split(value) if "@" in word]
@@ -89,14 +89,14 @@ def _clean(value: str) -> str:
 
 
 def addresses(value: str) -> set[str]:
-    """Return the normal addresses of an address list (RFC 5322 section 3.4, RFC 6532)."""
+    """Return the normalized addresses of an address list (RFC 5322 section 3.4, RFC 6532)."""
     if simple := _SIMPLE.fullmatch(value):
         return _normal([simple[1]])
     found: set[str] = set()
     words: list[str] = []
     angles: list[str] = []
     quoted: list[str] = []
-    sound = True
+    well_formed = True
     for match in _PIECE.finditer(value):
         piece = match[0]
         start = piece[0]
@@ -111,12 +111,12 @@ def addresses(value: str) -> set[str]:
         elif start == "(" and len(piece) > 1:
             continue
         elif start in '"(<':
-            sound = False  # it is never closed: nobody knows what belongs to what
+            well_formed = False  # never closed, so the rest is ambiguous
             break
         else:
             words.append(piece)
     found |= _mailbox(words, angles, quoted)
-    return found if sound else found | _normal(_LOOSE.findall(value))
+    return found if well_formed else found | _normal(_LOOSE.findall(value))
 
 
 def _mailbox(words: list[str], angles: list[str], quoted: list[str]) -> set[str]:
@@ -128,7 +128,7 @@ def _mailbox(words: list[str], angles: list[str], quoted: list[str]) -> set[str]
     found = _normal(candidates)
     outside = "".join(word for word in words if word[0] != '"')
     if len(found) < max(1, len(candidates)) or "@" in outside:
-        # No address where one belongs, or one where none does.
+        # An address is missing, or there is one where none belongs.
         text = " ".join((*candidates, bare, *quoted))
         found |= _normal(_LOOSE.findall(text)) | _normal([bare.strip(), bare.replace('"', "").replace(" ", "")])
         if not found and "=?" in text:

@@ -1,4 +1,4 @@
-"""Comparing the ledger with the server, folder by folder: what went or changed while a window was on its way is repaired here."""
+"""Compares one folder with its rows and repairs them: mail that came, went or changed unnoticed."""
 
 from __future__ import annotations
 
@@ -16,46 +16,48 @@ from services.store import FolderPatch
 
 
 class Repair(NamedTuple):
-    """What the ledger lacked and had too much."""
+    """What a repair changed."""
 
     wanted: list[Row]
-    """Of the rows that were added, those whose bodies are to be fetched."""
+    """The new rows whose bodies are wanted."""
     missing: int
+    """Rows that were added."""
     gone: int
+    """Rows whose mail is gone."""
 
 
 async def verify_folder(
     context: AccountContext, session: ImapSession, folder: Folder, *, epoch: int | None
 ) -> list[Row]:
-    """Make the ledger say of the backfill's uids what the server says. Returns rows whose bodies are wanted.
+    """Make the rows of a backfilled folder agree with the server. Return those whose bodies are wanted.
 
     Args:
         context: the account.
         session: its connection.
         folder: enumerated down to uid 1.
-        epoch: the backfill that newly found mail belongs to.
+        epoch: the backfill that new rows belong to.
     """
     async with session.opened(folder):
         repaired = await repair(context, session, folder, folder.uidnext - 1, epoch=epoch)
         if folder.highestmodseq is not None and session.condstore:
-            # While windows were on their way from the server to the ledger nobody could take over what changed in them.
+            # Flags may have changed after a window was read and before its rows were written.
             changed, _ = await session.flags(f"1:{max(1, folder.uidnext - 1)}", folder.highestmodseq)
             await store_flags(context, folder, changed)
     await removals.drop_superseded(context, folder)
     moment = datetime.now(UTC)
-    # One that was begun anew in between was not walked, but compared: it is through all the same.
-    through: dict[str, Any] = {"cursor": 1, "state": FolderState.ENUMERATED, "checked_at": moment}
-    await context.store.folders.patch(context.lease, FolderPatch(folder.id, folder.uidvalidity, **through))
-    context.remember(folder, **through)
+    # A folder that was recreated meanwhile was compared instead of walked, which is enough.
+    done: dict[str, Any] = {"cursor": 1, "state": FolderState.ENUMERATED, "checked_at": moment}
+    await context.store.folders.patch(context.lease, FolderPatch(folder.id, folder.uidvalidity, **done))
+    context.update_folder(folder, **done)
     return repaired.wanted
 
 
 async def repair(
     context: AccountContext, session: ImapSession, folder: Folder, last: int, *, epoch: int | None
 ) -> Repair:
-    """Give every message of the open folder up to a uid a row, and note as gone what is not there by a second answer.
+    """Add rows for messages of the open folder up to uid ``last`` that lack one, and drop rows whose mail is gone.
 
-    The folder is gone through in windows: in memory is one of them.
+    The server has to confirm that mail is gone. One window at a time is in memory.
     """
     wanted: list[Row] = []
     missing = gone = 0
@@ -63,10 +65,10 @@ async def repair(
         rows = await context.store.ledger.uids(
             context.account.id, folder.id, folder.uidvalidity, window.low, window.high
         )
-        known, there = {row.uid for row in rows}, set(window.uids)
-        if absent := sorted(known - there):
+        known, on_server = {row.uid for row in rows}, set(window.uids)
+        if absent := sorted(known - on_server):
             gone += await removals.confirm_gone(context, session, folder, absent)
-        lacking = sorted(there - known, reverse=True)
+        lacking = sorted(on_server - known, reverse=True)
         missing += len(lacking)
         for start in range(0, len(lacking), WINDOW):
             wanted += await _add(context, session, folder, sorted(lacking[start : start + WINDOW]), epoch)
@@ -80,11 +82,11 @@ async def _add(
     moment = datetime.now(UTC)
     decisions, version = await relevance.decide(context, folder, messages, epoch=epoch, noticed_at=moment)
     rows = await relevance.write_rows(context, decisions, version, patch=None)
-    given = {message.uid for message in messages}
-    there = await session.existing(",".join(map(str, uids)))
-    withheld = [uid for uid in uids if uid in there and uid not in given]
+    received = {message.uid for message in messages}
+    existing = await session.existing(",".join(map(str, uids)))
+    withheld = [uid for uid in uids if uid in existing and uid not in received]
     if withheld:
-        # Listed, but not given out (Microsoft's deleted mail): a row all the same, so that the sum is right.
+        # The server lists it but withholds it (Microsoft does so with deleted mail). It needs a row to balance the ledger.
         await context.store.ledger.add_window(
             context.lease, [_withheld(folder, uid, epoch, moment) for uid in withheld], folder=None
         )
@@ -111,7 +113,7 @@ def _withheld(folder: Folder, uid: int, epoch: int | None, moment: datetime) -> 
 async def store_flags(
     context: AccountContext, folder: Folder, messages: list[Fetched], *, modseq: int | None = None
 ) -> None:
-    """Store the flags of copies as the server has them, and up to which modification sequence they are known now."""
+    """Store the flags of copies as on the server, with the modification sequence up to which they are complete."""
     flags = {
         copy_id(folder.account, folder.id, folder.uidvalidity, message.uid): relevance.flags_of(message)
         for message in messages

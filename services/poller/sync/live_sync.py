@@ -1,4 +1,4 @@
-"""What happens in one folder from now on: new mail, flags, expunges. New mail goes by uid alone, never by modification sequence."""
+"""Synchronizes new mail, flags and expunges of one folder. New mail is found by uid, never by modification sequence."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ from services.poller.sync.ledger_repair import store_flags
 from services.poller.sync.publish_tracker import Outgoing
 from services.store import FolderPatch
 
-FEW = 50
-"""Up to so many mails at once are live; more (a folder that was moved in) go behind other people's new mail."""
+LIVE_LIMIT = 50
+"""More mails at once (a folder was moved in) use the backfill lane, so that they do not delay other people's new mail."""
 RECENT_FLAGS = 500
-"""Of how many of the newest messages flags are compared where the server has no CONDSTORE."""
+"""How many of the newest messages have their flags compared if the server lacks CONDSTORE."""
 
 
 class LiveSync:
-    """Follows one account's folders on one connection."""
+    """Synchronizes the folders of one account on one connection."""
 
     def __init__(self, context: AccountContext, fetcher: BodyFetcher, session: ImapSession) -> None:
         self._context = context
         self._fetcher = fetcher
         self._session = session
         self._flags: dict[str, dict[int, tuple[str, ...]]] = {}
-        """Of folders without modification sequences: the flags last seen of their newest messages."""
+        """By folder id, the last known flags of the newest messages, for servers without CONDSTORE."""
 
     async def open(self, folder: Folder) -> tuple[Folder, Selected]:
-        """Open a folder; one whose uidvalidity changed is begun anew."""
+        """Open a folder. If its uidvalidity changed, start it again."""
         selected = await self._session.examine(folder.raw_name)
-        folder = self._context.folders.get(folder.id, folder)  # a backfill may have been opened meanwhile
+        folder = self._context.folders.get(folder.id, folder)  # an epoch may have been opened meanwhile
         if selected.uidvalidity != folder.uidvalidity:
             folder = await self._renew(folder, selected)
         return folder, selected
 
     async def _renew(self, folder: Folder, selected: Selected) -> Folder:
-        """All its uids are void. In an open backfill it is walked again; else all of it counts as new, known mail as moved."""
-        begun = {
+        """Start a folder again whose uids are void. An open backfill walks it; otherwise all its mail is new, known mail is moved."""
+        current = {
             "uidvalidity": selected.uidvalidity,
             "uidnext": selected.uidnext,
             "highestmodseq": selected.highestmodseq,
         }
-        renewed = await self._context.store.folders.renew(self._context.lease, folder.model_copy(update=begun))
+        renewed = await self._context.store.folders.renew(self._context.lease, folder.model_copy(update=current))
         self._context.folders[folder.id] = renewed
         self._flags.pop(folder.id, None)
         self._context.log.info("uidvalidity changed", folder=folder.id, state=renewed.state.value)
         return renewed
 
     async def new_mail(self, folder: Folder, *, noticed_at: datetime, uidnext: int | None = None) -> int:
-        """Take in what came since last time to the open folder. Returns how many mails.
+        """Store and publish the new mail of the open folder. Return how many mails.
 
         Args:
             folder: as it is known.
-            noticed_at: when the server said so.
-            uidnext: where the folder ends, when that is known: many are taken in windows then.
+            noticed_at: when the server announced the mail.
+            uidnext: where the folder ends, if known. Much new mail is then processed in windows.
         """
         count = 0
         if uidnext is not None and uidnext - folder.live_next > WINDOW:
@@ -79,16 +79,16 @@ class LiveSync:
         decisions, version = await relevance.decide(self._context, folder, messages, epoch=None, noticed_at=noticed_at)
         planned = [line.row for line in decisions if line.row.state is RowState.PLANNED]
         claimed = self._fetcher.claim(planned)
-        lane = Lane.LIVE if len(planned) <= FEW else Lane.BACKFILL
+        lane = Lane.LIVE if len(planned) <= LIVE_LIMIT else Lane.BACKFILL
         patch = FolderPatch(folder.id, folder.uidvalidity, live_next=live_next)
         try:
             first, *rest = list(batches(claimed)) or [[]]
-            # The bodies come while the rows are written; nothing is published before they are.
+            # Fetch bodies while the rows are written. Publish only afterwards.
             wanted, fetched = await asyncio.gather(
                 relevance.write_rows(self._context, decisions, version, patch=patch),
                 self._fetcher.fetch(self._session, folder, first, lane),
             )
-            self._context.remember(folder, live_next=live_next)
+            self._context.update_folder(folder, live_next=live_next)
             await self._publish(wanted, fetched)
             for batch in rest:
                 await self._publish(wanted, await self._fetcher.fetch(self._session, folder, batch, lane))
@@ -101,11 +101,11 @@ class LiveSync:
         await self._fetcher.publish([mail for mail in fetched if mail.message.source.id in ids])
 
     async def flags(self, folder: Folder, upto: int | None = None) -> None:
-        """Take over flags that were changed on any device, and expunges where the server names them.
+        """Store flags that changed on any device, and expunges if the server names them.
 
         Args:
-            folder: as it is known; it is open.
-            upto: the modification sequence that it had when it was opened, just now.
+            folder: as it is known; it must be open.
+            upto: its modification sequence when it was opened.
         """
         if self._session.condstore and folder.highestmodseq is not None:
             changed, vanished = await self._session.flags("1:*", folder.highestmodseq)
@@ -113,11 +113,11 @@ class LiveSync:
             modseq = max((message.modseq or 0 for message in changed), default=0)
             await self._vanished(folder, vanished)
             if (modseq := max(modseq, upto or 0)) > folder.highestmodseq:
-                # Of what has no row yet nothing is known: the backfill asks for what has changed since it began.
+                # Mail without a row has no flags to update: the backfill asks for changes since it started.
                 walked = folder.cursor <= 1
                 await store_flags(self._context, folder, changed, modseq=modseq if walked else None)
                 if walked:
-                    self._context.remember(folder, highestmodseq=modseq)
+                    self._context.update_folder(folder, highestmodseq=modseq)
             return
         messages, _ = await self._session.flags(f"{max(1, folder.live_next - RECENT_FLAGS)}:*")
         seen = {message.uid: relevance.flags_of(message) for message in messages if message.uid < folder.live_next}
@@ -140,7 +140,7 @@ class LiveSync:
             if rows:
                 await removals.confirm_gone(self._context, self._session, folder, [row.uid for row in rows])
 
-    async def compare(self, folder: Folder) -> None:
+    async def find_expunged(self, folder: Folder) -> None:
         """Find expunges by comparing the uids of server and ledger."""
         rows = await self._context.store.ledger.uids(folder.account, folder.id, folder.uidvalidity)
         if rows:
@@ -151,6 +151,6 @@ class LiveSync:
 
 
 def now() -> datetime:
-    """Return the present moment with milliseconds, as it is stored."""
+    """Return the current time in whole milliseconds, as it is stored."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

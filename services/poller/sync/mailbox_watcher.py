@@ -1,10 +1,9 @@
-"""Following one mailbox on one connection: told by IDLE and NOTIFY where there are such, else by asking now and then."""
+"""Notices what changes in one mailbox on one connection: by IDLE and NOTIFY if the server has them, otherwise by polling."""
 
 from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import NamedTuple
 
 from schemas.accounts import Folder
 from services.mailbox.imap import ImapSession, MailboxEvents, RefusedError, Selected, primary, wait_for_events
@@ -12,23 +11,15 @@ from services.poller.sync import removals
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.body_fetcher import BodyFetcher
 from services.poller.sync.folder_changes import FolderTracker
+from services.poller.sync.folder_snapshot import FolderSnapshot
 from services.poller.sync.live_sync import LiveSync, now
 
 SOON = 1.0
-"""Seconds until a doubtful answer is asked for again."""
-
-
-class FolderSnapshot(NamedTuple):
-    """How a folder looked when everything in it had been taken over."""
-
-    uidvalidity: int
-    uidnext: int
-    messages: int
-    highestmodseq: int
+"""Seconds until the folders are listed again after an answer that lacked one."""
 
 
 class MailboxWatcher:
-    """The live side of an account."""
+    """Keeps an account up to date with its mailbox."""
 
     def __init__(
         self,
@@ -42,7 +33,7 @@ class MailboxWatcher:
         leave: asyncio.Event | None = None,
         idles: bool = True,
     ) -> None:
-        """``wake`` makes it look at once; with ``leave`` set it ends after its next look at every folder (set ``wake`` too)."""
+        """Setting ``wake`` triggers a check; with ``leave`` set, too, the watcher ends after that check."""
         self._context = context
         self._session = session
         self._live = LiveSync(context, fetcher, session)
@@ -53,50 +44,52 @@ class MailboxWatcher:
         self._idles = idles and "IDLE" in session.capabilities
         self._snapshots: dict[str, FolderSnapshot] = {}
         self._nonexistent: set[str] = set()
-        """Folders of which the server said so at the last look, though it may list them."""
+        """Ids of folders that did not exist at the last check, though the server may list them."""
         self._round = 0
         self._leave = leave
 
     async def run(self) -> None:
-        """Watch until the connection is lost, is wanted by others, or we are cancelled."""
+        """Watch until the connection is lost, background work needs it, or the task is cancelled."""
         await self._session.prepare()
-        told_of_all = self._idles and await self._session.watch_all()
+        notified_of_all = self._idles and await self._session.watch_all()
         while True:
             self._wake.clear()
             await self.check()
             if self._leave is not None and self._leave.is_set():
                 return
-            pause = self._idle_seconds if told_of_all else self._poll_seconds
+            pause = self._idle_seconds if notified_of_all else self._poll_seconds
             end = monotonic() + (min(SOON, pause) if self._folders.doubtful else pause)
             while (left := end - monotonic()) > 0 and not self._wake.is_set():
                 events = await self._wait(left)
                 if events.everything or events.expunged:
                     break
-                await self._take(events)
+                await self._process(events)
 
     async def check(self) -> None:
-        """Look at every folder; new mail first everywhere, so that what was moved is known at its new place before it goes from its old."""
+        """Check every folder. New mail comes first everywhere, so that moved mail is known at its new place before the old copy goes."""
         listed, statuses = await self._session.list_folders()
-        await self._folders.appeared(listed)
-        stirred = []
+        await self._folders.add_new(listed)
+        changed = []
         self._nonexistent.clear()
         selected = self._context.selected
         self._round += 1
-        for number, folder in enumerate(selected):
-            # STATUS of the open folder may be stale (RFC 3501 section 6.3.10). Without CONDSTORE nothing tells of flags:
-            # one folder a round is looked into for them.
-            turn = not self._session.condstore and number == self._round % len(selected)
+        for index, folder in enumerate(selected):
+            # STATUS of the open folder may be stale (RFC 3501 section 6.3.10). Without CONDSTORE it says nothing about
+            # flags: check them in one folder per round.
+            turn = not self._session.condstore and index == self._round % len(selected)
             if turn or folder.raw_name == self._session.selected:
-                stirred.append(folder.id)
+                changed.append(folder.id)
                 continue
             status = statuses.get(folder.raw_name) or await self._status(folder)
             if status is not None and self._differs(folder, status):
-                stirred.append(folder.id)
-        await self._follow(stirred)
-        await self._folders.disappeared(listed, self._nonexistent)
-        # One that comes back as it was is to be looked into all the same.
-        there = {folder.id for folder in self._context.selected}
-        self._snapshots = {number: seen for number, seen in self._snapshots.items() if number in there}
+                changed.append(folder.id)
+        await self._sync(changed)
+        await self._folders.drop_missing(listed, self._nonexistent)
+        # A folder that is gone and comes back unchanged must be checked again.
+        existing = {folder.id for folder in self._context.selected}
+        self._snapshots = {
+            folder_id: snapshot for folder_id, snapshot in self._snapshots.items() if folder_id in existing
+        }
 
     async def _status(self, folder: Folder) -> dict[str, int] | None:
         try:
@@ -107,19 +100,14 @@ class MailboxWatcher:
             return None
 
     def _differs(self, folder: Folder, status: dict[str, int]) -> bool:
-        shown = FolderSnapshot(
-            status.get("uidvalidity", 0),
-            status.get("uidnext", 0),
-            status.get("messages", 0),
-            status.get("highestmodseq", 0),
-        )
+        shown = FolderSnapshot.of_status(status)
         if (seen := self._snapshots.get(folder.id)) is not None:
-            # What we know of it may be older than what we saw: a backfill that is opened notes all folders.
+            # The known folder may be older than the snapshot: opening an epoch updates all folders.
             return shown != seen or shown.uidvalidity != folder.uidvalidity
         if folder.checked_at is None:
-            return True  # begun anew, perhaps by one who died before he dropped what is void
+            return True  # recreated, perhaps by a poller that died before it dropped the stale rows
         known = (folder.uidvalidity, folder.live_next, folder.highestmodseq)
-        # A modification sequence says of expunges too; without it, a folder is compared once after each start.
+        # A modification sequence covers expunges, too. Without it, a folder is compared once after each start.
         return not self._session.announces_vanished or (shown.uidvalidity, shown.uidnext, shown.highestmodseq) != known
 
     async def _open(self, folder: Folder) -> tuple[Folder, Selected] | None:
@@ -129,21 +117,21 @@ class MailboxWatcher:
             self._context.log.info("folder cannot be opened", folder=folder.id, error=str(error)[:100])
             return None
 
-    async def _new(self, folder: Folder) -> None:
+    async def _sync_new(self, folder: Folder) -> None:
         opened = await self._open(folder)
         if opened is not None:
             folder, selected = opened
             if selected.uidnext > folder.live_next:
                 await self._live.new_mail(folder, noticed_at=now(), uidnext=selected.uidnext)
 
-    async def _rest(self, folder: Folder) -> None:
-        """Take over flags and expunges."""
+    async def _sync_changes(self, folder: Folder) -> None:
+        """Store flags and expunges."""
         opened = await self._open(folder)
         if opened is None:
             return
         folder, selected = opened
         if selected.uidnext > folder.live_next:
-            # It came after ``_new`` looked. What is seen below would not differ from it any more, and nobody look again.
+            # It arrived after ``_sync_new``. The snapshot below includes it, so no later check would find it.
             await self._live.new_mail(folder, noticed_at=now(), uidnext=selected.uidnext)
             folder = self._context.folders[folder.id]
         seen = self._snapshots.get(folder.id)
@@ -152,15 +140,13 @@ class MailboxWatcher:
         if not (self._session.announces_vanished and selected.highestmodseq):
             came = selected.uidnext - seen.uidnext if seen else 0
             if seen is None or fresh or selected.exists < seen.messages + came:
-                await self._live.compare(folder)
+                await self._live.find_expunged(folder)
         if fresh and folder.cursor <= 1:
             await removals.drop_superseded(self._context, folder)
-        self._snapshots[folder.id] = FolderSnapshot(
-            selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0
-        )
+        self._snapshots[folder.id] = FolderSnapshot.of_selected(selected)
 
     async def _wait(self, seconds: float) -> MailboxEvents:
-        """Keep the folder open in which new mail arrives, and wait."""
+        """Keep the folder open where new mail arrives, and wait for events."""
         events = MailboxEvents()
         folder = primary(self._context.selected)
         if folder is None or not self._idles:
@@ -172,11 +158,11 @@ class MailboxWatcher:
                 await self._pause(seconds)
                 return events
             folder, selected = opened
-            shown = FolderSnapshot(selected.uidvalidity, selected.uidnext, selected.exists, selected.highestmodseq or 0)
+            shown = FolderSnapshot.of_selected(selected)
             if shown != self._snapshots.get(folder.id):
-                events.everything = True  # something happened while another folder was open
+                events.everything = True  # it changed while another folder was open
                 return events
-        for line in self._session.unsolicited():  # said among the answers to our commands: IDLE will not say it again
+        for line in self._session.unsolicited():  # sent with the answers to other commands: IDLE does not repeat it
             events.add(line)
         if not events:
             await wait_for_events(self._session, events, seconds=min(seconds, self._idle_seconds), wake=self._wake)
@@ -189,8 +175,8 @@ class MailboxWatcher:
         except TimeoutError:
             return
 
-    async def _take(self, events: MailboxEvents) -> None:
-        """Take over what happened in the open folder, then what happened in others."""
+    async def _process(self, events: MailboxEvents) -> None:
+        """Synchronize what changed in the open folder, then in the others."""
         moment = events.at or now()
         folder = primary(self._context.selected)
         if folder is not None and folder.raw_name == self._session.selected:
@@ -201,11 +187,11 @@ class MailboxWatcher:
                 await self._live.flags(self._context.folders[folder.id])
             if events.new or events.flags:
                 self._snapshots.pop(folder.id, None)
-        await self._follow([other.id for other in self._context.selected if other.raw_name in events.others])
+        await self._sync([other.id for other in self._context.selected if other.raw_name in events.others])
 
-    async def _follow(self, folders: list[str]) -> None:
-        """Take over new mail of some folders, then flags and expunges of them."""
-        for step in (self._new, self._rest):
-            for number in folders:
-                if number in self._context.folders:
-                    await step(self._context.folders[number])
+    async def _sync(self, folders: list[str]) -> None:
+        """Synchronize the new mail of some folders, then their flags and expunges."""
+        for step in (self._sync_new, self._sync_changes):
+            for folder_id in folders:
+                if folder_id in self._context.folders:
+                    await step(self._context.folders[folder_id])

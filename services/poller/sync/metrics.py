@@ -1,4 +1,4 @@
-"""The poller's own metrics, beside those that every stage has."""
+"""The poller's metrics, in addition to those of every stage."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from services.poller.connections.imap_metrics import ImapMetrics
 
 
 class PollerMetrics:
-    """One a process."""
+    """Counts what the poller does. One per process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._rows = Counter(
             "leadmail_poller_rows",
-            "Rows written to the ledger, by the state they begin in",
+            "Rows added to the ledger, by initial state",
             ["state"],
             registry=registry,
         )
         self._bodies = Counter("leadmail_poller_bodies", "Bodies published", ["lane"], registry=registry)
-        self._bytes = Counter("leadmail_poller_body_bytes", "Octets of the bodies published", registry=registry)
+        self._bytes = Counter("leadmail_poller_body_bytes", "Bytes of the bodies published", registry=registry)
         self._gone = Counter("leadmail_poller_gone", "Copies found to be gone", registry=registry)
-        self._mended = Counter(
+        self._repaired = Counter(
             "leadmail_poller_mended",
             "Rows that a comparison with the server added (missing) or ended (gone), and flags that it corrected",
             ["what"],
             registry=registry,
         )
         self._trouble = Counter(
-            "leadmail_poller_trouble", "Connections that failed or could not be made", ["error"], registry=registry
+            "leadmail_poller_trouble", "Connections that failed or could not be opened", ["error"], registry=registry
         )
         self._leases = Counter(
             "leadmail_poller_leases",
-            "Accounts taken, handed back, and lost to another poller (by being late with renewing)",
+            "Accounts leased (taken), released (returned), and lost to another poller after a late renewal (lost)",
             ["event"],
             registry=registry,
         )
         self.imap = ImapMetrics(registry)
-        self._accounts = Gauge("leadmail_poller_accounts", "Accounts in this poller's hands", registry=registry)
+        self._accounts = Gauge("leadmail_poller_accounts", "Accounts that this poller has leased", registry=registry)
 
     def rows(self, state: str, count: int) -> None:
         """Count rows."""
@@ -54,22 +54,22 @@ class PollerMetrics:
         self._gone.inc(count)
 
     def repaired(self, what: str, count: int) -> None:
-        """Count what a comparison with the server found and repaired."""
-        self._mended.labels(what).inc(count)
+        """Count what a comparison with the server repaired."""
+        self._repaired.labels(what).inc(count)
 
     def trouble(self, error: str) -> None:
-        """Count trouble with a mail server, by a stable word."""
+        """Count a failure by its stable code."""
         self._trouble.labels(error).inc()
 
     def taken(self) -> None:
-        """Count an account that was taken."""
+        """Count a leased account."""
         self._leases.labels("taken").inc()
 
     def dropped(self, account: str, *, lost: bool) -> None:
-        """Count an account that is not in our hands any more."""
+        """Count an account that was released or lost."""
         self._leases.labels("lost" if lost else "returned").inc()
         self.imap.forget(account)
 
-    def accounts(self, held: Callable[[], float]) -> None:
-        """Show how many accounts are held."""
-        self._accounts.set_function(held)
+    def accounts(self, count: Callable[[], float]) -> None:
+        """Show how many accounts are leased."""
+        self._accounts.set_function(count)

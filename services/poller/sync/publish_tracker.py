@@ -1,4 +1,4 @@
-"""Mail on its way to the queue: in one pair of hands at a time, and marked in the ledger once it has arrived there."""
+"""Publishes mail: each row is claimed once at a time, and marked in the ledger after the broker confirmed its message."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from services.amqp.delivery.trace_context import UNTRACED, TraceContext, logged
 from services.poller.sync.account_context import AccountContext
 from services.store import LeaseLostError
 
-GIVEN_UP = 3.0
-"""Seconds that the broker is given to confirm what nobody waits for any more: it takes milliseconds, unless a queue is full."""
+CONFIRM_GRACE_SECONDS = 3.0
+"""How long a cancelled publish may still be confirmed. A confirm takes milliseconds unless a queue is full."""
 
 
 class Outgoing(NamedTuple):
-    """A mail on its way to the queue."""
+    """A mail to publish."""
 
     message: MailFetched
     body: bytes
-    """The raw mail; empty when the message names it."""
+    """The raw mail, or empty if the message names a blob."""
     context: TraceContext = UNTRACED
     """Its trace."""
 
 
 class PublishTracker:
-    """Takes rows to the queue. A row is in one pair of hands at a time, however often it is found to be planned.
+    """Publishes rows. A row is claimed by one task at a time, however often it is found to be planned.
 
-    Rows are marked published behind the publishing, as many at once as have come together: after a crash in between they are published
-    again under the same id, which changes nothing.
+    Confirmed rows are marked as published in batches, behind the publishing. After a crash in between they are published again
+    under the same id, which changes nothing.
     """
 
     def __init__(self, context: AccountContext) -> None:
         self._context = context
-        self._in_hand: set[str] = set()
+        self._claimed: set[str] = set()
         self._confirmed: list[str] = []
         self._marking: asyncio.Task[None] | None = None
         self._publishing: dict[asyncio.Task[int], set[str]] = {}
 
     def claim(self, rows: Iterable[Row]) -> list[Row]:
-        """Return those rows that are not being fetched, and take them in hand."""
-        mine = [row for row in rows if row.id not in self._in_hand]
-        self._in_hand.update(row.id for row in mine)
+        """Claim the rows that no other task has claimed, and return them."""
+        mine = [row for row in rows if row.id not in self._claimed]
+        self._claimed.update(row.id for row in mine)
         return mine
 
     def release(self, rows: Iterable[Row]) -> None:
-        """Give rows back, to be found again; what is on its way or was published stays in hand until that is known and marked."""
-        self._in_hand.difference_update(
+        """Release rows. Those being published, or confirmed but not yet marked, stay claimed until they are marked."""
+        self._claimed.difference_update(
             {row.id for row in rows}.difference(self._confirmed, *self._publishing.values())
         )
 
     async def settle(self) -> None:
-        """Wait until everything that was published is marked, or could not be."""
+        """Wait until every confirmed row is marked, or could not be."""
         while self._marking is not None:
             await asyncio.shield(self._marking)
 
     async def finish(self) -> None:
-        """Wait for what was on its way when the work ended, so that what arrived is marked, too, and not published again."""
+        """Wait for publishing that is still under way, so that its rows are marked and not published again."""
         if self._publishing:
             await asyncio.wait(self._publishing)
         await self.settle()
@@ -75,19 +75,19 @@ class PublishTracker:
                 try:
                     await self._context.store.ledger.published(self._context.lease, ids)
                 except LeaseLostError:
-                    pass  # whoever has the account now publishes them again; our next write says so to those who wait for it
-                except Exception as error:  # noqa: BLE001 - the rows are still planned, and found again
-                    self._context.log.warning("rows not marked", rows=len(ids), error=type(error).__name__)
+                    pass  # the poller that has the account publishes them again; the worker's next write raises this, too
+                except Exception as error:  # noqa: BLE001 - the rows are still planned
+                    self._context.log.warning("published rows not marked", rows=len(ids), error=type(error).__name__)
                 finally:
-                    self._in_hand.difference_update(ids)
+                    self._claimed.difference_update(ids)
                     del self._confirmed[: len(ids)]
         finally:
             self._marking = None
 
     async def publish(self, mails: Sequence[Outgoing]) -> int:
-        """Publish a batch; what the broker confirmed will be marked, what it did not stays planned and is found again.
+        """Publish a batch. Confirmed rows get marked; the others stay planned. Return how many were confirmed.
 
-        Who is cancelled leaves it on its way for a moment: the broker may have it already. See ``finish``.
+        A cancelled call leaves the publishing under way for a moment, since the broker may have the messages. See ``finish``.
         """
         if not mails:
             return 0
@@ -97,14 +97,14 @@ class PublishTracker:
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            asyncio.get_running_loop().call_later(GIVEN_UP, running.cancel)
+            asyncio.get_running_loop().call_later(CONFIRM_GRACE_SECONDS, running.cancel)
             raise
 
     def _published(self, task: asyncio.Task[int]) -> None:
-        # Those that were not confirmed are given back by whoever took them in hand, or here when that one was cancelled.
-        self._in_hand.difference_update(self._publishing.pop(task).difference(self._confirmed))
+        # The claiming task releases unconfirmed rows; if it was cancelled, this does.
+        self._claimed.difference_update(self._publishing.pop(task).difference(self._confirmed))
         if not task.cancelled():
-            task.exception()  # it is raised to whoever waits; nobody may
+            task.exception()  # retrieved here because a cancelled caller does not
 
     async def _publish(self, mails: Sequence[Outgoing]) -> int:
         failures = await self._context.bus.publish_many(
@@ -123,7 +123,7 @@ class PublishTracker:
         return len(confirmed)
 
     def _log(self, mails: Sequence[Outgoing]) -> None:
-        """Log a line a mail, at level debug."""
+        """Log one line per mail at level debug."""
         if self._context.log.is_enabled_for(logging.DEBUG):
             for mail in mails:
                 message = mail.message

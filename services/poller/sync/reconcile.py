@@ -1,6 +1,6 @@
-"""The periodic comparison of the ledger with the server: gaps, whatever made them, heal by themselves.
+"""Compares the ledger with the server periodically and repairs differences, whatever caused them.
 
-Cheap, and spread over time and accounts: a SEARCH a folder, and flags only where no modification sequence tells of them.
+It costs one SEARCH per folder, and flags only without CONDSTORE. Comparisons are spread over time and accounts.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from services.poller.sync.account_context import AccountContext
 from services.poller.sync.ledger_repair import repair, store_flags
 from services.store import FolderPatch
 
-FLAGS_AT_ONCE = 5_000
-"""Messages whose flags are asked for in one command."""
+FLAGS_BATCH = 5_000
+"""Messages whose flags are fetched in one command."""
 _JITTER = 0.1
 
 
 def until_due(folders: Iterable[Folder], seconds: float) -> float:
-    """Return after how many seconds an account is to be compared: ``seconds`` after it was last, a tenth more or less.
+    """Return in how many seconds an account is due: ``seconds`` after its last comparison, give or take a tenth.
 
-    One that never was, or has a folder that never was, is due at some time within that span, so that accounts do not march in step.
+    If a folder was never compared, the account is due at a random time within ``seconds``, so that accounts spread out.
     """
     compared = [folder.checked_at for folder in folders]
     oldest = min((moment for moment in compared if moment is not None), default=None)
     if oldest is None or None in compared:
-        return seconds * random.random()  # noqa: S311 - jitter is no secret
+        return seconds * random.random()  # noqa: S311 - jitter is not a secret
     due = seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - see above
     return max(0.0, due - (datetime.now(UTC) - oldest).total_seconds())
 
 
 async def reconcile(context: AccountContext, session: ImapSession) -> None:
-    """Compare every synchronised folder with the server, and mend what differs; then drop rows that belong to no such folder.
+    """Compare every synchronized folder with the server and repair its rows. Then drop rows of other folders.
 
-    Mail that is found so is live: it holds up no confirmation. Rows that are added wait as ``planned`` where their bodies are wanted.
+    Mail found this way is live, so no confirmation waits for it. New rows of relevant mail stay ``planned``.
     """
-    for number in [folder.id for folder in context.selected]:
-        folder = context.folders.get(number)
+    for folder_id in [folder.id for folder in context.selected]:
+        folder = context.folders.get(folder_id)
         if folder is None or folder.cursor > 1:
             continue
         try:
@@ -52,7 +52,7 @@ async def reconcile(context: AccountContext, session: ImapSession) -> None:
 
 
 async def _reconcile_folder(context: AccountContext, session: ImapSession, folder: Folder) -> None:
-    # Opened anew: what a server shows of a folder may be as old as its opening.
+    # Open it again: a server may show the folder as it was when it was opened.
     session.selected = None
     async with session.opened(folder):
         repaired = await repair(context, session, folder, folder.live_next - 1, epoch=None)
@@ -65,25 +65,25 @@ async def _reconcile_folder(context: AccountContext, session: ImapSession, folde
         context.log.warning("ledger repaired", folder=folder.id, missing=repaired.missing, gone=gone)
     moment = datetime.now(UTC)
     await context.store.folders.patch(context.lease, FolderPatch(folder.id, folder.uidvalidity, checked_at=moment))
-    context.remember(folder, checked_at=moment)
+    context.update_folder(folder, checked_at=moment)
 
 
 async def _above(context: AccountContext, session: ImapSession, folder: Folder) -> int:
-    """Note as gone what has a row above the newest mail that was taken in, and is not there."""
+    """Drop rows above the newest known mail that are not on the server."""
     last = context.folders[folder.id].live_next if folder.id in context.folders else folder.live_next
     rows = await context.store.ledger.uids(context.account.id, folder.id, folder.uidvalidity, last)
     if not rows:
         return 0
-    await session.noop()  # it may have come just now: have the server show it
+    await session.noop()  # mail may have arrived just now: make the server show it
     return await removals.confirm_gone(context, session, folder, [row.uid for row in rows])
 
 
 async def _flags(context: AccountContext, session: ImapSession, folder: Folder) -> int:
-    """Take over flags that were changed while nobody looked. Returns of how many messages."""
+    """Store flags that changed since the last comparison. Return how many messages differed."""
     count = 0
     async for window in uid_windows(session, folder.live_next - 1):
-        for start in range(0, len(window.uids), FLAGS_AT_ONCE):
-            part = window.uids[start : start + FLAGS_AT_ONCE]
+        for start in range(0, len(window.uids), FLAGS_BATCH):
+            part = window.uids[start : start + FLAGS_BATCH]
             messages, _ = await session.flags(f"{part[0]}:{part[-1]}")
             rows = await context.store.ledger.uids(context.account.id, folder.id, folder.uidvalidity, part[0], part[-1])
             known = {row.uid: set(row.flags) for row in rows}
@@ -99,10 +99,10 @@ async def _flags(context: AccountContext, session: ImapSession, folder: Folder) 
 
 
 async def _drop_strays(context: AccountContext) -> None:
-    """Drop rows of folders that are not synchronised any more, or that nobody knows."""
+    """Drop rows of folders that are unknown or no longer synchronized."""
     counts = await context.store.ledger.counts_by_folder(context.account.id)
-    for number in sorted({folder for folder, state, _ in counts if state is not RowState.GONE}):
-        folder = context.folders.get(number)
+    for folder_id in sorted({folder for folder, state, _ in counts if state is not RowState.GONE}):
+        folder = context.folders.get(folder_id)
         if folder is None or not folder.selected:
-            await removals.drop_folder(context, number)
-            context.log.warning("rows of a folder that is not synchronised dropped", folder=number)
+            await removals.drop_folder(context, folder_id)
+            context.log.warning("dropped rows of a folder that is not synchronized", folder=folder_id)

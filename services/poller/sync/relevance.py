@@ -1,7 +1,8 @@
-"""Which mail concerns a record, from its headers alone, and the ledger rows that say so; with both of its races closed.
+"""Decides from headers alone which mail concerns a record, and writes the ledger rows for it.
 
-The other sides: whoever adds an address moves the version and then sweeps unmatched rows by mark; the matcher, having stored
-an email, sweeps them by the mark of its Message-ID. We look, write the rows, and look again: one of the two sees the other.
+Two races are closed here. Code that adds an address raises the version of the address index, then sweeps unmatched rows by
+mark. The matcher stores an email, then sweeps by the mark of its Message-ID. This module looks up, writes the rows, and looks
+up again, so that one of the two always sees the other.
 """
 
 from __future__ import annotations
@@ -21,38 +22,36 @@ from services.poller.sync.account_context import AccountContext
 from services.poller.sync.headers import HeaderFacts
 from services.store import FolderPatch, TwinQuery
 
-GMAIL_DRAFT = "\\Draft"
-"""A label: All Mail holds drafts too."""
 RECENT = "\\Recent"
 """A flag of the session, not of the mail (RFC 3501 section 2.3.2)."""
 
 
 class RelevanceDecision(NamedTuple):
-    """A message, what its header says and the row made of it."""
+    """The header facts of a message, and the row with the resulting state."""
 
     facts: HeaderFacts
     row: Row
 
 
 def flags_of(message: Fetched) -> tuple[str, ...]:
-    """Return the flags that a copy keeps."""
+    """Return the flags to store for a copy."""
     return tuple(flag for flag in message.flags or () if flag != RECENT)
 
 
 async def decide(
     context: AccountContext, folder: Folder, messages: Sequence[Fetched], *, epoch: int | None, noticed_at: datetime
 ) -> tuple[list[RelevanceDecision], int]:
-    """Decide on each message of a window; nothing is written yet.
+    """Decide on each message of a window. Write nothing.
 
     Args:
         context: the account.
-        folder: where they lie.
-        messages: with headers.
-        epoch: the backfill that they belong to; None for live mail.
-        noticed_at: when we learned of them.
+        folder: the folder of the messages.
+        messages: with their headers.
+        epoch: the backfill that the messages belong to; None for live mail.
+        noticed_at: when the poller learned of them.
 
     Returns:
-        One line a message, and the version of the address index that it was decisions by.
+        One decision per message, and the version of the address index that they are based on.
     """
     facts = [headers.read(message.header or b"") for message in messages]
     header_marks = [context.marker.of_header(message.header or b"") for message in messages]
@@ -63,7 +62,7 @@ async def decide(
     version = await context.store.records.version()
     relevant, held = await asyncio.gather(
         _relevant(context, facts),
-        # Mail that was moved, or has new uids, is held already: its body need not come again.
+        # Moved mail and mail with new uids is stored already. Its body is not fetched again.
         context.store.ledger.twins(context.account.id, [query for query in queries if query.message_id]),
     )
     decisions = []
@@ -108,38 +107,46 @@ async def write_rows(
     patch: FolderPatch | None,
     present: frozenset[str] = frozenset(),
 ) -> list[Row]:
-    """Write a window's rows with its cursor, then look again. Returns the rows whose bodies are to be fetched.
+    """Write the rows of a window with the folder's cursor, then look up again. Return the rows whose bodies are wanted.
 
     Args:
         context: the account.
-        decisions: see ``decide``.
-        version: see ``decide``.
+        decisions: from ``decide``.
+        version: from ``decide``.
         patch: the folder's new cursor, written with the rows.
-        present: ids of rows known to be in the ledger already, as ``unmatched``: only their state may change.
+        present: ids of rows that are in the ledger already, as ``unmatched``: only their state may change.
     """
-    new = [line for line in decisions if line.row.id not in present]
-    there = await context.store.ledger.add_window(context.lease, [line.row for line in new], folder=patch)
-    for state, count in Counter(line.row.state for line in new if line.row.id not in there).items():
+    new = [decision for decision in decisions if decision.row.id not in present]
+    there = await context.store.ledger.add_window(context.lease, [decision.row for decision in new], folder=patch)
+    for state, count in Counter(decision.row.state for decision in new if decision.row.id not in there).items():
         context.metrics.rows(state, count)
-    twins = [line.row for line in new if line.row.email and line.row.id not in there]
+    twins = [decision.row for decision in new if decision.row.email and decision.row.id not in there]
     if twins:
-        # The copy that they are twins of may have gone meanwhile, and the links with it: have them worked out again.
+        # Their twin may be gone meanwhile, and its links with it. Have the links computed again.
         keys = list(dict.fromkeys(row.email for row in twins if row.email))
         await removals.announce(context, keys, [row.id for row in twins])
-    planned = [line.row for line in new if line.row.state is RowState.PLANNED and line.row.id not in there]
-    again = [line for line in decisions if line.row.id in present and line.row.state is RowState.PLANNED]
-    again += await _missed(context, [line for line in decisions if line.row.state is RowState.UNMATCHED], version)
+    planned = [
+        decision.row for decision in new if decision.row.state is RowState.PLANNED and decision.row.id not in there
+    ]
+    again = [
+        decision for decision in decisions if decision.row.id in present and decision.row.state is RowState.PLANNED
+    ]
+    again += await _newly_relevant(
+        context, [decision for decision in decisions if decision.row.state is RowState.UNMATCHED], version
+    )
     if again:
-        await context.store.ledger.replan(context.lease, [line.row.id for line in again])
-    # Rows that were set back are found by the worker, as those that the matcher sets back are.
+        await context.store.ledger.replan(context.lease, [decision.row.id for decision in again])
+    # Background sync finds replanned rows, as it finds those that the matcher replans.
     return planned
 
 
-async def _missed(context: AccountContext, unmatched: list[RelevanceDecision], version: int) -> list[RelevanceDecision]:
-    """Return what became relevant between the look-up and the writing of the rows."""
+async def _newly_relevant(
+    context: AccountContext, unmatched: list[RelevanceDecision], version: int
+) -> list[RelevanceDecision]:
+    """Return the decisions on mail that became relevant between the look-up and the write."""
     if not unmatched:
         return []
-    facts = [line.facts for line in unmatched]
+    facts = [decision.facts for decision in unmatched]
     if await context.store.records.version() != version:
         relevant = await _relevant(context, facts)
     else:
@@ -147,7 +154,9 @@ async def _missed(context: AccountContext, unmatched: list[RelevanceDecision], v
         known = await context.store.emails.known_ids(ids)
         relevant = [not known.isdisjoint(fact.references) for fact in facts]
     return [
-        line for line, wanted in zip(unmatched, relevant, strict=True) if wanted and line.row.size <= context.max_bytes
+        decision
+        for decision, wanted in zip(unmatched, relevant, strict=True)
+        if wanted and decision.row.size <= context.max_bytes
     ]
 
 

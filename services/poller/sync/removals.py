@@ -1,4 +1,4 @@
-"""Copies that are gone: noted in the ledger, then announced. Nothing is believed to be gone by one answer alone."""
+"""Records copies that are gone in the ledger, then announces them. One answer alone never proves that a copy is gone."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.messages import MailboxChanged
-from services.mailbox.imap import ImapSession, UidRanges, uid_set
+from services.mailbox.imap import ImapSession, uid_set
 from services.poller.sync.account_context import AccountContext
 
-AT_ONCE = 500
-"""Emails of one message, and uids of one question."""
+BATCH = 500
+"""Emails per message, and uids per question to the server."""
 
 
 async def confirm_gone(context: AccountContext, session: ImapSession, folder: Folder, uids: Sequence[int]) -> int:
-    """Ask the server again for uids of the open folder that seem to be gone; note and announce those that are. Returns how many."""
+    """Ask again for uids of the open folder that seem to be gone. Record and announce those that are, and return how many."""
     gone: list[str] = []
-    for start in range(0, len(uids), AT_ONCE):
-        part = uids[start : start + AT_ONCE]
+    for start in range(0, len(uids), BATCH):
+        part = uids[start : start + BATCH]
         there = await session.existing(uid_set(part))
         gone += [copy_id(folder.account, folder.id, folder.uidvalidity, uid) for uid in part if uid not in there]
     if gone:
@@ -29,43 +29,38 @@ async def confirm_gone(context: AccountContext, session: ImapSession, folder: Fo
 
 
 async def drop_folder(context: AccountContext, folder: str) -> None:
-    """Note that a folder is gone, whatever its uids were, and announce it."""
+    """Record that a folder is gone, under every uidvalidity, and announce it."""
     for uidvalidity in await context.store.ledger.uidvalidities(context.account.id, folder):
         await drop_generation(context, folder, uidvalidity)
 
 
 async def drop_generation(context: AccountContext, folder: str, uidvalidity: int) -> None:
-    """Note that a folder's uids under a uidvalidity are void, and announce it."""
+    """Record that a folder's uids under one uidvalidity are void, and announce it."""
     keys = await context.store.ledger.gone_folder(context.lease, folder, uidvalidity)
     await announce(context, keys, [folder, str(uidvalidity)])
 
 
 async def drop_superseded(context: AccountContext, folder: Folder) -> None:
-    """Drop what the ledger still holds of a folder under earlier uidvalidities: it is enumerated anew by now."""
+    """Drop the rows of a folder under earlier uidvalidities, after it was enumerated again."""
     for uidvalidity in await context.store.ledger.uidvalidities(folder.account, folder.id):
-        # Begun anew meanwhile, what is its own now is not what we were told.
+        # If it was recreated again meanwhile, ``folder`` is out of date.
         if context.is_still(folder) and uidvalidity != folder.uidvalidity:
             await drop_generation(context, folder.id, uidvalidity)
 
 
 async def announce(context: AccountContext, keys: Sequence[str], about: Iterable[str]) -> None:
-    """Publish that emails lost a copy. ``about`` makes the message's id: the same change is the same message.
+    """Publish that emails lost a copy. The message id derives from ``about``: the same change is the same message.
 
-    An event that is lost is no harm: the rows are marked until the links follow.
+    A lost event does no harm: the rows stay marked until their links are updated.
     """
     digest = hashlib.sha256("\n".join(about).encode()).hexdigest()[:24]
     messages = [
         MailboxChanged(
             id=f"{context.account.id}.gone.{digest}.{start}",
             account=context.account.id,
-            emails=tuple(keys[start : start + AT_ONCE]),
+            emails=tuple(keys[start : start + BATCH]),
         )
-        for start in range(0, len(keys), AT_ONCE)
+        for start in range(0, len(keys), BATCH)
     ]
     if messages:
         await context.bus.publish_many([(message, None) for message in messages])
-
-
-def within(uids: Iterable[int], ranges: UidRanges) -> list[int]:
-    """Return the uids that lie in any of the ranges."""
-    return [uid for uid in uids if any(first <= uid <= last for first, last in ranges)]

@@ -1,0 +1,87 @@
+"""What follows when one of an account's tasks fails: retry after a pause, block the account, or end the worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from schemas.messages import AccountAttention
+from services.mailbox.connection import Code, MailServerError, SealError
+from services.mailbox.imap import ConnectionLostError, RefusedError, UidValidityChangedError
+from services.poller.connections.backoff import ConnectionBackoff
+from services.poller.connections.connection_slots import ConnectionSlots
+from services.poller.connections.errors import BlockedError, deciding_error, is_connection_limit
+from services.poller.sync.account_context import AccountContext
+from services.runtime.failures import describe, is_bug, trace
+from services.runtime.tasks import run_isolated
+from services.store import FolderChangedError, LeaseLostError
+
+FOLDER_CHANGED = (RefusedError, UidValidityChangedError, FolderChangedError)
+"""The folder is gone or was recreated. The watcher finds out which."""
+EXPECTED = (*FOLDER_CHANGED, ConnectionLostError, MailServerError, SealError)
+"""Failures that remote servers cause. Anything else is logged as an error, and retried all the same."""
+
+
+class Recovery:
+    """Decides what follows a failure of one account's tasks."""
+
+    def __init__(
+        self, context: AccountContext, backoff: ConnectionBackoff, slots: ConnectionSlots, check_folders: asyncio.Event
+    ) -> None:
+        """``check_folders`` is set when a failure says that a folder changed."""
+        self._context = context
+        self._backoff = backoff
+        self._slots = slots
+        self._check_folders = check_folders
+
+    async def keep_running(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a task over and over, with a pause after each failure.
+
+        Raises:
+            LeaseLostError: another poller has the account.
+            BlockedError: only the owner can fix the failure.
+            MailServerError: the server refuses a second connection, and the worker uses more than one.
+        """
+        while True:
+            try:
+                await run_isolated(task())
+            except Exception as error:  # noqa: BLE001 - one bad mailbox must not stop the others
+                cause = deciding_error(error)
+                self._raise_if_final(cause)
+                if isinstance(cause, FOLDER_CHANGED):
+                    self._check_folders.set()
+                pause = self._backoff.pause(cause)
+                self._report(cause, pause)
+                await asyncio.sleep(pause)
+
+    def _raise_if_final(self, cause: BaseException) -> None:
+        if isinstance(cause, LeaseLostError | BlockedError) or (is_connection_limit(cause) and not self._slots.single):
+            raise cause from None
+        if isinstance(cause, MailServerError) and self._backoff.needs_owner(cause):
+            raise BlockedError(cause.code) from None
+
+    def _report(self, cause: BaseException, pause: float) -> None:
+        context = self._context
+        context.metrics.trouble(cause.code if isinstance(cause, MailServerError) else type(cause).__name__)
+        if isinstance(cause, EXPECTED):
+            context.log.info("connection failed", error=str(cause)[:200], pause=round(pause, 1))
+            return
+        details = {"trace": trace(cause)} if is_bug(cause) else {}
+        context.log.error("account task failed", error=describe(cause), pause=round(pause, 1), **details)
+
+    async def block(self, code: Code) -> None:
+        """Block the account and announce that it needs its owner, unless the owner has just changed the credentials."""
+        context = self._context
+        tried = context.account.credentials
+        incident = await context.store.accounts.block(context.lease, code.value, tried=tried)
+        if incident is None:
+            return
+        context.log.warning("account blocked", reason=code.value, incident=incident)
+        account = context.account.id
+        await context.bus.publish(
+            # The id is the incident's: announced twice, it is one message.
+            AccountAttention(
+                id=f"{account}.attention.{incident}", account=account, reason=code.value, incident=incident
+            )
+        )
