@@ -98,3 +98,9 @@ class Content(Contract):
     raw: str
     """SHA-256 of the raw mail in the blob store."""
     marks: Classification = Classification()
+
+    @property
+    def ancestors(self) -> tuple[str, ...]:
+        """The Message-IDs that the email answers or refers to (RFC 5322 section 3.6.4), without its own."""
+        named = dict.fromkeys((self.in_reply_to, *self.references))
+        return tuple(name for name in named if name and name != self.message_id)

@@ -1,7 +1,7 @@
-"""The operator's first number as a metric: since when the oldest copy waits for its final state, and how many wait.
+"""The operator's first number as a metric: the age of the oldest copy without a final state, and how many there are.
 
-One replica reads it from the database and shows it, in turn; the others show nothing, so that two never disagree. Between
-two looks, and while the database is away, the age goes on growing.
+One replica at a time reads it from the database and reports it. The others report nothing, so that no two disagree. Between
+two readings, and while the database is down, the age keeps growing.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from schemas.accounts import AccountState
 from schemas.ledger import UNFINISHED, RowState
 from services.store import Store, Waiting
 
-LOOK_SECONDS = 5.0
-_TURN = timedelta(seconds=20)
-"""A replica that died is followed by another after so long."""
+READ_SECONDS = 5.0
+_LEASE = timedelta(seconds=20)
+"""How long after a replica has died another one takes over."""
 _STATES = (AccountState.ACTIVE, AccountState.PAUSED, AccountState.BLOCKED)
 
 
 class BacklogMetric(Collector):
-    """One a process; ``look`` is called again and again."""
+    """Reports the backlog. There is one per process; call ``read`` periodically."""
 
     def __init__(self, store: Store, holder: str, registry: CollectorRegistry) -> None:
-        """``holder`` is this process's name, unlike any other's."""
+        """``holder`` is the unique name of this process."""
         self._store = store
         self._holder = holder
         self._waiting: dict[tuple[AccountState, RowState], Waiting] | None = None
         registry.register(self)
 
-    async def look(self) -> None:
-        """Read the database if it is our turn."""
-        if await self._store.singleton_lease.take("backlog", self._holder, _TURN):
+    async def read(self) -> None:
+        """Read the database if this replica holds the lease."""
+        if await self._store.singleton_lease.take("backlog", self._holder, _LEASE):
             self._waiting = await self._store.backlog.waiting()
         else:
             self._waiting = None
 
     async def stop(self) -> None:
-        """Let another replica have the turn at once."""
+        """Let another replica take over at once."""
         self._waiting = None
         await self._store.singleton_lease.give_back("backlog", self._holder)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the metrics as they are now; without samples while another replica shows them."""
+        """Yield the metrics as they are now, without samples while another replica reports them."""
         age = GaugeMetricFamily(
             "leadmail_ledger_oldest_unfinished_seconds",
-            "Age of the oldest row without a final state, by the state of its account; 0 when there is none",
+            "Age of the oldest row without a final state, by state of its account; 0 if there is none",
             labels=["account_state"],
         )
         count = GaugeMetricFamily(

@@ -1,4 +1,4 @@
-"""Completing backfills of which no copy is unfinished any more."""
+"""Completes backfills that have no unfinished copy left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.store import Store
 
 
 async def complete(epochs: Iterable[tuple[str, int]], *, store: Store) -> dict[tuple[str, int], SyncCompleted]:
-    """Complete those of the backfills (account, number) that are done. Returns the news of those that this call completed."""
+    """Complete the backfills (account, number) that are done. Returns the events of those that this call completed."""
     return {
         (account, number): SyncCompleted(id=f"{account}.{number}", account=account, epoch=number)
         for account, number in epochs
@@ -20,5 +20,5 @@ async def complete(epochs: Iterable[tuple[str, int]], *, store: Store) -> dict[t
 
 async def sweep_epochs(*, store: Store, bus: Bus) -> None:
     """Complete backfills whose last event was lost."""
-    for news in (await complete(await store.epochs.sealed(), store=store)).values():
-        await bus.publish(news)
+    for event in (await complete(await store.epochs.sealed(), store=store)).values():
+        await bus.publish(event)

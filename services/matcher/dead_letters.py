@@ -1,4 +1,4 @@
-"""Keeps what no stage could handle: with its body, so that it can be sent again, and with its row quarantined."""
+"""Stores what no stage could handle: with its body, so that it can be replayed, and with its row quarantined."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from services.amqp.delivery.bus import Bus
 from services.amqp.delivery.codec import replays_of
 from services.amqp.delivery.outcomes import DeadLetter
 from services.matcher.completion import complete
-from services.matcher.linking.changes import Unheld
+from services.matcher.linking.changes import Orphans
 from services.matcher.linking.relinking import relink
 from services.matcher.linking.summaries import SummaryKeeper
-from services.store import DeadLetter as StoredLetter
+from services.store import DeadLetter as StoredDeadLetter
 from services.store import Store, blobs_of, copy_ref, dead_ref, now
 
 _ID = "ce-id"
@@ -22,14 +22,14 @@ _COPY = re.compile(r"([0-9a-f]{24})\.[0-9a-f]{12}\.\d{10}\.\d{10}(?=/)")
 """The row in the id of a message about a copy: ``<row>/<attempt>``."""
 
 
-async def keep(letter: DeadLetter, *, store: Store, bus: Bus) -> None:
-    """Keep a dead letter, end its row, and complete its backfill if it was the last one. Doing it twice changes nothing."""
+async def store_dead_letter(letter: DeadLetter, *, store: Store, bus: Bus) -> None:
+    """Store a dead letter, quarantine its row, and complete its backfill if it was the last one. Doing it twice changes nothing."""
     identifier = letter.headers.get(_ID) or hashlib.sha256(letter.body).hexdigest()
     copy = _COPY.match(identifier)
     replays = replays_of(letter.headers)
-    # Of its own for each replay: whoever replays forgets the letter afterwards, when it may have died again already.
+    # One key per replay: a replay removes the dead letter afterwards, when the message may have died again already.
     key = f"{letter.queue}/{identifier}" + (f"/replay-{replays}" if replays else "")
-    stored = StoredLetter(
+    stored = StoredDeadLetter(
         id=key,
         queue=letter.queue,
         reason=letter.reason,
@@ -41,33 +41,33 @@ async def keep(letter: DeadLetter, *, store: Store, bus: Bus) -> None:
         row=copy[0] if copy else None,
         at=now(),
     )
-    await _hold_blobs(letter.message, key, store)
+    await _keep_blobs(letter.message, key, store)
     await store.dead_letters.add(stored)
     if stored.row:
         await store.ledger.quarantine(stored.row, letter.reason)
         row = await store.ledger.get(stored.row)
         if row is not None and row.epoch:
-            for news in (await complete([(row.account, row.epoch)], store=store)).values():
-                await bus.publish(news)
-        await _take_back(letter.message, store)
+            for event in (await complete([(row.account, row.epoch)], store=store)).values():
+                await bus.publish(event)
+        await _remove_effects(letter.message, store)
         await store.dead_letters.remove(await store.dead_letters.settled(stored.row))
 
 
-async def sweep_letters(*, store: Store) -> int:
-    """Forget the letters that wait for nothing any more: a later try was handled, or the copy left the mailbox. Returns how many."""
+async def sweep_dead_letters(*, store: Store) -> int:
+    """Remove dead letters that need no decision: a later attempt was handled, or the copy left the mailbox. Returns how many."""
     return await store.dead_letters.remove(await store.dead_letters.settled())
 
 
-async def _take_back(message: Event | None, store: Store) -> None:
-    """Remove what failed tries stored for a copy that nobody else holds: nothing else would, and nobody may see it."""
+async def _remove_effects(message: Event | None, store: Store) -> None:
+    """Remove what failed attempts stored for a copy that no one else holds: nothing else would remove it, and no one may see it."""
     if isinstance(message, MailParsed):
         summaries = SummaryKeeper(store)
-        await relink([message.content.key], store=store, summaries=summaries, unheld=Unheld.REMOVE)
+        await relink([message.content.key], store=store, summaries=summaries, orphans=Orphans.REMOVE)
         await summaries.flush()
 
 
-async def _hold_blobs(message: Event | None, key: str, store: Store) -> None:
-    """Let the blobs that a message speaks of outlive it."""
+async def _keep_blobs(message: Event | None, key: str, store: Store) -> None:
+    """Let the blobs that a message refers to outlive it."""
     if isinstance(message, MailFetched) and message.blob:
         await store.blobs.add_ref([message.blob], dead_ref(key))
         await store.blobs.drop_refs([copy_ref(message.source.id)])

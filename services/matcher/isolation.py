@@ -1,4 +1,4 @@
-"""A message that can never be handled must not take its neighbours of the batch along."""
+"""Keeps a message that can never be handled from failing its neighbours in the batch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from services.runtime.failures import is_outage
 
 
 def isolating(handle: HandleBatch) -> HandleBatch:
-    """Return a handler that, when a batch fails for another reason than the weather, tries its halves, down to single messages."""
+    """Return a handler that tries the halves of a failed batch, down to single messages, unless an outage is the reason."""
 
     async def handle_apart(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
         try:
             return await handle(deliveries)
-        except Exception as error:  # noqa: BLE001 - the runtime decides about it; here only: whose is it
+        except Exception as error:  # noqa: BLE001 - the bus decides what to do about it; this only finds the message
             if len(deliveries) == 1 or isinstance(error, TransientError) or is_outage(error):
                 return [Failed(error)] * len(deliveries)
-        # The failed try may have left effects, as that of a consumer that died.
+        # The failed attempt may have left effects, as a consumer that died may have.
         deliveries = [replace(delivery, redelivered=True) for delivery in deliveries]
         middle = len(deliveries) // 2
         return [*await handle_apart(deliveries[:middle]), *await handle_apart(deliveries[middle:])]

@@ -1,4 +1,4 @@
-"""How long mail takes to become visible: the number that users feel."""
+"""Measures how long mail takes to become visible: the number that users feel."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
 
 class VisibleLatency:
-    """Measures from the poller's notice of a mail to its final state, by lane."""
+    """Measures the time from when the poller notices a mail to its final state, by lane."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = Histogram(
             "leadmail_visible_seconds",
-            "From the poller's notice of a mail to its final state: visible on the record, or not kept",
+            "Time from when the poller notices a mail to its final state: visible on a record, or not kept",
             ["lane"],
             buckets=_BUCKETS,
             registry=registry,
         )
 
     def measuring(self, handle: HandleBatch) -> HandleBatch:
-        """Return a handler that also measures."""
+        """Return the handler with the measurement added."""
 
         async def measured(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
             outcomes = await handle(deliveries)

@@ -1,4 +1,4 @@
-"""Copies are gone from a mailbox: the links of their emails follow."""
+"""Updates the links of emails whose copies are gone from a mailbox."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from datetime import timedelta
 
 from schemas.messages import MailboxChanged
 from services.amqp.delivery.outcomes import Delivery
-from services.matcher.linking.changes import Unheld
+from services.matcher.linking.changes import Orphans
 from services.matcher.linking.relinking import relink
 from services.matcher.linking.summaries import SummaryKeeper
 from services.store import Store, now
 
 GRACE = timedelta(minutes=15)
-"""How long an email without a live copy stays: most copies that go were moved, and their new place is noticed a little later."""
+"""How long an email without a live copy is kept: most copies that disappear were moved, and turn up elsewhere a little later."""
 _ROWS_AT_ONCE = 5000
 
 
 async def handle(delivery: Delivery[MailboxChanged], *, store: Store, summaries: SummaryKeeper) -> tuple[()]:
-    """Take back what gone copies granted. Emails that somebody still holds are done with; the others wait for the grace."""
+    """Withdraw what the copies granted. Emails that another user holds are finished; the others wait for the grace period."""
     message = delivery.message
     rows = await store.ledger.to_relink(account=message.account, limit=_ROWS_AT_ONCE)
     keys = dict.fromkeys((*message.emails, *(key for key in rows if key)))
-    await relink(keys, store=store, summaries=summaries, unheld=Unheld.HIDE)
+    await relink(keys, store=store, summaries=summaries, orphans=Orphans.HIDE)
     held = await store.ledger.held(keys)
     await store.ledger.relink_done(row for key, several in rows.items() if key in held or not key for row in several)
     return ()
 
 
 async def sweep_gone(*, store: Store, summaries: SummaryKeeper, grace: timedelta = GRACE) -> int:
-    """Remove emails whose last copy has been gone for longer than the grace. Returns how many rows were dealt with."""
+    """Remove emails whose last copy has been gone for longer than the grace period. Returns how many rows were handled."""
     rows = await store.ledger.to_relink(before=now() - grace, limit=_ROWS_AT_ONCE)
     if rows:
-        await relink(filter(None, rows), store=store, summaries=summaries, unheld=Unheld.REMOVE)
+        await relink(filter(None, rows), store=store, summaries=summaries, orphans=Orphans.REMOVE)
         await store.ledger.relink_done(row for several in rows.values() for row in several)
     return len(rows)
 
 
 async def sweep_unlinked(*, store: Store, summaries: SummaryKeeper, grace: timedelta = GRACE) -> int:
-    """Remove the bodies of emails that have been on no record for longer than the grace. Returns how many were looked at."""
+    """Remove the bodies of emails that have been on no record for longer than the grace period. Returns how many were checked."""
     keys = await store.emails.unlinked(now() - grace)
     if keys:
-        await relink(keys, store=store, summaries=summaries, fade=True)
+        await relink(keys, store=store, summaries=summaries, expire=True)
     return len(keys)

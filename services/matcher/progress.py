@@ -1,6 +1,7 @@
-"""Backfills, accounts and what waits for somebody as metrics: how many, how far, and since when the slowest has not moved.
+"""Metrics of backfills, accounts, due confirmations and dead letters.
 
-One replica reads them from the database and shows them, in turn; the others show nothing, so that sums over replicas are right.
+One replica at a time reads them from the database and reports them. The others report nothing, so that sums over replicas
+are right.
 """
 
 from __future__ import annotations
@@ -18,42 +19,42 @@ from schemas.accounts import EpochState
 from services.mailbox.providers import directory
 from services.store import AccountGroup, OpenBackfill, Store
 
-_TURN = timedelta(seconds=40)
-"""A replica that died is followed by another after so long; how long a backfill stood still is counted anew then."""
+_LEASE = timedelta(seconds=40)
+"""How long after a replica has died another one takes over. The time without progress then starts again at 0."""
 
 
 class ProgressMetric(Collector):
-    """One a process; ``look`` is called again and again."""
+    """Reports the metrics. There is one per process; call ``read`` periodically."""
 
     def __init__(self, store: Store, holder: str, registry: CollectorRegistry) -> None:
-        """``holder`` is this process's name, unlike any other's."""
+        """``holder`` is the unique name of this process."""
         self._store = store
         self._holder = holder
         self._backfills: Sequence[OpenBackfill] | None = None
         self._accounts: Counter[AccountGroup] = Counter()
-        self._due = self._letters = 0
+        self._due = self._dead_letters = 0
         self._moved: dict[tuple[str, int], tuple[OpenBackfill, float]] = {}
-        """What each backfill looked like when it last changed, and when that was."""
+        """The last state of each backfill that differed from the one before, and when it was read."""
         registry.register(self)
 
-    async def look(self) -> None:
-        """Read the database if it is our turn."""
-        if not await self._store.singleton_lease.take("progress", self._holder, _TURN):
+    async def read(self) -> None:
+        """Read the database if this replica holds the lease."""
+        if not await self._store.singleton_lease.take("progress", self._holder, _LEASE):
             self._forget()
             return
         backfills = await self._store.progress.backfills()
         self._accounts = await self._store.progress.accounts()
         self._due = await self._store.progress.confirmations_due()
-        self._letters = await self._store.dead_letters.count()
-        before, moment = self._moved, monotonic()
+        self._dead_letters = await self._store.dead_letters.count()
+        previous, moment = self._moved, monotonic()
         self._moved = {}
         for one in backfills:
-            last = before.get((one.account, one.number))
+            last = previous.get((one.account, one.number))
             self._moved[one.account, one.number] = last if last and last[0] == one else (one, moment)
         self._backfills = backfills
 
     async def stop(self) -> None:
-        """Let another replica have the turn at once."""
+        """Let another replica take over at once."""
         self._forget()
         await self._store.singleton_lease.give_back("progress", self._holder)
 
@@ -61,17 +62,17 @@ class ProgressMetric(Collector):
         self._backfills, self._moved = None, {}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the metrics; without samples while another replica shows them."""
+        """Yield the metrics, without samples while another replica reports them."""
         backfills = self._backfills
         yield from self._of_backfills(backfills)
         accounts = GaugeMetricFamily(
             "leadmail_accounts",
-            "Accounts by state, by why they are blocked, and by mail service",
+            "Accounts by state, reason for being blocked, and mail service",
             labels=["state", "reason", "provider"],
         )
-        due = GaugeMetricFamily("leadmail_confirmations_due", "Backfills that are complete and not confirmed yet")
-        letters = GaugeMetricFamily(
-            "leadmail_dead_letters_waiting", "Dead letters that wait for an operator's decision"
+        due = GaugeMetricFamily("leadmail_confirmations_due", "Complete backfills whose owner has no confirmation yet")
+        dead_letters = GaugeMetricFamily(
+            "leadmail_dead_letters_waiting", "Dead letters that wait for a decision by an operator"
         )
         if backfills is not None:
             groups: Counter[tuple[str, str, str]] = Counter()
@@ -80,22 +81,24 @@ class ProgressMetric(Collector):
             for labels, count in groups.items():
                 accounts.add_metric(list(labels), count)
             due.add_metric([], self._due)
-            letters.add_metric([], self._letters)
+            dead_letters.add_metric([], self._dead_letters)
         yield accounts
         yield due
-        yield letters
+        yield dead_letters
 
     def _of_backfills(self, backfills: Sequence[OpenBackfill] | None) -> Iterator[GaugeMetricFamily]:
         count = GaugeMetricFamily(
             "leadmail_backfills", "Backfills of active accounts that are not complete", labels=["state"]
         )
         expected = GaugeMetricFamily(
-            "leadmail_backfill_expected_messages", "Messages of accounts with an open backfill, as their servers said"
+            "leadmail_backfill_expected_messages", "Messages in accounts with an open backfill, as their servers report"
         )
-        done = GaugeMetricFamily("leadmail_backfill_done_messages", "Those of them that have their final state")
-        still = GaugeMetricFamily(
+        done = GaugeMetricFamily(
+            "leadmail_backfill_done_messages", "Messages in accounts with an open backfill that have a final state"
+        )
+        standstill = GaugeMetricFamily(
             "leadmail_backfill_standstill_seconds",
-            "For how long the open backfill that stands still longest has not moved; 0 when none is open",
+            "Longest time without progress of any open backfill; 0 if none is open",
         )
         if backfills is not None:
             for state in (EpochState.ENUMERATING, EpochState.SEALED):
@@ -103,11 +106,11 @@ class ProgressMetric(Collector):
             expected.add_metric([], sum(one.expected for one in backfills))
             done.add_metric([], sum(one.done for one in backfills))
             moments = [moment for _, moment in self._moved.values()]
-            still.add_metric([], monotonic() - min(moments) if moments else 0.0)
+            standstill.add_metric([], monotonic() - min(moments) if moments else 0.0)
         yield count
         yield expected
         yield done
-        yield still
+        yield standstill
 
 
 def _provider(group: AccountGroup) -> str:

@@ -1,4 +1,4 @@
-"""Leads and contacts were created, changed or deleted in the CRM: their addresses, and the mail that is about them, follow."""
+"""Updates addresses and links after leads or contacts were created, changed or deleted in the CRM."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from services.store import Store
 async def handle(
     deliveries: Sequence[Delivery[RecordChanged]], *, store: Store, summaries: SummaryKeeper
 ) -> Sequence[Done]:
-    """Bring the index of addresses up to date with the CRM; link stored mail and fetch what was not relevant before."""
+    """Bring the index of addresses up to date with the CRM, link stored mail, and plan mail that was not relevant before."""
     refs = {RecordRef(kind=delivery.message.kind, id=delivery.message.record) for delivery in deliveries}
     new: dict[RecordRef, list[str]] = {}
     records = await store.records.read_many(refs)
     while True:
         new |= await store.records.put_many(records.values())
-        # Another replica may handle a later change of the same record: whoever writes last has to have read last.
+        # Another replica may handle a later change of the same record: the one that writes last must have read last.
         present = await store.records.read_many(refs)
         if present == records:
             break
         records = present
-    await _bring_in({address for addresses in new.values() for address in addresses}, store, summaries)
+    await _link_addresses({address for addresses in new.values() for address in addresses}, store, summaries)
     if new:
         await store.records.swept(new)
     for ref in refs - records.keys():
@@ -34,10 +34,10 @@ async def handle(
     return [Done()] * len(deliveries)
 
 
-async def _bring_in(addresses: set[str], store: Store, summaries: SummaryKeeper) -> None:
-    """Link stored emails that name newly known addresses, then plan the copies of others. In this order, see `unheld.fade`.
+async def _link_addresses(addresses: set[str], store: Store, summaries: SummaryKeeper) -> None:
+    """Link stored emails that name newly known addresses, then plan the copies of others (see ``OrphanedEmails.expire``).
 
-    The addresses are in the index and its version has moved, so that mail which is in hand elsewhere sees them.
+    The addresses are in the index and its version has moved, so mail that is being processed elsewhere sees them.
     """
     if not addresses:
         return
@@ -49,7 +49,7 @@ async def _bring_in(addresses: set[str], store: Store, summaries: SummaryKeeper)
 
 
 async def _forget(ref: RecordRef, store: Store, summaries: SummaryKeeper) -> None:
-    """Take a deleted record's mail off it. What is on no other record keeps its body for a grace."""
+    """Take a deleted record's mail off it. Mail that is on no other record keeps its body for a grace period."""
     await store.records.forget(ref)
     async for links in store.links.of_record(ref):
         await relink([link.email for link in links], store=store, summaries=summaries)

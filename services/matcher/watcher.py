@@ -1,4 +1,4 @@
-"""Watches the CRM's leads and contacts; what happens to them becomes `RecordChanged`."""
+"""Watches the leads and contacts of the CRM and publishes ``RecordChanged`` for each change."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from services.amqp.delivery.bus import Bus
 from services.runtime.failures import describe, is_bug, trace
 from services.store import RecordChangeBatch, Store
 
-_TURN = "watch-crm"
+_LEASE = "watch-crm"
 SPAN = timedelta(seconds=15)
-"""How long a watcher that died keeps the turn."""
+"""How long after a watcher has died another one takes over."""
 
 
 async def watch(
     *, store: Store, bus: Bus, holder: str, log: structlog.typing.FilteringBoundLogger, span: timedelta = SPAN
 ) -> None:
-    """Watch for ever, while it is this process's turn.
+    """Watch forever, while this process holds the lease.
 
-    The resume token is saved after the events are on the queue: a crash in between announces them again. A turn that
-    two believe to have does no harm for the same reason. A database that is away, or ends the stream, is asked again
-    after a third of the turn.
+    The resume token is saved after the events are on the queue, so a crash in between publishes them again. For the same
+    reason it does no harm if two processes believe that they hold the lease. If the database is down, or ends the stream,
+    the watcher tries again after a third of the lease.
     """
     pause = span.total_seconds() / 3
     try:
         while True:
             try:
-                if await store.singleton_lease.take(_TURN, holder, span):
+                if await store.singleton_lease.take(_LEASE, holder, span):
                     log.info("watching the CRM")
                     await _follow(store, bus, holder, span)
-            except Exception as error:  # noqa: BLE001 - without the watcher no new contact would ever find its mail
+            except Exception as error:  # noqa: BLE001 - without the watcher no new contact would get its mail
                 details = {"trace": trace(error)} if is_bug(error) else {}
                 # Not log.exception: the text of an error may quote what a record holds.
                 log.error("watching the CRM failed", error=describe(error), **details)  # noqa: TRY400
             await asyncio.sleep(pause)
     finally:
-        await store.singleton_lease.give_back(_TURN, holder)
+        await store.singleton_lease.give_back(_LEASE, holder)
 
 
 async def _follow(store: Store, bus: Bus, holder: str, span: timedelta) -> None:
-    """Announce changes until the turn is somebody else's."""
+    """Publish changes until another process holds the lease."""
     async with aclosing(store.records.watch(idle=min(1.0, span.total_seconds() / 3))) as changes:
-        async for noticed in changes:
-            await _announce(noticed, bus)
-            if noticed.token is not None:
-                await store.records.save_resume_token(noticed.token)
-            if not await store.singleton_lease.take(_TURN, holder, span):
+        async for batch in changes:
+            await _publish(batch, bus)
+            if batch.token is not None:
+                await store.records.save_resume_token(batch.token)
+            if not await store.singleton_lease.take(_LEASE, holder, span):
                 return
 
 
-async def _announce(noticed: RecordChangeBatch, bus: Bus) -> None:
-    """Publish a burst of changes, each record once: its present state is read when the event is handled."""
-    merged = {change.ref: change.at for change in noticed.changes}
+async def _publish(batch: RecordChangeBatch, bus: Bus) -> None:
+    """Publish a batch of changes, one event per record: the handler reads the present state of the record."""
+    merged = {change.ref: change.at for change in batch.changes}
     events = [
         RecordChanged(id=f"{ref}@{at.timestamp():.3f}", kind=ref.kind, record=ref.id, at=at)
         for ref, at in merged.items()

@@ -14,7 +14,7 @@ from bson import ObjectId
 
 from schemas.ledger import RowState
 from services.matcher.linking.summaries import SummaryKeeper
-from services.matcher.sweepers import sweep_debts
+from services.matcher.sweepers import sweep_pending_work
 from services.store import NewRecord
 from services.store.core.documents import now
 from testbed.local import LocalServers
@@ -64,7 +64,7 @@ def stored(company: Deployment) -> Iterator[tuple[str, bytes]]:
 
 async def swept(company: Deployment) -> None:
     """Do what the matcher's sweepers do by and by."""
-    await sweep_debts(store=company.store, summaries=(keeper := SummaryKeeper(company.store)), overdue=AT_ONCE)
+    await sweep_pending_work(store=company.store, summaries=(keeper := SummaryKeeper(company.store)), overdue=AT_ONCE)
     await keeper.flush()
     while await company.store.blob_sweep.run(grace=AT_ONCE):
         pass

@@ -14,7 +14,7 @@ from schemas.messages import MailParsed
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.matcher.linking.summaries import SummaryKeeper
-from services.matcher.sweepers import sweep_debts
+from services.matcher.sweepers import sweep_pending_work
 from services.store import Preview, Store, email_ref
 from tests.factories import account as account_of
 from tests.matcher.company import Company, Held, Letter, Mailbox
@@ -306,7 +306,7 @@ class Life(World):
     async def _settle(self) -> None:
         self.paper.settle()
         for _ in range(5):
-            paid = await sweep_debts(store=self.store, summaries=self.summaries, overdue=NEVER)
+            paid = await sweep_pending_work(store=self.store, summaries=self.summaries, overdue=NEVER)
             await self.store.sharing.resume()
             await self.rest()
             if not paid:

@@ -32,8 +32,8 @@ async def test_one_replica_shows_the_age_of_the_oldest_unfinished_row(world: Wor
         BacklogMetric(world.store, name, registry) for name, registry in zip(("m1", "m2"), registries, strict=True)
     )
     for _ in range(2):
-        await first.look()
-        await second.look()
+        await first.read()
+        await second.read()
     assert shown(registries[0])[AGE, "active"] == 0
     assert shown(registries[1]) == {}
 
@@ -43,7 +43,7 @@ async def test_one_replica_shows_the_age_of_the_oldest_unfinished_row(world: Wor
         change = {"state": "published" if hours > 2 else "planned", "noticed_at": now() - timedelta(hours=hours)}
         await ledger.update_one({"_id": copy.source.id}, {"$set": change})
     await world.store.accounts.set_state(bob.id, AccountState.PAUSED, by="test")
-    await first.look()
+    await first.read()
     found = shown(registries[0])
     assert 5 * 3600 <= found[AGE, "active"] < 5 * 3600 + 60
     assert 9 * 3600 <= found[AGE, "paused"] < 9 * 3600 + 60
@@ -52,6 +52,6 @@ async def test_one_replica_shows_the_age_of_the_oldest_unfinished_row(world: Wor
     assert shown(registries[0])[AGE, "active"] > found[AGE, "active"], "it grows between two looks"
 
     await first.stop()
-    await second.look()
+    await second.read()
     assert shown(registries[0]) == {}
     assert shown(registries[1])[COUNT, "active", "published"] == 1

@@ -16,7 +16,7 @@ from schemas.mail import Participant, Role
 from schemas.messages import MailParsed
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
-from services.matcher.sweepers import sweep_debts
+from services.matcher.sweepers import sweep_pending_work
 from services.parser.content.parse import parse_mail
 from services.store import Final, LinkAddition, NotFoundError, email_ref
 from services.store.core.migrations import MIGRATIONS
@@ -50,7 +50,7 @@ async def settle(world: World) -> None:
     """Let everything follow, debts included."""
     for _ in range(3):
         await world.rest()
-        await sweep_debts(store=world.store, summaries=world.summaries, overdue=NEVER)
+        await sweep_pending_work(store=world.store, summaries=world.summaries, overdue=NEVER)
     await world.rest()
 
 

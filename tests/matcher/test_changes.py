@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from services.matcher import mailbox_changed
 from services.matcher.linking.summaries import SummaryKeeper
-from services.matcher.sweepers import sweep_debts
+from services.matcher.sweepers import sweep_pending_work
 from tests.matcher.fixtures import World, mail
 
 ANN, BOB, CARLA, PAUL = "ann@firm.example", "bob@firm.example", "carla@client.example", "paul@partner.example"
@@ -200,8 +200,8 @@ async def test_what_a_process_that_died_owed_is_done_by_the_sweeper(world: World
     assert (await world.snapshot()).counts == {}
     survivor = SummaryKeeper(world.store)
     alive = timedelta(hours=1)
-    assert await sweep_debts(store=world.store, summaries=survivor, overdue=alive) == 0, "it may still be alive"
-    assert await sweep_debts(store=world.store, summaries=survivor, overdue=NEVER) == 1
+    assert await sweep_pending_work(store=world.store, summaries=survivor, overdue=alive) == 0, "it may still be alive"
+    assert await sweep_pending_work(store=world.store, summaries=survivor, overdue=NEVER) == 1
     assert (await world.snapshot()).counts == {str(ref): 1}
     assert await world.database["debts"].count_documents({}) == 0
 
@@ -217,7 +217,7 @@ async def test_what_hangs_on_an_email_deleted_in_the_crm_follows(world: World) -
     assert (await world.snapshot()).counts == {str(ref): 2}
     await world.store.orphaned_emails.tombstone([content.key], by=ANN)
     world.deleted.add(content.key)
-    await sweep_debts(store=world.store, summaries=world.summaries, overdue=NEVER)
+    await sweep_pending_work(store=world.store, summaries=world.summaries, overdue=NEVER)
     await world.rest()
     snapshot = await world.snapshot()
     assert snapshot == world.truth()

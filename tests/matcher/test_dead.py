@@ -48,7 +48,7 @@ async def test_a_dead_letter_ends_its_row_and_its_backfill_once(world: World) ->
     copy = await world.copy(ann, mail("1", CARLA, ANN), epoch=1)
     bus = MemoryBus()
     for _ in range(2):
-        await dead_letters.keep(letter(copy), store=world.store, bus=bus)
+        await dead_letters.store_dead_letter(letter(copy), store=world.store, bus=bus)
     (stored,) = await world.store.dead_letters.list()
     row = await world.store.ledger.get(copy.source.id)
     assert row is not None
@@ -76,7 +76,7 @@ async def test_what_failed_tries_stored_is_taken_back(world: World) -> None:
         )
     assert set((await world.snapshot()).emails) == {alone.key, shared.key}
     for copy in copies:
-        await dead_letters.keep(letter(copy), store=world.store, bus=MemoryBus())
+        await dead_letters.store_dead_letter(letter(copy), store=world.store, bus=MemoryBus())
     snapshot = await world.snapshot()
     assert set(snapshot.emails) == {shared.key}
     assert {key: owners for (_, key), (_, owners, _) in snapshot.links.items()} == {shared.key: (bob.owner,)}
@@ -87,7 +87,7 @@ async def test_what_is_kept_is_enough_to_send_it_again(world: World) -> None:
     ann = await world.account(ANN)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     bus = MemoryBus()
-    await dead_letters.keep(letter(copy), store=world.store, bus=bus)
+    await dead_letters.store_dead_letter(letter(copy), store=world.store, bus=bus)
     (head,) = await world.store.dead_letters.list()
     stored = await world.store.dead_letters.get(head.id)
     seen: list[Delivery[MailParsed]] = []
@@ -119,7 +119,7 @@ async def test_the_raw_mail_of_a_dead_letter_is_kept(world: World, *, large: boo
         size=len(raw),
         blob=name if large else None,
     )
-    await dead_letters.keep(letter(fetched, b"" if large else raw), store=world.store, bus=MemoryBus())
+    await dead_letters.store_dead_letter(letter(fetched, b"" if large else raw), store=world.store, bus=MemoryBus())
     (head,) = await world.store.dead_letters.list()
     stored = await world.store.dead_letters.get(head.id)
     if large:
@@ -136,7 +136,7 @@ async def test_the_blobs_of_a_parsed_mail_outlive_its_failure(world: World) -> N
     """They are held for the letter; the email's own claim waits for the sweep."""
     ann = await world.account(ANN)
     parsed = await world.copy(ann, mail("1", CARLA, ANN))
-    await dead_letters.keep(letter(parsed), store=world.store, bus=MemoryBus())
+    await dead_letters.store_dead_letter(letter(parsed), store=world.store, bus=MemoryBus())
     (stored,) = await world.store.dead_letters.list()
     file = await world.database["blobs.files"].find_one({"_id": parsed.content.raw})
     assert file is not None
@@ -148,7 +148,7 @@ async def test_a_message_that_cannot_be_decoded_still_ends_its_row(world: World)
     ann = await world.account(ANN)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     broken = letter(copy, message=None, body=b"{", reason="undecodable")
-    await dead_letters.keep(broken, store=world.store, bus=MemoryBus())
+    await dead_letters.store_dead_letter(broken, store=world.store, bus=MemoryBus())
     row = await world.store.ledger.get(copy.source.id)
     assert row is not None
     assert (row.state, row.reason) == ("quarantined", "undecodable")
@@ -160,7 +160,7 @@ async def test_a_row_that_was_finished_otherwise_stays_as_it_is(world: World) ->
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     await world.match(copy)
-    await dead_letters.keep(letter(copy), store=world.store, bus=MemoryBus())
+    await dead_letters.store_dead_letter(letter(copy), store=world.store, bus=MemoryBus())
     await world.rest()
     assert await world.snapshot() == world.truth()
     assert await world.store.dead_letters.list() == []
@@ -172,7 +172,7 @@ async def test_two_tries_that_died_are_one_letter(world: World) -> None:
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     again = copy.model_copy(update={"id": copy.id + "0"})
     for one in (copy, again, again):
-        await dead_letters.keep(letter(one), store=world.store, bus=MemoryBus())
+        await dead_letters.store_dead_letter(letter(one), store=world.store, bus=MemoryBus())
     (left,) = await world.store.dead_letters.list()
     assert left.id == f"{QUEUE}/{again.id}"
     file = await world.database["blobs.files"].find_one({"_id": copy.content.raw})
@@ -187,13 +187,13 @@ async def test_a_letter_goes_with_its_copy(world: World, end: str) -> None:
     ann = await world.account(ANN)
     copy, other = [await world.copy(ann, mail(each, CARLA, ANN)) for each in ("1", "2")]
     for one in (copy, other):
-        await dead_letters.keep(letter(one), store=world.store, bus=MemoryBus())
+        await dead_letters.store_dead_letter(letter(one), store=world.store, bus=MemoryBus())
     ledger = world.database["ledger"]
     if end == "gone":
         await ledger.update_one({"_id": copy.source.id}, {"$set": {"state": "gone"}})
     else:
         await ledger.delete_one({"_id": copy.source.id})
-    assert await dead_letters.sweep_letters(store=world.store) == 1
+    assert await dead_letters.sweep_dead_letters(store=world.store) == 1
     (left,) = await world.store.dead_letters.list()
     assert left.row == other.source.id
 
@@ -203,17 +203,17 @@ async def test_a_letter_that_is_sent_again_waits_for_what_becomes_of_it(world: W
     ann = await world.account(ANN)
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
-    await dead_letters.keep(letter(copy), store=world.store, bus=MemoryBus())
+    await dead_letters.store_dead_letter(letter(copy), store=world.store, bus=MemoryBus())
     await world.store.ledger.requeue_quarantined(copy.source.id)
-    assert await dead_letters.sweep_letters(store=world.store) == 0
+    assert await dead_letters.sweep_dead_letters(store=world.store) == 0
     await world.match(copy)
-    assert await dead_letters.sweep_letters(store=world.store) == 1
+    assert await dead_letters.sweep_dead_letters(store=world.store) == 1
 
 
 async def test_a_message_about_no_copy_is_kept_without_a_row(world: World) -> None:
     """Record events have no row; they can be replayed all the same."""
     event = RecordChanged(id="lead:x@1", kind="lead", record="x", at=now())
-    await dead_letters.keep(letter(event), store=world.store, bus=MemoryBus())
+    await dead_letters.store_dead_letter(letter(event), store=world.store, bus=MemoryBus())
     (stored,) = await world.store.dead_letters.list()
     assert (stored.row, stored.account) == (None, None)
 
@@ -223,10 +223,10 @@ async def test_a_replay_that_dies_at_once_is_another_letter(world: World) -> Non
     ann = await world.account(ANN)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     bus = MemoryBus()
-    await dead_letters.keep(letter(copy), store=world.store, bus=bus)
+    await dead_letters.store_dead_letter(letter(copy), store=world.store, bus=bus)
     (first,) = await world.store.dead_letters.list()
     again = codec.for_replay(first.queue, first.headers, b"").headers
-    await dead_letters.keep(letter(copy, headers=again), store=world.store, bus=bus)
+    await dead_letters.store_dead_letter(letter(copy, headers=again), store=world.store, bus=bus)
     await world.store.dead_letters.remove([first.id])
     (left,) = await world.store.dead_letters.list()
     assert (left.row, left.reason) == (copy.source.id, "parser-died")

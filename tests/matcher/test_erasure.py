@@ -11,7 +11,7 @@ from schemas.accounts import Account
 from schemas.emails import Link
 from schemas.identity import address_mark
 from schemas.ledger import RowState
-from services.matcher.sweepers import sweep_debts
+from services.matcher.sweepers import sweep_pending_work
 from services.store import NotAllowedError
 from services.store.core.documents import now
 from tests.matcher.fixtures import World, mail, raw_of
@@ -42,7 +42,7 @@ async def counts(world: World, account: Account) -> dict[RowState, int]:
 
 async def settle(world: World) -> None:
     """Let the matcher pay what is owed, and come to rest."""
-    await sweep_debts(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
+    await sweep_pending_work(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
     await world.rest()
 
 

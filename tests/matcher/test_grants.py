@@ -6,8 +6,8 @@ import pytest
 
 from schemas.emails import Match
 from schemas.mail import Role
-from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
-from services.matcher.linking.grants import Holder, shares_link
+from schemas.sharing import CompanyPolicy, LiveCopy, Mode, SharingPolicy
+from services.matcher.linking.rule import shares_link
 
 ANN, CLIENT, OTHER = "ann@firm.example", "c@client.example", "o@other.example"
 ACCOUNT = "1" * 24
@@ -33,5 +33,5 @@ def test_a_copy_shares_a_link_by_any_match_that_is_no_bcc(
     *, policy: SharingPolicy, matches: tuple[Match, ...], people: set[str], shared: bool
 ) -> None:
     """One match that the policy shares is enough; a Bcc never is."""
-    holder = Holder(ACCOUNT, ANN, policy, frozenset((ANN,)))
+    holder = LiveCopy(account=ACCOUNT, owner=ANN, policy=policy, own_addresses=(ANN,))
     assert shares_link(holder, CompanyPolicy(), matches, frozenset(people)) is shared

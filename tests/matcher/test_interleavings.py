@@ -14,7 +14,7 @@ from schemas.messages import MailParsed, RecordChanged
 from schemas.records import RecordRef
 from services.matcher import handler, mailbox_changed, record_changed
 from services.matcher.linking.relinking import relink
-from services.matcher.sweepers import sweep_debts
+from services.matcher.sweepers import sweep_pending_work
 from services.store import Store
 from services.store.core.documents import now
 from tests.matcher.fixtures import NO_GRACE, World, delivery_of, mail
@@ -262,7 +262,7 @@ async def test_a_crash_while_a_record_is_forgotten_leaves_nothing_behind(world: 
     with pytest.raises(CrashError):
         await changed(world, carla, hooked(world.store, Once(where, die)))
     await world.changed(carla)
-    await sweep_debts(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
+    await sweep_pending_work(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
     await world.rest()
     assert await world.snapshot() == world.truth()
 
@@ -331,7 +331,7 @@ async def test_mail_that_comes_while_its_account_is_purged_is_not_kept(
     before(monkeypatch, world.store.ledger, "to_relink", lambda: world.match(late))
     await world.store.removal.purge(ann.id, by=ANN)
     await world.rest()
-    await sweep_debts(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
+    await sweep_pending_work(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
     snapshot = await world.snapshot()
     assert (snapshot.emails, snapshot.links, snapshot.rows, snapshot.counts) == ({}, {}, {}, {})
 

@@ -11,18 +11,16 @@ from hypothesis import strategies as st
 from schemas.emails import Attestation, Link, Match
 from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
-from services.matcher.linking.linking import (
-    Matches,
-    Threads,
-    address_matches,
-    ancestor_ids,
+from schemas.sharing import CompanyPolicy
+from services.matcher.linking.batch_threads import BatchThreads
+from services.matcher.linking.matches import Matches, address_matches, bcc_matches, merged
+from services.matcher.linking.rule import Facts
+from services.matcher.linking.threads import (
     attestations_of,
-    bcc_matches,
-    merged,
-    passed_on,
+    claims_of_links,
+    external_records,
+    thread_links,
     thread_matches,
-    told_by,
-    vouched,
 )
 
 ACCOUNT = "0" * 24
@@ -64,7 +62,7 @@ def test_an_email_is_on_every_record_that_it_names_with_every_role() -> None:
         Participant(address="nobody@z.example", role=Role.TO),
     )
     content = mail("1").model_copy(update={"participants": people})
-    found = address_matches(content, {"c@x.example": [CARLA, LEAD], "carla@y.example": [CARLA]})
+    found = address_matches(content.participants, {"c@x.example": [CARLA, LEAD], "carla@y.example": [CARLA]})
     assert found == {
         CARLA: (
             Match(address="carla@y.example", role=Role.CC),
@@ -93,27 +91,27 @@ def test_results_are_joined_without_repetition_in_one_order() -> None:
 
 def test_an_email_is_not_its_own_ancestor() -> None:
     """In-Reply-To and References count together, repetitions and the mail itself left out."""
-    assert ancestor_ids(mail("3", answers="2", references=("1", "2", "3"))) == ("2@x", "1@x")
+    assert mail("3", answers="2", references=("1", "2", "3")).ancestors == ("2@x", "1@x")
 
 
 def test_a_thread_with_exactly_one_external_record_takes_the_reply_along() -> None:
     """A second record, or none, leaves the reply unlinked."""
     carla, paul = {A: {CARLA: "c@x.example"}}, {A: {PAUL: "p@x.example"}}
-    found = vouched([carla, carla], [A])
+    found = thread_links([carla, carla], [A])
     assert found == {A: (CARLA, "c@x.example")}
     assert thread_matches(found) == on(CARLA, "c@x.example", Role.THREAD)
-    assert vouched([carla, paul], [A]) == {}
-    assert vouched([{}], [A]) == {}
-    assert vouched([carla, {A: {CARLA: "b@x.example"}}], [A]) == {A: (CARLA, "b@x.example")}, "the first address"
+    assert thread_links([carla, paul], [A]) == {}
+    assert thread_links([{}], [A]) == {}
+    assert thread_links([carla, {A: {CARLA: "b@x.example"}}], [A]) == {A: (CARLA, "b@x.example")}, "the first address"
 
 
 def test_each_holders_own_mail_is_looked_at_by_itself() -> None:
     """What one has neither makes a thread for another nor ends it; who does not hold the reply is not asked."""
     carla, paul = {A: {CARLA: "c@x.example"}, B: {CARLA: "c@x.example"}}, {B: {PAUL: "p@x.example"}}
-    assert vouched([carla, paul], [A, B]) == {A: (CARLA, "c@x.example")}
-    assert vouched([carla, paul], [B]) == {}
-    assert vouched([paul], [A]) == {}
-    both = vouched([{A: {CARLA: "c@x.example"}}, paul], [B, A])
+    assert thread_links([carla, paul], [A, B]) == {A: (CARLA, "c@x.example")}
+    assert thread_links([carla, paul], [B]) == {}
+    assert thread_links([paul], [A]) == {}
+    both = thread_links([{A: {CARLA: "c@x.example"}}, paul], [B, A])
     assert thread_matches(both) == {**on(CARLA, "c@x.example", Role.THREAD), **on(PAUL, "p@x.example", Role.THREAD)}
     assert attestations_of(both, PAUL) == (Attestation(owner=B, address="p@x.example"),)
 
@@ -138,14 +136,14 @@ def link(record: RecordRef, role: Role, owners: tuple[str, ...], *attestations: 
 def test_a_stored_email_tells_what_it_names_to_its_holders_and_its_thread_to_those_who_vouch() -> None:
     """Nobody who holds it no more, nobody by a Bcc, and no address that has become a colleague's."""
     carla = Attestation(owner=A, address="c@x.example")
-    assert told_by([link(CARLA, Role.TO, (A, B))], ()) == {A: {CARLA: "c@x.example"}, B: {CARLA: "c@x.example"}}
-    assert told_by([link(CARLA, Role.THREAD, (A, B), carla)], ()) == {A: {CARLA: "c@x.example"}}
-    assert told_by([link(CARLA, Role.THREAD, (B,), carla)], ()) == {}
-    assert told_by([link(CARLA, Role.BCC, (A,))], ()) == {}
-    assert told_by([link(CARLA, Role.THREAD, (A,), carla)], {"c@x.example"}) == {}
-    assert told_by([link(CARLA, Role.TO, (A,))], {"c@x.example"}) == {}
+    assert claims_of_links([link(CARLA, Role.TO, (A, B))], ()) == {A: {CARLA: "c@x.example"}, B: {CARLA: "c@x.example"}}
+    assert claims_of_links([link(CARLA, Role.THREAD, (A, B), carla)], ()) == {A: {CARLA: "c@x.example"}}
+    assert claims_of_links([link(CARLA, Role.THREAD, (B,), carla)], ()) == {}
+    assert claims_of_links([link(CARLA, Role.BCC, (A,))], ()) == {}
+    assert claims_of_links([link(CARLA, Role.THREAD, (A,), carla)], {"c@x.example"}) == {}
+    assert claims_of_links([link(CARLA, Role.TO, (A,))], {"c@x.example"}) == {}
     two = [link(CARLA, Role.THREAD, (A,), carla, Attestation(owner=A, address="b@x.example"))]
-    assert told_by(two, ()) == {A: {CARLA: "b@x.example"}}
+    assert claims_of_links(two, ()) == {A: {CARLA: "b@x.example"}}
 
 
 def test_colleagues_and_bcc_do_not_make_a_thread() -> None:
@@ -156,7 +154,7 @@ def test_colleagues_and_bcc_do_not_make_a_thread() -> None:
         CARLA: (Match(address="c@x.example", role=Role.TO), Match(address="a@x.example", role=Role.CC)),
         LEAD: (Match(address="l@x.example", role=Role.THREAD),),
     }
-    assert passed_on(matches, {"ann@firm.example"}) == {CARLA: "a@x.example"}
+    assert external_records(matches, {"ann@firm.example"}) == {CARLA: "a@x.example"}
 
 
 def threads(
@@ -164,12 +162,12 @@ def threads(
 ) -> dict[str, Matches]:
     """Return the thread links of each mail, by Message-ID; ``held`` tells who has which, all that are left out being A's."""
     contents = {content.key: content for content in mails}
-    named = {key: address_matches(content, known) for key, content in contents.items()}
     holders = {
         key: (held or {}).get(str(content.message_id).removesuffix("@x"), (A,)) for key, content in contents.items()
     }
-    found = Threads(named, contents, {}, (), holders)
-    return {str(content.message_id): thread_matches(found.of(key)) for key, content in contents.items()}
+    facts = Facts(known=known, company=CompanyPolicy(), accounts={}, ancestors={}, own=frozenset())
+    found = BatchThreads(contents, holders, facts)
+    return {str(content.message_id): thread_matches(found.of(key).threads) for key, content in contents.items()}
 
 
 def test_a_chain_goes_on_for_those_only_who_have_its_mails() -> None:
@@ -222,5 +220,5 @@ def test_the_order_of_a_batch_makes_no_difference(known: dict[str, list[RecordRe
         expected[str(content.message_id)] = records
     found = threads(data.draw(st.permutations(mails)), known)
     for content in mails:
-        linked = set(address_matches(content, known)) | set(found[str(content.message_id)])
+        linked = set(address_matches(content.participants, known)) | set(found[str(content.message_id)])
         assert linked == expected[str(content.message_id)]

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.accounts import AccountState
 from services.matcher import handler, progress
-from services.matcher.outcomes import Outcomes
+from services.matcher.copy_outcomes import CopyOutcomes
 from services.matcher.progress import ProgressMetric
 from services.runtime.logs import setup_logs
 from services.runtime.settings import ProcessSettings
@@ -39,27 +39,27 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
     monkeypatch.setattr(progress, "monotonic", clock)
     registry = CollectorRegistry()
     metric = ProgressMetric(world.store, "one", registry)
-    await metric.look()
+    await metric.read()
     assert value(registry, "backfills", state="enumerating") == 0
     assert value(registry, "backfill_standstill_seconds") == 0
     account = await world.account("anna@company.test", provider="gmail")
     (lease,) = await world.store.leases.acquire("poller", 1)
     await world.store.epochs.open(lease, [], expected=40)
-    await metric.look()
+    await metric.read()
     clock.now += 100
-    await metric.look()
+    await metric.read()
     assert value(registry, "backfills", state="enumerating") == 1
     assert value(registry, "backfill_expected_messages") == 40
     assert value(registry, "backfill_done_messages") == 0
     assert value(registry, "backfill_standstill_seconds") == 100
     await world.store.epochs.seal(lease, 1)
     clock.now += 7
-    await metric.look()
+    await metric.read()
     assert value(registry, "backfills", state="sealed") == 1
     assert value(registry, "backfill_standstill_seconds") == 0
     assert value(registry, "accounts", state="active", reason="", provider="gmail") == 1
     await world.store.accounts.block(lease, "wrong-password", tried=account.credentials)
-    await metric.look()
+    await metric.read()
     assert value(registry, "backfills", state="sealed") == 0
     assert value(registry, "accounts", state="blocked", reason="wrong-password", provider="gmail") == 1
     assert value(registry, "accounts", state=AccountState.ACTIVE.value, reason="", provider="gmail") is None
@@ -69,13 +69,13 @@ async def test_one_matcher_shows_it_for_all(world: World) -> None:
     """The second shows nothing while the first has the turn, and takes over when the first stops: sums over replicas are right."""
     first, second = CollectorRegistry(), CollectorRegistry()
     one, two = ProgressMetric(world.store, "one", first), ProgressMetric(world.store, "two", second)
-    await one.look()
-    await two.look()
+    await one.read()
+    await two.read()
     assert value(first, "confirmations_due") == 0
     assert value(first, "dead_letters_waiting") == 0
     assert value(second, "confirmations_due") is None
     await one.stop()
-    await two.look()
+    await two.read()
     assert value(first, "confirmations_due") is None
     assert value(second, "confirmations_due") == 0
 
@@ -92,7 +92,7 @@ async def test_what_became_of_copies_is_counted_and_logged(world: World) -> None
         [delivery_of(wanted), delivery_of(unwanted)],
         store=world.store,
         summaries=world.summaries,
-        told=Outcomes(registry, log).note,
+        on_stored=CopyOutcomes(registry, log).record,
     )
     assert value(registry, "matcher_copies_total", state="attached", reason="") == 1
     assert value(registry, "matcher_copies_total", state="unmatched", reason="") == 1

@@ -15,7 +15,7 @@ from schemas.sharing import Mode
 from services.amqp.memory import MemoryBus
 from services.matcher import mailbox_changed
 from services.matcher.completion import sweep_epochs
-from services.matcher.sweepers import Duty, duties, in_turn, sweep_debts
+from services.matcher.sweepers import Sweep, sweep_pending_work, sweeps, under_lease
 from services.store.core.documents import now
 from tests.factories import account as account_of
 from tests.matcher.fixtures import NO_GRACE, World, mail
@@ -25,9 +25,9 @@ LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.mak
 ANN, BOB, CARLA = "ann@firm.example", "bob@firm.example", "carla@client.example"
 
 
-def turn(world: World, work: Duty, holder: str) -> Duty:
+def turn(world: World, work: Sweep, holder: str) -> Sweep:
     """Return the work as something that is done in turn."""
-    return in_turn("sweep", work, store=world.store, holder=holder, span=SPAN, log=LOG)
+    return under_lease("sweep", work, store=world.store, holder=holder, span=SPAN, log=LOG)
 
 
 async def test_a_backfill_whose_last_event_was_lost_is_completed_once(world: World) -> None:
@@ -66,7 +66,7 @@ async def test_a_policy_change_that_was_interrupted_is_finished(world: World) ->
     await world.store.accounts.save_sharing(ann.id, private)
     world.accounts[ann.id] = ann.model_copy(update={"sharing": private})
     assert await world.snapshot() != world.truth()
-    await duties(store=world.store, summaries=world.summaries, overdue=SPAN)["policies"]()
+    await sweeps(store=world.store, summaries=world.summaries, overdue=SPAN)["policies"]()
     assert await world.snapshot() == world.truth()
 
 
@@ -142,6 +142,6 @@ async def test_a_debt_that_cannot_be_paid_does_not_hold_up_the_others(
     for record in (bad, good):
         await world.store.pending_work.enqueue(records=[record])
     with pytest.raises(ValueError, match="failed"):
-        await sweep_debts(store=world.store, summaries=world.summaries, overdue=timedelta(seconds=-1))
+        await sweep_pending_work(store=world.store, summaries=world.summaries, overdue=timedelta(seconds=-1))
     (left,) = await world.store.pending_work.overdue(now() + timedelta(hours=1))
     assert left.records == (bad,)

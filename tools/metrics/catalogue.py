@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 from services.console.web.endpoints import ConsoleMetrics
 from services.console.web.mails import sign_in_counter
 from services.matcher.backlog import BacklogMetric
+from services.matcher.copy_outcomes import CopyOutcomes
 from services.matcher.latency import VisibleLatency
-from services.matcher.outcomes import Outcomes
 from services.matcher.progress import ProgressMetric
 from services.notifier.metrics import NotifierMetrics
 from services.poller.sync.metrics import PollerMetrics
@@ -27,7 +27,7 @@ STAGES: dict[str, tuple[Callable[[CollectorRegistry], object], ...]] = {
     "poller": (PollerMetrics,),
     "matcher": (
         VisibleLatency,
-        lambda registry: Outcomes(registry, structlog.get_logger()),
+        lambda registry: CopyOutcomes(registry, structlog.get_logger()),
         partial(BacklogMetric, _NO_STORE, ""),
         partial(ProgressMetric, _NO_STORE, ""),
     ),

@@ -3,127 +3,133 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple
 
 from schemas.emails import Link
 from schemas.records import RecordRef
 from services.matcher.linking.evidence import Evidence, Wanted, wanted_of
-from services.matcher.linking.linking import ordered
+from services.matcher.linking.matches import ordered
 from services.store import LinkAddition, LiveRow
 
 
-class Unheld(Enum):
-    """What becomes of an email without a live copy."""
+class Orphans(Enum):
+    """What to do with emails that have no live copy."""
 
     LEAVE = "leave"
-    """Nothing: it may be on its way in at this moment."""
+    """Nothing: a copy may be on its way in at this moment."""
     HIDE = "hide"
-    """Its links stay, without owners, for a grace: most copies that go were moved and come back elsewhere."""
+    """Keep the links without owners for a grace period: most copies that disappear were moved and turn up elsewhere."""
     REMOVE = "remove"
 
 
-class Changes(NamedTuple):
-    """What differs between the stored and the wanted."""
+@dataclass
+class Changes:
+    """What to change so that the store holds what it should."""
 
-    sets: list[Link]
-    additions: list[LinkAddition]
-    by_thread: dict[str, bool]
-    bare: list[LiveRow]
-    """Live copies that do not hold a link: another copy's Bcc is why their email is stored."""
-    faded: list[str]
-    """Emails that have been on no record for the grace, and lose their body now."""
-    removed: list[str]
-    lost: list[str]
+    sets: list[Link] = field(default_factory=list)
+    """Links to replace; those without matches or owners are deleted."""
+    additions: list[LinkAddition] = field(default_factory=list)
+    by_thread: dict[str, bool] = field(default_factory=dict)
+    unmatched: list[LiveRow] = field(default_factory=list)
+    """Live copies without a link: their email is stored because of another copy's Bcc."""
+    expired: list[str] = field(default_factory=list)
+    """Emails that were on no record for the grace period and now lose their body."""
+    removed: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     """Emails that are not stored and have live copies."""
-    unlinked: list[str]
-    """Emails that are on no record; their grace begins, or goes on."""
-    linked: dict[str, datetime]
-    """Emails that are on a record again, by the mark that says that they are on none."""
-    records: set[RecordRef]
-    message_ids: set[str]
-    """Of emails whose records changed: their threads follow."""
-    passed: dict[str, set[str]]
-    """Who holds an email now and did not before, or no more, by its Message-ID: in the mail of these its thread follows."""
+    unlinked: list[str] = field(default_factory=list)
+    """Emails that are on no record; their grace period starts, or continues."""
+    linked: dict[str, datetime] = field(default_factory=dict)
+    """Emails that are on a record again, with the time at which they were marked as unlinked."""
+    records: set[RecordRef] = field(default_factory=set)
+    """Records whose links change."""
+    message_ids: set[str] = field(default_factory=set)
+    """Message-IDs of emails whose records changed: their threads must be updated."""
+    holder_changes: dict[str, set[str]] = field(default_factory=dict)
+    """The users who started or ceased to hold an email, by its Message-ID: its thread must be updated in their mail."""
 
     @property
-    def any(self) -> bool:
-        """Whether there is anything to do. Marks of grace do not count: they are made when all else is at rest."""
+    def needed(self) -> bool:
+        """Whether there is anything to do. Marks of grace periods do not count: they are written last."""
         links = self.sets or self.additions or self.by_thread
-        return bool(links or self.bare or self.faded or self.removed or self.lost)
+        return bool(links or self.unmatched or self.expired or self.removed or self.lost)
 
     @property
     def emails(self) -> set[str]:
         """The emails whose links change."""
         return {link.email for link in self.sets} | {addition.email for addition in self.additions}
 
+    def set_links(self, links: Iterable[Link]) -> None:
+        """Replace links."""
+        for link in links:
+            self.sets.append(link)
+            self.records.add(link.record)
 
-def compare(keys: Sequence[str], evidence: Evidence, unheld: Unheld, *, fade: bool = False) -> Changes:
-    """Return what to change about emails. Pure."""
-    changes = Changes([], [], {}, [], [], [], [], [], {}, set(), set(), {})
+    def update_thread(self, message_id: str, holders: set[str], *, for_all: bool) -> None:
+        """Update the thread of an email, for all or only in the mail of some holders."""
+        if for_all:
+            self.message_ids.add(message_id)
+        elif holders:
+            self.holder_changes.setdefault(message_id, set()).update(holders)
+
+
+def compare(keys: Sequence[str], evidence: Evidence, orphans: Orphans, *, expire: bool = False) -> Changes:
+    """Return what to change about emails; ``expire``: those on no record lose their body now."""
+    changes = Changes()
     for key in keys:
         email, links = evidence.emails.get(key), evidence.links.get(key, ())
         if email is None:
             if evidence.copies.get(key):
                 changes.lost.append(key)
-            _set(changes, [link.model_copy(update={"matches": ()}) for link in links])
+            changes.set_links(_without_matches(links))
             continue
-        held = any(row.account in evidence.holders for row in evidence.copies.get(key, ()))
-        if not held:
-            # On no record for long, and no copy either: whoever took its copies off it died before it was removed. Its thread
-            # followed when it lost its last link.
-            _unheld(changes, key, links, Unheld.REMOVE if fade and not links else unheld)
-            following, others = unheld is Unheld.REMOVE, set[str]()
-        else:
+        if any(row.account in evidence.accounts for row in evidence.copies.get(key, ())):
             wanted = wanted_of(email, evidence)
-            following, others = _differences(changes, links, wanted)
+            for_all, holders = _compare_links(changes, links, wanted)
             if wanted.links:
-                changes.bare.extend(wanted.bare)
+                changes.unmatched.extend(wanted.unmatched)
                 if email.unlinked_at:
                     changes.linked[key] = email.unlinked_at
                 if email.by_thread is wanted.named:
                     changes.by_thread[key] = not wanted.named
-            elif fade:
-                changes.faded.append(key)
+            elif expire:
+                changes.expired.append(key)
             else:
                 changes.unlinked.append(key)
+        else:
+            # An email whose grace period has passed and that has no copy either: the process that took its copies off it died
+            # before it removed the email. Its thread was updated when it lost its last link.
+            _compare_orphan(changes, key, links, Orphans.REMOVE if expire and not links else orphans)
+            for_all, holders = orphans is Orphans.REMOVE, set[str]()
         if email.message_id:
-            _follow(changes, email.message_id, others, following=following)
+            changes.update_thread(email.message_id, holders, for_all=for_all)
     return changes
 
 
-def _follow(changes: Changes, message_id: str, others: set[str], *, following: bool) -> None:
-    if following:
-        changes.message_ids.add(message_id)
-    elif others:
-        changes.passed.setdefault(message_id, set()).update(others)
-
-
-def _set(changes: Changes, links: Iterable[Link]) -> None:
-    for link in links:
-        changes.sets.append(link)
-        changes.records.add(link.record)
-
-
-def _unheld(changes: Changes, key: str, links: Sequence[Link], unheld: Unheld) -> None:
-    if unheld is Unheld.REMOVE:
+def _compare_orphan(changes: Changes, key: str, links: Sequence[Link], orphans: Orphans) -> None:
+    if orphans is Orphans.REMOVE:
         changes.removed.append(key)
-        _set(changes, [link.model_copy(update={"matches": ()}) for link in links])
-    elif unheld is Unheld.HIDE:
-        _set(changes, [link.model_copy(update={"owners": (), "shared_by": ()}) for link in links if link.owners])
+        changes.set_links(_without_matches(links))
+    elif orphans is Orphans.HIDE:
+        changes.set_links(link.model_copy(update={"owners": (), "shared_by": ()}) for link in links if link.owners)
 
 
-def _differences(changes: Changes, links: Sequence[Link], wanted: Wanted) -> tuple[bool, set[str]]:
-    """Note how an email's links differ from what they should be. Returns whether its thread has to follow, or in whose mail alone."""
-    following, others = False, set[str]()
+def _without_matches(links: Iterable[Link]) -> list[Link]:
+    return [link.model_copy(update={"matches": ()}) for link in links]
+
+
+def _compare_links(changes: Changes, links: Sequence[Link], wanted: Wanted) -> tuple[bool, set[str]]:
+    """Note how an email's links differ from what they should be. Returns whether to update its thread, or in whose mail only."""
+    for_all, holders = False, set[str]()
     present = {link.record: link for link in links}
     for record, additions in wanted.links.items():
         link = present.get(record)
         if link is None:
             changes.additions.extend(additions)
             changes.records.add(record)
-            following = True
+            for_all = True
             continue
         matches = ordered(match for addition in additions for match in addition.matches)
         owners = {addition.owner for addition in additions}
@@ -131,12 +137,12 @@ def _differences(changes: Changes, links: Sequence[Link], wanted: Wanted) -> tup
         attestations = additions[0].attestations
         moved = (owners ^ set(link.owners)) | {one.owner for one in set(attestations) ^ set(link.attestations)}
         if set(link.matches) != set(matches):
-            following = True
+            for_all = True
         elif not moved and set(link.shared_by) == shared:
             continue
-        others |= moved
+        holders |= moved
         grants = {"matches": matches, "owners": tuple(sorted(owners)), "shared_by": tuple(sorted(shared))}
-        _set(changes, [link.model_copy(update={**grants, "attestations": attestations})])
+        changes.set_links([link.model_copy(update={**grants, "attestations": attestations})])
     stale = [link for link in links if link.record not in wanted.links]
-    _set(changes, [link.model_copy(update={"matches": ()}) for link in stale])
-    return following or bool(stale), others
+    changes.set_links(_without_matches(stale))
+    return for_all or bool(stale), holders

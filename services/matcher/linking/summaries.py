@@ -1,4 +1,4 @@
-"""Brings records' summaries up to date, each once however many batches touched it meanwhile."""
+"""Brings the summaries of records up to date, each once for however many batches touched it meanwhile."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from services.store import Store, WorkId
 
 
 class SummaryKeeper:
-    """Collects records whose summaries are out of date. The store knows of each as a debt until it is done."""
+    """Collects records whose summaries are out of date. The store keeps each as pending work until it is done."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._records: dict[RecordRef, None] = {}
-        self._debts: list[WorkId] = []
+        self._work: list[WorkId] = []
 
-    def take(self, records: Iterable[RecordRef], debts: Iterable[WorkId]) -> None:
-        """Take over debts of which nothing but the records' summaries is left to do."""
+    def take(self, records: Iterable[RecordRef], work: Iterable[WorkId]) -> None:
+        """Take over pending work of which only the summaries of records are left to do."""
         self._records |= dict.fromkeys(records)
-        self._debts.extend(debts)
+        self._work.extend(work)
 
     async def flush(self) -> None:
-        """Bring up to date what is owed; what fails stays owed."""
-        records, debts = list(self._records), list(self._debts)
-        if not debts:
+        """Recompute the collected summaries. Work that fails stays pending."""
+        records, work = list(self._records), list(self._work)
+        if not work:
             return
-        self._records, self._debts = {}, []
+        self._records, self._work = {}, []
         try:
             await self._store.summaries.recompute(records)
-            await self._store.pending_work.done(debts)
+            await self._store.pending_work.done(work)
         except BaseException:
-            self.take(records, debts)
+            self.take(records, work)
             raise

@@ -29,7 +29,7 @@ class BriefEmail(NamedTuple):
     key: str
     message_id: str | None
     ancestors: tuple[str, ...]
-    """Message-IDs of In-Reply-To and References."""
+    """Message-IDs of In-Reply-To and References, without the email's own."""
     thread: str
     sent_at: datetime
     participants: tuple[Participant, ...]
@@ -197,7 +197,7 @@ def _brief(document: Doc) -> BriefEmail:
     return BriefEmail(
         key=document["_id"],
         message_id=document.get("message_id"),
-        ancestors=tuple(name for name in named if name),
+        ancestors=tuple(name for name in named if name and name != document.get("message_id")),
         thread=document["thread"],
         sent_at=document["sent_at"],
         participants=tuple(Participant.model_validate(one) for one in document.get("participants", ())),

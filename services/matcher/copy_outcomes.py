@@ -1,4 +1,4 @@
-"""What became of the copies: as a metric, as a line each in the log, which leads from the mailbox's uid to the email, and as spans."""
+"""Records what became of each copy: in a metric, in the debug log (from the mailbox's uid to the email), and in traces."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from services.amqp.delivery.tracing import Tracing
 
 
-class Outcomes:
-    """One a process."""
+class CopyOutcomes:
+    """Records outcomes; there is one per process."""
 
     def __init__(
         self, registry: CollectorRegistry, log: structlog.typing.FilteringBoundLogger, tracing: Tracing | None = None
     ) -> None:
         self._copies = Counter(
             "leadmail_matcher_copies",
-            "Copies by the final state that the matcher gave them, and why; one that is delivered twice counts twice",
+            "Copies by final state and reason; a copy that is delivered twice counts twice",
             ["state", "reason"],
             registry=registry,
         )
         self._log = log
         self._tracing = tracing
 
-    def note(self, deliveries: Sequence[Delivery[MailParsed]], rows: Sequence[Final], began: int) -> None:
-        """Count a batch that is stored, log it at level debug, and end the traces of its mail; see ``handler.Told``."""
+    def record(self, deliveries: Sequence[Delivery[MailParsed]], rows: Sequence[Final], started: int) -> None:
+        """Count the copies of a stored batch, log them at level debug, and end their traces; see ``handler.OnStored``."""
         for (state, reason), number in Tally((row.state.value, row.reason or "") for row in rows).items():
             self._copies.labels(state, reason).inc(number)
         debug = self._log.is_enabled_for(logging.DEBUG)
@@ -56,14 +56,14 @@ class Outcomes:
                     **logged(context),
                 )
             if self._tracing is not None and context:
-                self._trace(self._tracing, context, row, began)
+                self._trace(self._tracing, context, row, started)
 
     @staticmethod
-    def _trace(tracing: Tracing, context: TraceContext, row: Final, began: int) -> None:
+    def _trace(tracing: Tracing, context: TraceContext, row: Final, started: int) -> None:
         attributes = {"leadmail.copy": row.id, "leadmail.state": row.state.value}
         if row.reason:
             attributes["leadmail.reason"] = row.reason
         if row.email:
             attributes["leadmail.email"] = row.email
         visible = {"visible": time.time_ns()} if row.state is RowState.ATTACHED else {}
-        tracing.record("store", after=context, started=began, moments=visible, attributes=attributes)
+        tracing.record("store", after=context, started=started, moments=visible, attributes=attributes)

@@ -1,0 +1,116 @@
+"""The rule of links: what each live copy of an email contributes to which links. Pure.
+
+Who a link lets in (``owner``, ``shared``) is a prefilter for quick look-up. Readers apply ``schemas.sharing`` again to the
+present policies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from schemas.emails import Match
+from schemas.mail import Content, Role
+from schemas.sharing import CompanyPolicy, LiveCopy, Verdict, shares
+from services.matcher.linking.matches import Known, Matches, address_matches, bcc_matches, merged
+from services.matcher.linking.threads import (
+    Ancestors,
+    ThreadClaims,
+    ThreadLinks,
+    among_colleagues,
+    attestations_of,
+    thread_links,
+    thread_matches,
+)
+from services.store import BriefEmail, LinkAddition
+
+LinkableEmail = Content | BriefEmail
+"""An email that has just arrived, or one that is stored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the rule depends on, beside an email and its copies."""
+
+    known: Known
+    company: CompanyPolicy
+    accounts: Mapping[str, LiveCopy]
+    """A copy without Bcc in each account that holds one of the emails; removed accounts are missing."""
+    ancestors: Ancestors
+    own: frozenset[str]
+    """Those of the addresses in question that belong to connected accounts."""
+
+
+class TextLinks(NamedTuple):
+    """What the text of an email says about records: what it names, or else what its thread is about. Bcc aside."""
+
+    matches: Matches
+    threads: ThreadLinks
+    """In whose mail the thread says so; empty when the text names a known address."""
+    named: bool
+    """Whether the text names a known address."""
+    people: frozenset[str]
+    """The addresses of its participants."""
+
+
+def text_links(email: LinkableEmail, claims: Iterable[ThreadClaims], holders: Iterable[str], facts: Facts) -> TextLinks:
+    """Return what the text of an email says about records.
+
+    Args:
+        email: the email.
+        claims: what its ancestors claim.
+        holders: the users who hold it.
+        facts: what else the rule depends on.
+    """
+    people = frozenset(person.address for person in email.participants)
+    if named := address_matches(email.participants, facts.known):
+        return TextLinks(named, {}, named=True, people=people)
+    threads = {} if among_colleagues(email.participants, facts.own) else thread_links(claims, holders)
+    return TextLinks(thread_matches(threads), threads, named=False, people=people)
+
+
+def copy_links(
+    email: LinkableEmail, text: TextLinks, account: str, bcc: Collection[str], facts: Facts
+) -> list[LinkAddition]:
+    """Return what a live copy contributes to each link of its email; nothing if the copy concerns no record.
+
+    Args:
+        email: the email.
+        text: what its text says.
+        account: the account that holds the copy, one of ``facts.accounts``.
+        bcc: the Bcc of this copy.
+        facts: what else the rule depends on.
+    """
+    holder = facts.accounts[account]
+    matches = merged(text.matches, bcc_matches(account, bcc, facts.known)) if bcc else text.matches
+    return [
+        LinkAddition(
+            email=email.key,
+            record=record,
+            sent_at=email.sent_at,
+            thread=email.thread,
+            matches=reasons,
+            owner=holder.owner,
+            shared=account if shares_link(holder, facts.company, reasons, text.people) else None,
+            attestations=attestations_of(text.threads, record) if text.threads else (),
+        )
+        for record, reasons in matches.items()
+    ]
+
+
+def shares_link(copy: LiveCopy, company: CompanyPolicy, matches: Iterable[Match], people: frozenset[str]) -> bool:
+    """Whether a live copy shares a link of its email by any of the link's matches."""
+    return any(
+        shares(
+            copy.policy,
+            company,
+            address=match.address,
+            role=match.role,
+            participants=people,
+            own_addresses=copy.own_addresses,
+        ).verdict
+        is Verdict.SHARED
+        for match in matches
+        if match.role is not Role.BCC
+    )
