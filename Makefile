@@ -63,6 +63,8 @@ lint: $(READY) ## What check does, but for the tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/vulture
+	$(VENV)/bin/deptry .
 	$(PY) -m tools.contracts.derived --check
 	$(PY) -m tools.contracts.released --check
 	$(PY) -m tools.configuration --check

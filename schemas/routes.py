@@ -74,18 +74,6 @@ def routes_to(consumer: str) -> tuple[Route, ...]:
     return tuple(route for route in ROUTES if route.consumer == consumer)
 
 
-def route_of(queue: str) -> Route:
-    """Return the route that ends in a queue.
-
-    Raises:
-        KeyError: no route does.
-    """
-    for route in ROUTES:
-        if route.queue == queue:
-            return route
-    raise KeyError(queue)
-
-
 def delay_queue(route: Route, attempt: int) -> str | None:
     """Return the queue in which a message waits after its ``attempt``-th failure (from 1), or None when its budget is spent."""
     if attempt > len(route.retry):

@@ -151,11 +151,6 @@ class LocalServers(Addresses):
         """End a part at once, as a power cut does."""
         self._part(name).kill()
 
-    def restart(self, name: str) -> None:
-        """Stop and start a part."""
-        self.stop(name)
-        self.start(name)
-
     @contextlib.contextmanager
     def down(self, name: str) -> Iterator[None]:
         """Kill a part, run the block without it, start it again."""
