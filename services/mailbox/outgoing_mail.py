@@ -1,4 +1,4 @@
-"""From texts to a mail on the wire."""
+"""Build the mails that Leadmail sends, and write them as bytes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from email.message import EmailMessage
 from email.utils import parseaddr
 
 from schemas.accounts import User
+from services.mailbox.connection import refuse_line_breaks
 
 
 def one_line(text: str) -> str:
-    """Return a text without line breaks, control characters and what turns the direction of writing around."""
+    """Return a text on one line, without control characters and characters that change the direction of writing."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def build_mail(
     *, sender: str, to: User, subject: str, message_id: str, date: str, text: str, html: str
 ) -> EmailMessage:
-    """Return a mail in text and HTML that says of itself that no person sent it (RFC 3834).
+    """Return a mail in text and HTML that is marked as automatic (RFC 3834).
 
-    Only addresses, counts and the owner's own name get into headers: nothing that somebody else wrote in a mail.
+    Headers contain only addresses, counts and the owner's own name: nothing that others wrote in a mail.
     """
     mail = EmailMessage()
     name, address = parseaddr(sender)
@@ -37,14 +38,20 @@ def build_mail(
 
 
 def _mailbox(name: str, address: str) -> Address:
-    # By parts: a local part that only a quoted string may hold (two dots in a row) is quoted then instead of refused.
+    # Built from parts, so that a local part that needs quotes (two dots in a row) is quoted instead of refused.
     local, _, domain = address.rpartition("@")
     return Address(display_name=name, username=local, domain=domain)
 
 
 def serialize(mail: EmailMessage) -> bytes:
-    """Return a mail's bytes; UTF-8 in headers (RFC 6532) only where an address cannot do without it."""
+    """Return a mail's bytes, with UTF-8 in headers (RFC 6532) only where an address requires it.
+
+    Raises:
+        InjectionError: a header contains CR, LF or NUL. SMTP clients turn even a bare CR into a line end, which would start
+            another header.
+    """
     international = not f"{mail['To']}{mail['From']}".isascii() and any(
         not one.addr_spec.isascii() for field in ("To", "From") for one in mail[field].addresses
     )
+    refuse_line_breaks(*map(str, mail.values()))  # Python lets one at the end of a value through
     return mail.as_bytes(policy=policy.SMTPUTF8 if international else policy.SMTP)

@@ -1,4 +1,4 @@
-"""The directory of mail services: their servers, what logs in there, and the steps that they ask of their users."""
+"""The directory of mail services: their servers, the log-ins they accept, and the steps that their users have to take."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from schemas.addresses import domain_of, normal_address
 from schemas.base import Contract
 
 AuthKind = Literal["password", "app-password", "oauth2"]
-Quirk = Literal["gmail_labels", "no_qresync", "body_peek", "bisect_fetch", "uid_recheck", "send_id", "poll", "local"]
+Quirk = Literal["no_qresync", "poll", "local"]
 OUR_CONNECTIONS = 2
-"""Connections to one account that Leadmail opens at most, whatever the service would bear."""
+"""Connections per account that Leadmail opens at most, whatever the service allows."""
 
 
 class Endpoint(Contract):
-    """A server of a service, without a user name."""
+    """A server of a mail service, without a user name."""
 
     host: str
     port: int
@@ -63,28 +63,28 @@ class Provider(Contract):
     note: str = ""
 
     def login_name(self, address: str) -> str:
-        """Return what the service calls the user with this address."""
+        """Return the login name for an address."""
         return address.partition("@")[0] if self.username == "local" else address
 
     @property
     def takes_account_password(self) -> bool:
-        """Whether the password of the user's account itself can log in."""
+        """Whether the account's own password can log in."""
         return "password" in self.auth
 
     def clean_password(self, typed: str) -> str:
-        """Return an app password without the blanks it is shown with (``abcd efgh ijkl mnop``); any other as typed."""
+        """Return an app password without the spaces it is displayed with (``abcd efgh ijkl mnop``); any other password as typed."""
         bare = "".join(typed.split())
         return bare if self.app_password_format and re.fullmatch(self.app_password_format, bare) else typed
 
     def is_app_password(self, typed: str) -> bool | None:
-        """Whether this looks like one of the service's app passwords; None where those have no known form."""
+        """Whether this looks like one of the service's app passwords; None where their format is unknown."""
         return (
             bool(re.fullmatch(self.app_password_format, "".join(typed.split()))) if self.app_password_format else None
         )
 
 
 class Directory:
-    """All services, found by key, by domain, by mail exchanger or by server name."""
+    """All services, by key, domain, mail exchanger or server name."""
 
     def __init__(self, providers: Iterable[Provider]) -> None:
         """Index the services. Raises ValueError when two claim one domain or exchanger."""
@@ -99,15 +99,15 @@ class Directory:
             _claim(self._hints, provider.hints, provider)
         self._hosts: dict[str, Provider] = {}
         for provider in self.by_key.values():
-            if "local" not in provider.quirks:  # 127.0.0.1 is anybody's
+            if "local" not in provider.quirks:  # many services run at 127.0.0.1
                 self._hosts.setdefault(provider.imap.host, provider)
 
     def for_address(self, address: str) -> Provider | None:
-        """Return the service whose own domain the address is in."""
+        """Return the service that owns the address's domain."""
         return self._domains.get(domain_of(normal_address(address)))
 
     def for_exchangers(self, exchangers: Iterable[str]) -> Provider | None:
-        """Return the service that one of these mail exchangers (best first) belongs to, by the longest name that matches."""
+        """Return the service of one of these mail exchangers (best first), by the longest match."""
         for exchanger in exchangers:
             labels = exchanger.rstrip(".").lower().split(".")
             for start in range(len(labels)):
@@ -116,12 +116,12 @@ class Directory:
         return None
 
     def for_hints(self, hints: Iterable[str]) -> Provider | None:
-        """Return the service that these names (``Dns.hints``) speak of, if they speak of one only."""
+        """Return the service that these names (``Dns.hints``) point to, if they point to exactly one."""
         found = {provider.key: provider for hint in hints if (provider := self._hints.get(hint))}
         return next(iter(found.values())) if len(found) == 1 else None
 
     def for_server(self, host: str) -> Provider | None:
-        """Return the first service with this IMAP server, for accounts whose servers were typed by hand."""
+        """Return the first service with this IMAP server, for accounts whose servers were typed in."""
         return self._hosts.get(host.lower())
 
 
@@ -133,6 +133,6 @@ def _claim(index: dict[str, Provider], names: Iterable[str], provider: Provider)
 
 @cache
 def directory() -> Directory:
-    """Return the directory, read once, when first asked for."""
+    """Return the directory; it is read at the first call."""
     text = (files("services.mailbox") / "providers.toml").read_text(encoding="utf-8")
     return Directory(Provider.model_validate({"key": key, **fields}) for key, fields in tomllib.loads(text).items())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from schemas.addresses import normal_domain
 from services.mailbox.connection.hostname import host_name
-from services.mailbox.providers import Directory, Provider, directory
+from services.mailbox.providers import Directory, Provider, Quirk, directory
 
 KEYS = sorted(directory().by_key)
 
@@ -156,9 +158,14 @@ def test_two_services_cannot_claim_one_domain() -> None:
 
 def test_the_known_quirks_are_marked() -> None:
     """What is known to go wrong at a service is there for the poller to read."""
-    found = {key: directory().by_key[key].quirks for key in ("gmail", "icloud", "yahoo", "netease-163", "microsoft365")}
-    assert "gmail_labels" in found["gmail"]
-    assert {"no_qresync", "body_peek"} <= found["icloud"]
-    assert "bisect_fetch" in found["yahoo"]
-    assert "send_id" in found["netease-163"]
-    assert "uid_recheck" in found["microsoft365"]
+    assert directory().by_key["icloud"].quirks == {"no_qresync"}
+    assert directory().by_key["netease-163"].quirks == {"poll"}
+    assert not directory().by_key["gmail"].quirks
+
+
+@pytest.mark.parametrize("quirk", get_args(Quirk))
+def test_every_quirk_is_read_by_the_code(quirk: str) -> None:
+    """A quirk that no module looks for is dead data."""
+    services = Path(__file__).parents[2] / "services"
+    pattern = re.compile(rf'"{quirk}" (not )?in \w+\.quirks')
+    assert any(pattern.search(path.read_text(encoding="utf-8")) for path in services.rglob("*.py"))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import imaplib
+
 import pytest
 
-from services.mailbox.imap import ConnectionLostError
+from services.mailbox.connection import Code, MailServerError
+from services.mailbox.imap import ConnectionLostError, RefusedError
+from services.mailbox.imap.async_connection import describe_error
 from services.poller.connections import backoff
 from services.poller.connections.backoff import FIRST_PAUSE, ConnectionBackoff
 
@@ -12,7 +16,7 @@ LOST = ConnectionLostError("abort", "the server closed the connection")
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -50,3 +54,36 @@ def test_a_connection_that_worked_makes_pauses_short_again(clock: Clock) -> None
         clock.now += trouble.pause(LOST)
     trouble.reset()
     assert trouble.pause(LOST) <= FIRST_PAUSE
+
+
+THROTTLED = {
+    "BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds": 299.961,
+    "NO [UNAVAILABLE] Request is throttled. Suggested Backoff Time: 289341 milliseconds": 289.341,
+    "System Error (Suggested Backoff Time: 300000)": 300.0,
+    "Suggested Backoff Time (ms): 250000": 250.0,
+}
+"""What servers say, and the seconds that it means."""
+
+
+@pytest.mark.parametrize("answer", THROTTLED)
+def test_the_pause_that_a_server_suggests_is_kept(clock: Clock, answer: str) -> None:
+    """Exchange names the pause, in a refused command, a refused log-in or a closed connection: the next attempt waits that long."""
+    errors: list[Exception] = [
+        MailServerError(Code.TOO_MANY_CONNECTIONS, answer=answer),
+        RefusedError(describe_error(imaplib.IMAP4.error(f"UID command error: {answer}"))),
+        ConnectionLostError(describe_error(imaplib.IMAP4.abort(f"command: UID => {answer}"))),
+    ]
+    for error in errors:
+        assert ConnectionBackoff().pause(error) == THROTTLED[answer]
+
+
+def test_a_suggested_pause_has_a_limit(clock: Clock) -> None:
+    """No server keeps a mailbox waiting for longer than twice the longest pause of ours."""
+    error = RefusedError("Request is throttled. Suggested Backoff Time: 99999999999 milliseconds")
+    assert ConnectionBackoff().pause(error) == 2 * backoff.LONGEST_PAUSE
+
+
+@pytest.mark.parametrize("answer", ["NO Service temporarily unavailable", "BYE Connection closed. 14"])
+def test_other_numbers_are_no_suggestion(clock: Clock, answer: str) -> None:
+    """A refusal without a suggestion makes the shortest pause."""
+    assert ConnectionBackoff().pause(RefusedError(answer)) <= FIRST_PAUSE
