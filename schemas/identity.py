@@ -86,16 +86,16 @@ def notification_id(account: str, epoch: int, domain: str) -> str:
     return f"<sync.{account}.{epoch}@{domain}>"
 
 
-def address_mark(key: bytes, address: str) -> bytes:
+def address_hash(key: bytes, address: str) -> bytes:
     """Return the keyed hash of a normal address: 16 bytes that only this deployment can make."""
     return hmac.digest(key, b"address\0" + address.encode("utf-8", "surrogatepass"), "sha256")[:MARK_BYTES]
 
 
-def thread_mark(key: bytes, message_id: str) -> bytes:
+def message_id_hash(key: bytes, message_id: str) -> bytes:
     """Return the keyed hash of a Message-ID."""
     return hmac.digest(key, b"thread\0" + message_id.encode("utf-8", "surrogatepass"), "sha256")[:MARK_BYTES]
 
 
-def header_mark(key: bytes, headers: bytes) -> bytes:
+def header_hash(key: bytes, headers: bytes) -> bytes:
     """Return the keyed hash of a whole header block: tells a moved mail from a new one without fetching its body."""
     return hmac.digest(key, b"headers\0" + headers, "sha256")[:MARK_BYTES]

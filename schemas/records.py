@@ -40,7 +40,7 @@ class KnownAddress(Contract):
     current: bool = True
     """False when the record no longer has it: its mail stays on the record."""
     mark: bytes
-    """``identity.address_mark`` of it: finds ledger rows."""
+    """``identity.address_hash`` of it: finds ledger rows."""
     since: Utc
 
 

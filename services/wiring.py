@@ -28,7 +28,7 @@ def make_store(database: Database, crm: Database, settings: StoreSettings) -> St
         database,
         crm,
         StoreConfig(
-            mark_key=make_mark_key(settings) if isinstance(settings, SecretSettings) else None,
+            blind_index_key=make_blind_index_key(settings) if isinstance(settings, SecretSettings) else None,
             leads=settings.crm_leads_collection,
             contacts=settings.crm_contacts_collection,
             address_fields=settings.crm_address_fields,
@@ -42,7 +42,7 @@ def make_store(database: Database, crm: Database, settings: StoreSettings) -> St
     )
 
 
-def make_mark_key(settings: SecretSettings) -> bytes | None:
+def make_blind_index_key(settings: SecretSettings) -> bytes | None:
     """Return the key of the marks in the ledger: of the deployment's first secret, so that marks outlive a change of the secret."""
     known = [key.get_secret_value() for key in (settings.secret_key, *settings.secret_keys_old)]
     return derive(known[-1], "marks") if known[0] else None

@@ -9,7 +9,7 @@ import idna
 
 from schemas.mail import Participant, Role
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy, Verdict
-from services.store import Effect, Obstacle
+from services.store import Obstacle, PreviewEffect
 
 SKIPPED = {
     "too-large": "larger than your company's limit",
@@ -88,7 +88,7 @@ def people(participants: Sequence[Participant]) -> str:
     return ", ".join(dict.fromkeys(named[:_NAMES])) + (f" +{len(named) - _NAMES}" if len(named) > _NAMES else "")
 
 
-def effect(one: Effect, what: str) -> str:
+def effect(one: PreviewEffect, what: str) -> str:
     """Say how much a change of sharing would hide or show (``HIDDEN``, ``SHOWN``) from how many."""
     return f"{plural(one.emails, 'email')} {what} {plural(one.users, 'user')}, on {plural(one.records, 'record')}."
 

@@ -102,8 +102,8 @@ async def sealed_epoch(store: Store, lease: Lease, mails: int = 3, *others: Fold
         mails: how many mails the inbox has.
         *others: further folders of the account.
     """
-    epoch = await store.epochs.open(lease, [enumerated(lease.account, mails), *others], expected=mails)
+    epoch = await store.epochs.start(lease, [enumerated(lease.account, mails), *others], expected=mails)
     rows = [row(lease.account, uid, epoch=epoch.number) for uid in range(1, mails + 1)]
-    await store.ledger.add_window(lease, rows)
+    await store.poller_ledger.add_window(lease, rows)
     await store.epochs.seal(lease, epoch.number)
     return epoch, rows

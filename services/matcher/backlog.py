@@ -44,7 +44,7 @@ class BacklogMetric(Collector):
     async def stop(self) -> None:
         """Let another replica take over at once."""
         self._waiting = None
-        await self._store.singleton_lease.give_back("backlog", self._holder)
+        await self._store.singleton_lease.release("backlog", self._holder)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the metrics as they are now, without samples while another replica reports them."""

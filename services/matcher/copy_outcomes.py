@@ -15,7 +15,7 @@ from schemas.ledger import RowState
 from schemas.messages import MailParsed
 from services.amqp.delivery.outcomes import Delivery
 from services.amqp.delivery.trace_context import UNTRACED, TraceContext, logged
-from services.store import Final
+from services.store import RowOutcome
 
 if TYPE_CHECKING:
     from services.amqp.delivery.tracing import Tracing
@@ -36,7 +36,7 @@ class CopyOutcomes:
         self._log = log
         self._tracing = tracing
 
-    def record(self, deliveries: Sequence[Delivery[MailParsed]], rows: Sequence[Final], started: int) -> None:
+    def record(self, deliveries: Sequence[Delivery[MailParsed]], rows: Sequence[RowOutcome], started: int) -> None:
         """Count the copies of a stored batch, log them at level debug, and end their traces; see ``handler.OnStored``."""
         for (state, reason), number in Tally((row.state.value, row.reason or "") for row in rows).items():
             self._copies.labels(state, reason).inc(number)
@@ -59,7 +59,7 @@ class CopyOutcomes:
                 self._trace(self._tracing, context, row, started)
 
     @staticmethod
-    def _trace(tracing: Tracing, context: TraceContext, row: Final, started: int) -> None:
+    def _trace(tracing: Tracing, context: TraceContext, row: RowOutcome, started: int) -> None:
         attributes = {"leadmail.copy": row.id, "leadmail.state": row.state.value}
         if row.reason:
             attributes["leadmail.reason"] = row.reason

@@ -44,7 +44,7 @@ async def store_dead_letter(letter: DeadLetter, *, store: Store, bus: Bus) -> No
     await _keep_blobs(letter.message, key, store)
     await store.dead_letters.add(stored)
     if stored.row:
-        await store.ledger.quarantine(stored.row, letter.reason)
+        await store.matcher_ledger.quarantine(stored.row, letter.reason)
         row = await store.ledger.get(stored.row)
         if row is not None and row.epoch:
             for event in (await complete([(row.account, row.epoch)], store=store)).values():
@@ -69,8 +69,8 @@ async def _remove_effects(message: Event | None, store: Store) -> None:
 async def _keep_blobs(message: Event | None, key: str, store: Store) -> None:
     """Let the blobs that a message refers to outlive it."""
     if isinstance(message, MailFetched) and message.blob:
-        await store.blobs.add_ref([message.blob], dead_ref(key))
-        await store.blobs.drop_refs([copy_ref(message.source.id)])
+        await store.blob_refs.add_ref([message.blob], dead_ref(key))
+        await store.blob_refs.drop_refs([copy_ref(message.source.id)])
     elif isinstance(message, MailParsed):
-        await store.blobs.add_ref(blobs_of(message.content), dead_ref(key))
-        await store.blobs.release([message.content.key])
+        await store.blob_refs.add_ref(blobs_of(message.content), dead_ref(key))
+        await store.blob_refs.release([message.content.key])

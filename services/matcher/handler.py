@@ -17,13 +17,13 @@ from services.matcher.linking.effects import apply
 from services.matcher.linking.lookups import look_up
 from services.matcher.linking.relinking import relink
 from services.matcher.linking.summaries import SummaryKeeper
-from services.store import Final, Store
+from services.store import RowOutcome, Store
 
 _ROUNDS = 8
 _PAUSE = 0.02
 """Seconds."""
 
-OnStored = Callable[[Sequence[Delivery[MailParsed]], Sequence[Final], int], None]
+OnStored = Callable[[Sequence[Delivery[MailParsed]], Sequence[RowOutcome], int], None]
 """Called with a stored batch, its final rows, and when its handling started (nanoseconds since 1970)."""
 
 
@@ -61,7 +61,7 @@ async def handle(
     recheck |= await store.emails.existing(decided.dropped - recheck)
     if recheck:
         await relink(recheck, store=store, summaries=summaries, orphans=Orphans.REMOVE)
-    await store.blobs.release(decided.dropped)
+    await store.blob_refs.release(decided.dropped)
     completed = await complete({(mail.source.account, mail.epoch) for mail in batch if mail.epoch}, store=store)
     if on_stored is not None:
         on_stored(deliveries, decided.rows, started)

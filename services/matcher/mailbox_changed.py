@@ -22,7 +22,7 @@ async def handle(delivery: Delivery[MailboxChanged], *, store: Store, summaries:
     rows = await store.ledger.to_relink(account=message.account, limit=_ROWS_AT_ONCE)
     keys = dict.fromkeys((*message.emails, *(key for key in rows if key)))
     await relink(keys, store=store, summaries=summaries, orphans=Orphans.HIDE)
-    held = await store.ledger.held(keys)
+    held = await store.ledger.with_live_copy(keys)
     await store.ledger.relink_done(row for key, several in rows.items() if key in held or not key for row in several)
     return ()
 

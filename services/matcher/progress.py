@@ -56,7 +56,7 @@ class ProgressMetric(Collector):
     async def stop(self) -> None:
         """Let another replica take over at once."""
         self._forget()
-        await self._store.singleton_lease.give_back("progress", self._holder)
+        await self._store.singleton_lease.release("progress", self._holder)
 
     def _forget(self) -> None:
         self._backfills, self._moved = None, {}

@@ -20,7 +20,7 @@ async def handle(
     new: dict[RecordRef, list[str]] = {}
     records = await store.records.read_many(refs)
     while True:
-        new |= await store.records.put_many(records.values())
+        new |= await store.record_addresses.put_many(records.values())
         # Another replica may handle a later change of the same record: the one that writes last must have read last.
         present = await store.records.read_many(refs)
         if present == records:
@@ -28,7 +28,7 @@ async def handle(
         records = present
     await _link_addresses({address for addresses in new.values() for address in addresses}, store, summaries)
     if new:
-        await store.records.swept(new)
+        await store.record_addresses.swept(new)
     for ref in refs - records.keys():
         await _forget(ref, store, summaries)
     return [Done()] * len(deliveries)
@@ -45,11 +45,11 @@ async def _link_addresses(addresses: set[str], store: Store, summaries: SummaryK
         await relink([email.key for email in emails], store=store, summaries=summaries)
     blind = {row.email for row in await store.ledger.with_bcc(addresses)}
     await relink(blind, store=store, summaries=summaries)
-    await store.ledger.replan_by_marks(store.records.marks(addresses))
+    await store.matcher_ledger.replan_by_hashes(store.record_addresses.hashes(addresses))
 
 
 async def _forget(ref: RecordRef, store: Store, summaries: SummaryKeeper) -> None:
     """Take a deleted record's mail off it. Mail that is on no other record keeps its body for a grace period."""
-    await store.records.forget(ref)
+    await store.record_addresses.forget(ref)
     async for links in store.links.of_record(ref):
         await relink([link.email for link in links], store=store, summaries=summaries)

@@ -83,6 +83,6 @@ def under_lease(
                 await sweep()
             finally:
                 await cancel_and_wait(renewing)
-                await store.singleton_lease.give_back(name, holder)
+                await store.singleton_lease.release(name, holder)
 
     return sweep_under_lease

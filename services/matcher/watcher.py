@@ -40,16 +40,16 @@ async def watch(
                 log.error("watching the CRM failed", error=describe(error), **details)  # noqa: TRY400
             await asyncio.sleep(pause)
     finally:
-        await store.singleton_lease.give_back(_LEASE, holder)
+        await store.singleton_lease.release(_LEASE, holder)
 
 
 async def _follow(store: Store, bus: Bus, holder: str, span: timedelta) -> None:
     """Publish changes until another process holds the lease."""
-    async with aclosing(store.records.watch(idle=min(1.0, span.total_seconds() / 3))) as changes:
+    async with aclosing(store.record_watch.watch(idle=min(1.0, span.total_seconds() / 3))) as changes:
         async for batch in changes:
             await _publish(batch, bus)
             if batch.token is not None:
-                await store.records.save_resume_token(batch.token)
+                await store.record_watch.save_resume_token(batch.token)
             if not await store.singleton_lease.take(_LEASE, holder, span):
                 return
 

@@ -71,9 +71,9 @@ async def _named(message: MailFetched, name: str, pool: WorkerPool, store: Store
     except Exception as error:  # noqa: BLE001 - told to the runtime, which decides
         return Failed(error)
     ref = email_ref(mail.content.key)
-    await store.blobs.add_ref([name], ref)
+    await store.blob_refs.add_ref([name], ref)
     await store.blobs.put_many([(data, ref) for data in mail.blobs.values()])
-    await store.blobs.drop_refs([copy_ref(message.source.id)])
+    await store.blob_refs.drop_refs([copy_ref(message.source.id)])
     return _outcome(message, mail)
 
 

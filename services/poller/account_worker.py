@@ -155,7 +155,7 @@ class AccountWorker:
         """Fetch rows again that have been without a final state for too long."""
         await asyncio.sleep(min(REPLAN_SECONDS, self._timing.reaper))
         stale = timedelta(seconds=self._timing.reaper)
-        count = await self._context.store.ledger.replan_stale(self._context.lease, older_than=stale)
+        count = await self._context.store.poller_ledger.replan_stale(self._context.lease, older_than=stale)
         if count:
             self._context.log.warning("rows without a final state are fetched again", count=count)
             self._background.wake.set()

@@ -1,34 +1,32 @@
-"""The store: the only place that knows collections, indexes and queries.
+"""The store: the only package that knows collections, indexes and queries.
 
-``Store(database, crm, config)`` has an attribute for each subject (see ``store.py``); what they do, by who calls it:
+``Store(database, crm, config)`` has one attribute per subject. The classes behind them are in sub-packages:
 
-- poller: ``leases``, ``accounts.of_holder``, ``folders``, ``ledger`` (``ledger_poller``), ``epochs.open/seal``,
-  ``records.known``, ``emails.known_ids``
-- parser: ``blobs``
-- matcher: ``emails``, ``links``, ``ledger`` (``ledger_matcher``), ``records``, ``sharing.recompute``, ``summaries``,
-  ``epochs.complete_if_done``, ``dead_letters``, ``backlog``, ``progress``, and the sweepers' ``ledger.to_relink``, ``sharing.resume``,
-  ``emails.unlinked``, ``blob_sweep.run``
-- notifier: ``epochs.claim…``, ``status.report``, ``attention``
-- command line and console: ``users``, ``company``, ``accounts``, ``aliases``, ``sharing.set_…``, ``previewing``, ``removal``,
-  ``records``, ``status``, ``audit``, and ``reading``, the only way for people to mail
+- ``core``: what the others build on: collections, fenced writes, migrations, pending work, the audit log
+- ``sync``: accounts, leases, folders, backfills, the ledger
+- ``crm``: leads and contacts, the index of their addresses, their changes and summaries
+- ``mail``: emails, links, blobs, dead letters
+- ``access``: users, the guard, and everything that users read
+- ``admin``: sharing policies, removal, privacy requests, diagnostics
+- ``store``: the class ``Store``
 
-Imports ``schemas`` only. Needs a replica set (transactions, change streams), MongoDB 6.0 or later.
+It imports only ``schemas``. It needs a replica set (transactions, change streams) and MongoDB 6.0 or later.
 """
 
 from services.store.access.views import (
+    EmailPage,
     Explanation,
     FoundEmail,
-    HeldCopy,
     Obstacle,
-    Page,
     ShownEmail,
     SuggestedAddress,
+    VisibleCopy,
     VisibleEmail,
 )
 from services.store.admin.checkup import DatabaseFacts
 from services.store.admin.erasing import ErasureCounts
 from services.store.admin.exporting import Dossier
-from services.store.admin.previewing import Effect, Preview
+from services.store.admin.previewing import Preview, PreviewEffect
 from services.store.admin.removal import RemovalCounts
 from services.store.core.audit import OPERATOR, AuditEntry
 from services.store.core.config import StoreConfig
@@ -42,10 +40,9 @@ from services.store.core.errors import (
     StoreError,
 )
 from services.store.core.pending_work import WorkId
-from services.store.crm.record_crm import NewRecord
 from services.store.crm.record_watch import RecordChange, RecordChangeBatch
-from services.store.mail.blob_refs import copy_ref, dead_ref, email_ref
-from services.store.mail.blobs import blobs_of
+from services.store.crm.records import NewRecord
+from services.store.mail.blob_refs import blobs_of, copy_ref, dead_ref, email_ref
 from services.store.mail.dead_letters import DeadLetter
 from services.store.mail.emails import BriefEmail
 from services.store.mail.links import LinkAddition
@@ -53,8 +50,8 @@ from services.store.store import Store
 from services.store.sync.accounts import new_account_id
 from services.store.sync.backlog import Waiting
 from services.store.sync.folders import FolderPatch
-from services.store.sync.ledger_matcher import Final
-from services.store.sync.ledger_queries import KnownUid, LiveRow, Twin, TwinQuery
+from services.store.sync.ledger import KnownUid, LiveRow, Twin, TwinQuery
+from services.store.sync.ledger_matcher import RowOutcome
 from services.store.sync.progress import AccountGroup, OpenBackfill
 from services.store.sync.status import AccountStatus, EpochReport, FolderReport
 
@@ -68,16 +65,14 @@ __all__ = [
     "DatabaseFacts",
     "DeadLetter",
     "Dossier",
-    "Effect",
+    "EmailPage",
     "EpochReport",
     "ErasureCounts",
     "Explanation",
-    "Final",
     "FolderChangedError",
     "FolderPatch",
     "FolderReport",
     "FoundEmail",
-    "HeldCopy",
     "KnownUid",
     "LeaseLostError",
     "LinkAddition",
@@ -87,11 +82,12 @@ __all__ = [
     "NotFoundError",
     "Obstacle",
     "OpenBackfill",
-    "Page",
     "Preview",
+    "PreviewEffect",
     "RecordChange",
     "RecordChangeBatch",
     "RemovalCounts",
+    "RowOutcome",
     "ShownEmail",
     "Store",
     "StoreConfig",
@@ -99,6 +95,7 @@ __all__ = [
     "SuggestedAddress",
     "Twin",
     "TwinQuery",
+    "VisibleCopy",
     "VisibleEmail",
     "Waiting",
     "WorkId",

@@ -1,23 +1,30 @@
-"""The facade: one attribute a subject."""
+"""The facade: one attribute per subject."""
 
 from __future__ import annotations
 
 from services.store.access.copies import Copies
+from services.store.access.deleting import Deleting
+from services.store.access.email_ids import EmailIds
+from services.store.access.email_search import EmailSearch
+from services.store.access.explaining import Explaining
 from services.store.access.guard import Guard
 from services.store.access.reading import Reading
+from services.store.access.record_search import RecordSearch
 from services.store.access.rights import RecordRights
 from services.store.access.sign_ins import SignIns
+from services.store.access.suggesting import Suggesting
 from services.store.access.users import Company, Users
+from services.store.access.visible_lines import VisibleLines
 from services.store.admin.aliases import Aliases
 from services.store.admin.attention import Attention
 from services.store.admin.checkup import Checkup
+from services.store.admin.data_subjects import DataSubjects
 from services.store.admin.erasing import Erasing
 from services.store.admin.exporting import Exporting
 from services.store.admin.previewing import Previewing
 from services.store.admin.privacy import Privacy
 from services.store.admin.removal import Removal
 from services.store.admin.sharing import Sharing
-from services.store.admin.subjects import Subjects
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
@@ -28,8 +35,11 @@ from services.store.core.migrations import migrate
 from services.store.core.pending_work import PendingWork
 from services.store.core.setup import setup
 from services.store.core.singleton_lease import SingletonLease
+from services.store.crm.record_addresses import RecordAddresses
+from services.store.crm.record_watch import RecordWatch
 from services.store.crm.records import Records
 from services.store.crm.summaries import Summaries
+from services.store.mail.blob_refs import BlobReferences
 from services.store.mail.blob_sweep import BlobSweep
 from services.store.mail.blobs import Blobs
 from services.store.mail.dead_letters import DeadLetters
@@ -40,47 +50,107 @@ from services.store.sync.accounts import Accounts
 from services.store.sync.backlog import Backlog
 from services.store.sync.epochs import Epochs
 from services.store.sync.folders import Folders
+from services.store.sync.former_accounts import FormerAccounts
 from services.store.sync.leases import Leases
 from services.store.sync.ledger import Ledger
+from services.store.sync.ledger_counts import LedgerCounts
+from services.store.sync.ledger_matcher import MatcherLedger
+from services.store.sync.ledger_operator import OperatorLedger
+from services.store.sync.ledger_poller import PollerLedger
 from services.store.sync.progress import Progress
 from services.store.sync.status import Status
 
 
 class Store:
-    """Everything that Leadmail keeps in MongoDB. Constructing it asks the server nothing; call ``setup()`` once at start.
+    """Everything that Leadmail keeps in MongoDB. Constructing it sends nothing to the server. Call ``setup()`` once at start.
 
     Args:
-        database: Leadmail's own.
-        crm: the CRM's; of the same client.
+        database: Leadmail's own database.
+        crm: the CRM's database, of the same client.
         config: keys and the CRM's names.
     """
 
-    def __init__(self, database: Database, crm: Database, config: StoreConfig) -> None:
+    def __init__(self, database: Database, crm: Database, config: StoreConfig) -> None:  # noqa: PLR0915 - one statement per subject
         self._collections = c = Collections(database, crm, config)
         fence = Fence(c)
+
+        # core
         self.audit = Audit(c)
         self.singleton_lease = SingletonLease(c)
         self.pending_work = PendingWork(c)
-        self.backlog = Backlog(c)
-        self.users = Users(c, Colleagues(c, self.pending_work), self.audit)
-        self.company = Company(c)
-        self.sign_ins = SignIns(c, self.users, self.audit)
-        self.accounts = Accounts(c, fence, self.audit, self.pending_work)
-        self.attention = Attention(c)
+        self.colleagues = Colleagues(c, self.pending_work)
+
+        # sync
+        self.former_accounts = FormerAccounts(c)
+        self.accounts = Accounts(
+            c, fence=fence, colleagues=self.colleagues, former_accounts=self.former_accounts, audit=self.audit
+        )
         self.leases = Leases(c, config, fence)
         self.folders = Folders(c, fence)
-        self.ledger = Ledger(c, fence, self.folders, config)
         self.epochs = Epochs(c, fence, self.folders)
+        self.ledger = Ledger(c, config)
+        self.ledger_counts = LedgerCounts(c)
+        self.poller_ledger = PollerLedger(c, fence, self.folders)
+        self.matcher_ledger = MatcherLedger(c)
+        self.operator_ledger = OperatorLedger(c)
+        self.backlog = Backlog(c)
+        self.progress = Progress(c)
+        self.status = Status(
+            c, accounts=self.accounts, folders=self.folders, ledger_counts=self.ledger_counts, epochs=self.epochs
+        )
+
+        # crm
+        self.records = Records(c, config)
+        self.record_addresses = RecordAddresses(c, config)
+        self.record_watch = RecordWatch(c, config)
+        self.summaries = Summaries(c, self.colleagues, config)
+
+        # mail
         self.emails = Emails(c, config)
         self.links = Links(c)
-        self.records = Records(c, config)
-        self.aliases = Aliases(c, accounts=self.accounts, folders=self.folders, records=self.records)
-        self.summaries = Summaries(c, self.accounts, config)
-        self.blobs = Blobs(c, fence)
-        self.blob_sweep = BlobSweep(c, fence, self.ledger)
-        self.dead_letters = DeadLetters(c, self.blobs)
-        self.orphaned_emails = OrphanedEmails(c, self.ledger, self.blobs, self.pending_work, self.audit)
+        self.blobs = Blobs(c)
+        self.blob_refs = BlobReferences(c, fence)
+        self.blob_sweep = BlobSweep(c, fence, self.matcher_ledger)
+        self.dead_letters = DeadLetters(c, self.blob_refs)
+        self.orphaned_emails = OrphanedEmails(
+            c,
+            ledger=self.ledger,
+            matcher_ledger=self.matcher_ledger,
+            blob_refs=self.blob_refs,
+            pending_work=self.pending_work,
+            audit=self.audit,
+        )
+
+        # access
+        self.users = Users(c, self.colleagues, self.audit)
+        self.company = Company(c)
+        self.sign_ins = SignIns(c, self.users, self.audit)
         copies = Copies(c, self.ledger, self.accounts, self.company)
+        rights = RecordRights(c, config)
+        guard = Guard(self.users, copies, rights)
+        lines = VisibleLines(c, guard=guard, colleagues=self.colleagues, folders=self.folders)
+        self.reading = Reading(c, guard=guard, lines=lines, blobs=self.blobs)
+        self.email_search = EmailSearch(c, guard=guard, lines=lines)
+        self.email_ids = EmailIds(c, guard)
+        self.record_search = RecordSearch(guard, self.records)
+        self.explaining = Explaining(c, guard, self.emails, self.audit)
+        self.suggesting = Suggesting(
+            c, guard=guard, lines=lines, colleagues=self.colleagues, record_addresses=self.record_addresses
+        )
+        self.deleting = Deleting(
+            guard=guard,
+            lines=lines,
+            emails=self.emails,
+            orphaned_emails=self.orphaned_emails,
+            summaries=self.summaries,
+        )
+
+        # admin
+        self.aliases = Aliases(
+            c, colleagues=self.colleagues, folders=self.folders, record_addresses=self.record_addresses
+        )
+        self.attention = Attention(c)
+        self.checkup = Checkup(c)
         self.sharing = Sharing(
             c,
             accounts=self.accounts,
@@ -96,27 +166,12 @@ class Store:
         self.removal = Removal(
             c,
             accounts=self.accounts,
+            colleagues=self.colleagues,
             ledger=self.ledger,
+            ledger_counts=self.ledger_counts,
             sharing=self.sharing,
-            letters=self.dead_letters,
-            blobs=self.blobs,
-            audit=self.audit,
-        )
-        self.progress = Progress(c)
-        self.checkup = Checkup(c)
-        self.status = Status(c, accounts=self.accounts, folders=self.folders, ledger=self.ledger, epochs=self.epochs)
-        rights = RecordRights(c, config)
-        guard = Guard(self.users, copies, rights)
-        self.reading = Reading(
-            c,
-            guard=guard,
-            accounts=self.accounts,
-            folders=self.folders,
-            blobs=self.blobs,
-            records=self.records,
-            emails=self.emails,
-            orphaned_emails=self.orphaned_emails,
-            summaries=self.summaries,
+            dead_letters=self.dead_letters,
+            blob_refs=self.blob_refs,
             audit=self.audit,
         )
         self.previewing = Previewing(
@@ -126,13 +181,15 @@ class Store:
             links=self.links,
             copies=copies,
             rights=rights,
-            lines=self.reading,
+            lines=lines,
         )
-
-        self.subjects = Subjects(c, records=self.records, links=self.links, ledger=self.ledger)
+        self.data_subjects = DataSubjects(
+            c, record_addresses=self.record_addresses, links=self.links, ledger=self.ledger
+        )
         exporting = Exporting(
-            subjects=self.subjects,
+            data_subjects=self.data_subjects,
             records=self.records,
+            record_addresses=self.record_addresses,
             accounts=self.accounts,
             folders=self.folders,
             ledger=self.ledger,
@@ -142,11 +199,11 @@ class Store:
         )
         erasing = Erasing(
             c,
-            subjects=self.subjects,
-            records=self.records,
+            data_subjects=self.data_subjects,
+            record_addresses=self.record_addresses,
             links=self.links,
             ledger=self.ledger,
-            letters=self.dead_letters,
+            dead_letters=self.dead_letters,
             pending_work=self.pending_work,
             orphaned_emails=self.orphaned_emails,
             summaries=self.summaries,
@@ -155,12 +212,12 @@ class Store:
         self.privacy = Privacy(users=self.users, exporting=exporting, erasing=erasing)
 
     async def setup(self) -> tuple[str, ...]:
-        """Make collections and indexes that are missing, then migrate; every process does so at start.
+        """Create missing collections and indexes, then migrate. Every process calls this at start.
 
-        Returns the names of the migrations that were run by this call.
+        Returns the names of the migrations that this call ran.
 
         Raises:
-            LayoutError: an index of ours exists with other properties.
+            LayoutError: one of the indexes exists with other properties.
         """
         await setup(self._collections)
         return await migrate(self._collections)

@@ -81,7 +81,7 @@ async def save(new: NewAccount, *, store: Store, box: SecretBox, by: str) -> Acc
     Raises:
         AlreadyExistsError: the address is connected.
     """
-    former = await store.accounts.former(new.owner, new.address)
+    former = await store.former_accounts.find(new.owner, new.address)
     account = former.id if former else new_account_id()
     await store.accounts.add(
         Account(

@@ -61,7 +61,7 @@ async def replay(letter: DeadLetter, store: Store, bus: Bus, *, by: str) -> None
     of is handled alone again: should it still kill, it harms no other mail.
     """
     if letter.row:
-        await store.ledger.requeue_quarantined(letter.row)
+        await store.operator_ledger.requeue_quarantined(letter.row)
     await _lend_blobs(letter, store)
     headers = {**letter.headers, "content-type": letter.content_type}
     await bus.replay(letter.queue, letter.body, headers, alone=letter.reason == CRASHED)
@@ -71,7 +71,7 @@ async def replay(letter: DeadLetter, store: Store, bus: Bus, *, by: str) -> None
 async def drop(letter: DeadLetter, store: Store, *, by: str) -> None:
     """Give a dead letter up: its copy ends as skipped, its body and blobs go."""
     if letter.row:
-        await store.ledger.drop_quarantined(letter.row, by=by)
+        await store.operator_ledger.drop_quarantined(letter.row, by=by)
     await _forget(letter, store, "dead-letter.drop", by=by)
 
 
@@ -83,7 +83,7 @@ async def _forget(letter: DeadLetter, store: Store, what: str, *, by: str) -> No
 async def _lend_blobs(letter: DeadLetter, store: Store) -> None:
     """Let the blobs that the letter held be held by what it is about again, as before it died."""
     if (blob := _fields(letter.headers.get(_FIELDS)).get("blob")) and letter.row:
-        await store.blobs.add_ref([blob], copy_ref(letter.row))
+        await store.blob_refs.add_ref([blob], copy_ref(letter.row))
     content = _fields(letter.body).get("content")
     if isinstance(content, dict) and "key" in content:
         named = [
@@ -91,7 +91,7 @@ async def _lend_blobs(letter: DeadLetter, store: Store) -> None:
             content.get("html_blob"),
             *(one["sha256"] for one in content.get("attachments", ())),
         ]
-        await store.blobs.add_ref([name for name in named if name], email_ref(content["key"]))
+        await store.blob_refs.add_ref([name for name in named if name], email_ref(content["key"]))
 
 
 def _fields(text: str | bytes | None) -> dict[str, Any]:

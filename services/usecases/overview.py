@@ -29,7 +29,7 @@ FINAL = {
     RowState.SKIPPED: "skipped",
     RowState.QUARANTINED: "quarantined",
 }
-"""Final states as people read them."""
+"""RowOutcome states as people read them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ async def confirmed(deployment: Deployment, account: Account, known: int) -> flo
         deployment.check_alive()
         now = time.monotonic()
         if now - looked > _LOOK_S:
-            looked, before, counts = now, counts, await deployment.store.ledger.counts(account.id)
+            looked, before, counts = now, counts, await deployment.store.ledger_counts.counts(account.id)
             moved = now if counts != before else moved
         if now - moved > _STALLED_S:
             raise BenchError(
@@ -91,7 +91,9 @@ async def check_counts(deployment: Deployment, account: Account, mailbox: Mailbo
     """Raise BenchError when the ledger does not say of every message what is true of it."""
     content = mailbox.content
     assert content is not None
-    counts = {state: count for state, count in (await deployment.store.ledger.counts(account.id)).items() if count}
+    counts = {
+        state: count for state, count in (await deployment.store.ledger_counts.counts(account.id)).items() if count
+    }
     wanted = {
         RowState.ATTACHED: content.relevant,
         RowState.UNMATCHED: content.messages - content.relevant,

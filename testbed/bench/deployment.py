@@ -116,13 +116,13 @@ class Deployment:
 
         async def known() -> bool:
             self.check_alive()
-            return len(await self.store.records.known(addresses)) == len(addresses)
+            return len(await self.store.record_addresses.known(addresses)) == len(addresses)
 
         await until(known, what="that all contacts are known", seconds=120, pause=0.25)
 
     async def record(self, address: str) -> RecordRef:
         """Return the record that has an address."""
-        return (await self.store.records.known([address]))[address][0]
+        return (await self.store.record_addresses.known([address]))[address][0]
 
     async def rest(self) -> None:
         """Wait until stages and servers do next to nothing."""

@@ -21,7 +21,7 @@ from schemas.mail import Attachment, Content, Participant, Role
 from services.cli.app import app
 from services.mailbox.connection import SecretBox, password
 from services.settings import CliSettings
-from services.store import DeadLetter, Final, LinkAddition, NewRecord, Store, email_ref, new_account_id
+from services.store import DeadLetter, LinkAddition, NewRecord, RowOutcome, Store, email_ref, new_account_id
 from services.store.core.documents import now
 from services.wiring import make_secret_box, make_store
 from tests.factories import account as account_of
@@ -133,7 +133,7 @@ async def fill(store: Store, box: SecretBox) -> str:
     sealed = box.seal(account, password("secret-of-anna"))
     await store.accounts.add(account_of(ANNA, id=account, incoming=server(), outgoing=server(), credentials=sealed))
     record = await store.records.add("contact", NewRecord((KIM,), name="Kim Sund", company="Customer"))
-    await store.records.put_addresses(record)
+    await store.record_addresses.put_addresses(record)
     trash = folder(
         account, id=folder_id(b"T"), raw_name=b"T", name="Trash", role="trash", selected=False, reason="trash"
     )
@@ -143,9 +143,9 @@ async def fill(store: Store, box: SecretBox) -> str:
         await store.emails.save_many([mail])
         match = Match(address=KIM, role=Role.FROM)
         await store.links.save_many([LinkAddition(mail.key, record.ref, mail.sent_at, mail.thread, (match,), ANNA)])
-        await store.ledger.final([Final(row.id, RowState.ATTACHED, email=mail.key, bcc=())])
+        await store.matcher_ledger.finish([RowOutcome(row.id, RowState.ATTACHED, email=mail.key, bcc=())])
         await store.sharing.recompute([mail.key])
-    await store.ledger.quarantine(rows[2].id, "parser-died")
+    await store.matcher_ledger.quarantine(rows[2].id, "parser-died")
     await store.dead_letters.add(
         DeadLetter(
             id=f"parser.mail-fetched.backfill/{rows[2].id}/1",

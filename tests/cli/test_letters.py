@@ -101,7 +101,7 @@ def audited(world: World, letter: str) -> list[tuple[str, str]]:
     """Return what was done to a dead letter, and by whom."""
 
     async def read(store: Store, _: Any) -> list[tuple[str, str]]:
-        return [(entry.action, entry.by) for entry in await store.audit.list(subject=f"dead-letter:{letter}")]
+        return [(entry.action, entry.by) for entry in await store.audit.newest(subject=f"dead-letter:{letter}")]
 
     return world.store(read)
 

@@ -7,7 +7,7 @@ from pydantic import SecretBytes
 
 from services.mailbox.connection import SealError, password
 from services.settings import CliSettings
-from services.wiring import make_mark_key, make_secret_box
+from services.wiring import make_blind_index_key, make_secret_box
 
 FIRST, SECOND, THIRD = (SecretBytes(name * 32) for name in (b"1", b"2", b"3"))
 ACCOUNT = "0123456789abcdef01234567"
@@ -25,9 +25,9 @@ def test_passwords_sealed_by_an_earlier_secret_open() -> None:
 
 def test_marks_outlive_a_rotation() -> None:
     """They are keyed by the oldest secret: a late contact finds its history after any number of changes."""
-    first = make_mark_key(CliSettings(secret_key=FIRST))
+    first = make_blind_index_key(CliSettings(secret_key=FIRST))
     assert first is not None
-    assert make_mark_key(CliSettings(secret_key=SECOND, secret_keys_old=(FIRST,))) == first
-    assert make_mark_key(CliSettings(secret_key=THIRD, secret_keys_old=(SECOND, FIRST))) == first
-    assert make_mark_key(CliSettings(secret_key=SECOND)) != first
-    assert make_mark_key(CliSettings()) is None
+    assert make_blind_index_key(CliSettings(secret_key=SECOND, secret_keys_old=(FIRST,))) == first
+    assert make_blind_index_key(CliSettings(secret_key=THIRD, secret_keys_old=(SECOND, FIRST))) == first
+    assert make_blind_index_key(CliSettings(secret_key=SECOND)) != first
+    assert make_blind_index_key(CliSettings()) is None

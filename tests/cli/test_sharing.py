@@ -89,7 +89,7 @@ def test_aliases_are_confirmed_by_the_owner(world: World) -> None:
     """An address that Anna's Sent folder has as the sender is offered; it is hers only after she said so."""
 
     async def sent(store: Store, box: SecretBox) -> None:
-        (account,) = await store.accounts.list()
+        (account,) = await store.accounts.get_all()
         folders = await store.folders.of(account.id)
         sent = folders[0].model_copy(update={"id": "5" * 12, "name": "Sent", "role": "sent"})
         await store._collections.folders.insert_one(

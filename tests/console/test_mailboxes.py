@@ -55,7 +55,7 @@ async def test_connecting(office: Office, servers: LocalServers, box: Any) -> No
     opened = office.console.box.open(account.id, account.credentials)
     assert opened.password.get_secret_value() == box.password  # type: ignore[union-attr]
     assert box.address in await browser.shows("/mailboxes")
-    (entry, *_) = await office.console.store.audit.list(subject=f"account:{account.id}")
+    (entry, *_) = await office.console.store.audit.newest(subject=f"account:{account.id}")
     assert (entry.action, entry.by) == ("account.add", ANN)
     again = await browser.post("/mailboxes/connect", **fields)
     assert (again.status_code, "is already connected" in again.text) == (409, True)
@@ -71,7 +71,7 @@ async def test_a_wrong_password(office: Office, servers: LocalServers, box: Any)
     assert f'value="{servers.imap.tls_port}"' in answer.text
     assert "hunter2" not in answer.text
     assert 'id="mode-private" name="mode" value="private" required checked' in answer.text
-    assert box.address not in {one.address for one in await office.console.store.accounts.list()}
+    assert box.address not in {one.address for one in await office.console.store.accounts.get_all()}
     assert "hunter2" not in office.log.getvalue()
 
 
@@ -168,7 +168,9 @@ async def test_pause_resume_resync(office: Office) -> None:
     assert "synchronised again" in await browser.follow(await browser.post(path, do="resync"))
     after = await store.accounts.get(account)
     assert (after.state, after.resync_requested) == (AccountState.ACTIVE, True)
-    assert {entry.by for entry in await store.audit.list(subject=f"account:{account}", action="account.state")} == {BOB}
+    assert {entry.by for entry in await store.audit.newest(subject=f"account:{account}", action="account.state")} == {
+        BOB
+    }
     assert (await browser.post(path, do="explode")).status_code == 400
 
 

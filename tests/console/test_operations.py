@@ -153,7 +153,7 @@ async def test_replay(office_with_broker: Office) -> None:
     async with asyncio.timeout(DEADLINE):
         while not (await bus.queue_depths())[QUEUE].ready:  # noqa: ASYNC110 - the broker sends no notification
             await asyncio.sleep(0.05)
-    (entry,) = await office_with_broker.console.store.audit.list(action="dead-letter.replay")
+    (entry,) = await office_with_broker.console.store.audit.newest(action="dead-letter.replay")
     assert (entry.by, entry.subject) == (ANN, f"dead-letter:{letter}")
     again = await browser.post(path, page="/operations/sharing", do="replay")
     assert again.status_code == 404
@@ -196,7 +196,7 @@ async def test_the_companys_sharing(office: Office) -> None:
     assert "Subject shared" in await eve.shows(record)
     await ann.follow(await ann.post(path, do="save", default="public", **fields))
     assert "Subject shared" not in await eve.shows(record)
-    (entry,) = await office.console.store.audit.list(action="company.sharing")
+    (entry,) = await office.console.store.audit.newest(action="company.sharing")
     assert entry.by == ANN
 
 
@@ -215,4 +215,4 @@ async def test_invalid_company_policy(office: Office, fields: dict[str, Any], me
     right: dict[str, Any] = {"do": "save", "default": "public", "allowed": ["private", "public"], "domains": ""}
     answer = await browser.post("/operations/sharing", page="/operations/sharing", **(right | fields))
     assert (answer.status_code, message in text_of(answer.text)) == (400, True)
-    assert not await office.console.store.audit.list(action="company.sharing")
+    assert not await office.console.store.audit.newest(action="company.sharing")

@@ -56,7 +56,7 @@ async def test_start_sign_in_and_stop(spawn: Spawn, life: Life) -> None:
     said = (await command.communicate())[0].decode()
     link = re.match(rf"{origin}/sign-in/[\w-]+", said)
     assert link
-    (entry,) = await life.store.audit.list(action="console.link")
+    (entry,) = await life.store.audit.newest(action="console.link")
     assert (entry.by, entry.subject) == ("operator", f"user:{ANN}")
 
     async with httpx.AsyncClient(base_url=origin, follow_redirects=True) as browser:

@@ -1,4 +1,4 @@
-"""The audit log is append-only: no code of ours changes or deletes an entry, and every act of power makes one."""
+"""The audit log is append-only: no code changes or deletes an entry, and every privileged action adds one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STORE = ROOT / "services" / "store"
 LOG, NAMES, SETUP = (ROOT / "services" / "store" / "core" / f"{name}.py" for name in ("audit", "collections", "setup"))
 ADDING = {"insert_one", "find"}
 HANDLES = ("c", "self._c", "collections")
-"""What the collections are called by."""
+"""Expressions that hold the collections."""
 
 
 def attributes(tree: ast.AST, name: str) -> Iterator[ast.Attribute]:
@@ -25,12 +25,12 @@ def attributes(tree: ast.AST, name: str) -> Iterator[ast.Attribute]:
 
 
 def owner(node: ast.Attribute) -> str:
-    """Return what stands before the last dot."""
+    """Return the expression before the last dot."""
     return ast.unparse(node.value)
 
 
 def test_one_module_has_the_collection() -> None:
-    """The log's collection is named once, made an index of once, and handed to nobody but the module of the log."""
+    """The log's collection is named once, indexed once, and used only by the module of the log."""
     for file in CODE:
         tree = ast.parse(file.read_text("utf-8"))
         if STORE in file.parents and file != NAMES:
@@ -44,7 +44,7 @@ def test_one_module_has_the_collection() -> None:
 
 
 def test_the_module_only_adds() -> None:
-    """What it does with the collection is inserting and finding; what others may call is adding and reading."""
+    """The module only inserts and finds. Others can only add and read."""
     tree = ast.parse(LOG.read_text("utf-8"))
     done = {
         node.attr
@@ -52,12 +52,12 @@ def test_the_module_only_adds() -> None:
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self._audit"
     }
     assert done == ADDING
-    assert {name for name in vars(Audit) if not name.startswith("_")} == {"add", "list", "about"}
+    assert {name for name in vars(Audit) if not name.startswith("_")} == {"add", "newest", "about"}
 
 
-def test_every_act_of_power_is_noted() -> None:
-    """Each of these codes is written somewhere; a new act belongs here and into docs/operations.md."""
-    acts = {
+def test_every_privileged_action_is_logged() -> None:
+    """Each of these codes is written somewhere. Add a new action here and to docs/operations.md."""
+    actions = {
         node.args[0].value
         for file in CODE
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
@@ -68,7 +68,7 @@ def test_every_act_of_power_is_noted() -> None:
         and node.args
         and isinstance(node.args[0], ast.Constant)
     }
-    assert acts >= {
+    assert actions >= {
         "account.add",
         "account.credentials",
         "account.disconnect",

@@ -118,7 +118,7 @@ class Deployment:
         """Wait until the matcher has seen a record: mail that is looked at before is fetched later, outside of its backfill."""
 
         async def seen() -> bool:
-            return bool(await self.store.records.known([person.addresses[0]]))
+            return bool(await self.store.record_addresses.known([person.addresses[0]]))
 
         await self.until(seen, "the record is known")
 

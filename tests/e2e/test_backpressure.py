@@ -60,7 +60,7 @@ async def bus(deployment: Deployment) -> AsyncIterator[RabbitBus]:
 
 async def attached(deployment: Deployment, key: str) -> int:
     """Return how many copies of a user are on records."""
-    return (await deployment.store.ledger.counts(deployment.accounts[key])).get(RowState.ATTACHED, 0)
+    return (await deployment.store.ledger_counts.counts(deployment.accounts[key])).get(RowState.ATTACHED, 0)
 
 
 async def visible(deployment: Deployment, key: str, name: str) -> float:
@@ -118,7 +118,7 @@ async def test_a_backfill_that_nobody_parses(deployment: Deployment, bus: Rabbit
     deployment.start("parser:2")
     delays.append(await visible(deployment, LUC.key, "again"))
     await deployment.until(deployment.confirmed, "the backfill is confirmed", seconds=WAIT)
-    assert await deployment.store.ledger.counts(deployment.accounts[ANNA.key]) == {RowState.ATTACHED: COUNT}
+    assert await deployment.store.ledger_counts.counts(deployment.accounts[ANNA.key]) == {RowState.ATTACHED: COUNT}
     assert await deployment.store.dead_letters.count() == 0
     print(  # noqa: T201 - the measurement, shown by `make backpressure`
         f"backpressure: {COUNT:,} messages, queue {deepest:,} at a bound of {BOUND:,}; "

@@ -60,10 +60,10 @@ async def test_the_broker_takes_no_messages(deployment: Deployment) -> None:
         expected += 20
 
         async def noted() -> bool:
-            return (await deployment.store.ledger.counts(account)).get(RowState.PLANNED, 0) > 0
+            return (await deployment.store.ledger_counts.counts(account)).get(RowState.PLANNED, 0) > 0
 
         await deployment.until(noted, "new mail is in the ledger")
-        assert (await deployment.store.ledger.counts(account))[RowState.ATTACHED] == expected - 20
+        assert (await deployment.store.ledger_counts.counts(account))[RowState.ATTACHED] == expected - 20
         status = (await leadmail(deployment, "status")).decode()
         assert f"RabbitMQ takes no messages, everything waits for it: alarm of {kind} on " in status
         for stage in ("poller", "parser") if kind == "memory" else ():
@@ -74,7 +74,7 @@ async def test_the_broker_takes_no_messages(deployment: Deployment) -> None:
         await asyncio.to_thread(servers.rabbitmqctl, *LIFT[kind])
 
         async def attached(wanted: int = expected) -> bool:
-            return await deployment.store.ledger.counts(account) == {RowState.ATTACHED: wanted}
+            return await deployment.store.ledger_counts.counts(account) == {RowState.ATTACHED: wanted}
 
         await deployment.until(attached, "all of it is on its record")
     assert await deployment.store.dead_letters.count() == 0

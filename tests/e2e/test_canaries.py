@@ -72,7 +72,7 @@ async def settled(company: Deployment, user: str, wanted: dict[RowState, int], w
     """Wait until a user's ledger says exactly this."""
 
     async def reached() -> bool:
-        counts = await company.store.ledger.counts(company.accounts[user])
+        counts = await company.store.ledger_counts.counts(company.accounts[user])
         return {state: count for state, count in counts.items() if count and state is not RowState.GONE} == wanted
 
     await company.until(reached, what)
@@ -170,7 +170,7 @@ async def spoil(company: Deployment, client: Stranger) -> None:
         return await company.store.dead_letters.count() == len(bad)
 
     await company.until(kept, "what cannot be read is in the dead letters")
-    errors = [letter.error for letter in await company.store.dead_letters.list()]
+    errors = [letter.error for letter in await company.store.dead_letters.newest()]
     assert all(errors)
     assert Traces([client.word]).of("errors", "".join(errors).encode()) == []
 

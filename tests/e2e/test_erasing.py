@@ -136,7 +136,7 @@ async def test_nothing_is_left(company: Deployment) -> None:
     await company.until(begun, "the second backfill is open")
     await company.until(company.confirmed, "the second backfill is confirmed")
     assert company.end() == dict.fromkeys(STAGES, 0)
-    counts = await company.store.ledger.counts(company.accounts[ANNA.key])
+    counts = await company.store.ledger_counts.counts(company.accounts[ANNA.key])
     assert counts[RowState.SKIPPED] == 3
     assert Traces([gone.word], gone.hashed).among(stored(company)) == []
     assert Traces([f"{kept.word}-subject"]).among(stored(company))

@@ -52,7 +52,7 @@ async def test_the_database_has_no_room(deployment: Deployment, disk: SmallDisk)
     account = deployment.accounts[ANNA.key]
 
     async def under_way() -> bool:
-        return (await deployment.store.ledger.counts(account)).get(RowState.ATTACHED, 0) > 0
+        return (await deployment.store.ledger_counts.counts(account)).get(RowState.ATTACHED, 0) > 0
 
     await deployment.until(under_way, "the backfill is under way")
     await asyncio.to_thread(disk.fill)
@@ -64,7 +64,7 @@ async def test_the_database_has_no_room(deployment: Deployment, disk: SmallDisk)
     await asyncio.to_thread(disk.free)
     deployment.start("parser", "matcher")
     await deployment.until(deployment.confirmed, "the backfill is confirmed", seconds=240)
-    assert await deployment.store.ledger.counts(account) == {RowState.ATTACHED: COUNT}
+    assert await deployment.store.ledger_counts.counts(account) == {RowState.ATTACHED: COUNT}
     assert await deployment.store.dead_letters.count() == 0
     assert len(deployment.confirmations(ANNA)) == 1
     assert b"nothing is unfinished" in await leadmail(deployment, "status")

@@ -31,7 +31,7 @@ async def deployment(servers: LocalServers, environment: dict[str, str], tmp_pat
 
 async def rows_of(deployment: Deployment, key: str = ANNA.key) -> list[Row]:
     """Return every copy of a user."""
-    return [row async for row in deployment.store.ledger.rows(deployment.accounts[key])]
+    return [row async for row in deployment.store.ledger_counts.rows(deployment.accounts[key])]
 
 
 async def state_of(deployment: Deployment, row: str) -> tuple[RowState, str | None]:
@@ -43,7 +43,7 @@ async def state_of(deployment: Deployment, row: str) -> tuple[RowState, str | No
 
 async def assert_audited(deployment: Deployment, letter: str, action: str) -> None:
     """What the operator did to a letter is in the audit log."""
-    entries = await deployment.store.audit.list(subject=f"dead-letter:{letter}")
+    entries = await deployment.store.audit.newest(subject=f"dead-letter:{letter}")
     assert [(entry.action, entry.by) for entry in entries] == [(action, OPERATOR)]
 
 
@@ -68,7 +68,7 @@ async def test_mail_that_kills_the_parser(deployment: Deployment) -> None:
     assert "1 message that could not be read safely" in confirmation(deployment)
     assert b"1 dead letter: see `leadmail dead-letters list`" in await leadmail(deployment, "status")
     assert b"1: parser-died" in await leadmail(deployment, "account", "show", ANNA.addresses[0])
-    (letter,) = await deployment.store.dead_letters.list(account=deployment.accounts[ANNA.key])
+    (letter,) = await deployment.store.dead_letters.newest(account=deployment.accounts[ANNA.key])
     assert await leadmail(deployment, "dead-letters", "show", letter.id, "--body") == bad.raw
 
     deployment.environment["LEADMAIL_PARSER_MEMORY_MB"] = "1024"
@@ -112,7 +112,7 @@ async def test_mail_that_kills_a_stage(deployment: Deployment) -> None:
         supervising.cancel()
     states = [row.state for row in await rows_of(deployment)]
     assert (states.count(RowState.ATTACHED), states.count(RowState.QUARANTINED), len(states)) == (60, 1, 61)
-    (letter,) = await deployment.store.dead_letters.list()
+    (letter,) = await deployment.store.dead_letters.newest()
     assert letter.reason == CRASHED
     assert deaths >= 4, "it was the broker that gave it up, twice"
     assert b"KILL THE STAGE" in await leadmail(deployment, "dead-letters", "show", letter.id, "--body")

@@ -64,7 +64,7 @@ async def attached(company: Deployment, count: int) -> None:
     """Wait until so many mails of Anna's are on the record."""
 
     async def reached() -> bool:
-        counts = await company.store.ledger.counts(company.accounts[ANNA.key])
+        counts = await company.store.ledger_counts.counts(company.accounts[ANNA.key])
         return counts.get(RowState.ATTACHED, 0) == count
 
     await company.until(reached, f"{count} mails are visible")
@@ -78,7 +78,7 @@ async def with_mail(company: Deployment, client: Stranger) -> None:
     company.start(*STAGES)
 
     async def known() -> bool:
-        return bool(await company.store.records.known([client.address.lower()]))
+        return bool(await company.store.record_addresses.known([client.address.lower()]))
 
     await company.until(known, "the record is known: else its mail is fetched behind the backfill")
     await company.connect(ANNA)

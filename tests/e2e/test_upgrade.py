@@ -62,7 +62,7 @@ async def make_older(company: Deployment) -> None:
     collections = company.store._collections
     for collection, _ in indexes(collections):
         await collection.drop_indexes()
-    for later in (collections.migrations, collections.debts, collections.turns, collections.pollers):
+    for later in (collections.migrations, collections.pending_work, collections.singleton_leases, collections.pollers):
         await later.drop()
 
 

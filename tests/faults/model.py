@@ -19,7 +19,7 @@ from schemas.accounts import Folder, FolderState, Lease
 from schemas.identity import copy_id, folder_id
 from schemas.ledger import FINAL, UNFINISHED, Row, RowState
 from schemas.sharing import Mode
-from services.store import Final, FolderPatch, LeaseLostError, Store, new_account_id
+from services.store import FolderPatch, LeaseLostError, RowOutcome, Store, new_account_id
 from tests.factories import account, folder, row
 
 FOLDERS = ("INBOX", "Sent")
@@ -203,7 +203,7 @@ class Mailroom:
             return
         folders = [self._anchored(name) for name in FOLDERS]
         anchor = Anchor({name: (folder.uidvalidity, frozenset(folder.uids)) for name, folder in self.server.items()})
-        if await self._written(poller, self.store.epochs.open(poller.lease, folders, expected=0)):
+        if await self._written(poller, self.store.epochs.start(poller.lease, folders, expected=0)):
             poller.epoch = (await self.store.accounts.get(self.id)).epoch
             self.anchors[poller.epoch] = anchor
             poller.folders = {folder.id: folder.model_copy(update={"epoch": poller.epoch}) for folder in folders}
@@ -233,7 +233,7 @@ class Mailroom:
         rows = [self._row(folder, uid, poller.epoch) for uid in uids]
         state = FolderState.ENUMERATED if low == 1 else None
         patch = FolderPatch(folder.id, folder.uidvalidity, cursor=low, state=state)
-        if await self._written(poller, self.store.ledger.add_window(poller.lease, rows, folder=patch)):
+        if await self._written(poller, self.store.poller_ledger.add_window(poller.lease, rows, folder=patch)):
             poller.folders[folder.id] = folder.model_copy(update={"cursor": low})
 
     def _row(self, folder: Folder, uid: int, epoch: int | None) -> Row:
@@ -278,7 +278,7 @@ class Mailroom:
             if not await self._gone(poller, folder, known - below):
                 return
             rows = [self._row(folder, uid, poller.epoch) for uid in sorted(below - known)]
-            if rows and not await self._written(poller, self.store.ledger.add_window(poller.lease, rows)):
+            if rows and not await self._written(poller, self.store.poller_ledger.add_window(poller.lease, rows)):
                 return
             through = FolderPatch(folder.id, folder.uidvalidity, cursor=1, state=FolderState.ENUMERATED)
             if not await self._drop_superseded(poller, folder) or not await self._written(
@@ -293,7 +293,7 @@ class Mailroom:
                 assert poller.lease is not None
                 voids = await self.store.ledger.uids(self.id, folder.id, uidvalidity)
                 if voids and not await self._written(
-                    poller, self.store.ledger.gone_folder(poller.lease, folder.id, uidvalidity)
+                    poller, self.store.poller_ledger.gone_folder(poller.lease, folder.id, uidvalidity)
                 ):
                     return False
         return True
@@ -301,7 +301,7 @@ class Mailroom:
     async def _gone(self, poller: Poller, folder: Folder, uids: Iterable[int]) -> bool:
         ids = [copy_id(self.id, folder.id, folder.uidvalidity, uid) for uid in sorted(uids)]
         assert poller.lease is not None
-        return not ids or await self._written(poller, self.store.ledger.gone(poller.lease, ids))
+        return not ids or await self._written(poller, self.store.poller_ledger.gone(poller.lease, ids))
 
     async def follow(self, number: int, name: str) -> None:
         """Let a poller take in what came and what went since it looked last."""
@@ -313,7 +313,7 @@ class Mailroom:
         if new:
             rows = [self._row(folder, uid, None) for uid in new]
             patch = FolderPatch(folder.id, folder.uidvalidity, live_next=new[-1] + 1)
-            if not await self._written(poller, self.store.ledger.add_window(poller.lease, rows, folder=patch)):
+            if not await self._written(poller, self.store.poller_ledger.add_window(poller.lease, rows, folder=patch)):
                 return
             folder = poller.folders[folder.id] = folder.model_copy(update={"live_next": new[-1] + 1})
         known = {one.uid for one in await self.store.ledger.uids(self.id, folder.id, folder.uidvalidity)}
@@ -335,7 +335,7 @@ class Mailroom:
             if there.uidvalidity == planned.uidvalidity and planned.uid in there.uids:
                 self.queue.append(Fetched(planned.id, planned.epoch, planned.attempts + 1))
                 poller.confirmed.append(planned.id)
-            elif not await self._written(poller, self.store.ledger.gone(poller.lease, [planned.id])):
+            elif not await self._written(poller, self.store.poller_ledger.gone(poller.lease, [planned.id])):
                 return
 
     async def mark(self, number: int) -> None:
@@ -343,13 +343,13 @@ class Mailroom:
         poller = self.pollers[number]
         if poller.lease is not None and poller.confirmed:
             rows, poller.confirmed = poller.confirmed, []
-            await self._written(poller, self.store.ledger.published(poller.lease, rows))
+            await self._written(poller, self.store.poller_ledger.published(poller.lease, rows))
 
     async def reap(self, number: int) -> None:
         """Let a poller's reaper find every row too old that is published."""
         poller = self.pollers[number]
         if poller.lease is not None and not poller.confirmed:
-            await self._written(poller, self.store.ledger.replan_stale(poller.lease, older_than=NOW))
+            await self._written(poller, self.store.poller_ledger.replan_stale(poller.lease, older_than=NOW))
 
     # -- the matcher -------------------------------------------------------------------------------------------------
 
@@ -365,12 +365,12 @@ class Mailroom:
             return
         message = self.queue[which % len(self.queue)]
         if outcome == "dead":
-            await self.store.ledger.quarantine(message.row, "parser-died")
+            await self.store.matcher_ledger.quarantine(message.row, "parser-died")
         elif outcome == "lost":
-            await self.store.ledger.replan_rows([message.row])
+            await self.store.matcher_ledger.replan_rows([message.row])
         else:
             email = f"v1-{message.row[-40:].replace('.', '0')}" if outcome == "attached" else None
-            await self.store.ledger.final([Final(message.row, RowState(outcome), email=email)])
+            await self.store.matcher_ledger.finish([RowOutcome(message.row, RowState(outcome), email=email)])
         await self._note_final()
         if dies == "before":
             return
@@ -390,7 +390,7 @@ class Mailroom:
 
     async def late_contact(self) -> None:
         """Let somebody become known: all that was not relevant is fetched."""
-        await self.store.ledger.replan_by_marks([b"mark"])
+        await self.store.matcher_ledger.replan_by_hashes([b"mark"])
 
     # -- the notifier ------------------------------------------------------------------------------------------------
 

@@ -19,17 +19,16 @@ pytestmark = pytest.mark.timeout(900)
 COMMANDS = (
     *("accounts._change", "accounts.add", "accounts.save_credentials", "audit.add", "blob_refs.drop_copies"),
     *("ledger_matcher._end", "ledger_operator.drop_quarantined", "ledger_operator.requeue_quarantined"),
-    *("record_crm.add", "record_crm.import_many", "removal._end"),
+    *("records.add", "records.import_many", "removal._end"),
     *(
         "removal.disconnect",
         "removal.purge",
-        "sharing._moved",
         "sharing.set_company",
         "orphaned_emails._unlink",
-        "orphaned_emails.tombstone_unaudited",
+        "orphaned_emails._tombstone",
     ),
-    *("erasing._forget_letters", "erasing._sink", "erasing.erase", "erasures.add", "erasures.end"),
-    *("former_accounts.connect_again", "record_addresses._take_out", "users.add", "users.save", "users.set_admin"),
+    *("erasing._remove_dead_letters", "erasing._tombstone", "erasing.erase", "erasures.add", "erasures.end"),
+    *("former_accounts.connect_again", "record_addresses._remove", "users.add", "users.save", "users.set_admin"),
 )
 PAGES = ("sign_ins.attempt", "sign_ins.end", "sign_ins.offer", "sign_ins.use", "sign_ins.user_of")
 NO_STAGE = {

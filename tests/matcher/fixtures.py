@@ -156,7 +156,9 @@ class World:
         content, source = message.content, message.source
         addresses = {*(person.address for person in content.participants), *message.bcc}
         ids = {content.message_id, content.in_reply_to, *content.references} - {None}
-        marks = self.store.records.marks(sorted(addresses)) + self.store.records.thread_marks(sorted(map(str, ids)))
+        marks = self.store.record_addresses.hashes(sorted(addresses)) + self.store.record_addresses.message_id_hashes(
+            sorted(map(str, ids))
+        )
         return {
             "_id": copy_id(source.account, source.folder, source.uidvalidity, source.uid),
             **source.model_dump(),

@@ -76,7 +76,7 @@ class Life(World):
         if (known and known.connected) or mode not in self.paper.allowed:
             return
         new = account_of(box, Mode(mode), excluded, owner=BOXES[box])
-        if former := await self.store.accounts.former(new.owner, box):
+        if former := await self.store.former_accounts.find(new.owner, box):
             new = new.model_copy(update={"id": former.id})
         await self.store.accounts.add(new)
         self.boxes[box], self.accounts[new.id] = new.id, new
@@ -214,7 +214,7 @@ class Life(World):
         seen = [holder for holder in holders if any(line[1] == name for line in self.paper.granting(holder))]
         if seen:
             self.paper.deleted.add(name)
-            await self.store.reading.delete(self.written[name].key, by=seen[0])
+            await self.store.deleting.delete(self.written[name].key, by=seen[0])
             await self._settle()
 
     # Records

@@ -18,7 +18,7 @@ from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.matcher.sweepers import sweep_pending_work
 from services.parser.content.parse import parse_mail
-from services.store import Final, LinkAddition, NotFoundError, email_ref
+from services.store import LinkAddition, NotFoundError, RowOutcome, email_ref
 from services.store.core.migrations import MIGRATIONS
 from tests.matcher.fixtures import START, World, mail
 
@@ -40,7 +40,7 @@ async def seen(world: World, viewer: str, record: RecordRef, *, at_rest: bool = 
     """Return the subjects that a viewer sees on a record, by page, count and (once links have followed) search alike."""
     page = await world.store.reading.visible_emails(viewer, record, limit=100)
     assert await world.store.reading.count(viewer, record) == len(page.emails)
-    found = await world.store.reading.search(viewer, "e", record=record, limit=100)
+    found = await world.store.email_search.search(viewer, "e", record=record, limit=100)
     extra = {one.line.email for one in found} ^ {line.email for line in page.emails}
     assert not extra or not at_rest
     return sorted(line.subject.removeprefix("Subject ") for line in page.emails)
@@ -92,8 +92,8 @@ async def test_a_stub_with_the_message_id_of_a_private_mail_reads_nothing(world:
     assert (await world.store.reading.show(EVE, forged)).content.text.strip() == "Let me in."
     with pytest.raises(NotFoundError):
         await world.store.reading.show(EVE, real)
-    assert await world.store.reading.search(EVE, "4,711") == []
-    assert [one.line.email for one in await world.store.reading.thread(EVE, forged)] == [forged]
+    assert await world.store.email_search.search(EVE, "4,711") == []
+    assert [one.line.email for one in await world.store.email_search.thread(EVE, forged)] == [forged]
 
 
 async def test_a_forged_sender_opens_nothing(world: World) -> None:
@@ -280,7 +280,7 @@ async def test_a_mailbox_connected_again_is_the_same_mailbox(world: World) -> No
     paul = await world.record(PAUL)
     await settle(world)
     assert (await seen(world, EVE, carla), await seen(world, EVE, paul)) == (["1"], [])
-    former = await world.store.accounts.former(ANN, ANN)
+    former = await world.store.former_accounts.find(ANN, ANN)
     assert former is not None
     again = ann.model_copy(update={"sharing": SharingPolicy(mode=Mode.PRIVATE), "id": former.id})
     await world.store.accounts.add(again)
@@ -304,7 +304,7 @@ async def test_somebody_elses_former_mailbox_is_not_taken_over(world: World) -> 
     record = await world.record(CARLA)
     await world.match(await world.copy(shared, mail("1", CARLA, "info@firm.example")))
     await world.store.removal.disconnect(shared.id, by=ANN)
-    assert await world.store.accounts.former(EVE, "info@firm.example") is None
+    assert await world.store.former_accounts.find(EVE, "info@firm.example") is None
     await world.account("info@firm.example", Mode.PUBLIC, owner=EVE)
     assert (await seen(world, ANN, record), await seen(world, EVE, record)) == (["1"], [])
 
@@ -316,7 +316,7 @@ async def test_an_email_deleted_in_the_crm_never_comes_back(world: World) -> Non
     record = await world.record(CARLA)
     content = mail("1", CARLA, ANN)
     await world.match(await world.copy(ann, content))
-    await world.store.reading.delete(content.key, by=ANN)
+    await world.store.deleting.delete(content.key, by=ANN)
     assert await seen(world, ANN, record) == []
     await world.match(await world.copy(ann, content), await world.copy(bob, content))
     await settle(world)
@@ -336,13 +336,13 @@ async def test_a_reply_from_an_unknown_address_is_offered_and_not_added(world: W
     reply = reply.model_copy(update={"participants": (named, *reply.participants[1:])})
     for content in (mail("1", ANN, CARLA), reply, machine, mail("4", ANN, HOME, answers="2")):
         await world.match(await world.copy(ann, content))
-    offered = await world.store.reading.suggested_addresses(ANN, record)
+    offered = await world.store.suggesting.suggested_addresses(ANN, record)
     assert [(one.address, one.name, one.emails) for one in offered] == [(HOME, "Carla at home", 1)]
-    assert await world.store.reading.suggested_addresses(EVE, record) == []
-    assert [one.address for one in await world.store.records.addresses_of(record)] == [CARLA]
+    assert await world.store.suggesting.suggested_addresses(EVE, record) == []
+    assert [one.address for one in await world.store.record_addresses.addresses_of(record)] == [CARLA]
     await world.set_addresses(record, CARLA, HOME)
     await world.changed(record)
-    assert await world.store.reading.suggested_addresses(ANN, record) == []
+    assert await world.store.suggesting.suggested_addresses(ANN, record) == []
 
 
 async def test_an_alias_makes_mail_internal_at_once_and_ends_threads(world: World) -> None:
@@ -367,9 +367,9 @@ async def test_words_of_a_bcc_find_nothing(world: World) -> None:
     await world.record(CARLA)
     await world.match(await world.copy(ann, mail("1", CARLA, ANN, text="50% (.*)"), bcc=[PAUL]))
     for viewer in (ANN, EVE):
-        assert await world.store.reading.search(viewer, "paul@partner.example") == []
-        assert len(await world.store.reading.search(viewer, "CARLA (.*)")) == 1
-        assert await world.store.reading.search(viewer, "S.bject") == []
+        assert await world.store.email_search.search(viewer, "paul@partner.example") == []
+        assert len(await world.store.email_search.search(viewer, "CARLA (.*)")) == 1
+        assert await world.store.email_search.search(viewer, "S.bject") == []
 
 
 async def test_a_bcc_turns_no_arrow_in_the_summary(world: World) -> None:
@@ -410,7 +410,7 @@ async def test_a_forged_ancestor_in_ones_own_mailbox_opens_nobody_elses_mail(wor
     assert [await seen(world, viewer, record) for viewer in (ANN, BOB, EVE)] == [["root"]] * 3
     assert {(await world.snapshot()).rows[copy.source.id] for copy in hers} == {("unmatched", None)}
     assert await world.database["emails"].distinct("_id") == [stub.content.key], "nothing of it is stored"
-    assert await world.store.reading.suggested_addresses(EVE, record) == []
+    assert await world.store.suggesting.suggested_addresses(EVE, record) == []
 
 
 @pytest.mark.parametrize("order", THREAD_ORDERS)
@@ -425,7 +425,7 @@ async def test_who_holds_one_mail_of_a_thread_opens_that_one_and_no_other(world:
     await in_turn(world, order, stub, *others)
     assert await seen(world, EVE, record) == ["root", "shown"]
     assert (await world.snapshot()).rows[others[-1].source.id] == ("unmatched", None)
-    told = await world.store.reading.explain(EVE, record, shown.key, asked_by=EVE)
+    told = await world.store.explaining.explain(EVE, record, shown.key, asked_by=EVE)
     assert {(line.match.role, line.match.address) for line in told.lines} == {(Role.THREAD, CARLA)}
 
 
@@ -456,7 +456,9 @@ async def test_what_a_forged_ancestor_opened_before_is_closed_by_the_upgrade(wor
         by, content = (Match(address=CARLA, role=Role.THREAD),), copy.content
         link = LinkAddition(content.key, record, content.sent_at, content.thread, by, ANN, ann.id)
         await world.store.links.save_many([link])
-    await world.store.ledger.final([Final(one.source.id, RowState.ATTACHED, email=one.content.key) for one in copies])
+    await world.store.matcher_ledger.finish(
+        [RowOutcome(one.source.id, RowState.ATTACHED, email=one.content.key) for one in copies]
+    )
     assert await seen(world, EVE, record) == ["1", "2", "3", "root", "secret"]
     await MIGRATIONS[0].run(world.store._collections)
     await settle(world)

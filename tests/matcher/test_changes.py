@@ -46,7 +46,7 @@ async def test_an_address_that_a_record_gains_brings_its_mail_and_one_that_it_lo
     snapshot = await world.snapshot()
     assert snapshot == world.truth()
     assert len(snapshot.links) == 3
-    known = {one.address: one.current for one in await world.store.records.addresses_of(ref)}
+    known = {one.address: one.current for one in await world.store.record_addresses.addresses_of(ref)}
     assert known == {CARLA: False, "c@new.example": True}
 
 
@@ -95,7 +95,7 @@ async def test_a_fading_that_died_halfway_is_finished(world: World) -> None:
     await world.match(await world.copy(ann, content := mail("1", CARLA, ANN)))
     await world.delete(ref)
     await world.changed(ref)
-    await world.store.ledger.unmatch_emails([content.key])
+    await world.store.matcher_ledger.unmatch_emails([content.key])
     await mailbox_changed.sweep_unlinked(store=world.store, summaries=world.summaries, grace=NEVER)
     assert await world.database["ledger"].distinct("state") == ["unmatched"]
     assert (await world.snapshot()).emails == {}

@@ -32,7 +32,7 @@ async def lives(servers: LocalServers, mongo_database: str) -> AsyncIterator[lis
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         names = [f"{mongo_database}_{number}" for number in range(AT_ONCE)]
         for name in names:
-            store = Store(client[name], client[f"{name}_crm"], StoreConfig(mark_key=b"k" * 32))
+            store = Store(client[name], client[f"{name}_crm"], StoreConfig(blind_index_key=b"k" * 32))
             await store.setup()
             made.append(Life(store, client[name], client[f"{name}_crm"], SummaryKeeper(store)))
         yield made

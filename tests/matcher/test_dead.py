@@ -49,7 +49,7 @@ async def test_a_dead_letter_ends_its_row_and_its_backfill_once(world: World) ->
     bus = MemoryBus()
     for _ in range(2):
         await dead_letters.store_dead_letter(letter(copy), store=world.store, bus=bus)
-    (stored,) = await world.store.dead_letters.list()
+    (stored,) = await world.store.dead_letters.newest()
     row = await world.store.ledger.get(copy.source.id)
     assert row is not None
     assert (row.state, row.reason) == ("quarantined", "parser-died")
@@ -88,7 +88,7 @@ async def test_what_is_kept_is_enough_to_send_it_again(world: World) -> None:
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     bus = MemoryBus()
     await dead_letters.store_dead_letter(letter(copy), store=world.store, bus=bus)
-    (head,) = await world.store.dead_letters.list()
+    (head,) = await world.store.dead_letters.newest()
     stored = await world.store.dead_letters.get(head.id)
     seen: list[Delivery[MailParsed]] = []
 
@@ -120,7 +120,7 @@ async def test_the_raw_mail_of_a_dead_letter_is_kept(world: World, *, large: boo
         blob=name if large else None,
     )
     await dead_letters.store_dead_letter(letter(fetched, b"" if large else raw), store=world.store, bus=MemoryBus())
-    (head,) = await world.store.dead_letters.list()
+    (head,) = await world.store.dead_letters.newest()
     stored = await world.store.dead_letters.get(head.id)
     if large:
         file = await world.database["blobs.files"].find_one({"_id": name})
@@ -137,7 +137,7 @@ async def test_the_blobs_of_a_parsed_mail_outlive_its_failure(world: World) -> N
     ann = await world.account(ANN)
     parsed = await world.copy(ann, mail("1", CARLA, ANN))
     await dead_letters.store_dead_letter(letter(parsed), store=world.store, bus=MemoryBus())
-    (stored,) = await world.store.dead_letters.list()
+    (stored,) = await world.store.dead_letters.newest()
     file = await world.database["blobs.files"].find_one({"_id": parsed.content.raw})
     assert file is not None
     assert set(file["refs"]) == {dead_ref(stored.id), email_ref(parsed.content.key)}
@@ -163,7 +163,7 @@ async def test_a_row_that_was_finished_otherwise_stays_as_it_is(world: World) ->
     await dead_letters.store_dead_letter(letter(copy), store=world.store, bus=MemoryBus())
     await world.rest()
     assert await world.snapshot() == world.truth()
-    assert await world.store.dead_letters.list() == []
+    assert await world.store.dead_letters.newest() == []
 
 
 async def test_two_tries_that_died_are_one_letter(world: World) -> None:
@@ -173,7 +173,7 @@ async def test_two_tries_that_died_are_one_letter(world: World) -> None:
     again = copy.model_copy(update={"id": copy.id + "0"})
     for one in (copy, again, again):
         await dead_letters.store_dead_letter(letter(one), store=world.store, bus=MemoryBus())
-    (left,) = await world.store.dead_letters.list()
+    (left,) = await world.store.dead_letters.newest()
     assert left.id == f"{QUEUE}/{again.id}"
     file = await world.database["blobs.files"].find_one({"_id": copy.content.raw})
     assert file is not None
@@ -194,7 +194,7 @@ async def test_a_letter_goes_with_its_copy(world: World, end: str) -> None:
     else:
         await ledger.delete_one({"_id": copy.source.id})
     assert await dead_letters.sweep_dead_letters(store=world.store) == 1
-    (left,) = await world.store.dead_letters.list()
+    (left,) = await world.store.dead_letters.newest()
     assert left.row == other.source.id
 
 
@@ -204,7 +204,7 @@ async def test_a_letter_that_is_sent_again_waits_for_what_becomes_of_it(world: W
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     await dead_letters.store_dead_letter(letter(copy), store=world.store, bus=MemoryBus())
-    await world.store.ledger.requeue_quarantined(copy.source.id)
+    await world.store.operator_ledger.requeue_quarantined(copy.source.id)
     assert await dead_letters.sweep_dead_letters(store=world.store) == 0
     await world.match(copy)
     assert await dead_letters.sweep_dead_letters(store=world.store) == 1
@@ -214,7 +214,7 @@ async def test_a_message_about_no_copy_is_kept_without_a_row(world: World) -> No
     """Record events have no row; they can be replayed all the same."""
     event = RecordChanged(id="lead:x@1", kind="lead", record="x", at=now())
     await dead_letters.store_dead_letter(letter(event), store=world.store, bus=MemoryBus())
-    (stored,) = await world.store.dead_letters.list()
+    (stored,) = await world.store.dead_letters.newest()
     assert (stored.row, stored.account) == (None, None)
 
 
@@ -224,9 +224,9 @@ async def test_a_replay_that_dies_at_once_is_another_letter(world: World) -> Non
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     bus = MemoryBus()
     await dead_letters.store_dead_letter(letter(copy), store=world.store, bus=bus)
-    (first,) = await world.store.dead_letters.list()
+    (first,) = await world.store.dead_letters.newest()
     again = codec.for_replay(first.queue, first.headers, b"").headers
     await dead_letters.store_dead_letter(letter(copy, headers=again), store=world.store, bus=bus)
     await world.store.dead_letters.remove([first.id])
-    (left,) = await world.store.dead_letters.list()
+    (left,) = await world.store.dead_letters.newest()
     assert (left.row, left.reason) == (copy.source.id, "parser-died")

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.accounts import Account
 from schemas.emails import Link
-from schemas.identity import address_mark
+from schemas.identity import address_hash
 from schemas.ledger import RowState
 from services.matcher.sweepers import sweep_pending_work
 from services.store import NotAllowedError
@@ -37,7 +37,7 @@ async def links_of(world: World, name: str) -> list[Link]:
 
 async def counts(world: World, account: Account) -> dict[RowState, int]:
     """Return the states of an account's rows."""
-    return {state: count for state, count in (await world.store.ledger.counts(account.id)).items() if count}
+    return {state: count for state, count in (await world.store.ledger_counts.counts(account.id)).items() if count}
 
 
 async def settle(world: World) -> None:
@@ -113,12 +113,12 @@ async def test_an_address_that_is_added_anew_counts_again(world: World, ann: Acc
     await world.match(await world.copy(ann, mail("offer", KIM, ANN)))
     await world.store.privacy.erase(KIM, by=ADMIN)
     await world.changed(ref)
-    assert await world.store.records.known([KIM]) == {}
+    assert await world.store.record_addresses.known([KIM]) == {}
     await world.set_addresses(ref, OLD)
     await world.changed(ref)
     await world.set_addresses(ref, OLD, KIM)
     await world.changed(ref)
-    assert await world.store.records.known([KIM]) == {KIM: [ref]}
+    assert await world.store.record_addresses.known([KIM]) == {KIM: [ref]}
     await world.match(await world.copy(ann, mail("offer", KIM, ANN)), await world.copy(ann, mail("second", KIM, ANN)))
     await settle(world)
     assert await links_of(world, "offer") == []
@@ -153,8 +153,8 @@ async def test_only_an_administrator_may(world: World, ann: Account) -> None:
     for act in (world.store.privacy.erase, world.store.privacy.export, world.store.privacy.counts):
         with pytest.raises(NotAllowedError):
             await act(KIM, by=ANN)
-    assert KIM in await world.store.records.known([KIM])
-    assert await world.store.audit.list(action="privacy") == []
+    assert KIM in await world.store.record_addresses.known([KIM])
+    assert await world.store.audit.newest(action="privacy") == []
 
 
 async def test_the_log_tells_what_not_whom(world: World, ann: Account) -> None:
@@ -164,10 +164,10 @@ async def test_the_log_tells_what_not_whom(world: World, ann: Account) -> None:
     before = now()
     await world.store.privacy.export(KIM, by=ADMIN)
     await world.store.privacy.erase(KIM, by=ADMIN)
-    entries = await world.store.audit.list(action="privacy", since=before)
+    entries = await world.store.audit.newest(action="privacy", since=before)
     assert [(entry.action, entry.by) for entry in entries] == [("privacy.erase", ADMIN), ("privacy.export", ADMIN)]
     assert entries[0].details["emails"] == 1
-    mark = address_mark(b"k" * 32, KIM).hex()
+    mark = address_hash(b"k" * 32, KIM).hex()
     assert {entry.subject for entry in entries} == {f"address:{mark}"}
     assert KIM not in str(entries)
 

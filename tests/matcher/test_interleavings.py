@@ -103,7 +103,7 @@ async def test_a_contact_that_comes_while_its_mail_fades_gets_it(world: World, m
     """Its event finds the row still attached; that it was set to unmatched afterwards must not be the end of it."""
     carla = await with_a_record_deleted(world)
     await world.changed(carla)
-    before(monkeypatch, world.store.ledger, "unmatch_emails", lambda: world.record(CARLA))
+    before(monkeypatch, world.store.matcher_ledger, "unmatch_emails", lambda: world.record(CARLA))
     await mailbox_changed.sweep_unlinked(store=world.store, summaries=world.summaries, grace=NO_GRACE)
     await world.rest()
     snapshot = await world.snapshot()
@@ -123,7 +123,7 @@ async def test_a_contact_that_comes_while_a_copy_is_unmatched_gets_it(
     async def come() -> None:
         passed.append(await world.record(CARLA))
 
-    before(monkeypatch, world.store.ledger, "unmatch_rows", come)
+    before(monkeypatch, world.store.matcher_ledger, "unmatch_rows", come)
     await world.match(late)
     assert passed
     await world.rest()
@@ -350,7 +350,7 @@ async def test_a_moved_copy_that_comes_while_its_email_fades_is_not_left_without
     carla = await with_a_record_deleted(world)
     await world.changed(carla)
     (copy,) = world.copies.values()
-    before(monkeypatch, world.store.blobs, "release", lambda: twin(world, copy))
+    before(monkeypatch, world.store.blob_refs, "release", lambda: twin(world, copy))
     await mailbox_changed.sweep_unlinked(store=world.store, summaries=world.summaries, grace=NO_GRACE)
     await world.rest()
     assert await world.snapshot() == world.truth()
@@ -364,7 +364,7 @@ async def test_a_moved_copy_that_comes_while_its_email_is_deleted_in_the_crm_is_
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     await world.match(copy)
-    skip, rows = world.store.ledger.skip_emails, list[str]()
+    skip, rows = world.store.matcher_ledger.skip_emails, list[str]()
 
     async def then_another(*args: Any) -> int:
         count = await skip(*args)
@@ -372,7 +372,7 @@ async def test_a_moved_copy_that_comes_while_its_email_is_deleted_in_the_crm_is_
             rows.append(await twin(world, copy))
         return count
 
-    monkeypatch.setattr(world.store.ledger, "skip_emails", then_another)
+    monkeypatch.setattr(world.store.matcher_ledger, "skip_emails", then_another)
     await world.store.orphaned_emails.tombstone([copy.content.key], by=ANN)
     world.deleted.add(copy.content.key)
     await world.rest()
@@ -401,7 +401,7 @@ async def test_a_copy_that_is_planned_while_its_account_is_disconnected_ends(
     ann = await world.account(ANN)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     await world.match(copy)
-    disconnected, passed = world.store.ledger._disconnected, False
+    disconnected, passed = world.store.matcher_ledger._disconnected, False
 
     async def then_disconnect() -> list[str]:
         nonlocal passed
@@ -411,7 +411,7 @@ async def test_a_copy_that_is_planned_while_its_account_is_disconnected_ends(
             await world.store.removal.disconnect(ann.id, by=ANN)
         return before
 
-    monkeypatch.setattr(world.store.ledger, "_disconnected", then_disconnect)
+    monkeypatch.setattr(world.store.matcher_ledger, "_disconnected", then_disconnect)
     await world.record(CARLA)
     row = await world.store.ledger.get(copy.source.id)
     assert row is not None

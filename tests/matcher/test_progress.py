@@ -44,7 +44,7 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
     assert value(registry, "backfill_standstill_seconds") == 0
     account = await world.account("anna@company.test", provider="gmail")
     (lease,) = await world.store.leases.acquire("poller", 1)
-    await world.store.epochs.open(lease, [], expected=40)
+    await world.store.epochs.start(lease, [], expected=40)
     await metric.read()
     clock.now += 100
     await metric.read()

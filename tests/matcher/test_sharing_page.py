@@ -129,7 +129,7 @@ async def test_every_example_is_true(firm: World) -> None:
         assert (content.key in shown) is (row.sees == "yes"), row
         # Who sees it may know why; for a no the operator asks, who is told of no Bcc: that is the copy's owner's alone.
         asker = viewer if row.sees == "yes" else None
-        told = await firm.store.reading.explain(viewer, ref, content.key, asked_by=asker)
+        told = await firm.store.explaining.explain(viewer, ref, content.key, asked_by=asker)
         decided = {line.decision.verdict for line in told.lines}
         if row.because == ELSEWHERE:
             assert not told.visible

@@ -167,7 +167,7 @@ async def test_a_message_that_cannot_be_read_is_quarantined_and_the_others_go_on
         return [states[copy.source.id] for copy in copies] == ["quarantined", "attached", "attached"]
 
     await running.until(done)
-    (stored,) = await world.store.dead_letters.list()
+    (stored,) = await world.store.dead_letters.newest()
     assert (stored.reason, stored.row, stored.queue) == ("undecodable", bad.source.id, "matcher.mail-parsed.live")
 
 

@@ -90,7 +90,7 @@ async def test_what_happens_while_nobody_watches_is_announced_at_the_next_start(
 
 async def test_a_stream_that_the_database_ends_is_begun_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """An election that kills the cursor, or a database that is away, ends neither the watching nor the matcher."""
-    watched = world.store.records.watch
+    watched = world.store.record_watch.watch
     errors: list[Exception] = [OperationFailure("the cursor was killed", 237), AutoReconnect("connection closed")]
 
     async def failing(*, idle: float) -> AsyncGenerator[RecordChangeBatch]:
@@ -99,7 +99,7 @@ async def test_a_stream_that_the_database_ends_is_begun_again(world: World, monk
         async for noticed in watched(idle=idle):
             yield noticed
 
-    monkeypatch.setattr(world.store.records, "watch", failing)
+    monkeypatch.setattr(world.store.record_watch, "watch", failing)
     bus = MemoryBus()
     async with watching(world, bus):
         record = await insert(world)

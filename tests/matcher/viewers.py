@@ -58,7 +58,7 @@ async def _page(life: Life, viewer: str, label: str, granted: Granted, rng: rand
 
 async def _search(life: Life, viewer: str, granted: Granted) -> None:
     """Every mail has the word: what is found is everything that the viewer sees, wherever it is."""
-    found = await life.store.reading.search(viewer, "TEXT subject", limit=1000)
+    found = await life.store.email_search.search(viewer, "TEXT subject", limit=1000)
     hits = {life.name_of(one.line.email): {str(ref) for ref in one.records} for one in found}
     expected: dict[str, set[str]] = {}
     for record, letter in granted:
@@ -77,7 +77,7 @@ async def _one(life: Life, viewer: str, name: str, granted: Granted, rng: random
     key = life.written[name].key
     for label, ref in rng.sample(sorted(life.refs.items(), key=str), min(len(life.refs), 1)):
         for asker in (viewer, None):
-            told = await life.store.reading.explain(viewer, ref, key, asked_by=asker)
+            told = await life.store.explaining.explain(viewer, ref, key, asked_by=asker)
             assert told.visible is (label in records), f"{viewer}, {label}, {name}, explained to {asker}"
             if asker and not told.visible:
                 assert (told.lines, told.obstacle) == ((), None), f"{viewer} is told of {name} on {label}"
@@ -103,12 +103,12 @@ async def _file(life: Life, viewer: str, name: str, _: Granted) -> None:
 
 
 async def _id(life: Life, viewer: str, name: str, _: Granted) -> None:
-    assert await life.store.reading.full_key(viewer, life.written[name].key) == life.written[name].key
+    assert await life.store.email_ids.full_key(viewer, life.written[name].key) == life.written[name].key
 
 
 async def _thread(life: Life, viewer: str, name: str, granted: Granted) -> None:
     same = {one.name for one in life.paper.letters.values() if one.thread == life.paper.letters[name].thread}
-    found = await life.store.reading.thread(viewer, life.written[name].key)
+    found = await life.store.email_search.thread(viewer, life.written[name].key)
     thread = {life.name_of(one.line.email) for one in found}
     assert thread == same & {letter for _, letter in granted}, f"{viewer}, thread of {name}: {thread}"
 
@@ -148,5 +148,5 @@ async def _suggested(life: Life, viewer: str, granted: Granted) -> None:
             for record, letter in granted
             if record == label and any(how == "thread" for _, how, _ in links[record, letter])
         }
-        found = {one.address for one in await life.store.reading.suggested_addresses(viewer, ref)}
+        found = {one.address for one in await life.store.suggesting.suggested_addresses(viewer, ref)}
         assert found == expected - known, f"{viewer} is offered {found} for {label}"

@@ -30,7 +30,7 @@ from services.mailbox.outgoing_mail import serialize
 from services.mailbox.smtp import parse_relay, submit
 from services.notifier.handler import Notifier
 from services.notifier.notification import OwnerMail
-from services.store import Final, Store
+from services.store import RowOutcome, Store
 from testbed.local import LocalServers
 from tests import factories
 from tests.factories import lease_of, sealed_epoch
@@ -89,7 +89,9 @@ class World:
         """Bring a backfill to its end: its confirmation is due."""
         lease = await lease_of(self.store, account.id)
         epoch, rows = await sealed_epoch(self.store, lease, len(states))
-        await self.store.ledger.final([Final(row.id, state) for row, state in zip(rows, states, strict=True)])
+        await self.store.matcher_ledger.finish(
+            [RowOutcome(row.id, state) for row, state in zip(rows, states, strict=True)]
+        )
         assert await self.store.epochs.complete_if_done(account.id, epoch.number)
         await self.store.leases.release(lease)
         return epoch

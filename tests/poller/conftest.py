@@ -91,7 +91,7 @@ async def session(world: World, mailbox: Mailbox) -> AsyncIterator[ImapSession]:
 @pytest.fixture
 async def context(world: World, session: ImapSession) -> AccountContext:
     """The account of the mailbox, leased, with its backfill opened: whatever comes now is live."""
-    (account,) = await world.store.accounts.list()
+    (account,) = await world.store.accounts.get_all()
     (lease,) = await world.store.leases.acquire("test", 10)
     metrics = PollerMetrics(CollectorRegistry())
     context = AccountContext(

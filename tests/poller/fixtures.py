@@ -28,7 +28,7 @@ from schemas.sharing import Mode, SharingPolicy
 from services.amqp.delivery.bus import Bus
 from services.amqp.delivery.outcomes import Delivery, Done
 from services.mailbox.connection.credentials import password
-from services.store import Final, Store, new_account_id
+from services.store import RowOutcome, Store, new_account_id
 from testbed.local import LocalServers
 from testbed.servers.imap import log_in
 
@@ -131,13 +131,13 @@ class World:
         """Make a contact of these addresses, as record.changed does."""
         number = hashlib.sha256(repr(addresses).encode()).hexdigest()[:24]
         record = Record(ref=RecordRef(kind="contact", id=number), addresses=addresses)
-        new = await self.store.records.put_addresses(record)
+        new = await self.store.record_addresses.put_addresses(record)
         if sweep:
-            await self.store.ledger.replan_by_marks(self.store.records.marks(new))
+            await self.store.matcher_ledger.replan_by_hashes(self.store.record_addresses.hashes(new))
 
     async def states(self, account: Account) -> dict[str, int]:
         """Return how many rows are in each state."""
-        return {state.value: count for state, count in (await self.store.ledger.counts(account.id)).items()}
+        return {state.value: count for state, count in (await self.store.ledger_counts.counts(account.id)).items()}
 
     async def complete(self, account: Account, epoch: int = 1) -> None:
         """Wait until a backfill is complete."""
@@ -151,7 +151,7 @@ class World:
     async def rows(self, account: Account, *states: RowState) -> list[Any]:
         """Return the rows of an account in some states (all but gone by default)."""
         wanted = states or tuple(state for state in RowState if state is not RowState.GONE)
-        return [row async for row in self.store.ledger.rows(account.id) if row.state in wanted]
+        return [row async for row in self.store.ledger_counts.rows(account.id) if row.state in wanted]
 
     async def folder_id(self, account: Account, name: str) -> str:
         """Return the id of a folder by its name."""
@@ -170,10 +170,10 @@ class World:
             contents.append(
                 Content(key=key, message_id=identifier, thread="0" * 24, sent_at=message.internal_date, raw="0" * 64)
             )
-            finals.append(Final(message.source.id, RowState.ATTACHED, email=key))
+            finals.append(RowOutcome(message.source.id, RowState.ATTACHED, email=key))
         if self.finishing:
             await self.store.emails.save_many(contents)
-            await self.store.ledger.final(finals)
+            await self.store.matcher_ledger.finish(finals)
         return [Done() for _ in deliveries]
 
     async def note(self, delivery: Delivery[Any]) -> Sequence[Event]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.accounts import Account, EpochState
 from schemas.ledger import RowState
 from schemas.messages import SyncCompleted
-from services.store import Final
+from services.store import RowOutcome
 from tests.poller.fixtures import CLIENT, Mailbox, World, mail, until
 from tests.poller.imap_proxy import proxy
 
@@ -113,7 +113,7 @@ async def test_a_killed_poller_is_replaced_and_resumes_from_its_cursors(world: W
     before = {row.id: row.noticed_at for row in await world.rows(account)}
     world.start_poller("second", lease_seconds="2")  # which ends what the first had open, and rows locked with it
     for message, _ in list(world.fetched):
-        await world.store.ledger.final([Final(message.source.id, RowState.UNMATCHED)])
+        await world.store.matcher_ledger.finish([RowOutcome(message.source.id, RowState.UNMATCHED)])
     await world.complete(account)
 
     validity, uids = mailbox.read("INBOX")

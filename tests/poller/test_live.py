@@ -134,7 +134,7 @@ async def test_new_uids_supersede_the_old_ones(world: World, mailbox: Mailbox, a
     assert new != old
 
     async def followed() -> bool:
-        rows = [row async for row in world.store.ledger.rows(account.id)]
+        rows = [row async for row in world.store.ledger_counts.rows(account.id)]
         number = await world.folder_id(account, "Clients")
         states = {(row.uidvalidity, row.uid): row.state for row in rows if row.folder == number}
         return states == {(old, 1): RowState.GONE, (new, 1): RowState.ATTACHED}
@@ -224,7 +224,7 @@ async def _has(world: World, account: Account, uid: int, state: RowState, folder
     return any(
         [
             (names.get(row.folder), row.uid, row.state) == (folder, uid, state)
-            async for row in world.store.ledger.rows(account.id)
+            async for row in world.store.ledger_counts.rows(account.id)
         ]
     )
 

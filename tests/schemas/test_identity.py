@@ -115,10 +115,10 @@ def test_marks_tell_kinds_and_deployments_apart() -> None:
     """The same text as address, thread id and header, or under another key, has different marks of 16 bytes."""
     key, other = b"k" * 32, b"o" * 32
     marks = {
-        identity.address_mark(key, "a@x.example"),
-        identity.address_mark(other, "a@x.example"),
-        identity.thread_mark(key, "a@x.example"),
-        identity.header_mark(key, b"a@x.example"),
+        identity.address_hash(key, "a@x.example"),
+        identity.address_hash(other, "a@x.example"),
+        identity.message_id_hash(key, "a@x.example"),
+        identity.header_hash(key, b"a@x.example"),
     }
     assert len(marks) == 4
     assert {len(mark) for mark in marks} == {identity.MARK_BYTES}

@@ -18,7 +18,7 @@ from schemas.ledger import RowState
 from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
 from schemas.sharing import Mode
-from services.store import Final, LinkAddition, Store
+from services.store import LinkAddition, RowOutcome, Store
 from tests.factories import account, row
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -83,7 +83,7 @@ class World:
         ref = RecordRef(kind="lead" if kind == "lead" else "contact", id=str(document["_id"]))
         record = await self.store.records.read(ref)
         assert record is not None
-        await self.store.records.addresses_swept(ref, await self.store.records.put_addresses(record))
+        await self.store.record_addresses.addresses_swept(ref, await self.store.record_addresses.put_addresses(record))
         return ref
 
     async def attach(
@@ -91,17 +91,17 @@ class World:
     ) -> str:
         """Bring a copy in as poller and matcher do; returns the row's id."""
         copy = row(to.id, uid or next(_numbers), flags=tuple(flags))
-        await self.store.ledger.add_window(self.leases[to.id], [copy])
+        await self.store.poller_ledger.add_window(self.leases[to.id], [copy])
         await self.store.emails.save_many([mail])
         await self.store.links.save_many(await self.additions(to, mail, tuple(bcc)))
-        await self.store.ledger.final([Final(copy.id, RowState.ATTACHED, email=mail.key, bcc=tuple(bcc))])
+        await self.store.matcher_ledger.finish([RowOutcome(copy.id, RowState.ATTACHED, email=mail.key, bcc=tuple(bcc))])
         await self.store.sharing.recompute([mail.key])
         return copy.id
 
     async def additions(self, to: Account, mail: Content, bcc: tuple[str, ...] = ()) -> list[LinkAddition]:
         """Return what a copy of a mail adds to links, shared by nobody yet."""
         named = [(one.address, one.role, None) for one in mail.participants] + [(one, Role.BCC, to.id) for one in bcc]
-        known = await self.store.records.known([address for address, _, _ in named])
+        known = await self.store.record_addresses.known([address for address, _, _ in named])
         return [
             LinkAddition(
                 mail.key,
@@ -117,7 +117,7 @@ class World:
 
     async def states(self, of: str) -> dict[str, int]:
         """Return the states of an account's rows by how many have them."""
-        return {state.value: n for state, n in (await self.store.ledger.counts(of)).items()}
+        return {state.value: n for state, n in (await self.store.ledger_counts.counts(of)).items()}
 
     async def summary(self, ref: RecordRef) -> dict[str, Any] | None:
         """Return the summary in the CRM's document."""

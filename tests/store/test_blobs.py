@@ -128,9 +128,9 @@ async def test_dropped_references_let_a_blob_go(world: World, store: Store) -> N
     """Only the last reference matters, and only after the grace."""
     (name,) = await store.blobs.put_many([(b"x", copy_ref("1"))])
     await store.blobs.put_many([(b"x", copy_ref("2"))])
-    await store.blobs.drop_refs([copy_ref("1")])
+    await store.blob_refs.drop_refs([copy_ref("1")])
     assert await store.blob_sweep.run(grace=-timedelta(seconds=1)) == 0
-    await store.blobs.drop_refs([copy_ref("2")])
+    await store.blob_refs.drop_refs([copy_ref("2")])
     assert await store.blob_sweep.run() == 0
     assert await store.blob_sweep.run(grace=-timedelta(seconds=1)) == 1
     assert await refs(world, name) is None
@@ -140,9 +140,9 @@ async def test_dropped_references_let_a_blob_go(world: World, store: Store) -> N
 async def test_dropping_one_reference_does_not_save_what_was_released(world: World, store: Store) -> None:
     """A mail that was not attached goes, also when its copy's reference is dropped after the release."""
     (name,) = await store.blobs.put_many([(b"private", email_ref("x"))])
-    await store.blobs.add_ref([name], copy_ref("a" * 24 + ".1"))
-    await store.blobs.release(["x"])
-    await store.blobs.drop_refs([copy_ref("a" * 24 + ".1")])
+    await store.blob_refs.add_ref([name], copy_ref("a" * 24 + ".1"))
+    await store.blob_refs.release(["x"])
+    await store.blob_refs.drop_refs([copy_ref("a" * 24 + ".1")])
     assert await store.blob_sweep.run(grace=-timedelta(seconds=1)) == 1
     assert await refs(world, name) is None
 
@@ -151,11 +151,11 @@ async def test_references_of_an_account_are_dropped_and_no_others(world: World, 
     """A purge takes the account's copies and leaves who else needs a blob, and whose grace runs, alone."""
     mine, other = copy_ref("b" * 24 + ".f.1"), copy_ref("c" * 24 + ".f.1")
     both, ours, released = await store.blobs.put_many([(b"both", mine), (b"ours", mine), (b"out", email_ref("x"))])
-    await store.blobs.add_ref([both], other)
-    await store.blobs.add_ref([released], copy_ref("a" * 24 + ".f.1"))
-    await store.blobs.release(["x"])
-    await store.blobs.drop_refs([copy_ref("a" * 24 + ".f.1")])
-    await store.blobs.drop_copies("b" * 24)
+    await store.blob_refs.add_ref([both], other)
+    await store.blob_refs.add_ref([released], copy_ref("a" * 24 + ".f.1"))
+    await store.blob_refs.release(["x"])
+    await store.blob_refs.drop_refs([copy_ref("a" * 24 + ".f.1")])
+    await store.blob_refs.drop_copies("b" * 24)
     assert [await refs(world, name) for name in (both, ours)] == [[other], []]
     assert await store.blob_sweep.run(grace=-timedelta(seconds=1)) == 2
     assert [await refs(world, name) for name in (both, ours, released)] == [[other], None, None]
@@ -166,7 +166,7 @@ async def test_a_released_blob_stays_for_an_email_that_is_stored(world: World, s
     kept, other = content("kept", "a@x.com"), content("other", "a@x.com")
     names = await store.blobs.put_many([(b"kept", email_ref(kept.key)), (b"other", email_ref(other.key))])
     await store.emails.save_many([kept])
-    await store.blobs.release([kept.key, other.key])
+    await store.blob_refs.release([kept.key, other.key])
     assert await store.blob_sweep.run(grace=-timedelta(seconds=1)) == 1
     assert [await refs(world, name) for name in names] == [[email_ref(kept.key)], None]
 
@@ -174,7 +174,7 @@ async def test_a_released_blob_stays_for_an_email_that_is_stored(world: World, s
 async def test_putting_again_ends_the_grace(world: World, store: Store) -> None:
     """A blob that is wanted anew is not swept."""
     (name,) = await store.blobs.put_many([(b"x", "email:a")])
-    await store.blobs.release(["a"])
+    await store.blob_refs.release(["a"])
     await store.blobs.put_many([(b"x", copy_ref("b"))])
     assert await store.blob_sweep.run(grace=-timedelta(seconds=1)) == 0
     assert await store.blobs.get(name) == b"x"
@@ -187,10 +187,10 @@ async def test_an_email_whose_blobs_are_gone_is_noticed(world: World, store: Sto
     names = [hashlib.sha256(one).hexdigest() for one in data]
     contents = [mail.model_copy(update={"raw": name}) for mail, name in zip((whole, torn), names, strict=True)]
     await store.blobs.put_many([(one, email_ref(mail.key)) for one, mail in zip(data, contents, strict=True)])
-    assert await store.blobs.lacking(contents) == frozenset()
-    await store.blobs.release([torn.key])
+    assert await store.blob_refs.lacking(contents) == frozenset()
+    await store.blob_refs.release([torn.key])
     await store.blob_sweep.run(grace=-timedelta(seconds=1))
-    assert await store.blobs.lacking(contents) == {torn.key}
+    assert await store.blob_refs.lacking(contents) == {torn.key}
 
 
 async def test_a_sweep_and_a_put_at_once_leave_a_whole_blob(store: Store) -> None:
@@ -198,8 +198,8 @@ async def test_a_sweep_and_a_put_at_once_leave_a_whole_blob(store: Store) -> Non
     data = os.urandom(CHUNK + 1)
     for round_ in range(15):
         (name,) = await store.blobs.put_many([(data, copy_ref(str(round_)))])
-        await store.blobs.drop_refs([copy_ref(str(round_))])
+        await store.blob_refs.drop_refs([copy_ref(str(round_))])
         sweep = store.blob_sweep.run(grace=-timedelta(seconds=1))
         await asyncio.gather(sweep, store.blobs.put_many([(data, copy_ref("new"))]))
         assert await store.blobs.get(name) == data
-        await store.blobs.drop_refs([copy_ref("new")])
+        await store.blob_refs.drop_refs([copy_ref("new")])

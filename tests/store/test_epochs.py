@@ -10,7 +10,7 @@ import pytest
 
 from schemas.accounts import AccountState, EpochState, FolderState, NotificationState
 from schemas.ledger import RowState
-from services.store import Final, FolderChangedError, FolderPatch, Store
+from services.store import FolderChangedError, FolderPatch, RowOutcome, Store
 from tests.factories import INBOX, enumerated, row
 from tests.store.fixtures import World, content
 
@@ -20,7 +20,7 @@ STALE = timedelta(minutes=10)
 async def test_opening_answers_the_request_and_anchors_the_folders(world: World, store: Store) -> None:
     """The account's next number, its folders' anchors and the answered request are one write."""
     mine = await world.account("a@corp.com")
-    epoch = await store.epochs.open(world.leases[mine.id], [enumerated(mine.id)], expected=3)
+    epoch = await store.epochs.start(world.leases[mine.id], [enumerated(mine.id)], expected=3)
     assert (epoch.number, epoch.expected, epoch.state) == (1, 3, EpochState.ENUMERATING)
     account = await store.accounts.get(mine.id)
     assert (account.epoch, account.resync_requested) == (1, False)
@@ -33,15 +33,15 @@ async def test_complete_only_when_sealed_and_done(world: World, store: Store) ->
     """Neither an open backfill nor one with an unfinished row completes; then exactly one of many callers completes it."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    await store.epochs.open(lease, [enumerated(mine.id)], expected=2)
+    await store.epochs.start(lease, [enumerated(mine.id)], expected=2)
     assert not await store.epochs.complete_if_done(mine.id, 1)
-    await store.ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2), row(mine.id, 9, epoch=None)])
+    await store.poller_ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2), row(mine.id, 9, epoch=None)])
     await store.epochs.seal(lease, 1)
     assert await store.epochs.sealed() == [(mine.id, 1)]
-    await store.ledger.final([Final(row(mine.id, 1).id, RowState.UNMATCHED)])
-    await store.ledger.published(lease, [row(mine.id, 2).id])
+    await store.matcher_ledger.finish([RowOutcome(row(mine.id, 1).id, RowState.UNMATCHED)])
+    await store.poller_ledger.published(lease, [row(mine.id, 2).id])
     assert not await store.epochs.complete_if_done(mine.id, 1)
-    await store.ledger.final([Final(row(mine.id, 2).id, RowState.UNMATCHED)])
+    await store.matcher_ledger.finish([RowOutcome(row(mine.id, 2).id, RowState.UNMATCHED)])
     outcomes = await asyncio.gather(*(store.epochs.complete_if_done(mine.id, 1) for _ in range(8)))
     assert sorted(outcomes) == [False] * 7 + [True]
     epoch = await store.epochs.get(mine.id, 1)
@@ -54,7 +54,7 @@ async def test_complete_only_when_sealed_and_done(world: World, store: Store) ->
 async def test_an_empty_mailbox_completes(world: World, store: Store) -> None:
     """No rows, nothing to wait for."""
     mine = await world.account("a@corp.com")
-    await store.epochs.open(world.leases[mine.id], [], expected=0)
+    await store.epochs.start(world.leases[mine.id], [], expected=0)
     await store.epochs.seal(world.leases[mine.id], 1)
     assert await store.epochs.complete_if_done(mine.id, 1)
 
@@ -63,18 +63,18 @@ async def test_a_new_backfill_supersedes_an_unfinished_one(world: World, store: 
     """Rows still to come belong to the new backfill, and the old one is never confirmed; a complete one stays."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    await store.epochs.open(lease, [], expected=0)
+    await store.epochs.start(lease, [], expected=0)
     await store.epochs.seal(lease, 1)
     assert await store.epochs.complete_if_done(mine.id, 1)
-    await store.epochs.open(lease, [enumerated(mine.id)], expected=1)
-    await store.ledger.add_window(lease, [row(mine.id, 1, epoch=2)])
+    await store.epochs.start(lease, [enumerated(mine.id)], expected=1)
+    await store.poller_ledger.add_window(lease, [row(mine.id, 1, epoch=2)])
     await store.epochs.seal(lease, 2)
-    third = await store.epochs.open(lease, [enumerated(mine.id)], expected=1)
+    third = await store.epochs.start(lease, [enumerated(mine.id)], expected=1)
     assert [epoch.number for epoch in await store.epochs.of(mine.id)] == [3, 1]
     assert not await store.epochs.complete_if_done(mine.id, 2)
     await store.epochs.seal(lease, third.number)
     assert not await store.epochs.complete_if_done(mine.id, 3)
-    await store.ledger.final([Final(row(mine.id, 1).id, RowState.UNMATCHED)])
+    await store.matcher_ledger.finish([RowOutcome(row(mine.id, 1).id, RowState.UNMATCHED)])
     assert await store.epochs.complete_if_done(mine.id, 3)
 
 
@@ -82,11 +82,13 @@ async def test_a_backfill_waits_for_live_mail_that_was_on_its_way(world: World, 
     """Mail that lies below the anchors is not synchronised yet, whoever noticed it: its row belongs to the new backfill."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    await store.ledger.add_window(lease, [row(mine.id, 1, epoch=None), row(mine.id, 2, RowState.UNMATCHED, epoch=None)])
-    epoch = await store.epochs.open(lease, [enumerated(mine.id)], expected=2)
+    await store.poller_ledger.add_window(
+        lease, [row(mine.id, 1, epoch=None), row(mine.id, 2, RowState.UNMATCHED, epoch=None)]
+    )
+    epoch = await store.epochs.start(lease, [enumerated(mine.id)], expected=2)
     await store.epochs.seal(lease, epoch.number)
     assert not await store.epochs.complete_if_done(mine.id, epoch.number)
-    await store.ledger.final([Final(row(mine.id, 1).id, RowState.UNMATCHED)])
+    await store.matcher_ledger.finish([RowOutcome(row(mine.id, 1).id, RowState.UNMATCHED)])
     assert await store.epochs.complete_if_done(mine.id, epoch.number)
 
 
@@ -94,13 +96,13 @@ async def test_a_backfill_waits_for_mail_that_has_to_come_again(world: World, st
     """What is fetched again before it had a final state stays in its backfill; what had one leaves it."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    epoch = await store.epochs.open(lease, [enumerated(mine.id)], expected=2)
-    await store.ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
+    epoch = await store.epochs.start(lease, [enumerated(mine.id)], expected=2)
+    await store.poller_ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
     await store.epochs.seal(lease, epoch.number)
-    await store.ledger.published(lease, [row(mine.id, 1).id])
-    assert await store.ledger.replan_rows([row(mine.id, 1).id, row(mine.id, 2).id]) == 2
+    await store.poller_ledger.published(lease, [row(mine.id, 1).id])
+    assert await store.matcher_ledger.replan_rows([row(mine.id, 1).id, row(mine.id, 2).id]) == 2
     assert not await store.epochs.complete_if_done(mine.id, epoch.number)
-    await store.ledger.final([Final(row(mine.id, 1).id, RowState.UNMATCHED)])
+    await store.matcher_ledger.finish([RowOutcome(row(mine.id, 1).id, RowState.UNMATCHED)])
     assert await store.epochs.complete_if_done(mine.id, epoch.number)
 
 
@@ -108,13 +110,13 @@ async def test_a_backfill_waits_for_live_mail_below_its_anchors(world: World, st
     """Mail that was seen as live when a backfill was opened, and written after, is the backfill's where it lies below the anchor."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    await store.epochs.open(lease, [enumerated(mine.id)], expected=3)
+    await store.epochs.start(lease, [enumerated(mine.id)], expected=3)
     live = [row(mine.id, 3, epoch=None), row(mine.id, 4, epoch=None)]
-    await store.ledger.add_window(lease, live, folder=FolderPatch(INBOX, 1, live_next=5))
+    await store.poller_ledger.add_window(lease, live, folder=FolderPatch(INBOX, 1, live_next=5))
     await store.folders.patch(lease, FolderPatch(INBOX, 1, cursor=1, state=FolderState.ENUMERATED))
     await store.epochs.seal(lease, 1)
     assert not await store.epochs.complete_if_done(mine.id, 1)
-    await store.ledger.final([Final(live[0].id, RowState.UNMATCHED)])
+    await store.matcher_ledger.finish([RowOutcome(live[0].id, RowState.UNMATCHED)])
     assert await store.epochs.complete_if_done(mine.id, 1), "what lies above the anchor is waited for by nobody"
 
 
@@ -122,7 +124,7 @@ async def test_a_backfill_is_not_sealed_over_a_folder_that_was_begun_anew(world:
     """Whichever comes first, seal or new uids: mail under these is walked by the backfill, or counts as new, and is never passed over."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    await store.epochs.open(lease, [enumerated(mine.id)], expected=3)
+    await store.epochs.start(lease, [enumerated(mine.id)], expected=3)
     done = FolderPatch(INBOX, 1, cursor=1, state=FolderState.ENUMERATED)
     await store.folders.patch(lease, done)
     (folder,) = await store.folders.of(mine.id)
@@ -141,11 +143,11 @@ async def test_a_window_of_void_uids_is_not_written(world: World, store: Store) 
     """Neither rows nor cursor of a folder that was begun anew since they were read."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    await store.epochs.open(lease, [enumerated(mine.id)], expected=3)
+    await store.epochs.start(lease, [enumerated(mine.id)], expected=3)
     (folder,) = await store.folders.of(mine.id)
     renewed = await store.folders.renew(lease, folder.model_copy(update={"uidvalidity": 2, "uidnext": 8}))
     with pytest.raises(FolderChangedError):
-        await store.ledger.add_window(lease, [row(mine.id, 3)], folder=FolderPatch(INBOX, 1, cursor=3))
+        await store.poller_ledger.add_window(lease, [row(mine.id, 3)], folder=FolderPatch(INBOX, 1, cursor=3))
     with pytest.raises(FolderChangedError):
         await store.folders.patch(lease, FolderPatch(INBOX, 1, live_next=9))
     assert await store.folders.of(mine.id) == [renewed]
@@ -156,7 +158,7 @@ async def test_a_confirmation_is_claimed_once_and_again_after_a_crash(world: Wor
     """One sender at a time; a claim that grew old is taken over; what was sent is never claimed again."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    await store.epochs.open(lease, [], expected=0)
+    await store.epochs.start(lease, [], expected=0)
     assert await store.epochs.claim(mine.id, 1, stale=STALE) is None
     await store.epochs.seal(lease, 1)
     await store.epochs.complete_if_done(mine.id, 1)
@@ -182,14 +184,14 @@ async def test_the_report_says_what_became_of_everything(world: World, store: St
     trash = enumerated(mine.id).model_copy(
         update={"id": "a" * 12, "name": "Trash", "role": "trash", "selected": False, "reason": "trash"}
     )
-    await store.epochs.open(lease, [enumerated(mine.id), trash], expected=4)
+    await store.epochs.start(lease, [enumerated(mine.id), trash], expected=4)
     lead, contact = await world.record("lead@x.com"), await world.record("c@y.com", kind="contact")
     assert (lead.kind, contact.kind) == ("lead", "contact")
     first = content("one", "lead@x.com", "a@corp.com", minutes=5)
     second = content("two", "a@corp.com", "lead@x.com", "c@y.com", minutes=90)
     for uid, mail in ((1, first), (2, second), (3, second)):
         await world.attach(mine, mail, uid=uid)
-    await store.ledger.add_window(
+    await store.poller_ledger.add_window(
         lease, [row(mine.id, 4, RowState.UNMATCHED), row(mine.id, 5, RowState.SKIPPED, reason="too-large")]
     )
     report = await store.status.report(mine.id, 1)
@@ -211,7 +213,7 @@ async def test_the_report_says_what_became_of_everything(world: World, store: St
 async def test_the_report_of_an_empty_mailbox(world: World, store: Store) -> None:
     """Nothing attached: no dates, no records."""
     mine = await world.account("a@corp.com")
-    await store.epochs.open(world.leases[mine.id], [], expected=0)
+    await store.epochs.start(world.leases[mine.id], [], expected=0)
     report = await store.status.report(mine.id, 1)
     assert report is not None
     assert (report.emails, report.oldest, report.linked) == (0, None, {"lead": 0, "contact": 0})
@@ -220,8 +222,8 @@ async def test_the_report_of_an_empty_mailbox(world: World, store: Store) -> Non
 async def test_status_of_accounts(world: World, store: Store) -> None:
     """A line an account: holder, newest backfill, counts, and since when something waits."""
     mine = await world.account("a@corp.com")
-    await store.epochs.open(world.leases[mine.id], [], expected=7)
-    await store.ledger.add_window(world.leases[mine.id], [row(mine.id, 1)])
+    await store.epochs.start(world.leases[mine.id], [], expected=7)
+    await store.poller_ledger.add_window(world.leases[mine.id], [row(mine.id, 1)])
     (line,) = await store.status.accounts()
     assert (line.account.id, line.holder, line.counts) == (mine.id, "poller-1", {RowState.PLANNED: 1})
     assert line.epoch is not None

@@ -31,22 +31,24 @@ def ids(lease: Lease) -> list[str]:
 
 WRITES: dict[str, Write] = {
     "accounts.block": lambda store, lease: store.accounts.block(lease, "wrong-password", tried=SEALED),
-    "blobs.hold": lambda store, lease: store.blobs.hold(lease, dict.fromkeys(ids(lease), "name")),
-    "epochs.open": lambda store, lease: store.epochs.open(lease, [], expected=1),
+    "blobs.hold": lambda store, lease: store.blob_refs.hold(lease, dict.fromkeys(ids(lease), "name")),
+    "epochs.open": lambda store, lease: store.epochs.start(lease, [], expected=1),
     "epochs.seal": lambda store, lease: store.epochs.seal(lease, 1),
     "folders.save": lambda store, lease: store.folders.save(lease, []),
     "folders.renew": lambda store, lease: store.folders.renew(lease, inbox(lease.account)),
     "folders.patch": lambda store, lease: store.folders.patch(lease, FolderPatch(INBOX, cursor=1, live_next=9)),
-    "ledger.add_window": lambda store, lease: store.ledger.add_window(
+    "ledger.add_window": lambda store, lease: store.poller_ledger.add_window(
         lease, [row(lease.account, 4)], folder=FolderPatch(INBOX, cursor=1)
     ),
-    "ledger.published": lambda store, lease: store.ledger.published(lease, ids(lease)),
-    "ledger.replan": lambda store, lease: store.ledger.replan(lease, ids(lease)),
-    "ledger.finish": lambda store, lease: store.ledger.finish(lease, ids(lease), RowState.SKIPPED, "too-large"),
-    "ledger.replan_stale": lambda store, lease: store.ledger.replan_stale(lease, older_than=timedelta(seconds=-60)),
-    "ledger.set_flags": lambda store, lease: store.ledger.set_flags(lease, {ids(lease)[0]: ["\\Seen"]}),
-    "ledger.gone": lambda store, lease: store.ledger.gone(lease, ids(lease)),
-    "ledger.gone_folder": lambda store, lease: store.ledger.gone_folder(lease, INBOX, 1),
+    "ledger.published": lambda store, lease: store.poller_ledger.published(lease, ids(lease)),
+    "ledger.replan": lambda store, lease: store.poller_ledger.replan(lease, ids(lease)),
+    "ledger.finish": lambda store, lease: store.poller_ledger.finish(lease, ids(lease), RowState.SKIPPED, "too-large"),
+    "ledger.replan_stale": lambda store, lease: store.poller_ledger.replan_stale(
+        lease, older_than=timedelta(seconds=-60)
+    ),
+    "ledger.set_flags": lambda store, lease: store.poller_ledger.set_flags(lease, {ids(lease)[0]: ["\\Seen"]}),
+    "ledger.gone": lambda store, lease: store.poller_ledger.gone(lease, ids(lease)),
+    "ledger.gone_folder": lambda store, lease: store.poller_ledger.gone_folder(lease, INBOX, 1),
 }
 """What a poller may write, as it would after it was stopped past its lease."""
 
@@ -75,7 +77,7 @@ async def late(world: World, store: Store) -> Lease:
     lease = world.leases[mine.id]
     rows = [row(mine.id, uid) for uid in (1, 2, 3)]
     states = (RowState.PLANNED, RowState.PUBLISHED, RowState.UNMATCHED)
-    await store.ledger.add_window(
+    await store.poller_ledger.add_window(
         lease, [one.model_copy(update={"state": state}) for one, state in zip(rows, states, strict=True)]
     )
     await store.blobs.put_many([(b"large", None)])
@@ -104,7 +106,7 @@ async def test_a_twin_whose_email_went_is_not_set_back_late(world: World, store:
     before = await dump(world)
     twin = {"_id": ids(late)[0], "state": "attached", "email": content("x", "c@x.com").key}
     with pytest.raises(LeaseLostError):
-        await store.ledger._check_twins(late, [twin])
+        await store.poller_ledger._check_twins(late, [twin])
     assert await dump(world) == before
 
 
@@ -113,7 +115,7 @@ async def test_a_blob_that_nobody_holds_goes(world: World, store: Store) -> None
     mine = await world.account("a@corp.com")
     lost, held = await store.blobs.put_many([(b"lost", None), (b"held", None)])
     name = row(mine.id, 1).id
-    assert await store.blobs.hold(world.leases[mine.id], {name: held, "gone": "0" * 64}) == {"gone"}
+    assert await store.blob_refs.hold(world.leases[mine.id], {name: held, "gone": "0" * 64}) == {"gone"}
     assert await store.blob_sweep.run() == 0
     assert await store.blob_sweep.run(grace=-timedelta(seconds=1)) == 1
     kept = [(file["_id"], file["refs"]) async for file in world.database["blobs.files"].find()]

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import cast
 
 import pytest
+from services.store.sync.ledger_queries import LiveRow
 
 from schemas.accounts import Account, User
 from schemas.emails import Link, Match
@@ -17,7 +18,6 @@ from services.store.access.guard import Guard, LinkDecision, prefilter, redacted
 from services.store.access.rights import RecordRights
 from services.store.access.users import Users
 from services.store.core.documents import now
-from services.store.sync.ledger_queries import LiveRow
 from tests.factories import account
 from tests.store.fixtures import START
 
@@ -90,7 +90,7 @@ def guard(evidence: Known) -> Guard:
 
 async def judged(evidence: Known, viewer: str, *links: Link) -> list[LinkDecision]:
     """Return what the guard says of links."""
-    return await guard(evidence).judge(user(viewer), links)
+    return await guard(evidence).decide(user(viewer), links)
 
 
 async def test_what_links_say_is_not_trusted() -> None:

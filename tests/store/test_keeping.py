@@ -31,7 +31,7 @@ async def test_users_are_kept_by_normal_address(store: Store) -> None:
     with pytest.raises(NotFoundError, match="user add"):
         await store.users.get("bob@corp.com")
     bob = await store.users.add("bob@corp.com")
-    assert await store.users.list() == [ann, bob]
+    assert await store.users.get_all() == [ann, bob]
 
 
 async def test_the_company_has_a_policy_from_the_start(store: Store) -> None:
@@ -46,16 +46,16 @@ async def test_the_audit_log_is_newest_first(store: Store) -> None:
     """Entries are kept with who, what and when."""
     await store.audit.add("one", by="a", subject="s", n=1)
     await store.audit.add("two", by="b", subject="t", mode=Mode.PRIVATE)
-    newest, oldest = await store.audit.list()
+    newest, oldest = await store.audit.newest()
     assert (newest.action, newest.by, newest.details) == ("two", "b", {"mode": "private"})
     assert (oldest.action, oldest.subject) == ("one", "s")
-    assert [entry.action for entry in await store.audit.list(subject="s")] == ["one"]
+    assert [entry.action for entry in await store.audit.newest(subject="s")] == ["one"]
 
 
 async def test_folder_rules_ask_for_a_backfill(world: World, store: Store) -> None:
     """A changed selection of folders takes effect by a new backfill."""
     mine = await world.account("a@corp.com")
-    await store.epochs.open(world.leases[mine.id], [], expected=0)
+    await store.epochs.start(world.leases[mine.id], [], expected=0)
     changed = await store.accounts.save_folder_rules(mine.id, FolderRules(include=("Spam",)), by="a@corp.com")
     assert (changed.folders.include, changed.resync_requested) == (("Spam",), True)
     with pytest.raises(NotFoundError):
@@ -70,8 +70,8 @@ async def test_dead_letters_are_kept_once_with_their_body(store: Store) -> None:
     assert await store.dead_letters.add(letter)
     assert not await store.dead_letters.add(letter.model_copy(update={"reason": "other"}))
     assert await store.dead_letters.get("m/1@q") == letter
-    assert await store.dead_letters.list(account="a" * 24) == [letter.model_copy(update={"body": b""})]
-    assert await store.dead_letters.list(account="b" * 24) == []
+    assert await store.dead_letters.newest(account="a" * 24) == [letter.model_copy(update={"body": b""})]
+    assert await store.dead_letters.newest(account="b" * 24) == []
     assert (await store.dead_letters.count(), await store.dead_letters.by_reason()) == (1, {"parser-died": 1})
     assert await store.dead_letters.remove(["m/1@q"]) == 1
     assert await store.dead_letters.remove(["m/1@q"]) == 0
@@ -88,9 +88,9 @@ async def test_a_turn_is_one_holders_at_a_time(store: Store) -> None:
     assert await store.singleton_lease.take("watch", holder, minute)
     assert not await store.singleton_lease.take("watch", "other", minute)
     assert await store.singleton_lease.take("sweep", "other", minute)
-    await store.singleton_lease.give_back("watch", "other")
+    await store.singleton_lease.release("watch", "other")
     assert not await store.singleton_lease.take("watch", "other", minute)
-    await store.singleton_lease.give_back("watch", holder)
+    await store.singleton_lease.release("watch", holder)
     assert await store.singleton_lease.take("watch", "other", -minute)
     assert await store.singleton_lease.take("watch", holder, minute)
 
@@ -99,7 +99,7 @@ async def test_setting_up_at_once_and_again_does_no_harm(
     mongo: AsyncMongoClient[dict[str, object]], mongo_database: str
 ) -> None:
     """Every process sets up at start, all of them at the same time."""
-    stores = [Store(mongo[mongo_database], mongo["crm"], StoreConfig(mark_key=b"k" * 32)) for _ in range(6)]
+    stores = [Store(mongo[mongo_database], mongo["crm"], StoreConfig(blind_index_key=b"k" * 32)) for _ in range(6)]
     await asyncio.gather(*(store.setup() for store in stores))
     before = await mongo[mongo_database]["ledger"].index_information()
     await stores[0].setup()

@@ -141,7 +141,7 @@ async def test_a_cancelled_write_is_done_or_not_and_locks_nothing(world: World, 
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     for number in range(40):
-        writing = asyncio.create_task(store.ledger.add_window(lease, [row(mine.id, number + 1)]))
+        writing = asyncio.create_task(store.poller_ledger.add_window(lease, [row(mine.id, number + 1)]))
         await asyncio.sleep(number / 10_000)
         writing.cancel()
         await asyncio.wait({writing})
@@ -162,7 +162,7 @@ async def test_who_is_cancelled_again_and_again_stops_after_the_transaction(worl
         await proceed.wait()
         ended.set()
 
-    writing = asyncio.create_task(store.ledger._fence.write(lease, body))
+    writing = asyncio.create_task(store.poller_ledger._fence.write(lease, body))
     await begun.wait()
     for _ in range(3):
         writing.cancel()
@@ -173,7 +173,7 @@ async def test_who_is_cancelled_again_and_again_stops_after_the_transaction(worl
         await writing
     assert ended.is_set()
     async with asyncio.timeout(5):
-        await store.ledger.add_window(lease, [row(mine.id, 1)])
+        await store.poller_ledger.add_window(lease, [row(mine.id, 1)])
 
 
 async def expire_waiting(world: World, of: str, writing: asyncio.Task[None], proceed: asyncio.Event) -> None:
@@ -217,7 +217,7 @@ async def test_accounts_are_found_by_id_and_by_address(store: Store) -> None:
         == await store.accounts.get(mine.id)
     )
     assert await store.accounts.get(mine.id) == mine
-    assert await store.accounts.own_addresses() == {"a@corp.com": [mine.id], "b@corp.com": [mine.id]}
+    assert await store.colleagues.own_among(["a@corp.com", "b@corp.com", "c@x.com"]) == {"a@corp.com", "b@corp.com"}
     with pytest.raises(NotFoundError, match="account list"):
         await store.accounts.find("c@corp.com")
 
@@ -226,5 +226,5 @@ async def test_two_windows_of_one_account_at_once_are_both_stored(world: World, 
     """Windows of several connections of one poller conflict by design and all succeed."""
     mine = await world.account("a@corp.com")
     windows = [[row(mine.id, 100 * part + uid) for uid in range(1, 51)] for part in range(8)]
-    await asyncio.gather(*(store.ledger.add_window(world.leases[mine.id], rows) for rows in windows))
+    await asyncio.gather(*(store.poller_ledger.add_window(world.leases[mine.id], rows) for rows in windows))
     assert await world.states(mine.id) == {"planned": 400}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from schemas.accounts import Account, Folder
-from schemas.identity import address_mark, copy_id, thread_mark
+from schemas.identity import address_hash, copy_id, message_id_hash
 from schemas.ledger import RowState
-from services.store import Final, FolderPatch, KnownUid, Store, Twin, TwinQuery
+from services.store import FolderPatch, KnownUid, RowOutcome, Store, Twin, TwinQuery
 from tests.factories import INBOX, account, row
 from tests.store.fixtures import World, content, key
 
@@ -30,11 +30,11 @@ async def test_a_window_is_rows_and_cursor_together(world: World, store: Store, 
         row(mine.id, 1, marks=(b"m" * 16,), header=b"h" * 16, flags=("\\Seen", "$Work"), labels=("\\Important",)),
         row(mine.id, 2, RowState.SKIPPED, reason="too-large", epoch=None),
     ]
-    present = await store.ledger.add_window(
+    present = await store.poller_ledger.add_window(
         world.leases[mine.id], rows, folder=FolderPatch(INBOX, cursor=1, live_next=9)
     )
     assert present == frozenset()
-    assert [found async for found in store.ledger.rows(mine.id)] == rows
+    assert [found async for found in store.ledger_counts.rows(mine.id)] == rows
     (folder,) = await store.folders.of(mine.id)
     assert (folder.cursor, folder.live_next, folder.raw_name) == (1, 9, b"INBOX")
 
@@ -42,8 +42,8 @@ async def test_a_window_is_rows_and_cursor_together(world: World, store: Store, 
 async def test_rows_that_are_there_stay_as_they_are(world: World, store: Store, mine: Account) -> None:
     """A window that overlaps an earlier one adds what is missing, moves the cursor, and says what was there."""
     lease = world.leases[mine.id]
-    await store.ledger.add_window(lease, [row(mine.id, 2, RowState.UNMATCHED)])
-    present = await store.ledger.add_window(
+    await store.poller_ledger.add_window(lease, [row(mine.id, 2, RowState.UNMATCHED)])
+    present = await store.poller_ledger.add_window(
         lease, [row(mine.id, uid) for uid in (1, 2, 3)], folder=FolderPatch(INBOX, cursor=1)
     )
     assert present == {row(mine.id, 2).id}
@@ -54,9 +54,9 @@ async def test_rows_that_are_there_stay_as_they_are(world: World, store: Store, 
 async def test_publishing_never_undoes_a_final_state(world: World, store: Store, mine: Account) -> None:
     """A fast matcher may finish a row before the poller notes that it was published."""
     lease, ids = world.leases[mine.id], [row(mine.id, uid).id for uid in (1, 2)]
-    await store.ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)])
-    await store.ledger.final([Final(ids[0], RowState.ATTACHED, email=key("x"))])
-    await store.ledger.published(lease, ids)
+    await store.poller_ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)])
+    await store.matcher_ledger.finish([RowOutcome(ids[0], RowState.ATTACHED, email=key("x"))])
+    await store.poller_ledger.published(lease, ids)
     assert await world.states(mine.id) == {"attached": 1, "published": 1}
     second = await store.ledger.get(ids[1])
     assert second is not None
@@ -67,23 +67,23 @@ async def test_final_states_are_stored_and_a_gone_row_stays_gone(world: World, s
     """The matcher's last write sets email, Bcc and reason; of rows that went meanwhile it tells."""
     lease = world.leases[mine.id]
     rows = [row(mine.id, uid) for uid in range(1, 7)]
-    await store.ledger.add_window(lease, rows)
+    await store.poller_ledger.add_window(lease, rows)
     ids = [one.id for one in rows]
-    await store.ledger.gone(lease, [ids[5]])
+    await store.poller_ledger.gone(lease, [ids[5]])
     removed = copy_id(mine.id, INBOX, 1, 99)
-    gone = await store.ledger.final(
+    gone = await store.matcher_ledger.finish(
         [
-            Final(ids[0], RowState.ATTACHED, email=key("x"), bcc=("b@x.com",)),
-            Final(ids[1], RowState.ATTACHED, email=key("y")),
-            Final(ids[2], RowState.UNMATCHED),
-            Final(ids[3], RowState.UNMATCHED),
-            Final(ids[4], RowState.SKIPPED, "deleted-in-crm"),
-            Final(ids[5], RowState.ATTACHED, email=key("x")),
-            Final(removed, RowState.ATTACHED, email=key("x")),
+            RowOutcome(ids[0], RowState.ATTACHED, email=key("x"), bcc=("b@x.com",)),
+            RowOutcome(ids[1], RowState.ATTACHED, email=key("y")),
+            RowOutcome(ids[2], RowState.UNMATCHED),
+            RowOutcome(ids[3], RowState.UNMATCHED),
+            RowOutcome(ids[4], RowState.SKIPPED, "deleted-in-crm"),
+            RowOutcome(ids[5], RowState.ATTACHED, email=key("x")),
+            RowOutcome(removed, RowState.ATTACHED, email=key("x")),
         ]
     )
     assert gone == sorted([ids[5], removed])
-    found = [one async for one in store.ledger.rows(mine.id)]
+    found = [one async for one in store.ledger_counts.rows(mine.id)]
     assert [(one.state.value, one.reason, one.email, one.bcc) for one in found] == [
         ("attached", None, key("x"), ("b@x.com",)),
         ("attached", None, key("y"), ()),
@@ -92,8 +92,8 @@ async def test_final_states_are_stored_and_a_gone_row_stays_gone(world: World, s
         ("skipped", "deleted-in-crm", None, ()),
         ("gone", None, None, ()),
     ]
-    twice = [Final(ids[0], RowState.UNMATCHED), Final(ids[0], RowState.ATTACHED, email=key("x"))]
-    assert await store.ledger.final([*twice, Final(ids[5], RowState.UNMATCHED)]) == [ids[5]]
+    twice = [RowOutcome(ids[0], RowState.UNMATCHED), RowOutcome(ids[0], RowState.ATTACHED, email=key("x"))]
+    assert await store.matcher_ledger.finish([*twice, RowOutcome(ids[5], RowState.UNMATCHED)]) == [ids[5]]
     again = await store.ledger.get(ids[0])
     assert again is not None
     assert again.bcc == ()
@@ -102,58 +102,58 @@ async def test_final_states_are_stored_and_a_gone_row_stays_gone(world: World, s
 async def test_marks_bring_unmatched_rows_back_and_no_others(world: World, store: Store, mine: Account) -> None:
     """A late contact's mail is planned again, outside of any backfill, as a new attempt."""
     lease = world.leases[mine.id]
-    late, other = address_mark(b"k" * 32, "late@x.com"), thread_mark(b"k" * 32, "id@x")
+    late, other = address_hash(b"k" * 32, "late@x.com"), message_id_hash(b"k" * 32, "id@x")
     rows = [
         row(mine.id, 1, RowState.UNMATCHED, marks=(other, late)),
         row(mine.id, 2, RowState.UNMATCHED, marks=(other,)),
         row(mine.id, 3, RowState.SKIPPED, marks=(late,), reason="too-large"),
         row(mine.id, 4, RowState.PUBLISHED, marks=(late,)),
     ]
-    await store.ledger.add_window(lease, rows)
+    await store.poller_ledger.add_window(lease, rows)
     assert await store.ledger.waiting([mine.id]) == {}
-    assert await store.ledger.replan_by_marks(store.records.marks(["late@x.com"])) == 1
+    assert await store.matcher_ledger.replan_by_hashes(store.record_addresses.hashes(["late@x.com"])) == 1
     assert await store.ledger.waiting([mine.id, "f" * 24]) == {mine.id: 1}
     (planned,) = await store.ledger.planned(mine.id)
     assert (planned.uid, planned.epoch, planned.attempts) == (1, None, 1)
-    assert await store.ledger.replan_by_marks([]) == 0
+    assert await store.matcher_ledger.replan_by_hashes([]) == 0
 
 
 async def test_marks_bring_back_rows_of_some_users_alone(world: World, store: Store, mine: Account) -> None:
     """What becomes known in somebody's own mail concerns the rows of his mailboxes, all of them."""
-    mark = thread_mark(b"k" * 32, "id@x")
+    mark = message_id_hash(b"k" * 32, "id@x")
     second, other = await world.account("second@corp.com", owner=mine.owner), await world.account("other@corp.com")
     for one in (mine, second, other):
-        await store.ledger.add_window(world.leases[one.id], [row(one.id, 1, RowState.UNMATCHED, marks=(mark,))])
-    assert await store.ledger.replan_by_marks([mark], owners=[]) == 0
-    assert await store.ledger.replan_by_marks([mark], owners=[mine.owner]) == 2
+        await store.poller_ledger.add_window(world.leases[one.id], [row(one.id, 1, RowState.UNMATCHED, marks=(mark,))])
+    assert await store.matcher_ledger.replan_by_hashes([mark], owners=[]) == 0
+    assert await store.matcher_ledger.replan_by_hashes([mark], owners=[mine.owner]) == 2
     assert await store.ledger.waiting([mine.id, second.id, other.id]) == {mine.id: 1, second.id: 1}
 
 
 async def test_rows_of_a_disconnected_account_are_not_planned(world: World, store: Store, mine: Account) -> None:
     """Nobody could fetch them; they would wait for ever."""
-    mark = address_mark(b"k" * 32, "late@x.com")
-    await store.ledger.add_window(world.leases[mine.id], [row(mine.id, 1, RowState.UNMATCHED, marks=(mark,))])
+    mark = address_hash(b"k" * 32, "late@x.com")
+    await store.poller_ledger.add_window(world.leases[mine.id], [row(mine.id, 1, RowState.UNMATCHED, marks=(mark,))])
     await store.removal.disconnect(mine.id, by="operator")
-    assert await store.ledger.replan_by_marks([mark]) == 0
+    assert await store.matcher_ledger.replan_by_hashes([mark]) == 0
     assert await world.states(mine.id) == {"unmatched": 1}
 
 
 async def test_planned_rows_come_newest_first(world: World, store: Store, mine: Account) -> None:
     """What waits for the poller is given by folder, highest uid first, up to the limit."""
-    await store.ledger.add_window(world.leases[mine.id], [row(mine.id, uid) for uid in (1, 2, 3, 10)])
+    await store.poller_ledger.add_window(world.leases[mine.id], [row(mine.id, uid) for uid in (1, 2, 3, 10)])
     assert [one.uid for one in await store.ledger.planned(mine.id, limit=3)] == [10, 3, 2]
 
 
 async def test_the_reaper_plans_what_stays_published(world: World, store: Store, mine: Account) -> None:
     """Rows published too long ago are planned again within their backfill; fresh ones are left."""
     lease = world.leases[mine.id]
-    await store.ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)])
-    await store.ledger.published(lease, [row(mine.id, 1).id, row(mine.id, 2).id])
-    assert await store.ledger.replan_stale(lease, older_than=timedelta(minutes=5)) == 0
+    await store.poller_ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)])
+    await store.poller_ledger.published(lease, [row(mine.id, 1).id, row(mine.id, 2).id])
+    assert await store.poller_ledger.replan_stale(lease, older_than=timedelta(minutes=5)) == 0
     old = (await store.ledger.planned(mine.id)) == [] and row(mine.id, 1).id
     long_ago = row(mine.id, 1).updated_at - timedelta(hours=1)
     await world.database["ledger"].update_one({"_id": old}, {"$set": {"updated_at": long_ago}})
-    assert await store.ledger.replan_stale(lease, older_than=timedelta(minutes=5)) == 1
+    assert await store.poller_ledger.replan_stale(lease, older_than=timedelta(minutes=5)) == 1
     (planned,) = await store.ledger.planned(mine.id)
     assert (planned.uid, planned.epoch, planned.attempts) == (1, 1, 1)
 
@@ -161,9 +161,9 @@ async def test_the_reaper_plans_what_stays_published(world: World, store: Store,
 async def test_a_row_ends_without_publishing(world: World, store: Store, mine: Account) -> None:
     """What the server no longer gives is skipped with a reason; finished rows stay."""
     lease = world.leases[mine.id]
-    await store.ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
-    await store.ledger.finish(lease, [row(mine.id, 1).id, row(mine.id, 2).id], RowState.SKIPPED, "deleted")
-    assert [(one.state.value, one.reason) async for one in store.ledger.rows(mine.id)] == [
+    await store.poller_ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
+    await store.poller_ledger.finish(lease, [row(mine.id, 1).id, row(mine.id, 2).id], RowState.SKIPPED, "deleted")
+    assert [(one.state.value, one.reason) async for one in store.ledger_counts.rows(mine.id)] == [
         ("skipped", "deleted"),
         ("unmatched", None),
     ]
@@ -171,12 +171,12 @@ async def test_a_row_ends_without_publishing(world: World, store: Store, mine: A
 
 async def test_quarantine_ends_unfinished_rows_only(world: World, store: Store, mine: Account) -> None:
     """A dead letter quarantines its row once, and never what another attempt finished."""
-    await store.ledger.add_window(world.leases[mine.id], [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
-    assert await store.ledger.quarantine(row(mine.id, 1).id, "parser-died")
-    assert not await store.ledger.quarantine(row(mine.id, 1).id, "parser-died")
-    assert not await store.ledger.quarantine(row(mine.id, 2).id, "parser-died")
+    await store.poller_ledger.add_window(world.leases[mine.id], [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
+    assert await store.matcher_ledger.quarantine(row(mine.id, 1).id, "parser-died")
+    assert not await store.matcher_ledger.quarantine(row(mine.id, 1).id, "parser-died")
+    assert not await store.matcher_ledger.quarantine(row(mine.id, 2).id, "parser-died")
     assert await world.states(mine.id) == {"quarantined": 1, "unmatched": 1}
-    assert await store.ledger.replan_rows([row(mine.id, 1).id]) == 1
+    assert await store.matcher_ledger.replan_rows([row(mine.id, 1).id]) == 1
     (planned,) = await store.ledger.planned(mine.id)
     assert (planned.reason, planned.attempts) == (None, 1)
 
@@ -184,10 +184,10 @@ async def test_quarantine_ends_unfinished_rows_only(world: World, store: Store, 
 async def test_flags_and_uids(world: World, store: Store, mine: Account) -> None:
     """Flag changes are stored with the folder's modseq; the uids of a range tell state and flags, without gone ones."""
     lease = world.leases[mine.id]
-    await store.ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2, 3, 4)])
-    await store.ledger.gone(lease, [row(mine.id, 3).id])
+    await store.poller_ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2, 3, 4)])
+    await store.poller_ledger.gone(lease, [row(mine.id, 3).id])
     flags = {row(mine.id, 2).id: ["\\Seen"], row(mine.id, 3).id: ["\\Seen"]}
-    await store.ledger.set_flags(lease, flags, folder=FolderPatch(INBOX, highestmodseq=77))
+    await store.poller_ledger.set_flags(lease, flags, folder=FolderPatch(INBOX, highestmodseq=77))
     planned = RowState.PLANNED
     expected = [KnownUid(2, planned, ("\\Seen",)), KnownUid(4, planned, ())]
     assert await store.ledger.uids(mine.id, INBOX, 1, 2, 4) == expected
@@ -200,11 +200,11 @@ async def test_flags_and_uids(world: World, store: Store, mine: Account) -> None
 async def test_gone_copies_tell_which_emails_changed(world: World, store: Store, mine: Account) -> None:
     """An expunge returns the emails once; until the links follow, the row says so for the sweeper."""
     lease = world.leases[mine.id]
-    await store.ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
-    await store.ledger.final([Final(row(mine.id, 1).id, RowState.ATTACHED, email=key("x"))])
+    await store.poller_ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
+    await store.matcher_ledger.finish([RowOutcome(row(mine.id, 1).id, RowState.ATTACHED, email=key("x"))])
     ids = [row(mine.id, 1).id, row(mine.id, 2).id]
-    assert await store.ledger.gone(lease, ids) == [key("x")]
-    assert await store.ledger.gone(lease, ids) == []
+    assert await store.poller_ledger.gone(lease, ids) == [key("x")]
+    assert await store.poller_ledger.gone(lease, ids) == []
     assert await world.states(mine.id) == {"gone": 2}
     assert await store.ledger.to_relink() == {key("x"): [ids[0]]}
     await store.ledger.relink_done([ids[0]])
@@ -217,11 +217,13 @@ async def test_gone_copies_tell_which_emails_changed(world: World, store: Store,
 async def test_a_void_folder_takes_all_its_rows(world: World, store: Store, mine: Account) -> None:
     """A new uidvalidity voids every row of the old one and leaves the new ones."""
     lease = world.leases[mine.id]
-    await store.ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)] + [row(mine.id, 1, uidvalidity=2)])
-    await store.ledger.add_window(lease, [row(mine.id, 5, folder="a" * 12)])
+    await store.poller_ledger.add_window(
+        lease, [row(mine.id, uid) for uid in (1, 2)] + [row(mine.id, 1, uidvalidity=2)]
+    )
+    await store.poller_ledger.add_window(lease, [row(mine.id, 5, folder="a" * 12)])
     assert await store.ledger.uidvalidities(mine.id, INBOX) == [1, 2]
-    assert await store.ledger.gone_folder(lease, INBOX, 1) == []
-    assert [one.state.value async for one in store.ledger.rows(mine.id)].count("gone") == 2
+    assert await store.poller_ledger.gone_folder(lease, INBOX, 1) == []
+    assert [one.state.value async for one in store.ledger_counts.rows(mine.id)].count("gone") == 2
     assert [one.uid for one in await store.ledger.uids(mine.id, INBOX, 2)] == [1]
 
 
@@ -230,15 +232,15 @@ async def test_a_moved_mail_is_attached_without_its_body(world: World, store: St
     record = await world.record("lead@x.com")
     mail = content("m", "lead@x.com", "a@corp.com")
     copy = row(mine.id, 1, header=b"h" * 16, size=5)
-    await store.ledger.add_window(world.leases[mine.id], [copy])
+    await store.poller_ledger.add_window(world.leases[mine.id], [copy])
     await store.emails.save_many([mail])
     await store.links.save_many(await world.additions(mine, mail))
-    await store.ledger.final([Final(copy.id, RowState.ATTACHED, email=mail.key, bcc=("s@x.com",))])
+    await store.matcher_ledger.finish([RowOutcome(copy.id, RowState.ATTACHED, email=mail.key, bcc=("s@x.com",))])
     same, other = TwinQuery("m@mail", b"h" * 16, 5), TwinQuery("m@mail", b"h" * 16, 6)
     assert await store.ledger.twins(mine.id, [same, other]) == {same: Twin(mail.key, ("s@x.com",))}
     assert await store.ledger.twins("f" * 24, [same]) == {}
     moved = row(mine.id, 7, RowState.ATTACHED, folder="a" * 12, email=mail.key)
-    await store.ledger.add_window(world.leases[mine.id], [moved])
+    await store.poller_ledger.add_window(world.leases[mine.id], [moved])
     assert len((await store.ledger.live_copies([mail.key]))[mail.key]) == 2
     assert record in {link.record for link in (await store.links.of_emails([mail.key]))[mail.key]}
 
@@ -246,7 +248,7 @@ async def test_a_moved_mail_is_attached_without_its_body(world: World, store: St
 async def test_a_twin_of_a_removed_email_is_fetched_again(world: World, store: Store, mine: Account) -> None:
     """When the email went between look-up and insert, the row is planned instead of pointing nowhere."""
     twin = row(mine.id, 7, RowState.ATTACHED, email=key("lost"))
-    await store.ledger.add_window(world.leases[mine.id], [twin])
+    await store.poller_ledger.add_window(world.leases[mine.id], [twin])
     (planned,) = await store.ledger.planned(mine.id)
     assert (planned.id, planned.email) == (twin.id, None)
 
@@ -255,8 +257,8 @@ async def test_the_oldest_unfinished_row_is_found(world: World, store: Store, mi
     """The operator's first number: since when something waits."""
     early = row(mine.id, 1).noticed_at - timedelta(hours=2)
     rows = [row(mine.id, 1, noticed_at=early), row(mine.id, 2), row(mine.id, 3, RowState.UNMATCHED, noticed_at=early)]
-    await store.ledger.add_window(world.leases[mine.id], rows)
-    assert await store.ledger.oldest_unfinished([mine.id]) == {mine.id: early}
+    await store.poller_ledger.add_window(world.leases[mine.id], rows)
+    assert await store.ledger_counts.oldest_unfinished([mine.id]) == {mine.id: early}
 
 
 QUERIES: list[tuple[str, dict[str, Any], str]] = [

@@ -10,7 +10,7 @@ from schemas.emails import Attestation, Match
 from schemas.identity import link_id
 from schemas.ledger import RowState
 from schemas.mail import Attachment, Classification, Role
-from services.store import Final, LinkAddition, Store
+from services.store import LinkAddition, RowOutcome, Store
 from services.store.core.documents import now
 from tests.factories import row
 from tests.store.fixtures import World, content, key
@@ -135,10 +135,10 @@ async def test_a_recompute_between_link_and_row_is_noticed(world: World, store: 
     await store.emails.save_many([mail])
     additions = await world.additions(mine, mail)
     await store.links.save_many(additions)
-    await store.ledger.add_window(world.leases[mine.id], [row(mine.id, 1)])
+    await store.poller_ledger.add_window(world.leases[mine.id], [row(mine.id, 1)])
     await store.sharing.recompute([mail.key])  # sees no live copy yet
     assert await store.emails.existing([mail.key]) == frozenset()
-    await store.ledger.final([Final(row(mine.id, 1).id, RowState.ATTACHED, email=mail.key)])
+    await store.matcher_ledger.finish([RowOutcome(row(mine.id, 1).id, RowState.ATTACHED, email=mail.key)])
     assert await store.links.lacking(additions) == additions
     await store.emails.save_many([mail])
     await store.links.save_many(additions)
@@ -182,11 +182,11 @@ async def test_an_email_deleted_in_the_crm_never_comes_back(world: World, store:
     assert await store.emails.tombstones([mail.key, key("x")]) == {mail.key}
     assert await store.emails.existing([mail.key]) == frozenset()
     assert await store.links.of_emails([mail.key]) == {}
-    assert [(one.state.value, one.reason) async for one in store.ledger.rows(mine.id)] == [
+    assert [(one.state.value, one.reason) async for one in store.ledger_counts.rows(mine.id)] == [
         ("skipped", "deleted-in-crm")
     ]
     summary = await world.summary(record)
     assert summary is not None
     assert (summary["count"], summary["newest"]) == (0, [])
-    (entry,) = await store.audit.list(subject=f"email:{mail.key}")
+    (entry,) = await store.audit.newest(subject=f"email:{mail.key}")
     assert (entry.action, entry.by) == ("email.delete", "a@corp.com")

@@ -10,7 +10,7 @@ import pytest
 from schemas.errors import LayoutError
 from services.store.core import migrations
 from services.store.core.collections import Collections
-from services.store.core.migrations import MIGRATIONS, TURN, Migration, migrate
+from services.store.core.migrations import LEASE, MIGRATIONS, Migration, migrate
 from tests.factories import account
 from tests.store.fixtures import World
 
@@ -70,7 +70,7 @@ async def test_old_documents_follow_while_new_ones_are_written(
     steps.gate.set()
     await running
     assert await collections.accounts.count_documents({"colour": "grey"}) == 2
-    assert {each.address for each in await world.store.accounts.list()} == {"old@corp.com", "meanwhile@corp.com"}
+    assert {each.address for each in await world.store.accounts.get_all()} == {"old@corp.com", "meanwhile@corp.com"}
 
 
 async def test_one_process_runs_them_and_the_others_wait(collections: Collections, steps: Steps) -> None:
@@ -78,7 +78,7 @@ async def test_one_process_runs_them_and_the_others_wait(collections: Collection
     steps.gate.clear()
     starts = [asyncio.create_task(migrate(collections, steps.list)) for _ in range(5)]
     await steps.began.wait()
-    await asyncio.sleep(3 * migrations._LOOK_SECONDS)  # longer than one that does not wait would take
+    await asyncio.sleep(3 * migrations._POLL_SECONDS)  # longer than one that does not wait would take
     assert not any(start.done() for start in starts)
     steps.gate.set()
     done = await asyncio.gather(*starts)
@@ -101,7 +101,7 @@ async def test_a_dead_process_keeps_nobody_waiting_for_long(
 ) -> None:
     """The turn of a process that died in the middle runs out, and another does all of it again."""
     monkeypatch.setattr(migrations, "SPAN", timedelta(seconds=1))
-    assert await world.store.singleton_lease.take(TURN, "dead", timedelta(seconds=1))
+    assert await world.store.singleton_lease.take(LEASE, "dead", timedelta(seconds=1))
     async with asyncio.timeout(60):
         assert await migrate(collections, steps.list) == ("first", "second")
 

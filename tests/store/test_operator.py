@@ -36,15 +36,15 @@ async def test_a_viewer_names_only_what_he_may_see(world: World, store: Store) -
     )
     await world.attach(mine, seen)
     await world.attach(other, hidden)
-    assert await store.reading.full_key("a@corp.com", "v1-") == seen.key
-    assert await store.reading.full_key("a@corp.com", seen.key) == seen.key
+    assert await store.email_ids.full_key("a@corp.com", "v1-") == seen.key
+    assert await store.email_ids.full_key("a@corp.com", seen.key) == seen.key
     with pytest.raises(NotFoundError, match="several emails"):
-        await store.reading.full_key("b@corp.com", "v1-")
+        await store.email_ids.full_key("b@corp.com", "v1-")
     for start in (hidden.key, "v1-zzz", ""):
         with pytest.raises(NotFoundError, match="there is no email"):
-            await store.reading.full_key("a@corp.com", start)
+            await store.email_ids.full_key("a@corp.com", start)
     with pytest.raises(NotFoundError, match="there is no user"):
-        await store.reading.full_key("nobody@corp.com", seen.key)
+        await store.email_ids.full_key("nobody@corp.com", seen.key)
 
 
 async def test_the_operator_is_told_every_line_but_bcc(world: World, store: Store) -> None:
@@ -55,7 +55,7 @@ async def test_the_operator_is_told_every_line_but_bcc(world: World, store: Stor
     await world.attach(mine, mail, bcc=["kim@customer.com"])
     await world.attach(other, mail)
     viewer = await world.user("c@corp.com")
-    told = await store.reading.explain(viewer, record, mail.key, asked_by=None)
+    told = await store.explaining.explain(viewer, record, mail.key, asked_by=None)
     assert told.visible
     assert {(line.copy_of.owner, line.decision.verdict) for line in told.lines} == {
         ("a@corp.com", Verdict.MODE_PRIVATE),
@@ -71,23 +71,23 @@ async def test_the_operator_is_told_that_there_is_no_link(world: World, store: S
     elsewhere = await world.record("lee@other.com")
     mail = content("m", "kim@customer.com", "a@corp.com")
     await world.attach(mine, mail)
-    told = await store.reading.explain("a@corp.com", elsewhere, mail.key, asked_by=None)
+    told = await store.explaining.explain("a@corp.com", elsewhere, mail.key, asked_by=None)
     assert (told.visible, told.lines) == (False, ())
 
 
 async def _quarantined(world: World) -> tuple[str, str]:
     mine = await world.account("a@corp.com")
     copy = row(mine.id, 1)
-    await world.store.ledger.add_window(world.leases[mine.id], [copy])
-    assert await world.store.ledger.quarantine(copy.id, "parser-died")
+    await world.store.poller_ledger.add_window(world.leases[mine.id], [copy])
+    assert await world.store.matcher_ledger.quarantine(copy.id, "parser-died")
     return mine.id, copy.id
 
 
 async def test_a_replayed_letter_has_an_unfinished_copy(world: World, store: Store) -> None:
     """It is on its way again, out of its backfill, which is done; a second replay finds nothing to do."""
     account, copy = await _quarantined(world)
-    assert await store.ledger.requeue_quarantined(copy)
-    assert not await store.ledger.requeue_quarantined(copy)
+    assert await store.operator_ledger.requeue_quarantined(copy)
+    assert not await store.operator_ledger.requeue_quarantined(copy)
     document = await world.database["ledger"].find_one({"_id": copy})
     assert document is not None
     assert (document["state"], document["epoch"], "reason" in document) == ("published", None, False)
@@ -97,8 +97,8 @@ async def test_a_replayed_letter_has_an_unfinished_copy(world: World, store: Sto
 async def test_a_dropped_letter_ends_its_copy(world: World, store: Store) -> None:
     """It is skipped, and the ledger says who decided so."""
     account, copy = await _quarantined(world)
-    assert await store.ledger.drop_quarantined(copy, by="anna@corp.com")
-    assert not await store.ledger.drop_quarantined(copy, by="anna@corp.com")
+    assert await store.operator_ledger.drop_quarantined(copy, by="anna@corp.com")
+    assert not await store.operator_ledger.drop_quarantined(copy, by="anna@corp.com")
     document = await world.database["ledger"].find_one({"_id": copy})
     assert document is not None
     assert (document["state"], document["reason"]) == ("skipped", "dropped by anna@corp.com")
@@ -112,6 +112,6 @@ async def test_a_copy_that_is_not_quarantined_any_more_is_left_alone(
     """A resync may have attached it, the mailbox may have lost it: neither replay nor drop undoes that."""
     account, copy = await _quarantined(world)
     await world.database["ledger"].update_one({"_id": copy}, {"$set": {"state": state.value}})
-    assert not await store.ledger.requeue_quarantined(copy)
-    assert not await store.ledger.drop_quarantined(copy, by="operator")
+    assert not await store.operator_ledger.requeue_quarantined(copy)
+    assert not await store.operator_ledger.drop_quarantined(copy, by="operator")
     assert await world.states(account) == {state.value: 1}

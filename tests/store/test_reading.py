@@ -31,7 +31,7 @@ async def test_only_known_users_read(world: World, store: Store) -> None:
         store.reading.count("lead@x.com", record),
         store.reading.show("lead@x.com", mail.key),
         store.reading.raw("lead@x.com", mail.key),
-        store.reading.explain("lead@x.com", record, mail.key, asked_by="a@corp.com"),
+        store.explaining.explain("lead@x.com", record, mail.key, asked_by="a@corp.com"),
     ):
         with pytest.raises(NotFoundError):
             await call
@@ -185,7 +185,7 @@ async def test_explain_tells_which_copy_rule_and_domain_decided(world: World, st
     mail = content("m", "lead@x.com", "ann@corp.com", "bob@corp.com")
     await world.attach(ann, mail, bcc=["lead@x.com"])
     await world.attach(bob, mail)
-    told = await store.reading.explain("eve@corp.com", record, mail.key, asked_by="root@corp.com")
+    told = await store.explaining.explain("eve@corp.com", record, mail.key, asked_by="root@corp.com")
     assert not told.visible
     verdicts = {line.copy_of.owner: (line.decision.verdict, line.decision.domain) for line in told.lines}
     assert verdicts == {
@@ -194,11 +194,11 @@ async def test_explain_tells_which_copy_rule_and_domain_decided(world: World, st
     }
     assert {line.match.role for line in told.lines} == {Role.FROM}
     assert all(line.copy_of.bcc == () and line.copy_of.policy.excluded_domains == () for line in told.lines)
-    anns = await store.reading.explain("ann@corp.com", record, mail.key, asked_by="ann@corp.com")
+    anns = await store.explaining.explain("ann@corp.com", record, mail.key, asked_by="ann@corp.com")
     assert anns.visible
     assert {line.match.role for line in anns.lines if line.copy_of.owner == "ann@corp.com"} == {Role.FROM, Role.BCC}
     assert {line.copy_of.owner for line in anns.lines} == {"ann@corp.com"}
-    operator = await store.reading.explain("ann@corp.com", record, mail.key, asked_by=None)
+    operator = await store.explaining.explain("ann@corp.com", record, mail.key, asked_by=None)
     assert {line.copy_of.owner for line in operator.lines} == {"ann@corp.com", "bob@corp.com"}
     assert {line.match.role for line in operator.lines} == {Role.FROM}
 
@@ -209,11 +209,11 @@ async def test_explain_tells_nobody_more_than_he_may_know(world: World, store: S
     record = await world.record("lead@x.com")
     mail = content("m", "lead@x.com", "a@corp.com")
     await world.attach(mine, mail)
-    hidden = await store.reading.explain("b@corp.com", record, mail.key, asked_by="b@corp.com")
-    absent = await store.reading.explain("b@corp.com", record, key("x"), asked_by="b@corp.com")
+    hidden = await store.explaining.explain("b@corp.com", record, mail.key, asked_by="b@corp.com")
+    absent = await store.explaining.explain("b@corp.com", record, key("x"), asked_by="b@corp.com")
     assert (hidden.visible, hidden.lines) == (absent.visible, absent.lines) == (False, ())
     with pytest.raises(NotAllowedError):
-        await store.reading.explain("a@corp.com", record, mail.key, asked_by="b@corp.com")
+        await store.explaining.explain("a@corp.com", record, mail.key, asked_by="b@corp.com")
 
 
 async def test_excluded_is_per_link(world: World, store: Store) -> None:
@@ -256,12 +256,12 @@ async def test_the_start_of_an_id_names_only_what_the_viewer_may_see(world: Worl
         {}, {"$set": {"shared_by": [bob.id]}}
     )  # a prefilter that lets all through
     for start in ("v1-", mine.key[:9], mine.key):
-        assert await store.reading.full_key("ann@corp.com", start) == mine.key
+        assert await store.email_ids.full_key("ann@corp.com", start) == mine.key
     with pytest.raises(NotFoundError, match="several emails"):
-        await store.reading.full_key("bob@corp.com", "v1-")
+        await store.email_ids.full_key("bob@corp.com", "v1-")
     for start in ("", "v2-", key("m0")):
         with pytest.raises(NotFoundError, match="there is no email"):
-            await store.reading.full_key("ann@corp.com", start)
+            await store.email_ids.full_key("ann@corp.com", start)
 
 
 @pytest.mark.parametrize(

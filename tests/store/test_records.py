@@ -17,7 +17,7 @@ from services.store import NewRecord, NotFoundError, RecordChangeBatch, Store, S
 from services.store.crm.record_fields import addresses_of, id_candidates, name_of, new_document, record_of
 from tests.store.fixtures import World
 
-CONFIG = StoreConfig(mark_key=b"k" * 32)
+CONFIG = StoreConfig(blind_index_key=b"k" * 32)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_new_document_reads_back() -> None:
         "o@corp.com",
         "X",
     )
-    joined = StoreConfig(mark_key=b"k" * 32, address_fields=("mail.work",), name_fields=("first,last",))
+    joined = StoreConfig(blind_index_key=b"k" * 32, address_fields=("mail.work",), name_fields=("first,last",))
     again = record_of("lead", new_document(joined, ["a@x.com", "b@x.com"], name="Ann Mary Lee"), joined)
     assert (again.addresses, again.name) == (("a@x.com", "b@x.com"), "Ann Mary Lee")
 
@@ -90,66 +90,66 @@ def test_the_summary_field_must_not_be_the_crms() -> None:
     """A setting that would overwrite the CRM's own data is refused."""
     for field in ("email", "name", "first_name", "a.b", "_id"):
         with pytest.raises(ValueError, match="field"):
-            StoreConfig(mark_key=b"k" * 32, summary_field=field)
+            StoreConfig(blind_index_key=b"k" * 32, summary_field=field)
     with pytest.raises(ValueError, match="16 bytes"):
-        StoreConfig(mark_key=b"short")
+        StoreConfig(blind_index_key=b"short")
 
 
 async def test_new_addresses_are_told_until_they_are_swept(world: World, store: Store) -> None:
     """A crash between index and sweep does not lose a late contact's history; the version moves before the sweep."""
     ref = RecordRef(kind="lead", id="1")
     record = Record(ref=ref, addresses=("a@x.com", "b@x.com"))
-    before = await store.records.version()
-    assert sorted(await store.records.put_addresses(record)) == ["a@x.com", "b@x.com"]
-    assert await store.records.version() > before
-    assert sorted(await store.records.put_addresses(record)) == ["a@x.com", "b@x.com"]
-    await store.records.addresses_swept(ref, ["a@x.com", "b@x.com"])
-    moved = await store.records.version()
-    assert await store.records.put_addresses(record) == []
-    assert await store.records.version() == moved
-    assert await store.records.known(["a@x.com", "c@x.com"]) == {"a@x.com": [ref]}
+    before = await store.record_addresses.version()
+    assert sorted(await store.record_addresses.put_addresses(record)) == ["a@x.com", "b@x.com"]
+    assert await store.record_addresses.version() > before
+    assert sorted(await store.record_addresses.put_addresses(record)) == ["a@x.com", "b@x.com"]
+    await store.record_addresses.addresses_swept(ref, ["a@x.com", "b@x.com"])
+    moved = await store.record_addresses.version()
+    assert await store.record_addresses.put_addresses(record) == []
+    assert await store.record_addresses.version() == moved
+    assert await store.record_addresses.known(["a@x.com", "c@x.com"]) == {"a@x.com": [ref]}
 
 
 async def test_many_records_are_put_at_once(store: Store) -> None:
     """A scan of the whole CRM takes a few round trips a batch, and tells for each record what is new."""
     refs = [RecordRef(kind=kind, id=str(n)) for n in range(50) for kind in ("lead", "contact")]
     records = [Record(ref=ref, addresses=(f"{ref.kind}{ref.id}@x.com", "common@x.com")) for ref in refs]
-    new = await store.records.put_many(records)
+    new = await store.record_addresses.put_many(records)
     assert {ref: sorted(addresses) for ref, addresses in new.items()} == {r.ref: sorted(r.addresses) for r in records}
-    await store.records.addresses_swept(refs[0], records[0].addresses)
-    moved = await store.records.version()
-    assert len(await store.records.put_many(records)) == 99
-    assert await store.records.put_many(records[:1]) == {}
-    assert await store.records.version() == moved + 1
-    assert len((await store.records.known(["common@x.com"]))["common@x.com"]) == 100
+    await store.record_addresses.addresses_swept(refs[0], records[0].addresses)
+    moved = await store.record_addresses.version()
+    assert len(await store.record_addresses.put_many(records)) == 99
+    assert await store.record_addresses.put_many(records[:1]) == {}
+    assert await store.record_addresses.version() == moved + 1
+    assert len((await store.record_addresses.known(["common@x.com"]))["common@x.com"]) == 100
 
 
 async def test_old_addresses_stay_as_history(store: Store) -> None:
     """Mail by an address that the record no longer has stays on it; deletion of the record ends that."""
     ref, other = RecordRef(kind="lead", id="1"), RecordRef(kind="contact", id="1")
-    await store.records.put_addresses(Record(ref=ref, addresses=("a@x.com",)))
-    await store.records.put_addresses(Record(ref=other, addresses=("a@x.com",)))
-    await store.records.put_addresses(Record(ref=ref, addresses=("b@x.com",)))
-    assert {known.address: known.current for known in await store.records.addresses_of(ref)} == {
+    await store.record_addresses.put_addresses(Record(ref=ref, addresses=("a@x.com",)))
+    await store.record_addresses.put_addresses(Record(ref=other, addresses=("a@x.com",)))
+    await store.record_addresses.put_addresses(Record(ref=ref, addresses=("b@x.com",)))
+    assert {known.address: known.current for known in await store.record_addresses.addresses_of(ref)} == {
         "a@x.com": False,
         "b@x.com": True,
     }
-    found = await store.records.known(["a@x.com"])
+    found = await store.record_addresses.known(["a@x.com"])
     assert set(found["a@x.com"]) == {ref, other}
-    await store.records.put_addresses(Record(ref=ref, addresses=("a@x.com",)))
-    assert {known.address: known.current for known in await store.records.addresses_of(ref)} == {
+    await store.record_addresses.put_addresses(Record(ref=ref, addresses=("a@x.com",)))
+    assert {known.address: known.current for known in await store.record_addresses.addresses_of(ref)} == {
         "a@x.com": True,
         "b@x.com": False,
     }
-    assert sorted(await store.records.forget(ref)) == ["a@x.com", "b@x.com"]
-    assert await store.records.known(["a@x.com", "b@x.com"]) == {"a@x.com": [other]}
+    assert sorted(await store.record_addresses.forget(ref)) == ["a@x.com", "b@x.com"]
+    assert await store.record_addresses.known(["a@x.com", "b@x.com"]) == {"a@x.com": [other]}
 
 
 async def test_the_look_up_reads_the_index_alone(world: World, store: Store) -> None:
     """A window's participants are looked up without touching a document."""
-    await store.records.put_addresses(Record(ref=RecordRef(kind="lead", id="1"), addresses=("a@x.com",)))
+    await store.record_addresses.put_addresses(Record(ref=RecordRef(kind="lead", id="1"), addresses=("a@x.com",)))
     fields = {"_id": 0, "mark": 1, "record.kind": 1, "record.id": 1}
-    marks = store.records.marks(["a@x.com", "b@x.com"])
+    marks = store.record_addresses.hashes(["a@x.com", "b@x.com"])
     query = {"find": "addresses", "filter": {"mark": {"$in": marks}}, "projection": fields}
     plan = await world.database.command("explain", query, verbosity="executionStats")
     assert plan["executionStats"]["totalDocsExamined"] == 0
@@ -162,9 +162,9 @@ async def test_adding_importing_and_finding(world: World, store: Store) -> None:
     rows = [NewRecord(("b@x.com",)), NewRecord(("c@x.com",), name="Cy", company="X"), NewRecord(("c@X.com",))]
     assert await store.records.import_many("lead", rows) == (1, 2)
     steps: list[tuple[int, int]] = []
-    assert await store.records.import_many("contact", rows[:1], told=lambda *step: steps.append(step)) == (1, 0)
+    assert await store.records.import_many("contact", rows[:1], progress=lambda *step: steps.append(step)) == (1, 0)
     assert steps == [(1, 1)]
-    listed = await store.records.list("lead")
+    listed = await store.records.newest("lead")
     assert [record.name for record in listed] == ["Cy", "Ann"]
     assert {str(record.ref) for record in await store.records.find("b@X.com")} >= {str(one.ref)}
     assert len(await store.records.find("b@x.com")) == 2
@@ -193,8 +193,8 @@ async def test_a_first_watch_sees_what_is_there_then_what_happens(world: World, 
     """Without a token every record comes first, also those that the index has and the CRM no longer."""
     lead = (await store.records.add("lead", NewRecord(("a@x.com",)))).ref
     contact = (await store.records.add("contact", NewRecord(("b@x.com",)))).ref
-    await store.records.put_addresses(Record(ref=RecordRef(kind="lead", id="deleted"), addresses=("d@x.com",)))
-    async with aclosing(store.records.watch(idle=0.2)) as watch:
+    await store.record_addresses.put_addresses(Record(ref=RecordRef(kind="lead", id="deleted"), addresses=("d@x.com",)))
+    async with aclosing(store.record_watch.watch(idle=0.2)) as watch:
         found, _ = await changes(watch, 3)
         assert sorted(found) == sorted([str(lead), str(contact), "lead:deleted"])
         await world.crm["leads"].update_one({"_id": ObjectId(lead.id)}, {"$set": {"phone": "1"}})
@@ -206,12 +206,12 @@ async def test_a_first_watch_sees_what_is_there_then_what_happens(world: World, 
 async def test_a_watch_resumes_after_a_stop_without_missing_anything(world: World, store: Store) -> None:
     """What happened while nobody watched comes first; what was handled does not come again."""
     first = (await store.records.add("lead", NewRecord(("a@x.com",)))).ref
-    async with aclosing(store.records.watch(idle=0.2)) as watch:
+    async with aclosing(store.record_watch.watch(idle=0.2)) as watch:
         _, token = await changes(watch)
-    await store.records.save_resume_token(token)
+    await store.record_watch.save_resume_token(token)
     second = (await store.records.add("contact", NewRecord(("b@x.com",)))).ref
     await world.crm["others"].insert_one({"email": "c@x.com"})
-    async with aclosing(store.records.watch(idle=0.2)) as watch:
+    async with aclosing(store.record_watch.watch(idle=0.2)) as watch:
         found, _ = await changes(watch)
     assert found == [str(second)]
     assert first != second
@@ -221,7 +221,7 @@ async def test_our_own_summary_is_no_change(world: World, store: Store) -> None:
     """Updates of nothing but the summary field are not noticed, or every mail would set off a look at its records."""
     ref = (await store.records.add("lead", NewRecord(("a@x.com",)))).ref
     this = {"_id": ObjectId(ref.id)}
-    async with aclosing(store.records.watch(idle=0.2)) as watch:
+    async with aclosing(store.record_watch.watch(idle=0.2)) as watch:
         await changes(watch)
         leads = world.crm["leads"]
         await leads.update_one(this, {"$set": {"leadmail": {"count": 1, "newest": [1, 2, 3]}}})
@@ -238,8 +238,8 @@ async def test_our_own_summary_is_no_change(world: World, store: Store) -> None:
 async def test_a_token_that_is_no_longer_valid_leads_to_a_scan(world: World, store: Store) -> None:
     """When the server cannot resume, every record is looked at again instead of missing some."""
     ref = (await store.records.add("lead", NewRecord(("a@x.com",)))).ref
-    await store.records.save_resume_token({"_data": "8200000001000000012B0229296E04"})
-    async with aclosing(store.records.watch(idle=0.2)) as watch:
+    await store.record_watch.save_resume_token({"_data": "8200000001000000012B0229296E04"})
+    async with aclosing(store.record_watch.watch(idle=0.2)) as watch:
         assert (await changes(watch))[0] == [str(ref)]
 
 
@@ -248,8 +248,8 @@ async def test_a_watch_survives_the_loss_of_the_crms_database(world: World, stor
     gone = (await store.records.add("lead", NewRecord(("a@x.com",)))).ref
     record = await store.records.read(gone)
     assert record is not None
-    await store.records.put_addresses(record)
-    async with aclosing(store.records.watch(idle=0.2)) as watch:
+    await store.record_addresses.put_addresses(record)
+    async with aclosing(store.record_watch.watch(idle=0.2)) as watch:
         await changes(watch)
         await world.crm.client.drop_database(world.crm.name)
         new = (await store.records.add("contact", NewRecord(("b@x.com",)))).ref

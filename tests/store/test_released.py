@@ -21,7 +21,7 @@ from pymongo import AsyncMongoClient
 from schemas.accounts import EpochState
 from schemas.ledger import RowState
 from schemas.sharing import Mode
-from services.store import DeadLetter, Final, Store, StoreConfig, email_ref
+from services.store import DeadLetter, RowOutcome, Store, StoreConfig, email_ref
 from tests.factories import folder, row
 from tests.store.fixtures import START, World, content
 
@@ -37,14 +37,14 @@ async def fill(world: World) -> None:
     anna, luc = await world.account(ANNA, aliases=("a@corp.com",)), await world.account(LUC, mode=Mode.PRIVATE)
     await world.record(KIM, "kim@old.com", kind="contact", name="Kim")
     inbox = folder(anna.id, uidnext=9, cursor=9)
-    await store.epochs.open(world.leases[anna.id], [inbox], expected=3)
+    await store.epochs.start(world.leases[anna.id], [inbox], expected=3)
     offer = content("offer", KIM, ANNA, raw=hashlib.sha256(RAW).hexdigest())
     await store.blobs.put_many([(RAW, email_ref(offer.key))])
     await world.attach(anna, offer, uid=1, flags=("\\Seen",), bcc=("boss@corp.com",))
     await world.attach(luc, content("secret", KIM, LUC, minutes=1), uid=2)
     other = row(anna.id, 3, marks=(b"m" * 16,))
-    await store.ledger.add_window(world.leases[anna.id], [other])
-    await store.ledger.final([Final(other.id, RowState.UNMATCHED)])
+    await store.poller_ledger.add_window(world.leases[anna.id], [other])
+    await store.matcher_ledger.finish([RowOutcome(other.id, RowState.UNMATCHED)])
     await store.epochs.seal(world.leases[anna.id], 1)
     assert await store.epochs.complete_if_done(anna.id, 1)
     await store.dead_letters.add(
@@ -91,7 +91,7 @@ async def released(
         for name, documents in collections.items():
             if documents:
                 await databases[part][name].insert_many(documents)
-    store = Store(databases["leadmail"], databases["crm"], StoreConfig(mark_key=b"k" * 32, lease_seconds=5))
+    store = Store(databases["leadmail"], databases["crm"], StoreConfig(blind_index_key=b"k" * 32, lease_seconds=5))
     await store.setup()
     yield World(store, databases["leadmail"], databases["crm"])
     await mongo.drop_database(databases["crm"].name)
@@ -113,14 +113,14 @@ async def test_people_see_what_they_saw(released: World) -> None:
     assert statuses[ANNA].epoch is not None
     assert statuses[ANNA].epoch.state is EpochState.COMPLETE
     assert statuses[ANNA].counts == {RowState.ATTACHED: 1, RowState.UNMATCHED: 1}
-    (letter,) = await store.dead_letters.list()
+    (letter,) = await store.dead_letters.newest()
     assert (letter.reason, (await store.dead_letters.get(letter.id)).body) == ("parser-died", RAW)
 
 
 async def test_stages_work_on(released: World) -> None:
     """Its accounts are leased, new mail is attached and seen, the confirmation that was due is."""
     store = released.store
-    accounts = {account.address: account for account in await store.accounts.list()}
+    accounts = {account.address: account for account in await store.accounts.get_all()}
     await released.lease(accounts[ANNA].id)
     await released.attach(accounts[ANNA], content("news", KIM, ANNA, minutes=9), uid=8)
     (kim,) = await store.records.find(KIM)

@@ -22,7 +22,7 @@ async def world(servers: LocalServers, mongo_database: str) -> AsyncIterator[Wor
     """A store whose CRM lists readers in a field."""
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         crm = f"{mongo_database}_crm"
-        config = StoreConfig(mark_key=b"k" * 32, readers_field="access.readers")
+        config = StoreConfig(blind_index_key=b"k" * 32, readers_field="access.readers")
         store = Store(client[mongo_database], client[crm], config)
         await store.setup()
         yield World(store, client[mongo_database], client[crm])
@@ -46,12 +46,12 @@ async def test_a_record_is_read_by_its_readers_and_its_owner_only(world: World) 
         assert len((await store.reading.visible_emails(viewer, closed)).emails) == here
         assert await store.reading.count(viewer, closed) == here
         assert len((await store.reading.visible_emails(viewer, open_to_all)).emails) == there
-        assert len(await store.reading.search(viewer, "subject")) == max(here, there)
+        assert len(await store.email_search.search(viewer, "subject")) == max(here, there)
     assert (await store.reading.show(EVE, both.key)).records == (open_to_all,)
-    for way in (store.reading.show, store.reading.raw, store.reading.full_key, store.reading.thread):
+    for way in (store.reading.show, store.reading.raw, store.email_ids.full_key, store.email_search.thread):
         with pytest.raises(NotFoundError):
             await way(EVE, only.key)
-    told = await store.reading.explain(EVE, closed, both.key, asked_by=None)
+    told = await store.explaining.explain(EVE, closed, both.key, asked_by=None)
     assert (told.visible, told.obstacle) == (False, Obstacle.RECORD_NOT_READABLE)
     preview = await store.previewing.account(ann, SharingPolicy(mode=Mode.PRIVATE))
     assert (preview.hidden.emails, preview.hidden.users, preview.hidden.records) == (2, 2, 2)

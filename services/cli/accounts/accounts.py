@@ -29,7 +29,7 @@ async def list_(
     """List all accounts."""
     async with open_session() as session:
         wanted = None if owner is None else (await session.store.users.get(owner)).email
-        accounts = await session.store.accounts.list(wanted)
+        accounts = await session.store.accounts.get_all(wanted)
     if as_json:
         print_json([connect.shown(account) for account in accounts])
     elif accounts:
@@ -57,8 +57,8 @@ async def show(name: AccountName, as_json: Json = False) -> None:
         account = await session.store.accounts.find(name)
         folders = await session.store.folders.of(account.id)
         epochs = await session.store.epochs.of(account.id)
-        counts = await session.store.ledger.counts(account.id)
-        kept_out = left_out(await session.store.ledger.counts_by_folder(account.id))
+        counts = await session.store.ledger_counts.counts(account.id)
+        kept_out = left_out(await session.store.ledger_counts.counts_by_folder(account.id))
     messages = {state.value: count for state, count in counts.items()}
     if as_json:
         listed = [_folder_json(folder) for folder in folders]

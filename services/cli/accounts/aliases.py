@@ -41,7 +41,7 @@ async def aliases(
                 )
             if strange := sorted(unwanted - set(account.aliases)):
                 fail(f"{account.address} has no alias {', '.join(strange)}", code=USAGE)
-            others = await session.store.accounts.own_among(wanted) - account.own_addresses
+            others = await session.store.colleagues.own_among(wanted) - account.own_addresses
             if others:
                 fail(f"{', '.join(sorted(others))}: this is another user's or mailbox's address already")
             account = await session.store.accounts.save_aliases(

@@ -140,8 +140,8 @@ def _require(options: dict[str, object]) -> None:
 
 async def _known(owner: str | None) -> Known:
     async with open_session() as session:
-        users = [await session.store.users.get(owner)] if owner else await session.store.users.list()
-        accounts = await session.store.accounts.list()
+        users = [await session.store.users.get(owner)] if owner else await session.store.users.get_all()
+        accounts = await session.store.accounts.get_all()
         connected = {one.address for one in accounts if one.state is not AccountState.DISCONNECTED}
         return Known(users, await session.store.company.policy(), session.policy, frozenset(connected))
 

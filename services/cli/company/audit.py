@@ -47,7 +47,7 @@ async def audit(  # noqa: PLR0917 - typer names them by keyword
         who = None if by is None else normal_address_or_none(by) or by
         entries = []
         for name in await _subjects(session, subject):
-            entries += await session.store.audit.list(subject=name, by=who, action=action, since=begin, limit=limit)
+            entries += await session.store.audit.newest(subject=name, by=who, action=action, since=begin, limit=limit)
     entries = sorted(entries, key=lambda entry: entry.at, reverse=True)[:limit]
     if as_json:
         print_json(entries)
@@ -65,8 +65,8 @@ async def _subjects(session: Session, name: str | None) -> list[str | None]:
     address = normal_address_or_none(name)
     if address is None:
         return [name]
-    found: list[str | None] = [f"user:{address}", session.store.subjects.audit_name(address)]
-    found += [f"account:{one.id}" for one in await session.store.accounts.list() if one.address == address]
+    found: list[str | None] = [f"user:{address}", session.store.data_subjects.audit_name(address)]
+    found += [f"account:{one.id}" for one in await session.store.accounts.get_all() if one.address == address]
     return found
 
 

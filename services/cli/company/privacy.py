@@ -137,7 +137,7 @@ async def _counts(address: str, by: str) -> tuple[ErasureCounts, list[str]]:
     """Return the counts, and what the administrator may still have to do."""
     async with open_session() as session:
         counts = await session.store.privacy.counts(address, by=by)
-        refs = await session.store.subjects.records_of(address)
+        refs = await session.store.data_subjects.records_of(address)
         present = await session.store.records.read_many(refs)
         told = [
             f"{ref} still has this address in the CRM: delete or change it there."
@@ -149,7 +149,7 @@ async def _counts(address: str, by: str) -> tuple[ErasureCounts, list[str]]:
             told.append(
                 f"The same records also have {', '.join(others)}: erase these, too, where they are the same person's."
             )
-        own = [account for account in await session.store.accounts.list() if address in account.own_addresses]
+        own = [account for account in await session.store.accounts.get_all() if address in account.own_addresses]
         told += [
             f"It is the mailbox {account.address}'s own: `leadmail account remove --purge` removes that."
             for account in own

@@ -51,7 +51,7 @@ async def admin(
 async def list_(as_json: Json = False) -> None:
     """List all users."""
     async with open_session() as session:
-        users = await session.store.users.list()
+        users = await session.store.users.get_all()
     if as_json:
         print_json(users)
     elif users:

@@ -12,7 +12,7 @@ from schemas.mail import Role
 from services.cli.mail.record_page import SHOWN_ID, Viewer, email_json
 from services.cli.terminal.output import Json, Yes, clean, console, fail, moment, print_json, say, table, write_bytes
 from services.cli.terminal.session import USAGE, Session, command, open_session
-from services.store import HeldCopy, ShownEmail
+from services.store import ShownEmail, VisibleCopy
 from services.usecases.html import sanitised
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -47,7 +47,7 @@ async def show(  # noqa: PLR0917 - typer names them by keyword
     if attachment is not None and sys.stdout.isatty():
         fail(f"an attachment is not for the terminal: add for instance > attachment-{attachment}", code=USAGE)
     async with open_session() as session:
-        key = await session.store.reading.full_key(viewer, email)
+        key = await session.store.email_ids.full_key(viewer, email)
         if raw:
             write_bytes(await session.store.reading.raw(viewer, key))
         elif attachment is not None:
@@ -70,11 +70,10 @@ async def delete(
     """Delete an email from the CRM, for everybody and for good: no re-sync brings it back. The mailboxes keep theirs."""
     async with open_session() as session:
         admin = (await session.store.users.get(by)).admin
-        reading = session.store.reading
-        key = await (session.store.emails.full_key(email) if admin else reading.full_key(by, email))
+        key = await (session.store.emails.full_key(email) if admin else session.store.email_ids.full_key(by, email))
         if not yes:
             fail(f"nothing was deleted: add --yes to delete {key[:SHOWN_ID]} for good", code=USAGE)
-        await reading.delete(key, by=by)
+        await session.store.deleting.delete(key, by=by)
     say(f"{key[:SHOWN_ID]} is deleted.")
 
 
@@ -123,6 +122,6 @@ def _print(shown: ShownEmail, *, as_json: bool) -> None:
     console.print(Text(clean(content.text.replace("\r\n", "\n"))), soft_wrap=True)
 
 
-def _copy(copy: HeldCopy) -> str:
+def _copy(copy: VisibleCopy) -> str:
     flags = f", {' '.join(copy.flags)}" if copy.flags else ""
     return f"{copy.owner} in {copy.folder}{flags}"

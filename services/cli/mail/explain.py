@@ -36,7 +36,7 @@ async def explain(
     async with open_session() as session:
         key = await _key(session, email, by)
         found = [
-            await session.store.reading.explain(viewer, one.ref, key, asked_by=by)
+            await session.store.explaining.explain(viewer, one.ref, key, asked_by=by)
             for one in await session.store.records.find(record)
         ]
     if as_json:
@@ -63,6 +63,6 @@ async def _key(session: Session, email: str, by: str | None) -> str:
     if by is None or (await session.store.users.get(by)).admin:
         return await session.store.emails.full_key(email)
     try:
-        return await session.store.reading.full_key(by, email)
+        return await session.store.email_ids.full_key(by, email)
     except NotFoundError:
         return email

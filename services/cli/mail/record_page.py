@@ -14,7 +14,7 @@ from schemas.mail import Role
 from schemas.records import Record, RecordRef
 from services.cli.terminal.output import Json, clean, console, fail, line, moment, print_json, say, table
 from services.cli.terminal.session import USAGE, command, open_session
-from services.store import Page, SuggestedAddress, VisibleEmail
+from services.store import EmailPage, SuggestedAddress, VisibleEmail
 from services.wording import people, plural
 
 app = typer.Typer(add_completion=False)
@@ -39,7 +39,7 @@ async def page(
     as_json: Json = False,
 ) -> None:
     """Show the record page: the mail of a lead or contact that the viewer may see, newest first."""
-    shown: list[tuple[Record, Page, int]] = []
+    shown: list[tuple[Record, EmailPage, int]] = []
     offered: dict[RecordRef, list[SuggestedAddress]] = {}
     async with open_session() as session:
         for found in await session.store.records.find(record):
@@ -48,7 +48,7 @@ async def page(
             except ValueError:
                 fail("--before is not what the last part ended with: leave it out to begin anew", code=USAGE)
             shown.append((found, part, await session.store.reading.count(viewer, found.ref)))
-            offered[found.ref] = await session.store.reading.suggested_addresses(viewer, found.ref)
+            offered[found.ref] = await session.store.suggesting.suggested_addresses(viewer, found.ref)
     if as_json:
         pages = [
             {

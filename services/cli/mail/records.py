@@ -52,7 +52,7 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
         found = read_records(file)
         async with open_session(setup=True) as session:
             with progress(f"{kind}s", len(found.records)) as told:
-                added, known = await session.store.records.import_many(kind, found.records, told=told)
+                added, known = await session.store.records.import_many(kind, found.records, progress=told)
         left_out = [f"{known}: one of their addresses is there already"] if known else []
         left_out += [f"{found.without_address}: they have no address"] if found.without_address else []
         say(f"{plural(added, kind)} added" + "".join(f"; left out {why}" for why in left_out) + ".")
@@ -64,7 +64,7 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         async with open_session() as session:
-            records = await session.store.records.list(kind, limit=limit)
+            records = await session.store.records.newest(kind, limit=limit)
         if as_json:
             print_json(records)
         elif records:

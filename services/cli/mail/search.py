@@ -34,7 +34,7 @@ async def search(
     async with open_session() as session:
         refs = [None] if record is None else [one.ref for one in await session.store.records.find(record)]
         try:
-            parts = [await session.store.reading.search(viewer, text, record=ref, limit=limit) for ref in refs]
+            parts = [await session.store.email_search.search(viewer, text, record=ref, limit=limit) for ref in refs]
         except ValueError as error:
             fail(str(error), code=USAGE)
     found = sorted((one for part in parts for one in part), key=lambda one: one.line.sent_at, reverse=True)[:limit]
@@ -46,8 +46,8 @@ async def search(
 async def thread(email: EmailId, viewer: Viewer, as_json: Json = False) -> None:
     """Show the thread of an email, as far as the viewer may see it; oldest first."""
     async with open_session() as session:
-        key = await session.store.reading.full_key(viewer, email)
-        found = await session.store.reading.thread(viewer, key)
+        key = await session.store.email_ids.full_key(viewer, email)
+        found = await session.store.email_search.thread(viewer, key)
     _print(found, as_json=as_json, none="")
 
 

@@ -41,7 +41,7 @@ async def list_(
     """List dead letters, newest first."""
     async with open_session() as session:
         wanted = None if account is None else (await session.store.accounts.find(account)).id
-        found = await session.store.dead_letters.list(account=wanted, limit=limit)
+        found = await session.store.dead_letters.newest(account=wanted, limit=limit)
     if as_json:
         print_json([letter.model_dump(mode="json", exclude={"body", "headers"}) for letter in found])
     elif found:
@@ -101,7 +101,7 @@ async def replay(
     """Send dead letters to their queues again, one by one; their copies are unfinished until they have been handled."""
     async with open_session() as session, session.bus() as bus:
         kept = session.store.dead_letters
-        wanted = [one.id for one in await kept.list(limit=_ALL)] if ids == ["all"] else list(dict.fromkeys(ids))
+        wanted = [one.id for one in await kept.newest(limit=_ALL)] if ids == ["all"] else list(dict.fromkeys(ids))
         if ids != ["all"]:
             for one in wanted:
                 await kept.get(one)  # all or none: a wrong id is told before anything is sent

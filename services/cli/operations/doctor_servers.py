@@ -63,7 +63,7 @@ async def examine(settings: CliSettings) -> AsyncIterator[Check]:
 
 async def _database(settings: CliSettings, client: Client) -> tuple[Life, list[Check]]:
     store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
-    facts = await store.checkup.look()
+    facts = await store.checkup.facts()
     accounts = await store.progress.accounts()
     letters = await store.dead_letters.count()
     active = sum(count for group, count in accounts.items() if group.state is AccountState.ACTIVE)

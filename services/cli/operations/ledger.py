@@ -66,7 +66,7 @@ async def compare(session: Session, name: str | None) -> list[AccountBalance]:
 
 async def _all(session: Session) -> list[Account]:
     left_out = (AccountState.DISCONNECTED, AccountState.PAUSED)
-    return [account for account in await session.store.accounts.list() if account.state not in left_out]
+    return [account for account in await session.store.accounts.get_all() if account.state not in left_out]
 
 
 async def _balance(session: Session, account: Account, slots: asyncio.Semaphore) -> AccountBalance:

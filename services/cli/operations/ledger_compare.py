@@ -87,7 +87,7 @@ async def _left_out(
     store: Store, account: Account, compared: set[str], known: dict[str, Folder]
 ) -> list[FolderBalance]:
     strays: dict[str, FolderBalance] = {}
-    for (folder, state, _), count in (await store.ledger.counts_by_folder(account.id)).items():
+    for (folder, state, _), count in (await store.ledger_counts.counts_by_folder(account.id)).items():
         if folder not in compared and state is not RowState.GONE:
             name = known[folder].name if folder in known else folder
             stray = strays.setdefault(folder, FolderBalance(name, "left-out", None))

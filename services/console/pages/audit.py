@@ -16,7 +16,7 @@ async def index(context: RequestContext) -> Response:
     """Show the newest entries: all, or those of one user or one action."""
     by, action = context.form.text("by"), context.form.text("action")
     most = context.form.number("most", PER_PAGE, most=MOST)
-    found = await context.store.audit.list(
+    found = await context.store.audit.newest(
         by=(normal_address_or_none(by) or by) or None, action=action or None, limit=most
     )
     more = min(most * 2, MOST) if len(found) == most < MOST else None

@@ -37,7 +37,7 @@ class Servers(NamedTuple):
 
 async def address(context: RequestContext) -> Response:
     """Ask for the mailbox's address."""
-    accounts = await context.store.accounts.list(context.viewer)
+    accounts = await context.store.accounts.get_all(context.viewer)
     mine = {one.address for one in accounts if one.state is not AccountState.DISCONNECTED}
     proposed = context.form.text("address") or ("" if context.viewer in mine else context.viewer)
     return context.render("connect_address.html", proposed=proposed)
@@ -46,7 +46,7 @@ async def address(context: RequestContext) -> Response:
 async def connect(context: RequestContext) -> Response:
     """Find the servers of an address; or try the submitted login and save the mailbox."""
     typed = normal_address(context.form.text("address"))
-    accounts = await context.store.accounts.list()
+    accounts = await context.store.accounts.get_all()
     if any(one.address == typed and one.state is not AccountState.DISCONNECTED for one in accounts):
         raise PageError(409, f"{typed} is already connected.")
     await count_login_attempt(context)

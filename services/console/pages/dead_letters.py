@@ -18,7 +18,7 @@ _ABOUT_MESSAGE = "ce-"
 async def index(context: RequestContext) -> Response:
     """List dead letters, newest first."""
     store = context.store
-    found = await store.dead_letters.list(limit=_PAGE)
+    found = await store.dead_letters.newest(limit=_PAGE)
     accounts = await store.accounts.of_ids({one.account for one in found if one.account})
     return context.render(
         "dead_letters.html",

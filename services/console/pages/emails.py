@@ -34,9 +34,9 @@ def _may_delete(context: RequestContext, shown: ShownEmail) -> bool:
 
 async def show(context: RequestContext) -> Response:
     """Show an email in full, with those emails of its thread that the viewer may see."""
-    key, reading = key_of(context), context.store.reading
-    shown = await reading.show(context.viewer, key)
-    thread = await reading.thread(context.viewer, key)
+    key, store = key_of(context), context.store
+    shown = await store.reading.show(context.viewer, key)
+    thread = await store.email_search.thread(context.viewer, key)
     content = shown.content
     has_html = bool(content.html or content.html_blob)
     return context.render(
@@ -44,7 +44,7 @@ async def show(context: RequestContext) -> Response:
         shown=shown,
         content=content,
         people=[(role, [one for one in content.participants if one.role is role]) for role in _SHOWN],
-        records=await reading.named(context.viewer, shown.records),
+        records=await store.record_search.named(context.viewer, shown.records),
         thread=thread if len(thread) > 1 else [],
         has_html=has_html,
         as_text=not has_html or context.form.text("as") == "text",
@@ -55,17 +55,17 @@ async def show(context: RequestContext) -> Response:
 
 async def explain(context: RequestContext) -> Response:
     """Explain why a user sees the email on a record, or does not. Only administrators may ask about other users."""
-    key, reading = key_of(context), context.store.reading
+    key, store = key_of(context), context.store
     kind, _, identifier = context.form.text("record").partition(":")
     ref: RecordRef = record_of(kind, identifier)
     about = context.form.text("viewer") or context.viewer
     if about != context.viewer and not context.user.admin:
         raise NotFoundError("only administrators may ask what another user sees")
-    found = await reading.explain(about, ref, key, asked_by=context.viewer)
+    found = await store.explaining.explain(about, ref, key, asked_by=context.viewer)
     if not found.lines and not context.user.admin:
         raise NotFoundError("there is no such email")
-    named = await reading.named(context.viewer, (ref,))
-    people = await context.store.users.list() if context.user.admin else []
+    named = await store.record_search.named(context.viewer, (ref,))
+    people = await context.store.users.get_all() if context.user.admin else []
     return context.render("why.html", key=key, found=found, record=named.get(ref), ref=ref, people=people)
 
 
@@ -80,5 +80,5 @@ async def confirm_delete(context: RequestContext) -> Response:
 async def delete(context: RequestContext) -> Response:
     """Delete an email from the CRM permanently, for everyone."""
     shown = await context.store.reading.show(context.viewer, key_of(context))
-    await context.store.reading.delete(shown.line.email, by=context.viewer)
+    await context.store.deleting.delete(shown.line.email, by=context.viewer)
     return context.redirect("/records", "deleted")

@@ -85,7 +85,7 @@ async def save_addresses(context: RequestContext) -> Response:
     account = await connected_account(context)
     typed = [*context.form.values("address"), *context.form.text("more").replace(",", " ").split()]
     wanted = {normal_address(one) for one in typed}
-    if others := await context.store.accounts.own_among(wanted) - account.own_addresses:
+    if others := await context.store.colleagues.own_among(wanted) - account.own_addresses:
         raise PageError(409, f"{', '.join(sorted(others))} already belongs to another user or mailbox.")
     await context.store.accounts.save_aliases(account.id, wanted, by=context.viewer)
     return context.redirect(f"/mailboxes/{account.id}", "aliases")

@@ -49,7 +49,9 @@ _STATES = {
 
 async def home(context: RequestContext) -> Response:
     """Redirect to the user's mailboxes, or to connecting one if they have none."""
-    return context.redirect("/mailboxes" if await context.store.accounts.list(context.viewer) else "/mailboxes/connect")
+    return context.redirect(
+        "/mailboxes" if await context.store.accounts.get_all(context.viewer) else "/mailboxes/connect"
+    )
 
 
 async def own_account(context: RequestContext) -> Account:
@@ -106,7 +108,7 @@ async def show(context: RequestContext) -> Response:
     (status,) = [
         found for found in await context.store.status.accounts(context.viewer) if found.account.id == account.id
     ]
-    counts = overview.left_out(await context.store.ledger.counts_by_folder(account.id))
+    counts = overview.left_out(await context.store.ledger_counts.counts_by_folder(account.id))
     mailbox = mailbox_of(context, status)
     company = await context.store.company.policy()
     return context.render(

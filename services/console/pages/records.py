@@ -19,7 +19,7 @@ MOST = 1_000
 async def find(context: RequestContext) -> Response:
     """Find records by address or name."""
     asked = context.form.text("q")
-    found = await context.store.reading.find(context.viewer, asked, limit=PER_PAGE) if asked else None
+    found = await context.store.record_search.find(context.viewer, asked, limit=PER_PAGE) if asked else None
     return context.render("records.html", asked=asked, records=found, most=PER_PAGE)
 
 
@@ -33,7 +33,7 @@ async def search(context: RequestContext) -> Response:
 
 async def _search(context: RequestContext, asked: str, record: RecordRef | None, limit: int) -> list[FoundEmail]:
     try:
-        return await context.store.reading.search(context.viewer, asked, record=record, limit=limit)
+        return await context.store.email_search.search(context.viewer, asked, record=record, limit=limit)
     except ValueError as error:
         raise PageError(400, str(error)) from None
 
@@ -41,8 +41,8 @@ async def _search(context: RequestContext, asked: str, record: RecordRef | None,
 async def show(context: RequestContext) -> Response:
     """Show a record page: its newest mail, one thread, or search results."""
     ref = record_of(context.path_part("kind"), context.path_part("record"))
-    reading, viewer, form = context.store.reading, context.viewer, context.form
-    record = await reading.record(viewer, ref)
+    store, viewer, form = context.store, context.viewer, context.form
+    record = await store.record_search.record(viewer, ref)
     asked, thread, limit = form.text("q"), form.text("thread"), form.number("most", PER_PAGE, most=MOST)
     before = more = None
     if asked:
@@ -51,7 +51,7 @@ async def show(context: RequestContext) -> Response:
         more = min(limit * 2, MOST) if len(found) == limit < MOST else None
     else:
         try:
-            part = await reading.visible_emails(
+            part = await store.reading.visible_emails(
                 viewer, ref, limit=PER_PAGE, before=form.text("before") or None, thread=thread or None
             )
         except (ValueError, OverflowError):
@@ -69,7 +69,7 @@ async def show(context: RequestContext) -> Response:
         newest=newest,
         before=before,
         more=more,
-        suggested=await reading.suggested_addresses(viewer, ref) if newest else [],
+        suggested=await store.suggesting.suggested_addresses(viewer, ref) if newest else [],
     )
 
 

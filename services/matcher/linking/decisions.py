@@ -12,7 +12,7 @@ from services.matcher.linking.batch_threads import BatchThreads
 from services.matcher.linking.matches import Known
 from services.matcher.linking.rule import Facts, copy_links
 from services.matcher.linking.threads import Ancestors
-from services.store import Final, LinkAddition
+from services.store import LinkAddition, RowOutcome
 
 DELETED_IN_CRM = "deleted-in-crm"
 
@@ -48,7 +48,7 @@ class Decisions:
     """Keys of those whose text names no known address."""
     links: Sequence[LinkAddition]
     """One contribution for each copy and record."""
-    rows: Sequence[Final]
+    rows: Sequence[RowOutcome]
     """The final state of each copy, once."""
     live: frozenset[str]
     """Keys of the batch that were decided about. What the store says of them as ancestors did not count."""
@@ -99,17 +99,17 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
     threads = BatchThreads(live, view.held, view)
     attached: dict[str, Content] = {}
     links: list[LinkAddition] = []
-    rows: list[Final] = []
+    rows: list[RowOutcome] = []
     for row, mail in copies.items():
         content = mail.content
         if content.key in view.deleted:
-            rows.append(Final(row, RowState.SKIPPED, DELETED_IN_CRM))
+            rows.append(RowOutcome(row, RowState.SKIPPED, DELETED_IN_CRM))
             continue
         additions = copy_links(content, threads.of(content.key), mail.source.account, mail.bcc, view)
         if not additions:
-            rows.append(Final(row, RowState.UNMATCHED))
+            rows.append(RowOutcome(row, RowState.UNMATCHED))
             continue
-        rows.append(Final(row, RowState.ATTACHED, email=content.key, bcc=mail.bcc))
+        rows.append(RowOutcome(row, RowState.ATTACHED, email=content.key, bcc=mail.bcc))
         attached[content.key] = content
         links.extend(additions)
     return Decisions(

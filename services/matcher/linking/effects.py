@@ -50,7 +50,7 @@ async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -
     """
     new = await store.emails.save_many(list(decided.attached.values()), by_thread=decided.by_thread)
     old = frozenset(decided.attached) - new
-    held, found = await asyncio.gather(store.ledger.held(old), _compare(decided, old, store))
+    held, found = await asyncio.gather(store.ledger.with_live_copy(old), _compare(decided, old, store))
     # An email that has an attached row was stored before, and its thread was updated (rows come last). If this batch adds
     # something to it, anyone else who finds that in its links assumes that its thread is up to date: until it is, that is
     # pending work.
@@ -59,14 +59,16 @@ async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -
     work = [await store.pending_work.enqueue(records=records, message_ids=added)] if records or added else []
     await store.links.save_many(decided.links)
     lost, _ = await asyncio.gather(
-        store.blobs.lacking([decided.attached[key] for key in new]),
+        store.blob_refs.lacking([decided.attached[key] for key in new]),
         _update_threads(decided, new | (old - held) | found.gaining, found.joined, store=store, summaries=summaries),
     )
     # Not earlier: whoever recomputes summaries now must find the links, and the threads must be up to date.
     summaries.take(records, work)
-    gone = await store.ledger.final([row for row in decided.rows if row.email is None or row.email not in lost])
+    gone = await store.matcher_ledger.finish(
+        [row for row in decided.rows if row.email is None or row.email not in lost]
+    )
     if lost:  # Their blobs were deleted while they waited in the queue: they are fetched and parsed again.
-        await store.ledger.replan_rows([row.id for row in decided.rows if row.email in lost])
+        await store.matcher_ledger.replan_rows([row.id for row in decided.rows if row.email in lost])
     return Applied(frozenset(gone), found.stale | (found.gaining & held) | lost)
 
 

@@ -46,7 +46,7 @@ async def gather(keys: Collection[str], store: Store) -> Evidence:
     addresses = {person.address for email in emails.values() for person in email.participants}
     addresses.update(address for row in rows for address in row.bcc)
     known, accounts = await asyncio.gather(
-        store.records.known(addresses), live_copies_in({row.account for row in rows}, store)
+        store.record_addresses.known(addresses), live_copies_in({row.account for row in rows}, store)
     )
     wanted = {
         name

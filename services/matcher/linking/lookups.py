@@ -23,7 +23,7 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
         store: where to look.
         before: an earlier view of the same batch; addresses are looked up again only if their version has moved.
     """
-    version = await store.records.version()
+    version = await store.record_addresses.version()
     contents = {mail.content.key: mail.content for mail in batch}
     known, accounts, company, deleted = await asyncio.gather(
         _known(batch, store, before if before and before.version == version else None),
@@ -53,7 +53,7 @@ async def _known(batch: Sequence[MailParsed], store: Store, before: View | None)
         return before.known
     addresses = {person.address for mail in batch for person in mail.content.participants}
     addresses.update(address for mail in batch for address in mail.bcc)
-    return await store.records.known(addresses)
+    return await store.record_addresses.known(addresses)
 
 
 async def _held(
@@ -99,7 +99,7 @@ async def ancestors_of(
     """Return what stored emails claim, and which of their addresses (and of others) belong to connected accounts."""
     found = await store.emails.ancestors(message_ids)
     addresses = {match.address for ancestor in found for link in ancestor.links for match in link.matches}
-    own = await store.accounts.own_among(addresses.union(others))
+    own = await store.colleagues.own_among(addresses.union(others))
     ancestors: dict[str, dict[str, ThreadClaims]] = {}
     for ancestor in found:
         if claims := claims_of_links(ancestor.links, own):

@@ -94,7 +94,7 @@ async def affected_by_threads(
     ids = list(message_ids)
     if not ids:
         return []
-    await store.ledger.replan_by_marks(store.records.thread_marks(ids), but=keep, owners=owners)
+    await store.matcher_ledger.replan_by_hashes(store.record_addresses.message_id_hashes(ids), but=keep, owners=owners)
     return [email.key for email in await store.emails.referring(ids)]
 
 
@@ -136,12 +136,12 @@ async def _apply(changes: Changes, store: Store) -> None:
     await store.links.compare_and_set_many(changes.sets, ownerless=True)
     for key, by_thread in changes.by_thread.items():
         await store.emails.set_by_thread(key, by_thread=by_thread)
-    await store.ledger.unmatch_rows([row.id for row in changes.unmatched])
+    await store.matcher_ledger.unmatch_rows([row.id for row in changes.unmatched])
     if changes.expired:
         await store.orphaned_emails.expire(changes.expired)
     await store.orphaned_emails.remove(changes.removed)
     if changes.lost:
-        await store.ledger.replan_emails(set(changes.lost) - await store.emails.existing(changes.lost))
+        await store.matcher_ledger.replan_emails(set(changes.lost) - await store.emails.existing(changes.lost))
 
 
 async def _replan_matched(rows: Sequence[LiveRow], evidence: Evidence, store: Store) -> None:
@@ -154,7 +154,7 @@ async def _replan_matched(rows: Sequence[LiveRow], evidence: Evidence, store: St
         return
     emails = {row.email: evidence.emails[row.email] for row in rows}
     people = {person.address for email in emails.values() for person in email.participants}
-    known = await store.records.known(people.union(*(row.bcc for row in rows)))
+    known = await store.record_addresses.known(people.union(*(row.bcc for row in rows)))
     ancestors, own = await ancestors_of({name for email in emails.values() for name in email.ancestors}, store, people)
     now = replace(evidence, known=known, ancestors=ancestors, own=own)
     matched = {key for key, email in emails.items() if text_of(email, now).matches}
@@ -162,7 +162,7 @@ async def _replan_matched(rows: Sequence[LiveRow], evidence: Evidence, store: St
     matched |= {link.email for several in links.values() for link in several if _beyond_bcc(link)}
     again = [row.id for row in rows if row.email in matched or bcc_matches(row.account, row.bcc, known)]
     if again:
-        await store.ledger.replan_unmatched(again)
+        await store.matcher_ledger.replan_unmatched(again)
 
 
 def _beyond_bcc(link: Link) -> bool:

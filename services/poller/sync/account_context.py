@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from schemas.accounts import Account, Folder, Lease
-from schemas.identity import address_mark, header_mark, thread_mark
+from schemas.identity import address_hash, header_hash, message_id_hash
 from schemas.ledger import Row
 from services.amqp.delivery.bus import Bus
 from services.mailbox.imap import UidValidityChangedError
@@ -27,18 +27,18 @@ class Marker:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._address = lru_cache(maxsize=65_536)(lambda address: address_mark(key, address))
+        self._address = lru_cache(maxsize=65_536)(lambda address: address_hash(key, address))
 
     def of_row(self, facts: HeaderFacts, own: Iterable[str]) -> tuple[bytes, ...]:
         """Return the marks of participants and thread ids, except of the account's own addresses, which are in all its mail."""
         marks = [self._address(address) for address in facts.participants.difference(own)]
         ids = facts.references if facts.message_id is None else (facts.message_id, *facts.references)
-        marks += [thread_mark(self._key, identifier) for identifier in dict.fromkeys(ids)]
+        marks += [message_id_hash(self._key, identifier) for identifier in dict.fromkeys(ids)]
         return tuple(marks)
 
     def of_header(self, block: bytes) -> bytes:
         """Return the mark of a whole header block."""
-        return header_mark(self._key, block)
+        return header_hash(self._key, block)
 
 
 @dataclass(slots=True)

@@ -54,7 +54,7 @@ async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
                     else selected.highestmodseq,
                 }
             )
-    epoch = await context.store.epochs.open(context.lease, planned.values(), expected=expected)
+    epoch = await context.store.epochs.start(context.lease, planned.values(), expected=expected)
     before = context.folders
     context.folders = {
         folder_id: folder.model_copy(update={"epoch": epoch.number})

@@ -103,5 +103,5 @@ class BackgroundSync:
             else:
                 void.append(row)
         if void:
-            await self._context.store.ledger.gone(self._context.lease, [row.id for row in void])
+            await self._context.store.poller_ledger.gone(self._context.lease, [row.id for row in void])
         return fetchable

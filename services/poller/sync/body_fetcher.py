@@ -81,7 +81,7 @@ class BodyFetcher(PublishTracker):
                     if streamed is None:
                         missing.append(row)
                     elif streamed.size > self._context.max_bytes:
-                        await self._context.store.ledger.finish(
+                        await self._context.store.poller_ledger.finish(
                             self._context.lease, [row.id], RowState.SKIPPED, "too-large"
                         )
                     else:
@@ -92,7 +92,7 @@ class BodyFetcher(PublishTracker):
         large = [row for row in small if len(found.get(row.uid, b"")) > INLINE]
         names = await self._context.store.blobs.put_many([(found[row.uid], None) for row in large])
         blobs |= zip((row.id for row in large), names, strict=True)
-        lacking = await self._context.store.blobs.hold(self._context.lease, blobs)  # their rows stay planned
+        lacking = await self._context.store.blob_refs.hold(self._context.lease, blobs)  # their rows stay planned
         for row in small:
             if (raw := found.get(row.uid)) is not None:
                 blob = blobs.get(row.id)
@@ -122,10 +122,10 @@ class BodyFetcher(PublishTracker):
         there = await session.existing(uid_set(row.uid for row in rows))
         gone = [row.id for row in rows if row.uid not in there]
         if gone:
-            await self._context.store.ledger.gone(self._context.lease, gone)
+            await self._context.store.poller_ledger.gone(self._context.lease, gone)
         withheld = [row.id for row in rows if row.uid in there]
         if withheld:
-            await self._context.store.ledger.finish(self._context.lease, withheld, RowState.SKIPPED, "withheld")
+            await self._context.store.poller_ledger.finish(self._context.lease, withheld, RowState.SKIPPED, "withheld")
             self._context.log.warning("the server withholds bodies", rows=len(withheld))
 
 

@@ -87,7 +87,7 @@ async def _add(
     withheld = [uid for uid in uids if uid in existing and uid not in received]
     if withheld:
         # The server lists it but withholds it (Microsoft does so with deleted mail). It needs a row to balance the ledger.
-        await context.store.ledger.add_window(
+        await context.store.poller_ledger.add_window(
             context.lease, [_withheld(folder, uid, epoch, moment) for uid in withheld], folder=None
         )
     return rows
@@ -121,4 +121,4 @@ async def store_flags(
     }
     update = None if modseq is None else FolderPatch(folder.id, folder.uidvalidity, highestmodseq=modseq)
     if flags or update is not None:
-        await context.store.ledger.set_flags(context.lease, flags, folder=update)
+        await context.store.poller_ledger.set_flags(context.lease, flags, folder=update)

@@ -73,7 +73,7 @@ class PublishTracker:
             while self._confirmed:
                 ids = self._confirmed.copy()
                 try:
-                    await self._context.store.ledger.published(self._context.lease, ids)
+                    await self._context.store.poller_ledger.published(self._context.lease, ids)
                 except LeaseLostError:
                     pass  # the poller that has the account publishes them again; the worker's next write raises this, too
                 except Exception as error:  # noqa: BLE001 - the rows are still planned

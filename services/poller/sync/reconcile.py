@@ -100,7 +100,7 @@ async def _flags(context: AccountContext, session: ImapSession, folder: Folder) 
 
 async def _drop_strays(context: AccountContext) -> None:
     """Drop rows of folders that are unknown or no longer synchronized."""
-    counts = await context.store.ledger.counts_by_folder(context.account.id)
+    counts = await context.store.ledger_counts.counts_by_folder(context.account.id)
     for folder_id in sorted({folder for folder, state, _ in counts if state is not RowState.GONE}):
         folder = context.folders.get(folder_id)
         if folder is None or not folder.selected:

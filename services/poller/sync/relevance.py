@@ -59,7 +59,7 @@ async def decide(
         TwinQuery(fact.message_id or "", mark, message.size or 0)
         for fact, mark, message in zip(facts, header_marks, messages, strict=True)
     ]
-    version = await context.store.records.version()
+    version = await context.store.record_addresses.version()
     relevant, held = await asyncio.gather(
         _relevant(context, facts),
         # Moved mail and mail with new uids is stored already. Its body is not fetched again.
@@ -117,7 +117,9 @@ async def write_rows(
         present: ids of rows that are in the ledger already, as ``unmatched``: only their state may change.
     """
     new = [decision for decision in decisions if decision.row.id not in present]
-    there = await context.store.ledger.add_window(context.lease, [decision.row for decision in new], folder=patch)
+    there = await context.store.poller_ledger.add_window(
+        context.lease, [decision.row for decision in new], folder=patch
+    )
     for state, count in Counter(decision.row.state for decision in new if decision.row.id not in there).items():
         context.metrics.rows(state, count)
     twins = [decision.row for decision in new if decision.row.email and decision.row.id not in there]
@@ -135,7 +137,7 @@ async def write_rows(
         context, [decision for decision in decisions if decision.row.state is RowState.UNMATCHED], version
     )
     if again:
-        await context.store.ledger.replan(context.lease, [decision.row.id for decision in again])
+        await context.store.poller_ledger.replan(context.lease, [decision.row.id for decision in again])
     # Background sync finds replanned rows, as it finds those that the matcher replans.
     return planned
 
@@ -147,7 +149,7 @@ async def _newly_relevant(
     if not unmatched:
         return []
     facts = [decision.facts for decision in unmatched]
-    if await context.store.records.version() != version:
+    if await context.store.record_addresses.version() != version:
         relevant = await _relevant(context, facts)
     else:
         ids = {identifier for fact in facts for identifier in fact.references}
@@ -164,6 +166,8 @@ async def _relevant(context: AccountContext, facts: Sequence[HeaderFacts]) -> li
     own = context.account.own_addresses
     people = {address for fact in facts for address in fact.participants} - own
     ids = {identifier for fact in facts for identifier in fact.references}
-    known, threads = await asyncio.gather(context.store.records.known(people), context.store.emails.known_ids(ids))
+    known, threads = await asyncio.gather(
+        context.store.record_addresses.known(people), context.store.emails.known_ids(ids)
+    )
     addresses = known.keys() - own
     return [not addresses.isdisjoint(fact.participants) or not threads.isdisjoint(fact.references) for fact in facts]

@@ -24,7 +24,7 @@ async def confirm_gone(context: AccountContext, session: ImapSession, folder: Fo
         gone += [copy_id(folder.account, folder.id, folder.uidvalidity, uid) for uid in part if uid not in there]
     if gone:
         context.metrics.gone(len(gone))
-        await announce(context, await context.store.ledger.gone(context.lease, gone), gone)
+        await announce(context, await context.store.poller_ledger.gone(context.lease, gone), gone)
     return len(gone)
 
 
@@ -36,7 +36,7 @@ async def drop_folder(context: AccountContext, folder: str) -> None:
 
 async def drop_generation(context: AccountContext, folder: str, uidvalidity: int) -> None:
     """Record that a folder's uids under one uidvalidity are void, and announce it."""
-    keys = await context.store.ledger.gone_folder(context.lease, folder, uidvalidity)
+    keys = await context.store.poller_ledger.gone_folder(context.lease, folder, uidvalidity)
     await announce(context, keys, [folder, str(uidvalidity)])
 
 

@@ -1,4 +1,4 @@
-"""What the sharing rule needs to know of emails: their live copies with present policies, and who is named."""
+"""What the sharing rule needs to know of emails: their live copies under current policies, and their participants."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from schemas.sharing import CompanyPolicy, CopyDecision, LiveCopy, decide
 from services.store.access.users import Company
 from services.store.core.collections import Collections
 from services.store.sync.accounts import Accounts
-from services.store.sync.ledger import Ledger
-from services.store.sync.ledger_queries import LiveRow
+from services.store.sync.ledger import Ledger, LiveRow
 
 
 class SharingFacts(NamedTuple):
-    """Everything that ``schemas.sharing.decide`` is asked about some emails."""
+    """The input of ``schemas.sharing.decide`` for a set of emails."""
 
     rows: dict[str, list[LiveRow]]
     """Live copies by email."""
     accounts: dict[str, Account]
     participants: dict[str, frozenset[str]]
-    """By email; an email that is not stored is absent."""
+    """Addresses by email. An email that is not stored is absent."""
     company: CompanyPolicy
 
     def copies(self, email: str) -> list[LiveCopy]:
-        """Return the live copies of an email as the rule wants them: one an account and Bcc, in however many folders."""
+        """Return the live copies of an email as the rule needs them: one per account and Bcc, not one per folder."""
         found: dict[tuple[str, tuple[str, ...]], LiveCopy] = {}
         for row in self.rows.get(email, ()):
             account = self.accounts.get(row.account)
@@ -35,16 +34,16 @@ class SharingFacts(NamedTuple):
         return list(found.values())
 
     def decide(self, link: Link, viewer: str = "") -> list[CopyDecision]:
-        """Apply the rule to a link: the one place of the store that does.
+        """Apply the rule to a link. Nothing else in the store does.
 
-        Without a viewer no line is an own copy: what remains are the owners of the copies (of any line) and what policies share.
+        Without a viewer no line is an own copy: every line names an owner, and shared lines say what the policies share.
         """
         people = self.participants.get(link.email, frozenset())
         return decide(viewer, self.copies(link.email), link.matches, people, self.company)
 
 
 class Copies:
-    """Gathers the evidence in four queries, for any number of emails."""
+    """Gathers the facts in four queries, for any number of emails."""
 
     def __init__(self, collections: Collections, ledger: Ledger, accounts: Accounts, company: Company) -> None:
         self._emails = collections.emails
@@ -53,7 +52,7 @@ class Copies:
         self._company = company
 
     async def facts(self, keys: Collection[str]) -> SharingFacts:
-        """Return what is true now of some emails."""
+        """Return the current facts about emails."""
         rows = await self._ledger.live_copies(keys)
         accounts = await self._accounts.of_ids({row.account for copies in rows.values() for row in copies})
         return SharingFacts(rows, accounts, await self._participants(keys), await self._company.policy())

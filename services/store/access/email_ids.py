@@ -1,4 +1,4 @@
-"""Emails by the start of their id, as people type it."""
+"""Emails by the start of their id, as users type it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from services.store.core.errors import NotFoundError
 _BATCH = 100
 
 
-class Naming:
-    """The part of ``reading`` that completes ids: among the viewer's mail only, that of others neither helps nor hinders."""
+class EmailIds:
+    """Completes ids among the mail that the viewer may see. Other mail has no effect on the result."""
 
     def __init__(self, collections: Collections, guard: Guard) -> None:
         self._links = collections.links
@@ -23,13 +23,13 @@ class Naming:
         """Return the id of the one email that begins with ``start`` among those that the viewer may see.
 
         Raises:
-            NotFoundError: there is no such user; none of his emails does, or several do.
+            NotFoundError: there is no such user, or none or several of the visible emails begin so.
         """
         user = await self._guard.viewer(viewer)
         found: set[str] = set()
         links = await self._starting(user, start, None) if start else []
         while links and len(found) <= 1:
-            found |= {judged.link.email for judged in await self._guard.judge(user, links) if judged.visible}
+            found |= {one.link.email for one in await self._guard.decide(user, links) if one.visible}
             links = await self._starting(user, start, links[-1].email)
         if len(found) > 1:
             raise NotFoundError(f"several emails begin with {start}: give more of the id")
@@ -38,7 +38,7 @@ class Naming:
         return found.pop()
 
     async def _starting(self, user: User, start: str, after: str | None) -> list[Link]:
-        """Return links of the next emails behind ``after`` that the user may perhaps see; every link of each of them."""
+        """Return every link of the next batch of emails after ``after`` that the user may possibly see."""
         bounds = {"$gte": start, "$lt": f"{start}\uffff"} if after is None else {"$gt": after, "$lt": f"{start}\uffff"}
         query: Doc = {"email": bounds, **prefilter(user)}
         keys = [one["email"] async for one in self._links.find(query, {"email": 1}).sort("email", 1).limit(_BATCH)]

@@ -1,4 +1,4 @@
-"""Why somebody sees an email, or does not: for users about themselves, for administrators about everybody."""
+"""Why a user sees an email, or does not: for users about themselves, for administrators about anyone."""
 
 from __future__ import annotations
 
@@ -18,50 +18,50 @@ from services.store.mail.emails import Emails
 
 
 class Explaining:
-    """The part of ``reading`` that tells which copy, rule and domain decided."""
+    """Says which copy, rule and domain decided."""
 
     def __init__(self, collections: Collections, guard: Guard, emails: Emails, audit: Audit) -> None:
         self._links = collections.links
         self._guard = guard
-        self._stored = emails
+        self._emails = emails
         self._audit = audit
 
     async def explain(self, viewer: str, record: RecordRef, email: str, *, asked_by: str | None) -> Explanation:
-        """Tell why a viewer sees an email on a record, or why not.
+        """Explain why a viewer sees an email on a record, or why not.
 
-        Administrators, and the operator at the machine (``asked_by`` None), may ask about anybody and get every line.
-        A user may ask about himself and gets the lines of his own copies and those that grant: a line that refuses would
-        tell that somebody holds a copy, perhaps by a Bcc. A Bcc, and a link that comes of one, is told to nobody but
-        the copy's owner.
+        Administrators, and the operator at the machine (``asked_by`` None), may ask about any user and get every line.
+        A user may ask about themselves. They get the lines of their own copies and those that grant: a line that refuses
+        would reveal that another user holds a copy, perhaps by a Bcc. Only the copy's owner learns of a Bcc and of a link that
+        comes from one.
 
         Raises:
-            NotFoundError: one of the users is not there.
-            NotAllowedError: a user who is no administrator asks about somebody else.
+            NotFoundError: one of the users does not exist.
+            NotAllowedError: a user who is not an administrator asks about another user.
         """
         user = await self._guard.viewer(viewer)
         asker = None if asked_by is None else await self._guard.viewer(asked_by)
         own, everything = (asker.email if asker else "", asker is None or asker.admin)
         if not everything and own != user.email:
-            raise NotAllowedError("only administrators may ask what somebody else sees")
+            raise NotAllowedError("only administrators may ask what another user sees")
         if own != user.email:
             asked = {"viewer": user.email, "record": str(record)}
             await self._audit.add("explain", by=own or OPERATOR, subject=f"email:{email}", **asked)
 
-        def told(line: CopyDecision) -> bool:
+        def may_know(line: CopyDecision) -> bool:
             if line.copy_of.owner == own:
                 return True
             return line.match.role is not Role.BCC and (everything or line.decision.verdict.grants)
 
         document = await self._links.find_one({"_id": link_id(record.kind, record.id, email)})
-        judged = await self._guard.judge(user, [decode(Link, document)]) if document else []
-        lines = [line for one in judged for line in one.lines]
-        shown = tuple(redacted(line, own) for line in lines if told(line))
+        decisions = await self._guard.decide(user, [decode(Link, document)]) if document else []
+        lines = [line for one in decisions for line in one.lines]
+        shown = tuple(redacted(line, own) for line in lines if may_know(line))
         unclear = everything and not shown
         return Explanation(
             viewer=user.email,
             record=record,
             email=email,
-            visible=any(one.visible for one in judged),
+            visible=any(one.visible for one in decisions),
             lines=shown,
             obstacle=await self._obstacle(user, record, email, linked=bool(document), lines=lines) if unclear else None,
         )
@@ -69,12 +69,12 @@ class Explaining:
     async def _obstacle(
         self, user: User, record: RecordRef, email: str, *, linked: bool, lines: list[CopyDecision]
     ) -> Obstacle:
-        """Return why there is nothing to tell of an email on a record."""
+        """Return why there is no line about an email on a record."""
         if lines:
             return Obstacle.BCC
-        if await self._stored.tombstones([email]):
+        if await self._emails.tombstones([email]):
             return Obstacle.DELETED
-        if not await self._stored.existing([email]):
+        if not await self._emails.existing([email]):
             return Obstacle.NOT_STORED
         if not linked:
             return Obstacle.NOT_ON_RECORD

@@ -1,4 +1,4 @@
-"""Who may see what: applies the rule to links, with live copies and present policies. Every reader goes through it."""
+"""Applies the sharing rule to links, with live copies and current policies. Every reader uses it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
 from services.store.access.users import Users
 from services.store.core.documents import Doc
-from services.store.sync.ledger_queries import LiveRow
+from services.store.sync.ledger import LiveRow
 
 
 class LinkDecision(NamedTuple):
@@ -35,13 +35,13 @@ class LinkDecision(NamedTuple):
         return tuple(line for line in self.lines if line.decision.verdict.grants)
 
     def copies(self) -> list[tuple[LiveRow, Account]]:
-        """Return the copies that the viewer may know of: those of granting lines, folder by folder."""
+        """Return the copies that the viewer may know of: those of granting lines, one per folder."""
         grants = {(line.copy_of.account, line.copy_of.bcc) for line in self.granting}
         return [(row, self.accounts[row.account]) for row in self.rows if (row.account, row.bcc) in grants]
 
 
 class Guard:
-    """The rule (``schemas.sharing``) on what is stored now. What the links say of owners and sharing is never trusted here."""
+    """Decides by what is stored now. It never trusts the owners and accounts that a link names."""
 
     def __init__(self, users: Users, copies: Copies, rights: RecordRights) -> None:
         self._users = users
@@ -49,7 +49,7 @@ class Guard:
         self._rights = rights
 
     async def viewer(self, email: str) -> User:
-        """Return the user who asks.
+        """Return the user who reads.
 
         Raises:
             NotFoundError: there is no such user.
@@ -64,10 +64,10 @@ class Guard:
         """Whether the viewer may read a record at all."""
         return bool(await self._rights.readable(viewer, [record]))
 
-    async def judge(self, viewer: User, links: Sequence[Link]) -> list[LinkDecision]:
-        """Return what the rule says of links for a viewer, in their order.
+    async def decide(self, viewer: User, links: Sequence[Link]) -> list[LinkDecision]:
+        """Return what the rule says of links for a viewer, in the order of the links.
 
-        Left out are links of emails that are not stored, and those on records that the viewer may not read.
+        The answer omits links of emails that are not stored and links on records that the viewer may not read.
         """
         readable = await self._rights.readable(viewer, {link.record for link in links})
         links = [link for link in links if link.record in readable]
@@ -81,12 +81,12 @@ def _decision(viewer: str, link: Link, facts: SharingFacts) -> LinkDecision:
 
 
 def prefilter(viewer: User) -> Doc:
-    """Return the query for links that a viewer may perhaps see: what the matcher worked out narrows the search, ``judge`` decides."""
+    """Return the query for links that a viewer may possibly see. It narrows the search by what the matcher stored; ``decide`` decides."""
     return {"$or": [{"owners": viewer.email}, {"shared_by.0": {"$exists": True}}]}
 
 
 def redacted(line: CopyDecision, viewer: str) -> CopyDecision:
-    """Return a line without what belongs to the copy's owner alone: Bcc, aliases, and the list of excluded domains."""
+    """Return a line without what only the copy's owner may know: Bcc, aliases, and the list of excluded domains."""
     copy = line.copy_of
     if copy.owner == viewer:
         return line

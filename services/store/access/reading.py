@@ -1,4 +1,4 @@
-"""The only way for people to mail: every page, body, attachment and count goes through the guard."""
+"""Record pages and whole emails, for users: every page, body, attachment and count passes the guard."""
 
 from __future__ import annotations
 
@@ -9,72 +9,44 @@ from schemas.accounts import User
 from schemas.emails import Link
 from schemas.mail import Attachment
 from schemas.records import RecordRef
-from services.store.access.deleting import Deleting
-from services.store.access.email_ids import Naming
-from services.store.access.explaining import Explaining
-from services.store.access.finding import Finding
 from services.store.access.guard import Guard, LinkDecision, prefilter
-from services.store.access.lines import Lines
-from services.store.access.searching import Searching
-from services.store.access.suggesting import Suggesting
-from services.store.access.views import Page, ShownEmail
-from services.store.core.audit import Audit
+from services.store.access.views import EmailPage, ShownEmail
+from services.store.access.visible_lines import VisibleLines
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, decode_email
 from services.store.core.errors import NotFoundError
-from services.store.crm.records import Records
-from services.store.crm.summaries import Summaries
 from services.store.mail.blobs import Blobs
-from services.store.mail.emails import Emails
-from services.store.mail.orphaned_emails import OrphanedEmails
 from services.store.mail.raw_mail import without_traces
-from services.store.sync.accounts import Accounts
-from services.store.sync.folders import Folders
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 100
 
 
-class Reading(Explaining, Naming, Finding, Searching, Suggesting, Deleting):
-    """What a viewer (a user's address) may read. Mail that the viewer may not see is the same as mail that is not there."""
+class Reading:
+    """Reads for a viewer (a user's address). Mail that the viewer may not see looks the same as mail that does not exist."""
 
-    def __init__(
-        self,
-        collections: Collections,
-        *,
-        guard: Guard,
-        accounts: Accounts,
-        folders: Folders,
-        blobs: Blobs,
-        records: Records,
-        emails: Emails,
-        orphaned_emails: OrphanedEmails,
-        summaries: Summaries,
-        audit: Audit,
-    ) -> None:
-        Explaining.__init__(self, collections, guard, emails, audit)
-        Naming.__init__(self, collections, guard)
-        Lines.__init__(self, collections, guard=guard, accounts=accounts, folders=folders)
+    def __init__(self, collections: Collections, *, guard: Guard, lines: VisibleLines, blobs: Blobs) -> None:
+        self._links = collections.links
+        self._emails = collections.emails
+        self._guard = guard
+        self._lines = lines
         self._blobs = blobs
-        self._records = records
-        self._orphaned = orphaned_emails
-        self._summaries = summaries
 
     async def visible_emails(
         self, viewer: str, record: RecordRef, *, limit: int = 50, before: str | None = None, thread: str | None = None
-    ) -> Page:
+    ) -> EmailPage:
         """Return a part of a record page, newest first.
 
         Args:
-            viewer: the user who asks.
+            viewer: the user who reads.
             record: the lead or contact.
-            limit: most emails to return.
-            before: ``Page.before`` of the part above this one.
+            limit: the most emails to return.
+            before: ``EmailPage.before`` of the part above this one.
             thread: only this thread.
 
         Raises:
             NotFoundError: there is no such user.
-            ValueError: ``before`` did not come from a page.
+            ValueError: ``before`` does not come from a page.
         """
         user = await self._guard.viewer(viewer)
         found: list[LinkDecision] = []
@@ -83,10 +55,11 @@ class Reading(Explaining, Naming, Finding, Searching, Suggesting, Deleting):
             links = await self._candidates(user, record, cursor, thread, max(limit + 1 - len(found), 20))
             if not links:
                 break
-            found += [judged for judged in await self._guard.judge(user, links) if judged.visible]
+            found += [one for one in await self._guard.decide(user, links) if one.visible]
             cursor = _cursor(links[-1])
         shown = found[:limit]
-        return Page(await self._lines(user, shown), _cursor(shown[-1].link) if len(found) > limit and shown else None)
+        before = _cursor(shown[-1].link) if len(found) > limit and shown else None
+        return EmailPage(await self._lines.lines(user, shown), before)
 
     async def count(self, viewer: str, record: RecordRef) -> int:
         """Return how many emails the viewer may see on a record.
@@ -97,7 +70,7 @@ class Reading(Explaining, Naming, Finding, Searching, Suggesting, Deleting):
         user = await self._guard.viewer(viewer)
         count, cursor = 0, None
         while links := await self._candidates(user, record, cursor, None, _BATCH):
-            count += sum(judged.visible for judged in await self._guard.judge(user, links))
+            count += sum(one.visible for one in await self._guard.decide(user, links))
             cursor = _cursor(links[-1])
         return count
 
@@ -108,16 +81,16 @@ class Reading(Explaining, Naming, Finding, Searching, Suggesting, Deleting):
             NotFoundError: there is no such user, or no email of this id that the viewer may see.
         """
         user = await self._guard.viewer(viewer)
-        visible = await self._visible(user, [email])
+        visible = await self._lines.visible(user, [email])
         document = await self._emails.find_one({"_id": email}) if visible else None
-        lines = await self._lines(user, visible)
+        lines = await self._lines.lines(user, visible)
         if document is None or not lines:
             raise NotFoundError(f"there is no email {email}")
-        records = tuple(judged.link.record for judged in visible)
+        records = tuple(one.link.record for one in visible)
         return ShownEmail(line=lines[0], records=records, content=decode_email(document).content)
 
     async def html(self, viewer: str, email: str) -> str | None:
-        """Return the HTML as it was sent, **not sanitised**; None when it has none.
+        """Return the HTML as sent, **not sanitised**; None if the email has none.
 
         Raises:
             NotFoundError: as for ``show``.
@@ -128,7 +101,7 @@ class Reading(Explaining, Naming, Finding, Searching, Suggesting, Deleting):
         return (await self._blobs.get(content.html_blob)).decode("utf-8", "replace")
 
     async def raw(self, viewer: str, email: str) -> bytes:
-        """Return the mail as a server had it, without the headers that tell of one copy only (Bcc and the traces of delivery).
+        """Return the raw mail without the headers that belong to one copy (Bcc and delivery traces).
 
         Raises:
             NotFoundError: as for ``show``.
@@ -140,19 +113,19 @@ class Reading(Explaining, Naming, Finding, Searching, Suggesting, Deleting):
         """Return an attachment (``number`` counts from 1) and its content in parts.
 
         Raises:
-            NotFoundError: as for ``show``; or it has no such attachment.
+            NotFoundError: as for ``show``, or the email has no such attachment.
         """
         attachments = (await self.show(viewer, email)).content.attachments
         if not 1 <= number <= len(attachments):
             raise NotFoundError(f"the email has no attachment {number}: it has {len(attachments)}")
         wanted = attachments[number - 1]
-        await self._blobs.size(wanted.sha256)  # so that a missing one is told before the first part is asked for
+        await self._blobs.size(wanted.sha256)  # fails for a missing blob before the caller asks for the first part
         return wanted, self._blobs.stream(wanted.sha256)
 
     async def _candidates(
         self, user: User, record: RecordRef, cursor: str | None, thread: str | None, limit: int
     ) -> list[Link]:
-        """Return links that the user may perhaps see: what the matcher worked out is a prefilter, the guard decides."""
+        """Return the next links of a record that the user may possibly see."""
         query: Doc = {"record.kind": record.kind, "record.id": record.id, "$and": [prefilter(user)]}
         if cursor is not None:
             sent_at, link = _position(cursor)

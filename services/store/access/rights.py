@@ -1,4 +1,4 @@
-"""Which records a user may read: the rule's "V may read R". The one place that says so."""
+"""Which records a user may read: the only place that defines "V may read R" of the sharing rule."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from services.store.crm.record_fields import id_candidates, readers_of, record_i
 
 
 class RecordRights:
-    """The CRM's rights, as far as it tells them.
+    """The CRM's rights, as far as the CRM states them.
 
-    Without a field that lists readers (``StoreConfig.readers_field``) every user may read every record, as in most CRMs. With
-    one, a record that lists any is read by those and by its owner only; one that lists nobody, by everyone; and one that the CRM
-    does not have (any more), by nobody.
+    Without a field that lists readers (``StoreConfig.readers_field``) every user may read every record, as in most CRMs.
+    With such a field, a record that lists readers may be read by them and by its owner. Every user may read a record with an empty
+    list. No user may read a record that the CRM does not have.
     """
 
     def __init__(self, collections: Collections, config: StoreConfig) -> None:

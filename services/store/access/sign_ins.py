@@ -1,7 +1,7 @@
-"""Who comes in to the console: one-time links, sessions, and how often somebody tried.
+"""Access to the console: one-time links, sessions, and the count of attempts.
 
-Of what people hold (links, cookies) nothing but hashes is kept, so that nobody comes in with what he reads in the database.
-MongoDB takes away what has ended.
+The database holds only hashes of links and cookies, so that its content lets no reader sign in. MongoDB removes expired
+documents.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from services.store.core.documents import now
 from services.store.core.errors import NotFoundError
 
 
-class Offered(NamedTuple):
+class SignInLink(NamedTuple):
     """What a one-time link is for."""
 
     user: User
     page: str
-    """Where its user wanted to go."""
+    """The page that the user wanted to open."""
 
 
 def _hash(token: str) -> str:
@@ -43,7 +43,7 @@ class SignIns:
         self._audit = audit
 
     async def offer(self, user: str, token: str, *, lasts: timedelta, page: str = "/", by: str | None = None) -> User:
-        """Let a one-time link let a user in. An act of somebody else's (``by``) is noted.
+        """Store a one-time link that signs a user in. If another user made it (``by``), the audit log says so.
 
         Raises:
             NotFoundError: there is no such user.
@@ -54,19 +54,19 @@ class SignIns:
             await self._audit.add("console.link", by=by, subject=f"user:{found.email}")
         return found
 
-    async def offered(self, token: str) -> Offered:
-        """Return what a link is for; it stays as it is.
+    async def offered(self, token: str) -> SignInLink:
+        """Return what a link is for, without using it up.
 
         Raises:
-            NotFoundError: there is no such link, it has ended or was used; or its user is gone.
+            NotFoundError: there is no such link, it has expired or was used, or its user does not exist.
         """
         document = await self._links.find_one({"_id": _hash(token), "until": {"$gt": now()}})
         if document is None:
             raise NotFoundError("there is no such link")
-        return Offered(await self._users.get(document["user"]), document["page"])
+        return SignInLink(await self._users.get(document["user"]), document["page"])
 
-    async def use(self, token: str, session: str, *, lasts: timedelta) -> Offered:
-        """Use up a link and begin a session: of several at the same time one does.
+    async def use(self, token: str, session: str, *, lasts: timedelta) -> SignInLink:
+        """Use up a link and start a session. Of several concurrent calls, one succeeds.
 
         Raises:
             NotFoundError: as for ``offered``.
@@ -80,10 +80,10 @@ class SignIns:
             {"_id": _hash(session), "user": user.email, "since": moment, "until": moment + lasts}
         )
         await self._audit.add("console.sign-in", by=user.email, subject=f"user:{user.email}")
-        return Offered(user, document["page"])
+        return SignInLink(user, document["page"])
 
     async def user_of(self, session: str) -> User | None:
-        """Return whose session it is; None for one that has ended, or whose user is gone."""
+        """Return the user of a session; None if it has expired or its user does not exist."""
         document = await self._sessions.find_one({"_id": _hash(session), "until": {"$gt": now()}})
         if document is None:
             return None
@@ -98,7 +98,7 @@ class SignIns:
         await self._sessions.delete_one({"_id": _hash(session)})
 
     async def attempt(self, what: str, *, most: int, within: timedelta) -> bool:
-        """Count a try; False when there were too many within a span of time. What is counted is kept as a hash, too."""
+        """Count an attempt; False if there were too many within a span of time. ``what`` is stored as a hash."""
         moment, seconds = now(), within.total_seconds()
         window = int(moment.timestamp() // seconds)
         found = await self._attempts.find_one_and_update(

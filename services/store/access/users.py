@@ -7,7 +7,7 @@ from pymongo.errors import DuplicateKeyError
 from schemas.accounts import User
 from schemas.addresses import normal_address, normal_address_or_none
 from schemas.sharing import CompanyPolicy
-from services.store.core.audit import Audit
+from services.store.core.audit import OPERATOR, Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import decode, encode, now, plain
@@ -24,12 +24,12 @@ class Users:
         self._colleagues = colleagues
         self._audit = audit
 
-    async def add(self, email: str, *, name: str = "", admin: bool = False, by: str = "operator") -> User:
+    async def add(self, email: str, *, name: str = "", admin: bool = False, by: str = OPERATOR) -> User:
         """Add a user.
 
         Raises:
-            InvalidAddressError: ``email`` is no address.
-            AlreadyExistsError: there is such a user.
+            InvalidAddressError: ``email`` is not an address.
+            AlreadyExistsError: there is such a user already.
         """
         user = User(email=normal_address(email), name=name, admin=admin, created_at=now())
         try:
@@ -41,7 +41,7 @@ class Users:
         return user
 
     async def set_admin(self, email: str, *, admin: bool, by: str) -> User:
-        """Give or take an administrator's power.
+        """Grant or revoke administrator rights.
 
         Raises:
             NotFoundError: there is no such user.
@@ -56,15 +56,15 @@ class Users:
         """Return a user.
 
         Raises:
-            NotFoundError: there is none of this address.
+            NotFoundError: there is no user with this address.
         """
         document = await self._users.find_one({"_id": normal_address_or_none(email) or email})
         if document is None:
             raise NotFoundError(f"there is no user {email}: add one with `leadmail user add {email}`")
         return decode(User, document)
 
-    async def list(self) -> list[User]:
-        """Return all users by address."""
+    async def get_all(self) -> list[User]:
+        """Return all users, sorted by address."""
         return [decode(User, document) async for document in self._users.find().sort("_id")]
 
 
@@ -75,10 +75,10 @@ class Company:
         self._settings = collections.settings
 
     async def policy(self) -> CompanyPolicy:
-        """Return the policy in force; the default one when none was set."""
+        """Return the current policy, or the default if none is set."""
         document = await self._settings.find_one({"_id": _COMPANY})
         return CompanyPolicy() if document is None else CompanyPolicy.model_validate(document["policy"])
 
     async def save(self, policy: CompanyPolicy) -> None:
-        """Store the policy. Use ``store.sharing.set_company``, which also brings the links up to date."""
+        """Store the policy. Call ``store.sharing.set_company`` instead, which also updates the links."""
         await self._settings.update_one({"_id": _COMPANY}, {"$set": {"policy": plain(policy)}}, upsert=True)

@@ -1,4 +1,4 @@
-"""What people get to read: frozen values without anything that the viewer may not know. Made by ``reading`` only."""
+"""What users get to read: frozen values that hold nothing that the viewer may not know. Only readers make them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from services.store.access.guard import LinkDecision
 from services.store.crm.summaries import direction
 
 
-class HeldCopy(Contract):
-    """A copy that the viewer may know of: an own one, or one whose policy grants."""
+class VisibleCopy(Contract):
+    """A copy that the viewer may know of: their own, or one whose policy grants."""
 
     owner: str
     account: str
     address: str
-    """Of the account."""
+    """The account's address."""
     folder: str
-    """Its name."""
+    """The folder's name."""
     flags: tuple[str, ...]
     labels: tuple[str, ...]
     own: bool
-    """Whether it is the viewer's."""
+    """Whether the account is the viewer's."""
 
 
 class Reason(Contract):
@@ -48,38 +48,38 @@ class VisibleEmail(Contract):
     subject: str
     snippet: str
     direction: Literal["in", "out"]
-    """``in``: the record wrote it."""
+    """``in`` if the record wrote it."""
     participants: tuple[Participant, ...]
     bcc: tuple[str, ...]
-    """Of the viewer's own copy only."""
+    """Bcc of the viewer's own copies only."""
     attachments: tuple[Attachment, ...]
     marks: Classification
     reasons: tuple[Reason, ...]
-    copies: tuple[HeldCopy, ...]
+    copies: tuple[VisibleCopy, ...]
     """The viewer's own first."""
 
     @property
     def holders(self) -> tuple[str, ...]:
-        """The users who hold it, as far as the viewer may know."""
+        """The users who hold a copy, as far as the viewer may know."""
         return tuple(dict.fromkeys(copy.owner for copy in self.copies))
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Flags of the viewer's own copy, else of the first whose policy grants."""
+        """Flags of the viewer's own copy, or else of the first copy whose policy grants."""
         return self.copies[0].flags
 
     @property
     def folder(self) -> str:
-        """Folder of the same copy."""
+        """Folder of the copy that ``flags`` are from."""
         return self.copies[0].folder
 
 
-class Page(NamedTuple):
+class EmailPage(NamedTuple):
     """A part of a record page, newest first."""
 
     emails: list[VisibleEmail]
     before: str | None
-    """Give it to get the next part; None at the end."""
+    """Pass it to get the next part. None at the end."""
 
 
 class ShownEmail(Contract):
@@ -92,39 +92,39 @@ class ShownEmail(Contract):
 
 
 class FoundEmail(Contract):
-    """An email among those of several records."""
+    """An email found across records."""
 
     line: VisibleEmail
-    """On the first of ``records``."""
+    """The line on the first of ``records``."""
     records: tuple[RecordRef, ...]
     """Every record on which the viewer may see it."""
 
 
 class SuggestedAddress(Contract):
-    """An address that may be the record's, too."""
+    """An address that may also belong to the record."""
 
     address: str
     name: str
-    """As its newest mails say."""
+    """The name in its newest mail that has one."""
     emails: int
-    """How many mails of it the viewer sees on the record."""
+    """How many mails from it the viewer sees on the record."""
 
 
 class Obstacle(StrEnum):
-    """Why the rule is not even asked about an email on a record."""
+    """Why the rule does not apply to an email on a record."""
 
     DELETED = "deleted"
     """It was deleted in the CRM."""
     NOT_STORED = "not-stored"
-    """No such email is stored: it concerns no record, or nobody holds it any more."""
+    """No such email is stored: it concerns no record, or no mailbox holds it any longer."""
     NOT_ON_RECORD = "not-on-record"
-    """It is stored, and not linked to the record."""
+    """It is stored but not linked to the record."""
     RECORD_NOT_READABLE = "record-not-readable"
     """The CRM does not let the viewer read the record."""
     NO_COPY = "no-copy"
-    """Nobody holds a live copy at the moment."""
+    """No account holds a live copy at the moment."""
     BCC = "bcc"
-    """It is on the record by somebody's Bcc alone, which is told to nobody but the owner of that copy."""
+    """It is on the record by a Bcc alone, and only the owner of that copy may know."""
 
 
 class Explanation(Contract):
@@ -135,23 +135,23 @@ class Explanation(Contract):
     email: str
     visible: bool
     lines: tuple[CopyDecision, ...]
-    """Everything that the one who asks may know; a line that grants decides."""
+    """Every line that the caller may know. A line that grants decides."""
     obstacle: Obstacle | None = None
-    """Why there is no line at all; told to who may ask about everybody."""
+    """Why there is no line at all. Only set for callers who may ask about any user."""
 
 
 def visible_email(
     viewer: str,
-    judged: LinkDecision,
+    decision: LinkDecision,
     email: Mapping[str, Any],
     folders: Mapping[tuple[str, str], str],
     own_addresses: Collection[str],
 ) -> VisibleEmail:
-    """Return the line of an email that the rule lets the viewer see. ``email`` is its document, texts may be left out."""
-    link: Link = judged.link
+    """Return the line of an email that the rule lets the viewer see. ``email`` is its document; it needs no body texts."""
+    link: Link = decision.link
     copies = sorted(
         (
-            HeldCopy(
+            VisibleCopy(
                 owner=account.owner,
                 account=account.id,
                 address=account.address,
@@ -160,14 +160,14 @@ def visible_email(
                 labels=row.labels,
                 own=account.owner == viewer,
             )
-            for row, account in judged.copies()
+            for row, account in decision.copies()
         ),
         key=lambda copy: not copy.own,
     )
-    granted = {(line.match.address, line.match.role): None for line in judged.granting}
+    granted = {(line.match.address, line.match.role): None for line in decision.granting}
     participants = tuple(Participant.model_validate(one) for one in email.get("participants", ()))
     authors = [one.address for one in participants if one.role is Role.FROM]
-    own_bcc = [address for row, account in judged.copies() if account.owner == viewer for address in row.bcc]
+    own_bcc = [address for row, account in decision.copies() if account.owner == viewer for address in row.bcc]
     return VisibleEmail(
         email=link.email,
         record=link.record,

@@ -1,1 +1,7 @@
-"""Administration: sharing policies and their previews, removal, privacy requests, diagnostics."""
+"""Administration.
+
+- ``sharing``, ``previewing``: changes of sharing policies, and what a change would do
+- ``removal``, ``aliases``, ``attention``: disconnecting and purging accounts, further addresses, mails about blocked accounts
+- ``privacy``, ``data_subjects``, ``exporting``, ``erasing``: requests of data subjects
+- ``checkup``: the state of the database
+"""

@@ -1,4 +1,4 @@
-"""Further addresses of an account's owner: seen as the sender in his own Sent folder, offered, and his to confirm."""
+"""Further addresses of an account's owner: senders in their own Sent folder, offered for the owner to confirm."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from schemas.accounts import Account
 from schemas.base import Contract
 from schemas.identity import copies_of_folder
 from schemas.ledger import RowState
+from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
-from services.store.crm.records import Records
-from services.store.sync.accounts import Accounts
+from services.store.crm.record_addresses import RecordAddresses
 from services.store.sync.folders import Folders
 
 _LOOK_AT = 5000
@@ -21,29 +21,31 @@ _UIDVALIDITIES = 9_999_999_999
 
 
 class AliasCandidate(Contract):
-    """An address that is perhaps the owner's, too."""
+    """An address that may also be the owner's."""
 
     address: str
     emails: int
-    """How many stored mails of the Sent folders it is the sender of."""
+    """How many stored mails of the Sent folders it sent."""
     newest: datetime
     """When the newest of them was sent."""
 
 
 class Aliases:
-    """Finds candidates. What is in a mailbox proves nothing of who its owner is: only ``accounts.save_aliases`` makes one an alias."""
+    """Finds candidates. A mailbox's content does not prove who its owner is, so only ``accounts.save_aliases`` makes one an alias."""
 
-    def __init__(self, collections: Collections, *, accounts: Accounts, folders: Folders, records: Records) -> None:
+    def __init__(
+        self, collections: Collections, *, colleagues: Colleagues, folders: Folders, record_addresses: RecordAddresses
+    ) -> None:
         self._ledger = collections.ledger
         self._emails = collections.emails
-        self._accounts = accounts
+        self._colleagues = colleagues
         self._folders = folders
-        self._records = records
+        self._record_addresses = record_addresses
 
     async def candidates(self, account: Account) -> list[AliasCandidate]:
-        """Return the senders of stored mail in an account's Sent folders that are nobody's yet, the most used first.
+        """Return the senders of stored mail in an account's Sent folders that belong to no one yet, most used first.
 
-        Left out are colleagues' addresses and those of leads and contacts. The newest few thousand mails are looked at.
+        The answer omits addresses of colleagues, leads and contacts. It covers the newest few thousand mails.
         """
         sent = [folder.id for folder in await self._folders.of(account.id) if folder.role == "sent"]
         keys: dict[str, None] = {}
@@ -64,7 +66,7 @@ class Aliases:
                 for person in email["participants"]:
                     if person["role"] == "from":
                         seen.setdefault(person["address"], []).append(email["sent_at"])
-        taken = {*await self._accounts.own_among(seen), *await self._records.known(seen)}
+        taken = {*await self._colleagues.own_among(seen), *await self._record_addresses.known(seen)}
         candidates = [
             AliasCandidate(address=address, emails=len(moments), newest=max(moments))
             for address, moments in seen.items()

@@ -1,4 +1,4 @@
-"""One mail an incident to the owner of a blocked account: claimed by compare-and-set."""
+"""One mail per incident to the owner of a blocked account, claimed by compare-and-set."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _UNSENT = {"$lt": ["$attention_sent", "$incident"]}
 
 
 class Attention:
-    """Which owners wait for a mail about their account."""
+    """Hands out the mails that owners need to get about their accounts."""
 
     def __init__(self, collections: Collections) -> None:
         self._accounts = collections.accounts
 
     async def claim(self, account: str, incident: int, *, stale: timedelta) -> Account | None:
-        """Take the duty to send the mail of an incident; None when it was sent, is being sent, or the account recovered.
+        """Claim the mail of an incident; None if it was sent, is being sent, or the account recovered.
 
         Args:
             account: the account's id.
-            incident: its newest incident; an older one has nothing to send any more.
-            stale: after how long a claim by a sender that died is taken over.
+            incident: the account's newest incident. An older one needs no mail.
+            stale: how old a dead sender's claim must be to be taken over.
         """
         query = {
             "_id": account,
@@ -46,24 +46,24 @@ class Attention:
         await self._accounts.update_one({"_id": account}, {"$max": {"attention_sent": incident}})
 
     async def renew(self, account: str, incident: int) -> None:
-        """Say that a claim holds still: sending takes long."""
+        """Extend a claim while sending takes long."""
         claimed = {"_id": account, "attention_claim.incident": incident}
         await self._accounts.update_one(claimed, [{"$set": {"attention_claim.at": "$$NOW"}}])
 
     async def release(self, account: str, incident: int) -> None:
-        """Give a claim back: sending failed and will be tried again."""
+        """Release a claim after sending failed, so that it is tried again."""
         await self._accounts.update_one(
             {"_id": account, "attention_claim.incident": incident}, {"$unset": {"attention_claim": ""}}
         )
 
     async def postpone(self, account: str, incident: int, *, stale: timedelta, delay: timedelta) -> None:
-        """Keep a claim until ``delay`` from now, when a claim with the same ``stale`` takes it over: it is pointless before."""
+        """Keep a claim so that a call with the same ``stale`` can take it over only after ``delay``."""
         until = {"$add": ["$$NOW", _milliseconds(delay - stale)]}
         claimed = {"_id": account, "attention_claim.incident": incident}
         await self._accounts.update_one(claimed, [{"$set": {"attention_claim.at": until}}])
 
     async def due(self, *, limit: int = 100) -> list[tuple[str, int, str]]:
-        """Return (account, incident, reason) of blocked accounts whose owner was not told; also covers lost events."""
+        """Return (account, incident, reason) of blocked accounts whose owner was not notified. This also covers lost events."""
         query = {"state": AccountState.BLOCKED.value, "$expr": _UNSENT}
         found = self._accounts.find(query, {"incident": 1, "reason": 1}).limit(limit)
         return [(document["_id"], document["incident"], document["reason"] or "") async for document in found]

@@ -1,4 +1,4 @@
-"""What the database is like: for ``leadmail doctor``."""
+"""The state of the database, for ``leadmail doctor``."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from services.store.core.setup import indexes
 
 
 class DatabaseFacts(NamedTuple):
-    """What was found."""
+    """What the database says of itself."""
 
     version: str
     replica_set: str | None
     """Its name; None for a router of a sharded cluster."""
     skew_seconds: float
-    """How far the server's clock is ahead of ours, as far as the time of asking lets it be known."""
+    """How far the server's clock is ahead of the local one, or 0 if the difference is within the duration of the query."""
     missing_indexes: tuple[str, ...]
-    """``collection.name`` of those that are not there, or with other keys."""
+    """``collection.name`` of indexes that are missing or have other keys."""
     disk_used: float | None
-    """Share of the file system that the data is on; None when the server does not say."""
+    """Used share of the file system with the data; None if the server does not say."""
 
 
 class Checkup:
@@ -30,14 +30,14 @@ class Checkup:
     def __init__(self, collections: Collections) -> None:
         self._c = collections
 
-    async def look(self) -> DatabaseFacts:
-        """Ask the server."""
+    async def facts(self) -> DatabaseFacts:
+        """Query the server."""
         build = await self._c.database.command("buildInfo")
         began, started = datetime.now(UTC), time.monotonic()
         hello = await self._c.database.command("hello")
         took = time.monotonic() - started
-        told = hello["localTime"].replace(tzinfo=UTC) - began
-        skew = told.total_seconds() - took / 2
+        ahead = hello["localTime"].replace(tzinfo=UTC) - began
+        skew = ahead.total_seconds() - took / 2
         stats = await self._c.database.command("dbStats")
         size = stats.get("fsTotalSize")
         return DatabaseFacts(
@@ -60,6 +60,6 @@ class Checkup:
         return tuple(missing)
 
     async def pollers(self, seconds: float) -> int:
-        """Return how many pollers said within so many seconds that they live, by the server's clock."""
+        """Return how many pollers sent a heartbeat within so many seconds, by the server's clock."""
         alive = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", int(seconds * 1000)]}]}}
         return int(await self._c.pollers.count_documents(alive))

@@ -1,4 +1,4 @@
-"""Erasing what is stored about an address: links, mail that nothing else keeps, blobs, marks, dead letters."""
+"""Erases what is stored about an address: links, mail that nothing else keeps, blobs, hashes, dead letters."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 from schemas.emails import Link
 from schemas.ledger import RowState
 from schemas.records import RecordRef
-from services.store.admin.subjects import Mentioned, Subjects
+from services.store.admin.data_subjects import DataSubjects, Mentioned
 from services.store.core.audit import Audit
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.core.errors import StoreError
 from services.store.core.pending_work import PendingWork
-from services.store.crm.records import Records
+from services.store.crm.record_addresses import RecordAddresses
 from services.store.crm.summaries import Summaries
 from services.store.mail.dead_letters import DeadLetters
 from services.store.mail.links import Links
@@ -25,90 +25,94 @@ _ROUNDS = 20
 
 
 class ErasureCounts(NamedTuple):
-    """What an erasure is about; shown before it is done."""
+    """The extent of an erasure, shown before it is done."""
 
     records: int
     """Leads and contacts that have or had the address."""
     links: int
     """Emails on records because of it."""
     emails: int
-    """Emails that go for good: nothing else keeps them on a record."""
+    """Emails to delete permanently: nothing else keeps them on a record."""
     kept: int
-    """Emails that name it and stay: on other records, or by another address on the same ones."""
+    """Emails that name it and stay, on other records or by another address."""
     copies: int
-    """Copies of which nothing but a row with the address's mark is kept: the mark goes."""
+    """Copies that have only a row with the address's hash. The hash is removed."""
     dead_letters: int
 
 
 class Erasing:
-    """The part of ``privacy`` that removes.
+    """Erases an address.
 
-    First the address leaves the index, so that nothing that is on its way is linked by it any more; then its links go,
-    then the emails that are on no record without it, under tombstones: no re-sync brings them back. What is in the mailboxes stays there.
+    First the address leaves the index, so that mail being processed is not linked by it. Then its links are removed, and then
+    the emails that are on no record without it. Tombstones keep a resync from bringing them back. The mailboxes keep their mail.
     """
 
     def __init__(
         self,
         collections: Collections,
         *,
-        subjects: Subjects,
-        records: Records,
+        data_subjects: DataSubjects,
+        record_addresses: RecordAddresses,
         links: Links,
         ledger: Ledger,
-        letters: DeadLetters,
+        dead_letters: DeadLetters,
         pending_work: PendingWork,
         orphaned_emails: OrphanedEmails,
         summaries: Summaries,
         audit: Audit,
     ) -> None:
         self._rows = collections.ledger
-        self._subjects = subjects
-        self._records = records
+        self._data_subjects = data_subjects
+        self._record_addresses = record_addresses
         self._links = links
         self._ledger = ledger
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._pending = pending_work
         self._orphaned = orphaned_emails
         self._summaries = summaries
         self._audit = audit
 
     async def counts(self, address: str) -> ErasureCounts:
-        """Return what the erasure of a normal address is about."""
+        """Return the extent of the erasure of a normal address."""
         links = emails = kept = copies = 0
-        async for mentioned in self._subjects.mentions(address):
+        async for mentioned in self._data_subjects.mentions(address):
             links += sum(len(email.of(address)) for email in mentioned)
             stay = sum(email.kept_without(address) for email in mentioned)
             emails, kept = emails + len(mentioned) - stay, kept + stay
-        async for _ in self._subjects.marked(address):
+        async for _ in self._data_subjects.unread(address):
             copies += 1
-        records = await self._subjects.records_of(address)
-        return ErasureCounts(len(records), links, emails, kept, copies, len(await self._subjects.letters(address)))
+        records = await self._data_subjects.records_of(address)
+        return ErasureCounts(
+            len(records), links, emails, kept, copies, len(await self._data_subjects.dead_letters(address))
+        )
 
     async def erase(self, address: str, *, by: str) -> ErasureCounts:
-        """Erase what is stored about a normal address. Returns what was there.
+        """Erase what is stored about a normal address. Returns what was stored.
 
-        May be called again after an interruption: it goes on where it stopped.
+        Call it again after an interruption: it continues where it stopped.
 
         Raises:
-            StoreError: others keep changing the same links.
+            StoreError: other processes keep changing the same links.
         """
         counts = await self.counts(address)
-        await self._records.erase_address(address)
+        await self._record_addresses.erase_address(address)
         touched: set[RecordRef] = set()
-        async for mentioned in self._subjects.mentions(address):
+        async for mentioned in self._data_subjects.mentions(address):
             touched |= await self._unlink([email.key for email in mentioned], address)
-            touched |= await self._sink([email.key for email in mentioned], by)
-        await self._forget_letters(address)
+            touched |= await self._tombstone([email.key for email in mentioned], by)
+        await self._remove_dead_letters(address)
         await self._rows.update_many(
-            {"marks": self._subjects.mark_of(address)}, {"$pull": {"marks": self._subjects.mark_of(address)}}
+            {"marks": self._data_subjects.hash_of(address)}, {"$pull": {"marks": self._data_subjects.hash_of(address)}}
         )
         await self._summaries.recompute(touched)
-        # Who reads the log learns what was done, not to whom; who knows the address finds the entry by it.
-        await self._audit.add("privacy.erase", by=by, subject=self._subjects.audit_name(address), **counts._asdict())
+        # The log says what was done without the address. Whoever knows the address can find the entry by it.
+        await self._audit.add(
+            "privacy.erase", by=by, subject=self._data_subjects.audit_name(address), **counts._asdict()
+        )
         return counts
 
     async def _unlink(self, keys: Sequence[str], address: str) -> set[RecordRef]:
-        """Take an address out of the reasons of links. Returns the records whose links changed."""
+        """Remove an address from the reasons of links. Returns the records whose links changed."""
         touched: set[RecordRef] = set()
         for _ in range(_ROUNDS):
             found = await self._links.of_emails(keys)
@@ -117,29 +121,29 @@ class Erasing:
             touched |= {link.record for link in changes}
             if not changes:
                 return touched
-            # A crash after this leaves summaries to whoever pays debts.
+            # After a crash the sweeper of pending work recomputes the summaries.
             await self._pending.enqueue(records={link.record for link in changes})
             await self._links.compare_and_set_many(changes, ownerless=True)
-        raise StoreError("others keep changing the links of this address: try again")
+        raise StoreError("other processes keep changing the links of this address: try again")
 
-    async def _sink(self, keys: Sequence[str], by: str) -> frozenset[RecordRef]:
-        """Remove for good those of the emails that are on no record. Their rows keep no mark."""
+    async def _tombstone(self, keys: Sequence[str], by: str) -> frozenset[RecordRef]:
+        """Delete permanently those of the emails that are on no record, and remove the hashes from their rows."""
         linked = await self._links.of_emails(keys)
         bare = [key for key in keys if key not in linked]
         if not bare:
             return frozenset()
         rows = [copy.id for copies in (await self._ledger.live_copies(bare)).values() for copy in copies]
-        records = await self._orphaned.tombstone_unaudited(bare, by=by)
+        records = await self._orphaned.tombstone(bare, by=by, audited=False)
         await self._rows.update_many({"_id": {"$in": rows}}, {"$unset": {"marks": ""}})
         return records
 
-    async def _forget_letters(self, address: str) -> None:
-        for letter in await self._subjects.letters(address):
-            if letter.row:
+    async def _remove_dead_letters(self, address: str) -> None:
+        for dead_letter in await self._data_subjects.dead_letters(address):
+            if dead_letter.row:
                 erased: Doc = {"state": RowState.SKIPPED.value, "reason": "erased", "updated_at": now()}
-                quarantined = {"_id": letter.row, "state": RowState.QUARANTINED.value}
+                quarantined = {"_id": dead_letter.row, "state": RowState.QUARANTINED.value}
                 await self._rows.update_one(quarantined, {"$set": erased, "$unset": {"marks": ""}})
-            await self._letters.remove([letter.id])
+            await self._dead_letters.remove([dead_letter.id])
 
 
 def _without(link: Link, address: str) -> Link:

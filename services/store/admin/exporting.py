@@ -1,4 +1,4 @@
-"""A copy of everything that is stored about an address, for the person whose it is."""
+"""A copy of everything stored about an address, for its owner."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from schemas.accounts import Account
 from schemas.base import Contract
 from schemas.mail import Content
 from schemas.records import RecordRef
-from services.store.admin.subjects import Mentioned, Subjects
+from services.store.admin.data_subjects import DataSubjects, Mentioned
 from services.store.core.audit import Audit, AuditEntry
+from services.store.crm.record_addresses import RecordAddresses
 from services.store.crm.records import Records
 from services.store.mail.blobs import Blobs
 from services.store.mail.dead_letters import DeadLetter
@@ -31,11 +32,11 @@ class ExportedRecord(Contract):
     owner: str | None = None
     addresses: tuple[str, ...] = ()
     in_crm: bool
-    """False for one that the CRM does not have any more."""
+    """False if the CRM no longer has it."""
 
 
 class ExportedCopy(Contract):
-    """Where a copy lies."""
+    """Where a copy is."""
 
     account: str
     """The account's address."""
@@ -46,39 +47,40 @@ class ExportedCopy(Contract):
 
 
 class ExportedEmail(Contract):
-    """An email that names the address, or is on a record because of it. What it says is in files beside."""
+    """An email that names the address, or is on a record because of it. Separate files hold its content."""
 
     email: str
     sent_at: datetime
     subject: str
     roles: tuple[str, ...]
-    """What the address is in it: ``from``, ``to`` …; ``bcc`` where a copy says so; ``thread`` where it does not name it."""
+    """Roles of the address: ``from``, ``to`` …; ``bcc`` if a copy has it; ``thread`` if the email does not name it."""
     records: tuple[RecordRef, ...]
     copies: tuple[ExportedCopy, ...]
 
 
 class Dossier(NamedTuple):
-    """Everything but the contents of emails."""
+    """Everything except the contents of emails."""
 
     address: str
     records: list[ExportedRecord]
     accounts: list[dict[str, Any]]
-    """Connected mailboxes whose owner, address or alias it is; without credentials."""
+    """Accounts with it as owner, address or alias, without credentials."""
     emails: list[ExportedEmail]
     unread: list[ExportedCopy]
-    """Copies of mail that names it and was not brought in: where they lie is all that is known."""
+    """Copies of mail that names it and was not imported. Only their location is known."""
     dead_letters: list[DeadLetter]
     audit: list[AuditEntry]
 
 
 class Exporting:
-    """The part of ``privacy`` that hands out. It reads past the rule of sharing: only an administrator's act may call it."""
+    """Exports without applying the sharing rule, so only an administrator's request may call it."""
 
     def __init__(
         self,
         *,
-        subjects: Subjects,
+        data_subjects: DataSubjects,
         records: Records,
+        record_addresses: RecordAddresses,
         accounts: Accounts,
         folders: Folders,
         ledger: Ledger,
@@ -86,8 +88,9 @@ class Exporting:
         blobs: Blobs,
         audit: Audit,
     ) -> None:
-        self._subjects = subjects
+        self._data_subjects = data_subjects
         self._records = records
+        self._record_addresses = record_addresses
         self._accounts = accounts
         self._folders = folders
         self._ledger = ledger
@@ -96,13 +99,13 @@ class Exporting:
         self._audit = audit
 
     async def export(self, address: str, *, by: str) -> Dossier:
-        """Return everything that is stored about a normal address, and note in the audit log that it was asked for."""
-        accounts = {account.id: account for account in await self._accounts.list()}
+        """Return everything stored about a normal address, and record the export in the audit log."""
+        accounts = {account.id: account for account in await self._accounts.get_all()}
         names = await self._folders.names(accounts)
         emails = [
             email
-            async for part in self._subjects.mentions(address)
-            for email in await self._told(part, address, accounts, names)
+            async for part in self._data_subjects.mentions(address)
+            for email in await self._exported(part, address, accounts, names)
         ]
         unread = [
             ExportedCopy(
@@ -112,7 +115,7 @@ class Exporting:
                 size=row.size,
                 received_at=row.internal_date,
             )
-            async for row in self._subjects.marked(address)
+            async for row in self._data_subjects.unread(address)
             if row.account in accounts
         ]
         own = [account for account in accounts.values() if address in {account.owner, *account.own_addresses}]
@@ -122,29 +125,33 @@ class Exporting:
             accounts=[_account(account) for account in own],
             emails=emails,
             unread=unread,
-            dead_letters=await self._subjects.letters(address),
+            dead_letters=await self._data_subjects.dead_letters(address),
             audit=await self._entries(address, own),
         )
         await self._audit.add(
-            "privacy.export", by=by, subject=self._subjects.audit_name(address), emails=len(emails), copies=len(unread)
+            "privacy.export",
+            by=by,
+            subject=self._data_subjects.audit_name(address),
+            emails=len(emails),
+            copies=len(unread),
         )
         return dossier
 
     async def contents(self, emails: Iterable[ExportedEmail]) -> AsyncIterator[Content]:
-        """Iterate over what emails say; one that went meanwhile is left out."""
+        """Iterate over the contents of emails, without emails deleted meanwhile."""
         for email in emails:
             if (found := await self._emails.get(email.email)) is not None:
                 yield found.content
 
     async def raw(self, content: Content) -> bytes:
-        """Return a mail as a server had it, without Bcc and traces: those name others, see ``raw_mail``.
+        """Return a raw mail without Bcc and traces, which name other people, see ``raw_mail``.
 
         Raises:
-            NotFoundError: it went meanwhile.
+            NotFoundError: it was deleted meanwhile.
         """
         return without_traces(await self._blobs.get(content.raw))
 
-    async def _told(
+    async def _exported(
         self,
         mentioned: Iterable[Mentioned],
         address: str,
@@ -183,12 +190,12 @@ class Exporting:
         return found
 
     async def _of_records(self, address: str) -> list[ExportedRecord]:
-        refs = await self._subjects.records_of(address)
+        refs = await self._data_subjects.records_of(address)
         present = await self._records.read_many(refs)
         found = []
         for ref in refs:
             record = present.get(ref)
-            known = [one.address for one in await self._records.addresses_of(ref)]
+            known = [one.address for one in await self._record_addresses.addresses_of(ref)]
             found.append(
                 ExportedRecord(
                     record=ref,
@@ -202,7 +209,7 @@ class Exporting:
         return found
 
     async def _entries(self, address: str, own: Iterable[Account]) -> list[AuditEntry]:
-        subjects = [self._subjects.audit_name(address), f"user:{address}", *(f"account:{one.id}" for one in own)]
+        subjects = [self._data_subjects.audit_name(address), f"user:{address}", *(f"account:{one.id}" for one in own)]
         return await self._audit.about(by=address, subjects=subjects)
 
 

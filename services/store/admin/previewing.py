@@ -1,4 +1,4 @@
-"""What a change of sharing would do, told before it is done: exactly what everybody would see then and sees now."""
+"""What a change of sharing would do: the exact difference between what users see now and what they would see."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from schemas.ledger import RowState
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, SharingPolicy, Verdict
 from services.store.access.copies import Copies, SharingFacts
-from services.store.access.lines import Lines
 from services.store.access.rights import RecordRights
 from services.store.access.users import Company, Users
+from services.store.access.visible_lines import VisibleLines
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
 from services.store.mail.links import Links
@@ -26,7 +26,7 @@ _AT_ONCE = 500
 
 
 class Example(Contract):
-    """An email that is concerned, and that the one who asks may see himself."""
+    """An affected email that the caller may see."""
 
     email: str
     record: RecordRef
@@ -34,28 +34,28 @@ class Example(Contract):
     subject: str
 
 
-class Effect(Contract):
-    """One direction of a change."""
+class PreviewEffect(Contract):
+    """One direction of a change: what is hidden, or what is shown."""
 
     emails: int = 0
-    """Distinct emails that some user sees on fewer (or more) records than now."""
+    """Distinct emails that a user would see on fewer (or more) records than now."""
     users: int = 0
-    """Distinct users to whom that happens."""
+    """Distinct affected users."""
     records: int = 0
-    """Distinct leads and contacts on which it happens."""
+    """Distinct affected leads and contacts."""
     examples: tuple[Example, ...] = ()
     """The newest few."""
 
 
 class Preview(Contract):
-    """What a change would do."""
+    """What a change would do, in both directions."""
 
-    hidden: Effect
-    shown: Effect
+    hidden: PreviewEffect
+    shown: PreviewEffect
 
 
 class _Counted:
-    """One direction, while it is counted."""
+    """One direction while it is being counted."""
 
     def __init__(self) -> None:
         self.emails: set[str] = set()
@@ -83,14 +83,14 @@ class _Counted:
 
 
 class _Sight(NamedTuple):
-    """Who sees an email on a record, of those who may read the record."""
+    """Who sees an email on a record, among those who may read the record."""
 
     owners: frozenset[str]
     shared: bool
 
 
 class Previewing:
-    """Nothing is written. A user's name is nowhere in the answer, only how many there are."""
+    """Writes nothing. The answer counts users and never names one."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Previewing:
         links: Links,
         copies: Copies,
         rights: RecordRights,
-        lines: Lines,
+        lines: VisibleLines,
     ) -> None:
         self._ledger = collections.ledger
         self._users = users
@@ -112,7 +112,7 @@ class Previewing:
         self._lines = lines
 
     async def account(self, account: Account, policy: SharingPolicy) -> Preview:
-        """Return what ``sharing.set_account`` would do. Examples are for the account's owner, who sees all of it."""
+        """Return what ``sharing.set_account`` would do, with examples for the account's owner, who sees all of it."""
 
         def changed(facts: SharingFacts) -> SharingFacts:
             present = facts.accounts.get(account.id)
@@ -122,7 +122,7 @@ class Previewing:
         return await self._preview(account_range(account.id), changed, asker=account.owner)
 
     async def company(self, policy: CompanyPolicy, *, by: str) -> Preview:
-        """Return what ``sharing.set_company`` would do. Examples are only what the administrator who asks sees himself, now.
+        """Return what ``sharing.set_company`` would do, with examples that the calling administrator sees now.
 
         Raises:
             NotFoundError: there is no such user.
@@ -130,7 +130,7 @@ class Previewing:
         return await self._preview({}, lambda facts: facts._replace(company=policy), asker=by)
 
     async def _preview(self, rows: Doc, changed: Callable[[SharingFacts], SharingFacts], *, asker: str) -> Preview:
-        people = await self._users.list()
+        people = await self._users.get_all()
         hidden, shown = _Counted(), _Counted()
         async for keys in self._emails_of(rows):
             links = await self._links.of_emails(keys)
@@ -150,7 +150,7 @@ class Previewing:
                 (shown if widens else hidden).add(link, readers.get(link.record, set()) - before.owners)
         return Preview(hidden=await self._effect(hidden, asker), shown=await self._effect(shown, asker))
 
-    async def _effect(self, counted: _Counted, asker: str) -> Effect:
+    async def _effect(self, counted: _Counted, asker: str) -> PreviewEffect:
         seen = {
             (one.line.email, record): one.line
             for one in await self._lines.seen(asker, counted.links())
@@ -161,7 +161,7 @@ class Previewing:
             for link in counted.links()
             if (line := seen.get((link.email, link.record)))
         ]
-        return Effect(
+        return PreviewEffect(
             emails=len(counted.emails),
             users=len(counted.users),
             records=len(counted.records),

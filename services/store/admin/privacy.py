@@ -1,4 +1,4 @@
-"""What a data subject may ask for: a copy of everything about an address, and that it goes. Acts of an administrator."""
+"""Requests of data subjects, which an administrator carries out: a copy of everything about an address, and its erasure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.store.core.errors import NotAllowedError
 
 
 class Privacy:
-    """Asks who it is before anything is done; the parts are in ``subjects``, ``exporting`` and ``erasing``."""
+    """Checks that the caller is an administrator, then calls ``exporting`` or ``erasing``."""
 
     def __init__(self, *, users: Users, exporting: Exporting, erasing: Erasing) -> None:
         self._users = users
@@ -20,39 +20,39 @@ class Privacy:
         self._erasing = erasing
 
     async def export(self, address: str, *, by: str) -> Dossier:
-        """Return everything that is stored about a normal address but the contents of its emails, see ``contents``.
+        """Return everything stored about a normal address except the contents of its emails, see ``contents``.
 
         Raises:
             NotFoundError: there is no such user.
-            NotAllowedError: the user is no administrator.
+            NotAllowedError: the user is not an administrator.
         """
         return await self._exporting.export(address, by=await self._administrator(by))
 
     async def counts(self, address: str, *, by: str) -> ErasureCounts:
-        """Return what the erasure of a normal address is about.
+        """Return the extent of the erasure of a normal address.
 
         Raises:
             NotFoundError: there is no such user.
-            NotAllowedError: the user is no administrator.
+            NotAllowedError: the user is not an administrator.
         """
         await self._administrator(by)
         return await self._erasing.counts(address)
 
     async def erase(self, address: str, *, by: str) -> ErasureCounts:
-        """Erase what is stored about a normal address. Returns what was there.
+        """Erase what is stored about a normal address. Returns what was stored.
 
         Raises:
             NotFoundError: there is no such user.
-            NotAllowedError: the user is no administrator.
+            NotAllowedError: the user is not an administrator.
         """
         return await self._erasing.erase(address, by=await self._administrator(by))
 
     def contents(self, emails: Iterable[ExportedEmail]) -> AsyncIterator[Content]:
-        """Iterate over what the emails of an export say."""
+        """Iterate over the contents of an export's emails."""
         return self._exporting.contents(emails)
 
     async def raw(self, content: Content) -> bytes:
-        """Return a mail of an export as a server had it, without Bcc and traces."""
+        """Return a raw mail of an export, without Bcc and traces."""
         return await self._exporting.raw(content)
 
     async def _administrator(self, email: str) -> str:

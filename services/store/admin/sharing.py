@@ -1,11 +1,9 @@
-"""Links brought up to date with live copies and present policies; policies changed."""
+"""Changes of sharing policies, and links recomputed from live copies and current policies."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
-
-from bson import ObjectId
 
 from schemas.emails import Link
 from schemas.ledger import RowState
@@ -18,7 +16,7 @@ from services.store.core.audit import Audit
 from services.store.core.collections import Collections
 from services.store.core.documents import now
 from services.store.core.errors import NotAllowedError
-from services.store.core.pending_work import PendingWork
+from services.store.core.pending_work import PendingWork, WorkId
 from services.store.crm.summaries import Summaries
 from services.store.mail.emails import Emails
 from services.store.mail.links import Links
@@ -26,14 +24,15 @@ from services.store.mail.orphaned_emails import OrphanedEmails
 from services.store.sync.accounts import Accounts
 from services.store.sync.ledger_rows import account_range
 
-_POLICIES = "policies"
 _AT_ONCE = 500
 
 
 def regranted(link: Link, facts: SharingFacts) -> Link:
-    """Return a link as its live copies and the present policies make it. Pure.
+    """Return a link as its live copies and the current policies make it. Pure.
 
-    Without matches or owners nobody may see it: ``links.compare_and_set`` then deletes it.
+    The matcher computes what one new copy adds to a link, and only ever adds. This function computes the whole link from all of its
+    copies, so that it can also withdraw. Both use ``schemas.sharing``, and readers trust neither result. Without
+    matches or owners no user may see the link, and ``links.compare_and_set`` deletes it.
     """
     bccs = {(row.account, address) for row in facts.rows.get(link.email, ()) for address in row.bcc}
     matches = tuple(
@@ -56,7 +55,7 @@ def _same(one: Link, other: Link) -> bool:
 
 
 class Sharing:
-    """The one way in which grants are taken back, and in which policies change."""
+    """The only way in which grants are withdrawn and policies change."""
 
     def __init__(
         self,
@@ -73,7 +72,6 @@ class Sharing:
         audit: Audit,
     ) -> None:
         self._accounts_documents = collections.accounts
-        self._counters = collections.counters
         self._ledger = collections.ledger
         self._accounts = accounts
         self._company = company
@@ -85,43 +83,36 @@ class Sharing:
         self._summaries = summaries
         self._audit = audit
 
-    async def version(self) -> int:
-        """Return the version of all policies. A matcher that finds it moved after its batch calls ``recompute`` for the batch's emails."""
-        document = await self._counters.find_one({"_id": _POLICIES})
-        return 0 if document is None else int(document["value"])
-
     async def recompute(self, keys: Iterable[str]) -> frozenset[RecordRef]:
-        """Make the links of emails say what their live copies and the present policies say; emails without copies are removed.
+        """Update the links of emails from their live copies and the current policies, and remove emails without copies.
 
-        The links are read before the copies, and set only if they have not changed since: an addition in
-        between is never lost. Summaries of the records are brought up to date. Returns the records whose links changed.
+        The links are read before the copies, and set only if they have not changed since, so that no addition in
+        between is lost. Updates the summaries, too. Returns the records whose links changed.
         """
         pending, touched = list(dict.fromkeys(keys)), set[RecordRef]()
-        debts: list[ObjectId] = []
+        work: list[WorkId] = []
         while pending:
             part, pending = pending[:_AT_ONCE], pending[_AT_ONCE:]
-            again, changed = await self._recompute(part, debts)
+            again, changed = await self._recompute(part, work)
             pending += again
             touched |= changed
         await self._summaries.recompute(touched)
-        await self._pending.done(debts)
+        await self._pending.done(work)
         return frozenset(touched)
 
-    async def _recompute(self, keys: Sequence[str], debts: list[ObjectId]) -> tuple[list[str], set[RecordRef]]:
-        """Return the emails to look at again, and the records whose links we (perhaps) changed: a debt until their summaries follow.
+    async def _recompute(self, keys: Sequence[str], work: list[WorkId]) -> tuple[list[str], set[RecordRef]]:
+        """Return the emails to look at again, and the records whose links may have changed. Pending work covers their summaries.
 
-        Whatever was changed is looked at again: a copy that was attached between our look and our write found its grants
-        there before we took them back.
+        Every changed email is looked at again: a copy attached between the read and the write saw its grants before
+        this withdrew them.
         """
         links = await self._links.of_emails(keys)
         facts = await self._copies.facts(keys)
         pairs = [(link, regranted(link, facts)) for several in links.values() for link in several]
         changes = [wanted for link, wanted in pairs if not _same(link, wanted)]
-        if (
-            changes
-        ):  # first: whoever comes after a crash finds the links changed, and would not know whose summaries to mend
-            debts.append(await self._pending.enqueue(records={link.record for link in changes}))
-        # Perhaps on no record any more, and what others say of the thread is said to others now: the matcher's to see to.
+        if changes:  # before the change: after a crash the changed links no longer show whose summaries to update
+            work.append(await self._pending.enqueue(records={link.record for link in changes}))
+        # These may be on no record now, and their threads may count for other users: the matcher relinks them.
         bare = {link.email for link in changes if not link.matches and link.email in facts.rows}
         bare |= {link.email for link, wanted in pairs if set(link.owners) != set(wanted.owners)} & facts.rows.keys()
         if bare:
@@ -132,17 +123,17 @@ class Sharing:
         await self._remove([key for key in keys if key not in facts.rows and key not in again])
         return list(again), {link.record for link in changes}
 
-    async def _remove(self, unheld: list[str]) -> None:
-        """Remove emails without live copies. What hangs on their threads is the matcher's to relink: it finds the debt."""
-        removed = await self._emails.briefs(unheld)
+    async def _remove(self, without_copy: list[str]) -> None:
+        """Remove emails without live copies. The matcher finds the pending work and relinks their threads."""
+        removed = await self._emails.briefs(without_copy)
         if ids := [email.message_id for email in removed.values() if email.message_id]:
             await self._pending.enqueue(message_ids=ids)
-        await self._orphaned.remove(unheld)
+        await self._orphaned.remove(without_copy)
 
     async def set_account(self, account: str, policy: SharingPolicy, *, by: str) -> int:
-        """Change an account's policy and bring its links up to date, both ways. Returns how many emails were looked at.
+        """Change an account's policy and update its links. Returns the number of emails checked.
 
-        Narrowing works from the moment the policy is stored (readers check it); the rest may be finished by ``resume``.
+        Narrowing works as soon as the policy is stored, because readers check it. ``resume`` finishes an interrupted update.
 
         Raises:
             NotAllowedError: the administrator does not allow the mode.
@@ -154,23 +145,21 @@ class Sharing:
             raise NotAllowedError(f"the administrator does not allow {policy.mode}: choose one of {allowed}")
         before = await self._accounts.get(account)
         await self._accounts.save_sharing(account, policy)
-        await self._moved()
         await self._audit.add(
             "account.sharing", by=by, subject=f"account:{account}", before=before.sharing, after=policy
         )
         return await self._follow(account)
 
     async def set_company(self, policy: CompanyPolicy, *, by: str) -> int:
-        """Change the administrator's policy and bring all links up to date. Returns how many emails were looked at."""
+        """Change the administrator's policy and update all links. Returns the number of emails checked."""
         before = await self._company.policy()
         await self._company.save(policy)
-        await self._moved()
         await self._accounts_documents.update_many({}, {"$set": {"relink": now()}})
         await self._audit.add("company.sharing", by=by, subject="company", before=before, after=policy)
         return await self.resume()
 
     async def resume(self) -> int:
-        """Bring links up to date with policies whose change was interrupted (for the sweeper). Returns how many emails were looked at."""
+        """Update links after interrupted policy changes. For the sweeper. Returns the number of emails checked."""
         pending = [
             found["_id"] async for found in self._accounts_documents.find({"relink": {"$exists": True}}, {"_id": 1})
         ]
@@ -200,6 +189,3 @@ class Sharing:
                 part = {}
         if part:
             yield list(part)
-
-    async def _moved(self) -> None:
-        await self._counters.update_one({"_id": _POLICIES}, {"$inc": {"value": 1}}, upsert=True)

@@ -1,1 +1,9 @@
-"""What every part of the store stands on: collections, fences, leases, pending work, migrations."""
+"""What every other part of the store builds on.
+
+- ``config``, ``collections``, ``documents``, ``bulk``, ``errors``: settings, handles, models to BSON and back, bulk inserts, failures
+- ``setup``, ``migrations``: indexes, and changes of what an earlier version stored
+- ``fence``: writes that count only under an account's lease
+- ``singleton_lease``, ``pending_work``: one process at a time; work that survives a crash
+- ``blind_index``: keyed look-up hashes of addresses and Message-IDs
+- ``colleagues``, ``audit``: who is internal; who changed what
+"""

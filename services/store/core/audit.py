@@ -1,8 +1,7 @@
-"""The audit log: who changed what; entries are only ever added."""
+"""The audit log: who changed what. Entries are only ever added."""
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -14,7 +13,7 @@ from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now, plain
 
 OPERATOR = "operator"
-"""Who acts at the machine: the command line asks nobody for a password."""
+"""The name for whoever uses the CLI on the machine, which asks for no password."""
 _NEWEST = [("at", -1), ("_id", -1)]
 
 
@@ -22,11 +21,11 @@ class AuditEntry(Contract):
     """One change."""
 
     action: str
-    """Stable code, e.g. ``account.sharing``."""
+    """Stable code, for example ``account.sharing``."""
     by: str
     """The user, or ``OPERATOR``."""
     subject: str
-    """What was changed, e.g. ``account:<id>``."""
+    """What was changed, for example ``account:<id>``."""
     at: datetime
     details: dict[str, Any] = Field(default_factory=dict)
 
@@ -38,11 +37,11 @@ class Audit:
         self._audit = collections.audit
 
     async def add(self, action: str, *, by: str, subject: str, **details: Any) -> None:
-        """Add an entry; ``details`` must hold no secret and nothing out of a mail."""
+        """Add an entry; ``details`` must hold no secret and nothing from a mail."""
         entry: Doc = {"action": action, "by": by, "subject": subject, "at": now(), "details": plain(details)}
         await self._audit.insert_one(entry)
 
-    async def list(
+    async def newest(
         self,
         *,
         subject: str | None = None,
@@ -50,15 +49,15 @@ class Audit:
         action: str | None = None,
         since: datetime | None = None,
         limit: int = 100,
-    ) -> builtins.list[AuditEntry]:
+    ) -> list[AuditEntry]:
         """Return the newest entries, newest first.
 
         Args:
-            subject: only those about this, e.g. ``account:<id>``.
-            by: only those of this user, or of ``operator``.
-            action: only those of this action, or of all that begin with it and a dot: ``account`` is every ``account.…``.
-            since: only those from this moment on.
-            limit: at most so many.
+            subject: only entries about this, for example ``account:<id>``.
+            by: only entries by this user, or by ``operator``.
+            action: only this action, or all that begin with it and a dot: ``account`` means every ``account.…``.
+            since: only entries from this moment on.
+            limit: the most entries to return.
         """
         query: Doc = {name: value for name, value in (("subject", subject), ("by", by)) if value is not None}
         if action is not None:
@@ -68,7 +67,7 @@ class Audit:
         found = self._audit.find(query).sort(_NEWEST).limit(limit)
         return [AuditEntry.model_validate(document) async for document in found]
 
-    async def about(self, *, by: str, subjects: Iterable[str]) -> builtins.list[AuditEntry]:
-        """Return every entry by somebody, or about any of several subjects, newest first."""
-        found = self._audit.find({"$or": [{"by": by}, {"subject": {"$in": builtins.list(subjects)}}]}).sort(_NEWEST)
+    async def about(self, *, by: str, subjects: Iterable[str]) -> list[AuditEntry]:
+        """Return every entry by a user or about any of the subjects, newest first."""
+        found = self._audit.find({"$or": [{"by": by}, {"subject": {"$in": list(subjects)}}]}).sort(_NEWEST)
         return [AuditEntry.model_validate(document) async for document in found]

@@ -1,4 +1,4 @@
-"""Inserting what is nearly always new: a third of an upsert's cost to the server."""
+"""Bulk inserts of documents that are nearly always new: an insert costs the server a third of an upsert."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ DUPLICATE = 11000
 
 
 async def insert_new(collection: Documents, documents: Sequence[Doc]) -> list[Doc]:
-    """Insert documents in one go. Returns those that were not inserted because one with their key is there already.
+    """Insert documents in one call. Returns those whose key exists already and that were therefore not inserted.
 
     Raises:
-        BulkWriteError: for anything else that was wrong with one.
+        BulkWriteError: a document failed for another reason.
     """
     if not documents:
         return []

@@ -1,8 +1,7 @@
-"""Who is a colleague: users, and whoever has a connected account."""
+"""Who is a colleague: every user, and every owner of an account's address or alias."""
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
@@ -11,7 +10,7 @@ from services.store.core.pending_work import PendingWork
 
 
 class Colleagues:
-    """The part of ``accounts`` that tells colleagues from external people."""
+    """Tells colleagues from external people."""
 
     def __init__(self, collections: Collections, pending_work: PendingWork) -> None:
         self._accounts = collections.accounts
@@ -21,28 +20,20 @@ class Colleagues:
 
     @asynccontextmanager
     async def changing(self, addresses: Collection[str]) -> AsyncIterator[None]:
-        """Owe, for a change that makes or unmakes addresses a colleague's, what follows: it is there before the change.
+        """Enqueue the follow-up work before a change that makes addresses a colleague's, or no longer a colleague's.
 
-        Paid at once where no stored mail names one of them; what is stored later is decided by the changed state.
+        The work is done at once if no stored mail names one of the addresses: mail stored later follows the changed state.
         """
         if not addresses:
             yield
             return
-        debt = await self._pending.enqueue(addresses=addresses)
+        work = await self._pending.enqueue(addresses=addresses)
         yield
         if await self._emails.find_one({"participants.address": {"$in": list(addresses)}}, {"_id": 1}) is None:
-            await self._pending.done([debt])
-
-    async def own_addresses(self) -> dict[str, builtins.list[str]]:
-        """Return the ids of accounts by each of their own addresses (to tell colleagues from external people)."""
-        addresses: dict[str, list[str]] = {}
-        async for document in self._accounts.find({}, {"address": 1, "aliases": 1}):
-            for address in (document["address"], *document["aliases"]):
-                addresses.setdefault(address, []).append(document["_id"])
-        return addresses
+            await self._pending.done([work])
 
     async def own_among(self, addresses: Collection[str]) -> frozenset[str]:
-        """Return which of the addresses are colleagues': a user's, or a connected account's own or an alias of it."""
+        """Return which of the addresses are colleagues': a user's, or an account's address or alias."""
         if not addresses:
             return frozenset()
         wanted = list(addresses)
@@ -54,6 +45,6 @@ class Colleagues:
         return frozenset(own.intersection(wanted))
 
     async def no_users(self, addresses: Collection[str]) -> frozenset[str]:
-        """Return which of the addresses are no user's."""
+        """Return which of the addresses belong to no user."""
         found = self._users.find({"_id": {"$in": list(addresses)}}, {"_id": 1})
         return frozenset(addresses) - {document["_id"] async for document in found}

@@ -1,4 +1,4 @@
-"""The names of every collection, in the two databases."""
+"""Every collection of the two databases, by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.store.core.documents import CODEC, Database, Documents
 
 
 class Collections:
-    """Handles to the collections; making them asks the server nothing."""
+    """Handles to the collections. Making them sends nothing to the server."""
 
     def __init__(self, database: Database, crm: Database, config: StoreConfig) -> None:
         self.database = database.with_options(codec_options=CODEC)
@@ -30,13 +30,15 @@ class Collections:
         self.counters: Documents = self.database["counters"]
         """``_id`` addresses: the version of the address index; ``_id`` watch: the change stream's resume token."""
         self.pollers: Documents = self.database["pollers"]
-        self.turns: Documents = self.database["turns"]
+        self.singleton_leases: Documents = self.database["turns"]
+        """Keeps its first name: an older version that runs beside this one must find the same leases."""
         self.sign_in_links: Documents = self.database["sign_in_links"]
         self.sessions: Documents = self.database["sessions"]
         self.attempts: Documents = self.database["attempts"]
         self.migrations: Documents = self.database["migrations"]
-        """``_id``: the number of a migration that was done."""
-        self.debts: Documents = self.database["debts"]
+        """``_id``: the number of a migration that is done."""
+        self.pending_work: Documents = self.database["debts"]
+        """Keeps its first name: work that an older version enqueues during an upgrade must be found here."""
         self.dead_letters: Documents = self.database["dead_letters"]
         self.audit: Documents = self.database["audit"]
         self.blob_files: Documents = self.database["blobs.files"]

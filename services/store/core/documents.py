@@ -1,7 +1,7 @@
-"""Models to BSON and back: the one place where their forms differ.
+"""Models to BSON and back. Nothing else knows how the two forms differ.
 
-``_id`` holds a model's key (the field is not stored twice), enumerations are texts, tuples are arrays, bytes are Binary
-(subtype 0, which comes back as bytes), moments are UTC with milliseconds.
+``_id`` holds a model's key (the field is not stored twice). Enumerations are texts, tuples are arrays, bytes are Binary
+(subtype 0, which is read as bytes), and datetimes are UTC with milliseconds.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ _KEYS: dict[type[Contract], str] = {
     Tombstone: "email",
     Content: "key",
 }
-"""The field that is the document's ``_id``; other models have an ``_id`` made of several fields, which they keep."""
+"""The field that becomes the document's ``_id``. Other models have an ``_id`` made of several fields, and keep these fields."""
 
 
 def now() -> datetime:
-    """Return the present moment as MongoDB will keep it."""
+    """Return the current time as MongoDB stores it."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def plain(value: Any) -> Any:
-    """Return a value as BSON takes it."""
+    """Return a value in a form that BSON accepts."""
     if isinstance(value, Contract):
         return {field.alias or name: plain(getattr(value, name)) for name, field in type(value).model_fields.items()}
     if isinstance(value, Enum):
@@ -66,7 +66,7 @@ def encode(model: Contract, document_id: str | None = None) -> Doc:
 
     Args:
         model: what to store.
-        document_id: the ``_id`` of a model whose key is made of several fields.
+        document_id: the ``_id`` for a model whose key is made of several fields.
     """
     document: Doc = plain(model)
     if document_id is not None:
@@ -75,14 +75,14 @@ def encode(model: Contract, document_id: str | None = None) -> Doc:
 
 
 def decode(kind: type[M], document: Mapping[str, Any]) -> M:
-    """Return the model of a document; fields that the model does not know are left out."""
+    """Return the model of a document, without fields that the model does not know."""
     key = _KEYS.get(kind)
     return kind.model_validate({**document, key: document["_id"]} if key else document)
 
 
 def encode_email(email: Email) -> Doc:
-    """Return the document of an email: its content flat, ``refs`` where its thread alone links it (they are indexed then)."""
-    # Ten times as fast as ``encode``, and every mail comes this way; texts that are enumerations are texts to BSON too.
+    """Return the document of an email: flat content, and ``refs`` (indexed) if its thread alone links it."""
+    # Ten times as fast as ``encode``, and every mail passes here. BSON stores text enumerations as texts.
     document: Doc = email.content.model_dump()
     document = {"_id": document.pop("key"), **document}
     document["stored_at"] = email.stored_at

@@ -1,27 +1,27 @@
-"""What can go wrong in the store, in a vocabulary of its own."""
+"""The errors of the store."""
 
 from __future__ import annotations
 
 
 class StoreError(Exception):
-    """Base of what the store raises itself; errors of the database pass through as they are."""
+    """Base of the errors that the store raises. Database errors pass through unchanged."""
 
 
 class LeaseLostError(StoreError):
-    """Another poller holds the account by now: drop everything about it, nothing of the refused write was kept."""
+    """Another poller holds the account: drop all work on it. The refused write changed nothing."""
 
 
 class FolderChangedError(StoreError):
-    """The folder has other uids by now than those that the write is about; nothing of it was kept."""
+    """The folder was recreated with other uids than those of the write. The write changed nothing."""
 
 
 class NotFoundError(StoreError):
-    """There is no such thing, or the one who asks may not know of it; the two are never told apart."""
+    """The object does not exist, or the caller may not know of it. The two look the same."""
 
 
 class AlreadyExistsError(StoreError):
-    """Something with this name is there already."""
+    """An object with this name exists already."""
 
 
 class NotAllowedError(StoreError):
-    """The one who asks may not do this."""
+    """The caller may not do this."""

@@ -1,4 +1,4 @@
-"""Fenced writes: what a poller writes about an account counts only while it holds the account's lease."""
+"""Fenced writes: a poller can write about an account only while it holds the account's lease."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ Session = AsyncClientSession
 _MAJORITY = WriteConcern("majority")
 _SNAPSHOT = ReadConcern("snapshot")
 _CANCELLED_S = 5.0
-"""Seconds that a transaction may still take when its caller is cancelled."""
+"""How many seconds a transaction may still take after its caller is cancelled."""
 
 
 class Fence:
-    """Runs writes in transactions, those of a poller behind the check of its lease."""
+    """Runs writes in transactions. A poller's transaction first checks its lease."""
 
     def __init__(self, collections: Collections) -> None:
         self._c = collections
-        # Transactions of one account conflict with one another by design; ours take turns instead of retrying.
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # Transactions of one account conflict by design, so those of this process queue up instead of retrying.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sessions: dict[tuple[str, int], Session] = {}
 
-    def open(self) -> tuple[Session, Binary]:
-        """Return a session for a lease that is to be taken, and its id, which belongs into the lease.
+    def new_session(self) -> tuple[Session, Binary]:
+        """Return a session for a lease that is about to be taken, and the session's id to store in the lease.
 
-        The server keeps a transaction whose client died for a minute, and the account locked with it; whoever takes the
-        account over ends the session by this id.
+        The server keeps the transaction of a dead client, and its locks, for a minute. The poller that takes the account
+        over ends the session by this id.
         """
         session = self._c.client.start_session()
         return session, session.session_id["id"]
 
     def bind(self, lease: Lease, session: Session) -> None:
-        """Run the writes of a lease in its session."""
+        """Run the writes of a lease in this session."""
         self._sessions[lease.account, lease.token] = session
 
     async def forget(self, lease: Lease) -> None:
@@ -55,7 +55,7 @@ class Fence:
             await session.end_session()
 
     async def kill(self, sessions: Sequence[UUID]) -> None:
-        """End sessions of pollers that died, with their transactions. What is not allowed is left to the server's own time-out."""
+        """End the sessions of dead pollers, with their transactions. Without the right to do so, leave them to the server's time-out."""
         if sessions:
             with suppress(OperationFailure):
                 await self._c.database.command(
@@ -63,18 +63,18 @@ class Fence:
                 )
 
     async def write(self, lease: Lease, body: Callable[[Session], Awaitable[T]]) -> T:
-        """Run ``body`` in one transaction that holds the lease; a transient conflict runs it again.
+        """Run ``body`` in one transaction that checks the lease. A transient conflict runs it again.
 
-        The check is a write: an acquisition by another poller, which writes the same document, then either comes before
-        (we see its token) or conflicts (one of the two is aborted). A mere read would let both commit.
+        The check is a write. An acquisition by another poller writes the same document, so it either comes before
+        (this transaction sees its token) or conflicts (one of the two aborts). With a mere read both could commit.
 
         Raises:
-            LeaseLostError: another poller has the account; nothing was written.
+            LeaseLostError: another poller has the account. Nothing was written.
         """
         account = lease.account
-        lock = self._turns.get(account)
+        lock = self._locks.get(account)
         if lock is None:
-            lock = self._turns[account] = asyncio.Lock()
+            lock = self._locks[account] = asyncio.Lock()
         async with lock:
             return await self.transaction(
                 lambda session: self._checked(session, lease, body), self._sessions.get((account, lease.token))
@@ -88,16 +88,16 @@ class Fence:
         return await body(session)
 
     async def transaction(self, body: Callable[[Session], Awaitable[T]], session: Session | None = None) -> T:
-        """Run ``body`` in one transaction, in a session of its own or in ``session``; a transient conflict runs it again.
+        """Run ``body`` in one transaction, in a new session or in ``session``. A transient conflict runs it again.
 
-        Who is cancelled meanwhile stops after it: a transaction that is left in the middle may stay open on the server for a
-        minute, with everything locked that it wrote.
+        A cancelled caller stops after the transaction: one that is abandoned halfway may stay open on the server for a
+        minute and lock everything that it wrote.
         """
         running = asyncio.create_task(self._run(body, session))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            # Until it has really ended, however often we are told: the next one in this session must not meet it there.
+            # Wait for its end, however often the caller is cancelled: the session's next transaction must not find it open.
             asyncio.get_running_loop().call_later(_CANCELLED_S, running.cancel)
             while not running.done():
                 with suppress(asyncio.CancelledError):
@@ -108,8 +108,8 @@ class Fence:
 
     async def _run(self, body: Callable[[Session], Awaitable[T]], session: Session | None) -> T:
         if session is not None:
-            if session.in_transaction:  # one that had to be left in the middle all the same
+            if session.in_transaction:  # an abandoned one, after all
                 await session.abort_transaction()
             return await session.with_transaction(body, read_concern=_SNAPSHOT, write_concern=_MAJORITY)
-        async with self._c.client.start_session() as own:
-            return await own.with_transaction(body, read_concern=_SNAPSHOT, write_concern=_MAJORITY)
+        async with self._c.client.start_session() as new:
+            return await new.with_transaction(body, read_concern=_SNAPSHOT, write_concern=_MAJORITY)

@@ -1,15 +1,15 @@
-"""Changes of what is stored, for a database that an earlier version made: each runs once, forward, while stages work.
+"""Changes of what an earlier version stored. Each runs once, forward, while stages work.
 
 A migration is a coroutine function of the collections, at the end of ``MIGRATIONS``. It
 
-- may be cut off at any point and then runs again from its beginning: doing it twice is doing it once;
-- leaves documents that the version before still reads and writes, which runs beside it during an upgrade: it adds. What became
-  superfluous goes with the release after that one, by a migration of its own;
-- works in small steps (a thousand documents or so a write), so that nobody waits for it;
-- finds new collections and indexes made (``setup`` is first).
+- may be interrupted at any point and then runs again from the start, so running it twice must equal running it once;
+- leaves documents that the previous version, which runs side by side during an upgrade, can still read and write: it only adds.
+  A migration of the next release removes what became superfluous;
+- works in small steps (about a thousand documents per write), so that no stage waits for it;
+- finds new collections and indexes in place (``setup`` runs first).
 
-No number is given twice, and none is taken out once it was released. Going back to the version before needs nothing: it does not
-look at what it does not know.
+Each number is unique, and a released migration stays. Going back to the previous version needs no step, because that version
+ignores what it does not know. A new database has nothing to migrate: the migrations count as done.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from services.store.core.documents import now
 from services.store.core.pending_work import PendingWork
 from services.store.core.singleton_lease import SingletonLease
 
-TURN = "migrations"
+LEASE = "migrations"
 SPAN = timedelta(seconds=30)
-"""For which a process that died keeps others waiting."""
-_LOOK_SECONDS = 0.5
+"""How long a dead process keeps others waiting."""
+_POLL_SECONDS = 0.5
 
 
 class Migration(NamedTuple):
-    """One step from an older layout to the present one."""
+    """One step from an older layout to the current one."""
 
     number: int
     name: str
@@ -41,11 +41,11 @@ class Migration(NamedTuple):
 
 
 _EMAILS = 500
-"""That one debt names."""
+"""How many emails one piece of pending work names."""
 
 
 async def _judge_threads(c: Collections) -> None:
-    """Have the matcher look again at every email that its thread alone links: the first release asked nobody's own mail about it."""
+    """Have the matcher relink every email that only its thread links: the first release did not look at each holder's mail."""
     part: list[str] = []
     pending = PendingWork(c)
     async for found in c.emails.find({"by_thread": True}, {"_id": 1}):
@@ -58,31 +58,41 @@ async def _judge_threads(c: Collections) -> None:
 
 
 MIGRATIONS: tuple[Migration, ...] = (Migration(1, "judge threads by each holder's own mail", _judge_threads),)
-"""In order."""
+"""All migrations, in order."""
 
 
 async def migrate(c: Collections, migrations: Sequence[Migration] | None = None) -> tuple[str, ...]:
-    """Run what has not run yet, in order; returns the names of what this process ran.
+    """Run what is not done yet, in order. Returns the names of the migrations that this process ran.
 
-    One process at a time does; the others wait until everything is done: what they do next counts on it.
+    One process runs them. The others wait until all are done, because their next steps rely on them.
     """
     wanted = MIGRATIONS if migrations is None else migrations
-    turns, holder, ran = SingletonLease(c), secrets.token_hex(8), list[str]()
-    while await _pending(c, wanted):
-        if not await turns.take(TURN, holder, SPAN):
-            await asyncio.sleep(_LOOK_SECONDS)
+    leases, holder, ran = SingletonLease(c), secrets.token_hex(8), list[str]()
+    while await _undone(c, wanted):
+        if not await leases.take(LEASE, holder, SPAN):
+            await asyncio.sleep(_POLL_SECONDS)
             continue
-        async with _held(turns, holder):
-            for migration in await _pending(c, wanted):  # once more: whoever had the turn before did some
-                await migration.run(c)
+        async with _kept(leases, holder):
+            empty = await _is_new(c)
+            for migration in await _undone(c, wanted):  # again: the previous holder of the lease may have run some
+                if not empty:
+                    await migration.run(c)
+                    ran.append(migration.name)
                 done = {"name": migration.name, "at": now()}
                 await c.migrations.update_one({"_id": migration.number}, {"$setOnInsert": done}, upsert=True)
-                ran.append(migration.name)
     return tuple(ran)
 
 
-async def _pending(c: Collections, wanted: Sequence[Migration]) -> list[Migration]:
-    """Return what is not recorded as done."""
+async def _is_new(c: Collections) -> bool:
+    """Whether no version has stored anything yet: every deployment starts with a user, an account or the CRM's addresses."""
+    for collection in (c.migrations, c.users, c.accounts, c.addresses, c.settings, c.emails):
+        if await collection.find_one({}, {"_id": 1}) is not None:
+            return False
+    return True
+
+
+async def _undone(c: Collections, wanted: Sequence[Migration]) -> list[Migration]:
+    """Return the migrations that are not recorded as done."""
     if not wanted:
         return []
     done = {document["_id"] async for document in c.migrations.find({}, {"_id": 1})}
@@ -90,19 +100,19 @@ async def _pending(c: Collections, wanted: Sequence[Migration]) -> list[Migratio
 
 
 @asynccontextmanager
-async def _held(turns: SingletonLease, holder: str) -> AsyncIterator[None]:
-    """Keep a turn for as long as the block runs, and give it back."""
+async def _kept(leases: SingletonLease, holder: str) -> AsyncIterator[None]:
+    """Keep the lease for as long as the block runs, then release it."""
 
-    async def prolong() -> None:
+    async def extend() -> None:
         while True:
             await asyncio.sleep(SPAN.total_seconds() / 3)
-            await turns.take(TURN, holder, SPAN)
+            await leases.take(LEASE, holder, SPAN)
 
-    keeper = asyncio.create_task(prolong())
+    keeper = asyncio.create_task(extend())
     try:
         yield
     finally:
         keeper.cancel()
         with suppress(asyncio.CancelledError):
             await keeper
-        await turns.give_back(TURN, holder)
+        await leases.release(LEASE, holder)

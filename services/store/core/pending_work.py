@@ -1,4 +1,4 @@
-"""Work that follows a change and is kept before the change is made, so that a crash in between loses none. Documents of ``debts``."""
+"""Work that must follow a change. It is stored before the change, so that a crash in between loses none."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ WorkId = ObjectId
 
 
 class WorkItem(NamedTuple):
-    """What is to be brought up to date."""
+    """What to update."""
 
     id: WorkId
     records: tuple[RecordRef, ...]
-    """Whose summaries may be out of date."""
+    """Records whose summaries may be out of date."""
     message_ids: tuple[str, ...]
-    """Message-IDs of emails whose links changed, or that were removed: their threads follow."""
+    """Message-IDs of emails whose links changed or that were removed: relink their threads."""
     emails: tuple[str, ...] = ()
-    """Emails whose links were being changed: they may be on no record now, or not yet be what they should."""
+    """Emails whose links were being changed: they may now be on no record, or be half updated."""
     addresses: tuple[str, ...] = ()
-    """Addresses that became, or ceased to be, a colleague's: whose threads they make or end follows."""
+    """Addresses that became or ceased to be a colleague's: relink the threads that they open or end."""
 
 
 class PendingWork:
-    """Links are changed one by one, what follows from them is not: who changes links owes, does the rest, and pays."""
+    """Whoever changes links enqueues the follow-up, does it, and marks it done. A sweeper does what a crash left."""
 
     def __init__(self, collections: Collections) -> None:
-        self._documents = collections.debts
+        self._documents = collections.pending_work
 
     async def enqueue(
         self,
@@ -44,7 +44,7 @@ class PendingWork:
         emails: Iterable[str] = (),
         addresses: Iterable[str] = (),
     ) -> WorkId:
-        """Keep a debt. Returns its id."""
+        """Store a piece of work. Returns its id."""
         document = {
             "records": [{"kind": record.kind, "id": record.id} for record in records],
             "message_ids": list(message_ids),
@@ -53,16 +53,16 @@ class PendingWork:
             "at": now(),
         }
         result = await self._documents.insert_one(document)
-        debt: WorkId = result.inserted_id
-        return debt
+        work: WorkId = result.inserted_id
+        return work
 
     async def done(self, work: Collection[WorkId]) -> None:
-        """Forget work that was done."""
+        """Remove finished work."""
         if work:
             await self._documents.delete_many({"_id": {"$in": list(work)}})
 
     async def overdue(self, before: datetime, *, limit: int = 100) -> list[WorkItem]:
-        """Return work enqueued before a moment and not done, oldest first: the process that enqueued it died."""
+        """Return unfinished work enqueued before a moment, oldest first: the process that enqueued it died."""
         found = self._documents.find({"at": {"$lt": before}}).sort("at", 1).limit(limit)
         return [
             WorkItem(

@@ -1,4 +1,4 @@
-"""Collections and indexes: made by every process at start, harmless when they are there."""
+"""Collections and indexes. Every process creates what is missing at start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _index(name: str, *keys: str, **options: Any) -> IndexModel:
 
 
 def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
-    """Return every index. The ledger's are partial: a row pays only for the state that it is in."""
+    """Return every index. Those of the ledger are partial, so that a row is only in the indexes of its state."""
     return [
         (
             c.ledger,
@@ -38,7 +38,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                 _index("marks", "marks", partialFilterExpression={"state": RowState.UNMATCHED.value}),
                 _index("email", "email", partialFilterExpression={"state": RowState.ATTACHED.value}),
                 _index("relink", "relink", "account", partialFilterExpression={"relink": True}),
-                # Few rows have a Bcc; the field is absent from the others, which then pay nothing.
+                # Few rows have a Bcc, and the others are not in this index.
                 _index("bcc", "bcc", partialFilterExpression={"bcc": {"$exists": True}}),
             ],
         ),
@@ -62,7 +62,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
         (
             c.addresses,
             [
-                # The look-up of a window's participants is answered from this index alone.
+                # Covers the look-up of a window's participants.
                 _index("mark", "mark", "record.kind", "record.id"),
                 _index("address", "address", "record.kind", "record.id"),
                 _index("record", "record.kind", "record.id"),
@@ -72,7 +72,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
         (
             c.accounts,
             [
-                # A mailbox is connected once; disconnected ones may stand beside it.
+                # A mailbox is connected once. Disconnected accounts may have the same address.
                 _index(
                     "connected", "address", unique=True, partialFilterExpression={"state": {"$in": list(_CONNECTED)}}
                 ),
@@ -93,8 +93,8 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
             (collection, [_index("until", "until", expireAfterSeconds=0)])
             for collection in (c.sign_in_links, c.sessions, c.attempts)
         ),
-        (c.debts, [_index("at", "at")]),
-        (c.turns, [_index("until", "until", expireAfterSeconds=_DAY_S)]),
+        (c.pending_work, [_index("at", "at")]),
+        (c.singleton_leases, [_index("until", "until", expireAfterSeconds=_DAY_S)]),
         (c.dead_letters, [_index("at", "-at"), _index("account", "account"), _index("row", "row", sparse=True)]),
         (c.audit, [_index("at", "-at"), _index("subject", "subject", "-at")]),
         (c.blob_files, [_index("refs", "refs"), _index("orphaned", "orphaned_at", sparse=True)]),
@@ -103,13 +103,14 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
 
 
 async def setup(c: Collections) -> None:
-    """Make what is missing. Safe to run from several processes at once: making an index that exists is a no-op.
+    """Create what is missing.
 
-    MongoDB makes an index while others write. An index that changes gets a new name, so that versions can run beside each other;
-    the old one goes by a migration of the release after.
+    Several processes may do so at once: creating an index that exists is a no-op, and MongoDB builds indexes while others
+    write. An index that changes gets a new name, so that two versions can run side by side. A migration of the next release
+    drops the old one.
 
     Raises:
-        LayoutError: one exists with other properties.
+        LayoutError: an index exists with other properties.
     """
     for collection, wanted in indexes(c):
         try:
@@ -119,14 +120,14 @@ async def setup(c: Collections) -> None:
                 raise
             why = (error.details or {}).get("errmsg", "")
             raise LayoutError(
-                f"MongoDB has an index of {collection.full_name} with other properties than this version of Leadmail wants ({why}). Drop "
-                "it (in mongosh: `db.getCollection(…).dropIndex(…)`) and start again; it is made anew while stages work."
+                f"MongoDB has an index of {collection.full_name} with other properties than this version of Leadmail needs ({why}). Drop "
+                "it (in mongosh: `db.getCollection(…).dropIndex(…)`) and start again: Leadmail recreates it while stages run."
             ) from error
-    # A transaction or a change stream must not be the first to meet these.
+    # Neither a transaction nor a change stream should be the first to touch these.
     for name in ("settings", "counters", "tombstones", "users"):
         await _ensure(c, name)
 
 
 async def _ensure(c: Collections, name: str) -> None:
-    """Make a collection that has no index of its own."""
+    """Create a collection that has no index of its own."""
     await c.database[name].create_indexes([_index("by_id", "_id")])

@@ -1,1 +1,7 @@
-"""The CRM: records, the index of their addresses, change streams, summaries."""
+"""The CRM's side.
+
+- ``records``, ``record_fields``: leads and contacts in the CRM's own collections
+- ``record_addresses``, ``erasures``: the index of their addresses, and addresses that were erased from it
+- ``record_watch``: changes of records, by change stream
+- ``summaries``: what Leadmail writes into the CRM's documents
+"""

@@ -1,6 +1,6 @@
-"""Addresses that a record no longer stands for although the CRM still names them: erased by an administrator. Documents of ``erasures``.
+"""Addresses that an administrator erased although the CRM's record still names them.
 
-Kept is the record and the address's mark, nothing readable. It ends when the record no longer has the address, or is deleted.
+An erasure holds the record and the address's hash, nothing readable. It ends when the record loses the address or is deleted.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from services.store.core.documents import Doc, now
 
 
 class Erasures:
-    """What ``record_addresses`` asks before it makes an address known."""
+    """Keeps erased addresses out of the index of addresses."""
 
     def __init__(self, collections: Collections) -> None:
         self._erasures = collections.erasures
 
-    async def add(self, records: Iterable[RecordRef], mark: bytes) -> None:
-        """Note that an address is not to lead mail to these records any more."""
+    async def add(self, records: Iterable[RecordRef], address_hash: bytes) -> None:
+        """Note that an address must no longer link mail to these records."""
         writes = [
             UpdateOne(
-                {"_id": f"{ref}/{mark.hex()}"},
-                {"$setOnInsert": {"record": {"kind": ref.kind, "id": ref.id}, "mark": mark, "at": now()}},
+                {"_id": f"{ref}/{address_hash.hex()}"},
+                {"$setOnInsert": {"record": {"kind": ref.kind, "id": ref.id}, "mark": address_hash, "at": now()}},
                 upsert=True,
             )
             for ref in records
@@ -34,25 +34,25 @@ class Erasures:
             await self._erasures.bulk_write(writes, ordered=False)
 
     async def of(self, records: Iterable[RecordRef]) -> dict[RecordRef, set[bytes]]:
-        """Return the marks of the addresses that were erased, by record."""
+        """Return the hashes of erased addresses by record."""
         found: dict[RecordRef, set[bytes]] = {}
         for query in _by_kind(records):
             async for document in self._erasures.find(query):
                 found.setdefault(RecordRef(**document["record"]), set()).add(document["mark"])
         return found
 
-    async def with_mark(self, mark: bytes) -> list[RecordRef]:
+    async def with_hash(self, address_hash: bytes) -> list[RecordRef]:
         """Return the records for which an address was erased."""
-        return [RecordRef(**document["record"]) async for document in self._erasures.find({"mark": mark})]
+        return [RecordRef(**document["record"]) async for document in self._erasures.find({"mark": address_hash})]
 
-    async def end(self, marks: Mapping[RecordRef, Collection[bytes]]) -> None:
-        """Forget erasures: the records no longer have these addresses, so that adding them again is a new beginning."""
-        ids = [f"{ref}/{mark.hex()}" for ref, several in marks.items() for mark in several]
+    async def end(self, hashes: Mapping[RecordRef, Collection[bytes]]) -> None:
+        """End erasures because the records no longer have these addresses. Adding them again links mail again."""
+        ids = [f"{ref}/{one.hex()}" for ref, several in hashes.items() for one in several]
         if ids:
             await self._erasures.delete_many({"_id": {"$in": ids}})
 
     async def forget(self, record: RecordRef) -> None:
-        """Forget the erasures of a deleted record."""
+        """Remove the erasures of a deleted record."""
         await self._erasures.delete_many({"record.kind": record.kind, "record.id": record.id})
 
 

@@ -1,4 +1,4 @@
-"""The CRM's documents: read through configurable fields, whatever else they carry. Pure functions."""
+"""Fields of the CRM's documents, by configurable paths. Pure functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def record_id(value: Any) -> str:
 
 
 def id_candidates(text: str) -> list[Any]:
-    """Return every ``_id`` that has this text: CRMs use ObjectIds, texts, numbers or UUIDs."""
+    """Return every ``_id`` with this text form: CRMs use ObjectIds, texts, numbers or UUIDs."""
     found: list[Any] = [text]
     if ObjectId.is_valid(text):
         found.append(ObjectId(text))
@@ -35,7 +35,7 @@ def id_candidates(text: str) -> list[Any]:
 
 
 def values_at(document: Any, path: str) -> Iterator[Any]:
-    """Iterate over what a dotted path leads to; arrays on the way are gone through."""
+    """Iterate over the values at a dotted path, through arrays on the way."""
     if isinstance(document, list):
         for item in document:
             yield from values_at(item, path)
@@ -62,13 +62,13 @@ def _first(document: Doc, path: str) -> str | None:
 
 
 def addresses_of(document: Doc, fields: Sequence[str]) -> tuple[str, ...]:
-    """Return the addresses of a document in normal form, in order; what is no address is left out."""
+    """Return the valid addresses of a document in normal form, in order."""
     texts = (text for field in fields for text in _texts(document, field))
     return tuple(dict.fromkeys(address for text in texts if (address := normal_address_or_none(text))))
 
 
 def name_of(document: Doc, fields: Sequence[str]) -> str:
-    """Return the name: the first field that is there; ``first_name,last_name`` are joined."""
+    """Return the name: the first field that is present. Fields such as ``first_name,last_name`` are joined."""
     for field in fields:
         parts = [part for name in field.split(",") if (part := _first(document, name.strip()))]
         if parts:
@@ -88,7 +88,7 @@ def record_of(kind: RecordKind, document: Doc, config: StoreConfig) -> Record:
 
 
 def readers_of(document: Doc, config: StoreConfig) -> frozenset[str] | None:
-    """Return the users who may read a record: those that it lists and its owner; None when it lists nobody: everyone may."""
+    """Return the users who may read a record: those it lists, and its owner. None if it lists no one and every user may."""
     listed = {normal_address_or_none(text) or text for text in _texts(document, config.readers_field)}
     if not listed:
         return None
@@ -104,7 +104,7 @@ def new_document(
     owner: str | None = None,
     company: str | None = None,
 ) -> Doc:
-    """Return a CRM document for a record that Leadmail adds: the first address in the first configured field, others in the second."""
+    """Return a CRM document for a new record, with the first address in the first configured field and others in the second."""
     document: Doc = {"_id": ObjectId()}
     first, *others = config.address_fields
     if others and len(addresses) > 1:

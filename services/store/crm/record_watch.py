@@ -1,4 +1,4 @@
-"""What happens to leads and contacts in the CRM, by change streams: resumed after a stop, nothing missed."""
+"""Changes of leads and contacts in the CRM, by change stream. It resumes after a stop and misses nothing."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from services.store.crm.record_fields import record_id
 
 _WATCH = "watch"
 _CANNOT_RESUME = frozenset({136, 260, 280, 286})
-"""CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost: only a scan helps."""
+"""CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost: they need a full scan."""
 _BATCH = 500
 _LOOK = 0.2
-"""Seconds between two looks. A server that is asked to wait for a change wakes up for every write to any collection."""
+"""Seconds between two polls. A server that waits for a change wakes up for every write to any collection."""
 
 
 class RecordChange(NamedTuple):
-    """A lead or contact that was created, changed or deleted; read its present state."""
+    """A lead or contact that was created, changed or deleted. Read its current state."""
 
     ref: RecordRef
     at: datetime
 
 
 class RecordChangeBatch(NamedTuple):
-    """Changes, and the token to save once every one of them is on the queue; None while more of a scan is to come."""
+    """Changes, and the token to save once all of them are on the queue. The token is None while a scan continues."""
 
     changes: list[RecordChange]
     token: Mapping[str, Any] | None
 
 
 class RecordWatch:
-    """One process at a time should watch (``store.singleton_lease``); several do no harm, events are idempotent."""
+    """One process at a time should watch (``store.singleton_lease``). Several do no harm, because events are idempotent."""
 
     def __init__(self, collections: Collections, config: StoreConfig) -> None:
         self._crm = collections.crm
@@ -49,33 +49,33 @@ class RecordWatch:
         self._summary = config.summary_field
 
     async def watch(self, *, idle: float = 1.0) -> AsyncGenerator[RecordChangeBatch]:
-        """Iterate for ever over changes, from the saved token on; without one, or with one that is too old, every record first.
+        """Iterate over changes without end, from the saved token on. Without a valid token, iterate over every record first.
 
         Args:
-            idle: seconds without a change after which an empty ``RecordChangeBatch`` with a newer token is given,
-                so that a quiet CRM's token does not grow too old.
+            idle: seconds without a change after which an empty ``RecordChangeBatch`` carries a newer token,
+                so that the token of a quiet CRM does not expire.
         """
         saved = await self._counters.find_one({"_id": _WATCH})
         token = saved and saved.get("token")
         while True:
             try:
-                async for noticed in self._follow(token, idle):
-                    token = noticed.token or token
-                    yield noticed
+                async for batch in self._follow(token, idle):
+                    token = batch.token or token
+                    yield batch
             except OperationFailure as error:
                 if error.code not in _CANNOT_RESUME or token is None:
                     raise
                 token = None
 
     async def save_resume_token(self, token: Mapping[str, Any]) -> None:
-        """Note how far changes are on the queue."""
+        """Save the token of the last change that is on the queue."""
         await self._counters.update_one({"_id": _WATCH}, {"$set": {"token": dict(token)}}, upsert=True)
 
     async def _follow(self, token: Mapping[str, Any] | None, idle: float) -> AsyncGenerator[RecordChangeBatch]:
         stream = await self._crm.watch(self._pipeline(), resume_after=token, max_await_time_ms=1)
         async with stream:
             if token is None:
-                # The stream is open already: what changes during the scan comes after it.
+                # The stream is open already, so changes during the scan arrive after it.
                 async for part in self._scan():
                     yield RecordChangeBatch(part, None)
                 yield RecordChangeBatch([], stream.resume_token)
@@ -89,14 +89,14 @@ class RecordWatch:
                 yield RecordChangeBatch(changes, stream.resume_token)
 
     async def _some(self, stream: AsyncChangeStream[Doc]) -> list[RecordChange]:
-        """Return the changes that are there."""
+        """Return the changes that are available now."""
         changes: list[RecordChange] = []
         while len(changes) < _BATCH and (change := await stream.try_next()) is not None:
             changes.append(self._change(change))
         return changes
 
     async def _scan(self) -> AsyncIterator[list[RecordChange]]:
-        """Iterate over every record there is, and over those of the index that are no more."""
+        """Iterate over every record, and over indexed records that no longer exist."""
         moment = now()
         for kind, collection in self._records.items():
             seen: set[str] = set()
@@ -119,7 +119,7 @@ class RecordWatch:
         return RecordChange(RecordRef(kind=kind, id=record_id(change["documentKey"]["_id"])), wall)
 
     def _pipeline(self) -> list[Doc]:
-        """Only leads and contacts; an update of nothing but the summary field is our own."""
+        """Return the stages that select leads and contacts. An update of only the summary field is Leadmail's own."""
         ours = {
             "$or": [{"$eq": ["$$name", self._summary]}, {"$eq": [{"$indexOfCP": ["$$name", f"{self._summary}."]}, 0]}]
         }

@@ -1,4 +1,4 @@
-"""The bounded summary in the CRM's own documents: how much shared mail a record has, and its newest lines."""
+"""The bounded summary in the CRM's own documents: the number of shared emails of a record, and the newest lines."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pymongo import UpdateOne
 
 from schemas.mail import Role
 from schemas.records import RecordKind, RecordRef, SummaryLine
+from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc, Documents, plain
 from services.store.crm.record_fields import id_candidates, record_id
-from services.store.sync.accounts import Accounts
 
 NEWEST = 5
 _AT_ONCE = 200
@@ -22,30 +22,29 @@ _LINE = {"subject": 1, "snippet": 1, "sent_at": 1, "participants": 1}
 
 
 class Newest(NamedTuple):
-    """What the links say of a record's shared mail."""
+    """A record's shared mail, from its links."""
 
     total: int
     links: list[Doc]
-    """Of the newest, newest first: ``email``, ``matches``."""
+    """``email`` and ``matches`` of the newest, newest first."""
 
 
 class Summaries:
-    """Always worked out anew from the links that are shared now, so that doing it twice changes nothing.
+    """Always recomputes a summary from the links that are shared now, so that doing it twice changes nothing.
 
-    A count cannot be added to twice safely; taken from the links it is right by itself. Each summary carries
-    the name of its revision: it is set only if nobody else set one since the revision was read, which was before the links
-    were read. So the one who writes last has read the links last.
+    Each summary carries a revision. A write applies only if the revision is still the one that was read before the
+    links were read. So the last writer is also the last reader of the links.
     """
 
-    def __init__(self, collections: Collections, accounts: Accounts, config: StoreConfig) -> None:
+    def __init__(self, collections: Collections, colleagues: Colleagues, config: StoreConfig) -> None:
         self._links = collections.links
         self._emails = collections.emails
         self._records = collections.records
-        self._accounts = accounts
+        self._colleagues = colleagues
         self._field = config.summary_field
 
     async def recompute(self, records: Iterable[RecordRef]) -> None:
-        """Bring the summaries of records up to date. A record that the CRM no longer has is left out."""
+        """Update the summaries of records, except records that the CRM no longer has."""
         by_kind: dict[RecordKind, dict[str, None]] = {}
         for ref in records:
             by_kind.setdefault(ref.kind, {})[ref.id] = None
@@ -56,7 +55,7 @@ class Summaries:
                 pending += await self._recompute(kind, part)
 
     async def _recompute(self, kind: RecordKind, ids: list[str]) -> list[str]:
-        """Set the summaries of some records. Returns those that somebody else set meanwhile."""
+        """Set the summaries of records. Returns those that another process set meanwhile."""
         collection = self._records[kind]
         present = await self._present(collection, ids)
         newest = await self._newest(kind, ids)
@@ -66,7 +65,7 @@ class Summaries:
         for name, (key, before) in present.items():
             found = newest.get(name, Newest(0, []))
             if not found.total and before is None:
-                continue  # a record without shared mail is not touched at all
+                continue  # never touch a record without shared mail
             summary = {
                 "count": found.total,
                 "newest": [plain(line) for link in found.links if (line := lines.get((name, link["email"])))],
@@ -83,7 +82,7 @@ class Summaries:
         ]
 
     async def _present(self, collection: Documents, ids: list[str]) -> dict[str, tuple[Any, ObjectId | None]]:
-        """Return the CRM's key and the summary's revision of each record that the CRM has."""
+        """Return the CRM's key and the summary's revision of each record that exists."""
         candidates = [key for name in ids for key in id_candidates(name)]
         found = collection.find({"_id": {"$in": candidates}}, {f"{self._field}.revision": 1})
         return {
@@ -110,9 +109,9 @@ class Summaries:
             document["_id"]: document async for document in self._emails.find({"_id": {"$in": list(keys)}}, _LINE)
         }
         named = {one["address"] for email in emails.values() for one in email["participants"] if one["role"] == "from"}
-        own = await self._accounts.own_among(named)
+        own = await self._colleagues.own_among(named)
         return {
-            (name, link["email"]): summary_line(emails[link["email"]], _told(link["matches"]), own)
+            (name, link["email"]): summary_line(emails[link["email"]], _public(link["matches"]), own)
             for name, found in newest.items()
             for link in found.links
             if link["email"] in emails
@@ -132,16 +131,16 @@ def summary_line(email: Mapping[str, Any], matches: Collection[Mapping[str, Any]
     )
 
 
-def _told(matches: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the matches that everybody may know of: a Bcc is its owner's alone, and must not even turn an arrow round."""
+def _public(matches: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the matches that every user may know. A Bcc is its owner's alone, and must not even affect the direction."""
     return [match for match in matches if match["role"] != Role.BCC.value]
 
 
 def direction(authors: Collection[str], roles: Iterable[str], own: Collection[str]) -> Literal["in", "out"]:
-    """Return ``in`` when the record wrote the email.
+    """Return ``in`` if the record wrote the email.
 
-    A thread link does not name the record: what nobody of ours wrote is then taken as the record's, from an address that the
-    CRM does not know.
+    A thread link does not name the record. An email that no colleague wrote then counts as the record's, from an address that
+    the CRM does not know.
     """
     named = set(roles)
     if named & {Role.FROM.value, Role.SENDER.value}:

@@ -1,6 +1,6 @@
-"""Who needs a blob: ``email:<key>``, ``copy:<row id>`` or ``dead:<id>``, in the ``refs`` of its file document.
+"""What needs a blob: ``email:<key>``, ``copy:<row id>`` or ``dead:<id>``, in the ``refs`` of its file document.
 
-``orphaned_at`` says since when a reference was given up; after a grace ``blob_sweep`` looks again and deletes what nobody needs.
+``orphaned_at`` is when a reference was released. After a grace period ``blob_sweep`` checks again and deletes unneeded blobs.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def copy_ref(row: str) -> str:
     return f"copy:{row}"
 
 
-def dead_ref(letter: str) -> str:
+def dead_ref(dead_letter: str) -> str:
     """Return the reference of a dead letter."""
-    return f"dead:{letter}"
+    return f"dead:{dead_letter}"
 
 
 def blobs_of(content: Content) -> set[str]:
@@ -36,18 +36,18 @@ def blobs_of(content: Content) -> set[str]:
 
 
 class BlobReferences:
-    """The part of ``blobs`` that keeps and gives up references."""
+    """Adds and releases references to blobs."""
 
     def __init__(self, collections: Collections, fence: Fence) -> None:
         self._files = collections.blob_files
         self._fence = fence
 
     async def hold(self, lease: Lease, blobs: Mapping[str, str]) -> frozenset[str]:
-        """Say which copies need blobs (hashes by row id) that were put for nobody. Returns the rows whose blob is not there any more.
+        """Add the references of copies to blobs (hashes by row id) that were stored without any. Returns the rows whose blob is gone.
 
         Raises:
-            LeaseLostError: another poller has the account. It may have brought these copies to their end already, and a
-                reference that comes after that would never be taken back.
+            LeaseLostError: another poller has the account. It may have finished these copies already, and nothing would ever
+                drop a reference that comes later.
         """
 
         async def write(session: Session) -> frozenset[str]:
@@ -61,33 +61,33 @@ class BlobReferences:
         return await self._fence.write(lease, write) if blobs else frozenset()
 
     async def add_ref(self, names: Iterable[str], ref: str) -> None:
-        """Say who else needs blobs that are stored already; those that are not are left out."""
+        """Add a reference to blobs that are stored already. Skips blobs that are not."""
         change = {"$addToSet": {"refs": ref}, "$unset": {"orphaned_at": ""}}
         await self._files.update_many({"_id": {"$in": list(names)}}, change)
 
     async def drop_refs(self, refs: Iterable[str]) -> None:
-        """Take references back (of parsed copies, of dead letters). What has none left is deleted after the grace."""
+        """Drop references (of parsed copies, of dead letters). A blob without any is deleted after the grace period."""
         wanted = list(refs)
         if not wanted:
             return
         await self._files.update_many({"refs": {"$in": wanted}}, _left({"$setDifference": ["$refs", wanted]}))
 
     async def drop_copies(self, account: str) -> None:
-        """Take the references of all copies of an account back."""
+        """Drop the references of all copies of an account."""
         prefix = copy_ref(f"{account}.")
         others = {"$filter": {"input": "$refs", "cond": {"$ne": [{"$indexOfCP": ["$$this", prefix]}, 0]}}}
         await self._files.update_many({"refs": {"$elemMatch": {"$gte": prefix, "$lt": f"{prefix}~"}}}, _left(others))
 
     async def release(self, keys: Iterable[str]) -> None:
-        """Note that emails were not attached, or removed: their blobs go after the grace unless the email is stored by then."""
+        """Let the sweep delete the blobs of emails after the grace period, unless the email is stored by then."""
         refs = [email_ref(key) for key in keys]
         if refs:
             await self._files.update_many({"refs": {"$in": refs}}, {"$set": {"orphaned_at": now()}})
 
     async def lacking(self, contents: Sequence[Content]) -> frozenset[str]:
-        """Return the keys of emails whose blobs are not all there: their release and their coming crossed.
+        """Return the keys of emails whose blobs are not all stored, because a release and an arrival crossed.
 
-        Asked after the emails are stored; the rows of those go back to ``planned`` (``ledger.replan_rows``) instead of ``attached``.
+        Call it after the emails are stored. Set the rows of these emails to ``planned`` (``matcher_ledger.replan_rows``), not ``attached``.
         """
         wanted = {content.key: blobs_of(content) for content in contents}
         found = self._files.find({"refs": {"$in": [email_ref(key) for key in wanted]}}, {"refs": 1})
@@ -98,6 +98,6 @@ class BlobReferences:
 
 
 def _left(refs: Doc) -> list[Doc]:
-    """Return the update that leaves a file these references; one that waits for the sweep anyway goes on to wait."""
+    """Return the update that keeps only these references. A file that waits for the sweep keeps its ``orphaned_at``."""
     orphaned = {"$cond": [{"$eq": ["$refs", []]}, "$$NOW", "$orphaned_at"]}
     return [{"$set": {"refs": refs}}, {"$set": {"orphaned_at": orphaned}}]

@@ -1,4 +1,4 @@
-"""Deleting blobs that nobody needs."""
+"""Deletes blobs that nothing needs."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from bson import ObjectId
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.core.fence import Fence, Session
-from services.store.sync.ledger import Ledger
+from services.store.sync.ledger_matcher import MatcherLedger
 
 GRACE = timedelta(minutes=5)
-"""From a blob's release to its deletion: longer than a message takes from parser to matcher on a good day."""
+"""Time from a blob's release to its deletion. A message normally takes less from parser to matcher."""
 _ABANDONED = timedelta(days=1)
 
 
 class BlobSweep:
-    """Run now and then by one process at a time (``store.singleton_lease``)."""
+    """One process at a time runs it regularly (``store.singleton_lease``)."""
 
-    def __init__(self, collections: Collections, fence: Fence, ledger: Ledger) -> None:
+    def __init__(self, collections: Collections, fence: Fence, matcher_ledger: MatcherLedger) -> None:
         self._files = collections.blob_files
         self._chunks = collections.blob_chunks
         self._emails = collections.emails
         self._fence = fence
-        self._ledger = ledger
+        self._matcher_ledger = matcher_ledger
 
     async def run(self, *, grace: timedelta = GRACE, limit: int = 500) -> int:
-        """Delete blobs that were released longer ago than the grace and whose emails are not stored. Returns how many.
+        """Delete blobs that were released before the grace period and whose emails are not stored. Returns how many.
 
-        A matcher may store the email of a blob at the very moment: it asks ``blobs.lacking`` after it stored the email,
-        we look for the email again after we deleted the blob, so one sees the other, and the copy is fetched again.
+        A matcher may store the email of a blob at the same moment. It calls ``blob_refs.lacking`` after storing the email, and
+        this method looks for the email again after deleting the blob, so one sees the other and the copy is fetched again.
         """
         moment = now()
         count = 0
@@ -43,14 +43,14 @@ class BlobSweep:
             if await self._fence.transaction(lambda session, file=file, kept=kept: self._settle(file, kept, session)):  # type: ignore[misc]
                 count += 1
                 if keys and (late := await self._stored(keys)):
-                    await self._ledger.replan_emails(late)
-        # What ``put_stream`` left when its process died.
+                    await self._matcher_ledger.replan_emails(late)
+        # Chunks that ``put_stream`` left when its process died.
         abandoned = ObjectId.from_datetime(moment - _ABANDONED)
         await self._chunks.delete_many({"files_id": {"$lt": abandoned}})
         return count
 
     async def _settle(self, file: Doc, kept: list[str], session: Session) -> bool:
-        """Delete a file with its chunks, or keep it for the references that hold; nothing if it changed since it was read."""
+        """Delete a file with its chunks, or keep it for its valid references. Does nothing if it changed since it was read."""
         same: Doc = {"_id": file["_id"], "refs": file["refs"], "orphaned_at": file["orphaned_at"]}
         if kept:
             await self._files.update_one(same, {"$set": {"refs": kept}, "$unset": {"orphaned_at": ""}}, session=session)

@@ -1,7 +1,6 @@
-"""Blobs: raw mail, attachments, long HTML; in GridFS's format, named by the SHA-256 of their content, written in bulk.
+"""Blobs: raw mail, attachments and long HTML, in GridFS's format, named by the SHA-256 of their content, written in bulk.
 
-A file document lists who needs it in ``refs``, see ``blob_refs``.
-What nobody needs any more ``blob_sweep`` deletes after a grace.
+A file document lists what needs it in ``refs``, see ``blob_refs``. ``blob_sweep`` deletes unneeded blobs after a grace period.
 """
 
 from __future__ import annotations
@@ -16,27 +15,22 @@ from services.store.core.bulk import insert_new
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.core.errors import NotFoundError
-from services.store.core.fence import Fence
-from services.store.mail.blob_refs import BlobReferences, blobs_of
-
-__all__ = ["CHUNK", "Blobs", "blobs_of"]
 
 CHUNK = 255 * 1024
-"""Octets in a chunk, as every GridFS driver has it."""
+"""Octets per chunk: the default of every GridFS driver."""
 
 
-class Blobs(BlobReferences):
-    """Putting and getting."""
+class Blobs:
+    """Stores and returns blobs."""
 
-    def __init__(self, collections: Collections, fence: Fence) -> None:
-        BlobReferences.__init__(self, collections, fence)
+    def __init__(self, collections: Collections) -> None:
         self._files = collections.blob_files
         self._chunks = collections.blob_chunks
 
     async def put_many(self, blobs: Sequence[tuple[bytes, str | None]]) -> list[str]:
         """Store (content, reference) pairs. Returns their hashes (hex) in the same order.
 
-        What is put without a reference is nobody's, and deleted after the grace: see ``hold``.
+        A blob without a reference is deleted after the grace period, see ``blob_refs.hold``.
         """
         hashes = [hashlib.sha256(data).hexdigest() for data, _ in blobs]
         contents = {name: data for name, (data, _) in zip(hashes, blobs, strict=True)}
@@ -45,14 +39,14 @@ class Blobs(BlobReferences):
             refs.setdefault(name, set()).update([ref] if ref else [])
         repeated = await self._insert_chunks(contents)
         made = await self._save_files([(name, len(contents[name]), refs[name]) for name in contents])
-        # Chunks that were there, of a file that was not: a sweep deleted the file in between and took the chunks with it.
-        # The file has a reference now, so that no sweep touches it any more, and what is missing is put for good.
+        # The chunks existed but the file did not: a sweep deleted the file in between, with its chunks.
+        # The file has a reference now, so no sweep touches it, and the chunks can be stored safely.
         if again := repeated & made:
             await self._insert_chunks({name: contents[name] for name in again})
         return hashes
 
     async def put_stream(self, parts: AsyncIterator[bytes], ref: str | None) -> tuple[str, int]:
-        """Store a large blob as it comes; in memory is one chunk. Returns its hash and its size in octets. ``ref`` as for ``put_many``."""
+        """Store a large blob with one chunk in memory. Returns its hash and its size in octets. ``ref`` as for ``put_many``."""
         digest, temporary, count, size, rest = hashlib.sha256(), ObjectId(), 0, 0, b""
         async for part in parts:
             digest.update(part)
@@ -64,15 +58,15 @@ class Blobs(BlobReferences):
         if rest or not count:
             await self._chunks.insert_one({"files_id": temporary, "n": count, "data": rest})
         name = digest.hexdigest()
-        # The file comes last, as in ``put_many``: one that is there is whole, whoever died on the way to it.
+        # As in ``put_many``, the file comes last, so that an existing file is complete after any crash.
         repeated = await self._copy(temporary, name)
         if await self._save_files([(name, size, {ref} if ref else set())]) and repeated:
-            await self._copy(temporary, name)  # a sweep may have deleted the file that they were of, and them
+            await self._copy(temporary, name)  # a sweep may have deleted their file, and them
         await self._chunks.delete_many({"files_id": temporary})
         return name, size
 
     async def _copy(self, temporary: ObjectId, name: str) -> bool:
-        """Give a blob the chunks that were gathered under another name. Returns whether it had some already."""
+        """Copy the chunks stored under a temporary name to a blob. Returns whether it had some already."""
         repeated = False
         async for chunk in self._chunks.find({"files_id": temporary}, batch_size=4):
             document = {"files_id": name, "n": chunk["n"], "data": chunk["data"]}
@@ -83,29 +77,29 @@ class Blobs(BlobReferences):
         """Return a blob.
 
         Raises:
-            NotFoundError: there is none of this hash, or it is not whole.
+            NotFoundError: there is no blob with this hash, or it is incomplete.
         """
         file = await self._file(name)
         data = b"".join([chunk["data"] async for chunk in self._chunks.find({"files_id": name}).sort("n", 1)])
         if len(data) != file["length"]:
-            raise NotFoundError(f"blob {name} is not whole")
+            raise NotFoundError(f"blob {name} is incomplete")
         return data
 
     async def stream(self, name: str) -> AsyncIterator[bytes]:
-        """Iterate over a blob in parts of at most ``CHUNK`` octets; in memory are a few of them.
+        """Iterate over a blob in parts of at most ``CHUNK`` octets, with a few of them in memory.
 
         Raises:
-            NotFoundError: there is none of this hash.
+            NotFoundError: there is no blob with this hash.
         """
         await self._file(name)
         async for chunk in self._chunks.find({"files_id": name}, batch_size=4).sort("n", 1):
             yield chunk["data"]
 
     async def size(self, name: str) -> int:
-        """Return the octets of a blob.
+        """Return the size of a blob in octets.
 
         Raises:
-            NotFoundError: there is none of this hash.
+            NotFoundError: there is no blob with this hash.
         """
         return int((await self._file(name))["length"])
 
@@ -116,7 +110,7 @@ class Blobs(BlobReferences):
         return file
 
     async def _insert_chunks(self, contents: dict[str, bytes]) -> set[str]:
-        """Insert the chunks of blobs. Returns the names of those that had some already."""
+        """Insert the chunks of blobs. Returns the names of blobs that had some already."""
         documents = [
             {"files_id": name, "n": number, "data": part}
             for name, data in contents.items()
@@ -125,9 +119,9 @@ class Blobs(BlobReferences):
         return {document["files_id"] for document in await insert_new(self._chunks, documents)}
 
     async def _save_files(self, files: Sequence[tuple[str, int, set[str]]]) -> set[str]:
-        """Add references, making the file documents that are missing. Returns the names of those that this call made.
+        """Add references, and create missing file documents. Returns the names of those that this call created.
 
-        Nearly all are missing, and an insert costs the server a third of an upsert: that is tried first.
+        Nearly all are missing, and an insert costs the server a third of an upsert, so inserts come first.
         """
         documents: list[Doc] = [
             {
@@ -151,7 +145,7 @@ class Blobs(BlobReferences):
 
 
 def _addition(document: Doc) -> UpdateOne:
-    """Return the update that adds the references of a file that is there; one that nobody needs is given another grace."""
+    """Return the update that adds references to an existing file. Without references it restarts the grace period."""
     if not document["refs"]:
         waiting = {"_id": document["_id"], "orphaned_at": {"$exists": True}}
         return UpdateOne(waiting, {"$set": {"orphaned_at": document["orphaned_at"]}})

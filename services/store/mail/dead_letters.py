@@ -1,4 +1,4 @@
-"""What could not be handled: kept with its body until an operator replays or drops it. Documents of ``dead_letters``."""
+"""Messages that a stage could not handle, kept with their bodies until an operator replays or drops them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from services.store.mail.blob_refs import BlobReferences, dead_ref
 
 
 class DeadLetter(Contract):
-    """A message that ended in the dead letters."""
+    """A message that a stage could not handle."""
 
     id: str
-    """Of the message and the queue, so that a redelivery is the same dead letter."""
+    """Derived from message and queue, so that a redelivery is the same dead letter."""
     queue: str
-    """Where it failed, and where a replay goes."""
+    """The queue where it failed, and to which a replay sends it."""
     reason: str
     """Stable code."""
     error: str = ""
-    """Short; nothing out of a mail."""
+    """Short, with nothing from a mail."""
     headers: dict[str, str] = Field(default_factory=dict)
-    """As they were published, text only."""
+    """The published headers, text only."""
     content_type: str = ""
     body: bytes = b""
     account: str | None = None
@@ -38,69 +38,71 @@ class DeadLetter(Contract):
 
 _HEAD = {"body": 0}
 _ENDED = frozenset({None, *(state.value for state in FINAL if state is not RowState.QUARANTINED)})
-"""States of rows whose letters no operator has to decide on; None for a row that was removed."""
+"""States of rows whose dead letters need no decision. None is a removed row."""
 
 
 class DeadLetters:
-    """What the matcher puts here and the command line takes out."""
+    """The matcher adds dead letters; users replay or drop them."""
 
-    def __init__(self, collections: Collections, blobs: BlobReferences) -> None:
-        self._letters = collections.dead_letters
+    def __init__(self, collections: Collections, blob_refs: BlobReferences) -> None:
+        self._dead_letters = collections.dead_letters
         self._ledger = collections.ledger
-        self._blobs = blobs
+        self._blob_refs = blob_refs
 
-    async def add(self, letter: DeadLetter) -> bool:
-        """Keep a dead letter; False when it is here already."""
-        document = encode(letter, letter.id)
+    async def add(self, dead_letter: DeadLetter) -> bool:
+        """Store a dead letter; False if it is stored already."""
+        document = encode(dead_letter, dead_letter.id)
         key = document.pop("_id")
-        result = await self._letters.update_one({"_id": key}, {"$setOnInsert": document}, upsert=True)
+        result = await self._dead_letters.update_one({"_id": key}, {"$setOnInsert": document}, upsert=True)
         return result.upserted_id is not None
 
-    async def list(self, *, account: str | None = None, limit: int = 100) -> list[DeadLetter]:
+    async def newest(self, *, account: str | None = None, limit: int = 100) -> list[DeadLetter]:
         """Return the newest dead letters, newest first, without bodies."""
         query: Doc = {} if account is None else {"account": account}
-        found = self._letters.find(query, _HEAD).sort([("at", -1), ("_id", -1)]).limit(limit)
+        found = self._dead_letters.find(query, _HEAD).sort([("at", -1), ("_id", -1)]).limit(limit)
         return [decode(DeadLetter, document) async for document in found]
 
-    async def get(self, letter: str) -> DeadLetter:
+    async def get(self, dead_letter: str) -> DeadLetter:
         """Return a dead letter with its body.
 
         Raises:
-            NotFoundError: there is none of this id.
+            NotFoundError: there is no dead letter with this id.
         """
-        document = await self._letters.find_one({"_id": letter})
+        document = await self._dead_letters.find_one({"_id": dead_letter})
         if document is None:
-            raise NotFoundError(f"there is no dead letter {letter}: `leadmail dead-letters list` shows all")
+            raise NotFoundError(f"there is no dead letter {dead_letter}: `leadmail dead-letters list` shows all")
         return decode(DeadLetter, document)
 
-    async def remove(self, letters: Iterable[str]) -> int:
-        """Forget dead letters that were replayed, are given up or have nothing to wait for. Returns how many were still there."""
-        ids = list(letters)
+    async def remove(self, dead_letters: Iterable[str]) -> int:
+        """Remove dead letters that were replayed or dropped or need no decision. Returns how many were still stored."""
+        ids = list(dead_letters)
         if not ids:
             return 0
-        # The blobs first: interrupted, the letters are still there to be removed once more, and no blob is held for nobody.
-        await self._blobs.drop_refs(map(dead_ref, ids))
-        return int((await self._letters.delete_many({"_id": {"$in": ids}})).deleted_count)
+        # Drop the references first: after an interruption the dead letters can be removed again, and no blob stays for ever.
+        await self._blob_refs.drop_refs(map(dead_ref, ids))
+        return int((await self._dead_letters.delete_many({"_id": {"$in": ids}})).deleted_count)
 
     async def settled(self, row: str | None = None) -> Sequence[str]:
-        """Return the letters about copies (or about one) that no operator has to decide on: one letter stands for each quarantined copy.
+        """Return the dead letters about copies, or about one, that need no decision. Each quarantined copy has one that does.
 
-        Their copy came to another end (a later try was handled, it is gone from the mailbox, its account was purged), or a
-        newer letter is about it. A copy that is on its way again may need its letter still.
+        Their copy has another final state (a later attempt succeeded, it is gone from the mailbox, its account was purged), or a
+        newer dead letter is about it. A copy that is being processed again may still need its dead letter.
         """
         about: Doc = {"row": {"$ne": None} if row is None else row}
-        letters = [one async for one in self._letters.find(about, {"row": 1}).sort([("at", -1), ("_id", -1)])]
-        rows = list({one["row"] for one in letters})
+        about_copies = [one async for one in self._dead_letters.find(about, {"row": 1}).sort([("at", -1), ("_id", -1)])]
+        rows = list({one["row"] for one in about_copies})
         found = self._ledger.find({"_id": {"$in": rows}}, {"state": 1})
         states = {one["_id"]: one["state"] async for one in found}
-        newest = {one["row"]: one["_id"] for one in reversed(letters)}
-        return [one["_id"] for one in letters if one["_id"] != newest[one["row"]] or states.get(one["row"]) in _ENDED]
+        newest = {one["row"]: one["_id"] for one in reversed(about_copies)}
+        return [
+            one["_id"] for one in about_copies if one["_id"] != newest[one["row"]] or states.get(one["row"]) in _ENDED
+        ]
 
     async def count(self) -> int:
-        """Return how many there are."""
-        return int(await self._letters.count_documents({}))
+        """Return the number of dead letters."""
+        return int(await self._dead_letters.count_documents({}))
 
     async def by_reason(self) -> Mapping[str, int]:
-        """Return how many there are of each reason."""
-        found = await self._letters.aggregate([{"$group": {"_id": "$reason", "count": {"$sum": 1}}}])
+        """Return the number of dead letters by reason."""
+        found = await self._dead_letters.aggregate([{"$group": {"_id": "$reason", "count": {"$sum": 1}}}])
         return {document["_id"]: document["count"] async for document in found}

@@ -1,4 +1,4 @@
-"""Emails and tombstones: documents of ``emails`` and ``tombstones``."""
+"""Emails and tombstones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pymongo import UpdateOne
 from schemas.emails import Email, Link
 from schemas.mail import Content, Participant
 from schemas.records import RecordRef
-from services.store.core.blind_index import Marks
+from services.store.core.blind_index import BlindIndex
 from services.store.core.bulk import insert_new
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
@@ -24,7 +24,7 @@ _BRIEF = dict.fromkeys(
 
 
 class BriefEmail(NamedTuple):
-    """What linking needs of a stored email: all but what it says."""
+    """A stored email without its content: what linking needs."""
 
     key: str
     message_id: str | None
@@ -35,11 +35,11 @@ class BriefEmail(NamedTuple):
     participants: tuple[Participant, ...]
     by_thread: bool
     unlinked_at: datetime | None = None
-    """Since when it has been on no record; its grace ends some time after that."""
+    """Since when it has been on no record. Its grace period starts then."""
 
 
 class Ancestor(NamedTuple):
-    """A stored email with a Message-ID that another one names, and its links."""
+    """A stored email that another one names by Message-ID, with its links."""
 
     key: str
     message_id: str
@@ -53,20 +53,20 @@ class Ancestor(NamedTuple):
 
 
 class Emails:
-    """One document an email, however many copies there are."""
+    """Stores one document per email, regardless of the number of copies."""
 
     def __init__(self, collections: Collections, config: StoreConfig) -> None:
         self._emails = collections.emails
         self._links = collections.links
         self._tombstones = collections.tombstones
-        self._marks = Marks(config)
+        self._blind_index = BlindIndex(config)
 
     async def save_many(self, contents: Sequence[Content], *, by_thread: Collection[str] = ()) -> frozenset[str]:
-        """Store emails that are not stored yet. Returns the keys of those that are new.
+        """Store emails that are not stored yet. Returns the keys of the new ones.
 
         Args:
-            contents: what they say; two with one key are the same email.
-            by_thread: keys of those that name no record's address.
+            contents: the emails. Two with one key are the same email.
+            by_thread: keys of emails that name no record's address.
         """
         moment = now()
         documents = [
@@ -79,7 +79,7 @@ class Emails:
     def _document(self, email: Email) -> Doc:
         document = encode_email(email)
         if email.content.message_id:
-            document["id_mark"] = self._marks.message_id(email.content.message_id)
+            document["id_mark"] = self._blind_index.message_id(email.content.message_id)
         return document
 
     async def existing(self, keys: Iterable[str]) -> frozenset[str]:
@@ -91,23 +91,23 @@ class Emails:
         return frozenset([document["_id"] async for document in found])
 
     async def known_ids(self, message_ids: Iterable[str]) -> frozenset[str]:
-        """Return which of the Message-IDs are those of stored emails (their threads concern a record)."""
-        wanted = self._marks.of_message_ids(message_ids)
+        """Return which of the Message-IDs belong to stored emails, whose threads concern a record."""
+        wanted = self._blind_index.by_message_id_hash(message_ids)
         if not wanted:
             return frozenset()
         found = self._emails.find({"id_mark": {"$in": list(wanted)}}, {"_id": 0, "id_mark": 1})
         return frozenset([wanted[document["id_mark"]] async for document in found])
 
     async def get(self, key: str) -> Email | None:
-        """Return an email. For the pipeline: people read through ``store.reading``."""
+        """Return an email. For the pipeline only: users read through ``store.reading``."""
         document = await self._emails.find_one({"_id": key})
         return None if document is None else decode_email(document)
 
     async def full_key(self, start: str) -> str:
-        """Return the key that begins with ``start``; for operators, who may name any email.
+        """Return the key that begins with ``start``. For operators, who may name any email.
 
         Raises:
-            NotFoundError: none does, or several do.
+            NotFoundError: no key begins so, or several do.
         """
         found = [document["_id"] async for document in self._emails.find(_starts(start), {"_id": 1}).limit(2)]
         if len(found) > 1:
@@ -117,18 +117,18 @@ class Emails:
         return str(found[0])
 
     async def contents(self, keys: Iterable[str]) -> dict[str, Content]:
-        """Return what emails say, by key. For the pipeline: people read through ``store.reading``."""
+        """Return the contents of emails by key. For the pipeline only: users read through ``store.reading``."""
         found = self._emails.find({"_id": {"$in": list(keys)}})
         return {document["_id"]: decode(Content, document) async for document in found}
 
     async def briefs(self, keys: Iterable[str]) -> dict[str, BriefEmail]:
-        """Return what linking needs of emails, by key."""
+        """Return emails without their content, by key."""
         found = self._emails.find({"_id": {"$in": list(keys)}}, _BRIEF)
         return {document["_id"]: _brief(document) async for document in found}
 
     async def ancestors(self, message_ids: Iterable[str]) -> list[Ancestor]:
         """Return the stored emails with these Message-IDs, with their links (several may have one Message-ID)."""
-        wanted = self._marks.of_message_ids(message_ids)
+        wanted = self._blind_index.by_message_id_hash(message_ids)
         if not wanted:
             return []
         found = self._emails.find({"id_mark": {"$in": list(wanted)}}, {"message_id": 1, "by_thread": 1})
@@ -142,12 +142,12 @@ class Emails:
         ]
 
     async def referring(self, message_ids: Iterable[str]) -> list[BriefEmail]:
-        """Return the emails that are linked by thread alone and name one of these Message-IDs as an ancestor."""
+        """Return the emails that only their thread links and that name one of these Message-IDs as an ancestor."""
         query = {"refs": {"$in": [message_id for message_id in set(message_ids) if message_id]}, "by_thread": True}
         return [_brief(document) async for document in self._emails.find(query, _BRIEF)]
 
     async def with_participants(self, addresses: Iterable[str], *, batch: int = 500) -> AsyncIterator[list[BriefEmail]]:
-        """Iterate, in batches, over the stored emails that name any of the addresses (for a new or changed record)."""
+        """Iterate, in batches, over the stored emails that name any of the addresses. For a new or changed record."""
         part: list[BriefEmail] = []
         query = {"participants.address": {"$in": list(addresses)}}
         async for document in self._emails.find(query, _BRIEF):
@@ -165,25 +165,25 @@ class Emails:
         await self._emails.update_one({"_id": key}, [{"$set": change}])
 
     async def tombstones(self, keys: Iterable[str]) -> frozenset[str]:
-        """Return which of the keys were deleted in the CRM."""
+        """Return which of the emails were deleted in the CRM."""
         found = self._tombstones.find({"_id": {"$in": list(keys)}}, {"_id": 1})
         return frozenset([document["_id"] async for document in found])
 
     async def mark_unlinked(self, bare: Collection[str], linked: Mapping[str, datetime] | None = None) -> None:
-        """Note that emails are on no record, so that they are looked at again after their grace; or that they are on one again.
+        """Note that emails are on no record, so that they expire after their grace period; or that they are on one again.
 
-        A mark that somebody else made since the caller looked stays: what it was made for was not seen. One that is
-        left by mistake costs a look, one that is taken off by mistake keeps a body for ever.
+        A newer ``unlinked_at`` than the caller saw stays, because the caller did not see its cause. One that stays by
+        mistake costs a look-up; one that is removed by mistake keeps a body for ever.
 
         Args:
-            bare: emails that were found to be on no record: their grace begins.
-            linked: emails that were found to be on one, by their marks when that was looked up.
+            bare: emails on no record. Their grace period starts.
+            linked: emails on a record, with the ``unlinked_at`` that the caller saw.
         """
         if bare:
             await self._emails.update_many({"_id": {"$in": list(bare)}}, {"$set": {"unlinked_at": now()}})
         if linked:
             gone = {"$unset": {"unlinked_at": ""}}
-            writes = [UpdateOne({"_id": key, "unlinked_at": mark}, gone) for key, mark in linked.items()]
+            writes = [UpdateOne({"_id": key, "unlinked_at": seen}, gone) for key, seen in linked.items()]
             await self._emails.bulk_write(writes, ordered=False)
 
     async def unlinked(self, before: datetime, *, limit: int = 500) -> list[str]:

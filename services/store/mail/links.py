@@ -1,4 +1,4 @@
-"""Links: an email on a record. Documents of ``links``."""
+"""Links: an email on a record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.store.core.documents import Doc, decode, encode
 
 
 class LinkAddition(NamedTuple):
-    """One copy's contribution to a link."""
+    """What one copy adds to a link."""
 
     email: str
     record: RecordRef
@@ -27,9 +27,9 @@ class LinkAddition(NamedTuple):
     owner: str
     """The user who owns the copy."""
     shared: str | None = None
-    """The copy's account, when its policy shares the link."""
+    """The copy's account, if its policy shares the link."""
     attestations: tuple[Attestation, ...] = ()
-    """For role ``thread``: in whose mail the thread is about the record."""
+    """For role ``thread``: the users in whose mail the thread is about the record."""
 
     @property
     def id(self) -> str:
@@ -38,17 +38,17 @@ class LinkAddition(NamedTuple):
 
 
 class Links:
-    """Adding never removes; removing compares the version and sets."""
+    """Additions never remove anything. Other changes compare the version and set."""
 
     def __init__(self, collections: Collections) -> None:
         self._links = collections.links
         self._emails = collections.emails
 
     async def save_many(self, additions: Sequence[LinkAddition]) -> None:
-        """Add copies' contributions to links, making those that are missing. Doing it twice changes nothing but versions.
+        """Add to links, and create missing ones. Doing it twice changes only versions.
 
-        Afterwards write the rows' final states, then ask ``lacking``: a recompute in between did not see
-        the copies and may have taken the additions back.
+        Then write the rows' final states, and then call ``lacking``: a recompute in between did not see
+        the copies and may have removed the additions.
         """
         merged: dict[str, tuple[LinkAddition, dict[str, Doc], set[str], set[str], set[Attestation]]] = {}
         for addition in additions:
@@ -80,10 +80,10 @@ class Links:
             await self._links.bulk_write([_addition(document) for document in there], ordered=False)
 
     async def lacking(self, additions: Sequence[LinkAddition]) -> list[LinkAddition]:
-        """Return the additions that are not (any more) in the links, or whose email is not stored.
+        """Return the additions that are missing from the links, or whose email is not stored.
 
-        Asked after the rows became ``attached``: from then on every recompute sees the copies. Save these again
-        (emails first); an empty answer, the usual one, ends the matter.
+        Call it after the rows became ``attached``, when every recompute sees the copies. Save the missing ones again,
+        emails first. The answer is usually empty, which ends the procedure.
         """
         if not additions:
             return []
@@ -102,7 +102,7 @@ class Links:
         ]
 
     async def of_emails(self, keys: Iterable[str]) -> dict[str, list[Link]]:
-        """Return the links of emails; emails without any are left out."""
+        """Return the links of emails, without emails that have none."""
         links: dict[str, list[Link]] = {}
         wanted = list(keys)
         if not wanted:
@@ -112,7 +112,7 @@ class Links:
         return links
 
     async def of_record(self, record: RecordRef, *, batch: int = 500) -> AsyncIterator[list[Link]]:
-        """Iterate, in batches, over every link of a record. For the pipeline: people read through ``store.reading``."""
+        """Iterate, in batches, over every link of a record. For the pipeline only: users read through ``store.reading``."""
         part: list[Link] = []
         async for document in self._links.find({"record.kind": record.kind, "record.id": record.id}):
             part.append(decode(Link, document))
@@ -123,16 +123,16 @@ class Links:
             yield part
 
     async def compare_and_set(self, link: Link, *, ownerless: bool = False) -> bool:
-        """Replace a link that has still ``link.version``; one without matches or owners is deleted. False: read again.
+        """Replace a link whose version is still ``link.version``. Without matches or owners, delete it. False means read it again.
 
         Args:
-            link: as it should be.
-            ownerless: keep it without owners: its email is on the record, but nobody holds a copy at the moment.
+            link: the wanted link.
+            ownerless: keep it without owners: its email is on the record, but no account holds a copy at the moment.
         """
         return await self.compare_and_set_many([link], ownerless=ownerless)
 
     async def compare_and_set_many(self, links: Sequence[Link], *, ownerless: bool = False) -> bool:
-        """Do as ``compare_and_set`` with many links at once. False: at least one was not as it was read; read all again."""
+        """Do the same as ``compare_and_set`` with many links at once. False means at least one has changed: read all again."""
         if not links:
             return True
         writes = [_replacement(link, ownerless=ownerless) for link in links]
@@ -151,7 +151,7 @@ def _replacement(link: Link, *, ownerless: bool) -> DeleteOne | ReplaceOne[Doc]:
 
 
 def _addition(link: Doc) -> UpdateOne:
-    """Return the write that adds what a link should hold to the one that is there; makes it should it go just now."""
+    """Return the write that adds to an existing link. It creates the link if it was deleted meanwhile."""
     sets = {name: {"$each": link[name]} for name in ("matches", "owners", "shared_by", "vouchers")}
     made = {name: link[name] for name in ("email", "record", "sent_at", "thread")}
     update = {"$setOnInsert": made, "$addToSet": sets, "$inc": {"version": 1}}
@@ -159,7 +159,7 @@ def _addition(link: Doc) -> UpdateOne:
 
 
 def _match(match: Match) -> Doc:
-    """Return a match in one form, so that ``$addToSet`` finds it equal to itself (it compares fields in their order)."""
+    """Return a match with its fields in one order, because ``$addToSet`` compares them in order."""
     return {"address": match.address, "role": match.role.value, "account": match.account}
 
 

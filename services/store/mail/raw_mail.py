@@ -1,4 +1,4 @@
-"""Raw mail for readers: without what tells of one copy only."""
+"""Raw mail for readers, without headers that belong to one copy."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ _TRACES = frozenset(
 
 
 def without_traces(raw: bytes) -> bytes:
-    """Return a mail without Bcc and trace headers; everything else stays byte for byte.
+    """Return a mail without Bcc and trace headers. Everything else stays unchanged, byte for byte.
 
-    What is stored is the raw form of the copy that came first. Its Bcc is its owner's alone, and traces such as
-    Delivered-To name whom a Bcc went to; the identity of an email leaves the same headers out.
+    The stored raw mail is that of the first copy. Its Bcc is its owner's alone, and traces such as
+    Delivered-To reveal who received a Bcc. The identity of an email omits the same headers.
     """
     kept: list[bytes] = []
     position, cutting = 0, False
-    # Bare CR and bare LF end a line too: what a lenient reader takes for a header must not slip through.
+    # Bare CR and bare LF end a line, too: what a lenient reader takes for a header must not pass.
     for line in raw.splitlines(keepends=True):
         if not line.strip(b"\r\n"):
             break
         position += len(line)
-        if not line.startswith((b" ", b"\t")):  # else a folded line (RFC 5322 section 2.2.3)
+        if not line.startswith((b" ", b"\t")):  # otherwise a folded line (RFC 5322 section 2.2.3)
             cutting = line.partition(b":")[0].strip().lower() in _TRACES
         if not cutting:
             kept.append(line)

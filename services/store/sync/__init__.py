@@ -1,1 +1,9 @@
-"""Accounts, leases, folders, epochs and the ledger."""
+"""Synchronisation: accounts, leases, folders, backfills and the ledger.
+
+- ``accounts``, ``former_accounts``: connected mailboxes, and mailboxes that are connected again
+- ``leases``: which poller works on which account
+- ``folders``, ``epochs``: folders, and backfills from the first folder to the confirmation
+- ``ledger``, ``ledger_rows``: one row per copy; looked up, and in BSON
+- ``ledger_poller``, ``ledger_matcher``, ``ledger_operator``: what each of them writes
+- ``ledger_counts``, ``backlog``, ``progress``, ``status``: numbers
+"""

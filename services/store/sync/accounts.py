@@ -1,8 +1,7 @@
-"""Connected mailboxes: documents of ``accounts``. The lease is part of the document, see ``leases``."""
+"""Connected mailboxes. The lease is part of an account's document, see ``leases``."""
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,39 +12,47 @@ from pymongo.errors import DuplicateKeyError
 from schemas.accounts import Account, AccountState, FolderRules, Lease, SealedCredentials, ServerAddress
 from schemas.addresses import normal_address_or_none
 from schemas.sharing import SharingPolicy
-from services.store.core.audit import Audit
+from services.store.core.audit import OPERATOR, Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import decode, encode, now, plain
 from services.store.core.errors import AlreadyExistsError, NotFoundError
 from services.store.core.fence import Fence, Session
-from services.store.core.pending_work import PendingWork
 from services.store.sync.former_accounts import FormerAccounts
 
 
 def new_account_id() -> str:
-    """Return an id for an account that is to be connected (credentials are sealed for it before it is stored)."""
+    """Return an id for a new account. Credentials are sealed for it before it is stored."""
     return str(ObjectId())
 
 
-class Accounts(Colleagues, FormerAccounts):
-    """What the command line and the poller do with accounts."""
+class Accounts:
+    """What users, administrators and the poller do with accounts."""
 
-    def __init__(self, collections: Collections, fence: Fence, audit: Audit, pending_work: PendingWork) -> None:
-        Colleagues.__init__(self, collections, pending_work)
-        FormerAccounts.__init__(self, collections)
+    def __init__(
+        self,
+        collections: Collections,
+        *,
+        fence: Fence,
+        colleagues: Colleagues,
+        former_accounts: FormerAccounts,
+        audit: Audit,
+    ) -> None:
+        self._accounts = collections.accounts
         self._fence = fence
+        self._colleagues = colleagues
+        self._former = former_accounts
         self._audit = audit
 
-    async def add(self, account: Account, *, by: str = "operator") -> None:
-        """Store a new account, or connect a disconnected one again (see ``former``).
+    async def add(self, account: Account, *, by: str = OPERATOR) -> None:
+        """Store a new account, or connect a disconnected one again (see ``former_accounts``).
 
         Raises:
-            AlreadyExistsError: the address is connected already (and not disconnected).
+            AlreadyExistsError: the address is connected already.
         """
-        # Whose address is a user's was a colleague before.
-        async with self.changing(await self.no_users(account.own_addresses)):
-            again = await self.connect_again(account)
+        # The address of a user was a colleague's before.
+        async with self._colleagues.changing(await self._colleagues.no_users(account.own_addresses)):
+            again = await self._former.connect_again(account)
             if not again:
                 try:
                     await self._accounts.insert_one(encode(account))
@@ -64,7 +71,7 @@ class Accounts(Colleagues, FormerAccounts):
         """Return an account by its id.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: there is no such account.
         """
         document = await self._accounts.find_one({"_id": account})
         if document is None:
@@ -72,10 +79,10 @@ class Accounts(Colleagues, FormerAccounts):
         return decode(Account, document)
 
     async def find(self, name: str) -> Account:
-        """Return an account by id or by address; of several with one address the one that is connected.
+        """Return an account by id or by address. Of several with one address, it is the connected one.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: there is no such account.
         """
         wanted = normal_address_or_none(name) or name.strip().lower()
         found = [
@@ -86,35 +93,35 @@ class Accounts(Colleagues, FormerAccounts):
             raise NotFoundError(f"there is no account {name}: `leadmail account list` shows all")
         return min(found, key=lambda account: account.state is AccountState.DISCONNECTED)
 
-    async def list(self, owner: str | None = None) -> builtins.list[Account]:
-        """Return all accounts, or those of a user, by address."""
+    async def get_all(self, owner: str | None = None) -> list[Account]:
+        """Return all accounts, or those of a user, sorted by address."""
         found = self._accounts.find({} if owner is None else {"owner": owner}).sort([("address", 1), ("_id", 1)])
         return [decode(Account, document) async for document in found]
 
     async def of_ids(self, accounts: Iterable[str]) -> dict[str, Account]:
-        """Return accounts by id, whatever their state; unknown ids are left out."""
+        """Return accounts by id, in any state, without unknown ids."""
         found = self._accounts.find({"_id": {"$in": list(set(accounts))}})
         return {document["_id"]: decode(Account, document) async for document in found}
 
     async def of_holder(self, poller: str) -> dict[str, Account]:
-        """Return the accounts that a poller holds, as they are now: state, credentials, folder rules, ``resync_requested``."""
+        """Return the accounts that a poller holds, with current state, credentials, folder rules and ``resync_requested``."""
         found = self._accounts.find({"lease.holder": poller})
         return {document["_id"]: decode(Account, document) async for document in found}
 
     async def set_state(self, account: str, state: AccountState, *, by: str, reason: str | None = None) -> Account:
-        """Pause or resume an account (``active`` also ends a block). For a block by the poller see ``block``.
+        """Pause or resume an account (``active`` also ends a block). The poller blocks with ``block``.
 
         Raises:
-            NotFoundError: there is none that is not disconnected.
+            NotFoundError: there is no such account, or it is disconnected.
         """
         changed = await self._change(account, {"state": state, "reason": reason})
         await self._audit.add("account.state", by=by, subject=f"account:{account}", state=state, reason=reason)
         return changed
 
     async def block(self, lease: Lease, reason: str, *, tried: SealedCredentials) -> int | None:
-        """Block an account that cannot log in; it is not given out any more. Returns the incident's number.
+        """Block an account that cannot log in, so that no poller takes it. Returns the incident's number.
 
-        None, and nothing is done, when its owner has paused it meanwhile, or given it other credentials than those that were tried.
+        Returns None and changes nothing if the owner has paused it meanwhile, or has replaced the credentials that were tried.
 
         Raises:
             LeaseLostError: another poller has it.
@@ -131,7 +138,7 @@ class Accounts(Colleagues, FormerAccounts):
         return await self._fence.write(lease, write)
 
     async def request_resync(self, account: str, *, by: str) -> None:
-        """Ask for a new backfill.
+        """Request a new backfill.
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
@@ -148,7 +155,7 @@ class Accounts(Colleagues, FormerAccounts):
         incoming: ServerAddress | None = None,
         outgoing: ServerAddress | None = None,
     ) -> Account:
-        """Store new credentials (and servers), which were tried; a block ends.
+        """Store new credentials (and servers) that were tested. This ends a block.
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
@@ -162,7 +169,7 @@ class Accounts(Colleagues, FormerAccounts):
         return await self.get(account)
 
     async def save_folder_rules(self, account: str, rules: FolderRules, *, by: str) -> Account:
-        """Store which folders are synchronised, and ask for a backfill that follows it.
+        """Store which folders are synchronised, and request a backfill that applies the rules.
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
@@ -172,16 +179,16 @@ class Accounts(Colleagues, FormerAccounts):
         return changed
 
     async def save_aliases(self, account: str, aliases: Iterable[str], *, by: str) -> Account:
-        """Store the further addresses that the owner confirmed to be his. Whose threads they make or end follows.
+        """Store the further addresses that the owner confirmed, and enqueue the threads that they open or end.
 
-        An alias never lets anybody read more: it only tells who is a colleague, and what is internal.
+        An alias never lets a user read more: it only marks an address as a colleague's, and mail as internal.
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
         """
         before = await self.get(account)
         wanted = tuple(sorted(set(aliases) - {before.address}))
-        async with self.changing(set(before.aliases) ^ set(wanted)):
+        async with self._colleagues.changing(set(before.aliases) ^ set(wanted)):
             changed = await self._change(account, {"aliases": wanted, "relink": now()})
         await self._audit.add(
             "account.aliases", by=by, subject=f"account:{account}", before=before.aliases, after=wanted
@@ -189,7 +196,7 @@ class Accounts(Colleagues, FormerAccounts):
         return changed
 
     async def save_sharing(self, account: str, policy: SharingPolicy) -> Account:
-        """Store a policy and note that the links do not follow yet. Use ``store.sharing.set_account``, which sees to that.
+        """Store a policy and note that the links need an update. Call ``store.sharing.set_account`` instead, which updates them.
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected (its policy is frozen).

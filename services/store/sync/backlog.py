@@ -1,4 +1,4 @@
-"""How much waits for its final state, and since when, over all accounts: what is watched for trouble anywhere on the way."""
+"""How many rows wait for their final state, and since when, over all accounts: the first sign of trouble in any stage."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class Waiting(NamedTuple):
 
     rows: int
     oldest: datetime
-    """When the one that was noticed first was."""
+    """When the oldest of them was noticed."""
 
 
 class Backlog:
-    """Reads the index of unfinished rows, which is as small as what is under way."""
+    """Reads the index of unfinished rows, which is as small as the work in progress."""
 
     def __init__(self, collections: Collections) -> None:
         self._ledger = collections.ledger
         self._accounts = collections.accounts
 
     async def waiting(self) -> dict[tuple[AccountState, RowState], Waiting]:
-        """Return what waits by the state of its account and its own; what there is none of is left out.
+        """Return the waiting rows by the state of their account and their own state, without empty groups.
 
-        Rows of a paused or blocked account wait for its owner, those of an active one for us.
+        Rows of a paused or blocked account wait for its owner, rows of an active one for the pipeline.
         """
         pipeline: list[Doc] = [
             {"$match": {"state": _UNFINISHED}},

@@ -1,4 +1,4 @@
-"""Backfills: opened, sealed, complete, confirmed. Documents of ``epochs``."""
+"""Backfills: opened, sealed, complete, confirmed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNFINISHED = {"$in": [state.value for state in UNFINISHED]}
 
 
 class Epochs:
-    """From the first folder to the confirmation."""
+    """Takes a backfill from its first folder to its confirmation."""
 
     def __init__(self, collections: Collections, fence: Fence, folders: Folders) -> None:
         self._epochs = collections.epochs
@@ -28,17 +28,17 @@ class Epochs:
         self._fence = fence
         self._folders = folders
 
-    async def open(self, lease: Lease, folders: Iterable[Folder], *, expected: int) -> Epoch:
-        """Open the account's next backfill with the anchors of its folders, in one transaction; the request for it is answered.
+    async def start(self, lease: Lease, folders: Iterable[Folder], *, expected: int) -> Epoch:
+        """Open the account's next backfill with the anchors of its folders, in one transaction, and clear the request for it.
 
-        An earlier backfill that is not complete is superseded: its document goes. Every row that is unfinished now belongs to the
-        new one: those of the superseded, so that there is one confirmation when both are done, and live mail that is on its
-        way, which lies below the new anchors.
+        It supersedes an incomplete backfill, whose document is deleted. Every unfinished row now belongs to the new one: rows of
+        the superseded backfill, so that one confirmation covers both, and live mail being processed, which is
+        below the new anchors.
 
         Args:
             lease: the account's.
-            folders: all folders, the selected ones with uidvalidity, uidnext, cursor and highestmodseq; ``epoch`` is set here.
-            expected: messages in the selected folders, as the server says.
+            folders: all folders, the selected ones with uidvalidity, uidnext, cursor and highestmodseq. This method sets ``epoch``.
+            expected: the number of messages in the selected folders, according to the server.
 
         Raises:
             LeaseLostError: another poller has the account.
@@ -52,7 +52,7 @@ class Epochs:
                 return_document=ReturnDocument.AFTER,
                 session=session,
             )
-            assert account is not None  # the fence has just written it
+            assert account is not None  # the fence has just written to it
             epoch = Epoch(account=lease.account, number=account["epoch"], opened_at=now(), expected=expected)
             superseded: Doc = {"account": lease.account, "state": {"$ne": EpochState.COMPLETE.value}}
             await self._epochs.delete_many(superseded, session=session)
@@ -66,11 +66,11 @@ class Epochs:
         return await self._fence.write(lease, write)
 
     async def seal(self, lease: Lease, number: int) -> None:
-        """Note that every selected folder is enumerated: no row of this backfill comes any more. Then call ``complete_if_done``.
+        """Note that every selected folder is enumerated and no row will be added. Then call ``complete_if_done``.
 
         Raises:
             LeaseLostError: another poller has the account.
-            FolderChangedError: a folder was begun anew meanwhile, and is to be walked again.
+            FolderChangedError: a folder was recreated meanwhile and must be enumerated again.
         """
         query = {"_id": f"{lease.account}.{number}", "state": EpochState.ENUMERATING.value}
         update = {"$set": {"state": EpochState.SEALED.value, "sealed_at": now()}}
@@ -83,14 +83,14 @@ class Epochs:
         await self._fence.write(lease, write)
 
     async def complete_if_done(self, account: str, number: int) -> bool:
-        """Complete a sealed backfill without unfinished rows; the notification becomes due in the same write.
+        """Complete a sealed backfill that has no unfinished rows. The same write makes the notification due.
 
-        Returns whether this call completed it: exactly one does, and publishes ``SyncCompleted``.
+        Returns whether this call completed it. Exactly one call does, and its caller publishes ``SyncCompleted``.
 
-        Two reads and a write without a transaction are enough. Once sealed, the set of the epoch's unfinished rows only
-        shrinks: no window adds to it any more, every way back from a final state takes the row out of its epoch, and what is
-        planned again without having had one was unfinished before. So "sealed, then none unfinished" stays true after it
-        was seen true, and the update's own condition on the state lets one of several callers through.
+        Two reads and a write suffice, without a transaction. After sealing, the set of the epoch's unfinished rows only
+        shrinks: no window adds rows, a row that leaves a final state also leaves its epoch, and a row that is planned again
+        from an unfinished state was in the set before. So "sealed, and none unfinished" stays true once it is
+        true, and the update's condition on the state lets one of several callers succeed.
         """
         key = f"{account}.{number}"
         sealed = {"_id": key, "state": EpochState.SEALED.value}
@@ -107,7 +107,7 @@ class Epochs:
         return bool((await self._epochs.update_one(sealed, {"$set": done})).modified_count)
 
     async def sealed(self) -> list[tuple[str, int]]:
-        """Return (account, number) of backfills that wait for their last rows, for the sweeper."""
+        """Return (account, number) of backfills that wait for their last rows. For the sweeper."""
         found = self._epochs.find({"state": EpochState.SEALED.value}, {"account": 1, "number": 1})
         return [(document["account"], document["number"]) async for document in found]
 
@@ -122,11 +122,11 @@ class Epochs:
         return [decode(Epoch, document) async for document in found]
 
     async def claim(self, account: str, number: int, *, stale: timedelta) -> Epoch | None:
-        """Take the duty to send the confirmation of one backfill; None when it was sent or somebody else is at it."""
+        """Claim the confirmation of one backfill; None if it was sent or another sender has claimed it."""
         return await self._claim({"_id": f"{account}.{number}"}, stale)
 
     async def claim_due(self, *, stale: timedelta) -> Epoch | None:
-        """Take the duty to send any confirmation that is due, or claimed longer ago than ``stale`` by a sender that died."""
+        """Claim any confirmation that is due, or that a dead sender claimed longer ago than ``stale``."""
         return await self._claim({}, stale)
 
     async def _claim(self, which: Doc, stale: timedelta) -> Epoch | None:
@@ -146,15 +146,15 @@ class Epochs:
         await self._note(account, number, {"notification": NotificationState.SENT.value, "sent_at": now()})
 
     async def renew(self, account: str, number: int) -> None:
-        """Say that a claim holds still: sending takes long."""
+        """Extend a claim while sending takes long."""
         await self._note(account, number, {"claimed_at": now()})
 
     async def release(self, account: str, number: int) -> None:
-        """Give a claim back: sending failed and will be tried again."""
+        """Release a claim after sending failed, so that it is tried again."""
         await self._note(account, number, {"notification": NotificationState.DUE.value, "claimed_at": None})
 
     async def postpone(self, account: str, number: int, *, stale: timedelta, delay: timedelta) -> None:
-        """Keep a claim until ``delay`` from now, when a claim with the same ``stale`` takes it over: it is pointless before."""
+        """Keep a claim so that a call with the same ``stale`` can take it over only after ``delay``."""
         await self._note(account, number, {"claimed_at": now() + delay - stale})
 
     async def _note(self, account: str, number: int, fields: dict[str, str | datetime | None]) -> None:

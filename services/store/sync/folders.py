@@ -1,4 +1,4 @@
-"""Folders of accounts: documents of ``folders``."""
+"""Folders of accounts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from services.store.core.fence import Fence, Session
 
 @dataclass(frozen=True, slots=True)
 class FolderPatch:
-    """What changes in a folder together with a window of rows; None leaves a field as it is."""
+    """Changes of a folder that belong to a window of rows. None leaves a field unchanged."""
 
     folder: str
     """The folder's id."""
     uidvalidity: int | None = None
-    """Under which it changes: a folder that was begun anew meanwhile keeps what it has. None where no window of uids is meant."""
+    """The uidvalidity that the change is for; a folder with another one refuses it. None if the change is about no uids."""
     cursor: int | None = None
     live_next: int | None = None
     highestmodseq: int | None = None
@@ -37,7 +37,7 @@ class FolderPatch:
 
 
 class Folders:
-    """What is known of the folders of each account."""
+    """Stores the folders of each account."""
 
     def __init__(self, collections: Collections, fence: Fence) -> None:
         self._folders = collections.folders
@@ -45,17 +45,17 @@ class Folders:
         self._fence = fence
 
     async def of(self, account: str) -> list[Folder]:
-        """Return an account's folders by name."""
+        """Return an account's folders, sorted by name."""
         found = self._folders.find({"account": account}).sort("name")
         return [decode(Folder, document) async for document in found]
 
     async def names(self, accounts: Iterable[str]) -> dict[tuple[str, str], str]:
-        """Return the names of all folders of some accounts by (account, folder)."""
+        """Return the folder names of accounts by (account, folder)."""
         found = self._folders.find({"account": {"$in": list(accounts)}}, {"account": 1, "id": 1, "name": 1})
         return {(document["account"], document["id"]): document["name"] async for document in found}
 
     async def save(self, lease: Lease, folders: Iterable[Folder]) -> None:
-        """Store folders as they are given.
+        """Store folders.
 
         Raises:
             LeaseLostError: another poller has the account.
@@ -64,9 +64,11 @@ class Folders:
         await self._fence.write(lease, lambda session: self.replace(wanted, session))
 
     async def renew(self, lease: Lease, folder: Folder) -> Folder:
-        """Store a folder whose uids are void. In an open backfill it is walked again from ``uidnext``, else all of it counts as new.
+        """Store a recreated folder, whose old uids are void.
 
-        The backfill is not sealed in between: it would wait for nothing, and nobody walk the folder.
+        An open backfill enumerates it again from ``uidnext``. Without one, all its mail counts as live.
+
+        One transaction covers both, so that the backfill cannot be sealed in between without the folder.
 
         Raises:
             LeaseLostError: another poller has the account.
@@ -77,24 +79,24 @@ class Folders:
             backfill = await self._epochs.find_one(enumerating, {"_id": 1}, session=session)
             anchor = folder.uidnext if backfill else 1
             state = FolderState.ENUMERATING if anchor > 1 else FolderState.ENUMERATED
-            begun = {"uidnext": anchor, "cursor": anchor, "live_next": anchor, "state": state, "checked_at": None}
-            renewed = folder.model_copy(update=begun)
+            restart = {"uidnext": anchor, "cursor": anchor, "live_next": anchor, "state": state, "checked_at": None}
+            renewed = folder.model_copy(update=restart)
             await self.replace((renewed,), session)
             return renewed
 
         return await self._fence.write(lease, write)
 
     async def enumerated(self, account: str, session: Session) -> bool:
-        """Return, within a transaction, whether every synchronised folder has been walked."""
+        """Return, within a transaction, whether every synchronised folder is enumerated."""
         left = {"account": account, "selected": True, "state": FolderState.ENUMERATING.value}
         return await self._folders.find_one(left, {"_id": 1}, session=session) is None
 
     async def patch(self, lease: Lease, patch: FolderPatch) -> None:
-        """Change some fields of a folder without rows (a window's come with ``ledger.add_window``).
+        """Change fields of a folder without rows. Changes that belong to a window go through ``poller_ledger.add_window``.
 
         Raises:
             LeaseLostError: another poller has the account.
-            FolderChangedError: the folder was begun anew.
+            FolderChangedError: the folder was recreated.
         """
         await self._fence.write(lease, lambda session: self.apply(lease.account, patch, session))
 
@@ -108,7 +110,7 @@ class Folders:
             await self._folders.bulk_write(writes, ordered=False, session=session)
 
     async def apply(self, account: str, patch: FolderPatch, session: Session) -> Doc | None:
-        """Change some fields of a folder within a transaction. Returns its ``uidnext`` and ``epoch``, if it is known and changes."""
+        """Change fields of a folder within a transaction. Returns its ``uidnext`` and ``epoch`` if it exists and the patch changes any."""
         if not (update := patch.update()):
             return None
         which: Doc = {"_id": f"{account}.{patch.folder}"}

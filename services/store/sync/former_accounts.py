@@ -9,34 +9,31 @@ from schemas.ledger import RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import decode, now, plain
 from services.store.core.errors import AlreadyExistsError
-from services.store.sync.ledger_rows import account_range
-
-DISCONNECTED = "disconnected"
-"""Reason of the rows that nobody will fetch because their account was disconnected."""
+from services.store.sync.ledger_rows import DISCONNECTED, account_range
 
 
 class FormerAccounts:
-    """The part of ``accounts`` that finds the account which a mailbox was, and makes it that again."""
+    """Finds the disconnected account of a mailbox and connects it again."""
 
     def __init__(self, collections: Collections) -> None:
         self._accounts = collections.accounts
         self._ledger = collections.ledger
 
-    async def former(self, owner: str, address: str) -> Account | None:
-        """Return the account as which a user had this mailbox connected before; the new one takes its id.
+    async def find(self, owner: str, address: str) -> Account | None:
+        """Return the disconnected account that a user had for this mailbox; the new account takes its id.
 
-        So its copies are one mailbox's again: nothing is fetched or shown twice, and the sharing that its owner chooses
-        now holds for what came earlier, too, which the frozen policy would go on sharing.
+        Its copies then belong to one mailbox again: nothing is fetched or shown twice. The sharing that the owner chooses
+        now also applies to older mail, which the frozen policy would otherwise continue to share.
         """
         query = {"owner": owner, "address": address, "state": AccountState.DISCONNECTED.value}
         document = await self._accounts.find_one(query, sort=[("_id", -1)])
         return None if document is None else decode(Account, document)
 
     async def connect_again(self, account: Account) -> bool:
-        """Make a disconnected account of the same id, owner and address what is given; False when there is none.
+        """Replace a disconnected account of the same id, owner and address; False if there is none.
 
         Raises:
-            AlreadyExistsError: somebody else has connected the address meanwhile.
+            AlreadyExistsError: another user has connected the address meanwhile.
         """
         former = {
             "_id": account.id,
@@ -46,7 +43,7 @@ class FormerAccounts:
         }
         if await self._accounts.find_one(former, {"_id": 1}) is None:
             return False
-        # While it was disconnected nobody looked for late contacts in it: its next backfill judges these anew.
+        # No late contact was looked up in it while it was disconnected, so the next backfill decides on these rows again.
         undecided = {
             **account_range(account.id),
             "$or": [

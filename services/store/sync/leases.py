@@ -19,7 +19,7 @@ _FRESH = timedelta(minutes=1)
 
 
 class Leases:
-    """Leases are found, held and given back here; what they protect is in ``fence``."""
+    """Acquires, renews and releases leases. ``fence`` protects writes with them."""
 
     def __init__(self, collections: Collections, config: StoreConfig, fence: Fence) -> None:
         self._fence = fence
@@ -28,39 +28,39 @@ class Leases:
         self._ttl = int(config.lease_seconds * 1000)
 
     async def heartbeat(self, poller: str) -> int:
-        """Say that a poller lives. Returns how many do, itself included."""
+        """Record that a poller is alive. Returns how many are, including this one."""
         await self._pollers.update_one({"_id": poller}, [{"$set": {"at": "$$NOW"}}], upsert=True)
         alive = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", self._ttl]}]}}
         return max(1, await self._pollers.count_documents(alive))
 
     async def leave(self, poller: str) -> None:
-        """Say that a poller ends: the others take their share at once."""
+        """Record that a poller ends, so that the others take over its share at once."""
         await self._pollers.delete_one({"_id": poller})
 
     async def share(self, pollers: int) -> int:
-        """Return the fair share of one of ``pollers``: the active accounts divided, rounded up."""
+        """Return the fair share of one of ``pollers``: active accounts divided by pollers, rounded up."""
         active = await self._accounts.count_documents({"state": AccountState.ACTIVE.value})
         return -(-active // max(1, pollers))
 
     async def fresh(self) -> bool:
-        """Whether an account was connected within the last minute that nobody has taken yet. Cheap: ask every second."""
-        # Ids begin with the time at which they were made, so that this reads a few index entries, however many accounts there are.
+        """Whether an account of the last minute was never leased. Cheap enough to ask every second."""
+        # Ids begin with their creation time, so this reads a few index entries regardless of the number of accounts.
         since = str(ObjectId.from_datetime(now() - _FRESH))
         query = {"_id": {"$gte": since}, "state": AccountState.ACTIVE.value, "lease": {"$exists": False}}
         return await self._accounts.find_one(query, {"_id": 1}) is not None
 
     async def acquire(self, poller: str, share: int, *, at_most: int = 50) -> list[Lease]:
-        """Take free accounts until the poller holds ``share`` of them, at most ``at_most`` in one call. Returns the new ones."""
-        # What ran out is nobody's: the same name's, when a process that was killed is started again under it.
+        """Lease free accounts until the poller holds ``share`` of them, at most ``at_most`` per call. Returns the new leases."""
+        # Expired leases do not count, even under this name: a killed process may have restarted with it.
         alive = {"$expr": {"$gte": ["$lease.expires", "$$NOW"]}}
         held = await self._accounts.count_documents(
             {"lease.holder": poller, "state": AccountState.ACTIVE.value, **alive}
         )
         taken: list[Lease] = []
         if share > held:
-            await self._end_transactions_of_the_dead()
+            await self._kill_dead_sessions()
         while len(taken) < min(share - held, at_most):
-            session, number = self._fence.open()
+            session, session_id = self._fence.new_session()
             document = await self._accounts.find_one_and_update(
                 {"state": AccountState.ACTIVE.value, "$expr": {"$lt": [{"$ifNull": ["$lease.expires", 0]}, "$$NOW"]}},
                 [
@@ -68,10 +68,10 @@ class Leases:
                         "$set": {
                             "lease": {
                                 "holder": poller,
-                                # The token outlives the holder: a released lease keeps it, see ``release``.
+                                # The token outlives its holder: ``release`` keeps it.
                                 "token": {"$add": [{"$ifNull": ["$lease.token", 0]}, 1]},
                                 "expires": self._expires(),
-                                "session": number,
+                                "session": session_id,
                             }
                         }
                     }
@@ -87,8 +87,8 @@ class Leases:
             taken.append(lease)
         return taken
 
-    async def _end_transactions_of_the_dead(self) -> None:
-        """A poller that was killed in a transaction keeps its account locked: our taking it would wait for a minute."""
+    async def _kill_dead_sessions(self) -> None:
+        """End the transactions of killed pollers. They would lock the accounts for up to a minute."""
         expired = {"lease.session": {"$exists": True}, "$expr": {"$lt": ["$lease.expires", "$$NOW"]}}
         found = self._accounts.find({**expired, "state": AccountState.ACTIVE.value}, {"lease.session": 1}).limit(
             _DEAD_AT_ONCE
@@ -96,7 +96,7 @@ class Leases:
         await self._fence.kill([document["lease"]["session"] async for document in found])
 
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
-        """Prolong the leases of one poller in one go. Returns those that it has lost: drop these accounts at once."""
+        """Extend the leases of one poller in one call. Returns those that it has lost: drop their accounts at once."""
         if not leases:
             return []
         holder, ids = leases[0].holder, [lease.account for lease in leases]
@@ -112,7 +112,7 @@ class Leases:
         return lost
 
     async def release(self, lease: Lease) -> None:
-        """Give an account back: the next poller has it at once, with a higher token. A lease already lost is left alone."""
+        """Release an account: the next poller gets it at once, with a higher token. A lost lease is left alone."""
         mine = {"_id": lease.account, "lease.holder": lease.holder, "lease.token": lease.token}
         await self._accounts.update_one(mine, {"$set": {"lease": {"token": lease.token}}})
         await self._fence.forget(lease)

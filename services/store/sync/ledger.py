@@ -1,24 +1,183 @@
-"""The ledger: one row a copy. Each stage's part of it is a module of its own (``ledger_poller``, ``ledger_matcher`` ...)."""
+"""The ledger has one row per copy. Reads it: waiting work, known uids of a folder, live copies of emails."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from schemas.base import Contract
+from schemas.identity import copies_of_folder
+from schemas.ledger import Row, RowState
+from services.store.core.blind_index import BlindIndex
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
-from services.store.core.fence import Fence
-from services.store.sync.folders import Folders
-from services.store.sync.ledger_counts import LedgerCounts
-from services.store.sync.ledger_matcher import MatcherLedger
-from services.store.sync.ledger_operator import OperatorLedger
-from services.store.sync.ledger_poller import PollerLedger
-from services.store.sync.ledger_queries import LedgerQueries
+from services.store.core.documents import Doc
+from services.store.sync.ledger_rows import row_of
 
 
-class Ledger(PollerLedger, MatcherLedger, OperatorLedger, LedgerQueries, LedgerCounts):
-    """Everything about rows."""
+class KnownUid(NamedTuple):
+    """What the ledger knows of a message in a folder."""
 
-    def __init__(self, collections: Collections, fence: Fence, folders: Folders, config: StoreConfig) -> None:
-        PollerLedger.__init__(self, collections, fence, folders)
-        MatcherLedger.__init__(self, collections)
-        OperatorLedger.__init__(self, collections)
-        LedgerQueries.__init__(self, collections, config)
-        LedgerCounts.__init__(self, collections)
+    uid: int
+    state: RowState
+    flags: tuple[str, ...]
+
+
+class TwinQuery(NamedTuple):
+    """A message that may be another copy of a stored email (moved, or under a new uidvalidity)."""
+
+    message_id: str
+    header: bytes
+    size: int
+
+
+class Twin(NamedTuple):
+    """What the new copy has in common with the attached one."""
+
+    email: str
+    bcc: tuple[str, ...]
+
+
+class LiveRow(Contract):
+    """A live copy of an email: the parts of its row that readers and the sharing rule need."""
+
+    id: str
+    account: str
+    folder: str
+    email: str
+    flags: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    internal_date: datetime
+
+
+_LIVE_FIELDS = {"account": 1, "folder": 1, "email": 1, "flags": 1, "labels": 1, "bcc": 1, "internal_date": 1}
+
+
+class Ledger:
+    """Reads only. ``ledger_poller``, ``ledger_matcher`` and ``ledger_operator`` write, but for ``relink_done``."""
+
+    def __init__(self, collections: Collections, config: StoreConfig) -> None:
+        self._ledger = collections.ledger
+        self._emails = collections.emails
+        self._blind_index = BlindIndex(config)
+
+    async def get(self, row: str) -> Row | None:
+        """Return a row by its id."""
+        document = await self._ledger.find_one({"_id": row})
+        return None if document is None else row_of(document)
+
+    async def waiting(self, accounts: Iterable[str]) -> dict[str, int]:
+        """Return the number of ``planned`` rows by account, without accounts that have none. Cheap enough to ask every second."""
+        pipeline = [
+            {"$match": {"account": {"$in": list(accounts)}, "state": RowState.PLANNED.value}},
+            {"$group": {"_id": "$account", "count": {"$sum": 1}}},
+        ]
+        return {found["_id"]: found["count"] async for found in await self._ledger.aggregate(pipeline)}
+
+    async def planned(self, account: str, *, limit: int = 500, late: bool = False) -> list[Row]:
+        """Return rows of an account that wait to be published, by folder, newest (highest uid) first.
+
+        ``late`` selects rows that no backfill waits for: those set back for a late contact or thread, and live mail.
+        """
+        query: Doc = {"account": account, "state": RowState.PLANNED.value}
+        if late:
+            query["epoch"] = None
+        found = self._ledger.find(query).sort("_id", -1).limit(limit)
+        return [row_of(document) async for document in found]
+
+    async def uids(
+        self, account: str, folder: str, uidvalidity: int, first: int = 0, last: int = 4_294_967_295
+    ) -> list[KnownUid]:
+        """Return what is known of an inclusive range of uids of a folder, sorted by uid, without ``gone`` rows."""
+        lowest, highest = copies_of_folder(account, folder, uidvalidity, first, last)
+        query = {"_id": {"$gte": lowest, "$lte": highest}, "state": {"$ne": RowState.GONE.value}}
+        found = self._ledger.find(query, {"_id": 0, "uid": 1, "state": 1, "flags": 1}).sort("_id", 1)
+        return [
+            KnownUid(document["uid"], RowState(document["state"]), tuple(document.get("flags", ())))
+            async for document in found
+        ]
+
+    async def uidvalidities(self, account: str, folder: str) -> list[int]:
+        """Return the uidvalidities under which a folder has rows, usually one, even if all their rows are ``gone``."""
+        found: list[int] = []
+        lowest, highest = copies_of_folder(account, folder, 0)[0], copies_of_folder(account, folder, 9_999_999_999)[1]
+        while True:
+            document = await self._ledger.find_one(
+                {"_id": {"$gt": lowest, "$lte": highest}}, {"uidvalidity": 1}, sort=[("_id", 1)]
+            )
+            if document is None:
+                return found
+            found.append(document["uidvalidity"])
+            lowest = copies_of_folder(account, folder, document["uidvalidity"])[1]
+
+    async def twins(self, account: str, queries: Sequence[TwinQuery]) -> dict[TwinQuery, Twin]:
+        """Return for each message, where there is one, an attached copy in the same account with the same headers and size.
+
+        Found by way of the emails with its Message-ID, so that the ledger needs no index on header marks; a message
+        without Message-ID has no twin and is fetched again (its email is the same one by its key).
+        """
+        marks = list(self._blind_index.by_message_id_hash(query.message_id for query in queries))
+        if not marks:
+            return {}
+        keys = [found["_id"] async for found in self._emails.find({"id_mark": {"$in": marks}}, {"_id": 1})]
+        if not keys:
+            return {}
+        rows = self._ledger.find(
+            {"email": {"$in": keys}, "state": RowState.ATTACHED.value, "account": account},
+            {"email": 1, "header": 1, "size": 1, "bcc": 1},
+        )
+        held = {
+            (row.get("header", b""), row["size"]): Twin(row["email"], tuple(row.get("bcc", ()))) async for row in rows
+        }
+        return {query: twin for query in queries if query.header and (twin := held.get((query.header, query.size)))}
+
+    async def live_copies(self, keys: Iterable[str]) -> dict[str, list[LiveRow]]:
+        """Return the live copies (attached rows) of emails; emails without any are left out."""
+        copies: dict[str, list[LiveRow]] = {}
+        query = {"email": {"$in": list(keys)}, "state": RowState.ATTACHED.value}
+        async for document in self._ledger.find(query, _LIVE_FIELDS).sort("_id", 1):
+            row = LiveRow.model_validate({**document, "id": document["_id"]})
+            copies.setdefault(row.email, []).append(row)
+        return copies
+
+    async def with_live_copy(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return which of the emails have a live copy."""
+        wanted = list(keys)
+        if not wanted:
+            return frozenset()
+        query = {"email": {"$in": wanted}, "state": RowState.ATTACHED.value}
+        return frozenset([document["email"] async for document in self._ledger.find(query, {"_id": 0, "email": 1})])
+
+    async def with_bcc(self, addresses: Iterable[str]) -> list[LiveRow]:
+        """Return the live copies whose Bcc names any of the addresses. For a late contact."""
+        query: Doc = {"bcc": {"$in": list(addresses)}, "state": RowState.ATTACHED.value}
+        return [
+            LiveRow.model_validate({**document, "id": document["_id"]})
+            async for document in self._ledger.find(query, _LIVE_FIELDS)
+        ]
+
+    async def to_relink(
+        self, *, limit: int = 500, account: str | None = None, before: datetime | None = None
+    ) -> dict[str, list[str]]:
+        """Return emails whose copies are gone and whose links are not updated yet, with the rows. This covers lost events.
+
+        Args:
+            limit: the most rows to return.
+            account: only rows of this account.
+            before: only copies that were gone by then.
+        """
+        query: Doc = {"relink": True}
+        if account is not None:
+            query["account"] = account
+        if before is not None:
+            query["updated_at"] = {"$lt": before}
+        rows: dict[str, list[str]] = {}
+        async for document in self._ledger.find(query, {"email": 1}).limit(limit):
+            rows.setdefault(document.get("email", ""), []).append(document["_id"])
+        return rows
+
+    async def relink_done(self, rows: Iterable[str]) -> None:
+        """Note that the links are updated for these gone rows."""
+        await self._ledger.update_many({"_id": {"$in": list(rows)}, "relink": True}, {"$unset": {"relink": ""}})

@@ -1,4 +1,4 @@
-"""The ledger in numbers, for operators and confirmations."""
+"""Counts of ledger rows, for operators and confirmations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNFINISHED = {"$in": [state.value for state in UNFINISHED]}
 
 
 class LedgerCounts:
-    """Rows of an account are one range of ids: counting reads nothing else."""
+    """Counts by account. The rows of an account are one range of ids, and counting reads only that."""
 
     def __init__(self, collections: Collections) -> None:
         self._ledger = collections.ledger
@@ -27,7 +27,7 @@ class LedgerCounts:
     async def counts_by_folder(
         self, account: str, epoch: int | None = None
     ) -> dict[tuple[str, RowState, str | None], int]:
-        """Return how many rows there are by (folder, state, reason); with ``epoch``, only rows of that backfill."""
+        """Return the number of rows by (folder, state, reason), optionally of one backfill only."""
         match: Doc = account_range(account) if epoch is None else {**account_range(account), "epoch": epoch}
         group = {"folder": "$folder", "state": "$state", "reason": "$reason"}
         pipeline: list[Doc] = [{"$match": match}, {"$group": {"_id": group, "count": {"$sum": 1}}}]
@@ -37,7 +37,7 @@ class LedgerCounts:
         }
 
     async def oldest_unfinished(self, accounts: Iterable[str]) -> dict[str, datetime]:
-        """Return when the oldest row without a final state was noticed, by account; the operator's first number."""
+        """Return, by account, when its oldest row without a final state was noticed."""
         pipeline: list[Doc] = [
             {"$match": {"account": {"$in": list(accounts)}, "state": _UNFINISHED}},
             {"$group": {"_id": "$account", "oldest": {"$min": "$noticed_at"}}},
@@ -45,6 +45,6 @@ class LedgerCounts:
         return {found["_id"]: found["oldest"] async for found in await self._ledger.aggregate(pipeline)}
 
     async def rows(self, account: str) -> AsyncIterator[Row]:
-        """Iterate over every row of an account by id."""
+        """Iterate over every row of an account, sorted by id."""
         async for document in self._ledger.find(account_range(account)).sort("_id", 1):
             yield row_of(document)

@@ -1,4 +1,4 @@
-"""The ledger as an operator changes it, through commands: what becomes of quarantined copies."""
+"""The ledger as operators change it: what happens to quarantined copies."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from services.store.core.documents import now
 
 
 class OperatorLedger:
-    """Both leave a row alone that is not quarantined (any more): it may be gone, or a resync may have attached it."""
+    """Changes only rows that are still quarantined. A row may be gone, or a resync may have attached it."""
 
     def __init__(self, collections: Collections) -> None:
         self._ledger = collections.ledger
 
     async def requeue_quarantined(self, row: str) -> bool:
-        """Note that a quarantined copy is on its way again: its dead letter is being replayed. It leaves its epoch."""
+        """Set a quarantined copy back to ``published`` while its dead letter is replayed. It leaves its epoch."""
         change = {
             "$set": {"state": RowState.PUBLISHED.value, "epoch": None, "updated_at": now()},
             "$unset": {"reason": ""},
@@ -22,7 +22,7 @@ class OperatorLedger:
         return bool((await self._ledger.update_one(self._quarantined(row), change)).modified_count)
 
     async def drop_quarantined(self, row: str, *, by: str) -> bool:
-        """End a quarantined copy as skipped: its dead letter is given up by somebody."""
+        """End a quarantined copy as skipped after a user has dropped its dead letter."""
         change = {"state": RowState.SKIPPED.value, "reason": f"dropped by {by}", "updated_at": now()}
         return bool((await self._ledger.update_one(self._quarantined(row), {"$set": change})).modified_count)
 

@@ -1,4 +1,4 @@
-"""The ledger as the poller writes it: windows of rows, publishing, flags, expunges. All behind the lease."""
+"""The ledger as the poller writes it: windows of rows, publishing, flags, expunges. Every write is fenced."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GONE_AT_ONCE = 1000
 
 
 class PollerLedger:
-    """What only the holder of an account's lease may write; every method may raise LeaseLostError and then wrote nothing."""
+    """Writes for the holder of an account's lease. If a method raises LeaseLostError, it has written nothing."""
 
     def __init__(self, collections: Collections, fence: Fence, folders: Folders) -> None:
         self._ledger = collections.ledger
@@ -33,13 +33,13 @@ class PollerLedger:
     async def add_window(
         self, lease: Lease, rows: Sequence[Row], *, folder: FolderPatch | None = None
     ) -> frozenset[str]:
-        """Insert the rows of a window and move the folder's cursor with them, in one transaction.
+        """Insert the rows of a window and move the folder's cursor, in one transaction.
 
-        Rows that are there already stay as they are, but for those ``gone``. Returns the ids of those that stay.
+        Existing rows stay unchanged unless they are ``gone``. Returns the ids of those that stay, so that no copy is planned twice.
 
-        A row may come as ``attached`` (a twin, see ``twins``); when its email has been removed in the meantime it is set
-        back to ``planned``: the one who removes an email looks for live copies after it did, we look for the email
-        after we wrote the copy, so one of us sees the other.
+        A row may arrive as ``attached`` (a twin, see ``twins``). If its email was removed meanwhile, it is set
+        back to ``planned``. ``OrphanedEmails`` removes an email and then looks for live copies; this method writes the copy
+        and then looks for the email, so one of the two sees the other.
         """
         documents = [row_document(row) for row in rows]
         try:
@@ -47,7 +47,7 @@ class PollerLedger:
         except BulkWriteError as error:
             if any(failure.get("code") != _DUPLICATE for failure in error.details.get("writeErrors", ())):
                 raise
-            # A duplicate aborts the transaction; a fresh window has none, so only now is it worth asking which are there.
+            # A duplicate aborts the transaction. New windows have none, so look for existing rows only now.
             present = await self._fence.write(
                 lease, lambda session: self._insert_missing(lease, documents, folder, session)
             )
@@ -59,7 +59,7 @@ class PollerLedger:
     ) -> frozenset[str]:
         known = None if folder is None else await self._folders.apply(lease.account, folder, session)
         if known is not None and folder is not None and folder.live_next is not None:
-            # A backfill may have been opened since live mail was seen: below its anchor it is the backfill's, which waits for it.
+            # A backfill may have opened since the live mail was seen. Mail below its anchor belongs to the backfill.
             documents = [
                 {**document, "epoch": known["epoch"]} if document["uid"] < known["uidnext"] else document
                 for document in documents
@@ -76,8 +76,8 @@ class PollerLedger:
         there = {
             found["_id"]: found async for found in self._ledger.find({"_id": {"$in": ids}}, fields, session=session)
         }
-        # A copy that was gone and is back (its folder was left out, or could not be read, for a while) begins anew; its
-        # messages are new events all the same. One whose links do not follow yet waits for the next look.
+        # A copy that was gone and is back (its folder was excluded or unreadable for a while) starts again, with new
+        # events for its messages. If its links are not updated yet, it waits for the next window.
         back = {
             row: found.get("attempts", 0)
             for row, found in there.items()
@@ -104,13 +104,13 @@ class PollerLedger:
         await self._move(lease, lost, (RowState.ATTACHED,), plan)
 
     async def published(self, lease: Lease, ids: Sequence[str]) -> None:
-        """Note that messages of these rows were confirmed. Rows that the matcher finished already stay finished."""
+        """Note that the broker confirmed the messages of these rows. Rows that the matcher has finished stay finished."""
         await self._move(
             lease, ids, (RowState.PLANNED,), {"$set": {"state": RowState.PUBLISHED.value}, "$inc": {"attempts": 1}}
         )
 
     async def replan(self, lease: Lease, ids: Sequence[str]) -> int:
-        """Set rows back to ``planned`` that were relevant after all (see the races in the poller). Returns how many."""
+        """Set ``unmatched`` rows that turn out to be relevant back to ``planned`` (see the races in the poller). Returns how many."""
         plan = {"$set": {"state": RowState.PLANNED.value, "epoch": None}}
         return await self._move(lease, ids, (RowState.UNMATCHED,), plan)
 
@@ -121,9 +121,9 @@ class PollerLedger:
         )
 
     async def replan_stale(self, lease: Lease, *, older_than: timedelta) -> int:
-        """Set rows of the account back to ``planned`` that were published long ago and have no final state (the reaper).
+        """Set rows that were published long ago and have no final state back to ``planned`` (the reaper).
 
-        Publishing them again is a new event: ``attempts`` has grown. Returns how many.
+        Publishing them again is a new event, because ``attempts`` has grown. Returns how many.
         """
         stale = {"account": lease.account, "state": RowState.PUBLISHED.value, "updated_at": {"$lt": now() - older_than}}
         ids = [document["_id"] async for document in self._ledger.find(stale, {"_id": 1}).limit(5000)]
@@ -132,7 +132,7 @@ class PollerLedger:
     async def set_flags(
         self, lease: Lease, flags: Mapping[str, Iterable[str]], *, folder: FolderPatch | None = None
     ) -> None:
-        """Store the flags of copies (by row id) as the server has them, and the folder's modseq with them."""
+        """Store the server's flags of copies (by row id), together with the folder's modseq."""
         moment = now()
         alike: dict[tuple[str, ...], list[str]] = {}
         for row, names in flags.items():
@@ -154,9 +154,9 @@ class PollerLedger:
         await self._fence.write(lease, write)
 
     async def gone(self, lease: Lease, ids: Sequence[str]) -> list[str]:
-        """Note that copies are no longer on the server. Returns the keys of the emails that they were copies of.
+        """Note that copies are no longer on the server. Returns the keys of their emails.
 
-        Publish ``MailboxChanged`` for these; ``relinking`` covers an event that is lost.
+        Publish ``MailboxChanged`` for these. The matcher's relinking sweep covers a lost event.
         """
         keys: dict[str, None] = {}
         for start in range(0, len(ids), _GONE_AT_ONCE):
@@ -180,7 +180,7 @@ class PollerLedger:
     async def gone_folder(self, lease: Lease, folder: str, uidvalidity: int) -> list[str]:
         """Note that a folder is gone, or that its uids are void (a new uidvalidity). Returns keys as ``gone`` does.
 
-        For a new uidvalidity: first enumerate the folder anew (twins are attached at once), then call this for the old one.
+        For a new uidvalidity, first enumerate the folder again (which attaches twins at once), then call this for the old one.
         """
         lowest, highest = copies_of_folder(lease.account, folder, uidvalidity)
         query = {"_id": {"$gte": lowest, "$lte": highest}, "state": {"$ne": RowState.GONE.value}}

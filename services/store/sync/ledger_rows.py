@@ -1,4 +1,4 @@
-"""The rows of the ledger in BSON, written without models: these are the hottest paths of the store."""
+"""Ledger rows in BSON. They are written without models, because these are the hottest paths of the store."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 from schemas.ledger import Row
 from services.store.core.documents import Doc, decode
 
+DISCONNECTED = "disconnected"
+"""Reason of rows that no poller will fetch because their account is disconnected."""
 _OPTIONAL = ("reason", "flags", "labels", "marks", "header", "email", "bcc", "relink", "attempts")
-"""Left out when empty: a row has no more bytes and index entries than it needs."""
+"""Omitted when empty, so that a row has no more bytes and index entries than it needs."""
 
 
 def row_document(row: Row) -> Doc:
@@ -39,5 +41,5 @@ def row_of(document: Mapping[str, Any]) -> Row:
 
 
 def account_range(account: str) -> Doc:
-    """Return the query for every row of an account, by the range of their ids."""
+    """Return the query for every row of an account, as a range of ids."""
     return {"_id": {"$gte": f"{account}.", "$lt": f"{account}/"}}

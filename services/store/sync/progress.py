@@ -1,4 +1,4 @@
-"""How far the open backfills are and what state accounts are in, over all accounts: for metrics."""
+"""Progress of open backfills and states of accounts, over all accounts, for metrics."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ _DUE = {"$in": [NotificationState.DUE.value, NotificationState.SENDING.value]}
 
 
 class OpenBackfill(NamedTuple):
-    """A backfill that is not complete, of an account that is active."""
+    """An incomplete backfill of an active account."""
 
     account: str
     number: int
     state: EpochState
     expected: int
-    """Messages of the account that are to have a final state: as many as the servers said, or as have rows if those are more."""
+    """How many messages of the account need a final state: the server's count, or the number of rows if that is higher."""
     done: int
-    """Rows of the account that have one."""
+    """How many rows of the account have one."""
 
 
 class AccountGroup(NamedTuple):
-    """Accounts that are alike."""
+    """Accounts with the same state, reason and mail service."""
 
     state: AccountState
     reason: str | None
     """Why they are blocked."""
     provider: str | None
-    """Key in the directory of mail services."""
+    """Key in the provider directory."""
     host: str
     """Their IMAP server."""
 
 
 class Progress:
-    """Reads indexes, and counts only for the accounts that have an open backfill."""
+    """Reads indexes, and counts rows only for accounts with an open backfill."""
 
     def __init__(self, collections: Collections) -> None:
         self._epochs = collections.epochs
@@ -50,7 +50,7 @@ class Progress:
         self._ledger = collections.ledger
 
     async def backfills(self) -> list[OpenBackfill]:
-        """Return the open backfills of active accounts; those of paused and blocked ones wait for their owners."""
+        """Return the open backfills of active accounts. Those of paused and blocked accounts wait for their owners."""
         found = [document async for document in self._epochs.find({"state": _OPEN})]
         query: Doc = {"_id": {"$in": [one["account"] for one in found]}, "state": AccountState.ACTIVE.value}
         active = {document["_id"] async for document in self._accounts.find(query, {"_id": 1})}
@@ -68,11 +68,11 @@ class Progress:
             number=epoch["number"],
             state=EpochState(epoch["state"]),
             expected=max(epoch["expected"], rows),
-            done=max(0, rows - waiting),  # counted at different moments
+            done=max(0, rows - waiting),  # the two counts are from different moments
         )
 
     async def accounts(self) -> Counter[AccountGroup]:
-        """Return how many accounts are in which state, why, and at which mail service."""
+        """Return the number of accounts by state, reason and mail service."""
         fields: Doc = {"state": "$state", "reason": "$reason", "provider": "$provider", "host": "$incoming.host"}
         pipeline: list[Doc] = [{"$group": {"_id": fields, "count": {"$sum": 1}}}]
         return Counter(
@@ -88,5 +88,5 @@ class Progress:
         )
 
     async def confirmations_due(self) -> int:
-        """Return how many backfills are complete and not confirmed."""
+        """Return how many complete backfills are not confirmed yet."""
         return await self._epochs.count_documents({"notification": _DUE}, hint="notification")

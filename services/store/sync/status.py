@@ -1,4 +1,4 @@
-"""What the operator and the confirmation say: accounts, backfills, counts."""
+"""Accounts, backfills and counts, for the operator and the confirmation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.store.core.documents import Doc
 from services.store.sync.accounts import Accounts
 from services.store.sync.epochs import Epochs
 from services.store.sync.folders import Folders
-from services.store.sync.ledger import Ledger
+from services.store.sync.ledger_counts import LedgerCounts
 from services.store.sync.ledger_rows import account_range
 
 
@@ -25,7 +25,7 @@ class AccountStatus(Contract):
 
     account: Account
     holder: str | None
-    """The poller that works on it."""
+    """The poller that holds its lease."""
     epoch: Epoch | None
     """Its newest backfill."""
     counts: dict[RowState, int]
@@ -33,20 +33,20 @@ class AccountStatus(Contract):
 
 
 class FolderReport(Contract):
-    """What became of a folder's mail."""
+    """The results for a folder's mail."""
 
     name: str
     role: str
     selected: bool
     reason: str | None
-    """Why it was left out."""
+    """Why it is not synchronised."""
     counts: dict[RowState, int] = Field(default_factory=dict)
     reasons: dict[str, int] = Field(default_factory=dict)
-    """Of skipped mail."""
+    """Counts of skipped mail by reason."""
 
 
 class EpochReport(Contract):
-    """What the confirmation of a backfill says; of the whole account as it is when asked."""
+    """The content of a backfill's confirmation: the whole account at the time of the call."""
 
     epoch: Epoch
     owner: str
@@ -56,31 +56,37 @@ class EpochReport(Contract):
     counts: dict[RowState, int]
     reasons: dict[str, int]
     emails: int
-    """Distinct emails among the attached copies."""
+    """How many distinct emails the attached copies are of."""
     linked: dict[RecordKind, int]
-    """How many leads and contacts they are on."""
+    """How many leads and contacts these emails are on."""
     oldest: datetime | None
-    """``sent_at`` of the oldest and newest of these emails."""
+    """``sent_at`` of the oldest of these emails; ``newest`` is that of the newest."""
     newest: datetime | None
 
 
 class Status:
-    """Reads only; counts, never what a mail says."""
+    """Reads and counts. It never returns mail content."""
 
     def __init__(
-        self, collections: Collections, *, accounts: Accounts, folders: Folders, ledger: Ledger, epochs: Epochs
+        self,
+        collections: Collections,
+        *,
+        accounts: Accounts,
+        folders: Folders,
+        ledger_counts: LedgerCounts,
+        epochs: Epochs,
     ) -> None:
         self._c = collections
         self._accounts = accounts
         self._folders = folders
-        self._ledger = ledger
+        self._ledger_counts = ledger_counts
         self._epochs = epochs
 
     async def accounts(self, owner: str | None = None) -> list[AccountStatus]:
-        """Return the status of all accounts, or of those of a user."""
-        accounts = await self._accounts.list(owner)
+        """Return the status of all accounts, or of a user's accounts."""
+        accounts = await self._accounts.get_all(owner)
         ids = [account.id for account in accounts]
-        oldest = await self._ledger.oldest_unfinished(ids)
+        oldest = await self._ledger_counts.oldest_unfinished(ids)
         holders = {
             document["_id"]: document["lease"].get("holder")
             async for document in self._c.accounts.find({"_id": {"$in": ids}, "lease": {"$exists": True}}, {"lease": 1})
@@ -90,19 +96,19 @@ class Status:
                 account=account,
                 holder=holders.get(account.id),
                 epoch=await self._epochs.get(account.id, account.epoch),
-                counts=await self._ledger.counts(account.id),
+                counts=await self._ledger_counts.counts(account.id),
                 oldest_unfinished=oldest.get(account.id),
             )
             for account in accounts
         ]
 
     async def report(self, account: str, number: int) -> EpochReport | None:
-        """Return what the confirmation of a backfill says; None when the account or the backfill is gone."""
+        """Return the content of a backfill's confirmation; None if the account or the backfill no longer exists."""
         epoch = await self._epochs.get(account, number)
         holder = (await self._accounts.of_ids([account])).get(account)
         if epoch is None or holder is None:
             return None
-        by_folder = await self._ledger.counts_by_folder(account)
+        by_folder = await self._ledger_counts.counts_by_folder(account)
         reports = []
         for folder in await self._folders.of(account):
             counts, reasons = _summed({key[1:]: n for key, n in by_folder.items() if key[0] == folder.id})
@@ -136,16 +142,16 @@ class Status:
         )
 
     async def _attached(self, account: str) -> tuple[int, datetime | None, datetime | None, dict[RecordKind, int]]:
-        """Return about the emails of which an account has a live copy: how many, from when to when, on how many records."""
+        """Return count, oldest, newest and number of records of the emails of which an account has a live copy."""
         mine: Doc = {**account_range(account), "state": RowState.ATTACHED.value}
-        # A Bcc link that another account's copy made is not the owner's to know of.
-        told = {"$or": [{"$ne": ["$$match.role", "bcc"]}, {"$eq": ["$$match.account", account]}]}
-        matches = {"$filter": {"input": "$$one.matches", "as": "match", "cond": told}}
+        # The owner must not learn of a Bcc link that another account's copy made.
+        may_know = {"$or": [{"$ne": ["$$match.role", "bcc"]}, {"$eq": ["$$match.account", account]}]}
+        matches = {"$filter": {"input": "$$one.matches", "as": "match", "cond": may_know}}
         links = {"$filter": {"input": "$link", "as": "one", "cond": {"$gt": [{"$size": matches}, 0]}}}
         pipeline: list[Doc] = [
             {"$match": mine},
             {"$group": {"_id": "$email"}},
-            # Plain, and filtered afterwards: a look-up with conditions of its own takes four times as long.
+            # A look-up with conditions takes four times as long as a plain one that is filtered afterwards.
             {"$lookup": {"from": self._c.links.name, "localField": "_id", "foreignField": "email", "as": "link"}},
             {"$set": {"link": links}},
             {"$unwind": "$link"},

@@ -1,4 +1,4 @@
-"""Leads and contacts found by people: those that a viewer may read, by address or by name."""
+"""Leads and contacts found by users: those that a viewer may read, by address or by name."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from services.store.crm.records import Records
 _BATCH = 100
 
 
-class Finding:
-    """The part of ``reading`` that finds records. One that the viewer may not read is the same as one that is not there."""
+class RecordSearch:
+    """Finds records. A record that the viewer may not read looks the same as one that does not exist."""
 
-    _guard: Guard
-    _records: Records
+    def __init__(self, guard: Guard, records: Records) -> None:
+        self._guard = guard
+        self._records = records
 
     async def record(self, viewer: str, ref: RecordRef) -> Record:
         """Return a record that the viewer may read.
 
         Raises:
-            NotFoundError: there is no such user, or no such record that he may read.
+            NotFoundError: there is no such user, or no such record that they may read.
         """
         user = await self._guard.viewer(viewer)
         found = await self._records.read(ref) if await self._guard.may_read(user, ref) else None
@@ -29,7 +30,7 @@ class Finding:
         return found
 
     async def named(self, viewer: str, refs: tuple[RecordRef, ...]) -> dict[RecordRef, Record]:
-        """Return those of some records that the viewer may read and the CRM has.
+        """Return those of the records that the viewer may read and the CRM has.
 
         Raises:
             NotFoundError: there is no such user.
@@ -38,9 +39,9 @@ class Finding:
         return await self._records.read_many(await self._guard.readable(user, refs))
 
     async def find(self, viewer: str, text: str, *, limit: int = 50) -> list[Record]:
-        """Return records that the viewer may read and whose name, company or addresses have every word of a text; newest first.
+        """Return readable records whose name, company or addresses contain every word of a text, newest first.
 
-        Of an address its start is enough, of a name any part.
+        An address matches by its start, a name by any part.
 
         Raises:
             NotFoundError: there is no such user.

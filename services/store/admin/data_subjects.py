@@ -1,4 +1,4 @@
-"""What is stored that has to do with one address: looked up for a data subject, whether or not a record has it (any more)."""
+"""Everything stored about one address, for a data subject, whether or not a record has the address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas.records import RecordRef
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode
 from services.store.crm.erasures import Erasures
-from services.store.crm.records import Records
+from services.store.crm.record_addresses import RecordAddresses
 from services.store.mail.dead_letters import DeadLetter
 from services.store.mail.links import Links
 from services.store.sync.ledger import Ledger
@@ -25,41 +25,43 @@ class Mentioned(NamedTuple):
 
     key: str
     links: tuple[Link, ...]
-    """All of them, on whichever record."""
+    """All of its links, on any record."""
 
     def of(self, address: str) -> list[Link]:
-        """Return the links of which the address is a reason."""
+        """Return the links that have the address as a reason."""
         return [link for link in self.links if any(match.address == address for match in link.matches)]
 
     def kept_without(self, address: str) -> bool:
-        """Whether it would be on any record if it were not for the address."""
+        """Whether it would be on a record without the address."""
         return any(match.address != address for link in self.links for match in link.matches)
 
 
-class Subjects:
-    """The part of ``privacy`` that finds."""
+class DataSubjects:
+    """Finds what is stored about an address."""
 
-    def __init__(self, collections: Collections, *, records: Records, links: Links, ledger: Ledger) -> None:
+    def __init__(
+        self, collections: Collections, *, record_addresses: RecordAddresses, links: Links, ledger: Ledger
+    ) -> None:
         self._emails = collections.emails
         self._rows = collections.ledger
-        self._letters = collections.dead_letters
+        self._dead_letters = collections.dead_letters
         self._erasures = Erasures(collections)
-        self._records = records
+        self._record_addresses = record_addresses
         self._links = links
         self._ledger = ledger
 
-    def mark_of(self, address: str) -> bytes:
-        """Return the mark of a normal address."""
-        return self._records.marks([address])[0]
+    def hash_of(self, address: str) -> bytes:
+        """Return the hash of a normal address."""
+        return self._record_addresses.hashes([address])[0]
 
     def audit_name(self, address: str) -> str:
-        """Return how the audit log names a normal address: by its mark, so that the log itself keeps nobody's address."""
-        return f"address:{self.mark_of(address).hex()}"
+        """Return how the audit log names a normal address: by its hash, so that the log holds no address."""
+        return f"address:{self.hash_of(address).hex()}"
 
     async def records_of(self, address: str) -> list[RecordRef]:
-        """Return the records that have or had a normal address, those for which it was erased included."""
-        known = (await self._records.known([address])).get(address, [])
-        return list(dict.fromkeys([*known, *await self._erasures.with_mark(self.mark_of(address))]))
+        """Return the records that have or had a normal address, including records for which it was erased."""
+        known = (await self._record_addresses.known([address])).get(address, [])
+        return list(dict.fromkeys([*known, *await self._erasures.with_hash(self.hash_of(address))]))
 
     async def mentions(self, address: str) -> AsyncIterator[list[Mentioned]]:
         """Iterate, in batches, over the emails that name a normal address or are linked by it."""
@@ -77,18 +79,20 @@ class Subjects:
             links_of = await self._links.of_emails(part)
             yield [Mentioned(key, tuple(links_of.get(key, ()))) for key in part]
 
-    async def marked(self, address: str) -> AsyncIterator[Row]:
-        """Iterate over the copies of which nothing is stored but their row, and the row has the address's mark."""
-        query: Doc = {"marks": self.mark_of(address), "email": {"$exists": False}}
+    async def unread(self, address: str) -> AsyncIterator[Row]:
+        """Iterate over the copies that have only a row, with the address's hash."""
+        query: Doc = {"marks": self.hash_of(address), "email": {"$exists": False}}
         async for document in self._rows.find(query):
             yield row_of(document)
 
-    async def letters(self, address: str) -> list[DeadLetter]:
+    async def dead_letters(self, address: str) -> list[DeadLetter]:
         """Return the dead letters about mail that names the address, with their bodies."""
-        needle, mark = address.encode(), self.mark_of(address)
-        marked = {found["_id"] async for found in self._rows.find({"marks": mark, "state": "quarantined"}, {"_id": 1})}
+        needle, address_hash = address.encode(), self.hash_of(address)
+        rows = {
+            found["_id"] async for found in self._rows.find({"marks": address_hash, "state": "quarantined"}, {"_id": 1})
+        }
         return [
             decode(DeadLetter, document)
-            async for document in self._letters.find()
-            if document.get("row") in marked or needle in document["body"].lower()
+            async for document in self._dead_letters.find()
+            if document.get("row") in rows or needle in document["body"].lower()
         ]
