@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import cast
 
 import pytest
-from services.store.sync.ledger_queries import LiveRow
 
 from schemas.accounts import Account, User
 from schemas.emails import Link, Match
@@ -18,6 +17,7 @@ from services.store.access.guard import Guard, LinkDecision, prefilter, redacted
 from services.store.access.rights import RecordRights
 from services.store.access.users import Users
 from services.store.core.documents import now
+from services.store.sync.ledger import LiveRow
 from tests.factories import account
 from tests.store.fixtures import START
 
