@@ -45,7 +45,7 @@ $(READY): requirements-dev.lock pyproject.toml
 	@touch $@
 
 servers: $(READY) ## Install what the local servers need (packages as root, mongod, or container images)
-	@$(PY) -m testbed.local prepare
+	@$(PY) -m testbed prepare
 
 demo: servers ## Show the whole system on three mailboxes; ONCE=1 ends after the tour
 	@$(PY) -m testbed.demo $(if $(filter-out 0,$(ONCE)),--once)
@@ -111,7 +111,7 @@ sbom: ## List what the image has (CycloneDX) in dist/leadmail.cdx.json
 	docker build --target sbom --output dist --file deploy/docker/leadmail/Dockerfile $(BUILD_ARGUMENTS) .
 
 secrets: ## Make the secrets of a deployment; SMTP_URL=what sends confirmations, SECRETS=folder
-	@$(PYTHON) -m deploy.compose.make_secrets $(if $(SECRETS),--folder '$(SECRETS)') $(if $(SMTP_URL),--smtp-url '$(SMTP_URL)')
+	@$(PYTHON) deploy/compose/make_secrets.py $(if $(SECRETS),--folder '$(SECRETS)') $(if $(SMTP_URL),--smtp-url '$(SMTP_URL)')
 
 mutants: $(READY) ## Break the sharing rule in every way, one at a time: the tests must notice each
 	@$(PY) -m testbed.mutants

@@ -1,7 +1,7 @@
-"""Makes the secrets of a compose deployment: ``make secrets``, or ``python3 -m deploy.compose.make_secrets``.
+"""Make the secrets of a Compose deployment: ``make secrets``, or ``python3 deploy/compose/make_secrets.py``.
 
-What is there stays: run it again after an upgrade for what is new (the broker's definitions are always written anew).
-Needs nothing but Python.
+Existing secrets stay: run it again after an upgrade to add new ones. The broker's definitions are always rewritten.
+It needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _SALT_BYTES = 4
 
 
 def password_hash(password: str) -> str:
-    """Return a password as RabbitMQ keeps it: salt and SHA-256 of salt and password, in base64."""
+    """Return a password as RabbitMQ stores it: salt and SHA-256 of salt and password, in base64."""
     salt = secrets.token_bytes(_SALT_BYTES)
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
 def definitions(passwords: dict[str, str]) -> dict[str, Any]:
-    """Return the broker's definitions with users: Leadmail's own, and one for people who look at the broker's pages."""
+    """Return the broker's definitions with two users: Leadmail's, and one for the management pages."""
     found: dict[str, Any] = json.loads(DEFINITIONS.read_text(encoding="utf-8"))
     tags = {USER: ["monitoring"], "admin": ["administrator"]}
     found["users"] = [
@@ -49,7 +49,7 @@ def definitions(passwords: dict[str, str]) -> dict[str, Any]:
 
 
 def make(folder: Path, smtp_url: str) -> list[str]:
-    """Write what is missing and return its names. The folder is for its owner only; files in it are read by containers' users."""
+    """Write the missing secrets and return their names. Only the owner may enter the folder; containers' users read its files."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     made: list[str] = []
@@ -83,18 +83,18 @@ def _write(path: Path, text: str) -> None:
 
 
 def main() -> int:
-    """Make them and say what was made."""
+    """Run the command; return the exit status."""
     parser = argparse.ArgumentParser(prog="make secrets", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=HERE / "secrets", help="where they go")
+    parser.add_argument("--folder", type=Path, default=HERE / "secrets", help="the folder to write to")
     parser.add_argument(
         "--smtp-url", default=DEMO_SMTP, help="the server that sends confirmations, by default the demo's"
     )
     arguments = parser.parse_args()
     made = make(arguments.folder, arguments.smtp_url)
-    sys.stdout.write(f"{arguments.folder}: made {', '.join(made) or 'nothing, everything is there'}\n")
+    sys.stdout.write(f"{arguments.folder}: made {', '.join(made) or 'nothing, all secrets exist'}\n")
     if "smtp_url" in made and arguments.smtp_url == DEMO_SMTP:
         sys.stdout.write(
-            "Confirmations go to the demo's server; for your own write its URL into smtp_url there, "
+            "Confirmations go to the demo's server; to use yours, write its URL into the file smtp_url, "
             "for example smtp://user:password@mail.example.com:587\n"
         )
     return 0

@@ -1,7 +1,8 @@
-"""``make demo``: the whole system on this machine, on three made-up mailboxes, shown step by step.
+"""``make demo``: the whole system on this machine with three sample mailboxes, step by step.
 
-- ``world``: the servers, the stages, the users' mailboxes as other programs see them
-- ``screen``: what a person sees of it
+- ``world``: the servers, the stages and the users
+- ``phone``: a mailbox as the user's other devices see it
+- ``screen``: what the tour prints
 - ``tour``: the steps
-- ``compose``: prepares the demo's mailboxes in a compose deployment
+- ``compose``: prepares the demo's mailboxes in a Compose deployment
 """

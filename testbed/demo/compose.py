@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typer.testing import CliRunner
 
 from services.cli.app import app
-from testbed.demo.world import Phone
+from testbed.demo.phone import Phone
 from testbed.processes.certificates import make_certificates
 from testbed.processes.users import MailUsers
 from testbed.samples.company import USERS, User, contacts_csv, leads_csv

@@ -1,11 +1,13 @@
-r"""Real servers on this machine, for the demo, the tests and the benchmark.
+"""Real servers on this machine, as child processes or containers: `LEADMAIL_HOSTING` decides.
 
-    with LocalServers() as servers:
-        servers.add_user("ana@example.test", "secret")
-        servers.deliver("ana@example.test", b"Subject: hello\r\n\r\nhello\r\n")
-        print(servers.imap, servers.environment())
-
-They are child processes or containers: `LEADMAIL_HOSTING` says which. `python -m testbed.local up` starts them by hand.
+- ``servers``: `LocalServers`, which starts all parts and stops, kills or restarts one
+- ``addresses``: the endpoints and `LEADMAIL_*` settings of running servers
+- ``choice``: decides between processes and containers
+- ``hosting``: makes each part in the chosen way
+- ``container_part``: one server as a container
+- ``containers``: all servers as containers
+- ``container_reaper``: removes the containers of a run that was killed
+- ``images``: builds and pulls container images
 """
 
 from testbed.local.servers import PARTS, LocalServers

@@ -18,7 +18,7 @@ import pytest
 
 from deploy.compose import make_secrets
 from schemas.routes import routes_to
-from testbed.demo.world import Phone
+from testbed.demo.phone import Phone
 from testbed.local.images import dovecot_image, ensure_dovecot_built, mongo_image, rabbitmq_image
 from testbed.processes.ports import free_ports
 from testbed.samples.company import CONTACTS, USERS

@@ -6,6 +6,9 @@ import base64
 import hashlib
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +157,32 @@ def test_grafana_finds_its_dashboards_and_prometheus_its_rules() -> None:
     config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
     assert [path for pattern in config["rule_files"] for path in (ROOT / "deploy/prometheus").glob(pattern)]
     assert not SERVICES["grafana"]["ports"][0].partition("127.0.0.1:")[0]
+
+
+def test_demo_image_has_every_module_that_the_demo_imports(tmp_path: Path) -> None:
+    """The modules that the Dockerfile copies into the target demo import nothing else of the testbed."""
+    for line in re.findall(
+        r"^COPY (testbed.*?)$(?<!\\)",
+        (ROOT / "deploy" / "docker" / "leadmail" / "Dockerfile").read_text().replace("\\\n", " "),
+        re.MULTILINE,
+    ):
+        *sources, to = line.split()
+        target = tmp_path / to.removeprefix("/opt/demo/")
+        for source in sources:
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, target)
+            else:
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / source, target)
+    shutil.copytree(ROOT / "schemas", tmp_path / "schemas")
+    shutil.copytree(ROOT / "services", tmp_path / "services")
+    done = subprocess.run(
+        [sys.executable, "-c", "import testbed.demo.compose, testbed.servers.smtp_sink as sink; print(sink.__file__)"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(tmp_path))

@@ -27,7 +27,7 @@ from services.settings import CliSettings
 from services.store import NewRecord, Store, new_account_id
 from services.store.core.documents import now
 from services.wiring import make_store
-from testbed.demo.world import Phone
+from testbed.demo.phone import Phone
 from testbed.local import LocalServers
 from testbed.samples.company import CONTACTS, LEADS, USERS, Record, User
 from testbed.samples.model import SampleMail

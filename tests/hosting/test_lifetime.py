@@ -23,10 +23,8 @@ PROJECT = Path(__file__).parents[2]
 
 
 def start_by_hand() -> tuple[subprocess.Popen[str], list[int], list[Path]]:
-    """Run `python -m testbed.local up`; return it, the ports that it announced and the temporary folder."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "testbed.local", "up"], cwd=PROJECT, stdout=subprocess.PIPE, text=True
-    )
+    """Run `python -m testbed up`; return it, the ports that it announced and the temporary folder."""
+    process = subprocess.Popen([sys.executable, "-m", "testbed", "up"], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     said = ""
     for line in process.stdout:

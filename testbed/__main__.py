@@ -1,4 +1,4 @@
-"""`python -m testbed.local up` starts all servers by hand; `prepare` only installs, downloads and builds what they need."""
+"""Start all servers by hand: `python -m testbed up`. `prepare` only installs, downloads and builds what they need."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from testbed.local.choice import choose
 
 def main() -> int:
     """Run the command; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m testbed.local", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m testbed", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start all servers, print their settings, run until Ctrl-C")
-    up.add_argument("--user", action="append", default=[], metavar="ADDRESS:PASSWORD", help="a mailbox to make")
-    commands.add_parser("prepare", help="install, download and build what the servers need, then end")
+    up.add_argument("--user", action="append", default=[], metavar="ADDRESS:PASSWORD", help="a mailbox to create")
+    commands.add_parser("prepare", help="install, download and build what the servers need, then exit")
     arguments = parser.parse_args()
     try:
         if arguments.command == "prepare":
@@ -35,13 +35,13 @@ def main() -> int:
 
 
 def _up(users: list[tuple[str, str, str]]) -> None:
-    # kill(1) and a closed terminal end the servers in order, as Ctrl-C does.
+    # kill(1) and a closed terminal stop the servers in order, as Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     with LocalServers() as servers:
         for address, _, password in users:
             servers.add_user(address, password)
-        # What no server decides: enough to try the stages and the command on these servers.
+        # Settings that do not depend on a server: enough to try the stages and the CLI on these servers.
         own = {
             "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@localhost.example>",
             "LEADMAIL_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
@@ -49,9 +49,9 @@ def _up(users: list[tuple[str, str, str]]) -> None:
         for name, value in (servers.environment() | own).items():
             print(f"export {name}={shlex.quote(value)}")  # noqa: T201 - a command's output
         mail = servers.imap
-        print(f"# {servers.hosting}; RabbitMQ's pages: {servers.rabbitmq_management_url}")  # noqa: T201 - a command's output
-        print(f"# IMAP {mail.host}:{mail.port}, TLS {mail.tls_port}, authority {mail.ca_file}")  # noqa: T201 - a command's output
-        print(f"# sent mail: {servers.smtp_folder}; Ctrl-C ends it all", flush=True)  # noqa: T201 - a command's output
+        print(f"# {servers.hosting}; RabbitMQ management: {servers.rabbitmq_management_url}")  # noqa: T201 - a command's output
+        print(f"# IMAP {mail.host}:{mail.port}, TLS {mail.tls_port}, CA {mail.ca_file}")  # noqa: T201 - a command's output
+        print(f"# sent mail: {servers.smtp_folder}; Ctrl-C stops everything", flush=True)  # noqa: T201 - a command's output
         signal.pause()
 
 

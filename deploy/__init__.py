@@ -1,1 +1,0 @@
-"""What surrounds the services: real servers for the demo, the tests and the benchmark, and the deployment files."""

@@ -1,0 +1,89 @@
+"""A mailbox as the user's other devices see it: IMAP with the standard library, none of the product's code."""
+
+from __future__ import annotations
+
+import base64
+import imaplib
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from testbed.samples.model import SampleMail
+from testbed.servers.imap import log_in
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """One mailbox over IMAP."""
+
+    host: str
+    port: int
+    address: str
+    password: str
+
+    def _open(self) -> imaplib.IMAP4:
+        return log_in(self.host, self.port, self.address, self.password)
+
+    def count(self) -> int:
+        """Return how many mails the inbox has."""
+        with self._open() as client:
+            _, found = client.select("INBOX", readonly=True)
+            return int(found[0] or 0)
+
+    def fill(self, mails: Iterable[SampleMail]) -> int:
+        """Put mails into their folders and return how many."""
+        count = 0
+        with self._open() as client:
+            made: set[str] = set()
+            for mail in mails:
+                folder = _quoted(mail.folder)
+                if folder not in made and mail.folder != "INBOX":
+                    client.create(folder)
+                    made.add(folder)
+                state, answer = client.append(folder, f"({' '.join(mail.flags)})", mail.internaldate, mail.raw)
+                if state != "OK":
+                    raise RuntimeError(f"the mail server refused a mail for {self.address}: {answer!r}")
+                count += 1
+        return count
+
+    def put(self, raw: bytes) -> None:
+        """Put an unread mail into the inbox, as the server does when it arrives."""
+        with self._open() as client:
+            state, answer = client.append("INBOX", "()", imaplib.Time2Internaldate(time.time()), raw)
+            if state != "OK":
+                raise RuntimeError(f"the mail server refused a mail for {self.address}: {answer!r}")
+
+    def mark_read(self, message_id: str) -> None:
+        """Mark a mail in the inbox as read."""
+        with self._open() as client:
+            client.select("INBOX")
+            _, found = client.uid("SEARCH", "HEADER", "Message-ID", f'"{message_id}"')
+            client.uid("STORE", found[0].split()[-1].decode(), "+FLAGS", r"(\Seen)")
+
+    def move(self, message_id: str, folder: str) -> None:
+        """Move a mail of the inbox to another folder."""
+        with self._open() as client:
+            client.select("INBOX")
+            _, found = client.uid("SEARCH", "HEADER", "Message-ID", f'"{message_id}"')
+            client.uid("MOVE", found[0].split()[-1].decode(), _quoted(folder))
+
+
+def _quoted(folder: str) -> str:
+    """Return a folder name as it goes on the wire: modified UTF-7 (RFC 3501 section 5.1.3), quoted."""
+    out, run = [], ""
+
+    def flush() -> None:
+        nonlocal run
+        if run:
+            encoded = base64.b64encode(run.encode("utf-16-be")).rstrip(b"=").replace(b"/", b",")
+            out.append(f"&{encoded.decode()}-")
+            run = ""
+
+    for char in folder:
+        if " " <= char <= "~":
+            flush()
+            out.append("&-" if char == "&" else char)
+        else:
+            run += char
+    flush()
+    return '"' + "".join(out).replace("\\", "\\\\").replace('"', '\\"') + '"'
