@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
 
@@ -54,7 +53,7 @@ async def handle(
         view, gone, repeats = present, gone | late, repeats + 1
         if repeats == _ROUNDS:
             raise TransientError("the facts that the batch depends on keep changing")
-        await asyncio.sleep(random.uniform(0, _PAUSE * repeats))  # noqa: S311 - keeps two replicas from moving in step
+        await asyncio.sleep(jittered(_PAUSE * repeats / 2, spread=1))
     # What an earlier round or a crashed attempt stored may no longer hold, and adding takes nothing away.
     retried = deliveries if repeats else [one for one in deliveries if one.redelivered or one.attempt > 1]
     recheck |= {one.message.content.key for one in retried}

@@ -1,67 +1,118 @@
-"""``/metrics``, ``/healthz`` and ``/readyz``: HTTP/1.1 as far as probes and Prometheus speak it."""
+"""The HTTP servers of a process: uvicorn within its event loop, and the endpoints ``/metrics``, ``/healthz`` and ``/readyz``.
+
+Load this module only where a port is set: the server takes memory.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
-_REQUEST_SECONDS = 5.0
-_MAX_REQUEST = 16 * 1024
+from services.runtime.environment import SettingsError
 
 Ready = Callable[[], Awaitable[dict[str, bool]]]
-"""Says of each thing that the process needs whether it answers."""
+"""Says of each dependency of the process whether it answers."""
+_KEEP_ALIVE_SECONDS = 75
+_CLOSE_SECONDS = 2
+_UNCACHED = {"Cache-Control": "no-store"}
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Do nothing about them."""
+        yield
+
+
+def listen(setting: str, host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        SettingsError: the port cannot be used; the text names the setting.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise SettingsError(
+            f"{setting} is wrong ({host}:{port}: {error.strerror}): give a port that is free."
+        ) from error
+
+
+async def serve_app(
+    app: ASGIApp, listening: socket.socket, *, proxies: list[str] | None = None, grace: float = _CLOSE_SECONDS
+) -> None:
+    """Serve an application until cancelled, then finish the requests that are being answered.
+
+    Args:
+        app: what answers.
+        listening: see ``listen``; closed at the end.
+        proxies: the networks of the reverse proxies whose client addresses are trusted.
+        grace: seconds that open requests may take at the end.
+    """
+    server = _Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies or [],
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=int(grace),
+            h11_max_incomplete_event_size=32 * 1024,
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
+    finally:
+        listening.close()
 
 
 @asynccontextmanager
-async def serve_http(host: str, port: int, *, registry: CollectorRegistry, ready: Ready) -> AsyncIterator[int]:
-    """Serve for the time of a ``with`` block; gives the port (a free one for port 0).
+async def serve_health(listening: socket.socket, *, registry: CollectorRegistry, ready: Ready) -> AsyncIterator[None]:
+    """Serve metrics and health for the duration of a ``with`` block.
 
-    ``/healthz`` is 200 while the event loop answers, whatever the broker and the database do: restarting us would not mend
-    them. ``/readyz`` is 503 while one of them does not answer, and says which.
+    ``/healthz`` answers 200 while the event loop runs, whatever the state of the broker and the database: a restart would not fix
+    them. ``/readyz`` answers 503 while one of them does not answer, and names it.
     """
-    server = await asyncio.start_server(_Server(registry, ready).serve, host, port, limit=_MAX_REQUEST)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    serving = asyncio.create_task(serve_app(_health_app(registry, ready), listening), name="http")
+    try:
+        yield
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
 
 
-class _Server:
-    def __init__(self, registry: CollectorRegistry, ready: Ready) -> None:
-        self._registry = registry
-        self._ready = ready
+def _health_app(registry: CollectorRegistry, ready: Ready) -> Starlette:
+    async def healthz(_: Request) -> PlainTextResponse:
+        return PlainTextResponse("ok\n", headers=_UNCACHED)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request and close."""
-        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(_REQUEST_SECONDS):
-                head = await reader.readuntil(b"\r\n\r\n")
-                status, content_type, body = await self._answer(head.partition(b"\r\n")[0])
-                writer.write(
-                    f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {content_type}\r\n"
-                    f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n".encode()
-                    + body
-                )
-                await writer.drain()
-        writer.close()
+    async def readyz(_: Request) -> PlainTextResponse:
+        parts = await ready()
+        lines = "".join(f"{name}: {'ok' if fine else 'does not answer'}\n" for name, fine in parts.items())
+        return PlainTextResponse(lines, 200 if all(parts.values()) else 503, _UNCACHED)
 
-    async def _answer(self, line: bytes) -> tuple[HTTPStatus, str, bytes]:
-        text = "text/plain; charset=utf-8"
-        match line.split():
-            case [b"GET", target, _]:
-                path = target.partition(b"?")[0]
-            case _:
-                return HTTPStatus.METHOD_NOT_ALLOWED, text, b"only GET\n"
-        match path:
-            case b"/metrics":
-                return HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self._registry)
-            case b"/healthz":
-                return HTTPStatus.OK, text, b"ok\n"
-            case b"/readyz":
-                parts = await self._ready()
-                lines = "".join(f"{name}: {'ok' if fine else 'does not answer'}\n" for name, fine in parts.items())
-                return HTTPStatus.OK if all(parts.values()) else HTTPStatus.SERVICE_UNAVAILABLE, text, lines.encode()
-            case _:
-                return HTTPStatus.NOT_FOUND, text, b"/metrics, /healthz, /readyz\n"
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), headers=_UNCACHED | {"Content-Type": CONTENT_TYPE_LATEST})
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])

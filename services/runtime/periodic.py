@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 
 import structlog
 
+from services.runtime.backoff import jittered
 from services.runtime.failures import describe, is_bug, trace
 from services.runtime.tasks import raise_if_cancelled
 
@@ -53,7 +53,7 @@ async def periodic(
 
 
 async def _pause(seconds: float, wake: asyncio.Event | None) -> None:
-    pause = seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter is no secret
+    pause = jittered(seconds, _JITTER)
     if wake is None:
         await asyncio.sleep(pause)
         return

@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -25,7 +25,6 @@ from schemas.errors import LayoutError, NotReadyError, TopologyError
 from services.runtime import mongo
 from services.runtime.environment import SettingsError, unknown_variables
 from services.runtime.failures import describe, trace
-from services.runtime.http import serve_http
 from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.metrics import Metrics
 from services.runtime.settings import ServiceSettings, known_settings
@@ -119,29 +118,15 @@ class Process(Generic[S]):
             running = self.working.is_set() and not self.stopping.is_set()
             return {**dict(zip(asked, answers, strict=True)), "running": running}
 
-        settings = self.settings
-        async with AsyncExitStack() as stack:
-            if settings.http_port:
-                where = settings.http_host, settings.http_port
-                with listening("LEADMAIL_HTTP_PORT", *where):
-                    server = serve_http(*where, registry=self.metrics.registry, ready=ready)
-                    await stack.enter_async_context(server)
+        if not self.settings.http_port:
             yield
+            return
+        # Here only: the server takes memory.
+        from services.runtime.http import listen, serve_health  # noqa: PLC0415
 
-
-@contextmanager
-def listening(setting: str, host: str, port: int) -> Iterator[None]:
-    """Say of a port that cannot be listened at which setting it is.
-
-    Raises:
-        SettingsError: see there.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise SettingsError(
-            f"{setting} is wrong ({host}:{port}: {error.strerror}): give a port that is free."
-        ) from error
+        listening = listen("LEADMAIL_HTTP_PORT", self.settings.http_host, self.settings.http_port)
+        async with serve_health(listening, registry=self.metrics.registry, ready=ready):
+            yield
 
 
 def _end_by_force(name: str, loop: asyncio.AbstractEventLoop) -> None:

@@ -7,7 +7,6 @@ What somebody deletes in a running system is there again when it is missed, or w
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Sequence
 
 import structlog
@@ -17,6 +16,7 @@ from aiormq.exceptions import ChannelPreconditionFailed
 from schemas.errors import TopologyError
 from schemas.routes import Route
 from schemas.topology import EXCHANGES, Queue, bindings, queues
+from services.runtime.backoff import jittered
 
 KEEP_SECONDS = 60.0
 """Between looks whether everything is there."""
@@ -51,7 +51,7 @@ class Topology:
     async def keep(self, connection: AbstractConnection) -> None:
         """Have everything there, until cancelled."""
         while True:
-            await asyncio.sleep(KEEP_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311 - so that replicas do not march in step
+            await asyncio.sleep(jittered(KEEP_SECONDS))
             await self.mend(connection)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 
 from services.mailbox.connection import Code, MailServerError
+from services.runtime.backoff import Backoff
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 """Seconds."""
@@ -28,21 +27,13 @@ REFUSALS = 2
 """Refused log-ins in a row before the owner has to act: servers refuse one by mistake now and then."""
 
 
-def pauses() -> Iterator[float]:
-    """Yield growing pauses in seconds, each randomly shortened by up to a half, so that accounts do not retry in step."""
-    pause = FIRST_PAUSE
-    while True:
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
-        pause = min(pause * 2, LONGEST_PAUSE)
-
-
 @dataclass(slots=True)
 class ConnectionBackoff:
     """Counts how an account's connections have failed since one last worked."""
 
     refusals: int = 0
     since: float | None = None
-    pauses: Iterator[float] = field(default_factory=pauses)
+    pauses: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE))
     current: float = 0.0
     until: float = 0.0
     """When the current pause ends."""
@@ -53,7 +44,8 @@ class ConnectionBackoff:
 
     def reset(self) -> None:
         """Note a connection that worked for a while: pauses start small again."""
-        self.pauses, self.until = pauses(), 0.0
+        self.pauses.reset()
+        self.until = 0.0
 
     def needs_owner(self, error: MailServerError) -> bool:
         """Note a failure. Returns whether the owner has to act."""
@@ -71,7 +63,7 @@ class ConnectionBackoff:
         An account's connections break together. A failure during another connection's pause has the same cause, and makes no pause longer.
         """
         if monotonic() >= self.until:
-            self.current = next(self.pauses)
+            self.current = self.pauses.next()
             self.until = monotonic() + self.current
         hint = _HINT.search(str(error))
         return max(self.current, min(int(hint[1]) / 1000, 2 * LONGEST_PAUSE) if hint else 0.0)

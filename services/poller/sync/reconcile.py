@@ -5,7 +5,6 @@ It costs one SEARCH per folder, and flags only without CONDSTORE. Comparisons ar
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -15,6 +14,7 @@ from services.mailbox.imap import ImapSession, RefusedError, uid_windows
 from services.poller.sync import relevance, removals
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.ledger_repair import repair, store_flags
+from services.runtime.backoff import jittered
 from services.store import FolderPatch
 
 FLAGS_BATCH = 5_000
@@ -30,8 +30,8 @@ def until_due(folders: Iterable[Folder], seconds: float) -> float:
     compared = [folder.checked_at for folder in folders]
     oldest = min((moment for moment in compared if moment is not None), default=None)
     if oldest is None or None in compared:
-        return seconds * random.random()  # noqa: S311 - jitter is not a secret
-    due = seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - see above
+        return jittered(seconds / 2, spread=1)
+    due = jittered(seconds, _JITTER)
     return max(0.0, due - (datetime.now(UTC) - oldest).total_seconds())
 
 
