@@ -11,6 +11,8 @@ from functools import lru_cache
 
 import idna
 
+from schemas.errors import LeadmailError
+
 MAX_ADDRESS = 254
 """Octets, RFC 5321 section 4.5.3.1.3 (a path of 256 less its angle brackets)."""
 
@@ -18,11 +20,11 @@ _LOCAL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f]{1,64}")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
-class InvalidAddressError(ValueError):
+class InvalidAddressError(LeadmailError, ValueError):
     """This is not one plain e-mail address."""
 
 
-class InvalidDomainError(ValueError):
+class InvalidDomainError(LeadmailError, ValueError):
     """This is not a domain name."""
 
 

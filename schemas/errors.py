@@ -1,14 +1,22 @@
-"""The vocabulary in which handlers fail. Anything else that they raise is a bug: logged as an error, retried within the budget."""
+"""The errors of Leadmail: one root, and the vocabulary in which handlers fail.
+
+A handler raises ``TransientError`` or ``PermanentError``. Anything else that it raises is a bug: it is logged as an error, and the
+message is retried within its route's budget.
+"""
 
 from __future__ import annotations
 
 
-class TransientError(Exception):
-    """It may work later: the message is tried again by its route's plan. Give no mail content in the text: it is logged."""
+class LeadmailError(Exception):
+    """The root of every error that Leadmail raises on purpose. Its text is for the log or a user, and never quotes mail."""
 
 
-class PermanentError(Exception):
-    """It will never work: the message goes to the dead letters at once."""
+class TransientError(LeadmailError):
+    """The work may succeed later: the message is retried by its route's plan."""
+
+
+class PermanentError(LeadmailError):
+    """The work will never succeed: the message goes to the dead letters at once."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         """Take a stable code such as ``parser-died`` and, for the log, a detail without mail content."""
@@ -23,21 +31,21 @@ class UndecodableError(PermanentError):
         super().__init__("undecodable", detail)
 
 
-class UnroutableError(Exception):
+class UnroutableError(LeadmailError):
     """No queue takes this message: the broker's topology is not the one of ``schemas.routes``."""
 
 
-class BusClosedError(Exception):
-    """The bus was closed while, or before, this was asked of it; whether a publish in hand arrived is not known."""
+class BusClosedError(LeadmailError):
+    """The bus was closed before or during this call. A message that was being published may have arrived."""
 
 
-class TopologyError(Exception):
-    """An exchange or a queue exists with other properties than ours; the text says what to do."""
+class TopologyError(LeadmailError):
+    """An exchange or a queue exists with properties other than ours; the text says what to do."""
 
 
-class LayoutError(Exception):
-    """An index of the database exists with other properties than ours; the text says what to do."""
+class LayoutError(LeadmailError):
+    """An index of the database exists with properties other than ours; the text says what to do."""
 
 
-class NotReadyError(Exception):
+class NotReadyError(LeadmailError):
     """The broker or the database did not answer in time."""

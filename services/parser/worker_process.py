@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from schemas.errors import LeadmailError
 from services.parser.content.parse import ParsedMail
 from services.parser.worker_protocol import READY, Request, WorkerBugError, read_answer, request_chunks
 
@@ -21,15 +22,15 @@ _CPU_GRACE = 5.0
 _STREAM_LIMIT = 1024 * 1024
 
 
-class WorkerStartError(Exception):
+class WorkerStartError(LeadmailError):
     """A worker does not start: not a mail's fault. The worker's own line on standard error says more."""
 
 
-class WorkerGoneError(Exception):
+class WorkerGoneError(LeadmailError):
     """The worker died before it answered."""
 
 
-class WorkerLateError(Exception):
+class WorkerLateError(LeadmailError):
     """The worker did not answer in time and was killed."""
 
 

@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 import orjson
 
+from schemas.errors import LeadmailError
 from schemas.mail import Content
 from services.parser.content.parse import ParsedMail
 
@@ -29,7 +30,7 @@ class Request(NamedTuple):
     """Leave out what may take long: it failed before."""
 
 
-class WorkerBugError(Exception):
+class WorkerBugError(LeadmailError):
     """The parser raised: a bug, since it must not whatever is in the mail. The text says where, not what was in the mail."""
 
 

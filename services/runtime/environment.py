@@ -16,12 +16,14 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 from yarl import URL
 
+from schemas.errors import LeadmailError
+
 PREFIX = "LEADMAIL_"
 KEY_BYTES = 32
 _MAX_FILE = 64 * 1024
 
 
-class SettingsError(Exception):
+class SettingsError(LeadmailError):
     """A setting is missing or wrong; the text is one sentence that names it and says what to do."""
 
 

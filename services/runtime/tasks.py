@@ -9,6 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
+from schemas.errors import LeadmailError
+
 T = TypeVar("T")
 _AGAIN_SECONDS = 0.5
 
@@ -37,7 +39,7 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
         _, running = await asyncio.wait(running, timeout=_AGAIN_SECONDS)
 
 
-class StrayCancellationError(Exception):
+class StrayCancellationError(LeadmailError):
     """Something was cancelled that nobody had told to end."""
 
 

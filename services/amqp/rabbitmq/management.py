@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 from yarl import URL
 
+from schemas.errors import LeadmailError
 from services.runtime.settings import BrokerSettings
 
 _SECONDS = 5.0
@@ -19,7 +20,7 @@ NODES = "nodes?columns=name,mem_alarm,disk_free_alarm"
 """What tells of alarms; for users with the tag ``monitoring``."""
 
 
-class ManagementError(Exception):
+class ManagementError(LeadmailError):
     """The interface cannot be asked; the text says what to do."""
 
 

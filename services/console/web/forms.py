@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
+from schemas.errors import LeadmailError
 from services.mailbox.outgoing_mail import one_line
 
 MOST_BYTES = 64 * 1024
@@ -15,7 +16,7 @@ _MOST_TEXT = 1_000
 _FORM = "application/x-www-form-urlencoded"
 
 
-class PageError(Exception):
+class PageError(LeadmailError):
     """The request is refused with a status and a sentence that says what to do."""
 
     def __init__(self, status: int, sentence: str) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from schemas.errors import LeadmailError
+
 MAX_ANSWER = 300
 """Characters of a server's answer that are kept."""
 
@@ -38,7 +40,7 @@ TRANSIENT = frozenset({Code.TIMEOUT, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE
 """Codes that trying again later may cure by itself; all others need somebody to act."""
 
 
-class MailServerError(Exception):
+class MailServerError(LeadmailError):
     """A mail server could not be used. ``str()`` is for logs: it holds no secret and no private network detail."""
 
     def __init__(self, code: Code, detail: str = "", *, answer: str = "") -> None:

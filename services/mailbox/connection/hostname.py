@@ -7,6 +7,8 @@ import re
 
 import idna
 
+from schemas.errors import LeadmailError
+
 MAX_NAME = 253
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 # A last label that reads as a number would be taken for an IPv4 address in one of inet_aton's many spellings
@@ -14,7 +16,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
-class HostNameError(ValueError):
+class HostNameError(LeadmailError, ValueError):
     """This is neither a host name nor an IP address."""
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from schemas.errors import LeadmailError
+
 _FORBIDDEN = re.compile(r"[\0\r\n]")
 
 
 _FORBIDDEN_BYTES = re.compile(rb"[\0\r\n]")
 
 
-class InjectionError(ValueError):
+class InjectionError(LeadmailError, ValueError):
     """An argument holds NUL, CR or LF, which would end the command and start another (RFC 9051 section 4)."""
 
 

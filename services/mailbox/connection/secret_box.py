@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr, TypeAdapter
 
 from schemas.accounts import SealedCredentials
+from schemas.errors import LeadmailError
 from services.mailbox.connection.credentials import Credentials
 
 KEY_BYTES = 32
@@ -29,7 +30,7 @@ _CREDENTIALS: TypeAdapter[Credentials] = TypeAdapter(Credentials)
 _FIELDS: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
-class SealError(Exception):
+class SealError(LeadmailError):
     """Sealed credentials do not open: another deployment's secret, another account's document, or altered bytes."""
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from schemas.errors import LeadmailError
 
-class ConnectionLostError(Exception):
+
+class ConnectionLostError(LeadmailError):
     """The connection is gone, or was dropped after an error. A new one may work."""
 
 
-class RefusedError(Exception):
+class RefusedError(LeadmailError):
     """The server answered NO or BAD to this command. The connection is still usable."""
 
     @property
@@ -17,5 +19,5 @@ class RefusedError(Exception):
         return "[nonexistent]" in text or "mailbox doesn't exist" in text
 
 
-class UidValidityChangedError(Exception):
+class UidValidityChangedError(LeadmailError):
     """The known uids are void: another folder has the same name by now (RFC 3501 section 2.3.1.1)."""

@@ -21,6 +21,7 @@ from aiosmtplib.errors import (
 )
 
 from schemas.accounts import ServerAddress
+from schemas.errors import LeadmailError
 from services.mailbox.connection import (
     BearerExchange,
     Code,
@@ -47,7 +48,7 @@ _AUTH_CONTINUE, _AUTH_DONE = 334, 235
 _PERMANENT = 500
 
 
-class RejectedError(Exception):
+class RejectedError(LeadmailError):
     """The server did not take the message. ``transient``: it may later (RFC 5321 section 4.2.1, codes 4xx)."""
 
     def __init__(self, code: int, answer: str) -> None:

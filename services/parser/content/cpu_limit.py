@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from schemas.errors import LeadmailError
 
-class CpuLimitError(Exception):
+
+class CpuLimitError(LeadmailError):
     """The guarded block used up its CPU time."""
 
 

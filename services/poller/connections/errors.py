@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from schemas.errors import LeadmailError
 from services.mailbox.connection import Code, MailServerError
 from services.mailbox.imap import ConnectionLostError, UidValidityChangedError
 from services.store import FolderChangedError, LeaseLostError
 
 
-class BlockedError(Exception):
+class BlockedError(LeadmailError):
     """The account cannot be used until its owner acts."""
 
     def __init__(self, code: Code) -> None:

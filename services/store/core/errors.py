@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from schemas.errors import LeadmailError
 
-class StoreError(Exception):
+class StoreError(LeadmailError):
     """Base of the errors that the store raises. Database errors pass through unchanged."""
 
 
