@@ -7,7 +7,7 @@ the headers. A message that is sent again keeps its ``id``.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from schemas.base import AccountId, Contract, EmailKey, FolderId, Utc
 from schemas.identity import copy_id
@@ -119,6 +119,11 @@ class SyncCompleted(Event):
 
     account: AccountId
     epoch: int
+
+    @classmethod
+    def of(cls, account: str, epoch: int) -> Self:
+        """Return the event of an epoch: its id is the same whichever stage completes the epoch."""
+        return cls(id=f"{account}.{epoch}.completed", account=account, epoch=epoch)
 
 
 class AccountAttention(Event):

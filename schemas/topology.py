@@ -17,14 +17,14 @@ from schemas.routes import (
     RETRY_EXCHANGE,
     ROUTES,
     Route,
-    alone_queue,
     delay_queue,
+    isolated_queue,
 )
 
 DELIVERY_LIMIT = 5
 """After so many redeliveries a message is suspected of what its consumers die of. Low, since each costs a crash and a
 restart, and since suspicion costs an innocent only the way over the queue of suspects. Explicit: the default differs by version."""
-ALONE_DELIVERY_LIMIT = 2
+ISOLATED_DELIVERY_LIMIT = 2
 """For a suspect, which is in hand alone: a consumer may once or twice have been ended by somebody else."""
 NO_DELIVERY_LIMIT = 1_000_000_000
 """For the dead letters, which have nowhere else to go; "none" is spelt differently by each version of the broker."""
@@ -101,13 +101,13 @@ def _delay_queue(route: Route, name: str, delay: int) -> Queue:
     )
 
 
-def _alone_queue(route: Route) -> Queue:
+def _isolated_queue(route: Route) -> Queue:
     return Queue(
-        alone_queue(route),
+        isolated_queue(route),
         _arguments(
             max_length=100_000,
             max_bytes=512 * MIB,
-            delivery_limit=ALONE_DELIVERY_LIMIT,
+            delivery_limit=ISOLATED_DELIVERY_LIMIT,
             dead_letter_exchange=DEAD_EXCHANGE,
             dead_letter_strategy="at-least-once",
         ),
@@ -118,7 +118,7 @@ def queues(routes: Sequence[Route] = ROUTES) -> tuple[Queue, ...]:
     """Return every queue of a system with these routes."""
     work = [_work_queue(route) for route in routes]
     delays = [_delay_queue(route, name, delay) for route in routes for name, delay in delay_queues(route).items()]
-    alone = [_alone_queue(route) for route in routes]
+    alone = [_isolated_queue(route) for route in routes]
     dead = Queue(DEAD_QUEUE, _arguments(max_length=1_000_000, max_bytes=4096 * MIB, delivery_limit=NO_DELIVERY_LIMIT))
     return (*work, *delays, *alone, dead)
 
@@ -127,5 +127,5 @@ def bindings(routes: Sequence[Route] = ROUTES) -> tuple[Binding, ...]:
     """Return every binding of a system with these routes."""
     work = [Binding(EXCHANGE, route.queue, route.routing_key) for route in routes]
     delays = [Binding(RETRY_EXCHANGE, name, name) for route in routes for name in delay_queues(route)]
-    alone = [Binding(RETRY_EXCHANGE, alone_queue(route), alone_queue(route)) for route in routes]
+    alone = [Binding(RETRY_EXCHANGE, isolated_queue(route), isolated_queue(route)) for route in routes]
     return (*work, *delays, *alone, Binding(DEAD_EXCHANGE, DEAD_QUEUE, ""))

@@ -16,7 +16,7 @@ import structlog
 
 from schemas.errors import BusClosedError, PermanentError, UnroutableError
 from schemas.messages import Event
-from schemas.routes import ALONE, DEAD_QUEUE, EXCHANGE, ROUTES, Route, alone_queue
+from schemas.routes import DEAD_QUEUE, EXCHANGE, ISOLATED, ROUTES, Route, isolated_queue
 from schemas.topology import Queue, bindings, queues
 from services.amqp.delivery import codec
 from services.amqp.delivery.batcher import Batcher
@@ -155,7 +155,7 @@ class MemoryBus:
 
     async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, alone: bool = False) -> None:
         """See ``bus.Bus``."""
-        (error,) = await self._send([codec.for_replay(queue + ALONE if alone else queue, headers, body)])
+        (error,) = await self._send([codec.for_replay(queue + ISOLATED if alone else queue, headers, body)])
         if error is not None:
             raise error
 
@@ -205,7 +205,7 @@ class MemoryBus:
             observe=self._note,
         )
         alone = Batcher(dispatcher.process, size=1, concurrency=1, failed=self._failed)
-        self._subscribe(alone_queue(route), 1, alone)
+        self._subscribe(isolated_queue(route), 1, alone)
         return self._subscribe(
             route.queue,
             prefetch,

@@ -12,7 +12,7 @@ from services.store import Store
 async def complete(epochs: Iterable[tuple[str, int]], *, store: Store) -> dict[tuple[str, int], SyncCompleted]:
     """Complete the backfills (account, number) that are done. Returns the events of those that this call completed."""
     return {
-        (account, number): SyncCompleted(id=f"{account}.{number}", account=account, epoch=number)
+        (account, number): SyncCompleted.of(account, number)
         for account, number in epochs
         if await store.epochs.complete_if_done(account, number)
     }

@@ -64,7 +64,7 @@ async def replay(letter: DeadLetter, store: Store, bus: Bus, *, by: str) -> None
         await store.operator_ledger.requeue_quarantined(letter.row)
     await _lend_blobs(letter, store)
     headers = {**letter.headers, "content-type": letter.content_type}
-    await bus.replay(letter.queue, letter.body, headers, alone=letter.reason == CRASHED)
+    await bus.replay(letter.queue, letter.body, headers, isolated=letter.reason == CRASHED)
     await _forget(letter, store, "dead-letter.replay", by=by)
 
 

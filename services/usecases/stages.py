@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from schemas.routes import ALONE, DEAD_QUEUE, ROUTES
+from schemas.routes import DEAD_QUEUE, ISOLATED, ROUTES
 from services.amqp.delivery.outcomes import QueueDepth
 
 
@@ -16,7 +16,7 @@ def queues_of(stage: str) -> list[str]:
 
 def waits(queue: str) -> bool:
     """Whether messages only wait in a queue, for a delay to end or for a turn alone: it is normal that nobody reads it."""
-    return ".retry-" in queue or queue.endswith(ALONE)
+    return ".retry-" in queue or queue.endswith(ISOLATED)
 
 
 def replicas(depths: Mapping[str, QueueDepth]) -> dict[str, int]:

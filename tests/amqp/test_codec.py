@@ -117,7 +117,7 @@ def test_the_trace_context_goes_all_the_way_round() -> None:
     assert codec.decode(sent.headers, sent.body) == fetched(1)
     retried = codec.for_retry(sent.headers, sent.content_type, sent.body, Retry("q.retry-1s", 2), "TransientError: x")
     dead = codec.for_dead_letters(retried.headers, "", sent.body, queue="q", reason="bad", error="e")
-    alone = codec.for_alone(sent.headers, sent.content_type, sent.body, queue="q")
+    alone = codec.for_isolation(sent.headers, sent.content_type, sent.body, queue="q")
     again = codec.for_replay("q", dead.headers, dead.body)
     for each in (sent, retried, dead, alone, again):
         assert each.headers.items() >= context.items()

@@ -13,8 +13,8 @@ from aiormq.abc import AbstractChannel
 from pydantic import SecretStr
 
 from schemas.errors import PermanentError
-from schemas.routes import DEAD_EXCHANGE, DEAD_QUEUE, EXCHANGE, alone_queue
-from schemas.topology import ALONE_DELIVERY_LIMIT, DELIVERY_LIMIT
+from schemas.routes import DEAD_EXCHANGE, DEAD_QUEUE, EXCHANGE, isolated_queue
+from schemas.topology import DELIVERY_LIMIT, ISOLATED_DELIVERY_LIMIT
 from services.amqp.delivery import codec
 from services.amqp.delivery.outcomes import CRASHED, Delivery
 from services.amqp.rabbitmq.bus import RabbitBus, open_bus
@@ -136,9 +136,9 @@ async def test_neighbours_of_a_killer_are_handled_and_the_killer_is_found(rabbit
         await crash_with(rabbitmq_url, RECORDS.queue, 5, DELIVERY_LIMIT + 1)
         dead = DeadRecorder()
         await bus.consume_dead(dead)
-        await until_depth(bus, alone_queue(RECORDS), 5)
+        await until_depth(bus, isolated_queue(RECORDS), 5)
         # Whichever comes first is the killer: alone in hand, it ends consumer after consumer.
-        await crash_with(rabbitmq_url, alone_queue(RECORDS), 1, ALONE_DELIVERY_LIMIT + 1)
+        await crash_with(rabbitmq_url, isolated_queue(RECORDS), 1, ISOLATED_DELIVERY_LIMIT + 1)
         await until(lambda: dead.letters)
         letter = dead.letters[0]
         assert letter.message is not None
@@ -148,7 +148,7 @@ async def test_neighbours_of_a_killer_are_handled_and_the_killer_is_found(rabbit
         await bus.consume(RECORDS, seen)
         await until(lambda: len(seen.deliveries) == 4)
         assert {*seen.ids, guilty} == {f"record-{number}" for number in range(5)}
-        await bus.replay(letter.queue, letter.body, letter.headers, alone=True)
+        await bus.replay(letter.queue, letter.body, letter.headers, isolated=True)
         await until(lambda: guilty in seen.ids)
         assert len(dead.letters) == 1
         assert await bus.stop_consuming(DEADLINE)
@@ -179,8 +179,8 @@ async def test_a_suspect_is_handled_with_nothing_else_in_hand(
         await bus.consume(SYNCS, syncs)
         await bus.publish(changed(1))
         await until(lambda: "record-1" in in_hand)
-        await bus.replay(RECORDS.queue, *as_letter(99), alone=True)
-        await until_depth(bus, alone_queue(RECORDS), 1)
+        await bus.replay(RECORDS.queue, *as_letter(99), isolated=True)
+        await until_depth(bus, isolated_queue(RECORDS), 1)
         await until_consumers(bus, SYNCS.queue, 0)
         assert "record-99" not in records.ids
         gates["record-1"].set()
@@ -208,13 +208,13 @@ async def test_a_suspect_in_hand_is_finished_when_told_to_stop(
     async with opened(rabbitmq_url) as bus:
         seen = Recorder(wait)
         await bus.consume(RECORDS, seen)
-        await bus.replay(RECORDS.queue, *as_letter(1), alone=True)
+        await bus.replay(RECORDS.queue, *as_letter(1), isolated=True)
         await until(lambda: seen.ids == ["record-1"])
         stopping = asyncio.create_task(bus.stop_consuming(DEADLINE))
         await asyncio.sleep(0)
         gate.set()
         assert await stopping
-        await until_depth(bus, alone_queue(RECORDS), 0)
+        await until_depth(bus, isolated_queue(RECORDS), 0)
         assert seen.ids == ["record-1"]
 
 

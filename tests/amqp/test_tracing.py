@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.errors import PermanentError, TransientError
 from schemas.messages import RecordChanged
-from schemas.routes import alone_queue
+from schemas.routes import isolated_queue
 from services.amqp.delivery import codec
 from services.amqp.delivery.codec import Envelope
 from services.amqp.delivery.dispatch import Dispatcher, one_by_one
@@ -340,9 +340,9 @@ async def test_a_suspect_is_not_logged_with_the_trace_of_the_one_before() -> Non
     metrics = Metrics("test", CollectorRegistry()).queue(RECORDS.queue)
     dispatcher = Dispatcher(RECORDS, one_by_one(Recorder()), send=bus._deliver, source="/x", metrics=metrics, log=log)
     alone: Any = Alone(cast("Any", None), list, cast("Any", None), log)
-    alone._dispatchers[alone_queue(RECORDS)] = dispatcher
+    alone._dispatchers[isolated_queue(RECORDS)] = dispatcher
     traced = codec.encode(changed(1), None, source="/x", context=RECORDED)
-    await alone._work(Suspects(traced, codec.encode(changed(2), None, source="/x")), [alone_queue(RECORDS)])
+    await alone._work(Suspects(traced, codec.encode(changed(2), None, source="/x")), [isolated_queue(RECORDS)])
     handled = [json.loads(line) for line in lines.getvalue().splitlines()]
     assert [(line["message"], line.get("trace_id")) for line in handled] == [("record-1", TRACE), ("record-2", None)]
 

@@ -123,7 +123,7 @@ def test_what_consumers_died_of_is_replayed_alone(world: World) -> None:
     """It goes to the queue of suspects, where it can harm no other mail."""
     hold(world, DeadLetter(id="killer", queue=QUEUE, reason="delivery-limit", body=b"boom", at=now()))
     world.ok("dead-letters", "replay", "killer")
-    assert taken(world, f"{QUEUE}.alone").body == b"boom"
+    assert taken(world, f"{QUEUE}.isolated").body == b"boom"
 
 
 def test_what_came_from_nowhere_is_left(world: World) -> None:

@@ -123,7 +123,7 @@ def test_status(world: World) -> None:
     assert "anna@nw.example  ━━━━━━━━━━━━       3/3  complete" in text
     assert "parser.mail-fetched.live" in text
     assert ".retry-" not in text
-    assert ".alone" not in text
+    assert ".isolated" not in text
 
 
 def test_status_in_80_columns(world: World) -> None:

@@ -133,8 +133,7 @@ def test_every_route_has_failpoints(route: Route) -> None:
     """A message of each route is published, confirmed and acknowledged at a failpoint."""
     names = {(point.stage, point.name) for point in catalogue()}
     assert {
-        (route.producer, f"publish.{route.routing_key}"),
-        (route.producer, f"confirm.{route.routing_key}"),
+        *((producer, f"{step}.{route.routing_key}") for producer in route.producers for step in ("publish", "confirm")),
         (route.consumer, f"ack.{route.queue}"),
     } <= names
 

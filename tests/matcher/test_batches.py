@@ -211,7 +211,7 @@ async def test_the_last_copy_of_a_sealed_backfill_completes_it_once(world: World
     second = await world.copy(ann, mail("2", "mum@home.example", ANN), epoch=1)
     assert await world.match(first) == []
     news = await world.match(second) + await world.match(first, second)
-    assert [(one.id, one.TYPE) for one in news] == [(f"{ann.id}.1", "sync.completed")]
+    assert [(one.id, one.TYPE) for one in news] == [(f"{ann.id}.1.completed", "sync.completed")]
 
 
 async def test_a_copy_that_is_gone_by_now_grants_nothing(world: World) -> None:

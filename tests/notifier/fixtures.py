@@ -124,7 +124,7 @@ class World:
 
 def completed(epoch: Epoch) -> Delivery[SyncCompleted]:
     """Return the event of a completed backfill as the bus hands it over."""
-    message = SyncCompleted(id=f"{epoch.account}.{epoch.number}.completed", account=epoch.account, epoch=epoch.number)
+    message = SyncCompleted.of(epoch.account, epoch.number)
     return Delivery(message, b"", 1, redelivered=False, queue="notifier.sync-completed")
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from schemas.messages import MESSAGES, Event, MailFetched
-from schemas.routes import DEAD_EXCHANGE, DEAD_QUEUE, EXCHANGE, MINUTE, ROUTES, SECOND, Route, alone_queue
+from schemas.routes import DEAD_EXCHANGE, DEAD_QUEUE, EXCHANGE, MINUTE, ROUTES, SECOND, Route, isolated_queue
 from schemas.topology import DELIVERY_LIMIT
 
 _HEADERS = {
@@ -71,7 +71,7 @@ def _channel(route: Route) -> dict[str, Any]:
         "address": route.routing_key,
         "title": route.queue,
         "description": f"Bound to `{route.queue}`. After a failure it is tried again after {delays}; then it is in `{DEAD_QUEUE}`. "
-        f"What {DELIVERY_LIMIT + 1} crashed consumers had in hand waits in `{alone_queue(route)}` to be handled alone. "
+        f"A message that {DELIVERY_LIMIT + 1} consumers crashed with waits in `{isolated_queue(route)}`, to be handled in isolation. "
         f"At {route.max_length} messages or {route.max_bytes} bytes the queue refuses more.",
         "messages": {name: {"$ref": f"#/components/messages/{name}"}},
         "bindings": {
@@ -85,11 +85,14 @@ def _channel(route: Route) -> dict[str, Any]:
 
 def _operations(route: Route) -> dict[str, Any]:
     channel = {"$ref": f"#/channels/{route.queue}"}
-    send = {"action": "send", "channel": channel, "summary": f"by the {route.producer}"}
     receive = {"action": "receive", "channel": channel, "summary": f"by the {route.consumer}"}
     bindings = {"bindings": {"amqp": {"deliveryMode": 2, "mandatory": True}}}
     return {
-        f"{route.producer}.sends.{route.queue}": send | bindings,
+        **{
+            f"{producer}.sends.{route.queue}": {"action": "send", "channel": channel, "summary": f"by the {producer}"}
+            | bindings
+            for producer in route.producers
+        },
         f"{route.consumer}.receives.{route.queue}": receive,
     }
 

@@ -69,7 +69,7 @@ def routes_table() -> str:
         size = f"{route.max_length:,} messages, {route.max_bytes // 1024 // 1024} MiB"
         what = first_line(route.message).replace("|", "\\|")
         lines.append(
-            f"| `{route.routing_key}` | {what} | {route.producer} | {route.consumer}: `{route.queue}` | {delays} | {size} |"
+            f"| `{route.routing_key}` | {what} | {', '.join(route.producers)} | {route.consumer}: `{route.queue}` | {delays} | {size} |"
         )
     return "\n".join(lines)
 

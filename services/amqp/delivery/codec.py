@@ -148,7 +148,7 @@ def for_dead_letters(
     return Envelope(DEAD_EXCHANGE, "", changed, content_type, body)
 
 
-def for_alone(headers: Mapping[str, Any], content_type: str, body: bytes, *, queue: str) -> Envelope:
+def for_isolation(headers: Mapping[str, Any], content_type: str, body: bytes, *, queue: str) -> Envelope:
     """Return a message that is suspected of crashes on its way to the queue ``queue``, to be handled alone, as the same attempt."""
     return Envelope(RETRY_EXCHANGE, queue, own_headers(headers), content_type, body)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from schemas.errors import UndecodableError
-from schemas.routes import ALONE, Route, alone_queue
+from schemas.routes import ISOLATED, Route, isolated_queue
 from services.amqp.delivery import codec
 from services.amqp.delivery.bus import HandleDead
 from services.amqp.delivery.dispatch import Send
@@ -46,7 +46,7 @@ class DeadLetterConsumer:
     ) -> None:
         self._handle = handle
         self._send = send
-        self._suspects = {route.queue: alone_queue(route) for route in routes}
+        self._suspects = {route.queue: isolated_queue(route) for route in routes}
         self._metrics = metrics
         self._log = log
         self._tracing = tracing
@@ -76,7 +76,7 @@ class DeadLetterConsumer:
         self._metrics.retried("ConsumerDied")
         self._log.warning("consumers died with this message in hand: it is handled alone", id=identifier, queue=queue)
         alone = self._suspects[queue]
-        envelope = codec.for_alone(received.headers, received.content_type, received.body, queue=alone)
+        envelope = codec.for_isolation(received.headers, received.content_type, received.body, queue=alone)
         backoff = Backoff(self._first_pause, _LONGEST_PAUSE)
         while (error := (await self._send([envelope]))[0]) is not None:
             self._log.error("a suspect cannot be handed on", id=identifier, queue=alone, error=describe(error))
@@ -106,7 +106,7 @@ def dead_letter(received: IncomingMessage) -> DeadLetter:
     headers = received.headers
     queue, reason = headers.get(codec.QUEUE), headers.get(codec.REASON)
     if not isinstance(queue, str) or not isinstance(reason, str):
-        queue = gave_up(headers).removesuffix(ALONE)
+        queue = gave_up(headers).removesuffix(ISOLATED)
         reason = CRASHED if queue else "unknown"
     try:
         message = codec.decode(headers, received.body)

@@ -13,7 +13,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 
 from schemas.errors import PermanentError
 from schemas.messages import Event
-from schemas.routes import ALONE, DEAD_QUEUE, ROUTES, Route
+from schemas.routes import DEAD_QUEUE, ISOLATED, ROUTES, Route
 from schemas.topology import queues
 from services.amqp.delivery import codec
 from services.amqp.delivery.batcher import Batcher
@@ -117,7 +117,7 @@ class RabbitBus:
 
     async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, alone: bool = False) -> None:
         """See ``bus.Bus``."""
-        (error,) = await self._publisher.send([codec.for_replay(queue + ALONE if alone else queue, headers, body)])
+        (error,) = await self._publisher.send([codec.for_replay(queue + ISOLATED if alone else queue, headers, body)])
         if error is not None:
             raise error
 

@@ -15,7 +15,7 @@ from aiormq.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.commands import Basic
 
-from schemas.routes import Route, alone_queue
+from schemas.routes import Route, isolated_queue
 from services.amqp.delivery.dispatch import Dispatcher
 from services.amqp.rabbitmq.connection import RabbitConnection, close_channel
 from services.amqp.rabbitmq.subscription import AckBatcher, Mend, Subscription, received
@@ -49,7 +49,7 @@ class Alone:
 
     def add(self, route: Route, dispatcher: Dispatcher) -> None:
         """Handle the suspects of this route, too."""
-        self._dispatchers[alone_queue(route)] = dispatcher
+        self._dispatchers[isolated_queue(route)] = dispatcher
         if self._task is None:
             self._task = asyncio.create_task(self._link.serve(self._serve), name="suspects")
 

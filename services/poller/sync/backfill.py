@@ -164,6 +164,4 @@ class Backfill:
 async def complete(context: AccountContext, epoch: int) -> None:
     """Complete a sealed epoch if none of its rows is unfinished, and announce it."""
     if await context.store.epochs.complete_if_done(context.account.id, epoch):
-        await context.bus.publish(
-            SyncCompleted(id=f"{context.account.id}.{epoch}.completed", account=context.account.id, epoch=epoch)
-        )
+        await context.bus.publish(SyncCompleted.of(context.account.id, epoch))
