@@ -99,8 +99,8 @@ class Bus(Protocol):
         """Handle the dead letters one by one."""
         ...
 
-    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, alone: bool = False) -> None:
-        """Send a dead letter to its queue again, as attempt 1; ``alone``, it is handled with nothing else in hand."""
+    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, isolated: bool = False) -> None:
+        """Send a dead letter to its queue again, as attempt 1; ``isolated``: to be handled with nothing else in progress."""
         ...
 
     async def queue_depths(self) -> dict[str, QueueDepth]:

@@ -115,9 +115,11 @@ class RabbitBus:
             results[place] = outcome
         return results
 
-    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, alone: bool = False) -> None:
+    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, isolated: bool = False) -> None:
         """See ``bus.Bus``."""
-        (error,) = await self._publisher.send([codec.for_replay(queue + ISOLATED if alone else queue, headers, body)])
+        (error,) = await self._publisher.send(
+            [codec.for_replay(queue + ISOLATED if isolated else queue, headers, body)]
+        )
         if error is not None:
             raise error
 
