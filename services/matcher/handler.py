@@ -16,6 +16,7 @@ from services.matcher.linking.effects import apply
 from services.matcher.linking.lookups import look_up
 from services.matcher.linking.relinking import relink
 from services.matcher.linking.summaries import SummaryKeeper
+from services.runtime.backoff import jittered
 from services.store import RowOutcome, Store
 
 _ROUNDS = 8

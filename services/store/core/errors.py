@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from schemas.errors import LeadmailError
 
+
 class StoreError(LeadmailError):
     """Base of the errors that the store raises. Database errors pass through unchanged."""
 
