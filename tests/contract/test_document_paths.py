@@ -127,3 +127,27 @@ def test_comments_cite_sections_that_exist() -> None:
     cited = {number for text in texts for number in re.findall(r"DESIGN sections? (\d)", text)}
     assert cited
     assert cited <= sections
+
+
+def folder_map() -> set[str]:
+    """Return the paths of the map in docs/architecture.md."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Folders")[2]
+    found: list[tuple[int, str]] = []
+    paths = set()
+    for line in text.split("```")[1].strip("\n").splitlines():
+        indent, name = re.findall(r"^( *)(\S+)", line)[0]
+        found = [one for one in found if one[0] < len(indent)] + [(len(indent), name)]
+        paths.add("".join(part for _, part in found))
+    return paths
+
+
+def test_the_folder_map_is_true_and_whole() -> None:
+    """The map names nothing that is gone, and no package of the product is missing."""
+    named = folder_map()
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    packages = {
+        path.parent.relative_to(ROOT).as_posix() + "/"
+        for pattern in ("services/*/__init__.py", "services/amqp/*/__init__.py", "services/store/*/__init__.py")
+        for path in ROOT.glob(pattern)
+    }
+    assert packages <= named
