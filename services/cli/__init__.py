@@ -5,6 +5,7 @@
 - ``company``: users, the sharing policy, privacy and the audit log
 - ``mail``: records and their mail
 - ``operations``: status, queues, ledger, dead letters, doctor, run, setup
+- ``results``: the models that ``--json`` prints
 - ``terminal``: what every command needs: output, questions, a session with settings and store
 
 What the CLI shares with the web console is in ``services.usecases``; the words are in ``services.wording``.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter
 from pymongo import AsyncMongoClient
 from typer.testing import CliRunner
 
@@ -86,6 +87,12 @@ class World:
                 return await work(store, make_secret_box(settings))
 
         return asyncio.run(go())
+
+
+def check_result(text: str, result: Any) -> None:
+    """Check that a JSON text has exactly the keys and values of a result type."""
+    adapter = TypeAdapter(result)
+    assert adapter.dump_python(adapter.validate_json(text), mode="json") == json.loads(text)
 
 
 def server(host: str = "127.0.0.1", port: int = 1, user: str = ANNA) -> ServerAddress:

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from schemas.accounts import Account
+from services.cli.results import accounts as results
 from services.usecases.servers import ServerChoice
 from testbed.local import LocalServers
-from tests.cli.fixtures import World
-from tools.commands.shapes import SHAPES
+from tests.cli.fixtures import World, check_result
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 40.0
@@ -87,7 +87,7 @@ def test_as_json(empty: World, servers: LocalServers, owner: Any) -> None:
     """Nothing but the account on standard output."""
     options = (*servers_of(servers), "--sharing", "private", "--json")
     done = empty.run(*add(owner, *options), stdin=owner.password)
-    assert set(done.json()) == set(SHAPES["account add"].shape)
+    check_result(done.out, results.Account)
     assert owner.password not in done.out + done.errors
 
 

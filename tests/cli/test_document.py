@@ -1,31 +1,39 @@
-"""The page of commands is made from the commands, and is not stale. No servers."""
+"""The page of commands is derived from the commands and up to date. No servers."""
 
 from __future__ import annotations
 
+import inspect
+
 from services.cli.app import SUBJECTS
-from tools.commands.document import PAGE, commands, option_name, page
+from services.cli.results.base import Result
+from tools.commands.document import PAGE, commands, page, parameters
 
 
 def test_the_page_is_up_to_date() -> None:
-    """``docs/commands.md`` is what the commands say now."""
+    """``docs/commands.md`` matches the commands."""
     assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tools.commands.document --write`"
 
 
 def test_every_command_and_option_is_on_the_page() -> None:
-    """No command without a heading and a sentence, no option without a line and a help text."""
+    """Every command has a heading and a description; every option has a line and a help text."""
     text = page()
     assert {words.split()[0] for words, _ in commands()} == set(SUBJECTS)
     for words, command in commands():
         _, found, rest = text.partition(f"\n## leadmail {words}\n")
         section = rest.partition("\n## ")[0]
         assert found, words
-        assert command.help.endswith("."), words
-        assert command.help in section
-        for name, _, described, _ in command.parameters():
-            assert described.help, (words, name)
-            typed = (
-                described.metavar or name.upper()
-                if "Argument" in type(described).__name__
-                else option_name(name, described)
-            )
-            assert f"`{typed}" in section, (words, name)
+        summary = inspect.cleandoc(command.help)
+        assert summary.endswith("."), words
+        assert summary in section
+        for typed, described in parameters(command):
+            assert described, (words, typed)
+            assert f"`{typed}`".replace("|", "\\|") in section, (words, typed)
+
+
+def test_every_object_has_a_section_and_every_key_of_ours_a_meaning() -> None:
+    """A result that a command prints is described, with a description for every key."""
+    text = page()
+    for result in Result.__subclasses__():
+        _, found, rest = text.partition(f"\n### {result.__name__}\n")
+        assert found, result
+        assert " |  |\n" not in rest.partition("\n### ")[0], result

@@ -1,15 +1,11 @@
-"""``--json``: every reading command has it, and prints exactly the documented keys."""
+"""``--json``: every reading command has it, and prints exactly the documented objects."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.cli.fixtures import ANNA, KIM, OFFER, World
-from tools.commands.document import commands, option_name
-from tools.commands.shape import And, Anything, Map, Named, Nullable
-from tools.commands.shapes import SHAPES
+from tests.cli.fixtures import ANNA, KIM, OFFER, World, check_result
+from tools.commands.document import commands, parameters, result_of
 
 LETTER = "<letter>"
 RUNS: dict[str, tuple[str, ...]] = {
@@ -37,67 +33,34 @@ RUNS: dict[str, tuple[str, ...]] = {
     "queues": (),
     "doctor": (),
 }
-"""How each is run; leads are printed as contacts are, and ``account add`` has a test of its own."""
-
-
-def plain(shape: Any) -> Any:
-    """Return a shape without its name."""
-    if isinstance(shape, And):
-        return {**shape.base.shape, **shape.more}
-    return shape.shape if isinstance(shape, Named) else shape
-
-
-def hold(value: Any, shape: Any, place: str) -> None:
-    """Hold a value against a shape: exactly these keys, everywhere."""
-    match plain(shape):
-        case Nullable() as nullable:
-            if value is not None:
-                hold(value, nullable.shape, place)
-        case Anything():
-            pass
-        case Map() as data:
-            for key, one in value.items():
-                hold(one, data.values, f"{place}.{key}")
-        case dict() as keys:
-            assert set(value) == set(keys), place
-            for key, inner in keys.items():
-                hold(value[key], inner, f"{place}.{key}")
-        case [inner]:
-            assert isinstance(value, list), place
-            for one in value:
-                hold(one, inner, f"{place}[]")
-        case _:
-            assert not isinstance(value, list | dict), place
+"""How each command is run; leads print like contacts, and ``account add`` has its own test."""
+RESULTS = {words: result_of(command) for words, command in commands() if result_of(command) is not None}
 
 
 @pytest.mark.parametrize("command", RUNS)
 def test_prints_the_documented_keys(world: World, command: str) -> None:
-    """No key more, none less, nothing but JSON on standard output, and nothing secret in it."""
+    """Standard output is JSON with exactly the keys and values of the command's result type, and contains no secret."""
     arguments = RUNS[command]
     if LETTER in arguments:
         (letter,) = world.run("dead-letters", "list", "--json").json()
         arguments = (letter["id"],)
     done = world.run(*command.split(), *arguments, "--json")
-    # No stage runs here, and no mail server is there.
+    # No stage and no mail server runs here.
     assert done.code == (1 if command in ("account test", "ledger check", "doctor") else 0)
     assert done.json()
-    hold(done.json(), SHAPES[command], command)
+    check_result(done.out, RESULTS[command])
     assert "secret-of-anna" not in done.out
     assert "wrapped_key" not in done.out
 
 
 READING = ("list", "show", "test", "check", "status", "emails", "explain", "audit", "queues", "doctor")
-"""Last words of commands that read."""
+"""Last words of the commands that read."""
 
 
 def test_every_reading_command_has_it() -> None:
-    """Whatever takes ``--json`` has a documented shape, and whatever reads takes it."""
-    taking = {
-        words
-        for words, command in commands()
-        if "--json" in [option_name(name, described) for name, _, described, _ in command.parameters()]
-    }
-    assert taking == set(SHAPES)
+    """Every command that takes ``--json`` names its result type, and every reading command takes it."""
+    taking = {words for words, command in commands() if "--json" in dict(parameters(command))}
+    assert taking == set(RESULTS)
     assert taking == {*RUNS, "lead list", "lead show", "account add"}
     reading = {words for words, _ in commands() if words.split()[-1] in READING}
     assert reading <= taking

@@ -11,7 +11,7 @@ from schemas.routes import DEAD_QUEUE, ROUTES
 from services.mailbox.connection.errors import TRANSIENT, Code
 from services.runtime.environment import variable
 from services.runtime.settings import known_settings
-from tools.commands.document import commands, option_name
+from tools.commands.document import commands, parameters
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -33,8 +33,7 @@ def text_of(page: str) -> str:
 def test_commands_are_there(page: str) -> None:
     """Every ``leadmail …`` in code is a command, with options that it has."""
     known = {
-        words: {option_name(name, described) for name, _, described, _ in command.parameters()}
-        for words, command in commands()
+        words: {option for typed, _ in parameters(command) for option in typed.split()} for words, command in commands()
     }
     pieces = re.findall(r"`leadmail ([^`\n]+)`|^(?:docker .* )?leadmail ([a-z][^#\n]+)", text_of(page), re.MULTILINE)
     for typed in (inside or line for inside, line in pieces):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from schemas.identity import copy_id
 from schemas.mail import Participant, Role
+from services.cli.results import accounts as results
 from services.mailbox.connection import SecretBox
 from services.store import Store
-from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, PLAIN, World
-from tests.cli.test_json import hold
-from tools.commands.shapes import SHAPES
+from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, PLAIN, World, check_result
 
 
 def test_a_dry_run_tells_and_changes_nothing(world: World) -> None:
@@ -18,8 +17,9 @@ def test_a_dry_run_tells_and_changes_nothing(world: World) -> None:
     assert told.index("Subject plain") < told.index("Subject offer")
     assert "Nothing was changed" in told
     assert "2 emails" in world.ok("emails", KIM, "--viewer", LUC)
-    found = world.run("account", "sharing", ANNA, "--sharing", "private", "--dry-run", "--json").json()
-    hold(found, SHAPES["account sharing"], "account sharing")
+    done = world.run("account", "sharing", ANNA, "--sharing", "private", "--dry-run", "--json")
+    check_result(done.out, results.Sharing)
+    found = done.json()
     assert (found["mode"], found["preview"]["hidden"]["emails"], found["preview"]["shown"]["emails"]) == (
         "private",
         2,
@@ -43,8 +43,7 @@ def test_a_dry_run_of_the_companys_policy(world: World) -> None:
     hidden = ("company", "sharing", "--allow-mode", "private", "--default-mode", "private", "--dry-run", "--by")
     assert "Nobody would see more or less than now." in world.ok(*hidden, "root@nw.example")
     assert "no domain is excluded" in world.ok("company", "sharing")
-    found = world.run(*change, ANNA, "--json").json()
-    hold(found, SHAPES["company sharing"], "company sharing")
+    check_result(world.run(*change, ANNA, "--json").out, results.CompanySharing)
     assert world.run("company", "sharing", "--dry-run").code == 2
 
 

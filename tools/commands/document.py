@@ -5,117 +5,81 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
-from collections.abc import Callable, Iterator
-from enum import Enum
-from importlib import import_module
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any
 
 import typer
-from typer.models import ArgumentInfo
 
-from services.cli.app import SUBJECTS
-from tools.commands.shape import lines, named
-from tools.commands.shapes import SHAPES
+from services.cli.app import SUBJECTS, app
+from tools.commands.results import ANCHOR, TITLE, kind, schemas, sections
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
-_HEADING = """# The `leadmail` command
+_HEADING = f"""# The `leadmail` command
 
-Made from the commands by `python -m tools.commands.document --write`; do not edit. `leadmail COMMAND --help` says the same.
+Derived from the commands by `python -m tools.commands.document --write`; do not edit. `leadmail COMMAND --help` prints the same.
 
-Settings are environment variables, see [configuration.md](configuration.md). Where an account or an email is asked for, an address,
-an id or (of an email) the start of one will do.
+Settings are environment variables, see [configuration.md](configuration.md). Wherever a command takes an account or an email, you can give
+an address, an id or (for an email) the start of an id.
 
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | refused, not found, or a login that does not work: the sentence on standard error says what to do |
+| 1 | refused, not found, or a login that failed: the message on standard error says what to do |
 | 2 | wrong arguments or settings |
 | 3 | MongoDB or RabbitMQ does not answer |
 
-Every reading command takes `--json`. Keys are added in later versions, never renamed or taken away; moments are RFC 3339 in UTC.
+Every reading command takes `--json`, and prints [the objects below](#{ANCHOR}). Later versions may add keys,
+but never rename or remove them. A moment is RFC 3339 in UTC.
 """
 
 
-def commands() -> Iterator[tuple[str, Command]]:
-    """Iterate over (words, command) of every command that does something, in the order of the help."""
-    for subject, place in SUBJECTS.items():
-        module, _, attribute = place.partition(":")
-        group: typer.Typer = getattr(import_module(f"services.cli.{module}"), attribute)
-        for one in group.registered_commands:
-            assert one.callback is not None
-            words = f"{subject} {one.name}" if one.name else subject
-            yield words, Command(inspect.cleandoc(one.help or one.callback.__doc__ or ""), one.callback)
+def commands() -> Iterator[tuple[str, Any]]:
+    """Iterate over (words, click command) of every command, in the order of the help."""
+    root: Any = typer.main.get_command(app)
+    for subject in SUBJECTS:
+        found = root.get_command(None, subject)
+        for name, command in getattr(found, "commands", {"": found}).items():
+            yield f"{subject} {name}".strip(), command
 
 
-class Command(NamedTuple):
-    """A command of the tree."""
+def result_of(command: Any) -> Any:
+    """Return the type that a command prints with ``--json``; None if it takes no ``--json``."""
+    return getattr(command.callback, "prints", None)
 
-    help: str
-    callback: Callable[..., Any]
 
-    def parameters(self) -> Iterator[tuple[str, Any, Any, Any]]:
-        """Iterate over (name, type, typer's description, default) of its arguments and options."""
-        hints = get_type_hints(self.callback, include_extras=True)
-        for name, parameter in inspect.signature(self.callback).parameters.items():
-            kind, described = get_args(hints[name])[:2]
-            yield name, kind, described, parameter.default
+def parameters(command: Any) -> Iterator[tuple[str, str]]:
+    """Iterate over (what to type, help) of the arguments and options of a command."""
+    context = command.context_class(command)
+    for parameter in command.params:
+        typed, text = parameter.get_help_record(context)
+        if parameter.param_type_name == "argument":
+            typed = typed.partition(" ")[0]  # its name says what it is
+        yield typed, " ".join(text.split())
 
 
 def page() -> str:
     """Return the whole page."""
+    found = list(commands())
+    printing = [words for words, command in found if result_of(command) is not None]
+    described, definitions = schemas([result_of(command) for _, command in found if result_of(command) is not None])
+    by_command = dict(zip(printing, described, strict=True))
     parts = [_HEADING]
-    for words, command in commands():
-        rows = [_row(*parameter) for parameter in command.parameters()]
-        parts += [f"\n## leadmail {words}\n", command.help]
+    for words, command in found:
+        rows = ["| `{}` | {} |".format(*(cell.replace("|", "\\|") for cell in row)) for row in parameters(command)]
+        parts += [f"\n## leadmail {words}\n", inspect.cleandoc(command.help)]
         parts += ["\n| | |", "|---|---|", *rows] if rows else []
-        if words in SHAPES:
-            parts += ["\n`--json`:\n", "```", *lines(SHAPES[words]), "```"]
-    parts += ["\n## What several commands print"]
-    for name, one in sorted(named(SHAPES).items()):
-        parts += [f"\n### {name}\n", "```", *lines(one.shape), "```"]
-    return "\n".join(parts) + "\n"
-
-
-def _row(name: str, kind: Any, described: Any, default: Any) -> str:
-    argument = isinstance(described, ArgumentInfo)
-    words = (described.help or "").rstrip(".") + "."
-    if not argument and default is inspect.Parameter.empty:
-        words += " Needed."
-    elif not argument and default not in (None, "") and not isinstance(default, bool):
-        words += f" By default {default}."
-    names = described.metavar or name.upper() if argument else option_name(name, described)
-    value = "" if argument else _value(kind, described)
-    cells = (f"`{names}{value}`", words)
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def option_name(name: str, described: Any) -> str:
-    """Return an option as it is typed."""
-    # Where the default stands in the signature, typer keeps the first declaration in its place.
-    typed = [one for one in (described.default, *(described.param_decls or ())) if str(one).startswith("--")]
-    return " ".join(typed) or f"--{name.replace('_', '-')}"
-
-
-def _value(kind: Any, described: Any) -> str:
-    """Return the placeholder of an option's value; nothing for a flag."""
-    while get_args(kind) and get_origin(kind) is not Literal:
-        kind = get_args(kind)[0]
-    if kind is bool:
-        return ""
-    if get_origin(kind) is Literal:
-        return " " + "|".join(get_args(kind))
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return " " + "|".join(str(one.value) for one in kind)
-    return f" {described.metavar or ('N' if kind is int else 'TEXT')}"
+        if words in by_command:
+            parts += [f"\n`--json` prints: {kind(by_command[words], definitions)}."]
+    return "\n".join([*parts, f"\n## {TITLE}", *sections(definitions)]) + "\n"
 
 
 def main() -> int:
     """Check or write; 1 when stale."""
     parser = argparse.ArgumentParser(description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--check", action="store_true", help="say whether the page is stale")
-    what.add_argument("--write", action="store_true", help="bring the page up to date")
+    what.add_argument("--check", action="store_true", help="fail if the page is stale")
+    what.add_argument("--write", action="store_true", help="update the page")
     arguments = parser.parse_args()
     new = page()
     if arguments.write:

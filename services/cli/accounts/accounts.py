@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from schemas.accounts import Account, AccountState, Folder
+from schemas.accounts import Account, AccountState
 from schemas.ledger import RowState
 from services import wording
 from services.cli.accounts import aliases, connect, removal, settings
 from services.cli.accounts.settings import AccountName
+from services.cli.results import accounts as results
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, moment, print_json, say, table
 from services.cli.terminal.session import command, open_session
 from services.store import OPERATOR
@@ -21,8 +23,9 @@ app.command("add")(connect.add)
 
 
 @app.command("list")
+@prints(list[results.Account])
 @command
-async def list_(
+async def list_accounts(
     owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only those of this user.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -31,7 +34,7 @@ async def list_(
         wanted = None if owner is None else (await session.store.users.get(owner)).email
         accounts = await session.store.accounts.get_all(wanted)
     if as_json:
-        print_json([connect.shown(account) for account in accounts])
+        print_json([results.Account.of(account) for account in accounts])
     elif accounts:
         rows = [
             (
@@ -50,6 +53,7 @@ async def list_(
 
 
 @app.command("show")
+@prints(results.AccountDetails)
 @command
 async def show(name: AccountName, as_json: Json = False) -> None:
     """Show an account: servers, sharing, folders, backfills, what became of its mail."""
@@ -61,10 +65,10 @@ async def show(name: AccountName, as_json: Json = False) -> None:
         kept_out = left_out(await session.store.ledger_counts.counts_by_folder(account.id))
     messages = {state.value: count for state, count in counts.items()}
     if as_json:
-        listed = [_folder_json(folder) for folder in folders]
-        why = [{"state": state, "reason": reason, "messages": count} for (state, reason), count in kept_out.items()]
-        shown = {**connect.shown(account), "messages": messages, "left_out": why}
-        print_json({**shown, "folder_list": listed, "epochs": epochs})
+        left = [{"state": state, "reason": reason, "messages": count} for (state, reason), count in kept_out.items()]
+        print_json(
+            results.AccountDetails.of(account, messages=counts, left_out=left, folder_list=folders, epochs=epochs)
+        )
         return
     say(account.address, style="bold")
     servers = [("incoming", account.incoming)] + ([("outgoing", account.outgoing)] if account.outgoing else [])
@@ -98,10 +102,6 @@ def _why(state: RowState, reason: str, account: Account) -> str:
 
 def _state(account: Account) -> str:
     return account.state.value + (f" ({account.reason})" if account.reason else "")
-
-
-def _folder_json(folder: Folder) -> dict[str, object]:
-    return folder.model_dump(mode="json", exclude={"raw_name", "account"})
 
 
 @app.command("pause")

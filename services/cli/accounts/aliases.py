@@ -8,10 +8,13 @@ import typer
 
 from schemas.addresses import normal_address
 from services.cli.accounts.settings import AccountName
+from services.cli.results import accounts as results
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, fail, moment, print_json, say, table
 from services.cli.terminal.session import USAGE, command, open_session
 
 
+@prints(results.Aliases)
 @command
 async def aliases(
     name: AccountName,
@@ -49,7 +52,7 @@ async def aliases(
             )
         candidates = await session.store.aliases.candidates(account)
     if as_json:
-        print_json({"aliases": account.aliases, "candidates": candidates})
+        print_json(results.Aliases.of(account, candidates=candidates))
         return
     say(f"{account.address}: {', '.join(account.aliases) or 'no alias'}.")
     if candidates:

@@ -6,7 +6,7 @@ Questions are asked between steps that talk to servers, never while one is waite
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -15,6 +15,8 @@ from schemas.addresses import normal_address
 from schemas.sharing import CompanyPolicy, SharingPolicy
 from services.cli.accounts.connect_login import Servers, try_login
 from services.cli.accounts.settings import Excluded, PasswordStdin, Sharing, typed_domains
+from services.cli.results import accounts as results
+from services.cli.results.base import prints
 from services.cli.terminal import questions
 from services.cli.terminal.output import Json, fail, print_json, say
 from services.cli.terminal.session import USAGE, do, explained, open_session
@@ -43,6 +45,7 @@ class Known(NamedTuple):
     """Addresses."""
 
 
+@prints(results.Account)
 def add(  # noqa: PLR0917 - typer names them by keyword
     owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="The user whose mailbox it is.")] = None,
     email: Annotated[str | None, typer.Option(metavar="ADDRESS", help="The mailbox's address.")] = None,
@@ -114,7 +117,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         )
     )
     if as_json:
-        print_json(shown(account))
+        print_json(results.Account.of(account))
         return
     say(f"{address} is connected for {user.email}, shared as {policy.mode.value}.", style="green")
     say(f"The mail that is already in it is being synchronised; {user.email} gets a confirmation when that is done.")
@@ -126,11 +129,6 @@ def provider_named(key: str) -> Provider:
     if key not in known:
         fail(f"there is no provider {key!r}: take one of {', '.join(sorted(known))}", code=USAGE)
     return known[key]
-
-
-def shown(account: Account) -> dict[str, Any]:
-    """Return an account for JSON: everything but its credentials."""
-    return account.model_dump(mode="json", exclude={"credentials"})
 
 
 def _require(options: dict[str, object]) -> None:

@@ -10,28 +10,6 @@ if TYPE_CHECKING:
     from services.mailbox.check import CheckResult, Refusal
 
 
-def as_json(result: CheckResult) -> dict[str, Any]:
-    """Return the result for programs."""
-    return {
-        "ok": result.ok,
-        "incoming": _refusal(result.incoming),
-        "outgoing_checked": result.outgoing_checked,
-        "outgoing": _refusal(result.outgoing),
-    }
-
-
-def _refusal(refusal: Refusal | None) -> dict[str, Any] | None:
-    if refusal is None:
-        return None
-    return {
-        "code": refusal.code,
-        "sentence": refusal.sentence,
-        "steps": refusal.steps,
-        "url": refusal.url,
-        "answer": refusal.answer,
-    }
-
-
 def show(result: CheckResult, *, to_errors: bool = False) -> None:
     """Say what the servers said, and what to do."""
     on = errors if to_errors else console

@@ -12,6 +12,8 @@ from schemas.sharing import Mode, SharingPolicy, excludable_domain
 from services import wording
 from services.cli.accounts import login_result
 from services.cli.mail.previews import DryRun, print_preview
+from services.cli.results import accounts as results
+from services.cli.results.base import prints
 from services.cli.terminal import questions
 from services.cli.terminal.output import Json, fail, print_json, say, table
 from services.cli.terminal.session import USAGE, command, do, open_session
@@ -59,6 +61,7 @@ def print_folders(folders: Iterable[Folder]) -> None:
     table(None, ("folder", "synchronised"), rows)
 
 
+@prints(results.LoginResult)
 @command
 async def try_login(name: AccountName, as_json: Json = False) -> None:
     """Try the account's login at its servers; nothing is fetched or changed."""
@@ -67,7 +70,7 @@ async def try_login(name: AccountName, as_json: Json = False) -> None:
         credentials = session.box.open(account.id, account.credentials)
         result = await connecting.try_account(account, credentials, session.policy)
     if as_json:
-        print_json(login_result.as_json(result))
+        print_json(results.LoginResult.of(result))
     else:
         login_result.show(result)
     if not result.ok:
@@ -98,6 +101,7 @@ async def _try_and_save(account: Account, credentials: Credentials) -> CheckResu
         return result
 
 
+@prints(results.Sharing)
 @command
 async def sharing(  # noqa: PLR0917 - typer names them by keyword
     name: AccountName,
@@ -129,13 +133,14 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
         elif dry_run:
             fail("--dry-run needs a change: add --sharing or --exclude-domain", code=USAGE)
     if as_json:
-        print_json({**policy.model_dump(), "preview": preview})
+        print_json(results.Sharing(**policy.model_dump(), preview=preview))
         return
     say(f"{account.address}: {wording.sharing(policy)}{' is what would be' if preview else ''}.")
     if preview:
         print_preview(preview)
 
 
+@prints(results.Folders)
 @command
 async def folders(
     name: AccountName,
@@ -170,8 +175,7 @@ async def folders(
             return
         found = await session.store.folders.of(account.id)
     if as_json:
-        shown = [{"name": one.name, "role": one.role, "selected": one.selected, "reason": one.reason} for one in found]
-        print_json({"include": account.folders.include, "exclude": account.folders.exclude, "folders": shown})
+        print_json(results.Folders.of(account.folders, folders=found))
     elif found:
         print_folders(found)
     else:

@@ -10,8 +10,10 @@ import orjson
 import typer
 
 from schemas.addresses import normal_address_or_none
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, fail, moment, print_json, say, table
 from services.cli.terminal.session import USAGE, Session, command, open_session
+from services.store import AuditEntry
 
 app = typer.Typer(add_completion=False)
 
@@ -21,6 +23,7 @@ _DETAILS = 120
 
 
 @app.command()
+@prints(list[AuditEntry])
 @command
 async def audit(  # noqa: PLR0917 - typer names them by keyword
     subject: Annotated[

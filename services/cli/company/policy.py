@@ -8,6 +8,8 @@ import typer
 
 from schemas.sharing import CompanyPolicy, Mode, excludable_domain
 from services.cli.mail.previews import DryRun, print_preview
+from services.cli.results import accounts as results
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, fail, print_json, table
 from services.cli.terminal.session import USAGE, command, open_session
 
@@ -20,6 +22,7 @@ def group() -> None:
 
 
 @app.command("sharing")
+@prints(results.CompanySharing)
 @command
 async def sharing(  # noqa: PLR0917 - typer names them by keyword
     by: Annotated[
@@ -68,7 +71,7 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
             else:
                 await session.store.sharing.set_company(policy, by=by)
     if as_json:
-        print_json({**policy.model_dump(), "preview": preview})
+        print_json(results.CompanySharing(**policy.model_dump(), preview=preview))
         return
     rows = (
         ("default", policy.default_mode.value),

@@ -12,6 +12,8 @@ import typer
 from schemas.addresses import normal_address
 from schemas.mail import Content
 from services.cli.company.export_archive import Parcel, file_name, parcel, write
+from services.cli.results.base import prints
+from services.cli.results.operations import Erasure
 from services.cli.terminal.output import Json, Yes, as_bytes, fail, print_json, say
 from services.cli.terminal.session import USAGE, Session, command, do, explained, open_session
 from services.store import Dossier, ErasureCounts, NotFoundError
@@ -88,6 +90,7 @@ async def _email(into: Parcel, folder: str, content: Content, session: Session) 
 
 
 @app.command("erase")
+@prints(Erasure)
 def erase(
     address: Address,
     by: Administrator,
@@ -113,7 +116,7 @@ def erase(
                 fail("nothing was erased")
         counts = do(_erase(wanted, by))
     if as_json:
-        print_json({"erased": not dry_run, **counts._asdict()})
+        print_json(Erasure.of(counts, erased=not dry_run))
         return
     if not dry_run:
         say("Erased. Blobs that nobody needs any more are deleted within some minutes.", style="green")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from schemas.accounts import User
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, fail, print_json, say, table
 from services.cli.terminal.session import command, open_session
 from services.store import OPERATOR
@@ -47,8 +49,9 @@ async def admin(
 
 
 @app.command("list")
+@prints(list[User])
 @command
-async def list_(as_json: Json = False) -> None:
+async def list_users(as_json: Json = False) -> None:
     """List all users."""
     async with open_session() as session:
         users = await session.store.users.get_all()

@@ -9,7 +9,9 @@ import typer
 from rich.text import Text
 
 from schemas.mail import Role
-from services.cli.mail.record_page import SHOWN_ID, Viewer, email_json
+from services.cli.mail.record_page import SHOWN_ID, Viewer
+from services.cli.results import mail as results
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, Yes, clean, console, fail, moment, print_json, say, table, write_bytes
 from services.cli.terminal.session import USAGE, Session, command, open_session
 from services.store import ShownEmail, VisibleCopy
@@ -28,6 +30,7 @@ def group() -> None:
 
 
 @app.command("show")
+@prints(results.ShownEmail)
 @command
 async def show(  # noqa: PLR0917 - typer names them by keyword
     email: EmailId,
@@ -92,7 +95,7 @@ async def _html(session: Session, viewer: str, key: str) -> None:
 
 def _print(shown: ShownEmail, *, as_json: bool) -> None:
     if as_json:
-        print_json({**email_json(shown.line), "records": shown.records, "content": shown.content})
+        print_json(results.ShownEmail.of(shown.line, records=shown.records, content=shown.content))
         return
     content = shown.content
     say(content.subject or "(no subject)", style="bold")

@@ -8,15 +8,17 @@ import typer
 
 from services.cli.mail.email_page import EmailId
 from services.cli.mail.record_page import SHOWN_ID, RecordName, Viewer
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, print_json, say
 from services.cli.terminal.session import Session, command, open_session
-from services.store import NotFoundError
+from services.store import Explanation, NotFoundError
 from services.wording import OBSTACLES, UNTOLD, VERDICTS
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@prints(list[Explanation])
 @command
 async def explain(
     record: RecordName,

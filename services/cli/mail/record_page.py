@@ -12,6 +12,8 @@ from rich.text import Text
 
 from schemas.mail import Role
 from schemas.records import Record, RecordRef
+from services.cli.results import mail as results
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, clean, console, fail, line, moment, print_json, say, table
 from services.cli.terminal.session import USAGE, command, open_session
 from services.store import EmailPage, SuggestedAddress, VisibleEmail
@@ -30,6 +32,7 @@ _SUBJECT = 72
 
 
 @app.command()
+@prints(list[results.RecordPage])
 @command
 async def page(
     record: RecordName,
@@ -50,17 +53,12 @@ async def page(
             shown.append((found, part, await session.store.reading.count(viewer, found.ref)))
             offered[found.ref] = await session.store.suggesting.suggested_addresses(viewer, found.ref)
     if as_json:
-        pages = [
-            {
-                "record": found,
-                "count": count,
-                "before": part.before,
-                "emails": [email_json(one) for one in part.emails],
-                "suggested_addresses": offered[found.ref],
-            }
-            for found, part, count in shown
-        ]
-        print_json(pages)
+        print_json(
+            [
+                results.RecordPage.of(part, record=found, count=count, suggested_addresses=offered[found.ref])
+                for found, part, count in shown
+            ]
+        )
         return
     for found, part, count in shown:
         _print_page(found, part.emails, viewer, count)
@@ -73,11 +71,6 @@ async def page(
             )
         if part.before:
             say(f"More: leadmail emails {found.ref} --viewer {viewer} --before '{part.before}'", style="dim")
-
-
-def email_json(email: VisibleEmail) -> dict[str, object]:
-    """Return a line of a page for programs."""
-    return {**email.model_dump(mode="json"), "holders": email.holders, "flags": email.flags, "folder": email.folder}
 
 
 def _print_page(record: Record, emails: Sequence[VisibleEmail], viewer: str, count: int) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from schemas.records import Record, RecordKind
 from services.cli.mail.records_csv import read_records
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, fail, print_json, progress, say, table
 from services.cli.terminal.session import command, open_session
 from services.store import NewRecord
@@ -37,7 +38,7 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
 
     @app.command("import", help=f"Add the {kind}s of a CSV file; those whose address is there already are left out.")
     @command
-    async def import_(
+    async def import_file(
         file: Annotated[
             Path,
             typer.Argument(
@@ -58,8 +59,9 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
         say(f"{plural(added, kind)} added" + "".join(f"; left out {why}" for why in left_out) + ".")
 
     @app.command("list", help=f"List {kind}s, newest first.")
+    @prints(list[Record])
     @command
-    async def list_(
+    async def list_records(
         limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 200,
         as_json: Json = False,
     ) -> None:
@@ -73,6 +75,7 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
             say(f"There are no {kind}s yet.", style="dim")
 
     @app.command("show", help=f"Show a {kind}.")
+    @prints(list[Record])
     @command
     async def show(
         name: Annotated[str, typer.Argument(metavar="RECORD", help="An address, or the record's id.")],

@@ -9,7 +9,9 @@ import typer
 from rich.text import Text
 
 from services.cli.mail.email_page import EmailId
-from services.cli.mail.record_page import SHOWN_ID, Viewer, email_json
+from services.cli.mail.record_page import SHOWN_ID, Viewer
+from services.cli.results import mail as results
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, fail, line, moment, print_json, say, table
 from services.cli.terminal.session import USAGE, command, open_session
 from services.store import FoundEmail
@@ -20,6 +22,7 @@ thread_app = typer.Typer(add_completion=False)
 
 
 @search_app.command()
+@prints(list[results.FoundEmail])
 @command
 async def search(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="Words that an email has, each of them somewhere.")],
@@ -42,6 +45,7 @@ async def search(
 
 
 @thread_app.command()
+@prints(list[results.FoundEmail])
 @command
 async def thread(email: EmailId, viewer: Viewer, as_json: Json = False) -> None:
     """Show the thread of an email, as far as the viewer may see it; oldest first."""
@@ -53,7 +57,7 @@ async def thread(email: EmailId, viewer: Viewer, as_json: Json = False) -> None:
 
 def _print(found: Sequence[FoundEmail], *, as_json: bool, none: str) -> None:
     if as_json:
-        print_json([{**email_json(one.line), "records": one.records} for one in found])
+        print_json([results.FoundEmail.of(one.line, records=one.records) for one in found])
         return
     if not found:
         say(none, style="dim")

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from schemas.routes import ROUTES
+from services.cli.results import operations as results
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, Yes, fail, moment, print_json, say, table, write_bytes
 from services.cli.terminal.session import USAGE, command, do, open_session
 from services.store import OPERATOR, DeadLetter
@@ -30,8 +32,9 @@ def name_of(text: str) -> str:
 
 
 @app.command("list")
+@prints(list[results.DeadLetter])
 @command
-async def list_(
+async def list_dead_letters(
     account: Annotated[
         str | None, typer.Option(metavar="ACCOUNT", help="Only those of this account (its address or id).")
     ] = None,
@@ -43,7 +46,7 @@ async def list_(
         wanted = None if account is None else (await session.store.accounts.find(account)).id
         found = await session.store.dead_letters.newest(account=wanted, limit=limit)
     if as_json:
-        print_json([letter.model_dump(mode="json", exclude={"body", "headers"}) for letter in found])
+        print_json([results.DeadLetter.of(letter) for letter in found])
     elif found:
         rows = [(letter.id, moment(letter.at), letter.queue, letter.reason, letter.error) for letter in found]
         table(None, ("id", "since", "queue", "reason", "last error"), rows)
@@ -52,6 +55,7 @@ async def list_(
 
 
 @app.command("show")
+@prints(results.DeadLetterDetails)
 @command
 async def show(
     letter: LetterId,
@@ -68,8 +72,7 @@ async def show(
             return
         place = await dead_letters.place_of(found, session.store)
     if as_json:
-        more = {"octets": dead_letters.size_of(found), "copy": place and place._asdict()}
-        print_json(found.model_dump(mode="json", exclude={"body"}) | more)
+        print_json(results.DeadLetterDetails.of(found, octets=dead_letters.size_of(found), copy_=place))
     else:
         rows = [
             ("queue", found.queue),

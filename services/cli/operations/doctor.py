@@ -11,6 +11,8 @@ from rich.text import Text
 from services.cli.operations import diagnosis
 from services.cli.operations.diagnosis import Check, State
 from services.cli.operations.doctor_servers import examine
+from services.cli.results import operations as results
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, clean, console, print_json
 from services.cli.terminal.session import REFUSED, command
 from services.runtime.environment import unknown_variables
@@ -23,8 +25,9 @@ _STYLES = {State.FINE: "green", State.WARNING: "yellow", State.WRONG: "bold red"
 
 
 @app.command()
+@prints(results.Diagnosis)
 @command
-async def doctor(json: Json = False) -> None:
+async def doctor(as_json: Json = False) -> None:
     """Check every server, the stages, settings and certificates, and say what to do. Ends with 1 when something is wrong.
 
     Changes nothing but that queues which are missing are made. Sends no mail.
@@ -33,8 +36,9 @@ async def doctor(json: Json = False) -> None:
     checks = [*diagnosis.settings(unknown_variables(known_settings(), os.environ))]
     checks += [check async for check in examine(settings)]
     wrong = sum(check.state is State.WRONG for check in checks)
-    if json:
-        print_json({"healthy": not wrong, "checks": [check._asdict() for check in checks]})
+    if as_json:
+        found = [results.Check.of(check, state=check.state.value) for check in checks]
+        print_json(results.Diagnosis(healthy=not wrong, checks=found))
     else:
         _show(checks)
     if wrong:

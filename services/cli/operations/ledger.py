@@ -9,7 +9,9 @@ import typer
 
 from schemas.accounts import Account, AccountState
 from services.cli.operations.ledger_compare import compare_account
-from services.cli.operations.ledger_view import AccountBalance, as_json, verdict, view
+from services.cli.operations.ledger_view import AccountBalance, result_of, verdict, view
+from services.cli.results.base import prints
+from services.cli.results.operations import LedgerCheck
 from services.cli.terminal.output import Json, console, print_json, say
 from services.cli.terminal.session import Session, command, open_session
 from services.mailbox import advice
@@ -28,13 +30,14 @@ def ledger() -> None:
 
 
 @app.command("check")
+@prints(LedgerCheck)
 @command
 async def check(
     name: Annotated[
         str | None,
         typer.Argument(metavar="ACCOUNT", help="The account's address or id; without it all that are not paused."),
     ] = None,
-    json: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Compare every folder with its mail server: messages, rows by state, what has no row, what has no message any more.
 
@@ -42,8 +45,8 @@ async def check(
     """
     async with open_session() as session:
         found = await compare(session, name)
-    if json:
-        print_json(as_json(found))
+    if as_json:
+        print_json(result_of(found))
     elif not found:
         say("No account is synchronised: there is nothing to compare.", style="dim")
     else:

@@ -12,6 +12,7 @@ from rich.text import Text
 from schemas.accounts import Account
 from schemas.ledger import RowState
 from services.cli.operations.ledger_compare import FolderBalance
+from services.cli.results import operations as results
 from services.cli.terminal.output import line
 from services.mailbox.imap import uid_set
 from services.wording import plural
@@ -96,35 +97,26 @@ def verdict(found: Sequence[AccountBalance]) -> str:
     return " ".join(filter(None, (words, f"{plural(closed, 'place')} could not be looked into." if closed else "")))
 
 
-def as_json(found: Sequence[AccountBalance]) -> dict[str, object]:
-    """Return the same for programs."""
-    return {
-        "balanced": all(one.balanced for one in found),
-        "accounts": [
-            {
-                "account": one.account.address,
-                "id": one.account.id,
-                "balanced": one.balanced,
-                "error": one.error,
-                "folders": [_folder(folder) for folder in one.folders],
-            }
+def result_of(found: Sequence[AccountBalance]) -> results.LedgerCheck:
+    """Return the comparison for programs."""
+    return results.LedgerCheck(
+        balanced=all(one.balanced for one in found),
+        accounts=[
+            results.AccountBalance.of(
+                one, account=one.account.address, id=one.account.id, folders=[_folder(folder) for folder in one.folders]
+            )
             for one in found
         ],
-    }
+    )
 
 
-def _folder(folder: FolderBalance) -> dict[str, object]:
-    return {
-        "folder": folder.name,
-        "note": folder.note,
-        "balanced": folder.balanced,
-        "server": folder.server,
-        "messages": {state.value: count for state, count in folder.states.items() if count},
-        "rows": folder.rows,
-        "unfinished": folder.unfinished,
-        "lost": len(folder.lost),
-        "stale": len(folder.stale) + folder.void,
-        "unseen": folder.unseen,
-        "lost_uids": uid_set(folder.lost[:_UIDS]),
-        "stale_uids": uid_set(folder.stale[:_UIDS]),
-    }
+def _folder(folder: FolderBalance) -> results.FolderBalance:
+    return results.FolderBalance.of(
+        folder,
+        folder=folder.name,
+        messages={state: count for state, count in folder.states.items() if count},
+        lost=len(folder.lost),
+        stale=len(folder.stale) + folder.void,
+        lost_uids=uid_set(folder.lost[:_UIDS]),
+        stale_uids=uid_set(folder.stale[:_UIDS]),
+    )

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
 from rich.text import Text
 
 from services.amqp.delivery.outcomes import QueueDepth
 from services.amqp.rabbitmq.management import ManagementError, QueueRates, rates
+from services.cli.results import operations as results
+from services.cli.results.base import prints
 from services.cli.terminal.output import Json, print_json, say, table
 from services.cli.terminal.session import command, open_session
 from services.usecases.stages import waits
 
 app = typer.Typer(add_completion=False)
+_IDLE = QueueRates(0.0, 0.0, 0.0)
+"""The broker has no rates for a queue that was never used."""
 
 
 @app.command()
+@prints(list[results.Queue])
 @command
-async def queues(json: Json = False) -> None:
+async def queues(as_json: Json = False) -> None:
     """Show every queue: waiting, in work, consumers, messages a second. Those for delays and suspects are left out while they are empty.
 
     In work and the rates are known only with LEADMAIL_RABBITMQ_MANAGEMENT_URL.
@@ -29,9 +32,9 @@ async def queues(json: Json = False) -> None:
             speeds, trouble = await rates(session.settings), None
         except ManagementError as error:
             speeds, trouble = {}, str(error)
-    if json:
+    if as_json:
         print_json(
-            [_as_json(name, depth, speeds.get(name), known=not trouble) for name, depth in sorted(depths.items())]
+            [_result(name, depth, speeds.get(name), known=not trouble) for name, depth in sorted(depths.items())]
         )
         return
     rows = [
@@ -53,11 +56,9 @@ def _row(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool)
         "-" if waits(name) else str(depth.consumers), style="" if waits(name) or depth.consumers else "red"
     )
     in_work = "-" if depth.unacknowledged is None else f"{depth.unacknowledged:,}"
-    idle = QueueRates(0.0, 0.0, 0.0)  # the broker has no rates of a queue that was never used
-    speeds = [f"{value:,.1f}" for value in speed or idle] if known else ["-"] * 3
+    speeds = [f"{value:,.1f}" for value in speed or _IDLE] if known else ["-"] * 3
     return [name, f"{depth.ready:,}", in_work, consumers, *speeds]
 
 
-def _as_json(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool) -> dict[str, Any]:
-    shown = (speed or QueueRates(0.0, 0.0, 0.0)) if known else None
-    return {"queue": name, **depth._asdict(), "rates": None if shown is None else shown._asdict()}
+def _result(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool) -> results.Queue:
+    return results.Queue.of(depth, queue=name, rates=(speed or _IDLE) if known else None)

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
-from services.cli.operations.status_view import accounts_view, as_json, view
+from services.cli.operations.status_view import accounts_view, result_of, view
+from services.cli.results.base import prints
+from services.cli.results.operations import Status
 from services.cli.terminal.output import Json, console, fail, print_json
 from services.cli.terminal.session import USAGE, command, open_session
 from services.usecases.overview import Broker, look, progress
@@ -22,18 +24,19 @@ _LOOK_SECONDS = 1.0
 
 
 @app.command()
+@prints(Status)
 @command
 async def status(
     watch: Annotated[bool, typer.Option("--watch", help="Look again every second until Ctrl-C.")] = False,
-    json: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Show accounts, backfills with progress (with --watch also the time left), queues and the oldest unfinished copy."""
-    if watch and json:
+    if watch and as_json:
         fail("give one of --watch and --json", code=USAGE)
     async with open_session() as session, Broker(session.bus) as broker:
         seen = await look(session.store, session.settings, await broker.bus())
-        if json:
-            print_json(as_json(seen))
+        if as_json:
+            print_json(result_of(seen))
         elif not watch:
             console.print(view(seen))
         else:

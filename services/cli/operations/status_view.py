@@ -12,6 +12,7 @@ from rich.text import Text
 
 from schemas.accounts import AccountState
 from schemas.ledger import RowState
+from services.cli.results import operations as results
 from services.store import AccountStatus
 from services.usecases.overview import FINAL, Seen, backfill, progress
 from services.usecases.stages import waits
@@ -99,28 +100,25 @@ def _queues_view(queues: Mapping[str, Any] | None) -> RenderableType:
     return grid
 
 
-def as_json(seen: Seen) -> dict[str, object]:
-    """Return the whole picture for programs."""
-    return {
-        "oldest_unfinished": seen.oldest,
-        "dead_letters": seen.dead_letters,
-        "broker_alarms": list(seen.alarms),
-        "stages": seen.stages,
-        "accounts": [
-            {
-                "account": one.account.address,
-                "id": one.account.id,
-                "owner": one.account.owner,
-                "state": one.account.state,
-                "reason": one.account.reason,
-                "poller": one.holder,
-                "epoch": one.epoch,
-                "done": progress(one)[0],
-                "total": progress(one)[1],
-                "messages": {state.value: count for state, count in one.counts.items()},
-                "oldest_unfinished": one.oldest_unfinished,
-            }
-            for one in seen.accounts
-        ],
-        "queues": None if seen.queues is None else {name: depth._asdict() for name, depth in seen.queues.items()},
-    }
+def result_of(seen: Seen) -> results.Status:
+    """Return the state of the deployment for programs."""
+    return results.Status.of(
+        seen,
+        oldest_unfinished=seen.oldest,
+        broker_alarms=list(seen.alarms),
+        accounts=[_account(one) for one in seen.accounts],
+    )
+
+
+def _account(one: AccountStatus) -> results.AccountStatus:
+    done, total = progress(one)
+    return results.AccountStatus.of(
+        one.account,
+        account=one.account.address,
+        poller=one.holder,
+        epoch=one.epoch,
+        done=done,
+        total=total,
+        messages=one.counts,
+        oldest_unfinished=one.oldest_unfinished,
+    )

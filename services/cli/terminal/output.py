@@ -25,6 +25,7 @@ _PIPED_COLUMNS = 200
 console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_COLUMNS)
 errors = Console(stderr=True, highlight=False)
 
+_JSON = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
 _KEPT = {"\n", "\t"}
 _BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
 
@@ -51,16 +52,14 @@ def _default(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-def print_json(value: Any) -> None:
-    """Print a value (models, dicts, lists) as indented JSON."""
+def print_json(value: BaseModel | Sequence[BaseModel]) -> None:
+    """Print the result of a command as indented JSON."""
     sys.stdout.write(as_bytes(value).decode())
 
 
 def as_bytes(value: Any) -> bytes:
-    """Return a value (models, dicts, lists) as indented JSON with a line break at its end."""
-    return orjson.dumps(
-        value, default=_default, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
-    )
+    """Return a value (models, dicts, lists) as indented JSON that ends with a line break."""
+    return orjson.dumps(value, default=_default, option=_JSON)
 
 
 def table(

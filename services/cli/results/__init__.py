@@ -1,0 +1,9 @@
+"""What ``--json`` prints: one frozen model per object, from which ``docs/commands.md`` is derived.
+
+Keys are added in later versions, never renamed or removed.
+
+- ``base``: the base of these models, and the decorator that names what a command prints
+- ``accounts``: connected mailboxes, their folders, sharing and aliases
+- ``mail``: record pages, emails and search results
+- ``operations``: status, queues, ledger, dead letters, erasures and doctor
+"""

@@ -1,0 +1,182 @@
+"""Connected mailboxes for programs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from schemas.accounts import AccountState, Epoch, FolderRules, FolderState, ServerAddress
+from schemas.ledger import RowState
+from schemas.sharing import CompanyPolicy, SharingPolicy
+from services.cli.results.base import Result
+from services.store import Preview
+
+
+class Account(Result):
+    """A connected mailbox, without its credentials."""
+
+    id: str
+    """24 hex digits."""
+    owner: str
+    """The user's address."""
+    address: str
+    """The mailbox's address."""
+    aliases: tuple[str, ...]
+    """Other addresses of the owner."""
+    provider: str | None
+    """Key in the provider directory."""
+    incoming: ServerAddress
+    """The IMAP server."""
+    outgoing: ServerAddress | None
+    """The SMTP server."""
+    sharing: SharingPolicy
+    """Who sees the mail."""
+    folders: FolderRules
+    """Folders that differ from the default."""
+    state: AccountState
+    """Whether the mailbox is synchronised."""
+    reason: str | None
+    """Stable code of why it is blocked, such as ``wrong-password``."""
+    incident: int
+    """How many times it has been blocked."""
+    attention_sent: int
+    """The last incident that its owner was notified of."""
+    epoch: int
+    """Number of its newest backfill; 0 before the first."""
+    resync_requested: bool
+    """Whether a new backfill is about to start."""
+    created_at: datetime
+    """When it was connected."""
+
+
+class LeftOut(Result):
+    """Messages that were not brought in for one reason."""
+
+    state: RowState
+    """``skipped`` or ``quarantined``."""
+    reason: str
+    """Stable code."""
+    messages: int
+    """How many messages."""
+
+
+class FolderChoice(Result):
+    """Whether a folder is synchronised."""
+
+    name: str
+    """Name as shown to users."""
+    role: Literal["inbox", "sent", "archive", "all", "drafts", "trash", "junk", "user"]
+    """What the folder is for."""
+    selected: bool
+    """Whether it is synchronised."""
+    reason: str | None
+    """Stable code of why it is not synchronised."""
+
+
+class Folder(FolderChoice):
+    """A folder of a mailbox."""
+
+    id: str
+    """12 hex digits."""
+    state: FolderState
+    """How far the newest backfill has enumerated it."""
+    epoch: int
+    """Number of the backfill."""
+    uidvalidity: int
+    """UIDVALIDITY of the IMAP server."""
+    uidnext: int
+    """Mail below this uid belongs to the backfill."""
+    cursor: int
+    """The backfill has come down to this uid."""
+    live_next: int
+    """Live mail has come up to this uid."""
+    highestmodseq: int | None
+    """HIGHESTMODSEQ up to which flag changes are known."""
+    checked_at: datetime | None
+    """When the folder was last checked."""
+
+
+class AccountDetails(Account):
+    """A connected mailbox with its folders, backfills and counts."""
+
+    messages: dict[RowState, int]
+    """Number of messages by state in the ledger."""
+    left_out: list[LeftOut]
+    """Messages that were not brought in."""
+    folder_list: list[Folder]
+    """All folders."""
+    epochs: list[Epoch]
+    """All backfills, newest first."""
+
+
+class Refusal(Result):
+    """Why a mail server refused."""
+
+    code: str
+    """Stable code, such as ``wrong-password``."""
+    sentence: str
+    """What happened and what to do."""
+    steps: tuple[str, ...]
+    """The provider's instructions, step by step."""
+    url: str
+    """URL of the provider's instructions, or empty."""
+    answer: str
+    """What the server said."""
+
+
+class LoginResult(Result):
+    """Result of a login at both servers."""
+
+    ok: bool
+    """Whether both logins work."""
+    incoming: Refusal | None
+    """Null if the login works."""
+    outgoing_checked: bool
+    """False if there is no outgoing server."""
+    outgoing: Refusal | None
+    """Null if the login works."""
+
+
+class Sharing(SharingPolicy):
+    """The sharing policy of an account."""
+
+    preview: Preview | None
+    """What the change would do, with ``--dry-run``."""
+
+
+class CompanySharing(CompanyPolicy):
+    """The company's sharing policy."""
+
+    preview: Preview | None
+    """What the change would do, with ``--dry-run``."""
+
+
+class AliasCandidate(Result):
+    """An address that may also belong to the owner."""
+
+    address: str
+    """The address."""
+    emails: int
+    """Number of emails in Sent folders with this sender."""
+    newest: datetime
+    """When the newest of them was sent."""
+
+
+class Aliases(Result):
+    """Other addresses of an account's owner."""
+
+    aliases: tuple[str, ...]
+    """Confirmed addresses."""
+    candidates: list[AliasCandidate]
+    """Addresses that the owner may confirm."""
+
+
+class Folders(Result):
+    """Which folders are synchronised."""
+
+    include: tuple[str, ...]
+    """Names of folders that are included explicitly."""
+    exclude: tuple[str, ...]
+    """Names of folders that are excluded explicitly."""
+    folders: list[FolderChoice]
+    """All folders."""

@@ -1,0 +1,230 @@
+"""Status, queues, ledger, dead letters, erasures and doctor for programs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.accounts import AccountState, Epoch
+from schemas.ledger import RowState
+from services.cli.results.base import Result
+
+
+class DeadLetter(Result):
+    """A message that could not be processed."""
+
+    id: str
+    """Id for the other dead-letter commands."""
+    queue: str
+    """Queue in which it failed."""
+    reason: str
+    """Stable code."""
+    error: str
+    """Last error, without mail content."""
+    content_type: str
+    """Media type of the body."""
+    account: str | None
+    """Id of the account."""
+    row: str | None
+    """Id of the copy in the ledger."""
+    at: datetime
+    """When it failed for the last time."""
+
+
+class LetterCopy(Result):
+    """The copy that a dead letter is about."""
+
+    account: str
+    """Address of the mailbox."""
+    folder: str
+    """Name of the folder."""
+    uid: int
+    """IMAP uid of the message."""
+    received_at: datetime
+    """When the mail server received it."""
+    state: RowState
+    """Its state in the ledger."""
+    reason: str | None
+    """Stable code."""
+
+
+class DeadLetterDetails(DeadLetter):
+    """A dead letter with its headers and its copy."""
+
+    headers: dict[str, str]
+    """Message headers."""
+    octets: int
+    """Size of the body."""
+    copy_: LetterCopy | None = Field(alias="copy")
+    """The copy that it is about."""
+
+
+class FolderBalance(Result):
+    """The comparison of one folder with its mail server: server = rows + lost + unseen - stale."""
+
+    folder: str
+    """Name of the folder."""
+    note: str | None
+    """``new-folder``, ``no-folder``, ``new-uids``, ``refused`` or ``left-out``."""
+    balanced: bool
+    """Whether there is no gap and the folder could be compared."""
+    server: int | None
+    """Messages on the server; null if the folder cannot be opened."""
+    messages: dict[RowState, int]
+    """Number of rows by state."""
+    rows: int
+    """Sum of these rows."""
+    unfinished: int
+    """Rows without a final state."""
+    lost: int
+    """Messages that should have a row but have none."""
+    stale: int
+    """Rows of messages that are no longer on the server."""
+    unseen: int
+    """Messages that the poller has not seen yet."""
+    lost_uids: str
+    """The first 1,000 lost uids as an IMAP sequence set."""
+    stale_uids: str
+    """The first 1,000 stale uids as an IMAP sequence set."""
+
+
+class AccountBalance(Result):
+    """The comparison of one account with its mail server."""
+
+    account: str
+    """Address of the mailbox."""
+    id: str
+    """Id of the account."""
+    balanced: bool
+    """Whether all its folders balance."""
+    error: str | None
+    """Why it could not be compared, and what to do."""
+    folders: list[FolderBalance]
+    """Its folders."""
+
+
+class LedgerCheck(Result):
+    """The comparison of the ledger with the mail servers."""
+
+    balanced: bool
+    """Whether there is no gap and all accounts could be compared."""
+    accounts: list[AccountBalance]
+    """The compared accounts."""
+
+
+class Erasure(Result):
+    """How much an erasure deletes."""
+
+    erased: bool
+    """False with ``--dry-run``."""
+    records: int
+    """Leads and contacts that have or had the address."""
+    links: int
+    """Emails on records because of the address."""
+    emails: int
+    """Emails that are deleted permanently."""
+    kept: int
+    """Emails that name the address and stay."""
+    copies: int
+    """Copies of unimported mail that lose the keyed hash of the address."""
+    dead_letters: int
+    """Dead letters that are deleted."""
+
+
+class AccountStatus(Result):
+    """How far one account has come."""
+
+    account: str
+    """Address of the mailbox."""
+    id: str
+    """Id of the account."""
+    owner: str
+    """The user's address."""
+    state: AccountState
+    """Whether the mailbox is synchronised."""
+    reason: str | None
+    """Stable code of why it is blocked."""
+    poller: str | None
+    """The poller that works on it."""
+    epoch: Epoch | None
+    """Its newest backfill."""
+    done: int
+    """Messages with a final state."""
+    total: int
+    """All messages."""
+    messages: dict[RowState, int]
+    """Number of messages by state in the ledger."""
+    oldest_unfinished: datetime | None
+    """When the oldest copy without a final state was noticed."""
+
+
+class QueueDepth(Result):
+    """How many messages a queue has."""
+
+    ready: int
+    """Messages that wait."""
+    consumers: int
+    """Number of consumers."""
+    unacknowledged: int | None
+    """Messages in progress; null without a management URL."""
+
+
+class Status(Result):
+    """The state of the deployment."""
+
+    oldest_unfinished: datetime | None
+    """When the oldest copy without a final state was noticed."""
+    dead_letters: int
+    """Number of dead letters."""
+    broker_alarms: list[str]
+    """Why RabbitMQ accepts no messages; needs a management URL."""
+    stages: dict[str, int] | None
+    """Number of replicas by stage; null if RabbitMQ does not answer."""
+    accounts: list[AccountStatus]
+    """All accounts."""
+    queues: dict[str, QueueDepth] | None
+    """All queues by name; null if RabbitMQ does not answer."""
+
+
+class QueueRates(Result):
+    """How fast a queue moves."""
+
+    published: float
+    """Messages per second."""
+    delivered: float
+    """Messages per second."""
+    acknowledged: float
+    """Messages per second."""
+
+
+class Queue(QueueDepth):
+    """A queue."""
+
+    queue: str
+    """Name of the queue."""
+    rates: QueueRates | None
+    """Null without a management URL."""
+
+
+class Check(Result):
+    """One check of the doctor."""
+
+    name: str
+    """What was checked."""
+    state: Literal["fine", "warning", "wrong", "unknown"]
+    """``unknown`` if it could not be checked."""
+    found: str
+    """What was found."""
+    advice: str
+    """What to do, or empty."""
+
+
+class Diagnosis(Result):
+    """All checks of the doctor."""
+
+    healthy: bool
+    """Whether nothing is wrong; the exit code says the same."""
+    checks: list[Check]
+    """The checks."""
