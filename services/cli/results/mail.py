@@ -8,7 +8,7 @@ from typing import Literal
 from schemas.mail import Attachment, Classification, Content, Participant, Role
 from schemas.records import Record, RecordRef
 from services.cli.results.base import Result
-from services.store import HeldCopy, SuggestedAddress
+from services.store import SuggestedAddress, VisibleCopy
 
 
 class Reason(Result):
@@ -47,7 +47,7 @@ class Email(Result):
     """What kind of email it is."""
     reasons: tuple[Reason, ...]
     """Why it is on the record."""
-    copies: tuple[HeldCopy, ...]
+    copies: tuple[VisibleCopy, ...]
     """Copies that the viewer may know of, their own first."""
     holders: tuple[str, ...]
     """Addresses of the users who hold these copies."""
