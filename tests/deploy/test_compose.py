@@ -24,7 +24,7 @@ from testbed.processes.ports import free_ports
 from testbed.samples.company import CONTACTS, USERS
 from tests.deploy.docker import ROOT, docker
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.servers, pytest.mark.containers, pytest.mark.timeout(900)]
 FOLDER = ROOT / "deploy" / "compose"
 ANNA, HALVORSEN = USERS[0], CONTACTS[0]
 PARSER_QUEUES = {route.queue for route in routes_to("parser")}

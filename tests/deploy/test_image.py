@@ -12,7 +12,7 @@ import pytest
 
 from tests.deploy.docker import PYTHON_IMAGE, ROOT, VERSION, build, docker
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.servers, pytest.mark.containers, pytest.mark.timeout(900)]
 STAGES = ("poller", "parser", "matcher", "notifier")
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none")
 LARGEST = 110 * 1024 * 1024

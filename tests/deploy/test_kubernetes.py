@@ -12,7 +12,7 @@ from schemas.routes import ROUTES
 from services.store.core.collections import Collections
 from tests.deploy.kubernetes import STAGES, Manifest, checkout, faults, kustomize, of
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.servers, pytest.mark.containers, pytest.mark.timeout(900)]
 OVERLAYS = ("dev", "production")
 
 

@@ -45,6 +45,7 @@ async def assert_true(deployment: Deployment, mails: list[SampleMail], *, late: 
         assert len(set(deployment.confirmations(user))) == 1
 
 
+@pytest.mark.containers
 async def test_backfill_makes_the_truth(company: Deployment) -> None:
     """Links and states are what the truths say, with one confirmation each; a late contact gets its history; SIGTERM ends in order."""
     company.start(*STAGES)

@@ -19,6 +19,7 @@ from testbed.local.choice import choose
 from testbed.processes import packages
 from testbed.servers.dovecot_config import dovecot_config
 
+pytestmark = pytest.mark.containers
 PROJECT = Path(__file__).parents[2]
 
 

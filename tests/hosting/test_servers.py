@@ -21,6 +21,7 @@ from testbed.local import LocalServers
 if TYPE_CHECKING:
     from tests.conftest import MailUser
 
+pytestmark = pytest.mark.containers
 MESSAGE = b"From: ana@example.test\r\nTo: bo@example.test\r\nSubject: hello\r\n\r\nhello\r\n"
 
 
