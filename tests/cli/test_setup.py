@@ -28,7 +28,7 @@ def test_a_foreign_index_is_told(empty: World) -> None:
         ledger.create_index("marks", name="marks", sparse=True)
     done = empty.run("setup")
     assert done.code == 3
-    assert "ledger with other properties than this version of Leadmail wants" in done.errors
+    assert "ledger with other properties than this version of Leadmail needs" in done.errors
     assert "Drop it" in done.errors
 
 

@@ -120,7 +120,7 @@ async def test_what_is_missing_or_torn_is_told(world: World, store: Store) -> No
         await anext(aiter(store.blobs.stream("0" * 64)))
     (name,) = await store.blobs.put_many([(os.urandom(2 * CHUNK), "email:x")])
     await world.database["blobs.chunks"].delete_one({"files_id": name, "n": 1})
-    with pytest.raises(NotFoundError, match="not whole"):
+    with pytest.raises(NotFoundError, match="incomplete"):
         await store.blobs.get(name)
 
 

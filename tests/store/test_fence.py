@@ -31,24 +31,26 @@ def ids(lease: Lease) -> list[str]:
 
 WRITES: dict[str, Write] = {
     "accounts.block": lambda store, lease: store.accounts.block(lease, "wrong-password", tried=SEALED),
-    "blobs.hold": lambda store, lease: store.blob_refs.hold(lease, dict.fromkeys(ids(lease), "name")),
-    "epochs.open": lambda store, lease: store.epochs.start(lease, [], expected=1),
+    "blob_refs.hold": lambda store, lease: store.blob_refs.hold(lease, dict.fromkeys(ids(lease), "name")),
+    "epochs.start": lambda store, lease: store.epochs.start(lease, [], expected=1),
     "epochs.seal": lambda store, lease: store.epochs.seal(lease, 1),
     "folders.save": lambda store, lease: store.folders.save(lease, []),
     "folders.renew": lambda store, lease: store.folders.renew(lease, inbox(lease.account)),
     "folders.patch": lambda store, lease: store.folders.patch(lease, FolderPatch(INBOX, cursor=1, live_next=9)),
-    "ledger.add_window": lambda store, lease: store.poller_ledger.add_window(
+    "poller_ledger.add_window": lambda store, lease: store.poller_ledger.add_window(
         lease, [row(lease.account, 4)], folder=FolderPatch(INBOX, cursor=1)
     ),
-    "ledger.published": lambda store, lease: store.poller_ledger.published(lease, ids(lease)),
-    "ledger.replan": lambda store, lease: store.poller_ledger.replan(lease, ids(lease)),
-    "ledger.finish": lambda store, lease: store.poller_ledger.finish(lease, ids(lease), RowState.SKIPPED, "too-large"),
-    "ledger.replan_stale": lambda store, lease: store.poller_ledger.replan_stale(
+    "poller_ledger.published": lambda store, lease: store.poller_ledger.published(lease, ids(lease)),
+    "poller_ledger.replan": lambda store, lease: store.poller_ledger.replan(lease, ids(lease)),
+    "poller_ledger.finish": lambda store, lease: store.poller_ledger.finish(
+        lease, ids(lease), RowState.SKIPPED, "too-large"
+    ),
+    "poller_ledger.replan_stale": lambda store, lease: store.poller_ledger.replan_stale(
         lease, older_than=timedelta(seconds=-60)
     ),
-    "ledger.set_flags": lambda store, lease: store.poller_ledger.set_flags(lease, {ids(lease)[0]: ["\\Seen"]}),
-    "ledger.gone": lambda store, lease: store.poller_ledger.gone(lease, ids(lease)),
-    "ledger.gone_folder": lambda store, lease: store.poller_ledger.gone_folder(lease, INBOX, 1),
+    "poller_ledger.set_flags": lambda store, lease: store.poller_ledger.set_flags(lease, {ids(lease)[0]: ["\\Seen"]}),
+    "poller_ledger.gone": lambda store, lease: store.poller_ledger.gone(lease, ids(lease)),
+    "poller_ledger.gone_folder": lambda store, lease: store.poller_ledger.gone_folder(lease, INBOX, 1),
 }
 """What a poller may write, as it would after it was stopped past its lease."""
 

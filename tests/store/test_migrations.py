@@ -127,6 +127,23 @@ async def test_going_back_needs_nothing(world: World, collections: Collections, 
     assert await world.store.setup() == ()
 
 
+async def test_a_new_database_counts_as_migrated(world: World, collections: Collections, steps: Steps) -> None:
+    """Where nothing is stored yet the migrations are recorded as done: none runs, and none is announced."""
+    await collections.migrations.drop()
+    assert await migrate(collections, steps.list) == ()
+    assert steps.ran == []
+    assert await migrate(collections, steps.list) == ()
+    await world.store.users.add("a@corp.com")
+    assert await migrate(collections, (*steps.list, Migration(1003, "third", steps._first))) == ("third",)
+
+
+async def test_a_database_of_the_first_version_is_not_new(world: World, collections: Collections, steps: Steps) -> None:
+    """A database that holds a user but no record of a migration is from a version without migrations: they run."""
+    await world.store.users.add("a@corp.com")
+    await collections.migrations.drop()
+    assert await migrate(collections, steps.list) == ("first", "second")
+
+
 async def test_numbers_are_unique_and_grow() -> None:
     """The order of the list is the order of the numbers, so that nobody's record says done of something else."""
     numbers = [each.number for each in MIGRATIONS]
