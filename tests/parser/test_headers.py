@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from tests.parser.samples import HEAD, RECEIVED, content, mail, with_field
+from tests.parser.samples import HEAD, RECEIVED, content, mail, multipart, parsed, part, with_field
 
 
 @pytest.mark.parametrize(
@@ -143,3 +147,40 @@ def test_bare_carriage_returns_end_lines() -> None:
     """Mail of a very old Macintosh is read."""
     found = content(mail(b"one\r\ntwo\r\n").replace(b"\r\n", b"\r"))
     assert (found.subject, found.text) == ("Offer", "one\ntwo")
+
+
+LINE_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""Whatever ``str.splitlines`` or a mail program may take for the end of a line."""
+INJECTED = b"\rBcc: eve@x.example\rX-Injected: yes"
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Yield every string in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from strings(item)
+
+
+@pytest.mark.parametrize(
+    "line_break", [b"\r", b"\r\r", b"=?utf-8?q?=0D?=", b"=?utf-8?b?DQ==?=", b"=?utf-8?q?=E2=80=A8?="]
+)
+def test_a_bare_cr_in_a_header_does_not_become_a_line_break(line_break: bytes) -> None:
+    """A bare CR, raw or in an encoded word, starts no field, and no header value that is stored or sent breaks a line."""
+    injected = INJECTED.replace(b"\r", line_break)
+    image = part(
+        b"\x89PNG",
+        b'Content-Type: image/png; name="a' + injected + b'.png"',
+        b"Content-ID: <c" + injected + b">",
+        b'Content-Disposition: attachment; filename="a' + injected + b'.png"',
+    )
+    body, field = multipart(b"mixed", part(b"Hello", b"Content-Type: text/plain"), image)
+    names = (b"From", b"To", b"Subject", b"Message-ID", b"In-Reply-To", b"References")
+    values = dict.fromkeys(names, b"a" + injected + b" <u@client.example>")
+    head = b"".join(name + b": " + value + b"\r\n" for name, value in values.items())
+    found = parsed(mail(body, field, head=head))
+    assert found.bcc == ()
+    assert {person.address for person in found.content.participants} == {"u@client.example"}
+    assert found.content.text == "Hello"
+    assert [text for text in strings(json.loads(found.content.model_dump_json())) if LINE_BREAKS.search(text)] == []

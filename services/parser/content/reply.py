@@ -67,7 +67,7 @@ _SIGNS = {
 _ASCII_SIGNS = {language: tuple(filter(str.isascii, signs)) for language, signs in _SIGNS.items()}
 _START = min(len(sign) - 1 for signs in _SIGNS.values() for sign in signs if sign[0] == "\n")
 """Characters by which the start of a line is known."""
-_SECONDS = 0.5
+CPU_SECONDS = 0.5
 _LINE = 2000
 _CONTEXT = 8
 """Lines; the library need not look at text that is further above the first sign."""
@@ -159,7 +159,7 @@ def _by_library(text: str, diagnostics: Diagnostics) -> str:
     start = _lines_before(text, min(at.values()))
     before, rest = text[:start], text[start:]
     try:
-        with cpu_limit(_SECONDS):
+        with cpu_limit(CPU_SECONDS):
             message = EmailMessage(text=rest, languages=[*at], include_english=False, keep_hyphen_lists=True).read()
     except (CpuLimitError, RecursionError, MemoryError):
         diagnostics.defect("reply-time")
