@@ -177,7 +177,7 @@ def test_a_bare_cr_in_a_header_does_not_become_a_line_break(line_break: bytes) -
     )
     body, field = multipart(b"mixed", part(b"Hello", b"Content-Type: text/plain"), image)
     names = (b"From", b"To", b"Subject", b"Message-ID", b"In-Reply-To", b"References")
-    values = dict.fromkeys(names, b"a" + injected + b" <u@client.example>")
+    values = dict.fromkeys(names, b'"a' + injected + b'" <u@client.example>')
     values[b"Subject"] = b"a" + line_break + b"Bcc: eve@x.example"
     head = b"".join(name + b": " + value + b"\r\n" for name, value in values.items())
     found = parsed(mail(body, field, head=head))
