@@ -72,3 +72,18 @@ def test_every_metric_is_counted() -> None:
         assert (
             f'"{metric.removesuffix("_total")}"' in sources or f'"leadmail_{metric.removesuffix("_total")}"' in sources
         ), metric
+
+
+def test_every_quoted_text_is_said() -> None:
+    """What the page quotes from logs, commands and dashboards is there, so that an operator can search for it."""
+    paths = [
+        path for top in ("services", "tools") for path in (ROOT / top).rglob("*") if path.suffix in {".py", ".html"}
+    ]
+    joined = re.sub(r'"\s*\n\s*f?"', "", "".join(path.read_text(encoding="utf-8") for path in paths))
+    sources = re.sub(r"\{[^}]*\}", "…", joined).lower()
+    page = re.sub(r"`[^`]*`", "", " ".join(text_of("docs/operations.md").split()))
+    quotes = [
+        part.strip() for quote in re.findall(r"(?<!\*)\*([^*|]+)\*(?!\*)", page) for part in quote.lower().split("…")
+    ]
+    assert len(quotes) > 20
+    assert [quote for quote in quotes if quote not in sources] == []
