@@ -1,4 +1,4 @@
-"""The bus in memory, for unit tests: the production dispatcher and intake on queues that are lists.
+"""The bus in memory, for unit tests: the production dispatcher and batcher on queues that are lists.
 
 It knows the topology of ``schemas.topology``: a message that no queue takes is unroutable, a full queue makes publishers wait.
 ``join`` raises what a handler raised by mistake, so that a test shows the handler's own error.
@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
@@ -26,12 +26,10 @@ from services.amqp.delivery.dead_letter_consumer import DeadLetterConsumer
 from services.amqp.delivery.dispatch import Dispatcher, one_by_one
 from services.amqp.delivery.incoming import IncomingMessage
 from services.amqp.delivery.outcomes import QueueDepth
+from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import UNTRACED, TraceContext
 from services.runtime.failures import is_bug
 from services.runtime.metrics import Metrics
-
-if TYPE_CHECKING:
-    from services.amqp.delivery.tracing import Tracing
 
 
 class _Stored(NamedTuple):
@@ -46,7 +44,7 @@ class MemoryQueue:
         self.arguments = queue.arguments
         self.waiting: deque[_Stored] = deque()
         self.in_hand: dict[int, _Stored] = {}
-        self.intake: Batcher | None = None
+        self.batcher: Batcher | None = None
         self.prefetch = 0
         self._tags = count(1)
         self._changed = changed
@@ -63,12 +61,12 @@ class MemoryQueue:
 
     def deliver(self) -> None:
         """Hand over what the consumer's prefetch allows."""
-        while self.intake is not None and self.waiting and len(self.in_hand) < self.prefetch:
+        while self.batcher is not None and self.waiting and len(self.in_hand) < self.prefetch:
             stored = self.waiting.popleft()
             tag = next(self._tags)
             self.in_hand[tag] = stored
             headers, content_type, body = stored.envelope.headers, stored.envelope.content_type, stored.envelope.body
-            self.intake.put(IncomingMessage(headers, content_type, body, stored.redelivered, tag, self))
+            self.batcher.put(IncomingMessage(headers, content_type, body, stored.redelivered, tag, self))
         self._changed.set()
 
     async def ack(self, tags: Sequence[int]) -> None:
@@ -87,20 +85,20 @@ class MemoryQueue:
 class MemoryConsumer:
     """See ``bus.Consumer``."""
 
-    def __init__(self, queue: MemoryQueue, intake: Batcher) -> None:
-        self._queue, self._intake = queue, intake
+    def __init__(self, queue: MemoryQueue, batcher: Batcher) -> None:
+        self._queue, self._batcher = queue, batcher
 
     async def stop(self, grace: float | None = None) -> bool:
         """See ``bus.Consumer``."""
-        self._queue.intake = None
-        finished = await self._intake.drain(grace)
+        self._queue.batcher = None
+        finished = await self._batcher.drain(grace)
         self._queue.give_back()
         return finished
 
     async def abandon(self) -> None:
         """Lose the consumer as in a crash: what is in hand is cancelled and delivered again."""
-        self._queue.intake = None
-        await self._intake.cancel()
+        self._queue.batcher = None
+        await self._batcher.cancel()
         self._queue.give_back()
 
 
@@ -119,7 +117,7 @@ class MemoryBus:
         self._delay_scale = delay_scale
         self._routes = routes
         self._tracing = tracing
-        self._send = self._deliver if tracing is None else tracing.sending(self._deliver)
+        self._send = self._deliver if tracing is None else tracing.traced_send(self._deliver)
         self._changed = asyncio.Event()
         self._queues = {queue.name: MemoryQueue(queue, self._changed) for queue in queues(routes)}
         self._bindings: dict[tuple[str, str], str] = {
@@ -130,7 +128,7 @@ class MemoryBus:
         self._metrics = Metrics(stage)
         self._log = structlog.get_logger()
         self._closed = False
-        self._mistakes: list[Exception] = []
+        self._handler_errors: list[Exception] = []
         self.published: list[Event] = []
         """Every message that was published by ``publish``, ``publish_many`` or a handler's return, in order."""
 
@@ -228,10 +226,10 @@ class MemoryBus:
         )
         return self._subscribe(DEAD_QUEUE, 20, Batcher(dispatcher.process, size=1, concurrency=20, failed=self._failed))
 
-    def _subscribe(self, name: str, prefetch: int, intake: Batcher) -> MemoryConsumer:
+    def _subscribe(self, name: str, prefetch: int, batcher: Batcher) -> MemoryConsumer:
         queue = self._queues[name]
-        queue.intake, queue.prefetch = intake, prefetch
-        consumer = MemoryConsumer(queue, intake)
+        queue.batcher, queue.prefetch = batcher, prefetch
+        consumer = MemoryConsumer(queue, batcher)
         self._consumers.append(consumer)
         queue.deliver()
         return consumer
@@ -272,12 +270,12 @@ class MemoryBus:
 
     def _note(self, error: Exception) -> None:
         if is_bug(error):
-            self._mistakes.append(error)
+            self._handler_errors.append(error)
             self._changed.set()
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, Exception):
-            self._mistakes.append(error)
+            self._handler_errors.append(error)
         self._changed.set()
 
     async def join(self) -> None:
@@ -286,20 +284,20 @@ class MemoryBus:
         Raises:
             Exception: the first that a handler raised and that is neither transient nor permanent.
         """
-        while not self._mistakes:
+        while not self._handler_errors:
             busy = self._delayed or any(
-                queue.in_hand or (queue.waiting and queue.intake is not None) for queue in self._queues.values()
+                queue.in_hand or (queue.waiting and queue.batcher is not None) for queue in self._queues.values()
             )
             if not busy:
                 return
             self._changed.clear()
             await self._changed.wait()
-        raise self._mistakes.pop(0)
+        raise self._handler_errors.pop(0)
 
     async def queue_depths(self) -> dict[str, QueueDepth]:
         """See ``bus.Bus``."""
         return {
-            name: QueueDepth(len(queue.waiting), int(queue.intake is not None), len(queue.in_hand))
+            name: QueueDepth(len(queue.waiting), int(queue.batcher is not None), len(queue.in_hand))
             for name, queue in self._queues.items()
         }
 

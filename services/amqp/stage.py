@@ -17,15 +17,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from services.amqp.delivery.bus import Bus
+from services.amqp.delivery.spans import Tracing
 from services.amqp.rabbitmq.bus import open_bus
 from services.runtime.process import Process, open_process, run_process
 from services.runtime.settings import StageSettings
-
-if TYPE_CHECKING:
-    from services.amqp.delivery.tracing import Tracing
 
 S = TypeVar("S", bound=StageSettings)
 
@@ -66,9 +64,9 @@ def tracing_of(process: Process[Any]) -> Tracing | None:
     """Return what makes spans of messages, or None where nothing is traced."""
     if process.tracer_provider is None:
         return None
-    from services.amqp.delivery.tracing import Tracing  # noqa: PLC0415 - only where it is used: it takes memory
+    from services.amqp.delivery.tracing import OpenTelemetryTracing  # noqa: PLC0415 - takes memory: only where it is used
 
-    return Tracing(process.tracer_provider)
+    return OpenTelemetryTracing(process.tracer_provider)
 
 
 def run_stage(settings: type[S], main: Callable[[Stage[S]], Awaitable[None]]) -> None:

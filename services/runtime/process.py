@@ -30,7 +30,7 @@ from services.runtime.metrics import Metrics
 from services.runtime.settings import ServiceSettings, known_settings
 from services.runtime.tasks import cancel_and_wait, dump_tasks
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # loading the SDK takes memory, and most deployments trace nothing
     from opentelemetry.sdk.trace import TracerProvider
 
 Document = dict[str, Any]

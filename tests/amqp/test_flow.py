@@ -1,4 +1,4 @@
-"""The parts that decide what goes when: lanes, intake, periodic work; and what is logged of it."""
+"""The parts that decide what goes when: lanes, batcher, periodic work; and what is logged of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from services.amqp.delivery.codec import Envelope
 from services.amqp.delivery.incoming import IncomingMessage
 from services.amqp.delivery.outcomes import Delivery, Done, Failed
 from services.amqp.memory import MemoryBus
-from services.amqp.rabbitmq.publish_window import Group, Item, PublishWindow
+from services.amqp.rabbitmq.publish_window import PublishGroup, PublishItem, PublishWindow
 from services.amqp.rabbitmq.subscription import AckBatcher
 from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.periodic import periodic
@@ -49,71 +49,71 @@ def unexpected(error: BaseException) -> None:
     raise AssertionError from error
 
 
-def item(group: Group) -> Item:
+def item(group: PublishGroup) -> PublishItem:
     """Return a message on its way."""
-    return Item(Envelope("x", "k", {}, "", b""), group, 0)
+    return PublishItem(Envelope("x", "k", {}, "", b""), group, 0)
 
 
 async def test_refused_lane_probes_and_opens() -> None:
     """After a refusal a lane pauses, then lets one through at a time, and opens again as they are accepted."""
-    lane = PublishWindow(window=8)
-    group = Group(100)
-    lane.waiting.extend(item(group) for _ in range(100))
+    window = PublishWindow(limit=8)
+    group = PublishGroup(100)
+    window.waiting.extend(item(group) for _ in range(100))
 
     def sent(now: float) -> int:
         count = 0
-        while lane.ready(now):
-            lane.take()
+        while window.ready(now):
+            window.take()
             count += 1
         return count
 
     assert sent(0.0) == 8
-    pause = lane.refused(item(group), now=0.0)
+    pause = window.refused(item(group), now=0.0)
     assert pause is not None
-    assert lane.refused(item(group), now=pause / 2) is None
-    assert len(lane.waiting) == 94
+    assert window.refused(item(group), now=pause / 2) is None
+    assert len(window.waiting) == 94
     for _ in range(6):
-        lane.dropped()
+        window.dropped()
     assert sent(pause / 2) == 0
     windows = []
     for _ in range(5):
         windows.append(sent(pause))
         for _ in range(windows[-1]):
-            lane.accepted()
+            window.accepted()
     assert windows == [1, 2, 8, 8, 8]
 
 
 async def test_pauses_grow_and_end() -> None:
-    """Pauses of a lane that is refused again and again grow to seconds, and are short again after a success."""
-    lane = PublishWindow()
-    group = Group(2)
-    lane.waiting.append(item(group))
+    """Pauses of a window that is refused again and again grow to seconds, and are short again after a success."""
+    window = PublishWindow()
+    group = PublishGroup(2)
+    window.waiting.append(item(group))
     now, pauses = 0.0, []
     for _ in range(12):
-        pause = lane.refused(lane.take(), now)
+        pause = window.refused(window.take(), now)
         assert pause is not None
         pauses.append(pause)
         now += pause
     assert pauses[0] < 0.05
     assert 1 < pauses[-1] < 3
-    lane.take()
-    lane.accepted()
-    lane.waiting.append(item(group))
-    pause = lane.refused(lane.take(), now)
+    window.take()
+    window.accepted()
+    window.waiting.append(item(group))
+    pause = window.refused(window.take(), now)
     assert pause is not None
     assert pause < 0.05
 
 
 async def test_a_pause_is_over_when_its_timer_says_so() -> None:
     """A timer may fire a moment before the clock reaches the end of the pause; the lane is open then, for no other timer comes."""
-    lane = PublishWindow()
-    lane.waiting.append(item(Group(1)))
-    pause = lane.refused(lane.take(), now=0.0)
+    window = PublishWindow()
+    window.waiting.append(item(PublishGroup(1)))
+    pause = window.refused(window.take(), now=0.0)
     assert pause is not None
     early = pause * 0.99
-    assert not lane.ready(early)
-    lane.resume()
-    assert lane.ready(early)
+    assert not window.ready(early)
+    window.resume()
+    assert window.ready(early)
 
 
 async def test_second_batch_waits_for_company() -> None:
@@ -125,22 +125,22 @@ async def test_second_batch_waits_for_company() -> None:
         sizes.append(len(batch))
         await gate.wait()
 
-    intake = Batcher(process, size=3, concurrency=2, wait=0.05, failed=unexpected)
-    intake.put(received(1))
+    batcher = Batcher(process, size=3, concurrency=2, wait=0.05, failed=unexpected)
+    batcher.put(received(1))
     await until(lambda: sizes == [1])
-    intake.put(received(2))
-    intake.put(received(3))
+    batcher.put(received(2))
+    batcher.put(received(3))
     await asyncio.sleep(0)
     assert sizes == [1]
     await until(lambda: sizes == [1, 2])
     gate.set()
-    await until(lambda: intake.in_hand == 0)
+    await until(lambda: batcher.in_hand == 0)
     gate.clear()
     for tag in range(4):
-        intake.put(received(tag))
+        batcher.put(received(tag))
     await until(lambda: sizes == [1, 2, 1, 3])
     gate.set()
-    assert await intake.drain(5)
+    assert await batcher.drain(5)
 
 
 async def test_batches_that_are_not_eager_wait_for_company_from_the_first_on() -> None:
@@ -150,9 +150,9 @@ async def test_batches_that_are_not_eager_wait_for_company_from_the_first_on() -
     async def process(batch: Sequence[IncomingMessage]) -> None:
         sizes.append(len(batch))
 
-    intake = Batcher(process, size=3, concurrency=2, wait=0.05, eager=False, failed=unexpected)
+    batcher = Batcher(process, size=3, concurrency=2, wait=0.05, eager=False, failed=unexpected)
     started = time.monotonic()
-    intake.put(received(1))
+    batcher.put(received(1))
     await until(lambda: sizes == [1])
     assert time.monotonic() - started >= 0.045
     patient = Batcher(process, size=3, concurrency=2, wait=3600.0, eager=False, failed=unexpected)
@@ -173,12 +173,12 @@ async def test_lost_channel_takes_its_messages_along() -> None:
         await gate.wait()
 
     old, new = Ignore(), Ignore()
-    intake = Batcher(process, size=1, concurrency=1, failed=unexpected)
+    batcher = Batcher(process, size=1, concurrency=1, failed=unexpected)
     for tag, settler in ((1, old), (2, old), (3, new), (4, old)):
-        intake.put(received(tag, settler))
-    intake.forget(old)
+        batcher.put(received(tag, settler))
+    batcher.forget(old)
     gate.set()
-    assert await intake.drain(5)
+    assert await batcher.drain(5)
     assert seen == [1, 3]
 
 
@@ -192,10 +192,10 @@ async def test_breakdown_of_handling_is_told() -> None:
         if batch[0].tag == 1:
             raise ZeroDivisionError
 
-    intake = Batcher(process, size=1, concurrency=1, failed=errors.append)
-    intake.put(received(1))
-    intake.put(received(2))
-    assert await intake.drain(5)
+    batcher = Batcher(process, size=1, concurrency=1, failed=errors.append)
+    batcher.put(received(1))
+    batcher.put(received(2))
+    assert await batcher.drain(5)
     assert [type(error) for error in errors] == [ZeroDivisionError]
     assert seen == [1, 2]
 
@@ -231,7 +231,7 @@ async def test_acknowledgements_are_exact(steps: list[list[int]], frames: int) -
     settler = AckBatcher(channel)  # type: ignore[arg-type]
     for tag in range(1, 6):
         channel.open.add(tag)
-        settler.took(tag)
+        settler.delivered(tag)
     done: set[int] = set()
     for tags in steps:
         await settler.ack(tags)
@@ -247,7 +247,7 @@ async def test_acknowledgements_of_one_turn_go_together() -> None:
     settler = AckBatcher(channel)  # type: ignore[arg-type]
     for tag in range(1, 6):
         channel.open.add(tag)
-        settler.took(tag)
+        settler.delivered(tag)
     for tag in (2, 1, 3, 5):
         await settler.ack([tag])
     await settler.flushed()

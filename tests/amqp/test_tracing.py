@@ -27,10 +27,10 @@ from services.amqp.delivery import codec
 from services.amqp.delivery.codec import Envelope
 from services.amqp.delivery.dispatch import Dispatcher, one_by_one
 from services.amqp.delivery.outcomes import Delivery, Done, Failed
-from services.amqp.delivery.trace_context import UNTRACED, context_of, is_left_out, trace_id
-from services.amqp.delivery.tracing import Tracing
+from services.amqp.delivery.trace_context import UNTRACED, context_of, is_unsampled, trace_id
+from services.amqp.delivery.tracing import OpenTelemetryTracing
 from services.amqp.memory import MemoryBus
-from services.amqp.rabbitmq.poison_isolation import Alone
+from services.amqp.rabbitmq.poison_isolation import PoisonIsolation
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
 from services.runtime.settings import ProcessSettings
@@ -49,7 +49,7 @@ class Watched:
         self._exporter = InMemorySpanExporter()
         provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(share)))
         provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.tracing = Tracing(provider)
+        self.tracing = OpenTelemetryTracing(provider)
         self.bus = MemoryBus(routes=FAST_ROUTES, tracing=self.tracing)
 
     @property
@@ -205,7 +205,7 @@ async def test_what_is_left_out_is_left_out_to_its_end() -> None:
     await none.bus.publish(changed(1))
     await none.bus.join()
     context = recorder.deliveries[0].context
-    assert is_left_out(context)
+    assert is_unsampled(context)
     assert trace_id(context) is None
     await all_of_it.bus.consume(RECORDS, announce)
     last = Recorder()
@@ -251,9 +251,9 @@ def test_the_sampled_bit_decides() -> None:
     """Log lines name traces that can be found, no others; other bits of the flags say nothing of that."""
     assert trace_id(RECORDED) == TRACE
     assert trace_id({"traceparent": f"00-{TRACE}-{SPAN}-03"}) == TRACE
-    assert not is_left_out(RECORDED)
-    assert not is_left_out(UNTRACED)
-    assert is_left_out({"traceparent": f"00-{TRACE}-{SPAN}-02"})
+    assert not is_unsampled(RECORDED)
+    assert not is_unsampled(UNTRACED)
+    assert is_unsampled({"traceparent": f"00-{TRACE}-{SPAN}-02"})
     assert trace_id(LEFT_OUT) is trace_id(UNTRACED) is None
 
 
@@ -339,7 +339,7 @@ async def test_a_suspect_is_not_logged_with_the_trace_of_the_one_before() -> Non
     bus = MemoryBus(routes=FAST_ROUTES)
     metrics = Metrics("test", CollectorRegistry()).queue(RECORDS.queue)
     dispatcher = Dispatcher(RECORDS, one_by_one(Recorder()), send=bus._deliver, source="/x", metrics=metrics, log=log)
-    alone: Any = Alone(cast("Any", None), list, cast("Any", None), log)
+    alone: Any = PoisonIsolation(cast("Any", None), list, cast("Any", None), log)
     alone._dispatchers[isolated_queue(RECORDS)] = dispatcher
     traced = codec.encode(changed(1), None, source="/x", context=RECORDED)
     await alone._work(Suspects(traced, codec.encode(changed(2), None, source="/x")), [isolated_queue(RECORDS)])

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.amqp.delivery.tracing import Tracing, now
+from services.amqp.delivery.tracing import OpenTelemetryTracing, now
 from services.runtime import otlp_exporter
 from services.runtime.environment import SettingsError
 from services.runtime.logs import setup_logs
@@ -35,7 +35,7 @@ def settings(url: str, share: float = 1.0) -> ServiceSettings:
     return ServiceSettings(tracing_url=SecretStr(url), tracing_share=share, log_format="json", instance="parser-1")
 
 
-def record(tracing: Tracing, count: int) -> None:
+def record(tracing: OpenTelemetryTracing, count: int) -> None:
     """Make spans."""
     for number in range(count):
         tracing.record("fetch", started=now(), attributes={"leadmail.uid": number})
@@ -53,7 +53,7 @@ async def test_what_waits_is_delivered_at_the_end() -> None:
     log = setup_logs(ServiceSettings(), "parser", io.StringIO())
     with receiving() as receiver:
         async with open_tracing(settings(receiver.url + "/"), "parser", log) as provider:
-            record(Tracing(provider), 3)
+            record(OpenTelemetryTracing(provider), 3)
     assert [(span.service, span.name, span.attributes) for span in receiver.spans] == [
         ("leadmail-parser", "fetch", {"leadmail.uid": number}) for number in range(3)
     ]
@@ -65,7 +65,7 @@ async def test_only_the_share_is_delivered() -> None:
     log = setup_logs(ServiceSettings(), "parser", io.StringIO())
     with receiving() as receiver:
         async with open_tracing(settings(receiver.url, share=0.1), "parser", log) as provider:
-            record(Tracing(provider), 2_000)
+            record(OpenTelemetryTracing(provider), 2_000)
     assert 120 < len(receiver.spans) < 280
 
 
@@ -80,7 +80,7 @@ async def test_certificates_are_verified(tmp_path: Path, trusted: bool) -> None:
     with receiving(tls) as receiver:
         given = settings(receiver.url).model_copy(update={"ca_file": str(certificates.ca) if trusted else ""})
         async with open_tracing(given, "parser", log) as provider:
-            record(Tracing(provider), 1)
+            record(OpenTelemetryTracing(provider), 1)
             await until(lambda: receiver.spans or "cannot be delivered" in lines.getvalue())
     assert len(receiver.spans) == trusted
 
@@ -102,10 +102,10 @@ async def test_a_collector_that_comes_back_is_delivered_to() -> None:
     with receiving() as receiver:
         receiver.answer = HTTPStatus.BAD_REQUEST
         async with open_tracing(settings(receiver.url), "parser", log) as provider:
-            record(Tracing(provider), 2 * otlp_exporter.TOGETHER)
+            record(OpenTelemetryTracing(provider), 2 * otlp_exporter.TOGETHER)
             await until(lambda: receiver.refused >= 2)
             receiver.answer = HTTPStatus.OK
-            record(Tracing(provider), otlp_exporter.TOGETHER)
+            record(OpenTelemetryTracing(provider), otlp_exporter.TOGETHER)
             await until(lambda: "delivered again" in lines.getvalue())
     assert len(receiver.spans) >= otlp_exporter.TOGETHER
     events = [json.loads(line)["event"] for line in lines.getvalue().splitlines()]
@@ -124,7 +124,7 @@ async def test_nobody_waits_for_a_collector(kind: str) -> None:
         url = quiet if kind == "silent" else f"http://127.0.0.1:{free_port()}"
         async with open_tracing(settings(url), "parser", log) as provider:
             began = time.monotonic()
-            record(Tracing(provider), 2 * otlp_exporter.WAITING)
+            record(OpenTelemetryTracing(provider), 2 * otlp_exporter.WAITING)
             assert time.monotonic() - began < 2 * otlp_exporter.DELIVERY_SECONDS
             ending = time.monotonic()
     assert time.monotonic() - ending < ENDED
@@ -135,8 +135,8 @@ async def test_the_end_does_not_wait_for_who_took_nothing() -> None:
     lines = io.StringIO()
     log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     async with open_tracing(settings(f"http://127.0.0.1:{free_port()}"), "parser", log) as provider:
-        record(Tracing(provider), 1)
+        record(OpenTelemetryTracing(provider), 1)
         await until(lambda: "cannot be delivered" in lines.getvalue())
-        record(Tracing(provider), 1)
+        record(OpenTelemetryTracing(provider), 1)
         ending = time.monotonic()
     assert time.monotonic() - ending < otlp_exporter.CLOSING_SECONDS / 2

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -42,6 +42,10 @@ class Envelope:
     headers: dict[str, str]
     content_type: str
     body: bytes
+
+
+SendEnvelopes = Callable[[Sequence[Envelope]], Awaitable[list[Exception | None]]]
+"""Sends messages. Returns, in order, None for each that the broker has confirmed, else the error."""
 
 
 @lru_cache(maxsize=64)

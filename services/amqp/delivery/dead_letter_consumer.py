@@ -1,4 +1,4 @@
-"""Handling the dead letters: they have nowhere else to go, so each stays in hand until it is kept.
+"""BatchSpans the dead letters: they have nowhere else to go, so each stays in hand until it is kept.
 
 What the broker gave up because consumers died with it in hand is not dead yet, only suspected: it is handled once more, alone.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
@@ -16,16 +16,14 @@ from schemas.errors import UndecodableError
 from schemas.routes import ISOLATED, Route, isolated_queue
 from services.amqp.delivery import codec
 from services.amqp.delivery.bus import HandleDead
-from services.amqp.delivery.dispatch import Send
+from services.amqp.delivery.codec import SendEnvelopes
 from services.amqp.delivery.incoming import IncomingMessage, settle
 from services.amqp.delivery.outcomes import CRASHED, DeadLetter
+from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import context_of, logged
 from services.runtime.backoff import Backoff
 from services.runtime.failures import describe, is_bug, trace
 from services.runtime.metrics import QueueMetrics
-
-if TYPE_CHECKING:
-    from services.amqp.delivery.tracing import Tracing
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
@@ -37,7 +35,7 @@ class DeadLetterConsumer:
         self,
         handle: HandleDead,
         *,
-        send: Send,
+        send: SendEnvelopes,
         routes: Sequence[Route],
         metrics: QueueMetrics,
         log: structlog.typing.FilteringBoundLogger,
@@ -46,7 +44,7 @@ class DeadLetterConsumer:
     ) -> None:
         self._handle = handle
         self._send = send
-        self._suspects = {route.queue: isolated_queue(route) for route in routes}
+        self._isolated_queues = {route.queue: isolated_queue(route) for route in routes}
         self._metrics = metrics
         self._log = log
         self._tracing = tracing
@@ -54,29 +52,29 @@ class DeadLetterConsumer:
 
     async def process(self, batch: Sequence[IncomingMessage]) -> None:
         """Handle and acknowledge dead letters."""
-        for received in batch:
+        for incoming in batch:
             started = time.time_ns()
-            structlog.contextvars.bind_contextvars(**logged(context_of(received.headers)))
-            queue = gave_up(received.headers)
-            if queue in self._suspects:
-                await self._suspect(received, queue)
+            structlog.contextvars.bind_contextvars(**logged(context_of(incoming.headers)))
+            queue = limit_queue(incoming.headers)
+            if queue in self._isolated_queues:
+                await self._isolate(incoming, queue)
             else:
-                letter = dead_letter(received)
+                letter = dead_letter(incoming)
                 await self._keep(letter)
                 if self._tracing is not None:
-                    self._tracing.buried(received, started, reason=letter.reason)
+                    self._tracing.dead_letter_stored(incoming, started, reason=letter.reason)
                 if letter.reason == CRASHED:
                     self._metrics.died(CRASHED)  # whoever died with it could not count it
-            await settle([received])
+            await settle([incoming])
             self._metrics.handled(1, 0.0)
 
-    async def _suspect(self, received: IncomingMessage, queue: str) -> None:
+    async def _isolate(self, incoming: IncomingMessage, queue: str) -> None:
         """Have a message handled alone."""
-        identifier = received.headers.get(codec.ID)
+        identifier = incoming.headers.get(codec.ID)
         self._metrics.retried("ConsumerDied")
         self._log.warning("consumers died with this message in hand: it is handled alone", id=identifier, queue=queue)
-        alone = self._suspects[queue]
-        envelope = codec.for_isolation(received.headers, received.content_type, received.body, queue=alone)
+        alone = self._isolated_queues[queue]
+        envelope = codec.for_isolation(incoming.headers, incoming.content_type, incoming.body, queue=alone)
         backoff = Backoff(self._first_pause, _LONGEST_PAUSE)
         while (error := (await self._send([envelope]))[0]) is not None:
             self._log.error("a suspect cannot be handed on", id=identifier, queue=alone, error=describe(error))
@@ -101,15 +99,15 @@ class DeadLetterConsumer:
                 return
 
 
-def dead_letter(received: IncomingMessage) -> DeadLetter:
+def dead_letter(incoming: IncomingMessage) -> DeadLetter:
     """Return what a message from the dead letters says about its end."""
-    headers = received.headers
+    headers = incoming.headers
     queue, reason = headers.get(codec.QUEUE), headers.get(codec.REASON)
     if not isinstance(queue, str) or not isinstance(reason, str):
-        queue = gave_up(headers).removesuffix(ISOLATED)
+        queue = limit_queue(headers).removesuffix(ISOLATED)
         reason = CRASHED if queue else "unknown"
     try:
-        message = codec.decode(headers, received.body)
+        message = codec.decode(headers, incoming.body)
     except UndecodableError:
         message = None
     error = headers.get(codec.ERROR)
@@ -119,12 +117,12 @@ def dead_letter(received: IncomingMessage) -> DeadLetter:
         error=error if isinstance(error, str) else "",
         attempt=codec.attempt_of(headers),
         message=message,
-        body=received.body,
-        headers=codec.own_headers(headers) | {codec.CONTENT_TYPE: received.content_type},
+        body=incoming.body,
+        headers=codec.own_headers(headers) | {codec.CONTENT_TYPE: incoming.content_type},
     )
 
 
-def gave_up(headers: Mapping[str, Any]) -> str:
+def limit_queue(headers: Mapping[str, Any]) -> str:
     """Return the queue in which the broker gave a message up, or "": its table ``x-death`` has a line a queue and reason."""
     deaths = headers.get("x-death")
     for death in deaths if isinstance(deaths, list) else ():

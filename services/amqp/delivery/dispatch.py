@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import structlog
 
@@ -18,22 +18,18 @@ from schemas.errors import BusClosedError, PermanentError, TransientError
 from schemas.routes import Route
 from services.amqp.delivery import codec
 from services.amqp.delivery.bus import Handle, HandleBatch
-from services.amqp.delivery.codec import Envelope
+from services.amqp.delivery.codec import Envelope, SendEnvelopes
 from services.amqp.delivery.incoming import IncomingMessage, settle
 from services.amqp.delivery.outcome_logger import OutcomeLogger
 from services.amqp.delivery.outcomes import Delivery, Done, Failed
 from services.amqp.delivery.retry import Retry, decide
+from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import TraceContext, context_of, logged
 from services.runtime.failures import describe
 from services.runtime.metrics import QueueMetrics
 
-if TYPE_CHECKING:
-    from services.amqp.delivery.tracing import Tracing
-
 HANDLING_SECONDS = 600.0
 """A handler that takes longer has hung. The broker takes messages away after 30 minutes."""
-
-Send = Callable[[Sequence[Envelope]], Awaitable[list[Exception | None]]]
 
 
 def one_by_one(handle: Handle) -> HandleBatch:
@@ -53,7 +49,7 @@ class Dispatcher:
         route: Route,
         handle: HandleBatch,
         *,
-        send: Send,
+        send: SendEnvelopes,
         source: str,
         metrics: QueueMetrics,
         log: structlog.typing.FilteringBoundLogger,
@@ -66,23 +62,23 @@ class Dispatcher:
         self._send = send
         self._source = source
         self._metrics = metrics
-        self._report = OutcomeLogger(log.bind(queue=route.queue), route)
+        self._outcome_log = OutcomeLogger(log.bind(queue=route.queue), route)
         self._tracing = tracing
         self._observe = observe
 
     async def process(self, batch: Sequence[IncomingMessage]) -> None:
         """Handle messages and settle them. Those that could not be settled stay unacknowledged."""
         started = time.perf_counter()
-        handling = self._tracing.handling(self._route, batch) if self._tracing is not None else None
-        contexts = handling.contexts if handling is not None else [context_of(received.headers) for received in batch]
+        handling = self._tracing.start_batch(self._route, batch) if self._tracing is not None else None
+        contexts = handling.contexts if handling is not None else [context_of(incoming.headers) for incoming in batch]
         if len(batch) == 1:  # each call is a task with a context of its own
             _bind(batch[0], contexts[0])
         outcomes: list[Done | Failed | None] = [None] * len(batch)
         deliveries: list[Delivery[Any]] = []
         places: list[int] = []
-        for place, received in enumerate(batch):
+        for place, incoming in enumerate(batch):
             try:
-                deliveries.append(self._delivery(received, contexts[place]))
+                deliveries.append(self._delivery(incoming, contexts[place]))
                 places.append(place)
             except PermanentError as error:
                 outcomes[place] = Failed(error)
@@ -91,19 +87,19 @@ class Dispatcher:
                 outcomes[place] = outcome
         final = await self._publish([outcome for outcome in outcomes if outcome is not None], contexts)
         kept = await self._send_failed(batch, final, contexts)
-        await settle([received for place, received in enumerate(batch) if place not in kept])
+        await settle([incoming for place, incoming in enumerate(batch) if place not in kept])
         self._metrics.handled(sum(isinstance(outcome, Done) for outcome in final), time.perf_counter() - started)
-        self._report.handled(batch, final, contexts)
+        self._outcome_log.handled(batch, final, contexts)
         if handling is not None:
             handling.end(final, kept)
 
-    def _delivery(self, received: IncomingMessage, context: TraceContext) -> Delivery[Any]:
-        message = codec.decode(received.headers, received.body)
+    def _delivery(self, incoming: IncomingMessage, context: TraceContext) -> Delivery[Any]:
+        message = codec.decode(incoming.headers, incoming.body)
         if type(message) is not self._route.message:
             raise PermanentError("undecodable", f"a {message.TYPE} in a queue of {self._route.message.TYPE}")
-        self._metrics.taken(received.headers.get(codec.TIME))
-        attempt = codec.attempt_of(received.headers)
-        return Delivery(message, received.body, attempt, received.redelivered, self._route.queue, context)
+        self._metrics.taken(incoming.headers.get(codec.TIME))
+        attempt = codec.attempt_of(incoming.headers)
+        return Delivery(message, incoming.body, attempt, incoming.redelivered, self._route.queue, context)
 
     async def _outcomes(self, deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
         try:
@@ -158,35 +154,35 @@ class Dispatcher:
             places.append(place)
             envelopes.append(self._follow_up(batch[place], outcome.error, contexts[place]))
         if envelopes:
-            self._report.failed(batch, outcomes, contexts)
+            self._outcome_log.failed(batch, outcomes, contexts)
             refused = await self._send(envelopes)
             stuck = {place: error for place, error in zip(places, refused, strict=True) if error is not None}
-            self._report.stuck([batch[place] for place in stuck], next(iter(stuck.values()), None))
+            self._outcome_log.stuck([batch[place] for place in stuck], next(iter(stuck.values()), None))
             kept |= stuck.keys()
         return kept
 
-    def _follow_up(self, received: IncomingMessage, error: Exception, context: TraceContext) -> Envelope:
+    def _follow_up(self, incoming: IncomingMessage, error: Exception, context: TraceContext) -> Envelope:
         if self._observe is not None:
             self._observe(error)
-        decision = decide(error, codec.attempt_of(received.headers), self._route)
-        headers = received.headers if context_of(received.headers) else {**received.headers, **context}
+        decision = decide(error, codec.attempt_of(incoming.headers), self._route)
+        headers = incoming.headers if context_of(incoming.headers) else {**incoming.headers, **context}
         if isinstance(decision, Retry):
             self._metrics.retried(type(error).__name__)
-            return codec.for_retry(headers, received.content_type, received.body, decision, describe(error))
+            return codec.for_retry(headers, incoming.content_type, incoming.body, decision, describe(error))
         self._metrics.died(decision.reason)
         return codec.for_dead_letters(
             headers,
-            received.content_type,
-            received.body,
+            incoming.content_type,
+            incoming.body,
             queue=self._route.queue,
             reason=decision.reason,
             error=describe(error),
         )
 
 
-def _bind(received: IncomingMessage, context: TraceContext) -> None:
+def _bind(incoming: IncomingMessage, context: TraceContext) -> None:
     """Let every line that is logged while one message is handled say which it is."""
-    headers = received.headers
+    headers = incoming.headers
     structlog.contextvars.bind_contextvars(
         message=headers.get(codec.ID), attempt=codec.attempt_of(headers), **logged(context)
     )

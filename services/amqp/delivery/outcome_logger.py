@@ -33,11 +33,11 @@ class OutcomeLogger:
         """Log a line a message, at level debug."""
         if not self._log.is_enabled_for(logging.DEBUG):
             return
-        for received, outcome, context in zip(batch, outcomes, contexts, strict=True):
+        for incoming, outcome, context in zip(batch, outcomes, contexts, strict=True):
             self._log.debug(
                 "message handled",
-                id=received.headers.get(codec.ID),
-                attempt=codec.attempt_of(received.headers),
+                id=incoming.headers.get(codec.ID),
+                attempt=codec.attempt_of(incoming.headers),
                 outcome="done" if isinstance(outcome, Done) else "failed",
                 **logged(context),
             )
@@ -47,15 +47,15 @@ class OutcomeLogger:
     ) -> None:
         """Log a line for each kind of failure in a batch: a database that is away fails hundreds at once."""
         alike: dict[tuple[str, str, int], list[tuple[IncomingMessage, Exception, TraceContext]]] = defaultdict(list)
-        for received, outcome, context in zip(batch, outcomes, contexts, strict=True):
+        for incoming, outcome, context in zip(batch, outcomes, contexts, strict=True):
             if isinstance(outcome, Failed):
-                attempt = codec.attempt_of(received.headers)
+                attempt = codec.attempt_of(incoming.headers)
                 decision = decide(outcome.error, attempt, self._route)
                 what = decision.queue if isinstance(decision, Retry) else f"dead: {decision.reason}"
-                alike[describe(outcome.error), what, attempt].append((received, outcome.error, context))
+                alike[describe(outcome.error), what, attempt].append((incoming, outcome.error, context))
         for (text, what, attempt), failures in alike.items():
             fields: dict[str, Any] = {
-                "ids": [received.headers.get(codec.ID) for received, _, _ in failures[:_LOGGED_IDS]],
+                "ids": [incoming.headers.get(codec.ID) for incoming, _, _ in failures[:_LOGGED_IDS]],
                 "count": len(failures),
                 "attempt": attempt,
                 "next": what,
@@ -71,5 +71,5 @@ class OutcomeLogger:
     def stuck(self, messages: Sequence[IncomingMessage], error: Exception | None) -> None:
         """Log messages that could be sent neither to wait nor to rest. They stay in hand until the connection ends."""
         if messages:
-            ids = [received.headers.get(codec.ID) for received in messages[:_LOGGED_IDS]]
+            ids = [incoming.headers.get(codec.ID) for incoming in messages[:_LOGGED_IDS]]
             self._log.error("failed messages stay in hand", ids=ids, count=len(messages), error=repr(error))

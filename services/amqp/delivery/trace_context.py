@@ -31,7 +31,7 @@ def context_of(headers: Mapping[str, Any]) -> TraceContext:
     return {PARENT: parent}
 
 
-def is_left_out(context: TraceContext) -> bool:
+def is_unsampled(context: TraceContext) -> bool:
     """Whether somebody decided already that this trace is not recorded."""
     form = _FORM.fullmatch(context.get(PARENT, ""))
     return form is not None and not int(form[2], 16) & _SAMPLED

@@ -18,14 +18,13 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from schemas.routes import DEAD_QUEUE, EXCHANGE, Route
 from services.amqp.delivery import codec
-from services.amqp.delivery.codec import Envelope
-from services.amqp.delivery.dispatch import Send
+from services.amqp.delivery.codec import Envelope, SendEnvelopes
 from services.amqp.delivery.incoming import IncomingMessage
 from services.amqp.delivery.outcomes import Done, Failed
 from services.amqp.delivery.retry import Retry, decide
-from services.amqp.delivery.trace_context import UNTRACED, TraceContext, context_of, is_left_out
+from services.amqp.delivery.spans import Attributes
+from services.amqp.delivery.trace_context import UNTRACED, TraceContext, context_of, is_unsampled
 
-Attributes = Mapping[str, str | int]
 _HEADERS = TraceContextTextMapPropagator()
 _NUMBER = r"(?:[0-9a-f]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+)"
 _OURS = re.compile(
@@ -34,7 +33,7 @@ _OURS = re.compile(
 """An id made of numbers and our own words. A CRM may name its records by anything, addresses too: such an id is not recorded."""
 
 
-class Handling:
+class OpenTelemetryBatchSpans:
     """The spans of a batch in hand, one a message; a message that is left out has none."""
 
     def __init__(self, tracer: Tracer, route: Route, batch: Sequence[IncomingMessage]) -> None:
@@ -44,32 +43,32 @@ class Handling:
         self.contexts: list[TraceContext] = []
         """What follows from each message goes on from here."""
         destination = f"{EXCHANGE}:{route.routing_key}:{route.queue}"
-        for received in batch:
-            context = context_of(received.headers)
-            if is_left_out(context):
+        for incoming in batch:
+            context = context_of(incoming.headers)
+            if is_unsampled(context):
                 self._spans.append(None)
                 self.contexts.append(context)
                 continue
             attributes = _messaging(
-                "process", destination, received.headers.get(codec.ID), received.body, route.routing_key
+                "process", destination, incoming.headers.get(codec.ID), incoming.body, route.routing_key
             )
             span = tracer.start_span(
                 f"process {destination}",
                 _parent(context),
                 SpanKind.CONSUMER,
                 attributes
-                | {"leadmail.attempt": codec.attempt_of(received.headers), "leadmail.batch_messages": len(batch)},
+                | {"leadmail.attempt": codec.attempt_of(incoming.headers), "leadmail.batch_messages": len(batch)},
             )
             self._spans.append(span)
             self.contexts.append(_context(span))
 
     def end(self, outcomes: Sequence[Done | Failed], kept: Collection[int]) -> None:
         """Tell what became of the messages, in order; those at the places ``kept`` stay in hand and come again."""
-        for place, (span, received, outcome) in enumerate(zip(self._spans, self._batch, outcomes, strict=True)):
+        for place, (span, incoming, outcome) in enumerate(zip(self._spans, self._batch, outcomes, strict=True)):
             if span is None:
                 continue
             if isinstance(outcome, Failed):
-                decision = decide(outcome.error, codec.attempt_of(received.headers), self._route)
+                decision = decide(outcome.error, codec.attempt_of(incoming.headers), self._route)
                 if place in kept:
                     span.set_attribute("leadmail.outcome", "kept")
                 elif isinstance(decision, Retry):
@@ -82,7 +81,7 @@ class Handling:
             _end(span, outcome.error if isinstance(outcome, Failed) else None)
 
 
-class Tracing:
+class OpenTelemetryTracing:
     """Makes the spans of one process."""
 
     def __init__(self, provider: TracerProvider) -> None:
@@ -98,17 +97,8 @@ class Tracing:
         moments: Mapping[str, int] | None = None,
         kind: Literal["internal", "client", "consumer"] = "internal",
     ) -> TraceContext:
-        """Record something that has just ended; returns the context of what follows from it.
-
-        Args:
-            name: of the span.
-            after: what it follows from; without any a trace begins, if it is in the sample.
-            started: when it began, nanoseconds since 1970.
-            attributes: ids and codes only.
-            moments: what happened meanwhile, and when.
-            kind: ``client`` where it was a server that did the work, ``consumer`` of what came from a queue.
-        """
-        if is_left_out(after):
+        """See ``spans.Tracing``."""
+        if is_unsampled(after):
             return after
         span = self._tracer.start_span(name, _parent(after), SpanKind[kind.upper()], attributes, start_time=started)
         for event, at in (moments or {}).items():
@@ -116,14 +106,14 @@ class Tracing:
         span.end()
         return _context(span)
 
-    def handling(self, route: Route, batch: Sequence[IncomingMessage]) -> Handling:
-        """Begin the spans of a batch that was taken from a route's queue."""
-        return Handling(self._tracer, route, batch)
+    def start_batch(self, route: Route, batch: Sequence[IncomingMessage]) -> OpenTelemetryBatchSpans:
+        """See ``spans.Tracing``."""
+        return OpenTelemetryBatchSpans(self._tracer, route, batch)
 
-    def buried(self, received: IncomingMessage, started: int, *, reason: str) -> None:
-        """Record that a dead letter was kept."""
-        if context := context_of(received.headers):
-            attributes = _messaging("process", DEAD_QUEUE, received.headers.get(codec.ID), received.body)
+    def dead_letter_stored(self, incoming: IncomingMessage, started: int, *, reason: str) -> None:
+        """See ``spans.Tracing``."""
+        if context := context_of(incoming.headers):
+            attributes = _messaging("process", DEAD_QUEUE, incoming.headers.get(codec.ID), incoming.body)
             self.record(
                 f"process {DEAD_QUEUE}",
                 after=context,
@@ -132,8 +122,8 @@ class Tracing:
                 kind="consumer",
             )
 
-    def sending(self, send: Send) -> Send:
-        """Return a ``send`` with a span for each message that is published; what is sent round (retries, dead letters) goes as it is."""
+    def traced_send(self, send: SendEnvelopes) -> SendEnvelopes:
+        """See ``spans.Tracing``."""
 
         async def traced(envelopes: Sequence[Envelope]) -> list[Exception | None]:
             spans = [self._publishing(envelope) if envelope.exchange == EXCHANGE else None for envelope in envelopes]
@@ -147,7 +137,7 @@ class Tracing:
 
     def _publishing(self, envelope: Envelope) -> Span | None:
         context = context_of(envelope.headers)
-        if is_left_out(context):
+        if is_unsampled(context):
             return None
         destination = f"{envelope.exchange}:{envelope.routing_key}"
         attributes = _messaging(

@@ -1,1 +1,10 @@
-"""The bus on RabbitMQ: connections, publishing, subscriptions, topology, diagnostics."""
+"""The bus on RabbitMQ.
+
+- ``bus``: the bus
+- ``connection``: a connection that reconnects
+- ``topology``: declares exchanges, queues and bindings
+- ``publisher``, ``publish_window``: publishing with confirms, and how much may be in flight to one queue
+- ``subscription``: a consumer that outlives its channel
+- ``poison_isolation``: handles the messages that consumers died with
+- ``management``, ``broker_diagnostics``: the management interface, and what ``leadmail doctor`` learns from it
+"""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import structlog
 from aiormq.abc import AbstractConnection
@@ -21,10 +20,11 @@ from services.amqp.delivery.bus import Consumer, Handle, HandleBatch, HandleDead
 from services.amqp.delivery.dead_letter_consumer import DeadLetterConsumer
 from services.amqp.delivery.dispatch import Dispatcher, one_by_one
 from services.amqp.delivery.outcomes import QueueDepth
+from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import UNTRACED, TraceContext
-from services.amqp.rabbitmq.connection import RabbitConnection, close_channel, lost
+from services.amqp.rabbitmq.connection import RabbitConnection, close_channel, is_connection_loss
 from services.amqp.rabbitmq.management import unacknowledged
-from services.amqp.rabbitmq.poison_isolation import Alone
+from services.amqp.rabbitmq.poison_isolation import PoisonIsolation
 from services.amqp.rabbitmq.publisher import Publisher
 from services.amqp.rabbitmq.subscription import Subscription
 from services.amqp.rabbitmq.topology import Topology
@@ -32,9 +32,6 @@ from services.runtime.failures import describe, trace
 from services.runtime.metrics import Metrics
 from services.runtime.settings import BrokerSettings
 from services.runtime.tasks import cancel_and_wait
-
-if TYPE_CHECKING:
-    from services.amqp.delivery.tracing import Tracing
 
 CONNECT_SECONDS = 60.0
 _READY_SECONDS = 2.0
@@ -59,18 +56,18 @@ class RabbitBus:
         self._routes = routes
         self._metrics = metrics
         self._log = log
-        self._publishing = self._link("publish")
+        self._publishing = self._new_connection("publish")
         self._consuming: RabbitConnection | None = None
         self._opening = asyncio.Lock()
         self._topology = Topology(routes, log)
         self._publisher = Publisher(self._publishing, self._topology, metrics, log)
         self._tracing = tracing
-        self._send = self._publisher.send if tracing is None else tracing.sending(self._publisher.send)
+        self._send = self._publisher.send if tracing is None else tracing.traced_send(self._publisher.send)
         self._keeping: asyncio.Task[None] | None = None
-        self._alone: Alone | None = None
+        self._isolation: PoisonIsolation | None = None
         self._subscriptions: list[Subscription] = []
 
-    def _link(self, purpose: str) -> RabbitConnection:
+    def _new_connection(self, purpose: str) -> RabbitConnection:
         return RabbitConnection(
             self._settings.rabbitmq_url.get_secret_value(),
             purpose=purpose,
@@ -166,11 +163,11 @@ class RabbitBus:
             log=self._log,
             tracing=self._tracing,
         )
-        intake = Batcher(
+        batcher = Batcher(
             dispatcher.process, size=size, wait=wait, eager=eager, concurrency=concurrency, failed=self._failed
         )
-        subscription = await self._subscribe(route.queue, prefetch, intake)
-        await self._handle_suspects(route, dispatcher)
+        subscription = await self._subscribe(route.queue, prefetch, batcher)
+        await self._isolate_poison(route, dispatcher)
         return subscription
 
     async def consume_dead(self, handle: HandleDead) -> Subscription:
@@ -183,30 +180,32 @@ class RabbitBus:
             log=self._log,
             tracing=self._tracing,
         )
-        intake = Batcher(dispatcher.process, size=1, concurrency=_DEAD_PREFETCH, failed=self._failed)
-        return await self._subscribe(DEAD_QUEUE, _DEAD_PREFETCH, intake)
+        batcher = Batcher(dispatcher.process, size=1, concurrency=_DEAD_PREFETCH, failed=self._failed)
+        return await self._subscribe(DEAD_QUEUE, _DEAD_PREFETCH, batcher)
 
-    async def _subscribe(self, queue: str, prefetch: int, intake: Batcher) -> Subscription:
-        link = await self._consuming_link()
-        subscription = Subscription(link, queue, intake, prefetch=prefetch, log=self._log, mend=self._topology.mend)
+    async def _subscribe(self, queue: str, prefetch: int, batcher: Batcher) -> Subscription:
+        rabbit = await self._consuming_connection()
+        subscription = Subscription(
+            rabbit, queue, batcher, prefetch=prefetch, log=self._log, restore=self._topology.restore
+        )
         self._subscriptions.append(subscription)
         await subscription.start()
         return subscription
 
-    async def _consuming_link(self) -> RabbitConnection:
+    async def _consuming_connection(self) -> RabbitConnection:
         async with self._opening:
             if self._consuming is None:
-                self._consuming = self._link("consume")
+                self._consuming = self._new_connection("consume")
                 await self._consuming.open(CONNECT_SECONDS)
         return self._consuming
 
-    async def _handle_suspects(self, route: Route, dispatcher: Dispatcher) -> None:
-        link = await self._consuming_link()
-        if self._alone is None:
-            self._alone = Alone(link, self._endangered, self._topology.mend, self._log)
-        self._alone.add(route, dispatcher)
+    async def _isolate_poison(self, route: Route, dispatcher: Dispatcher) -> None:
+        rabbit = await self._consuming_connection()
+        if self._isolation is None:
+            self._isolation = PoisonIsolation(rabbit, self._pausable, self._topology.restore, self._log)
+        self._isolation.add(route, dispatcher)
 
-    def _endangered(self) -> list[Subscription]:
+    def _pausable(self) -> list[Subscription]:
         """Those whose messages are blamed when this process dies; dead letters are not, they have nowhere else to go."""
         return [subscription for subscription in self._subscriptions if subscription.queue != DEAD_QUEUE]
 
@@ -237,15 +236,15 @@ class RabbitBus:
 
     async def ready(self) -> bool:
         """See ``bus.Bus``."""
-        links = [self._publishing, *([self._consuming] if self._consuming else [])]
-        if not all(link.is_up for link in links):
+        connections = [self._publishing, *([self._consuming] if self._consuming else [])]
+        if not all(each.is_up for each in connections):
             return False
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                for link in links:
-                    await _answers(await link.connection())
+                for each in connections:
+                    await _answers(await each.connection())
         except BaseException as error:
-            if not lost(error):
+            if not is_connection_loss(error):
                 raise
             return False
         return True
@@ -253,13 +252,13 @@ class RabbitBus:
     async def stop_consuming(self, grace: float | None = None) -> bool:
         """See ``bus.Bus``."""
         stopping, self._subscriptions = self._subscriptions, []
-        consumers: list[Consumer] = [*stopping, *([self._alone] if self._alone else [])]
+        consumers: list[Consumer] = [*stopping, *([self._isolation] if self._isolation else [])]
         return all(await asyncio.gather(*(consumer.stop(grace) for consumer in consumers)))
 
     async def close(self) -> None:
         """See ``bus.Bus``."""
-        if self._alone is not None:
-            await self._alone.abandon()
+        if self._isolation is not None:
+            await self._isolation.abandon()
         for subscription in self._subscriptions:
             await subscription.abandon()
         self._subscriptions.clear()

@@ -29,7 +29,7 @@ _CONNECT_SECONDS = 15.0
 _CLOSE_SECONDS = 5.0
 
 
-def lost(error: BaseException) -> bool:
+def is_connection_loss(error: BaseException) -> bool:
     """Whether an error means that the connection or channel is gone.
 
     aiormq raises CancelledError in whoever waits for a connection that closes; it is a real cancellation only when our own
@@ -44,12 +44,12 @@ def lost(error: BaseException) -> bool:
 
 
 @contextmanager
-def ignoring_loss() -> Iterator[None]:
+def suppress_connection_loss() -> Iterator[None]:
     """Go on when the connection or channel is lost within the block: whoever serves it finds out, and begins anew."""
     try:
         yield
     except BaseException as error:
-        if not lost(error):
+        if not is_connection_loss(error):
             raise
 
 
@@ -186,7 +186,7 @@ class RabbitConnection:
         What nobody foresaw is logged as a bug and begun again all the same: a process that went on without its connection would
         be alive and deaf.
         """
-        if cause is None or lost(cause):
+        if cause is None or is_connection_loss(cause):
             self._log.warning(event, **details)
         elif isinstance(cause, Exception):
             # Not log.exception: the text of an error may quote mail.

@@ -18,7 +18,7 @@ from pamqp.commands import Basic
 from schemas.routes import Route, isolated_queue
 from services.amqp.delivery.dispatch import Dispatcher
 from services.amqp.rabbitmq.connection import RabbitConnection, close_channel
-from services.amqp.rabbitmq.subscription import AckBatcher, Mend, Subscription, received
+from services.amqp.rabbitmq.subscription import AckBatcher, Restore, Subscription, incoming_message
 
 LOOK_SECONDS = 5.0
 """Between looks for suspects."""
@@ -27,20 +27,20 @@ _TURN_SECONDS = 2.0
 _DRAIN_SECONDS = 60.0
 
 
-class Alone:
+class PoisonIsolation:
     """Handles the suspects of some routes."""
 
     def __init__(
         self,
-        link: RabbitConnection,
+        rabbit: RabbitConnection,
         others: Callable[[], Sequence[Subscription]],
-        mend: Mend,
+        restore: Restore,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         """``others`` are the subscriptions that must have nothing in hand meanwhile."""
-        self._link = link
+        self._rabbit = rabbit
         self._others = others
-        self._mend = mend
+        self._restore = restore
         self._log = log
         self._dispatchers: dict[str, Dispatcher] = {}
         self._working = asyncio.Lock()
@@ -51,7 +51,7 @@ class Alone:
         """Handle the suspects of this route, too."""
         self._dispatchers[isolated_queue(route)] = dispatcher
         if self._task is None:
-            self._task = asyncio.create_task(self._link.serve(self._serve), name="suspects")
+            self._task = asyncio.create_task(self._rabbit.serve(self._serve), name="suspects")
 
     async def stop(self, grace: float | None = None) -> bool:
         """See ``bus.Consumer.stop``."""
@@ -81,7 +81,7 @@ class Alone:
                     pause = _TURN_SECONDS / 4
                 await asyncio.sleep(pause)
         except ChannelNotFoundEntity:
-            await self._mend(connection)
+            await self._restore(connection)
             raise
         finally:
             await close_channel(channel)
@@ -113,7 +113,7 @@ class Alone:
                 if not isinstance(message.delivery, Basic.GetOk):
                     break
                 # A task of its own: what is bound to its log lines must not stay for the next.
-                await asyncio.create_task(self._dispatchers[queue].process([received(message, settler)]))
+                await asyncio.create_task(self._dispatchers[queue].process([incoming_message(message, settler)]))
                 await settler.flushed()
 
 

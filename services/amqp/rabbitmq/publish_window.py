@@ -19,7 +19,7 @@ WINDOW = 300
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
 
 
-class Group:
+class PublishGroup:
     """Messages published together; ``future`` has, in order, None or the error of each."""
 
     def __init__(self, count: int) -> None:
@@ -35,11 +35,11 @@ class Group:
             self.future.set_result(self._results)
 
 
-class Item(NamedTuple):
+class PublishItem(NamedTuple):
     """One message on its way."""
 
     envelope: Envelope
-    group: Group
+    group: PublishGroup
     place: int
     astray: bool = False
     """It came back once because no queue took it."""
@@ -53,20 +53,20 @@ class Item(NamedTuple):
 class PublishWindow:
     """What is on its way to one queue."""
 
-    def __init__(self, window: int = WINDOW) -> None:
-        self.waiting: deque[Item] = deque()
+    def __init__(self, limit: int = WINDOW) -> None:
+        self.waiting: deque[PublishItem] = deque()
         self.in_flight = 0
-        self._largest = window
-        self._window = window
+        self._largest = limit
+        self._limit = limit
         self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._paused_until = 0.0
         self._held = False
 
     def ready(self, now: float) -> bool:
         """Whether a message may be sent now."""
-        return bool(self.waiting) and not self._held and self.in_flight < self._window and now >= self._paused_until
+        return bool(self.waiting) and not self._held and self.in_flight < self._limit and now >= self._paused_until
 
-    def take(self) -> Item:
+    def take(self) -> PublishItem:
         """Return the next message, which is then in flight."""
         self.in_flight += 1
         return self.waiting.popleft()
@@ -74,14 +74,14 @@ class PublishWindow:
     def accepted(self) -> None:
         """Note that one was confirmed."""
         self.in_flight -= 1
-        self._window = min(self._largest, self._window * 2)
+        self._limit = min(self._largest, self._limit * 2)
         self._backoff.reset()
 
     def dropped(self) -> None:
         """Note that one came back for good: no queue took it."""
         self.in_flight -= 1
 
-    def hold(self, item: Item) -> None:
+    def hold(self, item: PublishItem) -> None:
         """Put a message back that no queue took, and send nothing until ``release``: its queue is being declared again."""
         self.in_flight -= 1
         self.waiting.appendleft(item._replace(astray=True))
@@ -95,18 +95,18 @@ class PublishWindow:
         """End the pause. Who was told to pause calls this by a timer, which may fire a little before the clock says so (uvloop)."""
         self._paused_until = 0.0
 
-    def refused(self, item: Item, now: float) -> float | None:
+    def refused(self, item: PublishItem, now: float) -> float | None:
         """Put a refused message back. Returns how long to pause, or None when a pause has begun already."""
         self.in_flight -= 1
         self.waiting.appendleft(item)
-        self._window = 1
+        self._limit = 1
         if now < self._paused_until:
             return None
         pause = self._backoff.next()
         self._paused_until = now + pause
         return pause
 
-    def put_back(self, items: Sequence[Item]) -> None:
+    def put_back(self, items: Sequence[PublishItem]) -> None:
         """Put back what was in flight on a channel that is gone."""
         self.in_flight -= len(items)
         self.waiting.extendleft(reversed(items))

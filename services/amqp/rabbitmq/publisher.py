@@ -19,8 +19,8 @@ from pamqp.header import ContentHeader
 from schemas.errors import BusClosedError, UnroutableError
 from services.amqp.delivery import codec
 from services.amqp.delivery.codec import Envelope
-from services.amqp.rabbitmq.connection import RabbitConnection, close_channel, ignoring_loss
-from services.amqp.rabbitmq.publish_window import Group, Item, PublishWindow
+from services.amqp.rabbitmq.connection import RabbitConnection, close_channel, suppress_connection_loss
+from services.amqp.rabbitmq.publish_window import PublishGroup, PublishItem, PublishWindow
 from services.amqp.rabbitmq.topology import Topology
 from services.runtime.metrics import Metrics
 
@@ -34,14 +34,14 @@ class Publisher:
     """Sends envelopes over a link. Frames of many messages are written at once: a third of the cost of aiormq's own publishing."""
 
     def __init__(
-        self, link: RabbitConnection, topology: Topology, metrics: Metrics, log: structlog.typing.FilteringBoundLogger
+        self, rabbit: RabbitConnection, topology: Topology, metrics: Metrics, log: structlog.typing.FilteringBoundLogger
     ) -> None:
-        self._link = link
+        self._rabbit = rabbit
         self._topology = topology
         self._metrics = metrics
         self._log = log
-        self._lanes: dict[tuple[str, str], PublishWindow] = defaultdict(PublishWindow)
-        self._in_flight: dict[int, Item] = {}
+        self._windows: dict[tuple[str, str], PublishWindow] = defaultdict(PublishWindow)
+        self._in_flight: dict[int, PublishItem] = {}
         self._bytes_in_flight = 0
         self._wake = asyncio.Event()
         self._numbers = count(1)
@@ -50,7 +50,7 @@ class Publisher:
         self._connection: AbstractConnection | None = None
         """What is being published on."""
         self._task: asyncio.Task[None] | None = None
-        self._mending: asyncio.Task[None] | None = None
+        self._restoring: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Declare the topology and begin.
@@ -58,9 +58,9 @@ class Publisher:
         Raises:
             TopologyError: something in the broker has other properties than ours.
         """
-        self._declared = await self._link.connection()
+        self._declared = await self._rabbit.connection()
         await self._topology.declare(self._declared)
-        self._task = asyncio.create_task(self._link.serve(self._serve), name="publisher")
+        self._task = asyncio.create_task(self._rabbit.serve(self._serve), name="publisher")
 
     async def send(self, envelopes: Sequence[Envelope]) -> list[Exception | None]:
         """Send messages; return, in order, None for those that the broker has confirmed, else the error."""
@@ -68,22 +68,22 @@ class Publisher:
             return []
         if self._task is None or self._task.done():
             return [BusClosedError("the bus is closed")] * len(envelopes)
-        group = Group(len(envelopes))
+        group = PublishGroup(len(envelopes))
         for place, envelope in enumerate(envelopes):
-            self._lanes[envelope.exchange, envelope.routing_key].waiting.append(Item(envelope, group, place))
+            self._windows[envelope.exchange, envelope.routing_key].waiting.append(PublishItem(envelope, group, place))
         self._wake.set()
         return await group.future
 
     async def close(self) -> None:
         """Stop. Messages that wait or are not confirmed are told to be lost, though the latter may have arrived."""
-        for task in (self._task, self._mending):
+        for task in (self._task, self._restoring):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        for lane in self._lanes.values():
-            for item in lane.waiting:
+        for window in self._windows.values():
+            for item in window.waiting:
                 item.group.finish(item.place, BusClosedError("the bus was closed before the broker confirmed"))
-            lane.waiting.clear()
+            window.waiting.clear()
 
     async def _serve(self, connection: AbstractConnection) -> None:
         if connection is not self._declared:
@@ -116,24 +116,26 @@ class Publisher:
                 self._wake.clear()
                 await self._wake.wait()
 
-    def _take(self) -> list[Item]:
-        """Return what may be sent now, a lane at a time."""
-        chunk: list[Item] = []
+    def _take(self) -> list[PublishItem]:
+        """Return what may be sent now, a window at a time."""
+        chunk: list[PublishItem] = []
         size = 0
         now = asyncio.get_running_loop().time()
-        for lane in self._lanes.values():
-            while lane.ready(now) and len(chunk) < _CHUNK_MESSAGES and size < _CHUNK_BYTES:
+        for window in self._windows.values():
+            while window.ready(now) and len(chunk) < _CHUNK_MESSAGES and size < _CHUNK_BYTES:
                 if self._bytes_in_flight + size >= _BYTES_IN_FLIGHT:
                     return chunk
-                if not lane.waiting[0].wanted:
-                    lane.waiting.popleft()
+                if not window.waiting[0].wanted:
+                    window.waiting.popleft()
                     continue
-                item = lane.take()
+                item = window.take()
                 size += len(item.envelope.body)
                 chunk.append(item)
         return chunk
 
-    def _frames(self, channel: Channel, chunk: Sequence[Item]) -> list[Basic.Publish | ContentHeader | ContentBody]:
+    def _frames(
+        self, channel: Channel, chunk: Sequence[PublishItem]
+    ) -> list[Basic.Publish | ContentHeader | ContentBody]:
         """Return the frames of messages, registered for confirmation as ``Channel.basic_publish`` does it."""
         frames: list[Basic.Publish | ContentHeader | ContentBody] = []
         loop = asyncio.get_running_loop()
@@ -168,51 +170,51 @@ class Publisher:
         if item is None:
             return  # its channel was lost meanwhile and it is on its way again
         envelope = item.envelope
-        lane = self._lanes[envelope.exchange, envelope.routing_key]
+        window = self._windows[envelope.exchange, envelope.routing_key]
         self._bytes_in_flight -= len(envelope.body)
         if error is None:
-            lane.accepted()
+            window.accepted()
             self._metrics.published(envelope.routing_key or envelope.exchange)
             item.group.finish(item.place, None)
         elif isinstance(error, DeliveryError) and not isinstance(error, PublishError):
             self._metrics.refused(envelope.routing_key or envelope.exchange)
             loop = asyncio.get_running_loop()
-            pause = lane.refused(item, loop.time())
+            pause = window.refused(item, loop.time())
             if pause is not None:
                 self._log.debug("queue is full", routing_key=envelope.routing_key, pause=round(pause, 3))
-                loop.call_later(pause, self._resume, lane)
+                loop.call_later(pause, self._resume, window)
         elif not item.astray and self._connection is not None:
-            lane.hold(item)
-            if self._mending is None:
+            window.hold(item)
+            if self._restoring is None:
                 self._log.warning("a queue is missing and is declared again", routing_key=envelope.routing_key)
-                self._mending = asyncio.create_task(self._mend(self._connection))
+                self._restoring = asyncio.create_task(self._restore(self._connection))
         else:
-            lane.dropped()
+            window.dropped()
             what = envelope.headers.get(codec.TYPE, "message")
             item.group.finish(item.place, UnroutableError(f"no queue takes {what} at {envelope.routing_key!r}"))
         self._wake.set()
 
-    async def _mend(self, connection: AbstractConnection) -> None:
+    async def _restore(self, connection: AbstractConnection) -> None:
         """Declare what is missing, then let go what waits for it; a connection that is lost meanwhile declares when it is made again."""
         try:
-            with ignoring_loss():
-                await self._topology.mend(connection)
+            with suppress_connection_loss():
+                await self._topology.restore(connection)
         finally:
-            self._mending = None
-            for lane in self._lanes.values():
-                lane.release()
+            self._restoring = None
+            for window in self._windows.values():
+                window.release()
             self._wake.set()
 
-    def _resume(self, lane: PublishWindow) -> None:
-        lane.resume()
+    def _resume(self, window: PublishWindow) -> None:
+        window.resume()
         self._wake.set()
 
     def _put_back(self) -> None:
         """Let everything unconfirmed be sent again, with the same ids: consumers know what they have had."""
-        lost: dict[tuple[str, str], list[Item]] = defaultdict(list)
+        lost: dict[tuple[str, str], list[PublishItem]] = defaultdict(list)
         for item in self._in_flight.values():
             lost[item.envelope.exchange, item.envelope.routing_key].append(item)
         for key, items in lost.items():
-            self._lanes[key].put_back(items)
+            self._windows[key].put_back(items)
         self._in_flight.clear()
         self._bytes_in_flight = 0

@@ -13,13 +13,18 @@ from aiormq.exceptions import ChannelClosed, ChannelInvalidStateError, ChannelNo
 from services.amqp.delivery.batcher import Batcher
 from services.amqp.delivery.codec import JSON
 from services.amqp.delivery.incoming import IncomingMessage
-from services.amqp.rabbitmq.connection import RabbitConnection, close_channel, ignoring_loss, lost
+from services.amqp.rabbitmq.connection import (
+    RabbitConnection,
+    close_channel,
+    is_connection_loss,
+    suppress_connection_loss,
+)
 
 _FRAMES = 600
 """Frames (three a message) between the connection and the channel; aiormq's ten would hand over three messages at a time."""
 
 
-Mend = Callable[[AbstractConnection], Awaitable[None]]
+Restore = Callable[[AbstractConnection], Awaitable[None]]
 """Declares what is missing in the broker."""
 
 
@@ -36,7 +41,7 @@ class AckBatcher:
         self._finished: set[int] = set()
         self._flushing: asyncio.Task[None] | None = None
 
-    def took(self, tag: int) -> None:
+    def delivered(self, tag: int) -> None:
         """Note a message that was delivered."""
         self._outstanding.append(tag)
 
@@ -79,29 +84,29 @@ class AckBatcher:
 
 
 class Subscription:
-    """Takes the messages of a queue into an intake, on one channel after the other."""
+    """Takes the messages of a queue into an batcher, on one channel after the other."""
 
     def __init__(
         self,
-        link: RabbitConnection,
+        rabbit: RabbitConnection,
         queue: str,
-        intake: Batcher,
+        batcher: Batcher,
         *,
         prefetch: int,
         log: structlog.typing.FilteringBoundLogger,
-        mend: Mend,
+        restore: Restore,
     ) -> None:
-        self._link = link
-        self._mend = mend
+        self._rabbit = rabbit
+        self._restore = restore
         self.queue = queue
         self._prefetch = prefetch
-        self._intake = intake
+        self._batcher = batcher
         self._log = log.bind(queue=queue)
         self._channel: AbstractChannel | None = None
         self._tag = ""
         self._settler: AckBatcher | None = None
         self._started = asyncio.Event()
-        self._turning = asyncio.Lock()
+        self._switching = asyncio.Lock()
         """Held while the broker is told to begin or to end delivering."""
         self._paused = False
         self._stopping = False
@@ -109,7 +114,7 @@ class Subscription:
 
     async def start(self) -> None:
         """Subscribe; returns when the broker has agreed."""
-        self._task = asyncio.create_task(self._link.serve(self._serve), name=f"consumer-{self.queue}")
+        self._task = asyncio.create_task(self._rabbit.serve(self._serve), name=f"consumer-{self.queue}")
         started = asyncio.create_task(self._started.wait())
         await asyncio.wait([started, self._task], return_when=asyncio.FIRST_COMPLETED)
         started.cancel()
@@ -118,12 +123,12 @@ class Subscription:
 
     async def pause(self, seconds: float) -> bool:
         """Take no more until ``resume``. Returns whether within ``seconds`` everything in hand was handled and acknowledged."""
-        async with self._turning:
+        async with self._switching:
             self._paused = True
             if self._channel is not None and not self._channel.is_closed:
-                with ignoring_loss():
+                with suppress_connection_loss():
                     await self._channel.basic_cancel(self._tag)
-        if not await self._intake.finished(seconds):
+        if not await self._batcher.finished(seconds):
             return False
         if self._settler is not None:
             await self._settler.flushed()
@@ -131,10 +136,10 @@ class Subscription:
 
     async def resume(self) -> None:
         """Take messages again."""
-        async with self._turning:
+        async with self._switching:
             self._paused = False
             if self._channel is not None and not self._channel.is_closed and not self._stopping:
-                with ignoring_loss():
+                with suppress_connection_loss():
                     await self._begin(self._channel)
 
     async def stop(self, grace: float | None = None) -> bool:
@@ -142,14 +147,14 @@ class Subscription:
         self._stopping = True
         try:
             await self._cancel_consumer()
-            finished = await self._intake.drain(grace)
+            finished = await self._batcher.drain(grace)
         finally:
             await self._end()
         return finished
 
     async def abandon(self) -> None:
         """Stop at once; what is in hand is cancelled and comes again."""
-        await self._intake.cancel()
+        await self._batcher.cancel()
         await self._end()
 
     async def _cancel_consumer(self) -> None:
@@ -160,7 +165,7 @@ class Subscription:
         try:
             await channel.basic_cancel(self._tag)
         except BaseException as error:
-            if not lost(error):
+            if not is_connection_loss(error):
                 raise
             await self._end()
 
@@ -180,7 +185,7 @@ class Subscription:
         waiter = asyncio.create_task(taken_away.wait())
         try:
             await channel.basic_qos(prefetch_count=self._prefetch)
-            async with self._turning:
+            async with self._switching:
                 if not self._paused:
                     await self._begin(channel)
                 self._channel = channel
@@ -190,12 +195,12 @@ class Subscription:
                 raise ChannelClosed(0, "the broker cancelled the consumer: the queue was deleted or moved")
             await closing
         except ChannelNotFoundEntity:
-            await self._mend(connection)
+            await self._restore(connection)
             raise
         finally:
             waiter.cancel()
             self._channel = None
-            self._intake.forget(settler)
+            self._batcher.forget(settler)
             if not channel.is_closed:
                 await settler.flushed()
             await close_channel(channel)
@@ -206,16 +211,16 @@ class Subscription:
         assert settler is not None
 
         async def take(message: DeliveredMessage) -> None:
-            self._intake.put(received(message, settler))
+            self._batcher.put(incoming_message(message, settler))
 
         self._tag = str((await channel.basic_consume(self.queue, take)).consumer_tag)
 
 
-def received(message: DeliveredMessage, settler: AckBatcher) -> IncomingMessage:
+def incoming_message(message: DeliveredMessage, settler: AckBatcher) -> IncomingMessage:
     """Return a message of a channel as one in hand, to be acknowledged by the channel's settler."""
     tag = message.delivery_tag
     assert tag is not None
-    settler.took(tag)
+    settler.delivered(tag)
     properties = message.header.properties
     return IncomingMessage(
         headers=properties.headers or {},

@@ -30,29 +30,29 @@ class Topology:
     def __init__(self, routes: Sequence[Route], log: structlog.typing.FilteringBoundLogger) -> None:
         self.routes = routes
         self._log = log
-        self._mending = asyncio.Lock()
-        self._mended = 0
+        self._restoring = asyncio.Lock()
+        self._restored = 0
 
     async def declare(self, connection: AbstractConnection) -> None:
         """Declare everything; see ``declare``."""
         await declare(connection, self.routes)
 
-    async def mend(self, connection: AbstractConnection) -> None:
+    async def restore(self, connection: AbstractConnection) -> None:
         """Declare everything again, once for all who find at the same time that something is missing. What differs is only logged."""
-        before = self._mended
-        async with self._mending:
-            if self._mended == before:
+        before = self._restored
+        async with self._restoring:
+            if self._restored == before:
                 try:
                     await self.declare(connection)
                 except TopologyError as error:
                     self._log.error("broker topology differs", error=str(error))
-                self._mended += 1
+                self._restored += 1
 
     async def keep(self, connection: AbstractConnection) -> None:
         """Have everything there, until cancelled."""
         while True:
             await asyncio.sleep(jittered(KEEP_SECONDS))
-            await self.mend(connection)
+            await self.restore(connection)
 
 
 async def declare(connection: AbstractConnection, routes: Sequence[Route]) -> None:
