@@ -1,4 +1,4 @@
-"""What to tell a user for each code: what happened, and what to do."""
+"""What a user reads for each code: what happened, and what to do."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from services.mailbox.providers import Provider, directory
 
 _SENTENCES: dict[Code, str] = {
     Code.WRONG_PASSWORD: "{service} did not accept the user name and password. Check both: the user name here is “{username}”.",
-    Code.APP_PASSWORD_NEEDED: "{service} wants an app-specific password here, not the password of your account. Create one and try again.",
-    Code.OAUTH2_NEEDED: "{service} takes no passwords from programs, only its own sign-in (OAuth2), which this version does not offer yet.",
+    Code.APP_PASSWORD_NEEDED: "{service} requires an app-specific password, not the password of your account. Create one and try again.",
+    Code.OAUTH2_NEEDED: "{service} accepts no passwords, only its own sign-in (OAuth2), which this version does not offer yet.",
     Code.OAUTH2_EXPIRED: "{service} no longer accepts the permission that you gave. Sign in to it again.",
-    Code.IMAP_DISABLED: "Access by IMAP seems to be switched off for this mailbox. Switch it on and try again.",
-    Code.SMTP_DISABLED: "Sending by programs (SMTP) is switched off for this mailbox. Switch it on, or ask your administrator to.",
-    Code.WEB_LOGIN_NEEDED: "{service} wants you to sign in once in the browser and confirm that it is you. Do that, then try again.",
+    Code.IMAP_DISABLED: "IMAP access seems to be disabled for this mailbox. Enable it and try again.",
+    Code.SMTP_DISABLED: "Sending over SMTP is disabled for this mailbox. Enable it, or ask your administrator to enable it.",
+    Code.WEB_LOGIN_NEEDED: "{service} requires you to sign in once in the browser and to confirm that it is you. Do that, then try again.",
     Code.ACCOUNT_DISABLED: "{service} says that this account is locked or suspended. Sign in to it in the browser to see why.",
-    Code.UNSUPPORTED_LOGIN: "{host} offers no way to log in that works with this password. Ask your mail provider which one it wants.",
+    Code.UNSUPPORTED_LOGIN: "{host} offers no log-in method that works with this password. Ask your mail provider which password to use.",
     Code.WRONG_SERVER: "There is no {protocol} server at {host}, port {port}. Check the name, the port and the kind of encryption.",
     Code.NOT_PUBLIC: (
         "No public mail server was found under the name {host}. Check the spelling. "
@@ -23,16 +23,16 @@ _SENTENCES: dict[Code, str] = {
     ),
     Code.TLS_FAILED: (
         "No encrypted connection to {host}, port {port}, could be established. "
-        "Check whether the port wants encryption from the start (993, 465) or STARTTLS (143, 587)."
+        "Check whether the port uses TLS from the start (993, 465) or STARTTLS (143, 587)."
     ),
     Code.CERTIFICATE: (
         "The certificate of {host} is not valid for this name, so it may be another server. "
-        "Check the name; use the one that your mail provider gives."
+        "Check the name: use the one that your mail provider publishes."
     ),
     Code.PLAINTEXT_REFUSED: "The password would travel to {host} without encryption. Choose TLS or STARTTLS.",
     Code.TIMEOUT: "{host}, port {port}, did not answer in time. Check the name, the port and the kind of encryption, and try again.",
-    Code.TOO_MANY_CONNECTIONS: "{service} has too many connections or logins of this account just now. Try again in some minutes.",
-    Code.UNAVAILABLE: "{service} is not available just now. Try again later.",
+    Code.TOO_MANY_CONNECTIONS: "{service} reports too many connections or log-ins for this account. Try again in a few minutes.",
+    Code.UNAVAILABLE: "{service} is not available at the moment. Try again later.",
     Code.REFUSED: "{service} refused the login.",
 }
 _APP_PASSWORD_CODES = frozenset({Code.APP_PASSWORD_NEEDED, Code.WRONG_PASSWORD})
@@ -55,7 +55,7 @@ def sentence(error: MailServerError, server: ServerAddress, protocol: str, provi
 
 
 def of_blocked(account: Account) -> tuple[str, tuple[str, ...], str]:
-    """Return why an account is blocked, in a sentence, with the provider's own steps against it and the page that they are from."""
+    """Return why an account is blocked, in a sentence, with the provider's own steps to fix it and the page that describes them."""
     provider = directory().by_key.get(account.provider or "")
     try:
         code = Code(account.reason or "")
@@ -65,7 +65,7 @@ def of_blocked(account: Account) -> tuple[str, tuple[str, ...], str]:
 
 
 def steps(code: Code, provider: Provider | None) -> tuple[tuple[str, ...], str]:
-    """Return the provider's own steps against this refusal, and the page they are from; empty where it has none."""
+    """Return the provider's own steps to fix this refusal, and the page that describes them; empty if it has none."""
     if provider is None:
         return (), ""
     if code in _APP_PASSWORD_CODES or (code in _UNREACHABLE_CODES and "local" in provider.quirks):
@@ -78,9 +78,9 @@ def steps(code: Code, provider: Provider | None) -> tuple[tuple[str, ...], str]:
 
 
 def refine(code: Code, provider: Provider | None, typed: str | None) -> Code:
-    """Return what a refused password means at this provider: many say no more than "invalid credentials".
+    """Return what a refused password means at this provider: many answer only "invalid credentials".
 
-    ``typed`` is the password that was refused, None for tokens.
+    ``typed`` is the refused password, None for tokens.
     """
     if code is not Code.WRONG_PASSWORD or provider is None or typed is None or provider.takes_account_password:
         return code

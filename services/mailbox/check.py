@@ -1,4 +1,4 @@
-"""Try an account's login at both its servers, before anything is saved, and say what came of it."""
+"""Try the log-in at both of an account's servers before anything is saved."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Refusal:
 
     code: Code
     sentence: str
-    """What happened and what to do."""
+    """What happened and what the user can do."""
     steps: tuple[str, ...] = ()
-    """The provider's own steps, where it has some for this."""
+    """The provider's own steps for this case, if any."""
     url: str = ""
     """The provider's page about them."""
     answer: str = ""
-    """The server's own words, on one line, without the password."""
+    """The server's answer, on one line, without the password."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What the two servers said; None is a yes. ``outgoing_checked`` is False where the account has no outgoing server."""
+    """The result for each server; None means success. ``outgoing_checked`` is False if the account has no outgoing server."""
 
     incoming: Refusal | None
     outgoing: Refusal | None
@@ -61,14 +61,14 @@ async def check_account(
     policy: ConnectPolicy,
     provider: Provider | None = None,
 ) -> CheckResult:
-    """Log in at both servers at once, read-only: nothing is fetched, changed or sent.
+    """Log in at both servers concurrently, read-only: nothing is fetched, changed or sent.
 
     Args:
         incoming: IMAP server.
-        outgoing: submission server, None for an account that never sends.
-        credentials: the same for both, as mail services have it.
+        outgoing: submission server; None for an account that never sends.
+        credentials: used at both servers.
         policy: what the operator allows.
-        provider: the service, for its own words and steps; None when only its server may tell.
+        provider: the service, for its own wording and steps; None to look it up by the incoming server.
     """
     provider = provider or directory().for_server(incoming.host)
     credentials = cleaned(credentials, provider)
@@ -83,7 +83,7 @@ async def check_account(
 
 
 def cleaned(credentials: Credentials, provider: Provider | None) -> Credentials:
-    """Return credentials as they are to be saved: an app password without the blanks that it is shown with."""
+    """Return credentials in the form to save: an app password without the spaces that it is displayed with."""
     if provider is None or not isinstance(credentials, PasswordCredentials):
         return credentials
     return password(provider.clean_password(credentials.password.get_secret_value()))
@@ -95,7 +95,7 @@ def _try_imap(server: ServerAddress, credentials: Credentials, policy: ConnectPo
     except MailServerError as error:
         return error
     try:
-        # NetEase lets strangers log in and refuses them here; a mailbox without a licence fails here too.
+        # NetEase accepts the log-in of unknown clients and refuses them here; a mailbox without a licence fails here too.
         with client.protocol.stream.within(policy.timeouts.login):
             client.select_folder("INBOX", readonly=True)
             client.logout()

@@ -127,7 +127,7 @@ def test_microsoft_takes_no_passwords(empty: World, owner: Any) -> None:
     done = empty.run("account", "add", "--owner", owner.address, "--email", "anna@outlook.com", "--sharing", "public",
                      "--password-stdin", stdin="x")  # fmt: skip
     assert done.code == 1
-    assert "takes no passwords from programs, only its own sign-in (OAuth2)" in done.errors
+    assert "accepts no passwords, only its own sign-in (OAuth2)" in done.errors
 
 
 def test_plaintext_and_private_networks_only_by_permission(empty: World, servers: LocalServers, owner: Any) -> None:

@@ -102,7 +102,7 @@ async def test_a_mail_service_that_takes_no_passwords(office: Office) -> None:
     """The page does not ask for a password that cannot work."""
     browser = await office.signed_in(ANN)
     answer = await browser.post("/mailboxes/connect", page="/mailboxes/connect", do="find", address="ann@outlook.com")
-    assert (answer.status_code, "takes no passwords from programs" in text_of(answer.text)) == (422, True)
+    assert (answer.status_code, "accepts no passwords" in text_of(answer.text)) == (422, True)
 
 
 async def test_app_password_instructions(office: Office) -> None:

@@ -22,7 +22,7 @@ async def test_one_mail_an_incident(world: World) -> None:
     body = first.get_body(("plain",))
     assert body is not None
     text = body.get_content()
-    assert "Gmail wants an app-specific password here" in text
+    assert "Gmail requires an app-specific password" in text
     assert "https://myaccount.google.com/apppasswords" in text
     assert f"leadmail account password {owner}" in text
 

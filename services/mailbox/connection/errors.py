@@ -1,6 +1,6 @@
-"""The ways in which a mail server can refuse us, each with a stable code.
+"""Why a mail server cannot be used, as stable codes.
 
-The code is what other parts decide on, tests assert and the console translates; ``advice`` has the sentences.
+Other parts decide by the code, tests assert it, and ``advice`` turns it into sentences.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from enum import StrEnum
 from schemas.errors import LeadmailError
 
 MAX_ANSWER = 300
-"""Characters of a server's answer that are kept."""
+"""The most characters kept of a server's answer."""
 
 
 class Code(StrEnum):
-    """Why a login did not succeed."""
+    """Why a log-in failed."""
 
     WRONG_PASSWORD = "wrong-password"  # noqa: S105  a code, not a password
     APP_PASSWORD_NEEDED = "app-password-needed"  # noqa: S105  a code, not a password
@@ -37,14 +37,14 @@ class Code(StrEnum):
 
 
 TRANSIENT = frozenset({Code.TIMEOUT, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE})
-"""Codes that trying again later may cure by itself; all others need somebody to act."""
+"""Codes that may pass without anyone acting."""
 
 
 class MailServerError(LeadmailError):
-    """A mail server could not be used. ``str()`` is for logs: it holds no secret and no private network detail."""
+    """A mail server could not be used. ``str()`` is for logs: it contains no secret and no private network detail."""
 
     def __init__(self, code: Code, detail: str = "", *, answer: str = "") -> None:
-        """``detail`` says in our words what happened; ``answer`` is the server's own text, cleaned by ``clean_answer``."""
+        """``detail`` says what happened in our words; ``answer`` is the server's own text, cleaned by ``clean_answer``."""
         super().__init__(": ".join(part for part in (code.value, detail, answer) if part))
         self.code = code
         self.detail = detail
@@ -52,12 +52,12 @@ class MailServerError(LeadmailError):
 
     @property
     def transient(self) -> bool:
-        """Whether the same try may succeed later without anybody changing anything."""
+        """Whether the same attempt may succeed later without a change."""
         return self.code in TRANSIENT
 
 
 def clean_answer(text: str | bytes, *secrets: str) -> str:
-    """Return a server's answer on one line, printable, bounded, without the secrets (some servers echo the command)."""
+    """Return a server's answer on one line, printable, bounded, without the secrets: some servers echo the command."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     for secret in secrets:

@@ -48,7 +48,7 @@ _6TO4 = IPv6Network("2002::/16")
 
 
 def embedded(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address stands for (v4-mapped, NAT64, 6to4), or the address itself."""
+    """Return the IPv4 address that is embedded in an IPv6 address (v4-mapped, NAT64, 6to4), or the address itself."""
     if isinstance(address, IPv6Address):
         if address in _MAPPED or address in _NAT64:
             return IPv4Address(int(address) & 0xFFFFFFFF)
@@ -58,7 +58,7 @@ def embedded(address: Address) -> Address:
 
 
 def is_public(text: str) -> bool:
-    """Whether the address may be reached through the public internet; False for what is no plain address (``fe80::1%eth0``)."""
+    """Whether the address is reachable on the public internet. False for anything but a plain address, such as ``fe80::1%eth0``."""
     try:
         address = embedded(ip_address(text))
     except ValueError:
@@ -71,7 +71,7 @@ def is_public(text: str) -> bool:
 
 
 def in_networks(text: str, networks: Iterable[Network]) -> bool:
-    """Whether the address, or the IPv4 address that it stands for, lies in one of ``networks``."""
+    """Whether the address, or the IPv4 address embedded in it, is in one of ``networks``."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -81,7 +81,7 @@ def in_networks(text: str, networks: Iterable[Network]) -> bool:
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """Return the networks of a comma- or blank-separated list (``10.0.0.0/8, fd00::/8, 127.0.0.1``).
+    """Return the networks of a list separated by commas or spaces (``10.0.0.0/8, fd00::/8, 127.0.0.1``).
 
     Raises:
         ValueError: an entry is not a network; the message names it.

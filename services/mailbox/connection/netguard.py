@@ -1,8 +1,8 @@
-"""The only door to servers whose names users type (DESIGN section 8).
+"""Connect to servers whose names users type. There is no other way to them.
 
-A name is resolved once; it is refused when any of its addresses is not public, unless the operator allows that network;
-and the connection goes to the very address that was checked, so that a second answer of the DNS (rebinding) changes nothing.
-What a user is told is the same for a name that does not exist and for one that leads inside: it shows nothing of the network.
+A name is resolved once. It is refused if any of its addresses is not public, unless the operator allows that network. The
+connection goes to the address that was checked, so that a second DNS answer (rebinding) changes nothing. Users get the same
+error for a name that does not exist and for one that leads to a private network, so that it reveals nothing of the network.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ def system_resolve(name: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class NetGuard:
-    """Resolves, checks and connects. ``allow`` are the operator's own networks that users may reach as well."""
+    """Resolves, checks and connects. ``allow`` lists the operator's own networks that users may also reach."""
 
     allow: tuple[Network, ...] = ()
     resolve: Resolve = system_resolve
 
     @classmethod
     def unrestricted(cls) -> Self:
-        """Return a guard for servers that the operator named himself (the relay of the notifications)."""
+        """Return a guard for servers that the operator names, such as the relay for notifications."""
         return cls(allow=parse_networks("0.0.0.0/0 ::/0"))
 
     def addresses(self, host: str) -> tuple[str, ...]:
-        """Return the addresses of a typed host, all of them checked, IPv6 and IPv4 by turns.
+        """Return the checked addresses of a typed host, IPv6 and IPv4 alternating.
 
         Raises:
-            MailServerError: ``not-public`` (also when the name does not exist), or ``wrong-server`` for what is no host name.
+            MailServerError: ``not-public`` (also if the name does not exist), or ``wrong-server`` if it is no host name.
         """
         try:
             name = host_name(host)
@@ -70,10 +70,10 @@ class NetGuard:
         return tuple(address for address in chain.from_iterable(zip_longest(six, four)) if address is not None)
 
     def connect(self, host: str, port: int, *, timeout: float) -> socket.socket:
-        """Return a connected TCP socket to a checked address of ``host``; ``timeout`` (seconds) holds for all of them together.
+        """Return a TCP socket that is connected to a checked address of ``host``; ``timeout`` (seconds) covers all addresses together.
 
         The socket keeps ``timeout`` as its own. Raises:
-            MailServerError: see ``addresses``; ``timeout``; ``wrong-server`` (nobody listens); ``unavailable``.
+            MailServerError: see ``addresses``; ``timeout``; ``wrong-server`` (nothing listens); ``unavailable``.
         """
         addresses = self.addresses(host)
         end = time.monotonic() + timeout
@@ -83,7 +83,7 @@ class NetGuard:
             if remaining <= 0:
                 break
             try:
-                # An even share each: an address that swallows packets must not cost the others their turn.
+                # Divide the time evenly: an address that swallows packets must not use up the time of the others.
                 sock = socket.create_connection((address, port), timeout=remaining / (len(addresses) - tried))
             except OSError as error:
                 failure = error

@@ -1,6 +1,6 @@
-"""What servers say when they refuse, as a table: the first row that matches decides.
+"""Classify what servers say when they refuse. The first matching row of a table decides.
 
-The texts are those that users of the services report; the tests hold an example of each.
+The texts are those that users of the services report; the tests have an example of each.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Default = TypeVar("Default", Code, None)
 
 
 class Rule(NamedTuple):
-    """A pattern (searched for, without regard to case), what it means, and in which protocol (None: both)."""
+    """A case-insensitive pattern, what it means, and in which protocol (None: both)."""
 
     pattern: re.Pattern[str]
     code: Code
@@ -27,7 +27,7 @@ def _rule(code: Code, pattern: str, protocol: Protocol | None = None) -> Rule:
 
 
 RULES: tuple[Rule, ...] = (
-    # Too much at once. First, because Dovecot says it under [UNAVAILABLE] and some say it in a refused login.
+    # Connection and rate limits. First, because Dovecot sends them as [UNAVAILABLE] and others in a refused log-in.
     _rule(
         Code.TOO_MANY_CONNECTIONS,
         r"too many (simultaneous |concurrent |open |imap |smtp |failed |bad |invalid )*"
@@ -35,8 +35,8 @@ RULES: tuple[Rule, ...] = (
         r"|maximum number of (connections|sessions)|connections? limit|\[LIMIT\]|rate.?limit|throttl|suggested backoff"
         r"|bandwidth (limit|quota)|exceeded command or bandwidth",
     ),
-    _rule(Code.UNAVAILABLE, r"\[(UNAVAILABLE|INUSE|SERVERBUG)\]"),  # RFC 5530: all three pass by themselves
-    # A password of the right account, but the wrong kind.
+    _rule(Code.UNAVAILABLE, r"\[(UNAVAILABLE|INUSE|SERVERBUG)\]"),  # RFC 5530: all three are temporary
+    # The account is right, the kind of password is wrong.
     _rule(
         Code.APP_PASSWORD_NEEDED,
         r"app(lication)?[- ]?(specific)?[- ]?password|invalidsecondfactor|authoriz(ation|ed) code|\u6388\u6743\u7801"
@@ -52,7 +52,7 @@ RULES: tuple[Rule, ...] = (
         Code.WEB_LOGIN_NEEDED,
         r"via (your|a) web browser|web ?login required|\[WEBALERT|unsafe log-?in|verify your (account|identity)|login\.yahoo\.com",
     ),
-    # The account is right; this way in is shut.
+    # The account is right, this protocol is disabled for it.
     _rule(
         Code.SMTP_DISABLED,
         r"smtp\w*( auth\w*| access)?.{0,40}(disabled|not (been )?(enabled|activated|allowed))",
@@ -82,7 +82,7 @@ RULES: tuple[Rule, ...] = (
         r"|lookup failed|shutting down",
     ),
     _rule(Code.UNAVAILABLE, r"^4\d\d\b", "smtp"),
-    # Exchange takes some wrong passwords (a good user with a bad alias, a mailbox without licence) and says this ever after.
+    # Exchange accepts some wrong passwords (a good user with a bad alias, a mailbox without licence) and then answers only this.
     _rule(Code.WRONG_PASSWORD, r"authenticated but not connected"),
     _rule(
         Code.WRONG_PASSWORD,
@@ -97,7 +97,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def classify(answer: str, *, protocol: Protocol, default: Default) -> Code | Default:
-    """Return what a refusal means; ``default`` where no row matches (an empty answer, a language the table does not know)."""
+    """Return what a refusal means, or ``default`` if no row matches (an empty answer, a language that the table lacks)."""
     for rule in RULES:
         if rule.protocol in (None, protocol) and rule.pattern.search(answer):
             return rule.code

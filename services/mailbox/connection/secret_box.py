@@ -1,8 +1,8 @@
-"""Envelope encryption of credentials, and keys derived from the deployment's secret (DESIGN section 8).
+"""Encrypt credentials with envelope encryption, and derive keys from the deployment's secret.
 
-Each account's credentials are sealed with a data key of its own (AES-256-GCM); the data key is wrapped by a key derived from the
-deployment's secret. Both layers are bound to the account's id: a sealed document moved to another account does not open.
-Rotation re-wraps the data key and leaves the ciphertext alone.
+Each account has its own data key (AES-256-GCM), which is wrapped with a key derived from the deployment's secret. Both layers are
+bound to the account's id: a sealed document that is moved to another account cannot be opened. Rotation wraps the data key again
+and does not touch the ciphertext.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _FIELDS: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 class SealError(LeadmailError):
-    """Sealed credentials do not open: another deployment's secret, another account's document, or altered bytes."""
+    """Sealed credentials cannot be opened: another deployment's secret, another account's document, or altered bytes."""
 
 
 def parse_secret(text: str) -> bytes:
     """Return the 32 bytes of a deployment secret written as 64 hex digits or as base64 (44 characters, URL-safe or not).
 
     Raises:
-        ValueError: it is neither; the message says how to make one and does not repeat it.
+        ValueError: it is neither; the message says how to make one and does not repeat the text.
     """
     text = text.strip()
     try:
@@ -57,7 +57,7 @@ def parse_secret(text: str) -> bytes:
 
 
 def derive(secret: bytes, purpose: str) -> bytes:
-    """Return a 32-byte key for one purpose (HKDF-SHA256, RFC 5869). Keys of different purposes say nothing of each other.
+    """Return a 32-byte key for one purpose (HKDF-SHA256, RFC 5869). Keys of different purposes reveal nothing about each other.
 
     Purposes in use: ``wrap`` and ``key-id`` (here), ``marks`` (the keyed hashes of DESIGN section 3), ``sign-in`` and ``forms``
     (the console).
@@ -66,20 +66,20 @@ def derive(secret: bytes, purpose: str) -> bytes:
 
 
 def key_id(secret: bytes) -> str:
-    """Return the name under which a secret's wrapped keys are filed: 16 hex digits that tell nothing of the secret."""
+    """Return the identifier of a secret: 16 hex digits that reveal nothing about it."""
     return hashlib.sha256(derive(secret, "key-id")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class SecretBox:
-    """Seals and opens credentials. The first secret seals; the others (rotated out) only open."""
+    """Seals and opens credentials. The first secret seals; the others, which were rotated out, only open."""
 
     wrapping: dict[str, bytes] = field(repr=False)
     current: str
 
     @classmethod
     def from_settings(cls, secret_key: str, old_keys: str = "") -> Self:
-        """Return the box of ``LEADMAIL_SECRET_KEY`` and ``LEADMAIL_SECRET_KEYS_OLD`` (comma- or blank-separated).
+        """Return the box of ``LEADMAIL_SECRET_KEY`` and ``LEADMAIL_SECRET_KEYS_OLD`` (separated by commas or spaces).
 
         Raises:
             ValueError: a key is malformed.
@@ -94,7 +94,7 @@ class SecretBox:
         return cls(wrapping={key_id(secret): derive(secret, "wrap") for secret in secrets}, current=key_id(secrets[0]))
 
     def seal(self, account_id: str, credentials: Credentials) -> SealedCredentials:
-        """Encrypt credentials for one account; two seals of the same are never alike."""
+        """Encrypt credentials for one account. No two results are equal."""
         plain = _plain(credentials)
         data_key = AESGCM.generate_key(8 * KEY_BYTES)
         nonce = os.urandom(_NONCE_BYTES)
@@ -106,10 +106,10 @@ class SecretBox:
         )
 
     def open(self, account_id: str, sealed: SealedCredentials) -> Credentials:
-        """Decrypt; do it only where a connection is made, and keep the result no longer than that.
+        """Decrypt. Call it only to open a connection, and keep the result no longer than that.
 
         Raises:
-            SealError: see there.
+            SealError: they cannot be opened.
         """
         data_key = self._unwrap(account_id, sealed)
         try:
@@ -122,7 +122,7 @@ class SecretBox:
         """Return the same credentials under the current secret; what is already there is returned as it is.
 
         Raises:
-            SealError: see there.
+            SealError: they cannot be opened.
         """
         if sealed.key_id == self.current:
             return sealed

@@ -1,4 +1,4 @@
-"""TLS as this project uses it: certificates are verified, always, by the name the user typed; TLS 1.2 or later."""
+"""TLS 1.2 or later. Certificates are always verified against the name that the user typed."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from services.mailbox.connection.errors import Code, MailServerError
 
 
 def client_context(ca_file: str | Path | None = None) -> ssl.SSLContext:
-    """Return a context to share among connections (40 KB each with a shared one; loading the CAs takes milliseconds).
+    """Return a context to share among connections: loading the CAs takes milliseconds and memory.
 
     Args:
-        ca_file: PEM file of further authorities (``LEADMAIL_CA_FILE``), trusted beside the system's: for servers with a
+        ca_file: PEM file of further authorities (``LEADMAIL_CA_FILE``), trusted in addition to the system's: for servers with a
             private CA. With it, Python 3.13's strict X.509 check (RFC 5280 section 4.2.1.1: an Authority Key Identifier) is
             relaxed to what earlier versions do, since private CAs often lack that extension; the chain, the dates and the
             name are checked all the same.
 
     Raises:
-        ValueError: the file cannot be read or holds no certificate; the message says so.
+        ValueError: the file cannot be read or contains no certificate; the message says so.
     """
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -46,5 +46,5 @@ def tls_error(error: Exception) -> MailServerError:
     }:
         return MailServerError(Code.TLS_FAILED, "this port does not speak TLS from the start")
     if isinstance(error, ssl.SSLError) and error.reason in {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}:
-        return MailServerError(Code.TLS_FAILED, "the server offers only versions of TLS that are no longer safe")
+        return MailServerError(Code.TLS_FAILED, "the server offers only TLS versions that are no longer safe")
     return MailServerError(Code.TLS_FAILED, "no encrypted connection could be established")

@@ -1,4 +1,4 @@
-"""Mozilla's autoconfig documents (config-v1.1.xml), read as a proposal from somebody unknown."""
+"""Read Mozilla's autoconfig documents (config-v1.1.xml) as proposals from an untrusted source."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Autoconfig:
 
 
 def parse_autoconfig(document: bytes, address: str) -> Autoconfig | None:
-    """Return what the document proposes for ``address``, or None when it is no such document.
+    """Return what the document proposes for ``address``, or None if it is no such document.
 
     Servers without encryption and those without a password or OAuth2 login are left out.
     """
@@ -56,7 +56,7 @@ def parse_autoconfig(document: bytes, address: str) -> Autoconfig | None:
 
 
 def _server(node: Any, address: str) -> tuple[ServerAddress, frozenset[str]] | None:
-    """Return one server and the ways to log in there that we know."""
+    """Return one server and those of its log-in methods that we support."""
     tls = _TLS.get(_text(node, "socketType"))
     ways = frozenset(child.text.strip() for child in node.findall("authentication") if child.text)
     ways &= {"password-cleartext", "plain", "password-encrypted", "secure", "OAuth2"}

@@ -1,15 +1,15 @@
 """From an e-mail address to its servers.
 
-In this order, the first that knows wins, for each of the two servers by itself:
+For each of the two servers the first source that knows it decides:
 
 1. the directory, by the address's domain, or by the domain's mail exchangers;
 2. SRV records (RFC 6186, RFC 8314 section 5.1);
 3. the domain's autoconfig document, over HTTPS;
-4. what else the DNS says of who runs its mail (companies often have a filter as their exchanger);
-5. the usual names, tried.
+4. other hints in the DNS (companies often have a mail filter as their exchanger);
+5. the usual names, tried one after the other.
 
-Only encrypted servers are proposed. DNS can be forged, so what 2 and 5 find is a proposal that the user sees before a password
-is entered: ``confirm`` names the servers that lie outside the address's own domain (RFC 6186 section 6).
+Only encrypted servers are proposed. DNS can be forged, so the user sees what 2 and 5 find before they enter a password:
+``confirm`` names the servers outside the address's own domain (RFC 6186 section 6).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Fetch = Callable[[str], Awaitable[bytes | None]]
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """What is known of an address's servers. A part that was not found is None and must be typed."""
+    """The servers of an address. A server that was not found is None and must be typed."""
 
     address: str
     provider: Provider | None
@@ -43,16 +43,16 @@ class Discovered:
     outgoing: ServerAddress | None
     auth: tuple[AuthKind, ...]
     source: Source
-    """Where the incoming server is from (the outgoing one's, where only that was found)."""
+    """How the incoming server was found (or the outgoing one, if only that was found)."""
     notes: tuple[str, ...] = ()
     """Sentences for the user."""
     confirm: tuple[str, ...] = ()
-    """Hosts outside the address's domain that only DNS vouches for: ask before sending a password there."""
+    """Hosts outside the address's domain for which DNS is the only evidence: ask before sending a password there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports of the usual names; others only in tests."""
+    """The ports of the usual names; only tests use others."""
 
     imaps: int = 993
     imap: int = 143
@@ -62,7 +62,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """Finds servers. ``fetch`` is an ``HttpsGet``; ``dns`` asks the system's resolver or the one given."""
+    """Finds servers. ``fetch`` is an ``HttpsGet``."""
 
     dns: Dns
     fetch: Fetch
@@ -70,10 +70,10 @@ class Discovery:
     ports: Ports = Ports()
 
     async def discover(self, address: str) -> Discovered:
-        """Return what is known of ``address``.
+        """Return the servers of ``address``.
 
         Raises:
-            schemas.addresses.InvalidAddressError: it is no e-mail address.
+            InvalidAddressError: it is no e-mail address.
         """
         address = normal_address(address)
         known = directory()
@@ -110,11 +110,11 @@ class Discovery:
             auth = provider.auth
         elif document and document.oauth2_only:
             auth = ("oauth2",)
-        vouched = {"srv", "guess"}
+        dns_only = {"srv", "guess"}
         foreign = {
             server.host
             for server, origin in ((incoming, source), (outgoing, outgoing_source))
-            if server and origin in vouched and not _within(server.host, domain)
+            if server and origin in dns_only and not _within(server.host, domain)
         }
         missing = [name for name, server in (("incoming", incoming), ("outgoing", outgoing)) if server is None]
         return Discovered(
@@ -140,7 +140,7 @@ class Discovery:
     ) -> tuple[ServerAddress | None, Source]:
         for servers, source in ((_named(records, address), "srv"), (list(proposed), "autoconfig")):
             if servers:
-                # What the domain itself declares counts even when it does not answer just now: the check will say why.
+                # What the domain itself declares is used even if it does not answer at the moment: the log-in check says why.
                 chosen = await first_that_answers(servers, protocol, policy=self.policy) if len(servers) > 1 else None
                 return chosen or servers[0], "srv" if source == "srv" else "autoconfig"
         guessed = await first_that_answers(self._guesses(protocol, domain, address), protocol, policy=self.policy)
@@ -180,7 +180,7 @@ class Discovery:
 
 
 def of_provider(address: str, provider: Provider, source: Source) -> Discovered:
-    """Return the servers of a known provider, for an address in normal form."""
+    """Return the servers of a known provider for an address in normal form."""
     name = provider.login_name(address)
     return Discovered(
         address=address,

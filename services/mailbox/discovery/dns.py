@@ -1,4 +1,4 @@
-"""The DNS questions of discovery, with one bound on time. Nothing in an answer is trusted: it only proposes."""
+"""The DNS queries of discovery. Answers are proposals and never trusted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.mailbox.connection import HostNameError, host_name
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Where a service of a domain runs (RFC 2782)."""
+    """The server of a service (RFC 2782)."""
 
     host: str
     port: int
@@ -28,15 +28,15 @@ def _system_resolver() -> dns.asyncresolver.Resolver:
 
 @dataclass(frozen=True, slots=True)
 class Dns:
-    """Asks the system's resolver, or the one given; ``timeout`` (seconds) bounds one question."""
+    """Queries a resolver, by default the system's; ``timeout`` (seconds) bounds one query."""
 
     resolver: dns.asyncresolver.Resolver = field(default_factory=_system_resolver)
     timeout: float = 5.0
 
     async def exchangers(self, domain: str) -> list[str] | None:
-        """Return the mail exchangers of a domain, best first; [] for none, None when the domain does not exist.
+        """Return the mail exchangers of a domain, best first; [] for none, None if the domain does not exist.
 
-        A null MX (RFC 7505: the domain takes no mail) counts as none.
+        A null MX (RFC 7505: the domain accepts no mail) counts as none.
         """
         try:
             records = await self._ask(domain, "MX")
@@ -46,15 +46,15 @@ class Dns:
         return [name.lower() for _, name in found if name not in {"", "."}]
 
     async def services(self, domain: str, service: str) -> list[Service]:
-        """Return the servers of ``_imaps._tcp`` and the like, by priority, then weight (RFC 2782); [] when there are none.
+        """Return the servers of ``_imaps._tcp`` and the like, by priority, then weight (RFC 2782); [] for none.
 
-        The target "." says that the domain does not offer the service (RFC 6186 section 3.4).
+        The target "." means that the domain does not offer the service (RFC 6186 section 3.4).
         """
         try:
             records = await self._ask(f"{service}.{domain}", "SRV")
         except dns.resolver.NXDOMAIN:
             return []
-        # The heavier first instead of by lot: a person waits, and wants the same answer tomorrow.
+        # The heavier first instead of at random: a user waits, and expects the same answer tomorrow.
         ranked = sorted(
             (record.priority, -record.weight, record.target.to_text(omit_final_dot=True), record.port)
             for record in records
@@ -62,9 +62,9 @@ class Dns:
         return [Service(host=host, port=port) for host, port in _usable((name, port) for _, _, name, port in ranked)]
 
     async def hints(self, domain: str) -> set[str]:
-        """Return names that tell who runs a domain's mail when a filter stands before it as its exchanger.
+        """Return names that show who runs a domain's mail even if its exchanger is a mail filter.
 
-        They are what ``autodiscover.`` is an alias of, and what the domain's SPF record includes (RFC 7208 section 5.2).
+        They are the target of the ``autodiscover.`` alias and the includes of the SPF record (RFC 7208 section 5.2).
         """
         found: set[str] = set()
         for name, kind in ((f"autodiscover.{domain}", "CNAME"), (domain, "TXT")):

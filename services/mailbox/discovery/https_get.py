@@ -1,6 +1,6 @@
-"""A small HTTPS GET through the guard: for documents of a few kilobytes from hosts that somebody else chose.
+"""Fetch small documents over HTTPS through the network guard, from hosts that others choose.
 
-A general client resolves for itself, follows redirects anywhere and reads without end; each of those is what must not happen here.
+A general client resolves names itself, follows redirects anywhere and reads without a limit. None of that may happen here.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(frozen=True, slots=True)
 class HttpsGet:
-    """Fetches documents. ``timeout`` (seconds) bounds one document, redirects and all; ``port`` is 443 but for tests."""
+    """Fetches documents. ``timeout`` (seconds) bounds one document with its redirects; only tests change ``port``."""
 
     policy: ConnectPolicy
     timeout: float = 10.0
     port: int = 443
 
     async def __call__(self, url: str) -> bytes | None:
-        """Return the document at an ``https://`` URL, or None for whatever reason it cannot be had."""
+        """Return the document at an ``https://`` URL, or None if it cannot be fetched for any reason."""
         try:
             async with asyncio.timeout(self.timeout):
                 for _ in range(MAX_REDIRECTS + 1):
@@ -54,7 +54,7 @@ class HttpsGet:
             sock=sock, ssl=self.policy.tls, server_hostname=name, limit=MAX_BYTES
         )
         try:
-            # HTTP/1.0: the answer ends with the connection, and no server may answer in chunks (RFC 9112 section 6.1).
+            # HTTP/1.0: the answer ends with the connection, and a server must not answer in chunks (RFC 9112 section 6.1).
             writer.write(
                 f"GET {path} HTTP/1.0\r\nHost: {name}\r\nAccept: text/xml, application/xml\r\nConnection: close\r\n\r\n".encode()
             )

@@ -31,7 +31,7 @@ async def answers(server: ServerAddress, protocol: Protocol, *, policy: ConnectP
 async def first_that_answers(
     servers: Sequence[ServerAddress], protocol: Protocol, *, policy: ConnectPolicy
 ) -> ServerAddress | None:
-    """Return the first of ``servers`` (best first) that answers; all are asked at once."""
+    """Return the first of ``servers`` (best first) that answers. All are tried concurrently."""
     tasks = [asyncio.create_task(answers(server, protocol, policy=policy)) for server in servers]
     try:
         for server, task in zip(servers, tasks, strict=True):

@@ -1,7 +1,7 @@
 """The IMAP client. A command passes four layers: session, commands, protocol, deadline_socket.
 
 - ``session``: ``ImapSession``, what can be asked of a mailbox (asyncio)
-- ``async_connection``: what a session stands on: run commands in threads, one at a time, drop the connection on errors
+- ``async_connection``: the base of a session: run commands in threads, one at a time; drop the connection on errors
 - ``commands``: the IMAP commands in use (blocking)
 - ``answers``: answers as values
 - ``tokens``: imaplib's raw answers as nested lists

@@ -1,6 +1,6 @@
-"""Folder names: what servers send (modified UTF-7, or whatever it really is) and what they mean in the usual languages.
+"""Decode folder names (modified UTF-7, or whatever a server sends) and tell what they mean in the usual languages.
 
-SPECIAL-USE (RFC 6154) says it better; the table is for servers without it, and for second folders beside the marked one.
+SPECIAL-USE (RFC 6154) takes precedence. The table serves servers without it, and further folders beside the marked one.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _NAMES: dict[Role, str] = {
     """,
 }
 _PREFIXES = frozenset(("inbox", "[gmail]", "[google mail]", "[imap]", "mail", "folders"))
-_PLURAL_ROOTS = 2
+_BELOW_A_ROOT = 2
 
 
 def _normal(name: str) -> str:
@@ -96,7 +96,7 @@ _ROLES: dict[str, Role] = {
 
 
 def decode_name(raw: bytes) -> str:
-    """Return a folder's name for people: modified UTF-7 (RFC 3501 section 5.1.3), UTF-8, or what can be made of it."""
+    """Return the readable name of a folder, from modified UTF-7 (RFC 3501 section 5.1.3), UTF-8, or as far as it can be decoded."""
     try:
         name = raw.decode("ascii")
     except UnicodeDecodeError:
@@ -120,14 +120,14 @@ def _printable(name: str) -> str:
 
 
 def role_by_name(name: str, delimiter: str | None) -> Role:
-    """Return what a folder is for by its name, where the server does not say.
+    """Return the role of a folder by its name, for servers without SPECIAL-USE.
 
-    Only at the top, or right below a root that some servers put everything in (``INBOX.Trash``): a user's own
-    ``Clients/Archive`` or ``Projects/Spam`` is a folder like any other.
+    Only top-level names count, and names directly below a root that some servers put everything in (``INBOX.Trash``): a
+    user's own ``Clients/Archive`` or ``Projects/Spam`` is an ordinary folder.
     """
     if _normal(name) == "inbox":
         return "inbox"
     path = name.split(delimiter) if delimiter else [name]
-    if len(path) == _PLURAL_ROOTS and _normal(path[0]) in _PREFIXES:
+    if len(path) == _BELOW_A_ROOT and _normal(path[0]) in _PREFIXES:
         path = path[1:]
     return _ROLES.get(_normal(path[0]), "user") if len(path) == 1 else "user"

@@ -1,4 +1,4 @@
-"""Which folders are synchronised: all in which mail can be read, but Trash, Spam and Drafts. Pure."""
+"""Decide which folders are synchronised: all with readable mail except Trash, Spam and Drafts. Pure."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _SPECIAL: dict[str, Role] = {
 }
 _UNREADABLE = frozenset({"\\noselect", "\\nonexistent"})
 _VIRTUAL = frozenset({"\\all", "\\flagged", "\\important"})
-"""Views of mail that lies elsewhere (RFC 6154 section 2, RFC 8457)."""
+"""Views of mail in other folders (RFC 6154 section 2, RFC 8457)."""
 _LEFT_OUT: frozenset[Role] = frozenset({"trash", "junk", "drafts"})
 
 
 def readable(entry: Listed) -> bool:
-    """Whether a name stands for a folder with mail, and not only for what lies in it."""
+    """Whether a folder can hold mail itself, and not only other folders."""
     return not (_UNREADABLE & entry.attributes)
 
 
 def plan_folders(account: Account, listed: Sequence[Listed], *, gmail: bool) -> list[Folder]:
-    """Return a folder for each that the server lists, newly made: no cursor, no anchor.
+    """Return a new ``Folder``, without cursor and anchor, for each that the server lists.
 
     Args:
-        account: whose; its rules decide last.
+        account: the owner; its rules take precedence.
         listed: the server's answer.
-        gmail: messages have labels and an id of their own; All Mail then holds everything but Trash and Spam once.
+        gmail: whether the server has Gmail's labels; All Mail then has everything except Trash and Spam once.
     """
     all_mail = gmail and any("\\all" in entry.attributes for entry in listed if readable(entry))
     found = {}
@@ -43,10 +43,10 @@ def plan_folders(account: Account, listed: Sequence[Listed], *, gmail: bool) -> 
         name = decode_name(entry.raw_name)
         role = _role(entry, name)
         reason = _reason(account, entry, name, role, all_mail=all_mail)
-        number = folder_id(entry.raw_name)
-        found[number] = Folder(
+        identifier = folder_id(entry.raw_name)
+        found[identifier] = Folder(
             account=account.id,
-            id=number,
+            id=identifier,
             raw_name=entry.raw_name,
             name=name,
             role=role,
@@ -61,10 +61,10 @@ def _role(entry: Listed, name: str) -> Role:
     return special or role_by_name(name, entry.delimiter)
 
 
-def _reason(  # noqa: PLR0911 - one return a rule
+def _reason(  # noqa: PLR0911 - one return per rule
     account: Account, entry: Listed, name: str, role: Role, *, all_mail: bool
 ) -> str | None:
-    """Return why the folder is left out, as a stable code; None when it is synchronised."""
+    """Return why the folder is left out, as a stable code; None if it is synchronised."""
     if not readable(entry):
         return "no-mail"
     if any(byte in entry.raw_name for byte in b"\0\r\n"):
@@ -83,7 +83,7 @@ def _reason(  # noqa: PLR0911 - one return a rule
 
 
 def _below_left_out(name: str, delimiter: str | None) -> bool:
-    """Whether a folder lies in Trash or Spam: what was deleted with its folder."""
+    """Whether a folder is inside Trash, Spam or Drafts: it was deleted as a whole, for example."""
     if not delimiter:
         return False
     path = name.split(delimiter)
@@ -91,13 +91,13 @@ def _below_left_out(name: str, delimiter: str | None) -> bool:
 
 
 def _named(name: str, rules: Iterable[str], delimiter: str | None) -> bool:
-    """Whether a rule names the folder, or one that it lies in; by the name as people see it, whatever its case."""
+    """Whether a rule names the folder or one of its parents, by the decoded name, ignoring case."""
     own = name.casefold()
     return any(own == rule.casefold() or (delimiter and own.startswith(rule.casefold() + delimiter)) for rule in rules)
 
 
 def primary(folders: Iterable[Folder]) -> Folder | None:
-    """Return the folder in which new mail arrives: the one to keep open."""
+    """Return the folder where new mail arrives: the one to keep open."""
     order = ("inbox", "all", "user", "archive", "sent")
     selected = [folder for folder in folders if folder.selected]
     return min(

@@ -1,4 +1,4 @@
-"""From a server and credentials to a logged-in SMTP connection, and the submission of one message. asyncio."""
+"""Open SMTP connections, log in, and submit one message (asyncio)."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ from services.mailbox.connection import (
 )
 
 EHLO_NAME = "[127.0.0.1]"
-"""RFC 5321 section 4.1.3. What a client behind NAT says; the host's own name is nobody's business and costs a DNS query."""
+"""RFC 5321 section 4.1.3. The usual name behind NAT. The host's own name would reveal it and cost a DNS query."""
 log = logging.getLogger(__name__)
 _AUTH_CONTINUE, _AUTH_DONE = 334, 235
 _PERMANENT = 500
 
 
 class RejectedError(LeadmailError):
-    """The server did not take the message. ``transient``: it may later (RFC 5321 section 4.2.1, codes 4xx)."""
+    """The server did not accept the message. ``transient``: it may accept it later (RFC 5321 section 4.2.1, codes 4xx)."""
 
     def __init__(self, code: int, answer: str) -> None:
         """``code`` is the SMTP reply code, ``answer`` its text."""
@@ -59,17 +59,17 @@ class RejectedError(LeadmailError):
 
 
 async def open_smtp(server: ServerAddress, *, policy: ConnectPolicy) -> aiosmtplib.SMTP:
-    """Return a connection with its encryption up and EHLO said, not logged in.
+    """Return an encrypted connection after EHLO that is not logged in.
 
     Raises:
-        MailServerError: no connection, no valid certificate, no TLS where it is asked for, no SMTP server.
+        MailServerError: no connection, no valid certificate, no TLS where it is required, no SMTP server.
     """
     if server.tls == "none" and not policy.allow_plaintext:
         raise MailServerError(Code.PLAINTEXT_REFUSED, "connections without encryption are not allowed")
     sock = await asyncio.to_thread(policy.guard.connect, server.host, server.port, timeout=policy.timeouts.connect)
     sock.setblocking(False)
     client = aiosmtplib.SMTP(
-        hostname=host_name(server.host),  # what the certificate must carry; the connection is the socket's
+        hostname=host_name(server.host),  # what the certificate must carry; the socket is already connected
         sock=sock,
         use_tls=server.tls == "tls",
         start_tls=False,
@@ -99,7 +99,7 @@ async def _starttls(client: aiosmtplib.SMTP) -> None:
 
 
 async def connect_smtp(server: ServerAddress, credentials: Credentials, *, policy: ConnectPolicy) -> aiosmtplib.SMTP:
-    """Return a connection that is logged in and has sent no mail; the caller ends it with ``close_smtp``.
+    """Return a logged-in connection; the caller ends it with ``close_smtp``.
 
     Raises:
         MailServerError: see ``open_smtp``; and every way in which a login is refused (``errors.Code``).
@@ -119,20 +119,20 @@ async def connect_smtp(server: ServerAddress, credentials: Credentials, *, polic
 
 
 async def close_smtp(client: aiosmtplib.SMTP) -> None:
-    """Say QUIT and close; a server that does not answer is left."""
+    """Send QUIT and close, without waiting long for the answer."""
     with suppress(SMTPException, OSError):
         await client.quit(timeout=5)
     client.close()
 
 
 async def send(client: aiosmtplib.SMTP, message: bytes, *, sender: str, recipients: Sequence[str]) -> str:
-    """Submit one message (RFC 6409) and return the server's answer. ``message`` is complete, headers and all.
+    """Submit one message (RFC 6409) and return the server's answer. ``message`` is complete, with its headers.
 
-    Recipients who are refused while others are taken are counted in the log, not raised: sending again would double the mail.
+    If only some recipients are refused, that is logged and not raised: sending again would duplicate the mail for the others.
 
     Raises:
         RejectedError: the server refused the sender, every recipient, or the message.
-        MailServerError: the connection broke; whether the message was taken is unknown.
+        MailServerError: the connection broke; whether the message was accepted is unknown.
     """
     refuse_line_breaks(sender, *recipients)
     try:
@@ -169,16 +169,16 @@ async def _log_in(client: aiosmtplib.SMTP, server: ServerAddress, credentials: C
         if oauth2:
             mechanism = bearer_mechanism(offered)
             if mechanism is None:
-                raise MailServerError(Code.UNSUPPORTED_LOGIN, "the server does not take OAuth2 tokens")
+                raise MailServerError(Code.UNSUPPORTED_LOGIN, "the server does not accept OAuth2 tokens")
             exchange = BearerExchange(mechanism, server.username, secret)
         elif "PLAIN" in offered:
             mechanism, exchange = "PLAIN", plain_exchange(server.username, secret)
         elif "LOGIN" in offered:
             mechanism, exchange = "LOGIN", login_exchange(server.username, secret)
         elif bearer_mechanism(offered):
-            raise MailServerError(Code.OAUTH2_NEEDED, "the server takes no passwords, only OAuth2 tokens")
+            raise MailServerError(Code.OAUTH2_NEEDED, "the server accepts no passwords, only OAuth2 tokens")
         else:
-            raise MailServerError(Code.UNSUPPORTED_LOGIN, "the server offers no way to log in that we know")
+            raise MailServerError(Code.UNSUPPORTED_LOGIN, "the server offers no log-in method that we support")
     except (InjectionError, ValueError) as error:
         raise MailServerError(Code.WRONG_PASSWORD, "the user name or password contains a line break") from error
     response = await _authenticate(client, mechanism, exchange)
@@ -189,7 +189,7 @@ async def _log_in(client: aiosmtplib.SMTP, server: ServerAddress, credentials: C
 
 
 async def _authenticate(client: aiosmtplib.SMTP, mechanism: str, exchange: SaslExchange) -> aiosmtplib.SMTPResponse:
-    """Run one SASL exchange (RFC 4954), one try only: aiosmtplib's own login tries every mechanism with the wrong password."""
+    """Run one SASL exchange (RFC 4954) once: aiosmtplib's own login tries every mechanism with the wrong password."""
     if mechanism == "LOGIN":
         response = await client.execute_command(b"AUTH", b"LOGIN")
     else:

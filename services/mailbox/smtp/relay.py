@@ -19,7 +19,7 @@ _TLS: dict[str, Tls] = {"implicit": "tls", "tls": "tls", "starttls": "starttls",
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Where notifications go out. The operator named it, so it may be in a private network; its certificate is verified all the same."""
+    """The server that sends notifications. The operator names it, so it may be in a private network; its certificate is still verified."""
 
     server: ServerAddress
     credentials: PasswordCredentials | None
@@ -76,7 +76,7 @@ async def submit(relay: Relay, message: bytes, *, sender: str, recipients: Seque
 
     Raises:
         smtp_connect.RejectedError: the relay refused it (``transient`` says whether to try again).
-        MailServerError: no connection or no login; worth trying again later, after the operator has seen to it.
+        MailServerError: no connection or no log-in; try again later.
     """
     client = await _open(relay, policy)
     try:
@@ -88,7 +88,7 @@ async def submit(relay: Relay, message: bytes, *, sender: str, recipients: Seque
 async def _open(relay: Relay, policy: ConnectPolicy) -> aiosmtplib.SMTP:
     own = dataclasses.replace(policy, guard=NetGuard.unrestricted())
     if relay.credentials is None:
-        # Without credentials there is nothing to overhear but the mail itself, which goes out by SMTP in any case.
+        # Without credentials there is nothing to intercept but the mail itself, which travels over SMTP anyway.
         return await open_smtp(relay.server, policy=dataclasses.replace(own, allow_plaintext=True))
     if relay.server.tls == "none" and not policy.allow_plaintext:
         raise MailServerError(
