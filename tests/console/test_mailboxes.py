@@ -182,7 +182,7 @@ async def test_a_blocked_mailbox_says_what_to_do(office: Office) -> None:
     browser = await office.signed_in(BOB)
     assert "stopped: action needed" in await browser.shows("/mailboxes")
     page = text_of(await browser.shows(f"/mailboxes/{account}"))
-    assert "Gmail wants an app-specific password" in page
+    assert "Gmail requires an app-specific password" in page
     assert "https://myaccount.google.com/apppasswords" in page
     assert "enter the new password" in page
 
