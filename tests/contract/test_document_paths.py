@@ -119,6 +119,17 @@ def test_the_check_finds_what_is_wrong(tmp_path: Path) -> None:
     assert wrong_links(page.as_posix()) == ["#another", "gone.md"]
 
 
+def test_where_to_change_what_is_there() -> None:
+    """What the table of the contributing guide names in a file is in that file."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Where to change what")[2]
+    rows = re.findall(r"^\| a \*\*.*$", text.partition("\n## ")[0], re.MULTILINE)
+    assert len(rows) == 5
+    for row in rows:
+        (path, names), *_ = re.findall(r"\| `([^`]+)`: ([^;|]*)", row)
+        source = (ROOT / path).read_text(encoding="utf-8")
+        assert [name for name in re.findall(r"`([^`]+)`", names) if not re.search(rf"\b{name}\b", source)] == [], path
+
+
 def test_comments_cite_sections_that_exist() -> None:
     """``DESIGN section 4`` in code is a section of docs/design.md."""
     sections = set(re.findall(r"^## (\d)\.", (ROOT / "docs" / "design.md").read_text(encoding="utf-8"), re.MULTILINE))
