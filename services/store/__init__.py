@@ -40,7 +40,7 @@ from services.store.core.errors import (
     StoreError,
 )
 from services.store.core.pending_work import WorkId
-from services.store.crm.record_watch import RecordChange, RecordChangeBatch
+from services.store.crm.record_watch import RecordChangeBatch
 from services.store.crm.records import NewRecord
 from services.store.mail.blob_refs import blobs_of, copy_ref, dead_ref, email_ref
 from services.store.mail.dead_letters import DeadLetter
@@ -84,7 +84,6 @@ __all__ = [
     "OpenBackfill",
     "Preview",
     "PreviewEffect",
-    "RecordChange",
     "RecordChangeBatch",
     "RemovalCounts",
     "RowOutcome",

@@ -140,7 +140,7 @@ async def fill(store: Store, box: SecretBox) -> str:
     sealed = box.seal(account, password("secret-of-anna"))
     await store.accounts.add(account_of(ANNA, id=account, incoming=server(), outgoing=server(), credentials=sealed))
     record = await store.records.add("contact", NewRecord((KIM,), name="Kim Sund", company="Customer"))
-    await store.record_addresses.put_addresses(record)
+    await store.record_addresses.put_many([record])
     trash = folder(
         account, id=folder_id(b"T"), raw_name=b"T", name="Trash", role="trash", selected=False, reason="trash"
     )

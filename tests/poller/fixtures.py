@@ -131,7 +131,7 @@ class World:
         """Make a contact of these addresses, as record.changed does."""
         number = hashlib.sha256(repr(addresses).encode()).hexdigest()[:24]
         record = Record(ref=RecordRef(kind="contact", id=number), addresses=addresses)
-        new = await self.store.record_addresses.put_addresses(record)
+        new = (await self.store.record_addresses.put_many([record])).get(record.ref, [])
         if sweep:
             await self.store.matcher_ledger.replan_by_hashes(self.store.record_addresses.hashes(new))
 

@@ -1,1 +1,1 @@
-"""Tests of store."""
+"""Tests of the store, most of them on a real MongoDB."""

@@ -1,4 +1,4 @@
-"""A store on a real replica set, with databases of the test's own."""
+"""A store on a real replica set, with separate databases for each test."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.store.fixtures import World
 
 @pytest.fixture
 async def mongo(servers: LocalServers) -> AsyncIterator[AsyncMongoClient[dict[str, object]]]:
-    """A client of the test's own loop."""
+    """A client bound to the test's event loop."""
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         yield client
 
 
 @pytest.fixture
 async def world(mongo: AsyncMongoClient[dict[str, object]], mongo_database: str) -> AsyncIterator[World]:
-    """A store that is set up, and short ways to fill it."""
+    """A store after set-up, with helpers to fill it."""
     crm = f"{mongo_database}_crm"
     store = Store(mongo[mongo_database], mongo[crm], StoreConfig(blind_index_key=b"k" * 32, lease_seconds=5))
     await store.setup()

@@ -1,4 +1,4 @@
-"""Short ways to fill a store in tests: what the stages would do, step by step."""
+"""Helpers that fill a store as the stages do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def key(name: str) -> str:
 
 
 def content(name: str, sender: str, *to: str, minutes: int = 0, **fields: Any) -> Content:
-    """Return what a mail says; ``minutes`` after the start it was sent."""
+    """Return the content of a mail sent ``minutes`` after the start."""
     people = (
         Participant(address=sender, name="", role=Role.FROM),
         *(Participant(address=one, role=Role.TO) for one in to),
@@ -50,7 +50,7 @@ def content(name: str, sender: str, *to: str, minutes: int = 0, **fields: Any) -
 
 @dataclass
 class World:
-    """A store and what was put into it."""
+    """A store, and helpers to fill it."""
 
     store: Store
     database: AsyncDatabase[dict[str, Any]]
@@ -71,7 +71,7 @@ class World:
         return new
 
     async def lease(self, of: str) -> Lease:
-        """Lease every free account to one poller; returns that of an account."""
+        """Lease every free account to one poller. Returns the lease of an account."""
         for lease in await self.store.leases.acquire("poller-1", 1000, at_most=1000):
             self.leases[lease.account] = lease
         return self.leases[of]
@@ -83,13 +83,13 @@ class World:
         ref = RecordRef(kind="lead" if kind == "lead" else "contact", id=str(document["_id"]))
         record = await self.store.records.read(ref)
         assert record is not None
-        await self.store.record_addresses.addresses_swept(ref, await self.store.record_addresses.put_addresses(record))
+        await self.store.record_addresses.swept(await self.store.record_addresses.put_many([record]))
         return ref
 
     async def attach(
         self, to: Account, mail: Content, *, bcc: Iterable[str] = (), flags: Iterable[str] = (), uid: int | None = None
     ) -> str:
-        """Bring a copy in as poller and matcher do; returns the row's id."""
+        """Import a copy as poller and matcher do. Returns the row's id."""
         copy = row(to.id, uid or next(_numbers), flags=tuple(flags))
         await self.store.poller_ledger.add_window(self.leases[to.id], [copy])
         await self.store.emails.save_many([mail])
@@ -99,7 +99,7 @@ class World:
         return copy.id
 
     async def additions(self, to: Account, mail: Content, bcc: tuple[str, ...] = ()) -> list[LinkAddition]:
-        """Return what a copy of a mail adds to links, shared by nobody yet."""
+        """Return what a copy of a mail adds to links, before sharing."""
         named = [(one.address, one.role, None) for one in mail.participants] + [(one, Role.BCC, to.id) for one in bcc]
         known = await self.store.record_addresses.known([address for address, _, _ in named])
         return [
@@ -116,7 +116,7 @@ class World:
         ]
 
     async def states(self, of: str) -> dict[str, int]:
-        """Return the states of an account's rows by how many have them."""
+        """Return the number of an account's rows by state."""
         return {state.value: n for state, n in (await self.store.ledger_counts.counts(of)).items()}
 
     async def summary(self, ref: RecordRef) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Blobs: by hash, once each, in GridFS's format, gone when nobody needs them."""
+"""Blobs: stored once by hash in GridFS's format, deleted when nothing needs them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ async def parts_of(data: bytes, size: int) -> AsyncIterator[bytes]:
 
 
 async def refs(world: World, name: str) -> Any:
-    """Return who needs a blob; None when it is gone."""
+    """Return the references of a blob; None if it is deleted."""
     file = await world.database["blobs.files"].find_one({"_id": name})
     return None if file is None else sorted(file["refs"])
 
 
 async def test_what_is_put_is_got(world: World, store: Store) -> None:
-    """Any size comes back whole, at once, as a stream, and by any GridFS driver."""
+    """Blobs of any size are read completely, at once, as a stream, and by any GridFS driver."""
     contents = [os.urandom(size) for size in (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7)]
     names = await store.blobs.put_many([(data, "email:x") for data in contents])
     for name, data in zip(names, contents, strict=True):
@@ -45,7 +45,7 @@ async def test_what_is_put_is_got(world: World, store: Store) -> None:
 
 
 async def test_the_same_content_is_stored_once(world: World, store: Store) -> None:
-    """Several at once and in one batch add their references to one blob."""
+    """Concurrent calls and one batch add their references to one blob."""
     data = os.urandom(2 * CHUNK)
     await asyncio.gather(*(store.blobs.put_many([(data, f"email:{n}"), (data, "email:x")]) for n in range(4)))
     name = hashlib.sha256(data).hexdigest()
@@ -55,7 +55,7 @@ async def test_the_same_content_is_stored_once(world: World, store: Store) -> No
 
 
 async def test_a_large_blob_is_put_as_a_stream(world: World, store: Store) -> None:
-    """Parts of any length become the same blob; a second time it is not stored again; nothing temporary is left."""
+    """Parts of any length make the same blob. It is stored once, and no temporary chunk is left."""
     data = os.urandom(5 * CHUNK + 11)
     name = hashlib.sha256(data).hexdigest()
     assert await store.blobs.put_stream(parts_of(data, 100_000), copy_ref("r")) == (name, len(data))
@@ -68,14 +68,14 @@ async def test_a_large_blob_is_put_as_a_stream(world: World, store: Store) -> No
 
 
 async def test_streams_of_one_content_at_once(store: Store) -> None:
-    """Two that put the same new content at the same moment leave one whole blob."""
+    """Two concurrent calls with the same new content leave one complete blob."""
     data = os.urandom(4 * CHUNK)
     names = await asyncio.gather(*(store.blobs.put_stream(parts_of(data, CHUNK), f"email:{n}") for n in range(3)))
     assert await store.blobs.get(names[0][0]) == data
 
 
 async def test_a_stream_that_died_is_put_again_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that died right after the file was there left a whole blob, or one that the next makes whole."""
+    """A process that dies after storing the file leaves a complete blob, or one that the next call completes."""
     data, save = os.urandom(2 * CHUNK + 3), store.blobs._save_files
 
     async def save_and_die(files: Any) -> set[str]:
@@ -93,12 +93,12 @@ async def test_a_stream_that_died_is_put_again_whole(store: Store, monkeypatch: 
 async def test_the_removal_of_an_email_that_died_leaves_no_blob(
     world: World, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that died right after the email was deleted has let go of its blobs: nobody else could find them any more."""
+    """A process that dies after deleting an email has released its blobs, which no other process could find."""
     (name,) = await store.blobs.put_many([(b"raw", email_ref(content("a", "x@a.com").key))])
     emails = store.orphaned_emails._emails
 
     class Dying:
-        """Deletes, and is no more."""
+        """Delete, and die."""
 
         async def delete_many(self, query: dict[str, Any]) -> None:
             await emails.delete_many(query)
@@ -113,7 +113,7 @@ async def test_the_removal_of_an_email_that_died_leaves_no_blob(
 
 
 async def test_what_is_missing_or_torn_is_told(world: World, store: Store) -> None:
-    """No part of a mail is ever taken for the whole."""
+    """A missing or incomplete blob is an error."""
     with pytest.raises(NotFoundError):
         await store.blobs.get("0" * 64)
     with pytest.raises(NotFoundError):
@@ -125,7 +125,7 @@ async def test_what_is_missing_or_torn_is_told(world: World, store: Store) -> No
 
 
 async def test_dropped_references_let_a_blob_go(world: World, store: Store) -> None:
-    """Only the last reference matters, and only after the grace."""
+    """A blob is deleted after its last reference is dropped and the grace period is over."""
     (name,) = await store.blobs.put_many([(b"x", copy_ref("1"))])
     await store.blobs.put_many([(b"x", copy_ref("2"))])
     await store.blob_refs.drop_refs([copy_ref("1")])
@@ -138,7 +138,7 @@ async def test_dropped_references_let_a_blob_go(world: World, store: Store) -> N
 
 
 async def test_dropping_one_reference_does_not_save_what_was_released(world: World, store: Store) -> None:
-    """A mail that was not attached goes, also when its copy's reference is dropped after the release."""
+    """The blob of a mail that was not attached is deleted, even if its copy's reference is dropped after the release."""
     (name,) = await store.blobs.put_many([(b"private", email_ref("x"))])
     await store.blob_refs.add_ref([name], copy_ref("a" * 24 + ".1"))
     await store.blob_refs.release(["x"])
@@ -148,7 +148,7 @@ async def test_dropping_one_reference_does_not_save_what_was_released(world: Wor
 
 
 async def test_references_of_an_account_are_dropped_and_no_others(world: World, store: Store) -> None:
-    """A purge takes the account's copies and leaves who else needs a blob, and whose grace runs, alone."""
+    """A purge drops the account's copies. It keeps other references, and running grace periods."""
     mine, other = copy_ref("b" * 24 + ".f.1"), copy_ref("c" * 24 + ".f.1")
     both, ours, released = await store.blobs.put_many([(b"both", mine), (b"ours", mine), (b"out", email_ref("x"))])
     await store.blob_refs.add_ref([both], other)
@@ -162,7 +162,7 @@ async def test_references_of_an_account_are_dropped_and_no_others(world: World, 
 
 
 async def test_a_released_blob_stays_for_an_email_that_is_stored(world: World, store: Store) -> None:
-    """One copy is not attached, another of the same email is: its blobs stay; of other emails they go."""
+    """If one copy of an email is attached and another is not, its blobs stay. Blobs of unattached emails are deleted."""
     kept, other = content("kept", "a@x.com"), content("other", "a@x.com")
     names = await store.blobs.put_many([(b"kept", email_ref(kept.key)), (b"other", email_ref(other.key))])
     await store.emails.save_many([kept])
@@ -172,7 +172,7 @@ async def test_a_released_blob_stays_for_an_email_that_is_stored(world: World, s
 
 
 async def test_putting_again_ends_the_grace(world: World, store: Store) -> None:
-    """A blob that is wanted anew is not swept."""
+    """A blob that is needed again is not swept."""
     (name,) = await store.blobs.put_many([(b"x", "email:a")])
     await store.blob_refs.release(["a"])
     await store.blobs.put_many([(b"x", copy_ref("b"))])
@@ -181,7 +181,7 @@ async def test_putting_again_ends_the_grace(world: World, store: Store) -> None:
 
 
 async def test_an_email_whose_blobs_are_gone_is_noticed(world: World, store: Store) -> None:
-    """The matcher asks after it stored emails; a sweep that came before sends the copy back to be fetched."""
+    """If a sweep ran before the matcher stored an email, the copy is fetched again."""
     whole, torn = content("whole", "a@x.com"), content("torn", "a@x.com")
     data = [b"whole", b"torn"]
     names = [hashlib.sha256(one).hexdigest() for one in data]
@@ -194,7 +194,7 @@ async def test_an_email_whose_blobs_are_gone_is_noticed(world: World, store: Sto
 
 
 async def test_a_sweep_and_a_put_at_once_leave_a_whole_blob(store: Store) -> None:
-    """Whichever comes first, who has put a blob can get it."""
+    """A stored blob can be read, whether the sweep or the write comes first."""
     data = os.urandom(CHUNK + 1)
     for round_ in range(15):
         (name,) = await store.blobs.put_many([(data, copy_ref(str(round_)))])

@@ -1,4 +1,4 @@
-"""Backfills: complete exactly when sealed and nothing is unfinished; one confirmation."""
+"""Backfills are complete exactly when they are sealed and have no unfinished rows. Each has one confirmation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STALE = timedelta(minutes=10)
 
 
 async def test_opening_answers_the_request_and_anchors_the_folders(world: World, store: Store) -> None:
-    """The account's next number, its folders' anchors and the answered request are one write."""
+    """One write stores the next number and the folders' anchors, and clears the request."""
     mine = await world.account("a@corp.com")
     epoch = await store.epochs.start(world.leases[mine.id], [enumerated(mine.id)], expected=3)
     assert (epoch.number, epoch.expected, epoch.state) == (1, 3, EpochState.ENUMERATING)
@@ -30,7 +30,7 @@ async def test_opening_answers_the_request_and_anchors_the_folders(world: World,
 
 
 async def test_complete_only_when_sealed_and_done(world: World, store: Store) -> None:
-    """Neither an open backfill nor one with an unfinished row completes; then exactly one of many callers completes it."""
+    """An open backfill does not complete, nor does one with an unfinished row. Then exactly one of many callers completes it."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     await store.epochs.start(lease, [enumerated(mine.id)], expected=2)
@@ -52,7 +52,7 @@ async def test_complete_only_when_sealed_and_done(world: World, store: Store) ->
 
 
 async def test_an_empty_mailbox_completes(world: World, store: Store) -> None:
-    """No rows, nothing to wait for."""
+    """An empty mailbox completes without rows."""
     mine = await world.account("a@corp.com")
     await store.epochs.start(world.leases[mine.id], [], expected=0)
     await store.epochs.seal(world.leases[mine.id], 1)
@@ -60,7 +60,7 @@ async def test_an_empty_mailbox_completes(world: World, store: Store) -> None:
 
 
 async def test_a_new_backfill_supersedes_an_unfinished_one(world: World, store: Store) -> None:
-    """Rows still to come belong to the new backfill, and the old one is never confirmed; a complete one stays."""
+    """Unfinished rows move to the new backfill, and the old one is never confirmed. A complete one stays."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     await store.epochs.start(lease, [], expected=0)
@@ -79,7 +79,7 @@ async def test_a_new_backfill_supersedes_an_unfinished_one(world: World, store: 
 
 
 async def test_a_backfill_waits_for_live_mail_that_was_on_its_way(world: World, store: Store) -> None:
-    """Mail that lies below the anchors is not synchronised yet, whoever noticed it: its row belongs to the new backfill."""
+    """The row of live mail below the anchors belongs to the new backfill."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     await store.poller_ledger.add_window(
@@ -93,7 +93,7 @@ async def test_a_backfill_waits_for_live_mail_that_was_on_its_way(world: World, 
 
 
 async def test_a_backfill_waits_for_mail_that_has_to_come_again(world: World, store: Store) -> None:
-    """What is fetched again before it had a final state stays in its backfill; what had one leaves it."""
+    """A row that is planned again stays in its backfill, unless it had a final state."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     epoch = await store.epochs.start(lease, [enumerated(mine.id)], expected=2)
@@ -107,7 +107,7 @@ async def test_a_backfill_waits_for_mail_that_has_to_come_again(world: World, st
 
 
 async def test_a_backfill_waits_for_live_mail_below_its_anchors(world: World, store: Store) -> None:
-    """Mail that was seen as live when a backfill was opened, and written after, is the backfill's where it lies below the anchor."""
+    """Mail seen as live before a backfill opens, but written afterwards, belongs to the backfill if it is below the anchor."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     await store.epochs.start(lease, [enumerated(mine.id)], expected=3)
@@ -121,7 +121,7 @@ async def test_a_backfill_waits_for_live_mail_below_its_anchors(world: World, st
 
 
 async def test_a_backfill_is_not_sealed_over_a_folder_that_was_begun_anew(world: World, store: Store) -> None:
-    """Whichever comes first, seal or new uids: mail under these is walked by the backfill, or counts as new, and is never passed over."""
+    """Whether the seal or new uids come first, the mail is enumerated by the backfill or counts as live. None is missed."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     await store.epochs.start(lease, [enumerated(mine.id)], expected=3)
@@ -140,7 +140,7 @@ async def test_a_backfill_is_not_sealed_over_a_folder_that_was_begun_anew(world:
 
 
 async def test_a_window_of_void_uids_is_not_written(world: World, store: Store) -> None:
-    """Neither rows nor cursor of a folder that was begun anew since they were read."""
+    """A window of a folder that was recreated meanwhile changes neither rows nor cursor."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     await store.epochs.start(lease, [enumerated(mine.id)], expected=3)
@@ -155,7 +155,7 @@ async def test_a_window_of_void_uids_is_not_written(world: World, store: Store) 
 
 
 async def test_a_confirmation_is_claimed_once_and_again_after_a_crash(world: World, store: Store) -> None:
-    """One sender at a time; a claim that grew old is taken over; what was sent is never claimed again."""
+    """One sender claims at a time. An old claim is taken over. A sent confirmation is never claimed again."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     await store.epochs.start(lease, [], expected=0)
@@ -178,7 +178,7 @@ async def test_a_confirmation_is_claimed_once_and_again_after_a_crash(world: Wor
 
 
 async def test_the_report_says_what_became_of_everything(world: World, store: Store) -> None:
-    """Counts by state, reason and folder, dates and records of attached mail, folders left out and the sharing in force."""
+    """The report has counts by state, reason and folder, dates and records of attached mail, excluded folders and the current policy."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     trash = enumerated(mine.id).model_copy(
@@ -211,7 +211,7 @@ async def test_the_report_says_what_became_of_everything(world: World, store: St
 
 
 async def test_the_report_of_an_empty_mailbox(world: World, store: Store) -> None:
-    """Nothing attached: no dates, no records."""
+    """Without attached mail the report has no dates and no records."""
     mine = await world.account("a@corp.com")
     await store.epochs.start(world.leases[mine.id], [], expected=0)
     report = await store.status.report(mine.id, 1)
@@ -220,7 +220,7 @@ async def test_the_report_of_an_empty_mailbox(world: World, store: Store) -> Non
 
 
 async def test_status_of_accounts(world: World, store: Store) -> None:
-    """A line an account: holder, newest backfill, counts, and since when something waits."""
+    """One line per account: holder, newest backfill, counts, and the oldest waiting row."""
     mine = await world.account("a@corp.com")
     await store.epochs.start(world.leases[mine.id], [], expected=7)
     await store.poller_ledger.add_window(world.leases[mine.id], [row(mine.id, 1)])
@@ -233,7 +233,7 @@ async def test_status_of_accounts(world: World, store: Store) -> None:
 
 
 async def test_an_account_whose_owner_was_quicker_is_not_blocked(world: World, store: Store) -> None:
-    """New credentials, or a pause, that came while the old ones were being refused: neither is undone, and nobody is told of trouble."""
+    """A block does not undo new credentials or a pause that arrived meanwhile, and no one is notified."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     new = mine.credentials.model_copy(update={"ciphertext": b"new"})
@@ -248,7 +248,7 @@ async def test_an_account_whose_owner_was_quicker_is_not_blocked(world: World, s
 
 
 async def test_one_attention_mail_an_incident(world: World, store: Store) -> None:
-    """A block is one incident, however often it is noticed; its mail is claimed once, and not at all after recovery."""
+    """A block is one incident, however often it is noticed. Its mail is claimed once, and never after recovery."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     assert await store.accounts.block(lease, "wrong-password", tried=mine.credentials) == 1
@@ -259,7 +259,7 @@ async def test_one_attention_mail_an_incident(world: World, store: Store) -> Non
     assert (claimed.reason, claimed.state) == ("wrong-password", AccountState.BLOCKED)
     await store.attention.release(mine.id, 1)
     assert await store.attention.claim(mine.id, 1, stale=STALE) is not None
-    assert await store.attention.claim(mine.id, 1, stale=timedelta(0)) is not None  # the first claimant died
+    assert await store.attention.claim(mine.id, 1, stale=timedelta(0)) is not None  # the first sender died
     await store.attention.sent(mine.id, 1)
     assert await store.attention.claim(mine.id, 1, stale=timedelta(0)) is None
     assert await store.attention.due() == []

@@ -1,4 +1,4 @@
-"""Every write of a poller is behind the fence: one whose lease was lost, and who learns of it late, changes nothing at all."""
+"""Every write of a poller is fenced: a poller that has lost its lease without knowing changes nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def inbox(account: str) -> Folder:
 
 
 def ids(lease: Lease) -> list[str]:
-    """Return the ids of the rows that are there."""
+    """Return the ids of the existing rows."""
     return [row(lease.account, uid).id for uid in (1, 2, 3)]
 
 
@@ -52,11 +52,11 @@ WRITES: dict[str, Write] = {
     "poller_ledger.gone": lambda store, lease: store.poller_ledger.gone(lease, ids(lease)),
     "poller_ledger.gone_folder": lambda store, lease: store.poller_ledger.gone_folder(lease, INBOX, 1),
 }
-"""What a poller may write, as it would after it was stopped past its lease."""
+"""Every write that a poller makes, here after its lease has expired."""
 
 
 def fenced(store: Store) -> set[str]:
-    """Return every method of the store that is given a lease, but for the one that gives it back."""
+    """Return every method of the store that takes a lease, except the one that releases it."""
     return {
         f"{subject}.{name}"
         for subject, facade in vars(store).items()
@@ -67,14 +67,14 @@ def fenced(store: Store) -> set[str]:
 
 
 async def dump(world: World) -> dict[str, list[Any]]:
-    """Return everything that is stored."""
+    """Return all documents."""
     names = await world.database.list_collection_names()
     return {name: [document async for document in world.database[name].find().sort("_id", 1)] for name in names}
 
 
 @pytest.fixture
 async def late(world: World, store: Store) -> Lease:
-    """The lease of a poller that was stopped in the middle of a backfill, while another took the account over."""
+    """The lease of a poller that stalled during a backfill, while another took the account over."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     rows = [row(mine.id, uid) for uid in (1, 2, 3)]
@@ -90,13 +90,13 @@ async def late(world: World, store: Store) -> Lease:
 
 
 def test_every_write_of_the_poller_is_listed(store: Store) -> None:
-    """A new method that takes a lease is tried below, too."""
+    """Every method that takes a lease is in the list above."""
     assert fenced(store) == WRITES.keys()
 
 
 @pytest.mark.parametrize("name", WRITES)
 async def test_a_late_write_is_refused_as_a_whole(world: World, store: Store, late: Lease, name: str) -> None:
-    """It says that the lease is lost, and nothing in the database differs."""
+    """The write raises LeaseLostError, and the database is unchanged."""
     before = await dump(world)
     with pytest.raises(LeaseLostError):
         await WRITES[name](store, late)
@@ -104,7 +104,7 @@ async def test_a_late_write_is_refused_as_a_whole(world: World, store: Store, la
 
 
 async def test_a_twin_whose_email_went_is_not_set_back_late(world: World, store: Store, late: Lease) -> None:
-    """Looking for a twin's email comes after its row was written, and may come after the lease was lost: it writes nothing then."""
+    """If the lease is lost after the row of a twin was written, the check of the twin's email writes nothing."""
     before = await dump(world)
     twin = {"_id": ids(late)[0], "state": "attached", "email": content("x", "c@x.com").key}
     with pytest.raises(LeaseLostError):
@@ -113,7 +113,7 @@ async def test_a_twin_whose_email_went_is_not_set_back_late(world: World, store:
 
 
 async def test_a_blob_that_nobody_holds_goes(world: World, store: Store) -> None:
-    """What a poller put for a copy and could not say so of is deleted after the grace; what is held is not."""
+    """A blob without a reference is deleted after the grace period. One with a reference is not."""
     mine = await world.account("a@corp.com")
     lost, held = await store.blobs.put_many([(b"lost", None), (b"held", None)])
     name = row(mine.id, 1).id
@@ -126,7 +126,7 @@ async def test_a_blob_that_nobody_holds_goes(world: World, store: Store) -> None
 
 
 async def test_a_blob_that_waits_for_its_end_is_given_another_grace(world: World, store: Store) -> None:
-    """Put again for nobody, it waits anew; what somebody needs stays needed."""
+    """A blob stored again without a reference gets a new grace period. A referenced one stays referenced."""
     needed, waiting = await store.blobs.put_many([(b"needed", "email:x"), (b"waiting", None)])
     old = now() - timedelta(hours=1)
     files = world.database["blobs.files"]

@@ -1,4 +1,4 @@
-"""The guard on made-up evidence, without a database: which links are judged, by what, and what a viewer is told of it."""
+"""The guard on given facts, without a database: which links it decides on, by what, and what a viewer may know of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def user(email: str) -> User:
 
 
 def link(email: str = KEY, *matches: Match) -> Link:
-    """Return a link whose stored grants are wrong: nobody may go by them."""
+    """Return a link whose stored grants are wrong, so that no decision may use them."""
     reasons = matches or (Match(address=KIM, role=Role.FROM),)
     return Link(
         id=f"contact:1/{email}",
@@ -53,17 +53,17 @@ def row(of: Account, number: int, *bcc: str, email: str = KEY) -> LiveRow:
 
 
 class Known:
-    """Stands for ``Copies``, ``Users`` and ``RecordRights``: says what it was made with; records in ``closed`` nobody may read."""
+    """Stands in for ``Copies``, ``Users`` and ``RecordRights``. No user may read the records in ``closed``."""
 
-    def __init__(self, evidence: SharingFacts) -> None:
-        self._evidence = evidence
+    def __init__(self, facts: SharingFacts) -> None:
+        self._facts = facts
         self.asked: list[set[str]] = []
         self.closed: set[RecordRef] = set()
 
     async def facts(self, keys: Collection[str]) -> SharingFacts:
-        """Return the evidence."""
+        """Return the facts."""
         self.asked.append(set(keys))
-        return self._evidence
+        return self._facts
 
     async def get(self, email: str) -> User:
         """Return a user."""
@@ -75,7 +75,7 @@ class Known:
 
 
 def known(accounts: list[Account], rows: list[LiveRow], people: dict[str, set[str]] | None = None) -> Known:
-    """Return evidence of what accounts hold."""
+    """Return the facts about these copies."""
     held: dict[str, list[LiveRow]] = {}
     for one in rows:
         held.setdefault(one.email, []).append(one)
@@ -83,105 +83,105 @@ def known(accounts: list[Account], rows: list[LiveRow], people: dict[str, set[st
     return Known(SharingFacts(held, {one.id: one for one in accounts}, participants, CompanyPolicy()))
 
 
-def guard(evidence: Known) -> Guard:
-    """Return a guard on it."""
-    return Guard(cast("Users", evidence), cast("Copies", evidence), cast("RecordRights", evidence))
+def guard(facts: Known) -> Guard:
+    """Return a guard on these facts."""
+    return Guard(cast("Users", facts), cast("Copies", facts), cast("RecordRights", facts))
 
 
-async def judged(evidence: Known, viewer: str, *links: Link) -> list[LinkDecision]:
-    """Return what the guard says of links."""
-    return await guard(evidence).decide(user(viewer), links)
+async def decided(facts: Known, viewer: str, *links: Link) -> list[LinkDecision]:
+    """Return the guard's decisions on links."""
+    return await guard(facts).decide(user(viewer), links)
 
 
 async def test_what_links_say_is_not_trusted() -> None:
-    """The stored owners and accounts are wrong on purpose; live copies and present policies decide."""
+    """The stored owners and accounts are wrong on purpose: live copies and current policies decide."""
     private = account(ANN, mode=Mode.PRIVATE)
-    evidence = known([private], [row(private, 1)])
-    (mine,), (his,) = await judged(evidence, ANN, link()), await judged(evidence, BOB, link())
+    facts = known([private], [row(private, 1)])
+    (mine,), (his,) = await decided(facts, ANN, link()), await decided(facts, BOB, link())
     assert (mine.visible, his.visible) == (True, False)
     assert [line.decision.verdict for line in his.lines] == [Verdict.MODE_PRIVATE]
-    assert evidence.asked == [{KEY}, {KEY}]
+    assert facts.asked == [{KEY}, {KEY}]
 
 
 async def test_links_of_emails_that_are_not_stored_are_left_out() -> None:
-    """In the order of the others."""
+    """The other decisions keep their order."""
     mine = account(ANN)
-    evidence = known([mine], [row(mine, 1), row(mine, 2, email=OTHER)], {OTHER: {KIM}})
-    found = await judged(evidence, ANN, link(KEY), link(OTHER))
+    facts = known([mine], [row(mine, 1), row(mine, 2, email=OTHER)], {OTHER: {KIM}})
+    found = await decided(facts, ANN, link(KEY), link(OTHER))
     assert [one.link.email for one in found] == [OTHER]
     both = known([mine], [row(mine, 1), row(mine, 2, email=OTHER)], {KEY: {KIM}, OTHER: {KIM}})
-    assert [one.link.email for one in await judged(both, ANN, link(OTHER), link(KEY))] == [OTHER, KEY]
+    assert [one.link.email for one in await decided(both, ANN, link(OTHER), link(KEY))] == [OTHER, KEY]
 
 
 async def test_copies_of_purged_accounts_count_for_nothing() -> None:
-    """A row whose account is gone is no copy."""
+    """A row without an account is not a copy."""
     gone, mine = account(BOB), account(ANN, mode=Mode.PRIVATE)
-    (found,) = await judged(known([mine], [row(gone, 1), row(mine, 2)]), BOB, link())
+    (found,) = await decided(known([mine], [row(gone, 1), row(mine, 2)]), BOB, link())
     assert not found.visible
     assert [one.account for one in found.rows] == [mine.id]
 
 
 async def test_a_viewer_knows_of_granting_copies_only() -> None:
-    """Of several holders, those whose copy grants; of one account's copies, those with the granting Bcc list; in every folder."""
+    """The viewer may know of copies that grant, in every folder: of one account, only those with the granting Bcc."""
     public, private = account(ANN), account("eve@firm.example", mode=Mode.PRIVATE)
     rows = [row(public, 1), row(private, 2), row(public, 3)]
-    (found,) = await judged(known([public, private], rows), BOB, link())
+    (found,) = await decided(known([public, private], rows), BOB, link())
     assert [(one.id, of.id) for one, of in found.copies()] == [(rows[0].id, public.id), (rows[2].id, public.id)]
     assert [line.copy_of.account for line in found.granting] == [public.id]
     assert len(found.lines) == 2
-    (own,) = await judged(known([public, private], rows), "eve@firm.example", link())
+    (own,) = await decided(known([public, private], rows), "eve@firm.example", link())
     assert {of.id for _, of in own.copies()} == {public.id, private.id}
 
 
 async def test_copies_of_one_account_are_told_apart_by_their_bcc() -> None:
-    """One with a Bcc link grants its owner; the one without is no reason for a link by Bcc, but is his all the same."""
+    """A copy with the Bcc grants its owner. The same owner's copy without it is no reason for the link."""
     mine, other = account(ANN), account(BOB)
     match = Match(address=LOU, role=Role.BCC, account=mine.id)
     rows = [row(mine, 1, LOU), row(other, 2, LOU)]
-    (found,) = await judged(known([mine, other], rows, {KEY: {KIM}}), ANN, link(KEY, match))
+    (found,) = await decided(known([mine, other], rows, {KEY: {KIM}}), ANN, link(KEY, match))
     assert [one.id for one, _ in found.copies()] == [rows[0].id]
-    (his,) = await judged(known([mine, other], rows, {KEY: {KIM}}), BOB, link(KEY, match))
+    (his,) = await decided(known([mine, other], rows, {KEY: {KIM}}), BOB, link(KEY, match))
     assert not his.visible
     assert his.copies() == []
 
 
 async def test_a_bcc_does_not_make_internal_mail_external() -> None:
-    """Colleagues who write among themselves with somebody outside in Bcc share it with nobody: that would tell of the Bcc."""
+    """Internal mail with an external Bcc is shared with no one, because that would reveal the Bcc."""
     policy = SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("firm.example",))
     mine = account(ANN).model_copy(update={"sharing": policy})
     rows = [row(mine, 1), row(mine, 2, LOU)]
     thread = Match(address=KIM, role=Role.THREAD)
-    (found,) = await judged(known([mine], rows, {KEY: {ANN, BOB}}), "eve@firm.example", link(KEY, thread))
+    (found,) = await decided(known([mine], rows, {KEY: {ANN, BOB}}), "eve@firm.example", link(KEY, thread))
     assert {line.decision.verdict for line in found.lines} == {Verdict.INTERNAL_ONLY}
     assert found.copies() == []
 
 
 async def test_a_record_that_may_not_be_read_shows_nothing() -> None:
-    """Not even an own copy: whoever may not read the record sees no mail on it, and may see the same mail on another."""
+    """A viewer who may not read a record sees no mail on it, not even their own, but may see it on another record."""
     mine = account(ANN)
     other = RecordRef(kind="lead", id="2")
     there = link().model_copy(update={"id": f"lead:2/{KEY}", "record": other})
-    evidence = known([mine], [row(mine, 1)])
-    evidence.closed = {RECORD}
-    found = await judged(evidence, ANN, link(), there)
+    facts = known([mine], [row(mine, 1)])
+    facts.closed = {RECORD}
+    found = await decided(facts, ANN, link(), there)
     assert [one.link.record for one in found] == [other]
-    readable = [await guard(evidence).may_read(user(ANN), record) for record in (RECORD, other)]
+    readable = [await guard(facts).may_read(user(ANN), record) for record in (RECORD, other)]
     assert readable == [False, True]
 
 
 async def test_the_viewer_is_looked_up() -> None:
-    """Whoever asks is a user."""
+    """The viewer must be a user."""
     assert (await guard(known([], [])).viewer(ANN)).email == ANN
 
 
 def test_the_prefilter_is_what_the_matcher_worked_out() -> None:
-    """Links of which the viewer holds a copy, or that any account shares."""
+    """The prefilter selects links that the viewer owns or that any account shares."""
     assert prefilter(user(ANN)) == {"$or": [{"owners": ANN}, {"shared_by.0": {"$exists": True}}]}
 
 
 @pytest.mark.parametrize("viewer", [ANN, BOB])
 def test_a_line_tells_others_less(viewer: str) -> None:
-    """The copy's owner gets it whole; others without Bcc and without the list of excluded domains, and nothing else is changed."""
+    """The copy's owner gets the whole line. Others get it without Bcc and excluded domains, otherwise unchanged."""
     policy = SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("law.example",))
     mine = account(ANN).model_copy(update={"sharing": policy})
     whole = CopyDecision(

@@ -1,4 +1,4 @@
-"""Leases: who may work on which account, and what a lost lease may no longer do."""
+"""Leases: which poller may work on an account, and what it may not do after losing the lease."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.store.fixtures import World
 
 
 async def expire(world: World, of: str) -> None:
-    """Let a lease run out, a minute ago."""
+    """Let a lease expire a minute ago."""
     past = now() - timedelta(minutes=1)
     await world.database["accounts"].update_one({"_id": of}, {"$set": {"lease.expires": past}})
 
 
 async def test_accounts_are_shared_out_evenly_and_never_twice(store: Store) -> None:
-    """Two pollers that take their fair share at the same time get all accounts, each account once."""
+    """Two pollers that acquire their share at the same time get all accounts, each account once."""
     for number in range(5):
         await store.accounts.add(account(f"a{number}@corp.com"))
     assert await store.leases.heartbeat("p1") == 1
@@ -36,7 +36,7 @@ async def test_accounts_are_shared_out_evenly_and_never_twice(store: Store) -> N
 
 
 async def test_a_new_account_is_noticed_until_somebody_takes_it(store: Store) -> None:
-    """An account that was connected just now is fresh while nobody ever held it; one that was given back is not."""
+    """A new account is fresh until a poller has leased it. A released one is not."""
     assert not await store.leases.fresh()
     await store.accounts.add(account("a@corp.com"))
     assert await store.leases.fresh()
@@ -47,7 +47,7 @@ async def test_a_new_account_is_noticed_until_somebody_takes_it(store: Store) ->
 
 
 async def test_a_poller_takes_no_more_than_its_share(store: Store) -> None:
-    """What a poller holds already counts towards its share."""
+    """Accounts that a poller already holds count towards its share."""
     for number in range(4):
         await store.accounts.add(account(f"a{number}@corp.com"))
     assert len(await store.leases.acquire("p1", 2)) == 2
@@ -58,7 +58,7 @@ async def test_a_poller_takes_no_more_than_its_share(store: Store) -> None:
 async def test_a_poller_that_is_started_again_under_its_name_takes_its_accounts_again(
     world: World, store: Store
 ) -> None:
-    """Leases of the same name that have run out are those of a process that died: they count for nobody's share."""
+    """Expired leases of the same name belong to a dead process and count for no share."""
     new = account("a@corp.com")
     await store.accounts.add(new)
     (lost,) = await store.leases.acquire("p1", 1)
@@ -70,7 +70,7 @@ async def test_a_poller_that_is_started_again_under_its_name_takes_its_accounts_
 
 @pytest.mark.parametrize("state", [AccountState.PAUSED, AccountState.BLOCKED])
 async def test_an_inactive_account_is_not_given_out(store: Store, state: AccountState) -> None:
-    """Paused and blocked accounts are nobody's work, and count for nobody's share."""
+    """Paused and blocked accounts are not leased, and count for no share."""
     new = account("a@corp.com")
     await store.accounts.add(new)
     await store.accounts.set_state(new.id, state, by="operator")
@@ -81,7 +81,7 @@ async def test_an_inactive_account_is_not_given_out(store: Store, state: Account
 
 
 async def test_an_expired_lease_goes_to_another_poller_with_a_higher_token(world: World, store: Store) -> None:
-    """When a poller dies its account is given out again; the token says who came later."""
+    """The account of a dead poller is leased again, with a higher token."""
     mine = await world.account("a@corp.com")
     old = world.leases[mine.id]
     assert await store.leases.acquire("p2", 10) == []
@@ -113,7 +113,7 @@ async def test_an_acquisition_during_a_window_aborts_the_window(world: World, st
 
 
 async def test_a_poller_that_dies_in_a_transaction_does_not_keep_the_account(world: World, store: Store) -> None:
-    """The server keeps the transaction of a client that died for a minute; its account is taken over as soon as the lease is over."""
+    """The server keeps a dead client's transaction for a minute. Its account is taken over as soon as the lease expires."""
     mine = await world.account("a@corp.com")
     await store.leases.release(world.leases[mine.id])
     (dead,) = await store.leases.acquire("p1", 1)
@@ -121,7 +121,7 @@ async def test_a_poller_that_dies_in_a_transaction_does_not_keep_the_account(wor
 
     async def body(session: AsyncClientSession) -> None:
         entered.set()
-        await asyncio.Event().wait()  # as a process that was killed between two statements
+        await asyncio.Event().wait()  # like a process killed between two statements
 
     writing = asyncio.create_task(store.folders._fence.write(dead, body))
     await entered.wait()
@@ -137,7 +137,7 @@ async def test_a_poller_that_dies_in_a_transaction_does_not_keep_the_account(wor
 
 
 async def test_a_cancelled_write_is_done_or_not_and_locks_nothing(world: World, store: Store) -> None:
-    """Whoever is cancelled in the middle of a transaction stops after it: nothing stays open on the server."""
+    """A caller cancelled during a transaction stops after it, so that nothing stays open on the server."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     for number in range(40):
@@ -150,7 +150,7 @@ async def test_a_cancelled_write_is_done_or_not_and_locks_nothing(world: World, 
 
 
 async def test_who_is_cancelled_again_and_again_stops_after_the_transaction(world: World, store: Store) -> None:
-    """Impatience leaves no transaction behind in which the account's next write would find itself."""
+    """Repeated cancellation leaves no open transaction for the account's next write."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
     begun, proceed, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -177,7 +177,7 @@ async def test_who_is_cancelled_again_and_again_stops_after_the_transaction(worl
 
 
 async def expire_waiting(world: World, of: str, writing: asyncio.Task[None], proceed: asyncio.Event) -> None:
-    """Give the account to another poller: that waits for the open transaction, and the outcome is consistent either way."""
+    """Give the account to another poller. This waits for the open transaction, and both outcomes are consistent."""
     change = {"$set": {"lease": {"holder": "p2", "token": 99, "expires": now()}}}
     stealing = asyncio.create_task(world.database["accounts"].update_one({"_id": of}, change))
     done, _ = await asyncio.wait({stealing}, timeout=0.3)
@@ -189,18 +189,18 @@ async def expire_waiting(world: World, of: str, writing: asyncio.Task[None], pro
 
 
 async def test_a_released_account_is_free_at_once(world: World, store: Store) -> None:
-    """Giving an account back does not wait for the lease to run out, and the old token stays void."""
+    """A released account is free at once, and the old token stays void."""
     mine = await world.account("a@corp.com")
     old = world.leases[mine.id]
     await store.leases.release(old)
     (new,) = await store.leases.acquire("p2", 1)
     assert new.token > old.token
-    await store.leases.release(old)  # a stale release takes nothing away
+    await store.leases.release(old)  # a stale release has no effect
     assert await store.leases.renew([new]) == []
 
 
 async def test_a_mailbox_is_connected_once(store: Store) -> None:
-    """Two who connect the same address at once do not both succeed."""
+    """Only one of two users who connect the same address at once succeeds."""
     both = await asyncio.gather(*(store.accounts.add(account("a@corp.com")) for _ in range(2)), return_exceptions=True)
     assert sorted(type(one).__name__ for one in both) == ["AlreadyExistsError", "NoneType"]
     with pytest.raises(AlreadyExistsError):
@@ -208,7 +208,7 @@ async def test_a_mailbox_is_connected_once(store: Store) -> None:
 
 
 async def test_accounts_are_found_by_id_and_by_address(store: Store) -> None:
-    """People name accounts by address or id; what is not there is said."""
+    """Accounts are found by address or id. An unknown one is an error with a hint."""
     mine = account("a@corp.com", aliases=("b@corp.com",))
     await store.accounts.add(mine)
     assert (
@@ -223,7 +223,7 @@ async def test_accounts_are_found_by_id_and_by_address(store: Store) -> None:
 
 
 async def test_two_windows_of_one_account_at_once_are_both_stored(world: World, store: Store) -> None:
-    """Windows of several connections of one poller conflict by design and all succeed."""
+    """Concurrent windows of one poller conflict by design, and all succeed."""
     mine = await world.account("a@corp.com")
     windows = [[row(mine.id, 100 * part + uid) for uid in range(1, 51)] for part in range(8)]
     await asyncio.gather(*(store.poller_ledger.add_window(world.leases[mine.id], rows) for rows in windows))

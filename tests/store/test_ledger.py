@@ -1,4 +1,4 @@
-"""The ledger: one row a copy, in exactly one state."""
+"""The ledger: one row per copy, in exactly one state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def mine(world: World) -> Account:
 
 
 async def test_a_window_is_rows_and_cursor_together(world: World, store: Store, mine: Account) -> None:
-    """Rows come back as they were written, and the folder's cursor has moved with them."""
+    """Rows read back as written, and the folder's cursor has moved."""
     rows = [
         row(mine.id, 1, marks=(b"m" * 16,), header=b"h" * 16, flags=("\\Seen", "$Work"), labels=("\\Important",)),
         row(mine.id, 2, RowState.SKIPPED, reason="too-large", epoch=None),
@@ -40,7 +40,7 @@ async def test_a_window_is_rows_and_cursor_together(world: World, store: Store, 
 
 
 async def test_rows_that_are_there_stay_as_they_are(world: World, store: Store, mine: Account) -> None:
-    """A window that overlaps an earlier one adds what is missing, moves the cursor, and says what was there."""
+    """A window that overlaps an earlier one adds missing rows, moves the cursor, and returns existing rows."""
     lease = world.leases[mine.id]
     await store.poller_ledger.add_window(lease, [row(mine.id, 2, RowState.UNMATCHED)])
     present = await store.poller_ledger.add_window(
@@ -52,7 +52,7 @@ async def test_rows_that_are_there_stay_as_they_are(world: World, store: Store, 
 
 
 async def test_publishing_never_undoes_a_final_state(world: World, store: Store, mine: Account) -> None:
-    """A fast matcher may finish a row before the poller notes that it was published."""
+    """A matcher may finish a row before the poller marks it as published."""
     lease, ids = world.leases[mine.id], [row(mine.id, uid).id for uid in (1, 2)]
     await store.poller_ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)])
     await store.matcher_ledger.finish([RowOutcome(ids[0], RowState.ATTACHED, email=key("x"))])
@@ -64,7 +64,7 @@ async def test_publishing_never_undoes_a_final_state(world: World, store: Store,
 
 
 async def test_final_states_are_stored_and_a_gone_row_stays_gone(world: World, store: Store, mine: Account) -> None:
-    """The matcher's last write sets email, Bcc and reason; of rows that went meanwhile it tells."""
+    """The matcher's last write sets email, Bcc and reason, and returns rows that are gone."""
     lease = world.leases[mine.id]
     rows = [row(mine.id, uid) for uid in range(1, 7)]
     await store.poller_ledger.add_window(lease, rows)
@@ -119,7 +119,7 @@ async def test_marks_bring_unmatched_rows_back_and_no_others(world: World, store
 
 
 async def test_marks_bring_back_rows_of_some_users_alone(world: World, store: Store, mine: Account) -> None:
-    """What becomes known in somebody's own mail concerns the rows of his mailboxes, all of them."""
+    """With owners, only rows in these users' mailboxes are planned again, in all of them."""
     mark = message_id_hash(b"k" * 32, "id@x")
     second, other = await world.account("second@corp.com", owner=mine.owner), await world.account("other@corp.com")
     for one in (mine, second, other):
@@ -130,7 +130,7 @@ async def test_marks_bring_back_rows_of_some_users_alone(world: World, store: St
 
 
 async def test_rows_of_a_disconnected_account_are_not_planned(world: World, store: Store, mine: Account) -> None:
-    """Nobody could fetch them; they would wait for ever."""
+    """Rows of disconnected accounts stay, because no poller could fetch them."""
     mark = address_hash(b"k" * 32, "late@x.com")
     await store.poller_ledger.add_window(world.leases[mine.id], [row(mine.id, 1, RowState.UNMATCHED, marks=(mark,))])
     await store.removal.disconnect(mine.id, by="operator")
@@ -139,13 +139,13 @@ async def test_rows_of_a_disconnected_account_are_not_planned(world: World, stor
 
 
 async def test_planned_rows_come_newest_first(world: World, store: Store, mine: Account) -> None:
-    """What waits for the poller is given by folder, highest uid first, up to the limit."""
+    """Waiting rows are returned by folder, highest uid first, up to the limit."""
     await store.poller_ledger.add_window(world.leases[mine.id], [row(mine.id, uid) for uid in (1, 2, 3, 10)])
     assert [one.uid for one in await store.ledger.planned(mine.id, limit=3)] == [10, 3, 2]
 
 
 async def test_the_reaper_plans_what_stays_published(world: World, store: Store, mine: Account) -> None:
-    """Rows published too long ago are planned again within their backfill; fresh ones are left."""
+    """Rows published too long ago are planned again within their backfill. Recent ones stay."""
     lease = world.leases[mine.id]
     await store.poller_ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)])
     await store.poller_ledger.published(lease, [row(mine.id, 1).id, row(mine.id, 2).id])
@@ -159,7 +159,7 @@ async def test_the_reaper_plans_what_stays_published(world: World, store: Store,
 
 
 async def test_a_row_ends_without_publishing(world: World, store: Store, mine: Account) -> None:
-    """What the server no longer gives is skipped with a reason; finished rows stay."""
+    """Unfinished rows end with a reason. Finished rows stay."""
     lease = world.leases[mine.id]
     await store.poller_ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
     await store.poller_ledger.finish(lease, [row(mine.id, 1).id, row(mine.id, 2).id], RowState.SKIPPED, "deleted")
@@ -182,7 +182,7 @@ async def test_quarantine_ends_unfinished_rows_only(world: World, store: Store, 
 
 
 async def test_flags_and_uids(world: World, store: Store, mine: Account) -> None:
-    """Flag changes are stored with the folder's modseq; the uids of a range tell state and flags, without gone ones."""
+    """Flags are stored with the folder's modseq. A range of uids has states and flags, without gone rows."""
     lease = world.leases[mine.id]
     await store.poller_ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2, 3, 4)])
     await store.poller_ledger.gone(lease, [row(mine.id, 3).id])
@@ -198,7 +198,7 @@ async def test_flags_and_uids(world: World, store: Store, mine: Account) -> None
 
 
 async def test_gone_copies_tell_which_emails_changed(world: World, store: Store, mine: Account) -> None:
-    """An expunge returns the emails once; until the links follow, the row says so for the sweeper."""
+    """An expunge returns the emails once. The row is marked for the sweeper until the links are updated."""
     lease = world.leases[mine.id]
     await store.poller_ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
     await store.matcher_ledger.finish([RowOutcome(row(mine.id, 1).id, RowState.ATTACHED, email=key("x"))])
@@ -215,7 +215,7 @@ async def test_gone_copies_tell_which_emails_changed(world: World, store: Store,
 
 
 async def test_a_void_folder_takes_all_its_rows(world: World, store: Store, mine: Account) -> None:
-    """A new uidvalidity voids every row of the old one and leaves the new ones."""
+    """A new uidvalidity ends every row of the old one and keeps the new ones."""
     lease = world.leases[mine.id]
     await store.poller_ledger.add_window(
         lease, [row(mine.id, uid) for uid in (1, 2)] + [row(mine.id, 1, uidvalidity=2)]
@@ -246,7 +246,7 @@ async def test_a_moved_mail_is_attached_without_its_body(world: World, store: St
 
 
 async def test_a_twin_of_a_removed_email_is_fetched_again(world: World, store: Store, mine: Account) -> None:
-    """When the email went between look-up and insert, the row is planned instead of pointing nowhere."""
+    """If the email was deleted between look-up and insert, the row is planned instead."""
     twin = row(mine.id, 7, RowState.ATTACHED, email=key("lost"))
     await store.poller_ledger.add_window(world.leases[mine.id], [twin])
     (planned,) = await store.ledger.planned(mine.id)
@@ -254,7 +254,7 @@ async def test_a_twin_of_a_removed_email_is_fetched_again(world: World, store: S
 
 
 async def test_the_oldest_unfinished_row_is_found(world: World, store: Store, mine: Account) -> None:
-    """The operator's first number: since when something waits."""
+    """The oldest unfinished row is reported by account."""
     early = row(mine.id, 1).noticed_at - timedelta(hours=2)
     rows = [row(mine.id, 1, noticed_at=early), row(mine.id, 2), row(mine.id, 3, RowState.UNMATCHED, noticed_at=early)]
     await store.poller_ledger.add_window(world.leases[mine.id], rows)
@@ -279,12 +279,12 @@ QUERIES: list[tuple[str, dict[str, Any], str]] = [
 
 
 async def test_hot_queries_use_their_index(world: World) -> None:
-    """A partial index serves only queries that MongoDB can prove to lie within it."""
+    """Partial indexes serve the queries that are made for them."""
     for collection, query, index in QUERIES:
         plan = await world.database.command("explain", {"find": collection, "filter": query}, verbosity="queryPlanner")
         assert f"'indexName': '{index}'" in str(plan["queryPlanner"]["winningPlan"]), (collection, query)
 
 
 def test_account_ids_are_valid() -> None:
-    """An id made for a new account is one that the contracts accept."""
+    """A new account id is valid in the contracts."""
     assert len(account("a@b.com").id) == 24

@@ -1,4 +1,4 @@
-"""Emails and links: upserts that may come twice and at once, grants taken back by compare-and-set."""
+"""Emails and links: repeated and concurrent upserts, and grants withdrawn by compare-and-set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.store.fixtures import World, content, key
 
 
 async def test_an_email_is_stored_once_and_comes_back_whole(store: Store) -> None:
-    """Several batches at once store one email; what it says is what was stored."""
+    """Concurrent batches store one email with its content."""
     mail = content(
         "m",
         "a@x.com",
@@ -41,7 +41,7 @@ async def test_an_email_is_stored_once_and_comes_back_whole(store: Store) -> Non
 
 
 async def test_thread_relations_are_found_from_both_ends(world: World, store: Store) -> None:
-    """From a reply its stored ancestors with their links; from an ancestor the replies that hang on their thread alone."""
+    """A reply finds its stored ancestors with their links. An ancestor finds the replies that only their thread links."""
     mine = await world.account("a@corp.com")
     record = await world.record("lead@x.com")
     root = content("root", "lead@x.com", "a@corp.com")
@@ -60,7 +60,7 @@ async def test_thread_relations_are_found_from_both_ends(world: World, store: St
 
 
 async def test_emails_that_name_an_address_are_found(store: Store) -> None:
-    """For a late contact: stored mail that names it already, in batches."""
+    """A late contact finds stored mail that names it, in batches."""
     await store.emails.save_many([content(str(n), "a@x.com", f"b{n % 2}@y.com") for n in range(5)])
     parts = [part async for part in store.emails.with_participants(["b0@y.com"], batch=2)]
     assert [len(part) for part in parts] == [2, 1]
@@ -94,7 +94,7 @@ async def test_additions_come_in_any_order_and_number(world: World, store: Store
 
 
 async def test_who_vouches_for_a_thread_is_added_up(world: World, store: Store) -> None:
-    """Copies of several users each bring their own, once; a link that is replaced has those that it is replaced with."""
+    """Each user's copy adds its attestation once. A replaced link has exactly the new ones."""
     record = await world.record("lead@x.com")
     mail = content("m", "who@y.com", "a@corp.com", "b@corp.com")
     attestations = [Attestation(owner=f"{name}@corp.com", address="lead@x.com") for name in "ab"]
@@ -111,7 +111,7 @@ async def test_who_vouches_for_a_thread_is_added_up(world: World, store: Store) 
 
 
 async def test_a_link_is_replaced_only_by_who_read_its_newest_version(world: World, store: Store) -> None:
-    """An addition in between makes the compare-and-set fail; an empty link is deleted."""
+    """An addition in between makes the compare-and-set fail. An empty link is deleted."""
     record = await world.record("lead@x.com")
     mail = content("m", "lead@x.com")
     await store.links.save_many([addition(mail, record, "a@corp.com")])
@@ -128,7 +128,7 @@ async def test_a_link_is_replaced_only_by_who_read_its_newest_version(world: Wor
 
 
 async def test_a_recompute_between_link_and_row_is_noticed(world: World, store: Store) -> None:
-    """Another copy goes just before this one's row is attached: what the recompute took back is asked for and put again."""
+    """Another copy is deleted just before this one's row is attached: the withdrawn addition is found missing and saved again."""
     mine = await world.account("a@corp.com")
     await world.record("lead@x.com")
     mail = content("m", "lead@x.com", "a@corp.com")
@@ -148,7 +148,7 @@ async def test_a_recompute_between_link_and_row_is_noticed(world: World, store: 
 
 
 async def test_emails_on_no_record_fade_after_a_grace(world: World, store: Store) -> None:
-    """Its body goes, its copies are unmatched again so that a late contact finds them; a link in time ends the grace."""
+    """Its body is deleted and its copies are unmatched, so that a late contact finds them. A link in time ends the grace period."""
     mine = await world.account("a@corp.com")
     record = await world.record("lead@x.com")
     mails = [content(name, "lead@x.com", "a@corp.com") for name in ("one", "two")]
@@ -171,7 +171,7 @@ async def test_emails_on_no_record_fade_after_a_grace(world: World, store: Store
 
 
 async def test_an_email_deleted_in_the_crm_never_comes_back(world: World, store: Store) -> None:
-    """It goes from every record with its summary lines; its rows say why, a tombstone tells the matcher."""
+    """It disappears from every record and summary. Its rows have the reason, and a tombstone stays for the matcher."""
     mine = await world.account("a@corp.com")
     record = await world.record("lead@x.com")
     mail = content("m", "lead@x.com", "a@corp.com")

@@ -1,4 +1,4 @@
-"""Migrations: once each, in order, by one process while others wait and stages work; cut off, they begin again."""
+"""Migrations run once each, in order, in one process while others wait. After an interruption they start again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.store.fixtures import World
 
 
 class Steps:
-    """Migrations that note who ran them; one may be told to fail or to wait."""
+    """Migrations that record their runs. One can be made to fail, another to wait."""
 
     def __init__(self) -> None:
         self.ran: list[str] = []
@@ -51,7 +51,7 @@ def collections(world: World) -> Collections:
 
 
 async def test_each_runs_once_in_order(collections: Collections, steps: Steps) -> None:
-    """What was done is recorded and never done again; one that comes with a later version is all that runs then."""
+    """A finished migration is recorded and never runs again. A later version runs only its new one."""
     assert await migrate(collections, steps.list[:1]) == ("first",)
     assert await migrate(collections, steps.list) == ("second",)
     assert await migrate(collections, steps.list) == ()
@@ -61,7 +61,7 @@ async def test_each_runs_once_in_order(collections: Collections, steps: Steps) -
 async def test_old_documents_follow_while_new_ones_are_written(
     world: World, collections: Collections, steps: Steps
 ) -> None:
-    """While a migration runs, stages write as ever, in the old layout or the new; afterwards no document is left behind."""
+    """While a migration runs, stages write in the old layout or the new. Afterwards every document is migrated."""
     await world.store.accounts.add(account("old@corp.com"))
     steps.gate.clear()
     running = asyncio.create_task(migrate(collections, steps.list))
@@ -74,11 +74,11 @@ async def test_old_documents_follow_while_new_ones_are_written(
 
 
 async def test_one_process_runs_them_and_the_others_wait(collections: Collections, steps: Steps) -> None:
-    """Of five that start at once one migrates; none goes on before everything is done."""
+    """One of five concurrent processes migrates. None continues before everything is done."""
     steps.gate.clear()
     starts = [asyncio.create_task(migrate(collections, steps.list)) for _ in range(5)]
     await steps.began.wait()
-    await asyncio.sleep(3 * migrations._POLL_SECONDS)  # longer than one that does not wait would take
+    await asyncio.sleep(3 * migrations._POLL_SECONDS)  # longer than a process that does not wait would take
     assert not any(start.done() for start in starts)
     steps.gate.set()
     done = await asyncio.gather(*starts)
@@ -87,7 +87,7 @@ async def test_one_process_runs_them_and_the_others_wait(collections: Collection
 
 
 async def test_what_fails_is_tried_again_by_the_next(collections: Collections, steps: Steps) -> None:
-    """An error ends the start and frees the turn; the next start begins with what was not done."""
+    """An error ends the start and releases the lease. The next start runs what is not done."""
     steps.fails = True
     with pytest.raises(ZeroDivisionError):
         await migrate(collections, steps.list)
@@ -99,36 +99,36 @@ async def test_what_fails_is_tried_again_by_the_next(collections: Collections, s
 async def test_a_dead_process_keeps_nobody_waiting_for_long(
     world: World, collections: Collections, steps: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The turn of a process that died in the middle runs out, and another does all of it again."""
+    """The lease of a dead process expires, and another process runs everything again."""
     monkeypatch.setattr(migrations, "SPAN", timedelta(seconds=1))
     assert await world.store.singleton_lease.take(LEASE, "dead", timedelta(seconds=1))
     async with asyncio.timeout(60):
         assert await migrate(collections, steps.list) == ("first", "second")
 
 
-async def test_a_long_migration_keeps_its_turn(
+async def test_a_long_migration_keeps_its_lease(
     collections: Collections, steps: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A migration that takes longer than a turn lasts is not begun by a second process."""
+    """A second process does not start a migration that takes longer than the lease."""
     monkeypatch.setattr(migrations, "SPAN", timedelta(seconds=2))
     steps.gate.clear()
     starts = [asyncio.create_task(migrate(collections, steps.list)) for _ in range(2)]
     await steps.began.wait()
-    await asyncio.sleep(5)  # more than two turns
+    await asyncio.sleep(5)  # longer than the lease, twice
     assert steps.ran == ["first"]
     steps.gate.set()
     await asyncio.gather(*starts)
 
 
 async def test_going_back_needs_nothing(world: World, collections: Collections, steps: Steps) -> None:
-    """A version that does not know a migration that was done starts and works."""
+    """A version that does not know a finished migration starts and works."""
     await migrate(collections, steps.list)
     assert await migrate(collections, ()) == ()
     assert await world.store.setup() == ()
 
 
 async def test_a_new_database_counts_as_migrated(world: World, collections: Collections, steps: Steps) -> None:
-    """Where nothing is stored yet the migrations are recorded as done: none runs, and none is announced."""
+    """On a database without data the migrations are recorded as done. None runs, and none is announced."""
     await collections.migrations.drop()
     assert await migrate(collections, steps.list) == ()
     assert steps.ran == []
@@ -145,13 +145,13 @@ async def test_a_database_of_the_first_version_is_not_new(world: World, collecti
 
 
 async def test_numbers_are_unique_and_grow() -> None:
-    """The order of the list is the order of the numbers, so that nobody's record says done of something else."""
+    """The list is sorted by unique numbers, so that no record stands for two migrations."""
     numbers = [each.number for each in MIGRATIONS]
     assert numbers == sorted(set(numbers))
 
 
 async def test_missing_indexes_are_made_and_others_left_alone(world: World, collections: Collections) -> None:
-    """A database of an earlier version gets the indexes that it lacks; one that an operator added stays."""
+    """A database of an earlier version gets missing indexes. An operator's index stays."""
     await collections.ledger.drop_indexes()
     await collections.ledger.create_index("size", name="operators")
     await world.store.setup()
@@ -161,7 +161,7 @@ async def test_missing_indexes_are_made_and_others_left_alone(world: World, coll
 
 
 async def test_an_index_with_other_properties_is_told(world: World, collections: Collections) -> None:
-    """It is not dropped behind the operator's back: the sentence names it and says what to do."""
+    """The index is not dropped silently: the error names it and says what to do."""
     await collections.ledger.drop_index("marks")
     await collections.ledger.create_index("marks", name="marks", sparse=True)
     with pytest.raises(LayoutError, match=r"an index of .*\.ledger with other properties .* Drop it"):

@@ -1,4 +1,4 @@
-"""What operators ask for by the command line: emails by the start of an id, explanations, quarantined copies."""
+"""What operators do with the CLI: emails by the start of an id, explanations, quarantined copies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.store.fixtures import World, content
 
 
 async def test_an_operator_names_an_email_by_the_start_of_its_id(world: World, store: Store) -> None:
-    """One email begins with it; none, several and nothing at all are told apart by what to do."""
+    """The start of one email's id finds it. No match, several and an empty start are errors with hints."""
     mails = [content(f"m{number}", "kim@customer.com", "a@corp.com") for number in range(2)]
     await store.emails.save_many(mails)
     for mail in mails:
@@ -27,7 +27,7 @@ async def test_an_operator_names_an_email_by_the_start_of_its_id(world: World, s
 
 
 async def test_a_viewer_names_only_what_he_may_see(world: World, store: Store) -> None:
-    """The start of an id finds an email among the viewer's own; somebody else's is not there, and makes none ambiguous."""
+    """The start of an id finds an email that the viewer may see. Other emails are neither found nor make it ambiguous."""
     mine, other = await world.account("a@corp.com"), await world.account("b@corp.com", Mode.PRIVATE)
     await world.record("kim@customer.com")
     seen, hidden = (
@@ -48,7 +48,7 @@ async def test_a_viewer_names_only_what_he_may_see(world: World, store: Store) -
 
 
 async def test_the_operator_is_told_every_line_but_bcc(world: World, store: Store) -> None:
-    """At the machine one may ask about anybody, without being a user; what a Bcc says stays with the copy's owner."""
+    """The operator may ask about any user. A Bcc stays with the copy's owner."""
     mine, other = await world.account("a@corp.com", Mode.PRIVATE), await world.account("b@corp.com")
     record = await world.record("kim@customer.com")
     mail = content("m", "kim@customer.com", "a@corp.com", "b@corp.com")
@@ -65,7 +65,7 @@ async def test_the_operator_is_told_every_line_but_bcc(world: World, store: Stor
 
 
 async def test_the_operator_is_told_that_there_is_no_link(world: World, store: Store) -> None:
-    """An email that is not on the record has no line, and nobody sees it there."""
+    """An email that is not on the record has no line and is not visible there."""
     mine = await world.account("a@corp.com")
     await world.record("kim@customer.com")
     elsewhere = await world.record("lee@other.com")
@@ -84,7 +84,7 @@ async def _quarantined(world: World) -> tuple[str, str]:
 
 
 async def test_a_replayed_letter_has_an_unfinished_copy(world: World, store: Store) -> None:
-    """It is on its way again, out of its backfill, which is done; a second replay finds nothing to do."""
+    """The copy is published again, outside its complete backfill. A second replay does nothing."""
     account, copy = await _quarantined(world)
     assert await store.operator_ledger.requeue_quarantined(copy)
     assert not await store.operator_ledger.requeue_quarantined(copy)
@@ -95,7 +95,7 @@ async def test_a_replayed_letter_has_an_unfinished_copy(world: World, store: Sto
 
 
 async def test_a_dropped_letter_ends_its_copy(world: World, store: Store) -> None:
-    """It is skipped, and the ledger says who decided so."""
+    """The copy is skipped, and the reason names the user."""
     account, copy = await _quarantined(world)
     assert await store.operator_ledger.drop_quarantined(copy, by="anna@corp.com")
     assert not await store.operator_ledger.drop_quarantined(copy, by="anna@corp.com")
@@ -109,7 +109,7 @@ async def test_a_dropped_letter_ends_its_copy(world: World, store: Store) -> Non
 async def test_a_copy_that_is_not_quarantined_any_more_is_left_alone(
     world: World, store: Store, state: RowState
 ) -> None:
-    """A resync may have attached it, the mailbox may have lost it: neither replay nor drop undoes that."""
+    """Neither replay nor drop changes a copy that a resync attached or that is gone."""
     account, copy = await _quarantined(world)
     await world.database["ledger"].update_one({"_id": copy}, {"$set": {"state": state.value}})
     assert not await store.operator_ledger.requeue_quarantined(copy)

@@ -1,4 +1,4 @@
-"""The only way for people to mail: the rule is applied to what is true now, and nothing leaks beside it."""
+"""How users read mail: readers apply the rule to the current state, and leak nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def subjects(store: Store, viewer: str, record: RecordRef) -> list[str]:
 
 
 async def test_only_known_users_read(world: World, store: Store) -> None:
-    """An address that somebody typed gives no access."""
+    """A typed address gives no access."""
     mine = await world.account("a@corp.com")
     record = await world.record("lead@x.com")
     mail = content("m", "lead@x.com", "a@corp.com")
@@ -38,7 +38,7 @@ async def test_only_known_users_read(world: World, store: Store) -> None:
 
 
 async def test_private_mail_is_absent_for_others_everywhere(world: World, store: Store) -> None:
-    """Page, count, text, HTML, raw and attachments: as if it were not there, with the very same error."""
+    """For page, count, text, HTML, raw and attachments, hidden mail gives the same error as mail that does not exist."""
     mine, _ = await world.account("a@corp.com", Mode.PRIVATE), await world.user("b@corp.com", admin=True)
     record = await world.record("lead@x.com")
     mail = content("m", "lead@x.com", "a@corp.com")
@@ -61,7 +61,7 @@ async def test_private_mail_is_absent_for_others_everywhere(world: World, store:
 
 
 async def test_stored_flags_do_not_open_anything(world: World, store: Store) -> None:
-    """Links that claim owners and sharing which no live copy bears out show nothing."""
+    """Links whose owners and sharing have no live copy show nothing."""
     mine, _ = await world.account("a@corp.com", Mode.PRIVATE), await world.user("b@corp.com")
     record = await world.record("lead@x.com")
     mail = content("m", "lead@x.com", "a@corp.com")
@@ -82,7 +82,7 @@ async def test_pages_are_filled_past_what_the_viewer_may_not_see(world: World, s
         await world.attach(holder, content(f"m{number}", "lead@x.com", holder.address, minutes=number))
     await world.database["links"].update_many(
         {}, {"$set": {"shared_by": [bob.id]}}
-    )  # a prefilter that lets all through
+    )  # a prefilter that selects everything
     first = await store.reading.visible_emails("ann@corp.com", record, limit=2)
     assert [line.subject for line in first.emails] == ["Subject m8", "Subject m4"]
     assert first.before is not None
@@ -96,7 +96,7 @@ async def test_pages_are_filled_past_what_the_viewer_may_not_see(world: World, s
 
 
 async def test_mail_of_the_same_moment_is_paged_once_each(world: World, store: Store) -> None:
-    """The cursor tells mail apart that was sent in the same millisecond."""
+    """The cursor distinguishes mail sent in the same millisecond."""
     mine = await world.account("a@corp.com")
     record = await world.record("lead@x.com")
     for number in range(5):
@@ -114,7 +114,7 @@ async def test_mail_of_the_same_moment_is_paged_once_each(world: World, store: S
 
 
 async def test_flags_folder_and_bcc_belong_to_a_copy(world: World, store: Store) -> None:
-    """Each viewer sees the state of the own copy, else of one that grants; a Bcc is its owner's alone."""
+    """Each viewer sees the state of their own copy, or else of one that grants. Only its owner sees a Bcc."""
     ann = await world.account("ann@corp.com")
     bob = await world.account("bob@corp.com", Mode.PRIVATE)
     await world.user("eve@corp.com")
@@ -140,7 +140,7 @@ async def test_flags_folder_and_bcc_belong_to_a_copy(world: World, store: Store)
 
 
 async def test_a_copy_in_two_folders_is_one_email(world: World, store: Store) -> None:
-    """Two folders of one account are two copies on one line."""
+    """Copies in two folders of one account are on one line."""
     mine = await world.account("a@corp.com")
     record = await world.record("lead@x.com")
     mail = content("m", "lead@x.com", "a@corp.com")
@@ -154,7 +154,7 @@ async def test_a_copy_in_two_folders_is_one_email(world: World, store: Store) ->
 
 
 async def test_bodies_come_through_the_guard(world: World, store: Store) -> None:
-    """Text, long HTML, raw mail without traces, and attachments as they were stored."""
+    """Readers return text, long HTML, raw mail without traces, and attachments as stored."""
     mine = await world.account("a@corp.com")
     await world.record("lead@x.com")
     raw = b"Delivered-To: a@corp.com\r\nSubject: m\r\nBcc: s@y.com\r\n\r\nBcc: is text here\r\n"
@@ -176,7 +176,7 @@ async def test_bodies_come_through_the_guard(world: World, store: Store) -> None
 
 
 async def test_explain_tells_which_copy_rule_and_domain_decided(world: World, store: Store) -> None:
-    """An administrator gets a line for every copy, whether it grants or not, without anybody's Bcc."""
+    """An administrator gets a line for every copy, granting or not, without Bcc."""
     ann = await world.account("ann@corp.com", Mode.CUSTOM, excluded=("x.com",))
     bob = await world.account("bob@corp.com", Mode.PRIVATE)
     await world.user("root@corp.com", admin=True)
@@ -204,7 +204,7 @@ async def test_explain_tells_which_copy_rule_and_domain_decided(world: World, st
 
 
 async def test_explain_tells_nobody_more_than_he_may_know(world: World, store: Store) -> None:
-    """Who may not see an email learns nothing about it, not even that somebody has it; asking for others is for administrators."""
+    """A user who may not see an email learns nothing about it. Only administrators may ask about others."""
     mine, _ = await world.account("a@corp.com", Mode.PRIVATE), await world.user("b@corp.com")
     record = await world.record("lead@x.com")
     mail = content("m", "lead@x.com", "a@corp.com")
@@ -245,7 +245,7 @@ async def test_a_thread_match_is_judged_by_the_threads_address(world: World, sto
 
 
 async def test_the_start_of_an_id_names_only_what_the_viewer_may_see(world: World, store: Store) -> None:
-    """Ids that begin alike are told apart among the viewer's mail; those of others neither help nor hinder."""
+    """Ids are completed among the viewer's mail. Other mail has no effect."""
     ann, bob = await world.account("ann@corp.com", Mode.PRIVATE), await world.account("bob@corp.com", Mode.PRIVATE)
     await world.record("lead@x.com")
     mine = content("mine", "lead@x.com", "ann@corp.com")
@@ -254,7 +254,7 @@ async def test_the_start_of_an_id_names_only_what_the_viewer_may_see(world: Worl
         await world.attach(bob, content(f"m{number}", "lead@x.com", "bob@corp.com"))
     await world.database["links"].update_many(
         {}, {"$set": {"shared_by": [bob.id]}}
-    )  # a prefilter that lets all through
+    )  # a prefilter that selects everything
     for start in ("v1-", mine.key[:9], mine.key):
         assert await store.email_ids.full_key("ann@corp.com", start) == mine.key
     with pytest.raises(NotFoundError, match="several emails"):
@@ -275,5 +275,5 @@ async def test_the_start_of_an_id_names_only_what_the_viewer_may_see(world: Worl
     ],
 )
 def test_traces_are_cut_from_headers_only(raw: bytes, kept: bytes) -> None:
-    """Folded lines go with their field; the body and other fields stay byte for byte."""
+    """Folded lines are removed with their field. The body and other fields stay byte for byte."""
     assert without_traces(raw) == kept

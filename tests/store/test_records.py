@@ -1,4 +1,4 @@
-"""Leads and contacts: read through settings, indexed by address, watched for changes."""
+"""Leads and contacts: read by configured fields, indexed by address, watched for changes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CONFIG = StoreConfig(blind_index_key=b"k" * 32)
 def test_addresses_are_read_from_every_usual_shape(
     document: dict[str, Any], fields: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
-    """Texts, arrays and documents; normal forms, once each; what is no address is left out."""
+    """Addresses come from texts, arrays and documents, in normal form, once each, without invalid ones."""
     assert addresses_of(document, fields) == expected
 
 
@@ -52,7 +52,7 @@ def test_addresses_are_read_from_every_usual_shape(
     ],
 )
 def test_names_come_from_the_first_field_that_is_there(document: dict[str, Any], name: str) -> None:
-    """A joined name counts when any of its parts is there."""
+    """A joined name is used if any of its parts is present."""
     assert name_of(document, CONFIG.name_fields) == name
 
 
@@ -70,7 +70,7 @@ async def test_records_are_read_whatever_their_ids_are(world: World, store: Stor
 
 
 def test_a_new_document_reads_back() -> None:
-    """What Leadmail adds to the CRM is what it reads there."""
+    """Leadmail reads the records that it adds."""
     document = new_document(CONFIG, ["a@x.com", "b@x.com"], name="Ann Lee", owner="o@corp.com", company="X")
     assert document["email"] == "a@x.com"
     assert document["emails"] == ["b@x.com"]
@@ -100,23 +100,23 @@ async def test_new_addresses_are_told_until_they_are_swept(world: World, store: 
     ref = RecordRef(kind="lead", id="1")
     record = Record(ref=ref, addresses=("a@x.com", "b@x.com"))
     before = await store.record_addresses.version()
-    assert sorted(await store.record_addresses.put_addresses(record)) == ["a@x.com", "b@x.com"]
+    assert sorted((await store.record_addresses.put_many([record]))[ref]) == ["a@x.com", "b@x.com"]
     assert await store.record_addresses.version() > before
-    assert sorted(await store.record_addresses.put_addresses(record)) == ["a@x.com", "b@x.com"]
-    await store.record_addresses.addresses_swept(ref, ["a@x.com", "b@x.com"])
+    assert sorted((await store.record_addresses.put_many([record]))[ref]) == ["a@x.com", "b@x.com"]
+    await store.record_addresses.swept({ref: ["a@x.com", "b@x.com"]})
     moved = await store.record_addresses.version()
-    assert await store.record_addresses.put_addresses(record) == []
+    assert await store.record_addresses.put_many([record]) == {}
     assert await store.record_addresses.version() == moved
     assert await store.record_addresses.known(["a@x.com", "c@x.com"]) == {"a@x.com": [ref]}
 
 
 async def test_many_records_are_put_at_once(store: Store) -> None:
-    """A scan of the whole CRM takes a few round trips a batch, and tells for each record what is new."""
+    """A scan of the whole CRM takes a few round trips per batch, and returns what is new for each record."""
     refs = [RecordRef(kind=kind, id=str(n)) for n in range(50) for kind in ("lead", "contact")]
     records = [Record(ref=ref, addresses=(f"{ref.kind}{ref.id}@x.com", "common@x.com")) for ref in refs]
     new = await store.record_addresses.put_many(records)
     assert {ref: sorted(addresses) for ref, addresses in new.items()} == {r.ref: sorted(r.addresses) for r in records}
-    await store.record_addresses.addresses_swept(refs[0], records[0].addresses)
+    await store.record_addresses.swept({refs[0]: records[0].addresses})
     moved = await store.record_addresses.version()
     assert len(await store.record_addresses.put_many(records)) == 99
     assert await store.record_addresses.put_many(records[:1]) == {}
@@ -125,18 +125,18 @@ async def test_many_records_are_put_at_once(store: Store) -> None:
 
 
 async def test_old_addresses_stay_as_history(store: Store) -> None:
-    """Mail by an address that the record no longer has stays on it; deletion of the record ends that."""
+    """Mail by a former address stays on the record until the record is deleted."""
     ref, other = RecordRef(kind="lead", id="1"), RecordRef(kind="contact", id="1")
-    await store.record_addresses.put_addresses(Record(ref=ref, addresses=("a@x.com",)))
-    await store.record_addresses.put_addresses(Record(ref=other, addresses=("a@x.com",)))
-    await store.record_addresses.put_addresses(Record(ref=ref, addresses=("b@x.com",)))
+    await store.record_addresses.put_many([Record(ref=ref, addresses=("a@x.com",))])
+    await store.record_addresses.put_many([Record(ref=other, addresses=("a@x.com",))])
+    await store.record_addresses.put_many([Record(ref=ref, addresses=("b@x.com",))])
     assert {known.address: known.current for known in await store.record_addresses.addresses_of(ref)} == {
         "a@x.com": False,
         "b@x.com": True,
     }
     found = await store.record_addresses.known(["a@x.com"])
     assert set(found["a@x.com"]) == {ref, other}
-    await store.record_addresses.put_addresses(Record(ref=ref, addresses=("a@x.com",)))
+    await store.record_addresses.put_many([Record(ref=ref, addresses=("a@x.com",))])
     assert {known.address: known.current for known in await store.record_addresses.addresses_of(ref)} == {
         "a@x.com": True,
         "b@x.com": False,
@@ -146,8 +146,8 @@ async def test_old_addresses_stay_as_history(store: Store) -> None:
 
 
 async def test_the_look_up_reads_the_index_alone(world: World, store: Store) -> None:
-    """A window's participants are looked up without touching a document."""
-    await store.record_addresses.put_addresses(Record(ref=RecordRef(kind="lead", id="1"), addresses=("a@x.com",)))
+    """The look-up of a window's participants reads only the index."""
+    await store.record_addresses.put_many([Record(ref=RecordRef(kind="lead", id="1"), addresses=("a@x.com",))])
     fields = {"_id": 0, "mark": 1, "record.kind": 1, "record.id": 1}
     marks = store.record_addresses.hashes(["a@x.com", "b@x.com"])
     query = {"find": "addresses", "filter": {"mark": {"$in": marks}}, "projection": fields}
@@ -157,7 +157,7 @@ async def test_the_look_up_reads_the_index_alone(world: World, store: Store) -> 
 
 
 async def test_adding_importing_and_finding(world: World, store: Store) -> None:
-    """People add records one by one or many at once; known addresses are not added again; lists are newest first."""
+    """Records are added one by one or imported. Known addresses are not added again. Lists are newest first."""
     one = await store.records.add("lead", NewRecord(("A@x.com", "b@x.com"), name="Ann"))
     rows = [NewRecord(("b@x.com",)), NewRecord(("c@x.com",), name="Cy", company="X"), NewRecord(("c@X.com",))]
     assert await store.records.import_many("lead", rows) == (1, 2)
@@ -179,7 +179,7 @@ async def test_adding_importing_and_finding(world: World, store: Store) -> None:
 
 
 async def changes(watch: AsyncIterator[RecordChangeBatch], enough: int = 1) -> tuple[list[str], Any]:
-    """Return the records of the next changes, at least so many, and the newest token."""
+    """Return the records of at least so many next changes, and the newest token."""
     found: list[str] = []
     async with asyncio.timeout(20):
         async for noticed in watch:
@@ -190,10 +190,10 @@ async def changes(watch: AsyncIterator[RecordChangeBatch], enough: int = 1) -> t
 
 
 async def test_a_first_watch_sees_what_is_there_then_what_happens(world: World, store: Store) -> None:
-    """Without a token every record comes first, also those that the index has and the CRM no longer."""
+    """Without a token every record comes first, including indexed ones that the CRM has deleted."""
     lead = (await store.records.add("lead", NewRecord(("a@x.com",)))).ref
     contact = (await store.records.add("contact", NewRecord(("b@x.com",)))).ref
-    await store.record_addresses.put_addresses(Record(ref=RecordRef(kind="lead", id="deleted"), addresses=("d@x.com",)))
+    await store.record_addresses.put_many([Record(ref=RecordRef(kind="lead", id="deleted"), addresses=("d@x.com",))])
     async with aclosing(store.record_watch.watch(idle=0.2)) as watch:
         found, _ = await changes(watch, 3)
         assert sorted(found) == sorted([str(lead), str(contact), "lead:deleted"])
@@ -204,7 +204,7 @@ async def test_a_first_watch_sees_what_is_there_then_what_happens(world: World, 
 
 
 async def test_a_watch_resumes_after_a_stop_without_missing_anything(world: World, store: Store) -> None:
-    """What happened while nobody watched comes first; what was handled does not come again."""
+    """Changes during a stop come first. Handled changes do not come again."""
     first = (await store.records.add("lead", NewRecord(("a@x.com",)))).ref
     async with aclosing(store.record_watch.watch(idle=0.2)) as watch:
         _, token = await changes(watch)
@@ -218,7 +218,7 @@ async def test_a_watch_resumes_after_a_stop_without_missing_anything(world: Worl
 
 
 async def test_our_own_summary_is_no_change(world: World, store: Store) -> None:
-    """Updates of nothing but the summary field are not noticed, or every mail would set off a look at its records."""
+    """Updates of only the summary field are ignored: otherwise every mail would cause a look at its records."""
     ref = (await store.records.add("lead", NewRecord(("a@x.com",)))).ref
     this = {"_id": ObjectId(ref.id)}
     async with aclosing(store.record_watch.watch(idle=0.2)) as watch:
@@ -236,7 +236,7 @@ async def test_our_own_summary_is_no_change(world: World, store: Store) -> None:
 
 
 async def test_a_token_that_is_no_longer_valid_leads_to_a_scan(world: World, store: Store) -> None:
-    """When the server cannot resume, every record is looked at again instead of missing some."""
+    """If the server cannot resume, every record is scanned, so that none is missed."""
     ref = (await store.records.add("lead", NewRecord(("a@x.com",)))).ref
     await store.record_watch.save_resume_token({"_data": "8200000001000000012B0229296E04"})
     async with aclosing(store.record_watch.watch(idle=0.2)) as watch:
@@ -244,11 +244,11 @@ async def test_a_token_that_is_no_longer_valid_leads_to_a_scan(world: World, sto
 
 
 async def test_a_watch_survives_the_loss_of_the_crms_database(world: World, store: Store) -> None:
-    """A database that is dropped ends the server's stream; the watch begins anew and sees what is there then."""
+    """Dropping the database ends the server's stream. The watch starts again with the new content."""
     gone = (await store.records.add("lead", NewRecord(("a@x.com",)))).ref
     record = await store.records.read(gone)
     assert record is not None
-    await store.record_addresses.put_addresses(record)
+    await store.record_addresses.put_many([record])
     async with aclosing(store.record_watch.watch(idle=0.2)) as watch:
         await changes(watch)
         await world.crm.client.drop_database(world.crm.name)

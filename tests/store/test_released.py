@@ -1,4 +1,4 @@
-"""Databases as released versions left them: this version reads them and works on with them.
+"""Databases of released versions: this version reads and continues them.
 
 A release is recorded by ``LEADMAIL_RECORD=1 pytest tests/store/test_released.py``, which writes the file of the present version;
 files are never changed afterwards.
@@ -32,7 +32,7 @@ CANONICAL = json_util.CANONICAL_JSON_OPTIONS
 
 
 async def fill(world: World) -> None:
-    """A little of everything that a version stores."""
+    """One document of every kind that a version stores."""
     store = world.store
     anna, luc = await world.account(ANNA, aliases=("a@corp.com",)), await world.account(LUC, mode=Mode.PRIVATE)
     await world.record(KIM, "kim@old.com", kind="contact", name="Kim")
@@ -53,7 +53,7 @@ async def fill(world: World) -> None:
 
 
 async def dump(world: World) -> str:
-    """Return both databases as extended JSON, without leases: those are of one run."""
+    """Return both databases as extended JSON, without leases, which belong to one run."""
     await world.database["accounts"].update_many({}, {"$unset": {"lease": ""}})
     databases = {"leadmail": world.database, "crm": world.crm}
     names = {part: sorted(await database.list_collection_names()) for part, database in databases.items()}
@@ -68,7 +68,7 @@ async def dump(world: World) -> str:
     not os.environ.get("LEADMAIL_RECORD"), reason="only on a release: LEADMAIL_RECORD=1 writes its file"
 )
 async def test_record_this_release(world: World) -> None:
-    """Write what this version stores."""
+    """Write the file of this version."""
     await fill(world)
     file = Path(__file__).parent / "released" / f"{metadata.version('leadmail')}.json"
     file.write_text(await dump(world), encoding="utf-8")
@@ -85,7 +85,7 @@ def load(path: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
 async def released(
     request: pytest.FixtureRequest, mongo: AsyncMongoClient[dict[str, Any]], mongo_database: str
 ) -> AsyncIterator[World]:
-    """A database as a release left it, without its indexes, set up by this version."""
+    """A released version's database, without its indexes, set up by this version."""
     databases = {"leadmail": mongo[mongo_database], "crm": mongo[f"{mongo_database}_crm"]}
     for part, collections in load(request.param).items():
         for name, documents in collections.items():
@@ -98,7 +98,7 @@ async def released(
 
 
 async def test_people_see_what_they_saw(released: World) -> None:
-    """Record pages, mails, their raw form, backfills and dead letters are there; what was private is private."""
+    """Record pages, mails, raw mails, backfills and dead letters are readable, and private mail stays private."""
     store = released.store
     (kim,) = await store.records.find(KIM)
     assert (kim.name, kim.addresses) == ("Kim", (KIM, "kim@old.com"))
@@ -110,15 +110,16 @@ async def test_people_see_what_they_saw(released: World) -> None:
     assert await store.reading.raw(ANNA, content("offer", KIM).key) == RAW
     statuses = {status.account.address: status for status in await store.status.accounts()}
     assert statuses[ANNA].account.aliases == ("a@corp.com",)
-    assert statuses[ANNA].epoch is not None
-    assert statuses[ANNA].epoch.state is EpochState.COMPLETE
+    epoch = statuses[ANNA].epoch
+    assert epoch is not None
+    assert epoch.state is EpochState.COMPLETE
     assert statuses[ANNA].counts == {RowState.ATTACHED: 1, RowState.UNMATCHED: 1}
     (letter,) = await store.dead_letters.newest()
     assert (letter.reason, (await store.dead_letters.get(letter.id)).body) == ("parser-died", RAW)
 
 
 async def test_stages_work_on(released: World) -> None:
-    """Its accounts are leased, new mail is attached and seen, the confirmation that was due is."""
+    """Accounts are leased, new mail is attached and visible, and the due confirmation is still due."""
     store = released.store
     accounts = {account.address: account for account in await store.accounts.get_all()}
     await released.lease(accounts[ANNA].id)

@@ -1,4 +1,4 @@
-"""The CRM's read rights: where a field lists readers, the rule's "V may read R" holds for every way to read."""
+"""The CRM's read rights: if a field lists readers, "V may read R" applies to every reader."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def world(servers: LocalServers, mongo_database: str) -> AsyncIterator[Wor
 
 
 async def test_a_record_is_read_by_its_readers_and_its_owner_only(world: World) -> None:
-    """Even a holder of the mail does not see it on a page that the CRM keeps from him; a record without readers is everybody's."""
+    """Even a holder of the mail does not see it on a record that the CRM hides from them. A record without readers is open to all."""
     store = world.store
     ann = await world.account(ANN)
     await world.user(BOB)

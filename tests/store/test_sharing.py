@@ -1,4 +1,4 @@
-"""Policies changed, copies gone, accounts removed: grants follow both ways, and at once when they narrow."""
+"""Grants follow changed policies, deleted copies and removed accounts. Narrowing works at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def seen(store: Store, viewer: str, record: RecordRef) -> int:
 
 
 async def test_narrowing_takes_effect_before_the_links_follow(world: World, store: Store) -> None:
-    """The stored policy decides: readers do not wait for links that still say otherwise."""
+    """The stored policy decides, even before the links are updated."""
     mine, _ = await world.account("a@corp.com"), await world.user("b@corp.com")
     record = await world.record("lead@x.com")
     await world.attach(mine, content("m", "lead@x.com", "a@corp.com"))
@@ -67,7 +67,7 @@ async def test_widening_and_narrowing_by_the_owner(world: World, store: Store) -
 
 
 async def test_the_administrator_decides_over_owners(world: World, store: Store) -> None:
-    """Domains that the administrator excludes and modes that he does not allow count for everybody, at once."""
+    """Excluded domains and modes that are not allowed apply to all users at once."""
     mine, _ = await world.account("a@corp.com"), await world.user("b@corp.com")
     record = await world.record("lead@x.com")
     await world.attach(mine, content("m", "lead@x.com", "a@corp.com"))
@@ -86,7 +86,7 @@ async def test_the_administrator_decides_over_owners(world: World, store: Store)
 
 
 async def test_when_copies_go_grants_go_and_the_last_takes_the_email(world: World, store: Store) -> None:
-    """The union over copies: each one that goes takes its own grant, the last one everything."""
+    """Each deleted copy takes its own grant, and the last one takes the email."""
     ann, bob = await world.account("ann@corp.com"), await world.account("bob@corp.com", Mode.PRIVATE)
     await world.user("eve@corp.com")
     record = await world.record("lead@x.com")
@@ -107,7 +107,7 @@ async def test_when_copies_go_grants_go_and_the_last_takes_the_email(world: Worl
 
 
 async def test_a_recompute_loses_no_addition_that_comes_at_the_same_time(world: World, store: Store) -> None:
-    """While grants are worked out again and again, copies that come are never lost."""
+    """While grants are recomputed repeatedly, no new copy is lost."""
     record = await world.record("lead@x.com")
     mail = content("m", "lead@x.com", "a0@corp.com")
     accounts = [await world.account(f"a{number}@corp.com") for number in range(6)]
@@ -123,7 +123,7 @@ async def test_a_recompute_loses_no_addition_that_comes_at_the_same_time(world: 
 
 
 async def test_disconnecting_keeps_copies_and_freezes_the_policy(world: World, store: Store) -> None:
-    """Others go on seeing what was shared; nobody can change it, the credentials are gone, the lease is void."""
+    """Others still see what was shared. The policy is frozen, the credentials are deleted, the lease is void."""
     mine, _ = await world.account("a@corp.com"), await world.user("b@corp.com")
     record = await world.record("lead@x.com")
     await world.attach(mine, content("m", "lead@x.com", "a@corp.com"))
@@ -142,7 +142,7 @@ async def test_disconnecting_keeps_copies_and_freezes_the_policy(world: World, s
 
 
 async def test_purging_removes_copies_grants_and_what_nobody_else_holds(world: World, store: Store) -> None:
-    """Counts are told first; afterwards the others' copies are all there is."""
+    """Counts are shown first. Afterwards only the other accounts' copies are left."""
     ann, bob = await world.account("ann@corp.com"), await world.account("bob@corp.com", Mode.PRIVATE)
     record = await world.record("lead@x.com")
     both = content("both", "lead@x.com", "ann@corp.com", "bob@corp.com")
@@ -155,7 +155,7 @@ async def test_purging_removes_copies_grants_and_what_nobody_else_holds(world: W
     assert (await world.summary(record) or {})["count"] == 2
     assert await store.removal.purge(ann.id, by="ann@corp.com") == counts
     assert await world.states(ann.id) == {}
-    # The threads of the email that is gone, and of the one that is somebody else's now, follow by the matcher, which finds the debts.
+    # The matcher finds pending work for the threads of the deleted email and of the one that another user now holds alone.
     owed = await store.pending_work.overdue(now() + timedelta(minutes=1))
     assert {name for debt in owed for name in debt.message_ids} == {"only@mail", "both@mail"}
     assert await store.emails.existing([both.key, only.key]) == {both.key}

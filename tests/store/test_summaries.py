@@ -1,4 +1,4 @@
-"""The bounded summary in the CRM's own documents: shared mail only, right however often it is worked out."""
+"""The bounded summary in the CRM's documents: shared mail only, and correct after any number of recomputations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.store.fixtures import World, content
 
 
 async def test_the_newest_five_lines_and_the_count(world: World, store: Store) -> None:
-    """Newest first, five at most, the count of all; nothing else of the document is touched."""
+    """The summary has the five newest lines and the count of all. Nothing else in the document changes."""
     mine = await world.account("a@corp.com")
     record = await world.record("lead@x.com", name="Ann")
     before = await world.crm["leads"].find_one({"_id": ObjectId(record.id)})
@@ -34,7 +34,7 @@ async def test_the_newest_five_lines_and_the_count(world: World, store: Store) -
 
 
 async def test_private_mail_is_never_in_a_summary(world: World, store: Store) -> None:
-    """Everybody who reads the CRM reads the summary; a record with private mail only is not touched at all."""
+    """Every CRM user can read the summary, so a record with only private mail has none."""
     mine = await world.account("a@corp.com", Mode.PRIVATE)
     record = await world.record("lead@x.com")
     await world.attach(mine, content("m", "lead@x.com", "a@corp.com"))
@@ -42,7 +42,7 @@ async def test_private_mail_is_never_in_a_summary(world: World, store: Store) ->
 
 
 async def test_several_at_once_and_again_give_the_same(world: World, store: Store) -> None:
-    """Matchers that work on one record at the same time end with what the links say."""
+    """Concurrent recomputations of one record end with the state of the links."""
     mine = await world.account("a@corp.com")
     record = await world.record("lead@x.com")
     mails = [content(f"m{number}", "lead@x.com", "a@corp.com", minutes=number) for number in range(8)]
@@ -57,7 +57,7 @@ async def test_several_at_once_and_again_give_the_same(world: World, store: Stor
 
 
 async def test_a_record_that_is_no_more_is_left_out(store: Store) -> None:
-    """A summary never brings a deleted lead back."""
+    """A summary never recreates a deleted lead."""
     await store.summaries.recompute([RecordRef(kind="lead", id="f" * 24)])
     assert await store.records.newest("lead") == []
 
@@ -74,5 +74,5 @@ async def test_a_record_that_is_no_more_is_left_out(store: Store) -> None:
     ],
 )
 def test_direction(authors: list[str], roles: list[str], expected: str) -> None:
-    """``in`` is what the record wrote, or somebody unknown in its thread."""
+    """``in`` means that the record wrote it, or an unknown sender in its thread."""
     assert direction(authors, roles, {"own@corp.com"}) == expected

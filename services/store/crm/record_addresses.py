@@ -47,10 +47,6 @@ class RecordAddresses:
         document = await self._counters.find_one({"_id": _VERSION})
         return 0 if document is None else int(document["value"])
 
-    async def put_addresses(self, record: Record) -> list[str]:
-        """Do the same as ``put_many`` for one record. Returns its addresses whose history is not imported yet."""
-        return (await self.put_many([record])).get(record.ref, [])
-
     async def put_many(self, records: Iterable[Record]) -> dict[RecordRef, list[str]]:
         """Update the index from records. Addresses that a record lost stay as history; erased addresses stay out.
 
@@ -117,10 +113,6 @@ class RecordAddresses:
         await self._remove({ref: [address_hash] for ref in records})
         await self._bump_version()
         return records
-
-    async def addresses_swept(self, record: RecordRef, addresses: Iterable[str]) -> None:
-        """Note that the history of one record's addresses was searched for."""
-        await self.swept({record: addresses})
 
     async def swept(self, addresses: Mapping[RecordRef, Iterable[str]]) -> None:
         """Note that the history of addresses was searched for, for many records at once."""

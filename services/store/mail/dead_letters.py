@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pydantic import Field
@@ -101,8 +101,3 @@ class DeadLetters:
     async def count(self) -> int:
         """Return the number of dead letters."""
         return int(await self._dead_letters.count_documents({}))
-
-    async def by_reason(self) -> Mapping[str, int]:
-        """Return the number of dead letters by reason."""
-        found = await self._dead_letters.aggregate([{"$group": {"_id": "$reason", "count": {"$sum": 1}}}])
-        return {document["_id"]: document["count"] async for document in found}
