@@ -1,7 +1,7 @@
-"""The notifier tells owners: once when their mail is synchronised, once when their account needs them.
+"""Mails account owners: once when their mail is synchronised, once when their account needs attention.
 
-Consumes: ``sync.completed``, ``account.attention``; a sweeper finds what is due in the database when an event was lost.
-Produces: mail, by the operator's SMTP server.
-Stores: which confirmation and which incident was told, by compare-and-set.
-Fails when: the database does not answer. A mail server that refuses or is down fails nothing: the mail stays due and is swept.
+Consumes: ``sync.completed``, ``account.attention``; a sweeper finds due mail in the database if an event was lost.
+Produces: mail, through the operator's SMTP server.
+Stores: which confirmations and incident mails were sent, by compare-and-set.
+Fails when: the database is down. If the mail server refuses a mail or is down, the mail stays due and the sweeper retries it.
 """

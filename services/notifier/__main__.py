@@ -17,12 +17,12 @@ SWEEP_SECONDS = 10.0
 
 
 async def main(stage: Stage[NotifierSettings]) -> None:
-    """Consume both routes and sweep what is due."""
+    """Consume both routes, and sweep for due mail."""
     settings = stage.settings
     post = make_post(settings, make_policy(settings))
 
-    async def send(mail: OwnerMail) -> None:
-        await post(mail.mail, mail.to)
+    async def send(outgoing: OwnerMail) -> None:
+        await post(outgoing.mail, outgoing.to)
 
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()

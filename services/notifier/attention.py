@@ -1,4 +1,4 @@
-"""The mail to the owner of an account that cannot be synchronised any more. Pure: account and reason in, mail out."""
+"""Builds the mail to the owner of a blocked account. Pure: account and reason in, mail out."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from services.notifier.templates import render
 
 
 def attention(*, sender: str, owner: User, account: Account, now: datetime, console: str = "") -> EmailMessage:
-    """Return the mail of the account's newest incident; sent again, it has the same Message-ID.
+    """Return the mail about the account's latest incident. Sent twice, it has the same Message-ID.
 
-    What is to be done is done on the web pages (``console``: their address) or, where there are none, by commands.
+    The steps link to the web console at ``console``, or name CLI commands if there is none.
     """
     domain = parseaddr(sender)[1].rpartition("@")[2]
     sentence, lines, url = advice.of_blocked(account)
@@ -24,13 +24,13 @@ def attention(*, sender: str, owner: User, account: Account, now: datetime, cons
     facts: dict[str, object] = {
         "owner": owner,
         "address": wording.readable(account.address),
-        "sentence": sentence,
-        "steps": (*steps, *_then(account, console)),
+        "sentence": sentence[:1].upper() + sentence[1:],
+        "steps": (*steps, *_last_steps(account, console)),
     }
     return build_mail(
         sender=sender,
         to=owner,
-        subject=f"{wording.readable(account.address)} needs you: it is not synchronised any more",
+        subject=f"{wording.readable(account.address)} needs your attention: it is no longer synchronised",
         message_id=f"<attention.{account.id}.{account.incident}@{domain}>",
         date=format_datetime(now),
         text=render("attention.txt", **facts),
@@ -38,14 +38,14 @@ def attention(*, sender: str, owner: User, account: Account, now: datetime, cons
     )
 
 
-def _then(account: Account, console: str) -> tuple[str, ...]:
+def _last_steps(account: Account, console: str) -> tuple[str, ...]:
     if console:
         page = f"{console}/mailboxes/{account.id}"
         return (
             f"Then give Leadmail the new password: {page}/password",
-            f"Or, where only the mail service had to be changed, resume: {page}",
+            f"Or, if you only changed a setting at your mail service, select Resume at {page}",
         )
     return (
         f"Then give Leadmail the new password: leadmail account password {account.address}",
-        f"Or, where only the mail service had to be changed: leadmail account resume {account.address}",
+        f"Or, if you only changed a setting at your mail service: leadmail account resume {account.address}",
     )

@@ -1,4 +1,4 @@
-"""The confirmation mail: what was synchronised, what was left out and why, who sees it. Pure: report in, mail out."""
+"""Builds the confirmation mail: what was synchronised, what was left out, who can see it. Pure: report in, mail out."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from services.store import EpochReport
 def confirmation(
     *, sender: str, owner: User, report: EpochReport, company: CompanyPolicy, first: bool, console: str = ""
 ) -> EmailMessage:
-    """Return the confirmation of a completed epoch: built twice, it has the same Message-ID and Date.
+    """Return the confirmation of a completed epoch. Built twice, it has the same Message-ID and Date.
 
     Args:
-        sender: who writes, as in ``LEADMAIL_MAIL_FROM``.
-        owner: to whom.
+        sender: the value of ``LEADMAIL_MAIL_FROM``.
+        owner: the recipient.
         report: what became of the account's mail.
         company: the administrator's policy, which may be narrower than the owner's.
-        first: whether it is the account's first; later ones say that it was synchronised anew.
-        console: the address of the web pages, where there are some.
+        first: whether this is the account's first backfill.
+        console: the address of the web console, or empty.
     """
     epoch = report.epoch
     assert epoch.completed_at is not None
@@ -67,14 +67,14 @@ def confirmation(
 
 
 def _messages(counts: Mapping[RowState, int]) -> int:
-    """Return how many messages are in the mailbox: what is gone is not."""
+    """Return how many messages are in the mailbox, without those that are gone."""
     return sum(count for state, count in counts.items() if state is not RowState.GONE)
 
 
 def _left_out(report: EpochReport) -> list[tuple[int, str]]:
-    """Return (count, why), the unmatched mail first: it is most of most mailboxes."""
+    """Return (count, reason) pairs, unmatched mail first: it is most of the mail in most mailboxes."""
     lines = [
-        (report.counts.get(RowState.UNMATCHED, 0), "about no lead or contact: not stored, visible to nobody"),
+        (report.counts.get(RowState.UNMATCHED, 0), "not about a lead or contact: not stored, and visible to no one"),
         *((count, wording.skipped(reason)) for reason, count in sorted(report.reasons.items())),
         (report.counts.get(RowState.QUARANTINED, 0), wording.QUARANTINED),
     ]

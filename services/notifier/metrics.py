@@ -1,4 +1,4 @@
-"""The notifier's own metrics: what became of the mails to owners."""
+"""The notifier's metrics: the outcomes of mails to owners."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from services.notifier.notification import OwnerMail, Send
 
 
 class NotifierMetrics:
-    """One a process."""
+    """Counts mails. One per process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._mails = Counter(
             "leadmail_notifier_mails",
-            "Mails to owners handed to the mail server: sent, refused (for this owner), failed (the server cannot be used)",
+            "Mails to owners by outcome: sent, refused (for this recipient), failed (the mail server is unusable)",
             ["mail", "outcome"],
             registry=registry,
         )
 
     def counting(self, send: Send) -> Send:
-        """Return a way to send that also counts."""
+        """Return ``send`` with counting."""
 
         async def counted(mail: OwnerMail) -> None:
             try:

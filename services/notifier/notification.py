@@ -1,4 +1,4 @@
-"""One mail that has to go out once: what becomes of its claim, whatever sending it comes to."""
+"""Delivers one claimed notification: keeps the claim alive, and settles it whatever happens to the mail."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from services.runtime.periodic import periodic
 from services.runtime.tasks import cancel_and_wait, run_shielded
 
 STALE = timedelta(seconds=45)
-"""A claim is renewed three times as often while the mail is being sent: one that is older is of a notifier that died."""
-UNBROKEN = 10.0
-"""Seconds that a mail server is given to answer when the notifier is told to end."""
-LATER, MUCH_LATER = timedelta(minutes=1), timedelta(hours=1)
-"""After how long a mail that was refused for now, or for good (the owner's address may be corrected), is tried again."""
+"""Age at which a claim is taken over. A live notifier renews it three times as often while it sends."""
+SHUTDOWN_SECONDS = 10.0
+"""How long a mail that is being sent at shutdown may take."""
+RETRY_DELAY, REJECTED_DELAY = timedelta(minutes=1), timedelta(hours=1)
+"""Pause after a temporary and after a permanent rejection; an administrator may correct the owner's address."""
 
 
 class Claims(Protocol):
-    """``store.epochs`` and ``store.attention``: claims by account and number (of the backfill, of the incident)."""
+    """Claims by account and number: ``store.epochs`` (of a backfill) and ``store.attention`` (of an incident)."""
 
     async def sent(self, account: str, number: int, /) -> None:
-        """Note that the mail was taken."""
+        """Mark the mail as sent."""
 
     async def renew(self, account: str, number: int, /) -> None:
-        """Say that the claim holds still."""
+        """Extend the claim."""
 
     async def release(self, account: str, number: int, /) -> None:
-        """Give the claim back."""
+        """Release the claim."""
 
     async def postpone(self, account: str, number: int, /, *, stale: timedelta, delay: timedelta) -> None:
-        """Keep the claim until then."""
+        """Keep the claim so that it becomes stale after ``delay``."""
 
 
 class OwnerMail(NamedTuple):
-    """A mail and the one whom it is for."""
+    """A mail and its recipient."""
 
     mail: EmailMessage
     to: str
@@ -49,46 +49,46 @@ class OwnerMail(NamedTuple):
 
 
 Send = Callable[[OwnerMail], Awaitable[None]]
-"""Sends, or raises MailServerError (the server cannot be used) or RejectedError (it refuses this mail)."""
+"""Sends a mail. Raises MailServerError if the server is unusable, RejectedError if it refuses this mail."""
 
 
 class Notification(NamedTuple):
-    """A claimed duty to send."""
+    """A claimed notification."""
 
     claims: Claims
     account: str
     number: int
 
-    async def fulfil(
-        self, write: Callable[[], Awaitable[OwnerMail | None]], send: Send, log: structlog.typing.FilteringBoundLogger
+    async def deliver(
+        self, compose: Callable[[], Awaitable[OwnerMail | None]], send: Send, log: structlog.typing.FilteringBoundLogger
     ) -> bool:
-        """Write and send the mail and note that it went out; None has become pointless.
+        """Compose and send the mail, then mark it as sent. If ``compose`` returns None, there is nothing left to send.
 
-        Returns False when the mail server cannot be used at all: other mails would fare no better. What is refused stays due.
-        Who is told to end does so after it: the mail may be with the server already, and would be sent again.
+        Returns False if the mail server is unusable, so that other mails would fail, too. A rejected mail stays due.
+        A cancellation takes effect afterwards: the server may have the mail already, and it would be sent again.
         """
-        return await run_shielded(self._fulfil(write, send, log), seconds=UNBROKEN)
+        return await run_shielded(self._deliver(compose, send, log), seconds=SHUTDOWN_SECONDS)
 
-    async def _fulfil(
-        self, write: Callable[[], Awaitable[OwnerMail | None]], send: Send, log: structlog.typing.FilteringBoundLogger
+    async def _deliver(
+        self, compose: Callable[[], Awaitable[OwnerMail | None]], send: Send, log: structlog.typing.FilteringBoundLogger
     ) -> bool:
         name = (self.account, self.number)
         try:
-            if not await self._send(write, send, log):
+            if not await self._send(compose, send, log):
                 return True
         except RejectedError as error:
             log.warning(
-                "the mail server refuses the mail to this account's owner", account=self.account, code=error.code
+                "the mail server rejects the mail to this account's owner", account=self.account, code=error.code
             )
-            await self.claims.postpone(*name, stale=STALE, delay=LATER if error.transient else MUCH_LATER)
+            await self.claims.postpone(*name, stale=STALE, delay=RETRY_DELAY if error.transient else REJECTED_DELAY)
             return True
         except MailServerError as error:
-            log.error("no mail can be sent: see to LEADMAIL_SMTP_URL and its server", error=str(error))  # noqa: TRY400
+            log.error("no mail can be sent: check LEADMAIL_SMTP_URL and its server", error=str(error))  # noqa: TRY400
             await self.claims.release(*name)
             return False
         except Exception:
-            # One that cannot even be written must not keep the others waiting.
-            await self.claims.postpone(*name, stale=STALE, delay=LATER)
+            # A mail that cannot be composed must not block the others.
+            await self.claims.postpone(*name, stale=STALE, delay=RETRY_DELAY)
             raise
         except BaseException:
             await self.claims.release(*name)
@@ -98,14 +98,14 @@ class Notification(NamedTuple):
         return True
 
     async def _send(
-        self, write: Callable[[], Awaitable[OwnerMail | None]], send: Send, log: structlog.typing.FilteringBoundLogger
+        self, compose: Callable[[], Awaitable[OwnerMail | None]], send: Send, log: structlog.typing.FilteringBoundLogger
     ) -> bool:
-        """Write and send the mail, and renew the claim meanwhile. False when it has become pointless."""
+        """Compose and send the mail while renewing the claim. Return False if there is nothing to send."""
         renew = partial(self.claims.renew, self.account, self.number)
         seconds = STALE.total_seconds() / 3
         renewing = asyncio.create_task(periodic("claim", renew, seconds=seconds, log=log, at_once=False))
         try:
-            mail = await write()
+            mail = await compose()
             if mail is not None:
                 await send(mail)
             return mail is not None

@@ -1,4 +1,4 @@
-"""Synchronizes leased mailboxes with the ledger and publishes relevant mail.
+"""Synchronises leased mailboxes with the ledger and publishes relevant mail.
 
 Consumes: nothing from the broker; it reads the mailboxes of the accounts that it leases.
 Produces: MailFetched, MailboxChanged, AccountAttention, SyncCompleted.

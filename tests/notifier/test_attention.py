@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.accounts import AccountState
-from services.notifier.notification import MUCH_LATER, STALE
+from services.notifier.notification import REJECTED_DELAY, STALE
 from tests.notifier.fixtures import World, blocked, new_address
 
 
@@ -80,7 +80,7 @@ async def test_a_refused_address_is_tried_again_later(world: World) -> None:
     await world.wait_out(account.id, STALE)
     await world.notifier().sweep()
     assert world.received(owner) == []
-    await world.wait_out(account.id, MUCH_LATER - STALE)
+    await world.wait_out(account.id, REJECTED_DELAY - STALE)
     await world.notifier().sweep()
     assert len(world.received(owner)) == 1
 

@@ -11,7 +11,7 @@ from schemas.accounts import NotificationState
 from schemas.ledger import RowState
 from services.notifier import notification
 from services.notifier.handler import Notifier
-from services.notifier.notification import LATER, MUCH_LATER, STALE, OwnerMail
+from services.notifier.notification import REJECTED_DELAY, RETRY_DELAY, STALE, OwnerMail
 from tests.notifier.fixtures import LOG, SENDER, World, completed, new_address
 
 
@@ -28,7 +28,7 @@ async def test_a_completed_backfill_is_confirmed_once(world: World) -> None:
     assert str(mail["From"]) == SENDER
     body = mail.get_body(("plain",))
     assert body is not None
-    assert "None of its 2 messages is about a lead or contact" in body.get_content()
+    assert "We looked at 2 messages and found none about a lead or contact" in body.get_content()
     assert await world.state(epoch) is NotificationState.SENT
 
 
@@ -68,7 +68,7 @@ async def test_a_notifier_that_died_is_replaced(world: World) -> None:
 
 async def test_a_crash_after_sending_repeats_the_same_mail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sent but not noted: the owner's mail program sees twice the same Message-ID, Date and Subject, that is one mail."""
-    monkeypatch.setattr(notification, "UNBROKEN", 0.1)
+    monkeypatch.setattr(notification, "SHUTDOWN_SECONDS", 0.1)
     owner = new_address()
     epoch = await world.backfilled(await world.account(owner))
     handed_over = asyncio.Event()
@@ -147,7 +147,7 @@ async def test_a_mail_refused_for_now(world: World) -> None:
         await world.notifier().completed(completed(epoch))
     await world.notifier().sweep()
     assert world.received(owner) == []
-    await world.wait_out(epoch.account, LATER)
+    await world.wait_out(epoch.account, RETRY_DELAY)
     await world.notifier().sweep()
     assert len(world.received(owner)) == 1
 
@@ -158,10 +158,10 @@ async def test_a_refused_address_does_not_hold_up_the_others(world: World) -> No
     epochs = [await world.backfilled(await world.account(owner)) for owner in owners]
     with world.servers.sink.fault("550 5.1.1 no such user", at="rcpt", recipient=owners[0]):
         await world.notifier().sweep()
-        await world.wait_out(epochs[0].account, LATER)
+        await world.wait_out(epochs[0].account, RETRY_DELAY)
         await world.notifier().sweep()
     assert [len(world.received(owner)) for owner in owners] == [0, 1, 1]
-    await world.wait_out(epochs[0].account, MUCH_LATER)
+    await world.wait_out(epochs[0].account, REJECTED_DELAY)
     await world.notifier().sweep()
     assert len(world.received(owners[0])) == 1
 
@@ -199,7 +199,7 @@ async def test_an_account_that_was_purged_meanwhile(world: World) -> None:
 
 
 async def test_a_resync_is_confirmed_as_one(world: World) -> None:
-    """The second backfill of an account has its own confirmation, which says that it was synchronised anew."""
+    """The second backfill of an account has its own confirmation, which says that it was synchronised again."""
     owner = new_address()
     account = await world.account(owner)
     for _ in range(2):
@@ -209,4 +209,4 @@ async def test_a_resync_is_confirmed_as_one(world: World) -> None:
     assert first is not None
     assert second is not None
     assert "is connected and synchronised" in first.get_content()
-    assert "has been synchronised anew" in second.get_content()
+    assert "has been synchronised again" in second.get_content()

@@ -74,7 +74,7 @@ def both(mail: EmailMessage) -> tuple[str, str]:
 
 
 def test_the_whole_story() -> None:
-    """Text and HTML say what was synchronised, from when to when, where, what was left out and why, and who sees it."""
+    """Text and HTML say what was synchronised, its dates and folders, what was left out and why, and who can see it."""
     for text in both(sent()):
         for words in (
             "1,204 emails",
@@ -83,7 +83,7 @@ def test_the_whole_story() -> None:
             "1 March 2026",
             "9,264 messages, 1,220 on records",
             "8,040 messages",
-            "about no lead or contact",
+            "not about a lead or contact",
             "larger than your company",
             "could not be read safely",
             "Trash",
@@ -119,24 +119,24 @@ NOTHING: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({**NOTHING, "counts": {}, "folders": ()}, "There was no mail in it yet."),
+        ({**NOTHING, "counts": {}, "folders": ()}, "There is no mail in it yet."),
         (
             {**NOTHING, "counts": {RowState.UNMATCHED: 3}},
-            "None of its 3 messages is about a lead or contact that the CRM knows today.",
+            "We looked at 3 messages and found none about a lead or contact in the CRM.",
         ),
-        ({**NOTHING, "counts": {RowState.UNMATCHED: 1}}, "None of its 1 message is about"),
+        ({**NOTHING, "counts": {RowState.UNMATCHED: 1}}, "We looked at 1 message and found none"),
     ],
 )
 def test_mailboxes_without_mail_for_the_crm(changes: dict[str, Any], words: str) -> None:
-    """An empty mailbox, and one with nothing relevant, are told apart."""
+    """The mail distinguishes an empty mailbox from one without relevant mail."""
     for text in both(sent(**changes)):
         assert words in " ".join(text.split())
 
 
 def test_a_resync_says_so() -> None:
     """The first backfill and a later one read differently."""
-    assert "is now on the records" in body(sent(), "plain")
-    assert "has been synchronised anew" in body(sent(first=False), "plain")
+    assert "is now on your CRM records" in body(sent(), "plain")
+    assert "has been synchronised again" in body(sent(first=False), "plain")
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,11 @@ def test_the_sharing_in_force(policy: SharingPolicy, company: CompanyPolicy, wor
 
 @pytest.mark.parametrize("code", list(Code))
 def test_every_incident_has_words_and_steps(code: Code) -> None:
-    """Whatever blocked the account, its owner reads a sentence and the commands that go on."""
+    """Whatever blocked the account, its owner gets an explanation and the commands that fix it."""
     for text in both(alert(code.value, provider="gmail")):
         flat = " ".join(text.split())
-        assert "anna@crm.example is not being synchronised any more:" in flat.replace("<strong>", "").replace(
-            "</strong>", ""
-        )
+        plain = flat.replace("<strong>", "").replace("</strong>", "")
+        assert "We can no longer synchronise your mailbox anna@crm.example." in plain
         assert "leadmail account resume anna@crm.example" in flat
         assert "{" not in body(alert(code.value), "plain")
 
@@ -211,7 +210,7 @@ def test_where_there_are_web_pages() -> None:
 
 def test_a_reason_that_is_not_known() -> None:
     """A code of a later version is quoted rather than hidden."""
-    assert "its mail server refuses it (some-new-code)" in body(alert("some-new-code"), "plain")
+    assert "Its mail server refuses it (some-new-code)" in body(alert("some-new-code"), "plain")
 
 
 @pytest.mark.parametrize(

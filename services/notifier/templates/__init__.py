@@ -1,4 +1,4 @@
-"""The mails' templates (jinja2). HTML is escaped, an unknown name is an error, and nothing is loaded from elsewhere."""
+"""Renders the mail templates (jinja2). HTML is escaped, and an unknown name is an error."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def _environment() -> Environment:
 
 
 def _finalize(value: object) -> object:
-    """What is filled in stays in its line: a folder's name cannot begin a paragraph of its own in our name."""
-    return one_line(value) if type(value) is str else value  # markup is ours
+    """Keep an inserted value on one line, so that a folder name cannot add a paragraph to our text."""
+    return one_line(value) if type(value) is str else value  # Markup is from our templates
 
 
 def render(name: str, **facts: object) -> str:
-    """Return a template filled in."""
+    """Return the text of a template with its values filled in."""
     return _environment().get_template(name).render(**facts)

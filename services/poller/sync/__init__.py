@@ -8,7 +8,7 @@
 - ``mailbox_watcher``: notices changes by IDLE, NOTIFY or polling
 - ``live_sync``: new mail, flags and expunges of one folder
 - ``folder_changes``: folders that appear or disappear
-- ``folder_snapshot``: how a folder looked when it was last synchronized
+- ``folder_snapshot``: how a folder looked when it was last synchronised
 - ``headers``: participants and thread ids of a raw header block
 - ``relevance``: which mail concerns a record, and the ledger rows for it
 - ``body_fetcher``: fetches bodies of relevant mail in batches

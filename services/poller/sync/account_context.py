@@ -82,5 +82,5 @@ class AccountContext:
 
     @property
     def selected(self) -> list[Folder]:
-        """The folders whose mail is synchronized."""
+        """The folders whose mail is synchronised."""
         return [folder for folder in self.folders.values() if folder.selected]

@@ -48,7 +48,7 @@ async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
                     "uidnext": selected.uidnext,
                     "cursor": selected.uidnext,
                     "live_next": selected.uidnext,
-                    # Keep the known value: flags that changed since are not yet synchronized.
+                    # Keep the known value: flags that changed since are not yet synchronised.
                     "highestmodseq": old.highestmodseq
                     if old is not None and old.uidvalidity == selected.uidvalidity and old.highestmodseq is not None
                     else selected.highestmodseq,

@@ -91,7 +91,7 @@ class BackgroundSync:
                 return
 
     async def _fetchable(self, rows: list[Row]) -> list[Row]:
-        """Return the rows in synchronized folders. Set the others to ``gone``: their folder is gone or has new uids."""
+        """Return the rows in synchronised folders. Set the others to ``gone``: their folder is gone or has new uids."""
         fetchable: list[Row] = []
         void: list[Row] = []
         moment = now()

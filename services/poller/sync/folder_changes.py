@@ -1,4 +1,4 @@
-"""Folders that are created, deleted, or renamed, which is one of each: moved mail is recognized by its header."""
+"""Folders that are created, deleted, or renamed, which is one of each: moved mail is recognised by its header."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FolderTracker:
         return bool(self._context.missed)
 
     async def add_new(self, listed: Sequence[Listed]) -> None:
-        """Store new folders. All their mail counts as new; moved mail is recognized by its header."""
+        """Store new folders. All their mail counts as new; moved mail is recognised by its header."""
         new = []
         for folder in plan_folders(self._context.account, listed, gmail=self._session.gmail):
             known = self._context.folders.get(folder.id)

@@ -1,4 +1,4 @@
-"""Synchronizes new mail, flags and expunges of one folder. New mail is found by uid, never by modification sequence."""
+"""Synchronises new mail, flags and expunges of one folder. New mail is found by uid, never by modification sequence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RECENT_FLAGS = 500
 
 
 class LiveSync:
-    """Synchronizes the folders of one account on one connection."""
+    """Synchronises the folders of one account on one connection."""
 
     def __init__(self, context: AccountContext, fetcher: BodyFetcher, session: ImapSession) -> None:
         self._context = context

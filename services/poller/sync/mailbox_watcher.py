@@ -176,7 +176,7 @@ class MailboxWatcher:
             return
 
     async def _process(self, events: MailboxEvents) -> None:
-        """Synchronize what changed in the open folder, then in the others."""
+        """Synchronise what changed in the open folder, then in the others."""
         moment = events.at or now()
         folder = primary(self._context.selected)
         if folder is not None and folder.raw_name == self._session.selected:
@@ -190,7 +190,7 @@ class MailboxWatcher:
         await self._sync([other.id for other in self._context.selected if other.raw_name in events.others])
 
     async def _sync(self, folders: list[str]) -> None:
-        """Synchronize the new mail of some folders, then their flags and expunges."""
+        """Synchronise the new mail of some folders, then their flags and expunges."""
         for step in (self._sync_new, self._sync_changes):
             for folder_id in folders:
                 if folder_id in self._context.folders:

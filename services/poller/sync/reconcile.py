@@ -36,7 +36,7 @@ def until_due(folders: Iterable[Folder], seconds: float) -> float:
 
 
 async def reconcile(context: AccountContext, session: ImapSession) -> None:
-    """Compare every synchronized folder with the server and repair its rows. Then drop rows of other folders.
+    """Compare every synchronised folder with the server and repair its rows. Then drop rows of other folders.
 
     Mail found this way is live, so no confirmation waits for it. New rows of relevant mail stay ``planned``.
     """
@@ -99,10 +99,10 @@ async def _flags(context: AccountContext, session: ImapSession, folder: Folder) 
 
 
 async def _drop_strays(context: AccountContext) -> None:
-    """Drop rows of folders that are unknown or no longer synchronized."""
+    """Drop rows of folders that are unknown or no longer synchronised."""
     counts = await context.store.ledger_counts.counts_by_folder(context.account.id)
     for folder_id in sorted({folder for folder, state, _ in counts if state is not RowState.GONE}):
         folder = context.folders.get(folder_id)
         if folder is None or not folder.selected:
             await removals.drop_folder(context, folder_id)
-            context.log.warning("dropped rows of a folder that is not synchronized", folder=folder_id)
+            context.log.warning("dropped rows of a folder that is not synchronised", folder=folder_id)
