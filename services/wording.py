@@ -1,4 +1,4 @@
-"""Words for codes, counts and times, as mails, commands and pages say them."""
+"""Words for codes, counts and times in mails, commands and pages."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from services.store import Obstacle, PreviewEffect
 
 SKIPPED = {
     "too-large": "larger than your company's limit",
-    "deleted-in-crm": "deleted in the CRM before",
-    "withheld": "listed by your mail server, which did not hand them out",
-    "disconnected": "not looked at before the mailbox was disconnected",
+    "deleted-in-crm": "deleted in the CRM earlier",
+    "withheld": "listed by your mail server but not delivered by it",
+    "disconnected": "not checked before the mailbox was disconnected",
 }
-QUARANTINED = "that could not be read safely; your administrator can look at them (`leadmail dead-letters list`)"
+QUARANTINED = "that could not be read safely; your administrator can inspect them (`leadmail dead-letters list`)"
 LEFT_OUT = {
     "trash": "holds deleted mail",
     "junk": "holds spam",
     "drafts": "holds unsent mail",
-    "in-all-mail": "its mail is in All Mail already",
-    "virtual": "shows mail of other folders",
+    "in-all-mail": "its mail is also in All Mail",
+    "virtual": "shows mail from other folders",
     "no-mail": "cannot hold mail",
-    "unusable-name": "has a name that cannot be used",
+    "unusable-name": "has an unusable name",
     "excluded-by-owner": "you left it out",
     "refused": "your mail server refuses access to it",
 }
@@ -35,31 +35,31 @@ VERDICTS = {
     Verdict.SHARED: "shared",
     Verdict.MODE_PRIVATE: "not shared: the account is private",
     Verdict.MODE_NOT_ALLOWED: "not shared: the company does not allow the account's mode, so it counts as private",
-    Verdict.BCC: "not shared: a Bcc is for the owner of the copy only",
+    Verdict.BCC: "not shared: only the owner of the copy may see a Bcc",
     Verdict.EXCLUDED_BY_COMPANY: "not shared: the company excludes this domain",
     Verdict.EXCLUDED_BY_OWNER: "not shared: the account's owner excludes this domain",
-    Verdict.INTERNAL_ONLY: "not shared: everybody in it is in an excluded domain",
+    Verdict.INTERNAL_ONLY: "not shared: all participants are in excluded domains",
 }
-"""What each clause of the rule says of one copy."""
+"""What each clause of the rule says about one copy."""
 OBSTACLES = {
     Obstacle.DELETED: "It was deleted in the CRM.",
-    Obstacle.NOT_STORED: "There is no such email: it concerns no record, or nobody holds it any more.",
-    Obstacle.NOT_ON_RECORD: "It is not on this record: it names none of its addresses, and no thread of it.",
-    Obstacle.RECORD_NOT_READABLE: "The CRM does not let the viewer read this record.",
-    Obstacle.NO_COPY: "Nobody holds a live copy of it at the moment.",
-    Obstacle.BCC: "It is on this record by a Bcc alone, and that is for the owner of the copy only.",
+    Obstacle.NOT_STORED: "There is no such email: it concerns no record, or no one holds it any longer.",
+    Obstacle.NOT_ON_RECORD: "It is not on this record: it names none of its addresses, and its thread is not about it.",
+    Obstacle.RECORD_NOT_READABLE: "The CRM does not allow the viewer to read this record.",
+    Obstacle.NO_COPY: "No one holds a live copy of it at the moment.",
+    Obstacle.BCC: "It is on this record only because of a Bcc, which only the owner of the copy may see.",
 }
-"""What stands in the way before the rule is asked."""
-UNTOLD = "There is no such email, it is not on this record, or nobody shares it with you: only an administrator is told which."
+"""Why the rule is not even applied."""
+NOT_EXPLAINED = "There is no such email, it is not on this record, or no one shares it with you. Only an administrator can find out which."
 MODES = {
-    Mode.PUBLIC: "your colleagues do (recommended)",
-    Mode.CUSTOM: "your colleagues do, except on records of domains that you name",
-    Mode.PRIVATE: "nobody but you",
+    Mode.PUBLIC: "your colleagues (recommended)",
+    Mode.CUSTOM: "your colleagues, except on records of domains that you name",
+    Mode.PRIVATE: "only you",
 }
-"""Who may see an account's mail on the lead or contact that it is about; in the order in which they are offered."""
+"""Who may see the mail of an account on the lead or contact that it is about, in the order in which the choices are offered."""
 HIDDEN, SHOWN = "would be hidden from", "would be shown to"
 """The two directions of a preview."""
-NO_EFFECT = "Nobody would see more or less than now."
+NO_EFFECT = "No one would see more or less than now."
 _NAMES = 4
 
 
@@ -69,7 +69,7 @@ def plural(count: int, singular: str, more: str | None = None) -> str:
 
 
 def span(length: float) -> str:
-    """Return seconds in their largest unit."""
+    """Return a number of seconds in its largest unit."""
     seconds = max(0, int(length))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
@@ -83,13 +83,13 @@ def age(since: datetime | None) -> str:
 
 
 def people(participants: Sequence[Participant]) -> str:
-    """Return the first few whom an email names."""
+    """Return the names of the first few participants of an email."""
     named = [one.name or one.address for one in participants if one.role in (Role.FROM, Role.TO, Role.CC)]
     return ", ".join(dict.fromkeys(named[:_NAMES])) + (f" +{len(named) - _NAMES}" if len(named) > _NAMES else "")
 
 
 def effect(one: PreviewEffect, what: str) -> str:
-    """Say how much a change of sharing would hide or show (``HIDDEN``, ``SHOWN``) from how many."""
+    """Say what a change of sharing would hide or show (``HIDDEN``, ``SHOWN``), and to how many users."""
     return f"{plural(one.emails, 'email')} {what} {plural(one.users, 'user')}, on {plural(one.records, 'record')}."
 
 
@@ -101,12 +101,12 @@ def sharing(policy: SharingPolicy) -> str:
 
 
 def day(moment: datetime) -> str:
-    """Return a date as ``3 March 2021``: it reads the same on both sides of the Atlantic."""
+    """Return a date as ``3 March 2021``, which reads the same on both sides of the Atlantic."""
     return f"{moment.day} {moment:%B %Y}"
 
 
 def readable(address: str) -> str:
-    """Return an address, or a domain, with the domain as people write it (U-labels, RFC 5890)."""
+    """Return an address or a domain with the domain as people write it (U-labels, RFC 5890)."""
     local, at, domain = address.rpartition("@")
     try:
         return f"{local}{at}{idna.decode(domain)}"
@@ -120,17 +120,17 @@ def skipped(reason: str) -> str:
 
 
 def left_out(reason: str | None) -> str:
-    """Say why a folder is not synchronised."""
+    """Say why a folder is not synchronized."""
     return LEFT_OUT.get(reason or "", (reason or "left out").replace("-", " "))
 
 
 def sharing_in_force(policy: SharingPolicy, company: CompanyPolicy) -> list[str]:
-    """Say who sees the account's mail: sentences for its owner."""
+    """Return sentences that tell the owner of an account who sees its mail."""
     if policy.mode not in company.allowed_modes:
-        line = f"You chose {policy.mode.value}, which your company does not allow at present: your mail is treated as private, "
-        return [line + "nobody else sees it."]
+        line = f"You chose {policy.mode.value}, which your company does not allow at present. Your mail is treated as private: "
+        return [line + "no one else sees it."]
     if policy.mode is Mode.PRIVATE:
-        return ["Private: nobody else sees your mail, on no record."]
+        return ["Private: no one else sees your mail on any record."]
     lines = ["Your colleagues see your mail on the lead or contact that it is about, and nowhere else."]
     if policy.mode is Mode.CUSTOM:
         domains = ", ".join(readable(domain) for domain in policy.excluded_domains)
@@ -143,5 +143,5 @@ def sharing_in_force(policy: SharingPolicy, company: CompanyPolicy) -> list[str]
     if company.excluded_domains:
         domains = ", ".join(readable(domain) for domain in company.excluded_domains)
         lines.append(f"Your company never shares mail on records of {domains}.")
-    lines.append("Who is in Bcc is shown to nobody but you.")
+    lines.append("Only you see who is in Bcc.")
     return lines

@@ -12,7 +12,7 @@ from services.console.web.endpoints import ConsoleMetrics
 from services.runtime.http import listen, serve_app
 from services.runtime.process import Process, open_process, run_process
 from services.settings import ConsoleSettings
-from services.usecases.overview import Broker
+from services.usecases.overview import OptionalBus
 from services.wiring import make_store
 
 _BROKER_SECONDS = 2.0
@@ -33,7 +33,7 @@ async def main(process: Process[ConsoleSettings]) -> None:
     async with AsyncExitStack() as stack:
         broker = None
         if settings.rabbitmq_url.get_secret_value():
-            broker = await stack.enter_async_context(Broker(connect))
+            broker = await stack.enter_async_context(OptionalBus(connect))
         console = make_console(store, settings, broker=broker, registry=registry, log=log)
         app = make_app(console, ConsoleMetrics(registry))
         listening = listen("LEADMAIL_CONSOLE_PORT", settings.console_host, settings.console_port)
@@ -50,7 +50,7 @@ async def main(process: Process[ConsoleSettings]) -> None:
         )
 
 
-async def _connected(broker: Broker) -> None:
+async def _connected(broker: OptionalBus) -> None:
     """Connect before the first page needs the broker."""
     await broker.bus()
 

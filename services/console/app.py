@@ -38,9 +38,9 @@ from services.console.web.request_context import Console, RequestContext
 from services.settings import ConsoleSettings
 from services.store import NotFoundError, Store
 from services.usecases import overview
-from services.usecases.overview import Broker, Seen
-from services.usecases.rate_limit import Pace
+from services.usecases.overview import OptionalBus, Overview
 from services.usecases.signing import Signer
+from services.usecases.time_left import TimeLeftEstimator
 from services.wiring import make_policy, make_post, make_secret_box
 
 ADMINISTRATOR, ANYONE = Access.ADMINISTRATOR, Access.ANYONE
@@ -78,7 +78,7 @@ def make_console(
     store: Store,
     settings: ConsoleSettings,
     *,
-    broker: Broker | None,
+    broker: OptionalBus | None,
     registry: CollectorRegistry,
     log: structlog.typing.FilteringBoundLogger,
 ) -> Console:
@@ -93,8 +93,8 @@ def make_console(
         post = make_post(settings, policy)
         mails = SignInMails(store, signer, post, settings=settings, templates=templates, registry=registry, log=log)
 
-    async def snapshot() -> Seen:
-        return await overview.look(store, settings, await broker.bus() if broker else None)
+    async def snapshot() -> Overview:
+        return await overview.read_overview(store, settings, await broker.bus() if broker else None)
 
     return Console(
         settings=settings,
@@ -106,7 +106,7 @@ def make_console(
         mails=mails,
         broker=broker,
         overview=CostlyAnswer(snapshot),
-        pace=Pace(),
+        estimator=TimeLeftEstimator(),
         log=log,
     )
 

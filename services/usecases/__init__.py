@@ -3,7 +3,7 @@
 - ``servers``: the mail servers of an address: what the user typed takes precedence over what discovery finds
 - ``connecting``: checks a login and a sharing policy, saves an account
 - ``overview``: what the operator looks at first
-- ``rate_limit``: how long backfills will still take
+- ``time_left``: how long backfills will still take
 - ``stages``: which stage reads which queue
 - ``dead_letters``: inspect, replay and drop dead letters
 - ``html``: makes the HTML of a mail harmless

@@ -1,4 +1,4 @@
-"""From servers and a password to a connected account: the login tried, the policy checked, the account saved."""
+"""From servers and a password to a connected account: checks the policy, tries the login, saves the account."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class NewAccount(NamedTuple):
-    """An account that is to be saved: its login works."""
+    """An account to save: its login works."""
 
     owner: str
     address: str
@@ -31,55 +31,55 @@ def check_allowed(mode: Mode, company: CompanyPolicy) -> None:
     """Refuse a mode that the company does not allow.
 
     Raises:
-        NotAllowedError: see there.
+        NotAllowedError: the company does not allow it; the text says which modes it allows.
     """
     if mode not in company.allowed_modes:
         allowed = " or ".join(one.value for one in company.allowed_modes)
-        raise NotAllowedError(f"your company does not allow {mode.value}: take {allowed}")
+        raise NotAllowedError(f"your company does not allow {mode.value}: choose {allowed}")
 
 
 def provider_of(account: Account) -> Provider | None:
-    """Return the mail service of an account, where the directory knows it."""
+    """Return the mail service of an account if the directory knows it."""
     return directory().by_key.get(account.provider or "")
 
 
-async def tried(
+async def check_login(
     incoming: ServerAddress,
     outgoing: ServerAddress | None,
     credentials: Credentials,
     policy: ConnectPolicy,
     provider: Provider | None,
 ) -> CheckResult:
-    """Try the login at both servers; nothing is fetched, changed or sent."""
-    # Only here: most of what is done with accounts does without the clients of both protocols, which are not quick to load.
+    """Check the login at both servers. This fetches, changes and sends nothing."""
+    # Imported here because most account commands do not need the clients of both protocols, which are slow to load.
     from services.mailbox.check import check_account  # noqa: PLC0415
 
     return await check_account(incoming, outgoing, credentials, policy=policy, provider=provider)
 
 
-def cleaned(credentials: Credentials, provider: Provider | None) -> Credentials:
-    """Return credentials as they are to be saved: an app password without the blanks that it is shown with."""
+def clean_credentials(credentials: Credentials, provider: Provider | None) -> Credentials:
+    """Return credentials in the form to save: an app password without the spaces that it is displayed with."""
     from services.mailbox.check import cleaned as clean_password  # noqa: PLC0415 - as above
 
     return clean_password(credentials, provider)
 
 
 async def try_account(account: Account, credentials: Credentials, policy: ConnectPolicy) -> CheckResult:
-    """Try a login at the servers of an account that is there."""
-    return await tried(account.incoming, account.outgoing, credentials, policy, provider_of(account))
+    """Try a login at the servers of an existing account."""
+    return await check_login(account.incoming, account.outgoing, credentials, policy, provider_of(account))
 
 
 async def save_password(account: Account, credentials: Credentials, *, store: Store, box: SecretBox, by: str) -> None:
-    """Save a password that works; a blocked account goes on with it."""
-    sealed = box.seal(account.id, cleaned(credentials, provider_of(account)))
+    """Save a password that works. A blocked account becomes active again."""
+    sealed = box.seal(account.id, clean_credentials(credentials, provider_of(account)))
     await store.accounts.save_credentials(account.id, sealed, by=by)
 
 
 async def save(new: NewAccount, *, store: Store, box: SecretBox, by: str) -> Account:
-    """Save an account; one that its owner had disconnected is connected again and keeps its id.
+    """Save an account. One that its owner had disconnected is connected again and keeps its id.
 
     Raises:
-        AlreadyExistsError: the address is connected.
+        AlreadyExistsError: the address is connected already.
     """
     former = await store.former_accounts.find(new.owner, new.address)
     account = former.id if former else new_account_id()
@@ -92,7 +92,7 @@ async def save(new: NewAccount, *, store: Store, box: SecretBox, by: str) -> Acc
             provider=new.provider.key if new.provider else None,
             incoming=new.incoming,
             outgoing=new.outgoing,
-            credentials=box.seal(account, cleaned(new.credentials, new.provider)),
+            credentials=box.seal(account, clean_credentials(new.credentials, new.provider)),
             sharing=new.policy,
             created_at=now(),
         ),

@@ -1,4 +1,4 @@
-"""What an operator does with a dead letter: look into it, send it again, give it up. Its blobs and its copy follow."""
+"""What an operator does with a dead letter: inspect it, replay it, drop it. Its blobs and its copy are updated with it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from services.amqp.delivery.bus import Bus
 
 _FIELDS = "leadmail"
-"""The header with a message's own fields, where its body is a raw mail."""
+"""The header with the fields of a message whose body is a raw mail."""
 
 
-async def body_of(letter: DeadLetter, store: Store) -> bytes:
-    """Return the raw mail or the JSON of a message; a large mail is in the blob store.
+async def body_of(dead_letter: DeadLetter, store: Store) -> bytes:
+    """Return the raw mail or the JSON of a message, from the blob store if it is large.
 
     Raises:
-        NotFoundError: its blob is gone.
+        NotFoundError: its blob no longer exists.
     """
-    blob = _fields(letter.headers.get(_FIELDS)).get("blob")
-    return await store.blobs.get(blob) if blob and not letter.body else letter.body
+    blob = _fields(dead_letter.headers.get(_FIELDS)).get("blob")
+    return await store.blobs.get(blob) if blob and not dead_letter.body else dead_letter.body
 
 
-def size_of(letter: DeadLetter) -> int:
-    """Return the octets of the raw mail or the JSON of a message."""
-    return len(letter.body) or int(_fields(letter.headers.get(_FIELDS)).get("size", 0))
+def size_of(dead_letter: DeadLetter) -> int:
+    """Return the size of the raw mail or the JSON of a message, in octets."""
+    return len(dead_letter.body) or int(_fields(dead_letter.headers.get(_FIELDS)).get("size", 0))
 
 
-class Place(NamedTuple):
-    """Which copy a letter is about, in the words of its owner: nothing of what the mail says."""
+class CopyLocation(NamedTuple):
+    """Which copy a dead letter is about, as its owner knows it, without any content of the mail."""
 
     account: str
     folder: str
@@ -44,47 +44,51 @@ class Place(NamedTuple):
     reason: str | None
 
 
-async def place_of(letter: DeadLetter, store: Store) -> Place | None:
-    """Return where the mail lies that a letter is about; None when it is about none, or its account is gone."""
-    row = await store.ledger.get(letter.row) if letter.row else None
+async def location_of(dead_letter: DeadLetter, store: Store) -> CopyLocation | None:
+    """Return where the mail is that a dead letter is about; None if there is none, or its account was removed."""
+    row = await store.ledger.get(dead_letter.row) if dead_letter.row else None
     account = (await store.accounts.of_ids([row.account])).get(row.account) if row else None
     if row is None or account is None:
         return None
     names = {folder.id: folder.name for folder in await store.folders.of(account.id)}
-    return Place(account.address, names.get(row.folder, row.folder), row.uid, row.internal_date, row.state, row.reason)
+    return CopyLocation(
+        account.address, names.get(row.folder, row.folder), row.uid, row.internal_date, row.state, row.reason
+    )
 
 
-async def replay(letter: DeadLetter, store: Store, bus: Bus, *, by: str) -> None:
-    """Send a dead letter to its queue again. Interrupted, it may be replayed once more.
+async def replay(dead_letter: DeadLetter, store: Store, bus: Bus, *, by: str) -> None:
+    """Send a dead letter to its queue again. If this is interrupted, it can be replayed once more.
 
-    The row first: were the message handled before the row is unfinished, the row would stay so for ever. What consumers died
-    of is handled alone again: should it still kill, it harms no other mail.
+    The row comes first: if the message were handled before the row is unfinished, the row would stay unfinished forever. A
+    message that crashed its consumers is handled in isolation again: if it still does, it harms no other mail.
     """
-    if letter.row:
-        await store.operator_ledger.requeue_quarantined(letter.row)
-    await _lend_blobs(letter, store)
-    headers = {**letter.headers, "content-type": letter.content_type}
-    await bus.replay(letter.queue, letter.body, headers, isolated=letter.reason == CRASHED)
-    await _forget(letter, store, "dead-letter.replay", by=by)
+    if dead_letter.row:
+        await store.operator_ledger.requeue_quarantined(dead_letter.row)
+    await _return_blobs(dead_letter, store)
+    headers = {**dead_letter.headers, "content-type": dead_letter.content_type}
+    await bus.replay(dead_letter.queue, dead_letter.body, headers, isolated=dead_letter.reason == CRASHED)
+    await _forget(dead_letter, store, "dead-letter.replay", by=by)
 
 
-async def drop(letter: DeadLetter, store: Store, *, by: str) -> None:
-    """Give a dead letter up: its copy ends as skipped, its body and blobs go."""
-    if letter.row:
-        await store.operator_ledger.drop_quarantined(letter.row, by=by)
-    await _forget(letter, store, "dead-letter.drop", by=by)
+async def drop(dead_letter: DeadLetter, store: Store, *, by: str) -> None:
+    """Drop a dead letter: its copy ends as skipped, its body and blobs are deleted."""
+    if dead_letter.row:
+        await store.operator_ledger.drop_quarantined(dead_letter.row, by=by)
+    await _forget(dead_letter, store, "dead-letter.drop", by=by)
 
 
-async def _forget(letter: DeadLetter, store: Store, what: str, *, by: str) -> None:
-    await store.dead_letters.remove([letter.id])
-    await store.audit.add(what, by=by, subject=f"dead-letter:{letter.id}", queue=letter.queue, row=letter.row)
+async def _forget(dead_letter: DeadLetter, store: Store, what: str, *, by: str) -> None:
+    await store.dead_letters.remove([dead_letter.id])
+    await store.audit.add(
+        what, by=by, subject=f"dead-letter:{dead_letter.id}", queue=dead_letter.queue, row=dead_letter.row
+    )
 
 
-async def _lend_blobs(letter: DeadLetter, store: Store) -> None:
-    """Let the blobs that the letter held be held by what it is about again, as before it died."""
-    if (blob := _fields(letter.headers.get(_FIELDS)).get("blob")) and letter.row:
-        await store.blob_refs.add_ref([blob], copy_ref(letter.row))
-    content = _fields(letter.body).get("content")
+async def _return_blobs(dead_letter: DeadLetter, store: Store) -> None:
+    """Return the blobs that the dead letter holds to the copy or email that it is about, as before it died."""
+    if (blob := _fields(dead_letter.headers.get(_FIELDS)).get("blob")) and dead_letter.row:
+        await store.blob_refs.add_ref([blob], copy_ref(dead_letter.row))
+    content = _fields(dead_letter.body).get("content")
     if isinstance(content, dict) and "key" in content:
         named = [
             content.get("raw"),
@@ -95,7 +99,7 @@ async def _lend_blobs(letter: DeadLetter, store: Store) -> None:
 
 
 def _fields(text: str | bytes | None) -> dict[str, Any]:
-    """Return a JSON object's fields; none for what is no JSON object: it may be why the letter died."""
+    """Return the fields of a JSON object; none for anything else, which may be why the message died."""
     try:
         found = orjson.loads(text or b"")
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""The HTML of a mail, made harmless."""
+"""Makes the HTML of a mail harmless."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 _ADDRESSES = ("src", "srcset", "background", "poster")
-"""Attributes that load something by themselves."""
+"""Attributes that make a browser load something."""
 
 
-def sanitised(
+def sanitize_html(
     html: str,
     *,
     remote: bool = False,
     styles: Collection[str] = (),
     images: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """Return HTML that runs nothing and loads nothing: scripts, styles, forms and every remote address are gone.
+    """Return HTML that runs nothing and loads nothing: without scripts, styles, forms and remote addresses.
 
     Args:
-        html: as it was sent.
-        remote: leave images that have an ``https`` address.
-        styles: properties of style attributes to leave.
-        images: the addresses of inline images, by their Content-ID.
+        html: the HTML as it was sent.
+        remote: whether to keep images that have an ``https`` address.
+        styles: the properties of style attributes to keep.
+        images: the addresses of inline images by Content-ID.
     """
-    import nh3  # noqa: PLC0415 - only here, and not quick to load
+    import nh3  # noqa: PLC0415 - slow to load
 
     def keep(element: str, attribute: str, value: str) -> str | None:
         if attribute not in _ADDRESSES:

@@ -1,4 +1,4 @@
-"""What the operator looks at first: the oldest unfinished copy, accounts with their backfills, queues."""
+"""What an operator looks at first: the oldest unfinished copy, the accounts and their backfills, the queues."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
 _ANSWER_SECONDS = 3.0
 
-FINAL = {
+FINAL_LABELS = {
     RowState.ATTACHED: "on records",
-    RowState.UNMATCHED: "about nobody",
+    RowState.UNMATCHED: "on no record",
     RowState.SKIPPED: "skipped",
     RowState.QUARANTINED: "quarantined",
 }
-"""RowOutcome states as people read them."""
+"""Labels of final states."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What one look found."""
+class Overview:
+    """The state of the system at one moment."""
 
     accounts: list[AccountStatus]
     queues: Mapping[str, Any] | None
-    """``QueueDepth`` by queue; None when the broker does not answer."""
+    """``QueueDepth`` by queue; None if the broker does not answer."""
     dead_letters: int
     pollers: int
-    """How many are alive."""
+    """The number of live pollers."""
     alarms: Sequence[str] = ()
-    """Why the broker takes no messages at present."""
+    """Why the broker accepts no messages at the moment."""
 
     @property
     def stages(self) -> dict[str, int] | None:
-        """How many replicas of each stage there are; None when the broker does not answer."""
+        """The number of replicas of each stage; None if the broker does not answer."""
         return None if self.queues is None else {"poller": self.pollers, **replicas(self.queues)}
 
     @property
@@ -57,9 +57,9 @@ class Seen:
         return min(moments) if moments else None
 
 
-async def look(store: Store, settings: OverviewSettings, bus: Bus | None) -> Seen:
-    """Return what there is to see now."""
-    return Seen(
+async def read_overview(store: Store, settings: OverviewSettings, bus: Bus | None) -> Overview:
+    """Return the present state of the system."""
+    return Overview(
         *await asyncio.gather(
             store.status.accounts(),
             _depths(bus),
@@ -79,35 +79,35 @@ async def _depths(bus: Bus | None) -> Mapping[str, Any] | None:
 
 
 def progress(account: AccountStatus) -> tuple[int, int]:
-    """Return how many copies of the account have their final state, of how many; during a backfill of as many as expected."""
-    final = sum(account.counts.get(state, 0) for state in FINAL)
+    """Return how many copies of the account have a final state, and the total; during a backfill, the expected total."""
+    final = sum(account.counts.get(state, 0) for state in FINAL_LABELS)
     unfinished = sum(
-        count for state, count in account.counts.items() if state not in FINAL and state is not RowState.GONE
+        count for state, count in account.counts.items() if state not in FINAL_LABELS and state is not RowState.GONE
     )
     expected = account.epoch.expected if account.epoch and account.epoch.state is EpochState.ENUMERATING else 0
     return final, max(expected, final + unfinished)
 
 
-def goes_on(one: AccountStatus) -> bool:
+def is_backfilling(one: AccountStatus) -> bool:
     """Whether the account's newest backfill is open."""
     return one.epoch is not None and one.epoch.state is not EpochState.COMPLETE
 
 
-def backfill(one: AccountStatus, left: float | None = None) -> str:
-    """Return how far the newest backfill is; ``left``: the seconds that it will still take, where that is known."""
-    return _stands(one) + (f", {span(left)} left" if goes_on(one) and left is not None else "")
+def backfill_progress(one: AccountStatus, left: float | None = None) -> str:
+    """Return the progress of the newest backfill in words; ``left`` is the number of seconds that it will still take, if known."""
+    return _backfill_state(one) + (f", {span(left)} left" if is_backfilling(one) and left is not None else "")
 
 
-def _stands(one: AccountStatus) -> str:
+def _backfill_state(one: AccountStatus) -> str:
     if one.epoch is None:
-        return "waiting for a poller" if one.holder is None else "beginning"
+        return "waiting for a poller" if one.holder is None else "starting"
     if one.epoch.state is not EpochState.COMPLETE:
         return one.epoch.state.value if one.holder else f"{one.epoch.state.value}, waiting for a poller"
     return "complete, confirmed" if one.epoch.sent_at else "complete"
 
 
 def left_out(counts: Mapping[tuple[str, RowState, str | None], int]) -> dict[tuple[RowState, str], int]:
-    """Return how many messages were skipped or quarantined for each reason, of counts by folder."""
+    """Return the number of messages that were skipped or quarantined for each reason, from counts by folder."""
     found: dict[tuple[RowState, str], int] = {}
     for (_, state, reason), count in sorted(counts.items(), key=lambda item: (item[0][1], item[0][2] or "")):
         if state in (RowState.SKIPPED, RowState.QUARANTINED):
@@ -115,8 +115,8 @@ def left_out(counts: Mapping[tuple[str, RowState, str | None], int]) -> dict[tup
     return found
 
 
-class Broker:
-    """The connection to a broker that may be down now, or later: it is of most use to look then."""
+class OptionalBus:
+    """A connection to a broker that may be down: the overview is most useful then."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Bus]]) -> None:
         self._connect = connect
@@ -131,7 +131,7 @@ class Broker:
         await self._stack.aclose()
 
     async def bus(self) -> Bus | None:
-        """Return the connection; None while there is none."""
+        """Return the connection, or None while the broker is down."""
         async with self._opening:
             if self._bus is None:
                 try:

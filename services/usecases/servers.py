@@ -1,4 +1,4 @@
-"""The servers of an address: what was typed, over what is found."""
+"""The mail servers of an address: what the user typed takes precedence over what discovery finds."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _MAX_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class ServerChoice:
-    """What was typed about one server; empty parts are filled in."""
+    """What the user typed about one server. Discovery and defaults fill in the empty parts."""
 
     host: str | None
     port: int | None
     tls: Tls | None
 
     def over(self, found: ServerAddress | None, protocol: Protocol, username: str) -> ServerAddress | None:
-        """Return the server: what was typed, over what was found. None when nothing is known of it."""
+        """Return the server from what was typed and what was found; None if neither names one."""
         if self.host is None and found is None:
             return None
         base = found if found is not None and self.host is None else None
@@ -43,46 +43,46 @@ class ServerChoice:
 
 
 def read_host(typed: str) -> str:
-    """Return a server's name as it was typed.
+    """Return the name of a server if what was typed is one.
 
     Raises:
-        ValueError: it is none; the text says what to give.
+        ValueError: it is not valid; the text says what to enter.
     """
     if not typed or any(char.isspace() or char in "/:@" for char in typed):
-        raise ValueError("give a server's name, such as imap.example.com")
+        raise ValueError("enter the name of a server, such as imap.example.com")
     return typed
 
 
 def read_port(typed: str) -> int:
-    """Return a port as it was typed.
+    """Return the port that was typed.
 
     Raises:
-        ValueError: it is none; the text says what to give.
+        ValueError: it is not valid; the text says what to enter.
     """
     if typed.isdecimal() and 0 < int(typed) <= _MAX_PORT:
         return int(typed)
-    raise ValueError(f"a port is a number from 1 to {_MAX_PORT}")
+    raise ValueError(f"enter a port number from 1 to {_MAX_PORT}")
 
 
 def read_domains(typed: str) -> tuple[str, ...]:
-    """Return the domains that are to be excluded as they were typed, separated by blanks or commas.
+    """Return the domains to exclude from a list separated by spaces or commas.
 
     Raises:
-        InvalidDomainError: one is no domain that can be excluded.
+        InvalidDomainError: one of them is not a domain that can be excluded.
     """
     return tuple(excludable_domain(domain) for domain in typed.replace(",", " ").split())
 
 
 async def find(address: str, provider: Provider | None, *, policy: ConnectPolicy, look: bool) -> Discovered:
-    """Return what is known of an address's servers.
+    """Return what is known about the servers of an address.
 
     Args:
-        address: normal form.
-        provider: the one that was named, if one was.
-        policy: for the connections that the search makes.
-        look: ask the network when the directory does not know the address.
+        address: in normal form.
+        provider: the provider that the user named, if any.
+        policy: for the connections that discovery makes.
+        look: whether to ask the network if the directory does not know the address.
     """
-    # Only here: of all account commands only this one asks the DNS, whose library is not quick to load.
+    # Imported here because no other account command asks the DNS, whose library is slow to load.
     from services.mailbox.discovery import (  # noqa: PLC0415
         Discovered,
         Discovery,

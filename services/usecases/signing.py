@@ -1,4 +1,4 @@
-"""One-time links into the console and the tokens of its forms: signed, so that what is made up is refused before the database is asked."""
+"""One-time sign-in links and form tokens of the console: signed, so that forged ones are refused without a database query."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Self
 from services.mailbox.connection import derive
 
 LASTS = timedelta(minutes=15)
-"""How long a link lets its user in."""
+"""How long a link is valid."""
 _NONCE_BYTES, _MAC_BYTES = 24, 16
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Keys derived from ``LEADMAIL_SECRET_KEY``."""
+    """Signs with keys derived from ``LEADMAIL_SECRET_KEY``."""
 
     links: bytes = field(repr=False)
     forms: bytes = field(repr=False)
 
     @classmethod
     def of(cls, secret: bytes) -> Self:
-        """Return the signer of a deployment's secret."""
+        """Return the signer for the secret of a deployment."""
         return cls(derive(secret, "sign-in"), derive(secret, "forms"))
 
     def new_link(self) -> str:
@@ -35,26 +35,26 @@ class Signer:
         return base64.urlsafe_b64encode(nonce + self._mac(nonce)).decode().rstrip("=")
 
     def is_ours(self, token: str) -> bool:
-        """Whether a token was made here; not whether it is still good."""
+        """Whether this deployment made a token; not whether it is still valid."""
         try:
-            told = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            decoded = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
             return False
-        nonce, mac = told[:_NONCE_BYTES], told[_NONCE_BYTES:]
+        nonce, mac = decoded[:_NONCE_BYTES], decoded[_NONCE_BYTES:]
         return len(nonce) == _NONCE_BYTES and hmac.compare_digest(mac, self._mac(nonce))
 
     def _mac(self, nonce: bytes) -> bytes:
         return hmac.digest(self.links, nonce, "sha256")[:_MAC_BYTES]
 
     def form_token(self, seed: str) -> str:
-        """Return what a form has to carry: bound to a session, or to the cookie of somebody who is not signed in."""
+        """Return the token for a form; ``seed`` is the session, or the cookie of a user who is not signed in."""
         return hmac.digest(self.forms, seed.encode(), "sha256").hex()
 
     def is_from(self, seed: str, token: str) -> bool:
-        """Whether a form's token belongs to a seed."""
+        """Whether a form token belongs to a seed."""
         return hmac.compare_digest(self.form_token(seed).encode(), token.encode())
 
 
 def link_url(console_url: str, token: str) -> str:
-    """Return the address that a link leads to."""
+    """Return the URL of a sign-in link."""
     return f"{console_url}/sign-in/{token}"

@@ -72,7 +72,7 @@ def test_company_sharing(world: World) -> None:
     assert (inconsistent.code, "--default-mode private" in inconsistent.errors) == (2, True)
     world.ok("company", "sharing", "--allow-mode", "private", "--default-mode", "private", "--by", ANNA)
     refused = world.run("account", "sharing", ANNA, "--sharing", "public")
-    assert refused.errors == "leadmail: your company does not allow public: take private.\n"
+    assert refused.errors == "leadmail: your company does not allow public: choose private.\n"
     assert "0 emails" in world.ok("emails", KIM, "--viewer", LUC)
     assert "never shared  no domain is excluded" in world.ok(
         "company", "sharing", "--no-excluded-domains", "--by", ANNA

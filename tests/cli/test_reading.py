@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.usecases.html import sanitised
+from services.usecases.html import sanitize_html
 from tests.cli.fixtures import ANNA, FILE, KIM, LUC, OFFER, PLAIN, World
 
 
@@ -87,12 +87,12 @@ def test_the_forms_of_an_email(world: World) -> None:
 )
 def test_html_that_runs_nothing_and_loads_nothing(html: str, gone: str) -> None:
     """Whatever would run or be fetched when the HTML is opened is taken out."""
-    assert gone not in sanitised(html)
+    assert gone not in sanitize_html(html)
 
 
 def test_html_keeps_what_is_harmless() -> None:
     """Text, links and images that came with the mail stay; links open without telling from where."""
-    kept = sanitised("<p>Hi <b>you</b> <a href='https://ok.example/'>link</a><img src='cid:logo'></p>")
+    kept = sanitize_html("<p>Hi <b>you</b> <a href='https://ok.example/'>link</a><img src='cid:logo'></p>")
     assert "<b>you</b>" in kept
     assert 'href="https://ok.example/"' in kept
     assert 'rel="noopener noreferrer"' in kept

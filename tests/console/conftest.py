@@ -13,7 +13,7 @@ from services.matcher.linking.summaries import SummaryKeeper
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
 from services.settings import ConsoleSettings
-from services.usecases.overview import Broker
+from services.usecases.overview import OptionalBus
 from services.wiring import make_store
 from testbed.local import LocalServers
 from tests.console.fixtures import URL, Office, open_office, set_up_company
@@ -67,5 +67,5 @@ async def office_with_broker(life: Life, settings: ConsoleSettings) -> AsyncIter
     await set_up_company(life)
     log = setup_logs(settings, "console")
     connect = lambda: open_bus(settings, "console", metrics=Metrics("console"), log=log, seconds=30)  # noqa: E731
-    async with Broker(connect) as broker, open_office(life, settings, broker) as opened:
+    async with OptionalBus(connect) as broker, open_office(life, settings, broker) as opened:
         yield opened

@@ -25,7 +25,7 @@ from services.console.web.request_context import Console
 from services.runtime.logs import setup_logs
 from services.settings import ConsoleSettings
 from services.store import email_ref
-from services.usecases.overview import Broker
+from services.usecases.overview import OptionalBus
 from tests.matcher.fixtures import mail
 from tests.matcher.history import Life
 from tests.matcher.steps import USERS
@@ -117,7 +117,7 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(life: Life, settings: ConsoleSettings, broker: Broker | None) -> AsyncIterator[Office]:
+async def open_office(life: Life, settings: ConsoleSettings, broker: OptionalBus | None) -> AsyncIterator[Office]:
     """Yield a console on the store of a company."""
     log, registry = io.StringIO(), CollectorRegistry()
     logger = setup_logs(settings.model_copy(update={"log_level": "debug", "log_format": "json"}), "console", log)

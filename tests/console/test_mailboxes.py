@@ -219,12 +219,12 @@ async def test_sharing_preview(office: Office) -> None:
     record = f"/records/contact/{office.life.refs['R1'].id}"
     assert "Subject shared" in await eve.shows(record)
     page = await browser.follow(await browser.post(path, do="save", mode="private", domains=""))
-    assert "Private: nobody else sees your mail" in page
+    assert "Private: no one else sees your mail" in page
     assert "Subject shared" not in await eve.shows(record)
     back = text_of((await browser.post(path, page=path, do="preview", mode="public", domains="")).text)
     assert "2 emails would be shown to 3 users" in back
     same = text_of((await browser.post(path, page=path, do="preview", mode="private", domains="")).text)
-    assert "Nobody would see more or less than now." in same
+    assert "No one would see more or less than now." in same
 
 
 async def test_excluded_domains_are_kept_in_other_modes(office: Office) -> None:

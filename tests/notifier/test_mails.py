@@ -142,7 +142,7 @@ def test_a_resync_says_so() -> None:
 @pytest.mark.parametrize(
     ("policy", "company", "words"),
     [
-        (SharingPolicy(mode=Mode.PRIVATE), CompanyPolicy(), "Private: nobody else sees your mail"),
+        (SharingPolicy(mode=Mode.PRIVATE), CompanyPolicy(), "Private: no one else sees your mail"),
         (
             SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("law.example",)),
             CompanyPolicy(excluded_domains=("bank.example",)),

@@ -13,7 +13,7 @@ from services.cli.terminal import questions
 from services.cli.terminal.output import fail, say
 from services.cli.terminal.session import USAGE, do
 from services.mailbox.connection import ConnectPolicy, Credentials
-from services.usecases.connecting import tried
+from services.usecases.connecting import check_login
 from services.usecases.servers import PORTS
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def try_login(
         if not servers.known:
             fail("the outgoing server is not known: give it with --smtp-host, or --no-smtp for none", code=USAGE)
         credentials = questions.password(address, stdin=from_stdin, provider=found.provider)
-        result = do(tried(incoming, servers.outgoing, credentials, policy, found.provider))
+        result = do(check_login(incoming, servers.outgoing, credentials, policy, found.provider))
         if not (quiet and result.ok):
             login_result.show(result, to_errors=not (asks or result.ok))
         if result.ok:

@@ -15,7 +15,7 @@ from services.cli.results.base import prints
 from services.cli.terminal.output import Json, Yes, clean, console, fail, moment, print_json, say, table, write_bytes
 from services.cli.terminal.session import USAGE, Session, command, open_session
 from services.store import ShownEmail, VisibleCopy
-from services.usecases.html import sanitised
+from services.usecases.html import sanitize_html
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -90,7 +90,7 @@ async def _html(session: Session, viewer: str, key: str) -> None:
     found = await session.store.reading.html(viewer, key)
     if found is None:
         fail("this email has no HTML: leave out --html")
-    write_bytes(sanitised(found).encode() + b"\n")
+    write_bytes(sanitize_html(found).encode() + b"\n")
 
 
 def _print(shown: ShownEmail, *, as_json: bool) -> None:

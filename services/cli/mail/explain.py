@@ -12,7 +12,7 @@ from services.cli.results.base import prints
 from services.cli.terminal.output import Json, print_json, say
 from services.cli.terminal.session import Session, command, open_session
 from services.store import Explanation, NotFoundError
-from services.wording import OBSTACLES, UNTOLD, VERDICTS
+from services.wording import NOT_EXPLAINED, OBSTACLES, VERDICTS
 
 app = typer.Typer(add_completion=False)
 
@@ -51,7 +51,7 @@ async def explain(
         if explanation.obstacle:
             say(f"  {OBSTACLES[explanation.obstacle]}")
         elif not explanation.lines and not explanation.visible:
-            say(f"  {UNTOLD}")
+            say(f"  {NOT_EXPLAINED}")
         for one in explanation.lines:
             domain = f" ({one.decision.domain})" if one.decision.domain else ""
             say(

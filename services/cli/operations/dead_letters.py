@@ -70,7 +70,7 @@ async def show(
         if body:
             write_bytes(await dead_letters.body_of(found, session.store))
             return
-        place = await dead_letters.place_of(found, session.store)
+        place = await dead_letters.location_of(found, session.store)
     if as_json:
         print_json(results.DeadLetterDetails.of(found, octets=dead_letters.size_of(found), copy_=place))
     else:
@@ -88,7 +88,7 @@ async def show(
         table(None, ("", ""), rows)
 
 
-def _words(place: dead_letters.Place) -> tuple[tuple[str, str], ...]:
+def _words(place: dead_letters.CopyLocation) -> tuple[tuple[str, str], ...]:
     where = f"{place.account}, folder {place.folder}, message {place.uid}, received {moment(place.received_at)}"
     return ("mailbox", where), ("state", place.state.value + (f": {place.reason}" if place.reason else ""))
 

@@ -11,7 +11,7 @@ from services.cli.results import operations as results
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, print_json, say, table
 from services.cli.terminal.session import command, open_session
-from services.usecases.stages import waits
+from services.usecases.stages import is_waiting_queue
 
 app = typer.Typer(add_completion=False)
 _IDLE = QueueRates(0.0, 0.0, 0.0)
@@ -48,12 +48,13 @@ async def queues(as_json: Json = False) -> None:
 
 
 def _shown(name: str, depth: QueueDepth) -> bool:
-    return depth.ready > 0 or not waits(name)
+    return depth.ready > 0 or not is_waiting_queue(name)
 
 
 def _row(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool) -> list[str | Text]:
     consumers = Text(
-        "-" if waits(name) else str(depth.consumers), style="" if waits(name) or depth.consumers else "red"
+        "-" if is_waiting_queue(name) else str(depth.consumers),
+        style="" if is_waiting_queue(name) or depth.consumers else "red",
     )
     in_work = "-" if depth.unacknowledged is None else f"{depth.unacknowledged:,}"
     speeds = [f"{value:,.1f}" for value in speed or _IDLE] if known else ["-"] * 3

@@ -14,10 +14,10 @@ from services.cli.results.base import prints
 from services.cli.results.operations import Status
 from services.cli.terminal.output import Json, console, fail, print_json
 from services.cli.terminal.session import USAGE, command, open_session
-from services.usecases.overview import Broker, look, progress
-from services.usecases.rate_limit import Pace
+from services.usecases.overview import OptionalBus, progress, read_overview
+from services.usecases.time_left import TimeLeftEstimator
 
-__all__ = ["accounts_view", "app", "look"]
+__all__ = ["accounts_view", "app", "read_overview"]
 
 app = typer.Typer(add_completion=False)
 _LOOK_SECONDS = 1.0
@@ -33,21 +33,21 @@ async def status(
     """Show accounts, backfills with progress (with --watch also the time left), queues and the oldest unfinished copy."""
     if watch and as_json:
         fail("give one of --watch and --json", code=USAGE)
-    async with open_session() as session, Broker(session.bus) as broker:
-        seen = await look(session.store, session.settings, await broker.bus())
+    async with open_session() as session, OptionalBus(session.bus) as broker:
+        overview = await read_overview(session.store, session.settings, await broker.bus())
         if as_json:
-            print_json(result_of(seen))
+            print_json(result_of(overview))
         elif not watch:
-            console.print(view(seen))
+            console.print(view(overview))
         else:
-            pace = Pace()
-            with Live(view(seen), console=console, screen=console.is_terminal, refresh_per_second=4) as live:
+            estimator = TimeLeftEstimator()
+            with Live(view(overview), console=console, screen=console.is_terminal, refresh_per_second=4) as live:
                 while True:
-                    for one in seen.accounts:
-                        pace.note(one.account.id, *progress(one), at=monotonic())
-                    left = {one.account.id: pace.left(one.account.id) for one in seen.accounts}
+                    for one in overview.accounts:
+                        estimator.note(one.account.id, *progress(one), at=monotonic())
+                    left = {one.account.id: estimator.seconds_left(one.account.id) for one in overview.accounts}
                     live.update(
-                        view(seen, {account: seconds for account, seconds in left.items() if seconds is not None})
+                        view(overview, {account: seconds for account, seconds in left.items() if seconds is not None})
                     )
                     await asyncio.sleep(_LOOK_SECONDS)
-                    seen = await look(session.store, session.settings, await broker.bus())
+                    overview = await read_overview(session.store, session.settings, await broker.bus())

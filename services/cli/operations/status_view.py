@@ -14,30 +14,34 @@ from schemas.accounts import AccountState
 from schemas.ledger import RowState
 from services.cli.results import operations as results
 from services.store import AccountStatus
-from services.usecases.overview import FINAL, Seen, backfill, progress
-from services.usecases.stages import waits
+from services.usecases.overview import FINAL_LABELS, Overview, backfill_progress, progress
+from services.usecases.stages import is_waiting_queue
 from services.wording import age, plural
 
 _ALWAYS = (RowState.ATTACHED, RowState.UNMATCHED)
 
 
-def view(seen: Seen, left: Mapping[str, float] | None = None) -> RenderableType:
+def view(overview: Overview, left: Mapping[str, float] | None = None) -> RenderableType:
     """Return the whole picture; ``left`` has the seconds that backfills will still take, by account, where that is known."""
-    oldest = "nothing is unfinished" if seen.oldest is None else f"the oldest unfinished copy is {age(seen.oldest)} old"
+    oldest = (
+        "nothing is unfinished"
+        if overview.oldest is None
+        else f"the oldest unfinished copy is {age(overview.oldest)} old"
+    )
     head = Text(oldest, style="bold")
-    if seen.dead_letters:
-        head.append(f"   {plural(seen.dead_letters, 'dead letter')}: see `leadmail dead-letters list`", style="red")
-    if seen.alarms:
+    if overview.dead_letters:
+        head.append(f"   {plural(overview.dead_letters, 'dead letter')}: see `leadmail dead-letters list`", style="red")
+    if overview.alarms:
         head.append(
-            f"\nRabbitMQ takes no messages, everything waits for it: alarm of {', '.join(seen.alarms)}", style="red"
+            f"\nRabbitMQ takes no messages, everything waits for it: alarm of {', '.join(overview.alarms)}", style="red"
         )
     return Group(
         head,
-        _stages_view(seen.stages),
+        _stages_view(overview.stages),
         Text(),
-        accounts_view(seen.accounts, left),
+        accounts_view(overview.accounts, left),
         Text(),
-        _queues_view(seen.queues),
+        _queues_view(overview.queues),
     )
 
 
@@ -59,9 +63,9 @@ def accounts_view(accounts: list[AccountStatus], left: Mapping[str, float] | Non
     grid.add_column("messages", no_wrap=True, justify="right")
     grid.add_column("backfill", no_wrap=True)
     # What is rare has a column only where it is: the rest then fits into 80 columns.
-    states = [state for state in FINAL if state in _ALWAYS or any(one.counts.get(state) for one in accounts)]
+    states = [state for state in FINAL_LABELS if state in _ALWAYS or any(one.counts.get(state) for one in accounts)]
     for state in states:
-        grid.add_column(FINAL[state].replace(" ", "\n"), justify="right", no_wrap=True)
+        grid.add_column(FINAL_LABELS[state].replace(" ", "\n"), justify="right", no_wrap=True)
     for one in accounts:
         done, total = progress(one)
         grid.add_row(
@@ -78,7 +82,7 @@ def _word(one: AccountStatus, left: float | None) -> Text:
     """Return how far the newest backfill is, or why the account does not go on."""
     state = one.account.state
     if state is AccountState.ACTIVE:
-        return Text(backfill(one, left))
+        return Text(backfill_progress(one, left))
     style = "red" if state is AccountState.BLOCKED else "yellow"
     return Text(state.value + (f": {one.account.reason}" if one.account.reason else ""), style=style)
 
@@ -90,23 +94,24 @@ def _queues_view(queues: Mapping[str, Any] | None) -> RenderableType:
     for column in ("queue", "ready", "in work", "consumers"):
         grid.add_column(column, justify="left" if column == "queue" else "right")
     for name, depth in sorted(queues.items()):
-        if waits(name) and not depth.ready:
+        if is_waiting_queue(name) and not depth.ready:
             continue
         consumers = Text(
-            "-" if waits(name) else f"{depth.consumers}", style="" if waits(name) or depth.consumers else "red"
+            "-" if is_waiting_queue(name) else f"{depth.consumers}",
+            style="" if is_waiting_queue(name) or depth.consumers else "red",
         )
         in_work = "-" if depth.unacknowledged is None else f"{depth.unacknowledged:,}"
         grid.add_row(name, f"{depth.ready:,}", in_work, consumers)
     return grid
 
 
-def result_of(seen: Seen) -> results.Status:
+def result_of(overview: Overview) -> results.Status:
     """Return the state of the deployment for programs."""
     return results.Status.of(
-        seen,
-        oldest_unfinished=seen.oldest,
-        broker_alarms=list(seen.alarms),
-        accounts=[_account(one) for one in seen.accounts],
+        overview,
+        oldest_unfinished=overview.oldest,
+        broker_alarms=list(overview.alarms),
+        accounts=[_account(one) for one in overview.accounts],
     )
 
 

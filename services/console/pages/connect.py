@@ -88,7 +88,7 @@ async def _save(context: RequestContext, typed: str) -> Response:
     if not secret:
         return await _form(context, typed, provider, servers, policy=policy, wrong="The password is empty.")
     credentials = password_credentials(secret)
-    result = await connecting.tried(incoming, outgoing, credentials, console.policy, provider)
+    result = await connecting.check_login(incoming, outgoing, credentials, console.policy, provider)
     if not result.ok:
         return await _form(context, typed, provider, servers, policy=policy, result=result)
     new = NewAccount(context.viewer, typed, (), provider, incoming, outgoing, credentials, policy)

@@ -35,7 +35,7 @@ async def show(context: RequestContext) -> Response:
     return context.render(
         "dead_letter.html",
         dead_letter=letter,
-        place=await dead_letters.place_of(letter, context.store),
+        place=await dead_letters.location_of(letter, context.store),
         octets=dead_letters.size_of(letter),
         headers=sorted((name, text) for name, text in letter.headers.items() if name.startswith(_ABOUT_MESSAGE)),
         replayable=letter.queue in _QUEUES,

@@ -13,7 +13,7 @@ from services.console.web.headers import mail_policy
 from services.console.web.request_context import RequestContext
 from services.mailbox.outgoing_mail import one_line
 from services.store import NotFoundError
-from services.usecases.html import sanitised
+from services.usecases.html import sanitize_html
 
 _SIDES = ("", "-top", "-right", "-bottom", "-left")
 _BOXES = frozenset(f"{name}{side}" for name in ("border", "margin", "padding") for side in _SIDES)
@@ -49,7 +49,7 @@ async def html(context: RequestContext) -> Response:
     from_here = context.request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
     remote = from_here and context.form.text("remote") == "1"
     images = await _images(context, key, found)
-    response = HTMLResponse(_PAGE + sanitised(found, remote=remote, styles=STYLES, images=images))
+    response = HTMLResponse(_PAGE + sanitize_html(found, remote=remote, styles=STYLES, images=images))
     response.headers["Content-Security-Policy"] = mail_policy(context.console.settings, remote=remote)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response

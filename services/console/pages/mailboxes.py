@@ -82,15 +82,15 @@ async def connected_account(context: RequestContext) -> Account:
 def mailbox_of(context: RequestContext, status: AccountStatus) -> Mailbox:
     """Return what is shown of a mailbox; how fast it goes is known of who looks again."""
     account, (done, total) = status.account, overview.progress(status)
-    context.console.pace.note(account.id, done, total, monotonic())
+    context.console.estimator.note(account.id, done, total, monotonic())
     return Mailbox(
         account=account,
         state=_STATES[account.state],
         problem=advice.of_blocked(account) if account.state is AccountState.BLOCKED else None,
         done=done,
         total=total,
-        backfill=overview.backfill(status, context.console.pace.left(account.id)),
-        importing=account.state is AccountState.ACTIVE and (status.epoch is None or overview.goes_on(status)),
+        backfill=overview.backfill_progress(status, context.console.estimator.seconds_left(account.id)),
+        importing=account.state is AccountState.ACTIVE and (status.epoch is None or overview.is_backfilling(status)),
         sharing=wording.sharing(account.sharing),
         counts=status.counts,
     )

@@ -14,7 +14,7 @@ from services.console.web.request_context import RequestContext
 from services.mailbox import advice
 from services.store import AccountStatus
 from services.usecases import overview as usecase
-from services.usecases.stages import waits
+from services.usecases.stages import is_waiting_queue
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -26,14 +26,14 @@ async def overview(context: RequestContext) -> Response:
     rows = []
     for one in sorted(seen.accounts, key=_problems_first):
         done, total = usecase.progress(one)
-        console.pace.note(one.account.id, done, total, monotonic())
+        console.estimator.note(one.account.id, done, total, monotonic())
         blocked = one.account.state is AccountState.BLOCKED
         rows.append(
             (
                 one,
                 done,
                 total,
-                usecase.backfill(one, console.pace.left(one.account.id)),
+                usecase.backfill_progress(one, console.estimator.seconds_left(one.account.id)),
                 advice.of_blocked(one.account)[0] if blocked else None,
             )
         )
@@ -42,8 +42,10 @@ async def overview(context: RequestContext) -> Response:
         "operations.html",
         overview=seen,
         rows=rows,
-        final=usecase.FINAL,
-        queues=[(name, depth, waits(name)) for name, depth in queues if depth.ready or not waits(name)],
+        final=usecase.FINAL_LABELS,
+        queues=[
+            (name, depth, is_waiting_queue(name)) for name, depth in queues if depth.ready or not is_waiting_queue(name)
+        ],
         speeds=speeds,
         broker=console.broker is not None,
         live=True,

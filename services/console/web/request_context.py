@@ -19,9 +19,9 @@ from services.console.web.rendering import FLASHES, Templates
 from services.mailbox.connection import ConnectPolicy, SecretBox
 from services.settings import ConsoleSettings
 from services.store import NotFoundError, Store
-from services.usecases.overview import Broker, Seen
-from services.usecases.rate_limit import Pace
+from services.usecases.overview import OptionalBus, Overview
 from services.usecases.signing import Signer
+from services.usecases.time_left import TimeLeftEstimator
 
 _KINDS = ("lead", "contact")
 _FRAMED = {"iframe", "frame", "embed", "object"}
@@ -39,11 +39,11 @@ class Console:
     templates: Templates
     mails: SignInMails | None
     """None if this installation sends no mail."""
-    broker: Broker | None
+    broker: OptionalBus | None
     """None if no broker is configured."""
-    overview: CostlyAnswer[Seen]
+    overview: CostlyAnswer[Overview]
     """The state of the deployment, for the operations page."""
-    pace: Pace
+    estimator: TimeLeftEstimator
     log: structlog.typing.FilteringBoundLogger
 
     @property

@@ -11,19 +11,19 @@ from schemas.accounts import Epoch, EpochState
 from schemas.ledger import RowState
 from services.cli.operations.status_view import accounts_view
 from services.store import AccountStatus
-from services.usecases.rate_limit import Pace
+from services.usecases.time_left import TimeLeftEstimator
 from tests.factories import account
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ACCOUNT = "0123456789abcdef01234567"
 
 
-def pace(*looks: tuple[float, int, int]) -> float | None:
-    """Return the time left after looks (moment, done, of how many)."""
-    seen = Pace()
+def time_left(*looks: tuple[float, int, int]) -> float | None:
+    """Return the time left after readings (moment, done, total)."""
+    estimator = TimeLeftEstimator()
     for at, done, total in looks:
-        seen.note(ACCOUNT, done, total, at=at)
-    return seen.left(ACCOUNT)
+        estimator.note(ACCOUNT, done, total, at=at)
+    return estimator.seconds_left(ACCOUNT)
 
 
 @pytest.mark.parametrize(
@@ -31,18 +31,18 @@ def pace(*looks: tuple[float, int, int]) -> float | None:
     [
         ([], None),
         ([(0.0, 0, 100)], None),
-        ([(0.0, 0, 100), (2.0, 50, 100)], None),  # too short a time to say
+        ([(0.0, 0, 100), (2.0, 50, 100)], None),  # too early to say
         ([(0.0, 0, 100), (10.0, 50, 100)], 10.0),
         ([(0.0, 0, 100), (10.0, 50, 150)], 20.0),  # the mailbox has grown
-        ([(0.0, 10, 100), (30.0, 10, 100)], None),  # it stands still: nobody knows
+        ([(0.0, 10, 100), (30.0, 10, 100)], None),  # no progress: unknown
         ([(0.0, 0, 100), (10.0, 100, 100)], None),  # done
         ([(0.0, 0, 900), (50.0, 500, 900), (100.0, 600, 900), (110.0, 620, 900)], 140.0),  # the last minute counts
-        ([(0.0, 90, 100), (10.0, 5, 1000), (20.0, 105, 1000)], 89.5),  # a new backfill begins anew
+        ([(0.0, 90, 100), (10.0, 5, 1000), (20.0, 105, 1000)], 89.5),  # a new backfill starts from zero
     ],
 )
 def test_the_time_left_follows_from_the_last_minute(looks: list[tuple[float, int, int]], left: float | None) -> None:
-    """Known after some seconds of progress, by the pace of the last minute, and never guessed."""
-    assert pace(*looks) == (None if left is None else pytest.approx(left))
+    """It is known after some seconds of progress, follows the rate of the last minute, and is never guessed."""
+    assert time_left(*looks) == (None if left is None else pytest.approx(left))
 
 
 @pytest.mark.parametrize(("state", "shown"), [(EpochState.ENUMERATING, True), (EpochState.COMPLETE, False)])
