@@ -127,7 +127,7 @@ def left_out(reason: str | None) -> str:
 def sharing_in_force(policy: SharingPolicy, company: CompanyPolicy) -> list[str]:
     """Return sentences that tell the owner of an account who sees its mail."""
     if policy.mode not in company.allowed_modes:
-        line = f"You chose {policy.mode.value}, which your company does not allow at present. Your mail is treated as private: "
+        line = f"You chose {policy.mode.value}, which your company does not allow at present: your mail is treated as private, "
         return [line + "no one else sees it."]
     if policy.mode is Mode.PRIVATE:
         return ["Private: no one else sees your mail on any record."]
