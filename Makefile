@@ -113,7 +113,7 @@ sbom: ## List what the image has (CycloneDX) in dist/leadmail.cdx.json
 secrets: ## Make the secrets of a deployment; SMTP_URL=what sends confirmations, SECRETS=folder
 	@$(PYTHON) deploy/compose/make_secrets.py $(if $(SECRETS),--folder '$(SECRETS)') $(if $(SMTP_URL),--smtp-url '$(SMTP_URL)')
 
-mutants: $(READY) ## Break the sharing rule in every way, one at a time: the tests must notice each
+mutants: servers ## Break sharing rule, bus and poller's claim in every way, one at a time: the tests must notice each
 	@$(PY) -m testbed.mutants
 
 lock: $(READY) ## Pin the dependencies in pyproject.toml anew

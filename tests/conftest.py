@@ -16,6 +16,7 @@ import pytest
 from pymongo import MongoClient
 
 from testbed.local import LocalServers
+from testbed.mutants.run import running as shared
 
 ROOM = 6 * 1024**3
 """Bytes that have to be free in memory for the servers' files."""
@@ -56,6 +57,9 @@ def files_in_memory() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def servers() -> Iterator[LocalServers]:
     """RabbitMQ, MongoDB, Dovecot and the SMTP sink, started once; a test that stops one starts it again."""
+    if shared:
+        yield shared[0]
+        return
     with ExitStack() as stack:
         with files_in_memory():
             running = stack.enter_context(LocalServers())

@@ -1,34 +1,53 @@
-"""``python -m testbed.mutants``: breaks the modules of the sharing rule; fails when the tests do not notice."""
+"""``python -m testbed.mutants``: break the modules that must not be wrong; fail when their tests do not notice."""
 
 from __future__ import annotations
 
 import argparse
+import ast
+import contextlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from testbed.mutants.operators import Mutant, mutants
-from testbed.mutants.run import PROJECT, Outcome, tried, warm_up
+from testbed.mutants.run import PROJECT, Outcome, shared_servers, tried, warm_up
 
 SECONDS = 120.0
-"""For the tests of one mutant: one that never ends is noticed, too."""
+"""How long the tests of one mutant may take. A mutant that never ends counts as noticed."""
 
 
 class Target(NamedTuple):
-    """A module and the tests that are to notice whatever is wrong with it. None of them needs servers."""
+    """A module and the tests that must notice whatever is wrong with it."""
 
     file: str
     tests: tuple[str, ...]
+    functions: tuple[str, ...] = ()
+    """Break only these; empty for the whole module."""
+    servers: bool = False
+    """Whether the tests need the servers: these are started once."""
 
 
 TARGETS = (
     Target("schemas/sharing.py", ("tests/schemas/test_sharing.py", "tests/schemas/test_policies.py")),
     Target("services/store/access/guard.py", ("tests/store/test_guard.py",)),
+    Target("services/amqp/delivery/dispatch.py", ("tests/amqp/test_bus.py", "tests/amqp/test_retry.py")),
+    Target(
+        "services/amqp/rabbitmq/publisher.py",
+        ("tests/amqp/test_rabbit.py", "tests/amqp/test_bus.py"),
+        functions=("send", "close", "_confirmed", "_put_back"),
+        servers=True,
+    ),
+    Target(
+        "services/store/sync/ledger_poller.py",
+        ("tests/store/test_ledger.py",),
+        functions=("_insert_missing", "published", "_move"),
+        servers=True,
+    ),
 )
 EQUIVALENT: dict[str, str] = {}
-"""Changes that change nothing, with the reason."""
+"""Mutants that behave as the original, with the reason."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,44 +57,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the mutants and run nothing")
     options = parser.parse_args(arguments)
     warm_up()
+    targets = [target for target in TARGETS if not options.only or options.only in target.file]
     left = 0
-    for target in TARGETS:
-        if options.only and options.only not in target.file:
-            continue
-        left += _list(target) if options.list else _break(target)
+    with contextlib.ExitStack() as stack:
+        if not options.list and any(target.servers for target in targets):
+            stack.enter_context(shared_servers())
+        for target in targets:
+            left += _list(target) if options.list else _break(target)
     return 1 if left else 0
 
 
 def _list(target: Target) -> int:
-    for mutant in mutants((PROJECT / target.file).read_text("utf-8")):
+    for mutant in _mutants(target, (PROJECT / target.file).read_text("utf-8")):
         _say(_name(target, mutant))
     return 0
 
 
 def _break(target: Target) -> int:
-    """Break one module in every way. Returns how many mutants lived."""
+    """Break one module in every way. Return how many mutants survived."""
     file = PROJECT / target.file
     source = file.read_text("utf-8")
-    if tried(file, source, target.tests, seconds=SECONDS) is not Outcome.SURVIVED:
+    if tried(file, source, target.tests, seconds=SECONDS, servers=target.servers) is not Outcome.SURVIVED:
         _say(f"{target.file}: its tests fail before anything is broken")
         return 1
     began = time.monotonic()
     outcomes: Counter[Outcome] = Counter()
     equivalent = 0
-    for mutant in mutants(source):
+    for mutant in _mutants(target, source):
         if mutant.change in EQUIVALENT:
             equivalent += 1
             continue
-        outcome = tried(file, mutant.source, target.tests, seconds=SECONDS)
+        outcome = tried(file, mutant.source, target.tests, seconds=SECONDS, servers=target.servers)
         outcomes[outcome] += 1
         if outcome is Outcome.SURVIVED:
             _say(f"SURVIVED {_name(target, mutant)}")
     dead = outcomes[Outcome.KILLED] + outcomes[Outcome.TIMED_OUT]
     _say(
-        f"{target.file}: {dead} of {outcomes.total()} mutants died, {outcomes[Outcome.TIMED_OUT]} of them of time; "
-        f"{equivalent} that change nothing left out; {time.monotonic() - began:.0f} s"
+        f"{target.file}: {dead} of {outcomes.total()} mutants died, {outcomes[Outcome.TIMED_OUT]} of them by time-out; "
+        f"{equivalent} equivalent ones left out; {time.monotonic() - began:.0f} s"
     )
     return outcomes[Outcome.SURVIVED]
+
+
+def _mutants(target: Target, source: str) -> Iterator[Mutant]:
+    spans = [
+        range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name in target.functions
+    ]
+    for mutant in mutants(source):
+        if not target.functions or any(mutant.line in span for span in spans):
+            yield mutant
 
 
 def _name(target: Target, mutant: Mutant) -> str:

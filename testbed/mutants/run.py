@@ -11,13 +11,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
 
+from testbed.local import LocalServers
+
 PROJECT = Path(__file__).parents[2]
 _LOOK_S = 0.01
+running: list[LocalServers] = []
+"""The servers that this process, or the one that it was forked from, shares with its tests."""
 _HEAVY = (
     "pytest",
     "pytest_asyncio",
@@ -65,19 +69,30 @@ class _Finder(importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_loader(fullname, _Loader(self._file, self._source), origin=str(self._file))
 
 
+@contextlib.contextmanager
+def shared_servers() -> Iterator[LocalServers]:
+    """Start the servers once; the tests of all mutants use them."""
+    with LocalServers() as servers:
+        running.append(servers)
+        try:
+            yield servers
+        finally:
+            running.clear()
+
+
 def warm_up() -> None:
     """Load what every run needs."""
     for name in _HEAVY:
         importlib.import_module(name)
 
 
-def tried(file: Path, source: str, tests: Sequence[str], *, seconds: float) -> Outcome:
+def tried(file: Path, source: str, tests: Sequence[str], *, seconds: float, servers: bool = False) -> Outcome:
     """Run a module's tests with the module being ``source``. The process that does it is a fork of this one."""
     child = os.fork()
     if child == 0:
         code = 2
         with contextlib.suppress(BaseException):
-            code = _run(file, source, tests)
+            code = _run(file, source, tests, servers=servers)
         os._exit(code)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -90,7 +105,7 @@ def tried(file: Path, source: str, tests: Sequence[str], *, seconds: float) -> O
     return Outcome.TIMED_OUT
 
 
-def _run(file: Path, source: str, tests: Sequence[str]) -> int:
+def _run(file: Path, source: str, tests: Sequence[str], *, servers: bool) -> int:
     import pytest  # noqa: PLC0415 - it is loaded already; the parent does not need it
 
     with Path(os.devnull).open("w") as nowhere:
@@ -100,4 +115,4 @@ def _run(file: Path, source: str, tests: Sequence[str]) -> int:
     name = ".".join(file.relative_to(PROJECT).with_suffix("").parts)
     assert name not in sys.modules, f"{name} was loaded before it was broken"
     sys.meta_path.insert(0, _Finder(name, file, source))
-    return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-m", "not servers", *tests]))
+    return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *(() if servers else ("-m", "not servers")), *tests]))
