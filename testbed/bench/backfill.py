@@ -65,7 +65,7 @@ async def confirmed(deployment: Deployment, account: Account, known: int) -> flo
 
 
 class Running(NamedTuple):
-    """A backfill that has begun."""
+    """A running backfill."""
 
     account: Account
     mailbox: Mailbox

@@ -29,7 +29,7 @@ from testbed.bench.mailboxes import BenchError, Mailbox
 from testbed.local import LocalServers
 from testbed.processes.child import Child, Spawner
 from testbed.processes.ports import free_ports
-from testbed.samples.bench.people import Somebody
+from testbed.samples.bench.people import Correspondent
 
 STAGES: Final = ("poller", "parser", "matcher", "notifier")
 _PROJECT = Path(__file__).parents[2]
@@ -104,7 +104,7 @@ class Deployment:
         )
         return await self.store.accounts.find(address)
 
-    async def know(self, people: Sequence[Somebody]) -> None:
+    async def know(self, people: Sequence[Correspondent]) -> None:
         """Import people as contacts and wait until the system knows every one."""
         file = self.folder / "contacts.csv"
         with file.open("w", encoding="utf-8", newline="") as lines:
@@ -138,7 +138,7 @@ class Deployment:
 
 @asynccontextmanager
 async def deployed(
-    servers: LocalServers, folder: Path, people: Sequence[Somebody], server_pids: dict[str, list[int]]
+    servers: LocalServers, folder: Path, people: Sequence[Correspondent], server_pids: dict[str, list[int]]
 ) -> AsyncIterator[Deployment]:
     """Yield a deployment that is idle and knows these people.
 

@@ -1,4 +1,4 @@
-"""Mailboxes full of mail of people whom nobody knows yet: what an import of contacts has to find."""
+"""Mailboxes full of mail from unknown people, which a later import of contacts must find."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from testbed.bench.mailboxes import Mailbox, give_to_server, new_mailbox
 from testbed.local import LocalServers
-from testbed.samples.bench.people import Somebody
+from testbed.samples.bench.people import Correspondent
 
 ARCHIVE = ".Archive"
-LATE = Somebody("Late Comer", "late.comer@late.example")
+LATE = Correspondent("Late Comer", "late.comer@late.example")
 """One person more, with a mail in every mailbox."""
 _MOMENT = 1_750_000_000
 _TEXT = "Thank you for your message of last week. We shall look into it and answer soon.\r\n" * 6
@@ -26,9 +26,9 @@ class Plan(NamedTuple):
     """In each mailbox."""
 
     @property
-    def people(self) -> list[Somebody]:
+    def people(self) -> list[Correspondent]:
         """Those who are going to be imported; each has a mail in two mailboxes."""
-        return [Somebody(f"Person {n}", f"person.{n}@company-{n % 700}.example") for n in range(self.contacts)]
+        return [Correspondent(f"Person {n}", f"person.{n}@company-{n % 700}.example") for n in range(self.contacts)]
 
     def senders(self, account: int) -> list[str]:
         """Return who wrote the mails of a mailbox, oldest first: strangers, and contacts evenly among them."""
@@ -42,7 +42,7 @@ class Plan(NamedTuple):
         return [places.get(n) or next(rest) for n in range(self.messages)]
 
     def relevant(self) -> int:
-        """Return how many of all mails are about somebody who is going to be imported."""
+        """Return how many of all mails are about a contact of the import."""
         return 2 * self.contacts
 
 

@@ -28,7 +28,7 @@ class Mailbox:
 
 
 def new_mailbox(servers: LocalServers, name: str, content: BenchMailbox | None = None) -> Mailbox:
-    """Make a mail user; with ``content``, its mailbox holds that (hard links: nobody writes into a message of a Maildir)."""
+    """Make a mail user; with ``content``, its mailbox holds that (as hard links, because messages of a Maildir are never modified)."""
     mailbox = Mailbox(f"{name}-{secrets.token_hex(3)}@bench.example", secrets.token_hex(12), content)
     servers.add_user(mailbox.username, mailbox.password)
     if content is not None:

@@ -39,7 +39,7 @@ class Notices:
 class NoticeProxy:
     """Relays to one server while the ``async with`` block runs.
 
-    Connections are told apart only by what they say: use it for one mailbox with one folder that grows.
+    Use it for one mailbox with one growing folder: the proxy does not distinguish connections.
     """
 
     def __init__(self, host: str, port: int) -> None:

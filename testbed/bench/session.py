@@ -25,7 +25,7 @@ from testbed.samples.bench.people import contacts
 SERVERS = {"dovecot": "dovecot -F", "rabbitmq": "rabbit", "mongodb": "mongod "}
 """What the command lines of the servers hold."""
 _IDLE_GAP_S = 0.75
-"""More than the half second for which Dovecot keeps new mail to itself, so that each mail is told of alone."""
+"""Longer than the half second for which Dovecot delays its notice of new mail, so each mail gets its own notice."""
 _BUSY_GAP_S = 0.4
 _DAY = 86_400
 Say = Callable[[str], None]
@@ -53,7 +53,7 @@ async def run(servers: LocalServers, plan: Plan, folder: Path, *, logs: Path, sa
         plan: what to measure.
         folder: for downloads; empty.
         logs: for what the stages log.
-        say: told what happens, in sentences.
+        say: called with each line of progress.
 
     Raises:
         BenchError: something failed, or a result is not what it must be.

@@ -25,7 +25,9 @@ _MINUTE_S = 60
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m testbed.chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=3, help="no scenario is begun later (default: %(default)s)")
+    parser.add_argument(
+        "--minutes", type=float, default=3, help="start no scenario after this time (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, help="of everything that is made up; by default another one each time")
     parser.add_argument("--scenario", type=int, metavar="NUMBER", help="only this one of the seed's scenarios")
     parser.add_argument("--mails", type=int, default=Shape.mails, help="in each scenario (default: %(default)s)")

@@ -95,7 +95,7 @@ async def run(
         number: which of the seed's scenarios.
         shape: how large.
         folder: for logs; new.
-        say: told of progress.
+        say: called with each line of progress.
         faults: these instead of those of the seed.
     """
     began = time.monotonic()
@@ -163,9 +163,9 @@ async def _connect(gatherer: Gatherer, there: Company, seconds: float) -> None:
 
 
 async def _rest(gatherer: Gatherer, seconds: float, say: Callable[[str], None]) -> tuple[list[Finding], int]:
-    """Wait until nothing goes on and nothing is wrong; what is wrong at the end of the time is a finding."""
+    """Wait until the system is quiet and correct. Whatever is wrong at the deadline is a finding."""
     end = time.monotonic() + seconds
-    quiet, findings, messages, why, wrong = 0, [Finding(UNFINISHED_WORK, "nobody looked")], 0, "", ""
+    quiet, findings, messages, why, wrong = 0, [Finding(UNFINISHED_WORK, "not checked yet")], 0, "", ""
     while True:
         going_on = await gatherer.quiet()
         quiet = 0 if going_on else quiet + 1

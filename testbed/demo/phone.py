@@ -69,7 +69,7 @@ class Phone:
 
 
 def _quoted(folder: str) -> str:
-    """Return a folder name as it goes on the wire: modified UTF-7 (RFC 3501 section 5.1.3), quoted."""
+    """Return a folder name in IMAP's modified UTF-7 (RFC 3501 section 5.1.3), quoted."""
     out, run = [], ""
 
     def flush() -> None:

@@ -141,7 +141,9 @@ class Tour:
 
     async def late_contact(self) -> None:
         """Create a contact whose mail is already in the mailboxes and show its history."""
-        screen.step(8, f"{LATE_CONTACT.name} becomes a contact; her mail was about nobody so far and was not stored")
+        screen.step(
+            8, f"{LATE_CONTACT.name} becomes a contact; her mail concerned no record so far, so it was not stored"
+        )
         address = LATE_CONTACT.addresses[0]
         screen.run(
             self.world, "contact", "add", address, "--name", LATE_CONTACT.name, "--company", LATE_CONTACT.company

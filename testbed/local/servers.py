@@ -33,7 +33,7 @@ class LocalServers(Addresses):
 
     Args:
         folder: where the sink, and as processes RabbitMQ and MongoDB, keep their data and logs: new or empty, and left
-            there to be looked at afterwards. None for a temporary folder that goes. Mailboxes are always temporary.
+            there for inspection afterwards. None for a temporary folder that is deleted. Mailboxes are always temporary.
         parts: which servers to start.
         hosting: "auto", "processes" or "containers"; None for what `LEADMAIL_HOSTING` says (auto where unset).
         mongo_members: of how many MongoDB servers the replica set is, or their ports. Of several each is a part, too:

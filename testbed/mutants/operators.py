@@ -110,7 +110,7 @@ def _replace(tree: ast.AST, path: Path, replacement: ast.AST | None) -> None:
 
 
 def _changes(node: ast.AST, members: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ast.AST | None]]:
-    """Iterate over (what is different, what stands there instead); None for nothing."""
+    """Iterate over (description of the change, replacement); None removes the node."""
     yield from _flow(node)
     for other in chain(_logic(node), _values(node), _members(node, members)):
         yield f"{ast.unparse(node)} → {ast.unparse(other)}", other

@@ -8,7 +8,7 @@ import socket
 from testbed.processes.parts import LOOPBACK, HostingError
 
 # Below the range from which the kernel takes ports for outgoing connections (32768 and up): a port of a server that
-# is down for a moment is then not lent to somebody's client connection.
+# is down for a moment is then never taken by a client connection.
 _LOWEST, _HIGHEST = 20_000, 32_000
 _ATTEMPTS = 500
 

@@ -36,7 +36,7 @@ class MailUsers:
             raise ValueError(f"{address!r} cannot be a mail user here: no colon, slash, percent sign or white space")
         path = self.folder / address.lower()
         known = path.exists()
-        # The dot: no address begins with one here, so that nobody reads a half-written file.
+        # No address starts with a dot, so no server reads a half-written file.
         new = self.folder / f".{address.lower()}"
         new.write_text(f"{address.lower()}:{{PLAIN.b64}}{base64.b64encode(password.encode()).decode()}::::::\n")
         new.chmod(0o644)

@@ -26,7 +26,7 @@ def normal(address: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody who writes mail.
+    """A person who writes mail.
 
     Attributes:
         key: short name used by the scripts.
@@ -194,7 +194,7 @@ LATE_CONTACT = Record(
     addresses=("elif.demir@bosphorus-automation.example",), offset=3,
     signature=("Project Engineer", "Bosphorus Automation, Istanbul"),
 )  # fmt: skip
-"""Has written to Anna and Luc for months and is nobody's record until the demo creates her."""
+"""Has written to Anna and Luc for months and is not in the CRM until the demo adds her."""
 
 OUTSIDERS = (
     Person(key="nygard", name="Per Nygård", addresses=("per.nygard@fjordline-marine.example",), client="mobile"),
@@ -234,7 +234,7 @@ OUTSIDERS = (
     Person(key="choir", name="Leeds Chamber Choir", addresses=("secretary@leedschoir.example",), client="webmail",
            offset=0),
 )  # fmt: skip
-"""People who are no record: somebody's colleague, suppliers, and each user's private circle."""
+"""People who are not in the CRM: a colleague, suppliers, and each user's private contacts."""
 
 RECORDS = CONTACTS + LEADS
 PEOPLE: Mapping[str, Person] = MappingProxyType(

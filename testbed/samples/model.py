@@ -45,7 +45,7 @@ class Truth:
         thread: key of the conversation.
         subject: decoded and unfolded.
         snippet: a phrase of the newly written text, white space normalised to single spaces.
-        quoted: a phrase that stands in the quoted text only, None if nothing is quoted.
+        quoted: a phrase that is only in the quoted text, None if nothing is quoted.
         charset: Python codec that really decodes the text part, whatever the mail declares.
         links: expected with the records of the company at the start; empty for private mail.
         late_links: links that appear when the late contact becomes a record.

@@ -161,7 +161,7 @@ def html_page(client: str, inner: str) -> str:
 
 
 def program_headers(client: str, numbers: Random) -> Headers:
-    """Return the headers by which the program can be told."""
+    """Return the headers that identify the mail program."""
     if client == "outlook":
         topic = numbers.randbytes(16).hex()
         return [

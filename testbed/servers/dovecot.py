@@ -77,7 +77,7 @@ class DovecotProcess:
             self._child = None
 
     def close(self) -> None:
-        """End Dovecot without ceremony: its folder goes too."""
+        """Kill Dovecot and delete its folder."""
         self.kill()
 
     @property

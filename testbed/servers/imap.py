@@ -15,7 +15,7 @@ def log_in(host: str, port: int, username: str, password: str) -> imaplib.IMAP4:
     behind another machine's (or a container's) network gives after 40 ms.
 
     Raises:
-        OSError: nobody answers there.
+        OSError: no server answers.
         imaplib.IMAP4.error: the login is refused.
     """
     client = imaplib.IMAP4(host, port, timeout=_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""MongoDB as a child process: a replica set, which transactions and change streams need, of one node unless told otherwise."""
+"""MongoDB as a child process: a replica set, which transactions and change streams need, with one member by default."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class MongoProcess:
             self._child = None
 
     def close(self) -> None:
-        """End mongod without ceremony: its folder goes too."""
+        """Kill mongod and delete its folder."""
         self.kill()
 
     def log(self) -> str:

@@ -77,7 +77,7 @@ class RabbitMQProcess:
             raise HostingError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-500:]}")
 
     def close(self) -> None:
-        """End the broker without ceremony (its folder goes too) and epmd."""
+        """Kill the broker and epmd, and delete their folder."""
         self._end()
         if self._epmd:
             self._epmd.kill()

@@ -110,7 +110,7 @@ class ReplicaSet:
         )
 
     def step_down(self, seconds: int = 10) -> bool:
-        """Have the primary make room for another one; False when there was none, or nobody could take over."""
+        """Have the primary step down; False if there was none or no member could take over."""
         number = self.primary()
         if number is None:
             return False

@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--tls-port", type=int, required=True)
     parser.add_argument("--lmtp-host", default="", help="by default --host")
-    parser.add_argument("--lmtp-port", type=int, default=0, help="0: nobody has a mailbox here")
+    parser.add_argument("--lmtp-port", type=int, default=0, help="0: no recipient has a mailbox here")
     for option in ("--folder", "--users", "--certificate", "--key"):
         parser.add_argument(option, type=Path, required=True)
     asyncio.run(serve(parser.parse_args()))

@@ -40,7 +40,7 @@ async def test_everything_is_relayed_and_a_notice_is_found_although_it_comes_in_
 
 
 async def test_a_moment_is_waited_for_and_never_changes() -> None:
-    """Who asks early gets the answer when it comes, and a number said again keeps its first moment."""
+    """An early caller waits for the moment; a repeated number keeps its first moment."""
     made: asyncio.Future[NoticeProxy] = asyncio.get_running_loop().create_future()
     talk = asyncio.create_task(_talk([b"* 0 EXISTS\r\n", b"* 1 EXISTS\r\n", b"* 1 EXISTS\r\n"], made))
     asked = time.monotonic()

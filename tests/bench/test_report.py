@@ -68,7 +68,7 @@ def test_the_table_shows_what_was_measured_and_nothing_else() -> None:
 
 
 def test_only_the_block_of_the_document_changes() -> None:
-    """What stands around the markers is kept, and doing it twice changes nothing."""
+    """The text around the markers is kept, and a second run changes nothing."""
     document = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
     once = report.with_block(document, "new")
     assert once == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"

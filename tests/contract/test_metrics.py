@@ -61,7 +61,7 @@ def test_every_metric_in_the_source_is_in_the_catalogue() -> None:
 
 @pytest.mark.parametrize("known", every(), ids=lambda known: known.name)
 def test_names_and_labels(known: Known) -> None:
-    """Counters end in ``_total``, times and sizes in their base unit, and no label can hold what is somebody's."""
+    """Counters end in ``_total``, times and sizes in their base unit, and no label can hold personal data."""
     assert known.name.startswith("leadmail_")
     assert known.name.endswith("_total") == (known.kind == "counter")
     if known.kind in ("histogram", "summary"):

@@ -1,4 +1,4 @@
-"""The compose file: the whole system comes up, works, scales, survives a crash and goes without a trace."""
+"""The Compose file: the whole system starts, works, scales, survives a crash and is removed without a trace."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from tests.deploy.docker import ROOT
 FOLDER = ROOT / "deploy" / "compose"
 STAGES = ("poller", "parser", "matcher", "notifier", "console")
 OPERATORS = {"LEADMAIL_CONSOLE_URL"}
-"""Settings that nobody but the operator can know."""
+"""Settings that only the operator can know."""
 ONCE = ("setup", "mongodb-init", "demo-files", "demo-seed", "leadmail")
 """Services that end by themselves."""
 SETTINGS = {variable(name) for name in known_settings()}
@@ -110,7 +110,7 @@ def test_prometheus_finds_every_stage() -> None:
 
 
 def test_secrets_are_made_once(tmp_path: Path) -> None:
-    """A second run changes no secret; what a new version needs more is added; nobody else can look into the folder."""
+    """A second run changes no secret and adds those that a new version needs; only the owner can enter the folder."""
     folder = tmp_path / "secrets"
     made = make_secrets.make(folder, "smtp://mail.example.com")
     assert {secret["file"].rpartition("/")[2] for secret in COMPOSE["secrets"].values()} <= {

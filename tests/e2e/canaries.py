@@ -21,7 +21,7 @@ LARGE = 300 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """Somebody whose every word is a canary."""
+    """A sender whose every word is a canary."""
 
     word: str
 
@@ -104,7 +104,7 @@ def _base64(content: bytes) -> bytes:
 
 
 def stranger() -> Stranger:
-    """Return somebody new."""
+    """Return a new sender."""
     return Stranger(new_canary())
 
 

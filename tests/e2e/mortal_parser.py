@@ -13,7 +13,7 @@ from services.settings import ParserSettings
 
 
 async def mortal(deliveries: Any, **collaborators: Any) -> Any:
-    """Die with the killer in hand, else handle."""
+    """Die while processing the killer, else handle."""
     if any(b"KILL THE STAGE" in delivery.body for delivery in deliveries):
         os.kill(os.getpid(), signal.SIGKILL)
     return await handle(deliveries, **collaborators)

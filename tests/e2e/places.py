@@ -119,7 +119,7 @@ async def waiting(url: str) -> list[Place]:
             queue = await channel.get_queue(wanted.name, ensure=True)
             while (message := await queue.get(fail=False)) is not None:
                 found.take(f"queue {wanted.name}", message)
-            await channel.close()  # what was not acknowledged goes back
+            await channel.close()  # unacknowledged messages return to the queue
     return found.seen
 
 

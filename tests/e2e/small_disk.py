@@ -50,7 +50,7 @@ class SmallDisk:
             subprocess.run(["umount", "--lazy", str(self._folder / "mongo")], check=True)
 
     def fill(self) -> None:
-        """Leave no room, as somebody else's files do, and write until MongoDB finds out: it ends."""
+        """Fill the disk with a foreign file and write until MongoDB notices and exits."""
         if self.mounted:
             with self._ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
                 while True:

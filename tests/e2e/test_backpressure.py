@@ -1,4 +1,4 @@
-"""A backfill for which nobody has time: queues and memory stay bounded, other people's mail goes on, and then all of it comes.
+"""A backfill that no parser handles: queues and memory stay bounded, other mail is processed, and at the end all of it arrives.
 
 ``LEADMAIL_LONG=1`` does it with 50,000 messages and the queues' own bounds; otherwise both are a fraction of that.
 """

@@ -1,4 +1,4 @@
-"""RabbitMQ runs out of memory or disk: it takes no messages, and everything waits for it and then goes on."""
+"""RabbitMQ runs out of memory or disk: it accepts no messages; every stage waits and then continues."""
 
 from __future__ import annotations
 

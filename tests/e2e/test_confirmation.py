@@ -73,7 +73,7 @@ class Mailbox:
             self._append(client, "INBOX", [name])
 
     def renew(self, folder: str, names: Iterable[str]) -> None:
-        """Delete a folder and make it anew with mails: they have other uids then, and the folder another uidvalidity."""
+        """Recreate a folder with mails: they get other uids, and the folder another uidvalidity."""
         with self._open() as client:
             assert client.delete(folder)[0] == "OK"
         self.fill(folder, names)
@@ -154,11 +154,11 @@ class Case:
         return await confirmed(self.company, self.user)
 
     async def held(self) -> bool:
-        """Whether the backfill stands still in the middle."""
+        """Whether the backfill has stopped in the middle."""
         return self.wire.held.is_set()
 
     async def assert_in_the_middle(self) -> None:
-        """It is not done, and nobody was told that it is."""
+        """Check that the backfill is neither complete nor confirmed."""
         assert (await epoch_of(self.company, self.user)).state is EpochState.ENUMERATING
         assert self.company.confirmations(self.user) == []
 
@@ -175,7 +175,7 @@ def named(user: User, folder: str) -> list[str]:
 
 
 async def begin(company: Deployment, key: str, *folders: str, stack: AsyncExitStack) -> Case:
-    """Connect a mailbox with some folders, whose backfill stands still when it has done all of them but one."""
+    """Connect a mailbox with some folders. Its backfill stops before the last one."""
     user = person(key)
     await company.add_user(user, [])
     imap = company.servers.imap
@@ -189,7 +189,7 @@ async def begin(company: Deployment, key: str, *folders: str, stack: AsyncExitSt
 
 
 async def lose_password(case: Case) -> None:
-    """The password is changed elsewhere in the middle: the owner is told at once, and nothing is complete."""
+    """The password changes elsewhere in the middle: the owner is notified at once, and nothing is complete."""
     company, user = case.company, case.user
     await asyncio.to_thread(company.servers.add_user, company.addresses[user.key], "another")
     case.go_on(cut=True)
@@ -197,14 +197,14 @@ async def lose_password(case: Case) -> None:
     async def told() -> bool:
         return len(company.mails_to(user)) == 1
 
-    await company.until(told, "the owner is told of the lost password")
+    await company.until(told, "the owner is notified of the wrong password")
     blocked = await company.store.accounts.get(company.accounts[user.key])
     assert (blocked.state, blocked.reason) == (AccountState.BLOCKED, "wrong-password")
     await case.assert_in_the_middle()
 
 
 async def repair_password(case: Case) -> None:
-    """The owner gives the new password, as the mail says; the backfill goes on where it was."""
+    """The owner enters the new password, as the mail says, and the backfill resumes."""
     company, user = case.company, case.user
     company.passwords[user.key] = secrets.token_hex(8)
     await asyncio.to_thread(company.servers.add_user, company.addresses[user.key], company.passwords[user.key])
@@ -222,7 +222,7 @@ async def renew_folders(case: Case, *folders: str) -> None:
 
 
 async def go_on_arriving(case: Case) -> int:
-    """New mail shows while the backfill stands still, and goes on arriving until the confirmation is there. Returns how many came."""
+    """Deliver new mail until the confirmation is there, and check that it shows while the backfill is stopped. Return how many arrived."""
     await asyncio.to_thread(case.mailbox.receive, f"{case.user.key}-live-0")
 
     async def shows() -> bool:
@@ -240,7 +240,7 @@ async def go_on_arriving(case: Case) -> int:
 
 
 async def test_what_happens_in_the_middle_of_backfills(company: Deployment) -> None:
-    """An empty mailbox, mail that goes on arriving, a password that is lost, folders whose uids change: one confirmation each."""
+    """An empty mailbox, mail that keeps arriving, a changed password, changed uids: one confirmation each."""
     async with AsyncExitStack() as stack:
         empty = await begin(company, "empty", stack=stack)
         busy = await begin(company, "busy", "INBOX", "Old", stack=stack)

@@ -76,7 +76,7 @@ async def test_nothing_is_left(company: Deployment) -> None:
     anna, luc = ANNA.addresses[0], LUC.addresses[0]
     await company.store.records.add("contact", NewRecord((kept.address,)))
     leaving = await company.store.records.add("lead", NewRecord((gone.address,)))
-    # given: mail of a client that both hold, mail of his that only Luc holds, mail of somebody else's that both hold
+    # given: mail of a client that both hold, mail of his that only Luc holds, another sender's mail that both hold
     only = [
         raw.replace(lucs.address.encode(), kept.address.encode()).replace(
             lucs.address.upper().encode(), kept.address.encode()

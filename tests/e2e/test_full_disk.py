@@ -45,7 +45,7 @@ async def deployment(
 
 
 async def test_the_database_has_no_room(deployment: Deployment, disk: SmallDisk) -> None:
-    """Stages that had work in hand wait for the database, give nothing up, and finish when it is back."""
+    """Stages that are processing messages wait for the database, give up nothing, and finish when it is back."""
     deployment.start(*STAGES)
     await deployment.known(CONTACT)
     await deployment.connect(ANNA)

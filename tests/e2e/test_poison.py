@@ -86,13 +86,13 @@ async def test_mail_that_kills_the_parser(deployment: Deployment) -> None:
 
 
 async def test_mail_that_kills_a_stage(deployment: Deployment) -> None:
-    """A stage dies with a mail in hand whenever it is started: only the killer is quarantined; dropped, it is skipped."""
+    """A stage dies on one mail at every start: only that mail is quarantined. Dropped, it is skipped."""
     good = [small(ANNA, f"light-{number}") for number in range(60)]
     await deployment.add_user(ANNA, [*good[:30], small(ANNA, "killer", b"KILL THE STAGE"), *good[30:]])
     deployment.start("poller", "matcher", "notifier")
     await deployment.known(CONTACT)
     deployment.environment["PYTHONPATH"] = str(ROOT)
-    # Two crashes instead of six with neighbours in hand, two instead of three without: each is a start of a stage.
+    # Two crashes instead of six in a batch, two instead of three alone: each is a start of a stage.
     host = deployment.environment["LEADMAIL_RABBITMQ_URL"].rpartition("/")[2]
     deployment.servers.broker.limit(host, r"^parser\.", **{"delivery-limit": 1})
     deaths = 0

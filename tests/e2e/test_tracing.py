@@ -71,7 +71,7 @@ async def attached(company: Deployment, count: int) -> None:
 
 
 async def with_mail(company: Deployment, client: Stranger) -> None:
-    """Connect a mailbox in which a client's mail lies, and that of somebody unknown."""
+    """Connect a mailbox with a client's mail and an unknown sender's."""
     await company.store.records.add("contact", NewRecord((client.address,)))
     mails = [client.mail(ANNA.addresses[0]), stranger().mail(ANNA.addresses[0])]
     await company.add_user(ANNA, lying(ANNA, "INBOX", mails))
@@ -95,7 +95,7 @@ async def test_one_trace_from_notice_to_visible(
             # given: a mailbox whose backfill was confirmed
             await with_mail(company, client)
             await company.until(company.confirmed, "the backfill is confirmed")
-            # when: a mail arrives, and a message that nobody can read
+            # when: a mail arrives, and an unreadable message
             sent = time.time_ns()
             await asyncio.to_thread(
                 company.servers.deliver, company.addresses[ANNA.key], client.mail(ANNA.addresses[0], 1)
@@ -174,5 +174,5 @@ async def test_mail_does_not_wait_for_a_collector(
                 logs = list(map(company.log, company.running))
                 return "traces cannot be delivered" in "".join(logs) and all('"running"' in log for log in logs)
 
-            await company.until(told, "all run, and it is said that traces are lost")
+            await company.until(told, "all stages run and log that traces are lost")
             assert set(company.end().values()) == {0}

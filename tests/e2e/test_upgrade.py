@@ -73,7 +73,7 @@ async def test_the_version_before_leaves_messages_and_an_older_database(
     async with deploy(servers, environment, tmp_path) as company:
         await company.add_user(ANNA, MAILS)
         await company.add_records(*PEOPLE)
-        # given: the version before knew the CRM's addresses, its poller went through the mailbox, and nobody took what it found
+        # given: the version before knew the CRM's addresses, its poller went through the mailbox, and no stage consumed what it found
         company.start("matcher")
         known = sum(len(person.all_addresses) for person in PEOPLE)
 

@@ -20,7 +20,7 @@ SEED = int(os.environ.get("LEADMAIL_SEED") or datetime.now(UTC).date().toordinal
 """Of what a short run takes: another part of the catalogue each day."""
 PER_STAGE, SHORT_RUNS = 3, 2
 AT_THE_END = frozenset({"leases.leave/pollers"})
-"""What a stage does only when it is told to end."""
+"""Steps that a stage takes only when it stops."""
 CALLS = frozenset(
     {
         *("insert_one", "insert_many", "insert_new", "update_one", "update_many", "replace_one", "bulk_write"),

@@ -163,7 +163,7 @@ class Company:
         return "\n".join(f"--- {file.stem}\n{file.read_text()[-2500:]}" for file in files if file.exists())
 
     async def play(self) -> None:
-        """Let everything happen: backfills, a wrong password mended, mail that comes, moves and goes, people who come and go."""
+        """Run everything: backfills, a corrected password, mail that arrives, moves and is deleted, records that come and go."""
         self.start()
 
         async def known() -> bool:
@@ -179,7 +179,7 @@ class Company:
             blocked = {"_id": ACCOUNTS[CARL], "state": "blocked", "attention_sent": 1}
             return done == 2 and await self.database.accounts.count_documents(blocked) == 1
 
-        await self.until(settled, "two backfills are confirmed, and the third owner was told")
+        await self.until(settled, "two backfills are confirmed, and the third owner was notified")
         await asyncio.to_thread(self.phones[ANNA].use)
         await self.add(*NEWCOMERS)
         await self.database.contacts.delete_one({"email": FADING})
@@ -210,7 +210,7 @@ class Company:
 
         rows = {
             place(row["_id"]): pick(row, "state", "reason", "flags", "bcc", "relink", "size")
-            # A copy that goes while it is being fetched again has no email any more.
+            # A copy that is deleted while it is fetched again has no email.
             | {"email": row.get("email") if row["state"] != "gone" else None}
             async for row in data.ledger.find()
         }

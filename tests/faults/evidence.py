@@ -8,7 +8,7 @@ from testbed.chaos.proof.findings import Asked, Evidence, Seen
 from testbed.chaos.proof.observer import Completion, Observed, Place
 from testbed.chaos.proof.reader import Held, ServerCopy, letter
 from testbed.chaos.proof.reference import Mailowner, Truth, work_out
-from testbed.chaos.proof.stored import Confirmation, Stored, StoredAccount, StoredEpoch, StoredRow, Told
+from testbed.chaos.proof.stored import AttentionMail, Confirmation, Stored, StoredAccount, StoredEpoch, StoredRow
 
 INBOX, SENT = b"INBOX", b"Sent"
 ANA = Mailowner("ana@own.example", frozenset({"ana@own.example"}), "public", ())
@@ -113,7 +113,7 @@ def clean() -> Evidence:
         stored=stored,
         seen=seen,
         confirmations=[Confirmation(f"<sync.{account}.1@x>", account, 1, 1001.0) for account in ACCOUNTS],
-        attentions=[Told("<attention.b.1@x>", "b", 1)],
+        attentions=[AttentionMail("<attention.b.1@x>", "b", 1)],
         observed=observed,
         asked=[
             Asked(account, 0, frozenset(each.copy for each in copies if each.copy.account == account))

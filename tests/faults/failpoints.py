@@ -5,10 +5,10 @@ They sit at the four borders that every durable step has to cross, not in the co
 Their names are derived there, so that a new step has a failpoint without anybody's doing:
 
     ledger_matcher.final          the method of `services/store` that writes; with the collection where the module has several
-    publish.mail.parsed.v1.live   a message goes to the broker, by routing key; `publish.retry`, `publish.dead`
+    publish.mail.parsed.v1.live   a message is sent to the broker, by routing key; `publish.retry`, `publish.dead`
     confirm.mail.parsed.v1.live   the broker's confirmation of it
     ack.matcher.mail-parsed.live  an acknowledgement, by queue
-    smtp.send                     a mail goes to the mail server
+    smtp.send                     a mail is sent to the mail server
 
 Nothing of this is in the services, nor in what is installed: a stage has failpoints only when it is run by `nursery.py`, and they do
 nothing without `LEADMAIL_FAILPOINT` in its environment (see `Plan`).
@@ -81,10 +81,10 @@ def mark(stage: str, name: str, moment: str) -> str:
 
 @dataclass
 class Plan:
-    """What this process is told by its environment.
+    """The failpoints that the environment sets for this process.
 
     `LEADMAIL_FAILPOINT` lists where to die: `<stage>:<name>:<before|after>[:<which time>]`, separated by blanks.
-    `LEADMAIL_FAILPOINT_MARKS` names a folder in which each death leaves a mark: the process that is started next goes on.
+    `LEADMAIL_FAILPOINT_MARKS` names a folder in which each death leaves a mark, so that the next process passes it.
     `LEADMAIL_FAILPOINT_TRACE` names a file to which every failpoint is written that is passed.
     """
 
@@ -146,7 +146,7 @@ class Plan:
 
 
 class MongoBorder(monitoring.CommandListener):
-    """Sees every command that goes to the database, and every answer."""
+    """Sees every command to the database and every answer."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -192,7 +192,7 @@ class MongoBorder(monitoring.CommandListener):
 
 
 class BrokerBorder:
-    """Sees every frame that goes to the broker, and its confirmations."""
+    """Sees every frame to the broker and its confirmations."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

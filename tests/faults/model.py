@@ -2,7 +2,7 @@
 
 What is stored is stored by the real methods of the store, in the order in which the stages call them; what the stages keep in
 memory, the mail server and the broker are here. Everything that a crash loses is lost by `crash`; what a poller that lost its lease
-still believes it goes on to write, and must not be able to.
+still believes so tries to write, and must fail.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ class Mailroom:
         )
 
     async def renew_folder(self, number: int, name: str) -> None:
-        """Let a poller notice that a folder's uids are void, and begin it anew."""
+        """Let a poller notice that a folder's uids are void and recreate its rows."""
         poller, there = self.pollers[number], self.server[name]
         folder = poller.folders.get(folder_id(name.encode()))
         if poller.lease is None or folder is None or folder.uidvalidity == there.uidvalidity:
@@ -380,7 +380,7 @@ class Mailroom:
             self.queue.remove(message)
 
     async def complete(self, number: int, *, heard: bool = True) -> None:
-        """Complete a backfill if it is done, as matcher, poller and sweeper do; who dies then tells nobody."""
+        """Complete a backfill if it is done, as matcher, poller and sweeper do; a process that dies then publishes no event."""
         if await self.store.epochs.complete_if_done(self.id, number):
             assert number not in self.completed, "completed twice"
             self.completed.add(number)
@@ -389,13 +389,13 @@ class Mailroom:
                 self.events.append(number)
 
     async def late_contact(self) -> None:
-        """Let somebody become known: all that was not relevant is fetched."""
+        """Add a contact: all copies that were not relevant are fetched."""
         await self.store.matcher_ledger.replan_by_hashes([b"mark"])
 
     # -- the notifier ------------------------------------------------------------------------------------------------
 
     async def claim(self, *, stale: bool) -> None:
-        """Let a notifier take what it was told of, or what is due by now; `stale`: after the time of those that died."""
+        """Let a notifier claim the confirmation of an event, or one that is due; `stale`: after the claims of dead notifiers expired."""
         after = NOW if stale else timedelta(hours=1)
         if self.events and not stale:
             epoch = await self.store.epochs.claim(self.id, self.events.pop(0), stale=after)

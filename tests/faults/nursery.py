@@ -44,7 +44,7 @@ HASTE: dict[str, dict[str, Any]] = {
     "services.notifier.notification": {"STALE": timedelta(seconds=3)},
     "services.poller.sync.body_fetcher": {"STREAMED": 512 * 1024},
 }
-"""What is waited for, short: how long somebody is thought to be alive, how often is swept."""
+"""Shorter times: how long a process is presumed alive, how often sweepers run."""
 _GRACE = 20.0
 _PR_SET_PDEATHSIG = 1
 
@@ -166,7 +166,7 @@ class Nursery:
         self._running[pid] = child
 
     def reap(self) -> dict[str, int]:
-        """Start what was killed anew. Returns the exit codes of what ended otherwise."""
+        """Restart what was killed. Return the exit codes of what exited by itself."""
         codes: dict[str, int] = {}
         for pid in list(self._running):
             done, status = os.waitpid(pid, os.WNOHANG)
@@ -200,7 +200,7 @@ class Nursery:
         return {"deaths": deaths, "codes": codes}
 
     def serve(self) -> None:
-        """Do what is said until nobody says anything any more."""
+        """Execute commands until the standard input is closed."""
         ended: dict[str, int] = {}
         buffer = b""
         while True:

@@ -33,7 +33,7 @@ COMMANDS = (
 PAGES = ("sign_ins.attempt", "sign_ins.end", "sign_ins.offer", "sign_ins.use", "sign_ins.user_of")
 NO_STAGE = {
     **dict.fromkeys(COMMANDS, "a person's command, which says whether it was done"),
-    **dict.fromkeys(PAGES, "somebody who signs in to the web pages: cut off in the middle, he asks for another link"),
+    **dict.fromkeys(PAGES, "a user who signs in to the web console asks for another link if interrupted"),
     "attention.postpone": "a mail that is refused, which the notifier's tests have",
     "attention.release": "a mail server that is away, which the notifier's tests have",
     "attention.renew": "a mail server that takes long, which the notifier's tests have",
@@ -117,7 +117,7 @@ def test_every_step_has_a_failpoint(undisturbed: Undisturbed) -> None:
     always = {(point.stage, point.name) for point in catalogue() if not point.sometimes}
     missing, stale = undisturbed.points - known, always - undisturbed.points
     assert not missing, f"new steps: add them to failpoints.txt, and run `make crash`: {sorted(missing)}"
-    assert not stale, f"steps that nobody takes any more: take them out of failpoints.txt: {sorted(stale)}"
+    assert not stale, f"steps that no stage takes: remove them from failpoints.txt: {sorted(stale)}"
 
 
 def test_every_write_is_reached(undisturbed: Undisturbed) -> None:
@@ -148,8 +148,8 @@ async def test_killed_there_it_comes_to_the_same(
     for death in alive if len(deaths) > 1 else ():
         if not death.point.sometimes:
             alive = await killed(servers, stages, scratch, undisturbed, [death])
-            assert not alive, f"nobody dies at {death}"
-    assert len(deaths) > 1 or deaths[0].point.sometimes or not alive, f"nobody dies at {deaths[0]}"
+            assert not alive, f"no stage dies at {death}"
+    assert len(deaths) > 1 or deaths[0].point.sometimes or not alive, f"no stage dies at {deaths[0]}"
 
 
 async def killed(

@@ -51,7 +51,7 @@ def test_a_folder_that_is_renewed_has_the_same_mails_under_other_uids(box: Mailb
 
 @pytest.mark.servers
 def test_a_folder_that_is_deleted_keeps_who_is_spared_and_what_lies_in_it(box: Mailbox) -> None:
-    """What others refer to goes to another folder; the reader does not believe that the deleted one is there, whatever is listed."""
+    """Referenced mails move to another folder; the reader ignores a deleted folder that is still listed."""
     box.fill([("Clients/Old", MAILS[0][1], 0)])
     assert box.drop("Clients", "INBOX", frozenset({"<3@x>"}))
     held = Reader().read("a", box)

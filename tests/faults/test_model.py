@@ -97,7 +97,7 @@ class Pipeline(RuleBasedStateMachine):
 
     @rule(number=POLLERS, dies=st.booleans())
     def acquire(self, number: int, dies: bool) -> None:
-        """A poller looks for work; it may have been started anew."""
+        """A poller looks for work; it may have been restarted."""
         if dies:
             self.do(self.room.crash(number))
         self.do(self.room.acquire(number))

@@ -79,7 +79,7 @@ def test_what_one_has_says_nothing_about_mail_that_others_have() -> None:
     both = truth_of([hers, on, *stubs, held("b", INBOX, 2, answer)])
     assert {record for record, identity in both.links if identity == hers.letter.identity} == {"contact:2"}
     assert both.states[hers.copy] == "attached"
-    assert both.states[on.copy] == "unmatched", "in her own mail the thread is about nobody"
+    assert both.states[on.copy] == "unmatched", "in her own mail the thread concerns no record"
 
 
 def test_excluded_domains_bcc_and_internal_mail_share_nothing() -> None:

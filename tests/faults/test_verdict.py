@@ -11,7 +11,7 @@ from testbed.chaos.proof.findings import DOUBLED, EARLY, LOST, UNFINISHED_WORK, 
 from testbed.chaos.proof.observer import Completion
 from testbed.chaos.proof.reader import ServerCopy
 from testbed.chaos.proof.reference import Link
-from testbed.chaos.proof.stored import Confirmation, StoredEpoch, Told
+from testbed.chaos.proof.stored import AttentionMail, Confirmation, StoredEpoch
 from testbed.chaos.proof.verdict import judge
 from testbed.chaos.report import last_line
 from testbed.chaos.scenario import Result
@@ -209,7 +209,7 @@ def test_what_is_right_has_no_findings() -> None:
         pytest.param(DOUBLED, account(incident=0), id="a mail about trouble that there was not"),
         pytest.param(
             DOUBLED,
-            lambda each: each._replace(attentions=[*each.attentions, Told("<attention.b.1@y>", "b", 1)]),
+            lambda each: each._replace(attentions=[*each.attentions, AttentionMail("<attention.b.1@y>", "b", 1)]),
             id="a second mail about one trouble",
         ),
         pytest.param(LOST, lambda each: each._replace(untold=["b"]), id="an owner who was not told"),
@@ -235,7 +235,7 @@ def test_one_confirmation_that_was_sent_again_is_one() -> None:
 
 
 def test_mail_that_was_deleted_before_anybody_saw_it_is_not_early() -> None:
-    """What was in the mailbox when it was connected and is neither on the server nor in the ledger any more is nobody's fault."""
+    """A mail that was deleted before it was enumerated is no finding."""
     evidence = clean()
     first = evidence.asked[0]._replace(there=evidence.asked[0].there | {ServerCopy("a", INBOX, 7, 99)})
     assert judge(evidence._replace(asked=[first, *evidence.asked[1:]])) == []

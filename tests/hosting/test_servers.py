@@ -26,7 +26,7 @@ MESSAGE = b"From: ana@example.test\r\nTo: bo@example.test\r\nSubject: hello\r\n\
 
 
 def trust(servers: LocalServers) -> ssl.SSLContext:
-    """Return a context that trusts the servers' authority and nobody else."""
+    """Return a context that trusts only the servers' CA."""
     return ssl.create_default_context(cafile=str(servers.imap.ca_file))
 
 
@@ -184,7 +184,7 @@ def test_the_sink_speaks_tls_from_the_first_byte_and_checks_passwords(
 
 @pytest.mark.parametrize("at", ["rcpt", "data"])
 def test_the_sink_refuses_on_demand(servers: LocalServers, new_mail_user: Callable[..., MailUser], at: str) -> None:
-    """While a fault is on, the sink answers as told and keeps nothing; afterwards it takes the mail."""
+    """While a fault is on, the sink answers accordingly and keeps nothing; afterwards it accepts the mail."""
     user = new_mail_user()
     before = len(servers.sink.sent())
     with smtplib.SMTP(servers.smtp.host, servers.smtp.port, timeout=20) as client:

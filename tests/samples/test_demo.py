@@ -307,7 +307,7 @@ def test_csv_holds_every_address_of_every_record() -> None:
 
 
 def test_addresses_are_reserved_and_belong_to_one_record_each() -> None:
-    """Every domain is a reserved one (RFC 2606), and no address stands on two records."""
+    """Every domain is a reserved one (RFC 2606), and no two records share an address."""
     every = [address for record in (*RECORDS, LATE_CONTACT) for address in record.all_addresses]
     assert len({normal(address) for address in every}) == len(every)
     assert all(address.endswith((".example", ".test")) for person in PEOPLE.values() for address in person.addresses)

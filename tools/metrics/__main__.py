@@ -1,4 +1,4 @@
-"""``python -m tools.metrics --check`` fails when something that is made of the metrics and alerts is stale; ``--write`` makes it anew."""
+"""``python -m tools.metrics``: ``--check`` fails when a file derived from metrics and alerts is stale; ``--write`` derives it again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def tables() -> str:
 
 
 def page(old: str) -> str:
-    """Return the page with the present tables; what stands around them stays.
+    """Return the page with current tables. The text around them stays.
 
     Raises:
         ValueError: the marks around the tables are gone.

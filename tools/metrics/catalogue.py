@@ -22,7 +22,7 @@ from services.runtime.metrics import Metrics
 from services.store import Store
 
 _NO_STORE = cast("Store", None)
-"""Nobody looks at it: only what the metrics are called is asked."""
+"""A registry that is never scraped: only the metrics' names are read from it."""
 STAGES: dict[str, tuple[Callable[[CollectorRegistry], object], ...]] = {
     "poller": (PollerMetrics,),
     "matcher": (

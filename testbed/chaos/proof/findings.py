@@ -9,7 +9,7 @@ from typing import NamedTuple
 from testbed.chaos.proof.observer import Observed
 from testbed.chaos.proof.reader import Held, ServerCopy
 from testbed.chaos.proof.reference import Truth
-from testbed.chaos.proof.stored import Confirmation, Stored, Told
+from testbed.chaos.proof.stored import AttentionMail, Confirmation, Stored
 
 LOST, DOUBLED, EARLY, UNFINISHED_WORK = "lost", "doubled", "early", "unfinished"
 KINDS = (LOST, DOUBLED, EARLY, UNFINISHED_WORK)
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Somebody asked for a backfill, by connecting a mailbox or later."""
+    """A requested backfill: the mailbox was connected, or its owner asked for a resync."""
 
     account: str
     last: int
@@ -51,13 +51,13 @@ class Evidence(NamedTuple):
     stored: Stored
     seen: Seen
     confirmations: Sequence[Confirmation]
-    attentions: Sequence[Told]
+    attentions: Sequence[AttentionMail]
     observed: Observed
     asked: Sequence[Asked]
     changed_passwords: Mapping[str, int]
     """How often, by account."""
     untold: Sequence[str]
-    """Accounts that were blocked, and whose owner was not told in time."""
+    """Blocked accounts whose owner was not notified in time."""
 
 
 def count(findings: Iterable[Finding]) -> dict[str, int]:

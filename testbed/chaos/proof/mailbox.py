@@ -70,7 +70,7 @@ class Mailbox(NamedTuple):
             return uid is not None
 
     def renew(self, folder: str, numbers: Random) -> bool:
-        """Make a folder anew, with the same mails in another order: its uids and uidvalidity are void. Each mail is always somewhere."""
+        """Recreate a folder with its mails in another order, so that its uids are void. No mail is ever missing meanwhile."""
         aside = f"{folder} {numbers.randrange(1_000_000)}"
         with self.opened() as client:
             _expect(client.rename(f'"{folder}"', f'"{aside}"'))

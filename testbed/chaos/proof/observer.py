@@ -44,7 +44,7 @@ class Observed(NamedTuple):
 
 
 class Observer:
-    """Watches one database in a task of its own; over elections and broken connections it goes on where it was."""
+    """Watches one database in its own task. It resumes after elections and broken connections."""
 
     def __init__(self, url: str, database: str) -> None:
         self._url = url

@@ -54,7 +54,7 @@ def _asked(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _accounts(evidence: Evidence) -> Iterator[Finding]:
-    """Every account goes on; one whose password was changed was blocked for it at most once, and its owner told once."""
+    """Check that every account continues. A changed password blocks it at most once and notifies its owner once."""
     incidents = {account.id: account.incident for account in evidence.stored.accounts}
     for account in evidence.stored.accounts:
         if account.state != "active" or account.resync_requested:
@@ -63,7 +63,7 @@ def _accounts(evidence: Evidence) -> Iterator[Finding]:
         if account.incident > (changes := evidence.changed_passwords.get(account.id, 0)):
             yield Finding(DOUBLED, f"{account.id} was blocked {account.incident} times for {changes} changed passwords")
     for name in evidence.untold:
-        yield Finding(LOST, f"the owner of {name} was not told that it is blocked")
+        yield Finding(LOST, f"the owner of {name} was not notified that it is blocked")
     told: dict[tuple[str, int], set[str]] = defaultdict(set)
     for mail in evidence.attentions:
         told[mail.account, mail.incident].add(mail.message_id)

@@ -104,7 +104,7 @@ def folders(client: imaplib.IMAP4) -> list[bytes]:
 
 
 def _examine(client: imaplib.IMAP4, folder: bytes) -> int | None:
-    """Open a folder; None when there is none: Dovecot 2.3 goes on listing one that was deleted, but for the folders in it."""
+    """Open a folder; None if it does not exist. Dovecot 2.3 still lists a deleted folder that has subfolders."""
     status, answer = client.select(f'"{folder.decode()}"', readonly=True)
     if status == "NO" and b"Mailbox doesn't exist" in b"".join(filter(None, answer)):
         return None

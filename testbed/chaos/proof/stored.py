@@ -47,7 +47,7 @@ class StoredAccount(NamedTuple):
     resync_requested: bool
 
 
-class Told(NamedTuple):
+class AttentionMail(NamedTuple):
     """A mail about an account in trouble that the SMTP server took."""
 
     message_id: str
@@ -74,7 +74,7 @@ class Stored(NamedTuple):
     emails: dict[str, str | None]
     """Message-IDs by key."""
     fading: frozenset[str]
-    """Keys of emails that are marked as being on no record any more: their copies stay attached for a grace, seen by nobody."""
+    """Keys of emails marked as linked to no record. Their copies stay attached for a grace period, and no one sees them."""
     links: dict[tuple[str, str], Link]
     """By (record, key)."""
     epochs: list[StoredEpoch]
@@ -128,13 +128,13 @@ def _row(one: Document, names: Mapping[tuple[str, str], bytes]) -> StoredRow:
     )
 
 
-def attentions(sent: Iterable[SentMail]) -> list[Told]:
+def attentions(sent: Iterable[SentMail]) -> list[AttentionMail]:
     """Return the mails about accounts in trouble among what the SMTP server took."""
     found = []
     for mail in sent:
         message_id = str(message_from_bytes(mail.raw)["Message-ID"] or "")
         if match := re.fullmatch(r"<attention\.([0-9a-f]+)\.(\d+)@.*>", message_id):
-            found.append(Told(message_id, match[1], int(match[2])))
+            found.append(AttentionMail(message_id, match[1], int(match[2])))
     return found
 
 

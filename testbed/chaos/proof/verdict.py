@@ -85,10 +85,10 @@ def _emails(evidence: Evidence, keys: Mapping[str, str]) -> Iterator[Finding]:
     for identity in wanted & keys.keys():
         if keys[identity] not in emails:
             yield Finding(LOST, f"{keys[identity]} is attached, but there is no such email")
-    # An email whose last copy went stays for a grace, seen by nobody.
+    # An email without copies is kept for a grace period, and no one sees it.
     going = {row.email for row in evidence.stored.rows if row.state == "gone"}
     for key in emails.keys() - set(keys.values()) - going:
-        yield Finding(DOUBLED, f"the email {key} is nobody's")
+        yield Finding(DOUBLED, f"the email {key} has no copy")
 
 
 def _links(evidence: Evidence, keys: Mapping[str, str]) -> Iterator[Finding]:
@@ -105,7 +105,7 @@ def _links(evidence: Evidence, keys: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding(DOUBLED, f"a link of {name[1]} on {name[0]}: {_reasons(stored[name].reasons)}")
         elif stored[name].owners:
             yield Finding(
-                DOUBLED, f"{name[1]} is held by nobody and yet on {name[0]} for {sorted(stored[name].owners)}"
+                DOUBLED, f"{name[1]} has no holder and is still on {name[0]} for {sorted(stored[name].owners)}"
             )
     for name in wanted.keys() & stored.keys():
         for field in ("reasons", "owners", "shared_by"):

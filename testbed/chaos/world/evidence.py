@@ -20,7 +20,7 @@ from testbed.chaos.proof.findings import Asked, Evidence, Seen
 from testbed.chaos.proof.observer import Observer
 from testbed.chaos.proof.reader import Held, Reader, ServerCopy
 from testbed.chaos.proof.reference import work_out
-from testbed.chaos.proof.stored import Stored, Told, attentions, confirmations, read_stored
+from testbed.chaos.proof.stored import AttentionMail, Stored, attentions, confirmations, read_stored
 from testbed.chaos.world.company import Company
 from testbed.local import HostingError, LocalServers
 from testbed.samples.bench.team import COMPANY_EXCLUDED
@@ -41,7 +41,7 @@ class Gatherer:
         self.changed_passwords: Counter[str] = Counter()
         """How often, by account."""
         self.untold: list[str] = []
-        """Accounts whose owner was not told that it is blocked."""
+        """Blocked accounts whose owner was not notified."""
 
     async def connecting(self, key: str) -> None:
         """Connect a mailbox, and remember what is in it at that moment."""
@@ -60,8 +60,8 @@ class Gatherer:
     async def _uids(self, key: str) -> dict[ServerCopy, frozenset[str]]:
         return await patiently(lambda: asyncio.to_thread(self._reader.uids, key, self._company.mailboxes[key]))
 
-    async def attentions(self, account: str) -> list[Told]:
-        """Return what the owner of an account was told of its troubles so far."""
+    async def attentions(self, account: str) -> list[AttentionMail]:
+        """Return the mails about problems that the owner of an account has received."""
         sent = await asyncio.to_thread(self._company.network.servers.sink.sent)
         return [mail for mail in attentions(sent) if mail.account == account]
 
@@ -152,7 +152,7 @@ def _stored(company: Company) -> Stored:
 
 
 def waiting_messages(servers: LocalServers, virtual_host: str) -> dict[str, int]:
-    """Return how many messages lie in each queue that has any, those in hand included."""
+    """Return the number of messages per queue that has any, including those being processed."""
     broker = servers.broker
     request = urllib.request.Request(
         f"http://127.0.0.1:{broker.management_port}/api/queues/{quote(virtual_host, safe='')}?disable_stats=true&enable_queue_totals=true",

@@ -1,4 +1,4 @@
-"""What owners do to their accounts under faults: ask for everything anew, pause, change a password and repair it."""
+"""What owners do to their accounts under faults: request a resync, pause, change a password and enter the new one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from testbed.chaos.world.proxy import Mood
 RESYNC, PAUSE, PASSWORD, LOCKOUT = "resync", "pause", "password", "lockout"
 ACTS: Final = (RESYNC, PAUSE, PASSWORD, LOCKOUT)
 _TOLD_S = 300.0
-"""Within which the owner of a blocked account must have been told, whatever is broken meanwhile."""
+"""Time within which the owner of a blocked account must be notified, whatever else is broken."""
 _LOOK_S = 0.5
 
 
@@ -55,7 +55,7 @@ class Owners:
         await self._company.repair_password(key)
 
     async def _lockout(self, key: str, _seconds: float) -> None:
-        """Change it, and repair it when its owner was told; everything is to be gone through again then, and confirmed."""
+        """Change the password, and enter the new one once the owner was notified. A resync must follow and be confirmed."""
         account = self._company.accounts[key]
         told = len(await self._gatherer.attentions(account))
         await self._change_password(key)

@@ -98,7 +98,7 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(writer)
         self._connections.add(connection)
-        # Whoever ends the proxy's loop ends its connections: nobody waits for this task.
+        # Ending the proxy's loop ends its connections: no one waits for this task.
         with suppress(OSError, asyncio.CancelledError):
             await self._connect(connection, reader)
         connection.be(Mood.CUT)

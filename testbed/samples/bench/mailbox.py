@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from testbed.samples.bench.message import Press, Thread
-from testbed.samples.bench.people import OWNER_ADDRESS, Somebody, contacts, strangers
+from testbed.samples.bench.people import OWNER_ADDRESS, Correspondent, contacts, strangers
 from testbed.samples.model import rng
 
 LAST_MOMENT = 1_793_523_600
@@ -54,7 +54,7 @@ class BenchMailbox:
     folder: Path
     address: str
     seed: int
-    contacts: tuple[Somebody, ...]
+    contacts: tuple[Correspondent, ...]
     messages: int
     relevant: int
     folders: Mapping[str, tuple[int, int]]
@@ -105,7 +105,12 @@ def bench_messages(*, count: int, relevant: float, seed: int) -> Iterator[BenchM
 
 
 def begin(
-    press: Press, known: tuple[Somebody, ...], unknown: tuple[Somebody, ...], *, relevant: bool, numbers: Random
+    press: Press,
+    known: tuple[Correspondent, ...],
+    unknown: tuple[Correspondent, ...],
+    *,
+    relevant: bool,
+    numbers: Random,
 ) -> Thread:
     """Return a new thread: a relevant one has a contact as counterpart or, in one of ten, in copy only."""
     others = numbers.choices((0, 1, 2, 4), (70, 17, 9, 4))[0]

@@ -7,7 +7,7 @@ from email.header import Header
 from random import Random
 from time import gmtime, strftime
 
-from testbed.samples.bench.people import OWNER_ADDRESS, OWNER_NAME, Somebody
+from testbed.samples.bench.people import OWNER_ADDRESS, OWNER_NAME, Correspondent
 from testbed.samples.bench.text import BASE64_LINE, PARAGRAPHS, THINGS, Prose, base64_lines, prose, quoted_printable
 from testbed.samples.model import rng
 
@@ -34,7 +34,7 @@ SIZES = {PLAIN: (5_000, 0.4), ALTERNATIVE: (8_200, 0.5), LOGO: (14_000, 0.4), HT
 class Thread:
     """A conversation: its people (the counterpart first), its subject, the Message-IDs so far."""
 
-    people: Sequence[Somebody]
+    people: Sequence[Correspondent]
     subject: str
     relevant: bool
     ids: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Press:
         self.logos = [self.base64[n * 90 * LINE : (n + 1) * 90 * LINE] for n in range(40)]
         self.subjects = [pattern.format(thing) for pattern in SUBJECTS for thing in THINGS]
 
-    def named(self, person: Somebody) -> str:
+    def named(self, person: Correspondent) -> str:
         """Return the person as they stand in an address header."""
         known = self.names.get(person.address)
         if known is None:
@@ -70,7 +70,7 @@ class Press:
         start = numbers.randrange(self.lines - 6) * LINE
         return self.base64[start : start + 5 * LINE].decode().replace("\n", "\n         ")[:-10]
 
-    def trace(self, sender: Somebody, token: str, seconds: int, numbers: Random) -> str:
+    def trace(self, sender: Correspondent, token: str, seconds: int, numbers: Random) -> str:
         """Return what transport adds: 5 to 10 Received lines, DKIM, and ARC on three mails of ten."""
         domain = sender.address.partition("@")[2]
         moment = strftime("%a, %d %b %Y %H:%M:%S +0000", gmtime(seconds + 3))
@@ -97,7 +97,7 @@ class Press:
         """Return the next message of a thread, from the counterpart or (``sent``) from the owner.
 
         Args:
-            number: unique within the mailbox; stands in Message-ID and text.
+            number: unique within the mailbox; part of Message-ID and text.
             thread: its list of ids grows by one.
             sent: no trace headers then.
             seconds: Unix time of the Date header.
@@ -105,7 +105,7 @@ class Press:
         """
         token = numbers.randbytes(32).hex()
         counterpart = thread.people[0]
-        me = Somebody(OWNER_NAME, OWNER_ADDRESS)
+        me = Correspondent(OWNER_NAME, OWNER_ADDRESS)
         author, reader = (me, counterpart) if sent else (counterpart, me)
         copies = ",\n        ".join(self.named(person) for person in thread.people[1:])
         own_id = f"<{number:06d}.{token[:20]}@{author.address.partition('@')[2]}>"

@@ -1,4 +1,4 @@
-"""Who writes to the benchmark's mailbox: 2,000 known contacts and 4,000 people whom nobody knows."""
+"""Who writes to the benchmark's mailbox: 2,000 known contacts and 4,000 unknown people."""
 
 import itertools
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ PLACES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Somebody:
+class Correspondent:
     """A name (may be beyond ASCII) and an address."""
 
     name: str
@@ -63,22 +63,22 @@ def domains(count: int, tag: str) -> list[str]:
         sorted(names, key=lambda parts: (parts[2], parts[0], parts[1])), count)]  # fmt: skip
 
 
-def people(count: int, seed: int, tag: str, where: list[str]) -> tuple[Somebody, ...]:
+def people(count: int, seed: int, tag: str, where: list[str]) -> tuple[Correspondent, ...]:
     """Return different people at the given domains."""
     numbers = rng(seed, "bench people", tag)
     found = []
     for number in range(count):
         first, last = numbers.choice(FIRST), numbers.choice(LAST)
         local = f"{first}.{last}{number}".lower().translate(str.maketrans("åüë", "aue"))
-        found.append(Somebody(f"{first} {last}", f"{local}@{numbers.choice(where)}"))
+        found.append(Correspondent(f"{first} {last}", f"{local}@{numbers.choice(where)}"))
     return tuple(found)
 
 
-def contacts(seed: int) -> tuple[Somebody, ...]:
+def contacts(seed: int) -> tuple[Correspondent, ...]:
     """Return the people who are records in the CRM."""
     return people(CONTACTS, seed, "known", domains(500, "clients"))
 
 
-def strangers(seed: int) -> tuple[Somebody, ...]:
+def strangers(seed: int) -> tuple[Correspondent, ...]:
     """Return the people who are not; some of them work where contacts work."""
     return people(STRANGERS, seed, "unknown", domains(1200, "world") + domains(500, "clients")[:150])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from testbed.samples.bench.people import Somebody, people
+from testbed.samples.bench.people import Correspondent, people
 
 OWN = "keel-works.example"
 LAW, STAFF = "law.example", "staff.example"
@@ -27,9 +27,9 @@ class Colleague:
     excluded: tuple[str, ...] = ()
 
     @property
-    def somebody(self) -> Somebody:
+    def somebody(self) -> Correspondent:
         """Name and first address."""
-        return Somebody(self.name, self.addresses[0])
+        return Correspondent(self.name, self.addresses[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,11 @@ class Team:
     colleagues: tuple[Colleague, ...]
     known: tuple[TeamRecord, ...]
     late: tuple[TeamRecord, ...]
-    strangers: tuple[Somebody, ...]
+    strangers: tuple[Correspondent, ...]
 
-    def outside(self, records: Sequence[TeamRecord]) -> list[Somebody]:
+    def outside(self, records: Sequence[TeamRecord]) -> list[Correspondent]:
         """Return the people behind records, one an address."""
-        return [Somebody(record.name, address) for record in records for address in record.addresses]
+        return [Correspondent(record.name, address) for record in records for address in record.addresses]
 
 
 def team(seed: int, colleagues: int = len(COLLEAGUES)) -> Team:

@@ -1,7 +1,7 @@
 """The mail of a team (``testbed.samples.bench.team``): threads over several mailboxes, from a seed, with what makes sharing hard.
 
 Copies of one mail in several mailboxes, twice in one mailbox, Bcc that only the sender's copy tells of, mail among colleagues,
-mail that is nobody's business, replies from unknown addresses, Message-IDs used twice, none at all, and large attachments.
+mail that concerns no record, replies from unknown addresses, Message-IDs used twice, none at all, and large attachments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from time import gmtime, strftime
 
 from testbed.samples.bench.mailbox import LAST_MOMENT
 from testbed.samples.bench.message import KINDS, WEIGHTS, Press
-from testbed.samples.bench.people import Somebody
+from testbed.samples.bench.people import Correspondent
 from testbed.samples.bench.team import OWN, Team, TeamRecord
 from testbed.samples.model import rng
 
@@ -41,10 +41,10 @@ class TeamMail:
 
 @dataclass(slots=True)
 class _Thread:
-    colleagues: Sequence[Somebody]
-    others: Sequence[Somebody]
+    colleagues: Sequence[Correspondent]
+    others: Sequence[Correspondent]
     subject: str
-    nameless: Somebody | None
+    nameless: Correspondent | None
     """Who answers without naming anybody: an assistant with an address that is in no record."""
     left: int
     ids: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ class _Writer:
         colleagues = numbers.sample(
             team.colleagues, min(numbers.choices((1, 2, 3), (60, 28, 12))[0], len(team.colleagues))
         )
-        own = [Somebody(each.name, numbers.choice(each.addresses)) for each in colleagues]
+        own = [Correspondent(each.name, numbers.choice(each.addresses)) for each in colleagues]
         others = self._others(kind)
         return _Thread(
             colleagues=own,
@@ -92,15 +92,15 @@ class _Writer:
             left=numbers.randrange(1, 7),
         )
 
-    def _others(self, kind: str) -> list[Somebody]:
+    def _others(self, kind: str) -> list[Correspondent]:
         numbers, team = self._numbers, self._team
         if kind == INTERNAL:
-            return [Somebody("Front desk", f"desk@{OWN}")]
+            return [Correspondent("Front desk", f"desk@{OWN}")]
         if kind == PRIVATE:
             return numbers.sample(team.strangers, numbers.randrange(1, 3))
         records: Sequence[TeamRecord] = team.known if kind == KNOWN else team.late
         people = numbers.sample(team.outside(records), numbers.choices((1, 2), (75, 25))[0])
-        if numbers.random() < 0.2:  # noqa: PLR2004 - one in five also has somebody unknown in it
+        if numbers.random() < 0.2:  # noqa: PLR2004 - one in five also has an unknown participant
             people.append(numbers.choice(team.strangers))
         return people
 
@@ -111,14 +111,14 @@ class _Writer:
         everybody = [*thread.colleagues, *thread.others]
         author = thread.nameless if nameless and thread.nameless else numbers.choice(everybody)
         readers = list(thread.colleagues) if nameless else [each for each in everybody if each != author]
-        bcc: list[Somebody] = []
+        bcc: list[Correspondent] = []
         if author.address in self._keys and numbers.random() < 0.1:  # noqa: PLR2004 - one in ten of their own
             bcc.append(
                 numbers.choice([*self._team.outside(self._team.known), *(c.somebody for c in self._team.colleagues)])
             )
         message_id: str | None = f"<{number:06d}.{numbers.randbytes(8).hex()}@{author.address.partition('@')[2]}>"
         chance = numbers.random()
-        # A stub that takes the Message-ID of another mail belongs to no thread of its own: nobody refers to a mail in a circle.
+        # A stub that takes the Message-ID of another mail belongs to no thread, because mails never refer to each other in a circle.
         stub = chance < 0.02 and bool(self._used)  # noqa: PLR2004 - one in fifty
         if stub:
             message_id = numbers.choice(self._used)
@@ -137,8 +137,8 @@ class _Writer:
         number: int,
         subject: str,
         ids: Sequence[str],
-        author: Somebody,
-        readers: Sequence[Somebody],
+        author: Correspondent,
+        readers: Sequence[Correspondent],
         message_id: str | None,
         seconds: int,
     ) -> bytes:
@@ -158,7 +158,7 @@ class _Writer:
         ]
         return ("\n".join(lines) + "\n").encode()
 
-    def _body(self, number: int, *, reader: Somebody) -> bytes:
+    def _body(self, number: int, *, reader: Correspondent) -> bytes:
         numbers = self._numbers
         token = numbers.randbytes(32).hex()
         hello = f"Dear {reader.name},\n\nour reference TM-{number:06d}-{token[:8]}.\n\n"
@@ -169,9 +169,9 @@ class _Writer:
 
     def _copies(  # noqa: PLR0917 - a mail in its parts
         self,
-        author: Somebody,
-        readers: Sequence[Somebody],
-        bcc: Sequence[Somebody],
+        author: Correspondent,
+        readers: Sequence[Correspondent],
+        bcc: Sequence[Correspondent],
         head: bytes,
         body: bytes,
         seconds: int,
