@@ -39,7 +39,7 @@ class _Server(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def dns_server(zone: Zone) -> AsyncIterator[dns.asyncresolver.Resolver]:
-    """Serve ``zone`` over UDP; yields a resolver that asks it and nobody else."""
+    """Serve ``zone`` over UDP; yields a resolver that asks only it."""
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(lambda: _Server(zone), local_addr=("127.0.0.1", 0))
     try:

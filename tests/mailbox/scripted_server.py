@@ -59,7 +59,7 @@ class Talk:
 class Scripted:
     """A server on loopback that runs ``script`` for each connection; ``heard`` is every line it was sent."""
 
-    script: Callable[[Talk], None]
+    script: Callable[[Talk], object]
     tls: ssl.SSLContext | None = None
     heard: list[str] = field(default_factory=list)
     port: int = 0
@@ -237,7 +237,7 @@ def make_authority(folder: Path) -> Authority:
 
 @contextlib.contextmanager
 def black_hole() -> Iterator[int]:
-    """Yield a port of loopback that lets nobody connect and refuses nobody: its queue is full."""
+    """Yield a loopback port that neither accepts nor refuses a connection: its queue is full."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
         port = listener.getsockname()[1]
         for _ in range(4):

@@ -90,7 +90,7 @@ async def test_gmails_demand_for_an_app_password_comes_with_its_steps(policy: Co
 
 
 async def test_yahoos_bare_refusal_is_read_as_what_it_means(policy: ConnectPolicy) -> None:
-    """Yahoo takes app passwords only but says "invalid credentials": an account password is told as such."""
+    """Yahoo takes app passwords only but says "invalid credentials": an account password is reported as such."""
     with Scripted(
         imap({"AUTHENTICATE PLAIN": ["+ ", "{tag} NO [AUTHENTICATIONFAILED] LOGIN Invalid credentials"]})
     ) as server:
@@ -122,7 +122,7 @@ async def test_neteases_unsafe_login_shows_when_the_inbox_is_opened(policy: Conn
 
 
 async def test_zohos_imap_that_is_off_comes_with_its_steps(policy: ConnectPolicy) -> None:
-    """IMAP switched off is told with the steps to switch it on."""
+    """Disabled IMAP is reported with the steps to enable it."""
     words = "[ALERT] You are yet to enable IMAP for your account. Please contact your administrator (Failure)"
     with Scripted(imap({"AUTHENTICATE PLAIN": ["+ ", f"{{tag}} NO {words}"]})) as server:
         result = await check_account(
@@ -158,7 +158,7 @@ async def test_both_servers_are_tried_at_once(policy: ConnectPolicy) -> None:
 
 
 async def test_app_passwords_are_tried_as_they_will_be_saved(policy: ConnectPolicy) -> None:
-    """The blanks that Google shows are dropped, in what is sent and in what the caller saves."""
+    """The spaces that Google displays are dropped, in what is sent and in what the caller saves."""
     gmail = directory().by_key["gmail"]
     assert cleaned(password("abcd efgh ijkl mnop"), gmail) == password("abcdefghijklmnop")
     with (

@@ -73,9 +73,9 @@ async def _discover(
 
 async def test_a_known_domain_needs_no_question(names: ConnectPolicy, web: Web) -> None:
     """Gmail is known by its domain: no DNS, no web."""
-    nobody = dns.asyncresolver.Resolver(configure=False)
+    unreachable = dns.asyncresolver.Resolver(configure=False)
     fetch = HttpsGet(policy=names, port=web.port)
-    found = await Discovery(dns=Dns(resolver=nobody), fetch=fetch, policy=names).discover("Ann@GMail.com")
+    found = await Discovery(dns=Dns(resolver=unreachable), fetch=fetch, policy=names).discover("Ann@GMail.com")
     assert found.provider is not None
     assert (found.provider.key, found.source, found.auth) == ("gmail", "directory", ("app-password", "oauth2"))
     assert found.incoming == ServerAddress(host="imap.gmail.com", port=993, tls="tls", username="ann@gmail.com")
@@ -94,7 +94,7 @@ async def test_a_hosted_domain_is_known_by_its_exchangers(names: ConnectPolicy, 
 
 
 async def test_a_domain_that_does_not_exist_is_told(names: ConnectPolicy, web: Web) -> None:
-    """A misspelt domain gives a note about the spelling, and nobody is connected to."""
+    """A misspelt domain gives a note about the spelling, and no connection is made."""
     found = await _discover({("other.example", "MX"): ["10 mx.other.example."]}, web, names, "ann@acmee.example")
     assert found.incoming is found.outgoing is None
     assert "spelling" in found.notes[0]
@@ -190,7 +190,7 @@ async def test_each_server_comes_from_the_first_source_that_has_it(names: Connec
     ],
 )
 async def test_a_company_behind_a_mail_filter_is_recognised(names: ConnectPolicy, web: Web, record: Zone) -> None:
-    """Where the exchanger is a filter, the alias of autodiscover or the SPF record tells whose mailboxes they are."""
+    """Where the exchanger is a filter, the alias of autodiscover or the SPF record shows who runs the mailboxes."""
     zone = {("acme.example", "MX"): ["10 eu-smtp-inbound-1.filter.example."], **record}
     found = await _discover(zone, web, names)
     assert found.provider is not None

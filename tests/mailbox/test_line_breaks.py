@@ -1,4 +1,4 @@
-"""Line breaks in arguments never become commands. The tests go over the interfaces: a new command is covered by itself."""
+"""Line breaks in arguments never become commands. The tests cover whole interfaces, new commands included."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from services.mailbox.connection.ip_ranges import in_networks, is_public, parse_
     ],
 )
 def test_a_typed_server_name_becomes_the_form_that_is_resolved(typed: str, name: str) -> None:
-    """Case, blanks, the final dot and international letters are normalised; addresses stay addresses."""
+    """Case, spaces, the final dot and international letters are normalised; addresses stay addresses."""
     assert host_name(typed) == name.replace("::ffff:127.0.0.1", str(ipaddress.ip_address("::ffff:127.0.0.1")))
 
 

@@ -24,7 +24,7 @@ def test_one_private_address_among_public_ones_refuses_the_name() -> None:
 
 
 def test_a_name_that_leads_inside_reads_like_one_that_does_not_exist() -> None:
-    """The error of an internal name and of an unknown name are alike, so that nobody maps the network by typing names."""
+    """The error of an internal name and of an unknown name are equal, so that typing names reveals nothing of the network."""
 
     def unknown(_name: str) -> list[str]:
         raise socket.gaierror("Name or service not known")
@@ -80,7 +80,7 @@ def test_both_families_take_turns() -> None:
 
 
 def test_a_closed_port_is_a_wrong_server() -> None:
-    """Where nobody listens the user learns that the name or port is wrong."""
+    """Where nothing listens the user learns that the name or port is wrong."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(MailServerError) as refused:

@@ -17,7 +17,7 @@ KEYS = sorted(directory().by_key)
 
 @pytest.mark.parametrize("key", KEYS)
 def test_an_entry_is_complete(key: str) -> None:
-    """Names are normal, servers encrypted on usual ports, and whoever wants an app password says how to get one."""
+    """Names are normal, servers encrypted on usual ports, and services that require an app password say how to get one."""
     provider = directory().by_key[key]
     assert re.fullmatch(r"[a-z0-9-]+", key)
     assert provider.domains or provider.mx
@@ -109,13 +109,13 @@ def test_a_hosted_domain_finds_its_service_by_its_exchangers(exchangers: list[st
 
 
 @pytest.mark.parametrize("exchanger", ["notgoogle.com", "google.com.evil.example", "com", "", "mail.acme.example"])
-def test_a_name_that_only_looks_alike_is_nobodys(exchanger: str) -> None:
+def test_a_name_that_only_looks_alike_matches_no_service(exchanger: str) -> None:
     """Matches end at label boundaries."""
     assert directory().for_exchangers([exchanger]) is None
 
 
 def test_a_typed_server_finds_its_service() -> None:
-    """Accounts whose servers were typed by hand get the service's words too; a loopback address is nobody's."""
+    """Accounts whose servers were typed in also get the service's advice. A loopback address belongs to no service."""
     found = directory().for_server("IMAP.gmail.com")
     assert found is not None
     assert found.key == "gmail"
@@ -139,8 +139,8 @@ def test_login_names_follow_the_service() -> None:
         ("posteo", " spaces matter ", " spaces matter "),
     ],
 )
-def test_blanks_in_app_passwords_are_dropped(key: str, typed: str, clean: str) -> None:
-    """An app password is taken as it is shown, blanks and all; any other password stays as typed."""
+def test_spaces_in_app_passwords_are_dropped(key: str, typed: str, clean: str) -> None:
+    """An app password may be pasted with its spaces. Any other password stays as typed."""
     assert directory().by_key[key].clean_password(typed) == clean
 
 

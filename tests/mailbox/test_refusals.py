@@ -84,7 +84,7 @@ def test_a_refusal_is_understood(protocol: Protocol, answer: str, code: Code) ->
     assert classify(answer, protocol=protocol, default=None) is code
 
 
-def test_what_nobody_knows_stays_open() -> None:
+def test_unknown_answers_keep_the_default() -> None:
     """A text that no row knows gives the caller's default."""
     assert classify("Ich mag nicht", protocol="imap", default=None) is None
     assert classify("", protocol="imap", default=Code.REFUSED) is Code.REFUSED
@@ -98,7 +98,7 @@ def test_an_answer_is_cleaned() -> None:
 
 
 def test_only_time_cures_what_is_transient() -> None:
-    """Time-outs, full and failing servers are for later; everything else is for somebody to act on."""
+    """Time-outs, full and failing servers are for later; everything else needs someone to act."""
     assert {code for code in Code if MailServerError(code).transient} == TRANSIENT == {
         Code.TIMEOUT, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE,
     }  # fmt: skip
@@ -106,7 +106,7 @@ def test_only_time_cures_what_is_transient() -> None:
 
 @pytest.mark.parametrize("code", Code)
 def test_every_code_has_a_sentence_that_says_what_to_do(code: Code) -> None:
-    """No code leaves the user without words, and no placeholder is left open."""
+    """Every code has a sentence, and every placeholder is filled."""
     text = advice.sentence(
         MailServerError(code), at(993, "tls", host="imap.example.com"), "imap", directory().by_key["gmail"]
     )
@@ -131,7 +131,7 @@ def test_every_code_has_a_sentence_that_says_what_to_do(code: Code) -> None:
     ],
 )
 def test_invalid_credentials_mean_what_the_service_means(provider: str | None, typed: str | None, code: Code) -> None:
-    """Where only app passwords or tokens are taken, a refused account password is told as that."""
+    """Where only app passwords or tokens are taken, a refused account password is reported as such."""
     assert advice.refine(Code.WRONG_PASSWORD, directory().by_key[provider] if provider else None, typed) is code
 
 

@@ -103,7 +103,7 @@ def test_keys_of_different_purposes_differ() -> None:
 
 
 def test_a_secret_is_read_in_hex_and_base64() -> None:
-    """64 hex digits, base64 and URL-safe base64 of the same bytes are the same key, blanks around them aside."""
+    """64 hex digits, base64 and URL-safe base64 of the same bytes are the same key, apart from surrounding spaces."""
     secret = bytes(range(224, 256))
     forms = (
         secret.hex(),

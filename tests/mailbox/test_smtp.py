@@ -166,7 +166,7 @@ async def test_no_login_offered_is_told(policy: ConnectPolicy, authority: Author
     ],
 )
 async def test_a_greeting_that_is_none_is_told(policy: ConnectPolicy, greeting: str, code: Code) -> None:
-    """Busy servers, refusing servers and other protocols are told apart."""
+    """Busy servers, refusing servers and other protocols have different codes."""
     with Scripted(smtp({}, greeting=greeting)) as server:
         assert (await _refusal(server, policy)).code is code
 
@@ -292,7 +292,7 @@ async def test_a_refused_message_says_whether_to_try_again(
 
 
 async def test_a_dead_relay_is_worth_another_try(servers: LocalServers) -> None:
-    """A relay that is down raises an error that tells so, not one about the message."""
+    """A relay that is down raises an error about the connection, not about the message."""
     with servers.down("smtp"), pytest.raises(MailServerError) as refused:
         await submit(
             _relay(servers, "tls"),

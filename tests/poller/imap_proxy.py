@@ -1,4 +1,4 @@
-"""A TCP proxy that remembers what went through it, and can be told to fall silent."""
+"""A TCP proxy that records what goes through it, and can hold a connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Proxy:
 
     def __init__(self, host: str, port: int, hide: Sequence[bytes]) -> None:
         self.target = (host, port)
-        # A capability of the same length that nobody knows.
+        # A capability of the same length that no client knows.
         self._hide = [(re.compile(rb"(?<= )" + name + rb"(?=[ \]\r])"), b"X" * len(name)) for name in hide]
         self.sent = bytearray()
         """By clients."""
@@ -24,9 +24,9 @@ class Proxy:
         self.limit = 1_000
         """More connections at the same time are turned away as providers do."""
         self.hold_at: tuple[bytes, int] | None = None
-        """What clients say, and for which time, after which the connection stands still until ``go``."""
+        """The text from clients, and its count, at which the connection waits for ``go``."""
         self.held = asyncio.Event()
-        """A connection stands still."""
+        """Set when a connection is waiting."""
         self.go = asyncio.Event()
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
