@@ -22,10 +22,10 @@ from schemas.routes import (
 )
 
 DELIVERY_LIMIT = 5
-"""After so many redeliveries a message is suspected of what its consumers die of. Low, since each costs a crash and a
-restart, and since suspicion costs an innocent only the way over the queue of suspects. Explicit: the default differs by version."""
+"""After this many redeliveries a message becomes a poison candidate. Low, because each costs a crash and a restart, and because
+an innocent message only takes a detour over its isolated queue. Explicit, because the broker's default differs by version."""
 ISOLATED_DELIVERY_LIMIT = 2
-"""For a suspect, which is in hand alone: a consumer may once or twice have been ended by somebody else."""
+"""For a poison candidate, which is handled in isolation: its consumer may once or twice have been killed for another reason."""
 NO_DELIVERY_LIMIT = 1_000_000_000
 """For the dead letters, which have nowhere else to go; "none" is spelt differently by each version of the broker."""
 
@@ -118,14 +118,14 @@ def queues(routes: Sequence[Route] = ROUTES) -> tuple[Queue, ...]:
     """Return every queue of a system with these routes."""
     work = [_work_queue(route) for route in routes]
     delays = [_delay_queue(route, name, delay) for route in routes for name, delay in delay_queues(route).items()]
-    alone = [_isolated_queue(route) for route in routes]
+    isolated = [_isolated_queue(route) for route in routes]
     dead = Queue(DEAD_QUEUE, _arguments(max_length=1_000_000, max_bytes=4096 * MIB, delivery_limit=NO_DELIVERY_LIMIT))
-    return (*work, *delays, *alone, dead)
+    return (*work, *delays, *isolated, dead)
 
 
 def bindings(routes: Sequence[Route] = ROUTES) -> tuple[Binding, ...]:
     """Return every binding of a system with these routes."""
     work = [Binding(EXCHANGE, route.queue, route.routing_key) for route in routes]
     delays = [Binding(RETRY_EXCHANGE, name, name) for route in routes for name in delay_queues(route)]
-    alone = [Binding(RETRY_EXCHANGE, isolated_queue(route), isolated_queue(route)) for route in routes]
-    return (*work, *delays, *alone, Binding(DEAD_EXCHANGE, DEAD_QUEUE, ""))
+    isolated = [Binding(RETRY_EXCHANGE, isolated_queue(route), isolated_queue(route)) for route in routes]
+    return (*work, *delays, *isolated, Binding(DEAD_EXCHANGE, DEAD_QUEUE, ""))

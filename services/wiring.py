@@ -58,7 +58,7 @@ def make_policy(settings: MailServerSettings) -> ConnectPolicy:
 
 
 def make_post(settings: SenderSettings, policy: ConnectPolicy) -> Post:
-    """Return what sends a mail of ours to somebody, by ``LEADMAIL_SMTP_URL``.
+    """Return a function that sends one of Leadmail's own mails, by ``LEADMAIL_SMTP_URL``.
 
     Raises:
         SettingsError: the URL or the sender is wrong.

@@ -63,7 +63,7 @@ def _text(value: object, separator: str) -> str:
 
 
 def page(old: str) -> str:
-    """Return the page with the present table; what stands around it stays."""
+    """Return the page with the current table; the text around the table stays."""
     block = f"{BEGIN}\n{table()}\n{END}"
     before, begin, rest = old.partition(BEGIN)
     _, end, after = rest.partition(END)

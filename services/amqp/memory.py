@@ -38,7 +38,7 @@ class _Stored(NamedTuple):
 
 
 class MemoryQueue:
-    """A queue, its one consumer, and what that has in hand. It is the settler of its messages."""
+    """A queue, its one consumer, and the unacknowledged messages. It is the settler of its messages."""
 
     def __init__(self, queue: Queue, changed: asyncio.Event) -> None:
         self.arguments = queue.arguments
@@ -76,7 +76,7 @@ class MemoryQueue:
         self.deliver()
 
     def give_back(self) -> None:
-        """Put what is in hand back to the head, as a broker does when a consumer is gone."""
+        """Put unacknowledged messages back to the head, as a broker does when a consumer is gone."""
         self.waiting.extendleft(stored._replace(redelivered=True) for stored in reversed(self.in_hand.values()))
         self.in_hand.clear()
         self._changed.set()
@@ -96,7 +96,7 @@ class MemoryConsumer:
         return finished
 
     async def abandon(self) -> None:
-        """Lose the consumer as in a crash: what is in hand is cancelled and delivered again."""
+        """Lose the consumer as in a crash: what is in progress is cancelled and delivered again."""
         self._queue.batcher = None
         await self._batcher.cancel()
         self._queue.give_back()
@@ -202,8 +202,8 @@ class MemoryBus:
             tracing=self._tracing,
             observe=self._note,
         )
-        alone = Batcher(dispatcher.process, size=1, concurrency=1, failed=self._failed)
-        self._subscribe(isolated_queue(route), 1, alone)
+        isolated = Batcher(dispatcher.process, size=1, concurrency=1, failed=self._failed)
+        self._subscribe(isolated_queue(route), 1, isolated)
         return self._subscribe(
             route.queue,
             prefetch,
@@ -279,7 +279,7 @@ class MemoryBus:
         self._changed.set()
 
     async def join(self) -> None:
-        """Wait until every queue that has a consumer is empty and nothing is in hand or delayed.
+        """Wait until every queue that has a consumer is empty and nothing is unacknowledged or delayed.
 
         Raises:
             Exception: the first that a handler raised and that is neither transient nor permanent.

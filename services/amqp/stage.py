@@ -1,4 +1,4 @@
-"""A stage: a process that takes messages from queues, runs until told to stop, and lets work in hand finish.
+"""A stage: a process that takes messages from queues, runs until it is stopped, and then finishes the messages in progress.
 
 A stage's ``__main__`` is::
 

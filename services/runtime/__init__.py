@@ -1,6 +1,6 @@
 """What every process needs and none should write itself. Knows processes, never mail.
 
-- ``process``: logs, database, health and metrics of one process, until it is told to stop
+- ``process``: logs, database, health and metrics of one process, until it is stopped
 - ``settings``, ``environment``: the ``LEADMAIL_*`` variables
 - ``mongo``: the connection to MongoDB
 - ``http``: the health and metrics endpoint

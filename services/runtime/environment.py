@@ -1,4 +1,4 @@
-"""Reading ``LEADMAIL_*`` variables and the files that ``LEADMAIL_*_FILE`` name, and saying in one sentence what is wrong."""
+"""Reads ``LEADMAIL_*`` variables and the files that ``LEADMAIL_*_FILE`` name, and explains in one sentence what is wrong."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class EnvironmentSource(PydanticBaseSettingsSource):
         return value or None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return what is set."""
+        """Return the values that are set."""
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -137,9 +137,9 @@ def _advice(field: FieldInfo) -> str:
 
 
 def unknown_variables(fields: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return variables that begin like ours and are none, each with the nearest of ours or ``""``.
+    """Return variables with our prefix that are not settings, each with the most similar setting or ``""``.
 
-    Not an error: Kubernetes sets such variables by itself for a service whose name begins with ours.
+    This is not an error: Kubernetes sets such variables itself for a service whose name starts with the prefix.
     """
     names = [variable(field) for field in fields]
     known = {*names, *(f"{name}_FILE" for name in names)}

@@ -30,14 +30,14 @@ def is_outage(error: BaseException) -> bool:
 
 
 def is_bug(error: BaseException) -> bool:
-    """Whether nobody foresaw this error."""
+    """Whether an error is unexpected."""
     return not (isinstance(error, TransientError | PermanentError) or is_outage(error))
 
 
 def describe(error: BaseException) -> str:
     """Return an error in one short line for logs and headers.
 
-    The text of an error that nobody foresaw is left out, since it may quote mail: its type and place are told instead.
+    The text of an unexpected error is left out, because it may quote mail; its type and place are reported instead.
     """
     if isinstance(error, TransientError | PermanentError | NotReadyError | ConnectionFailure):
         text = f"{type(error).__name__}: {error}"

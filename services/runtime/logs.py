@@ -57,7 +57,7 @@ def setup_logs(
 
 
 def log_unhandled(log: structlog.typing.FilteringBoundLogger) -> None:
-    """Have the running event loop log what nobody caught, such as the error of a task that nobody awaited."""
+    """Make the running event loop log uncaught errors, such as that of a task that was never awaited."""
 
     def report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

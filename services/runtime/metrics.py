@@ -14,10 +14,10 @@ _AGE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600, 3600, 21_6
 
 
 class Metrics:
-    """The metrics and the registry they are in; one a process, passed to whoever counts."""
+    """The metrics of one process and their registry; passed to everything that counts."""
 
     def __init__(self, stage: str, registry: CollectorRegistry | None = None) -> None:
-        """Register in ``registry``, or in one of our own, with what the library tells of the process."""
+        """Register in ``registry``, or in a new one that also has the library's metrics of the process."""
         self.registry = registry or _of_process()
         self._stage = stage
         labels = ["stage", "queue"]

@@ -72,7 +72,7 @@ async def require_replica_set(client: Client) -> None:
             raise NotReadyError("MongoDB does not accept the user or password in LEADMAIL_MONGO_URL") from None
         raise
     except PyMongoError as error:
-        # The driver goes on with its time-outs and the state of every server.
+        # The driver appends its timeouts and the state of every server.
         why = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
         raise NotReadyError(f"MongoDB does not answer: {why}"[:500]) from None
     if "setName" not in hello and hello.get("msg") != "isdbgrid":

@@ -1,6 +1,6 @@
-"""Where spans go: an OpenTelemetry collector, by OTLP over HTTP, from a thread of its own that nobody waits for.
+"""Sends spans to an OpenTelemetry collector, by OTLP over HTTP, from a background thread.
 
-A collector that is slow or away costs spans, never mail: what waits for it is bounded, what does not fit is dropped.
+A slow or unreachable collector costs spans, never mail: the queue is bounded, and what does not fit is dropped.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Reporting(SpanExporter):
 
 
 class _Trusting(HTTPAdapter):
-    """Trusts what ``LEADMAIL_CA_FILE`` names beside the authorities that are trusted anyway."""
+    """Trusts the authorities in ``LEADMAIL_CA_FILE`` in addition to the system's."""
 
     def __init__(self, ca_file: str) -> None:
         self._context = ssl.create_default_context()
@@ -127,7 +127,7 @@ async def _close(provider: TracerProvider, exporter: Reporting) -> None:
 
     def close() -> None:
         provider.shutdown()
-        with suppress(RuntimeError):  # the loop is closed: nobody waited
+        with suppress(RuntimeError):  # the loop is closed: no one waits
             loop.call_soon_threadsafe(closed.set)
 
     threading.Thread(target=close, name="traces", daemon=True).start()

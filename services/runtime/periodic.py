@@ -35,7 +35,7 @@ async def periodic(
         seconds: from the end of one round to the start of the next.
         log: where errors go.
         at_once: whether the first round is now, or after ``seconds``.
-        wake: when set by somebody, the next round is now; cleared before it starts.
+        wake: setting it starts the next round now; it is cleared before the round starts.
         share: of the time that may go into it at most (0 to 1): a long round is followed by a longer pause.
     """
     if not at_once:

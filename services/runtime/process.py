@@ -1,4 +1,4 @@
-"""A process of Leadmail: logs, database, health and metrics for as long as it runs; told to stop, it lets its tasks finish.
+"""A process of Leadmail: logs, database, health and metrics while it runs. When it is stopped, it lets its tasks finish.
 
 Stages are processes with queues, see ``stage``.
 """
@@ -37,7 +37,7 @@ Document = dict[str, Any]
 S = TypeVar("S", bound=ServiceSettings)
 P = TypeVar("P", bound="Process[Any]")
 _MARGIN_SECONDS = 5.0
-"""Beyond the grace, for closing what is open."""
+"""In addition to the grace period, for closing connections."""
 _COLLECT_AFTER = (20_000, 20, 20)
 """Objects, and rounds of each generation (see gc.set_threshold). The defaults cost the stages five to eight percent of their time."""
 
@@ -58,9 +58,9 @@ class Process(Generic[S]):
     tracer_provider: TracerProvider | None = None
     """None where nothing is traced."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the process was told to stop; setting it stops ``run``."""
+    """Set when the process is asked to stop; setting it stops ``run``."""
     working: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set from the beginning of ``run``: while a start is still migrating, what it replaces must not be ended."""
+    """Set when ``run`` starts. Until then the process may be migrating, and the one that it replaces must not be stopped."""
 
     async def run(self, *tasks: Coroutine[Any, Any, None]) -> None:
         """Run tasks until SIGTERM or SIGINT, or until a task fails.
@@ -87,7 +87,7 @@ class Process(Generic[S]):
             await self._wind_down(running)
 
     async def _stop_consuming(self, grace: float) -> bool:
-        """Take nothing more; whether what was in hand is done."""
+        """Take no more messages. Returns whether those in progress finished."""
         del grace
         return True
 
@@ -99,14 +99,14 @@ class Process(Generic[S]):
         await asyncio.wait([ending], timeout=grace)
         left = [task for task in running if not task.done()]
         if not finished or left:
-            self.log.warning("work in hand did not finish in time and will be done again", tasks=len(left))
+            self.log.warning("work did not finish in time and will be done again", tasks=len(left))
 
     @asynccontextmanager
     async def serving(self, **needs: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
         """Serve health and metrics for the time of a ``with`` block, where a port is set.
 
         Args:
-            needs: what the process needs beside the database, by name: says whether it answers.
+            needs: what the process depends on apart from the database, by name: each says whether it answers.
 
         Raises:
             SettingsError: the port is taken.
@@ -131,7 +131,9 @@ class Process(Generic[S]):
 
 def _end_by_force(name: str, loop: asyncio.AbstractEventLoop) -> None:
     structlog.get_logger().error(
-        "did not end within its grace and is ended; work in hand is done again", stage=name, waiting=dump_tasks(loop)
+        "did not stop within its grace period and is killed; unfinished work is done again",
+        stage=name,
+        waiting=dump_tasks(loop),
     )
     os._exit(1)
 
@@ -139,9 +141,9 @@ def _end_by_force(name: str, loop: asyncio.AbstractEventLoop) -> None:
 def _stop_on_signals(stopping: asyncio.Event, name: str, grace: float) -> None:
     def stop(number: int) -> None:
         if stopping.is_set():
-            os._exit(128 + number)  # told twice: now
+            os._exit(128 + number)  # the second signal: exit now
         stopping.set()
-        # Whatever hangs, even the event loop: being killed loses nothing, and who told us to stop counts on it.
+        # Even the event loop may hang. Being killed loses nothing, and the supervisor expects the process to exit.
         watchdog = threading.Timer(grace + _MARGIN_SECONDS, _end_by_force, (name, loop))
         watchdog.daemon = True
         watchdog.start()
@@ -190,7 +192,7 @@ async def open_process(settings: S) -> AsyncIterator[Process[S]]:
 
 
 def _spare_collector() -> None:
-    """Let the cycle collector look less often, and never at what is imported: messages come and go without cycles."""
+    """Let the garbage collector run less often, and never over imported objects: messages are freed without it."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)

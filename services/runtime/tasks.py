@@ -1,4 +1,4 @@
-"""Ending asyncio tasks for certain."""
+"""Ends and protects asyncio tasks reliably."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _AGAIN_SECONDS = 0.5
 
 
 def raise_if_cancelled() -> None:
-    """Raise CancelledError if the running task was told to end and that was lost. Call it where errors are borne and work goes on.
+    """Raise CancelledError if the running task was cancelled and the cancellation was lost. Call it after swallowing an error.
 
-    A task group gives its members' errors precedence over its own cancellation, and cancels its members only once: whoever bears
-    errors within one would go on for ever, and with it whoever waits for the group.
+    A task group gives its members' errors precedence over its own cancellation, and cancels its members only once: a member that swallows
+    errors would run for ever, and everything that waits for the group would wait for ever.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
@@ -29,7 +29,7 @@ def raise_if_cancelled() -> None:
 async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks and wait until they have ended; what they raise is theirs.
 
-    A cancellation can be lost: whoever waits for a connection that closes at that moment gets its error instead (drivers
+    A cancellation can be lost: a task that waits for a connection that closes at that moment gets the connection's error instead (drivers
     cancel and are cancelled themselves). So it is asked for again until the task has ended.
     """
     running = {task for task in tasks if not task.done()}
@@ -40,18 +40,18 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
 
 
 class StrayCancellationError(LeadmailError):
-    """Something was cancelled that nobody had told to end."""
+    """A task was cancelled, but not by its owner."""
 
 
 async def run_isolated(work: Coroutine[Any, Any, T]) -> T:
-    """Run something in a task of its own; who is told to end ends it first.
+    """Run a coroutine in its own task. Cancelling the caller cancels that task and waits for it.
 
-    What it leaves in its task ends with it. A task group whose member fails while the group waits for its members leaves its task
-    with a cancellation that nobody takes back (Python 3.11 and 3.12): ``raise_if_cancelled`` would end who is to go on. Whoever waits for a
-    driver may be cancelled by it: here that is an error like any other.
+    A cancellation that the coroutine leaves pending ends with its task. A task group whose member fails while the group waits leaves
+    such a cancellation behind (Python 3.11 and 3.12), and ``raise_if_cancelled`` would then end the caller. A driver may also cancel the
+    tasks that wait for it: here that is an error like any other.
 
     Raises:
-        StrayCancellationError: it was cancelled, and not by us.
+        StrayCancellationError: the coroutine was cancelled, but not by the caller.
     """
     running = asyncio.create_task(work)
     try:
@@ -70,7 +70,7 @@ async def run_isolated(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def run_shielded(work: Coroutine[Any, Any, T], *, seconds: float) -> T:
-    """Run something that should not be left in the middle: who is cancelled meanwhile stops after it, at most ``seconds`` later."""
+    """Run a coroutine that should not be interrupted: a cancelled caller stops after it, or ``seconds`` later at the latest."""
     running = asyncio.create_task(work)
     try:
         return await asyncio.shield(running)
@@ -80,14 +80,14 @@ async def run_shielded(work: Coroutine[Any, Any, T], *, seconds: float) -> T:
             try:
                 await asyncio.wait({running}, timeout=left)
             except asyncio.CancelledError:
-                continue  # told again: ``cancel_and_wait`` does so
+                continue  # cancelled again: ``cancel_and_wait`` does so
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         raise
 
 
 def dump_tasks(loop: asyncio.AbstractEventLoop) -> list[str]:
-    """Return where each task of a loop waits: places in the code from the outermost in, nothing of what is worked on."""
+    """Return where each task of a loop waits: source locations from the outermost call in, and no data."""
     found: list[str] = []
     for task in asyncio.all_tasks(loop):
         places: list[str] = []

@@ -1,4 +1,4 @@
-"""Which received messages are handled when: one by one up to the prefetch, or in batches that accumulate while others are in hand."""
+"""Decides which messages are handled when: one by one up to the prefetch, or in batches that collect while others are in progress."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.amqp.delivery.incoming import IncomingMessage, Settler
 
 
 class Batcher:
-    """Starts the handling of batches. A batch starts at once when none is in hand; see ``Bus.consume_batches``."""
+    """Starts batches. A batch starts at once when none is in progress; see ``Bus.consume_batches``."""
 
     def __init__(
         self,
@@ -22,7 +22,7 @@ class Batcher:
         eager: bool = True,
         failed: Callable[[BaseException], None],
     ) -> None:
-        """Take what handles a batch, and what is told when that itself raises: its messages then stay unacknowledged."""
+        """Take the handler of a batch, and what to call when the handler itself raises: its messages then stay unacknowledged."""
         self._process = process
         self._size = size
         self._concurrency = concurrency
@@ -64,7 +64,7 @@ class Batcher:
         return True
 
     async def finished(self, seconds: float) -> bool:
-        """Wait until everything taken was handled, at most so long. Returns whether it was; nothing is cancelled."""
+        """Wait until everything taken was handled, for at most ``seconds``. Returns whether it was; cancels nothing."""
         try:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
@@ -73,7 +73,7 @@ class Batcher:
         return True
 
     async def cancel(self) -> None:
-        """Cancel everything in hand."""
+        """Cancel everything in progress."""
         self._pending.clear()
         self._stop_timer()
         running = list(self._running)

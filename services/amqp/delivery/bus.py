@@ -24,13 +24,13 @@ class Consumer(Protocol):
     """A running subscription. It outlives reconnections."""
 
     async def stop(self, grace: float | None = None) -> bool:
-        """Take no more, let work in hand finish and be settled.
+        """Take no more messages, and let those in progress finish and be settled.
 
         Args:
             grace: seconds before what still runs is cancelled (its messages come again); None waits for ever.
 
         Returns:
-            Whether everything in hand was finished.
+            Whether everything in progress finished.
         """
         ...
 
@@ -44,7 +44,7 @@ class Bus(Protocol):
         A full queue makes this wait (backpressure), a lost connection makes it send again with the same id.
 
         Args:
-            message: its routing key says where it goes.
+            message: its routing key decides which queue gets it.
             body: for ``MailFetched`` the raw mail, else None.
 
         Raises:
@@ -80,18 +80,18 @@ class Bus(Protocol):
     ) -> Consumer:
         """Handle the messages of a route in batches.
 
-        A batch is what is there, up to ``size``. It starts at once when no batch is in hand (if ``eager``); with another in hand
-        (``concurrency`` above 1) it starts when it is full or its first message is ``wait`` seconds old. What comes meanwhile is
-        the next one.
+        A batch is what has arrived, up to ``size``. It starts at once when no batch is in progress (if ``eager``). With one in
+        progress (``concurrency`` above 1) it starts when it is full or its first message is ``wait`` seconds old. What arrives
+        meanwhile forms the next one.
 
         Args:
             route: the queue to consume.
             handle: called with 1 to ``size`` deliveries.
             size: at most so many messages a batch.
             wait: seconds, see above.
-            eager: False lets a batch wait also when none is in hand: for what nobody waits for, and costs more by the batch than
+            eager: False lets a batch wait also when none is in progress: for work that is not urgent and costs more per batch than
                 by the message.
-            concurrency: how many batches may be in hand at the same time.
+            concurrency: how many batches may be in progress at the same time.
         """
         ...
 
@@ -116,5 +116,5 @@ class Bus(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close the connections. What is still in hand is cancelled and comes again."""
+        """Close the connections. What is in progress is cancelled and delivered again."""
         ...

@@ -92,7 +92,7 @@ def decode(headers: Mapping[str, Any], body: bytes) -> Event:
     """Return the message that was sent as these headers and this body.
 
     Raises:
-        UndecodableError: it is none of ours; the text quotes nothing of it.
+        UndecodableError: it is not one of our messages; the text quotes nothing of it.
     """
     kind = headers.get(TYPE)
     message = _CLASSES.get(kind) if isinstance(kind, str) else None
@@ -119,12 +119,12 @@ def decode(headers: Mapping[str, Any], body: bytes) -> Event:
 
 
 def attempt_of(headers: Mapping[str, Any]) -> int:
-    """Return which attempt this is, from 1; 1 also for what is no number."""
+    """Return the number of this attempt, from 1; 1 if the header is not a number."""
     return max(1, _number(headers.get(ATTEMPT, "1"), 1))
 
 
 def replays_of(headers: Mapping[str, Any]) -> int:
-    """Return how often this message was replayed; 0 also for what is no number."""
+    """Return how often this message was replayed; 0 if the header is not a number."""
     return _number(headers.get(REPLAY, "0"), 0)
 
 
@@ -139,7 +139,7 @@ def own_headers(headers: Mapping[str, Any]) -> dict[str, str]:
 
 
 def for_retry(headers: Mapping[str, Any], content_type: str, body: bytes, decision: Retry, error: str) -> Envelope:
-    """Return a received message, unchanged but for attempt and error, on its way to a delay queue."""
+    """Return a message, unchanged apart from attempt and error, addressed to a delay queue."""
     changed = own_headers(headers) | {ATTEMPT: str(decision.attempt), ERROR: error}
     return Envelope(RETRY_EXCHANGE, decision.queue, changed, content_type, body)
 
@@ -147,18 +147,18 @@ def for_retry(headers: Mapping[str, Any], content_type: str, body: bytes, decisi
 def for_dead_letters(
     headers: Mapping[str, Any], content_type: str, body: bytes, *, queue: str, reason: str, error: str
 ) -> Envelope:
-    """Return a received message on its way to the dead letters."""
+    """Return a message addressed to the dead letters."""
     changed = own_headers(headers) | {QUEUE: queue, REASON: reason, ERROR: error}
     return Envelope(DEAD_EXCHANGE, "", changed, content_type, body)
 
 
 def for_isolation(headers: Mapping[str, Any], content_type: str, body: bytes, *, queue: str) -> Envelope:
-    """Return a message that is suspected of crashes on its way to the queue ``queue``, to be handled alone, as the same attempt."""
+    """Return a poison candidate addressed to the isolated queue ``queue``, as the same attempt."""
     return Envelope(RETRY_EXCHANGE, queue, own_headers(headers), content_type, body)
 
 
 def for_replay(queue: str, headers: Mapping[str, str], body: bytes) -> Envelope:
-    """Return a dead letter on its way back to the queue in which it failed, as attempt 1."""
+    """Return a dead letter addressed to the queue in which it failed, as attempt 1."""
     fresh = {name: value for name, value in own_headers(headers).items() if not name.startswith("x-leadmail-")}
     fresh[REPLAY] = str(replays_of(headers) + 1)
     return Envelope("", queue, fresh, headers.get(CONTENT_TYPE, JSON), body)

@@ -1,6 +1,6 @@
-"""BatchSpans the dead letters: they have nowhere else to go, so each stays in hand until it is kept.
+"""Stores the dead letters. They have no further queue to go to, so each stays unacknowledged until it is stored.
 
-What the broker gave up because consumers died with it in hand is not dead yet, only suspected: it is handled once more, alone.
+A message that the broker gave up because consumers died with it is only a poison candidate: it is handled once more, in isolation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
 
 class DeadLetterConsumer:
-    """Hands dead letters to who keeps them, again and again until it succeeds."""
+    """Passes dead letters to a handler that stores them, and retries until it succeeds."""
 
     def __init__(
         self,
@@ -64,20 +64,20 @@ class DeadLetterConsumer:
                 if self._tracing is not None:
                     self._tracing.dead_letter_stored(incoming, started, reason=letter.reason)
                 if letter.reason == CRASHED:
-                    self._metrics.died(CRASHED)  # whoever died with it could not count it
+                    self._metrics.died(CRASHED)  # the process that died could not count it
             await settle([incoming])
             self._metrics.handled(1, 0.0)
 
     async def _isolate(self, incoming: IncomingMessage, queue: str) -> None:
-        """Have a message handled alone."""
+        """Move a poison candidate to its isolated queue."""
         identifier = incoming.headers.get(codec.ID)
         self._metrics.retried("ConsumerDied")
-        self._log.warning("consumers died with this message in hand: it is handled alone", id=identifier, queue=queue)
-        alone = self._isolated_queues[queue]
-        envelope = codec.for_isolation(incoming.headers, incoming.content_type, incoming.body, queue=alone)
+        self._log.warning("consumers died while handling this message: it is isolated", id=identifier, queue=queue)
+        isolated = self._isolated_queues[queue]
+        envelope = codec.for_isolation(incoming.headers, incoming.content_type, incoming.body, queue=isolated)
         backoff = Backoff(self._first_pause, _LONGEST_PAUSE)
         while (error := (await self._send([envelope]))[0]) is not None:
-            self._log.error("a suspect cannot be handed on", id=identifier, queue=alone, error=describe(error))
+            self._log.error("poison candidate cannot be isolated", id=identifier, queue=isolated, error=describe(error))
             await asyncio.sleep(backoff.next())
 
     async def _keep(self, letter: DeadLetter) -> None:

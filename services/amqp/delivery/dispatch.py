@@ -1,8 +1,8 @@
-"""From received messages to settled ones: decode, handle, publish, then acknowledge. The same for both buses.
+"""Decodes, handles, publishes, then acknowledges messages. The same for both buses.
 
 A message is acknowledged only after everything that follows from it was confirmed by the broker: what the handler wants
-published, or its own copy on the way to a delay queue or the dead letters. Whatever interrupts this leaves it unacknowledged,
-and it comes again.
+published, or its own copy on the way to a delay queue or the dead letters. An interruption leaves it unacknowledged,
+and the broker delivers it again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from services.runtime.failures import describe
 from services.runtime.metrics import QueueMetrics
 
 HANDLING_SECONDS = 600.0
-"""A handler that takes longer has hung. The broker takes messages away after 30 minutes."""
+"""A handler that takes longer hangs. The broker takes messages back after 30 minutes."""
 
 
 def one_by_one(handle: Handle) -> HandleBatch:
@@ -56,7 +56,7 @@ class Dispatcher:
         tracing: Tracing | None = None,
         observe: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Take the route, its handler and collaborators; ``observe`` is told every error that a message failed with."""
+        """Take the route, its handler and collaborators. ``observe`` gets every error that a message fails with."""
         self._route = route
         self._handle = handle
         self._send = send
@@ -71,7 +71,7 @@ class Dispatcher:
         started = time.perf_counter()
         handling = self._tracing.start_batch(self._route, batch) if self._tracing is not None else None
         contexts = handling.contexts if handling is not None else [context_of(incoming.headers) for incoming in batch]
-        if len(batch) == 1:  # each call is a task with a context of its own
+        if len(batch) == 1:  # each call runs in its own task, with its own context variables
             _bind(batch[0], contexts[0])
         outcomes: list[Done | Failed | None] = [None] * len(batch)
         deliveries: list[Delivery[Any]] = []

@@ -1,4 +1,4 @@
-"""A message in hand, and where it is acknowledged."""
+"""A delivered message that is not settled yet, and where it is acknowledged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Settler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
-    """A message in hand."""
+    """A delivered message that is not settled yet."""
 
     headers: Mapping[str, Any]
     content_type: str

@@ -45,7 +45,7 @@ class OutcomeLogger:
     def failed(
         self, batch: Sequence[IncomingMessage], outcomes: Sequence[Done | Failed], contexts: Sequence[TraceContext]
     ) -> None:
-        """Log a line for each kind of failure in a batch: a database that is away fails hundreds at once."""
+        """Log one line per kind of failure in a batch: a database that is down fails hundreds of messages at once."""
         alike: dict[tuple[str, str, int], list[tuple[IncomingMessage, Exception, TraceContext]]] = defaultdict(list)
         for incoming, outcome, context in zip(batch, outcomes, contexts, strict=True):
             if isinstance(outcome, Failed):
@@ -69,7 +69,7 @@ class OutcomeLogger:
                 self._log.warning("message failed", **fields)
 
     def stuck(self, messages: Sequence[IncomingMessage], error: Exception | None) -> None:
-        """Log messages that could be sent neither to wait nor to rest. They stay in hand until the connection ends."""
+        """Log messages that could go neither to a delay queue nor to the dead letters. They stay unacknowledged."""
         if messages:
             ids = [incoming.headers.get(codec.ID) for incoming in messages[:_LOGGED_IDS]]
-            self._log.error("failed messages stay in hand", ids=ids, count=len(messages), error=repr(error))
+            self._log.error("failed messages stay unacknowledged", ids=ids, count=len(messages), error=repr(error))

@@ -10,7 +10,7 @@ from schemas.messages import Event
 from services.amqp.delivery.trace_context import UNTRACED, TraceContext
 
 CRASHED = "delivery-limit"
-"""The reason of a dead letter with which in hand, and nothing else, consumer after consumer died."""
+"""The reason of a dead letter that consumers died with even in isolation."""
 
 M_co = TypeVar("M_co", bound=Event, covariant=True)
 
@@ -46,11 +46,11 @@ class DeadLetter:
     """None when it cannot be decoded."""
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
-    """What ``Bus.replay`` needs beside queue and body to send the very same message again: text headers and ``content-type``."""
+    """What ``Bus.replay`` needs, apart from queue and body, to send the same message again: text headers and ``content-type``."""
 
 
 class Done(NamedTuple):
-    """One message of a batch was handled; ``publish`` goes out before it is acknowledged."""
+    """One message of a batch was handled; ``publish`` is sent before the message is acknowledged."""
 
     publish: Sequence[Event] = ()
 
@@ -68,4 +68,4 @@ class QueueDepth(NamedTuple):
     """Messages that wait."""
     consumers: int
     unacknowledged: int | None = None
-    """Messages in hand; None where the broker's management interface is not set up."""
+    """Unacknowledged messages; None if the broker's management interface is not set up."""

@@ -30,7 +30,7 @@ Decision = Retry | Dead
 def decide(error: BaseException, attempt: int, route: Route) -> Decision:
     """Return what to do with a message whose ``attempt``-th handling (from 1) failed with ``error``.
 
-    An outage of the database is not the message's fault and uses up none of its attempts: a database that is away for an
+    An outage of the database is not the message's fault and uses up none of its attempts: a database that is down for an
     hour must not turn a whole backfill into dead letters.
     """
     if isinstance(error, PermanentError):

@@ -1,4 +1,4 @@
-"""Where a message stands in its trace: W3C trace context in the headers ``traceparent`` and ``tracestate``.
+"""The trace that a message belongs to: W3C trace context in the headers ``traceparent`` and ``tracestate``.
 
 It travels with the message and is handed on explicitly. Stages that trace nothing hand it on, too.
 """
@@ -15,13 +15,13 @@ TraceContext = Mapping[str, str]
 """The two headers, as far as a message has them."""
 UNTRACED: TraceContext = MappingProxyType({})
 _MAX_STATE = 512
-"""Octets; what is longer may be dropped (W3C Trace Context, section 3.3.1.5)."""
+"""Octets; a longer value may be dropped (W3C Trace Context, section 3.3.1.5)."""
 _SAMPLED = 1
 _FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 
 
 def context_of(headers: Mapping[str, Any]) -> TraceContext:
-    """Return the context in a message's headers; what is none of the form that W3C gives it is not handed on."""
+    """Return the trace context in a message's headers; a malformed one is dropped."""
     parent = headers.get(PARENT)
     if not isinstance(parent, str) or _FORM.fullmatch(parent) is None:
         return UNTRACED
@@ -32,7 +32,7 @@ def context_of(headers: Mapping[str, Any]) -> TraceContext:
 
 
 def is_unsampled(context: TraceContext) -> bool:
-    """Whether somebody decided already that this trace is not recorded."""
+    """Whether the trace was already excluded by sampling."""
     form = _FORM.fullmatch(context.get(PARENT, ""))
     return form is not None and not int(form[2], 16) & _SAMPLED
 

@@ -34,14 +34,14 @@ _OURS = re.compile(
 
 
 class OpenTelemetryBatchSpans:
-    """The spans of a batch in hand, one a message; a message that is left out has none."""
+    """The spans of a batch that is being handled, one per message; an unsampled message has none."""
 
     def __init__(self, tracer: Tracer, route: Route, batch: Sequence[IncomingMessage]) -> None:
         self._route = route
         self._batch = batch
         self._spans: list[Span | None] = []
         self.contexts: list[TraceContext] = []
-        """What follows from each message goes on from here."""
+        """See ``spans.BatchSpans``."""
         destination = f"{EXCHANGE}:{route.routing_key}:{route.queue}"
         for incoming in batch:
             context = context_of(incoming.headers)
@@ -63,7 +63,7 @@ class OpenTelemetryBatchSpans:
             self.contexts.append(_context(span))
 
     def end(self, outcomes: Sequence[Done | Failed], kept: Collection[int]) -> None:
-        """Tell what became of the messages, in order; those at the places ``kept`` stay in hand and come again."""
+        """See ``spans.BatchSpans``."""
         for place, (span, incoming, outcome) in enumerate(zip(self._spans, self._batch, outcomes, strict=True)):
             if span is None:
                 continue

@@ -52,7 +52,7 @@ async def look(settings: BrokerSettings) -> BrokerFacts:
 
 
 def strange(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the queues that are named as ours are and not among them: of another version, with messages that nobody reads."""
+    """Return the queues that are named like ours but are not ours: queues of another version, whose messages no one reads."""
     ours = {queue.name for queue in queues()}
     stages = {f"{route.consumer}." for route in ROUTES} | {"leadmail."}
     return tuple(sorted(name for name in names if name.startswith(tuple(stages)) and name not in ours))

@@ -206,12 +206,12 @@ class RabbitBus:
         self._isolation.add(route, dispatcher)
 
     def _pausable(self) -> list[Subscription]:
-        """Those whose messages are blamed when this process dies; dead letters are not, they have nowhere else to go."""
+        """Return the subscriptions whose messages become candidates when this process dies. Dead letters do not: they have no further queue."""
         return [subscription for subscription in self._subscriptions if subscription.queue != DEAD_QUEUE]
 
     def _failed(self, error: BaseException) -> None:
         self._log.error(
-            "handling broke down; its messages come again on the next connection",
+            "handling failed unexpectedly; its messages are delivered again on the next connection",
             error=describe(error),
             trace=trace(error),
         )

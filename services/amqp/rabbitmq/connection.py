@@ -1,7 +1,7 @@
-"""A connection to RabbitMQ that is made again whenever it is lost.
+"""A connection to RabbitMQ that reconnects whenever it is lost.
 
 aio-pika connects; publishing and consuming use the aiormq connection below it: aio-pika's own channels and "robust" classes cancel
-running handlers when a channel goes, and cost three times as much a message.
+running handlers when a channel closes, and cost three times as much per message.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _CLOSE_SECONDS = 5.0
 def is_connection_loss(error: BaseException) -> bool:
     """Whether an error means that the connection or channel is gone.
 
-    aiormq raises CancelledError in whoever waits for a connection that closes; it is a real cancellation only when our own
-    task was cancelled. A connection that ends while it is being made is a StopAsyncIteration, one that closes without a reason
+    aiormq raises CancelledError in every task that waits for a connection that closes. It is a real cancellation only if our own
+    task was cancelled. A connection that ends while it is being opened raises StopAsyncIteration, one that closes without a reason
     a bare Exception.
     """
     if isinstance(error, asyncio.CancelledError):
@@ -45,7 +45,7 @@ def is_connection_loss(error: BaseException) -> bool:
 
 @contextmanager
 def suppress_connection_loss() -> Iterator[None]:
-    """Go on when the connection or channel is lost within the block: whoever serves it finds out, and begins anew."""
+    """Suppress the loss of the connection or channel within the block: the task that serves it notices, and reconnects."""
     try:
         yield
     except BaseException as error:
@@ -66,7 +66,7 @@ def reason(error: BaseException | None) -> str:
 
 
 class RabbitConnection:
-    """One connection for one purpose. Publishing and consuming have their own: a full broker blocks who publishes."""
+    """One connection for one purpose. Publishing and consuming each have their own, because a full broker blocks publishing connections."""
 
     def __init__(
         self,
@@ -96,13 +96,13 @@ class RabbitConnection:
         return self._up.is_set() and self._connection is not None and not self._connection.is_closed
 
     async def open(self, seconds: float) -> None:
-        """Connect, and keep connecting for as long as the link is open.
+        """Connect, and reconnect until ``close``.
 
         Raises:
             NotReadyError: there was no connection within ``seconds``; the text says why.
         """
-        self._task = asyncio.create_task(self._keep_connected(), name=f"link-{self._purpose}")
-        self._task.add_done_callback(lambda _: self._up.set())  # whoever waits for a connection finds out
+        self._task = asyncio.create_task(self._keep_connected(), name=f"rabbitmq-{self._purpose}")
+        self._task.add_done_callback(lambda _: self._up.set())  # wakes everything that waits for a connection
         try:
             async with asyncio.timeout(seconds):
                 await self._up.wait()
@@ -116,7 +116,7 @@ class RabbitConnection:
         """Return the connection, waiting for it while it is lost.
 
         Raises:
-            BusClosedError: the link is closed.
+            BusClosedError: ``close`` was called.
         """
         while True:
             if self._task is None or self._task.done():
@@ -156,7 +156,7 @@ class RabbitConnection:
         backoff = Backoff()
         context = await asyncio.to_thread(self._tls_context) if self._url.scheme == "amqps" else None
         while True:
-            # In a task of its own: the driver cancels whoever waits for it, and a cancellation that comes late would end this loop.
+            # In its own task: the driver cancels the tasks that wait for it, and a late cancellation would end this loop.
             attempt = asyncio.create_task(self._connect(context, backoff), name=f"connection-{self._purpose}")
             try:
                 await asyncio.wait({attempt})
@@ -181,9 +181,9 @@ class RabbitConnection:
                 await asyncio.wait([asyncio.ensure_future(connection.close())], timeout=_CLOSE_SECONDS)
 
     def _noted(self, cause: BaseException | None, event: str, **details: object) -> bool:
-        """Log why something has to be begun again; False when it is not to be, because we are told to stop.
+        """Log why a connection or channel has to be opened again. Returns False if it does not, because the process is stopping.
 
-        What nobody foresaw is logged as a bug and begun again all the same: a process that went on without its connection would
+        An unexpected error is logged as a bug and retried all the same: a process that went on without its connection would
         be alive and deaf.
         """
         if cause is None or is_connection_loss(cause):

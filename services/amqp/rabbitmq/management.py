@@ -1,4 +1,4 @@
-"""What only RabbitMQ's management interface knows: messages in hand, rates, alarms, policies."""
+"""What only RabbitMQ's management interface knows: unacknowledged messages, rates, alarms, policies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.runtime.settings import BrokerSettings
 
 _SECONDS = 5.0
 NODES = "nodes?columns=name,mem_alarm,disk_free_alarm"
-"""What tells of alarms; for users with the tag ``monitoring``."""
+"""The path of the nodes' alarms; for users with the tag ``monitoring``."""
 
 
 class ManagementError(LeadmailError):

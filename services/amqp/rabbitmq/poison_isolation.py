@@ -1,8 +1,8 @@
-"""Suspects: messages that were in hand when consumer after consumer died, and that the broker therefore gave up.
+"""Poison candidates: messages that were being handled when consumer after consumer died, so that the broker gave them up.
 
-Most of them are innocent: whoever dies with a killer in hand has its neighbours in hand, too. So each is handled once more with
-nothing else in hand: the process stops taking, finishes what it has, and fetches suspects one at a time. One at which
-consumers die again is guilty, and ends in the dead letters; the others are handled like any message, without anybody's help.
+Most of them are innocent: a process that dies of one message dies with its neighbours, too. So each is handled once more with
+nothing else in progress: the process stops consuming, finishes its work, and fetches candidates one at a time. A message with which
+consumers die again is poison and ends in the dead letters. The others are handled like any message, without an operator.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from services.amqp.rabbitmq.connection import RabbitConnection, close_channel
 from services.amqp.rabbitmq.subscription import AckBatcher, Restore, Subscription, incoming_message
 
 LOOK_SECONDS = 5.0
-"""Between looks for suspects."""
+"""Between checks for candidates."""
 _TURN_SECONDS = 2.0
-"""After so long with suspects everything else has its turn, which lasts a quarter of that."""
+"""After this time with candidates the other queues have their turn, which lasts a quarter of it."""
 _DRAIN_SECONDS = 60.0
 
 
 class PoisonIsolation:
-    """Handles the suspects of some routes."""
+    """Handles the poison candidates of some routes."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class PoisonIsolation:
         restore: Restore,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
-        """``others`` are the subscriptions that must have nothing in hand meanwhile."""
+        """``others`` are the subscriptions that must have nothing in progress meanwhile."""
         self._rabbit = rabbit
         self._others = others
         self._restore = restore
@@ -48,10 +48,10 @@ class PoisonIsolation:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, route: Route, dispatcher: Dispatcher) -> None:
-        """Handle the suspects of this route, too."""
+        """Handle the candidates of this route, too."""
         self._dispatchers[isolated_queue(route)] = dispatcher
         if self._task is None:
-            self._task = asyncio.create_task(self._rabbit.serve(self._serve), name="suspects")
+            self._task = asyncio.create_task(self._rabbit.serve(self._serve), name="poison-isolation")
 
     async def stop(self, grace: float | None = None) -> bool:
         """See ``bus.Consumer.stop``."""
@@ -66,7 +66,7 @@ class PoisonIsolation:
         return finished
 
     async def abandon(self) -> None:
-        """Stop at once; what is in hand is cancelled and comes again."""
+        """Stop at once; what is in progress is cancelled and delivered again."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -87,14 +87,14 @@ class PoisonIsolation:
             await close_channel(channel)
 
     async def _turn(self, connection: AbstractConnection, queues: Sequence[str]) -> bool:
-        """Handle suspects for a while, with nothing else in hand; returns whether that could be."""
+        """Handle candidates for a while, with nothing else in progress. Returns whether that was possible."""
         async with self._working:
             others = self._others()
             try:
                 if not all(await asyncio.gather(*(other.pause(_DRAIN_SECONDS) for other in others))):
-                    self._log.warning("suspects wait: what is in hand does not finish")
+                    self._log.warning("poison candidates wait: other work does not finish")
                     return False
-                # A channel for each turn: what could not be settled goes back with it.
+                # One channel per turn: what could not be settled returns to its queue when the channel closes.
                 channel = await connection.channel(publisher_confirms=False)
                 try:
                     await self._work(channel, queues)
@@ -112,7 +112,7 @@ class PoisonIsolation:
                 message = await channel.basic_get(queue)
                 if not isinstance(message.delivery, Basic.GetOk):
                     break
-                # A task of its own: what is bound to its log lines must not stay for the next.
+                # In its own task: the context variables of its log lines must not leak into the next.
                 await asyncio.create_task(self._dispatchers[queue].process([incoming_message(message, settler)]))
                 await settler.flushed()
 

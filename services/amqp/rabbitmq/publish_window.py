@@ -1,7 +1,7 @@
 """How much may be on its way to each queue: a window that closes when the broker refuses and opens as it accepts.
 
-A full queue refuses (reject-publish). Its messages then wait here, with a single one sent now and then to probe, while those
-to other queues go on: a full backfill lane never holds up live mail.
+A full queue refuses (reject-publish). Its messages then wait here, and single messages are sent as probes, while messages
+to other queues continue: a full backfill queue never delays live mail.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class PublishItem(NamedTuple):
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody still waits for it."""
+        """Whether a caller still waits for it."""
         return not self.group.future.done()
 
 
@@ -92,11 +92,11 @@ class PublishWindow:
         self._held = False
 
     def resume(self) -> None:
-        """End the pause. Who was told to pause calls this by a timer, which may fire a little before the clock says so (uvloop)."""
+        """End the pause. A timer calls this, and may fire slightly before the clock reaches the end of the pause (uvloop)."""
         self._paused_until = 0.0
 
     def refused(self, item: PublishItem, now: float) -> float | None:
-        """Put a refused message back. Returns how long to pause, or None when a pause has begun already."""
+        """Put a refused message back. Returns how long to pause, or None if a pause is already running."""
         self.in_flight -= 1
         self.waiting.appendleft(item)
         self._limit = 1

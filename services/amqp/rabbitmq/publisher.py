@@ -31,7 +31,7 @@ _PERSISTENT = 2
 
 
 class Publisher:
-    """Sends envelopes over a link. Frames of many messages are written at once: a third of the cost of aiormq's own publishing."""
+    """Sends envelopes. Frames of many messages are written at once, which costs a third of aiormq's own publishing."""
 
     def __init__(
         self, rabbit: RabbitConnection, topology: Topology, metrics: Metrics, log: structlog.typing.FilteringBoundLogger
@@ -53,7 +53,7 @@ class Publisher:
         self._restoring: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Declare the topology and begin.
+        """Declare the topology and start.
 
         Raises:
             TopologyError: something in the broker has other properties than ours.
@@ -75,7 +75,7 @@ class Publisher:
         return await group.future
 
     async def close(self) -> None:
-        """Stop. Messages that wait or are not confirmed are told to be lost, though the latter may have arrived."""
+        """Stop. Waiting and unconfirmed messages are reported as lost, though an unconfirmed one may have arrived."""
         for task in (self._task, self._restoring):
             if task is not None:
                 task.cancel()
@@ -195,7 +195,7 @@ class Publisher:
         self._wake.set()
 
     async def _restore(self, connection: AbstractConnection) -> None:
-        """Declare what is missing, then let go what waits for it; a connection that is lost meanwhile declares when it is made again."""
+        """Declare what is missing, then release the messages that wait for it. A new connection declares everything anyway."""
         try:
             with suppress_connection_loss():
                 await self._topology.restore(connection)

@@ -29,7 +29,7 @@ Restore = Callable[[AbstractConnection], Awaitable[None]]
 
 
 class AckBatcher:
-    """Acknowledges the messages of one channel, with as few frames as possible: one for a whole prefix of what is in hand.
+    """Acknowledges the messages of one channel in as few frames as possible: one for a whole prefix of the unacknowledged messages.
 
     What is finished in one turn of the event loop is acknowledged together in the next.
     """
@@ -107,7 +107,7 @@ class Subscription:
         self._settler: AckBatcher | None = None
         self._started = asyncio.Event()
         self._switching = asyncio.Lock()
-        """Held while the broker is told to begin or to end delivering."""
+        """Held while the broker is asked to start or stop delivering."""
         self._paused = False
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -122,7 +122,7 @@ class Subscription:
             await self._task
 
     async def pause(self, seconds: float) -> bool:
-        """Take no more until ``resume``. Returns whether within ``seconds`` everything in hand was handled and acknowledged."""
+        """Take no more until ``resume``. Returns whether everything in progress was handled and acknowledged within ``seconds``."""
         async with self._switching:
             self._paused = True
             if self._channel is not None and not self._channel.is_closed:
@@ -153,7 +153,7 @@ class Subscription:
         return finished
 
     async def abandon(self) -> None:
-        """Stop at once; what is in hand is cancelled and comes again."""
+        """Stop at once; what is in progress is cancelled and delivered again."""
         await self._batcher.cancel()
         await self._end()
 
@@ -176,7 +176,7 @@ class Subscription:
 
     async def _serve(self, connection: AbstractConnection) -> None:
         if self._stopping:
-            return  # the channel was lost while work in hand finishes: there is nothing left to take
+            return  # the channel was lost while the last work finishes: nothing is left to take
         channel = await connection.channel(publisher_confirms=False, frame_buffer_size=_FRAMES)
         settler = self._settler = AckBatcher(channel)
         taken_away = asyncio.Event()
@@ -217,7 +217,7 @@ class Subscription:
 
 
 def incoming_message(message: DeliveredMessage, settler: AckBatcher) -> IncomingMessage:
-    """Return a message of a channel as one in hand, to be acknowledged by the channel's settler."""
+    """Return a message of a channel as an unsettled one, which the channel's settler acknowledges."""
     tag = message.delivery_tag
     assert tag is not None
     settler.delivered(tag)

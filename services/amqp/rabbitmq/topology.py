@@ -1,6 +1,6 @@
-"""Declares in the broker what ``schemas.topology`` says. Idempotent; done by every process at every connection, and now and then.
+"""Declares in the broker what ``schemas.topology`` says. Idempotent; every process does it at every connection and periodically.
 
-What somebody deletes in a running system is there again when it is missed, or within a minute when only the broker misses it
+A queue that is deleted in a running system is declared again when it is missed, or within a minute when only the broker misses it
 (it keeps what it cannot dead-letter until then).
 """
 
@@ -38,7 +38,7 @@ class Topology:
         await declare(connection, self.routes)
 
     async def restore(self, connection: AbstractConnection) -> None:
-        """Declare everything again, once for all who find at the same time that something is missing. What differs is only logged."""
+        """Declare everything again, once for all callers that notice at the same time. A difference is only logged."""
         before = self._restored
         async with self._restoring:
             if self._restored == before:
