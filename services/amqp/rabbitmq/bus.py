@@ -206,7 +206,7 @@ class RabbitBus:
         self._isolation.add(route, dispatcher)
 
     def _pausable(self) -> list[Subscription]:
-        """Return the subscriptions whose messages become candidates when this process dies. Dead letters do not: they have no further queue."""
+        """Return the subscriptions whose messages become candidates when this process dies. Dead letters do not."""
         return [subscription for subscription in self._subscriptions if subscription.queue != DEAD_QUEUE]
 
     def _failed(self, error: BaseException) -> None:
