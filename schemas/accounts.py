@@ -41,13 +41,13 @@ class SealedCredentials(Contract):
 
 
 class AccountState(StrEnum):
-    """What becomes of an account's mail at the moment."""
+    """Whether the mail of an account is synchronised at the moment."""
 
     ACTIVE = "active"
     PAUSED = "paused"
     """By its owner."""
     BLOCKED = "blocked"
-    """It cannot log in; its owner was told."""
+    """It cannot log in; its owner was notified."""
     DISCONNECTED = "disconnected"
     """Removed with its copies kept and its policy frozen."""
 
@@ -90,7 +90,7 @@ class Account(Contract):
     incident: int = 0
     """How many times it has become blocked."""
     attention_sent: int = 0
-    """The last incident of which its owner was told."""
+    """The last incident that its owner was notified of."""
     epoch: int = 0
     """Its newest backfill; 0 before the first."""
     resync_requested: bool = True

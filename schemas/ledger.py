@@ -1,4 +1,4 @@
-"""The ledger: one row a copy. Document of ``ledger``, id: ``identity.copy_id``."""
+"""The ledger: one row per copy. Document of ``ledger``, id: ``identity.copy_id``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas.base import AccountId, Contract, EmailKey, FolderId, Utc
 
 
 class RowState(StrEnum):
-    """What has become of a copy; exactly one at any time."""
+    """The state of a copy; exactly one at any time."""
 
     PLANNED = "planned"
     PUBLISHED = "published"
@@ -37,7 +37,7 @@ class Row(Contract):
     reason: str | None = None
     """For ``skipped`` and ``quarantined``: a stable code, e.g. ``too-large``, ``deleted``, ``parser-died``."""
     size: int
-    """RFC822.SIZE: a hint only, servers are often wrong about it."""
+    """RFC822.SIZE. Only a hint: it is often wrong."""
     internal_date: Utc
     flags: tuple[str, ...] = ()
     """IMAP flags and keywords of this copy as the server has them."""
@@ -48,11 +48,11 @@ class Row(Contract):
     header: bytes = b""
     """Keyed hash of its header block; with ``size`` it tells a moved mail from a new one."""
     email: EmailKey | None = None
-    """For ``attached`` rows, and kept when they go: which email it is a copy of."""
+    """The email that it is a copy of; for ``attached`` rows, and kept when they are gone."""
     bcc: tuple[str, ...] = ()
-    """Of an attached copy: shown to its owner only."""
+    """The Bcc of an attached copy, shown only to its owner."""
     relink: bool = False
-    """It is gone and the links do not follow yet."""
+    """Whether it is gone and its links are not updated yet."""
     attempts: int = 0
     """How many times it was published."""
     noticed_at: Utc

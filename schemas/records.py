@@ -29,7 +29,7 @@ class Record(Contract):
     owner: str | None = None
     company: str | None = None
     addresses: tuple[str, ...] = ()
-    """Normal forms; what is no address in the CRM's document is left out."""
+    """Normal forms. Whatever is not an address in the CRM document is left out."""
 
 
 class KnownAddress(Contract):

@@ -17,7 +17,7 @@ from services.usecases.overview import OptionalBus
 from services.wiring import make_store
 from testbed.local import LocalServers
 from tests.console.fixtures import URL, Office, open_office, set_up_company
-from tests.matcher.history import Life
+from tests.matcher.history import History
 
 
 @pytest.fixture
@@ -41,20 +41,20 @@ def settings(console_environment: dict[str, str], monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-async def life(servers: LocalServers, settings: ConsoleSettings) -> AsyncIterator[Life]:
+async def life(servers: LocalServers, settings: ConsoleSettings) -> AsyncIterator[History]:
     """An empty company in databases for this test only."""
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         database, crm = client[settings.mongo_database], client[settings.crm_database]
         store = make_store(database, crm, settings)
         await store.setup()
-        made = Life(store, database, crm, SummaryKeeper(store))
+        made = History(store, database, crm, SummaryKeeper(store))
         await made.begin(store)
         yield made
         await client.drop_database(settings.crm_database)
 
 
 @pytest.fixture
-async def office(life: Life, settings: ConsoleSettings) -> AsyncIterator[Office]:
+async def office(life: History, settings: ConsoleSettings) -> AsyncIterator[Office]:
     """The small company of ``set_up_company``, without a broker."""
     await set_up_company(life)
     async with open_office(life, settings, None) as opened:
@@ -62,7 +62,7 @@ async def office(life: Life, settings: ConsoleSettings) -> AsyncIterator[Office]
 
 
 @pytest.fixture
-async def office_with_broker(life: Life, settings: ConsoleSettings) -> AsyncIterator[Office]:
+async def office_with_broker(life: History, settings: ConsoleSettings) -> AsyncIterator[Office]:
     """The same company with a real broker."""
     await set_up_company(life)
     log = setup_logs(settings, "console")

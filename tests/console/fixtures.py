@@ -27,7 +27,7 @@ from services.settings import ConsoleSettings
 from services.store import email_ref
 from services.usecases.overview import OptionalBus
 from tests.matcher.fixtures import mail
-from tests.matcher.history import Life
+from tests.matcher.history import History
 from tests.matcher.steps import USERS
 
 URL = "https://console.test"
@@ -89,7 +89,7 @@ def text_of(page: str) -> str:
 class Office:
     """A company, and its console."""
 
-    life: Life
+    life: History
     console: Console
     app: Starlette
     log: io.StringIO
@@ -117,7 +117,7 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(life: Life, settings: ConsoleSettings, broker: OptionalBus | None) -> AsyncIterator[Office]:
+async def open_office(life: History, settings: ConsoleSettings, broker: OptionalBus | None) -> AsyncIterator[Office]:
     """Yield a console on the store of a company."""
     log, registry = io.StringIO(), CollectorRegistry()
     logger = setup_logs(settings.model_copy(update={"log_level": "debug", "log_format": "json"}), "console", log)
@@ -155,7 +155,7 @@ def rich(name: str, sender: str, *to: str, **fields: Any) -> Content:
     return mail(name, sender, *to, html=HTML, attachments=attachments, **fields)
 
 
-async def put_rich(life: Life, box: str, content: Content) -> None:
+async def put_rich(life: History, box: str, content: Content) -> None:
     """Deliver a mail of ``rich`` to a mailbox."""
     name = content.subject.removeprefix("Subject ")
     blobs = [(f"<script>of {name}</script>".encode(), email_ref(content.key)), (PIXEL, email_ref(content.key))]
@@ -163,7 +163,7 @@ async def put_rich(life: Life, box: str, content: Content) -> None:
     await life.match(await life.copy(life.accounts[life.boxes[box]], content))
 
 
-async def set_up_company(life: Life) -> None:
+async def set_up_company(life: History) -> None:
     """Set up a small company: Ann is public, Bob private, Eve public except for partner.example; Carla and Paul are records."""
     for step in (
         ("connect", ANN, "public", ()),

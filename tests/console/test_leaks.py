@@ -12,7 +12,7 @@ from services.settings import ConsoleSettings
 from tests.console.fixtures import Browser, Office, open_office, text_of
 from tests.matcher.company import Held, Line
 from tests.matcher.fixtures import raw_of
-from tests.matcher.history import Life, file_of
+from tests.matcher.history import History, file_of
 from tests.matcher.steps import USERS
 from tests.matcher.steps import life as life_of
 
@@ -88,7 +88,7 @@ class Viewer:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_pages_show_what_the_design_says(life: Life, settings: ConsoleSettings, seed: int) -> None:
+async def test_pages_show_what_the_design_says(life: History, settings: ConsoleSettings, seed: int) -> None:
     """For any history of users, mailboxes, policies, records and mail, each page shows exactly what the rule allows."""
     rng = random.Random(seed)
     for step in life_of(seed, changes=CHANGES):

@@ -14,7 +14,7 @@ import pytest
 from testbed.local import LocalServers
 from testbed.processes.ports import free_port
 from tests.console.fixtures import ANN, token_of
-from tests.matcher.history import Life
+from tests.matcher.history import History
 from tests.processes import DEADLINE, Spawn, exit_code, spawning
 
 
@@ -35,7 +35,7 @@ async def answers(url: str) -> httpx.Response:
                 await asyncio.sleep(0.1)
 
 
-async def test_start_sign_in_and_stop(spawn: Spawn, life: Life) -> None:
+async def test_start_sign_in_and_stop(spawn: Spawn, life: History) -> None:
     """It serves pages and health, the operator's link signs in, and SIGTERM makes it exit 0, all without RabbitMQ."""
     pages, health = free_port(), free_port()
     origin = f"http://127.0.0.1:{pages}"
@@ -107,7 +107,7 @@ async def test_its_port_is_taken(spawn: Spawn) -> None:
     assert f"LEADMAIL_CONSOLE_PORT is wrong (127.0.0.1:{port}" in said
 
 
-async def test_clients_behind_a_proxy(spawn: Spawn, life: Life) -> None:
+async def test_clients_behind_a_proxy(spawn: Spawn, life: History) -> None:
     """Attempts are counted per client that a trusted proxy names; the header of any other sender is ignored."""
     counts = []
     for proxies in ("127.0.0.1/32", ""):

@@ -1,4 +1,4 @@
-"""A store with accounts, a CRM and mail, and the handlers called as the stage calls them."""
+"""A store with accounts, a CRM and mail; calls the handlers as the stage does."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ class World:
             if not busy:
                 await self.summaries.flush()
                 return
-        raise AssertionError("it does not come to rest")
+        raise AssertionError("work keeps coming")
 
     async def snapshot(self) -> Truth:
         """Return what the store holds."""

@@ -1,4 +1,4 @@
-"""A company's life: steps done to the real matcher and store and, beside them, to the company on paper."""
+"""A company's history: steps applied to the real matcher and store and, in parallel, to the company on paper."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def file_of(name: str) -> bytes:
     return f"file of {name}".encode()
 
 
-class Life(World):
-    """The real thing and the paper, kept in step."""
+class History(World):
+    """Keeps the real system and the company on paper in step."""
 
     paper: Company
     refs: dict[str, RecordRef]
@@ -311,7 +311,7 @@ class Life(World):
             await self.rest()
             if not paid:
                 return
-        raise AssertionError("it does not come to rest")
+        raise AssertionError("work keeps coming")
 
     async def nobody_sees_too_much(self) -> None:
         """Check, before anything has followed, that no page shows more than the rule allows."""

@@ -1,4 +1,4 @@
-"""Scenes made from a seed: people, records, a tangle of threads, copies in several accounts, and what happens to them."""
+"""Scenarios made from a seed: people, records, entangled threads, copies in several accounts, and what happens to them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CLIENTS = ("carla@client.example", "c.private@home.example", "paul@partner.examp
 STRANGERS = ("who@else.example", "mum@home2.example")
 
 
-class Scene(NamedTuple):
-    """What is there before anything happens."""
+class Scenario(NamedTuple):
+    """What exists before anything happens."""
 
     accounts: list[Account]
     early: list[RecordRef]
@@ -28,7 +28,7 @@ class Scene(NamedTuple):
     copies: list[MailParsed]
 
 
-async def build(world: World, rng: random.Random, *, mails: int = 14) -> Scene:
+async def build(world: World, rng: random.Random, *, mails: int = 14) -> Scenario:
     """Make accounts, records and copies (published, not yet matched)."""
     custom = SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("partner.example",))
     accounts = [
@@ -55,7 +55,7 @@ async def build(world: World, rng: random.Random, *, mails: int = 14) -> Scene:
         stub = _stub(rng, number, of=rng.randrange(mails))
         world.mails.insert(0, stub)
         copies.append(await world.copy(rng.choice(accounts), stub))
-    return Scene(accounts, early, [record for record in records if record not in early], copies)
+    return Scenario(accounts, early, [record for record in records if record not in early], copies)
 
 
 def _mail(rng: random.Random, number: int) -> Content:
@@ -87,13 +87,13 @@ def batches(rng: random.Random, copies: Sequence[MailParsed]) -> list[list[MailP
     return cut
 
 
-def steps(world: World, rng: random.Random, scene: Scene) -> list[Callable[[], Awaitable[object]]]:
+def steps(world: World, rng: random.Random, scenario: Scenario) -> list[Callable[[], Awaitable[object]]]:
     """Return everything that happens, in an order of its own: batches, some of them twice, and late records."""
     found: list[Callable[[], Awaitable[object]]] = [
-        lambda batch=batch: world.match(*batch) for batch in batches(rng, scene.copies)
+        lambda batch=batch: world.match(*batch) for batch in batches(rng, scenario.copies)
     ]
-    again = batches(rng, rng.sample(scene.copies, len(scene.copies) // 3))
+    again = batches(rng, rng.sample(scenario.copies, len(scenario.copies) // 3))
     found += [lambda batch=batch: world.match(*batch) for batch in again]
-    found += [lambda record=record: world.changed(record) for record in scene.late]
+    found += [lambda record=record: world.changed(record) for record in scenario.late]
     rng.shuffle(found)
     return found

@@ -13,7 +13,7 @@ from pymongo import AsyncMongoClient
 from services.matcher.linking.summaries import SummaryKeeper
 from services.store import Store, StoreConfig
 from testbed.local import LocalServers
-from tests.matcher.history import Life
+from tests.matcher.history import History
 from tests.matcher.steps import Step, life
 from tests.matcher.viewers import look
 
@@ -26,7 +26,7 @@ SOMETIMES = 0.4
 
 
 @pytest.fixture
-async def lives(servers: LocalServers, mongo_database: str) -> AsyncIterator[list[Life]]:
+async def lives(servers: LocalServers, mongo_database: str) -> AsyncIterator[list[History]]:
     """Some worlds with indexes, in databases of their own; each is emptied for the next company."""
     made = []
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
@@ -34,14 +34,14 @@ async def lives(servers: LocalServers, mongo_database: str) -> AsyncIterator[lis
         for name in names:
             store = Store(client[name], client[f"{name}_crm"], StoreConfig(blind_index_key=b"k" * 32))
             await store.setup()
-            made.append(Life(store, client[name], client[f"{name}_crm"], SummaryKeeper(store)))
+            made.append(History(store, client[name], client[f"{name}_crm"], SummaryKeeper(store)))
         yield made
         for name in names:
             await client.drop_database(name)
             await client.drop_database(f"{name}_crm")
 
 
-async def trouble(of: Life, steps: Sequence[Step], seed: int) -> str | None:
+async def trouble(of: History, steps: Sequence[Step], seed: int) -> str | None:
     """Live a life and look at it in the end; returns what is wrong."""
     rng = random.Random(seed)
     await of.begin(of.store)
@@ -57,7 +57,7 @@ async def trouble(of: Life, steps: Sequence[Step], seed: int) -> str | None:
     return None
 
 
-async def shortest(of: Life, steps: Sequence[Step], seed: int, why: str) -> tuple[list[Step], str]:
+async def shortest(of: History, steps: Sequence[Step], seed: int, why: str) -> tuple[list[Step], str]:
     """Return a life with as few steps as possible that still goes wrong, and how."""
     steps = list(steps)
     position = len(steps)
@@ -71,7 +71,7 @@ async def shortest(of: Life, steps: Sequence[Step], seed: int, why: str) -> tupl
 
 
 @pytest.mark.timeout(3600)
-async def test_everybody_sees_what_the_design_says(lives: list[Life]) -> None:
+async def test_everybody_sees_what_the_design_says(lives: list[History]) -> None:
     """Users, mailboxes, policies, records and mail of any kind, changed in any order: each way to read shows what the rule says.
 
     At once where a policy narrows, and after everything has followed for all else. There are 200 lives,
@@ -80,7 +80,7 @@ async def test_everybody_sees_what_the_design_says(lives: list[Life]) -> None:
     seeds = iter(range(FIRST, FIRST + LIVES))
     wrong: list[str] = []
 
-    async def live(of: Life) -> None:
+    async def live(of: History) -> None:
         for seed in seeds:
             if len(wrong) > 2:
                 return

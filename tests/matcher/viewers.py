@@ -10,7 +10,7 @@ from bson import ObjectId
 from services.store import NotFoundError
 from tests.matcher.company import Held, Line
 from tests.matcher.fixtures import raw_of
-from tests.matcher.history import Life, file_of
+from tests.matcher.history import History, file_of
 from tests.matcher.steps import USERS
 
 SOME = 0.3
@@ -18,7 +18,7 @@ Granted = Mapping[Line, list[Held]]
 """What a viewer should see, and the copies that let him."""
 
 
-async def look(life: Life, rng: random.Random) -> None:
+async def look(life: History, rng: random.Random) -> None:
     """Check everybody's pages, and by a throw of the dice (thousands of times) every other way to read."""
     granted = {viewer: life.paper.granting(viewer) for viewer in USERS}
     for viewer in USERS:
@@ -32,7 +32,7 @@ async def look(life: Life, rng: random.Random) -> None:
     await _suggested(life, viewer, granted[viewer])
 
 
-async def _page(life: Life, viewer: str, label: str, granted: Granted, rng: random.Random) -> None:
+async def _page(life: History, viewer: str, label: str, granted: Granted, rng: random.Random) -> None:
     expected = {letter: copies for (record, letter), copies in granted.items() if record == label}
     limit, before, lines = rng.choice([2, 50, 50]), None, []
     while True:
@@ -56,7 +56,7 @@ async def _page(life: Life, viewer: str, label: str, granted: Granted, rng: rand
         assert all(address in theirs for address, blind in told if blind), where
 
 
-async def _search(life: Life, viewer: str, granted: Granted) -> None:
+async def _search(life: History, viewer: str, granted: Granted) -> None:
     """Every mail has the word: what is found is everything that the viewer sees, wherever it is."""
     found = await life.store.email_search.search(viewer, "TEXT subject", limit=1000)
     hits = {life.name_of(one.line.email): {str(ref) for ref in one.records} for one in found}
@@ -66,7 +66,7 @@ async def _search(life: Life, viewer: str, granted: Granted) -> None:
     assert hits == expected, f"{viewer} finds {hits}, not {expected}"
 
 
-async def _one(life: Life, viewer: str, name: str, granted: Granted, rng: random.Random) -> None:
+async def _one(life: History, viewer: str, name: str, granted: Granted, rng: random.Random) -> None:
     """One mail by two of the ways to read it, and why it is seen or not."""
     records = {record for record, letter in granted if letter == name}
     for way in rng.sample(WAYS, 2):
@@ -83,30 +83,30 @@ async def _one(life: Life, viewer: str, name: str, granted: Granted, rng: random
                 assert (told.lines, told.obstacle) == ((), None), f"{viewer} is told of {name} on {label}"
 
 
-async def _shown(life: Life, viewer: str, name: str, granted: Granted) -> None:
+async def _shown(life: History, viewer: str, name: str, granted: Granted) -> None:
     shown = await life.store.reading.show(viewer, life.written[name].key)
     expected = {str(life.refs[record]) for record, letter in granted if letter == name}
     assert {str(ref) for ref in shown.records} == expected, f"{viewer}, {name}: on {shown.records}"
 
 
-async def _html(life: Life, viewer: str, name: str, _: Granted) -> None:
+async def _html(life: History, viewer: str, name: str, _: Granted) -> None:
     assert await life.store.reading.html(viewer, life.written[name].key) is None
 
 
-async def _raw(life: Life, viewer: str, name: str, _: Granted) -> None:
+async def _raw(life: History, viewer: str, name: str, _: Granted) -> None:
     assert await life.store.reading.raw(viewer, life.written[name].key) == raw_of(name)
 
 
-async def _file(life: Life, viewer: str, name: str, _: Granted) -> None:
+async def _file(life: History, viewer: str, name: str, _: Granted) -> None:
     _, parts = await life.store.reading.attachment(viewer, life.written[name].key, 1)
     assert b"".join([part async for part in parts]) == file_of(name)
 
 
-async def _id(life: Life, viewer: str, name: str, _: Granted) -> None:
+async def _id(life: History, viewer: str, name: str, _: Granted) -> None:
     assert await life.store.email_ids.full_key(viewer, life.written[name].key) == life.written[name].key
 
 
-async def _thread(life: Life, viewer: str, name: str, granted: Granted) -> None:
+async def _thread(life: History, viewer: str, name: str, granted: Granted) -> None:
     same = {one.name for one in life.paper.letters.values() if one.thread == life.paper.letters[name].thread}
     found = await life.store.email_search.thread(viewer, life.written[name].key)
     thread = {life.name_of(one.line.email) for one in found}
@@ -124,7 +124,7 @@ async def _refused(way: Awaitable[None]) -> None:
     raise AssertionError("what the viewer may not see is there")
 
 
-async def _summaries(life: Life, granted: Granted) -> None:
+async def _summaries(life: History, granted: Granted) -> None:
     """The CRM's documents say what everybody sees, no more and no less."""
     for label, ref in life.refs.items():
         document = await life.crm[f"{ref.kind}s"].find_one({"_id": ObjectId(ref.id)})
@@ -138,7 +138,7 @@ async def _summaries(life: Life, granted: Granted) -> None:
         assert len(newest) == min(5, len(expected))
 
 
-async def _suggested(life: Life, viewer: str, granted: Granted) -> None:
+async def _suggested(life: History, viewer: str, granted: Granted) -> None:
     """Unknown addresses that are offered for a record wrote mail that the viewer sees on it."""
     known = life.paper.colleagues().union(*life.paper.records.values())
     links = life.paper.linked()

@@ -23,7 +23,7 @@ FOLDER = ROOT / "schemas" / "released"
 TOPOLOGY = "definitions"
 ADVICE = (
     "Keep what was released and add beside it: an optional field, a new version of the message, a new queue. Only while that version "
-    "is not released yet, record it anew: `python -m tools.contracts.released --record`."
+    "is not released yet, record it again: `python -m tools.contracts.released --record`."
 )
 _ANNOTATIONS = {"title", "description", "examples", "default", "$id", "$defs"}
 """What says nothing about which values there are."""
