@@ -7,7 +7,7 @@ A Bcc link is known to nobody but the owner of the copy that has the Bcc.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 
@@ -74,8 +74,12 @@ class CompanyPolicy(Contract):
     excluded_domains: tuple[str, ...] = ()
     default_mode: Mode = Mode.PUBLIC
     allowed_modes: tuple[Mode, ...] = (Mode.PRIVATE, Mode.PUBLIC, Mode.CUSTOM)
+    internal_domains: tuple[str, ...] = ()
+    """The company's own domains, confirmed by an administrator: a link by an address in one of them shares nothing."""
+    opened_domains: tuple[str, ...] = ()
+    """Domains for which the administrator switched that off; takes precedence over ``internal_domains`` and colleagues' addresses."""
 
-    @field_validator("excluded_domains", mode="after")
+    @field_validator("excluded_domains", "internal_domains", "opened_domains", mode="after")
     @classmethod
     def _normal(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
         return _normal_domains(domains)
@@ -88,10 +92,16 @@ class Verdict(StrEnum):
     SHARED = "shared"
     MODE_PRIVATE = "mode-private"
     MODE_NOT_ALLOWED = "mode-not-allowed"
+    WITHDRAWN = "withdrawn"
+    """The owner of the copy keeps the email, or its thread, private."""
     BCC = "bcc"
     EXCLUDED_BY_COMPANY = "excluded-by-company"
     EXCLUDED_BY_OWNER = "excluded-by-owner"
+    INTERNAL = "internal"
+    """The link is by an address of the company's own people."""
     INTERNAL_ONLY = "internal-only"
+    THREAD_NOT_ATTESTED = "thread-not-attested"
+    """The link is by a thread that is not about the record in the mailboxes of the copy's owner."""
 
     @property
     def grants(self) -> bool:
@@ -111,41 +121,20 @@ def covering_domain(address: str, domains: Iterable[str]) -> str | None:
     return next((domain for domain in domains if in_domain(address, domain)), None)
 
 
-def shares(  # noqa: PLR0911 - one return a clause of the rule
-    policy: SharingPolicy,
-    company: CompanyPolicy,
-    *,
-    address: str,
-    role: Role,
-    participants: Iterable[str],
-    own_addresses: Iterable[str],
-) -> Decision:
-    """Decide whether an account's live copy of an email shares it on a record, by one match.
+def internal_among(addresses: Iterable[str], colleagues: Collection[str], company: CompanyPolicy) -> frozenset[str]:
+    """Return which addresses are the company's own people.
 
     Args:
-        policy: the account's.
-        company: the administrator's.
-        address: the match's address, normal form.
-        role: the match's role.
-        participants: every address that the email names, normal forms. Not a copy's Bcc: what others see must not tell of it.
-        own_addresses: the account's own.
+        addresses: normal forms.
+        colleagues: those of the addresses that are a user's, or a proven address of a connected account.
+        company: the administrator's policy.
     """
-    if policy.mode not in company.allowed_modes:
-        return Decision(verdict=Verdict.MODE_NOT_ALLOWED)
-    if policy.mode is Mode.PRIVATE:
-        return Decision(verdict=Verdict.MODE_PRIVATE)
-    if role is Role.BCC:
-        return Decision(verdict=Verdict.BCC)
-    if domain := covering_domain(address, company.excluded_domains):
-        return Decision(verdict=Verdict.EXCLUDED_BY_COMPANY, domain=domain)
-    own_list = policy.excluded_domains if policy.mode is Mode.CUSTOM else ()
-    if domain := covering_domain(address, own_list):
-        return Decision(verdict=Verdict.EXCLUDED_BY_OWNER, domain=domain)
-    excluded = (*company.excluded_domains, *own_list)
-    others = set(participants) - set(own_addresses)
-    if all(covering_domain(other, excluded) for other in others):
-        return Decision(verdict=Verdict.INTERNAL_ONLY)
-    return Decision(verdict=Verdict.SHARED)
+    return frozenset(
+        address
+        for address in addresses
+        if (address in colleagues or covering_domain(address, company.internal_domains))
+        and not covering_domain(address, company.opened_domains)
+    )
 
 
 class LiveCopy(Contract):
@@ -155,7 +144,48 @@ class LiveCopy(Contract):
     owner: str
     policy: SharingPolicy
     own_addresses: tuple[str, ...]
+    """Proven addresses of the account."""
     bcc: tuple[str, ...] = ()
+    withdrawn: bool = False
+    """Its owner keeps the email private."""
+
+
+class Subject(Contract):
+    """What the rule needs to know of an email, whoever holds a copy."""
+
+    participants: frozenset[str]
+    """Normal addresses of everybody the email names. Not a copy's Bcc: what others see must not tell of it."""
+    internal: frozenset[str]
+    """Those of the participants and of the link's addresses that are the company's own people, see ``internal_among``."""
+    attesting: frozenset[str] = frozenset()
+    """Users in whose mailboxes the email's thread is about the record. Only for a link by role ``thread``."""
+
+
+def shares(copy: LiveCopy, match: Match, subject: Subject, company: CompanyPolicy) -> Decision:  # noqa: PLR0911 - one return a clause of the rule
+    """Decide whether a live copy shares its email on a record with other users, by one match."""
+    policy = copy.policy
+    if policy.mode not in company.allowed_modes:
+        return Decision(verdict=Verdict.MODE_NOT_ALLOWED)
+    if policy.mode is Mode.PRIVATE:
+        return Decision(verdict=Verdict.MODE_PRIVATE)
+    if copy.withdrawn:
+        return Decision(verdict=Verdict.WITHDRAWN)
+    if match.role is Role.BCC:
+        return Decision(verdict=Verdict.BCC)
+    if match.role is Role.THREAD and copy.owner not in subject.attesting:
+        return Decision(verdict=Verdict.THREAD_NOT_ATTESTED)
+    if match.address in subject.internal:
+        return Decision(verdict=Verdict.INTERNAL)
+    if domain := covering_domain(match.address, company.excluded_domains):
+        return Decision(verdict=Verdict.EXCLUDED_BY_COMPANY, domain=domain)
+    own_list = policy.excluded_domains if policy.mode is Mode.CUSTOM else ()
+    if domain := covering_domain(match.address, own_list):
+        return Decision(verdict=Verdict.EXCLUDED_BY_OWNER, domain=domain)
+    excluded = (*company.excluded_domains, *own_list)
+    others = subject.participants - subject.internal - set(copy.own_addresses)
+    if all(covering_domain(other, excluded) for other in others):
+        return Decision(verdict=Verdict.INTERNAL_ONLY)
+    return Decision(verdict=Verdict.SHARED)
 
 
 class CopyDecision(Contract):
@@ -167,34 +197,20 @@ class CopyDecision(Contract):
 
 
 def decide(
-    viewer: str,
-    copies: Sequence[LiveCopy],
-    matches: Sequence[Match],
-    participants: Iterable[str],
-    company: CompanyPolicy,
+    viewer: str, copies: Sequence[LiveCopy], matches: Sequence[Match], subject: Subject, company: CompanyPolicy
 ) -> list[CopyDecision]:
     """Apply the rule to an email that is linked to a record which the viewer may read.
 
-    Returns one line for each live copy and match that belong together; the viewer sees the email there
-    if and only if one of them grants. No live copy or no match: nobody sees it.
+    Returns one line for each live copy and match that belong together. The viewer sees the email there
+    if and only if one of them grants: without a live copy or a match no one does.
     """
-    people = frozenset(participants)
     lines = []
     for copy in copies:
         for match in matches:
             if match.role is Role.BCC and match.account != copy.account:
                 continue
-            if copy.owner == viewer:
-                decision = Decision(verdict=Verdict.OWN_COPY)
-            else:
-                decision = shares(
-                    copy.policy,
-                    company,
-                    address=match.address,
-                    role=match.role,
-                    participants=people,
-                    own_addresses=copy.own_addresses,
-                )
+            own = copy.owner == viewer
+            decision = Decision(verdict=Verdict.OWN_COPY) if own else shares(copy, match, subject, company)
             lines.append(CopyDecision(copy_of=copy, match=match, decision=decision))
     return lines
 

@@ -13,6 +13,7 @@ from schemas.sharing import (
     Mode,
     PublicSuffixError,
     SharingPolicy,
+    Subject,
     Verdict,
     covering_domain,
     decide,
@@ -28,10 +29,13 @@ def test_stable_codes() -> None:
         "shared",
         "mode-private",
         "mode-not-allowed",
+        "withdrawn",
         "bcc",
         "excluded-by-company",
         "excluded-by-owner",
+        "internal",
         "internal-only",
+        "thread-not-attested",
     ]
 
 
@@ -45,7 +49,13 @@ def test_an_own_copy_is_named_as_such() -> None:
     copy = LiveCopy(account="1", owner="a@x.example", policy=SharingPolicy(mode=Mode.PUBLIC), own_addresses=())
     match = Match(address="c@client.example", role=Role.FROM)
     for viewer, verdict in (("a@x.example", Verdict.OWN_COPY), ("b@x.example", Verdict.SHARED)):
-        (line,) = decide(viewer, [copy], [match], ["c@client.example"], CompanyPolicy())
+        (line,) = decide(
+            viewer,
+            [copy],
+            [match],
+            Subject(participants=frozenset({match.address}), internal=frozenset()),
+            CompanyPolicy(),
+        )
         assert (line.decision.verdict, line.copy_of, line.match) == (verdict, copy, match)
 
 

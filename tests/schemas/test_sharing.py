@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 
 import pytest
@@ -16,9 +17,11 @@ from schemas.sharing import (
     Mode,
     PublicSuffixError,
     SharingPolicy,
+    Subject,
     Verdict,
     decide,
     excludable_domain,
+    internal_among,
     may_see,
     shares,
 )
@@ -37,6 +40,11 @@ def custom(*domains: str) -> SharingPolicy:
 def copy(policy: SharingPolicy, *, owner: str = ANN, account: str = "1" * 24, bcc: tuple[str, ...] = ()) -> LiveCopy:
     """Return a live copy in an account whose only address is its owner's."""
     return LiveCopy(account=account, owner=owner, policy=policy, own_addresses=(owner,), bcc=bcc)
+
+
+def subject(people: Iterable[str], *, internal: Iterable[str] = (), attesting: Iterable[str] = (ANN, BOB)) -> Subject:
+    """Return an email between people; by default its thread is attested by both colleagues."""
+    return Subject(participants=frozenset(people), internal=frozenset(internal), attesting=frozenset(attesting))
 
 
 TABLE = [
@@ -104,21 +112,23 @@ def test_the_verdict_for_another_viewer(
     domain: str | None,
 ) -> None:
     """Each clause of the rule decides its case, and names the domain that it turned on."""
-    decision = shares(policy, company, address=address, role=role, participants=participants, own_addresses=(ANN,))
+    decision = shares(copy(policy), Match(address=address, role=role), subject(participants), company)
     assert (decision.verdict, decision.domain) == (verdict, domain)
 
 
 def test_the_owner_of_a_private_copy_sees_it_and_nobody_else_does() -> None:
     """(a) lets the owner in whatever the policy; (b) lets nobody in by a private one."""
     copies, matches = [copy(PRIVATE)], [Match(address=CLIENT, role=Role.FROM)]
-    assert may_see(decide(ANN, copies, matches, (CLIENT, ANN), NOBODY))
-    assert not may_see(decide(BOB, copies, matches, (CLIENT, ANN), NOBODY))
+    assert may_see(decide(ANN, copies, matches, subject((CLIENT, ANN)), NOBODY))
+    assert not may_see(decide(BOB, copies, matches, subject((CLIENT, ANN)), NOBODY))
 
 
 def test_one_sharing_holder_is_enough() -> None:
     """Several holders: what is seen is the union over their copies."""
     copies = [copy(PRIVATE), copy(PUBLIC, owner=BOB, account="2" * 24)]
-    lines = decide("zoe@firm.example", copies, [Match(address=CLIENT, role=Role.FROM)], (CLIENT, ANN, BOB), NOBODY)
+    lines = decide(
+        "zoe@firm.example", copies, [Match(address=CLIENT, role=Role.FROM)], subject((CLIENT, ANN, BOB)), NOBODY
+    )
     assert [line.decision.verdict for line in lines] == [Verdict.MODE_PRIVATE, Verdict.SHARED]
     assert may_see(lines)
 
@@ -127,22 +137,24 @@ def test_a_bcc_is_known_to_the_owner_of_that_copy_only() -> None:
     """Neither other users nor other holders of the same email learn that the record was in Bcc."""
     copies = [copy(PUBLIC, bcc=(CLIENT,)), copy(PUBLIC, owner=BOB, account="2" * 24)]
     matches = [Match(address=CLIENT, role=Role.BCC, account="1" * 24)]
-    assert may_see(decide(ANN, copies, matches, (PARTNER, ANN), NOBODY))
-    assert not may_see(decide(BOB, copies, matches, (PARTNER, ANN), NOBODY))
-    assert not may_see(decide("zoe@firm.example", copies, matches, (PARTNER, ANN), NOBODY))
+    assert may_see(decide(ANN, copies, matches, subject((PARTNER, ANN)), NOBODY))
+    assert not may_see(decide(BOB, copies, matches, subject((PARTNER, ANN)), NOBODY))
+    assert not may_see(decide("zoe@firm.example", copies, matches, subject((PARTNER, ANN)), NOBODY))
 
 
 def test_a_bcc_makes_no_difference_to_what_others_see() -> None:
     """Internal mail stays internal whoever was in Bcc: that others see it would tell them of the Bcc."""
     matches = [Match(address=CLIENT, role=Role.THREAD)]
     for bcc in ((), (PARTNER,)):
-        assert not may_see(decide("zoe@firm.example", [copy(PUBLIC, bcc=bcc)], matches, (ANN, BOB), FIRM_EXCLUDED))
+        assert not may_see(
+            decide("zoe@firm.example", [copy(PUBLIC, bcc=bcc)], matches, subject((ANN, BOB)), FIRM_EXCLUDED)
+        )
 
 
 @pytest.mark.parametrize(("copies", "matches"), [([], [Match(address=CLIENT, role=Role.TO)]), ([copy(PUBLIC)], [])])
 def test_without_a_live_copy_or_a_link_nobody_sees_it(copies: list[LiveCopy], matches: list[Match]) -> None:
     """No copy left, or no reason to be on the record: not even the owner sees it there."""
-    assert not may_see(decide(ANN, copies, matches, (CLIENT, ANN), NOBODY))
+    assert not may_see(decide(ANN, copies, matches, subject((CLIENT, ANN)), NOBODY))
 
 
 @pytest.mark.parametrize("domain", ["com", "co.uk", "@com", "localhost", "github.io", "COM."])
@@ -164,6 +176,12 @@ POOL = ("ann@firm.example", "bob@firm.example", "carla@client.example", "di@sub.
 DOMAIN_POOL = ("firm.example", "client.example", "sub.client.example", "partner.example")
 some_domains = st.lists(st.sampled_from(DOMAIN_POOL), max_size=2, unique=True).map(tuple)
 some_people = st.lists(st.sampled_from(POOL), max_size=4, unique=True).map(tuple)
+subjects = st.builds(
+    Subject,
+    participants=some_people.map(frozenset),
+    internal=some_people.map(frozenset),
+    attesting=some_people.map(frozenset),
+)
 policies = st.builds(SharingPolicy, mode=st.sampled_from(Mode), excluded_domains=some_domains)
 companies = st.builds(
     CompanyPolicy,
@@ -178,6 +196,7 @@ live_copies = st.lists(
         policy=policies,
         own_addresses=st.sampled_from([(POOL[0],), (POOL[1],), POOL[:2]]),
         bcc=some_people,
+        withdrawn=st.booleans(),
     ),
     max_size=3,
 )
@@ -202,7 +221,7 @@ def covered(address: str, domains: tuple[str, ...]) -> bool:
 
 
 def reference(
-    viewer: str, copies: list[LiveCopy], matches: list[Match], people: tuple[str, ...], company: CompanyPolicy
+    viewer: str, copies: list[LiveCopy], matches: list[Match], about: Subject, company: CompanyPolicy
 ) -> bool:
     """Say whether the viewer sees the email, as one sentence of DESIGN after the other."""
     for held, match in product(copies, matches):
@@ -213,50 +232,125 @@ def reference(
             return True  # "(a) V owns a live copy of M"
         mode = held.policy.mode
         excluded = company.excluded_domains + (held.policy.excluded_domains if mode == "custom" else ())
-        others = set(people) - set(held.own_addresses)
+        others = set(about.participants) - set(held.own_addresses)
         shared = (
             mode in company.allowed_modes
             and mode in {"public", "custom"}
             and not bcc
+            and not held.withdrawn  # "a holder can withdraw their own copies"
+            and match.address not in about.internal  # "a link by an internal address shares nothing"
+            and not (
+                match.role == "thread" and held.owner not in about.attesting
+            )  # "only the copies of holders for whom this is so"
             and not covered(match.address, excluded)
-            and not all(covered(other, excluded) for other in others)
+            and not all(other in about.internal or covered(other, excluded) for other in others)
         )
         if shared:
             return True  # "(b)"
     return False
 
 
-@given(st.sampled_from([*POOL[:2], "zoe@firm.example"]), live_copies, some_matches, some_people, companies)
+@given(st.sampled_from([*POOL[:2], "zoe@firm.example"]), live_copies, some_matches, subjects, companies)
 def test_the_rule_is_what_the_design_says(
-    viewer: str, copies: list[LiveCopy], matches: list[Match], people: tuple[str, ...], company: CompanyPolicy
+    viewer: str, copies: list[LiveCopy], matches: list[Match], about: Subject, company: CompanyPolicy
 ) -> None:
     """For any copies, matches, participants and policies the decision is that of a second reading of the rule."""
-    assert may_see(decide(viewer, copies, matches, people, company)) is reference(
-        viewer, copies, matches, people, company
+    assert may_see(decide(viewer, copies, matches, about, company)) is reference(
+        viewer, copies, matches, about, company
     )
 
 
-@given(live_copies, some_matches, some_people, companies, st.sampled_from(DOMAIN_POOL))
+@given(live_copies, some_matches, subjects, companies, st.sampled_from(DOMAIN_POOL))
 def test_excluding_one_more_domain_never_lets_anybody_in(
-    copies: list[LiveCopy], matches: list[Match], people: tuple[str, ...], company: CompanyPolicy, domain: str
+    copies: list[LiveCopy], matches: list[Match], about: Subject, company: CompanyPolicy, domain: str
 ) -> None:
     """Narrowing narrows: a longer list of the administrator grants nothing that the shorter one did not."""
     narrower = company.model_copy(update={"excluded_domains": (*company.excluded_domains, domain)})
     for viewer in ("zoe@firm.example", *POOL[:2]):
-        if may_see(decide(viewer, copies, matches, people, narrower)):
-            assert may_see(decide(viewer, copies, matches, people, company))
+        if may_see(decide(viewer, copies, matches, about, narrower)):
+            assert may_see(decide(viewer, copies, matches, about, company))
 
 
-@given(live_copies, some_matches, some_people, companies)
+@given(live_copies, some_matches, subjects, companies)
 def test_making_an_account_private_hides_its_mail_from_all_but_its_owner(
-    copies: list[LiveCopy], matches: list[Match], people: tuple[str, ...], company: CompanyPolicy
+    copies: list[LiveCopy], matches: list[Match], about: Subject, company: CompanyPolicy
 ) -> None:
     """With every policy private only owners see anything, and the owner's sight does not depend on policies."""
     private = [held.model_copy(update={"policy": PRIVATE}) for held in copies]
-    assert not may_see(decide("zoe@firm.example", private, matches, people, company))
+    assert not may_see(decide("zoe@firm.example", private, matches, about, company))
     for held in copies:
         alone = [held]
         hidden = [held.model_copy(update={"policy": PRIVATE})]
-        assert may_see(decide(held.owner, alone, matches, people, company)) is may_see(
-            decide(held.owner, hidden, matches, people, company)
+        assert may_see(decide(held.owner, alone, matches, about, company)) is may_see(
+            decide(held.owner, hidden, matches, about, company)
         )
+
+
+@given(live_copies, some_matches, subjects, companies, st.sampled_from(POOL))
+def test_one_more_internal_address_never_lets_anybody_in(
+    copies: list[LiveCopy], matches: list[Match], about: Subject, company: CompanyPolicy, address: str
+) -> None:
+    """Narrowing narrows: a mail that a colleague's page or an internal exchange hid stays hidden."""
+    narrower = about.model_copy(update={"internal": about.internal | {address}})
+    for viewer in ("zoe@firm.example", *POOL[:2]):
+        if may_see(decide(viewer, copies, matches, narrower, company)):
+            assert may_see(decide(viewer, copies, matches, about, company))
+
+
+def test_a_link_by_an_internal_address_shares_nothing() -> None:
+    """A colleague who is also a contact opens no one's internal mail, whatever the mode."""
+    about = subject((ANN, BOB, CLIENT), internal=(ANN, BOB))
+    for role in (Role.FROM, Role.TO, Role.CC, Role.REPLY_TO):
+        assert shares(copy(PUBLIC), Match(address=BOB, role=role), about, NOBODY).verdict is Verdict.INTERNAL
+    assert shares(copy(PUBLIC), Match(address=CLIENT, role=Role.TO), about, NOBODY).verdict is Verdict.SHARED
+
+
+def test_mail_among_colleagues_stays_with_its_holders() -> None:
+    """Every participant is internal or in an excluded domain: only holders see it."""
+    about = subject((ANN, BOB, PARTNER), internal=(ANN, BOB))
+    match = Match(address=CLIENT, role=Role.THREAD)
+    assert shares(copy(custom("partner.example")), match, about, NOBODY).verdict is Verdict.INTERNAL_ONLY
+    assert shares(copy(PUBLIC), match, about, NOBODY).verdict is Verdict.SHARED
+
+
+def test_a_thread_shares_only_where_the_owner_of_the_copy_attests_it() -> None:
+    """Someone else's mailbox cannot vouch for mine."""
+    match, about = Match(address=CLIENT, role=Role.THREAD), subject((ANN, PARTNER), attesting=(BOB,))
+    assert shares(copy(PUBLIC), match, about, NOBODY).verdict is Verdict.THREAD_NOT_ATTESTED
+    assert shares(copy(PUBLIC, owner=BOB), match, about, NOBODY).verdict is Verdict.SHARED
+
+
+def test_a_withdrawn_copy_is_for_its_owner_only() -> None:
+    """The owner keeps it private; a copy that someone else shares still grants."""
+    held = copy(PUBLIC).model_copy(update={"withdrawn": True})
+    match = Match(address=CLIENT, role=Role.FROM)
+    assert shares(held, match, subject((CLIENT, ANN)), NOBODY).verdict is Verdict.WITHDRAWN
+    assert may_see(decide(ANN, [held], [match], subject((CLIENT, ANN)), NOBODY))
+    assert not may_see(decide(BOB, [held], [match], subject((CLIENT, ANN)), NOBODY))
+    assert may_see(decide("zoe@firm.example", [held, copy(PUBLIC, owner=BOB)], [match], subject((CLIENT, ANN)), NOBODY))
+
+
+@pytest.mark.parametrize(
+    ("address", "company", "internal"),
+    [
+        (BOB, NOBODY, True),  # a colleague: a user, or a connected account's proven address
+        (CLIENT, NOBODY, False),
+        ("new@firm.example", CompanyPolicy(internal_domains=("firm.example",)), True),
+        ("new@eu.firm.example", CompanyPolicy(internal_domains=("firm.example",)), True),
+        ("new@notfirm.example", CompanyPolicy(internal_domains=("firm.example",)), False),
+        (
+            "new@firm.example",
+            CompanyPolicy(internal_domains=("firm.example",), opened_domains=("firm.example",)),
+            False,
+        ),
+        (BOB, CompanyPolicy(opened_domains=("firm.example",)), False),
+        (
+            "x@eu.firm.example",
+            CompanyPolicy(internal_domains=("firm.example",), opened_domains=("eu.firm.example",)),
+            False,
+        ),
+    ],
+)
+def test_who_is_internal(*, address: str, company: CompanyPolicy, internal: bool) -> None:
+    """Colleagues and the company's domains are internal, except in a domain that the administrator opened."""
+    assert (address in internal_among([address], {BOB}, company)) is internal

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from schemas.accounts import Account
 from schemas.emails import Link
-from schemas.sharing import CompanyPolicy, CopyDecision, LiveCopy, decide
+from schemas.sharing import CompanyPolicy, CopyDecision, LiveCopy, Subject, decide, internal_among
 from services.store.access.users import Company
 from services.store.core.collections import Collections
 from services.store.sync.accounts import Accounts
@@ -21,7 +21,9 @@ class SharingFacts(NamedTuple):
     """Live copies by email."""
     accounts: dict[str, Account]
     participants: dict[str, frozenset[str]]
-    """Addresses by email. An email that is not stored is absent."""
+    """By email; an email that is not stored is absent."""
+    colleagues: frozenset[str]
+    """Those of the participants and of the links' addresses that are a user's or a connected account's."""
     company: CompanyPolicy
 
     def copies(self, email: str) -> list[LiveCopy]:
@@ -39,11 +41,18 @@ class SharingFacts(NamedTuple):
         Without a viewer no line is an own copy: every line names an owner, and shared lines say what the policies share.
         """
         people = self.participants.get(link.email, frozenset())
-        return decide(viewer, self.copies(link.email), link.matches, people, self.company)
+        subject = Subject(
+            participants=people,
+            internal=internal_among(
+                people.union(match.address for match in link.matches), self.colleagues, self.company
+            ),
+            attesting=frozenset(one.owner for one in link.attestations),
+        )
+        return decide(viewer, self.copies(link.email), link.matches, subject, self.company)
 
 
 class Copies:
-    """Gathers the facts in four queries, for any number of emails."""
+    """Gathers the facts in a handful of queries, for any number of emails."""
 
     def __init__(self, collections: Collections, ledger: Ledger, accounts: Accounts, company: Company) -> None:
         self._emails = collections.emails
@@ -51,11 +60,14 @@ class Copies:
         self._accounts = accounts
         self._company = company
 
-    async def facts(self, keys: Collection[str]) -> SharingFacts:
-        """Return the current facts about emails."""
+    async def facts(self, keys: Collection[str], links: Iterable[Link]) -> SharingFacts:
+        """Return what is true now of emails and of the addresses of their links."""
         rows = await self._ledger.live_copies(keys)
         accounts = await self._accounts.of_ids({row.account for copies in rows.values() for row in copies})
-        return SharingFacts(rows, accounts, await self._participants(keys), await self._company.policy())
+        participants = await self._participants(keys)
+        addresses = {match.address for link in links for match in link.matches}.union(*participants.values())
+        colleagues = await self._accounts.own_among(addresses)
+        return SharingFacts(rows, accounts, participants, colleagues, await self._company.policy())
 
     async def _participants(self, keys: Iterable[str]) -> dict[str, frozenset[str]]:
         found = self._emails.find({"_id": {"$in": list(keys)}}, {"participants.address": 1})

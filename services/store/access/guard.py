@@ -71,7 +71,7 @@ class Guard:
         """
         readable = await self._rights.readable(viewer, {link.record for link in links})
         links = [link for link in links if link.record in readable]
-        facts = await self._copies.facts({link.email for link in links})
+        facts = await self._copies.facts({link.email for link in links}, links)
         return [_decision(viewer.email, link, facts) for link in links if link.email in facts.participants]
 
 

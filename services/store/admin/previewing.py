@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 from schemas.accounts import Account
@@ -134,7 +135,7 @@ class Previewing:
         hidden, shown = _Counted(), _Counted()
         async for keys in self._emails_of(rows):
             links = await self._links.of_emails(keys)
-            facts = await self._copies.facts(keys)
+            facts = await self._copies.facts(keys, chain.from_iterable(links.values()))
             after = changed(facts)
             moved: list[tuple[Link, _Sight, bool]] = []
             for link in (one for several in links.values() for one in several):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from schemas.emails import Link
@@ -107,7 +108,7 @@ class Sharing:
         this withdrew them.
         """
         links = await self._links.of_emails(keys)
-        facts = await self._copies.facts(keys)
+        facts = await self._copies.facts(keys, chain.from_iterable(links.values()))
         pairs = [(link, regranted(link, facts)) for several in links.values() for link in several]
         changes = [wanted for link, wanted in pairs if not _same(link, wanted)]
         if changes:  # before the change: after a crash the changed links no longer show whose summaries to update
