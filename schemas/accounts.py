@@ -102,7 +102,7 @@ class Account(Contract):
         """The account's own addresses."""
         return frozenset((self.address, *self.aliases))
 
-    def live_copy(self, bcc: tuple[str, ...] = ()) -> LiveCopy:
+    def live_copy(self, bcc: tuple[str, ...] = (), *, withdrawn: bool = False) -> LiveCopy:
         """Return a live copy in this account as the sharing rule needs it."""
         return LiveCopy(
             account=self.id,
@@ -110,6 +110,7 @@ class Account(Contract):
             policy=self.sharing,
             own_addresses=tuple(sorted(self.own_addresses)),
             bcc=bcc,
+            withdrawn=withdrawn,
         )
 
 

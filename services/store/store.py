@@ -15,6 +15,7 @@ from services.store.access.sign_ins import SignIns
 from services.store.access.suggesting import Suggesting
 from services.store.access.users import Company, Users
 from services.store.access.visible_lines import VisibleLines
+from services.store.access.withdrawals import Withdrawals
 from services.store.admin.aliases import Aliases
 from services.store.admin.attention import Attention
 from services.store.admin.checkup import Checkup
@@ -25,6 +26,7 @@ from services.store.admin.previewing import Previewing
 from services.store.admin.privacy import Privacy
 from services.store.admin.removal import Removal
 from services.store.admin.sharing import Sharing
+from services.store.admin.withdrawing import Withdrawing
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
@@ -125,7 +127,15 @@ class Store:
         self.users = Users(c, self.colleagues, self.audit)
         self.company = Company(c)
         self.sign_ins = SignIns(c, self.users, self.audit)
-        copies = Copies(c, self.ledger, self.accounts, self.company)
+        self.withdrawals = Withdrawals(c)
+        copies = Copies(
+            c,
+            ledger=self.ledger,
+            accounts=self.accounts,
+            colleagues=self.colleagues,
+            company=self.company,
+            withdrawals=self.withdrawals,
+        )
         rights = RecordRights(c, config)
         guard = Guard(self.users, copies, rights)
         lines = VisibleLines(c, guard=guard, colleagues=self.colleagues, folders=self.folders)

@@ -9,6 +9,8 @@ from schemas.accounts import Account
 from schemas.emails import Link
 from schemas.sharing import CompanyPolicy, CopyDecision, LiveCopy, Subject, decide, internal_among
 from services.store.access.users import Company
+from services.store.access.withdrawals import Withdrawals
+from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.sync.accounts import Accounts
 from services.store.sync.ledger import Ledger, LiveRow
@@ -24,6 +26,8 @@ class SharingFacts(NamedTuple):
     """By email; an email that is not stored is absent."""
     colleagues: frozenset[str]
     """Those of the participants and of the links' addresses that are a user's or a connected account's."""
+    withdrawn: frozenset[tuple[str, str]]
+    """(owner, email) of what its holder keeps private."""
     company: CompanyPolicy
 
     def copies(self, email: str) -> list[LiveCopy]:
@@ -32,7 +36,8 @@ class SharingFacts(NamedTuple):
         for row in self.rows.get(email, ()):
             account = self.accounts.get(row.account)
             if account is not None:
-                found[account.id, row.bcc] = account.live_copy(row.bcc)
+                withdrawn = (account.owner, email) in self.withdrawn
+                found[account.id, row.bcc] = account.live_copy(row.bcc, withdrawn=withdrawn)
         return list(found.values())
 
     def decide(self, link: Link, viewer: str = "") -> list[CopyDecision]:
@@ -54,24 +59,38 @@ class SharingFacts(NamedTuple):
 class Copies:
     """Gathers the facts in a handful of queries, for any number of emails."""
 
-    def __init__(self, collections: Collections, ledger: Ledger, accounts: Accounts, company: Company) -> None:
+    def __init__(
+        self,
+        collections: Collections,
+        *,
+        ledger: Ledger,
+        accounts: Accounts,
+        colleagues: Colleagues,
+        company: Company,
+        withdrawals: Withdrawals,
+    ) -> None:
         self._emails = collections.emails
         self._ledger = ledger
         self._accounts = accounts
+        self._colleagues = colleagues
         self._company = company
+        self._withdrawals = withdrawals
 
     async def facts(self, keys: Collection[str], links: Iterable[Link]) -> SharingFacts:
         """Return what is true now of emails and of the addresses of their links."""
         rows = await self._ledger.live_copies(keys)
         accounts = await self._accounts.of_ids({row.account for copies in rows.values() for row in copies})
-        participants = await self._participants(keys)
+        participants, threads = await self._emails_in_brief(keys)
+        withdrawn = await self._withdrawals.of({account.owner for account in accounts.values()}, threads)
         addresses = {match.address for link in links for match in link.matches}.union(*participants.values())
-        colleagues = await self._accounts.own_among(addresses)
-        return SharingFacts(rows, accounts, participants, colleagues, await self._company.policy())
+        colleagues = await self._colleagues.own_among(addresses)
+        return SharingFacts(rows, accounts, participants, colleagues, withdrawn, await self._company.policy())
 
-    async def _participants(self, keys: Iterable[str]) -> dict[str, frozenset[str]]:
-        found = self._emails.find({"_id": {"$in": list(keys)}}, {"participants.address": 1})
-        return {
-            document["_id"]: frozenset(one["address"] for one in document.get("participants", ()))
-            async for document in found
-        }
+    async def _emails_in_brief(self, keys: Iterable[str]) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
+        """Return participants and thread of each email that is stored."""
+        participants, threads = dict[str, frozenset[str]](), dict[str, str]()
+        wanted = {"_id": {"$in": list(keys)}}
+        async for document in self._emails.find(wanted, {"participants.address": 1, "thread": 1}):
+            participants[document["_id"]] = frozenset(one["address"] for one in document.get("participants", ()))
+            threads[document["_id"]] = document["thread"]
+        return participants, threads

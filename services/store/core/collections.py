@@ -37,6 +37,7 @@ class Collections:
         self.attempts: Documents = self.database["attempts"]
         self.migrations: Documents = self.database["migrations"]
         """``_id``: the number of a migration that is done."""
+        self.withdrawals: Documents = self.database["withdrawals"]
         self.pending_work: Documents = self.database["debts"]
         """Keeps its first name: work that an older version enqueues during an upgrade must be found here."""
         self.dead_letters: Documents = self.database["dead_letters"]

@@ -93,6 +93,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
             (collection, [_index("until", "until", expireAfterSeconds=0)])
             for collection in (c.sign_in_links, c.sessions, c.attempts)
         ),
+        (c.withdrawals, [_index("owner", "owner", "target")]),
         (c.pending_work, [_index("at", "at")]),
         (c.singleton_leases, [_index("until", "until", expireAfterSeconds=_DAY_S)]),
         (c.dead_letters, [_index("at", "-at"), _index("account", "account"), _index("row", "row", sparse=True)]),

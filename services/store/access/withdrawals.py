@@ -1,0 +1,55 @@
+"""Emails and threads that their holders keep private. Documents of ``withdrawals``: owner, kind, target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from services.store.core.collections import Collections
+from services.store.core.documents import Doc, now
+
+Kind = Literal["email", "thread"]
+
+
+class Withdrawals:
+    """A user's withdrawal covers every copy of the email, or of the thread's emails, in any of their mailboxes, also copies to come."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._withdrawals = collections.withdrawals
+
+    async def add(self, owner: str, kind: Kind, target: str) -> bool:
+        """Withdraw an email (``target``: its key) or a thread (``target``: its id). Returns whether that is new."""
+        document = {"owner": owner, "kind": kind, "target": target, "at": now()}
+        result = await self._withdrawals.update_one(
+            {"_id": _id(owner, kind, target)}, {"$setOnInsert": document}, upsert=True
+        )
+        return result.upserted_id is not None
+
+    async def remove(self, owner: str, kind: Kind, target: str) -> bool:
+        """Take a withdrawal back. Returns whether there was one."""
+        result = await self._withdrawals.delete_one({"_id": _id(owner, kind, target)})
+        return result.deleted_count > 0
+
+    async def of(self, owners: Iterable[str], threads: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+        """Return the (owner, email key) pairs that are withdrawn.
+
+        Args:
+            owners: users with a copy of one of the emails.
+            threads: the emails in question, key to thread id.
+        """
+        targets = {*threads.keys(), *threads.values()}
+        query: Doc = {"owner": {"$in": list(set(owners))}, "target": {"$in": list(targets)}}
+        found = {
+            (one["owner"], one["kind"], one["target"])
+            async for one in self._withdrawals.find(query, {"_id": 0, "at": 0})
+        }
+        return frozenset(
+            (owner, email)
+            for owner in {owner for owner, _, _ in found}
+            for email, thread in threads.items()
+            if (owner, "email", email) in found or (owner, "thread", thread) in found
+        )
+
+
+def _id(owner: str, kind: Kind, target: str) -> str:
+    return f"{owner}/{kind}/{target}"

@@ -1,0 +1,73 @@
+"""Keeping an email or a thread private, and sharing it again: by a user, for their own copies."""
+
+from __future__ import annotations
+
+from schemas.emails import Link
+from services.store.access.guard import Guard
+from services.store.access.withdrawals import Kind, Withdrawals
+from services.store.admin.sharing import Sharing
+from services.store.core.audit import Audit
+from services.store.core.collections import Collections
+from services.store.core.documents import decode
+from services.store.core.errors import NotAllowedError, NotFoundError
+from services.store.core.pending_work import PendingWork
+
+
+class Withdrawing:
+    """Narrowing works from the moment the withdrawal is stored, since every reader checks it; stored grants follow."""
+
+    def __init__(
+        self,
+        collections: Collections,
+        *,
+        guard: Guard,
+        withdrawals: Withdrawals,
+        sharing: Sharing,
+        pending_work: PendingWork,
+        audit: Audit,
+    ) -> None:
+        self._links = collections.links
+        self._guard = guard
+        self._withdrawals = withdrawals
+        self._sharing = sharing
+        self._pending = pending_work
+        self._audit = audit
+
+    async def keep_private(self, email: str, *, by: str, thread: bool = False) -> int:
+        """Withdraw a user's copies of an email, or of its thread with what is still to come. Returns how many emails it covers now.
+
+        Raises:
+            NotFoundError: there is no such user, or no email with this id that they may see.
+            NotAllowedError: they hold no copy of it.
+        """
+        return await self._change(email, by=by, thread=thread, private=True)
+
+    async def share_again(self, email: str, *, by: str, thread: bool = False) -> int:
+        """Undo ``keep_private``; the account's policy decides again. Returns how many emails it covers now.
+
+        Raises:
+            NotFoundError: there is no such user, or no email with this id that they may see.
+            NotAllowedError: they hold no copy of it.
+        """
+        return await self._change(email, by=by, thread=thread, private=False)
+
+    async def _change(self, email: str, *, by: str, thread: bool, private: bool) -> int:
+        user = await self._guard.viewer(by)
+        found = self._links.find({"email": email})
+        judged = await self._guard.judge(user, [decode(Link, document) async for document in found])
+        visible = [one for one in judged if one.visible]
+        if not visible:
+            raise NotFoundError(f"there is no email {email}")
+        if not any(account.owner == user.email for one in visible for _, account in one.copies()):
+            raise NotAllowedError("only a user who holds a copy of an email can keep it private or share it again")
+        kind: Kind = "thread" if thread else "email"
+        target = visible[0].link.thread if thread else email
+        keys = await self._links.distinct("email", {"thread": target, "owners": user.email}) if thread else [email]
+        work = await self._pending.enqueue(emails=keys)
+        change = self._withdrawals.add if private else self._withdrawals.remove
+        if await change(user.email, kind, target):
+            action = "email.private" if private else "email.share"
+            await self._audit.add(action, by=user.email, subject=f"email:{email}", thread=thread)
+        await self._sharing.recompute(keys)
+        await self._pending.done([work])
+        return len(keys)
