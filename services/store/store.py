@@ -184,6 +184,14 @@ class Store:
             blob_refs=self.blob_refs,
             audit=self.audit,
         )
+        self.withdrawing = Withdrawing(
+            c,
+            guard=guard,
+            withdrawals=self.withdrawals,
+            sharing=self.sharing,
+            pending_work=self.pending_work,
+            audit=self.audit,
+        )
         self.previewing = Previewing(
             c,
             users=self.users,

@@ -64,6 +64,18 @@ class Company:
     deleted: set[str] = field(default_factory=set)
     excluded: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ("private", "public", "custom")
+    own_domains: tuple[str, ...] = ()
+    """Domains that the administrator confirmed as the company's."""
+    opened: tuple[str, ...] = ()
+    """Domains for which the administrator switched the rule of internal people off."""
+    withdrawn: set[tuple[str, str]] = field(default_factory=set)
+    """A user, and a mail or a thread that this user keeps private."""
+
+    def internal(self, address: str) -> bool:
+        """Whether an address is one of the company's own people."""
+        if covers(self.opened, address):
+            return False
+        return address in self.colleagues() or covers(self.own_domains, address)
 
     def colleagues(self) -> set[str]:
         """Users, and the addresses of connected mailboxes."""
@@ -95,12 +107,14 @@ class Company:
             mine = {record: [(one, "text", "") for one in at] for record, at in self.named(letter.people).items()}
             having = {self.mailboxes[copy.mailbox].owner for copy in live}
             if mine:
-                outside = {record: set(them) - self.colleagues() for record, them in self.named(letter.people).items()}
+                named = self.named(letter.people).items()
+                outside = {record: {one for one in them if not self.internal(one)} for record, them in named}
                 says = {user: {record: min(them) for record, them in outside.items() if them} for user in having}
             else:
                 says = {user: self._inherited(user, letter, about) for user in having}
-                for record, one in {pair for thread in says.values() for pair in thread.items()}:
-                    mine.setdefault(record, []).append((one, "thread", ""))
+                for user, thread in says.items():
+                    for record, one in thread.items():
+                        mine.setdefault(record, []).append((one, "thread", user))
             for copy in live:
                 for record, at in self.named(copy.bcc).items():
                     mine.setdefault(record, []).extend((one, "bcc", copy.mailbox) for one in at)
@@ -116,7 +130,7 @@ class Company:
 
         "What one's own mail says of a thread counts for one's own mail": nothing where it says none, or several.
         """
-        if self.colleagues().issuperset(letter.people):
+        if all(self.internal(one) for one in letter.people):
             return {}
         found: dict[str, str] = {}
         for thread in (one for name in letter.answers for one in about.get(name, ())):
@@ -142,18 +156,25 @@ class Company:
         }
         return {line: copies for line, copies in found.items() if copies}
 
-    def _grants(self, viewer: str, copy: Held, address: str, how: str, of: str) -> bool:
+    def _grants(self, viewer: str, copy: Held, address: str, how: str, of: str) -> bool:  # noqa: PLR0911 - a sentence of the rule each
         box = self.mailboxes[copy.mailbox]
         if how == "bcc" and (of != copy.mailbox or box.owner != viewer):
             return False  # "Bcc only ever to the owner of the copy"
         if box.owner == viewer:
             return True  # "V owns a live copy of M"
+        if how == "thread" and of != box.owner:
+            return False  # "only the copies of holders for whom this is so grant such a link"
+        if {(box.owner, copy.letter), (box.owner, self.letters[copy.letter].thread)} & self.withdrawn:
+            return False  # "a holder can withdraw their own copies of an email or a thread from sharing"
+        if self.internal(address):
+            return False  # "a link by an internal address shares nothing"
         if box.mode == "private" or box.mode not in self.allowed:
             return False  # "mode public or custom"
         hidden = {*self.excluded, *(box.excluded if box.mode == "custom" else ())}
         if covers(hidden, address):
             return False  # "the link's address not in an excluded domain"
-        others = set(self.letters[copy.letter].people) - {box.address, *box.aliases}
+        people = set(self.letters[copy.letter].people) - {box.address, *box.aliases}
+        others = [one for one in people if not self.internal(one)]
         return not all(covers(hidden, one) for one in others)  # "not internal-only"
 
     def settle(self) -> None:

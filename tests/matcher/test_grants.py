@@ -6,7 +6,7 @@ import pytest
 
 from schemas.emails import Match
 from schemas.mail import Role
-from schemas.sharing import CompanyPolicy, LiveCopy, Mode, SharingPolicy
+from schemas.sharing import CompanyPolicy, LiveCopy, Mode, SharingPolicy, Subject
 from services.matcher.linking.rule import shares_link
 
 ANN, CLIENT, OTHER = "ann@firm.example", "c@client.example", "o@other.example"
@@ -34,4 +34,7 @@ def test_a_copy_shares_a_link_by_any_match_that_is_no_bcc(
 ) -> None:
     """One match that the policy shares is enough; a Bcc never is."""
     holder = LiveCopy(account=ACCOUNT, owner=ANN, policy=policy, own_addresses=(ANN,))
-    assert shares_link(holder, CompanyPolicy(), matches, frozenset(people)) is shared
+    assert (
+        shares_link(holder, matches, Subject(participants=frozenset(people), internal=frozenset()), CompanyPolicy())
+        is shared
+    )

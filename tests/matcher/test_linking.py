@@ -116,6 +116,10 @@ def test_each_holders_own_mail_is_looked_at_by_itself() -> None:
     assert attestations_of(both, PAUL) == (Attestation(owner=B, address="p@x.example"),)
 
 
+NO_ONE = frozenset[str]().intersection
+"""No address is internal."""
+
+
 def link(record: RecordRef, role: Role, owners: tuple[str, ...], *attestations: Attestation) -> Link:
     """Return a link of an email by one address."""
     match = Match(address="c@x.example", role=role, account=ACCOUNT if role is Role.BCC else None)
@@ -136,14 +140,17 @@ def link(record: RecordRef, role: Role, owners: tuple[str, ...], *attestations: 
 def test_a_stored_email_tells_what_it_names_to_its_holders_and_its_thread_to_those_who_vouch() -> None:
     """Nobody who holds it no more, nobody by a Bcc, and no address that has become a colleague's."""
     carla = Attestation(owner=A, address="c@x.example")
-    assert claims_of_links([link(CARLA, Role.TO, (A, B))], ()) == {A: {CARLA: "c@x.example"}, B: {CARLA: "c@x.example"}}
-    assert claims_of_links([link(CARLA, Role.THREAD, (A, B), carla)], ()) == {A: {CARLA: "c@x.example"}}
-    assert claims_of_links([link(CARLA, Role.THREAD, (B,), carla)], ()) == {}
-    assert claims_of_links([link(CARLA, Role.BCC, (A,))], ()) == {}
-    assert claims_of_links([link(CARLA, Role.THREAD, (A,), carla)], {"c@x.example"}) == {}
-    assert claims_of_links([link(CARLA, Role.TO, (A,))], {"c@x.example"}) == {}
+    assert claims_of_links([link(CARLA, Role.TO, (A, B))], NO_ONE) == {
+        A: {CARLA: "c@x.example"},
+        B: {CARLA: "c@x.example"},
+    }
+    assert claims_of_links([link(CARLA, Role.THREAD, (A, B), carla)], NO_ONE) == {A: {CARLA: "c@x.example"}}
+    assert claims_of_links([link(CARLA, Role.THREAD, (B,), carla)], NO_ONE) == {}
+    assert claims_of_links([link(CARLA, Role.BCC, (A,))], NO_ONE) == {}
+    assert claims_of_links([link(CARLA, Role.THREAD, (A,), carla)], {"c@x.example"}.intersection) == {}
+    assert claims_of_links([link(CARLA, Role.TO, (A,))], {"c@x.example"}.intersection) == {}
     two = [link(CARLA, Role.THREAD, (A,), carla, Attestation(owner=A, address="b@x.example"))]
-    assert claims_of_links(two, ()) == {A: {CARLA: "b@x.example"}}
+    assert claims_of_links(two, NO_ONE) == {A: {CARLA: "b@x.example"}}
 
 
 def test_colleagues_and_bcc_do_not_make_a_thread() -> None:
@@ -154,7 +161,7 @@ def test_colleagues_and_bcc_do_not_make_a_thread() -> None:
         CARLA: (Match(address="c@x.example", role=Role.TO), Match(address="a@x.example", role=Role.CC)),
         LEAD: (Match(address="l@x.example", role=Role.THREAD),),
     }
-    assert external_records(matches, {"ann@firm.example"}) == {CARLA: "a@x.example"}
+    assert external_records(matches, {"ann@firm.example"}.intersection) == {CARLA: "a@x.example"}
 
 
 def threads(
@@ -165,7 +172,7 @@ def threads(
     holders = {
         key: (held or {}).get(str(content.message_id).removesuffix("@x"), (A,)) for key, content in contents.items()
     }
-    facts = Facts(known=known, company=CompanyPolicy(), accounts={}, ancestors={}, own=frozenset())
+    facts = Facts(known=known, company=CompanyPolicy(), accounts={}, ancestors={}, colleagues=frozenset())
     found = BatchThreads(contents, holders, facts)
     return {str(content.message_id): thread_matches(found.of(key).threads) for key, content in contents.items()}
 

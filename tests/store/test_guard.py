@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import cast
 
 import pytest
@@ -60,8 +60,8 @@ class Known:
         self.asked: list[set[str]] = []
         self.closed: set[RecordRef] = set()
 
-    async def facts(self, keys: Collection[str]) -> SharingFacts:
-        """Return the facts."""
+    async def facts(self, keys: Collection[str], links: Iterable[Link]) -> SharingFacts:
+        """Return the evidence."""
         self.asked.append(set(keys))
         return self._facts
 
@@ -80,7 +80,9 @@ def known(accounts: list[Account], rows: list[LiveRow], people: dict[str, set[st
     for one in rows:
         held.setdefault(one.email, []).append(one)
     participants = {key: frozenset(names) for key, names in (people or {KEY: {KIM, ANN}}).items()}
-    return Known(SharingFacts(held, {one.id: one for one in accounts}, participants, CompanyPolicy()))
+    return Known(
+        SharingFacts(held, {one.id: one for one in accounts}, participants, frozenset(), frozenset(), CompanyPolicy())
+    )
 
 
 def guard(facts: Known) -> Guard:

@@ -67,5 +67,6 @@ class BatchThreads:
     def _claims(self, key: str) -> ThreadClaims:
         text = self._result[key]
         if text.named:
-            return dict.fromkeys(self._held.get(key, ()), external_records(text.matches, self._facts.own))
+            external = external_records(text.matches, self._facts.internal)
+            return dict.fromkeys(self._held.get(key, ()), external)
         return {owner: {thread.record: thread.address} for owner, thread in text.threads.items()}

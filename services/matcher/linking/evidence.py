@@ -54,7 +54,10 @@ async def gather(keys: Collection[str], store: Store) -> Evidence:
         if not any(person.address in known for person in email.participants)
         for name in email.ancestors
     }
-    ancestors, own = await ancestors_of(wanted, store, addresses)
+    ancestors, colleagues = await ancestors_of(wanted, store, company, addresses)
+    withdrawn = await store.withdrawals.of(
+        {copy.owner for copy in accounts.values()}, {key: email.thread for key, email in emails.items()}
+    )
     return Evidence(
         links=links,
         emails=emails,
@@ -63,7 +66,8 @@ async def gather(keys: Collection[str], store: Store) -> Evidence:
         company=company,
         known=known,
         ancestors=ancestors,
-        own=own,
+        colleagues=colleagues,
+        withdrawn=withdrawn,
     )
 
 

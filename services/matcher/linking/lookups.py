@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from schemas.messages import MailParsed
-from schemas.sharing import LiveCopy
+from schemas.sharing import CompanyPolicy, LiveCopy, internal_among
 from services.matcher.linking.decisions import View, thread_candidates, unnamed
 from services.matcher.linking.matches import Known
 from services.matcher.linking.threads import Ancestors, ThreadClaims, claims_of_links
@@ -33,8 +33,10 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
     )
     strangers = unnamed(contents, known)
     wanted = {name for content in strangers.values() for name in content.ancestors}
-    people = {person.address for content in strangers.values() for person in content.participants}
-    ancestors, own = await ancestors_of(wanted, store, {*known, *people}) if wanted else ({}, frozenset[str]())
+    ancestors, colleagues = await ancestors_of(wanted, store, company, _addresses(batch))
+    withdrawn = await store.withdrawals.of(
+        {copy.owner for copy in accounts.values()}, {key: content.thread for key, content in contents.items()}
+    )
     held = await _held(batch, accounts, thread_candidates(contents, strangers, ancestors), store)
     return View(
         version=version,
@@ -43,7 +45,8 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
         accounts=accounts,
         deleted=deleted,
         ancestors=_claims_to(held, ancestors),
-        own=own,
+        colleagues=colleagues,
+        withdrawn=withdrawn,
         held=held,
     )
 
@@ -51,9 +54,13 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
 async def _known(batch: Sequence[MailParsed], store: Store, before: View | None) -> Known:
     if before is not None:
         return before.known
+    return await store.record_addresses.known(_addresses(batch))
+
+
+def _addresses(batch: Sequence[MailParsed]) -> set[str]:
     addresses = {person.address for mail in batch for person in mail.content.participants}
     addresses.update(address for mail in batch for address in mail.bcc)
-    return await store.record_addresses.known(addresses)
+    return addresses
 
 
 async def _held(
@@ -94,14 +101,16 @@ async def live_copies_in(accounts: Iterable[str], store: Store) -> dict[str, Liv
 
 
 async def ancestors_of(
-    message_ids: Collection[str], store: Store, others: Iterable[str] = ()
+    message_ids: Collection[str], store: Store, company: CompanyPolicy, others: Iterable[str] = ()
 ) -> tuple[Ancestors, frozenset[str]]:
-    """Return what stored emails claim, and which of their addresses (and of others) belong to connected accounts."""
-    found = await store.emails.ancestors(message_ids)
-    addresses = {match.address for ancestor in found for link in ancestor.links for match in link.matches}
-    own = await store.colleagues.own_among(addresses.union(others))
+    """Return what stored emails claim, and which of their addresses (and of others) are colleagues'."""
+    found = await store.emails.ancestors(message_ids) if message_ids else []
+    links = [link for ancestor in found for link in ancestor.links]
+    addresses = {reason.address for link in links for reason in (*link.matches, *link.attestations)}
+    colleagues = await store.colleagues.own_among(addresses.union(others))
     ancestors: dict[str, dict[str, ThreadClaims]] = {}
+    internal = internal_among(addresses, colleagues, company)
     for ancestor in found:
-        if claims := claims_of_links(ancestor.links, own):
+        if claims := claims_of_links(ancestor.links, internal.intersection):
             ancestors.setdefault(ancestor.message_id, {})[ancestor.key] = claims
-    return ancestors, own
+    return ancestors, colleagues

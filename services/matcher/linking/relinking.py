@@ -155,8 +155,9 @@ async def _replan_matched(rows: Sequence[LiveRow], evidence: Evidence, store: St
     emails = {row.email: evidence.emails[row.email] for row in rows}
     people = {person.address for email in emails.values() for person in email.participants}
     known = await store.record_addresses.known(people.union(*(row.bcc for row in rows)))
-    ancestors, own = await ancestors_of({name for email in emails.values() for name in email.ancestors}, store, people)
-    now = replace(evidence, known=known, ancestors=ancestors, own=own)
+    names = {name for email in emails.values() for name in email.ancestors}
+    ancestors, colleagues = await ancestors_of(names, store, evidence.company, people)
+    now = replace(evidence, known=known, ancestors=ancestors, colleagues=colleagues)
     matched = {key for key, email in emails.items() if text_of(email, now).matches}
     links = await store.links.of_emails(emails)
     matched |= {link.email for several in links.values() for link in several if _beyond_bcc(link)}

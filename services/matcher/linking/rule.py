@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas.emails import Match
-from schemas.mail import Content, Role
-from schemas.sharing import CompanyPolicy, LiveCopy, Verdict, shares
+from schemas.mail import Content
+from schemas.records import RecordRef
+from schemas.sharing import CompanyPolicy, LiveCopy, Subject, Verdict, internal_among, shares
 from services.matcher.linking.matches import Known, Matches, address_matches, bcc_matches, merged
 from services.matcher.linking.threads import (
     Ancestors,
     ThreadClaims,
     ThreadLinks,
-    among_colleagues,
     attestations_of,
     thread_links,
     thread_matches,
@@ -38,8 +38,14 @@ class Facts:
     accounts: Mapping[str, LiveCopy]
     """A copy without Bcc in each account that holds one of the emails; removed accounts are missing."""
     ancestors: Ancestors
-    own: frozenset[str]
-    """Those of the addresses in question that belong to connected accounts."""
+    colleagues: frozenset[str]
+    """Those of the addresses in question that are a user's or belong to a connected account."""
+    withdrawn: frozenset[tuple[str, str]] = frozenset()
+    """(owner, email key) of emails that a holder keeps private."""
+
+    def internal(self, addresses: Iterable[str]) -> frozenset[str]:
+        """Return which of the addresses are the company's own people."""
+        return internal_among(addresses, self.colleagues, self.company)
 
 
 class TextLinks(NamedTuple):
@@ -66,7 +72,7 @@ def text_links(email: LinkableEmail, claims: Iterable[ThreadClaims], holders: It
     people = frozenset(person.address for person in email.participants)
     if named := address_matches(email.participants, facts.known):
         return TextLinks(named, {}, named=True, people=people)
-    threads = {} if among_colleagues(email.participants, facts.own) else thread_links(claims, holders)
+    threads = {} if people <= facts.internal(people) else thread_links(claims, holders)
     return TextLinks(thread_matches(threads), threads, named=False, people=people)
 
 
@@ -83,6 +89,8 @@ def copy_links(
         facts: what else the rule depends on.
     """
     holder = facts.accounts[account]
+    if (holder.owner, email.key) in facts.withdrawn:
+        holder = holder.model_copy(update={"withdrawn": True})
     matches = merged(text.matches, bcc_matches(account, bcc, facts.known)) if bcc else text.matches
     return [
         LinkAddition(
@@ -92,25 +100,23 @@ def copy_links(
             thread=email.thread,
             matches=reasons,
             owner=holder.owner,
-            shared=account if shares_link(holder, facts.company, reasons, text.people) else None,
+            shared=account
+            if shares_link(holder, reasons, _subject(text, record, reasons, facts), facts.company)
+            else None,
             attestations=attestations_of(text.threads, record) if text.threads else (),
         )
         for record, reasons in matches.items()
     ]
 
 
-def shares_link(copy: LiveCopy, company: CompanyPolicy, matches: Iterable[Match], people: frozenset[str]) -> bool:
-    """Whether a live copy shares a link of its email by any of the link's matches."""
-    return any(
-        shares(
-            copy.policy,
-            company,
-            address=match.address,
-            role=match.role,
-            participants=people,
-            own_addresses=copy.own_addresses,
-        ).verdict
-        is Verdict.SHARED
-        for match in matches
-        if match.role is not Role.BCC
+def _subject(text: TextLinks, record: RecordRef, matches: Iterable[Match], facts: Facts) -> Subject:
+    return Subject(
+        participants=text.people,
+        internal=facts.internal(text.people.union(match.address for match in matches)),
+        attesting=frozenset(owner for owner, thread in text.threads.items() if thread.record == record),
     )
+
+
+def shares_link(copy: LiveCopy, matches: Iterable[Match], subject: Subject, company: CompanyPolicy) -> bool:
+    """Whether a live copy shares a link of its email by any of the link's matches. A Bcc match never does."""
+    return any(shares(copy, match, subject, company).verdict is Verdict.SHARED for match in matches)

@@ -5,11 +5,11 @@ The result depends on the final set of emails and addresses only, not on the ord
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from schemas.emails import Attestation, Link, Match
-from schemas.mail import Participant, Role
+from schemas.mail import Role
 from schemas.records import RecordRef
 from services.matcher.linking.matches import Matches, ordered
 
@@ -23,6 +23,10 @@ Ancestors = Mapping[str, Mapping[str, ThreadClaims]]
 """What stored emails claim, by their Message-ID and their key. Several may have one Message-ID, since it can be forged."""
 
 
+InternalAmong = Callable[[Iterable[str]], Collection[str]]
+"""Returns which of some addresses are the company's own people."""
+
+
 class ThreadLink(NamedTuple):
     """The one record that a thread is about, and the address by which the thread belongs to it."""
 
@@ -34,40 +38,29 @@ ThreadLinks = Mapping[str, ThreadLink]
 """For each holder of an email whose own mail says so, what its thread is about."""
 
 
-def among_colleagues(participants: Iterable[Participant], own: Collection[str]) -> bool:
-    """Whether every participant has a connected account.
-
-    By the rule of sharing, a thread links a reply from, or to, an unknown address. What colleagues say to one another about a
-    client, in the client's thread, stays between them.
-    """
-    return all(participant.address in own for participant in participants)
-
-
-def external_records(matches: Matches, own: Collection[str]) -> dict[RecordRef, str]:
+def external_records(matches: Matches, internal: InternalAmong) -> dict[RecordRef, str]:
     """Return what the text of an email claims about its thread: each external record with one of its addresses.
 
     Leaves out Bcc matches, which only the owner of a copy may know (a thread link would show them to all), thread matches,
-    which attestations stand for, and addresses of connected accounts: a thread is not about a colleague who is also a contact.
+    which attestations stand for, and internal addresses: a thread is not about a colleague who is also a contact.
     """
     found: dict[RecordRef, str] = {}
     for record, reasons in matches.items():
-        addresses = [
-            match.address for match in reasons if match.role not in {Role.BCC, Role.THREAD} and match.address not in own
-        ]
-        if addresses:
-            found[record] = min(addresses)
+        addresses = {match.address for match in reasons if match.role not in {Role.BCC, Role.THREAD}}
+        if external := addresses.difference(internal(addresses)):
+            found[record] = min(external)
     return found
 
 
-def claims_of_links(links: Iterable[Link], own: Collection[str]) -> ThreadClaims:
+def claims_of_links(links: Iterable[Link], internal: InternalAmong) -> ThreadClaims:
     """Return what a stored email claims: to all its holders what it names, and to those who attest it what its thread says."""
     found: dict[str, dict[RecordRef, str]] = {}
     for link in links:
-        named = external_records({link.record: link.matches}, own)
+        named = external_records({link.record: link.matches}, internal)
         claims = [(owner, address) for address in named.values() for owner in link.owners]
         claims += [(one.owner, one.address) for one in link.attestations if one.owner in link.owners]
         for owner, address in claims:
-            if address not in own:
+            if not internal([address]):
                 theirs = found.setdefault(owner, {})
                 theirs[link.record] = min(address, theirs.get(link.record, address))
     return found
