@@ -38,7 +38,10 @@ VERDICTS = {
     Verdict.BCC: "not shared: only the owner of the copy may see a Bcc",
     Verdict.EXCLUDED_BY_COMPANY: "not shared: the company excludes this domain",
     Verdict.EXCLUDED_BY_OWNER: "not shared: the account's owner excludes this domain",
-    Verdict.INTERNAL_ONLY: "not shared: all participants are in excluded domains",
+    Verdict.WITHDRAWN: "not shared: its owner keeps it private",
+    Verdict.INTERNAL: "not shared: the address on this record is one of the company's own",
+    Verdict.INTERNAL_ONLY: "not shared: everyone in it is internal or in an excluded domain",
+    Verdict.THREAD_NOT_ATTESTED: "not shared: in its owner's mailboxes the thread is not about this record",
 }
 """What each clause of the rule says about one copy."""
 OBSTACLES = {

@@ -36,6 +36,7 @@ TOUCHING: Mapping[str, str] = {
     "sync.status": "counts an account's mail for its owner",
     "core.colleagues": "checks whether any stored mail names an address",
     "admin.aliases": "senders in an account's own Sent folders, for its owner",
+    "admin.withdrawing": "finds the emails of a thread that a user holds, for this user: keys only",
     "admin.data_subjects": "finds what names an address, for a data subject: an administrator's request, audited",
 }
 """Modules of the store that may touch these, and why. Add one only if it cannot use the guard."""

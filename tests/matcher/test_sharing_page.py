@@ -19,6 +19,7 @@ USERS = ("anna", "luc", "helen")
 CONTACTS = ("kim@client.example", "lou@law.example", "lou@berlin.law.example", "lou@notlaw.example", "luc@firm.example")
 ELSEWHERE = "it is not on this page"
 THREAD = ", by its thread"
+PRIVATE = " keeps it private"
 OTHERS = re.compile(r"^(.*), by (\w+)'s mail$")
 """What it answers is in somebody's mailbox who does not have it."""
 
@@ -65,12 +66,16 @@ def addresses(cell: str) -> list[str]:
 
 
 def company(cell: str) -> CompanyPolicy:
-    """Return the company's policy: ``excludes DOMAIN``, ``allows MODE, MODE`` or nothing."""
+    """Return the company's policy: ``excludes DOMAIN``, ``allows MODE, MODE``, ``owns DOMAIN``, ``opens DOMAIN`` or nothing."""
     word, _, rest = cell.partition(" ")
     names = tuple(part.strip() for part in rest.split(",") if part.strip())
     if word == "allows":
         modes = tuple(Mode(name) for name in names)
         return CompanyPolicy(allowed_modes=modes, default_mode=modes[0])
+    if word == "owns":
+        return CompanyPolicy(internal_domains=names)
+    if word == "opens":
+        return CompanyPolicy(internal_domains=names, opened_domains=names)
     assert word in ("", "excludes")
     return CompanyPolicy(excluded_domains=names)
 
@@ -79,7 +84,7 @@ async def connect(world: World, cell: str) -> list[Account]:
     """Connect the mailboxes: ``anna custom without law.example; luc public``."""
     accounts = []
     for holder in cell.split(";"):
-        name, mode, *rest = holder.split()
+        name, mode, *rest = holder.removesuffix(PRIVATE).split()
         excluded = rest[1:] if rest[:1] == ["without"] else []
         assert len(excluded) == len(rest[1:])
         accounts.append(await world.account(user(name), Mode(mode), excluded=excluded))
@@ -123,6 +128,9 @@ async def test_every_example_is_true(firm: World) -> None:
             for account in accounts
         ]
         await firm.match(*copies)
+        for holder_cell, account in zip(row.holders.split(";"), accounts, strict=True):
+            if holder_cell.endswith(PRIVATE):
+                assert await firm.store.withdrawing.keep_private(content.key, by=account.owner) == 1
         await firm.rest()
         viewer, ref = user(row.viewer), refs[page]
         shown = {line.email for line in (await firm.store.reading.visible_emails(viewer, ref)).emails}
@@ -144,7 +152,7 @@ async def test_every_example_is_true(firm: World) -> None:
 
 async def empty(world: World) -> None:
     """Begin anew, with the users there were."""
-    for name in ("accounts", "folders", "ledger", "emails", "links", "addresses", "debts", "settings"):
+    for name in ("accounts", "folders", "ledger", "emails", "links", "addresses", "debts", "settings", "withdrawals"):
         await world.database[name].delete_many({})
     await world.crm["contacts"].delete_many({})
     for everything in (world.accounts, world.records, world.mails, world.copies):

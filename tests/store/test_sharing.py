@@ -166,3 +166,33 @@ async def test_purging_removes_copies_grants_and_what_nobody_else_holds(world: W
     with pytest.raises(NotFoundError):
         await store.removal.purge(ann.id, by="ann@corp.com")
     assert (await store.audit.newest(subject=f"account:{ann.id}"))[0].details["emails"] == 2
+
+
+async def test_a_holder_keeps_one_mail_private_and_shares_it_again(world: World, store: Store) -> None:
+    """The withdrawal takes effect at once, the summary follows, and undoing it restores what the policy says."""
+    mine, _ = await world.account("a@corp.com"), await world.user("b@corp.com")
+    record = await world.record("lead@x.com")
+    for name in ("m1", "m2"):
+        await world.attach(mine, content(name, "lead@x.com", "a@corp.com"))
+    key = content("m1", "lead@x.com", "a@corp.com").key
+    assert await store.withdrawing.keep_private(key, by="a@corp.com") == 1
+    assert (await seen(store, "b@corp.com", record), await seen(store, "a@corp.com", record)) == (1, 2)
+    assert (await world.summary(record) or {})["count"] == 1
+    assert await store.withdrawing.share_again(key, by="a@corp.com") == 1
+    assert await seen(store, "b@corp.com", record) == 2
+    entries = await store.audit.list(subject=f"email:{key}")
+    assert [(one.action, one.by) for one in entries] == [("email.share", "a@corp.com"), ("email.private", "a@corp.com")]
+
+
+async def test_only_a_holder_keeps_a_mail_private(world: World, store: Store) -> None:
+    """A user who sees a colleague's mail cannot hide it, and one who does not see it does not learn that it exists."""
+    mine = await world.account("a@corp.com")
+    hidden = await world.account("c@corp.com", Mode.PRIVATE)
+    await world.user("b@corp.com")
+    await world.record("lead@x.com")
+    await world.attach(mine, content("m1", "lead@x.com", "a@corp.com"))
+    await world.attach(hidden, content("m2", "lead@x.com", "c@corp.com"))
+    with pytest.raises(NotAllowedError):
+        await store.withdrawing.keep_private(content("m1", "lead@x.com", "a@corp.com").key, by="b@corp.com")
+    with pytest.raises(NotFoundError):
+        await store.withdrawing.keep_private(content("m2", "lead@x.com", "c@corp.com").key, by="b@corp.com")

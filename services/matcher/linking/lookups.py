@@ -106,7 +106,9 @@ async def ancestors_of(
     """Return what stored emails claim, and which of their addresses (and of others) are colleagues'."""
     found = await store.emails.ancestors(message_ids) if message_ids else []
     links = [link for ancestor in found for link in ancestor.links]
-    addresses = {reason.address for link in links for reason in (*link.matches, *link.attestations)}
+    addresses = {
+        reason.address for link in links for reasons in (link.matches, link.attestations) for reason in reasons
+    }
     colleagues = await store.colleagues.own_among(addresses.union(others))
     ancestors: dict[str, dict[str, ThreadClaims]] = {}
     internal = internal_among(addresses, colleagues, company)

@@ -2,7 +2,7 @@
 
 - ``users``, ``sign_ins``: users, the administrator's policy, one-time links and console sessions
 - ``rights``: which records a user may read
-- ``copies``, ``guard``: the facts that the sharing rule needs, and the rule applied to links
+- ``copies``, ``withdrawals``, ``guard``: the facts that the sharing rule needs, and the rule applied to links
 - ``views``, ``visible_lines``: what users get to read, made from visible links only
 - ``reading``, ``email_search``, ``record_search``, ``email_ids``, ``explaining``, ``suggesting``, ``deleting``: what users do
 """

@@ -54,7 +54,7 @@ class Withdrawing:
     async def _change(self, email: str, *, by: str, thread: bool, private: bool) -> int:
         user = await self._guard.viewer(by)
         found = self._links.find({"email": email})
-        judged = await self._guard.judge(user, [decode(Link, document) async for document in found])
+        judged = await self._guard.decide(user, [decode(Link, document) async for document in found])
         visible = [one for one in judged if one.visible]
         if not visible:
             raise NotFoundError(f"there is no email {email}")
