@@ -180,7 +180,7 @@ async def test_a_holder_keeps_one_mail_private_and_shares_it_again(world: World,
     assert (await world.summary(record) or {})["count"] == 1
     assert await store.withdrawing.share_again(key, by="a@corp.com") == 1
     assert await seen(store, "b@corp.com", record) == 2
-    entries = await store.audit.list(subject=f"email:{key}")
+    entries = await store.audit.newest(subject=f"email:{key}")
     assert [(one.action, one.by) for one in entries] == [("email.share", "a@corp.com"), ("email.private", "a@corp.com")]
 
 
