@@ -72,7 +72,8 @@ def work_out(
         copies[each.letter.identity].append(each)
     colleagues = frozenset[str]().union(*(account.own for account in accounts.values()))
     having = {identity: {accounts[one.copy.account].owner for one in each} for identity, each in copies.items()}
-    texts = _texts({identity: each[0].letter for identity, each in copies.items()}, having, by_address, colleagues)
+    letters = {identity: each[0].letter for identity, each in copies.items()}
+    texts, attesting = _texts(letters, having, by_address, colleagues)
     for identity, several in copies.items():
         people = {address for address, _ in several[0].letter.participants}
         reasons: dict[str, set[Reason]] = defaultdict(set)
@@ -93,7 +94,14 @@ def work_out(
             sharing = frozenset(
                 each.copy.account
                 for each in holders[record]
-                if _shares(accounts[each.copy.account], why, people | each.letter.bcc, excluded)
+                if _shares(
+                    accounts[each.copy.account],
+                    why,
+                    people | each.letter.bcc,
+                    excluded,
+                    colleagues=colleagues,
+                    attesting=attesting[record, identity],
+                )
             )
             owners = frozenset(accounts[each.copy.account].owner for each in holders[record])
             truth.links[record, identity] = Link(frozenset(why), owners, sharing)
@@ -107,8 +115,8 @@ def _texts(
     having: Mapping[str, Collection[str]],
     by_address: Mapping[str, Sequence[str]],
     colleagues: frozenset[str],
-) -> dict[str, set[tuple[str, Reason]]]:
-    """Return the records of each email that do not come from a Bcc, with the reasons.
+) -> tuple[dict[str, set[tuple[str, Reason]]], dict[tuple[str, str], set[str]]]:
+    """Return the records of each email that do not come from a Bcc, with the reasons; and whose mail says so of a thread.
 
     An email that names no record is on that of its thread, where the emails that it refers to are about exactly one
     external record; unless it is among colleagues. Each user's mail is looked at by itself: what somebody has in his
@@ -127,6 +135,7 @@ def _texts(
     for identity, letter in letters.items():
         if letter.message_id:
             of_id[letter.message_id].append(identity)
+    attesting: dict[tuple[str, str], set[str]] = defaultdict(set)
     for user in set[str]().union(*having.values()):
         theirs = {identity: letters[identity] for identity, users in having.items() if user in users}
         says = {identity: found[identity] if identity in named else set() for identity in theirs}
@@ -134,7 +143,9 @@ def _texts(
             pass
         for identity in theirs.keys() - named:
             found[identity] |= says[identity]
-    return found
+            for record, _ in says[identity]:
+                attesting[record, identity].add(user)
+    return found, attesting
 
 
 def _handed_down(
@@ -161,14 +172,28 @@ def _handed_down(
     return changed
 
 
-def _shares(account: Mailowner, reasons: Collection[Reason], people: Collection[str], company: Collection[str]) -> bool:
-    """Whether an account's copy shares a link: by any of its reasons."""
+def _shares(
+    account: Mailowner,
+    reasons: Collection[Reason],
+    people: Collection[str],
+    company: Collection[str],
+    *,
+    colleagues: Collection[str],
+    attesting: Collection[str],
+) -> bool:
+    """Whether an account's copy shares a link: by any of its reasons that is neither internal nor a thread of others."""
     if account.mode == "private":
         return False
     domains = {*company, *(account.excluded if account.mode == "custom" else ())}
-    if all(_inside(address, domains) for address in set(people) - account.own):
+    if all(_inside(address, domains) for address in set(people) - account.own - set(colleagues)):
         return False
-    return any(role != "bcc" and not _inside(address, domains) for address, role, _ in reasons)
+    return any(
+        role != "bcc"
+        and address not in colleagues
+        and not _inside(address, domains)
+        and (role != "thread" or account.owner in attesting)
+        for address, role, _ in reasons
+    )
 
 
 def _inside(address: str, domains: Collection[str]) -> bool:
