@@ -108,7 +108,7 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
             shared = {
                 account.id
                 for _, account in holding
-                if any(_shared(account, reason, mail, excluded) for reason in reasons)
+                if any(_shared(account, reason, mail, excluded, internal=own, attesting=vouching) for reason in reasons)
             }
             truth.links[record, mail.key] = (tuple(sorted(reasons)), tuple(sorted(owners)), tuple(sorted(shared)))
             if shared:
@@ -123,14 +123,24 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
     return truth
 
 
-def _shared(account: Account, reason: Reason, mail: Content, excluded: Collection[str]) -> bool:
+def _shared(
+    account: Account,
+    reason: Reason,
+    mail: Content,
+    excluded: Collection[str],
+    *,
+    internal: Collection[str],
+    attesting: Collection[str],
+) -> bool:
     address, role, _ = reason
     mode = account.sharing.mode
     domains = {*excluded, *(account.sharing.excluded_domains if mode == "custom" else ())}
-    if mode == "private" or role == "bcc" or _inside(address, domains):
+    if mode == "private" or role == "bcc" or address in internal or _inside(address, domains):
+        return False
+    if role == "thread" and account.owner not in attesting:
         return False
     others = {person.address for person in mail.participants}
-    return any(not _inside(other, domains) for other in others - {account.address, *account.aliases})
+    return any(not _inside(other, domains) for other in others - {account.address, *account.aliases, *internal})
 
 
 def _inside(address: str, domains: Collection[str]) -> bool:
