@@ -71,7 +71,7 @@ async def test_what_failed_tries_stored_is_taken_back(world: World) -> None:
     with pytest.raises(CrashError):
         await handler.handle(
             [delivery_of(copy) for copy in copies],
-            store=hooked(world.store, Once("before ledger.final", die)),
+            store=hooked(world.store, Once("before matcher_ledger.finish", die)),
             summaries=world.summaries,
         )
     assert set((await world.snapshot()).emails) == {alone.key, shared.key}

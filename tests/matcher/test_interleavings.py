@@ -132,7 +132,7 @@ async def test_a_contact_that_comes_while_a_copy_is_unmatched_gets_it(
     assert [state for state, _ in snapshot.rows.values()] == ["attached", "attached"]
 
 
-@pytest.mark.parametrize("where", ["before links.compare_and_set_many", "before ledger.unmatch_rows"])
+@pytest.mark.parametrize("where", ["before links.compare_and_set_many", "before matcher_ledger.unmatch_rows"])
 async def test_a_holder_who_makes_a_thread_known_while_a_copy_is_unmatched_takes_it_along(
     world: World, where: str
 ) -> None:
@@ -242,7 +242,7 @@ async def test_what_a_crashed_try_linked_to_a_record_that_is_gone_since_is_taken
     with pytest.raises(CrashError):
         await handler.handle(
             [delivery_of(copy)],
-            store=hooked(world.store, Once("before ledger.final", die)),
+            store=hooked(world.store, Once("before matcher_ledger.finish", die)),
             summaries=world.summaries,
         )
     await world.delete(paul)
@@ -311,7 +311,7 @@ async def test_a_copy_that_is_attached_while_grants_are_taken_back_keeps_its_own
         recompute.append(asyncio.create_task(world.store.sharing.recompute([content.key])))
         await looked.wait()
 
-    hook = Once("before ledger.final", begin)
+    hook = Once("before matcher_ledger.finish", begin)
     async with asyncio.timeout(60):
         await handler.handle([delivery_of(late)], store=hooked(world.store, hook), summaries=world.summaries)
         attached.set()

@@ -16,14 +16,14 @@ from tests.matcher.hooks import Once, hooked
 
 ANN, BOB, CARLA, WHO = "ann@firm.example", "bob@firm.example", "carla@client.example", "who@else.example"
 PLACES = [
-    "after records.version",
-    "after records.known",
+    "after record_addresses.version",
+    "after record_addresses.known",
     "before emails.save_many",
     "after emails.save_many",
     "after links.save_many",
-    "before ledger.final",
-    "after ledger.final",
-    "before blobs.release",
+    "before matcher_ledger.finish",
+    "after matcher_ledger.finish",
+    "before blob_refs.release",
 ]
 """Of a batch, from the first look-up to the last write."""
 
@@ -53,10 +53,10 @@ async def test_a_contact_that_appears_while_its_mail_is_in_hand_gets_it(world: W
 @pytest.mark.parametrize(
     "where",
     [
-        "before records.put_many",
-        "after records.put_many",
-        "before ledger.replan_by_marks",
-        "after ledger.replan_by_marks",
+        "before record_addresses.put_many",
+        "after record_addresses.put_many",
+        "before matcher_ledger.replan_by_marks",
+        "after matcher_ledger.replan_by_marks",
     ],
 )
 async def test_mail_that_comes_while_its_contact_is_taken_in_is_linked(world: World, where: str) -> None:
