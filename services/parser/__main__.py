@@ -16,13 +16,13 @@ from services.wiring import make_store
 
 BATCH = 64
 BATCHES = 2
-"""Batches in hand: one is stored and published while the next is parsed."""
+"""Batches at a time: one is stored and published while the next is parsed."""
 LARGE = 2
-"""Mails above a message's size in memory at the same time, for each lane."""
+"""Mails from the blob store in memory at the same time, per lane."""
 
 
 async def main(stage: Stage[ParserSettings]) -> None:
-    """Consume both lanes: live mail one by one, so that none waits for another; the backfill in batches."""
+    """Consume both lanes: live mail one by one, so that none waits for another, and the backfill in batches."""
     settings = stage.settings
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()

@@ -19,7 +19,7 @@ Deliveries = Sequence[Delivery[MailFetched]]
 async def handle(
     deliveries: Deliveries, *, pool: WorkerPool, store: Store, large: asyncio.Semaphore
 ) -> list[Done | Failed]:
-    """Parse a batch of mails and store their blobs in one go; says of each what became of it.
+    """Parse a batch of mails and store their blobs at once. Return one outcome per mail.
 
     The errors: ``PermanentError`` (``parser-died``, ``parser-timeout``, ``blob-missing``), ``WorkerBugError``.
 
@@ -27,7 +27,7 @@ async def handle(
         deliveries: with the raw mail as body, or its name in the blob store.
         pool: the parsing processes.
         store: where raw mail, attachments and long HTML go.
-        large: how many mails that came by name may be in memory at a time.
+        large: bounds how many mails from the blob store are in memory at a time.
     """
     small = [delivery for delivery in deliveries if delivery.message.blob is None]
     done = iter(await _bodies(small, pool, store))
@@ -47,7 +47,7 @@ async def _parse(raw: bytes, message: MailFetched, pool: WorkerPool) -> ParsedMa
 
 
 async def _bodies(deliveries: Deliveries, pool: WorkerPool, store: Store) -> list[Done | Failed]:
-    """Handle mails that came as bodies."""
+    """Parse mails that are message bodies."""
     urgent = any(delivery.message.lane is Lane.LIVE for delivery in deliveries)
     requests = [
         Request(delivery.body, delivery.message.source.account, delivery.message.internal_date)
@@ -63,12 +63,12 @@ async def _bodies(deliveries: Deliveries, pool: WorkerPool, store: Store) -> lis
 
 
 async def _named(message: MailFetched, name: str, pool: WorkerPool, store: Store) -> Done | Failed:
-    """Handle a mail whose raw form is in the blob store: it stays there under the email's reference."""
+    """Parse a mail from the blob store. It stays there under the email's reference."""
     try:
         mail = await _parse(await store.blobs.get(name), message, pool)
     except NotFoundError:
         return Failed(PermanentError("blob-missing", name))
-    except Exception as error:  # noqa: BLE001 - told to the runtime, which decides
+    except Exception as error:  # noqa: BLE001 - the bus decides on retries
         return Failed(error)
     ref = email_ref(mail.content.key)
     await store.blob_refs.add_ref([name], ref)

@@ -1,7 +1,7 @@
-"""A process that parses mails and may die of them: ``python -m services.parser.worker --memory-mb 1024 --seconds 30``.
+"""A process that parses mail and may crash on it: ``python -m services.parser.worker --memory-mb 1024 --seconds 30``.
 
 Reads requests from its standard input and answers each in turn on its standard output, until the input ends. Its memory and
-the CPU time of one mail are limited by the kernel, so that what a mail does to it ends here.
+the CPU time of one mail are limited by the kernel, so that a hostile mail harms nothing else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _say_where(_kind: type[BaseException], error: BaseException, _traceback: Tra
 
 
 def limit_self(memory_mb: int) -> None:
-    """Give this process an end: memory, no files, no core dump."""
+    """Limit this process: bounded memory, no files, no core dump."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb * _MIB, memory_mb * _MIB))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -51,9 +51,9 @@ def answer(request: Request, output: BinaryIO) -> None:
         )
         chunks = answer_chunks(mail)
     except MemoryError:
-        # What is left of the heap is not to be trusted; the parser tries once more in a fresh process.
+        # The heap cannot be trusted any more. The parser retries in a new process.
         os._exit(OUT_OF_MEMORY)
-    except Exception as error:  # noqa: BLE001 - told to the parser, which retries and logs it
+    except Exception as error:  # noqa: BLE001 - reported to the parser, which retries and logs it
         chunks = failure_chunks(where(error))
     output.writelines(chunks)
     output.flush()
@@ -82,7 +82,7 @@ def main() -> None:
     logging.disable()  # libraries quote the mail in their logs
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     limit_self(options.memory_mb)
-    gc.freeze()  # what is imported stays: collections need not look at it
+    gc.freeze()  # imported modules stay: exclude them from garbage collection
     serve(sys.stdin.buffer, sys.stdout.buffer, seconds=options.seconds)
 
 

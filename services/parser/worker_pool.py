@@ -1,4 +1,4 @@
-"""Worker processes for parsing: live mail first, several mails at a time when there is a backlog, killers found and named."""
+"""Worker processes for parsing: live mail first, batches for a backlog, and mail that kills a worker is isolated."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from services.parser.worker_process import WorkerGoneError, WorkerLateError, Wor
 from services.parser.worker_protocol import Request, WorkerBugError
 
 BATCH = 16
-"""Mails that a worker gets at once; more would gain little and make a live mail wait longer for it."""
+"""Mails per batch. More gains little and makes live mail wait longer."""
 BATCH_BYTES = 512 * 1024
 TRIES = {"parser-died": 3, "parser-timeout": 2}
-"""How often a mail is tried that ends so. A worker may have been killed by somebody else, so that once proves nothing."""
+"""How often such a mail is tried. Once proves nothing: something else may have killed the worker."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +35,7 @@ class _Job:
 
 @dataclass(slots=True)
 class _Queue:
-    """Jobs that wait. Urgent ones come first; one that failed before is handed out alone."""
+    """Waiting jobs. Urgent ones come first. A job that failed before is handed out alone."""
 
     urgent: deque[_Job] = field(default_factory=deque)
     patient: deque[_Job] = field(default_factory=deque)
@@ -74,7 +74,7 @@ class WorkerPool:
         workers: processes for all mail.
         seconds: that one mail may take.
         memory_mb: MiB of address space of one process.
-        log: where the end of a worker is told.
+        log: where lost workers are logged.
         module: the worker's program; tests have one that can be made to fail.
     """
 
@@ -116,7 +116,7 @@ class WorkerPool:
 
     async def failed(self) -> None:
         """Wait; raise what ended a worker's task: a worker does not start."""
-        # Not by ``gather``: the stage cancels this when it is told to end, and mail in hand is still to be parsed then.
+        # Not ``gather``: the stage cancels this at shutdown, when mail is still being parsed.
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
@@ -149,7 +149,7 @@ class WorkerPool:
         try:
             while True:
                 jobs = await self._queue.take(urgent_only=urgent_only, share=self._workers)
-                jobs = [job for job in jobs if not job.answer.done()]  # nobody waits any more
+                jobs = [job for job in jobs if not job.answer.done()]  # no caller waits for it any more
                 if jobs and not await self._run(worker, jobs):
                     await worker.kill()
                     worker = await self._start()
@@ -157,7 +157,7 @@ class WorkerPool:
             await worker.kill()
 
     async def _run(self, worker: WorkerProcess, jobs: list[_Job]) -> bool:
-        """Have jobs done. Returns whether the worker lives; what it did not do is in the queue again."""
+        """Run jobs. Return whether the worker is alive; jobs that it did not finish are queued again."""
         waiting = deque(jobs)
         try:
             async for answer in worker.parse([job.request for job in jobs]):
@@ -176,7 +176,7 @@ class WorkerPool:
         return True
 
     async def _blame(self, job: _Job, reason: str) -> None:
-        """Try a mail again, alone and more carefully, or give it up."""
+        """Retry a mail, alone and in careful mode, or give it up."""
         job.failures += 1
         job.request = job.request._replace(careful=True)
         self._log.warning("a parsing process was lost", reason=reason, tries=job.failures, size=len(job.request.raw))

@@ -1,4 +1,4 @@
-"""One worker process, seen from the parser: started, asked, and killed when it is late."""
+"""Runs one worker process: starts it, sends it requests, and kills it when it is late."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.parser.worker_protocol import READY, Request, WorkerBugError, read
 
 _ROOT = Path(__file__).resolve().parents[2]
 _KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-"""Of the environment. The rest stays here: whoever takes over a worker by a mail finds no password in it."""
+"""Environment variables that a worker gets. It has no secrets, in case a mail takes it over."""
 _START_SECONDS = 60.0
 _CPU_GRACE = 5.0
 _STREAM_LIMIT = 1024 * 1024
@@ -48,8 +48,8 @@ class WorkerProcess:
 
         Args:
             memory_mb: MiB of address space.
-            seconds: by the clock that one mail may take. The kernel ends the worker for CPU time somewhat later, should nobody
-                be left to look at the clock.
+            seconds: wall-clock limit per mail. The kernel enforces a slightly larger CPU limit, in case the parser itself is
+                gone.
             module: what to run; tests have one that can be made to fail.
 
         Raises:
@@ -63,7 +63,7 @@ class WorkerProcess:
             stdout=PIPE,
             env=environment,
             limit=_STREAM_LIMIT,
-            start_new_session=True,  # Ctrl-C is for the parser, which finishes what is in hand
+            start_new_session=True,  # Ctrl-C is for the parser, which finishes its current work
         )
         worker = cls(process, seconds)
         assert process.stdout is not None
@@ -116,7 +116,7 @@ class WorkerProcess:
                 await stream.drain()
 
     async def kill(self) -> None:
-        """End it at once and wait until it is gone."""
+        """Kill the process and wait until it has ended."""
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.kill()

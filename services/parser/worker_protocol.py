@@ -1,4 +1,4 @@
-"""What crosses the pipes between the parser and its worker processes: lengths, then JSON, then bytes as they are."""
+"""Encodes requests and answers between the parser and its workers: lengths, then JSON, then raw bytes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Request(NamedTuple):
     account: str
     internal_date: datetime
     careful: bool = False
-    """Leave out what may take long: it failed before."""
+    """Skip steps that may take long, because the mail failed before."""
 
 
 class WorkerBugError(LeadmailError):
-    """The parser raised: a bug, since it must not whatever is in the mail. The text says where, not what was in the mail."""
+    """The parser raised an exception, which is a bug. The text names the place and quotes no mail."""
 
 
 class Reader(Protocol):

@@ -96,7 +96,7 @@ def of_field(fields: Fields, name: str, diagnostics: Diagnostics, hint: str | No
 
 
 def participants(fields: Fields, diagnostics: Diagnostics, hint: str | None) -> tuple[Participant, ...]:
-    """Return everybody whom the header names, each address once a role, at most 1,000; Bcc is not among them.
+    """Return the people that the header names, each address once per role, at most 1,000, without Bcc.
 
     Args:
         fields: the mail's header.

@@ -1,4 +1,4 @@
-"""A CPU time limit for code of others whose regular expressions may take for ever on hostile text."""
+"""Limits CPU time of library code whose regular expressions may not finish on hostile text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.errors import LeadmailError
 
 
 class CpuLimitError(LeadmailError):
-    """The guarded block used up its CPU time."""
+    """The block used up its CPU time."""
 
 
 @contextmanager

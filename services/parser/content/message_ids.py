@@ -30,7 +30,7 @@ def _ids(value: str) -> Iterator[str]:
 
 
 def message_id(value: str) -> str | None:
-    """Return a mail's own id, or None. One without brackets or ``@`` is taken as it stands."""
+    """Return a mail's own id, or None. An id without brackets or ``@`` is accepted unchanged."""
     return next(_ids(value), None) or _cleaned(value.strip().strip("<>")) or None
 
 

@@ -1,8 +1,8 @@
-"""What a mail says itself: without the mail that it quotes, without signature.
+"""Finds the text that a mail adds itself, without quoted mail and signature.
 
 mail-parser-reply knows how mail programs introduce a quote in a dozen languages. Its expressions cost milliseconds a
-language, and some take for ever on hostile text, so it is asked only for languages that show in the text, about a text
-without its trailing quote, and under a CPU time limit.
+language, and some never finish on hostile text. So it runs only for languages that occur in the text, on the text without its
+trailing quote, and under a CPU time limit.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _SIGNS = {
     "ko": ("작성하였습니다", "보낸", "에서 보냄"),
     "zh": ("写道", "发件人", "发送"),
 }
-"""Words without which a language of mail-parser-reply finds nothing worth finding."""
+"""Words that a text must contain for mail-parser-reply to find anything in that language."""
 _ASCII_SIGNS = {language: tuple(filter(str.isascii, signs)) for language, signs in _SIGNS.items()}
 _START = min(len(sign) - 1 for signs in _SIGNS.values() for sign in signs if sign[0] == "\n")
 """Characters by which the start of a line is known."""

@@ -79,7 +79,7 @@ def without_surrogates(text: str) -> str:
 
 @lru_cache(maxsize=512)
 def codec_of(label: str) -> str | None:
-    """Return the Python codec for a charset label, or None for a label that nobody knows."""
+    """Return the Python codec for a charset label, or None for an unknown label."""
     name = label.strip().strip("\"'").lower()
     if name in _OURS:
         return _OURS[name]

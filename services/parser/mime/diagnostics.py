@@ -1,4 +1,4 @@
-"""What was found wrong with a mail while it was read."""
+"""Collects what is wrong with a mail while it is parsed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Diagnostics:
     """Collects defects (short words, each once, at most 20) and whether a limit cut something off.
 
     Args:
-        careful: leave out what may take long, for a mail that took too long before.
+        careful: skip steps that may take long, for a mail that took too long before.
     """
 
     def __init__(self, *, careful: bool = False) -> None:
@@ -22,7 +22,7 @@ class Diagnostics:
         self.truncated = False
 
     def defect(self, kind: str, detail: str = "") -> None:
-        """Note a defect as ``kind`` or ``kind:detail``; the detail comes from the mail and is made harmless."""
+        """Note a defect as ``kind`` or ``kind:detail``; the detail comes from the mail and is sanitised."""
         if len(self._defects) < limits.DEFECTS:
             word = _UNFIT.sub("", detail.lower())[:40]
             self._defects[f"{kind}:{word}" if word else kind] = None

@@ -1,6 +1,6 @@
-"""How much of a mail is read: hostile mail ends truncated (``Marks.truncated``), never in an exception.
+"""Limits on what is parsed: hostile mail is truncated (``Classification.truncated``) and never raises.
 
-Sizes that ``schemas.mail`` promises are here too, so that a limit stands in one place.
+The sizes that ``schemas.mail`` promises are here, too, so that each limit is defined once.
 """
 
 from __future__ import annotations
