@@ -32,7 +32,11 @@ class Target(NamedTuple):
 TARGETS = (
     Target("schemas/sharing.py", ("tests/schemas/test_sharing.py", "tests/schemas/test_policies.py")),
     Target("services/store/access/guard.py", ("tests/store/test_guard.py",)),
-    Target("services/amqp/delivery/dispatch.py", ("tests/amqp/test_bus.py", "tests/amqp/test_retry.py")),
+    Target(
+        "services/amqp/delivery/dispatch.py",
+        ("tests/amqp/test_bus.py", "tests/amqp/test_retry.py"),
+        functions=("one_by_one", "_outcomes", "_publish", "_send_failed"),
+    ),
     Target(
         "services/amqp/rabbitmq/publisher.py",
         ("tests/amqp/test_rabbit.py", "tests/amqp/test_bus.py"),
