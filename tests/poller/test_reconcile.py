@@ -9,7 +9,7 @@ from schemas.accounts import Account
 from schemas.identity import copy_id
 from schemas.ledger import RowState
 from services.cli.operations.ledger import compare
-from services.cli.operations.ledger_view import as_json
+from services.cli.operations.ledger_view import result_of
 from services.cli.terminal.session import Session
 from services.settings import CliSettings
 from tests.poller.fixtures import CLIENT, Mailbox, User, World, mail, until
@@ -43,7 +43,7 @@ async def check(world: World, account: str | None = None) -> Checked:
     settings = CliSettings.model_validate(
         {name.removeprefix("LEADMAIL_").lower(): value for name, value in world.environment.items()}
     )
-    return Checked(as_json(await compare(Session(settings, world.store), account)))
+    return Checked(result_of(await compare(Session(settings, world.store), account)).model_dump(mode="json"))
 
 
 async def balanced(world: World) -> bool:
