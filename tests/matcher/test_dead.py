@@ -54,7 +54,7 @@ async def test_a_dead_letter_ends_its_row_and_its_backfill_once(world: World) ->
     assert row is not None
     assert (row.state, row.reason) == ("quarantined", "parser-died")
     assert (stored.row, stored.account, stored.reason, stored.queue) == (copy.source.id, ann.id, "parser-died", QUEUE)
-    assert [message.id for message in bus.published] == [f"{ann.id}.1"]
+    assert [message.id for message in bus.published] == [f"{ann.id}.1.completed"]
 
 
 async def test_what_failed_tries_stored_is_taken_back(world: World) -> None:

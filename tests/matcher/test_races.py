@@ -55,8 +55,8 @@ async def test_a_contact_that_appears_while_its_mail_is_in_hand_gets_it(world: W
     [
         "before record_addresses.put_many",
         "after record_addresses.put_many",
-        "before matcher_ledger.replan_by_marks",
-        "after matcher_ledger.replan_by_marks",
+        "before matcher_ledger.replan_by_hashes",
+        "after matcher_ledger.replan_by_hashes",
     ],
 )
 async def test_mail_that_comes_while_its_contact_is_taken_in_is_linked(world: World, where: str) -> None:

@@ -39,7 +39,7 @@ async def test_a_backfill_whose_last_event_was_lost_is_completed_once(world: Wor
     await world.copy(bob, mail("1", CARLA, BOB), epoch=1)
     bus = MemoryBus()
     await asyncio.gather(*(sweep_epochs(store=world.store, bus=bus) for _ in range(2)))
-    assert [message.id for message in bus.published] == [f"{ann.id}.1"]
+    assert [message.id for message in bus.published] == [f"{ann.id}.1.completed"]
 
 
 async def test_a_lost_mailbox_event_is_made_good_by_the_sweeper(world: World) -> None:

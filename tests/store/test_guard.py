@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from schemas.accounts import Account, User
-from schemas.emails import Link, Match
+from schemas.emails import Attestation, Link, Match
 from schemas.mail import Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, CopyDecision, Decision, Mode, SharingPolicy, Verdict
@@ -153,7 +153,8 @@ async def test_a_bcc_does_not_make_internal_mail_external() -> None:
     mine = account(ANN).model_copy(update={"sharing": policy})
     rows = [row(mine, 1), row(mine, 2, LOU)]
     thread = Match(address=KIM, role=Role.THREAD)
-    (found,) = await decided(known([mine], rows, {KEY: {ANN, BOB}}), "eve@firm.example", link(KEY, thread))
+    attested = link(KEY, thread).model_copy(update={"attestations": (Attestation(owner=ANN, address=KIM),)})
+    (found,) = await decided(known([mine], rows, {KEY: {ANN, BOB}}), "eve@firm.example", attested)
     assert {line.decision.verdict for line in found.lines} == {Verdict.INTERNAL_ONLY}
     assert found.copies() == []
 
