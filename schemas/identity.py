@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-RECIPE = 1
-"""Version of the email key's recipe; a change of the recipe is a new number."""
+RECIPE = 2
+"""Version of the email key's recipe. A change of the recipe is a new number. Recipe 1 left out To and Cc."""
 
 MARK_BYTES = 16
 
@@ -36,6 +36,8 @@ def email_key(
     message_id: str | None,
     date: datetime | None,
     senders: Iterable[str],
+    to: Iterable[str],
+    cc: Iterable[str],
     subject: str,
     leaves: Iterable[bytes],
     account: str,
@@ -46,10 +48,13 @@ def email_key(
         message_id: normalised Message-ID without angle brackets, or None.
         date: the Date header, or None when there is no readable one.
         senders: normal addresses of From.
+        to: normal addresses of To.
+        cc: normal addresses of Cc.
         subject: the decoded subject.
         leaves: SHA-256 digests of the decoded leaf parts, in order of the tree.
         account: used only when there is no Message-ID: such a mail is one within its account only.
 
+    Copies that name other recipients are other emails, so that no viewer of one learns the recipients of the other.
     Trace headers (Received, Delivered-To, Bcc ...) are left out: they differ from copy to copy.
     """
     digest = hashlib.sha256()
@@ -62,8 +67,9 @@ def email_key(
     else:
         add(b"id", message_id.encode("utf-8", "surrogatepass"))
     add(b"date", b"" if date is None else str(int(date.astimezone(UTC).timestamp())).encode())
-    for sender in sorted(set(senders)):
-        add(b"from", sender.encode())
+    for tag, addresses in ((b"from", senders), (b"to", to), (b"cc", cc)):
+        for address in sorted(set(addresses)):
+            add(tag, address.encode())
     add(b"subject", unicodedata.normalize("NFC", subject).encode("utf-8", "surrogatepass"))
     for leaf in leaves:
         add(b"leaf", leaf)

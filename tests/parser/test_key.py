@@ -41,6 +41,8 @@ SAME = {
         head=b"Received: from a by b; Mon, 3 Mar 2025 10:00:00 +0000\r\nDelivered-To: x@y.example\r\n" + HEAD
     ),
     "bcc": sample(head=HEAD + b"Bcc: boss@acme.example\r\n"),
+    "unsubscribe token": sample(head=HEAD + b"List-Unsubscribe: <https://list.example/u/1a2b>\r\n"),
+    "recipient named twice": sample(head=HEAD + b"To: ANNA@acme.example, A S <anna@Acme.example>\r\n"),
     "base64": sample(b"base64"),
     "quoted-printable": sample(b"quoted-printable"),
     "folding": sample(head=HEAD.replace(b"Subject: Offer", b"Subject:\r\n\tOffer").replace(b"Weber <", b"Weber\r\n <")),
@@ -56,6 +58,8 @@ OTHER = {
     "message id": sample(head=HEAD.replace(b"offer-1@", b"offer-2@")),
     "date": sample(head=HEAD.replace(b"11:11:10", b"11:11:11")),
     "sender": sample(head=HEAD.replace(b"joerg@", b"georg@")),
+    "another recipient": sample(head=HEAD + b"To: ana@home.example\r\n"),
+    "a recipient in copy": sample(head=HEAD + b"Cc: ana@home.example\r\n"),
     "text": sample().replace(b"aus", b"von"),
     "file": sample().replace(b"AAECAw", b"AAECBA"),
     "one part less": sample().replace(b"application/pdf", b"message/rfc822")[:-200],

@@ -21,6 +21,8 @@ MAIL: dict[str, Any] = {
     "message_id": "1@acme.com",
     "date": datetime(2026, 3, 1, 12, 0, tzinfo=UTC),
     "senders": ("ann@acme.com",),
+    "to": ("jo@firm.example", "kim@firm.example"),
+    "cc": ("lou@firm.example",),
     "subject": "Offre à Zoë",
     "leaves": (hashlib.sha256(b"hello").digest(),),
     "account": ACCOUNT,
@@ -35,6 +37,7 @@ def test_copies_of_one_mail_have_one_key_in_whichever_account() -> None:
     assert identity.email_key(**{**MAIL, "date": MAIL["date"].astimezone(zone)}) == key
     assert identity.email_key(**{**MAIL, "subject": unicodedata.normalize("NFD", MAIL["subject"])}) == key
     assert identity.email_key(**{**MAIL, "senders": ("ann@acme.com", "ann@acme.com")}) == key
+    assert identity.email_key(**{**MAIL, "to": MAIL["to"][::-1] + MAIL["to"]}) == key
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,11 @@ def test_copies_of_one_mail_have_one_key_in_whichever_account() -> None:
         {"date": None},
         {"message_id": "2@acme.com"},
         {"message_id": None},
+        {"to": ("jo@home.example", "kim@firm.example")},
+        {"to": ()},
+        {"cc": ()},
+        {"to": (*MAIL["to"], *MAIL["cc"]), "cc": ()},
+        {"to": MAIL["cc"], "cc": MAIL["to"]},
     ],
 )
 def test_a_forged_stub_with_the_same_message_id_is_another_email(forged: dict[str, Any]) -> None:
@@ -73,7 +81,7 @@ def test_no_text_can_be_moved_from_one_field_to_the_next() -> None:
 
 def test_a_lone_surrogate_in_a_header_does_not_stop_the_key() -> None:
     """What a broken mail contains is hashed all the same."""
-    assert identity.email_key(**{**MAIL, "subject": "\udce9", "message_id": "\udce9@x"}).startswith("v1-")
+    assert identity.email_key(**{**MAIL, "subject": "\udce9", "message_id": "\udce9@x"}).startswith("v2-")
 
 
 def test_the_order_of_leaves_counts_and_that_of_senders_does_not() -> None:

@@ -11,7 +11,6 @@ from schemas.mail import Attachment, Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, Verdict
 from services.store import NotAllowedError, NotFoundError, Store, email_ref
-from services.store.mail.raw_mail import without_traces
 from tests.store.fixtures import World, content, key
 
 
@@ -262,18 +261,3 @@ async def test_the_start_of_an_id_names_only_what_the_viewer_may_see(world: Worl
     for start in ("", "v2-", key("m0")):
         with pytest.raises(NotFoundError, match="there is no email"):
             await store.email_ids.full_key("ann@corp.com", start)
-
-
-@pytest.mark.parametrize(
-    ("raw", "kept"),
-    [
-        (b"Subject: a\nBCC : x@y\n\tfolded\nTo: z\n\nbody\nBcc: b\n", b"Subject: a\nTo: z\n\nbody\nBcc: b\n"),
-        (b"Received: by x;\r\n Mon\r\nresent-bcc: q\r\n\r\n", b"\r\n"),
-        (b"Bcc: only header", b""),
-        (b"To: z\rBcc: s@y\rSubject: a\r\rbody", b"To: z\rSubject: a\r\rbody"),
-        (b"Subject: x\r\nX-Bcc-Like: y\r\n\r\n", b"Subject: x\r\nX-Bcc-Like: y\r\n\r\n"),
-    ],
-)
-def test_traces_are_cut_from_headers_only(raw: bytes, kept: bytes) -> None:
-    """Folded lines are removed with their field. The body and other fields stay byte for byte."""
-    assert without_traces(raw) == kept

@@ -37,7 +37,8 @@ async def show(  # noqa: PLR0917 - typer names them by keyword
     viewer: Viewer,
     html: Annotated[bool, typer.Option("--html", help="Its HTML, sanitised, remote content removed.")] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="The mail as a server had it, without what tells of one copy only.")
+        bool,
+        typer.Option("--raw", help="The mail as a server had it, with the header fields that every reader may see."),
     ] = False,
     attachment: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Write this attachment (from 1) to standard output.")

@@ -81,7 +81,7 @@ async def attachment(context: RequestContext) -> Response:
 
 
 async def raw(context: RequestContext) -> Response:
-    """Return the raw mail, without the headers that belong to one copy only."""
+    """Return the raw mail, with the header fields that the viewer may see."""
     content = await context.store.reading.raw(context.viewer, key_of(context))
     return Response(content, media_type="application/octet-stream", headers=_download("mail.eml"))
 

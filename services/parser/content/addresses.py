@@ -119,9 +119,9 @@ def bcc(fields: Fields, diagnostics: Diagnostics, hint: str | None) -> tuple[str
     return _distinct(address for _, address in of_field(fields, "bcc", diagnostics, hint))[: limits.RECIPIENTS]
 
 
-def senders(people: Iterable[Participant]) -> tuple[str, ...]:
-    """Return the addresses of From."""
-    return _distinct(person.address for person in people if person.role is Role.FROM)
+def in_role(people: Iterable[Participant], role: Role) -> tuple[str, ...]:
+    """Return the addresses in a role, each once."""
+    return _distinct(person.address for person in people if person.role is role)
 
 
 def _distinct(values: Iterable[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from schemas.identity import email_key, thread_id
-from schemas.mail import Classification, Content
+from schemas.mail import Classification, Content, Role
 from services.parser.content import addresses, classification, dates, message_ids
 from services.parser.content.attachments import collect_attachments
 from services.parser.content.body_selection import Selection, select
@@ -73,7 +73,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
     fields, hint = root.fields, _charset_hint(selection)
 
     people = addresses.participants(fields, diagnostics, hint)
-    senders = addresses.senders(people)
+    senders = addresses.in_role(people, Role.FROM)
     whole_subject = one_line(
         unicodedata.normalize("NFC", _text_field(fields, "subject", diagnostics, hint)), limits.HEADER_VALUE
     )
@@ -86,6 +86,8 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         message_id=message_id,
         date=date,
         senders=senders,
+        to=addresses.in_role(people, Role.TO),
+        cc=addresses.in_role(people, Role.CC),
         subject=subject,
         leaves=_leaf_digests(selection, contents),
         account=account,

@@ -16,7 +16,7 @@ from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, decode_email
 from services.store.core.errors import NotFoundError
 from services.store.mail.blobs import Blobs
-from services.store.mail.raw_mail import without_traces
+from services.store.mail.raw_mail import shown_raw
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 100
@@ -101,13 +101,13 @@ class Reading:
         return (await self._blobs.get(content.html_blob)).decode("utf-8", "replace")
 
     async def raw(self, viewer: str, email: str) -> bytes:
-        """Return the raw mail without the headers that belong to one copy (Bcc and delivery traces).
+        """Return the raw mail, with the header fields that every reader of it may see, see ``raw_mail``.
 
         Raises:
             NotFoundError: as for ``show``.
         """
         content = (await self.show(viewer, email)).content
-        return without_traces(await self._blobs.get(content.raw))
+        return shown_raw(await self._blobs.get(content.raw))
 
     async def attachment(self, viewer: str, email: str, number: int) -> tuple[Attachment, AsyncIterator[bytes]]:
         """Return an attachment (``number`` counts from 1) and its content in parts.

@@ -17,7 +17,7 @@ from services.store.crm.records import Records
 from services.store.mail.blobs import Blobs
 from services.store.mail.dead_letters import DeadLetter
 from services.store.mail.emails import Emails
-from services.store.mail.raw_mail import without_traces
+from services.store.mail.raw_mail import shown_raw
 from services.store.sync.accounts import Accounts
 from services.store.sync.folders import Folders
 from services.store.sync.ledger import Ledger
@@ -144,12 +144,12 @@ class Exporting:
                 yield found.content
 
     async def raw(self, content: Content) -> bytes:
-        """Return a raw mail without Bcc and traces, which name other people, see ``raw_mail``.
+        """Return a raw mail without header fields that may name other people, see ``raw_mail``.
 
         Raises:
             NotFoundError: it was deleted meanwhile.
         """
-        return without_traces(await self._blobs.get(content.raw))
+        return shown_raw(await self._blobs.get(content.raw))
 
     async def _exported(
         self,

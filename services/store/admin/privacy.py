@@ -52,7 +52,7 @@ class Privacy:
         return self._exporting.contents(emails)
 
     async def raw(self, content: Content) -> bytes:
-        """Return a raw mail of an export, without Bcc and traces."""
+        """Return a raw mail of an export, without header fields that may name other people."""
         return await self._exporting.raw(content)
 
     async def _administrator(self, email: str) -> str:

@@ -1,28 +1,50 @@
-"""Raw mail for readers, without headers that belong to one copy."""
+"""The raw form of a mail: a header block and a body, and what of the header block other users may read."""
 
 from __future__ import annotations
 
-_TRACES = frozenset(
-    b"bcc resent-bcc received x-received return-path delivered-to x-delivered-to delivered-from envelope-to x-envelope-to "
-    b"x-original-to apparently-to x-apparently-to x-rcpt-to x-real-to x-forwarded-to x-forwarded-for x-gm-original-to".split()
+import re
+
+_SHOWN = frozenset(
+    b"from sender reply-to to cc subject date message-id in-reply-to references mime-version "
+    b"content-type content-transfer-encoding content-disposition content-id content-description content-language "
+    b"content-location content-base content-md5 content-duration content-features content-alternative "
+    b"list-id auto-submitted precedence importance priority".split()
 )
+"""The fields that say what a mail is, not how or to whom a copy of it came. Any other field may name a recipient or carry a token."""
+_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_BLANK_LINE = re.compile(rb"(?:\A|\n)\r*\n")
+_BLANK_LINE_OF_CR = re.compile(rb"(?:\A|\r)\r")
 
 
-def without_traces(raw: bytes) -> bytes:
-    """Return a mail without Bcc and trace headers. Everything else stays unchanged, byte for byte.
+def split_raw(raw: bytes) -> tuple[bytes, bytes]:
+    """Return the header block, with the blank line that ends it, and the body.
 
-    The stored raw mail is that of the first copy. Its Bcc is its owner's alone, and traces such as
-    Delivered-To reveal who received a Bcc. The identity of an email omits the same headers.
+    A mail without a blank line is all header block. Bare CRs end lines only in a mail that has no LF at all.
     """
+    end = (_BLANK_LINE if b"\n" in raw else _BLANK_LINE_OF_CR).search(raw)
+    return (raw[: end.end()], raw[end.end() :]) if end else (raw, b"")
+
+
+def shown_fields(head: bytes) -> bytes:
+    """Return a header block with the fields that every reader of the mail may see, in their order, and a blank line.
+
+    What is not on the list is left out: Bcc, delivery traces (Received, Delivered-To, X-Resolved-To and whatever a server
+    calls them), and fields with tokens (List-Unsubscribe). So are lines that are no field.
+    """
+    newline = b"\r\n" if b"\r\n" in head else b"\n"
     kept: list[bytes] = []
-    position, cutting = 0, False
+    showing = False
     # Bare CR and bare LF end a line, too: what a lenient reader takes for a header must not pass.
-    for line in raw.splitlines(keepends=True):
-        if not line.strip(b"\r\n"):
-            break
-        position += len(line)
+    for line in filter(None, head.splitlines()):
         if not line.startswith((b" ", b"\t")):  # otherwise a folded line (RFC 5322 section 2.2.3)
-            cutting = line.partition(b":")[0].strip().lower() in _TRACES
-        if not cutting:
+            name = _NAME.match(line)
+            showing = name is not None and name[1].lower() in _SHOWN
+        if showing:
             kept.append(line)
-    return b"".join(kept) + raw[position:]
+    return b"".join(line + newline for line in [*kept, b""])
+
+
+def shown_raw(raw: bytes) -> bytes:
+    """Return a mail with the header fields that every reader of it may see, and its body byte for byte."""
+    head, body = split_raw(raw)
+    return shown_fields(head) + body

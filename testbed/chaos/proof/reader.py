@@ -137,7 +137,7 @@ def letter(raw: bytes, account: str) -> Letter:
     facts = (
         message_id or f"none in {account}",
         str(int(parsedate_to_datetime(date).timestamp())) if date else "",
-        *sorted(address for address, role in people if role == "from"),
+        *(",".join(sorted(address for address, role in people if role == kind)) for kind in ("from", "to", "cc")),
         unicodedata.normalize("NFC", str(make_header(decode_header(str(mail["Subject"] or ""))))),
         *parts,
     )
