@@ -1,7 +1,7 @@
-"""The bus: connection, publishing with confirms, consuming, retries and dead letters. It never knows mail.
+"""The bus: connection, publishing with confirms, consuming, retries and dead letters. It knows nothing about mail.
 
-- ``stage``: a process that takes messages from queues
-- ``delivery``: from an incoming message to a settled one, whichever bus carries it
+- ``stage``: a process that consumes queues
+- ``delivery``: handles and settles messages, the same way on both buses
 - ``rabbitmq``: the bus on RabbitMQ
 - ``memory``: the bus in memory, for unit tests
 """

@@ -1,7 +1,7 @@
 """The bus in memory, for unit tests: the production dispatcher and batcher on queues that are lists.
 
-It knows the topology of ``schemas.topology``: a message that no queue takes is unroutable, a full queue makes publishers wait.
-``join`` raises what a handler raised by mistake, so that a test shows the handler's own error.
+It has the topology of ``schemas.topology``: a message that no queue takes is unroutable, and a full queue makes publishers wait.
+``join`` raises unexpected errors of handlers, so that a test shows the handler's own error.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class _Stored(NamedTuple):
 
 
 class MemoryQueue:
-    """A queue, its one consumer, and the unacknowledged messages. It is the settler of its messages."""
+    """A queue, its one consumer, and the unacknowledged messages, which it settles."""
 
     def __init__(self, queue: Queue, changed: asyncio.Event) -> None:
         self.arguments = queue.arguments
         self.waiting: deque[_Stored] = deque()
-        self.in_hand: dict[int, _Stored] = {}
+        self.unacknowledged: dict[int, _Stored] = {}
         self.batcher: Batcher | None = None
         self.prefetch = 0
         self._tags = count(1)
@@ -51,34 +51,34 @@ class MemoryQueue:
 
     @property
     def is_full(self) -> bool:
-        """Whether it refuses more."""
-        return len(self.waiting) + len(self.in_hand) >= int(self.arguments["x-max-length"])
+        """Whether it refuses further messages."""
+        return len(self.waiting) + len(self.unacknowledged) >= int(self.arguments["x-max-length"])
 
     def put(self, envelope: Envelope) -> None:
-        """Take a message."""
+        """Add a message."""
         self.waiting.append(_Stored(envelope, redelivered=False))
         self.deliver()
 
     def deliver(self) -> None:
-        """Hand over what the consumer's prefetch allows."""
-        while self.batcher is not None and self.waiting and len(self.in_hand) < self.prefetch:
+        """Deliver as many messages as the consumer's prefetch allows."""
+        while self.batcher is not None and self.waiting and len(self.unacknowledged) < self.prefetch:
             stored = self.waiting.popleft()
             tag = next(self._tags)
-            self.in_hand[tag] = stored
+            self.unacknowledged[tag] = stored
             headers, content_type, body = stored.envelope.headers, stored.envelope.content_type, stored.envelope.body
             self.batcher.put(IncomingMessage(headers, content_type, body, stored.redelivered, tag, self))
         self._changed.set()
 
     async def ack(self, tags: Sequence[int]) -> None:
-        """Forget messages; what the consumer has not got any more is ignored."""
+        """Remove messages. Those that the consumer no longer holds are ignored."""
         for tag in tags:
-            self.in_hand.pop(tag, None)
+            self.unacknowledged.pop(tag, None)
         self.deliver()
 
     def give_back(self) -> None:
-        """Put unacknowledged messages back to the head, as a broker does when a consumer is gone."""
-        self.waiting.extendleft(stored._replace(redelivered=True) for stored in reversed(self.in_hand.values()))
-        self.in_hand.clear()
+        """Return unacknowledged messages to the head of the queue, as a broker does when a consumer is gone."""
+        self.waiting.extendleft(stored._replace(redelivered=True) for stored in reversed(self.unacknowledged.values()))
+        self.unacknowledged.clear()
         self._changed.set()
 
 
@@ -103,7 +103,7 @@ class MemoryConsumer:
 
 
 class MemoryBus:
-    """See ``bus.Bus``. Delays of retries are multiplied by ``delay_scale``; 0: they come back at once."""
+    """See ``bus.Bus``. Retry delays are multiplied by ``delay_scale``; with 0 messages come back at once."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class MemoryBus:
         self._closed = False
         self._handler_errors: list[Exception] = []
         self.published: list[Event] = []
-        """Every message that was published by ``publish``, ``publish_many`` or a handler's return, in order."""
+        """Every message that was published or returned by a handler, in order."""
 
     async def publish(self, message: Event, body: bytes | None = None) -> None:
         """See ``bus.Bus``."""
@@ -282,11 +282,11 @@ class MemoryBus:
         """Wait until every queue that has a consumer is empty and nothing is unacknowledged or delayed.
 
         Raises:
-            Exception: the first that a handler raised and that is neither transient nor permanent.
+            Exception: the first unexpected error of a handler (neither transient nor permanent).
         """
         while not self._handler_errors:
             busy = self._delayed or any(
-                queue.in_hand or (queue.waiting and queue.batcher is not None) for queue in self._queues.values()
+                queue.unacknowledged or (queue.waiting and queue.batcher is not None) for queue in self._queues.values()
             )
             if not busy:
                 return
@@ -297,7 +297,7 @@ class MemoryBus:
     async def queue_depths(self) -> dict[str, QueueDepth]:
         """See ``bus.Bus``."""
         return {
-            name: QueueDepth(len(queue.waiting), int(queue.batcher is not None), len(queue.in_hand))
+            name: QueueDepth(len(queue.waiting), int(queue.batcher is not None), len(queue.unacknowledged))
             for name, queue in self._queues.items()
         }
 

@@ -1,4 +1,4 @@
-"""A stage: a process that takes messages from queues, runs until it is stopped, and then finishes the messages in progress.
+"""A stage: a process that consumes queues until it is stopped, and then finishes the messages in progress.
 
 A stage's ``__main__`` is::
 
@@ -34,7 +34,7 @@ class Stage(Process[S]):
 
     bus: Bus
     tracing: Tracing | None = None
-    """None where nothing is traced."""
+    """None if nothing is traced."""
 
     async def _stop_consuming(self, grace: float) -> bool:
         return await self.bus.stop_consuming(grace)
@@ -61,14 +61,14 @@ async def open_stage(settings: S) -> AsyncIterator[Stage[S]]:
 
 
 def tracing_of(process: Process[Any]) -> Tracing | None:
-    """Return what makes spans of messages, or None where nothing is traced."""
+    """Return what makes the spans of messages; None if nothing is traced."""
     if process.tracer_provider is None:
         return None
-    from services.amqp.delivery.tracing import OpenTelemetryTracing  # noqa: PLC0415 - takes memory: only where it is used
+    from services.amqp.delivery.tracing import OpenTelemetryTracing  # noqa: PLC0415 - takes memory: loaded only if used
 
     return OpenTelemetryTracing(process.tracer_provider)
 
 
 def run_stage(settings: type[S], main: Callable[[Stage[S]], Awaitable[None]]) -> None:
-    """Run a stage as this process: read its settings, run ``main`` until it returns. An expected failure is reported in one line."""
+    """Run a stage in this process: read its settings, then run ``main`` until it returns. An expected failure is one line of output."""
     run_process(settings, main, open_stage)

@@ -8,13 +8,12 @@ import re
 from schemas.messages import Event, MailFetched, MailParsed
 from services.amqp.delivery.bus import Bus
 from services.amqp.delivery.codec import replays_of
-from services.amqp.delivery.outcomes import DeadLetter
+from services.amqp.delivery.outcomes import DeadLetterDelivery
 from services.matcher.completion import complete
 from services.matcher.linking.changes import Orphans
 from services.matcher.linking.relinking import relink
 from services.matcher.linking.summaries import SummaryKeeper
-from services.store import DeadLetter as StoredDeadLetter
-from services.store import Store, blobs_of, copy_ref, dead_ref, now
+from services.store import DeadLetter, Store, blobs_of, copy_ref, dead_ref, now
 
 _ID = "ce-id"
 _CONTENT_TYPE = "content-type"
@@ -22,14 +21,14 @@ _COPY = re.compile(r"([0-9a-f]{24})\.[0-9a-f]{12}\.\d{10}\.\d{10}(?=/)")
 """The row in the id of a message about a copy: ``<row>/<attempt>``."""
 
 
-async def store_dead_letter(letter: DeadLetter, *, store: Store, bus: Bus) -> None:
+async def store_dead_letter(letter: DeadLetterDelivery, *, store: Store, bus: Bus) -> None:
     """Store a dead letter, quarantine its row, and complete its backfill if it was the last one. Doing it twice changes nothing."""
     identifier = letter.headers.get(_ID) or hashlib.sha256(letter.body).hexdigest()
     copy = _COPY.match(identifier)
     replays = replays_of(letter.headers)
     # One key per replay: a replay removes the dead letter afterwards, when the message may have died again already.
     key = f"{letter.queue}/{identifier}" + (f"/replay-{replays}" if replays else "")
-    stored = StoredDeadLetter(
+    stored = DeadLetter(
         id=key,
         queue=letter.queue,
         reason=letter.reason,

@@ -1,4 +1,4 @@
-"""What every process needs and none should write itself. Knows processes, never mail.
+"""What every process needs. It knows processes, and nothing about mail.
 
 - ``process``: logs, database, health and metrics of one process, until it is stopped
 - ``settings``, ``environment``: the ``LEADMAIL_*`` variables

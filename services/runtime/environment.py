@@ -33,7 +33,7 @@ def variable(field: str) -> str:
 
 
 class EnvironmentSource(PydanticBaseSettingsSource):
-    """The environment as pydantic-settings wants it. An empty variable counts as not set, as compose files make them."""
+    """The environment as a pydantic-settings source. An empty variable counts as not set: compose files produce such."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - pydantic's interface
         """Return (text or None, field name, False)."""
@@ -68,10 +68,10 @@ def split_list(value: Any, separator: str) -> Any:
 
 
 def decode_key(text: str) -> SecretBytes:
-    """Return the 32 bytes that a text gives in hex or base64 (either alphabet).
+    """Return the 32 bytes that a text encodes in hex or base64 (either alphabet).
 
     Raises:
-        ValueError: it does not.
+        ValueError: it encodes something else.
     """
     text = text.strip()
     try:
@@ -90,10 +90,10 @@ def decode_key(text: str) -> SecretBytes:
 
 
 def require_http_url(text: str) -> None:
-    """Do nothing.
+    """Check a URL.
 
     Raises:
-        ValueError: it is no URL of a web server.
+        ValueError: it is not the URL of a web server.
     """
     try:
         url = urlsplit(text)
@@ -101,14 +101,14 @@ def require_http_url(text: str) -> None:
     except ValueError:
         good = False
     if not good or url.query or url.fragment:
-        raise ValueError("it has to be a URL that begins with http:// or https://, without a query")
+        raise ValueError("it has to be a URL that starts with http:// or https://, without a query")
 
 
 def read_origin(text: str) -> str:
     """Return the origin that a URL names (RFC 6454): scheme, host and port.
 
     Raises:
-        ValueError: there is more in it, or less.
+        ValueError: it has more or fewer parts.
     """
     url = URL(text)
     if url.scheme not in ("http", "https") or not url.host or url.user or url.path_qs not in ("", "/") or url.fragment:

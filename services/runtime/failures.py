@@ -10,18 +10,18 @@ from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from schemas.errors import NotReadyError, PermanentError, TransientError
 
 DatabaseError = PyMongoError
-"""Whatever the driver raises."""
+"""The base of all errors of the driver."""
 DatabaseRefusedError = OperationFailure
 """The server refused an operation."""
 MAX_ERROR_TEXT = 500
 
 
 _OUT_OF_DISK_SPACE = 14031
-"""What MongoDB says before its disk is quite full; of a full one it dies."""
+"""MongoDB's error when its disk is almost full. A full disk stops it."""
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the broker or the database was not there, as opposed to: refused this message."""
+    """Whether the broker or the database was unavailable, as opposed to having refused this message."""
     if isinstance(error, PyMongoError):
         labels = ("RetryableWriteError", "TransientTransactionError")
         full = isinstance(error, OperationFailure) and error.code == _OUT_OF_DISK_SPACE
@@ -51,7 +51,7 @@ def describe(error: BaseException) -> str:
 
 
 def trace(error: BaseException) -> str:
-    """Return where an error came from, with that of what caused it, without the errors' texts."""
+    """Return the traceback of an error and its causes, without the errors' texts."""
     lines: list[str] = []
     seen: set[int] = set()
     current: BaseException | None = error

@@ -1,6 +1,6 @@
 """The HTTP servers of a process: uvicorn within its event loop, and the endpoints ``/metrics``, ``/healthz`` and ``/readyz``.
 
-Load this module only where a port is set: the server takes memory.
+Load this module only if a port is set: the server takes memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from services.runtime.environment import SettingsError
 
 Ready = Callable[[], Awaitable[dict[str, bool]]]
-"""Says of each dependency of the process whether it answers."""
+"""Returns for each dependency of the process whether it answers."""
 _KEEP_ALIVE_SECONDS = 75
 _CLOSE_SECONDS = 2
 _UNCACHED = {"Cache-Control": "no-store"}
@@ -92,7 +92,7 @@ async def serve_app(
 async def serve_health(listening: socket.socket, *, registry: CollectorRegistry, ready: Ready) -> AsyncIterator[None]:
     """Serve metrics and health for the duration of a ``with`` block.
 
-    ``/healthz`` answers 200 while the event loop runs, whatever the state of the broker and the database: a restart would not fix
+    ``/healthz`` answers 200 while the event loop runs, even if the broker or the database is down: a restart would not fix
     them. ``/readyz`` answers 503 while one of them does not answer, and names it.
     """
     serving = asyncio.create_task(serve_app(_health_app(registry, ready), listening), name="http")

@@ -1,4 +1,4 @@
-"""Logging: one line an event, JSON unless a person reads it."""
+"""Logging: one line per event, in JSON unless a person reads it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def setup_logs(
 
     Args:
         settings: level and format.
-        stage: is in every line.
-        output: where lines go; by default standard error.
+        stage: the name in every line.
+        output: the stream to write to; by default standard error.
     """
     stream = output or sys.stderr
     level = _LEVELS[settings.log_level]
@@ -68,7 +68,7 @@ def log_unhandled(log: structlog.typing.FilteringBoundLogger) -> None:
 
 
 def _without_quotations(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Replace an exception by its type and places: its text may quote mail, and its frames' variables are mail."""
+    """Replace an exception by its type and traceback: its text and its frames' variables may contain mail."""
     error = event.pop("exc_info", None)
     if error is True or isinstance(error, tuple):
         error = sys.exc_info()[1] if error is True else error[1]

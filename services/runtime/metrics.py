@@ -1,4 +1,4 @@
-"""Prometheus metrics of one process. What is counted here is the same for every stage; stages add their own to the registry."""
+"""Prometheus metrics that every process has. Stages add their own to the registry."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ _AGE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600, 3600, 21_6
 
 
 class Metrics:
-    """The metrics of one process and their registry; passed to everything that counts."""
+    """The metrics of one process, and their registry."""
 
     def __init__(self, stage: str, registry: CollectorRegistry | None = None) -> None:
-        """Register in ``registry``, or in a new one that also has the library's metrics of the process."""
+        """Register in ``registry``, or in a new registry with prometheus-client's metrics of the process."""
         self.registry = registry or _of_process()
         self._stage = stage
         labels = ["stage", "queue"]
-        self._messages = self._counter(
-            "messages", "Messages taken from a queue, by what became of them", [*labels, "outcome"]
-        )
+        self._messages = self._counter("messages", "Messages taken from a queue, by outcome", [*labels, "outcome"])
         self._retries = self._counter("retries", "Messages sent to a delay queue", [*labels, "error"])
         self._deaths = self._counter("dead_letters", "Messages given up", [*labels, "reason"])
         self._handling = Histogram(
             "leadmail_handling_seconds",
-            "From taking a message, or a batch, to its acknowledgement",
+            "From the delivery of a message or batch to its acknowledgement",
             labels,
             buckets=_HANDLING,
             registry=self.registry,
         )
         self._age = Histogram(
             "leadmail_message_age_seconds",
-            "From making a message to taking it: the wait in the queue, and in delay queues",
+            "From the creation of a message to its delivery: the wait in the queue and in delay queues",
             labels,
             buckets=_AGE,
             registry=self.registry,
         )
         self._published = self._counter("published", "Messages published and confirmed", ["stage", "routing_key"])
         self._refused = self._counter(
-            "publish_refusals", "Messages that a full queue refused (they wait)", ["stage", "routing_key"]
+            "publish_refusals",
+            "Messages that a full queue refused; they wait and are sent again",
+            ["stage", "routing_key"],
         )
         self._connects = self._counter("broker_connections", "Connections made to the broker", ["stage", "purpose"])
         self._connected = Gauge(
@@ -115,12 +115,12 @@ class QueueMetrics:
             self._age.observe(max(0.0, age.total_seconds()))
 
     def handled(self, done: int, seconds: float) -> None:
-        """Note that a batch was settled, with so many of it done."""
+        """Note that a batch was settled; ``done`` of its messages succeeded."""
         self._done.inc(done)
         self._handling.observe(seconds)
 
     def retried(self, error: str) -> None:
-        """Note that a message failed and waits."""
+        """Note that a message failed and waits for a retry."""
         self._retried.inc()
         self._retries(error)
 

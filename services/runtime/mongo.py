@@ -1,4 +1,4 @@
-"""The connection to MongoDB. A client belongs to the event loop in which it is made."""
+"""The connection to MongoDB. A client belongs to the event loop that it is created in."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _DEFAULTS = {
     "socketTimeoutMS": 60_000,
     "maxPoolSize": 50,
 }
-"""What the URL may say otherwise."""
+"""Options that the URL may override."""
 _READY_SECONDS = 2.0
 _AUTHENTICATION_FAILED = 18
 
 
 def make_client(settings: DatabaseSettings) -> Client:
-    """Return a client whose writes are on a majority's disks before they count, and that reads what such writes left.
+    """Return a client that writes to and reads from a majority of the members. It connects when it is first used.
 
-    It connects when it is first used.
+    Its writes are acknowledged once they are in the journals of a majority.
     """
     url = settings.mongo_url.get_secret_value()
     options: dict[str, Any] = {
@@ -59,10 +59,10 @@ def _is_tls(url: str) -> bool:
 
 
 async def require_replica_set(client: Client) -> None:
-    """Check that the database can do what we need: transactions and change streams.
+    """Check that the database supports transactions and change streams.
 
     Raises:
-        NotReadyError: it does not answer, does not know us, or is no replica set.
+        NotReadyError: it does not answer, refuses our login, or is not a replica set.
     """
     try:
         hello = await client.admin.command("hello")

@@ -1,6 +1,6 @@
 """Sends spans to an OpenTelemetry collector, by OTLP over HTTP, from a background thread.
 
-A slow or unreachable collector costs spans, never mail: the queue is bounded, and what does not fit is dropped.
+A slow or unreachable collector loses spans but never delays mail: the queue is bounded, and what does not fit is dropped.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ from services.runtime.environment import SettingsError
 from services.runtime.settings import ServiceSettings
 
 PATH = "/v1/traces"
-WAITING = 4096
-"""Spans that may wait, some 2 KB each."""
-TOGETHER = 512
-EVERY = 1_000
-"""Milliseconds between deliveries, unless ``TOGETHER`` spans wait."""
+MAX_QUEUED = 4096
+"""The most spans that wait, about 2 KB each."""
+BATCH_SIZE = 512
+EXPORT_INTERVAL_MS = 1_000
+"""Milliseconds between deliveries, unless ``BATCH_SIZE`` spans wait."""
 DELIVERY_SECONDS = 5.0
-"""Until a delivery, with its own retries, is given up."""
+"""Time limit of a delivery, including its retries."""
 CLOSING_SECONDS = 2.0
-"""For what waits when the stage ends; it has five for closing all that is open."""
+"""Time limit of the last delivery when the process stops."""
 
 
 class Reporting(SpanExporter):
-    """Says in the log when spans cannot be delivered and when they can be again, once each."""
+    """Logs once when spans cannot be delivered, and once when they can be again."""
 
     def __init__(self, exporter: SpanExporter, log: structlog.typing.FilteringBoundLogger) -> None:
         self._exporter = exporter
         self._log = log
         self.delivers = True
-        """The last time it did."""
+        """Whether the last delivery succeeded."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Deliver spans, in the thread that is there for it."""
+        """Deliver spans. Called in the exporter's thread."""
         result = self._exporter.export(spans)
         delivered = result is SpanExportResult.SUCCESS
         if delivered and not self.delivers:
             self._log.info("traces are delivered again")
         elif not delivered and self.delivers:
-            self._log.warning("traces cannot be delivered and are lost: see to LEADMAIL_TRACING_URL and its collector")
+            self._log.warning("traces cannot be delivered and are lost: check LEADMAIL_TRACING_URL and its collector")
         self.delivers = delivered
         return result
 
     def shutdown(self) -> None:
-        """Stop; a delivery that waits to be tried again is given up."""
+        """Stop, without waiting for a delivery that is to be retried."""
         self._exporter.shutdown()
 
 
@@ -82,10 +82,10 @@ class _Trusting(HTTPAdapter):
 
 
 def make_exporter(settings: ServiceSettings, log: structlog.typing.FilteringBoundLogger) -> Reporting:
-    """Return what delivers spans. The standard's own variables (``OTEL_EXPORTER_OTLP_HEADERS`` …) count where ours say nothing.
+    """Return the exporter. OpenTelemetry's own variables (``OTEL_EXPORTER_OTLP_HEADERS`` …) apply to what our settings leave open.
 
     Raises:
-        SettingsError: the file with authorities cannot be read.
+        SettingsError: ``LEADMAIL_CA_FILE`` cannot be read.
     """
     url = settings.tracing_url.get_secret_value().rstrip("/")
     session = Session()
@@ -98,7 +98,7 @@ def make_exporter(settings: ServiceSettings, log: structlog.typing.FilteringBoun
 async def open_tracing(
     settings: ServiceSettings, stage: str, log: structlog.typing.FilteringBoundLogger
 ) -> AsyncIterator[TracerProvider]:
-    """Trace for the time of a ``with`` block; at its end what waits is delivered, if the collector takes it in time."""
+    """Trace for the duration of a ``with`` block. Waiting spans are delivered at its end if the collector accepts them in time."""
     resource = Resource.create(
         {
             "service.namespace": "leadmail",
@@ -112,7 +112,10 @@ async def open_tracing(
     provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(
         BatchSpanProcessor(
-            exporter, max_queue_size=WAITING, max_export_batch_size=TOGETHER, schedule_delay_millis=EVERY
+            exporter,
+            max_queue_size=MAX_QUEUED,
+            max_export_batch_size=BATCH_SIZE,
+            schedule_delay_millis=EXPORT_INTERVAL_MS,
         )
     )
     try:
@@ -122,12 +125,12 @@ async def open_tracing(
 
 
 async def _close(provider: TracerProvider, exporter: Reporting) -> None:
-    """Deliver what waits, for a moment only, and not at all to a collector that did not take the last."""
+    """Deliver the waiting spans within a short time; skip this if the last delivery failed."""
     loop, closed = asyncio.get_running_loop(), asyncio.Event()
 
     def close() -> None:
         provider.shutdown()
-        with suppress(RuntimeError):  # the loop is closed: no one waits
+        with suppress(RuntimeError):  # the loop is closed: nothing waits any more
             loop.call_soon_threadsafe(closed.set)
 
     threading.Thread(target=close, name="traces", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Work that is done again and again, whatever happens to it."""
+"""Runs work periodically, whatever errors it raises."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ async def periodic(
     wake: asyncio.Event | None = None,
     share: float = 1.0,
 ) -> None:
-    """Do ``work`` every ``seconds`` (give or take a tenth, so that replicas do not march in step) until cancelled.
+    """Run ``work`` every ``seconds`` (within a tenth, so that replicas do not act in step) until cancelled.
 
-    An error is logged and the work tried again at its next time.
+    An error is logged, and the next round runs as usual.
 
     Args:
-        name: for the log.
-        work: what to do.
+        name: the name of the work in the log.
+        work: what to run.
         seconds: from the end of one round to the start of the next.
-        log: where errors go.
-        at_once: whether the first round is now, or after ``seconds``.
+        log: logs errors.
+        at_once: whether the first round starts now, or after ``seconds``.
         wake: setting it starts the next round now; it is cleared before the round starts.
-        share: of the time that may go into it at most (0 to 1): a long round is followed by a longer pause.
+        share: the largest share of the time that the work may take (0 to 1): a long round is followed by a longer pause.
     """
     if not at_once:
         await _pause(seconds, wake)
@@ -44,7 +44,7 @@ async def periodic(
         began = time.monotonic()
         try:
             await work()
-        except Exception as error:  # noqa: BLE001 - a sweeper that died of one bad row would be missed only much later
+        except Exception as error:  # noqa: BLE001 - one bad row must not end a sweeper
             raise_if_cancelled()
             details = {"trace": trace(error)} if is_bug(error) else {}
             # Not log.exception: the text of an error may quote mail.

@@ -1,6 +1,6 @@
-"""A process of Leadmail: logs, database, health and metrics while it runs. When it is stopped, it lets its tasks finish.
+"""A process: logs, database, health and metrics while it runs. When it is stopped, it lets its tasks finish.
 
-Stages are processes with queues, see ``stage``.
+A stage is a process with queues, see ``services.amqp.stage``.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ Document = dict[str, Any]
 S = TypeVar("S", bound=ServiceSettings)
 P = TypeVar("P", bound="Process[Any]")
 _MARGIN_SECONDS = 5.0
-"""In addition to the grace period, for closing connections."""
+"""Time for closing connections, in addition to the grace period."""
 _COLLECT_AFTER = (20_000, 20, 20)
-"""Objects, and rounds of each generation (see gc.set_threshold). The defaults cost the stages five to eight percent of their time."""
+"""Thresholds of the generations (see ``gc.set_threshold``). The defaults cost the stages 5 to 8 % of their time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process(Generic[S]):
-    """What a running process has. Made by ``open_process``."""
+    """What a running process has. Use ``open_process`` to make one."""
 
     name: str
     settings: S
@@ -56,20 +56,20 @@ class Process(Generic[S]):
     """``metrics.registry`` takes a stage's own collectors too."""
     log: structlog.typing.FilteringBoundLogger
     tracer_provider: TracerProvider | None = None
-    """None where nothing is traced."""
+    """None if nothing is traced."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to stop; setting it stops ``run``."""
     working: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when ``run`` starts. Until then the process may be migrating, and the one that it replaces must not be stopped."""
+    """Set when ``run`` starts. Until then the process may be migrating the database, and the process that it replaces must keep running."""
 
     async def run(self, *tasks: Coroutine[Any, Any, None]) -> None:
         """Run tasks until SIGTERM or SIGINT, or until a task fails.
 
-        Then: consumers take no more and finish what they have (within ``shutdown_seconds``), tasks are cancelled and awaited
-        (within the same time); everything is still open meanwhile. A task that merely returns ends nothing.
+        Then consumers take no more messages and finish those in progress, and tasks are cancelled and awaited, both within
+        ``shutdown_seconds``. Connections stay open meanwhile. A task that returns does not end the others.
 
         Raises:
-            Exception: a task's, when one failed.
+            Exception: the error of the task that failed.
         """
         running = [asyncio.create_task(task) for task in tasks]
         self.working.set()
@@ -99,14 +99,14 @@ class Process(Generic[S]):
         await asyncio.wait([ending], timeout=grace)
         left = [task for task in running if not task.done()]
         if not finished or left:
-            self.log.warning("work did not finish in time and will be done again", tasks=len(left))
+            self.log.warning("work did not finish in time and will be repeated", tasks=len(left))
 
     @asynccontextmanager
     async def serving(self, **needs: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
-        """Serve health and metrics for the time of a ``with`` block, where a port is set.
+        """Serve health and metrics for the duration of a ``with`` block, if a port is set.
 
         Args:
-            needs: what the process depends on apart from the database, by name: each says whether it answers.
+            needs: further dependencies of the process by name; each callable returns whether the dependency answers.
 
         Raises:
             SettingsError: the port is taken.
@@ -121,7 +121,7 @@ class Process(Generic[S]):
         if not self.settings.http_port:
             yield
             return
-        # Here only: the server takes memory.
+        # Imported only if needed: the server takes memory.
         from services.runtime.http import listen, serve_health  # noqa: PLC0415
 
         listening = listen("LEADMAIL_HTTP_PORT", self.settings.http_host, self.settings.http_port)
@@ -131,7 +131,7 @@ class Process(Generic[S]):
 
 def _end_by_force(name: str, loop: asyncio.AbstractEventLoop) -> None:
     structlog.get_logger().error(
-        "did not stop within its grace period and is killed; unfinished work is done again",
+        "did not stop within its grace period and is killed; unfinished work will be repeated",
         stage=name,
         waiting=dump_tasks(loop),
     )
@@ -164,7 +164,7 @@ async def open_process(settings: S) -> AsyncIterator[Process[S]]:
     log = setup_logs(settings, name)
     log_unhandled(log)
     for variable, near in unknown_variables(known_settings(), os.environ).items():
-        log.warning("this variable is no setting", variable=variable, **({"did_you_mean": near} if near else {}))
+        log.warning("unknown setting", variable=variable, **({"did_you_mean": near} if near else {}))
     stopping = asyncio.Event()
     _stop_on_signals(stopping, name, settings.shutdown_seconds)
     async with AsyncExitStack() as stack:
@@ -173,7 +173,7 @@ async def open_process(settings: S) -> AsyncIterator[Process[S]]:
         await mongo.require_replica_set(client)
         tracer_provider = None
         if settings.tracing_url.get_secret_value():
-            # Here only: it is not quick to load, and takes memory.
+            # Imported only if needed: it is slow to load and takes memory.
             from services.runtime.otlp_exporter import open_tracing  # noqa: PLC0415
 
             tracer_provider = await stack.enter_async_context(open_tracing(settings, name, log))
@@ -191,8 +191,8 @@ async def open_process(settings: S) -> AsyncIterator[Process[S]]:
     log.info("stopped")
 
 
-def _spare_collector() -> None:
-    """Let the garbage collector run less often, and never over imported objects: messages are freed without it."""
+def _tune_garbage_collector() -> None:
+    """Run the garbage collector less often and never over imported objects: messages are freed without it."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
@@ -203,19 +203,19 @@ def run_process(
     main: Callable[[P], Awaitable[None]],
     opened: Callable[[S], AbstractAsyncContextManager[P]],
 ) -> None:
-    """Run what ``opened`` opens as this process: settings, event loop, ``main`` until it returns. What stops it is said in one line."""
+    """Run ``main`` with the settings and with what ``opened`` opens, until it returns. A known error ends it with one line of output."""
     settings = of.load()
 
     async def run() -> None:
         async with opened(settings) as process:
             await main(process)
 
-    _spare_collector()
+    _tune_garbage_collector()
 
     try:
         uvloop.run(run())
     except (NotReadyError, TopologyError, LayoutError, SettingsError) as error:
         sys.exit(f"leadmail: {error}")
-    except Exception as error:  # noqa: BLE001 - whatever ends a stage is logged like everything else, without quoting mail
+    except Exception as error:  # noqa: BLE001 - logged like all errors, without quoting mail
         structlog.get_logger().error("the stage failed", stage=of.process, error=describe(error), trace=trace(error))
         sys.exit(1)

@@ -1,4 +1,7 @@
-"""Ends and protects asyncio tasks reliably."""
+"""Ends and protects asyncio tasks reliably.
+
+anyio does not help here: its shielded scopes do not hold off ``Task.cancel``, which asyncio, uvloop and the drivers use.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ _AGAIN_SECONDS = 0.5
 def raise_if_cancelled() -> None:
     """Raise CancelledError if the running task was cancelled and the cancellation was lost. Call it after swallowing an error.
 
-    A task group gives its members' errors precedence over its own cancellation, and cancels its members only once: a member that swallows
-    errors would run for ever, and everything that waits for the group would wait for ever.
+    A task group gives its members' errors precedence over its own cancellation, and cancels its members only once. A member that swallows
+    errors would run forever, and so would everything that waits for the group.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
@@ -27,10 +30,10 @@ def raise_if_cancelled() -> None:
 
 
 async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks and wait until they have ended; what they raise is theirs.
+    """Cancel tasks and wait until they have ended; their errors are ignored.
 
-    A cancellation can be lost: a task that waits for a connection that closes at that moment gets the connection's error instead (drivers
-    cancel and are cancelled themselves). So it is asked for again until the task has ended.
+    A cancellation can be lost: a task that waits for a connection that closes at that moment gets the connection's error instead. So it
+    is repeated until the task has ended.
     """
     running = {task for task in tasks if not task.done()}
     while running:

@@ -12,7 +12,7 @@ import structlog
 
 from schemas.messages import Copy, Lane, MailboxChanged, MailFetched, RecordChanged, SyncCompleted
 from schemas.routes import ROUTES, Route
-from services.amqp.delivery.outcomes import DeadLetter, Delivery
+from services.amqp.delivery.outcomes import DeadLetterDelivery, Delivery
 from services.amqp.memory import MemoryBus
 from services.amqp.rabbitmq.bus import RabbitBus
 
@@ -97,8 +97,8 @@ class DeadRecorder:
     """Keeps dead letters."""
 
     def __init__(self) -> None:
-        self.letters: list[DeadLetter] = []
+        self.letters: list[DeadLetterDelivery] = []
 
-    async def __call__(self, letter: DeadLetter) -> None:
+    async def __call__(self, letter: DeadLetterDelivery) -> None:
         """Keep."""
         self.letters.append(letter)

@@ -10,7 +10,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from schemas.errors import PermanentError, TransientError
 from schemas.messages import Lane, MailboxChanged, MailFetched
-from services.amqp.delivery.outcomes import DeadLetter, Delivery, Done, Failed
+from services.amqp.delivery.outcomes import DeadLetterDelivery, Delivery, Done, Failed
 from tests.amqp.fixtures import (
     RECORDS,
     SYNCS,
@@ -306,9 +306,9 @@ async def test_lost_consumer_redelivers(bus: AnyBus) -> None:
 
 async def test_dead_letter_stays_until_kept(bus: AnyBus) -> None:
     """A dead letter that could not be kept is offered again until it is."""
-    offers: list[DeadLetter] = []
+    offers: list[DeadLetterDelivery] = []
 
-    async def keep(letter: DeadLetter) -> None:
+    async def keep(letter: DeadLetterDelivery) -> None:
         offers.append(letter)
         if len(offers) < 3:
             raise ServerSelectionTimeoutError("no primary")

@@ -134,7 +134,7 @@ async def test_second_batch_waits_for_company() -> None:
     assert sizes == [1]
     await until(lambda: sizes == [1, 2])
     gate.set()
-    await until(lambda: batcher.in_hand == 0)
+    await until(lambda: batcher.running == 0)
     gate.clear()
     for tag in range(4):
         batcher.put(received(tag))

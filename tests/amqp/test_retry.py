@@ -8,7 +8,7 @@ from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure, S
 from schemas.errors import NotReadyError, PermanentError, TransientError, UndecodableError
 from schemas.messages import SyncCompleted
 from schemas.routes import QUICK, Route, delay_queue, routes_to
-from services.amqp.delivery.retry import Dead, Decision, Retry, decide
+from services.amqp.delivery.retry import Dead, Retry, RetryDecision, decide
 from services.runtime.failures import describe, is_bug, is_outage, trace
 
 QUICKLY = routes_to("parser")[0]
@@ -47,7 +47,7 @@ def labelled(label: str) -> OperationFailure:
         (TransientError("x"), 1, QUICKLY._replace(retry=()), Dead("retries-exhausted")),
     ],
 )
-def test_decision(error: Exception, attempt: int, route: Route, decision: Decision) -> None:
+def test_decision(error: Exception, attempt: int, route: Route, decision: RetryDecision) -> None:
     """Each kind of error at each attempt has exactly one consequence."""
     assert decide(error, attempt, route) == decision
 

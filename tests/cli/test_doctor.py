@@ -17,7 +17,7 @@ from yarl import URL
 from schemas.accounts import AccountState
 from schemas.routes import DEAD_QUEUE, ROUTES
 from services.amqp.delivery.outcomes import QueueDepth
-from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts, strange
+from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts, unknown_queues
 from services.cli.operations import diagnosis
 from services.cli.operations.diagnosis import State
 from services.store import AccountGroup, DatabaseFacts
@@ -195,8 +195,8 @@ def test_databases(fields: dict[str, Any], name: str, state: State, words: str) 
         ({"version": "4.1.0"}, "RabbitMQ: version", State.FINE),
         ({"alarms": ("disk on rabbit@one",)}, "RabbitMQ: alarms", State.WRONG),
         ({"alarms": None}, "RabbitMQ: alarms", State.UNKNOWN),
-        ({"policies": None, "meddling": None}, "RabbitMQ: policies", State.UNKNOWN),
-        ({"strange": ("parser.old",)}, "RabbitMQ: other queues", State.WARNING),
+        ({"policies": None, "conflicting_policies": None}, "RabbitMQ: policies", State.UNKNOWN),
+        ({"unknown_queues": ("parser.old",)}, "RabbitMQ: other queues", State.WARNING),
     ],
 )
 def test_brokers(fields: dict[str, Any], name: str, state: State) -> None:
@@ -233,4 +233,4 @@ def test_mail_and_certificates() -> None:
 
 def test_other_peoples_queues_are_not_strange() -> None:
     """Only names that begin as ours do are ours to speak of."""
-    assert strange(["billing.invoices", "parser.old", *WORKING]) == ("parser.old",)
+    assert unknown_queues(["billing.invoices", "parser.old", *WORKING]) == ("parser.old",)

@@ -8,7 +8,7 @@ from schemas.accounts import EpochState
 from schemas.messages import Lane, MailFetched, MailParsed, RecordChanged
 from schemas.routes import routes_to
 from services.amqp.delivery import codec
-from services.amqp.delivery.outcomes import DeadLetter, Delivery, Done
+from services.amqp.delivery.outcomes import DeadLetterDelivery, Delivery, Done
 from services.amqp.memory import MemoryBus
 from services.matcher import dead_letters, handler
 from services.store import copy_ref, dead_ref, email_ref
@@ -20,12 +20,14 @@ ANN, CARLA = "ann@firm.example", "carla@client.example"
 QUEUE = "matcher.mail-parsed.live"
 
 
-def letter(about: MailParsed | MailFetched | RecordChanged, body: bytes | None = None, **fields: object) -> DeadLetter:
+def letter(
+    about: MailParsed | MailFetched | RecordChanged, body: bytes | None = None, **fields: object
+) -> DeadLetterDelivery:
     """Return a dead letter as the runtime hands it over."""
     envelope = codec.encode(about, body, source="/leadmail/test")
     headers = {**envelope.headers, "content-type": envelope.content_type}
     values = {"queue": QUEUE, "reason": "parser-died", "error": "ParserDied", "attempt": 6, "message": about}
-    return DeadLetter(**{**values, "body": envelope.body, "headers": headers, **fields})
+    return DeadLetterDelivery(**{**values, "body": envelope.body, "headers": headers, **fields})
 
 
 async def sealed(world: World, account: str) -> None:

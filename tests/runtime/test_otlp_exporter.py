@@ -102,12 +102,12 @@ async def test_a_collector_that_comes_back_is_delivered_to() -> None:
     with receiving() as receiver:
         receiver.answer = HTTPStatus.BAD_REQUEST
         async with open_tracing(settings(receiver.url), "parser", log) as provider:
-            record(OpenTelemetryTracing(provider), 2 * otlp_exporter.TOGETHER)
+            record(OpenTelemetryTracing(provider), 2 * otlp_exporter.BATCH_SIZE)
             await until(lambda: receiver.refused >= 2)
             receiver.answer = HTTPStatus.OK
-            record(OpenTelemetryTracing(provider), otlp_exporter.TOGETHER)
+            record(OpenTelemetryTracing(provider), otlp_exporter.BATCH_SIZE)
             await until(lambda: "delivered again" in lines.getvalue())
-    assert len(receiver.spans) >= otlp_exporter.TOGETHER
+    assert len(receiver.spans) >= otlp_exporter.BATCH_SIZE
     events = [json.loads(line)["event"] for line in lines.getvalue().splitlines()]
     assert [event.partition(":")[0] for event in events] == [
         "traces cannot be delivered and are lost",
@@ -124,7 +124,7 @@ async def test_nobody_waits_for_a_collector(kind: str) -> None:
         url = quiet if kind == "silent" else f"http://127.0.0.1:{free_port()}"
         async with open_tracing(settings(url), "parser", log) as provider:
             began = time.monotonic()
-            record(OpenTelemetryTracing(provider), 2 * otlp_exporter.WAITING)
+            record(OpenTelemetryTracing(provider), 2 * otlp_exporter.MAX_QUEUED)
             assert time.monotonic() - began < 2 * otlp_exporter.DELIVERY_SECONDS
             ending = time.monotonic()
     assert time.monotonic() - ending < ENDED

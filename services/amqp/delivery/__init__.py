@@ -1,12 +1,12 @@
-"""From an incoming message to a settled one, whichever bus carries it.
+"""Handles and settles messages, the same way on both buses.
 
 - ``bus``: the interface of the bus
-- ``outcomes``: what handlers get and what they return
+- ``outcomes``: what handlers receive and return
 - ``codec``: messages as CloudEvents in AMQP
 - ``incoming``: a delivered message and its acknowledgement
-- ``batcher``: which messages are handled when
+- ``batcher``: starts batches
 - ``dispatch``: decodes, handles, publishes, then acknowledges
-- ``retry``: what follows from a failure
+- ``retry``: retries, or gives up, after a failure
 - ``dead_letter_consumer``: stores dead letters
 - ``outcome_logger``: the log lines about messages
 - ``trace_context``: the W3C trace that a message belongs to

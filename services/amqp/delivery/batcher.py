@@ -1,4 +1,4 @@
-"""Decides which messages are handled when: one by one up to the prefetch, or in batches that collect while others are in progress."""
+"""Starts the handling of messages: one by one up to the prefetch, or in batches that fill while others are in progress."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Batcher:
         eager: bool = True,
         failed: Callable[[BaseException], None],
     ) -> None:
-        """Take the handler of a batch, and what to call when the handler itself raises: its messages then stay unacknowledged."""
+        """Take the handler of a batch. If it raises, ``failed`` is called and its messages stay unacknowledged."""
         self._process = process
         self._size = size
         self._concurrency = concurrency
@@ -36,23 +36,23 @@ class Batcher:
         self._idle.set()
 
     @property
-    def in_hand(self) -> int:
-        """Batches being handled."""
+    def running(self) -> int:
+        """The number of batches in progress."""
         return len(self._running)
 
     def put(self, message: IncomingMessage) -> None:
-        """Take a message."""
+        """Add a message."""
         self._pending.append(message)
         self._idle.clear()
         self._start()
 
     def forget(self, settler: Settler) -> None:
-        """Drop what has not been started of a channel that is gone: the broker delivers it again."""
+        """Drop the waiting messages of a closed channel: the broker delivers them again."""
         self._pending = deque(message for message in self._pending if message.settler is not settler)
         self._note_idle()
 
     async def drain(self, grace: float | None) -> bool:
-        """Wait until everything taken was handled; after ``grace`` seconds cancel the rest. Returns whether all was finished."""
+        """Wait until every message was handled; after ``grace`` seconds cancel the rest. Returns whether all were handled."""
         self._wait = 0.0
         self._start()
         try:
@@ -64,7 +64,7 @@ class Batcher:
         return True
 
     async def finished(self, seconds: float) -> bool:
-        """Wait until everything taken was handled, for at most ``seconds``. Returns whether it was; cancels nothing."""
+        """Wait up to ``seconds`` until every message was handled. Returns whether all were; cancels nothing."""
         try:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()

@@ -1,4 +1,4 @@
-"""The interface to the queues. Two implementations, one behaviour suite: ``rabbit.RabbitBus`` and ``memory.MemoryBus``."""
+"""The interface to the queues. It has two implementations, which pass the same tests: ``rabbitmq.bus.RabbitBus`` and ``memory.MemoryBus``."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any, Protocol
 
 from schemas.messages import Event
 from schemas.routes import Route
-from services.amqp.delivery.outcomes import DeadLetter, Delivery, Done, Failed, QueueDepth
+from services.amqp.delivery.outcomes import DeadLetterDelivery, Delivery, Done, Failed, QueueDepth
 from services.amqp.delivery.trace_context import TraceContext
 
 Handle = Callable[[Delivery[Any]], Awaitable[Sequence[Event]]]
-"""Handles one message, returns what to publish. It raises ``TransientError``, ``PermanentError`` or, being buggy, anything."""
+"""Handles one message and returns what to publish. It raises ``TransientError`` or ``PermanentError``; anything else is a bug."""
 
 HandleBatch = Callable[[Sequence[Delivery[Any]]], Awaitable[Sequence[Done | Failed]]]
-"""Handles a batch; says of each message, in order, what became of it. Raising fails every message of the batch."""
+"""Handles a batch and returns the outcome of each message, in order. Raising fails every message of the batch."""
 
-HandleDead = Callable[[DeadLetter], Awaitable[None]]
-"""Keeps a dead letter. Raising leaves it in the queue; it comes again after a pause."""
+HandleDead = Callable[[DeadLetterDelivery], Awaitable[None]]
+"""Stores a dead letter. If it raises, it is called again after a pause."""
 
 
 class Consumer(Protocol):
@@ -27,7 +27,7 @@ class Consumer(Protocol):
         """Take no more messages, and let those in progress finish and be settled.
 
         Args:
-            grace: seconds before what still runs is cancelled (its messages come again); None waits for ever.
+            grace: seconds until what still runs is cancelled and its messages are delivered again; None waits forever.
 
         Returns:
             Whether everything in progress finished.
@@ -36,12 +36,12 @@ class Consumer(Protocol):
 
 
 class Bus(Protocol):
-    """Publishes and consumes messages; everything published is persistent, confirmed and routed, or an error says otherwise."""
+    """Publishes and consumes messages. What is published is persistent, routed and confirmed; otherwise an error is raised."""
 
     async def publish(self, message: Event, body: bytes | None = None) -> None:
         """Publish one message and wait for the broker's confirmation.
 
-        A full queue makes this wait (backpressure), a lost connection makes it send again with the same id.
+        While the queue is full, this waits (backpressure). If the connection is lost, the message is sent again with the same id.
 
         Args:
             message: its routing key decides which queue gets it.
@@ -56,7 +56,7 @@ class Bus(Protocol):
     async def publish_many(
         self, items: Sequence[tuple[Event, bytes | None]], *, contexts: Sequence[TraceContext] | None = None
     ) -> list[Exception | None]:
-        """Publish many with a window of confirmations in flight; returns, in order, None or what ``publish`` would have raised.
+        """Publish many messages with a window of confirmations in flight. Returns, in order, None or the error of each.
 
         Args:
             items: messages with their bodies, see ``publish``.
@@ -87,16 +87,16 @@ class Bus(Protocol):
         Args:
             route: the queue to consume.
             handle: called with 1 to ``size`` deliveries.
-            size: at most so many messages a batch.
-            wait: seconds, see above.
-            eager: False lets a batch wait also when none is in progress: for work that is not urgent and costs more per batch than
-                by the message.
-            concurrency: how many batches may be in progress at the same time.
+            size: the most messages in a batch.
+            wait: in seconds, see above.
+            eager: False makes a batch wait even if none is in progress: for work that is not urgent and whose cost is mostly per
+                batch.
+            concurrency: the most batches in progress at the same time.
         """
         ...
 
     async def consume_dead(self, handle: HandleDead) -> Consumer:
-        """Handle the dead letters one by one."""
+        """Pass the dead letters to ``handle`` one by one."""
         ...
 
     async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, isolated: bool = False) -> None:

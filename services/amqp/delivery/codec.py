@@ -28,7 +28,7 @@ MAX_BODY = 8 * 1024 * 1024
 ID, TYPE, TIME, FIELDS = "ce-id", "ce-type", "ce-time", "leadmail"
 ATTEMPT, ERROR, REASON, QUEUE = "x-leadmail-attempt", "x-leadmail-error", "x-leadmail-reason", "x-leadmail-queue"
 REPLAY = "x-leadmail-replay"
-"""How often the message was sent again out of the dead letters: dying once more it is another letter than before."""
+"""How often the message was replayed. If it dies again, it is stored as another dead letter."""
 CONTENT_TYPE = "content-type"
 _KEPT = ("ce-", FIELDS, "x-leadmail-", PARENT, STATE)
 
@@ -62,7 +62,7 @@ def encode(message: Event, body: bytes | None, *, source: str, context: TraceCon
 
     Args:
         message: the message.
-        body: for ``MailFetched`` the raw mail, else None.
+        body: the raw mail of ``MailFetched``, else None.
         source: CloudEvents ``source``, e.g. ``/leadmail/poller``.
         context: the trace that it belongs to.
 
@@ -89,10 +89,10 @@ def encode(message: Event, body: bytes | None, *, source: str, context: TraceCon
 
 
 def decode(headers: Mapping[str, Any], body: bytes) -> Event:
-    """Return the message that was sent as these headers and this body.
+    """Return the message in these headers and this body.
 
     Raises:
-        UndecodableError: it is not one of our messages; the text quotes nothing of it.
+        UndecodableError: it is not one of our messages. The text quotes nothing of it.
     """
     kind = headers.get(TYPE)
     message = _CLASSES.get(kind) if isinstance(kind, str) else None
@@ -106,8 +106,8 @@ def decode(headers: Mapping[str, Any], body: bytes) -> Event:
         fields = fields.encode()
     if not isinstance(fields, bytes):
         raise UndecodableError(f"no header {FIELDS}")
-    # The id joins the other fields as JSON text: validating JSON as it is costs a third of parsing it first, and only
-    # pydantic's JSON mode reads bytes from base64. It comes last, where it wins over an "id" in the body.
+    # The id is appended as JSON text: validating the JSON text costs a third of parsing it first, and only pydantic's JSON mode
+    # decodes bytes from base64. It comes last, so that it takes precedence over an "id" in the body.
     text = fields.rstrip()
     if not text.startswith(b"{") or not text.endswith(b"}"):
         raise UndecodableError("its fields are not a JSON object")

@@ -1,6 +1,6 @@
-"""Stores the dead letters. They have no further queue to go to, so each stays unacknowledged until it is stored.
+"""Stores the dead letters. There is no further queue for them, so each stays unacknowledged until it is stored.
 
-A message that the broker gave up because consumers died with it is only a poison candidate: it is handled once more, in isolation.
+A message that the broker gave up because its consumers died is only a poison candidate: it is handled once more, in isolation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from services.amqp.delivery import codec
 from services.amqp.delivery.bus import HandleDead
 from services.amqp.delivery.codec import SendEnvelopes
 from services.amqp.delivery.incoming import IncomingMessage, settle
-from services.amqp.delivery.outcomes import CRASHED, DeadLetter
+from services.amqp.delivery.outcomes import CRASHED, DeadLetterDelivery
 from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import context_of, logged
 from services.runtime.backoff import Backoff
@@ -59,8 +59,8 @@ class DeadLetterConsumer:
             if queue in self._isolated_queues:
                 await self._isolate(incoming, queue)
             else:
-                letter = dead_letter(incoming)
-                await self._keep(letter)
+                letter = dead_letter_of(incoming)
+                await self._store(letter)
                 if self._tracing is not None:
                     self._tracing.dead_letter_stored(incoming, started, reason=letter.reason)
                 if letter.reason == CRASHED:
@@ -80,15 +80,15 @@ class DeadLetterConsumer:
             self._log.error("poison candidate cannot be isolated", id=identifier, queue=isolated, error=describe(error))
             await asyncio.sleep(backoff.next())
 
-    async def _keep(self, letter: DeadLetter) -> None:
+    async def _store(self, letter: DeadLetterDelivery) -> None:
         backoff = Backoff(self._first_pause, _LONGEST_PAUSE)
         while True:
             try:
                 await self._handle(letter)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the letter must not be lost
+            except Exception as error:  # noqa: BLE001 - whatever the error is, the dead letter must not be lost
                 details = {"trace": trace(error)} if is_bug(error) else {}
                 self._log.error(
-                    "dead letter not kept",
+                    "dead letter cannot be stored",
                     id=letter.headers.get(codec.ID),
                     queue=letter.queue,
                     error=describe(error),
@@ -99,8 +99,8 @@ class DeadLetterConsumer:
                 return
 
 
-def dead_letter(incoming: IncomingMessage) -> DeadLetter:
-    """Return what a message from the dead letters says about its end."""
+def dead_letter_of(incoming: IncomingMessage) -> DeadLetterDelivery:
+    """Return an incoming message as a dead letter."""
     headers = incoming.headers
     queue, reason = headers.get(codec.QUEUE), headers.get(codec.REASON)
     if not isinstance(queue, str) or not isinstance(reason, str):
@@ -111,7 +111,7 @@ def dead_letter(incoming: IncomingMessage) -> DeadLetter:
     except UndecodableError:
         message = None
     error = headers.get(codec.ERROR)
-    return DeadLetter(
+    return DeadLetterDelivery(
         queue=queue,
         reason=reason,
         error=error if isinstance(error, str) else "",
@@ -123,7 +123,7 @@ def dead_letter(incoming: IncomingMessage) -> DeadLetter:
 
 
 def limit_queue(headers: Mapping[str, Any]) -> str:
-    """Return the queue in which the broker gave a message up, or "": its table ``x-death`` has a line a queue and reason."""
+    """Return the queue in which the broker gave up a message, or "". Its ``x-death`` header has one entry per queue and reason."""
     deaths = headers.get("x-death")
     for death in deaths if isinstance(deaths, list) else ():
         if isinstance(death, dict) and death.get("reason") == "delivery_limit":

@@ -1,8 +1,8 @@
 """Decodes, handles, publishes, then acknowledges messages. The same for both buses.
 
-A message is acknowledged only after everything that follows from it was confirmed by the broker: what the handler wants
-published, or its own copy on the way to a delay queue or the dead letters. An interruption leaves it unacknowledged,
-and the broker delivers it again.
+A message is acknowledged only after the broker has confirmed everything that follows from it: the messages that the handler
+returned, or its own copy in a delay queue or the dead letters. If this is interrupted, the message stays unacknowledged and the
+broker delivers it again.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from services.runtime.failures import describe
 from services.runtime.metrics import QueueMetrics
 
 HANDLING_SECONDS = 600.0
-"""A handler that takes longer hangs. The broker takes messages back after 30 minutes."""
+"""A handler that takes longer is hanging. The broker takes messages back after 30 minutes."""
 
 
 def one_by_one(handle: Handle) -> HandleBatch:
-    """Return a handler of messages as a handler of batches of one."""
+    """Return a handler of single messages as a handler of batches of one."""
 
     async def handle_one(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
         return [Done(await handle(deliveries[0]))]
@@ -56,7 +56,7 @@ class Dispatcher:
         tracing: Tracing | None = None,
         observe: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Take the route, its handler and collaborators. ``observe`` gets every error that a message fails with."""
+        """Take the route, its handler and collaborators. ``observe`` is called with the error of every failed message."""
         self._route = route
         self._handle = handle
         self._send = send
@@ -106,8 +106,8 @@ class Dispatcher:
             async with asyncio.timeout(HANDLING_SECONDS) as limit:
                 outcomes = await self._handle(deliveries)
             if len(outcomes) != len(deliveries):
-                raise RuntimeError("the handler did not say of every message what became of it")  # noqa: TRY301 - as any bug of it
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is decided about by decide()
+                raise RuntimeError("the handler did not return one outcome per message")  # noqa: TRY301 - handled like any bug in it
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is an outcome: decide() chooses what follows
             slow = limit.expired()
             failure = TransientError(f"handling took longer than {HANDLING_SECONDS:.0f} s") if slow else error
             return [Failed(failure)] * len(deliveries)
@@ -116,7 +116,7 @@ class Dispatcher:
     async def _publish(
         self, outcomes: Sequence[Done | Failed], contexts: Sequence[TraceContext]
     ) -> list[Done | Failed]:
-        """Send what the handler wants published; an outcome of which something did not arrive becomes a failure."""
+        """Publish what the handler returned. An outcome whose messages were not all confirmed becomes a failure."""
         final = list(outcomes)
         envelopes: list[Envelope] = []
         places: list[int] = []
@@ -141,7 +141,7 @@ class Dispatcher:
     async def _send_failed(
         self, batch: Sequence[IncomingMessage], outcomes: Sequence[Done | Failed], contexts: Sequence[TraceContext]
     ) -> set[int]:
-        """Send failed messages to where they wait or rest; return the places of those that have to stay unacknowledged."""
+        """Send failed messages to a delay queue or the dead letters. Returns the indexes of those that must stay unacknowledged."""
         kept: set[int] = set()
         places: list[int] = []
         envelopes: list[Envelope] = []
@@ -181,7 +181,7 @@ class Dispatcher:
 
 
 def _bind(incoming: IncomingMessage, context: TraceContext) -> None:
-    """Let every line that is logged while one message is handled say which it is."""
+    """Add the message's id to every line that is logged while it is handled."""
     headers = incoming.headers
     structlog.contextvars.bind_contextvars(
         message=headers.get(codec.ID), attempt=codec.attempt_of(headers), **logged(context)

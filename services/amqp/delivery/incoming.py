@@ -1,4 +1,4 @@
-"""A delivered message that is not settled yet, and where it is acknowledged."""
+"""A delivered message that is not settled yet, and its settler."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 
 class Settler(Protocol):
-    """Where messages came from and are acknowledged."""
+    """Acknowledges the messages of one channel."""
 
     async def ack(self, tags: Sequence[int]) -> None:
-        """Acknowledge; does nothing when the channel is gone, since the messages come again then."""
+        """Acknowledge messages. Does nothing if the channel is closed: the broker then delivers them again."""
         ...
 
 

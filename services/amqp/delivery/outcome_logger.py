@@ -1,4 +1,4 @@
-"""What became of messages, as log lines: ids, attempts and errors, never what the messages say."""
+"""Logs the outcomes of messages: ids, attempts and errors, never content."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OutcomeLogger:
     def handled(
         self, batch: Sequence[IncomingMessage], outcomes: Sequence[Done | Failed], contexts: Sequence[TraceContext]
     ) -> None:
-        """Log a line a message, at level debug."""
+        """Log one line per message at level debug."""
         if not self._log.is_enabled_for(logging.DEBUG):
             return
         for incoming, outcome, context in zip(batch, outcomes, contexts, strict=True):
@@ -69,7 +69,7 @@ class OutcomeLogger:
                 self._log.warning("message failed", **fields)
 
     def stuck(self, messages: Sequence[IncomingMessage], error: Exception | None) -> None:
-        """Log messages that could go neither to a delay queue nor to the dead letters. They stay unacknowledged."""
+        """Log messages that could be sent neither to a delay queue nor to the dead letters. They stay unacknowledged."""
         if messages:
             ids = [incoming.headers.get(codec.ID) for incoming in messages[:_LOGGED_IDS]]
             self._log.error("failed messages stay unacknowledged", ids=ids, count=len(messages), error=repr(error))

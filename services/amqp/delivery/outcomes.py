@@ -1,4 +1,4 @@
-"""What a handler gets and what it says became of it."""
+"""What a handler receives, and the outcomes that it returns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.messages import Event
 from services.amqp.delivery.trace_context import UNTRACED, TraceContext
 
 CRASHED = "delivery-limit"
-"""The reason of a dead letter that consumers died with even in isolation."""
+"""The reason of a dead letter whose consumers died even when it was handled in isolation."""
 
 M_co = TypeVar("M_co", bound=Event, covariant=True)
 
@@ -21,42 +21,42 @@ class Delivery(Generic[M_co]):
 
     message: M_co
     body: bytes
-    """The AMQP body: for ``MailFetched`` the raw mail (empty when ``message.blob`` names it), else the JSON that ``message`` came from."""
+    """The AMQP body: the raw mail of ``MailFetched`` (empty if it is in ``message.blob``), else the JSON of ``message``."""
     attempt: int
     """From 1; grows with each retry, not with a redelivery after a crash."""
     redelivered: bool
-    """A consumer had it before and did not finish: its effects may be there already."""
+    """An earlier consumer did not finish it. Its effects may already be stored."""
     queue: str
     context: TraceContext = field(default_factory=lambda: UNTRACED)
     """The trace that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message for which there is no more hope, as it was taken from the dead letters."""
+class DeadLetterDelivery:
+    """A message that was given up, as it was taken from the dead-letter queue."""
 
     queue: str
-    """Where it failed; ``""`` when not known."""
+    """The queue in which it failed; ``""`` if unknown."""
     reason: str
     """A stable code: a ``PermanentError``'s, ``undecodable``, ``retries-exhausted`` or ``CRASHED``."""
     error: str
     """The last error's type and text, at most 500 characters; ``""`` after crashes."""
     attempt: int
     message: Event | None
-    """None when it cannot be decoded."""
+    """None if it cannot be decoded."""
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     """What ``Bus.replay`` needs, apart from queue and body, to send the same message again: text headers and ``content-type``."""
 
 
 class Done(NamedTuple):
-    """One message of a batch was handled; ``publish`` is sent before the message is acknowledged."""
+    """The message was handled. ``publish`` is sent before the message is acknowledged."""
 
     publish: Sequence[Event] = ()
 
 
 class Failed(NamedTuple):
-    """One message of a batch failed; the error decides about a retry as if a handler had raised it."""
+    """The message failed. The error decides about a retry as if the handler had raised it."""
 
     error: Exception
 
@@ -65,7 +65,7 @@ class QueueDepth(NamedTuple):
     """How full a queue is."""
 
     ready: int
-    """Messages that wait."""
+    """Messages that wait in the queue."""
     consumers: int
     unacknowledged: int | None = None
     """Unacknowledged messages; None if the broker's management interface is not set up."""

@@ -1,4 +1,4 @@
-"""What follows from a failure: a small value computed from (error, attempt, route)."""
+"""Decides between a retry and the dead letters, from the error, the attempt and the route."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OUTAGE_STEP = 2
 
 
 class Retry(NamedTuple):
-    """The message waits in a delay queue and comes back as this attempt."""
+    """The message waits in a delay queue and is then delivered as this attempt."""
 
     queue: str
     attempt: int
@@ -24,14 +24,14 @@ class Dead(NamedTuple):
     reason: str
 
 
-Decision = Retry | Dead
+RetryDecision = Retry | Dead
 
 
-def decide(error: BaseException, attempt: int, route: Route) -> Decision:
+def decide(error: BaseException, attempt: int, route: Route) -> RetryDecision:
     """Return what to do with a message whose ``attempt``-th handling (from 1) failed with ``error``.
 
-    An outage of the database is not the message's fault and uses up none of its attempts: a database that is down for an
-    hour must not turn a whole backfill into dead letters.
+    An outage of the database uses up none of the message's attempts: a database that is down for an hour must not turn a whole
+    backfill into dead letters.
     """
     if isinstance(error, PermanentError):
         return Dead(error.reason)

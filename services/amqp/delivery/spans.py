@@ -1,4 +1,4 @@
-"""What dispatching needs of tracing, as an interface: its implementation, ``tracing``, loads OpenTelemetry, which takes memory."""
+"""The interface of tracing. Its implementation, ``tracing``, loads OpenTelemetry, which takes memory."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Tracing(Protocol):
 
         Args:
             name: the name of the span.
-            after: what it follows from; without it a new trace starts, subject to sampling.
+            after: the context that it follows from; without it a new trace starts, subject to sampling.
             started: the start, in nanoseconds since 1970.
             attributes: ids and codes only.
-            moments: events within the span with their times.
-            kind: ``client`` for work that a server did, ``consumer`` for what came from a queue.
+            moments: events within the span, with their times in nanoseconds since 1970.
+            kind: ``client`` for a request to a server, ``consumer`` for a message from a queue.
         """
         ...
 

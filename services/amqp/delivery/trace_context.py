@@ -1,6 +1,6 @@
 """The trace that a message belongs to: W3C trace context in the headers ``traceparent`` and ``tracestate``.
 
-It travels with the message and is handed on explicitly. Stages that trace nothing hand it on, too.
+It travels with the message and is passed on explicitly, also by stages that trace nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 PARENT, STATE = "traceparent", "tracestate"
 TraceContext = Mapping[str, str]
-"""The two headers, as far as a message has them."""
+"""Those of the two headers that a message has."""
 UNTRACED: TraceContext = MappingProxyType({})
 _MAX_STATE = 512
 """Octets; a longer value may be dropped (W3C Trace Context, section 3.3.1.5)."""
@@ -38,11 +38,11 @@ def is_unsampled(context: TraceContext) -> bool:
 
 
 def trace_id(context: TraceContext) -> str | None:
-    """Return the id of a trace that is recorded; None of others."""
+    """Return the id of the trace; None if it is not recorded."""
     form = _FORM.fullmatch(context.get(PARENT, ""))
     return form[1] if form is not None and int(form[2], 16) & _SAMPLED else None
 
 
 def logged(context: TraceContext) -> dict[str, str]:
-    """Return what a log line about a message says of its trace: nothing where it is not recorded."""
+    """Return the log fields that name the message's trace; none if it is not recorded."""
     return {"trace_id": trace} if context and (trace := trace_id(context)) else {}

@@ -1,7 +1,7 @@
-"""Spans of messages, by OpenTelemetry's conventions for messaging. Loaded only where ``LEADMAIL_TRACING_URL`` says where they go.
+"""Spans of messages, by OpenTelemetry's conventions for messaging. Loaded only if ``LEADMAIL_TRACING_URL`` is set.
 
-Nothing is kept in context variables: a batch holds messages of many traces, so each has its context with it. What is recorded are
-ids and codes, nothing that a mail or a record says.
+Nothing is kept in context variables: a batch holds messages of many traces, so each message carries its own context. Spans
+record ids and codes, never the content of a mail or record.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NUMBER = r"(?:[0-9a-f]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+)"
 _OURS = re.compile(
     rf"(?:lead:|contact:)?{_NUMBER}(?:[./@](?:[0-9a-f]{{12}}|{_NUMBER}|gone|attention|completed|parsed))*"
 )
-"""An id made of numbers and our own words. A CRM may name its records by anything, addresses too: such an id is not recorded."""
+"""An id made of numbers and our own words. A CRM may use anything as a record's id, even an address: such an id is not recorded."""
 
 
 class OpenTelemetryBatchSpans:

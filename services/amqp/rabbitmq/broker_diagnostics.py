@@ -1,4 +1,4 @@
-"""What RabbitMQ is like: for ``leadmail doctor``."""
+"""Checks of RabbitMQ for ``leadmail doctor``."""
 
 from __future__ import annotations
 
@@ -12,62 +12,62 @@ from schemas.topology import queues
 from services.amqp.rabbitmq.management import NODES, ManagementError, alarms_of, ask, virtual_host
 from services.runtime.settings import BrokerSettings
 
-_MEDDLING = frozenset(
+_OVERRIDES = frozenset(
     {"message-ttl", "expires", "max-length", "max-length-bytes", "overflow", "delivery-limit", "dead-letter-exchange"}
 )
-"""What a policy would change in a queue of ours; on what both say the smaller value or the policy may win."""
+"""Keys of a policy that would override the arguments of our queues: where both are set, the policy or the smaller value may win."""
 
 
 class BrokerFacts(NamedTuple):
-    """What the management interface said; None where it was not asked or does not let us see it."""
+    """The answers of the management interface; None where it was not asked or our user may not see the answer."""
 
-    trouble: str | None
+    error: str | None
     """Why it could not be asked."""
     version: str | None = None
     alarms: tuple[str, ...] | None = None
     """``memory on rabbit@one`` and the like."""
-    meddling: tuple[str, ...] | None = None
-    """Policies that change queues of ours."""
-    strange: tuple[str, ...] | None = None
-    """Queues of our naming that this version does not know."""
+    conflicting_policies: tuple[str, ...] | None = None
+    """Policies that change our queues."""
+    unknown_queues: tuple[str, ...] | None = None
+    """Queues with our names that this version does not have."""
 
 
-async def look(settings: BrokerSettings) -> BrokerFacts:
-    """Ask the interface for everything that it lets us see."""
+async def read_broker_facts(settings: BrokerSettings) -> BrokerFacts:
+    """Return the facts that our user may see."""
     try:
         overview = await ask(settings, "overview?columns=rabbitmq_version")
     except ManagementError as error:
         return BrokerFacts(str(error))
     host = quote(virtual_host(settings), safe="")
-    nodes = await _seen(settings, NODES)
-    policies = await _seen(settings, f"policies/{host}")
-    there = await _seen(settings, f"queues/{host}?columns=name")
+    nodes = await _ask_if_allowed(settings, NODES)
+    policies = await _ask_if_allowed(settings, f"policies/{host}")
+    existing = await _ask_if_allowed(settings, f"queues/{host}?columns=name")
     return BrokerFacts(
         None,
         overview.get("rabbitmq_version"),
         None if nodes is None else tuple(alarms_of(nodes)),
-        None if policies is None else tuple(sorted(one["name"] for one in policies if _meddles(one))),
-        None if there is None else strange(one["name"] for one in there),
+        None if policies is None else tuple(sorted(one["name"] for one in policies if _conflicts(one))),
+        None if existing is None else unknown_queues(one["name"] for one in existing),
     )
 
 
-def strange(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the queues that are named like ours but are not ours: queues of another version, whose messages no one reads."""
+def unknown_queues(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the queues that are named like ours but belong to another version: no one reads their messages."""
     ours = {queue.name for queue in queues()}
     stages = {f"{route.consumer}." for route in ROUTES} | {"leadmail."}
     return tuple(sorted(name for name in names if name.startswith(tuple(stages)) and name not in ours))
 
 
-async def _seen(settings: BrokerSettings, path: str) -> Any:
-    """Return an answer; None when our user may not see it."""
+async def _ask_if_allowed(settings: BrokerSettings, path: str) -> Any:
+    """Return an answer; None if our user may not see it."""
     try:
         return await ask(settings, path)
     except ManagementError:
         return None
 
 
-def _meddles(policy: dict[str, Any]) -> bool:
-    """Whether a policy changes what our queues promise."""
-    if policy.get("apply-to") == "exchanges" or not _MEDDLING & set(policy["definition"]):
+def _conflicts(policy: dict[str, Any]) -> bool:
+    """Whether a policy changes the guarantees of our queues."""
+    if policy.get("apply-to") == "exchanges" or not _OVERRIDES & set(policy["definition"]):
         return False
     return any(re.search(policy["pattern"], queue.name) for queue in queues())

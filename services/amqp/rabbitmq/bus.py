@@ -39,7 +39,7 @@ _DEAD_PREFETCH = 20
 
 
 class RabbitBus:
-    """See ``bus.Bus``. Made by ``open_bus``."""
+    """See ``bus.Bus``. Use ``open_bus`` to make one."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class RabbitBus:
         """Connect and declare the topology.
 
         Raises:
-            NotReadyError: the broker did not let us in within ``seconds``.
+            NotReadyError: no connection within ``seconds``.
             TopologyError: a queue or exchange has other properties than ours.
         """
         await self._publishing.open(seconds)
@@ -206,7 +206,7 @@ class RabbitBus:
         self._isolation.add(route, dispatcher)
 
     def _pausable(self) -> list[Subscription]:
-        """Return the subscriptions whose messages become candidates when this process dies. Dead letters do not."""
+        """Return the subscriptions whose messages become poison candidates when this process dies: all but that of the dead letters."""
         return [subscription for subscription in self._subscriptions if subscription.queue != DEAD_QUEUE]
 
     def _failed(self, error: BaseException) -> None:
@@ -220,7 +220,7 @@ class RabbitBus:
         """See ``bus.Bus``. A queue that does not exist is left out."""
         connection = await self._publishing.connection()
         depths: dict[str, QueueDepth] = {}
-        in_hand = await unacknowledged(self._settings)
+        unacked = await unacknowledged(self._settings)
         channel = await connection.channel(publisher_confirms=False)
         for queue in queues(self._routes):
             try:
@@ -229,7 +229,7 @@ class RabbitBus:
                 channel = await connection.channel(publisher_confirms=False)
                 continue
             depths[queue.name] = QueueDepth(
-                answer.message_count or 0, answer.consumer_count or 0, in_hand.get(queue.name)
+                answer.message_count or 0, answer.consumer_count or 0, unacked.get(queue.name)
             )
         await close_channel(channel)
         return depths
@@ -285,7 +285,7 @@ async def open_bus(
     tracing: Tracing | None = None,
     seconds: float = CONNECT_SECONDS,
 ) -> AsyncIterator[RabbitBus]:
-    """Open the bus for the time of a ``with`` block; see ``RabbitBus.open`` for errors."""
+    """Open the bus for the duration of a ``with`` block; see ``RabbitBus.open`` for errors."""
     bus = RabbitBus(settings, stage, metrics=metrics, log=log, routes=routes, tracing=tracing)
     try:
         await bus.open(seconds)

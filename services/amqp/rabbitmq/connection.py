@@ -45,7 +45,7 @@ def is_connection_loss(error: BaseException) -> bool:
 
 @contextmanager
 def suppress_connection_loss() -> Iterator[None]:
-    """Suppress the loss of the connection or channel within the block: the task that serves it notices, and reconnects."""
+    """Suppress the loss of the connection or channel within the block: the task that serves the connection notices and reconnects."""
     try:
         yield
     except BaseException as error:
@@ -54,13 +54,13 @@ def suppress_connection_loss() -> Iterator[None]:
 
 
 async def close_channel(channel: AbstractChannel) -> None:
-    """Close a channel, after what was written to it; a broker that does not answer is not waited for."""
+    """Close a channel after what was written to it. Does not wait for a broker that does not answer."""
     if not channel.is_closed:
         await asyncio.wait([asyncio.ensure_future(channel.close())], timeout=_CLOSE_SECONDS)
 
 
 def reason(error: BaseException | None) -> str:
-    """Return why there is no connection, in one short line."""
+    """Return in one short line why there is no connection."""
     words = " ".join(str(word) for word in error.args) if error else ""
     return f"{type(error).__name__} {words}".strip()[:300] if error else "no answer in time"
 
@@ -109,7 +109,7 @@ class RabbitConnection:
         except TimeoutError:
             await self.close()
             raise NotReadyError(
-                f"RabbitMQ at {self._url.host}:{self._url.port} does not let us in: {self._error!r}"
+                f"RabbitMQ at {self._url.host}:{self._url.port} accepts no connection: {self._error!r}"
             ) from None
 
     async def connection(self) -> AbstractConnection:
@@ -127,7 +127,7 @@ class RabbitConnection:
             await asyncio.sleep(0)
 
     async def serve(self, work: Callable[[AbstractConnection], Awaitable[None]]) -> None:
-        """Run ``work`` on the connection, again and again whenever it or its channel is lost, until cancelled."""
+        """Run ``work`` on the connection until it returns; run it again whenever the connection or its channel is lost."""
         backoff = Backoff()
         loop = asyncio.get_running_loop()
         while True:
@@ -164,7 +164,7 @@ class RabbitConnection:
                 await cancel_and_wait(attempt)
             self._error = asyncio.CancelledError() if attempt.cancelled() else attempt.exception()
             pause = backoff.next()
-            self._noted(self._error, "not connected to RabbitMQ", error=reason(self._error), again_in=round(pause, 2))
+            self._noted(self._error, "not connected to RabbitMQ", error=reason(self._error), retry_in=round(pause, 2))
             await asyncio.sleep(pause)
 
     async def _connect(self, context: ssl.SSLContext | None, backoff: Backoff) -> None:
@@ -183,8 +183,7 @@ class RabbitConnection:
     def _noted(self, cause: BaseException | None, event: str, **details: object) -> bool:
         """Log why a connection or channel has to be opened again. Returns False if it does not, because the process is stopping.
 
-        An unexpected error is logged as a bug and retried all the same: a process that went on without its connection would
-        be alive and deaf.
+        An unexpected error is logged as a bug and retried, too: without its connection the process would be alive but deaf.
         """
         if cause is None or is_connection_loss(cause):
             self._log.warning(event, **details)

@@ -1,4 +1,4 @@
-"""What only RabbitMQ's management interface knows: unacknowledged messages, rates, alarms, policies."""
+"""A client of RabbitMQ's management interface: unacknowledged messages, rates, alarms, policies."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from services.runtime.settings import BrokerSettings
 
 _SECONDS = 5.0
 NODES = "nodes?columns=name,mem_alarm,disk_free_alarm"
-"""The path of the nodes' alarms; for users with the tag ``monitoring``."""
+"""The path of the nodes' alarms, which users with the tag ``monitoring`` may read."""
 
 
 class ManagementError(LeadmailError):
-    """The interface cannot be asked; the text says what to do."""
+    """The management interface cannot be used; the text says how to fix it."""
 
 
 class QueueRates(NamedTuple):
-    """Messages a second, as the broker averages them."""
+    """Messages per second, as averaged by the broker."""
 
     published: float
     delivered: float
@@ -33,7 +33,7 @@ class QueueRates(NamedTuple):
 
 
 async def unacknowledged(settings: BrokerSettings) -> dict[str, int]:
-    """Return the number of unacknowledged messages by queue; empty when the interface is not set up or does not answer."""
+    """Return the number of unacknowledged messages by queue; empty if the interface is not set up or does not answer."""
     try:
         found = await ask(settings, _of_queues(settings, "name,messages_unacknowledged"))
     except ManagementError:
@@ -42,7 +42,7 @@ async def unacknowledged(settings: BrokerSettings) -> dict[str, int]:
 
 
 async def alarms(settings: BrokerSettings) -> list[str]:
-    """Return why the broker takes no messages at present, e.g. ``memory on rabbit@host``; empty as above."""
+    """Return why the broker accepts no messages at present, e.g. ``memory on rabbit@host``; empty if that is unknown."""
     try:
         return alarms_of(await ask(settings, NODES))
     except ManagementError:
@@ -50,13 +50,13 @@ async def alarms(settings: BrokerSettings) -> list[str]:
 
 
 def alarms_of(nodes: list[dict[str, Any]]) -> list[str]:
-    """Return the alarms of the broker's nodes, as ``NODES`` gives them."""
+    """Return the alarms in an answer to ``NODES``."""
     kinds = {"mem_alarm": "memory", "disk_free_alarm": "disk"}
     return [f"{kind} on {node.get('name')}" for node in nodes for flag, kind in kinds.items() if node.get(flag) is True]
 
 
 async def rates(settings: BrokerSettings) -> dict[str, QueueRates]:
-    """Return the rates by queue, without those of which the broker has none yet.
+    """Return the rates by queue; queues without rates are left out.
 
     Raises:
         ManagementError: the interface is not set up, does not answer, or refuses us.
@@ -82,7 +82,7 @@ def _of_queues(settings: BrokerSettings, columns: str) -> str:
 
 
 async def ask(settings: BrokerSettings, path: str) -> Any:
-    """Return what the interface says at ``/api/<path>``.
+    """Return the answer to ``/api/<path>``.
 
     Raises:
         ManagementError: it is not set up, does not answer, or refuses us.
@@ -95,11 +95,11 @@ async def ask(settings: BrokerSettings, path: str) -> Any:
     except urllib.error.HTTPError as error:
         why = "does not know the user or password" if error.code == _UNKNOWN else f"answers {error.code}"
         raise ManagementError(
-            f"RabbitMQ's management interface {why}: see to LEADMAIL_RABBITMQ_MANAGEMENT_URL"
+            f"RabbitMQ's management interface {why}: check LEADMAIL_RABBITMQ_MANAGEMENT_URL"
         ) from None
     except (OSError, ValueError) as error:
         raise ManagementError(
-            f"RabbitMQ's management interface does not answer ({error}): see to LEADMAIL_RABBITMQ_MANAGEMENT_URL"
+            f"RabbitMQ's management interface does not answer ({error}): check LEADMAIL_RABBITMQ_MANAGEMENT_URL"
         ) from None
 
 

@@ -1,8 +1,8 @@
-"""Poison candidates: messages that were being handled when consumer after consumer died, so that the broker gave them up.
+"""Handles poison candidates: messages that the broker gave up because one consumer after the other died while handling them.
 
-Most of them are innocent: a process that dies of one message dies with its neighbours, too. So each is handled once more with
-nothing else in progress: the process stops consuming, finishes its work, and fetches candidates one at a time. A message with which
-consumers die again is poison and ends in the dead letters. The others are handled like any message, without an operator.
+Most of them are innocent: when one message crashes a process, the messages in progress beside it are redelivered, too. So each
+candidate is handled once more with nothing else in progress: the process stops consuming, finishes its work, and fetches candidates
+one at a time. A message that crashes its consumers again is poison and ends in the dead letters. The others need no operator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from services.amqp.rabbitmq.subscription import AckBatcher, Restore, Subscriptio
 LOOK_SECONDS = 5.0
 """Between checks for candidates."""
 _TURN_SECONDS = 2.0
-"""After this time with candidates the other queues have their turn, which lasts a quarter of it."""
+"""How long candidates are handled before the other queues get their turn, which lasts a quarter of it."""
 _DRAIN_SECONDS = 60.0
 
 
@@ -37,7 +37,7 @@ class PoisonIsolation:
         restore: Restore,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
-        """``others`` are the subscriptions that must have nothing in progress meanwhile."""
+        """Take the connection and ``others``, the subscriptions to pause meanwhile."""
         self._rabbit = rabbit
         self._others = others
         self._restore = restore
@@ -92,7 +92,7 @@ class PoisonIsolation:
             others = self._others()
             try:
                 if not all(await asyncio.gather(*(other.pause(_DRAIN_SECONDS) for other in others))):
-                    self._log.warning("poison candidates wait: other work does not finish")
+                    self._log.warning("poison candidates have to wait: other work does not finish")
                     return False
                 # One channel per turn: what could not be settled returns to its queue when the channel closes.
                 channel = await connection.channel(publisher_confirms=False)

@@ -1,4 +1,4 @@
-"""How much may be on its way to each queue: a window that closes when the broker refuses and opens as it accepts.
+"""Limits the messages in flight to each queue: the window shrinks when the broker refuses a message and grows as it confirms.
 
 A full queue refuses (reject-publish). Its messages then wait here, and single messages are sent as probes, while messages
 to other queues continue: a full backfill queue never delays live mail.
@@ -15,7 +15,7 @@ from services.amqp.delivery.codec import Envelope
 from services.runtime.backoff import Backoff
 
 WINDOW = 300
-"""Unconfirmed messages to one queue. One at a time is a sixth of the speed; more gains little and is more to send again."""
+"""The most unconfirmed messages to one queue. One at a time is a sixth of the speed; more gains little and has to be resent."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
 
 
@@ -28,7 +28,7 @@ class PublishGroup:
         self._missing = count
 
     def finish(self, place: int, error: Exception | None) -> None:
-        """Note what became of one of them."""
+        """Note the result of one message."""
         self._results[place] = error
         self._missing -= 1
         if not self._missing and not self.future.done():
@@ -36,13 +36,13 @@ class PublishGroup:
 
 
 class PublishItem(NamedTuple):
-    """One message on its way."""
+    """One message to publish."""
 
     envelope: Envelope
     group: PublishGroup
     place: int
-    astray: bool = False
-    """It came back once because no queue took it."""
+    returned: bool = False
+    """The broker returned it once because no queue took it."""
 
     @property
     def wanted(self) -> bool:
@@ -51,7 +51,7 @@ class PublishItem(NamedTuple):
 
 
 class PublishWindow:
-    """What is on its way to one queue."""
+    """The messages that wait for, or are in flight to, one queue."""
 
     def __init__(self, limit: int = WINDOW) -> None:
         self.waiting: deque[PublishItem] = deque()
@@ -72,19 +72,19 @@ class PublishWindow:
         return self.waiting.popleft()
 
     def accepted(self) -> None:
-        """Note that one was confirmed."""
+        """Note that a message was confirmed."""
         self.in_flight -= 1
         self._limit = min(self._largest, self._limit * 2)
         self._backoff.reset()
 
     def dropped(self) -> None:
-        """Note that one came back for good: no queue took it."""
+        """Note that a message was given up: no queue took it."""
         self.in_flight -= 1
 
     def hold(self, item: PublishItem) -> None:
-        """Put a message back that no queue took, and send nothing until ``release``: its queue is being declared again."""
+        """Put back a message that no queue took, and send nothing until ``release``: its queue is being declared again."""
         self.in_flight -= 1
-        self.waiting.appendleft(item._replace(astray=True))
+        self.waiting.appendleft(item._replace(returned=True))
         self._held = True
 
     def release(self) -> None:
@@ -107,6 +107,6 @@ class PublishWindow:
         return pause
 
     def put_back(self, items: Sequence[PublishItem]) -> None:
-        """Put back what was in flight on a channel that is gone."""
+        """Put back the messages that were in flight on a lost channel."""
         self.in_flight -= len(items)
         self.waiting.extendleft(reversed(items))

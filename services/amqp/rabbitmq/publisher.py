@@ -1,4 +1,4 @@
-"""Publishing with confirmations: many in flight, refused ones again after a pause, those of a lost channel again on the next."""
+"""Publishes with confirmations, many in flight. Refused messages are resent after a pause, those of a lost channel on the next."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PERSISTENT = 2
 
 
 class Publisher:
-    """Sends envelopes. Frames of many messages are written at once, which costs a third of aiormq's own publishing."""
+    """Sends envelopes. Writing the frames of many messages at once costs a third of aiormq's own publishing."""
 
     def __init__(
         self, rabbit: RabbitConnection, topology: Topology, metrics: Metrics, log: structlog.typing.FilteringBoundLogger
@@ -46,9 +46,9 @@ class Publisher:
         self._wake = asyncio.Event()
         self._numbers = count(1)
         self._declared: AbstractConnection | None = None
-        """Of ``open``, until it is used."""
+        """The connection on which ``open`` declared the topology, until it is used."""
         self._connection: AbstractConnection | None = None
-        """What is being published on."""
+        """The connection in use."""
         self._task: asyncio.Task[None] | None = None
         self._restoring: asyncio.Task[None] | None = None
 
@@ -75,7 +75,7 @@ class Publisher:
         return await group.future
 
     async def close(self) -> None:
-        """Stop. Waiting and unconfirmed messages are reported as lost, though an unconfirmed one may have arrived."""
+        """Stop. Waiting and unconfirmed messages are reported as failed, although an unconfirmed one may have arrived."""
         for task in (self._task, self._restoring):
             if task is not None:
                 task.cancel()
@@ -88,7 +88,7 @@ class Publisher:
     async def _serve(self, connection: AbstractConnection) -> None:
         if connection is not self._declared:
             await self._topology.declare(connection)
-        # Again after every loss: the broker may have been rebuilt meanwhile, or closed the channel over an exchange that is gone.
+        # Declare again after every loss: the broker may have been rebuilt, or the channel closed because an exchange was deleted.
         self._declared = None
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         assert isinstance(channel, Channel)
@@ -117,7 +117,7 @@ class Publisher:
                 await self._wake.wait()
 
     def _take(self) -> list[PublishItem]:
-        """Return what may be sent now, a window at a time."""
+        """Return the messages to send now, one window after the other."""
         chunk: list[PublishItem] = []
         size = 0
         now = asyncio.get_running_loop().time()
@@ -136,14 +136,14 @@ class Publisher:
     def _frames(
         self, channel: Channel, chunk: Sequence[PublishItem]
     ) -> list[Basic.Publish | ContentHeader | ContentBody]:
-        """Return the frames of messages, registered for confirmation as ``Channel.basic_publish`` does it."""
+        """Return the frames of messages, registered for confirmation as ``Channel.basic_publish`` does."""
         frames: list[Basic.Publish | ContentHeader | ContentBody] = []
         loop = asyncio.get_running_loop()
         step = channel.max_content_size
         for item in chunk:
             envelope = item.envelope
             number = next(self._numbers)
-            # Unlike the event's id it must not repeat: a returned message is known by it.
+            # Unlike the event's id it must not repeat: it identifies a returned message.
             message_id = f"{number}.{envelope.headers.get(codec.ID, '')}"[:255]
             properties = Basic.Properties(
                 content_type=envelope.content_type,
@@ -168,7 +168,7 @@ class Publisher:
         error = confirmation.exception()
         item = self._in_flight.pop(number, None)
         if item is None:
-            return  # its channel was lost meanwhile and it is on its way again
+            return  # its channel was lost meanwhile, and it is being sent again
         envelope = item.envelope
         window = self._windows[envelope.exchange, envelope.routing_key]
         self._bytes_in_flight -= len(envelope.body)
@@ -183,10 +183,10 @@ class Publisher:
             if pause is not None:
                 self._log.debug("queue is full", routing_key=envelope.routing_key, pause=round(pause, 3))
                 loop.call_later(pause, self._resume, window)
-        elif not item.astray and self._connection is not None:
+        elif not item.returned and self._connection is not None:
             window.hold(item)
             if self._restoring is None:
-                self._log.warning("a queue is missing and is declared again", routing_key=envelope.routing_key)
+                self._log.warning("a queue is missing: declaring it again", routing_key=envelope.routing_key)
                 self._restoring = asyncio.create_task(self._restore(self._connection))
         else:
             window.dropped()
@@ -210,7 +210,7 @@ class Publisher:
         self._wake.set()
 
     def _put_back(self) -> None:
-        """Let everything unconfirmed be sent again, with the same ids: consumers know what they have had."""
+        """Send everything unconfirmed again, with the same ids: consumers recognize duplicates."""
         lost: dict[tuple[str, str], list[PublishItem]] = defaultdict(list)
         for item in self._in_flight.values():
             lost[item.envelope.exchange, item.envelope.routing_key].append(item)

@@ -21,7 +21,7 @@ from services.amqp.rabbitmq.connection import (
 )
 
 _FRAMES = 600
-"""Frames (three a message) between the connection and the channel; aiormq's ten would hand over three messages at a time."""
+"""Frames buffered between connection and channel. A message has three: aiormq's ten would pass three messages at a time."""
 
 
 Restore = Callable[[AbstractConnection], Awaitable[None]]
@@ -31,7 +31,7 @@ Restore = Callable[[AbstractConnection], Awaitable[None]]
 class AckBatcher:
     """Acknowledges the messages of one channel in as few frames as possible: one for a whole prefix of the unacknowledged messages.
 
-    What is finished in one turn of the event loop is acknowledged together in the next.
+    Messages finished in one iteration of the event loop are acknowledged together in the next.
     """
 
     def __init__(self, channel: AbstractChannel) -> None:
@@ -52,7 +52,7 @@ class AckBatcher:
             self._flushing = asyncio.create_task(self._flush())
 
     async def flushed(self) -> None:
-        """Return when every acknowledgement so far was handed to the connection."""
+        """Wait until every acknowledgement so far was passed to the connection."""
         while self._flushing is not None:
             await asyncio.wait([self._flushing])
 
@@ -63,17 +63,17 @@ class AckBatcher:
                 for tag, multiple in self._frames(new):
                     await self._channel.basic_ack(tag, multiple=multiple, wait=False)
         except ChannelInvalidStateError:
-            pass  # the channel is gone: the broker delivers these again
+            pass  # the channel is closed: the broker delivers these again
         finally:
             self._flushing = None
 
     def _frames(self, new: set[int]) -> list[tuple[int, bool]]:
-        """Return the acknowledgements (tag, multiple) that say that these are done, and only they."""
+        """Return the acknowledgements (tag, multiple) that cover exactly these tags."""
         last, several = 0, False
         while self._outstanding and (self._outstanding[0] in new or self._outstanding[0] in self._acknowledged):
             tag = self._outstanding.popleft()
             if tag in new:
-                # "multiple" may reach over what was acknowledged before, but has to end at a tag that was not.
+                # "multiple" may span tags that were acknowledged before, but has to end at one that was not.
                 several = last > 0
                 last = tag
                 new.discard(tag)
@@ -84,7 +84,7 @@ class AckBatcher:
 
 
 class Subscription:
-    """Takes the messages of a queue into an batcher, on one channel after the other."""
+    """Passes the messages of a queue to a batcher, on one channel after the other."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Subscription:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Subscribe; returns when the broker has agreed."""
+        """Subscribe, and wait for the broker's confirmation."""
         self._task = asyncio.create_task(self._rabbit.serve(self._serve), name=f"consumer-{self.queue}")
         started = asyncio.create_task(self._started.wait())
         await asyncio.wait([started, self._task], return_when=asyncio.FIRST_COMPLETED)
@@ -122,7 +122,7 @@ class Subscription:
             await self._task
 
     async def pause(self, seconds: float) -> bool:
-        """Take no more until ``resume``. Returns whether everything in progress was handled and acknowledged within ``seconds``."""
+        """Take no messages until ``resume``. Returns whether everything in progress was handled and acknowledged within ``seconds``."""
         async with self._switching:
             self._paused = True
             if self._channel is not None and not self._channel.is_closed:
@@ -140,7 +140,7 @@ class Subscription:
             self._paused = False
             if self._channel is not None and not self._channel.is_closed and not self._stopping:
                 with suppress_connection_loss():
-                    await self._begin(self._channel)
+                    await self._start_consuming(self._channel)
 
     async def stop(self, grace: float | None = None) -> bool:
         """See ``bus.Consumer.stop``."""
@@ -176,22 +176,22 @@ class Subscription:
 
     async def _serve(self, connection: AbstractConnection) -> None:
         if self._stopping:
-            return  # the channel was lost while the last work finishes: nothing is left to take
+            return  # the channel was lost while the last messages are handled: no more are wanted
         channel = await connection.channel(publisher_confirms=False, frame_buffer_size=_FRAMES)
         settler = self._settler = AckBatcher(channel)
-        taken_away = asyncio.Event()
-        channel.on_consumer_cancel_callbacks.add(lambda _: taken_away.set())
+        cancelled_by_broker = asyncio.Event()
+        channel.on_consumer_cancel_callbacks.add(lambda _: cancelled_by_broker.set())
         closing = channel.closing
-        waiter = asyncio.create_task(taken_away.wait())
+        waiter = asyncio.create_task(cancelled_by_broker.wait())
         try:
             await channel.basic_qos(prefetch_count=self._prefetch)
             async with self._switching:
                 if not self._paused:
-                    await self._begin(channel)
+                    await self._start_consuming(channel)
                 self._channel = channel
             self._started.set()
             await asyncio.wait([closing, waiter], return_when=asyncio.FIRST_COMPLETED)
-            if taken_away.is_set():
+            if cancelled_by_broker.is_set():
                 raise ChannelClosed(0, "the broker cancelled the consumer: the queue was deleted or moved")
             await closing
         except ChannelNotFoundEntity:
@@ -205,8 +205,8 @@ class Subscription:
                 await settler.flushed()
             await close_channel(channel)
 
-    async def _begin(self, channel: AbstractChannel) -> None:
-        """Have the broker deliver on a channel."""
+    async def _start_consuming(self, channel: AbstractChannel) -> None:
+        """Start the delivery of messages on a channel."""
         settler = self._settler
         assert settler is not None
 
@@ -217,7 +217,7 @@ class Subscription:
 
 
 def incoming_message(message: DeliveredMessage, settler: AckBatcher) -> IncomingMessage:
-    """Return a message of a channel as an unsettled one, which the channel's settler acknowledges."""
+    """Return a delivered message as one that the channel's settler acknowledges."""
     tag = message.delivery_tag
     assert tag is not None
     settler.delivered(tag)

@@ -1,7 +1,7 @@
-"""Declares in the broker what ``schemas.topology`` says. Idempotent; every process does it at every connection and periodically.
+"""Declares the topology of ``schemas.topology``. It is idempotent: every process declares it on every connection and periodically.
 
-A queue that is deleted in a running system is declared again when it is missed, or within a minute when only the broker misses it
-(it keeps what it cannot dead-letter until then).
+A queue that is deleted in a running system is declared again when a process needs it, or within a minute if only the broker does
+(which keeps what it cannot dead-letter until then).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from schemas.topology import EXCHANGES, Queue, bindings, queues
 from services.runtime.backoff import jittered
 
 KEEP_SECONDS = 60.0
-"""Between looks whether everything is there."""
+"""Time between checks."""
 _PARALLEL = 4
-"""A new quorum queue takes the broker some 20 ms; one that is there next to nothing."""
+"""Declaring a new quorum queue takes the broker about 20 ms, an existing one almost nothing."""
 
 
 class Topology:
-    """What must be in the broker for some routes."""
+    """The exchanges, queues and bindings of some routes."""
 
     def __init__(self, routes: Sequence[Route], log: structlog.typing.FilteringBoundLogger) -> None:
         self.routes = routes
@@ -38,7 +38,7 @@ class Topology:
         await declare(connection, self.routes)
 
     async def restore(self, connection: AbstractConnection) -> None:
-        """Declare everything again, once for all callers that notice at the same time. A difference is only logged."""
+        """Declare everything again, once for all concurrent callers. A difference is only logged."""
         before = self._restored
         async with self._restoring:
             if self._restored == before:
@@ -49,7 +49,7 @@ class Topology:
                 self._restored += 1
 
     async def keep(self, connection: AbstractConnection) -> None:
-        """Have everything there, until cancelled."""
+        """Declare everything periodically, until cancelled."""
         while True:
             await asyncio.sleep(jittered(KEEP_SECONDS))
             await self.restore(connection)
@@ -74,9 +74,9 @@ async def declare(connection: AbstractConnection, routes: Sequence[Route]) -> No
     await channel.close()
 
 
-async def _declare_queues(connection: AbstractConnection, some: tuple[Queue, ...]) -> None:
+async def _declare_queues(connection: AbstractConnection, declared: tuple[Queue, ...]) -> None:
     channel: AbstractChannel = await connection.channel(publisher_confirms=False)
-    for queue in some:
+    for queue in declared:
         try:
             await channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
         except ChannelPreconditionFailed as error:

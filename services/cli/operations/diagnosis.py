@@ -81,9 +81,9 @@ def database(facts: DatabaseFacts) -> Iterable[Check]:
 
 def broker(facts: BrokerFacts) -> Iterable[Check]:
     """Judge RabbitMQ by what its management interface says."""
-    if facts.trouble is not None:
+    if facts.error is not None:
         advice = "With it alarms, policies, versions and left-over queues are checked, too."
-        yield Check("RabbitMQ: management", State.UNKNOWN, facts.trouble, advice)
+        yield Check("RabbitMQ: management", State.UNKNOWN, facts.error, advice)
         return
     if facts.version and _version(facts.version) < OLDEST_RABBITMQ:
         yield Check("RabbitMQ: version", State.WRONG, facts.version, "Upgrade it to 3.10 or later.")
@@ -97,16 +97,20 @@ def broker(facts: BrokerFacts) -> Iterable[Check]:
         yield Check("RabbitMQ: alarms", State.WRONG, ", ".join(facts.alarms), advice)
     else:
         yield Check("RabbitMQ: alarms", State.FINE, "none of memory or disk")
-    if facts.meddling is None:
+    if facts.conflicting_policies is None:
         yield Check("RabbitMQ: policies", State.UNKNOWN, "our user may not see them", "Give it the tag policymaker.")
-    elif facts.meddling:
+    elif facts.conflicting_policies:
         advice = "Narrow their patterns: they change the length, time or dead-lettering that Leadmail's queues promise."
-        yield Check("RabbitMQ: policies", State.WARNING, f"change our queues: {', '.join(facts.meddling)}", advice)
+        yield Check(
+            "RabbitMQ: policies", State.WARNING, f"change our queues: {', '.join(facts.conflicting_policies)}", advice
+        )
     else:
         yield Check("RabbitMQ: policies", State.FINE, "none changes our queues")
-    if facts.strange:
+    if facts.unknown_queues:
         advice = "If an upgrade is over and they are empty, delete them; else let the version that knows them run."
-        yield Check("RabbitMQ: other queues", State.WARNING, f"not of this version: {', '.join(facts.strange)}", advice)
+        yield Check(
+            "RabbitMQ: other queues", State.WARNING, f"not of this version: {', '.join(facts.unknown_queues)}", advice
+        )
 
 
 def stages(depths: Mapping[str, QueueDepth], pollers: int | None, active: int | None) -> Iterable[Check]:

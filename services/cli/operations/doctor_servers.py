@@ -93,7 +93,7 @@ async def _broker(settings: CliSettings, client: Client, life: Life | None) -> A
     else:
         yield Check("RabbitMQ", State.FINE, "answers")
         yield Check("RabbitMQ: topology", State.FINE, "exchanges, queues and bindings are this version's")
-    for one in diagnosis.broker(await broker_diagnostics.look(settings)):
+    for one in diagnosis.broker(await broker_diagnostics.read_broker_facts(settings)):
         yield one
     if depths:
         for one in diagnosis.stages(depths, life.pollers if life else None, life.active if life else None):
