@@ -397,7 +397,7 @@ async def test_memory_bus_shows_the_handlers_error() -> None:
     await bus.stop_consuming()
     await bus.consume_batches(RECORDS, bug, size=2)
     await bus.publish(changed(2))
-    with pytest.raises(RuntimeError, match="did not say of every message"):
+    with pytest.raises(RuntimeError, match="one outcome per message"):
         await bus.join()
     await bus.close()
 

@@ -1,4 +1,4 @@
-"""The interface to the queues. It has two implementations, which pass the same tests: ``rabbitmq.bus.RabbitBus`` and ``memory.MemoryBus``."""
+"""The interface to the queues. Two implementations pass the same tests: ``rabbitmq.bus.RabbitBus`` and ``memory.MemoryBus``."""
 
 from __future__ import annotations
 
