@@ -19,7 +19,7 @@ OpenBus = Callable[[], AbstractAsyncContextManager[RabbitBus]]
 
 @pytest.fixture
 def open_rabbit(rabbitmq_url: str) -> OpenBus:
-    """A function that opens a bus on this test's own virtual host; several may be open at a time."""
+    """A function that opens a bus on this test's own virtual host; it may be called several times."""
     settings = BrokerSettings(rabbitmq_url=SecretStr(rabbitmq_url))
 
     def opened() -> AbstractAsyncContextManager[RabbitBus]:
@@ -37,7 +37,7 @@ async def rabbit(open_rabbit: OpenBus) -> AsyncIterator[RabbitBus]:
 
 @pytest.fixture(params=["memory", pytest.param("rabbit", marks=pytest.mark.servers)])
 async def bus(request: pytest.FixtureRequest) -> AsyncIterator[AnyBus]:
-    """Each kind of bus in turn: what is promised of one is promised of both."""
+    """Each kind of bus in turn: both have to pass the same tests."""
     if request.param == "memory":
         memory = MemoryBus(delay_scale=1.0, routes=FAST_ROUTES)
         yield memory

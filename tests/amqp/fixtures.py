@@ -1,4 +1,4 @@
-"""Messages, routes and waiting for the tests of the runtime."""
+"""Messages, routes and waiting for the tests of the bus."""
 
 from __future__ import annotations
 
@@ -62,28 +62,28 @@ SYNCS = route(SyncCompleted)
 
 
 async def until(condition: Callable[[], object], *, seconds: float = DEADLINE) -> None:
-    """Return once a condition holds; fail when it does not in time."""
+    """Return once a condition holds; fail if it does not in time."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what others do sets no event of ours
+        while not condition():  # noqa: ASYNC110 - no event of ours is set
             await asyncio.sleep(0.01)
 
 
 async def until_depth(bus: AnyBus, queue: str, ready: int) -> None:
-    """Return once so many messages wait in a queue."""
+    """Return once ``ready`` messages wait in a queue."""
     async with asyncio.timeout(DEADLINE):
         while (await bus.queue_depths())[queue].ready != ready:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.02)
 
 
 class Recorder:
-    """A handler that notes what it gets and then does what it was told to."""
+    """A handler that records its deliveries and then calls ``then``."""
 
     def __init__(self, then: Callable[[Delivery[Any]], Awaitable[Sequence[Any]]] | None = None) -> None:
         self.deliveries: list[Delivery[Any]] = []
         self._then = then
 
     async def __call__(self, delivery: Delivery[Any]) -> Sequence[Any]:
-        """Note and do."""
+        """Record the delivery and call ``then``."""
         self.deliveries.append(delivery)
         return await self._then(delivery) if self._then else ()
 
@@ -94,11 +94,11 @@ class Recorder:
 
 
 class DeadRecorder:
-    """Keeps dead letters."""
+    """A handler that records dead letters."""
 
     def __init__(self) -> None:
         self.letters: list[DeadLetterDelivery] = []
 
     async def __call__(self, letter: DeadLetterDelivery) -> None:
-        """Keep."""
+        """Record a dead letter."""
         self.letters.append(letter)

@@ -1,4 +1,4 @@
-"""A stage for the test of its end: says ``started``, finishes its message when the file it is given appears."""
+"""A stage for the tests of shutdown: it says ``started``, and finishes its message when a given file appears."""
 
 import asyncio
 import sys
@@ -25,7 +25,7 @@ async def handle(delivery: Delivery[RecordChanged]) -> Sequence[Event]:
 
 
 async def main(stage: Stage[ParserSettings]) -> None:
-    """Consume record changes until told to stop."""
+    """Consume record changes until stopped."""
     route = next(route for route in routes_to("matcher") if route.message is RecordChanged)
     await stage.bus.consume(route, handle)
     sys.stdout.write("ready\n")

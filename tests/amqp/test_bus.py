@@ -1,4 +1,4 @@
-"""What every bus promises, on the real broker and in memory."""
+"""What every bus guarantees, on the real broker and in memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SECRET = "the body of a private mail"
 
 
 async def test_message_arrives(bus: AnyBus) -> None:
-    """What was published is delivered once, as attempt 1, and leaves its queue."""
+    """A published message is delivered once, as attempt 1, and leaves its queue."""
     seen = Recorder()
     await bus.consume(RECORDS, seen)
     await bus.publish(changed(1))
@@ -69,7 +69,7 @@ async def test_handler_publishes(bus: AnyBus) -> None:
 
 
 async def test_transient_errors_are_retried(bus: AnyBus) -> None:
-    """A message that fails comes back unchanged after its route's delay, with a growing attempt, until it succeeds."""
+    """A message that fails comes back unchanged after its route's delay, with an increasing attempt, until it succeeds."""
 
     async def fail_twice(delivery: Delivery[Any]) -> Sequence[Any]:
         if delivery.attempt < 3:
@@ -88,8 +88,8 @@ async def test_transient_errors_are_retried(bus: AnyBus) -> None:
     assert sum(depth.ready for depth in (await bus.queue_depths()).values()) == 0
 
 
-async def test_spent_budget_is_dead(bus: AnyBus) -> None:
-    """After the last retry a message is a dead letter that says where, why and after how many attempts."""
+async def test_a_message_out_of_retries_is_a_dead_letter(bus: AnyBus) -> None:
+    """After the last retry a message is a dead letter that says where, why and after how many attempts it failed."""
 
     async def fail(_: Delivery[Any]) -> Sequence[Any]:
         raise TransientError("the server is busy")
@@ -106,8 +106,8 @@ async def test_spent_budget_is_dead(bus: AnyBus) -> None:
     assert letter.message == changed(1)
 
 
-async def test_permanent_error_is_dead_at_once(bus: AnyBus) -> None:
-    """A permanent error spends no retry; its reason is kept."""
+async def test_a_permanent_error_is_not_retried(bus: AnyBus) -> None:
+    """A permanent error uses no retry; its reason is kept."""
 
     async def refuse(_: Delivery[Any]) -> Sequence[Any]:
         raise PermanentError("parser-died", "out of memory")
@@ -121,8 +121,8 @@ async def test_permanent_error_is_dead_at_once(bus: AnyBus) -> None:
     assert (dead.letters[0].reason, dead.letters[0].attempt) == ("parser-died", 1)
 
 
-async def test_bug_is_retried_and_tells_nothing(bus: AnyBus) -> None:
-    """An error that nobody foresaw is retried within the budget; its text, which may quote mail, goes nowhere."""
+async def test_a_bug_is_retried_and_its_text_is_dropped(bus: AnyBus) -> None:
+    """An unexpected error is retried within the budget; its text, which may quote mail, is written nowhere."""
 
     async def stumble(_: Delivery[Any]) -> Sequence[Any]:
         raise ValueError(SECRET)
@@ -137,8 +137,8 @@ async def test_bug_is_retried_and_tells_nothing(bus: AnyBus) -> None:
     assert SECRET not in str(dead.letters[0])
 
 
-async def test_outage_spends_no_attempt(bus: AnyBus) -> None:
-    """While the database is away messages go round without using up their attempts."""
+async def test_an_outage_uses_no_attempt(bus: AnyBus) -> None:
+    """While the database is down, messages are retried without using up their attempts."""
     away = True
 
     async def needs_database(_: Delivery[Any]) -> Sequence[Any]:
@@ -156,8 +156,8 @@ async def test_outage_spends_no_attempt(bus: AnyBus) -> None:
     assert {delivery.attempt for delivery in seen.deliveries} == {1}
 
 
-async def test_undecodable_is_dead_at_once(bus: AnyBus) -> None:
-    """What is no message of ours never reaches the handler; it is dead with its body kept."""
+async def test_an_undecodable_message_is_a_dead_letter(bus: AnyBus) -> None:
+    """A message that is not ours never reaches the handler; it becomes a dead letter with its body."""
     seen, dead = Recorder(), DeadRecorder()
     await bus.consume(RECORDS, seen)
     await bus.consume_dead(dead)
@@ -176,8 +176,8 @@ async def test_undecodable_is_dead_at_once(bus: AnyBus) -> None:
     assert seen.ids == ["record-1"]
 
 
-async def test_batch_outcomes_are_single(bus: AnyBus) -> None:
-    """In a batch each message has its own fate: done and published, retried, or dead."""
+async def test_each_message_of_a_batch_has_its_own_outcome(bus: AnyBus) -> None:
+    """In a batch each message has its own outcome: done and published, retried, or dead."""
     attempts: dict[str, int] = {}
 
     async def handle(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
@@ -204,7 +204,7 @@ async def test_batch_outcomes_are_single(bus: AnyBus) -> None:
     assert [letter.message for letter in dead.letters] == [changed(3)]
 
 
-async def test_batch_that_raises_fails_whole(bus: AnyBus) -> None:
+async def test_a_batch_handler_that_raises_fails_the_batch(bus: AnyBus) -> None:
     """When a batch handler raises, every message of the batch is retried."""
     calls: list[list[str]] = []
 
@@ -221,7 +221,7 @@ async def test_batch_that_raises_fails_whole(bus: AnyBus) -> None:
 
 
 async def test_batches_accumulate_while_busy(bus: AnyBus) -> None:
-    """The first message on an idle queue is handled at once; what comes meanwhile is the next batch, up to its size."""
+    """The first message on an idle queue is handled at once; messages that arrive meanwhile form the next batch, up to its size."""
     sizes: list[int] = []
     gate = asyncio.Event()
 
@@ -242,7 +242,7 @@ async def test_batches_accumulate_while_busy(bus: AnyBus) -> None:
 
 
 async def test_stop_lets_work_finish(bus: AnyBus) -> None:
-    """A stopped consumer finishes and settles what it has and takes nothing new."""
+    """A stopped consumer finishes and settles the messages in progress and takes no new ones."""
     gate = asyncio.Event()
 
     async def slowly(_: Delivery[Any]) -> Sequence[Any]:
@@ -263,8 +263,8 @@ async def test_stop_lets_work_finish(bus: AnyBus) -> None:
     assert (depths[RECORDS.queue].ready, depths[SYNCS.queue].ready) == (1, 1)
 
 
-async def test_stop_with_grace_spent_gives_back(bus: AnyBus) -> None:
-    """What does not finish within the grace is cancelled and delivered again, as the same attempt."""
+async def test_stop_returns_messages_after_the_grace_period(bus: AnyBus) -> None:
+    """Messages that are not finished within the grace period are cancelled and delivered again, as the same attempt."""
     cancelled = asyncio.Event()
 
     async def hang(_: Delivery[Any]) -> Sequence[Any]:
@@ -287,7 +287,7 @@ async def test_stop_with_grace_spent_gives_back(bus: AnyBus) -> None:
 
 
 async def test_lost_consumer_redelivers(bus: AnyBus) -> None:
-    """What a consumer had in hand when it was lost is delivered to the next one."""
+    """Messages that a lost consumer was processing are delivered to the next one."""
 
     async def hang(_: Delivery[Any]) -> Sequence[Any]:
         await asyncio.Event().wait()
@@ -304,8 +304,8 @@ async def test_lost_consumer_redelivers(bus: AnyBus) -> None:
     assert all(delivery.redelivered for delivery in second.deliveries)
 
 
-async def test_dead_letter_stays_until_kept(bus: AnyBus) -> None:
-    """A dead letter that could not be kept is offered again until it is."""
+async def test_a_dead_letter_is_offered_until_it_is_stored(bus: AnyBus) -> None:
+    """A dead letter that could not be stored is offered again until it is."""
     offers: list[DeadLetterDelivery] = []
 
     async def keep(letter: DeadLetterDelivery) -> None:
@@ -325,7 +325,7 @@ async def test_dead_letter_stays_until_kept(bus: AnyBus) -> None:
 
 
 async def test_replay_is_a_first_attempt(bus: AnyBus) -> None:
-    """A replayed dead letter is the same message in the same queue, with all its attempts before it."""
+    """A replayed dead letter is the same message in the same queue, with all its attempts left."""
     broken = True
 
     async def handle(_: Delivery[Any]) -> Sequence[Any]:
@@ -347,16 +347,16 @@ async def test_replay_is_a_first_attempt(bus: AnyBus) -> None:
     assert (again.message, again.body, again.attempt) == (fetched(1), raw, 1)
 
 
-async def test_many_at_once_keep_their_results(bus: AnyBus) -> None:
-    """``publish_many`` reports each message in its place: one too large for a queue fails alone."""
+async def test_publish_many_returns_each_result_in_order(bus: AnyBus) -> None:
+    """``publish_many`` returns the result of each message in its place: one that is too large fails alone."""
     items = [(fetched(1), b"x"), (fetched(2), bytes(9 * 1024 * 1024)), (fetched(3), b"x")]
     results = await bus.publish_many(items)
     assert [type(result) for result in results] == [type(None), PermanentError, type(None)]
     await until_depth(bus, route(MailFetched, Lane.LIVE).queue, 2)
 
 
-async def test_depths_tell_what_waits(bus: AnyBus) -> None:
-    """Every queue of the system has a depth: what waits, and how many consume it."""
+async def test_queue_depths(bus: AnyBus) -> None:
+    """Every queue of the system has a depth: its waiting messages and its consumers."""
     await bus.publish_many([(mailbox_changed(number), None) for number in range(3)])
     await bus.consume(RECORDS, Recorder())
     depths = await bus.queue_depths()

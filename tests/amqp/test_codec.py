@@ -1,4 +1,4 @@
-"""Messages to AMQP and back."""
+"""Encodes messages as AMQP and decodes them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_id_is_the_header() -> None:
 
 
 def test_newer_senders_may_add_fields() -> None:
-    """A field that is not known yet is ignored."""
+    """An unknown field is ignored."""
     envelope = codec.encode(changed(1), None, source="/x")
     assert codec.decode(envelope.headers, b'{"colour":"red",' + envelope.body[1:] + b"\n") == changed(1)
 
@@ -73,14 +73,14 @@ def test_newer_senders_may_add_fields() -> None:
     ],
 )
 def test_undecodable(headers: dict[str, object], body: bytes, why: str) -> None:
-    """Whatever is no message of ours is undecodable, with a reason that quotes nothing of it."""
+    """A message that is not ours is undecodable, with a reason that quotes nothing of it."""
     with pytest.raises(UndecodableError, match=why) as caught:
         codec.decode(headers, body)
     assert "secret" not in str(caught.value)
 
 
-def test_too_large_is_refused_here() -> None:
-    """A body over the limit is refused before it could close the channel on everything else."""
+def test_a_message_that_is_too_large_is_refused() -> None:
+    """A body over the limit is refused, because the broker would close the channel with everything else on it."""
     with pytest.raises(PermanentError, match="message-too-large"):
         codec.encode(fetched(1), bytes(codec.MAX_BODY + 1), source="/x")
 
@@ -89,13 +89,13 @@ def test_too_large_is_refused_here() -> None:
     ("value", "attempt"), [("3", 3), (None, 1), ("0", 1), ("-1", 1), ("x", 1), ("٣", 1), (7, 7), ("9" * 99, 1)]
 )
 def test_attempt(value: object, attempt: int) -> None:
-    """Attempts count from 1, also when the header is missing or nonsense."""
+    """Attempts count from 1, also if the header is missing or malformed."""
     headers = {} if value is None else {codec.ATTEMPT: value}
     assert codec.attempt_of(headers) == attempt
 
 
-def test_a_message_on_its_way_round_keeps_what_it_is() -> None:
-    """Retry, dead letters and replay change no id and no body, drop the broker's own headers; a replay forgets all but its number."""
+def test_retries_dead_letters_and_replays_keep_the_message() -> None:
+    """Retries, dead letters and replays keep id and body and drop the broker's own headers; a replay keeps only its count."""
     sent = codec.encode(fetched(1), b"raw", source="/leadmail/poller")
     received = sent.headers | {"x-death": [{"reason": "expired"}], "x-first-death-queue": "q"}
     retried = codec.for_retry(received, sent.content_type, sent.body, Retry("q.retry-1s", 2), "TransientError: x")
@@ -110,8 +110,8 @@ def test_a_message_on_its_way_round_keeps_what_it_is() -> None:
     assert isinstance(codec.decode(again.headers, again.body), MailFetched)
 
 
-def test_the_trace_context_goes_all_the_way_round() -> None:
-    """A message carries its trace in W3C's own headers, beside ours; every way on keeps them, and it decodes with or without."""
+def test_the_trace_context_is_kept_everywhere() -> None:
+    """A message carries its trace in W3C's own headers. Retries, dead letters and replays keep them; it decodes with and without."""
     context = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "vendor=1"}
     sent = codec.encode(fetched(1), b"raw", source="/leadmail/poller", context=context)
     assert codec.decode(sent.headers, sent.body) == fetched(1)

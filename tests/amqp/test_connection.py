@@ -1,4 +1,4 @@
-"""A connection to the broker is made again whatever it was lost by, also by what nobody foresaw."""
+"""A connection to the broker is reopened whatever the error was, also an unexpected one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from services.runtime.settings import BrokerSettings
 from tests.amqp.fixtures import FAST_ROUTES, LOG, RECORDS, Recorder, changed, until
 
 
-class Strange(Exception):  # noqa: N818 - as the driver's bare Exception
-    """What no list of errors has in it."""
+class UnlistedError(Exception):
+    """An error that is in no list of known errors."""
 
 
-async def test_an_unforeseen_error_of_the_driver_does_not_end_the_link(
+async def test_an_unexpected_error_while_connecting_is_retried(
     rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Connecting fails with an error that is in no list, and by a cancellation that nobody asked for: it is tried again."""
+    """Connecting fails with an unlisted error, then with a cancellation by the driver: it is retried."""
     connect = aio_pika.Connection.connect
-    failures: list[BaseException] = [Strange(), asyncio.CancelledError()]
+    failures: list[BaseException] = [UnlistedError(), asyncio.CancelledError()]
 
     async def fail_first(self: aio_pika.Connection, *arguments: Any) -> None:
         if failures:
@@ -42,8 +42,8 @@ async def test_an_unforeseen_error_of_the_driver_does_not_end_the_link(
         await link.close()
 
 
-async def test_an_unforeseen_error_on_a_channel_does_not_end_its_work(rabbitmq_url: str) -> None:
-    """Work on a connection that fails with an error that is in no list is begun again."""
+async def test_an_unexpected_error_on_a_channel_restarts_its_work(rabbitmq_url: str) -> None:
+    """Work on a connection that fails with an unlisted error is started again."""
     link = RabbitConnection(rabbitmq_url, purpose="test", instance="test", ca_file="", metrics=Metrics("test"), log=LOG)
     await link.open(20)
     rounds = 0
@@ -52,7 +52,7 @@ async def test_an_unforeseen_error_on_a_channel_does_not_end_its_work(rabbitmq_u
         nonlocal rounds
         rounds += 1
         if rounds == 1:
-            raise Strange
+            raise UnlistedError
 
     try:
         await asyncio.wait_for(link.serve(work), 20)
@@ -61,16 +61,16 @@ async def test_an_unforeseen_error_on_a_channel_does_not_end_its_work(rabbitmq_u
         await link.close()
 
 
-async def test_messages_go_out_after_connecting_again_failed_strangely(
+async def test_messages_are_published_after_reconnecting_failed_unexpectedly(
     rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connection closes without a reason, and connecting again fails with an error that is in no list: messages go out all the same."""
+    """The connection closes without a reason, and reconnecting fails with an unlisted error: messages are published all the same."""
     settings = BrokerSettings(rabbitmq_url=SecretStr(rabbitmq_url))
     async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG, routes=FAST_ROUTES) as bus:
         recorder = Recorder()
         await bus.consume(RECORDS, recorder)
         connect = aio_pika.Connection.connect
-        failures = [Strange(), Strange()]
+        failures = [UnlistedError(), UnlistedError()]
 
         async def fail_first(self: aio_pika.Connection, *arguments: Any) -> None:
             if failures:

@@ -20,18 +20,18 @@ from tests.amqp.fixtures import LOG, RECORDS, changed, completed
 
 
 class Acks:
-    """A settler that notes what is acknowledged."""
+    """A settler that records acknowledgements."""
 
     def __init__(self) -> None:
         self.tags: list[int] = []
 
     async def ack(self, tags: Sequence[int]) -> None:
-        """Note acknowledgements."""
+        """Record acknowledgements."""
         self.tags += tags
 
 
 class Broker:
-    """Sends envelopes nowhere: published messages end with ``published``, retries and dead letters with ``returned``."""
+    """Sends envelopes nowhere: published messages get the result ``published``, retries and dead letters ``returned``."""
 
     def __init__(self, published: Exception | None = None, returned: Exception | None = None) -> None:
         self._published, self._returned = published, returned
@@ -62,7 +62,7 @@ def dispatcher(broker: Broker, handle: HandleBatch = ANNOUNCE) -> Dispatcher:
 
 
 def incoming(settler: Acks, tag: int = 1) -> IncomingMessage:
-    """Return a message that was delivered."""
+    """Return a delivered message."""
     envelope = codec.encode(changed(tag), None, source="/leadmail/test")
     return IncomingMessage(
         envelope.headers, envelope.content_type, envelope.body, redelivered=False, tag=tag, settler=settler
@@ -91,8 +91,8 @@ async def test_a_closed_bus_leaves_the_message_unacknowledged() -> None:
     assert [each.exchange for each in broker.sent] == [EXCHANGE]
 
 
-async def test_an_unroutable_result_is_a_failure_of_its_message() -> None:
-    """When what a handler published cannot be routed, its message is acknowledged only as a confirmed retry of itself."""
+async def test_an_unroutable_result_fails_its_message() -> None:
+    """If a handler's message cannot be routed, its own message is acknowledged only after the confirmation of its retry."""
     broker, acks = Broker(published=UnroutableError("no queue")), Acks()
     await dispatcher(broker).process([incoming(acks)])
     assert acks.tags == [1]
@@ -100,15 +100,15 @@ async def test_an_unroutable_result_is_a_failure_of_its_message() -> None:
     assert retry.body == incoming(acks).body
 
 
-async def test_what_can_be_neither_published_nor_retried_stays() -> None:
-    """When the retry is refused, too, the message is not acknowledged."""
+async def test_a_message_that_cannot_be_retried_stays_unacknowledged() -> None:
+    """If the retry is refused, too, the message is not acknowledged."""
     broker, acks = Broker(published=UnroutableError("no queue"), returned=UnroutableError("no queue")), Acks()
     await dispatcher(broker).process([incoming(acks)])
     assert acks.tags == []
 
 
-async def test_a_batch_is_acknowledged_by_message() -> None:
-    """Of a batch only the messages whose results could not be published stay unacknowledged."""
+async def test_the_messages_of_a_batch_are_acknowledged_separately() -> None:
+    """Of a batch, only the messages whose results could not be published stay unacknowledged."""
 
     async def handle(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
         return [Done([completed(1)] if place == 1 else ()) for place, _ in enumerate(deliveries)]

@@ -1,4 +1,4 @@
-"""The parts that decide what goes when: lanes, batcher, periodic work; and what is logged of it."""
+"""Publish windows, the batcher, periodic work, and what is logged about messages."""
 
 from __future__ import annotations
 
@@ -32,30 +32,32 @@ from tests.amqp.fixtures import FAST_ROUTES, RECORDS, Recorder, changed, complet
 SECRET = "dear John, the password is hunter2"
 
 
-class Ignore:
-    """A settler for messages that nobody settles."""
+class IgnoringSettler:
+    """A settler that ignores acknowledgements."""
 
     async def ack(self, tags: Sequence[int]) -> None:
         """Do nothing."""
 
 
-def received(tag: int, settler: Any = None) -> IncomingMessage:
-    """Return a message in hand."""
-    return IncomingMessage({}, "application/json", b"", redelivered=False, tag=tag, settler=settler or Ignore())
+def incoming(tag: int, settler: Any = None) -> IncomingMessage:
+    """Return a delivered message."""
+    return IncomingMessage(
+        {}, "application/json", b"", redelivered=False, tag=tag, settler=settler or IgnoringSettler()
+    )
 
 
 def unexpected(error: BaseException) -> None:
-    """Fail the test with an error that was not to come."""
+    """Fail the test with an unexpected error."""
     raise AssertionError from error
 
 
 def item(group: PublishGroup) -> PublishItem:
-    """Return a message on its way."""
+    """Return a message to publish."""
     return PublishItem(Envelope("x", "k", {}, "", b""), group, 0)
 
 
-async def test_refused_lane_probes_and_opens() -> None:
-    """After a refusal a lane pauses, then lets one through at a time, and opens again as they are accepted."""
+async def test_a_refused_window_probes_and_reopens() -> None:
+    """After a refusal a window pauses, then lets one message through at a time, and opens again as they are accepted."""
     window = PublishWindow(limit=8)
     group = PublishGroup(100)
     window.waiting.extend(item(group) for _ in range(100))
@@ -83,8 +85,8 @@ async def test_refused_lane_probes_and_opens() -> None:
     assert windows == [1, 2, 8, 8, 8]
 
 
-async def test_pauses_grow_and_end() -> None:
-    """Pauses of a window that is refused again and again grow to seconds, and are short again after a success."""
+async def test_pauses_grow_until_a_success() -> None:
+    """The pauses of a window that is refused repeatedly grow to seconds, and are short again after a success."""
     window = PublishWindow()
     group = PublishGroup(2)
     window.waiting.append(item(group))
@@ -104,8 +106,8 @@ async def test_pauses_grow_and_end() -> None:
     assert pause < 0.05
 
 
-async def test_a_pause_is_over_when_its_timer_says_so() -> None:
-    """A timer may fire a moment before the clock reaches the end of the pause; the lane is open then, for no other timer comes."""
+async def test_a_pause_ends_with_its_timer() -> None:
+    """A timer may fire slightly before the clock reaches the end of the pause. The window is then open, because no other timer follows."""
     window = PublishWindow()
     window.waiting.append(item(PublishGroup(1)))
     pause = window.refused(window.take(), now=0.0)
@@ -116,8 +118,8 @@ async def test_a_pause_is_over_when_its_timer_says_so() -> None:
     assert window.ready(early)
 
 
-async def test_second_batch_waits_for_company() -> None:
-    """With one batch in hand another starts when it is full or its first message has waited, not at each message."""
+async def test_a_second_batch_fills_up_first() -> None:
+    """With one batch in progress, another starts when it is full or its first message has waited, not at each message."""
     sizes: list[int] = []
     gate = asyncio.Event()
 
@@ -126,10 +128,10 @@ async def test_second_batch_waits_for_company() -> None:
         await gate.wait()
 
     batcher = Batcher(process, size=3, concurrency=2, wait=0.05, failed=unexpected)
-    batcher.put(received(1))
+    batcher.put(incoming(1))
     await until(lambda: sizes == [1])
-    batcher.put(received(2))
-    batcher.put(received(3))
+    batcher.put(incoming(2))
+    batcher.put(incoming(3))
     await asyncio.sleep(0)
     assert sizes == [1]
     await until(lambda: sizes == [1, 2])
@@ -137,14 +139,14 @@ async def test_second_batch_waits_for_company() -> None:
     await until(lambda: batcher.running == 0)
     gate.clear()
     for tag in range(4):
-        batcher.put(received(tag))
+        batcher.put(incoming(tag))
     await until(lambda: sizes == [1, 2, 1, 3])
     gate.set()
     assert await batcher.drain(5)
 
 
-async def test_batches_that_are_not_eager_wait_for_company_from_the_first_on() -> None:
-    """A lone message waits out its time; a full batch does not wait; the end of the work does not wait either."""
+async def test_batches_that_are_not_eager_always_fill_up_first() -> None:
+    """A single message waits for its full time. A full batch does not wait, nor does anything at the end of the work."""
     sizes: list[int] = []
 
     async def process(batch: Sequence[IncomingMessage]) -> None:
@@ -152,19 +154,19 @@ async def test_batches_that_are_not_eager_wait_for_company_from_the_first_on() -
 
     batcher = Batcher(process, size=3, concurrency=2, wait=0.05, eager=False, failed=unexpected)
     started = time.monotonic()
-    batcher.put(received(1))
+    batcher.put(incoming(1))
     await until(lambda: sizes == [1])
     assert time.monotonic() - started >= 0.045
     patient = Batcher(process, size=3, concurrency=2, wait=3600.0, eager=False, failed=unexpected)
     for tag in range(4):
-        patient.put(received(tag))
+        patient.put(incoming(tag))
     await until(lambda: sizes == [1, 3])
     assert await patient.drain(5)
     assert sizes == [1, 3, 1]
 
 
-async def test_lost_channel_takes_its_messages_along() -> None:
-    """What waits of a channel that is gone is forgotten, since the broker delivers it again; the rest is handled."""
+async def test_waiting_messages_of_a_lost_channel_are_dropped() -> None:
+    """Waiting messages of a closed channel are dropped, since the broker delivers them again; the rest is handled."""
     seen: list[int] = []
     gate = asyncio.Event()
 
@@ -172,18 +174,18 @@ async def test_lost_channel_takes_its_messages_along() -> None:
         seen.extend(message.tag for message in batch)
         await gate.wait()
 
-    old, new = Ignore(), Ignore()
+    old, new = IgnoringSettler(), IgnoringSettler()
     batcher = Batcher(process, size=1, concurrency=1, failed=unexpected)
     for tag, settler in ((1, old), (2, old), (3, new), (4, old)):
-        batcher.put(received(tag, settler))
+        batcher.put(incoming(tag, settler))
     batcher.forget(old)
     gate.set()
     assert await batcher.drain(5)
     assert seen == [1, 3]
 
 
-async def test_breakdown_of_handling_is_told() -> None:
-    """When handling itself breaks down that is reported, and other messages go on."""
+async def test_an_error_of_the_dispatcher_is_reported() -> None:
+    """An error of the dispatcher itself is reported, and other messages are handled."""
     errors: list[BaseException] = []
     seen: list[int] = []
 
@@ -193,15 +195,15 @@ async def test_breakdown_of_handling_is_told() -> None:
             raise ZeroDivisionError
 
     batcher = Batcher(process, size=1, concurrency=1, failed=errors.append)
-    batcher.put(received(1))
-    batcher.put(received(2))
+    batcher.put(incoming(1))
+    batcher.put(incoming(2))
     assert await batcher.drain(5)
     assert [type(error) for error in errors] == [ZeroDivisionError]
     assert seen == [1, 2]
 
 
 class Channel:
-    """Notes acknowledgements as RabbitMQ understands them; an unknown tag closes the channel there."""
+    """Records acknowledgements as RabbitMQ interprets them: an unknown tag closes the channel there."""
 
     def __init__(self) -> None:
         self.open: set[int] = set()
@@ -226,7 +228,7 @@ class Channel:
     ],
 )
 async def test_acknowledgements_are_exact(steps: list[list[int]], frames: int) -> None:
-    """Whatever the order, exactly what is done is acknowledged, a whole prefix by one frame."""
+    """In any order, exactly the finished messages are acknowledged, a whole prefix by one frame."""
     channel = Channel()
     settler = AckBatcher(channel)  # type: ignore[arg-type]
     for tag in range(1, 6):
@@ -241,8 +243,8 @@ async def test_acknowledgements_are_exact(steps: list[list[int]], frames: int) -
     assert channel.frames == frames
 
 
-async def test_acknowledgements_of_one_turn_go_together() -> None:
-    """Messages that finish one by one in the same turn of the event loop are acknowledged by one frame."""
+async def test_acknowledgements_of_one_iteration_are_joined() -> None:
+    """Messages that finish in the same iteration of the event loop are acknowledged by one frame."""
     channel = Channel()
     settler = AckBatcher(channel)  # type: ignore[arg-type]
     for tag in range(1, 6):
@@ -255,7 +257,7 @@ async def test_acknowledgements_of_one_turn_go_together() -> None:
 
 
 async def test_periodic_work_survives_errors() -> None:
-    """A round that fails is logged, without the error's text, and the next one comes."""
+    """A round that fails is logged without the error's text, and the next round follows."""
     rounds: list[int] = []
 
     async def work() -> None:
@@ -273,7 +275,7 @@ async def test_periodic_work_survives_errors() -> None:
 
 
 async def test_periodic_work_takes_no_more_than_its_share_of_the_time() -> None:
-    """A round that took long is followed by a pause that is longer in proportion."""
+    """A long round is followed by a proportionally longer pause."""
     loop = asyncio.get_running_loop()
     began: list[float] = []
 
@@ -288,7 +290,7 @@ async def test_periodic_work_takes_no_more_than_its_share_of_the_time() -> None:
 
 
 async def test_periodic_work_can_be_woken() -> None:
-    """A round comes at once when somebody wakes it, and only once for that."""
+    """Setting the event starts a round at once, and only one."""
     rounds: list[int] = []
 
     async def work() -> None:
@@ -309,12 +311,12 @@ async def test_periodic_work_can_be_woken() -> None:
 
 @pytest.mark.parametrize(("form", "is_json"), [("json", True), ("auto", True), ("console", False)])
 def test_log_lines(form: Any, is_json: bool) -> None:
-    """Logs are JSON unless a person reads them, each line with its stage; libraries' warnings come the same way."""
+    """Logs are JSON unless a person reads them, and each line has its stage, also a library's warning."""
     output = io.StringIO()
     log = setup_logs(ProcessSettings(log_format=form, instance="one"), "parser", output)
     log.debug("not at this level")
     log.info("started", port=5)
-    logging.getLogger("somebody").warning("careful %s", "now")
+    logging.getLogger("library").warning("careful %s", "now")
     lines = output.getvalue().splitlines()
     assert len(lines) == 2
     if is_json:
@@ -335,7 +337,7 @@ def test_log_lines(form: Any, is_json: bool) -> None:
 
 
 async def test_exceptions_in_logs_quote_nothing() -> None:
-    """A logged exception is its type and where it came from, whoever logs it: our code, a library, or the event loop."""
+    """A logged exception is its type and its traceback, whether our code, a library or the event loop logs it."""
     output = io.StringIO()
     log = setup_logs(ProcessSettings(log_format="json"), "parser", output)
     log_unhandled(log)
@@ -349,7 +351,7 @@ async def test_exceptions_in_logs_quote_nothing() -> None:
     except ValueError as error:
         log.exception("ours")
         log.error("ours too", exc_info=error)  # noqa: TRY400
-        logging.getLogger("somebody").exception("theirs")
+        logging.getLogger("library").exception("theirs")
     task = asyncio.create_task(stumble())
     await asyncio.wait([task])
     del task
@@ -365,7 +367,7 @@ async def test_exceptions_in_logs_quote_nothing() -> None:
 
 
 async def test_no_mail_in_logs() -> None:
-    """What is logged of a failing mail is its id and the attempt; nothing it says, even when the error quotes it."""
+    """The log of a failing mail has its id and the attempt, and none of its content, even if the error quotes it."""
     bus = MemoryBus(routes=FAST_ROUTES)
 
     async def stumble(_: Delivery[Any]) -> Sequence[Any]:
@@ -382,7 +384,7 @@ async def test_no_mail_in_logs() -> None:
 
 
 async def test_memory_bus_shows_the_handlers_error() -> None:
-    """``join`` raises what a handler raised by mistake, and returns once everything was handled otherwise."""
+    """``join`` raises a handler's unexpected error, and otherwise returns once everything was handled."""
     bus = MemoryBus(routes=FAST_ROUTES)
     seen = Recorder()
     await bus.consume(RECORDS, seen)
@@ -402,8 +404,8 @@ async def test_memory_bus_shows_the_handlers_error() -> None:
     await bus.close()
 
 
-async def test_memory_bus_knows_no_other_queues() -> None:
-    """A message that the topology has no queue for is unroutable in memory too."""
+async def test_memory_bus_refuses_unroutable_messages() -> None:
+    """A message that no queue of the topology takes is unroutable in memory, too."""
     bus = MemoryBus(routes=[RECORDS])
     with pytest.raises(UnroutableError):
         await bus.publish(completed(1))
@@ -411,7 +413,7 @@ async def test_memory_bus_knows_no_other_queues() -> None:
 
 
 async def test_slow_handler_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A handler that hangs is stopped and its message retried, long before the broker takes it away."""
+    """A handler that hangs is stopped and its message retried, long before the broker takes it back."""
     monkeypatch.setattr("services.amqp.delivery.dispatch.HANDLING_SECONDS", 0.05)
     attempts: list[int] = []
 
@@ -430,7 +432,7 @@ async def test_slow_handler_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_failure_of_a_batch_is_one_line() -> None:
-    """A hundred messages that fail alike are one line in the log, with their number."""
+    """A hundred messages that fail for the same reason are one log line with their number."""
     bus = MemoryBus(delay_scale=1000, routes=FAST_ROUTES)
 
     async def away(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:

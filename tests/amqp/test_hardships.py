@@ -1,4 +1,4 @@
-"""What operators and crashes do to the broker: missing queues and exchanges, and messages that consumers die with."""
+"""Deleted queues and exchanges, and messages that crash their consumers."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ LOOK = "services.amqp.rabbitmq.poison_isolation.LOOK_SECONDS"
 
 @asynccontextmanager
 async def channel_to(url: str) -> AsyncIterator[AbstractChannel]:
-    """Yield a channel of an operator, or of a consumer that will die."""
+    """Yield a channel of an operator, or of a consumer that will crash."""
     async with await aiormq.connect(url) as connection:
         yield await connection.channel()
 
 
 async def refuse(_: Delivery[Any]) -> Sequence[Any]:
-    """Fail for good."""
+    """Fail permanently."""
     raise PermanentError("bad")
 
 
 async def crash_with(url: str, queue: str, count: int, times: int) -> None:
-    """Be a consumer that dies with messages of a queue in hand, again and again."""
+    """Crash again and again with messages of a queue unacknowledged."""
     async with await aiormq.connect(url) as connection:
         for _ in range(times):
             channel = await connection.channel()
@@ -63,8 +63,8 @@ async def crash_with(url: str, queue: str, count: int, times: int) -> None:
             await channel.close()
 
 
-async def test_missing_queue_is_made_again(rabbit: RabbitBus, rabbitmq_url: str) -> None:
-    """A queue that was deleted in a running system is there again when it is published to; nothing is refused or lost."""
+async def test_a_deleted_queue_is_declared_again(rabbit: RabbitBus, rabbitmq_url: str) -> None:
+    """A queue that was deleted in a running system is declared again when something is published to it; nothing is refused or lost."""
     async with channel_to(rabbitmq_url) as operator:
         await operator.queue_delete(SYNCS.queue)
     results = await rabbit.publish_many([(changed(1), None), *((completed(n), None) for n in range(20))])
@@ -74,8 +74,8 @@ async def test_missing_queue_is_made_again(rabbit: RabbitBus, rabbitmq_url: str)
     await until(lambda: len(seen.deliveries) == 20)
 
 
-async def test_missing_exchange_is_made_again(rabbit: RabbitBus, rabbitmq_url: str) -> None:
-    """The broker closes the channel over an exchange that was deleted; it is made again with its bindings, and nothing is lost."""
+async def test_a_deleted_exchange_is_declared_again(rabbit: RabbitBus, rabbitmq_url: str) -> None:
+    """The broker closes the channel when its exchange was deleted. It is declared again with its bindings, and nothing is lost."""
     async with channel_to(rabbitmq_url) as operator:
         await operator.exchange_delete(EXCHANGE)
     assert not any(await rabbit.publish_many([(changed(number), None) for number in range(20)]))
@@ -84,8 +84,8 @@ async def test_missing_exchange_is_made_again(rabbit: RabbitBus, rabbitmq_url: s
     await until(lambda: len(set(seen.ids)) == 20)
 
 
-async def test_consumer_of_a_deleted_queue_hears_again(rabbit: RabbitBus, rabbitmq_url: str) -> None:
-    """A consumer whose queue is deleted under it makes the queue again and goes on."""
+async def test_a_consumer_of_a_deleted_queue_declares_it_again(rabbit: RabbitBus, rabbitmq_url: str) -> None:
+    """A consumer whose queue is deleted declares it again and continues."""
     seen = Recorder()
     await rabbit.consume(RECORDS, seen)
     await rabbit.publish(changed(1))
@@ -100,8 +100,10 @@ async def test_consumer_of_a_deleted_queue_hears_again(rabbit: RabbitBus, rabbit
 
 
 @pytest.mark.parametrize("missing", ["queue", "exchange"])
-async def test_dead_letter_finds_a_missing_place(rabbit: RabbitBus, rabbitmq_url: str, missing: str) -> None:
-    """With the dead letters' queue or exchange deleted, a message that fails for good is kept all the same, and others go on."""
+async def test_dead_letters_survive_a_deleted_queue_or_exchange(
+    rabbit: RabbitBus, rabbitmq_url: str, missing: str
+) -> None:
+    """If the queue or exchange of the dead letters was deleted, a message that fails permanently is kept all the same."""
     async with channel_to(rabbitmq_url) as operator:
         await (operator.queue_delete(DEAD_QUEUE) if missing == "queue" else operator.exchange_delete(DEAD_EXCHANGE))
     seen, dead = Recorder(refuse), DeadRecorder()
@@ -115,10 +117,8 @@ async def test_dead_letter_finds_a_missing_place(rabbit: RabbitBus, rabbitmq_url
     assert (dead.letters[0].queue, dead.letters[0].reason) == (RECORDS.queue, "bad")
 
 
-async def test_what_is_missing_is_made_without_being_asked_for(
-    rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where only the broker itself would miss something, for its own dead-lettering, a running bus looks now and then."""
+async def test_missing_queues_are_declared_periodically(rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue that only the broker itself uses, for its own dead-lettering, is declared again by a periodic check."""
     monkeypatch.setattr("services.amqp.rabbitmq.topology.KEEP_SECONDS", 0.2)
     async with opened(rabbitmq_url) as bus:
         async with channel_to(rabbitmq_url) as operator:
@@ -129,15 +129,15 @@ async def test_what_is_missing_is_made_without_being_asked_for(
             await operator.exchange_declare(DEAD_EXCHANGE, passive=True)
 
 
-async def test_neighbours_of_a_killer_are_handled_and_the_killer_is_found(rabbitmq_url: str) -> None:
-    """Of messages that consumers died with, the innocent are handled without anybody's help, and only the guilty one is dead."""
+async def test_only_the_poison_message_is_a_dead_letter(rabbitmq_url: str) -> None:
+    """Of the messages in progress when consumers crashed, the innocent are handled without an operator, and only the guilty one is dead."""
     async with opened(rabbitmq_url) as bus:
         await bus.publish_many([(changed(number), None) for number in range(5)])
         await crash_with(rabbitmq_url, RECORDS.queue, 5, DELIVERY_LIMIT + 1)
         dead = DeadRecorder()
         await bus.consume_dead(dead)
         await until_depth(bus, isolated_queue(RECORDS), 5)
-        # Whichever comes first is the killer: alone in hand, it ends consumer after consumer.
+        # Whichever comes first is the killer: handled alone, it crashes one consumer after the other.
         await crash_with(rabbitmq_url, isolated_queue(RECORDS), 1, ISOLATED_DELIVERY_LIMIT + 1)
         await until(lambda: dead.letters)
         letter = dead.letters[0]
@@ -154,23 +154,21 @@ async def test_neighbours_of_a_killer_are_handled_and_the_killer_is_found(rabbit
         assert await bus.stop_consuming(DEADLINE)
 
 
-async def test_a_suspect_is_handled_with_nothing_else_in_hand(
-    rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A suspect waits for what is in hand, has the process to itself, and then everything goes on."""
+async def test_a_poison_candidate_is_handled_alone(rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poison candidate waits for the work in progress and has the process to itself; then everything continues."""
     monkeypatch.setattr(LOOK, 0.05)
-    gates = {"record-1": asyncio.Event(), "suspect": asyncio.Event()}
-    in_hand: set[str] = set()
-    with_suspect: list[set[str]] = []
+    gates = {"record-1": asyncio.Event(), "candidate": asyncio.Event()}
+    in_progress: set[str] = set()
+    beside_candidate: list[set[str]] = []
 
     async def handle(delivery: Delivery[Any]) -> Sequence[Any]:
-        name = "suspect" if delivery.message.id == "record-99" else delivery.message.id
-        in_hand.add(name)
-        if name == "suspect":
-            with_suspect.append(in_hand - {name})
+        name = "candidate" if delivery.message.id == "record-99" else delivery.message.id
+        in_progress.add(name)
+        if name == "candidate":
+            beside_candidate.append(in_progress - {name})
         if name in gates:
             await gates[name].wait()
-        in_hand.discard(name)
+        in_progress.discard(name)
         return ()
 
     async with opened(rabbitmq_url) as bus:
@@ -178,26 +176,24 @@ async def test_a_suspect_is_handled_with_nothing_else_in_hand(
         await bus.consume(RECORDS, records, prefetch=10)
         await bus.consume(SYNCS, syncs)
         await bus.publish(changed(1))
-        await until(lambda: "record-1" in in_hand)
-        await bus.replay(RECORDS.queue, *as_letter(99), isolated=True)
+        await until(lambda: "record-1" in in_progress)
+        await bus.replay(RECORDS.queue, *as_dead_letter(99), isolated=True)
         await until_depth(bus, isolated_queue(RECORDS), 1)
         await until_consumers(bus, SYNCS.queue, 0)
         assert "record-99" not in records.ids
         gates["record-1"].set()
-        await until(lambda: with_suspect)
+        await until(lambda: beside_candidate)
         await bus.publish_many([(changed(2), None), (completed(3), None)])
         await until_depth(bus, RECORDS.queue, 1)
         await until_depth(bus, SYNCS.queue, 1)
-        assert with_suspect == [set()]
-        gates["suspect"].set()
+        assert beside_candidate == [set()]
+        gates["candidate"].set()
         await until(lambda: "record-2" in records.ids and syncs.ids == ["sync-3"])
         assert await bus.stop_consuming(DEADLINE)
 
 
-async def test_a_suspect_in_hand_is_finished_when_told_to_stop(
-    rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Stopping waits for the suspect that is in hand; it does not come again."""
+async def test_stopping_waits_for_a_poison_candidate(rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopping waits for the candidate in progress, which is not delivered again."""
     monkeypatch.setattr(LOOK, 0.05)
     gate = asyncio.Event()
 
@@ -208,7 +204,7 @@ async def test_a_suspect_in_hand_is_finished_when_told_to_stop(
     async with opened(rabbitmq_url) as bus:
         seen = Recorder(wait)
         await bus.consume(RECORDS, seen)
-        await bus.replay(RECORDS.queue, *as_letter(1), isolated=True)
+        await bus.replay(RECORDS.queue, *as_dead_letter(1), isolated=True)
         await until(lambda: seen.ids == ["record-1"])
         stopping = asyncio.create_task(bus.stop_consuming(DEADLINE))
         await asyncio.sleep(0)
@@ -225,21 +221,21 @@ def opened(url: str) -> Any:
     )
 
 
-def as_letter(number: int) -> tuple[bytes, dict[str, str]]:
-    """Return body and headers of a small message, as a dead letter has them."""
+def as_dead_letter(number: int) -> tuple[bytes, dict[str, str]]:
+    """Return body and headers of a small message as those of a dead letter."""
     envelope = codec.encode(changed(number), None, source="/leadmail/test")
     return envelope.body, {**envelope.headers, codec.CONTENT_TYPE: envelope.content_type}
 
 
 async def until_consumers(bus: RabbitBus, queue: str, count: int) -> None:
-    """Return once a queue has so many consumers."""
+    """Return once a queue has ``count`` consumers."""
     async with asyncio.timeout(DEADLINE):
         while (await bus.queue_depths())[queue].consumers != count:  # noqa: ASYNC110 - the broker sets no event of ours
             await asyncio.sleep(0.02)
 
 
 async def until_depth_known(bus: RabbitBus, queue: str) -> None:
-    """Return once a queue is there."""
+    """Return once a queue exists."""
     async with asyncio.timeout(DEADLINE):
         while queue not in await bus.queue_depths():  # noqa: ASYNC110 - the broker sets no event of ours
             await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""What only a real broker can do to us: refuse, return, lose, restart."""
+"""What only a real broker can do: refuse, return, lose, restart."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def opened(url: str, **options: Any) -> Any:
 
 
 def management(servers: LocalServers, url: str, what: str, post: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Return what the broker itself says of a virtual host, or tell it something."""
+    """Send a request to the management interface about a virtual host, and return the answer."""
     api = URL(servers.rabbitmq_management_url)
     target = f"{api.with_user(None)}/api/{what}/{quote(URL(url).path.removeprefix('/'), safe='')}".replace(
         "//api", "/api"
@@ -59,8 +59,8 @@ def management(servers: LocalServers, url: str, what: str, post: dict[str, Any] 
     return answer
 
 
-async def test_topology_is_the_derived_one(servers: LocalServers, rabbitmq_url: str) -> None:
-    """What stages declare is what the definitions file says: queues with their arguments, exchanges and bindings."""
+async def test_topology_equals_the_definitions_file(servers: LocalServers, rabbitmq_url: str) -> None:
+    """The stages declare what is in the definitions file: queues with their arguments, exchanges and bindings."""
     async with opened(rabbitmq_url):
         queues = await asyncio.to_thread(management, servers, rabbitmq_url, "queues")
         bound = await asyncio.to_thread(management, servers, rabbitmq_url, "bindings")
@@ -76,8 +76,8 @@ async def test_topology_is_the_derived_one(servers: LocalServers, rabbitmq_url: 
     assert ours == {(each["name"], each["type"], True) for each in wanted["exchanges"]}
 
 
-async def test_definitions_are_what_stages_declare(servers: LocalServers, rabbitmq_url: str) -> None:
-    """A broker that was set up from the definitions file suits the stages: nothing differs in their eyes."""
+async def test_stages_accept_a_broker_with_the_definitions_file(servers: LocalServers, rabbitmq_url: str) -> None:
+    """A broker that was set up from the definitions file has no difference for the stages."""
     wanted = definitions()
     for kind in ("exchanges", "queues", "bindings"):
         wanted[kind] = [{name: value for name, value in each.items() if name != "vhost"} for each in wanted[kind]]
@@ -88,7 +88,7 @@ async def test_definitions_are_what_stages_declare(servers: LocalServers, rabbit
 
 
 async def test_message_without_a_route_is_an_error(rabbitmq_url: str) -> None:
-    """A message that no queue takes, nor would, is an error of that message alone, not a silent loss."""
+    """A message that no queue takes is an error of that message alone, not a silent loss."""
     async with opened(rabbitmq_url, routes=[each for each in FAST_ROUTES if each is not SYNCS]) as bus:
         results = await bus.publish_many([(changed(1), None), (completed(1), None), (changed(2), None)])
         assert [type(result) for result in results] == [type(None), UnroutableError, type(None)]
@@ -97,7 +97,7 @@ async def test_message_without_a_route_is_an_error(rabbitmq_url: str) -> None:
 
 
 async def test_full_queue_makes_publishers_wait(rabbitmq_url: str) -> None:
-    """A full queue refuses; publishing waits and goes on as it empties, and other queues are not held up meanwhile."""
+    """Publishing to a full queue waits and continues as the queue empties; other queues are not delayed."""
     routes = [each._replace(max_length=5) if each.queue == RECORDS.queue else each for each in FAST_ROUTES]
     metrics = Metrics("test")
     async with opened(rabbitmq_url, routes=routes, metrics=metrics) as bus:
@@ -119,7 +119,7 @@ async def test_full_queue_makes_publishers_wait(rabbitmq_url: str) -> None:
 
 
 async def test_cancelled_publisher_leaves_nothing_behind(rabbitmq_url: str) -> None:
-    """Who stops waiting for a full queue has not published, and those after it are not held up."""
+    """A caller that stops waiting for a full queue has published nothing, and later callers are not delayed."""
     routes = [each._replace(max_length=1) if each.queue == RECORDS.queue else each for each in FAST_ROUTES]
     async with opened(rabbitmq_url, routes=routes) as bus:
         await bus.publish_many([(changed(number), None) for number in range(5)])  # a burst overshoots the limit
@@ -134,7 +134,7 @@ async def test_cancelled_publisher_leaves_nothing_behind(rabbitmq_url: str) -> N
 
 
 async def test_broker_restart_loses_nothing(servers: LocalServers, rabbitmq_url: str) -> None:
-    """A broker that dies while much is being published costs nothing but repetitions under the same ids; consumers come back too."""
+    """A broker that crashes while many messages are published costs only duplicates with the same ids; consumers come back, too."""
     seen: list[str] = []
     confirmed: list[int] = []
     stop = asyncio.Event()
@@ -167,7 +167,7 @@ async def test_broker_restart_loses_nothing(servers: LocalServers, rabbitmq_url:
 
 
 async def test_drifted_queue_is_named(rabbitmq_url: str) -> None:
-    """A queue that another version made otherwise stops the start with its name and what to do."""
+    """A queue that another version declared differently stops the start, with its name and how to fix it."""
     async with await aiormq.connect(rabbitmq_url) as connection:
         channel = await connection.channel()
         await channel.queue_declare(SYNCS.queue, durable=True, arguments={"x-queue-type": "quorum", "x-max-length": 7})
@@ -176,8 +176,8 @@ async def test_drifted_queue_is_named(rabbitmq_url: str) -> None:
             pass
 
 
-async def test_absent_broker_is_said(rabbitmq_url: str) -> None:
-    """Where no broker answers, or none lets us in, opening fails in time and says where and why, without the password."""
+async def test_an_unreachable_broker_is_reported(rabbitmq_url: str) -> None:
+    """If no broker answers, or it refuses the login, opening fails in time with the address and reason, and without the password."""
     closed = str(URL(rabbitmq_url).with_port(1))
     with pytest.raises(NotReadyError, match=r"127\.0\.0\.1:1 .*Connect call failed"):
         async with opened(closed, seconds=1):
@@ -191,7 +191,7 @@ async def test_absent_broker_is_said(rabbitmq_url: str) -> None:
 
 
 async def test_close_ends_waiting_publishers(rabbitmq_url: str) -> None:
-    """Closing the bus tells those who still wait for a full queue."""
+    """Closing the bus ends the wait of publishers for a full queue."""
     routes = [each._replace(max_length=1) if each.queue == RECORDS.queue else each for each in FAST_ROUTES]
     async with opened(rabbitmq_url, routes=routes) as bus:
         await bus.publish_many([(changed(number), None) for number in range(5)])  # a burst overshoots the limit
@@ -203,8 +203,8 @@ async def test_close_ends_waiting_publishers(rabbitmq_url: str) -> None:
         await bus.publish(changed(1))
 
 
-async def test_many_in_hand_are_acknowledged_out_of_order(rabbit: RabbitBus) -> None:
-    """Messages that finish in any order are all acknowledged, and only they."""
+async def test_many_messages_are_acknowledged_out_of_order(rabbit: RabbitBus) -> None:
+    """Messages that finish in any order are all acknowledged, and no others."""
     gates = {number: asyncio.Event() for number in range(20)}
 
     async def wait(delivery: Delivery[Any]) -> Sequence[Any]:
@@ -222,8 +222,8 @@ async def test_many_in_hand_are_acknowledged_out_of_order(rabbit: RabbitBus) -> 
     await until_depth(rabbit, RECORDS.queue, 12)
 
 
-async def test_messages_in_hand_are_counted(servers: LocalServers, rabbitmq_url: str) -> None:
-    """With the management interface set up, depths also tell what is in hand."""
+async def test_unacknowledged_messages_are_counted(servers: LocalServers, rabbitmq_url: str) -> None:
+    """With the management interface, depths include the unacknowledged messages."""
     gate = asyncio.Event()
 
     async def wait(_: Delivery[Any]) -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""A retry decision is a value computed from (error, attempt, route); a codec error tells nothing of the mail."""
+"""A retry decision is a value computed from error, attempt and route; an error's description quotes no mail."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ def test_every_delay_has_a_queue() -> None:
     assert len(set(names)) == len(QUICK) + 1
 
 
-def test_only_the_unforeseen_is_a_bug() -> None:
-    """What handlers raise on purpose and outages are no bugs; everything else is."""
+def test_only_unexpected_errors_are_bugs() -> None:
+    """Errors that handlers raise on purpose and outages are not bugs; everything else is."""
     assert not any(map(is_bug, (TransientError(), PermanentError("x"), AutoReconnect("x"), NotReadyError())))
     assert all(map(is_bug, (KeyError(), DuplicateKeyError("x"), ZeroDivisionError())))
     assert not is_outage(TransientError())
 
 
-def test_texts_of_bugs_are_not_told() -> None:
-    """Type and place of an unforeseen error are told, in the trace of its causes too; its text, which may quote mail, is not."""
+def test_texts_of_bugs_are_left_out() -> None:
+    """Type and place of an unexpected error and its causes are logged; their texts, which may quote mail, are not."""
 
     def quote() -> None:
         try:
@@ -77,15 +77,15 @@ def test_texts_of_bugs_are_not_told() -> None:
 
     with pytest.raises(KeyError) as caught:
         quote()
-    told = describe(caught.value), trace(caught.value)
-    assert told[0].startswith("KeyError at ")
-    assert told[0].endswith("in quote")
-    assert "builtins.ValueError" in told[1]
-    assert "hunter2" not in "".join(told)
+    logged = describe(caught.value), trace(caught.value)
+    assert logged[0].startswith("KeyError at ")
+    assert logged[0].endswith("in quote")
+    assert "builtins.ValueError" in logged[1]
+    assert "hunter2" not in "".join(logged)
 
 
 def test_description_of_a_refusal_of_the_database_has_its_code() -> None:
-    """MongoDB's number of an error says what it was, where its text may quote a document and is left out."""
+    """MongoDB's error code is kept; its text may quote a document and is left out."""
     assert describe(OperationFailure("duplicate key: hunter2", 237)) == "OperationFailure 237"
 
 

@@ -1,4 +1,4 @@
-"""A stage as a process: its start, its health, its end."""
+"""A stage as a process: start, health, shutdown."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def spawn(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[St
 
 
 async def test_sigterm_drains(spawn: Start, environment: dict[str, str], tmp_path: Path) -> None:
-    """SIGTERM lets the message in hand finish: what follows from it is published, it is acknowledged, the process ends with 0."""
+    """On SIGTERM the message in progress is finished, its results published, and it is acknowledged; the process exits 0."""
     process = await spawn()
     assert await stdout_line(process) == "ready\n"
     settings = ParserSettings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
@@ -52,7 +52,7 @@ async def test_sigterm_drains(spawn: Start, environment: dict[str, str], tmp_pat
 
 
 async def test_killed_process_loses_nothing(spawn: Start, environment: dict[str, str]) -> None:
-    """A message in the hand of a killed process is delivered to the next."""
+    """The message that a killed process was handling is delivered to the next."""
     process = await spawn()
     assert await stdout_line(process) == "ready\n"
     settings = ParserSettings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
@@ -65,7 +65,7 @@ async def test_killed_process_loses_nothing(spawn: Start, environment: dict[str,
 
 
 async def test_wrong_setting_ends_the_process(spawn: Start) -> None:
-    """A process with a wrong setting ends at once with one line that names it."""
+    """A process with a wrong setting exits at once with one line that names it."""
     process = await spawn(LEADMAIL_SHUTDOWN_SECONDS="soon")
     _, errors = await asyncio.wait_for(process.communicate(), DEADLINE)
     assert process.returncode == 1
@@ -74,15 +74,15 @@ async def test_wrong_setting_ends_the_process(spawn: Start) -> None:
 
 
 async def test_single_mongod_is_refused(spawn: Start) -> None:
-    """A process whose database does not answer ends with a line that says so."""
+    """A process whose database does not answer exits with a line that says so."""
     process = await spawn(LEADMAIL_MONGO_URL="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200")
     _, errors = await asyncio.wait_for(process.communicate(), DEADLINE)
     assert process.returncode == 1
     assert b"leadmail: MongoDB does not answer" in errors
 
 
-async def test_taken_port_is_said(spawn: Start) -> None:
-    """A process that cannot have the port for its metrics ends with a line that names the setting."""
+async def test_a_taken_port_is_reported(spawn: Start) -> None:
+    """A process whose metrics port is taken exits with a line that names the setting."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -93,7 +93,7 @@ async def test_taken_port_is_said(spawn: Start) -> None:
 
 
 async def test_failing_task_ends_the_stage(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a task of a stage fails, the stage ends with its error instead of living on deaf."""
+    """If a task fails, the stage ends with its error instead of staying alive and deaf."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     stopped = asyncio.Event()
@@ -134,8 +134,8 @@ async def test_readiness_follows_the_servers(environment: dict[str, str], monkey
         assert (status, "running: does not answer" in text) == (503, True)
 
 
-async def test_readiness_of_absent_database() -> None:
-    """A database that is not there is not ready, and asking takes seconds, not a minute."""
+async def test_readiness_without_a_database() -> None:
+    """Without a database the process is not ready, and the check takes seconds, not a minute."""
     client = mongo.make_client(ParserSettings(mongo_url=SecretStr("mongodb://127.0.0.1:1/")))
     try:
         async with asyncio.timeout(5):
@@ -145,7 +145,7 @@ async def test_readiness_of_absent_database() -> None:
 
 
 async def test_writes_are_majority_and_journalled(environment: dict[str, str]) -> None:
-    """Whatever is acknowledged was written by a majority and to the journal, whatever the URL says nothing about."""
+    """Acknowledged writes are on a majority and in the journal, even if the URL says nothing about it."""
     client = mongo.make_client(ParserSettings(mongo_url=SecretStr(environment["LEADMAIL_MONGO_URL"])))
     try:
         await mongo.require_replica_set(client)
@@ -155,7 +155,7 @@ async def test_writes_are_majority_and_journalled(environment: dict[str, str]) -
         await client.close()
 
 
-async def test_direct_single_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_without_a_replica_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server without a replica set is refused with the command that makes it one."""
 
     class Admin:
@@ -177,8 +177,8 @@ async def _get(port: int, path: str) -> tuple[int, str]:
     return int(head.split()[1]), body.decode()
 
 
-async def test_where_tasks_stand_is_told_by_place_alone() -> None:
-    """Of a stage that hangs the log says where each task waits, from the outermost call in."""
+async def test_a_task_dump_has_places_only() -> None:
+    """The log of a stage that hangs has the place where each task waits, from the outermost call in."""
 
     async def inner() -> None:
         await asyncio.Event().wait()
@@ -188,7 +188,7 @@ async def test_where_tasks_stand_is_told_by_place_alone() -> None:
 
     task = asyncio.create_task(outer(), name="hanging")
     await asyncio.sleep(0)
-    told = next(line for line in dump_tasks(asyncio.get_running_loop()) if line.startswith("hanging: "))
-    assert told.count("test_stage.py:") == 2
-    assert "locks.py:" in told
+    dumped = next(line for line in dump_tasks(asyncio.get_running_loop()) if line.startswith("hanging: "))
+    assert dumped.count("test_stage.py:") == 2
+    assert "locks.py:" in dumped
     task.cancel()

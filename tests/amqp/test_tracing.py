@@ -1,4 +1,4 @@
-"""Spans of messages: whose children they are, what they say, and what goes on when nothing is traced."""
+"""Spans of messages: their parents, their attributes, and what happens if nothing is traced."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LEFT_OUT = {"traceparent": f"00-{TRACE}-{SPAN}-00"}
 SECRET = "jane.doe@private.example"
 
 
-class Watched:
+class TracedBus:
     """A bus with tracing, and the spans that it made."""
 
     def __init__(self, share: float = 1.0) -> None:
@@ -54,16 +54,16 @@ class Watched:
 
     @property
     def spans(self) -> list[ReadableSpan]:
-        """What was recorded, in the order in which it began."""
+        """The recorded spans, in order of their start."""
         return sorted(self._exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
 
     def named(self, start: str) -> list[ReadableSpan]:
-        """Return the spans whose names begin so."""
+        """Return the spans whose names start with a text."""
         return [span for span in self.spans if span.name.startswith(start)]
 
 
 def said(span: ReadableSpan) -> Mapping[str, Any]:
-    """Return what a span says."""
+    """Return the attributes and events of a span."""
     return span.attributes or {}
 
 
@@ -73,13 +73,13 @@ def is_child(span: ReadableSpan, parent: ReadableSpan) -> bool:
 
 
 async def announce(delivery: Delivery[RecordChanged]) -> Sequence[Any]:
-    """Handle a message by publishing one."""
+    """Handle a message by publishing another."""
     return [completed(int(delivery.message.record, 16))]
 
 
 async def test_a_trace_goes_through_the_queues() -> None:
-    """What a handler publishes belongs to the trace of what it handled, hop after hop, by the conventions for messaging."""
-    watched = Watched()
+    """What a handler publishes belongs to the trace of the message that it handled, hop after hop, by the messaging conventions."""
+    watched = TracedBus()
     await watched.bus.consume(RECORDS, announce)
     await watched.bus.consume(SYNCS, Recorder())
     await watched.bus.publish(changed(1))
@@ -110,8 +110,8 @@ async def test_a_trace_goes_through_the_queues() -> None:
 
 
 async def test_a_retried_message_keeps_its_trace() -> None:
-    """Each attempt is a span of the same trace, after the same publishing, with what became of it."""
-    watched = Watched()
+    """Each attempt is a span of the same trace, with the same parent and its own outcome."""
+    watched = TracedBus()
 
     async def fail_once(delivery: Delivery[Any]) -> Sequence[Any]:
         if delivery.attempt == 1:
@@ -132,8 +132,8 @@ async def test_a_retried_message_keeps_its_trace() -> None:
 
 
 async def test_a_dead_letter_keeps_its_trace() -> None:
-    """That it died and was kept is in its trace, and so is what became of it when it was sent again."""
-    watched = Watched()
+    """The trace contains the death of the message, its storage, and the outcome of its replay."""
+    watched = TracedBus()
     recorder, letters = Recorder(), DeadRecorder()
 
     async def refuse(delivery: Delivery[Any]) -> Sequence[Any]:
@@ -157,9 +157,9 @@ async def test_a_dead_letter_keeps_its_trace() -> None:
     assert SECRET not in "".join(span.to_json() for span in watched.spans)
 
 
-async def test_a_message_without_context_begins_a_trace_once() -> None:
-    """What was sent by somebody who traces nothing begins a trace where it is handled; its retry belongs to that trace."""
-    watched = Watched()
+async def test_a_message_without_context_starts_one_trace() -> None:
+    """A message from a sender that traces nothing starts a trace where it is handled; its retry belongs to that trace."""
+    watched = TracedBus()
     sent = codec.encode(changed(1), None, source="/leadmail/cli")
 
     async def fail_once(delivery: Delivery[Any]) -> Sequence[Any]:
@@ -175,9 +175,9 @@ async def test_a_message_without_context_begins_a_trace_once() -> None:
     assert is_child(second, first)
 
 
-async def test_messages_of_a_batch_have_traces_of_their_own() -> None:
-    """A batch has a span for each message, in the trace of that message, also where another of the batch failed."""
-    watched = Watched()
+async def test_each_message_of_a_batch_has_its_own_trace() -> None:
+    """A batch has one span per message, in the trace of that message, also if another message of the batch fails."""
+    watched = TracedBus()
 
     async def handle(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
         return [
@@ -197,9 +197,9 @@ async def test_messages_of_a_batch_have_traces_of_their_own() -> None:
     assert all(is_child(after, before) for before, after in zip((handled[0], handled[2]), announced, strict=True))
 
 
-async def test_what_is_left_out_is_left_out_to_its_end() -> None:
-    """Whether a trace is recorded is decided once, where it begins; who comes later neither records nor decides anew."""
-    none, all_of_it = Watched(share=0.0), Watched(share=1.0)
+async def test_an_unsampled_trace_stays_unsampled() -> None:
+    """Sampling is decided once, where the trace starts; later stages neither record nor decide again."""
+    none, all_of_it = TracedBus(share=0.0), TracedBus(share=1.0)
     recorder = Recorder()
     await none.bus.consume(RECORDS, recorder)
     await none.bus.publish(changed(1))
@@ -216,7 +216,7 @@ async def test_what_is_left_out_is_left_out_to_its_end() -> None:
     assert last.deliveries[0].context == context
 
 
-async def test_who_traces_nothing_hands_the_context_on() -> None:
+async def test_a_stage_without_tracing_passes_the_context_on() -> None:
     """A stage without a collector is a gap in a trace, not its end: messages, retries and dead letters keep the headers."""
     bus = MemoryBus(routes=FAST_ROUTES)
     last = Recorder()
@@ -242,13 +242,13 @@ async def test_who_traces_nothing_hands_the_context_on() -> None:
         ({"traceparent": f"ff-{TRACE}-{SPAN}-01"}, {}),
     ],
 )
-def test_only_a_context_is_handed_on(headers: dict[str, Any], context: dict[str, str]) -> None:
-    """What is not of W3C's form is ignored: nobody can put words into headers, logs or traces that way."""
+def test_a_malformed_context_is_dropped(headers: dict[str, Any], context: dict[str, str]) -> None:
+    """A header that is not in W3C's form is ignored: no one can put text into headers, logs or traces that way."""
     assert dict(context_of(headers)) == context
 
 
 def test_the_sampled_bit_decides() -> None:
-    """Log lines name traces that can be found, no others; other bits of the flags say nothing of that."""
+    """Log lines name only traces that are recorded; other bits of the flags do not matter."""
     assert trace_id(RECORDED) == TRACE
     assert trace_id({"traceparent": f"00-{TRACE}-{SPAN}-03"}) == TRACE
     assert not is_unsampled(RECORDED)
@@ -274,8 +274,8 @@ def test_the_sampled_bit_decides() -> None:
     ],
 )
 async def test_only_ids_of_numbers_are_recorded(identifier: str, shown: bool) -> None:
-    """A CRM may name its records by address or name: such an id is in no span."""
-    watched = Watched()
+    """A CRM may use addresses or names as record ids: such an id is in no span."""
+    watched = TracedBus()
     await watched.bus.consume(RECORDS, Recorder())
     await watched.bus.publish(RecordChanged(id=identifier, kind="lead", record="x", at=NOW))
     await watched.bus.join()
@@ -283,10 +283,10 @@ async def test_only_ids_of_numbers_are_recorded(identifier: str, shown: bool) ->
 
 
 async def test_log_lines_of_a_message_name_its_trace() -> None:
-    """Whatever is logged while a message is handled, its outcome and its failure carry ``trace_id``; without a trace nothing does."""
+    """Every line that is logged while a message is handled, including its outcome, has ``trace_id``; without a trace none has."""
     lines = io.StringIO()
     log = setup_logs(ProcessSettings(log_level="debug", log_format="json"), "matcher", lines)
-    watched = Watched()
+    watched = TracedBus()
 
     async def handle(delivery: Delivery[Any]) -> Sequence[Any]:
         log.info("at work")
@@ -298,24 +298,26 @@ async def test_log_lines_of_a_message_name_its_trace() -> None:
     await watched.bus.publish_many([(changed(1), None)], contexts=[RECORDED])
     await watched.bus.publish_many([(changed(2), None)], contexts=[LEFT_OUT])
     await watched.bus.join()
-    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    logged_lines = [json.loads(line) for line in lines.getvalue().splitlines()]
     for event in ("at work", "message handled", "message failed"):
-        named = [(line.get("message"), line.get("trace_id")) for line in told if line["event"] == event]
+        named = [(line.get("message"), line.get("trace_id")) for line in logged_lines if line["event"] == event]
         assert set(named) == {("record-1", TRACE), ("record-2", None)}, event
-    assert {line.get("trace_id"): line.get("trace_ids") for line in told if line["event"] == "message failed"} == {
+    assert {
+        line.get("trace_id"): line.get("trace_ids") for line in logged_lines if line["event"] == "message failed"
+    } == {
         TRACE: [TRACE],
         None: None,
     }
 
 
-class Suspects:
-    """A channel with a queue of suspects."""
+class CandidateChannel:
+    """A channel with a queue of poison candidates."""
 
     def __init__(self, *envelopes: Envelope) -> None:
         self._waiting = list(enumerate(envelopes, 1))
 
     async def basic_get(self, queue: str) -> SimpleNamespace:
-        """Return the next message, or that there is none."""
+        """Return the next message, or the answer of an empty queue."""
         if not self._waiting:
             return SimpleNamespace(delivery=Basic.GetEmpty())
         tag, envelope = self._waiting.pop(0)
@@ -329,11 +331,11 @@ class Suspects:
         )
 
     async def basic_ack(self, tag: int, **_: object) -> None:
-        """Forget a message."""
+        """Remove a message."""
 
 
-async def test_a_suspect_is_not_logged_with_the_trace_of_the_one_before() -> None:
-    """Suspects are handled one after the other; nothing of the first is in the lines of the second."""
+async def test_poison_candidates_are_logged_with_their_own_trace() -> None:
+    """Candidates are handled one after the other; lines about the second name nothing of the first."""
     lines = io.StringIO()
     log = setup_logs(ProcessSettings(log_level="debug", log_format="json"), "matcher", lines)
     bus = MemoryBus(routes=FAST_ROUTES)
@@ -342,14 +344,14 @@ async def test_a_suspect_is_not_logged_with_the_trace_of_the_one_before() -> Non
     alone: Any = PoisonIsolation(cast("Any", None), list, cast("Any", None), log)
     alone._dispatchers[isolated_queue(RECORDS)] = dispatcher
     traced = codec.encode(changed(1), None, source="/x", context=RECORDED)
-    await alone._work(Suspects(traced, codec.encode(changed(2), None, source="/x")), [isolated_queue(RECORDS)])
+    await alone._work(CandidateChannel(traced, codec.encode(changed(2), None, source="/x")), [isolated_queue(RECORDS)])
     handled = [json.loads(line) for line in lines.getvalue().splitlines()]
     assert [(line["message"], line.get("trace_id")) for line in handled] == [("record-1", TRACE), ("record-2", None)]
 
 
 @pytest.mark.parametrize("stage", ["poller", "parser", "matcher", "notifier"])
-def test_nothing_is_loaded_when_nothing_is_traced(stage: str) -> None:
-    """The libraries cost memory and time at the start: a stage that traces nothing has none of them."""
+def test_opentelemetry_is_loaded_only_if_needed(stage: str) -> None:
+    """OpenTelemetry takes memory and start-up time: a stage that traces nothing does not load it."""
     look = f"import sys, services.{stage}.__main__; print(sorted({{'opentelemetry', 'requests'}} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""A store with accounts whose backfills are done, the real SMTP sink, and the notifier between them."""
+"""A store with accounts whose backfills are complete, the real SMTP sink, and the notifier between them."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ LOG: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
 
 
 def new_address() -> str:
-    """Return an address that nobody else has: the sink is shared by all tests."""
+    """Return a unique address: all tests share the sink."""
     return f"owner-{secrets.token_hex(5)}@crm.example"
 
 
 def read(raw: bytes) -> EmailMessage:
-    """Return a mail as its receiver reads it."""
+    """Return a mail as its recipient reads it."""
     mail = email.message_from_bytes(raw, policy=email.policy.default)
     assert isinstance(mail, EmailMessage)
     return mail
 
 
 @dataclass
-class World:
-    """What there is."""
+class NotifierEnvironment:
+    """The store, the sink and the notifier."""
 
     store: Store
     database: AsyncDatabase[dict[str, Any]]
@@ -66,14 +66,14 @@ class World:
         return Notifier(self.store, self.send, SENDER, LOG)
 
     async def send(self, mail: OwnerMail) -> None:
-        """Send by the sink, over STARTTLS with its certificate verified."""
+        """Send through the sink, over STARTTLS with its certificate verified."""
         policy = ConnectPolicy.build(allow_networks="127.0.0.0/8", ca_file=str(self.servers.smtp.ca_file))
         relay = parse_relay(f"smtp://{self.servers.smtp.host}:{self.servers.smtp.port}")
         sender = "leadmail@crm.example"
         await submit(relay, serialize(mail.mail), sender=sender, recipients=[mail.to], policy=policy)
 
     def received(self, address: str) -> list[EmailMessage]:
-        """Return what an address got, oldest first."""
+        """Return the mails to an address, oldest first."""
         return [read(sent.raw) for sent in self.servers.sink.sent() if address in sent.recipients]
 
     async def account(self, owner: str, *, user: bool = True, **fields: Any) -> Account:
@@ -86,7 +86,7 @@ class World:
         return account
 
     async def backfilled(self, account: Account, states: Sequence[RowState] = (RowState.UNMATCHED,)) -> Epoch:
-        """Bring a backfill to its end: its confirmation is due."""
+        """Complete a backfill: its confirmation is due."""
         lease = await lease_of(self.store, account.id)
         epoch, rows = await sealed_epoch(self.store, lease, len(states))
         await self.store.matcher_ledger.finish(
@@ -97,7 +97,7 @@ class World:
         return epoch
 
     async def block(self, account: Account, reason: str) -> int:
-        """Let a poller block an account; returns the incident."""
+        """Block an account as a poller does; returns the incident."""
         lease = await lease_of(self.store, account.id)
         incident = await self.store.accounts.block(lease, reason, tried=account.credentials)
         assert incident is not None
@@ -105,14 +105,14 @@ class World:
         return incident
 
     async def state(self, epoch: Epoch) -> NotificationState:
-        """Return how far a confirmation is."""
+        """Return the state of a confirmation."""
         found = await self.store.epochs.get(epoch.account, epoch.number)
         assert found is not None
         assert found.state is EpochState.COMPLETE
         return found.notification
 
     async def wait_out(self, of: str, span: timedelta) -> None:
-        """Let a span of time pass for every claim of an account, by moving its claims into the past."""
+        """Let time pass for every claim of an account by moving its claims into the past."""
         milliseconds = int(span.total_seconds() * 1000)
         earlier: Mapping[str, Any] = {"$subtract": ["$claimed_at", milliseconds]}
         claimed = {"account": of, "claimed_at": {"$type": "date"}}
@@ -123,7 +123,7 @@ class World:
 
 
 def completed(epoch: Epoch) -> Delivery[SyncCompleted]:
-    """Return the event of a completed backfill as the bus hands it over."""
+    """Return the event of a completed backfill as the bus delivers it."""
     message = SyncCompleted.of(epoch.account, epoch.number)
     return Delivery(message, b"", 1, redelivered=False, queue="notifier.sync-completed")
 

@@ -1,14 +1,14 @@
-"""The mail about an account that needs its owner: once an incident."""
+"""The mail about an account that needs its owner: one per incident."""
 
 from __future__ import annotations
 
 from schemas.accounts import AccountState
 from services.notifier.notification import REJECTED_DELAY, STALE
-from tests.notifier.fixtures import World, blocked, new_address
+from tests.notifier.fixtures import NotifierEnvironment, blocked, new_address
 
 
-async def test_one_mail_an_incident(world: World) -> None:
-    """The owner is told once what to do, by the provider's own steps; the next incident has a mail of its own."""
+async def test_one_mail_per_incident(world: NotifierEnvironment) -> None:
+    """The owner gets one mail with the provider's own steps; the next incident has its own mail."""
     owner = new_address()
     account = await world.account(owner, provider="gmail")
     for _ in range(2):
@@ -27,16 +27,16 @@ async def test_one_mail_an_incident(world: World) -> None:
     assert f"leadmail account password {owner}" in text
 
 
-async def test_a_lost_event_is_made_up_for(world: World) -> None:
-    """A blocked account whose owner was not told is found without any event."""
+async def test_a_lost_event_is_made_up_for(world: NotifierEnvironment) -> None:
+    """A blocked account whose owner was not notified is found without an event."""
     owner = new_address()
     await world.block(await world.account(owner), "wrong-password")
     await world.notifier().sweep()
     assert len(world.received(owner)) == 1
 
 
-async def test_a_recovered_account_is_left_in_peace(world: World) -> None:
-    """The event comes late, the account works again: no mail."""
+async def test_a_recovered_account_causes_no_mail(world: NotifierEnvironment) -> None:
+    """The event is late and the account works again: no mail is sent."""
     owner = new_address()
     account = await world.account(owner)
     incident = await world.block(account, "wrong-password")
@@ -46,8 +46,8 @@ async def test_a_recovered_account_is_left_in_peace(world: World) -> None:
     assert world.received(owner) == []
 
 
-async def test_an_incident_that_is_over(world: World) -> None:
-    """Of two incidents only the present one is told."""
+async def test_an_incident_that_is_over(world: NotifierEnvironment) -> None:
+    """Of two incidents only the present one is reported."""
     owner = new_address()
     account = await world.account(owner)
     past = await world.block(account, "wrong-password")
@@ -59,8 +59,8 @@ async def test_an_incident_that_is_over(world: World) -> None:
     assert len(world.received(owner)) == 1
 
 
-async def test_a_mail_server_that_is_down(world: World) -> None:
-    """The owner is told as soon as it is back."""
+async def test_a_mail_server_that_is_down(world: NotifierEnvironment) -> None:
+    """The owner is notified as soon as the server is back."""
     owner = new_address()
     account = await world.account(owner)
     incident = await world.block(account, "wrong-password")
@@ -70,8 +70,8 @@ async def test_a_mail_server_that_is_down(world: World) -> None:
     assert len(world.received(owner)) == 1
 
 
-async def test_a_refused_address_is_tried_again_later(world: World) -> None:
-    """An address that is refused for good is not tried at every sweep, yet again an hour later."""
+async def test_a_refused_address_is_tried_again_later(world: NotifierEnvironment) -> None:
+    """An address that is refused permanently is not tried at every sweep, but again after an hour."""
     owner = new_address()
     account = await world.account(owner)
     await world.block(account, "wrong-password")
@@ -85,8 +85,8 @@ async def test_a_refused_address_is_tried_again_later(world: World) -> None:
     assert len(world.received(owner)) == 1
 
 
-async def test_a_notifier_that_died_is_replaced(world: World) -> None:
-    """A claim holds others off until it is stale."""
+async def test_a_notifier_that_died_is_replaced(world: NotifierEnvironment) -> None:
+    """A claim blocks other notifiers until it is stale."""
     owner = new_address()
     account = await world.account(owner)
     incident = await world.block(account, "wrong-password")

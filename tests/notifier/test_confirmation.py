@@ -12,11 +12,11 @@ from schemas.ledger import RowState
 from services.notifier import notification
 from services.notifier.handler import Notifier
 from services.notifier.notification import REJECTED_DELAY, RETRY_DELAY, STALE, OwnerMail
-from tests.notifier.fixtures import LOG, SENDER, World, completed, new_address
+from tests.notifier.fixtures import LOG, SENDER, NotifierEnvironment, completed, new_address
 
 
-async def test_a_completed_backfill_is_confirmed_once(world: World) -> None:
-    """The owner gets one mail with what became of the mailbox; the event again, and the sweeper, send nothing."""
+async def test_a_completed_backfill_is_confirmed_once(world: NotifierEnvironment) -> None:
+    """The owner gets one mail with the result; the repeated event and the sweeper send nothing."""
     owner = new_address()
     epoch = await world.backfilled(await world.account(owner), [RowState.UNMATCHED, RowState.UNMATCHED])
     notifier = world.notifier()
@@ -32,8 +32,8 @@ async def test_a_completed_backfill_is_confirmed_once(world: World) -> None:
     assert await world.state(epoch) is NotificationState.SENT
 
 
-async def test_a_lost_event_is_made_up_for(world: World) -> None:
-    """What is due in the database is sent without any event."""
+async def test_a_lost_event_is_made_up_for(world: NotifierEnvironment) -> None:
+    """A mail that is due in the database is sent without an event."""
     owner = new_address()
     epoch = await world.backfilled(await world.account(owner))
     await world.notifier().sweep()
@@ -41,7 +41,7 @@ async def test_a_lost_event_is_made_up_for(world: World) -> None:
     assert await world.state(epoch) is NotificationState.SENT
 
 
-async def test_many_notifiers_at_once(world: World) -> None:
+async def test_many_notifiers_at_once(world: NotifierEnvironment) -> None:
     """Events and sweeps of several notifiers at the same time send each confirmation once."""
     owners = [new_address() for _ in range(6)]
     epochs = [await world.backfilled(await world.account(owner)) for owner in owners]
@@ -53,8 +53,8 @@ async def test_many_notifiers_at_once(world: World) -> None:
     assert [len(world.received(owner)) for owner in owners] == [1] * len(owners)
 
 
-async def test_a_notifier_that_died_is_replaced(world: World) -> None:
-    """A claim holds others off until it is stale; then the same mail, with the same Message-ID, goes out."""
+async def test_a_notifier_that_died_is_replaced(world: NotifierEnvironment) -> None:
+    """A claim blocks other notifiers until it is stale; then the same mail, with the same Message-ID, is sent."""
     owner = new_address()
     epoch = await world.backfilled(await world.account(owner))
     assert await world.store.epochs.claim(epoch.account, epoch.number, stale=STALE)  # and its notifier dies
@@ -66,8 +66,10 @@ async def test_a_notifier_that_died_is_replaced(world: World) -> None:
     assert len(world.received(owner)) == 1
 
 
-async def test_a_crash_after_sending_repeats_the_same_mail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sent but not noted: the owner's mail program sees twice the same Message-ID, Date and Subject, that is one mail."""
+async def test_a_crash_after_sending_repeats_the_same_mail(
+    world: NotifierEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent but not marked: the owner's mail program sees the same Message-ID, Date and Subject twice, which is one mail."""
     monkeypatch.setattr(notification, "SHUTDOWN_SECONDS", 0.1)
     owner = new_address()
     epoch = await world.backfilled(await world.account(owner))
@@ -90,8 +92,8 @@ async def test_a_crash_after_sending_repeats_the_same_mail(world: World, monkeyp
     assert await world.state(epoch) is NotificationState.SENT
 
 
-async def test_who_is_told_to_end_ends_after_the_mail(world: World) -> None:
-    """The mail server has the mail and is about to say so: it is noted as sent, so that it is not sent again."""
+async def test_a_notifier_stops_after_the_mail_in_progress(world: NotifierEnvironment) -> None:
+    """The mail server has the mail and is about to confirm it: it is marked as sent, so that it is not sent again."""
     owner = new_address()
     epoch = await world.backfilled(await world.account(owner))
     handed_over, answered = asyncio.Event(), asyncio.Event()
@@ -103,7 +105,7 @@ async def test_who_is_told_to_end_ends_after_the_mail(world: World) -> None:
 
     ending = asyncio.create_task(Notifier(world.store, send_slowly, SENDER, LOG).sweep())
     await asyncio.wait_for(handed_over.wait(), 20)
-    for _ in range(2):  # it is told again and again until it has ended
+    for _ in range(2):  # it is cancelled again and again until it has ended
         ending.cancel()
         await asyncio.sleep(0.01)
     assert not ending.done()
@@ -115,8 +117,8 @@ async def test_who_is_told_to_end_ends_after_the_mail(world: World) -> None:
     assert len(world.received(owner)) == 1
 
 
-async def test_an_answer_that_is_lost_repeats_the_same_mail(world: World) -> None:
-    """The server took the mail and the connection broke before it said so."""
+async def test_an_answer_that_is_lost_repeats_the_same_mail(world: NotifierEnvironment) -> None:
+    """The server accepted the mail, and the connection broke before it said so."""
     owner = new_address()
     epoch = await world.backfilled(await world.account(owner))
     with world.servers.sink.fault(at="lost", recipient=owner):
@@ -127,8 +129,8 @@ async def test_an_answer_that_is_lost_repeats_the_same_mail(world: World) -> Non
     assert len(world.received(owner)) == 2
 
 
-async def test_a_mail_server_that_is_down(world: World) -> None:
-    """The event is done with, the claim given back at once, and the first sweep after the mail server is back sends the mail."""
+async def test_a_mail_server_that_is_down(world: NotifierEnvironment) -> None:
+    """The event is done, the claim is released at once, and the first sweep after the server is back sends the mail."""
     owners = [new_address(), new_address()]
     epochs = [await world.backfilled(await world.account(owner)) for owner in owners]
     with world.servers.down("smtp"):
@@ -139,8 +141,8 @@ async def test_a_mail_server_that_is_down(world: World) -> None:
     assert [len(world.received(owner)) for owner in owners] == [1, 1]
 
 
-async def test_a_mail_refused_for_now(world: World) -> None:
-    """Greylisting: tried again a minute later, not before, and not lost."""
+async def test_a_temporary_refusal(world: NotifierEnvironment) -> None:
+    """Greylisting: the mail is tried again a minute later, not before, and is not lost."""
     owner = new_address()
     epoch = await world.backfilled(await world.account(owner))
     with world.servers.sink.fault("451 4.7.1 greylisted", at="rcpt", recipient=owner):
@@ -152,8 +154,8 @@ async def test_a_mail_refused_for_now(world: World) -> None:
     assert len(world.received(owner)) == 1
 
 
-async def test_a_refused_address_does_not_hold_up_the_others(world: World) -> None:
-    """One owner's address is refused for good: the others get theirs in the same sweep, and it is tried again in an hour."""
+async def test_a_refused_address_does_not_hold_up_the_others(world: NotifierEnvironment) -> None:
+    """One owner's address is refused permanently: the others get their mail in the same sweep, and it is tried again in an hour."""
     owners = [new_address() for _ in range(3)]
     epochs = [await world.backfilled(await world.account(owner)) for owner in owners]
     with world.servers.sink.fault("550 5.1.1 no such user", at="rcpt", recipient=owners[0]):
@@ -166,8 +168,8 @@ async def test_a_refused_address_does_not_hold_up_the_others(world: World) -> No
     assert len(world.received(owners[0])) == 1
 
 
-async def test_a_report_that_cannot_be_written_does_not_hold_up_the_others(world: World) -> None:
-    """A fault in one account's documents is an error in the log; the next sweep goes on with the others."""
+async def test_a_report_that_cannot_be_written_does_not_hold_up_the_others(world: NotifierEnvironment) -> None:
+    """An error in one account's documents is logged; the next sweep continues with the others."""
     broken, fine = new_address(), new_address()
     epoch = await world.backfilled(await world.account(broken))
     await world.backfilled(await world.account(fine))
@@ -178,8 +180,8 @@ async def test_a_report_that_cannot_be_written_does_not_hold_up_the_others(world
     assert (len(world.received(broken)), len(world.received(fine))) == (0, 1)
 
 
-async def test_an_owner_who_is_no_user_any_more(world: World) -> None:
-    """The mailbox's owner is told by address alone."""
+async def test_an_owner_who_is_no_user_any_more(world: NotifierEnvironment) -> None:
+    """The mailbox's owner is notified by address alone."""
     owner = new_address()
     epoch = await world.backfilled(await world.account(owner, user=False))
     await world.notifier().completed(completed(epoch))
@@ -187,7 +189,7 @@ async def test_an_owner_who_is_no_user_any_more(world: World) -> None:
     assert str(mail["To"]) == owner
 
 
-async def test_an_account_that_was_purged_meanwhile(world: World) -> None:
+async def test_an_account_that_was_purged_meanwhile(world: NotifierEnvironment) -> None:
     """Nothing is left to confirm, and nothing fails."""
     owner = new_address()
     account = await world.account(owner)
@@ -198,8 +200,8 @@ async def test_an_account_that_was_purged_meanwhile(world: World) -> None:
     assert world.received(owner) == []
 
 
-async def test_a_resync_is_confirmed_as_one(world: World) -> None:
-    """The second backfill of an account has its own confirmation, which says that it was synchronised again."""
+async def test_a_resync_is_confirmed_as_one(world: NotifierEnvironment) -> None:
+    """The second backfill of an account has its own confirmation, which says that the mailbox was synchronized again."""
     owner = new_address()
     account = await world.account(owner)
     for _ in range(2):

@@ -23,7 +23,7 @@ ANNA = User(email="anna@crm.example", name="Anna Lind", created_at=START)
 
 
 def report(**changes: Any) -> EpochReport:
-    """Return what became of a mailbox with some of everything."""
+    """Return the result of a mailbox with some of everything."""
     counts = {RowState.ATTACHED: 1220, RowState.UNMATCHED: 8040, RowState.SKIPPED: 3, RowState.QUARANTINED: 1}
     fields: dict[str, Any] = {
         "epoch": Epoch(
@@ -49,7 +49,7 @@ def report(**changes: Any) -> EpochReport:
 def sent(
     *, owner: User = ANNA, company: CompanyPolicy | None = None, first: bool = True, console: str = "", **changes: Any
 ) -> EmailMessage:
-    """Return a confirmation as its receiver reads it."""
+    """Return a confirmation as its recipient reads it."""
     mail = confirmation(
         sender=SENDER,
         owner=owner,
@@ -74,7 +74,7 @@ def both(mail: EmailMessage) -> tuple[str, str]:
 
 
 def test_the_whole_story() -> None:
-    """Text and HTML say what was synchronised, its dates and folders, what was left out and why, and who can see it."""
+    """Text and HTML say what was synchronized, its dates and folders, what was left out and why, and who can see it."""
     for text in both(sent()):
         for words in (
             "1,204 emails",
@@ -94,15 +94,15 @@ def test_the_whole_story() -> None:
 
 
 def test_the_same_mail_whenever_it_is_built() -> None:
-    """Message-ID and Date come of account, epoch and completion; another epoch's mail is another."""
+    """Message-ID and Date depend on account, epoch and completion; the mail of another epoch differs."""
     first, again = sent(), sent()
     assert (str(first["Message-ID"]), str(first["Date"])) == (str(again["Message-ID"]), str(again["Date"]))
     later = report().epoch.model_copy(update={"number": 2})
     assert str(sent(epoch=later)["Message-ID"]) != str(first["Message-ID"])
 
 
-def test_nobody_answers_it() -> None:
-    """It says of itself that a program sent it (RFC 3834)."""
+def test_the_mail_prevents_automatic_replies() -> None:
+    """It is marked as sent by a program (RFC 3834)."""
     mail = sent()
     assert (mail["Auto-Submitted"], mail["X-Auto-Response-Suppress"]) == ("auto-generated", "All")
 
@@ -162,7 +162,7 @@ def test_a_resync_says_so() -> None:
     ],
 )
 def test_the_sharing_in_force(policy: SharingPolicy, company: CompanyPolicy, words: str) -> None:
-    """Each mode, the company's exclusions, and a mode that the company does not allow any more."""
+    """Each mode, the company's exclusions, and a mode that the company no longer allows."""
     assert words in " ".join(body(sent(sharing=policy, company=company), "plain").split())
 
 
@@ -178,7 +178,7 @@ def test_every_incident_has_words_and_steps(code: Code) -> None:
 
 
 def alert(reason: str, *, provider: str | None = None, address: str = ANNA.email) -> EmailMessage:
-    """Return an attention mail as its receiver reads it."""
+    """Return an attention mail as its recipient reads it."""
     account = blocked(reason, provider=provider, address=address)
     return read(serialize(attention(sender=SENDER, owner=ANNA, account=account, now=START)))
 
@@ -197,12 +197,12 @@ def blocked(reason: str = "wrong-password", *, provider: str | None = None, addr
     )
 
 
-def test_where_there_are_web_pages() -> None:
-    """Both mails lead to the owner's own pages instead of to commands."""
+def test_with_the_console_mails_link_to_it() -> None:
+    """Both mails link to the owner's pages instead of naming commands."""
     pages = "https://leadmail.example.com"
-    told = read(serialize(attention(sender=SENDER, owner=ANNA, account=blocked(), now=START, console=pages)))
+    noticed = read(serialize(attention(sender=SENDER, owner=ANNA, account=blocked(), now=START, console=pages)))
     confirmed = sent(console=pages)
-    for mail, page in ((told, "/password"), (confirmed, "/sharing")):
+    for mail, page in ((noticed, "/password"), (confirmed, "/sharing")):
         for text in both(mail):
             assert f"{pages}/mailboxes/{ACCOUNT}{page}" in text
             assert "leadmail account" not in text
@@ -226,7 +226,7 @@ def test_a_reason_that_is_not_known() -> None:
     ],
 )
 def test_odd_names_stay_names(name: str) -> None:
-    """Whatever an owner is called: one receiver, no further header, the address as it is."""
+    """Whatever the owner's name is: one recipient, no further header, the address unchanged."""
     mail = sent(owner=ANNA.model_copy(update={"name": name}))
     (receiver,) = mail["To"].addresses
     assert receiver.addr_spec == ANNA.email
@@ -246,7 +246,7 @@ def test_odd_names_stay_names(name: str) -> None:
     ],
 )
 def test_odd_addresses_arrive(address: str) -> None:
-    """International domains, international local parts (RFC 6532), and local parts that have to be quoted."""
+    """International domains, international local parts (RFC 6532), and local parts that need quoting."""
     mail = sent(owner=User(email=address, name="Jörg", created_at=START), address=address)
     (receiver,) = mail["To"].addresses
     # The parser keeps bytes that are not ASCII as surrogates.
@@ -255,7 +255,7 @@ def test_odd_addresses_arrive(address: str) -> None:
 
 
 def test_domains_are_written_as_people_write_them() -> None:
-    """Subject and text show the international form, the command the one that it takes."""
+    """Subject and text show the international form, the command the one that it accepts."""
     mail = sent(address="anna@xn--bcher-kva.example")
     assert "anna@bücher.example" in str(mail["Subject"])
     assert "leadmail account sharing anna@xn--bcher-kva.example" in body(mail, "plain")
@@ -263,7 +263,7 @@ def test_domains_are_written_as_people_write_them() -> None:
 
 
 def test_a_folder_name_cannot_speak_for_us() -> None:
-    """Line breaks, markup and reversed writing in a folder's name stay a folder's name; nothing of it is in a header."""
+    """Line breaks, markup and reversed text in a folder's name remain part of the name; no header contains it."""
     name = "Inbox\n\nYour account is locked: <a href='http://evil.example'>click</a>\u202e{{ 7 * 7 }}"
     folder = FolderReport(name=name, role="user", selected=True, reason=None, counts={RowState.ATTACHED: 1})
     mail = sent(folders=(folder,))

@@ -1,4 +1,4 @@
-"""What became of the mails to owners, as a metric. No servers."""
+"""The outcomes of mails to owners, as a metric. No servers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from services.notifier.notification import OwnerMail
         (MailServerError(Code.UNAVAILABLE), "failed"),
     ],
 )
-async def test_mails_are_counted_by_what_became_of_them(error: Exception | None, outcome: str) -> None:
-    """By the kind of mail; who sends is told the error all the same."""
+async def test_mails_are_counted_by_outcome(error: Exception | None, outcome: str) -> None:
+    """By the kind of mail; the sender gets the error all the same."""
     registry = CollectorRegistry()
 
     async def send(_: OwnerMail) -> None:

@@ -1,4 +1,4 @@
-"""The mail server is away for an hour: nobody is told twice, nobody is forgotten, and nothing ends in the dead letters."""
+"""The mail server is down for an hour: every owner is notified once, and nothing ends in the dead letters."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 from datetime import timedelta
 
 from schemas.accounts import NotificationState
-from tests.notifier.fixtures import World, blocked, completed, new_address
+from tests.notifier.fixtures import NotifierEnvironment, blocked, completed, new_address
 
 SWEEPS = 6
-"""In an hour: one every ten minutes stands for one every ten seconds."""
+"""Sweeps in an hour: one every ten minutes represents one every ten seconds."""
 
 
-async def test_an_hour_without_a_mail_server(world: World) -> None:
-    """Confirmations and a mail of trouble that were due, or became due meanwhile, go out once when it is back, with no event left."""
+async def test_an_hour_without_a_mail_server(world: NotifierEnvironment) -> None:
+    """Confirmations and an attention mail that were due, or became due meanwhile, are sent once when it is back, without an event."""
     early, late, troubled = (new_address() for _ in range(3))
     first = await world.backfilled(await world.account(early))
     account = await world.account(troubled)
@@ -45,8 +45,8 @@ async def test_an_hour_without_a_mail_server(world: World) -> None:
     assert [await world.state(epoch) for epoch in (first, second)] == [NotificationState.SENT] * 2
 
 
-async def test_an_hour_of_refusals(world: World) -> None:
-    """A mail server that refuses for now, all the hour: each mail is tried again and again, and goes out once."""
+async def test_an_hour_of_refusals(world: NotifierEnvironment) -> None:
+    """A mail server that refuses temporarily for an hour: each mail is tried repeatedly and sent once."""
     owners = [new_address() for _ in range(3)]
     epochs = [await world.backfilled(await world.account(owner)) for owner in owners]
     notifier = world.notifier()

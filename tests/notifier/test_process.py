@@ -15,7 +15,7 @@ from schemas.accounts import NotificationState
 from services.amqp.rabbitmq.bus import open_bus
 from services.runtime.metrics import Metrics
 from services.runtime.settings import BrokerSettings
-from tests.notifier.fixtures import LOG, World, blocked, completed, new_address
+from tests.notifier.fixtures import LOG, NotifierEnvironment, blocked, completed, new_address
 from tests.processes import DEADLINE, exit_code, spawning, stderr_line
 
 Start = Callable[..., Awaitable[Process]]
@@ -30,13 +30,15 @@ async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(DEADLINE):
         while not condition():  # noqa: ASYNC110 - other processes set no event of ours
             await asyncio.sleep(0.05)
 
 
-async def test_two_processes_tell_each_owner_once(world: World, environment: dict[str, str], start: Start) -> None:
+async def test_two_processes_notify_each_owner_once(
+    world: NotifierEnvironment, environment: dict[str, str], start: Start
+) -> None:
     """Two replicas, every event twice: each owner gets one confirmation, or one mail about a blocked account."""
     await start()
     await start()
@@ -62,8 +64,10 @@ async def test_two_processes_tell_each_owner_once(world: World, environment: dic
     assert [len(world.received(one)) for one in (*owners, troubled)] == [1] * 5
 
 
-async def test_sigterm_under_load_sends_nothing_again(world: World, environment: dict[str, str], start: Start) -> None:
-    """With mails in hand it finishes these and ends with 0: what was sent is noted, nothing is claimed, and a successor sends the rest."""
+async def test_sigterm_under_load_sends_nothing_twice(
+    world: NotifierEnvironment, environment: dict[str, str], start: Start
+) -> None:
+    """It finishes the mails in progress and exits 0: sent mails are marked, nothing is claimed, and a successor sends the rest."""
     owners = [new_address() for _ in range(20)]
     epochs = [await world.backfilled(await world.account(owner)) for owner in owners]
     settings = BrokerSettings(rabbitmq_url=SecretStr(environment["LEADMAIL_RABBITMQ_URL"]))
@@ -74,7 +78,7 @@ async def test_sigterm_under_load_sends_nothing_again(world: World, environment:
     async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG) as bus:
         events = [(completed(epoch).message, None) for epoch in epochs]
         assert await bus.publish_many(events) == [None] * len(epochs)
-        with world.servers.sink.fault(at="silent"):  # what is in hand stays there until the signal was heard
+        with world.servers.sink.fault(at="silent"):  # the mails in progress wait until the signal has arrived
             process = await start()
             await until(lambda: count() >= 1)
             process.send_signal(signal.SIGTERM)
@@ -95,8 +99,8 @@ async def test_sigterm_under_load_sends_nothing_again(world: World, environment:
     ("variable", "value"),
     [("LEADMAIL_SMTP_URL", "http://somewhere"), ("LEADMAIL_MAIL_FROM", "nobody"), ("LEADMAIL_SMTP_URL", "")],
 )
-async def test_wrong_settings_end_it_with_a_sentence(start: Start, variable: str, value: str) -> None:
-    """The process ends at once and names the setting."""
+async def test_wrong_settings_are_named(start: Start, variable: str, value: str) -> None:
+    """The process exits at once and names the setting."""
     process = await start(**{variable: value})
     _, said = await asyncio.wait_for(process.communicate(), DEADLINE)
     assert process.returncode == 1

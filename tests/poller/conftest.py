@@ -1,4 +1,4 @@
-"""A world for the poller: real servers, a database and a virtual host of its own."""
+"""Fixtures for the poller: real servers, with a database and a virtual host per test."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from services.runtime.mongo import make_client
 from services.settings import CliSettings
 from services.wiring import make_secret_box, make_store
 from testbed.local import LocalServers
-from tests.poller.fixtures import SECRET, Mailbox, User, World
+from tests.poller.fixtures import SECRET, Mailbox, PollerEnvironment, User
 
 POLICY = ConnectPolicy.build(allow_networks="127.0.0.0/8", allow_plaintext=True)
 LOG = structlog.wrap_logger(
@@ -37,8 +37,8 @@ LOG = structlog.wrap_logger(
 
 
 @pytest_asyncio.fixture
-async def world(servers: LocalServers, environment: dict[str, str], tmp_path: Path) -> AsyncIterator[World]:
-    """A world with nothing in it yet but the consumers at the poller's queues."""
+async def world(servers: LocalServers, environment: dict[str, str], tmp_path: Path) -> AsyncIterator[PollerEnvironment]:
+    """An empty environment, with consumers on the poller's queues."""
     settings_of = {
         **environment,
         "LEADMAIL_SECRET_KEY": SECRET,
@@ -52,7 +52,7 @@ async def world(servers: LocalServers, environment: dict[str, str], tmp_path: Pa
     store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
     await store.setup()
     async with open_bus(settings, "test", metrics=Metrics("test"), log=setup_logs(settings, "test")) as bus:
-        world = World(servers, settings_of, store, bus, make_secret_box(settings), tmp_path)
+        world = PollerEnvironment(servers, settings_of, store, bus, make_secret_box(settings), tmp_path)
         for route in ROUTES:
             if route.message is MailFetched:
                 await bus.consume_batches(route, world.take, size=100)
@@ -77,7 +77,7 @@ def mailbox(servers: LocalServers, new_mail_user: Callable[..., User]) -> Iterat
 
 
 @pytest.fixture
-async def session(world: World, mailbox: Mailbox) -> AsyncIterator[ImapSession]:
+async def session(world: PollerEnvironment, mailbox: Mailbox) -> AsyncIterator[ImapSession]:
     """A session on the mailbox."""
     account = await world.connect(mailbox.user)
     with ThreadPoolExecutor(2) as pool:
@@ -89,8 +89,8 @@ async def session(world: World, mailbox: Mailbox) -> AsyncIterator[ImapSession]:
 
 
 @pytest.fixture
-async def context(world: World, session: ImapSession) -> AccountContext:
-    """The account of the mailbox, leased, with its backfill opened: whatever comes now is live."""
+async def context(world: PollerEnvironment, session: ImapSession) -> AccountContext:
+    """The account of the mailbox, leased and with its backfill opened: new mail is live."""
     (account,) = await world.store.accounts.get_all()
     (lease,) = await world.store.leases.acquire("test", 10)
     metrics = PollerMetrics(CollectorRegistry())

@@ -1,4 +1,4 @@
-"""What tests of the poller look at: processes, rows, messages, a mailbox as another program sees it; and a stand-in for later stages."""
+"""Helpers of the poller's tests: processes, rows, messages, a mailbox seen by another program, and a stand-in for later stages."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class User(Protocol):
 
     @property
     def address(self) -> str:
-        """The login name too."""
+        """The address, which is the login name, too."""
 
     @property
     def password(self) -> str:
-        """In the clear."""
+        """The password in plain text."""
 
 
 @dataclass
@@ -59,12 +59,12 @@ class Poller:
     log: Path
 
     def kill(self) -> None:
-        """End it as a power cut does."""
+        """Kill it, like a power cut."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
-        """End it in order; returns its exit status."""
+        """Stop it with SIGTERM; returns its exit code."""
         self.process.terminate()
         try:
             return self.process.wait(timeout=DEADLINE)
@@ -75,8 +75,8 @@ class Poller:
 
 
 @dataclass
-class World:
-    """Everything that a test of the poller looks at."""
+class PollerEnvironment:
+    """Everything that a test of the poller uses."""
 
     servers: LocalServers
     environment: dict[str, str]
@@ -87,7 +87,7 @@ class World:
     fetched: list[tuple[MailFetched, bytes]] = field(default_factory=list)
     messages: list[Event] = field(default_factory=list)
     finishing: bool = True
-    """Whether the stand-in for parser and matcher gives rows their final state."""
+    """Whether the stand-in for parser and matcher finishes rows."""
     pollers: list[Poller] = field(default_factory=list)
 
     def start_poller(self, name: str = "poller", **settings: str) -> Poller:
@@ -128,7 +128,7 @@ class World:
         return account
 
     async def know(self, *addresses: str, sweep: bool = False) -> None:
-        """Make a contact of these addresses, as record.changed does."""
+        """Add a contact with these addresses, as record.changed does."""
         number = hashlib.sha256(repr(addresses).encode()).hexdigest()[:24]
         record = Record(ref=RecordRef(kind="contact", id=number), addresses=addresses)
         new = (await self.store.record_addresses.put_many([record])).get(record.ref, [])
@@ -136,7 +136,7 @@ class World:
             await self.store.matcher_ledger.replan_by_hashes(self.store.record_addresses.hashes(new))
 
     async def states(self, account: Account) -> dict[str, int]:
-        """Return how many rows are in each state."""
+        """Return the number of rows per state."""
         return {state.value: count for state, count in (await self.store.ledger_counts.counts(account.id)).items()}
 
     async def complete(self, account: Account, epoch: int = 1) -> None:
@@ -158,7 +158,7 @@ class World:
         return next(folder.id for folder in await self.store.folders.of(account.id) if folder.name == name)
 
     async def take(self, deliveries: Sequence[Delivery[Any]]) -> Sequence[Any]:
-        """Stand in for parser and matcher: what the poller fetched is stored as an email, its row attached."""
+        """Act as parser and matcher: store what the poller fetched as an email and attach its row."""
         contents, finals = [], []
         for delivery in deliveries:
             message = delivery.message
@@ -177,18 +177,18 @@ class World:
         return [Done() for _ in deliveries]
 
     async def note(self, delivery: Delivery[Any]) -> Sequence[Event]:
-        """Remember a message."""
+        """Record a message."""
         self.messages.append(delivery.message)
         return ()
 
     async def relink(self) -> None:
-        """Stand in for the matcher: note that the links follow what is gone."""
+        """Act as the matcher: note that the links follow the gone copies."""
         await self.store.ledger.relink_done(
             [row for rows in (await self.store.ledger.to_relink()).values() for row in rows]
         )
 
     def said(self, kind: type[Event]) -> list[Any]:
-        """Return the messages of a kind."""
+        """Return the messages of a type."""
         return [message for message in self.messages if isinstance(message, kind)]
 
 
@@ -198,7 +198,7 @@ ROOT = Path(__file__).parents[2]
 async def until(
     condition: Callable[[], Awaitable[object]] | Callable[[], object],
     what: str,
-    world: World | None = None,
+    world: PollerEnvironment | None = None,
     seconds: float = DEADLINE,
 ) -> None:
     """Wait until a condition holds; fails with the pollers' logs when it does not in time."""
@@ -221,7 +221,7 @@ async def until(
 
 
 class Mailbox:
-    """A mailbox as another program sees it: the standard library's client, nothing of ours."""
+    """A mailbox as another program sees it, through the standard library's client."""
 
     def __init__(self, servers: LocalServers, user: User) -> None:
         self.user = user
@@ -233,11 +233,11 @@ class Mailbox:
         assert typ == "OK", data
 
     def create(self, folder: str) -> None:
-        """Make a folder."""
+        """Create a folder."""
         assert self.imap.create(folder)[0] == "OK"
 
     def read(self, folder: str) -> tuple[int, dict[int, str]]:
-        """Return uidvalidity, and flags by uid."""
+        """Return the uidvalidity and the flags by uid."""
         typ, _ = self.imap.select(folder, readonly=True)
         assert typ == "OK"
         validity = int(self.imap.response("UIDVALIDITY")[1][0] or 0)
@@ -251,7 +251,7 @@ class Mailbox:
         assert self.imap.uid(*arguments)[0] == "OK"
 
     def expunge(self, uids: str, folder: str = "INBOX") -> None:
-        """Delete mails for good."""
+        """Delete mails permanently."""
         self.uid("STORE", uids, "+FLAGS", r"(\Deleted)", folder=folder)
         self.imap.expunge()
 
@@ -267,7 +267,7 @@ _numbers = iter(range(1, 1_000_000))
 def mail(
     sender: str = CLIENT, to: str = "me@company.test", *, subject: str = "hello", extra: str = "", body: str = "text"
 ) -> bytes:
-    """Return a raw mail with a Message-ID of its own."""
+    """Return a raw mail with its own Message-ID."""
     number = next(_numbers)
     head = f"From: {sender}\r\nTo: {to}\r\nSubject: {subject} {number}\r\nMessage-ID: <m{number}@test>\r\n{extra}"
     return f"{head}\r\n{body} {number}\r\n".encode()

@@ -1,4 +1,4 @@
-"""A TCP proxy that records what goes through it, and can hold a connection."""
+"""A TCP proxy that records the traffic and can hold a connection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 
 
 class Proxy:
-    """Between a client and a server."""
+    """A proxy between a client and a server."""
 
     def __init__(self, host: str, port: int, hide: Sequence[bytes]) -> None:
         self.target = (host, port)
@@ -76,14 +76,14 @@ class Proxy:
                 await self.go.wait()
 
     def cut(self) -> None:
-        """Cut every connection, as a router that restarts does."""
+        """Cut every connection, like a router that restarts."""
         for writer in list(self._writers):
             writer.transport.abort()
 
 
 @contextlib.asynccontextmanager
 async def proxy(host: str, port: int, *, hide: Sequence[bytes] = ()) -> AsyncIterator[Proxy]:
-    """Run a proxy that takes the capabilities ``hide`` out of what the server offers."""
+    """Run a proxy that removes the capabilities ``hide`` from the server's answers."""
     running = Proxy(host, port, hide)
     server = await asyncio.start_server(running._serve, "127.0.0.1", 0)
     running.port = server.sockets[0].getsockname()[1]

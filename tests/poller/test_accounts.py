@@ -1,4 +1,4 @@
-"""Which poller works on which account, and what owners and their servers do to that."""
+"""Which poller works on which account, and what owners and mail servers do to that."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from schemas.accounts import AccountState, Lease
 from schemas.messages import AccountAttention
 from services.mailbox.connection.credentials import password
 from services.store import FolderPatch, LeaseLostError
-from tests.poller.fixtures import CLIENT, Mailbox, User, World, mail, until
+from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, User, mail, until
 from tests.poller.imap_proxy import proxy
 
 
 async def test_accounts_are_spread_over_the_pollers(
-    world: World, mailbox: Mailbox, new_mail_user: Callable[..., User]
+    world: PollerEnvironment, mailbox: Mailbox, new_mail_user: Callable[..., User]
 ) -> None:
-    """A new poller takes its fair share of the accounts; when one ends in order, the other has all of them at once."""
+    """A new poller takes its share of the accounts; when one stops, the other has all of them at once."""
     accounts = [await world.connect(mailbox.user)]
     accounts += [await world.connect(new_mail_user()) for _ in range(3)]
     first = world.start_poller("first", lease_seconds="3")
@@ -44,8 +44,10 @@ async def test_accounts_are_spread_over_the_pollers(
     await until(taken_over, "all with the second", world, seconds=30)
 
 
-async def test_a_poller_that_dies_is_replaced_and_its_token_is_worthless(world: World, mailbox: Mailbox) -> None:
-    """After kill -9 another poller has the account within the lease's time; what the dead one still wrote would be refused."""
+async def test_a_poller_that_dies_is_replaced_and_its_token_is_worthless(
+    world: PollerEnvironment, mailbox: Mailbox
+) -> None:
+    """After kill -9 another poller has the account within the lease time; writes of the dead one would be refused."""
     await world.know(CLIENT)
     account = await world.connect(mailbox.user)
     world.start_poller("first", lease_seconds="2")
@@ -62,8 +64,8 @@ async def test_a_poller_that_dies_is_replaced_and_its_token_is_worthless(world: 
     assert len(world.fetched) == 1
 
 
-async def test_a_wrong_password_blocks_the_account_once(world: World, mailbox: Mailbox) -> None:
-    """A refused log-in blocks the account, never completes it, and tells the owner once; a new password sets it going again."""
+async def test_a_wrong_password_blocks_the_account_once(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """A refused login blocks the account, never completes it, and notifies the owner once; a new password unblocks it."""
     right = mailbox.user
     account = await world.connect(type(right)(right.address, "wrong"))
     world.start_poller()
@@ -82,10 +84,10 @@ async def test_a_wrong_password_blocks_the_account_once(world: World, mailbox: M
     assert len(world.said(AccountAttention)) == 1
 
 
-async def test_an_outage_blocks_nobody(world: World, mailbox: Mailbox) -> None:
-    """A server that is away is tried again; its users are not told to change their password."""
+async def test_an_outage_blocks_no_account(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """A server that is down is tried again; its users are not asked to change their password."""
     await world.know(CLIENT)
-    async with proxy("127.0.0.1", 1) as wire:  # nobody listens behind it
+    async with proxy("127.0.0.1", 1) as wire:  # no server listens behind it
         account = await world.connect(mailbox.user, port=wire.port)
         world.start_poller()
         await until(lambda: wire.connections >= 3, "three tries", world)
@@ -95,8 +97,8 @@ async def test_an_outage_blocks_nobody(world: World, mailbox: Mailbox) -> None:
     assert not world.said(AccountAttention)
 
 
-async def test_a_paused_account_is_left_alone(world: World, mailbox: Mailbox) -> None:
-    """Pausing closes the connections within two seconds; resuming takes in what came meanwhile."""
+async def test_a_paused_account_is_left_alone(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """Pausing closes the connections within two seconds; resuming fetches the mail that arrived meanwhile."""
     await world.know(CLIENT)
     async with proxy(world.servers.imap.host, world.servers.imap.port) as wire:
         account = await world.connect(mailbox.user, port=wire.port)
@@ -109,8 +111,8 @@ async def test_a_paused_account_is_left_alone(world: World, mailbox: Mailbox) ->
         await until(lambda: len(world.fetched) == 1, "mail that came meanwhile", world)
 
 
-async def test_one_connection_is_enough(world: World, mailbox: Mailbox) -> None:
-    """Where a mailbox may have one connection only, backfill, new mail and a late contact take turns on it."""
+async def test_one_connection_is_enough(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """If a mailbox allows only one connection, backfill, new mail and a late contact take turns on it."""
     mailbox.append(mail(CLIENT))
     mailbox.append(mail("late@else.test"))
     await world.know(CLIENT)
@@ -127,8 +129,8 @@ async def test_one_connection_is_enough(world: World, mailbox: Mailbox) -> None:
         await until(lambda: wire.open == 1, "one connection", world, seconds=30)
 
 
-async def test_a_server_that_bears_one_connection_only(world: World, mailbox: Mailbox) -> None:
-    """When a second connection is turned away, one is made to do; nobody is blocked for that."""
+async def test_a_server_that_allows_one_connection(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """When the server refuses a second connection, the poller works with one; no account is blocked for that."""
     mailbox.append(mail(CLIENT))
     await world.know(CLIENT)
     async with proxy(world.servers.imap.host, world.servers.imap.port) as wire:
@@ -141,8 +143,8 @@ async def test_a_server_that_bears_one_connection_only(world: World, mailbox: Ma
     assert not world.said(AccountAttention)
 
 
-async def test_rows_without_final_state_are_fetched_again(world: World, mailbox: Mailbox) -> None:
-    """What was published and never finished is published again, as a new event, after the reaper's time."""
+async def test_rows_without_final_state_are_fetched_again(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """A row that was published and never finished is published again, as a new event, after the reaper's delay."""
     await world.know(CLIENT)
     world.finishing = False
     mailbox.append(mail(CLIENT))
@@ -157,8 +159,8 @@ async def test_rows_without_final_state_are_fetched_again(world: World, mailbox:
     assert (first.id[-2:], second.id[-2:]) == ("/1", "/2")
 
 
-async def test_idle_accounts_share_a_few_threads(world: World, new_mail_user: Callable[..., User]) -> None:
-    """Sixty accounts that are watched by IDLE take no thread each; mail to any of them is noticed at once."""
+async def test_idle_accounts_share_a_few_threads(world: PollerEnvironment, new_mail_user: Callable[..., User]) -> None:
+    """Sixty accounts watched by IDLE need no thread each; mail to any of them is noticed at once."""
     await world.know(CLIENT)
     users = [new_mail_user() for _ in range(60)]
     accounts = [await world.connect(user) for user in users]

@@ -6,12 +6,12 @@ from schemas.accounts import Account, EpochState
 from schemas.ledger import RowState
 from schemas.messages import SyncCompleted
 from services.store import RowOutcome
-from tests.poller.fixtures import CLIENT, Mailbox, World, mail, until
+from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 from tests.poller.imap_proxy import proxy
 
 
-async def test_backfill_gives_every_uid_one_final_row(world: World, mailbox: Mailbox) -> None:
-    """Every uid that the server holds in a synchronised folder has exactly one row in a final state; left-out folders have none."""
+async def test_backfill_gives_every_uid_one_final_row(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """Every uid on the server in a synchronized folder has exactly one row in a final state; left-out folders have none."""
     for number in range(40):
         mailbox.append(mail(CLIENT if number % 4 == 0 else "stranger@else.test"))
     mailbox.append(mail("stranger@else.test", CLIENT), "Sent")
@@ -40,8 +40,8 @@ async def test_backfill_gives_every_uid_one_final_row(world: World, mailbox: Mai
     assert len(world.said(SyncCompleted)) <= 1
 
 
-async def test_bodies_of_irrelevant_mail_are_never_fetched(world: World, mailbox: Mailbox) -> None:
-    """Headers first: what crosses the wire holds the body of relevant mail and of no other."""
+async def test_bodies_of_irrelevant_mail_are_never_fetched(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """Headers come first: only bodies of relevant mail cross the network."""
     for number in range(20):
         mailbox.append(mail("private@else.test", body=f"secret-{number}-"))
     mailbox.append(mail(CLIENT, body="business-"))
@@ -59,8 +59,8 @@ async def test_bodies_of_irrelevant_mail_are_never_fetched(world: World, mailbox
     assert await world.states(account) == {"attached": 1, "unmatched": 21}
 
 
-async def test_an_empty_mailbox_completes(world: World, mailbox: Mailbox) -> None:
-    """A mailbox without mail seals with no rows and completes; the confirmation is due."""
+async def test_an_empty_mailbox_completes(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """A mailbox without mail is sealed without rows and completes; the confirmation is due."""
     account = await world.connect(mailbox.user)
     world.start_poller()
     await until(lambda: world.said(SyncCompleted), "sync.completed", world)
@@ -70,8 +70,8 @@ async def test_an_empty_mailbox_completes(world: World, mailbox: Mailbox) -> Non
     assert epoch.expected == 0
 
 
-async def test_replies_in_a_known_thread_are_relevant(world: World, mailbox: Mailbox) -> None:
-    """A mail that names nobody known is fetched when it refers to a stored email."""
+async def test_replies_in_a_known_thread_are_relevant(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """A mail without a known participant is fetched if it refers to a stored email."""
     mailbox.append(mail(CLIENT, extra="X: 1\r\n").replace(b"Message-ID: <m", b"Message-ID: <root-m"))
     await world.know(CLIENT)
     account = await world.connect(mailbox.user)
@@ -82,8 +82,10 @@ async def test_replies_in_a_known_thread_are_relevant(world: World, mailbox: Mai
     await until(lambda: len(world.fetched) == 2, "the reply is fetched", world)
 
 
-async def test_too_large_mail_is_skipped_and_large_mail_travels_as_a_blob(world: World, mailbox: Mailbox) -> None:
-    """Above 256 KiB a reference travels, above 4 MiB it is streamed into the blob store, above the limit it is skipped."""
+async def test_too_large_mail_is_skipped_and_large_mail_travels_as_a_blob(
+    world: PollerEnvironment, mailbox: Mailbox
+) -> None:
+    """Above 256 KiB the message has a reference, above 4 MiB the mail is streamed into the blob store, above the limit it is skipped."""
     middle, large = mail(CLIENT, body="m" * 300_000), mail(CLIENT, body="l" * 5_000_000)
     mailbox.append(middle)
     mailbox.append(large)
@@ -99,8 +101,10 @@ async def test_too_large_mail_is_skipped_and_large_mail_travels_as_a_blob(world:
     assert skipped.reason == "too-large"
 
 
-async def test_a_killed_poller_is_replaced_and_resumes_from_its_cursors(world: World, mailbox: Mailbox) -> None:
-    """After kill -9 in the middle of a backfill another poller finishes it: every uid one row, no window twice."""
+async def test_a_killed_poller_is_replaced_and_resumes_from_its_cursors(
+    world: PollerEnvironment, mailbox: Mailbox
+) -> None:
+    """After kill -9 during a backfill another poller finishes it: one row per uid, and no window twice."""
     for number in range(1100):  # three windows
         mailbox.append(mail(CLIENT if number % 50 == 0 else "stranger@else.test"))
     await world.know(CLIENT)
@@ -123,8 +127,8 @@ async def test_a_killed_poller_is_replaced_and_resumes_from_its_cursors(world: W
     assert len({message.source.id for message, _ in world.fetched}) == 22
 
 
-async def test_resync_mends_and_keeps_what_is_there(world: World, mailbox: Mailbox) -> None:
-    """A re-sync opens a new epoch, fetches nothing that is held, and finds what is missing from the ledger."""
+async def test_a_resync_fixes_the_ledger_and_keeps_stored_mail(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """A resync opens a new epoch, fetches nothing that is stored, and finds what the ledger lacks."""
     for _ in range(10):
         mailbox.append(mail(CLIENT))
     await world.know(CLIENT)
@@ -141,5 +145,5 @@ async def test_resync_mends_and_keeps_what_is_there(world: World, mailbox: Mailb
     assert {row.id for row in await world.rows(account)} == {row.id for row in rows}
 
 
-async def _count(world: World, account: Account, least: int) -> bool:
+async def _count(world: PollerEnvironment, account: Account, least: int) -> bool:
     return sum((await world.states(account)).values()) >= least

@@ -28,14 +28,14 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of the module."""
+    """The module's clock."""
     made = Clock()
     monkeypatch.setattr(backoff, "monotonic", made)
     return made
 
 
-def test_two_connections_that_break_together_are_one_trouble(clock: Clock) -> None:
-    """A cut of the network breaks both connections of an account: it makes the next pause twice as long, not four times."""
+def test_two_connections_that_break_together_count_once(clock: Clock) -> None:
+    """A network cut breaks both connections of an account: the next pause is twice as long, not four times."""
     trouble = ConnectionBackoff()
     mean = FIRST_PAUSE
     for _ in range(6):
@@ -47,8 +47,8 @@ def test_two_connections_that_break_together_are_one_trouble(clock: Clock) -> No
         mean *= 2
 
 
-def test_a_connection_that_worked_makes_pauses_short_again(clock: Clock) -> None:
-    """After a steady connection the next trouble begins with the shortest pause, even within the last one."""
+def test_a_working_connection_resets_the_pauses(clock: Clock) -> None:
+    """After a steady connection the next failure starts with the shortest pause, even within the last one."""
     trouble = ConnectionBackoff()
     for _ in range(6):
         clock.now += trouble.pause(LOST)
@@ -67,7 +67,7 @@ THROTTLED = {
 
 @pytest.mark.parametrize("answer", THROTTLED)
 def test_the_pause_that_a_server_suggests_is_kept(clock: Clock, answer: str) -> None:
-    """Exchange names the pause, in a refused command, a refused log-in or a closed connection: the next attempt waits that long."""
+    """Exchange names the pause in a refused command, a refused login or a closed connection: the next attempt waits that long."""
     errors: list[Exception] = [
         MailServerError(Code.TOO_MANY_CONNECTIONS, answer=answer),
         RefusedError(describe_error(imaplib.IMAP4.error(f"UID command error: {answer}"))),
@@ -78,12 +78,12 @@ def test_the_pause_that_a_server_suggests_is_kept(clock: Clock, answer: str) -> 
 
 
 def test_a_suggested_pause_has_a_limit(clock: Clock) -> None:
-    """No server keeps a mailbox waiting for longer than twice the longest pause of ours."""
+    """No server delays a mailbox for longer than twice our longest pause."""
     error = RefusedError("Request is throttled. Suggested Backoff Time: 99999999999 milliseconds")
     assert ConnectionBackoff().pause(error) == 2 * backoff.LONGEST_PAUSE
 
 
 @pytest.mark.parametrize("answer", ["NO Service temporarily unavailable", "BYE Connection closed. 14"])
 def test_other_numbers_are_no_suggestion(clock: Clock, answer: str) -> None:
-    """A refusal without a suggestion makes the shortest pause."""
+    """A refusal without a suggestion leads to the shortest pause."""
     assert ConnectionBackoff().pause(RefusedError(answer)) <= FIRST_PAUSE * 1.25

@@ -1,4 +1,4 @@
-"""An account's work that is told to end, whatever it is in the middle of."""
+"""Cancelling the work on an account, whatever it is doing."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from services.mailbox.imap import ConnectionLostError
 from services.poller.account_worker import AccountWorker, Timing
 from services.poller.sync.metrics import PollerMetrics
 from services.runtime.tasks import cancel_and_wait, raise_if_cancelled, run_isolated
-from tests.poller.fixtures import CLIENT, Mailbox, World, mail, until
+from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 
 LOG = structlog.wrap_logger(
     structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
 )
 
 
-class Dropping:
-    """A connector whose connections break at the moment when whoever waits for them is told to end."""
+class DroppingConnector:
+    """A connector whose connections break at the moment when the tasks that wait for them are cancelled."""
 
     def __init__(self) -> None:
         self.waited_for = asyncio.Event()
         self.calls = 0
 
     def provider(self, _: Any) -> None:
-        """Know nothing of any provider."""
+        """Return no provider."""
 
     async def connect(self, _: Any) -> Any:
-        """Wait, and fail when cancelled, as a task group does in which something else fails at the same time."""
+        """Wait, and fail when cancelled, like a task group in which something else fails at the same time."""
         self.calls += 1
         self.waited_for.set()
         try:
@@ -44,13 +44,13 @@ class Dropping:
 
 
 async def no_folders(_: str) -> list[Any]:
-    """Know no folders."""
+    """Return no folders."""
     return []
 
 
 async def test_work_ends_although_its_cancellation_was_lost() -> None:
-    """A connection that breaks while the work is told to end does not make it go on: its supervisor waits for it."""
-    connector: Any = Dropping()
+    """Work whose connection breaks while it is cancelled does not continue: its supervisor waits for it."""
+    connector: Any = DroppingConnector()
     context: Any = SimpleNamespace(
         account=SimpleNamespace(id="a" * 24, epoch=0, resync_requested=True),
         store=SimpleNamespace(folders=SimpleNamespace(of=no_folders)),
@@ -69,11 +69,11 @@ async def test_work_ends_although_its_cancellation_was_lost() -> None:
 
 
 def worker_of(**fields: Any) -> AccountWorker:
-    """Return a worker for whose account nothing is there."""
+    """Return a worker for an account that has nothing."""
     context: Any = SimpleNamespace(
         account=SimpleNamespace(id="a" * 24), metrics=PollerMetrics(CollectorRegistry()), log=LOG, **fields
     )
-    connector: Any = Dropping()
+    connector: Any = DroppingConnector()
     return AccountWorker(context, connector, Timing(), asyncio.Semaphore(1))
 
 
@@ -94,8 +94,8 @@ async def _is_cancelled_by_a_driver() -> None:
 
 
 @pytest.mark.parametrize("trouble", [_last_member_breaks, _is_cancelled_by_a_driver])
-async def test_work_that_broke_is_begun_again(trouble: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Nobody told it to end, whatever trouble leaves behind: bodies that break behind a sealed backfill, a driver that cancels."""
+async def test_failed_work_is_started_again(trouble: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Work that was not cancelled is restarted after any error: bodies that fail after a sealed backfill, a driver that cancels."""
     again = asyncio.Event()
     calls = 0
 
@@ -115,8 +115,8 @@ async def test_work_that_broke_is_begun_again(trouble: Callable[[], Coroutine[An
     await cancel_and_wait(task)
 
 
-async def test_who_is_told_to_end_ends_what_it_does_apart() -> None:
-    """Also when that does not end at the first word: nothing goes on behind the back of whoever waits."""
+async def test_cancelling_waits_for_isolated_work() -> None:
+    """Also if that work does not end at the first cancellation: nothing continues unnoticed."""
     refused = 0
 
     async def stubborn() -> None:
@@ -135,8 +135,8 @@ async def test_who_is_told_to_end_ends_what_it_does_apart() -> None:
     assert refused == 2
 
 
-async def test_what_was_published_when_it_ended_is_not_published_again(world: World, mailbox: Mailbox) -> None:
-    """SIGTERM in the middle of a backfill: it ends with 0, what the broker has is marked, and its successor goes on behind it."""
+async def test_a_stopped_poller_publishes_nothing_twice(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """SIGTERM during a backfill: it exits 0, confirmed messages are marked, and its successor continues after them."""
     for _ in range(1200):
         mailbox.append(mail(CLIENT))
     await world.know(CLIENT)
@@ -152,15 +152,15 @@ async def test_what_was_published_when_it_ended_is_not_published_again(world: Wo
 
     await until(quiet, "everything that was published is here", world)
     states = await world.states(account)
-    assert len(world.fetched) < 1200, "it was told to end in the middle"
+    assert len(world.fetched) < 1200, "it was stopped in the middle"
     assert states["published"] == len(world.fetched), "marked as published is what was published, no more and no less"
     world.start_poller()
     await until(lambda: len(world.fetched) >= 1200, "the rest", world, seconds=60)
     assert len({message.source.id for message, _ in world.fetched}) == len(world.fetched) == 1200
 
 
-async def test_going_on_is_refused_to_who_was_told_to_end() -> None:
-    """Nothing is raised in a task that may go on; in one that swallowed its cancellation it is raised again."""
+async def test_a_swallowed_cancellation_is_raised_again() -> None:
+    """Nothing is raised in a task that was not cancelled; in one that swallowed its cancellation it is raised again."""
     raise_if_cancelled()
 
     async def swallows() -> None:

@@ -1,4 +1,4 @@
-"""Flags that change while a backfill is opened, or walks their folder: step by step in this process, on the real server."""
+"""Flags that change while a backfill is opened or walks their folder: step by step in this process, on the real server."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from services.poller.sync.account_context import AccountContext
 from services.poller.sync.backfill import Backfill, open_epoch
 from services.poller.sync.body_fetcher import BodyFetcher
 from services.poller.sync.mailbox_watcher import MailboxWatcher
-from tests.poller.fixtures import Mailbox, World, mail
+from tests.poller.fixtures import Mailbox, PollerEnvironment, mail
 
 STRANGER = "stranger@else.test"
 FLAGGED = r"(\Flagged)"
 
 
-async def flags(world: World, context: AccountContext) -> list[tuple[str, ...]]:
+async def flags(world: PollerEnvironment, context: AccountContext) -> list[tuple[str, ...]]:
     """Return the flags of every row."""
     return [row.flags for row in await world.rows(context.account)]
 
 
-async def test_a_flag_that_was_set_before_a_resync_looked_is_taken_over(
-    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+async def test_a_flag_set_before_a_resync_is_taken_over(
+    world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
-    """The backfill notes how far the folder is; what nobody has taken over by then is not passed over."""
+    """The backfill notes the folder's state; changes that were not taken over by then are not skipped."""
     watch = MailboxWatcher(
         context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
     )
@@ -35,10 +35,10 @@ async def test_a_flag_that_was_set_before_a_resync_looked_is_taken_over(
     assert await flags(world, context) == [("\\Flagged",)]
 
 
-async def test_a_flag_that_is_set_while_its_window_is_on_its_way_is_taken_over(
-    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+async def test_a_flag_set_while_its_window_is_fetched_is_taken_over(
+    world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
-    """Whoever watches sees the change before there is a row for it; the backfill asks again, also one that was begun again meanwhile."""
+    """The watcher sees the change before there is a row for it; the backfill asks again, also a backfill that was restarted meanwhile."""
     watch = MailboxWatcher(
         context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
     )

@@ -1,4 +1,4 @@
-"""Which folders are synchronised, and windows over their uids."""
+"""Which folders are synchronized, and windows over their uids."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def listed(name: str | bytes, *attributes: str, delimiter: str = "/") -> Listed:
 
 
 def plan(*entries: Listed, rules: FolderRules | None = None, gmail: bool = False) -> dict[str, str | None]:
-    """Return by name why a folder is left out, None for those that are synchronised."""
+    """Return by name why a folder is left out; None for synchronized folders."""
     return {folder.name: folder.reason for folder in plan_folders(account(rules), entries, gmail=gmail)}
 
 
 def test_special_use_decides() -> None:
-    """What the server marks as Trash, Junk or Drafts is left out whatever its name; the rest is synchronised."""
+    """Folders that the server marks as Trash, Junk or Drafts are left out whatever their name; the rest is synchronized."""
     assert plan(
         listed("INBOX"),
         listed("Abfall", "Trash"),
@@ -84,12 +84,12 @@ def test_special_use_decides() -> None:
     ],
 )
 def test_roles_by_name(name: str, delimiter: str | None, role: str) -> None:
-    """Without SPECIAL-USE the usual names in the usual languages count, at the top and right below a root."""
+    """Without SPECIAL-USE the usual names in the usual languages count, at the top level and right below a root."""
     assert role_by_name(name, delimiter) == role
 
 
-def test_what_lies_in_the_trash_is_trash() -> None:
-    """A folder that was deleted with its mail lies in Trash."""
+def test_folders_in_the_trash_are_trash() -> None:
+    """A folder that was deleted with its mail is in Trash."""
     assert plan(listed("INBOX"), listed("Trash"), listed("Trash/Projects"), listed("INBOX.x", delimiter=".")) == {
         "INBOX": None,
         "Trash": "trash",
@@ -99,12 +99,12 @@ def test_what_lies_in_the_trash_is_trash() -> None:
 
 
 def test_virtual_folders_are_left_out() -> None:
-    """Views of mail that lies elsewhere would double it."""
+    """Views of mail in other folders would duplicate it."""
     assert plan(listed("INBOX"), listed("All", "All"), listed("Starred", "Flagged"))["All"] == "virtual"
 
 
 def test_gmail_reads_all_mail_once() -> None:
-    """All Mail holds everything; where the user hides it, the folders are read instead."""
+    """All Mail holds everything; if the user hides it, the folders are read instead."""
     folders = [listed("INBOX"), listed("[Gmail]/All Mail", "All"), listed("[Gmail]/Trash", "Trash"), listed("Clients")]
     assert plan(*folders, gmail=True) == {
         "INBOX": "in-all-mail",
@@ -117,7 +117,7 @@ def test_gmail_reads_all_mail_once() -> None:
 
 
 def test_the_owners_rules_decide_last() -> None:
-    """A folder is named as people see it, with what lies in it, in any case; excluding wins."""
+    """A rule names a folder as people see it, in any case, and covers its subfolders; excluding takes precedence."""
     rules = FolderRules(include=("trash",), exclude=("Privat", "Trash/Old"))
     assert plan(
         listed("Privat"), listed("Privat/Arzt"), listed("Privates"), listed("Trash"), listed("Trash/Old"), rules=rules
@@ -144,12 +144,12 @@ def test_the_owners_rules_decide_last() -> None:
     ],
 )
 def test_folder_names_for_people(raw: bytes, name: str) -> None:
-    """Modified UTF-7, raw UTF-8 and what is neither: a name always comes out, and no control character."""
+    """Modified UTF-7, raw UTF-8 and invalid names: each gives a readable name without control characters."""
     assert decode_name(raw) == name
 
 
 def test_unusable_names_are_left_out() -> None:
-    """A name with a line break could not be sent back without ending the command."""
+    """A name with a line break cannot be sent without ending the command."""
     assert plan(listed(b"a\r\nb"))["a\ufffd\ufffdb"] == "unusable-name"
 
 
@@ -165,7 +165,7 @@ def test_the_folder_to_keep_open() -> None:
 
 
 class Uids:
-    """A folder's uids: what a session's SEARCH says of them."""
+    """A folder's uids: the answers to a session's SEARCH."""
 
     def __init__(self, uids: list[int]) -> None:
         self.all = sorted(uids)
@@ -190,7 +190,7 @@ class Uids:
     ids=["empty", "one", "highest", "dense", "strewn", "sparse"],
 )
 async def test_windows_cover_every_uid_once(uids: list[int]) -> None:
-    """Windows go down from the anchor to 1 without gap or overlap, however sparse the uids are, with few questions."""
+    """Windows go from the anchor down to 1 without gap or overlap, however sparse the uids are, with few queries."""
     session: Any = Uids(uids)
     anchor = max(uids, default=0) + 1
     scan = FolderScan(

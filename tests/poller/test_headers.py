@@ -1,4 +1,4 @@
-"""Header facts: what decides whether a mail's body is fetched."""
+"""Header facts, which decide whether a mail's body is fetched."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.parser.corpus import mails
     ],
 )
 def test_addresses_of_well_formed_fields(value: str, expected: set[str]) -> None:
-    """A well-formed list has exactly its addresses: what a display name says is no address."""
+    """A well-formed list has exactly its addresses: text in a display name is not an address."""
     assert headers.addresses(value) == expected
 
 
@@ -50,12 +50,12 @@ def test_addresses_of_well_formed_fields(value: str, expected: set[str]) -> None
     ],
 )
 def test_addresses_of_broken_fields_are_not_missed(value: str, expected: str) -> None:
-    """In a malformed field everything that could be read as an address counts."""
+    """In a malformed field everything that could be an address counts."""
     assert expected in headers.addresses(value)
 
 
 def test_folded_repeated_and_bcc_fields() -> None:
-    """Every address field counts, folded or repeated, whatever the case of its name; others do not."""
+    """Every address field counts, folded or repeated, in any case; other fields do not."""
     block = (
         b"FROM: A\r\n <a@x.test>\r\nTo: b@x.test,\r\n\tc@x.test\r\nto: d@x.test\r\nBcc: e@x.test\r\n"
         b"X-To: f@x.test\r\nSubject: From: g@x.test\r\nReply-To: h@x.test\r\nSender: i@x.test\r\n\r\n"
@@ -64,7 +64,7 @@ def test_folded_repeated_and_bcc_fields() -> None:
 
 
 def test_thread_ids() -> None:
-    """Ids lose brackets and white space; prose around them is left out; of many the first and the newest are kept."""
+    """Ids lose brackets and white space; prose around them is dropped; of many the first and the newest are kept."""
     facts = headers.read(
         b"Message-ID: <a@\r\n b>\r\nIn-Reply-To: Your mail of May <p@q>\r\nReferences: <r@s><p@q>\r\n\r\n"
     )
@@ -90,7 +90,7 @@ def test_hostile_headers_take_linear_time(hostile: bytes) -> None:
 
 @pytest.mark.skipif(not mails(), reason="the corpus of real mail is not here")
 def test_agrees_with_the_parser_on_real_mail() -> None:
-    """No address and no reference that the parser finds is missed, and Message-IDs are the same."""
+    """No address and no reference that the parser finds is missed, and Message-IDs are equal."""
     checked = 0
     for path in mails()[::9]:
         raw = path.read_bytes()

@@ -1,4 +1,4 @@
-"""What happens on any device after the backfill, seen in the ledger and on the queues."""
+"""What users do on any device after the backfill, seen in the ledger and on the queues."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest_asyncio
 from schemas.accounts import Account, AccountState, FolderRules, Tls
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane, MailboxChanged
-from tests.poller.fixtures import CLIENT, Mailbox, World, mail, until
+from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 from tests.poller.imap_proxy import proxy
 
 
 @pytest_asyncio.fixture
-async def account(world: World, mailbox: Mailbox) -> Account:
-    """An account of which three relevant mails and one private one are synchronised, and a poller that watches it."""
+async def account(world: PollerEnvironment, mailbox: Mailbox) -> Account:
+    """An account with three relevant mails and a private one, synchronized, and a poller that watches it."""
     for _ in range(3):
         mailbox.append(mail(CLIENT))
     mailbox.append(mail("private@else.test"))
@@ -27,19 +27,19 @@ async def account(world: World, mailbox: Mailbox) -> Account:
     return account
 
 
-async def idle(world: World) -> None:
-    """Wait until the poller watches: it takes a mail for that, which the test then forgets."""
+async def idle(world: PollerEnvironment) -> None:
+    """Wait until the poller watches: this takes a mail, which the test then forgets."""
     await until(lambda: b"account leased" in world.pollers[-1].log.read_bytes(), "account leased", world)
 
 
-async def row_of(world: World, account: Account, uid: int, folder: str = "INBOX") -> Row | None:
+async def row_of(world: PollerEnvironment, account: Account, uid: int, folder: str = "INBOX") -> Row | None:
     """Return the live row of a uid."""
     number = await world.folder_id(account, folder)
     return next((row for row in await world.rows(account) if (row.folder, row.uid) == (number, uid)), None)
 
 
-async def test_new_mail_is_fetched_at_once(world: World, mailbox: Mailbox, account: Account) -> None:
-    """Mail that arrives is on the live lane without delay, whether it comes to the open folder or to another."""
+async def test_new_mail_is_fetched_at_once(world: PollerEnvironment, mailbox: Mailbox, account: Account) -> None:
+    """New mail is on the live lane without delay, whether it arrives in the open folder or in another."""
     for folder in ("INBOX", "Clients", "Sent"):
         count = len(world.fetched)
         mailbox.append(mail(CLIENT), folder)
@@ -50,8 +50,8 @@ async def test_new_mail_is_fetched_at_once(world: World, mailbox: Mailbox, accou
     assert len({message.id for message, _ in world.fetched}) == 6
 
 
-async def test_private_mail_stays_in_the_mailbox(world: World, mailbox: Mailbox, account: Account) -> None:
-    """New mail that concerns no record gets a row and nothing more, until its sender becomes a contact."""
+async def test_private_mail_stays_in_the_mailbox(world: PollerEnvironment, mailbox: Mailbox, account: Account) -> None:
+    """New mail that concerns no record only gets a row, until its sender becomes a contact."""
     mailbox.append(mail("late@else.test"))
     await until(lambda: _has(world, account, 5, RowState.UNMATCHED), "a row", world)
     assert len(world.fetched) == 3
@@ -66,8 +66,8 @@ async def test_private_mail_stays_in_the_mailbox(world: World, mailbox: Mailbox,
     assert world.fetched[-1][0].id.endswith("/2"), "a new event: not by the row, which may be final before it is marked"
 
 
-async def test_flags_follow(world: World, mailbox: Mailbox, account: Account) -> None:
-    """A mail that is read or flagged on a phone is so in the ledger, in the open folder and in others."""
+async def test_flags_follow(world: PollerEnvironment, mailbox: Mailbox, account: Account) -> None:
+    """A mail that is read or flagged on a phone has these flags in the ledger, in the open folder and in others."""
     mailbox.append(mail(CLIENT), "Clients")
     await until(lambda: _has(world, account, 1, RowState.ATTACHED, "Clients"), "attached", world)
     for folder, uid in (("INBOX", 2), ("Clients", 1)):
@@ -79,8 +79,8 @@ async def test_flags_follow(world: World, mailbox: Mailbox, account: Account) ->
     await until(lambda: _flags(world, account, "INBOX", 2, {"\\Seen"}), "flag taken away", world)
 
 
-async def test_an_expunge_is_announced(world: World, mailbox: Mailbox, account: Account) -> None:
-    """A mail that is deleted for good is gone from the ledger, and the matcher is told which email lost a copy."""
+async def test_an_expunge_is_announced(world: PollerEnvironment, mailbox: Mailbox, account: Account) -> None:
+    """A mail that is deleted permanently is gone from the ledger, and the matcher is notified which email lost a copy."""
     row = await row_of(world, account, 2)
     assert row is not None
     mailbox.expunge("2")
@@ -92,7 +92,9 @@ async def test_an_expunge_is_announced(world: World, mailbox: Mailbox, account: 
     assert gone.email == row.email
 
 
-async def test_a_move_is_recognised_without_fetching_the_body(world: World, mailbox: Mailbox, account: Account) -> None:
+async def test_a_move_is_recognised_without_fetching_the_body(
+    world: PollerEnvironment, mailbox: Mailbox, account: Account
+) -> None:
     """A mail that is moved to another folder keeps its email: the new row is attached at once, the old one is gone."""
     before = await row_of(world, account, 3)
     assert before is not None
@@ -105,8 +107,10 @@ async def test_a_move_is_recognised_without_fetching_the_body(world: World, mail
     assert len(world.fetched) == 3
 
 
-async def test_folders_come_are_renamed_and_go(world: World, mailbox: Mailbox, account: Account) -> None:
-    """A new folder is followed; a renamed one keeps its mail without fetching it again; a deleted one's copies are gone."""
+async def test_folders_are_created_renamed_and_deleted(
+    world: PollerEnvironment, mailbox: Mailbox, account: Account
+) -> None:
+    """A new folder is followed; a renamed one keeps its mail without fetching it again; the copies of a deleted one are gone."""
     mailbox.create("Projects")
     mailbox.append(mail(CLIENT), "Projects")
     await until(lambda: _has(world, account, 1, RowState.ATTACHED, "Projects"), "mail in the new folder", world)
@@ -121,8 +125,8 @@ async def test_folders_come_are_renamed_and_go(world: World, mailbox: Mailbox, a
     await until(lambda: _has(world, account, 1, RowState.GONE, "Harbour"), "deleted", world)
 
 
-async def test_new_uids_supersede_the_old_ones(world: World, mailbox: Mailbox, account: Account) -> None:
-    """A folder that was made anew under its name has void uids: rows of the old ones go, those of the new ones are attached again."""
+async def test_new_uids_supersede_the_old_ones(world: PollerEnvironment, mailbox: Mailbox, account: Account) -> None:
+    """A folder that was recreated with its name has new uids: rows of the old ones are gone, those of the new ones are attached again."""
     mailbox.append(kept := mail(CLIENT), "Clients")
     await until(lambda: _has(world, account, 1, RowState.ATTACHED, "Clients"), "attached", world)
     old, _ = mailbox.read("Clients")
@@ -142,8 +146,8 @@ async def test_new_uids_supersede_the_old_ones(world: World, mailbox: Mailbox, a
     await until(followed, "superseded and attached again", world)
 
 
-async def test_a_lost_connection_is_made_again(world: World, mailbox: Mailbox) -> None:
-    """When the line is cut the poller connects again, and takes in what happened meanwhile."""
+async def test_a_lost_connection_is_made_again(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """After the connection is cut, the poller reconnects and takes over what happened meanwhile."""
     await world.know(CLIENT)
     async with proxy(world.servers.imap.host, world.servers.imap.port) as wire:
         account = await world.connect(mailbox.user, port=wire.port)
@@ -158,8 +162,8 @@ async def test_a_lost_connection_is_made_again(world: World, mailbox: Mailbox) -
 @pytest.mark.parametrize(
     "capability", ["NOTIFY", "IDLE", "CONDSTORE QRESYNC ENABLE", "LIST-STATUS LIST-EXTENDED SPECIAL-USE"]
 )
-async def test_poorer_servers(world: World, mailbox: Mailbox, capability: str) -> None:
-    """Without NOTIFY, IDLE, CONDSTORE or LIST-STATUS the same is noticed by asking now and then."""
+async def test_servers_without_extensions(world: PollerEnvironment, mailbox: Mailbox, capability: str) -> None:
+    """Without NOTIFY, IDLE, CONDSTORE or LIST-STATUS the same changes are noticed by polling."""
     mailbox.create("Clients")
     mailbox.append(mail(CLIENT))
     mailbox.append(mail(CLIENT), "Clients")
@@ -183,8 +187,8 @@ async def test_poorer_servers(world: World, mailbox: Mailbox, capability: str) -
 
 
 @pytest.mark.parametrize("tls", ["tls", "starttls"])
-async def test_over_tls(world: World, mailbox: Mailbox, tls: Tls) -> None:
-    """Encrypted connections idle, hear, fetch and are dropped like others; nothing readable crosses the wire."""
+async def test_over_tls(world: PollerEnvironment, mailbox: Mailbox, tls: Tls) -> None:
+    """Encrypted connections idle, notice, fetch and break like others; nothing readable crosses the network."""
     mailbox.append(mail(CLIENT, body="first"))
     await world.know(CLIENT)
     server = world.servers.imap
@@ -203,8 +207,8 @@ async def test_over_tls(world: World, mailbox: Mailbox, tls: Tls) -> None:
         await until(lambda: wire.open == 0, "connections dropped", world)
 
 
-async def test_folder_rules_of_the_owner(world: World, mailbox: Mailbox, account: Account) -> None:
-    """A folder that its owner takes out loses its copies; one that is taken in is synchronised, Trash too."""
+async def test_folder_rules_of_the_owner(world: PollerEnvironment, mailbox: Mailbox, account: Account) -> None:
+    """A folder that its owner excludes loses its copies; one that is included is synchronized, even Trash."""
     mailbox.append(mail(CLIENT), "Clients")
     mailbox.append(mail(CLIENT), "Trash")
     await until(lambda: _has(world, account, 1, RowState.ATTACHED, "Clients"), "attached", world)
@@ -219,7 +223,7 @@ async def test_folder_rules_of_the_owner(world: World, mailbox: Mailbox, account
     await until(lambda: _has(world, account, 1, RowState.GONE, "Trash"), "Trash taken out again", world)
 
 
-async def _has(world: World, account: Account, uid: int, state: RowState, folder: str = "INBOX") -> bool:
+async def _has(world: PollerEnvironment, account: Account, uid: int, state: RowState, folder: str = "INBOX") -> bool:
     names = {found.id: found.name for found in await world.store.folders.of(account.id)}
     return any(
         [
@@ -229,6 +233,6 @@ async def _has(world: World, account: Account, uid: int, state: RowState, folder
     )
 
 
-async def _flags(world: World, account: Account, folder: str, uid: int, flags: set[str]) -> bool:
+async def _flags(world: PollerEnvironment, account: Account, folder: str, uid: int, flags: set[str]) -> bool:
     row = await row_of(world, account, uid, folder)
     return row is not None and set(row.flags) == flags

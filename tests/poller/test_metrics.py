@@ -1,4 +1,4 @@
-"""What a poller shows at /metrics of its mailboxes."""
+"""The metrics of a poller about its mailboxes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import urllib.request
 from schemas.accounts import AccountState
 from services.mailbox.connection.credentials import password
 from testbed.processes.ports import free_ports
-from tests.poller.fixtures import CLIENT, Mailbox, World, mail, until
+from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 
 
 async def scrape(port: int) -> dict[str, float]:
@@ -32,8 +32,8 @@ def total(samples: dict[str, float], name: str, *labels: str) -> float:
     )
 
 
-async def test_connections_commands_and_failures_are_counted(world: World, mailbox: Mailbox) -> None:
-    """Connections, commands, octets, log-ins and why they fail are there, and no address is in any label."""
+async def test_connections_commands_and_failures_are_counted(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """Connections, commands, octets, logins and their errors are counted, and no label has an address."""
     (port,) = free_ports(1)
     await world.know(CLIENT)
     mailbox.append(mail(CLIENT, body="x" * 20_000))
@@ -61,7 +61,7 @@ async def test_connections_commands_and_failures_are_counted(world: World, mailb
     async def dropped() -> bool:
         return total(await scrape(port), "leadmail_poller_accounts") == 0
 
-    await until(dropped, "the account is in nobody's hands", world)
+    await until(dropped, "no poller holds the account", world)
     samples = await scrape(port)
     assert total(samples, "leadmail_imap_login_failures_total", 'reason="wrong-password"') >= 2
     assert total(samples, "leadmail_imap_connections") == 0

@@ -1,4 +1,4 @@
-"""The ledger against the server: what ``leadmail ledger check`` says of gaps, and how they heal by themselves."""
+"""The ledger against the server: the gaps that ``leadmail ledger check`` reports, and how they are repaired."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from services.cli.operations.ledger import compare
 from services.cli.operations.ledger_view import result_of
 from services.cli.terminal.session import Session
 from services.settings import CliSettings
-from tests.poller.fixtures import CLIENT, Mailbox, User, World, mail, until
+from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, User, mail, until
 from tests.poller.imap_proxy import proxy
 
 STRANGER = "stranger@else.test"
 
 
 class Checked(NamedTuple):
-    """What ``leadmail ledger check --json`` prints."""
+    """The output of ``leadmail ledger check --json``."""
 
     result: dict[str, Any]
 
     @property
     def ok(self) -> bool:
-        """Whether the command ends with 0."""
+        """Whether the command exits 0."""
         return bool(self.result["balanced"])
 
     def folder(self, name: str) -> dict[str, Any]:
-        """Return what it says of a folder of the only account."""
+        """Return the result for a folder of the only account."""
         (account,) = self.result["accounts"]
         (found,) = (folder for folder in account["folders"] if folder["folder"] == name)
         if found["server"] is not None:
@@ -38,7 +38,7 @@ class Checked(NamedTuple):
         return found
 
 
-async def check(world: World, account: str | None = None) -> Checked:
+async def check(world: PollerEnvironment, account: str | None = None) -> Checked:
     """Do what ``leadmail ledger check`` does (the command itself: tests/cli)."""
     settings = CliSettings.model_validate(
         {name.removeprefix("LEADMAIL_").lower(): value for name, value in world.environment.items()}
@@ -46,15 +46,15 @@ async def check(world: World, account: str | None = None) -> Checked:
     return Checked(result_of(await compare(Session(settings, world.store), account)).model_dump(mode="json"))
 
 
-async def balanced(world: World) -> bool:
+async def balanced(world: PollerEnvironment) -> bool:
     """Whether every folder balances, with nothing unseen or unfinished."""
     done = await check(world)
     folders = [folder for account in done.result["accounts"] for folder in account["folders"]]
     return done.ok and folders != [] and not any(one["unseen"] or one["unfinished"] for one in folders)
 
 
-async def damage(world: World, account: Account) -> None:
-    """Do to the ledger what no part of Leadmail does: rows of INBOX are lost, and some are there of messages that are not."""
+async def damage(world: PollerEnvironment, account: Account) -> None:
+    """Damage the ledger in ways that Leadmail never does: rows of INBOX are lost, and rows exist for messages that do not."""
     ledger = world.store._collections.ledger
     inbox = await world.folder_id(account, "INBOX")
     rows = [row for row in await world.rows(account) if row.folder == inbox]
@@ -63,7 +63,7 @@ async def damage(world: World, account: Account) -> None:
     template = await ledger.find_one({"_id": rows[0].id})
     assert template is not None
     for folder, uidvalidity, uid in (
-        (inbox, validity, 5),  # it was expunged, and nobody noticed
+        (inbox, validity, 5),  # it was expunged, unnoticed
         (inbox, validity, 4_000),  # none of this uid ever came
         (inbox, validity - 1, 1),  # of the uids before
         ("f" * 12, 1, 1),  # of no folder that anybody knows
@@ -72,8 +72,8 @@ async def damage(world: World, account: Account) -> None:
         await ledger.replace_one({"_id": new["_id"]}, {**template, **new, "uid": uid}, upsert=True)
 
 
-async def test_gaps_are_named_and_heal_by_themselves(world: World, mailbox: Mailbox) -> None:
-    """Rows that were lost come back, rows of messages that are not there go; the check says so before, and that it balances after."""
+async def test_gaps_are_reported_and_repaired(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """Lost rows are restored, and rows without a message are removed; the check reports them before, and balances after."""
     for number in range(12):
         mailbox.append(mail(CLIENT if number % 3 == 1 else STRANGER))
     mailbox.append(mail(STRANGER, CLIENT), "Sent")
@@ -113,12 +113,12 @@ async def test_gaps_are_named_and_heal_by_themselves(world: World, mailbox: Mail
     assert all(row.epoch is None for row in rows if names[row.folder] == "INBOX" and row.uid in (2, 3, 11))
 
 
-async def _gone(world: World, account: Account) -> bool:
+async def _gone(world: PollerEnvironment, account: Account) -> bool:
     return (await world.states(account)).get("gone") == 1
 
 
-async def test_what_the_poller_has_not_come_to_is_no_gap(world: World, mailbox: Mailbox) -> None:
-    """New mail and new folders are not seen yet; folders that went or have new uids leave rows without messages until it looks."""
+async def test_unseen_changes_are_not_gaps(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """New mail and new folders count as unseen; deleted or renumbered folders leave rows without messages until the poller looks."""
     for name in ("Kept", "Dropped", "Renewed"):
         mailbox.create(name)
         mailbox.append(mail(CLIENT), name)
@@ -152,10 +152,10 @@ async def test_what_the_poller_has_not_come_to_is_no_gap(world: World, mailbox: 
     await until(lambda: balanced(world), "the ledger balances", world, seconds=60)
 
 
-async def test_an_account_that_cannot_be_looked_into_does_not_stop_the_others(
-    world: World, mailbox: Mailbox, new_mail_user: Callable[..., User]
+async def test_an_account_that_cannot_be_compared_does_not_stop_the_others(
+    world: PollerEnvironment, mailbox: Mailbox, new_mail_user: Callable[..., User]
 ) -> None:
-    """A wrong password is said, with what to do, and ends the command with 1; the other account is compared all the same."""
+    """A wrong password is reported with its fix, and the command exits 1; the other account is compared all the same."""
     mailbox.append(mail(CLIENT))
     good = await world.connect(mailbox.user)
     other = new_mail_user()
@@ -169,8 +169,8 @@ async def test_an_account_that_cannot_be_looked_into_does_not_stop_the_others(
     assert (await check(world, good.address)).ok
 
 
-async def test_flags_without_modification_sequences_are_compared(world: World, mailbox: Mailbox) -> None:
-    """Where nothing tells of flags, those of old mail are corrected by the comparison: watching looks at the newest only."""
+async def test_flags_without_modification_sequences_are_compared(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """If the server does not report flags, those of old mail are corrected by the comparison: watching covers only the newest mail."""
     for _ in range(510):
         mailbox.append(mail(STRANGER))
     async with proxy(world.servers.imap.host, world.servers.imap.port, hide=(b"CONDSTORE", b"QRESYNC")) as wire:

@@ -1,4 +1,4 @@
-"""The IMAP session: against the real server, and against servers that misbehave."""
+"""The IMAP session, on the real server and on servers that misbehave."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def session(servers: LocalServers, mailbox: Mailbox, pool: ThreadPoolExecu
     opened.discard()
 
 
-async def test_folder_names_go_back_as_they_came(session: ImapSession, mailbox: Mailbox) -> None:
+async def test_any_folder_name_can_be_opened(session: ImapSession, mailbox: Mailbox) -> None:
     """Names with quotes, brackets, backslashes and other scripts can be opened."""
     names = ['"M&APw-ller (a) [b]"', '"100%*"', r'"a\"b"', '"&U,BTFw-"', '"{5}"', '"NIL"', '"INBOX (copy)"']
     for name in names:
@@ -58,7 +58,7 @@ async def test_folder_names_go_back_as_they_came(session: ImapSession, mailbox: 
 
 
 async def test_bodies_in_parts_are_whole(session: ImapSession, mailbox: Mailbox) -> None:
-    """What comes in pieces of 1 MiB is what the server has, whether its size is a multiple of that or not."""
+    """A body fetched in pieces of 1 MiB equals the one on the server, whether its size is a multiple of that or not."""
     exact = mail(body="x")
     exact = exact[:-2] + b"y" * (2 * 1024 * 1024 - len(exact)) + b"\r\n"
     assert len(exact) == 2 * 1024 * 1024
@@ -72,7 +72,7 @@ async def test_bodies_in_parts_are_whole(session: ImapSession, mailbox: Mailbox)
 
 
 async def test_events_between_commands_are_not_lost(session: ImapSession, mailbox: Mailbox) -> None:
-    """What the server says of the open folder among the answers to a command is kept for the one who waits."""
+    """What the server reports about the open folder among the answers to a command is kept for the watcher."""
     await session.examine(b"INBOX")
     mailbox.append(mail())
     await session.noop()
@@ -82,12 +82,12 @@ async def test_events_between_commands_are_not_lost(session: ImapSession, mailbo
 
 
 async def test_the_debug_wrapper_is_off(session: ImapSession) -> None:
-    """The standard client formats no line for its log: that would be four fifths of the time of a large FETCH."""
+    """The standard client formats no debug lines: they would take four fifths of the time of a large FETCH."""
     assert session.client.protocol.debug == 0
 
 
 async def test_a_refusal_keeps_the_connection(session: ImapSession) -> None:
-    """A plain NO is an error of the command; the connection is still of use."""
+    """A plain NO is an error of the command; the connection remains usable."""
     with pytest.raises(RefusedError):
         await session.examine(b"no such folder")
     assert (await session.examine(b"INBOX")).exists == 0
@@ -112,7 +112,7 @@ Answer = Callable[[str, str, asyncio.StreamWriter], bool]
 
 @contextlib.asynccontextmanager
 async def server(answer: Answer) -> AsyncIterator[int]:
-    """An IMAP server that lets everybody in; ``answer`` may handle (tag, command) and then returns True."""
+    """An IMAP server that accepts any login; ``answer`` may handle (tag, command) and then returns True."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"* OK [CAPABILITY IMAP4rev1 CONDSTORE] ready\r\n")
@@ -134,7 +134,7 @@ async def server(answer: Answer) -> AsyncIterator[int]:
 
 
 async def test_a_slow_drip_ends_at_the_deadline(pool: ThreadPoolExecutor) -> None:
-    """A server that sends a byte now and then cannot hold a thread beyond the command's deadline."""
+    """A server that sends single bytes cannot occupy a thread beyond the command's deadline."""
     drips: set[asyncio.Task[None]] = set()
 
     def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
@@ -159,7 +159,7 @@ async def test_a_slow_drip_ends_at_the_deadline(pool: ThreadPoolExecutor) -> Non
 
 
 async def test_one_bad_mail_does_not_cost_the_batch(pool: ThreadPoolExecutor) -> None:
-    """A server that answers NO to a batch for one mail is asked for its halves; only that mail is missing."""
+    """When a server answers NO to a batch because of one mail, its halves are requested; only that mail is missing."""
 
     def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
         match = re.match(r"UID FETCH (\S+) ", command)
@@ -187,7 +187,7 @@ async def test_one_bad_mail_does_not_cost_the_batch(pool: ThreadPoolExecutor) ->
 
 
 async def test_odd_answers_to_examine(pool: ThreadPoolExecutor) -> None:
-    """HIGHESTMODSEQ NIL and a missing UIDNEXT are borne: uids are compared then, and the highest is asked for."""
+    """HIGHESTMODSEQ NIL and a missing UIDNEXT are accepted: uids are compared, and the highest is requested."""
 
     def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
         if command.startswith("EXAMINE"):
@@ -206,7 +206,7 @@ async def test_odd_answers_to_examine(pool: ThreadPoolExecutor) -> None:
 
 
 async def test_line_breaks_never_reach_the_wire(pool: ThreadPoolExecutor) -> None:
-    """A folder name with a line break does not become a command of its own."""
+    """A folder name with a line break does not become a second command."""
     seen: list[str] = []
 
     def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
@@ -222,7 +222,7 @@ async def test_line_breaks_never_reach_the_wire(pool: ThreadPoolExecutor) -> Non
 
 @pytest.mark.parametrize("length", [3, 4000])
 async def test_an_error_never_quotes_mail(pool: ThreadPoolExecutor, length: int) -> None:
-    """A server that lies about a literal's length has its mail taken for protocol; what is said of it, and logged, has none of it."""
+    """If a server lies about a literal's length, mail is read as protocol. Errors and logs quote none of it."""
 
     def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
         if command.startswith("UID FETCH"):

@@ -1,4 +1,4 @@
-"""Leases and workers, when the one changes while the other is being asked for."""
+"""Leases and workers, when one changes while the other is being requested."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.mak
 
 
 class Worker:
-    """Works until it is cancelled."""
+    """A worker that runs until it is cancelled."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -31,11 +31,11 @@ class Worker:
             self.ended = True
 
     async def finish(self) -> None:
-        """Have nothing left to note."""
+        """Do nothing: no notes are left."""
 
 
 class Leases:
-    """Leases in memory: the first account is taken when it is asked for, whatever was before."""
+    """Leases in memory: acquiring always returns the first account."""
 
     def __init__(self) -> None:
         self.token = 0
@@ -44,15 +44,15 @@ class Leases:
         self.during: Any = None
 
     async def heartbeat(self, _poller: str) -> int:
-        """There is one poller."""
+        """Report one poller."""
         return 1
 
     async def share(self, _pollers: int) -> int:
-        """It has everything."""
+        """Return everything."""
         return 1
 
     async def acquire(self, poller: str, _share: int, *, at_most: int) -> list[Lease]:
-        """Give the account out as often as it is wanted."""
+        """Hand out the account whenever it is requested."""
         assert at_most
         if not self.wanted:
             return []
@@ -61,13 +61,13 @@ class Leases:
         return [Lease(account="a" * 24, holder=poller, token=self.token)]
 
     async def renew(self, _leases: list[Lease]) -> list[Lease]:
-        """Say what is lost; something else happens meanwhile."""
+        """Return the lost leases; something else happens meanwhile."""
         if self.during is not None:
             await self.during()
         return self.lost
 
     async def fresh(self) -> bool:
-        """Nothing was connected just now."""
+        """Return nothing: no account was just connected."""
         return False
 
     async def leave(self, _poller: str) -> None:
@@ -93,15 +93,15 @@ class Accounts:
 
 
 class Ledger:
-    """Nothing waits."""
+    """A ledger in which nothing waits."""
 
     async def waiting(self, _accounts: object) -> set[str]:
         """Return nothing."""
         return set()
 
 
-class Stub:
-    """What the supervisor uses of the store."""
+class StubStore:
+    """The part of the store that the supervisor uses."""
 
     def __init__(self) -> None:
         self.leases = Leases()
@@ -109,8 +109,8 @@ class Stub:
         self.ledger = Ledger()
 
 
-def supervised(stub: Stub) -> tuple[Supervisor, list[Worker]]:
-    """Return a supervisor on a stub, and the workers that it makes."""
+def supervised(stub: StubStore) -> tuple[Supervisor, list[Worker]]:
+    """Return a supervisor on a stub, and the workers that it creates."""
     workers: list[Worker] = []
 
     def make(_account: Account, _lease: Lease) -> AccountWorker:
@@ -123,8 +123,8 @@ def supervised(stub: Stub) -> tuple[Supervisor, list[Worker]]:
 
 
 async def test_a_lease_that_is_lost_while_its_account_is_dropped_is_no_error() -> None:
-    """The owner pauses the account at the moment at which its lease turns out to be lost: the beat goes on."""
-    stub = Stub()
+    """The owner pauses the account at the moment when its lease is found lost: the heartbeat continues."""
+    stub = StubStore()
     supervisor, workers = supervised(stub)
     await supervisor.update_leases()
     await asyncio.sleep(0)
@@ -139,9 +139,9 @@ async def test_a_lease_that_is_lost_while_its_account_is_dropped_is_no_error() -
     assert workers[0].ended
 
 
-async def test_an_account_that_ran_out_in_our_hands_has_one_worker() -> None:
-    """A process stood still past its lease and takes its own account anew: the worker of the old lease ends first."""
-    stub = Stub()
+async def test_an_account_whose_lease_expired_has_one_worker() -> None:
+    """A process paused past its lease takes its own account again: the worker of the old lease ends first."""
+    stub = StubStore()
     supervisor, workers = supervised(stub)
     await supervisor.update_leases()
     await asyncio.sleep(0)

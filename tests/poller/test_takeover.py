@@ -1,4 +1,4 @@
-"""Two pollers, one account: what one that was stopped past its lease and woken again still tries is refused, all of it."""
+"""Two pollers, one account: every write of a poller that was paused past its lease is refused."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pymongo.errors import OperationFailure
 from schemas.accounts import Account, EpochState, NotificationState
 from schemas.messages import SyncCompleted
 from services.store.core.documents import now
-from tests.poller.fixtures import CLIENT, Mailbox, Poller, World, mail, until
+from tests.poller.fixtures import CLIENT, Mailbox, Poller, PollerEnvironment, mail, until
 
 OURS = ("pollers", "accounts")
 """Collections in which every poller writes: that it lives, and leases, each by a condition on its own token."""
 
 
-async def stop_in_a_write(world: World, poller: Poller, account: Account) -> None:
-    """Stop a poller that is in the middle of writing about an account: the account is locked until it is seen to try, and then it stops."""
+async def stop_in_a_write(world: PollerEnvironment, poller: Poller, account: Account) -> None:
+    """Pause a poller during a write about an account: the account is locked until the poller tries to write, and then it is paused."""
     accounts = world.store._collections.accounts
     async with world.store._collections.client.start_session() as session:
         while True:
@@ -41,15 +41,15 @@ async def stop_in_a_write(world: World, poller: Poller, account: Account) -> Non
         await session.abort_transaction()
 
 
-async def watch_writes(world: World) -> None:
-    """Have the server note every operation on this test's database from now on."""
+async def watch_writes(world: PollerEnvironment) -> None:
+    """Make the server record every operation on this test's database from now on."""
     database = world.store._collections.database
     await database.create_collection("system.profile", capped=True, size=64 * 1024 * 1024)
     await database.command({"profile": 2})
 
 
-async def writes_of(world: World, poller: Poller, since: datetime | None = None) -> list[dict[str, Any]]:
-    """Return the writes that a poller's process asked the server for."""
+async def writes_of(world: PollerEnvironment, poller: Poller, since: datetime | None = None) -> list[dict[str, Any]]:
+    """Return the writes that a poller process sent to the server."""
     query: dict[str, Any] = {
         "appName": f"leadmail {poller.name}",
         "op": {"$in": ["insert", "update", "remove", "command"]},
@@ -64,8 +64,8 @@ def changed(write: dict[str, Any]) -> int:
     return sum(int(write.get(name, 0)) for name in ("ninserted", "nModified", "ndeleted")) + bool(write.get("upsert"))
 
 
-async def state_of(world: World) -> dict[str, list[Any]]:
-    """Return everything that is stored of mail."""
+async def state_of(world: PollerEnvironment) -> dict[str, list[Any]]:
+    """Return everything that is stored about mail."""
     c = world.store._collections
     kept = {
         "ledger": c.ledger,
@@ -79,8 +79,8 @@ async def state_of(world: World) -> dict[str, list[Any]]:
     return {**found, "accounts": [each async for each in c.accounts.find({}, fields)]}
 
 
-async def test_a_poller_that_wakes_up_too_late_writes_nothing(world: World, mailbox: Mailbox) -> None:
-    """Stopped in a write in the middle of a backfill, replaced, woken: no row, cursor, epoch, flag, block or blob is its any more."""
+async def test_a_poller_that_wakes_up_too_late_writes_nothing(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """Paused in a write during a backfill, replaced, resumed: it writes no row, cursor, epoch, flag, block or blob."""
     for number in range(1300):
         mailbox.append(mail(CLIENT if number % 20 == 0 else "stranger@else.test"))
     for _ in range(3):
@@ -90,10 +90,10 @@ async def test_a_poller_that_wakes_up_too_late_writes_nothing(world: World, mail
     account = await world.connect(mailbox.user)
     first = world.start_poller("first", lease_seconds="2")
 
-    async def begun() -> bool:
+    async def started() -> bool:
         return sum((await world.states(account)).values()) > 0
 
-    await until(begun, "the first window is written", world)
+    await until(started, "the first window is written", world)
     await stop_in_a_write(world, first, account)
     epoch = await world.store.epochs.get(account.id, 1)
     assert epoch is not None

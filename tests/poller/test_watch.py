@@ -10,7 +10,7 @@ from services.poller.sync.account_context import AccountContext
 from services.poller.sync.body_fetcher import BodyFetcher
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from services.poller.sync.reconcile import reconcile, until_due
-from tests.poller.fixtures import CLIENT, Mailbox, World, mail
+from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail
 
 
 def inbox(context: AccountContext) -> str:
@@ -18,10 +18,10 @@ def inbox(context: AccountContext) -> str:
     return next(folder.id for folder in context.folders.values() if folder.role == "inbox")
 
 
-async def test_mail_that_comes_between_two_looks_is_taken_in(
-    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+async def test_mail_that_arrives_between_two_checks_is_synchronized(
+    world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
-    """After a folder was searched for new mail and before its flags are read: what is seen then would never differ again."""
+    """It arrives after the folder was searched for new mail and before its flags are read: later it would never differ."""
     watch = MailboxWatcher(
         context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
     )
@@ -31,10 +31,10 @@ async def test_mail_that_comes_between_two_looks_is_taken_in(
     assert await world.states(context.account) == {"unmatched": 1}
 
 
-async def test_a_comparison_leaves_alone_what_is_right(
-    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+async def test_a_second_comparison_changes_nothing(
+    world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
-    """A second comparison finds nothing, publishes nothing, and touches no row; mail that nobody has seen yet is left to watching."""
+    """It finds nothing, publishes nothing, and touches no row; mail that was not seen yet is left to watching."""
     watch = MailboxWatcher(
         context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
     )
@@ -53,8 +53,10 @@ async def test_a_comparison_leaves_alone_what_is_right(
     assert [sample.value for sample in repaired if sample.name.endswith("_total")] == [0, 0, 0]
 
 
-async def test_comparisons_are_remembered(world: World, session: ImapSession, context: AccountContext) -> None:
-    """Whoever takes an account over goes by when it was last compared; one that never was is due within the span."""
+async def test_comparisons_are_remembered(
+    world: PollerEnvironment, session: ImapSession, context: AccountContext
+) -> None:
+    """A poller that takes over an account knows when it was last compared; one that never was is due within the interval."""
     assert 0 <= until_due(context.selected, 3600) < 3600
     await reconcile(context, session)
     stored = [folder for folder in await world.store.folders.of(context.account.id) if folder.selected]

@@ -1,4 +1,4 @@
-"""Spans on their way to a collector that takes them, refuses them, is silent, or is not there."""
+"""Spans are exported to a collector that accepts them, refuses them, is silent, or is down."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENDED = otlp_exporter.CLOSING_SECONDS + 4
 
 
 def settings(url: str, share: float = 1.0) -> ServiceSettings:
-    """Return settings that trace."""
+    """Return settings with tracing."""
     return ServiceSettings(tracing_url=SecretStr(url), tracing_share=share, log_format="json", instance="parser-1")
 
 
@@ -43,13 +43,13 @@ def record(tracing: OpenTelemetryTracing, count: int) -> None:
 
 @contextmanager
 def silent() -> Iterator[str]:
-    """Yield the URL of somebody who lets everybody in and never says anything."""
+    """Yield the URL of a server that accepts connections and never answers."""
     with closing(socket.create_server(("127.0.0.1", 0), backlog=64)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-async def test_what_waits_is_delivered_at_the_end() -> None:
-    """Spans say which stage and process made them; those of the last moment arrive, too."""
+async def test_waiting_spans_are_delivered_at_the_end() -> None:
+    """Spans name their stage and process; those of the last moment arrive, too."""
     log = setup_logs(ServiceSettings(), "parser", io.StringIO())
     with receiving() as receiver:
         async with open_tracing(settings(receiver.url + "/"), "parser", log) as provider:
@@ -61,7 +61,7 @@ async def test_what_waits_is_delivered_at_the_end() -> None:
 
 
 async def test_only_the_share_is_delivered() -> None:
-    """A tenth is about a tenth."""
+    """With a share of a tenth, about a tenth is delivered."""
     log = setup_logs(ServiceSettings(), "parser", io.StringIO())
     with receiving() as receiver:
         async with open_tracing(settings(receiver.url, share=0.1), "parser", log) as provider:
@@ -71,7 +71,7 @@ async def test_only_the_share_is_delivered() -> None:
 
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_certificates_are_verified(tmp_path: Path, trusted: bool) -> None:
-    """Over TLS spans go to who has a certificate of an authority that is trusted, ``LEADMAIL_CA_FILE``'s too, and to nobody else."""
+    """Over TLS, spans are sent only to a server with a certificate of a trusted authority, including those in ``LEADMAIL_CA_FILE``."""
     lines = io.StringIO()
     log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     certificates = make_certificates(tmp_path)
@@ -86,7 +86,7 @@ async def test_certificates_are_verified(tmp_path: Path, trusted: bool) -> None:
 
 
 def test_a_file_without_authorities_is_named(tmp_path: Path) -> None:
-    """A wrong ``LEADMAIL_CA_FILE`` ends the start with a sentence, whether it is not there or holds no certificate."""
+    """A wrong ``LEADMAIL_CA_FILE`` ends the start with one sentence, whether it is missing or has no certificate."""
     log = setup_logs(ServiceSettings(), "parser", io.StringIO())
     (tmp_path / "empty.pem").write_text("nothing")
     for name in ("absent.pem", "empty.pem"):
@@ -95,8 +95,8 @@ def test_a_file_without_authorities_is_named(tmp_path: Path) -> None:
             otlp_exporter.make_exporter(given, log)
 
 
-async def test_a_collector_that_comes_back_is_delivered_to() -> None:
-    """What it cannot take is lost and said once, and so is that it takes traces again."""
+async def test_export_resumes_when_the_collector_is_back() -> None:
+    """Spans that the collector cannot take are lost. The failure and the recovery are logged once each."""
     lines = io.StringIO()
     log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     with receiving() as receiver:
@@ -116,8 +116,8 @@ async def test_a_collector_that_comes_back_is_delivered_to() -> None:
 
 
 @pytest.mark.parametrize("kind", ["silent", "absent"])
-async def test_nobody_waits_for_a_collector(kind: str) -> None:
-    """Whether it is silent or not there: more spans than may wait are made at once, and the end comes in time."""
+async def test_nothing_waits_for_a_collector(kind: str) -> None:
+    """With a silent or absent collector, more spans than fit into the queue are made at once, and the process still ends in time."""
     lines = io.StringIO()
     log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     with silent() as quiet:
@@ -130,8 +130,8 @@ async def test_nobody_waits_for_a_collector(kind: str) -> None:
     assert time.monotonic() - ending < ENDED
 
 
-async def test_the_end_does_not_wait_for_who_took_nothing() -> None:
-    """A stage whose collector is known to be away ends at once."""
+async def test_shutdown_does_not_wait_for_a_failing_collector() -> None:
+    """A stage whose collector is known to be down ends at once."""
     lines = io.StringIO()
     log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     async with open_tracing(settings(f"http://127.0.0.1:{free_port()}"), "parser", log) as provider:

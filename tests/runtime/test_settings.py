@@ -1,4 +1,4 @@
-"""Settings from the environment and from files, and what is said when one is missing or wrong."""
+"""Settings from the environment and from files, and the errors for missing and wrong ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMPLETE = {
 
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment that has everything needed and nothing else of ours."""
+    """An environment with every required setting and no other of ours."""
     for name in list(os.environ):
         if name.startswith(PREFIX):
             monkeypatch.delenv(name)
@@ -37,7 +37,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_defaults(variables: pytest.MonkeyPatch) -> None:
-    """What has a default need not be set; each process has a name of its own."""
+    """A setting with a default may be left out; each process has its own name."""
     settings = NotifierSettings.read()
     assert (settings.mongo_database, settings.crm_database) == ("leadmail", "crm")
     assert settings.crm_address_fields == ("email", "emails", "email_addresses")
@@ -47,7 +47,7 @@ def test_defaults(variables: pytest.MonkeyPatch) -> None:
 
 
 def test_values(variables: pytest.MonkeyPatch) -> None:
-    """Lists, networks, keys and switches are read from texts."""
+    """Lists, networks, keys and switches are parsed from text."""
     variables.setenv("LEADMAIL_ALLOW_NETWORKS", "10.0.0.0/8, ::1/128")
     variables.setenv("LEADMAIL_ALLOW_PLAINTEXT", "true")
     variables.setenv("LEADMAIL_CRM_ADDRESS_FIELDS", "mail , contact.mails")
@@ -63,7 +63,7 @@ def test_values(variables: pytest.MonkeyPatch) -> None:
 
 
 def test_files(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Each variable may name a file that holds the value; the line break at its end does not count."""
+    """Each variable may name a file with the value; a line break at its end is ignored."""
     path = tmp_path / "key"
     path.write_text(KEY.hex() + "\n")
     variables.delenv("LEADMAIL_SECRET_KEY")
@@ -111,8 +111,8 @@ def test_a_missing_setting_is_named(variables: pytest.MonkeyPatch, process: str)
         ("LEADMAIL_TRACING_SHARE", "nan", "0"),
     ],
 )
-def test_wrong_is_named(variables: pytest.MonkeyPatch, name: str, value: str, why: str) -> None:
-    """A wrong value ends the process with one sentence that names the variable and what to give, and does not repeat the value."""
+def test_a_wrong_setting_is_named(variables: pytest.MonkeyPatch, name: str, value: str, why: str) -> None:
+    """A wrong value ends the process with one sentence that names the variable and what to give, without the value."""
     variables.setenv(name, value)
     reader = next(each for each in PROCESSES.values() if name in map(variable, each.model_fields))
     with pytest.raises(SystemExit) as caught:
@@ -126,7 +126,7 @@ def test_wrong_is_named(variables: pytest.MonkeyPatch, name: str, value: str, wh
 
 
 def test_unreadable_file_is_named(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A file that cannot be read, or a value given twice, is said."""
+    """A file that cannot be read, and a value that is given twice, are reported."""
     variables.setenv("LEADMAIL_MAIL_FROM_FILE", str(tmp_path / "absent"))
     with pytest.raises(SettingsError, match="LEADMAIL_MAIL_FROM and LEADMAIL_MAIL_FROM_FILE are both set"):
         NotifierSettings.read()
@@ -136,14 +136,14 @@ def test_unreadable_file_is_named(variables: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_empty_counts_as_unset(variables: pytest.MonkeyPatch) -> None:
-    """An empty variable, as compose files make them, is as good as none."""
+    """An empty variable, as compose files produce it, counts as not set."""
     variables.setenv("LEADMAIL_HTTP_PORT", "")
     variables.setenv("LEADMAIL_MONGO_DATABASE", "")
     assert (ParserSettings.read().http_port, ParserSettings.read().mongo_database) == (0, "leadmail")
 
 
 def test_misspelt_variables_are_noticed() -> None:
-    """A variable that begins like ours and is none is reported with the nearest of ours; a ..._FILE is ours."""
+    """A variable with our prefix that is no setting is reported with the most similar setting; a ..._FILE is a setting."""
     environ = {"LEADMAIL_MONGO_ULR": "x", "LEADMAIL_WEATHER": "x", "LEADMAIL_SMTP_URL_FILE": "x", "PATH": "x"}
     assert unknown_variables(known_settings(), environ) == {
         "LEADMAIL_MONGO_ULR": "LEADMAIL_MONGO_URL",
@@ -152,27 +152,27 @@ def test_misspelt_variables_are_noticed() -> None:
 
 
 def test_secrets_are_not_shown(variables: pytest.MonkeyPatch) -> None:
-    """Printing the settings shows no password and no key."""
+    """Printing the settings shows neither passwords nor keys."""
     text = repr(PollerSettings.read())
     assert "u:p@host" not in text
     assert COMPLETE["LEADMAIL_SECRET_KEY"] not in text
 
 
 def test_page_is_up_to_date() -> None:
-    """``docs/configuration.md`` has every setting as the class has it."""
+    """``docs/configuration.md`` has every setting as the class describes it."""
     text = configuration.PAGE.read_text(encoding="utf-8")
     assert configuration.page(text) == text, "run `python -m tools.configuration --write`"
     assert all(f"`{variable(name)}`" in text for name in known_settings())
 
 
 def test_every_setting_is_described() -> None:
-    """Each setting says what to give, and the page has those of every class."""
+    """Each setting says what to give, and the page has the settings of every class."""
     assert set(known_settings()) == set(configuration.settings())
     assert [name for name, field in configuration.settings().items() if not field.description] == []
 
 
 def test_page_keeps_what_people_wrote() -> None:
-    """Text around the table stays when the table is brought up to date."""
+    """Text around the table is kept when the table is updated."""
     old = f"# Title\n\nwords\n{configuration.BEGIN}\nstale\n{configuration.END}\nmore words\n"
     new = configuration.page(old)
     assert new.startswith("# Title\n\nwords\n")
