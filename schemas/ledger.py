@@ -19,6 +19,12 @@ class RowState(StrEnum):
     GONE = "gone"
 
 
+DELETED_FLAG = "\\Deleted"
+"""A copy with this flag is no live copy: it grants nothing and is shown to nobody until the flag goes."""
+DRAFT_FLAG = "\\Draft"
+"""A copy with this flag was not sent; see ``DRAFT``."""
+DRAFT = "draft"
+"""Reason of rows that are skipped until the message is sent."""
 UNFINISHED = (RowState.PLANNED, RowState.PUBLISHED)
 FINAL = (RowState.ATTACHED, RowState.UNMATCHED, RowState.SKIPPED, RowState.QUARANTINED, RowState.GONE)
 
@@ -40,7 +46,7 @@ class Row(Contract):
     """RFC822.SIZE. Only a hint: it is often wrong."""
     internal_date: Utc
     flags: tuple[str, ...] = ()
-    """IMAP flags and keywords of this copy as the server has them."""
+    """IMAP flags and keywords of this copy as the server has them; the flags that decide (``\\Deleted``, ``\\Draft``) in this spelling."""
     labels: tuple[str, ...] = ()
     """Gmail's labels of this copy."""
     marks: tuple[bytes, ...] = ()
@@ -52,7 +58,7 @@ class Row(Contract):
     bcc: tuple[str, ...] = ()
     """The Bcc of an attached copy, shown only to its owner."""
     relink: bool = False
-    """Whether it is gone and its links are not updated yet."""
+    """Whether it ceased or started to be a live copy, and the links of its email are not updated yet."""
     attempts: int = 0
     """How many times it was published."""
     noticed_at: Utc

@@ -15,6 +15,7 @@ SKIPPED = {
     "too-large": "larger than your company's limit",
     "deleted-in-crm": "deleted in the CRM earlier",
     "withheld": "listed by your mail server but not delivered by it",
+    "draft": "not sent yet",
     "disconnected": "not checked before the mailbox was disconnected",
 }
 QUARANTINED = "that could not be read safely; your administrator can inspect them (`leadmail dead-letters list`)"

@@ -1,4 +1,4 @@
-"""Updates the links of emails whose copies are gone from a mailbox."""
+"""Updates the links of emails whose copies are gone from a mailbox, or ceased or started to be live by their flags."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from services.matcher.linking.summaries import SummaryKeeper
 from services.store import Store, now
 
 GRACE = timedelta(minutes=15)
-"""How long an email without a live copy is kept: most copies that disappear were moved, and turn up elsewhere a little later."""
+"""How long an email without a copy is kept: most copies that disappear were moved, and turn up elsewhere a little later."""
 _ROWS_AT_ONCE = 5000
 
 
 async def handle(delivery: Delivery[MailboxChanged], *, store: Store, summaries: SummaryKeeper) -> tuple[()]:
-    """Withdraw what the copies granted. Emails that another user holds are finished; the others wait for the grace period."""
+    """Withdraw or restore what the copies grant. Emails of which a copy is left are finished; the others wait for the grace period."""
     message = delivery.message
     rows = await store.ledger.to_relink(account=message.account, limit=_ROWS_AT_ONCE)
     keys = dict.fromkeys((*message.emails, *(key for key in rows if key)))
     await relink(keys, store=store, summaries=summaries, orphans=Orphans.HIDE)
-    held = await store.ledger.with_live_copy(keys)
+    held = await store.ledger.with_copy(keys)
     await store.ledger.relink_done(row for key, several in rows.items() if key in held or not key for row in several)
     return ()
 

@@ -47,6 +47,8 @@ class Held:
     letter: str
     bcc: tuple[str, ...] = ()
     alive: bool = True
+    flagged: bool = False
+    """Whether its owner marked it as deleted: "grants nothing and is shown to nobody; it comes back when the flag goes"."""
     lost: bool = False
     """Its mailbox was disconnected when the mail was on no record: nobody can fetch it."""
 
@@ -86,7 +88,7 @@ class Company:
         return [
             one
             for one in self.copies.values()
-            if one.letter == letter and one.alive and not one.lost and letter not in self.deleted
+            if one.letter == letter and one.alive and not one.flagged and not one.lost and letter not in self.deleted
         ]
 
     def named(self, addresses: Iterable[str]) -> dict[str, set[str]]:

@@ -82,6 +82,8 @@ class World:
     mails: list[Content] = field(default_factory=list)
     copies: dict[str, MailParsed] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
+    flagged: set[str] = field(default_factory=set)
+    """Rows of copies flagged as deleted."""
     deleted: set[str] = field(default_factory=set)
     uids: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -188,8 +190,17 @@ class World:
             result = await self.database["ledger"].update_one({"_id": row}, [change])
             assert result.matched_count == 1
 
+    async def flag(self, row: str, *, on: bool = True) -> None:
+        """Let a copy be flagged as deleted, or let the flag go: the ledger says so, as the poller writes it."""
+        (self.flagged.add if on else self.flagged.discard)(row)
+        relink = {"$cond": [{"$eq": ["$state", "attached"]}, True, {"$ifNull": ["$relink", "$$REMOVE"]}]}
+        flags = ["\\Seen", "\\Deleted"] if on else ["\\Seen"]
+        change = {"$set": {"relink": relink, "flags": flags, "updated_at": now()}}
+        result = await self.database["ledger"].update_one({"_id": row, "state": {"$ne": "gone"}}, [change])
+        assert result.matched_count == 1
+
     async def announce_gone(self, *rows: str) -> None:
-        """Let the matcher handle that copies are gone."""
+        """Let the matcher handle that copies are gone, or that their flags changed."""
         for row in rows:
             copy = self.copies[row]
             event = MailboxChanged(id=row, account=copy.source.account, emails=(copy.content.key,))
@@ -228,12 +239,24 @@ class World:
         return snapshot_of(found[0], found[1], found[2], counts)
 
     def truth(self) -> Truth:
-        """Return what it should hold."""
-        return reference(
-            mails=self.mails,
-            copies=list(self.copies.values()),
-            gone=self.gone,
-            deleted=self.deleted,
-            records=self.records,
-            accounts=self.accounts,
+        """Return what it should hold.
+
+        A copy flagged as deleted grants nothing, as if it were gone; but it keeps what it would grant, as nobody's.
+        """
+
+        def without(gone: set[str]) -> Truth:
+            return reference(
+                mails=self.mails,
+                copies=list(self.copies.values()),
+                gone=gone,
+                deleted=self.deleted,
+                records=self.records,
+                accounts=self.accounts,
+            )
+
+        live, everything = without(self.gone | self.flagged), without(self.gone)
+        return live._replace(
+            emails={**everything.emails, **live.emails},
+            links={key: (matches, (), ()) for key, (matches, _, _) in everything.links.items()} | live.links,
+            rows={**live.rows, **{row: everything.rows[row] for row in self.flagged - self.gone}},
         )

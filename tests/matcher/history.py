@@ -202,6 +202,18 @@ class History(World):
             await self.go(message.source.id)
             await self.announce_gone(message.source.id)
 
+    async def _flagged(self, number: int, on: bool) -> None:
+        """Mark a copy as deleted, or take the mark off a marked one."""
+        some = [one for one in self.arrived if one.source.id in self.paper.copies and one.source.id not in self.gone]
+        some = [one for one in some if self.paper.mailboxes[self._box(one)].connected]
+        some = [one for one in some if self.paper.copies[one.source.id].flagged is not on]
+        if some:
+            message = some[number % len(some)]
+            self.paper.copies[message.source.id].flagged = on
+            await self.flag(message.source.id, on=on)
+            await self.nobody_sees_too_much()
+            await self.announce_gone(message.source.id)
+
     async def _moved(self, number: int) -> None:
         if message := self._numbered(number):
             held = self.paper.copies[message.source.id]

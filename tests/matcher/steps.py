@@ -111,6 +111,8 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
             return _forged(rng)
         case "gone":
             return [("gone", rng.randint(0, 12))]
+        case "flagged":
+            return [("flagged", rng.randint(0, 12), rng.random() < 0.7)]
         case "moved":
             return [("moved", rng.randint(0, 12))]
         case "disconnect":
@@ -126,6 +128,20 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
 
 KINDS = (
     *("policy", "policy", "policy", "company", "company", "alias", "record", "record", "readdress", "delete"),
-    *("restore", "merge", "convert", "arrive", "arrive", "gone", "gone", "moved", "disconnect", "reconnect"),
+    *(
+        "restore",
+        "merge",
+        "convert",
+        "arrive",
+        "arrive",
+        "gone",
+        "gone",
+        "moved",
+        "flagged",
+        "flagged",
+        "flagged",
+        "disconnect",
+        "reconnect",
+    ),
     *("purge", "bury", "forged", "forged"),
 )

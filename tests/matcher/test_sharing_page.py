@@ -20,6 +20,7 @@ CONTACTS = ("kim@client.example", "lou@law.example", "lou@berlin.law.example", "
 ELSEWHERE = "it is not on this page"
 THREAD = ", by its thread"
 PRIVATE = " keeps it private"
+MARKED = " marked it as deleted"
 OTHERS = re.compile(r"^(.*), by (\w+)'s mail$")
 """What it answers is in somebody's mailbox who does not have it."""
 
@@ -84,7 +85,7 @@ async def connect(world: World, cell: str) -> list[Account]:
     """Connect the mailboxes: ``anna custom without law.example; luc public``."""
     accounts = []
     for holder in cell.split(";"):
-        name, mode, *rest = holder.removesuffix(PRIVATE).split()
+        name, mode, *rest = holder.removesuffix(PRIVATE).removesuffix(MARKED).split()
         excluded = rest[1:] if rest[:1] == ["without"] else []
         assert len(excluded) == len(rest[1:])
         accounts.append(await world.account(user(name), Mode(mode), excluded=excluded))
@@ -128,7 +129,10 @@ async def test_every_example_is_true(firm: World) -> None:
             for account in accounts
         ]
         await firm.match(*copies)
-        for holder_cell, account in zip(row.holders.split(";"), accounts, strict=True):
+        for holder_cell, account, copy in zip(row.holders.split(";"), accounts, copies, strict=True):
+            if holder_cell.endswith(MARKED):
+                await firm.flag(copy.source.id)
+                await firm.announce_gone(copy.source.id)
             if holder_cell.endswith(PRIVATE):
                 assert await firm.store.withdrawing.keep_private(content.key, by=account.owner) == 1
         await firm.rest()

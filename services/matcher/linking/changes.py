@@ -15,7 +15,7 @@ from services.store import LinkAddition, LiveRow
 
 
 class Orphans(Enum):
-    """What to do with emails that have no live copy."""
+    """What to do with emails that have no copy."""
 
     LEAVE = "leave"
     """Nothing: a copy may be on its way in at this moment."""
@@ -33,12 +33,12 @@ class Changes:
     additions: list[LinkAddition] = field(default_factory=list)
     by_thread: dict[str, bool] = field(default_factory=dict)
     unmatched: list[LiveRow] = field(default_factory=list)
-    """Live copies without a link: their email is stored because of another copy's Bcc."""
+    """Copies without a link: their email is stored because of another copy's Bcc."""
     expired: list[str] = field(default_factory=list)
     """Emails that were on no record for the grace period and now lose their body."""
     removed: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    """Emails that are not stored and have live copies."""
+    """Emails that are not stored and have copies."""
     unlinked: list[str] = field(default_factory=list)
     """Emails that are on no record; their grace period starts, or continues."""
     linked: dict[str, datetime] = field(default_factory=dict)
@@ -80,15 +80,16 @@ def compare(keys: Sequence[str], evidence: Evidence, orphans: Orphans, *, expire
     changes = Changes()
     for key in keys:
         email, links = evidence.emails.get(key), evidence.links.get(key, ())
+        rows = [*evidence.copies.get(key, ()), *evidence.dormant.get(key, ())]
         if email is None:
-            if evidence.copies.get(key):
+            if rows:
                 changes.lost.append(key)
             changes.set_links(_without_matches(links))
             continue
-        if any(row.account in evidence.accounts for row in evidence.copies.get(key, ())):
+        if any(row.account in evidence.accounts for row in rows):
             wanted = wanted_of(email, evidence)
             for_all, holders = _compare_links(changes, links, wanted)
-            if wanted.links:
+            if wanted.links or wanted.dormant:
                 changes.unmatched.extend(wanted.unmatched)
                 if email.unlinked_at:
                     changes.linked[key] = email.unlinked_at
@@ -136,13 +137,20 @@ def _compare_links(changes: Changes, links: Sequence[Link], wanted: Wanted) -> t
         shared = {addition.shared for addition in additions if addition.shared}
         attestations = additions[0].attestations
         moved = (owners ^ set(link.owners)) | {one.owner for one in set(attestations) ^ set(link.attestations)}
-        if set(link.matches) != set(matches):
+        if set(link.matches) != set(matches) or not (link.owners or wanted.named):
             for_all = True
         elif not moved and set(link.shared_by) == shared:
             continue
         holders |= moved
         grants = {"matches": matches, "owners": tuple(sorted(owners)), "shared_by": tuple(sorted(shared))}
         changes.set_links([link.model_copy(update={**grants, "attestations": attestations})])
-    stale = [link for link in links if link.record not in wanted.links]
+    for record, reasons in wanted.dormant.items():
+        link = present.get(record)
+        if link is not None and (link.owners or set(link.matches) != set(reasons)):
+            holders |= set(link.owners)
+            for_all = for_all or not wanted.named
+            bare: dict[str, object] = {"matches": reasons, "owners": (), "shared_by": (), "attestations": ()}
+            changes.set_links([link.model_copy(update=bare)])
+    stale = [link for link in links if link.record not in wanted.links and link.record not in wanted.dormant]
     changes.set_links(_without_matches(stale))
     return for_all or bool(stale), holders

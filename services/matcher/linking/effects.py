@@ -27,8 +27,8 @@ class Applied(NamedTuple):
     recheck: frozenset[str]
     """Emails to relink, because adding takes nothing away and adds nothing for other copies.
 
-    Those that were on records for reasons that no longer hold, those that others hold and that have a new reason, and those
-    that lack their blobs.
+    Those that were on records for reasons that no longer hold, those that others hold and that have a new reason, those
+    that lack their blobs, and those whose copy is flagged as deleted.
     """
 
 
@@ -50,7 +50,7 @@ async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -
     """
     new = await store.emails.save_many(list(decided.attached.values()), by_thread=decided.by_thread)
     old = frozenset(decided.attached) - new
-    held, found = await asyncio.gather(store.ledger.with_live_copy(old), _compare(decided, old, store))
+    held, found = await asyncio.gather(store.ledger.with_copy(old), _compare(decided, old, store))
     # An email that has an attached row was stored before, and its thread was updated (rows come last). If this batch adds
     # something to it, anyone else who finds that in its links assumes that its thread is up to date: until it is, that is
     # pending work.
@@ -69,7 +69,9 @@ async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -
     )
     if lost:  # Their blobs were deleted while they waited in the queue: they are fetched and parsed again.
         await store.matcher_ledger.replan_rows([row.id for row in decided.rows if row.email in lost])
-    return Applied(frozenset(gone), found.stale | (found.gaining & held) | lost)
+    # Their owners marked them for deletion while they were on their way.
+    hidden = await store.ledger.flagged_deleted(row.id for row in decided.rows if row.email is not None)
+    return Applied(frozenset(gone), found.stale | (found.gaining & held) | lost | hidden)
 
 
 async def _compare(decided: Decisions, old: frozenset[str], store: Store) -> Compared:

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from schemas.emails import Link
+from schemas.emails import Link, Match
 from schemas.records import RecordRef
 from services.matcher.linking.lookups import ancestors_of, live_copies_in
+from services.matcher.linking.matches import ordered
 from services.matcher.linking.rule import Facts, TextLinks, copy_links, text_links
 from services.store import BriefEmail, LinkAddition, LiveRow, Store
 
@@ -23,6 +24,8 @@ class Evidence(Facts):
     emails: Mapping[str, BriefEmail]
     copies: Mapping[str, Sequence[LiveRow]]
     """Live copies by key."""
+    dormant: Mapping[str, Sequence[LiveRow]]
+    """Copies flagged as deleted, by key: they keep the email on its records, and grant nothing."""
 
 
 class Wanted(NamedTuple):
@@ -32,17 +35,19 @@ class Wanted(NamedTuple):
     """Whether it names a known address itself."""
     links: Mapping[RecordRef, Sequence[LinkAddition]]
     """What each live copy contributes to each link."""
+    dormant: Mapping[RecordRef, tuple[Match, ...]]
+    """Links that would hold if its owner took the flag off a deleted copy: they stay, and are nobody's."""
     unmatched: tuple[LiveRow, ...]
-    """Live copies without a link: the email is stored because of another copy's Bcc."""
+    """Copies without a link: the email is stored because of another copy's Bcc."""
 
 
 async def gather(keys: Collection[str], store: Store) -> Evidence:
     """Return the evidence about emails, in a handful of queries."""
     links = await store.links.of_emails(keys)
-    emails, copies, company = await asyncio.gather(
-        store.emails.briefs(keys), store.ledger.live_copies(keys), store.company.policy()
+    emails, attached, company = await asyncio.gather(
+        store.emails.briefs(keys), store.ledger.copies(keys), store.company.policy()
     )
-    rows = [row for several in copies.values() for row in several]
+    rows = [row for several in attached.values() for row in several]
     addresses = {person.address for email in emails.values() for person in email.participants}
     addresses.update(address for row in rows for address in row.bcc)
     known, accounts = await asyncio.gather(
@@ -61,7 +66,8 @@ async def gather(keys: Collection[str], store: Store) -> Evidence:
     return Evidence(
         links=links,
         emails=emails,
-        copies=copies,
+        copies={key: live for key, several in attached.items() if (live := [row for row in several if row.live])},
+        dormant={key: rest for key, several in attached.items() if (rest := [row for row in several if not row.live])},
         accounts=accounts,
         company=company,
         known=known,
@@ -71,15 +77,15 @@ async def gather(keys: Collection[str], store: Store) -> Evidence:
     )
 
 
-def text_of(email: BriefEmail, evidence: Evidence) -> TextLinks:
-    """Return what the text of a stored email says about records."""
+def text_of(email: BriefEmail, evidence: Evidence, *, dormant: bool = False) -> TextLinks:
+    """Return what the text of a stored email says about records; ``dormant``: as if no copy was flagged as deleted."""
     claims = [
         claimed
         for name in email.ancestors
         for key, claimed in evidence.ancestors.get(name, {}).items()
         if key != email.key
     ]
-    rows = evidence.copies.get(email.key, ())
+    rows = [*evidence.copies.get(email.key, ()), *(evidence.dormant.get(email.key, ()) if dormant else ())]
     holders = {evidence.accounts[row.account].owner for row in rows if row.account in evidence.accounts}
     return text_links(email, claims, holders, evidence)
 
@@ -87,14 +93,31 @@ def text_of(email: BriefEmail, evidence: Evidence) -> TextLinks:
 def wanted_of(email: BriefEmail, evidence: Evidence) -> Wanted:
     """Return what should be stored about an email."""
     text = text_of(email, evidence)
+    links, unmatched = _links_of(email, text, evidence.copies.get(email.key, ()), evidence)
+    dormant: dict[RecordRef, tuple[Match, ...]] = {}
+    if rows := evidence.dormant.get(email.key):
+        kept, bare = _links_of(email, text_of(email, evidence, dormant=True), rows, evidence)
+        unmatched += bare
+        dormant = {
+            record: ordered(match for one in additions for match in one.matches)
+            for record, additions in kept.items()
+            if record not in links
+        }
+    return Wanted(text.named, links, dormant, tuple(unmatched))
+
+
+def _links_of(
+    email: BriefEmail, text: TextLinks, rows: Sequence[LiveRow], evidence: Evidence
+) -> tuple[dict[RecordRef, list[LinkAddition]], list[LiveRow]]:
+    """Return what copies contribute to each link, and the copies that contribute nothing."""
     links: dict[RecordRef, list[LinkAddition]] = {}
-    unmatched: list[LiveRow] = []
-    for row in evidence.copies.get(email.key, ()):
+    bare: list[LiveRow] = []
+    for row in rows:
         if row.account not in evidence.accounts:
             continue
         additions = copy_links(email, text, row.account, row.bcc, evidence)
         if not additions:
-            unmatched.append(row)
+            bare.append(row)
         for addition in additions:
             links.setdefault(addition.record, []).append(addition)
-    return Wanted(text.named, links, tuple(unmatched))
+    return links, bare

@@ -65,7 +65,7 @@ async def relink(
         keys: the emails.
         store: where they are.
         summaries: receives the records whose links changed.
-        orphans: what to do with those of the emails that have no live copy.
+        orphans: what to do with those of the emails that have no copy.
         expire: whether those of the emails that are on no record lose their body now, instead of after a grace period.
     """
     pending, progress = list(dict.fromkeys(keys)), _Progress()
@@ -121,7 +121,14 @@ async def _settle(keys: Sequence[str], store: Store, orphans: Orphans, expire: b
             await store.pending_work.enqueue(records=changes.records, message_ids=threads, emails=changes.emails)
         )
         await _apply(changes, store)
-        rows = [*changes.unmatched, *(row for key in changes.expired for row in evidence.copies[key])]
+        rows = [
+            *changes.unmatched,
+            *(
+                row
+                for key in changes.expired
+                for row in (*evidence.copies.get(key, ()), *evidence.dormant.get(key, ()))
+            ),
+        ]
         await _replan_matched(rows, evidence, store)
         progress.unmatched.extend(row.id for row in rows)
         progress.message_ids |= changes.message_ids
@@ -158,7 +165,7 @@ async def _replan_matched(rows: Sequence[LiveRow], evidence: Evidence, store: St
     names = {name for email in emails.values() for name in email.ancestors}
     ancestors, colleagues = await ancestors_of(names, store, evidence.company, people)
     now = replace(evidence, known=known, ancestors=ancestors, colleagues=colleagues)
-    matched = {key for key, email in emails.items() if text_of(email, now).matches}
+    matched = {key for key, email in emails.items() if text_of(email, now, dormant=True).matches}
     links = await store.links.of_emails(emails)
     matched |= {link.email for several in links.values() for link in several if _beyond_bcc(link)}
     again = [row.id for row in rows if row.email in matched or bcc_matches(row.account, row.bcc, known)]

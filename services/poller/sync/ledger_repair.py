@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from schemas.accounts import Folder, FolderState
 from schemas.identity import copy_id
-from schemas.ledger import Row, RowState
+from schemas.ledger import DRAFT_FLAG, Row, RowState
 from services.mailbox.imap import Fetched, ImapSession, uid_windows
 from services.poller.sync import relevance, removals
 from services.poller.sync.account_context import AccountContext
@@ -42,7 +42,7 @@ async def verify_folder(
         if folder.highestmodseq is not None and session.condstore:
             # Flags may have changed after a window was read and before its rows were written.
             changed, _ = await session.flags(f"1:{max(1, folder.uidnext - 1)}", folder.highestmodseq)
-            await store_flags(context, folder, changed)
+            await store_flags(context, session, folder, changed)
     await removals.drop_superseded(context, folder)
     moment = datetime.now(UTC)
     # A folder that was recreated meanwhile was compared instead of walked, which is enough.
@@ -111,14 +111,29 @@ def _withheld(folder: Folder, uid: int, epoch: int | None, moment: datetime) -> 
 
 
 async def store_flags(
-    context: AccountContext, folder: Folder, messages: list[Fetched], *, modseq: int | None = None
+    context: AccountContext, session: ImapSession, folder: Folder, messages: list[Fetched], *, modseq: int | None = None
 ) -> None:
-    """Store the flags of copies as on the server, with the modification sequence up to which they are complete."""
+    """Store the flags of copies as on the server, with the modification sequence up to which they are complete.
+
+    A draft that is none any more is decided on like new mail. Copies that cease or start to be live are announced.
+
+    Args:
+        context: the account.
+        session: its connection, with the folder open.
+        folder: of the copies.
+        messages: with their flags.
+        modseq: for the folder.
+    """
     flags = {
         copy_id(folder.account, folder.id, folder.uidvalidity, message.uid): relevance.flags_of(message)
         for message in messages
         if message.flags is not None
     }
     update = None if modseq is None else FolderPatch(folder.id, folder.uidvalidity, highestmodseq=modseq)
-    if flags or update is not None:
-        await context.store.poller_ledger.set_flags(context.lease, flags, folder=update)
+    if not flags and update is None:
+        return
+    # First, because the flags are not asked for again once they are stored.
+    if sent := await context.store.ledger.drafts(row for row, names in flags.items() if DRAFT_FLAG not in names):
+        await _add(context, session, folder, sent, None)
+    keys = await context.store.poller_ledger.set_flags(context.lease, flags, folder=update)
+    await removals.announce(context, keys, [*flags, datetime.now(UTC).isoformat()])

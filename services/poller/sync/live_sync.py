@@ -115,7 +115,7 @@ class LiveSync:
             if (modseq := max(modseq, upto or 0)) > folder.highestmodseq:
                 # Mail without a row has no flags to update: the backfill asks for changes since it started.
                 walked = folder.cursor <= 1
-                await store_flags(self._context, folder, changed, modseq=modseq if walked else None)
+                await store_flags(self._context, self._session, folder, changed, modseq=modseq if walked else None)
                 if walked:
                     self._context.update_folder(folder, highestmodseq=modseq)
             return
@@ -126,7 +126,7 @@ class LiveSync:
             message for message in messages if message.uid in seen and before.get(message.uid) != seen[message.uid]
         ]
         if different:
-            await store_flags(self._context, folder, different)
+            await store_flags(self._context, self._session, folder, different)
         self._flags[folder.id] = seen
 
     async def _stored(self, folder: Folder) -> dict[int, tuple[str, ...]]:

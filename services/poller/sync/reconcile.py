@@ -93,7 +93,7 @@ async def _flags(context: AccountContext, session: ImapSession, folder: Folder) 
                 if message.uid in known and known[message.uid] != set(relevance.flags_of(message))
             ]
             if different:
-                await store_flags(context, folder, different)
+                await store_flags(context, session, folder, different)
                 count += len(different)
     return count
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from schemas.accounts import Folder
 from schemas.identity import copy_id
-from schemas.ledger import Row, RowState
+from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, Row, RowState
 from services.mailbox.imap import Fetched
 from services.poller.sync import headers, removals
 from services.poller.sync.account_context import AccountContext
@@ -24,6 +24,9 @@ from services.store import FolderPatch, TwinQuery
 
 RECENT = "\\Recent"
 """A flag of the session, not of the mail (RFC 3501 section 2.3.2)."""
+_DECIDING = {flag.casefold(): flag for flag in (DRAFT_FLAG, DELETED_FLAG)}
+"""Flags that are compared: servers may write them in any case (RFC 3501 section 9)."""
+_GMAIL_DRAFTS = frozenset(("\\draft", "\\drafts"))
 
 
 class RelevanceDecision(NamedTuple):
@@ -34,8 +37,11 @@ class RelevanceDecision(NamedTuple):
 
 
 def flags_of(message: Fetched) -> tuple[str, ...]:
-    """Return the flags to store for a copy."""
-    return tuple(flag for flag in message.flags or () if flag != RECENT)
+    """Return the flags to store for a copy. Gmail's label of drafts counts as the flag, which may be missing."""
+    names = [_DECIDING.get(flag.casefold(), flag) for flag in message.flags or () if flag != RECENT]
+    if not _GMAIL_DRAFTS.isdisjoint(label.casefold() for label in message.labels):
+        names.append(DRAFT_FLAG)
+    return tuple(dict.fromkeys(names))
 
 
 async def decide(
@@ -68,8 +74,10 @@ async def decide(
     decisions = []
     for message, fact, query, wanted in zip(messages, facts, queries, relevant, strict=True):
         twin = held.get(query)
-        state, reason = RowState.UNMATCHED, None
-        if twin is not None:
+        state, reason, flags = RowState.UNMATCHED, None, flags_of(message)
+        if DRAFT_FLAG in flags:  # its headers are written still, and who sees it is decided when it is sent
+            state, reason, twin = RowState.SKIPPED, DRAFT, None
+        elif twin is not None:
             state = RowState.ATTACHED
         elif wanted:
             state, reason = (
@@ -86,7 +94,7 @@ async def decide(
             reason=reason,
             size=query.size,
             internal_date=message.internal_date or noticed_at,
-            flags=flags_of(message),
+            flags=flags,
             labels=message.labels,
             marks=context.marker.of_row(fact, context.account.own_addresses),
             header=query.header,

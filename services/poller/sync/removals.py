@@ -1,4 +1,7 @@
-"""Records copies that are gone in the ledger, then announces them. One answer alone never proves that a copy is gone."""
+"""Records copies that are gone in the ledger, and announces which emails' copies changed.
+
+One answer alone never proves that a copy is gone.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ async def drop_superseded(context: AccountContext, folder: Folder) -> None:
 
 
 async def announce(context: AccountContext, keys: Sequence[str], about: Iterable[str]) -> None:
-    """Publish that emails lost a copy. The message id derives from ``about``: the same change is the same message.
+    """Publish that emails lost or regained a copy. The message id derives from ``about``: the same change is the same message.
 
     A lost event does no harm: the rows stay marked until their links are updated.
     """

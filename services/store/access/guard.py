@@ -27,12 +27,15 @@ class LinkDecision(NamedTuple):
     @property
     def visible(self) -> bool:
         """Whether the viewer may see the email on the record."""
-        return may_see(self.lines)
+        return may_see(self.granting)
 
     @property
     def granting(self) -> tuple[CopyDecision, ...]:
-        """The lines that let the viewer see it."""
-        return tuple(line for line in self.lines if line.decision.verdict.grants)
+        """The lines that let the viewer see it.
+
+        A link without owners is nobody's: it holds for copies that are gone or flagged as deleted, not for live ones.
+        """
+        return tuple(line for line in self.lines if line.decision.verdict.grants) if self.link.owners else ()
 
     def copies(self) -> list[tuple[LiveRow, Account]]:
         """Return the copies that the viewer may know of: those of granting lines, one per folder."""

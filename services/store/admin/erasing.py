@@ -132,7 +132,7 @@ class Erasing:
         bare = [key for key in keys if key not in linked]
         if not bare:
             return frozenset()
-        rows = [copy.id for copies in (await self._ledger.live_copies(bare)).values() for copy in copies]
+        rows = [copy.id for copies in (await self._ledger.copies(bare)).values() for copy in copies]
         records = await self._orphaned.tombstone(bare, by=by, audited=False)
         await self._rows.update_many({"_id": {"$in": rows}}, {"$unset": {"marks": ""}})
         return records

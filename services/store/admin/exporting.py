@@ -160,7 +160,7 @@ class Exporting:
     ) -> list[ExportedEmail]:
         keys = {email.key: email for email in mentioned}
         contents = await self._emails.contents(keys)
-        copies = await self._ledger.live_copies(keys)
+        copies = await self._ledger.copies(keys)
         found = []
         for key, content in contents.items():
             held = [row for row in copies.get(key, ()) if row.account in accounts]

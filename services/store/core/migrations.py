@@ -21,8 +21,9 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import NamedTuple
 
+from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, UNFINISHED, RowState
 from services.store.core.collections import Collections
-from services.store.core.documents import now
+from services.store.core.documents import Doc, now
 from services.store.core.pending_work import PendingWork
 from services.store.core.singleton_lease import SingletonLease
 
@@ -40,6 +41,7 @@ class Migration(NamedTuple):
     run: Callable[[Collections], Awaitable[None]]
 
 
+_ROWS = 1000
 _EMAILS = 500
 """How many emails one piece of pending work names."""
 
@@ -57,7 +59,25 @@ async def _judge_threads(c: Collections) -> None:
         await pending.enqueue(emails=part)
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, "judge threads by each holder's own mail", _judge_threads),)
+async def _leave_out_unsent(c: Collections) -> None:
+    """End drafts as skipped, and relink emails of which a copy is a draft or flagged as deleted: earlier versions showed both."""
+    drafts: Doc = {"$or": [{"flags": DRAFT_FLAG}, {"labels": {"$in": ["\\Draft", "\\Drafts"]}}]}
+    states = {"$in": [state.value for state in (*UNFINISHED, RowState.ATTACHED, RowState.UNMATCHED)]}
+    hidden: Doc = {"$or": [*drafts["$or"], {"flags": DELETED_FLAG}], "state": RowState.ATTACHED.value}
+    rows = [found["_id"] async for found in c.ledger.find(hidden, {"_id": 1})]
+    for start in range(0, len(rows), _ROWS):
+        some = {"_id": {"$in": rows[start : start + _ROWS]}, "state": RowState.ATTACHED.value}
+        await c.ledger.update_many(some, {"$set": {"relink": True}})
+    unsent = [found["_id"] async for found in c.ledger.find({**drafts, "state": states}, {"_id": 1})]
+    for start in range(0, len(unsent), _ROWS):
+        end = {"$set": {"state": RowState.SKIPPED.value, "reason": DRAFT}, "$addToSet": {"flags": DRAFT_FLAG}}
+        await c.ledger.update_many({"_id": {"$in": unsent[start : start + _ROWS]}, "state": states}, end)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "judge threads by each holder's own mail", _judge_threads),
+    Migration(2, "leave out drafts and mail flagged as deleted", _leave_out_unsent),
+)
 """All migrations, in order."""
 
 

@@ -24,7 +24,7 @@ class OrphanedEmails:
     """Removes emails with their links. The sweep deletes their blobs after the grace period.
 
     - ``tombstone``: a user deleted them. They never come back.
-    - ``remove``: no live copy is left.
+    - ``remove``: no copy is left.
     - ``expire``: no record is left. A late contact brings them back.
     """
 
@@ -48,17 +48,17 @@ class OrphanedEmails:
         self._audit = audit
 
     async def remove(self, keys: Collection[str]) -> None:
-        """Remove those of the emails that have no live copy.
+        """Remove those of the emails that have no copy.
 
         A copy may be attached at the same moment. Its writer looks for the email after writing the row
         (``links.lacking``, ``poller_ledger.add_window``), and this method looks for rows after removing the email, so one of
         the two sees the other. This method then has the copy fetched again. Its first look keeps two processes from repeating that.
         """
-        without_copy = set(keys) - await self._ledger.with_live_copy(keys) if keys else set[str]()
+        without_copy = set(keys) - await self._ledger.with_copy(keys) if keys else set[str]()
         if not without_copy:
             return
         await self._delete(without_copy)
-        if attached := await self._ledger.with_live_copy(without_copy):
+        if attached := await self._ledger.with_copy(without_copy):
             await self._matcher_ledger.replan_emails(attached)
 
     async def tombstone(self, keys: Iterable[str], *, by: str, audited: bool = True) -> frozenset[RecordRef]:
@@ -106,7 +106,7 @@ class OrphanedEmails:
         await self._matcher_ledger.unmatch_emails(bare)
         await self._delete(bare)
         # A copy that arrived meanwhile has lost its email: fetch it again.
-        if late := await self._ledger.with_live_copy(bare):
+        if late := await self._ledger.with_copy(bare):
             await self._matcher_ledger.replan_emails(late)
 
     async def _delete(self, keys: Collection[str]) -> None:

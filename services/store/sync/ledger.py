@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from schemas.base import Contract
 from schemas.identity import copies_of_folder
-from schemas.ledger import Row, RowState
+from schemas.ledger import DELETED_FLAG, DRAFT, Row, RowState
 from services.store.core.blind_index import BlindIndex
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
@@ -40,7 +40,7 @@ class Twin(NamedTuple):
 
 
 class LiveRow(Contract):
-    """A live copy of an email: the parts of its row that readers and the sharing rule need."""
+    """A copy of an email: the parts of its row that readers and the sharing rule need."""
 
     id: str
     account: str
@@ -50,6 +50,11 @@ class LiveRow(Contract):
     labels: tuple[str, ...] = ()
     bcc: tuple[str, ...] = ()
     internal_date: datetime
+
+    @property
+    def live(self) -> bool:
+        """Whether it counts for the sharing rule: it is not flagged as deleted."""
+        return DELETED_FLAG not in self.flags
 
 
 _LIVE_FIELDS = {"account": 1, "folder": 1, "email": 1, "flags": 1, "labels": 1, "bcc": 1, "internal_date": 1}
@@ -99,6 +104,11 @@ class Ledger:
             async for document in found
         ]
 
+    async def drafts(self, rows: Iterable[str]) -> list[int]:
+        """Return the uids of those of the rows that are skipped as drafts, ascending."""
+        query: Doc = {"_id": {"$in": list(rows)}, "state": RowState.SKIPPED.value, "reason": DRAFT}
+        return [document["uid"] async for document in self._ledger.find(query, {"uid": 1}).sort("_id", 1)]
+
     async def uidvalidities(self, account: str, folder: str) -> list[int]:
         """Return the uidvalidities under which a folder has rows, usually one, even if all their rows are ``gone``."""
         found: list[int] = []
@@ -134,16 +144,28 @@ class Ledger:
         return {query: twin for query in queries if query.header and (twin := held.get((query.header, query.size)))}
 
     async def live_copies(self, keys: Iterable[str]) -> dict[str, list[LiveRow]]:
-        """Return the live copies (attached rows) of emails; emails without any are left out."""
+        """Return the live copies of emails (attached rows that are not flagged as deleted); emails without any are left out."""
+        return await self._copies({"email": {"$in": list(keys)}, "flags": {"$ne": DELETED_FLAG}})
+
+    async def copies(self, keys: Iterable[str]) -> dict[str, list[LiveRow]]:
+        """Return every attached copy of emails, also those that are flagged as deleted. For the pipeline and for erasing only."""
+        return await self._copies({"email": {"$in": list(keys)}})
+
+    async def _copies(self, query: Doc) -> dict[str, list[LiveRow]]:
         copies: dict[str, list[LiveRow]] = {}
-        query = {"email": {"$in": list(keys)}, "state": RowState.ATTACHED.value}
-        async for document in self._ledger.find(query, _LIVE_FIELDS).sort("_id", 1):
+        attached = {**query, "state": RowState.ATTACHED.value}
+        async for document in self._ledger.find(attached, _LIVE_FIELDS).sort("_id", 1):
             row = LiveRow.model_validate({**document, "id": document["_id"]})
             copies.setdefault(row.email, []).append(row)
         return copies
 
-    async def with_live_copy(self, keys: Iterable[str]) -> frozenset[str]:
-        """Return which of the emails have a live copy."""
+    async def flagged_deleted(self, rows: Iterable[str]) -> frozenset[str]:
+        """Return the emails of those of the rows that are attached and flagged as deleted."""
+        query: Doc = {"_id": {"$in": list(rows)}, "state": RowState.ATTACHED.value, "flags": DELETED_FLAG}
+        return frozenset([document["email"] async for document in self._ledger.find(query, {"_id": 0, "email": 1})])
+
+    async def with_copy(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return which of the emails have an attached copy, be it flagged as deleted: such an email stays stored."""
         wanted = list(keys)
         if not wanted:
             return frozenset()
@@ -151,7 +173,7 @@ class Ledger:
         return frozenset([document["email"] async for document in self._ledger.find(query, {"_id": 0, "email": 1})])
 
     async def with_bcc(self, addresses: Iterable[str]) -> list[LiveRow]:
-        """Return the live copies whose Bcc names any of the addresses. For a late contact."""
+        """Return the attached copies whose Bcc names any of the addresses. For a late contact."""
         query: Doc = {"bcc": {"$in": list(addresses)}, "state": RowState.ATTACHED.value}
         return [
             LiveRow.model_validate({**document, "id": document["_id"]})
@@ -161,12 +183,14 @@ class Ledger:
     async def to_relink(
         self, *, limit: int = 500, account: str | None = None, before: datetime | None = None
     ) -> dict[str, list[str]]:
-        """Return emails whose copies are gone and whose links are not updated yet, with the rows. This covers lost events.
+        """Return emails whose copies changed and whose links are not updated yet, with the rows. This covers lost events.
+
+        A copy changes when it is gone, and when it ceases or starts to be live by its flags.
 
         Args:
             limit: the most rows to return.
             account: only rows of this account.
-            before: only copies that were gone by then.
+            before: only copies that had changed by then.
         """
         query: Doc = {"relink": True}
         if account is not None:
@@ -179,5 +203,5 @@ class Ledger:
         return rows
 
     async def relink_done(self, rows: Iterable[str]) -> None:
-        """Note that the links are updated for these gone rows."""
+        """Note that the links are updated for these rows."""
         await self._ledger.update_many({"_id": {"$in": list(rows)}, "relink": True}, {"$unset": {"relink": ""}})

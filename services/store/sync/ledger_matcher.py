@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pymongo import UpdateMany
 
 from schemas.accounts import AccountState
-from schemas.ledger import UNFINISHED, RowState
+from schemas.ledger import DRAFT, UNFINISHED, RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.sync.ledger_rows import DISCONNECTED
@@ -18,7 +18,8 @@ from services.store.sync.ledger_rows import DISCONNECTED
 _HASHES_AT_ONCE = 1000
 _LOOK_UP = 200
 """How many rows one write updates from a list. The server scans the list for each row."""
-_GONE: Doc = {"$ne": RowState.GONE.value}
+_OPEN: Doc = {"state": {"$ne": RowState.GONE.value}, "reason": {"$ne": DRAFT}}
+"""Rows that a result may change: the copy is not gone, and it did not become a draft."""
 
 
 class RowOutcome(NamedTuple):
@@ -41,7 +42,9 @@ class MatcherLedger:
         self._accounts = collections.accounts
 
     async def finish(self, updates: Sequence[RowOutcome]) -> list[str]:
-        """Store the final states of a batch. A ``gone`` row stays gone. Returns the ids of rows that are gone or removed.
+        """Store the final states of a batch. A ``gone`` row stays gone, and a draft a draft.
+
+        Returns the ids of these rows and of removed ones.
 
         The caller must recompute the links of their emails (``sharing.recompute``), or their owners keep a grant: the change was
         announced before the links were written.
@@ -54,7 +57,7 @@ class MatcherLedger:
         ids = wanted.keys()
         if result.matched_count >= len(ids):
             return []
-        living = self._ledger.find({"_id": {"$in": list(ids)}, "state": _GONE}, {"_id": 1})
+        living = self._ledger.find({"_id": {"$in": list(ids)}, **_OPEN}, {"_id": 1})
         return sorted(ids - {document["_id"] async for document in living})
 
     async def quarantine(self, row: str, reason: str) -> bool:
@@ -90,12 +93,12 @@ class MatcherLedger:
         return await self._replan(query, await self._disconnected())
 
     async def replan_rows(self, rows: Sequence[str]) -> int:
-        """Set rows in any state but ``gone`` back to ``planned``, to be fetched again. Returns how many.
+        """Set rows that are not ``gone`` and no drafts back to ``planned``, to be fetched again. Returns how many.
 
         A row without a final state stays in its epoch, whose completion waits for it.
         Rows of disconnected accounts end as ``skipped`` instead, because no poller could fetch them.
         """
-        return await self._replan_lost({"_id": {"$in": list(rows)}, "state": _GONE})
+        return await self._replan_lost({"_id": {"$in": list(rows)}, **_OPEN})
 
     async def replan_emails(self, keys: Iterable[str]) -> int:
         """Do the same as ``replan_rows`` with the live copies of emails whose content was lost in a race."""
@@ -176,7 +179,7 @@ def _writes(updates: Sequence[RowOutcome]) -> list[UpdateMany]:
 
 
 def _write(ids: list[str], change: Doc | list[Doc]) -> UpdateMany:
-    return UpdateMany({"_id": {"$in": ids}, "state": _GONE}, change)
+    return UpdateMany({"_id": {"$in": ids}, **_OPEN}, change)
 
 
 def _change(update: RowOutcome, moment: datetime) -> Doc:

@@ -10,7 +10,7 @@ from pymongo.errors import BulkWriteError
 
 from schemas.accounts import Lease
 from schemas.identity import copies_of_folder
-from schemas.ledger import Row, RowState
+from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, UNFINISHED, Row, RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.core.fence import Fence, Session
@@ -35,7 +35,8 @@ class PollerLedger:
     ) -> frozenset[str]:
         """Insert the rows of a window and move the folder's cursor, in one transaction.
 
-        Existing rows stay unchanged unless they are ``gone``. Returns the ids of those that stay, so that no copy is planned twice.
+        Existing rows stay unchanged unless they are ``gone`` or skipped as drafts, which are decided on again. Returns the ids
+        of those that stay, so that no copy is planned twice.
 
         A row may arrive as ``attached`` (a twin, see ``twins``). If its email was removed meanwhile, it is set
         back to ``planned``. ``OrphanedEmails`` removes an email and then looks for live copies; this method writes the copy
@@ -72,22 +73,25 @@ class PollerLedger:
         self, lease: Lease, documents: list[Doc], folder: FolderPatch | None, session: Session
     ) -> frozenset[str]:
         ids = [document["_id"] for document in documents]
-        fields = {"state": 1, "relink": 1, "attempts": 1}
+        fields = {"state": 1, "reason": 1, "relink": 1, "attempts": 1, "email": 1}
         there = {
             found["_id"]: found async for found in self._ledger.find({"_id": {"$in": ids}}, fields, session=session)
         }
         # A copy that was gone and is back (its folder was excluded or unreadable for a while) starts again, with new
         # events for its messages. If its links are not updated yet, it waits for the next window.
         back = {
-            row: found.get("attempts", 0)
+            row: found
             for row, found in there.items()
-            if found["state"] == RowState.GONE.value and not found.get("relink")
+            if (found["state"] == RowState.GONE.value and not found.get("relink")) or found.get("reason") == DRAFT
         }
         if back:
             await self._ledger.delete_many({"_id": {"$in": list(back)}}, session=session)
             for document in documents:
-                if attempts := back.get(document["_id"]):
+                before = back.get(document["_id"], {})
+                if attempts := before.get("attempts"):
                     document["attempts"] = attempts
+                if before.get("relink"):  # it was attached before it became a draft
+                    document.update(relink=True, email=document.get("email", before.get("email")))
         present = there.keys() - back.keys()
         await self._insert(
             lease, [document for document in documents if document["_id"] not in present], folder, session
@@ -131,8 +135,12 @@ class PollerLedger:
 
     async def set_flags(
         self, lease: Lease, flags: Mapping[str, Iterable[str]], *, folder: FolderPatch | None = None
-    ) -> None:
-        """Store the server's flags of copies (by row id), together with the folder's modseq."""
+    ) -> list[str]:
+        """Store the server's flags of copies (by row id), together with the folder's modseq.
+
+        A copy that is flagged as a draft now ends as skipped; one that was skipped for it waits for ``add_window``. Returns the keys
+        of emails whose copies cease or start to be live. Publish ``MailboxChanged`` for these, as for ``gone``.
+        """
         moment = now()
         alike: dict[tuple[str, ...], list[str]] = {}
         for row, names in flags.items():
@@ -145,13 +153,36 @@ class PollerLedger:
             for names, rows in alike.items()
         ]
 
-        async def write(session: Session) -> None:
+        async def write(session: Session) -> list[str]:
+            keys = await self._switch(flags, session)
             if writes:
                 await self._ledger.bulk_write(writes, ordered=False, session=session)
             if folder is not None:
                 await self._folders.apply(lease.account, folder, session)
+            return keys
 
-        await self._fence.write(lease, write)
+        return await self._fence.write(lease, write)
+
+    async def _switch(self, flags: Mapping[str, Iterable[str]], session: Session) -> list[str]:
+        """Mark attached copies that cease or start to be live by their flags, and end drafts. Returns the keys of their emails."""
+        drafts, deleted, others = list[str](), list[str](), list[str]()
+        for row, names in flags.items():
+            (drafts if DRAFT_FLAG in names else deleted if DELETED_FLAG in names else others).append(row)
+        changes: list[Doc] = [
+            {"_id": {"$in": drafts}},
+            {"_id": {"$in": deleted}, "flags": {"$ne": DELETED_FLAG}},
+            {"_id": {"$in": others}, "flags": DELETED_FLAG},
+        ]
+        switched: Doc = {"state": RowState.ATTACHED.value, "$or": [one for one in changes if one["_id"]["$in"]]}
+        rows = [one async for one in self._ledger.find(switched, {"email": 1}, session=session)] if flags else []
+        if rows:
+            mark = {"$set": {"relink": True}}
+            await self._ledger.update_many({"_id": {"$in": [row["_id"] for row in rows]}}, mark, session=session)
+        if drafts:
+            states = [state.value for state in (*UNFINISHED, RowState.ATTACHED, RowState.UNMATCHED)]
+            end = {"$set": {"state": RowState.SKIPPED.value, "reason": DRAFT}}
+            await self._ledger.update_many({"_id": {"$in": drafts}, "state": {"$in": states}}, end, session=session)
+        return list(dict.fromkeys(row["email"] for row in rows))
 
     async def gone(self, lease: Lease, ids: Sequence[str]) -> list[str]:
         """Note that copies are no longer on the server. Returns the keys of their emails.

@@ -35,7 +35,7 @@ class Truth(NamedTuple):
     """What must be, by identity of the emails."""
 
     states: dict[ServerCopy, str]
-    """``attached`` or ``unmatched``."""
+    """``attached``, ``unmatched``, or of a draft ``skipped``."""
     identities: dict[ServerCopy, str]
     links: dict[tuple[str, str], Link]
     """By (record, identity)."""
@@ -55,6 +55,9 @@ def work_out(
 ) -> Truth:
     """Return the truth.
 
+    A draft was never sent: nothing follows from it. A copy that its owner marked as deleted lets nobody see anything; what it
+    would say stays written down, as nobody's, so that it is there again when the mark goes.
+
     Args:
         held: every copy that the mail servers have.
         records: addresses by record.
@@ -62,6 +65,35 @@ def work_out(
         viewers: the users; all of them may read every record.
         excluded: domains that the administrator excludes.
     """
+
+    def of(copies: Sequence[Held]) -> Truth:
+        return _of_live(copies, records=records, accounts=accounts, viewers=viewers, excluded=excluded)
+
+    sent = [each for each in held if "\\Draft" not in each.flags]
+    unmarked = [each for each in sent if "\\Deleted" not in each.flags]
+    truth = of(unmarked)
+    if len(unmarked) < len(sent):
+        everything = of(sent)
+        asleep = {key: Link(link.reasons, frozenset(), frozenset()) for key, link in everything.links.items()}
+        truth = truth._replace(
+            states={**everything.states, **truth.states},
+            links={**asleep, **truth.links},
+            identities=everything.identities,
+        )
+    truth.states.update({each.copy: "skipped" for each in held if "\\Draft" in each.flags})
+    truth.identities.update({each.copy: each.letter.identity for each in held})
+    return truth
+
+
+def _of_live(
+    held: Sequence[Held],
+    *,
+    records: Mapping[str, Collection[str]],
+    accounts: Mapping[str, Mailowner],
+    viewers: Collection[str],
+    excluded: Collection[str],
+) -> Truth:
+    """Return the truth of copies that all count."""
     truth = Truth({}, {each.copy: each.letter.identity for each in held}, {}, defaultdict(set), {})
     by_address: dict[str, list[str]] = defaultdict(list)
     for record, addresses in records.items():

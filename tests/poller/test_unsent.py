@@ -1,0 +1,122 @@
+"""Drafts and mail flagged as deleted, on the real server: what the poller writes, and what it announces."""
+
+from __future__ import annotations
+
+import asyncio
+
+from schemas.ledger import RowState
+from schemas.messages import MailboxChanged
+from services.mailbox.imap import ImapSession
+from services.poller.sync.account_context import AccountContext
+from services.poller.sync.backfill import Backfill, open_epoch
+from services.poller.sync.background_sync import BackgroundSync
+from services.poller.sync.body_fetcher import BodyFetcher
+from services.poller.sync.mailbox_watcher import MailboxWatcher
+from tests.poller.fixtures import CLIENT, Mailbox, World, mail, until
+
+STRANGER = "stranger@else.test"
+
+
+def watcher(context: AccountContext, session: ImapSession) -> MailboxWatcher:
+    """Return what looks after live mail."""
+    return MailboxWatcher(
+        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
+    )
+
+
+async def fetch(context: AccountContext, session: ImapSession) -> None:
+    """Do the background work once."""
+    await BackgroundSync(context, BodyFetcher(context), opened=lambda: None).run(session)
+
+
+async def outcomes(world: World, context: AccountContext) -> list[tuple[int, str, str | None]]:
+    """Return (uid, state, reason) of every row."""
+    return sorted((row.uid, row.state.value, row.reason) for row in await world.rows(context.account))
+
+
+async def test_a_draft_is_left_out_until_it_is_sent(
+    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+) -> None:
+    """No body of a draft is fetched. When the flag goes, the mail counts if it concerns a record, and else as mail that does not."""
+    await world.know(CLIENT)
+    mailbox.append(mail(CLIENT), flags=r"(\Draft)")
+    mailbox.append(mail(STRANGER), flags=r"(\draft \Seen)")
+    watch = watcher(context, session)
+    await watch.check()
+    await fetch(context, session)
+    assert await outcomes(world, context) == [(1, "skipped", "draft"), (2, "skipped", "draft")]
+    assert world.fetched == []
+
+    mailbox.uid("STORE", "1:2", "-FLAGS", r"(\Draft)")
+    await watch.check()
+    await fetch(context, session)
+    await until(lambda: world.fetched, "the mail that was sent is fetched")
+    states = [(uid, state) for uid, state, _ in await outcomes(world, context)]
+    assert states[1] == (2, "unmatched")
+    assert states[0][1] in {"published", "attached"}
+    assert [message.source.uid for message, _ in world.fetched] == [1]
+
+
+async def test_a_backfill_leaves_out_drafts(
+    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+) -> None:
+    """A draft in INBOX that was there before ends its row, so that the backfill completes."""
+    await world.know(CLIENT)
+    mailbox.append(mail(CLIENT), flags=r"(\Draft)")
+    mailbox.append(mail(CLIENT))
+    epoch = await open_epoch(context, session)
+    await Backfill(context, BodyFetcher(context), session, epoch).run()
+    await world.complete(context.account, epoch.number)
+    assert await outcomes(world, context) == [(1, "skipped", "draft"), (2, "attached", None)]
+
+
+async def test_mail_that_becomes_a_draft_is_left_out(
+    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+) -> None:
+    """Whatever state it is in: attached mail is announced like mail that is gone; a late contact does not fetch a draft."""
+    await world.know(CLIENT)
+    watch = watcher(context, session)
+    mailbox.append(mail(CLIENT))
+    mailbox.append(mail(STRANGER))
+    await watch.check()
+    await fetch(context, session)
+
+    async def attached() -> bool:
+        return any(row.state is RowState.ATTACHED for row in await world.rows(context.account))
+
+    await until(attached, "the mail is attached")
+    mailbox.uid("STORE", "1:2", "+FLAGS", r"(\Draft)")
+    await watch.check()
+    assert await outcomes(world, context) == [(1, "skipped", "draft"), (2, "skipped", "draft")]
+    await until(lambda: world.said(MailboxChanged), "the change is announced")
+    await world.know(STRANGER, sweep=True)
+    assert await outcomes(world, context) == [(1, "skipped", "draft"), (2, "skipped", "draft")]
+    mailbox.uid("STORE", "1:2", "-FLAGS", r"(\Draft)")
+    await watch.check()
+    assert [state for _, state, _ in await outcomes(world, context)] == ["planned", "planned"]
+
+
+async def test_a_flag_of_deletion_is_announced_when_it_comes_and_when_it_goes(
+    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+) -> None:
+    """The row stays attached. Its email is announced each time, and no live copy is left while the flag is there."""
+    await world.know(CLIENT)
+    watch = watcher(context, session)
+    mailbox.append(mail(CLIENT))
+    await watch.check()
+
+    async def attached() -> bool:
+        return [row.state for row in await world.rows(context.account)] == [RowState.ATTACHED]
+
+    await until(attached, "the mail is attached")
+    (row,) = await world.rows(context.account)
+    for number, (sign, live) in enumerate((("+", False), ("-", True), ("+", False)), start=1):
+        mailbox.uid("STORE", "1", f"{sign}FLAGS", r"(\Deleted)")
+        await watch.check()
+        assert bool(await world.store.ledger.live_copies([row.email])) is live
+        assert await world.store.ledger.with_copy([row.email]) == {row.email}
+        await until(lambda number=number: len(world.said(MailboxChanged)) == number, "the change is announced")  # type: ignore[misc]
+        assert world.said(MailboxChanged)[-1].emails == (row.email,)
+        mailbox.uid("STORE", "1", "+FLAGS" if live else "-FLAGS", r"(\Flagged)")
+        await watch.check()
+        assert len(world.said(MailboxChanged)) == number
