@@ -1,4 +1,4 @@
-"""The tree of commands. A subject is imported when it is asked for: that halves the time until a command begins."""
+"""The tree of commands. A subject is imported only when it is used, which halves the time until a command starts."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ SUBJECTS = {
     "run": "operations.run:app",
     "setup": "operations.setup:app",
 }
-"""Each command or group of commands, and where it is."""
+"""Each command or group of commands, and the module that defines it."""
 
 
 class Subjects(TyperGroup):
-    """The root: knows the names of its commands, and their modules only when it has to."""
+    """The root group. It knows the names of its commands, and imports their modules only when needed."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the interface of click
         """Return all names."""
         return list(SUBJECTS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the interface of click
-        """Return a command or group; of an unknown name all are loaded, so that the nearest can be suggested."""
+        """Return a command or group. For an unknown name it loads all, so that click can suggest the nearest."""
         for name in [cmd_name] if cmd_name in SUBJECTS else SUBJECTS:
             if name not in self.commands:
                 self.commands[name] = _command(name)
@@ -62,12 +62,12 @@ app = typer.Typer(
     help="Leadmail brings a company's mailboxes into its CRM.",
     epilog=(
         "Settings are environment variables, see docs/configuration.md. Exit codes: 0 done; 1 refused, or not found; "
-        "2 wrong arguments or settings; 3 a server does not answer."
+        "2 wrong arguments or settings; 3 MongoDB or RabbitMQ does not answer."
     ),
 )
 
 
-def _tell_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"leadmail {metadata.version('leadmail')}")
         raise typer.Exit
@@ -77,7 +77,7 @@ def _tell_version(wanted: bool) -> None:
 def root(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Begin: typer wants a callback where it sees no commands."""
+    """Do nothing: typer needs a callback where it finds no commands."""

@@ -98,7 +98,7 @@ def test_a_wrong_password(empty: World, servers: LocalServers, owner: Any) -> No
     assert "did not accept the user name and password" in done.errors
     assert done.errors.endswith("leadmail: nothing was saved.\n")
     assert "hunter2" not in done.out + done.errors
-    assert "There are none yet" in empty.ok("account", "list")
+    assert "There are no accounts yet" in empty.ok("account", "list")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_wrong_password(empty: World, servers: LocalServers, owner: Any) -> No
         ((), 2, "--sharing is missing"),
         (("--sharing", "custom", "--exclude-domain", "com"), 2, "public suffix"),
         (("--sharing", "public", "--exclude-domain", "a.example"), 2, "goes with --sharing custom"),
-        (("--sharing", "public", "--provider", "gmial"), 2, "there is no provider 'gmial': take one of"),
+        (("--sharing", "public", "--provider", "gmial"), 2, "there is no provider 'gmial': choose one of"),
         (("--sharing", "public", "--alias", "nobody"), 2, "'nobody' is not an e-mail address"),
         (("--sharing", "public", "--imap-host", "127.0.0.1", "--no-smtp", "--imap-port", "1"), 1, "did not answer"),
     ],
@@ -119,7 +119,7 @@ def test_refused_before_a_password_is_used(
     done = empty.run(*add(owner, *options), stdin=owner.password)
     assert done.code == code
     assert why in done.errors or "no imap server" in done.errors.lower()
-    assert "There are none yet" in empty.ok("account", "list")
+    assert "There are no accounts yet" in empty.ok("account", "list")
 
 
 def test_microsoft_takes_no_passwords(empty: World, owner: Any) -> None:
@@ -145,7 +145,7 @@ def test_twice(empty: World, servers: LocalServers, owner: Any) -> None:
     command = add(owner, *servers_of(servers), "--sharing", "public")
     empty.ok(*command, stdin=owner.password)
     first = saved(empty, owner.address)
-    assert "is connected already" in empty.run(*command, stdin=owner.password).errors
+    assert "is already connected" in empty.run(*command, stdin=owner.password).errors
     empty.ok("account", "remove", owner.address, "--yes")
     empty.ok(*command[:-1], "private", stdin=owner.password)
     again = saved(empty, owner.address)
@@ -245,9 +245,9 @@ def test_guided(empty: World, servers: LocalServers, owner: Any) -> None:
     """Asks for everything; a wrong answer is told and asked again, a refused login may be corrected; the password is not shown."""
     imap = servers.imap
     with terminal(empty, "account", "add", "--no-smtp") as (person, process):
-        person.answer("Whose mailbox is it", "nobody@nw.example")
+        person.answer("Owner of the mailbox", "nobody@nw.example")
         person.answer("there is no user nobody@nw.example", owner.address)
-        person.answer("The mailbox's address", "")
+        person.answer("Address of the mailbox", "")
         person.answer("Incoming server", "not a name")
         person.answer("such as imap.example.com", imap.host)
         person.answer("Incoming encryption", "none")
@@ -259,7 +259,7 @@ def test_guided(empty: World, servers: LocalServers, owner: Any) -> None:
         person.answer("Are these right?", "y")
         person.answer_hidden("Password of", owner.password)
         person.answer("Sharing [public]", "everybody")
-        person.answer("take public, custom or private", "custom")
+        person.answer("choose public, custom or private", "custom")
         person.answer("Domains to exclude", "co.uk")
         person.answer("is a public suffix", "law.example, bank.example")
         person.wait_for("is connected for")
@@ -275,7 +275,7 @@ def test_guided_at_a_known_provider(empty: World, owner: Any) -> None:
         person.wait_for("Password of anna@gmail.com")
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE) == 1
-    assert "anna@gmail.com is at Gmail." in person.seen
+    assert "anna@gmail.com is hosted by Gmail." in person.seen
     assert "myaccount.google.com/apppasswords" in person.seen
     assert "Traceback" not in person.seen
 
@@ -286,7 +286,7 @@ def test_an_attachment_is_not_for_a_terminal(world: World) -> None:
         person,
         process,
     ):
-        person.wait_for("is not for the terminal")
+        person.wait_for("cannot go to a terminal")
         assert process.wait(DEADLINE) == 2
 
 

@@ -59,7 +59,7 @@ def broker(empty: World, servers: LocalServers) -> Broker:
 def checks(world: World, *, code: int = 1, **settings: str) -> dict[str, dict[str, str]]:
     """Return what the doctor finds by name."""
     others = {name: "" for name in os.environ if name.startswith("LEADMAIL_") and name not in world.environment}
-    done = world.run("doctor", "--json", **others | settings)  # what the tests themselves are run with is no setting
+    done = world.run("doctor", "--json", **others | settings)  # what the tests themselves are run with is not a setting
     assert done.code == code, done.errors
     found = done.json()
     assert found["healthy"] == (code == 0)
@@ -112,7 +112,7 @@ def test_what_was_changed_in_the_servers(world: World, servers: LocalServers, br
     assert found["RabbitMQ: topology"]["state"] == "wrong"
     assert ROUTES[0].queue in found["RabbitMQ: topology"]["found"]
     assert "delete it" in found["RabbitMQ: topology"]["advice"]
-    assert found["RabbitMQ: policies"]["found"] == "change our queues: everything"
+    assert found["RabbitMQ: policies"]["found"] == "change Leadmail's queues: everything"
     assert found["RabbitMQ: other queues"]["found"] == "not of this version: parser.mail-read.live"
     assert found["SMTP"]["state"] == "wrong"
     assert "wrong@" not in str(found)
@@ -175,7 +175,7 @@ def facts(**fields: Any) -> DatabaseFacts:
         ({"version": "5.0.9"}, "MongoDB: version", State.WRONG, "6.0"),
         ({"version": "6.0.0"}, "MongoDB: version", State.FINE, ""),
         ({"skew_seconds": -90.0}, "MongoDB: clock", State.WARNING, "NTP"),
-        ({"disk_used": 0.95}, "MongoDB: disk", State.WARNING, "room"),
+        ({"disk_used": 0.95}, "MongoDB: disk", State.WARNING, "space"),
         ({"disk_used": None}, "MongoDB: disk", State.UNKNOWN, ""),
         ({"missing_indexes": ("ledger.marks",)}, "MongoDB: indexes", State.WRONG, "Start any stage"),
     ],

@@ -71,7 +71,7 @@ def test_another_secret_key(world: World) -> None:
     """A password that was sealed by another key is not a crash: the settings to check are named."""
     other = base64.b64encode(b"o" * 32).decode()
     done = world.run("account", "test", ANNA, LEADMAIL_SECRET_KEY=other)
-    one_sentence(done, 1, "the saved password cannot be opened", "LEADMAIL_SECRET_KEYS_OLD")
+    one_sentence(done, 1, "the saved password cannot be decrypted", "LEADMAIL_SECRET_KEYS_OLD")
     rotated = world.run(
         "account",
         "test",

@@ -98,7 +98,7 @@ def test_what_people_see(empty: World, world: World) -> None:
     done = world.run("ledger", "check", ANNA)
     assert done.code == 1
     assert f"{ANNA}: " in done.out
-    assert "1 place could not be looked into" in done.out
+    assert "1 account or folder could not be checked" in done.out
     assert world.run("ledger", "check", "nobody@nw.example").code == 1
     world.ok("account", "pause", ANNA)
     assert "nothing to compare" in world.ok("ledger", "check")

@@ -76,8 +76,8 @@ def test_replayed(world: World) -> None:
     message = taken(world, QUEUE)
     assert message.body == RAW
     assert message.header.properties.headers["ce-id"] == f"{letter['row']}/1"
-    assert world.ok("dead-letters", "list") == "There are none.\n"
-    assert world.ok("dead-letters", "replay", "all") == "There are none.\n"
+    assert world.ok("dead-letters", "list") == "There are no dead letters.\n"
+    assert world.ok("dead-letters", "replay", "all") == "There are no dead letters.\n"
 
 
 def test_a_wrong_id_sends_nothing(world: World) -> None:
@@ -94,7 +94,7 @@ def test_dropped(world: World) -> None:
     assert world.run("dead-letters", "drop", letter["id"]).code == 2
     world.ok("dead-letters", "drop", letter["id"], "--yes", "--by", "anna@nw.example")
     assert row_state(world, letter["row"]) == (RowState.SKIPPED, "dropped by anna@nw.example")
-    assert world.ok("dead-letters", "list") == "There are none.\n"
+    assert world.ok("dead-letters", "list") == "There are no dead letters.\n"
 
 
 def audited(world: World, letter: str) -> list[tuple[str, str]]:
@@ -131,7 +131,7 @@ def test_what_came_from_nowhere_is_left(world: World) -> None:
     known = letter_of(world)
     hold(world, DeadLetter(id="lost", queue="", reason="unknown", at=now()))
     answer = world.ok("dead-letters", "replay", "all")
-    assert "lost is left" in answer
+    assert "lost was skipped" in answer
     assert f"{known['id']} was sent to {QUEUE} again" in answer
     assert letter_of(world)["id"] == "lost"
 

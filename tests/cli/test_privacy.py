@@ -62,7 +62,7 @@ def test_export_into_a_folder(world: World, tmp_path: Path) -> None:
 def test_erase(world: World) -> None:
     """A dry run changes nothing; then it is asked for; then the page is empty and the person is told what is left to do elsewhere."""
     shown = world.ok("privacy", "erase", KIM, *BY, "--dry-run")
-    assert "2 emails would go for good" in shown
+    assert "2 emails would be permanently deleted" in shown
     assert world.run("emails", KIM, "--viewer", ANNA, "--json").json()[0]["count"] == 2
     asked = world.run("privacy", "erase", KIM, *BY)
     assert (asked.code, "add --yes" in asked.errors) == (2, True)

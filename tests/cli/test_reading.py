@@ -11,7 +11,7 @@ from tests.cli.fixtures import ANNA, FILE, KIM, LUC, OFFER, PLAIN, World
 def test_the_record_page(world: World) -> None:
     """Newest first, with who holds it and the start of its id; what a colleague shares is seen, too."""
     page = world.ok("emails", KIM, "--viewer", ANNA)
-    assert "Kim Sund  contact, kim@customer.example: 2 emails that anna@nw.example may see" in page
+    assert "Kim Sund  contact, kim@customer.example: 2 emails that anna@nw.example can see" in page
     assert page.index("Subject plain") < page.index("Subject offer")
     assert "you (INBOX)" in page
     assert OFFER.key[:14] in page
@@ -21,7 +21,7 @@ def test_the_record_page(world: World) -> None:
 def test_private_mail_is_absent(world: World) -> None:
     """As soon as an account is private, its mail is on nobody else's page, in no count, and is no email that can be named."""
     world.ok("account", "sharing", ANNA, "--sharing", "private")
-    assert "0 emails that luc@nw.example may see" in world.ok("emails", KIM, "--viewer", LUC)
+    assert "0 emails that luc@nw.example can see" in world.ok("emails", KIM, "--viewer", LUC)
     refused = world.run("email", "show", OFFER.key, "--viewer", LUC)
     assert (refused.code, refused.out) == (1, "")
     assert refused.errors == f"leadmail: there is no email {OFFER.key}.\n"
@@ -66,7 +66,7 @@ def test_the_forms_of_an_email(world: World) -> None:
     assert world.ok("email", "show", OFFER.key, "--viewer", LUC, "--attachment", "1") == FILE.decode()
     assert world.run("email", "show", OFFER.key, "--viewer", ANNA, "--html", "--raw").code == 2
     none = world.run("email", "show", PLAIN.key, "--viewer", ANNA, "--html")
-    assert (none.code, none.errors) == (1, "leadmail: this email has no HTML: leave out --html.\n")
+    assert (none.code, none.errors) == (1, "leadmail: this email has no HTML: omit --html.\n")
     assert "it has 1" in world.run("email", "show", OFFER.key, "--viewer", ANNA, "--attachment", "2").errors
 
 
@@ -108,12 +108,12 @@ def test_accounts_and_their_state(world: World) -> None:
         "backfill 1   complete",
         "confirmation due",
         "Trash   no: trash",
-        "quarantined  1: parser-died (`leadmail dead-letters list --account anna@nw.example` has",
+        "quarantined  1: parser-died (see `leadmail dead-letters list --account anna@nw.example`)",
     ):
         assert words in shown, words
     assert "secret-of-anna" not in shown
     assert world.run("account", "list", "--owner", "nobody@nw.example").code == 1
-    assert "There are none yet" in world.ok("account", "list", "--owner", LUC)
+    assert "There are no accounts yet" in world.ok("account", "list", "--owner", LUC)
 
 
 def test_status(world: World) -> None:

@@ -86,7 +86,7 @@ def test_a_stage_that_dies_ends_the_others(empty: World, tmp_path: Path) -> None
         victim = next(pid for pid in children(process) if b"notifier" in Path(f"/proc/{pid}/cmdline").read_bytes())
         os.kill(victim, signal.SIGKILL)
         assert process.wait(DEADLINE) == 1
-    assert "leadmail: the notifier ended by itself (code -9); the others were ended, too." in log.read_text()
+    assert "leadmail: the notifier exited with code -9; the other processes were stopped." in log.read_text()
 
 
 def test_stages_do_not_outlive_a_killed_command(empty: World, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_what_cannot_be_run(empty: World) -> None:
     unknown = empty.run("run", "parser", "pollster")
     assert (unknown.code, unknown.errors) == (
         2,
-        "leadmail: there is no stage pollster: take some of poller, parser, matcher, notifier, console.\n",
+        "leadmail: there is no stage pollster: choose from poller, parser, matcher, notifier, console.\n",
     )
     missing = empty.run("run", "notifier", LEADMAIL_SMTP_URL="")
     assert missing.code == 2

@@ -13,7 +13,7 @@ from tests.cli.fixtures import World
 def test_makes_what_stages_need(empty: World) -> None:
     """It says what is there afterwards; a second time changes nothing."""
     database = empty.environment["LEADMAIL_MONGO_DATABASE"]
-    said = f"MongoDB: the database {database} has its collections and indexes.\nRabbitMQ: {len(queues())} queues are there.\n"
+    said = f"MongoDB: the database {database} has all collections and indexes.\nRabbitMQ: {len(queues())} queues are declared.\n"
     first, _, rest = said.partition("RabbitMQ")
     assert empty.ok("setup") == f"{first}RabbitMQ{rest}"
     assert empty.ok("setup") == said

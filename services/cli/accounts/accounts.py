@@ -1,4 +1,4 @@
-"""``leadmail account``: connected mailboxes: shown, paused, resumed, synchronised anew."""
+"""``leadmail account``: list, show, pause, resume and resync connected mailboxes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ app.command("add")(connect.add)
 @prints(list[results.Account])
 @command
 async def list_accounts(
-    owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only those of this user.")] = None,
+    owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only accounts of this user.")] = None,
     as_json: Json = False,
 ) -> None:
     """List all accounts."""
@@ -49,14 +49,14 @@ async def list_accounts(
         ]
         table(None, ("account", "owner", "provider", "sharing", "state", "connected"), rows)
     else:
-        say("There are none yet: connect one with `leadmail account add`.", style="dim")
+        say("There are no accounts yet. Connect one with `leadmail account add`.", style="dim")
 
 
 @app.command("show")
 @prints(results.AccountDetails)
 @command
 async def show(name: AccountName, as_json: Json = False) -> None:
-    """Show an account: servers, sharing, folders, backfills, what became of its mail."""
+    """Show an account: servers, sharing, folders, backfills, and messages by state."""
     async with open_session() as session:
         account = await session.store.accounts.find(name)
         folders = await session.store.folders.of(account.id)
@@ -96,7 +96,7 @@ async def show(name: AccountName, as_json: Json = False) -> None:
 
 
 def _why(state: RowState, reason: str, account: Account) -> str:
-    more = f" (`leadmail dead-letters list --account {account.address}` has them)"
+    more = f" (see `leadmail dead-letters list --account {account.address}`)"
     return reason + (more if state is RowState.QUARANTINED else "")
 
 
@@ -107,17 +107,17 @@ def _state(account: Account) -> str:
 @app.command("pause")
 @command
 async def pause(name: AccountName) -> None:
-    """Stop synchronising until it is resumed; nothing is lost meanwhile."""
+    """Stop synchronising an account until you resume it. No mail is lost in the meantime."""
     async with open_session() as session:
         account = await session.connected(name)
         await session.store.accounts.set_state(account.id, AccountState.PAUSED, by=OPERATOR)
-    say(f"{account.address} is paused: `leadmail account resume {account.address}` goes on.")
+    say(f"{account.address} is paused. To continue, run `leadmail account resume {account.address}`.")
 
 
 @app.command("resume")
 @command
 async def resume(name: AccountName) -> None:
-    """Synchronise a paused or blocked account again; what happened meanwhile is caught up with."""
+    """Continue synchronising a paused or blocked account. It catches up with everything it missed."""
     async with open_session() as session:
         account = await session.connected(name)
         await session.store.accounts.set_state(account.id, AccountState.ACTIVE, by=OPERATOR)
@@ -127,12 +127,12 @@ async def resume(name: AccountName) -> None:
 @app.command("resync")
 @command
 async def resync(name: AccountName) -> None:
-    """Go through the whole mailbox anew; a confirmation is sent when it is done."""
+    """Synchronise the whole mailbox again. The owner gets a confirmation when it is done."""
     async with open_session() as session:
         account = await session.connected(name)
         await session.store.accounts.request_resync(account.id, by=OPERATOR)
-    waits = "" if account.state is AccountState.ACTIVE else f" as soon as it is resumed: it is {_state(account)}"
-    say(f"{account.address} is synchronised anew{waits}.")
+    later = "" if account.state is AccountState.ACTIVE else f" as soon as you resume it: it is {_state(account)}"
+    say(f"{account.address} will be synchronised again{later}.")
 
 
 settings.register(app)

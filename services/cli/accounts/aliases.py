@@ -1,4 +1,4 @@
-"""``leadmail account aliases``: further addresses of an account's owner, found in its Sent folder and confirmed by him."""
+"""``leadmail account aliases``: other addresses of an account's owner, found in its Sent folder and confirmed by the owner."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ async def aliases(
     name: AccountName,
     add: Annotated[
         list[str] | None,
-        typer.Option(metavar="ADDRESS", help="Confirm that this address is the owner's, too. May be repeated."),
+        typer.Option(metavar="ADDRESS", help="Confirm that this address also belongs to the owner. May be repeated."),
     ] = None,
     remove: Annotated[
-        list[str] | None, typer.Option(metavar="ADDRESS", help="It is not (any more). May be repeated.")
+        list[str] | None, typer.Option(metavar="ADDRESS", help="Remove this address. May be repeated.")
     ] = None,
     by: Annotated[
-        str | None, typer.Option(metavar="EMAIL", help="The account's owner, who confirms; needed for a change.")
+        str | None,
+        typer.Option(metavar="EMAIL", help="The account's owner, who confirms the change; required for a change."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the owner's further addresses and those that may be his, too; nothing becomes one unless he confirms it."""
+    """Show or change the owner's other addresses. A suggested address counts only after the owner confirms it."""
     wanted = {normal_address(one) for one in add or ()}
     unwanted = {normal_address(one) for one in remove or ()}
     async with open_session() as session:
@@ -39,14 +40,14 @@ async def aliases(
             account = await session.connected(name)
             if by is None or (await session.store.users.get(by)).email != account.owner:
                 fail(
-                    f"only {account.owner}, who owns {account.address}, can tell: say so with --by {account.owner}",
+                    f"only the owner of {account.address} can confirm addresses: add --by {account.owner}",
                     code=USAGE,
                 )
             if strange := sorted(unwanted - set(account.aliases)):
                 fail(f"{account.address} has no alias {', '.join(strange)}", code=USAGE)
             others = await session.store.colleagues.own_among(wanted) - account.own_addresses
             if others:
-                fail(f"{', '.join(sorted(others))}: this is another user's or mailbox's address already")
+                fail(f"{', '.join(sorted(others))} already belongs to another user or mailbox")
             account = await session.store.accounts.save_aliases(
                 account.id, {*account.aliases, *wanted} - unwanted, by=account.owner
             )
@@ -54,9 +55,9 @@ async def aliases(
     if as_json:
         print_json(results.Aliases.of(account, candidates=candidates))
         return
-    say(f"{account.address}: {', '.join(account.aliases) or 'no alias'}.")
+    say(f"{account.address}: {', '.join(account.aliases) or 'no other addresses'}.")
     if candidates:
-        say("Seen as the sender in its Sent folder; whoever owns the account confirms with --add:", style="dim")
+        say("Senders found in its Sent folder; the owner confirms an address with --add:", style="dim")
         rows = [(one.address, f"{one.emails:,}", moment(one.newest)) for one in candidates]
         table(None, ("address", "emails", "newest"), rows)
 

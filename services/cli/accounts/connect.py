@@ -1,6 +1,6 @@
 """``leadmail account add``: from an address to a connected mailbox; guided on a terminal, scriptable otherwise.
 
-Questions are asked between steps that talk to servers, never while one is waited for.
+Prompts come between the steps that talk to servers, never during one.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from services.usecases.servers import ServerChoice, find
 if TYPE_CHECKING:
     from services.mailbox.discovery import Discovered
 
-Port = Annotated[int | None, typer.Option(min=1, max=65535, help="By default the usual one of its encryption.")]
-Encryption = Annotated[Tls | None, typer.Option(help="none only where the operator's settings allow it.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Default: the usual port for the encryption.")]
+Encryption = Annotated[Tls | None, typer.Option(help="`none` works only if the operator's settings allow it.")]
 
 
 class Known(NamedTuple):
-    """What the database says before anything is asked."""
+    """What the database knows before the first prompt."""
 
     users: list[User]
     company: CompanyPolicy
@@ -50,18 +50,18 @@ def add(  # noqa: PLR0917 - typer names them by keyword
     owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="The user whose mailbox it is.")] = None,
     email: Annotated[str | None, typer.Option(metavar="ADDRESS", help="The mailbox's address.")] = None,
     provider: Annotated[
-        str | None, typer.Option(help="A key of the provider directory; found by the address when left out.")
+        str | None, typer.Option(help="A key of the provider directory; by default derived from the address.")
     ] = None,
-    imap_host: Annotated[str | None, typer.Option(help="Incoming server; found when left out.")] = None,
+    imap_host: Annotated[str | None, typer.Option(help="Incoming server; by default found automatically.")] = None,
     imap_port: Port = None,
     imap_tls: Encryption = None,
-    smtp_host: Annotated[str | None, typer.Option(help="Outgoing server; found when left out.")] = None,
+    smtp_host: Annotated[str | None, typer.Option(help="Outgoing server; by default found automatically.")] = None,
     smtp_port: Port = None,
     smtp_tls: Encryption = None,
     no_smtp: Annotated[bool, typer.Option("--no-smtp", help="The account has no outgoing server.")] = False,
-    username: Annotated[str | None, typer.Option(help="Login name, where it is not the address.")] = None,
+    username: Annotated[str | None, typer.Option(help="Login name, if it is not the address.")] = None,
     alias: Annotated[
-        list[str] | None, typer.Option(metavar="ADDRESS", help="Another address of the same person. May be repeated.")
+        list[str] | None, typer.Option(metavar="ADDRESS", help="Another address of the owner. May be repeated.")
     ] = None,
     password_stdin: PasswordStdin = False,
     sharing: Sharing = None,
@@ -70,7 +70,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
 ) -> None:
     """Connect a mailbox: find its servers, try the login, choose who sees its mail, save.
 
-    Asks for what is not given, when typed on a terminal and without --password-stdin.
+    Prompts for missing values if it runs on a terminal without --password-stdin.
     """
     asks = sys.stdin.isatty() and not password_stdin
     if not asks:
@@ -87,7 +87,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
     user = known.users[0] if owner else questions.owner(known.users)
     address = typed or questions.address(user.email)
     if address in known.connected:
-        fail(f"{address} is connected already: see `leadmail account show {address}`")
+        fail(f"{address} is already connected: see `leadmail account show {address}`")
     choices = ServerChoice(imap_host, imap_port, imap_tls), ServerChoice(smtp_host, smtp_port, smtp_tls)
     found = do(find(address, named, policy=known.policy, look=not (imap_host and (smtp_host or no_smtp))))
     if not as_json:
@@ -120,14 +120,14 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         print_json(results.Account.of(account))
         return
     say(f"{address} is connected for {user.email}, shared as {policy.mode.value}.", style="green")
-    say(f"The mail that is already in it is being synchronised; {user.email} gets a confirmation when that is done.")
+    say(f"Its existing mail is being imported. {user.email} gets a confirmation when that is done.")
 
 
 def provider_named(key: str) -> Provider:
-    """Return a provider of the directory; ends the command when it has none of this key."""
+    """Return a provider of the directory; exits if the key is unknown."""
     known = directory().by_key
     if key not in known:
-        fail(f"there is no provider {key!r}: take one of {', '.join(sorted(known))}", code=USAGE)
+        fail(f"there is no provider {key!r}: choose one of {', '.join(sorted(known))}", code=USAGE)
     return known[key]
 
 
@@ -151,12 +151,12 @@ async def _save(new: NewAccount) -> Account:
 
 def _say_found(found: Discovered) -> None:
     if found.provider:
-        say(f"{found.address} is at {found.provider.name}.")
+        say(f"{found.address} is hosted by {found.provider.name}.")
     for note in found.notes:
         say(note, style="dim")
 
 
 def _refuse_oauth2(found: Discovered) -> None:
-    """End the command: asking for a password that cannot work would be a trap."""
+    """Exit: a password prompt would be misleading, because no password can work."""
     assert found.incoming is not None
     fail(advice.sentence(MailServerError(Code.OAUTH2_NEEDED), found.incoming, "imap", found.provider))

@@ -1,4 +1,4 @@
-"""From servers as they are known to a login that works: a person may correct both, a script gets the sentence."""
+"""Tries a login until it works: a user may correct servers and password, a script gets one error sentence."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """The two servers as they are known so far."""
+    """Both servers, as far as they are known."""
 
     incoming: ServerAddress | None
     outgoing: ServerAddress | None
     no_smtp: bool
-    """There is to be no outgoing one."""
+    """Whether the account has no outgoing server."""
 
     @property
     def known(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether no server is missing."""
         return self.incoming is not None and (self.outgoing is not None or self.no_smtp)
 
 
-class Tried(NamedTuple):
-    """Servers that let us in, and by what."""
+class WorkingLogin(NamedTuple):
+    """Servers and credentials with which the login works."""
 
     incoming: ServerAddress
     outgoing: ServerAddress | None
@@ -53,41 +53,43 @@ def try_login(
     asks: bool,
     from_stdin: bool,
     quiet: bool,
-) -> Tried:
-    """Try the login until it works; a person may correct servers and password, a script gets the sentence."""
+) -> WorkingLogin:
+    """Try the login until it works; a user may correct servers and password, a script exits with the sentence."""
     while True:
         if asks:
             servers = _review(servers, found, login)
         incoming = servers.incoming
         if incoming is None:
-            fail("the incoming server is not known: give it with --imap-host", code=USAGE)
+            fail("the incoming server is unknown: add --imap-host", code=USAGE)
         if not servers.known:
-            fail("the outgoing server is not known: give it with --smtp-host, or --no-smtp for none", code=USAGE)
+            fail("the outgoing server is unknown: add --smtp-host, or --no-smtp if there is none", code=USAGE)
         credentials = questions.password(address, stdin=from_stdin, provider=found.provider)
         result = do(check_login(incoming, servers.outgoing, credentials, policy, found.provider))
         if not (quiet and result.ok):
             login_result.show(result, to_errors=not (asks or result.ok))
         if result.ok:
-            return Tried(incoming, servers.outgoing, credentials)
+            return WorkingLogin(incoming, servers.outgoing, credentials)
         if not asks or not typer.confirm("Try again?", default=True):
             fail("nothing was saved")
 
 
 def _review(servers: Servers, found: Discovered, login: str) -> Servers:
-    """Show the servers to a person, who may change them and fills in what is not known."""
+    """Show the servers to the user, who can change them and fill in what is missing."""
     for which, server in (("incoming", servers.incoming), ("outgoing", servers.outgoing)):
         words = f"{server.host}:{server.port} {server.tls} as {server.username}" if server else "not known"
         if server or which == "incoming" or not servers.no_smtp:
             say(f"  {which}  {words}")
     if found.confirm:
         say(
-            f"Only DNS says that {', '.join(found.confirm)} serves this address: check the name before you type a password.",
+            f"Only DNS says that {', '.join(found.confirm)} serves this address. Check the server name before you enter a password.",
             style="yellow",
         )
     if servers.known and typer.confirm("Are these right?", default=True):
         return servers
     incoming = questions.server("Incoming", servers.incoming, login, PORTS["imap"])
-    if servers.no_smtp or not (servers.outgoing or typer.confirm("Has it an outgoing server, too?", default=True)):
+    if servers.no_smtp or not (
+        servers.outgoing or typer.confirm("Does it also have an outgoing server?", default=True)
+    ):
         return Servers(incoming, None, no_smtp=True)
     outgoing = questions.server("Outgoing", servers.outgoing, incoming.username, PORTS["smtp"])
     return Servers(incoming, outgoing, no_smtp=False)

@@ -1,4 +1,4 @@
-"""What the try of a login came to: for people and for programs."""
+"""Prints the result of a login attempt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def show(result: CheckResult, *, to_errors: bool = False) -> None:
-    """Say what the servers said, and what to do."""
+    """Print what the servers answered, and what to do."""
     on = errors if to_errors else console
     if (refusal := result.incoming) and (other := result.outgoing) and refusal.sentence == other.sentence:
         _say(f"Both servers: {refusal.sentence}", refusal, on)

@@ -1,4 +1,4 @@
-"""``leadmail account remove``: disconnect (its mail stays) or purge (its mail goes, too); counts are shown first."""
+"""``leadmail account remove``: disconnect (its mail stays) or purge (its mail is deleted). It shows the counts first."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from services.wording import plural
 def remove(
     name: AccountName,
     purge: Annotated[
-        bool, typer.Option("--purge", help="Its mail goes, too, except what somebody else holds a copy of.")
+        bool, typer.Option("--purge", help="Also delete its mail, except emails of which another user holds a copy.")
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Disconnect an account (its mail stays, its sharing is frozen) or, with --purge, remove all that came from it."""
+    """Disconnect an account (its mail stays, its sharing is frozen) or, with --purge, delete everything that came from it."""
     account, counts = do(_counts(name))
     if account.state is AccountState.DISCONNECTED and not purge:
-        fail(f"{account.address} is disconnected already; --purge removes its mail, too")
+        fail(f"{account.address} is already disconnected: add --purge to delete its mail")
     say(
         f"{account.address}: {plural(counts.copies, 'copy', 'copies')} of {plural(counts.emails, 'email')} on records; "
-        f"{counts.only_here:,} held by nobody else."
+        f"no one else has a copy of {counts.only_here:,} of these."
     )
     if not yes:
         if not sys.stdin.isatty():
-            fail("nothing was removed: add --yes, since there is nobody to ask", code=USAGE)
+            fail("nothing was removed: add --yes to confirm without a terminal", code=USAGE)
         question = (
-            f"Remove it, with {plural(counts.only_here, 'email')} for good?"
+            f"Permanently delete it with {plural(counts.only_here, 'email')}?"
             if purge
             else "Disconnect it? Its mail stays on the records."
         )

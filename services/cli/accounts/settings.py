@@ -1,4 +1,4 @@
-"""What may be changed of an account: password, sharing, folders; and the try of its login."""
+"""Settings of an account: password, sharing, folders; and the test of its login."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Excluded = Annotated[
     typer.Option(
         "--exclude-domain",
         metavar="DOMAIN",
-        help="With --sharing custom: mail on records of this domain is not shared. May be repeated.",
+        help="With --sharing custom: do not share mail on records of this domain. May be repeated.",
     ),
 ]
 Sharing = Annotated[
     Mode | None,
-    typer.Option("--sharing", help="Who sees the mail on the record that it is about; public is recommended."),
+    typer.Option("--sharing", help="Who can see the mail on its records; public is recommended."),
 ]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
@@ -44,10 +44,10 @@ PasswordStdin = Annotated[
 
 
 def typed_domains(mode: Mode | None, domains: Iterable[str] | None) -> tuple[str, ...]:
-    """Return excluded domains in normal form; ends the command where the mode knows none, or one is a public suffix.
+    """Return excluded domains in normal form; exits if the mode takes none.
 
     Raises:
-        InvalidDomainError: one is no domain that can be excluded.
+        InvalidDomainError: a domain cannot be excluded.
     """
     found = tuple(excludable_domain(domain) for domain in domains or ())
     if found and mode is not None and mode is not Mode.CUSTOM:
@@ -56,7 +56,7 @@ def typed_domains(mode: Mode | None, domains: Iterable[str] | None) -> tuple[str
 
 
 def print_folders(folders: Iterable[Folder]) -> None:
-    """Print which folders are synchronised, and why the others are not."""
+    """Print the folders, and why some are not synchronised."""
     rows = [(folder.name, "yes" if folder.selected else f"no: {folder.reason}") for folder in folders]
     table(None, ("folder", "synchronised"), rows)
 
@@ -64,7 +64,7 @@ def print_folders(folders: Iterable[Folder]) -> None:
 @prints(results.LoginResult)
 @command
 async def try_login(name: AccountName, as_json: Json = False) -> None:
-    """Try the account's login at its servers; nothing is fetched or changed."""
+    """Test the account's login at its servers. Nothing is fetched or changed."""
     async with open_session() as session:
         account = await session.connected(name)
         credentials = session.box.open(account.id, account.credentials)
@@ -78,7 +78,7 @@ async def try_login(name: AccountName, as_json: Json = False) -> None:
 
 
 def password(name: AccountName, password_stdin: PasswordStdin = False) -> None:
-    """Give an account a new password; it is tried first. A blocked account goes on with it."""
+    """Save a new password for an account, if it works. A blocked account becomes active again."""
     account = do(_account(name))
     credentials = questions.password(account.address, stdin=password_stdin, provider=provider_of(account))
     result = do(_try_and_save(account, credentials))
@@ -111,7 +111,7 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Show or change who sees the account's mail on the records it is about. Less sharing works at once."""
+    """Show or change who can see the account's mail on its records. Sharing less takes effect immediately."""
     domains = typed_domains(mode, exclude_domain)
     preview = None
     async with open_session() as session:
@@ -135,7 +135,7 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
     if as_json:
         print_json(results.Sharing(**policy.model_dump(), preview=preview))
         return
-    say(f"{account.address}: {wording.sharing(policy)}{' is what would be' if preview else ''}.")
+    say(f"{account.address}: {wording.sharing(policy)}{' (preview)' if preview else ''}.")
     if preview:
         print_preview(preview)
 
@@ -147,18 +147,18 @@ async def folders(
     include: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FOLDER", help="Synchronise this folder although it is left out by rule. May be repeated."
+            metavar="FOLDER", help="Synchronise this folder although it is excluded by default. May be repeated."
         ),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(metavar="FOLDER", help="Leave this folder out. May be repeated.")
+        list[str] | None, typer.Option(metavar="FOLDER", help="Do not synchronise this folder. May be repeated.")
     ] = None,
     by_rule: Annotated[
-        bool, typer.Option("--by-rule", help="Forget what was set: all but Trash, Spam, Drafts.")
+        bool, typer.Option("--by-rule", help="Restore the default: all folders except Trash, Spam and Drafts.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show or change which folders are synchronised (a change replaces what was set before)."""
+    """Show or change which folders are synchronised. A change replaces the earlier settings."""
     async with open_session() as session:
         account = await session.store.accounts.find(name)
         if include or exclude or by_rule:
@@ -170,8 +170,8 @@ async def folders(
             await session.store.accounts.save_folder_rules(account.id, rules, by=OPERATOR)
             known = {folder.name for folder in await session.store.folders.of(account.id)}
             if known and (strange := sorted({*rules.include, *rules.exclude} - known)):
-                say(f"Note: the mailbox has no folder {', '.join(strange)} so far.", style="yellow")
-            say(f"Saved: {account.address} is synchronised anew by these rules.")
+                say(f"Note: the mailbox has no folder {', '.join(strange)} yet.", style="yellow")
+            say(f"Saved. {account.address} is being synchronised again with these folders.")
             return
         found = await session.store.folders.of(account.id)
     if as_json:
@@ -179,7 +179,7 @@ async def folders(
     elif found:
         print_folders(found)
     else:
-        say("They are not known yet: no poller has looked into this mailbox.", style="dim")
+        say("The folders are not known yet: no poller has opened this mailbox.", style="dim")
 
 
 def register(app: typer.Typer) -> None:

@@ -30,27 +30,30 @@ async def audit(  # noqa: PLR0917 - typer names them by keyword
         str | None,
         typer.Option(
             metavar="WHAT",
-            help="Only entries about this: an account's or a person's address, or as the list shows it, e.g. company.",
+            help="Only entries about this subject: an account's or a person's address, or a subject as listed, such as company.",
         ),
     ] = None,
-    by: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only acts of this user, or of `operator`.")] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="EMAIL", help="Only actions of this user, or of `operator`.")
+    ] = None,
     action: Annotated[
-        str | None, typer.Option(help="Only this action, e.g. account.sharing; `account` is every one of accounts.")
+        str | None,
+        typer.Option(help="Only this action, such as account.sharing; `account` covers all actions on accounts."),
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="WHEN", help="Only from then on: 2026-11-01, 2026-11-01T09:30, or 90m, 12h, 7d."),
+        typer.Option(metavar="WHEN", help="Only entries since then: 2026-11-01, 2026-11-01T09:30, or 90m, 12h, 7d."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 100,
     as_json: Json = False,
 ) -> None:
-    """Show who changed what: sharing, accounts, users, dead letters, exports, erasures; newest first. Nothing is ever taken out."""
+    """Show who changed what, newest first: sharing, accounts, users, dead letters, exports, erasures. Entries are never deleted."""
     async with open_session() as session:
-        begin = None if since is None else moment_of(since)
+        start = None if since is None else moment_of(since)
         who = None if by is None else normal_address_or_none(by) or by
         entries = []
         for name in await _subjects(session, subject):
-            entries += await session.store.audit.newest(subject=name, by=who, action=action, since=begin, limit=limit)
+            entries += await session.store.audit.newest(subject=name, by=who, action=action, since=start, limit=limit)
     entries = sorted(entries, key=lambda entry: entry.at, reverse=True)[:limit]
     if as_json:
         print_json(entries)
@@ -58,11 +61,11 @@ async def audit(  # noqa: PLR0917 - typer names them by keyword
         rows = [(moment(one.at), one.by, one.action, one.subject, _short(one.details)) for one in entries]
         table(None, ("when", "by", "action", "about", "details"), rows, cut=("details",))
     else:
-        say("There is no such entry.", style="dim")
+        say("No matching entries.", style="dim")
 
 
 async def _subjects(session: Session, name: str | None) -> list[str | None]:
-    """Return what the log calls something: of an address, the accounts, the user and the person of it."""
+    """Return the subjects that a name stands for: for an address, its user, its person and its accounts."""
     if name is None:
         return [None]
     address = normal_address_or_none(name)
@@ -74,20 +77,20 @@ async def _subjects(session: Session, name: str | None) -> list[str | None]:
 
 
 def moment_of(text: str, *, now: datetime | None = None) -> datetime:
-    """Return a moment as people type it; ends the command for what is none."""
+    """Parse a time or a time span before now; exits if it is neither."""
     if span := _SPAN.fullmatch(text.strip().lower()):
         return (now or datetime.now(UTC)) - timedelta(**{_UNITS[span[2]]: int(span[1])})
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
-        fail(f"{text!r} is no moment: write 2026-11-01, 2026-11-01T09:30, or how long ago: 90m, 12h, 7d", code=USAGE)
+        fail(f"{text!r} is not a time: use 2026-11-01, 2026-11-01T09:30, or a span such as 90m, 12h, 7d", code=USAGE)
     return found.astimezone(UTC)
 
 
 def _short(details: dict[str, Any]) -> str:
-    told = {name: value for name, value in details.items() if value is not None}
+    given = {name: value for name, value in details.items() if value is not None}
     text = ", ".join(
         f"{name} {value if isinstance(value, str | int | bool) else orjson.dumps(value, default=str).decode()}"
-        for name, value in told.items()
+        for name, value in given.items()
     )
     return text if len(text) <= _DETAILS else text[: _DETAILS - 1] + "…"

@@ -1,4 +1,4 @@
-"""``leadmail console``: a way in to the web pages where no mail is sent."""
+"""``leadmail console``: sign-in links for the web console of an installation that sends no mail."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def group() -> None:
 
 @app.command("link")
 @command
-async def link(email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's e-mail address.")]) -> None:
-    """Print a link that signs a user in to the web console, once, within 15 minutes. It stands in the audit log."""
+async def link(email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")]) -> None:
+    """Print a link that signs a user in to the web console once, within 15 minutes. The audit log records it."""
     async with open_session(setup=True) as session:
         settings = session.settings
         if not settings.console_url:
-            fail("LEADMAIL_CONSOLE_URL is not set: give the address at which people reach the console", code=USAGE)
+            fail("LEADMAIL_CONSOLE_URL is not set: set it to the URL at which users reach the console", code=USAGE)
         token = Signer.of(settings.secret_key.get_secret_value()).new_link()
         user = await session.store.sign_ins.offer(email, token, lasts=LASTS, by=OPERATOR)
     say(link_url(settings.console_url, token))
-    say(f"Whoever opens it is {user.email}: hand it to nobody else.", style="dim")
+    say(f"Anyone who opens this link is signed in as {user.email}: give it to no one else.", style="dim")

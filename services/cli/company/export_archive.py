@@ -1,4 +1,4 @@
-"""Where an export goes: a folder, or one ZIP file; readable by its owner only."""
+"""Writes an export to a folder or a ZIP file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -13,69 +13,69 @@ from services.cli.terminal.output import fail
 from services.cli.terminal.session import USAGE
 
 _NAME = 100
-"""Characters of a file's name that came with a mail: in UTF-8 they fit every file system."""
+"""At most so many characters of an attachment's name: in UTF-8 they fit every file system."""
 
 
-class Parcel(Protocol):
-    """Takes files by a path within it."""
+class ExportArchive(Protocol):
+    """Takes files by relative path."""
 
-    def open(self, name: str) -> IO[bytes]:
-        """Return a file to write."""
+    def create(self, name: str) -> IO[bytes]:
+        """Return a new file to write."""
 
 
-class Folder:
+class FolderArchive:
     """Files in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def open(self, name: str) -> IO[bytes]:
-        """Return a new file to write, with the folders above it."""
+    def create(self, name: str) -> IO[bytes]:
+        """Return a new file to write; creates missing parent folders."""
         path = self._folder / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
-class Archive:
-    """Files in a ZIP file; one is written at a time."""
+class ZipArchive:
+    """Files in a ZIP file, written one at a time."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
 
-    def open(self, name: str) -> IO[bytes]:
-        """Return a member to write."""
+    def create(self, name: str) -> IO[bytes]:
+        """Return a new member to write."""
         return self._archive.open(name, "w", force_zip64=True)
 
 
 @contextmanager
-def parcel(output: Path) -> Iterator[Parcel]:
-    """Yield what takes the files: a ZIP file where the path ends with ``.zip``, else a folder. Nothing that is there is overwritten."""
+def open_archive(output: Path) -> Iterator[ExportArchive]:
+    """Yield a ZIP file if the path ends with ``.zip``, else a folder. Existing files are never overwritten."""
     try:
         if output.suffix.lower() != ".zip":
             output.mkdir(mode=0o700, parents=True, exist_ok=True)
             if any(output.iterdir()):
-                fail(f"{output} is not empty: name a new folder, or a file that ends with .zip", code=USAGE)
-            yield Folder(output)
+                fail(f"{output} is not empty: choose a new folder, or a file name that ends with .zip", code=USAGE)
+            yield FolderArchive(output)
             return
         with (
             os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
             zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
         ):
-            yield Archive(archive)
+            yield ZipArchive(archive)
     except FileExistsError:
-        fail(f"{output} is there already: name another one", code=USAGE)
+        fail(f"{output} already exists: choose another name", code=USAGE)
     except OSError as error:
-        fail(f"{output} cannot be written ({error.strerror}): what is there of it is not whole")
+        fail(f"{output} cannot be written ({error.strerror}): the export is incomplete")
 
 
 def file_name(number: int, name: str) -> str:
-    """Return the name of an attachment's file: numbered, without anything that leads elsewhere."""
+    """Return a safe file name for an attachment: numbered, without path separators."""
     bare = "".join("_" if char in '/\\:*?"<>|\0' else char for char in name).strip(" .")
     return f"{number}-{bare[-_NAME:] or 'file'}"
 
 
-async def write(into: Parcel, name: str, parts: AsyncIterator[bytes]) -> None:
-    """Write a file as its content comes."""
-    with into.open(name) as file:
+async def write(archive: ExportArchive, name: str, parts: AsyncIterator[bytes]) -> None:
+    """Write a file as its content arrives."""
+    with archive.create(name) as file:
         async for part in parts:
             file.write(part)

@@ -1,4 +1,4 @@
-"""``leadmail company``: the administrator's sharing policy."""
+"""``leadmail company``: the company's sharing policy, set by administrators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def group() -> None:
-    """The company's sharing policy, which no user can undo."""
+    """The company's sharing policy, which overrides users' settings."""
 
 
 @app.command("sharing")
@@ -26,35 +26,37 @@ def group() -> None:
 @command
 async def sharing(  # noqa: PLR0917 - typer names them by keyword
     by: Annotated[
-        str | None, typer.Option(metavar="EMAIL", help="The administrator who changes it; needed for a change.")
+        str | None, typer.Option(metavar="EMAIL", help="The administrator who changes it; required for a change.")
     ] = None,
     exclude_domain: Annotated[
         list[str] | None,
-        typer.Option(metavar="DOMAIN", help="Never shared by anybody; replaces the list. May be repeated."),
+        typer.Option(
+            metavar="DOMAIN", help="Never share mail on records of this domain; replaces the list. May be repeated."
+        ),
     ] = None,
     no_excluded_domains: Annotated[bool, typer.Option("--no-excluded-domains", help="Empty the list.")] = False,
-    default_mode: Annotated[Mode | None, typer.Option(help="What is proposed when a mailbox is connected.")] = None,
+    default_mode: Annotated[Mode | None, typer.Option(help="The default mode for new mailboxes.")] = None,
     allow_mode: Annotated[
-        list[Mode] | None, typer.Option(help="What users may choose; replaces the list. May be repeated.")
+        list[Mode] | None, typer.Option(help="A mode that users may choose; replaces the list. May be repeated.")
     ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Show or change the company's policy. A mode that is not allowed any more is treated as private at once."""
+    """Show or change the company's policy. Mailboxes with a mode that is no longer allowed become private immediately."""
     domains = tuple(excludable_domain(domain) for domain in exclude_domain or ())
     changes = bool(domains) or no_excluded_domains or default_mode is not None or bool(allow_mode)
     preview = None
     if dry_run and not changes:
         fail("--dry-run needs a change: add --exclude-domain, --allow-mode or --default-mode", code=USAGE)
     if domains and no_excluded_domains:
-        fail("--exclude-domain and --no-excluded-domains contradict each other: give one of them", code=USAGE)
+        fail("--exclude-domain and --no-excluded-domains exclude each other: use one of them", code=USAGE)
     async with open_session(setup=changes and not dry_run) as session:
         policy = await session.store.company.policy()
         if changes:
             if by is None:
-                fail("only an administrator may change this: say who with --by", code=USAGE)
+                fail("only an administrator can change this: add --by", code=USAGE)
             if not (await session.store.users.get(by)).admin:
-                fail(f"{by} is not an administrator, and only an administrator may change this")
+                fail(f"{by} is not an administrator: only administrators can change this")
             policy = CompanyPolicy(
                 excluded_domains=() if no_excluded_domains else domains or policy.excluded_domains,
                 default_mode=default_mode or policy.default_mode,
@@ -63,7 +65,7 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
             if policy.default_mode not in policy.allowed_modes:
                 allowed = " or ".join(mode.value for mode in policy.allowed_modes)
                 fail(
-                    f"the default would be {policy.default_mode.value}, which is not allowed: add --default-mode {allowed}",
+                    f"the default mode {policy.default_mode.value} would not be allowed: add --default-mode {allowed}",
                     code=USAGE,
                 )
             if dry_run:
@@ -76,7 +78,7 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
     rows = (
         ("default", policy.default_mode.value),
         ("allowed", ", ".join(mode.value for mode in policy.allowed_modes)),
-        ("never shared", ", ".join(policy.excluded_domains) or "no domain is excluded"),
+        ("never shared", ", ".join(policy.excluded_domains) or "no excluded domains"),
     )
     table(None, ("", ""), rows)
     if preview:

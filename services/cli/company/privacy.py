@@ -1,4 +1,4 @@
-"""``leadmail privacy``: what a person may ask for about an address: a copy of what is stored, and that it goes."""
+"""``leadmail privacy``: requests of data subjects: export or erase everything stored about an address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from schemas.addresses import normal_address
 from schemas.mail import Content
-from services.cli.company.export_archive import Parcel, file_name, parcel, write
+from services.cli.company.export_archive import ExportArchive, file_name, open_archive, write
 from services.cli.results.base import prints
 from services.cli.results.operations import Erasure
 from services.cli.terminal.output import Json, Yes, as_bytes, fail, print_json, say
@@ -22,13 +22,13 @@ from services.wording import plural
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The person's e-mail address.")]
-Administrator = Annotated[str, typer.Option("--by", metavar="EMAIL", help="The administrator whose act this is.")]
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The person's email address.")]
+Administrator = Annotated[str, typer.Option("--by", metavar="EMAIL", help="The administrator who requests this.")]
 
 
 @app.callback()
 def group() -> None:
-    """Requests of data subjects: an export of what is stored about an address, its erasure. Acts of an administrator."""
+    """Requests of data subjects, carried out by an administrator: export or erase what is stored about an address."""
 
 
 @app.command("export")
@@ -38,55 +38,57 @@ async def export(
     by: Administrator,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR|FILE.zip", help="A new folder, or a ZIP file. By default a ZIP file in this folder."),
+        typer.Option(
+            metavar="DIR|FILE.zip", help="A new folder or ZIP file. Default: a ZIP file in the current folder."
+        ),
     ] = None,
 ) -> None:
-    """Write everything that is stored about an address: records, emails with their attachments, copies, log entries."""
+    """Export everything stored about an address: records, emails with attachments, copies, audit log entries."""
     wanted = normal_address(address)
     target = output or Path(f"leadmail-{wanted.replace('/', '_')}-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip")
     async with open_session(setup=True) as session:
         dossier = await session.store.privacy.export(wanted, by=by)
-        with parcel(target) as into:
-            await _fill(into, dossier, session)
+        with open_archive(target) as archive:
+            await _fill(archive, dossier, session)
     say(
         f"{plural(len(dossier.emails), 'email')}, {plural(len(dossier.records), 'record')}, "
         f"{plural(len(dossier.dead_letters), 'dead letter')} and {plural(len(dossier.audit), 'log entry', 'log entries')} "
         f"about {wanted} are in {target}."
     )
     if dossier.unread:
-        say(f"Of {plural(len(dossier.unread), 'further mail')} only the place is known; see about.json.")
+        say(f"Only the location of {plural(len(dossier.unread), 'more email')} is known; see about.json.")
 
 
-async def _fill(into: Parcel, dossier: Dossier, session: Session) -> None:
-    letters = [{"id": one.id, "reason": one.reason, "at": one.at} for one in dossier.dead_letters]
-    about = {**dossier._asdict(), "exported_at": datetime.now(UTC), "dead_letters": letters}
-    with into.open("about.json") as file:
+async def _fill(archive: ExportArchive, dossier: Dossier, session: Session) -> None:
+    dead_letters = [{"id": one.id, "reason": one.reason, "at": one.at} for one in dossier.dead_letters]
+    about = {**dossier._asdict(), "exported_at": datetime.now(UTC), "dead_letters": dead_letters}
+    with archive.create("about.json") as file:
         file.write(as_bytes(about))
     number = 0
     async for content in session.store.privacy.contents(dossier.emails):
         number += 1
-        await _email(into, f"emails/{number:05d}-{content.key[:11]}", content, session)
-    for place, letter in enumerate(dossier.dead_letters, 1):
+        await _email(archive, f"emails/{number:05d}-{content.key[:11]}", content, session)
+    for number, letter in enumerate(dossier.dead_letters, 1):
         try:
             body = await body_of(letter, session.store)
         except NotFoundError:
-            continue  # it was replayed or dropped meanwhile
-        with into.open(f"dead-letters/{place:05d}.eml") as file:
+            continue  # it was replayed or dropped in the meantime
+        with archive.create(f"dead-letters/{number:05d}.eml") as file:
             file.write(body)
 
 
-async def _email(into: Parcel, folder: str, content: Content, session: Session) -> None:
-    with into.open(f"{folder}/email.json") as file:
+async def _email(archive: ExportArchive, folder: str, content: Content, session: Session) -> None:
+    with archive.create(f"{folder}/email.json") as file:
         file.write(as_bytes(content))
     try:
         raw = await session.store.privacy.raw(content)
     except NotFoundError:
-        return  # it went meanwhile
-    with into.open(f"{folder}/mail.eml") as file:
+        return  # it was deleted in the meantime
+    with archive.create(f"{folder}/mail.eml") as file:
         file.write(raw)
     for number, attachment in enumerate(content.attachments, 1):
         name = f"{folder}/attachments/{file_name(number, attachment.name)}"
-        await write(into, name, session.store.blobs.stream(attachment.sha256))
+        await write(archive, name, session.store.blobs.stream(attachment.sha256))
 
 
 @app.command("erase")
@@ -94,70 +96,71 @@ async def _email(into: Parcel, folder: str, content: Content, session: Session) 
 def erase(
     address: Address,
     by: Administrator,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted, and change nothing.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Erase what is stored about an address: its links, and mail that nothing else keeps on a record; nothing brings it back.
+    """Permanently erase what is stored about an address: its links, and mail that nothing else keeps on a record.
 
-    Mail that is on a record by another address stays there. What is in the mailboxes stays there, too.
+    Mail that is on a record through another address stays. The mailboxes keep their mail.
     """
     with explained():
         wanted = normal_address(address)
-    counts, told = do(_counts(wanted, by))
+    counts, reminders = do(_counts(wanted, by))
     if not as_json:
         for sentence in _sentences(wanted, counts):
             say(sentence)
     if not dry_run:
         if not yes:
             if not sys.stdin.isatty():
-                fail("nothing was erased: add --yes, since there is nobody to ask", code=USAGE)
-            if not typer.confirm(f"Erase {plural(counts.emails, 'email')} for good?"):
+                fail("nothing was erased: add --yes to confirm without a terminal", code=USAGE)
+            if not typer.confirm(f"Permanently erase {plural(counts.emails, 'email')}?"):
                 fail("nothing was erased")
         counts = do(_erase(wanted, by))
     if as_json:
         print_json(Erasure.of(counts, erased=not dry_run))
         return
     if not dry_run:
-        say("Erased. Blobs that nobody needs any more are deleted within some minutes.", style="green")
-    for sentence in told:
+        say("Erased. Blobs that are no longer needed are deleted within a few minutes.", style="green")
+    for sentence in reminders:
         say(sentence, style="yellow")
 
 
 def _sentences(address: str, counts: ErasureCounts) -> tuple[str, str, str]:
-    going = f"{plural(counts.emails, 'email')} would go for good: nothing else keeps them on a record."
-    staying = f"{counts.kept:,} more name it and stay, on other records or by another address."
+    deleted = (
+        f"{plural(counts.emails, 'email')} would be permanently deleted, because nothing else keeps them on a record."
+    )
+    kept = f"{counts.kept:,} more would stay on other records or through another address."
     copies, letters = plural(counts.copies, "copy", "copies"), plural(counts.dead_letters, "dead letter")
-    unread = f"{copies} of mail that was never brought in would not be found by it any more; {letters} would go."
     return (
-        f"{address}: on {plural(counts.records, 'record')}, {plural(counts.links, 'link')} by it.",
-        f"{going} {staying}",
-        unread,
+        f"{address}: on {plural(counts.records, 'record')}, with {plural(counts.links, 'link')}.",
+        f"{deleted} {kept}",
+        f"{copies} of unimported mail would lose the keyed hash of the address; {letters} would be deleted.",
     )
 
 
 async def _counts(address: str, by: str) -> tuple[ErasureCounts, list[str]]:
-    """Return the counts, and what the administrator may still have to do."""
+    """Return the counts, and what is left for the administrator to do."""
     async with open_session() as session:
         counts = await session.store.privacy.counts(address, by=by)
         refs = await session.store.data_subjects.records_of(address)
         present = await session.store.records.read_many(refs)
-        told = [
+        reminders = [
             f"{ref} still has this address in the CRM: delete or change it there."
             for ref in present
             if address in present[ref].addresses
         ]
         others = sorted({one for record in present.values() for one in record.addresses} - {address})
         if others:
-            told.append(
-                f"The same records also have {', '.join(others)}: erase these, too, where they are the same person's."
+            reminders.append(
+                f"The same records also have {', '.join(others)}: also erase these if they belong to the same person."
             )
         own = [account for account in await session.store.accounts.get_all() if address in account.own_addresses]
-        told += [
-            f"It is the mailbox {account.address}'s own: `leadmail account remove --purge` removes that."
+        reminders += [
+            f"It belongs to the mailbox {account.address}: `leadmail account remove --purge` removes that."
             for account in own
         ]
-        return counts, told
+        return counts, reminders
 
 
 async def _erase(address: str, by: str) -> ErasureCounts:

@@ -1,4 +1,4 @@
-"""``leadmail user``: users of the CRM."""
+"""``leadmail user``: add and list users, and make them administrators."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ app = typer.Typer(
 @app.command("add")
 @command
 async def add(
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's e-mail address.")],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")],
     name: Annotated[str, typer.Option(help="The user's name.")] = "",
-    admin: Annotated[bool, typer.Option("--admin", help="May set the company's sharing policy.")] = False,
+    admin: Annotated[bool, typer.Option("--admin", help="Make the user an administrator.")] = False,
 ) -> None:
     """Add a user."""
     async with open_session(setup=True) as session:
@@ -33,19 +33,19 @@ async def add(
 @app.command("admin")
 @command
 async def admin(
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's e-mail address.")],
-    revoke: Annotated[bool, typer.Option("--revoke", help="Take it away.")] = False,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")],
+    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke administrator rights.")] = False,
     by: Annotated[
         str | None,
-        typer.Option(metavar="EMAIL", help="The administrator whose act this is; by default the operator's."),
+        typer.Option(metavar="EMAIL", help="The administrator who makes the change; by default the operator."),
     ] = None,
 ) -> None:
-    """Make a user an administrator, or no longer one."""
+    """Make a user an administrator, or revoke that."""
     async with open_session(setup=True) as session:
         if by is not None and not (await session.store.users.get(by)).admin:
-            fail(f"{by} is not an administrator, and only an administrator may change this")
+            fail(f"{by} is not an administrator: only administrators can change this")
         user = await session.store.users.set_admin(email, admin=not revoke, by=by or OPERATOR)
-    say(f"{user.email} is {'an administrator' if user.admin else 'no administrator'}.")
+    say(f"{user.email} is {'now an administrator' if user.admin else 'no longer an administrator'}.")
 
 
 @app.command("list")
@@ -60,4 +60,4 @@ async def list_users(as_json: Json = False) -> None:
     elif users:
         table(None, ("user", "name", "admin"), [(user.email, user.name, "yes" if user.admin else "") for user in users])
     else:
-        say("There are none yet: add one with `leadmail user add EMAIL`.", style="dim")
+        say("There are no users yet. Add one with `leadmail user add EMAIL`.", style="dim")

@@ -1,4 +1,4 @@
-"""``leadmail email show``: one email in full, as a viewer may see it."""
+"""``leadmail email``: show or delete one email, as a viewer may see it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.usecases.html import sanitize_html
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 EmailId = Annotated[
-    str, typer.Argument(metavar="ID", help="The email's id, as `leadmail emails` shows it; its start is enough.")
+    str, typer.Argument(metavar="ID", help="The email's id as `leadmail emails` shows it; the start is enough.")
 ]
 
 
@@ -35,10 +35,12 @@ def group() -> None:
 async def show(  # noqa: PLR0917 - typer names them by keyword
     email: EmailId,
     viewer: Viewer,
-    html: Annotated[bool, typer.Option("--html", help="Its HTML, sanitised, remote content removed.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Print its sanitised HTML, without remote content.")] = False,
     raw: Annotated[
         bool,
-        typer.Option("--raw", help="The mail as a server had it, with the header fields that every reader may see."),
+        typer.Option(
+            "--raw", help="Print the mail as a server had it, with the header fields that every reader may see."
+        ),
     ] = False,
     attachment: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Write this attachment (from 1) to standard output.")
@@ -47,9 +49,9 @@ async def show(  # noqa: PLR0917 - typer names them by keyword
 ) -> None:
     """Show an email in full."""
     if html + raw + as_json + (attachment is not None) > 1:
-        fail("give one of --html, --raw, --attachment and --json", code=USAGE)
+        fail("use only one of --html, --raw, --attachment and --json", code=USAGE)
     if attachment is not None and sys.stdout.isatty():
-        fail(f"an attachment is not for the terminal: add for instance > attachment-{attachment}", code=USAGE)
+        fail(f"an attachment cannot go to a terminal: redirect it, for example > attachment-{attachment}", code=USAGE)
     async with open_session() as session:
         key = await session.store.email_ids.full_key(viewer, email)
         if raw:
@@ -66,17 +68,15 @@ async def show(  # noqa: PLR0917 - typer names them by keyword
 @command
 async def delete(
     email: EmailId,
-    by: Annotated[
-        str, typer.Option(metavar="EMAIL", help="The user who deletes it: he holds it, or is an administrator.")
-    ],
+    by: Annotated[str, typer.Option(metavar="EMAIL", help="The user who deletes it: a holder or an administrator.")],
     yes: Yes = False,
 ) -> None:
-    """Delete an email from the CRM, for everybody and for good: no re-sync brings it back. The mailboxes keep theirs."""
+    """Permanently delete an email from the CRM, for everyone. A resync does not restore it. The mailboxes keep their copies."""
     async with open_session() as session:
         admin = (await session.store.users.get(by)).admin
         key = await (session.store.emails.full_key(email) if admin else session.store.email_ids.full_key(by, email))
         if not yes:
-            fail(f"nothing was deleted: add --yes to delete {key[:SHOWN_ID]} for good", code=USAGE)
+            fail(f"nothing was deleted: add --yes to permanently delete {key[:SHOWN_ID]}", code=USAGE)
         await session.store.deleting.delete(key, by=by)
     say(f"{key[:SHOWN_ID]} is deleted.")
 
@@ -90,7 +90,7 @@ async def _attachment(session: Session, viewer: str, key: str, number: int) -> N
 async def _html(session: Session, viewer: str, key: str) -> None:
     found = await session.store.reading.html(viewer, key)
     if found is None:
-        fail("this email has no HTML: leave out --html")
+        fail("this email has no HTML: omit --html")
     write_bytes(sanitize_html(found).encode() + b"\n")
 
 

@@ -1,4 +1,4 @@
-"""``leadmail explain``: which copy, rule and domain decide whether a viewer sees an email on a record."""
+"""``leadmail explain``: which copy, rule and domain decide whether a user sees an email on a record."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ async def explain(
         str | None,
         typer.Option(
             metavar="EMAIL",
-            help="The user who asks, and is told no more than he may know: about himself, or as an administrator about anybody. "
-            "Without it the operator asks.",
+            help="The user who asks. Users may ask about themselves, administrators about anyone. By default the operator.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell which copy, rule and domain decide whether the viewer sees an email on a record."""
+    """Explain which copy, rule and domain decide whether the viewer sees an email on a record."""
     async with open_session() as session:
         key = await _key(session, email, by)
         found = [
@@ -61,7 +60,7 @@ async def explain(
 
 
 async def _key(session: Session, email: str, by: str | None) -> str:
-    """Return an email's whole id. For a user, what he may not see is as what is not there: both are told as typed."""
+    """Return an email's full id. For a user, mail that they may not see is like mail that does not exist: the id stays as typed."""
     if by is None or (await session.store.users.get(by)).admin:
         return await session.store.emails.full_key(email)
     try:

@@ -1,4 +1,4 @@
-"""What a change of sharing would do, in words: for ``--dry-run``."""
+"""Prints what a change of sharing would do, for ``--dry-run``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from services.cli.mail.record_page import SHOWN_ID
 from services.cli.terminal.output import moment, say
 from services.store import Preview
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would change for whom; change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change for whom, and change nothing.")]
 
 
 def print_preview(preview: Preview) -> None:
-    """Print how much would be hidden from and shown to how many, with examples that the one who asks sees himself."""
+    """Print how much mail would be hidden or shown, with examples that the caller can see."""
     for effect, what, style in (
         (preview.hidden, wording.HIDDEN, "yellow"),
         (preview.shown, wording.SHOWN, "green"),
@@ -27,4 +27,4 @@ def print_preview(preview: Preview) -> None:
                 say(f"  {moment(one.sent_at)}  {one.email[:SHOWN_ID]}  {subject}  on {one.record}", style="dim")
     if not preview.hidden.emails and not preview.shown.emails:
         say(wording.NO_EFFECT)
-    say("Nothing was changed: leave out --dry-run to do it.", style="dim")
+    say("Nothing was changed. Omit --dry-run to apply the change.", style="dim")

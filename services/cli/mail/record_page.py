@@ -21,12 +21,10 @@ from services.wording import people, plural
 
 app = typer.Typer(add_completion=False)
 
-Viewer = Annotated[
-    str, typer.Option(metavar="EMAIL", help="The user who looks: nobody sees more than the sharing rule allows.")
-]
+Viewer = Annotated[str, typer.Option(metavar="EMAIL", help="The user whose view to show; the sharing rule applies.")]
 RecordName = Annotated[str, typer.Argument(metavar="RECORD", help="An address of the lead or contact, or kind:id.")]
 SHOWN_ID = 14
-"""Characters of an email's id in tables; every command takes the start of one."""
+"""Characters of an email's id in tables; every command accepts the start of an id."""
 _SUBJECT = 72
 """Columns for subject and snippet."""
 
@@ -38,10 +36,10 @@ async def page(
     record: RecordName,
     viewer: Viewer,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
-    before: Annotated[str | None, typer.Option(help="Go on where the last part ended.")] = None,
+    before: Annotated[str | None, typer.Option(help="Continue where the last page ended.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the record page: the mail of a lead or contact that the viewer may see, newest first."""
+    """Show a record page: the mail of a lead or contact that the viewer can see, newest first."""
     shown: list[tuple[Record, EmailPage, int]] = []
     offered: dict[RecordRef, list[SuggestedAddress]] = {}
     async with open_session() as session:
@@ -49,7 +47,7 @@ async def page(
             try:
                 part = await session.store.reading.visible_emails(viewer, found.ref, limit=limit, before=before)
             except ValueError:
-                fail("--before is not what the last part ended with: leave it out to begin anew", code=USAGE)
+                fail("--before is not valid: omit it to start at the newest email", code=USAGE)
             shown.append((found, part, await session.store.reading.count(viewer, found.ref)))
             offered[found.ref] = await session.store.suggesting.suggested_addresses(viewer, found.ref)
     if as_json:
@@ -65,8 +63,8 @@ async def page(
         for one in offered[found.ref]:
             name = f" ({one.name})" if one.name else ""
             say(
-                f"Perhaps {found.name or 'the same person'}, too: {one.address}{name} answers in these threads "
-                f"({plural(one.emails, 'email')}). If so, add the address to the {found.ref.kind} in the CRM.",
+                f"{one.address}{name} replies in these threads ({plural(one.emails, 'email')}) and may be "
+                f"{found.name or 'the same person'}. If so, add the address to the {found.ref.kind} in the CRM.",
                 style="dim",
             )
         if part.before:
@@ -75,7 +73,7 @@ async def page(
 
 def _print_page(record: Record, emails: Sequence[VisibleEmail], viewer: str, count: int) -> None:
     name = record.name or ", ".join(record.addresses)
-    seen_as = f"{plural(count, 'email')} that {viewer} may see"
+    seen_as = f"{plural(count, 'email')} that {viewer} can see"
     head = Text.assemble((clean(name), "bold"), f"  {record.ref.kind}, {', '.join(record.addresses)}: {seen_as}")
     console.print(head)
     if emails:
@@ -86,7 +84,7 @@ def _print_page(record: Record, emails: Sequence[VisibleEmail], viewer: str, cou
 
 
 def _threads(emails: Sequence[VisibleEmail]) -> dict[str, str]:
-    """Return how each thread is called on this page: numbered from the top, nothing for a mail that is alone."""
+    """Return a label for each thread: numbered from the top, empty for a thread of one email."""
     sizes = Counter(email.thread for email in emails)
     numbers = itertools.count(1)
     return {thread: f"#{next(numbers)}" if size > 1 else "" for thread, size in sizes.items()}

@@ -1,4 +1,4 @@
-"""``leadmail lead`` and ``leadmail contact``: records of the CRM, for those who try Leadmail without one."""
+"""``leadmail lead`` and ``leadmail contact``: records, for trying Leadmail without a CRM."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from services.wording import plural
 
 
 def _typer_of(kind: RecordKind) -> typer.Typer:
-    """Return the commands of one kind of record."""
+    """Build the commands for one kind of record."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, help=f"{kind.capitalize()}s of the CRM.")
 
-    @app.command("add", help=f"Add a {kind}. Mail that is about it and already there is looked for.")
+    @app.command("add", help=f"Add a {kind}. Leadmail then finds existing mail about it.")
     @command
     async def add(
         emails: Annotated[
@@ -34,9 +34,9 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
             record = await session.store.records.add(
                 kind, NewRecord(tuple(emails), name=name, owner=owner, company=company)
             )
-        say(f"{_label(record)} added as {record.ref}. Mail that is already there is looked for.")
+        say(f"{_label(record)} added as {record.ref}. Leadmail is searching existing mail for it.")
 
-    @app.command("import", help=f"Add the {kind}s of a CSV file; those whose address is there already are left out.")
+    @app.command("import", help=f"Add the {kind}s of a CSV file. Rows whose address already exists are skipped.")
     @command
     async def import_file(
         file: Annotated[
@@ -45,8 +45,8 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
                 metavar="FILE.csv",
                 exists=True,
                 dir_okay=False,
-                help="CSV in UTF-8 with a header: a column email (further ones: email_2, other_emails), and where there "
-                "are such name, owner, company.",
+                help="CSV in UTF-8 with a header. Required column: email. Optional: more addresses (email_2, other_emails), "
+                "name, owner, company.",
             ),
         ],
     ) -> None:
@@ -54,9 +54,9 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
         async with open_session(setup=True) as session:
             with progress(f"{kind}s", len(found.records)) as told:
                 added, known = await session.store.records.import_many(kind, found.records, progress=told)
-        left_out = [f"{known}: one of their addresses is there already"] if known else []
-        left_out += [f"{found.without_address}: they have no address"] if found.without_address else []
-        say(f"{plural(added, kind)} added" + "".join(f"; left out {why}" for why in left_out) + ".")
+        skipped = [f"{known} (an address already exists)"] if known else []
+        skipped += [f"{found.without_address} (no address)"] if found.without_address else []
+        say(f"{plural(added, kind)} added" + "".join(f"; skipped {why}" for why in skipped) + ".")
 
     @app.command("list", help=f"List {kind}s, newest first.")
     @prints(list[Record])

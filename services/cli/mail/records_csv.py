@@ -1,4 +1,4 @@
-"""Leads and contacts out of a CSV file, as spreadsheets write it."""
+"""Reads leads and contacts from a CSV file as spreadsheets write it."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ _OTHERS = {
 }
 
 
-class Found(NamedTuple):
-    """What a file holds."""
+class CsvRecords(NamedTuple):
+    """The content of a file."""
 
     records: list[NewRecord]
     without_address: int
-    """Lines that have none: nothing can be matched by them."""
+    """Number of rows without an address, which match no mail."""
 
 
-def read_records(file: Path) -> Found:
-    """Return the records of a file; ends the command with a sentence that names the line which is wrong."""
+def read_records(file: Path) -> CsvRecords:
+    """Return the records of a file; exits with a sentence that names the wrong line."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             return _read(file, lines)
     except UnicodeDecodeError:
-        fail(f"{file} is not text in UTF-8: save it as “CSV UTF-8”. Nothing was imported")
+        fail(f"{file} is not UTF-8 text: save it as “CSV UTF-8”. Nothing was imported")
     except csv.Error as error:
-        fail(f"{file} is no CSV file ({error}). Nothing was imported")
+        fail(f"{file} is not a CSV file ({error}). Nothing was imported")
     except OSError as error:
         fail(f"{file} cannot be read ({error.strerror})")
 
 
-def _read(file: Path, lines: Iterator[str]) -> Found:
+def _read(file: Path, lines: Iterator[str]) -> CsvRecords:
     header = next(lines, "")
     delimiter = max(",;\t", key=header.count)
     columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
     addressed = [place for place, name in enumerate(columns) if _ADDRESSES.fullmatch(name)]
     if not addressed:
-        fail(f"{file} has no column email: its first line must name its columns")
+        fail(f"{file} has no column email: the first line must name the columns")
     others = {field: columns.index(name) for field, names in _OTHERS.items() for name in names if name in columns}
     records, without = [], 0
     reader = csv.reader(lines, delimiter=delimiter)
@@ -60,10 +60,10 @@ def _read(file: Path, lines: Iterator[str]) -> Found:
         try:
             addresses = tuple(dict.fromkeys(normal_address(text) for text in typed))
         except InvalidAddressError as error:
-            # One line further than the reader thinks: it never saw the header.
+            # The reader did not see the header, so its line number is one too low.
             fail(f"{file}, line {reader.line_num + 1}: {error}. Nothing was imported")
         named = {field: cells[place] or None for field, place in others.items()}
         records.append(
             NewRecord(addresses, name=named.get("name") or "", owner=named.get("owner"), company=named.get("company"))
         )
-    return Found(records, without)
+    return CsvRecords(records, without)

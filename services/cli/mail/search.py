@@ -1,4 +1,4 @@
-"""``leadmail search`` and ``leadmail thread``: mail over all records, as a viewer may see it."""
+"""``leadmail search`` and ``leadmail thread``: mail across all records, as a viewer may see it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ thread_app = typer.Typer(add_completion=False)
 @prints(list[results.FoundEmail])
 @command
 async def search(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="Words that an email has, each of them somewhere.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Words that an email contains, all of them.")],
     viewer: Viewer,
     record: Annotated[
         str | None, typer.Option(metavar="RECORD", help="Only mail of this lead or contact: an address, or kind:id.")
@@ -33,7 +33,7 @@ async def search(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Look for words in subjects, texts, names, addresses and file names of the mail that the viewer may see; newest first."""
+    """Search subjects, text, names, addresses and file names of the mail that the viewer can see; newest first."""
     async with open_session() as session:
         refs = [None] if record is None else [one.ref for one in await session.store.records.find(record)]
         try:
@@ -41,14 +41,14 @@ async def search(
         except ValueError as error:
             fail(str(error), code=USAGE)
     found = sorted((one for part in parts for one in part), key=lambda one: one.line.sent_at, reverse=True)[:limit]
-    _print(found, as_json=as_json, none=f"{viewer} may see no email with these words.")
+    _print(found, as_json=as_json, none=f"No email that {viewer} can see contains these words.")
 
 
 @thread_app.command()
 @prints(list[results.FoundEmail])
 @command
 async def thread(email: EmailId, viewer: Viewer, as_json: Json = False) -> None:
-    """Show the thread of an email, as far as the viewer may see it; oldest first."""
+    """Show those emails of a thread that the viewer can see; oldest first."""
     async with open_session() as session:
         key = await session.store.email_ids.full_key(viewer, email)
         found = await session.store.email_search.thread(viewer, key)

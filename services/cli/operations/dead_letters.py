@@ -1,4 +1,4 @@
-"""``leadmail dead-letters``: messages that could not be handled; each is one quarantined copy with its raw mail kept."""
+"""``leadmail dead-letters``: messages that could not be processed. Each stands for one quarantined copy; its raw mail is kept."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from services.cli.terminal.session import USAGE, command, do, open_session
 from services.store import OPERATOR, DeadLetter
 from services.usecases import dead_letters
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messages that could not be handled.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messages that could not be processed.")
 
-LetterId = Annotated[str, typer.Argument(metavar="ID", help="As `leadmail dead-letters list` shows it.")]
+DeadLetterId = Annotated[str, typer.Argument(metavar="ID", help="The id as `leadmail dead-letters list` shows it.")]
 _ALL = 100_000
 _NAME = 100
 _QUEUES = frozenset(route.queue for route in ROUTES)
 
 
 def name_of(text: str) -> str:
-    """Return who decides: an address or a name, as the audit log and the reason of a copy will say it."""
+    """Return the name of the person who decides, for the audit log and the copy's reason."""
     name = " ".join(text.split())
     if not name or len(name) > _NAME or not name.isprintable():
-        raise typer.BadParameter(f"give an address or a name of at most {_NAME} characters")
+        raise typer.BadParameter(f"use an address or a name of at most {_NAME} characters")
     return name
 
 
@@ -36,7 +36,7 @@ def name_of(text: str) -> str:
 @command
 async def list_dead_letters(
     account: Annotated[
-        str | None, typer.Option(metavar="ACCOUNT", help="Only those of this account (its address or id).")
+        str | None, typer.Option(metavar="ACCOUNT", help="Only dead letters of this account (address or id).")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
     as_json: Json = False,
@@ -51,14 +51,14 @@ async def list_dead_letters(
         rows = [(letter.id, moment(letter.at), letter.queue, letter.reason, letter.error) for letter in found]
         table(None, ("id", "since", "queue", "reason", "last error"), rows)
     else:
-        say("There are none.")
+        say("There are no dead letters.")
 
 
 @app.command("show")
 @prints(results.DeadLetterDetails)
 @command
 async def show(
-    letter: LetterId,
+    dead_letter: DeadLetterId,
     body: Annotated[
         bool, typer.Option("--body", help="Write the message's body (the raw mail) to standard output.")
     ] = False,
@@ -66,7 +66,7 @@ async def show(
 ) -> None:
     """Show a dead letter."""
     async with open_session() as session:
-        found = await session.store.dead_letters.get(letter)
+        found = await session.store.dead_letters.get(dead_letter)
         if body:
             write_bytes(await dead_letters.body_of(found, session.store))
             return
@@ -96,56 +96,56 @@ def _words(place: dead_letters.CopyLocation) -> tuple[tuple[str, str], ...]:
 @app.command("replay")
 @command
 async def replay(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Dead letters, or `all`.")],
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of dead letters, or `all`.")],
     by: Annotated[
-        str, typer.Option(parser=name_of, metavar="WHO", help="Who decides so, for the audit log.")
+        str, typer.Option(parser=name_of, metavar="WHO", help="Who decides this, for the audit log.")
     ] = OPERATOR,
 ) -> None:
-    """Send dead letters to their queues again, one by one; their copies are unfinished until they have been handled."""
+    """Send dead letters to their queues again, one by one. Their copies count as unfinished until they are processed."""
     async with open_session() as session, session.bus() as bus:
         kept = session.store.dead_letters
         wanted = [one.id for one in await kept.newest(limit=_ALL)] if ids == ["all"] else list(dict.fromkeys(ids))
         if ids != ["all"]:
             for one in wanted:
-                await kept.get(one)  # all or none: a wrong id is told before anything is sent
+                await kept.get(one)  # fail on a wrong id before anything is sent
         for one in wanted:
             letter = await kept.get(one)
             if letter.queue not in _QUEUES:
                 say(
-                    f"{one} is left: it came out of no queue of ours. Look at it with `leadmail dead-letters show`, or drop it."
+                    f"{one} was skipped: it did not come from a Leadmail queue. Inspect it with `leadmail dead-letters show`, or drop it."
                 )
                 continue
             await dead_letters.replay(letter, session.store, bus, by=by)
             say(f"{one} was sent to {letter.queue} again.")
         if not wanted:
-            say("There are none.")
+            say("There are no dead letters.")
 
 
 @app.command("drop")
 def drop(
-    letter: LetterId,
+    dead_letter: DeadLetterId,
     by: Annotated[
         str,
-        typer.Option(parser=name_of, metavar="WHO", help="Who decides so; the copy's reason and the audit log say it."),
+        typer.Option(parser=name_of, metavar="WHO", help="Who decides this, for the copy's reason and the audit log."),
     ] = OPERATOR,
     yes: Yes = False,
 ) -> None:
-    """Give a dead letter up: its copy ends as skipped, its body goes."""
-    found = do(_letter(letter))
+    """Drop a dead letter: its copy is marked as skipped, its body is deleted."""
+    found = do(_find(dead_letter))
     if not yes:
         if not sys.stdin.isatty():
-            fail("nothing was dropped: add --yes, since there is nobody to ask", code=USAGE)
-        if not typer.confirm(f"Give {letter} ({found.reason}) up for good?"):
+            fail("nothing was dropped: add --yes to confirm without a terminal", code=USAGE)
+        if not typer.confirm(f"Permanently drop {dead_letter} ({found.reason})?"):
             fail("nothing was dropped")
     do(_drop(found, by))
-    say(f"{letter} is given up.")
+    say(f"{dead_letter} was dropped.")
 
 
-async def _letter(letter: str) -> DeadLetter:
+async def _find(dead_letter: str) -> DeadLetter:
     async with open_session() as session:
-        return await session.store.dead_letters.get(letter)
+        return await session.store.dead_letters.get(dead_letter)
 
 
-async def _drop(letter: DeadLetter, by: str) -> None:
+async def _drop(dead_letter: DeadLetter, by: str) -> None:
     async with open_session() as session:
-        await dead_letters.drop(letter, session.store, by=by)
+        await dead_letters.drop(dead_letter, session.store, by=by)

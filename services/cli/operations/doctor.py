@@ -1,4 +1,4 @@
-"""``leadmail doctor``: looks at everything that Leadmail depends on and says what to do."""
+"""``leadmail doctor``: checks everything that Leadmail depends on and says what to do."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _STYLES = {State.FINE: "green", State.WARNING: "yellow", State.WRONG: "bold red"
 @prints(results.Diagnosis)
 @command
 async def doctor(as_json: Json = False) -> None:
-    """Check every server, the stages, settings and certificates, and say what to do. Ends with 1 when something is wrong.
+    """Check servers, stages, settings and certificates, and say what to do. Exits 1 if something is wrong.
 
-    Changes nothing but that queues which are missing are made. Sends no mail.
+    It sends no mail and changes nothing, except that it creates missing queues.
     """
     settings = CliSettings.read()
     checks = [*diagnosis.settings(unknown_variables(known_settings(), os.environ))]

@@ -1,4 +1,4 @@
-"""Asks every server that Leadmail depends on, for ``leadmail doctor``. One that does not answer stops no other's check."""
+"""Checks every server that Leadmail depends on, for ``leadmail doctor``. A server that is down does not stop other checks."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ from services.wiring import make_policy, make_store
 _SECONDS = 10.0
 
 
-class Life(NamedTuple):
-    """Which pollers there are, and for how many accounts."""
+class PollerCounts(NamedTuple):
+    """How many pollers are alive, and how many accounts are active."""
 
     pollers: int
     active: int
 
 
 async def examine(settings: CliSettings) -> AsyncIterator[Check]:
-    """Yield what each server came to, one after the other."""
-    life = None
+    """Yield the checks of each server, one after the other."""
+    counts = None
     async with make_client(settings) as client:
         try:
             await require_replica_set(client)
-            life, checks = await _database(settings, client)
+            counts, checks = await _database(settings, client)
         except NotReadyError as error:
-            yield Check("MongoDB", State.WRONG, str(error), "See to it, and to LEADMAIL_MONGO_URL.")
+            yield Check("MongoDB", State.WRONG, str(error), "Check the server and LEADMAIL_MONGO_URL.")
         except DatabaseError as error:
-            yield Check("MongoDB", State.WRONG, f"refuses us ({type(error).__name__})", "Check its user's rights.")
+            yield Check("MongoDB", State.WRONG, f"refuses access ({type(error).__name__})", "Check its user's rights.")
         else:
             for one in checks:
                 yield one
-        async for one in _broker(settings, client, life):
+        async for one in _broker(settings, client, counts):
             yield one
     for one in await broker_certificate(settings):
         yield one
@@ -61,21 +61,21 @@ async def examine(settings: CliSettings) -> AsyncIterator[Check]:
         yield one
 
 
-async def _database(settings: CliSettings, client: Client) -> tuple[Life, list[Check]]:
+async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts, list[Check]]:
     store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
     facts = await store.checkup.facts()
     accounts = await store.progress.accounts()
-    letters = await store.dead_letters.count()
+    dead_letters = await store.dead_letters.count()
     active = sum(count for group, count in accounts.items() if group.state is AccountState.ACTIVE)
-    life = Life(await store.checkup.pollers(settings.lease_seconds), active)
-    return life, [
+    counts = PollerCounts(await store.checkup.pollers(settings.lease_seconds), active)
+    return counts, [
         Check("MongoDB", State.FINE, "answers"),
         *diagnosis.database(facts),
-        *diagnosis.mail(accounts, letters),
+        *diagnosis.mail(accounts, dead_letters),
     ]
 
 
-async def _broker(settings: CliSettings, client: Client, life: Life | None) -> AsyncIterator[Check]:
+async def _broker(settings: CliSettings, client: Client, counts: PollerCounts | None) -> AsyncIterator[Check]:
     store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
     depths: Mapping[str, QueueDepth] = {}
     try:
@@ -88,26 +88,26 @@ async def _broker(settings: CliSettings, client: Client, life: Life | None) -> A
         yield Check("RabbitMQ: topology", State.WRONG, *_split(str(error)))
     except (NotReadyError, BusClosedError, TimeoutError, OSError) as error:
         yield Check(
-            "RabbitMQ", State.WRONG, str(error) or "stopped answering", "See to it, and to LEADMAIL_RABBITMQ_URL."
+            "RabbitMQ", State.WRONG, str(error) or "stopped answering", "Check the server and LEADMAIL_RABBITMQ_URL."
         )
     else:
         yield Check("RabbitMQ", State.FINE, "answers")
-        yield Check("RabbitMQ: topology", State.FINE, "exchanges, queues and bindings are this version's")
-    for one in diagnosis.broker(await broker_diagnostics.read_broker_facts(settings)):
+        yield Check("RabbitMQ: topology", State.FINE, "exchanges, queues and bindings match this version")
+    for one in diagnosis.broker(await broker_diagnostics.look(settings)):
         yield one
     if depths:
-        for one in diagnosis.stages(depths, life.pollers if life else None, life.active if life else None):
+        for one in diagnosis.stages(depths, counts.pollers if counts else None, counts.active if counts else None):
             yield one
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Return what is wrong and what to do, of a sentence each."""
+    """Split an error into what is wrong and what to do."""
     found, _, advice = text.partition("). ")
     return (f"{found})", advice) if advice else (text, "")
 
 
 async def broker_certificate(settings: CliSettings) -> list[Check]:
-    """Judge the certificate of a broker that is reached by TLS."""
+    """Check the certificate of a broker that is reached over TLS."""
     url = URL(settings.rabbitmq_url.get_secret_value())
     if url.scheme != "amqps" or not url.host:
         return []
@@ -118,7 +118,7 @@ async def broker_certificate(settings: CliSettings) -> list[Check]:
             _, writer = await asyncio.open_connection(url.host, url.port or 5671, ssl=context)
     except (OSError, TimeoutError) as error:
         return [
-            Check(name, State.WRONG, str(error) or "no answer", "Renew it, or give its authority in LEADMAIL_CA_FILE.")
+            Check(name, State.WRONG, str(error) or "no answer", "Renew it, or add its authority to LEADMAIL_CA_FILE.")
         ]
     der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
@@ -133,23 +133,23 @@ async def _relay(settings: CliSettings) -> list[Check]:
         relay = parse_relay(url)
         der = await check(relay, policy=make_policy(settings))
     except (ValueError, MailServerError) as error:
-        return [Check("SMTP", State.WRONG, str(error), "See to LEADMAIL_SMTP_URL and its server: owners get no mail.")]
-    login = "takes our login" if relay.credentials else "answers; it wants no login"
+        return [Check("SMTP", State.WRONG, str(error), "Check LEADMAIL_SMTP_URL and its server: owners get no mail.")]
+    login = "accepts the login" if relay.credentials else "answers; no login required"
     return [Check("SMTP", State.FINE, login), *diagnosis.certificate("SMTP: certificate", end_of(der) if der else None)]
 
 
 def authorities(ca_file: str) -> list[Check]:
-    """Judge the certificates in ``LEADMAIL_CA_FILE``: the one that ends first."""
+    """Check the certificate in ``LEADMAIL_CA_FILE`` that expires first."""
     if not ca_file:
         return []
     name = "LEADMAIL_CA_FILE"
     try:
         found = x509.load_pem_x509_certificates(Path(ca_file).read_bytes())
     except (OSError, ValueError):
-        return [Check(name, State.WRONG, f"{ca_file} is no readable PEM file with certificates", "Give one that is.")]
+        return [Check(name, State.WRONG, f"{ca_file} is not a readable PEM file with certificates", "Set it to one.")]
     return list(diagnosis.certificate(name, min(one.not_valid_after_utc for one in found)))
 
 
 def end_of(der: bytes) -> datetime:
-    """Return until when a certificate is good."""
+    """Return when a certificate expires."""
     return x509.load_der_x509_certificate(der).not_valid_after_utc

@@ -1,4 +1,4 @@
-"""``leadmail ledger``: whether every message that a mail server holds has its row, and every row its message."""
+"""``leadmail ledger``: checks that every message on a mail server has a row, and every row a message."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from services.mailbox.connection import MailServerError, SealError
 from services.mailbox.imap import open_reader
 from services.mailbox.providers import directory
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The ledger: a row for every message.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The ledger: one row per message.")
 _AT_ONCE = 6
-"""Accounts that are compared at the same time."""
+"""How many accounts are compared at the same time."""
 
 
 @app.callback()
 def ledger() -> None:
-    """Be a group of commands, although there is one so far."""
+    """Make this a group, although it has only one command."""
 
 
 @app.command("check")
@@ -35,20 +35,20 @@ def ledger() -> None:
 async def check(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="ACCOUNT", help="The account's address or id; without it all that are not paused."),
+        typer.Argument(metavar="ACCOUNT", help="The account's address or id; by default all that are not paused."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare every folder with its mail server: messages, rows by state, what has no row, what has no message any more.
+    """Compare every folder with its mail server: messages, rows by state, messages without a row, rows without a message.
 
-    Ends with 0 when all balance, and with 1 when there is a gap or an account cannot be looked into.
+    Exits 0 if everything balances, and 1 if there is a gap or an account cannot be checked.
     """
     async with open_session() as session:
         found = await compare(session, name)
     if as_json:
         print_json(result_of(found))
     elif not found:
-        say("No account is synchronised: there is nothing to compare.", style="dim")
+        say("No account is being synchronised, so there is nothing to compare.", style="dim")
     else:
         console.print(view(found))
         say(verdict(found), style="green" if all(one.balanced for one in found) else "red")
@@ -57,10 +57,10 @@ async def check(
 
 
 async def compare(session: Session, name: str | None) -> list[AccountBalance]:
-    """Compare one account, or all that are to be synchronised.
+    """Compare one account, or all that are being synchronised.
 
     Raises:
-        NotFoundError: there is none of this name.
+        NotFoundError: there is no such account.
     """
     accounts = [await session.connected(name)] if name else await _all(session)
     slots = asyncio.Semaphore(_AT_ONCE)
@@ -73,7 +73,7 @@ async def _all(session: Session) -> list[Account]:
 
 
 async def _balance(session: Session, account: Account, slots: asyncio.Semaphore) -> AccountBalance:
-    """Compare one account; what goes wrong with it is its own."""
+    """Compare one account; an error affects only this account."""
     async with slots:
         try:
             credentials = session.box.open(account.id, account.credentials)
@@ -83,5 +83,5 @@ async def _balance(session: Session, account: Account, slots: asyncio.Semaphore)
             provider = directory().by_key.get(account.provider or "") or directory().for_server(account.incoming.host)
             return AccountBalance(account, error=advice.sentence(error, account.incoming, "imap", provider))
         except SealError as error:
-            why = f"The saved password cannot be opened ({error}): check LEADMAIL_SECRET_KEY and LEADMAIL_SECRET_KEYS_OLD."
+            why = f"The saved password cannot be decrypted ({error}): check LEADMAIL_SECRET_KEY and LEADMAIL_SECRET_KEYS_OLD."
             return AccountBalance(account, error=why)

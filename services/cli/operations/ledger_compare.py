@@ -1,6 +1,7 @@
-"""Whether an account's ledger says what its mail server says, folder by folder. Reads only, on a connection of its own.
+"""Compares an account's ledger with its mail server, folder by folder. It only reads, on its own connection.
 
-Honest while mail arrives: what the poller cannot have a row of yet is counted apart, and what differs is looked at twice.
+It stays correct while mail arrives: messages that the poller cannot have seen yet are counted separately, and
+differences are checked twice.
 """
 
 from __future__ import annotations
@@ -15,39 +16,39 @@ from services.mailbox.imap import Listed, MailboxReader, plan_folders, uid_windo
 from services.store import KnownUid, Store
 
 SETTLE_SECONDS = 2.0
-"""Before what differs is looked at again: a poller that was told of it by the server has taken it over by then."""
+"""Time before differences are checked again, in which a poller that the server notified can catch up."""
 
 
 @dataclass(slots=True)
 class FolderBalance:
-    """A folder's two sides. ``server`` = ``rows`` + ``lost`` + ``unseen`` - ``stale``, where it could be opened."""
+    """The comparison of a folder. If it could be opened, ``server`` = ``rows`` + ``lost`` + ``unseen`` - ``stale``."""
 
     name: str
     note: str | None = None
-    """``new-folder``: no poller has looked at it yet; ``no-folder``: the server has none of that name any more;
-    ``new-uids``: its uidvalidity changed and that is not taken over yet; ``refused``: it cannot be opened;
-    ``left-out``: it is not synchronised (any more) and yet has rows."""
+    """``new-folder``: no poller has seen it yet; ``no-folder``: the server no longer has it;
+    ``new-uids``: its uidvalidity changed and the ledger has not followed yet; ``refused``: it cannot be opened;
+    ``left-out``: it is not synchronised but has rows."""
     server: int | None = 0
-    """Messages; None where nobody can know."""
+    """Number of messages; None if it cannot be known."""
     states: dict[RowState, int] = field(default_factory=dict)
-    """Its rows, but those ``gone``."""
+    """Its rows by state, except ``gone``."""
     lost: list[int] = field(default_factory=list)
-    """Uids that should have a row and have none."""
+    """Uids that should have a row but have none."""
     stale: list[int] = field(default_factory=list)
-    """Uids that have a row and are not on the server."""
+    """Uids that have a row but are not on the server."""
     void: int = 0
-    """Further rows of messages that are not there: of an earlier uidvalidity, or of a folder that is not."""
+    """Number of other rows without a message: from an earlier uidvalidity or a deleted folder."""
     unseen: int = 0
-    """Messages that came since the poller last looked, or that a running backfill has not come to."""
+    """Number of messages that arrived after the poller's last check, or that a running backfill has not reached."""
 
     @property
     def rows(self) -> int:
-        """How many rows it has."""
+        """Number of rows."""
         return sum(self.states.values())
 
     @property
     def unfinished(self) -> int:
-        """How many of them wait for their final state."""
+        """Number of rows without a final state."""
         return sum(self.states.get(state, 0) for state in UNFINISHED)
 
     @property
@@ -56,12 +57,12 @@ class FolderBalance:
         return not (self.lost or self.stale or self.void or self.note == "refused")
 
     def add(self, state: RowState, count: int = 1) -> None:
-        """Count a row, or (-1) count it no more."""
+        """Add to the count of a state, or subtract from it."""
         self.states[state] = self.states.get(state, 0) + count
 
 
 async def compare_account(store: Store, account: Account, reader: MailboxReader) -> list[FolderBalance]:
-    """Compare every synchronised folder, those that nobody has looked at, and rows that belong to none.
+    """Compare every synchronised folder, new folders, and rows that belong to no folder.
 
     Raises:
         MailServerError: the connection was lost.
@@ -109,7 +110,7 @@ class _Comparison:
         self._backfilling = backfilling or folder.cursor > 1
         self._found = FolderBalance(folder.name)
         self._known: dict[int, RowState] = {}
-        """Of the uids that differ."""
+        """State by uid, of the uids that differ."""
 
     async def run(self) -> FolderBalance:
         found = self._found
@@ -149,7 +150,7 @@ class _Comparison:
         self._differ(above)
 
     async def _look_again(self) -> None:
-        """Keep only what still differs, and count what changed meanwhile as it is now."""
+        """Keep only what still differs, and update the counts of what has changed."""
         found, doubtful = self._found, sorted({*self._found.lost, *self._found.stale})
         there = await self._reader.existing(doubtful)
         rows = {row.uid: row.state for row in await self._rows(doubtful[0], doubtful[-1])}
@@ -165,7 +166,7 @@ class _Comparison:
         found.stale = [uid for uid in doubtful if uid in rows and uid not in there]
 
     async def _superseded(self) -> int:
-        """Count what is left of earlier uidvalidities; returns how many rows that is."""
+        """Count the rows of earlier uidvalidities and return their number."""
         store, folder, count = self._store, self._folder, 0
         for uidvalidity in await store.ledger.uidvalidities(folder.account, folder.id):
             if uidvalidity != folder.uidvalidity:

@@ -1,4 +1,4 @@
-"""What ``leadmail ledger check`` shows, as a table and a verdict for people and as JSON for programs. Pure."""
+"""The output of ``leadmail ledger check``: a table and a verdict for people, a result for programs. Pure."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from services.wording import plural
 _STATES = tuple(state for state in RowState if state is not RowState.GONE)
 _ALWAYS = (RowState.ATTACHED, RowState.UNMATCHED)
 _UIDS = 1_000
-"""So many uids are named at most."""
+"""At most so many uids are listed."""
 _NOTES = {
-    "new-folder": "new: no poller has looked at it yet",
-    "no-folder": "not on the server any more",
-    "new-uids": "its uids are new (uidvalidity), which is not taken over yet",
-    "refused": "the server does not let it be opened",
-    "left-out": "not synchronised, and yet has rows",
+    "new-folder": "new: no poller has seen it yet",
+    "no-folder": "no longer on the server",
+    "new-uids": "its uidvalidity changed, and the ledger has not followed yet",
+    "refused": "the server refuses to open it",
+    "left-out": "not synchronised, but has rows",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class AccountBalance:
-    """What came of comparing one account."""
+    """The comparison of one account."""
 
     account: Account
     folders: tuple[FolderBalance, ...] = ()
@@ -46,12 +46,12 @@ class AccountBalance:
 
 
 def view(found: Sequence[AccountBalance]) -> RenderableType:
-    """Return the table, and below it what could not be compared."""
+    """Return the table, followed by what could not be compared."""
     folders = [folder for one in found for folder in one.folders]
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     grid.add_column("account", overflow="fold")
     grid.add_column("folder", overflow="fold")
-    # What is rare has a column only where it is.
+    # Rare states get a column only if they occur.
     states = [state for state in _STATES if state in _ALWAYS or any(one.states.get(state) for one in folders)]
     for head in ("server", *(state.value for state in states), "rows", "lost", "stale", "not seen\nyet", "unfinished"):
         grid.add_column(head, justify="right", no_wrap=True)
@@ -79,7 +79,7 @@ def _marked(count: int) -> Text:
 
 
 def verdict(found: Sequence[AccountBalance]) -> str:
-    """Return what it comes to, in a sentence."""
+    """Summarize the comparison in a sentence."""
     folders = [folder for one in found for folder in one.folders]
     lost, stale = (
         sum(len(folder.lost) for folder in folders),
@@ -89,12 +89,13 @@ def verdict(found: Sequence[AccountBalance]) -> str:
     if not (lost or stale or closed):
         return (
             f"The ledger balances: {plural(sum(folder.rows for folder in folders), 'row')} "
-            f"in {plural(len(folders), 'folder')} of {plural(len(found), 'account')}, each for a message on its server."
+            f"in {plural(len(folders), 'folder')} of {plural(len(found), 'account')}, each with a message on its server."
         )
     gaps = [f"{plural(lost, 'message')} without a row"] if lost else []
     gaps += [f"{plural(stale, 'row')} without a message"] if stale else []
-    words = f"The ledger has gaps: {' and '.join(gaps)}. The poller closes them by itself." if gaps else ""
-    return " ".join(filter(None, (words, f"{plural(closed, 'place')} could not be looked into." if closed else "")))
+    words = [f"The ledger has gaps: {' and '.join(gaps)}. The poller closes them automatically."] if gaps else []
+    words += [f"{plural(closed, 'account or folder', 'accounts or folders')} could not be checked."] if closed else []
+    return " ".join(words)
 
 
 def result_of(found: Sequence[AccountBalance]) -> results.LedgerCheck:

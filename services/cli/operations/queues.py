@@ -1,4 +1,4 @@
-"""``leadmail queues``: every queue with what waits, what is in work, who reads it, and how fast."""
+"""``leadmail queues``: waiting and unacknowledged messages, consumers and rates of every queue."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _IDLE = QueueRates(0.0, 0.0, 0.0)
 @prints(list[results.Queue])
 @command
 async def queues(as_json: Json = False) -> None:
-    """Show every queue: waiting, in work, consumers, messages a second. Those for delays and suspects are left out while they are empty.
+    """Show every queue: messages waiting and in progress, consumers, messages per second. Empty delay and isolation queues are hidden.
 
-    In work and the rates are known only with LEADMAIL_RABBITMQ_MANAGEMENT_URL.
+    Messages in progress and rates are known only with LEADMAIL_RABBITMQ_MANAGEMENT_URL.
     """
     async with open_session() as session, session.bus() as bus:
         depths = await bus.queue_depths()
@@ -42,9 +42,9 @@ async def queues(as_json: Json = False) -> None:
         for name, depth in sorted(depths.items())
         if _shown(name, depth)
     ]
-    table(None, ("queue", "ready", "in work", "consumers", "in/s", "out/s", "done/s"), rows)
+    table(None, ("queue", "ready", "in progress", "consumers", "in/s", "out/s", "done/s"), rows)
     if trouble:
-        say(f"No rates: {trouble}.", style="dim")
+        say(f"Rates are unavailable: {trouble}.", style="dim")
 
 
 def _shown(name: str, depth: QueueDepth) -> bool:

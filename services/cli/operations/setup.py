@@ -1,4 +1,4 @@
-"""``leadmail setup``: what a deployment needs before its stages, in one go: for compose, a Kubernetes job, an upgrade."""
+"""``leadmail setup``: prepares MongoDB and RabbitMQ before the stages start: for Compose, a Kubernetes job, an upgrade."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ app = typer.Typer(add_completion=False)
 @app.command()
 @command
 async def setup() -> None:
-    """Make collections, indexes, queues and bindings that are missing, and migrate. Safe at any time and as often as you like.
+    """Create missing collections, indexes, queues and bindings, and migrate. Safe to run at any time, any number of times.
 
-    Each stage does the same at its start; done before, a stage starts at once.
+    Each stage does the same when it starts; after this command, a stage starts immediately.
     """
     async with open_session(setup=True) as session:
-        say(f"MongoDB: the database {session.settings.mongo_database} has its collections and indexes.")
+        say(f"MongoDB: the database {session.settings.mongo_database} has all collections and indexes.")
         for name in session.migrated:
-            say(f"MongoDB: migrated, {name}.")
+            say(f"MongoDB: ran migration {name}.")
         async with session.bus() as bus:
             queues = await bus.queue_depths()
-    say(f"RabbitMQ: {len(queues)} queues are there.")
+    say(f"RabbitMQ: {len(queues)} queues are declared.")

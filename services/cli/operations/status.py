@@ -1,4 +1,4 @@
-"""``leadmail status``: what the operator looks at first: the oldest unfinished copy, accounts with their backfills, queues."""
+"""``leadmail status``: the operator's overview: the oldest unfinished copy, accounts with their backfills, queues."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _LOOK_SECONDS = 1.0
 @prints(Status)
 @command
 async def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every second until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show accounts, backfills with progress (with --watch also the time left), queues and the oldest unfinished copy."""
+    """Show accounts, backfill progress (with --watch also the time left), queues and the oldest unfinished copy."""
     if watch and as_json:
-        fail("give one of --watch and --json", code=USAGE)
+        fail("use only one of --watch and --json", code=USAGE)
     async with open_session() as session, OptionalBus(session.bus) as broker:
         overview = await read_overview(session.store, session.settings, await broker.bus())
         if as_json:

@@ -1,4 +1,4 @@
-"""What ``leadmail status`` shows, as a picture for people and as JSON for programs. Pure."""
+"""The output of ``leadmail status``: tables for people, a result for programs. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ALWAYS = (RowState.ATTACHED, RowState.UNMATCHED)
 
 
 def view(overview: Overview, left: Mapping[str, float] | None = None) -> RenderableType:
-    """Return the whole picture; ``left`` has the seconds that backfills will still take, by account, where that is known."""
+    """Return all tables; ``left`` has the seconds left of each account's backfill, if known."""
     oldest = (
         "nothing is unfinished"
         if overview.oldest is None
@@ -33,7 +33,8 @@ def view(overview: Overview, left: Mapping[str, float] | None = None) -> Rendera
         head.append(f"   {plural(overview.dead_letters, 'dead letter')}: see `leadmail dead-letters list`", style="red")
     if overview.alarms:
         head.append(
-            f"\nRabbitMQ takes no messages, everything waits for it: alarm of {', '.join(overview.alarms)}", style="red"
+            f"\nRabbitMQ accepts no messages, so all processing waits. Active alarms: {', '.join(overview.alarms)}",
+            style="red",
         )
     return Group(
         head,
@@ -46,7 +47,7 @@ def view(overview: Overview, left: Mapping[str, float] | None = None) -> Rendera
 
 
 def _stages_view(stages: Mapping[str, int] | None) -> Text:
-    """Return the stages with their replicas; one without any is red."""
+    """Return the replicas of each stage; a stage without any is red."""
     if stages is None:
         return Text()
     parts = [Text(f"{stage} {count}", style="" if count else "red") for stage, count in stages.items()]
@@ -56,13 +57,13 @@ def _stages_view(stages: Mapping[str, int] | None) -> Text:
 def accounts_view(accounts: list[AccountStatus], left: Mapping[str, float] | None = None) -> RenderableType:
     """Return the accounts with their backfills."""
     if not accounts:
-        return Text("No account is connected yet: connect one with `leadmail account add`.", style="dim")
+        return Text("No account is connected yet. Connect one with `leadmail account add`.", style="dim")
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     grid.add_column("account", overflow="fold")
     grid.add_column("", no_wrap=True)
     grid.add_column("messages", no_wrap=True, justify="right")
     grid.add_column("backfill", no_wrap=True)
-    # What is rare has a column only where it is: the rest then fits into 80 columns.
+    # Rare states get a column only if they occur, so that the rest fits into 80 columns.
     states = [state for state in FINAL_LABELS if state in _ALWAYS or any(one.counts.get(state) for one in accounts)]
     for state in states:
         grid.add_column(FINAL_LABELS[state].replace(" ", "\n"), justify="right", no_wrap=True)
@@ -79,7 +80,7 @@ def accounts_view(accounts: list[AccountStatus], left: Mapping[str, float] | Non
 
 
 def _word(one: AccountStatus, left: float | None) -> Text:
-    """Return how far the newest backfill is, or why the account does not go on."""
+    """Return the progress of the newest backfill, or why the account is stopped."""
     state = one.account.state
     if state is AccountState.ACTIVE:
         return Text(backfill_progress(one, left))
@@ -89,9 +90,9 @@ def _word(one: AccountStatus, left: float | None) -> Text:
 
 def _queues_view(queues: Mapping[str, Any] | None) -> RenderableType:
     if queues is None:
-        return Text("RabbitMQ does not answer: check that it runs, and LEADMAIL_RABBITMQ_URL.", style="red")
+        return Text("RabbitMQ does not answer. Check that it is running, and check LEADMAIL_RABBITMQ_URL.", style="red")
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("queue", "ready", "in work", "consumers"):
+    for column in ("queue", "ready", "in progress", "consumers"):
         grid.add_column(column, justify="left" if column == "queue" else "right")
     for name, depth in sorted(queues.items()):
         if is_waiting_queue(name) and not depth.ready:

@@ -1,1 +1,1 @@
-"""What every command needs: output, questions, a session with settings and store."""
+"""What every command needs: output, prompts, and a session with settings and store."""

@@ -1,4 +1,4 @@
-"""JSON for programs, tables for people. What a mail says is printed without control characters: a terminal obeys those."""
+"""JSON for programs, tables for people. Text from mail is printed without control characters, which a terminal would obey."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs (its keys: docs/commands.md).")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs (keys: docs/commands.md).")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 _PIPED_COLUMNS = 200
-"""A pipe has no width; rich would take it for 80 columns and break lines in the middle of an address."""
+"""A pipe has no width. Rich would assume 80 columns and break lines in the middle of an address."""
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_COLUMNS)
 errors = Console(stderr=True, highlight=False)
@@ -36,7 +36,7 @@ def clean(text: str) -> str:
 
 
 def line(text: str, style: str = "") -> Text:
-    """Return what a mail says as one line without any markup."""
+    """Return text from mail as one line without markup."""
     return Text(" ".join(clean(text).split()), style=style)
 
 
@@ -65,7 +65,7 @@ def as_bytes(value: Any) -> bytes:
 def table(
     title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, cut: Sequence[str] = ()
 ) -> None:
-    """Print a table; texts are shown as they are, without markup. Columns in ``cut`` give way to the others and stay on one line."""
+    """Print a table of plain texts. Columns in ``cut`` are shortened to one line to make room for the others."""
     headed = any(columns)
     made = Table(
         title=title,
@@ -95,7 +95,7 @@ def say(text: str, style: str = "", *, on: Console | None = None) -> None:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error while the block runs, to a person only; yields what it is told (done, total) by."""
+    """Show a progress bar on a terminal while the block runs; yields the function that updates it (done, total)."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -105,7 +105,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
 
 
 def write_bytes(content: bytes) -> None:
-    """Write what a mail holds to standard output: as it is to a file or a program, harmless to a terminal."""
+    """Write mail content to standard output: unchanged to a file or program, without control characters to a terminal."""
     if sys.stdout.isatty():
         sys.stdout.write(clean(content.decode("utf-8", "replace").replace("\r\n", "\n")))
     else:
@@ -113,11 +113,11 @@ def write_bytes(content: bytes) -> None:
 
 
 def moment(at: datetime | None) -> str:
-    """Return a moment in local time to the minute; ``-`` for none."""
+    """Return a time in the local time zone, to the minute; ``-`` for None."""
     return "-" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M}"
 
 
 def fail(text: str, *, code: int = 1) -> NoReturn:
-    """Print a sentence that says what is wrong and what to do, and end the command."""
+    """Print a sentence that says what is wrong and what to do, and exit."""
     errors.print(Text(f"leadmail: {clean(text).rstrip('.')}.", style="red"), soft_wrap=True)
     raise typer.Exit(code)

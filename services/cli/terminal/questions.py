@@ -1,4 +1,4 @@
-"""What a person is asked. A wrong answer is told and asked for again; Ctrl-C ends the command."""
+"""Prompts. A wrong answer is explained and asked for again; Ctrl-C ends the command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TLS: tuple[Tls, ...] = get_args(Tls)
 
 
 def ask(question: str, read: Callable[[str], T], *, default: str | None = None) -> T:
-    """Ask until ``read`` takes the answer; its ValueError says what is wrong with it."""
+    """Ask until ``read`` accepts the answer; its ValueError says what is wrong."""
 
     def checked(typed: str) -> T:
         try:
@@ -37,14 +37,14 @@ def ask(question: str, read: Callable[[str], T], *, default: str | None = None) 
 
 
 def one_of(options: Sequence[T]) -> Callable[[str], T]:
-    """Return a reader of one of several words."""
+    """Return a reader that accepts one of several words."""
     words = {str(option): option for option in options}
 
     def read(typed: str) -> T:
         if typed.lower() in words:
             return words[typed.lower()]
         *most, last = words
-        raise ValueError(f"take {', '.join(most)} or {last}" if most else f"only {last} is possible")
+        raise ValueError(f"choose {', '.join(most)} or {last}" if most else f"only {last} is possible")
 
     return read
 
@@ -52,7 +52,7 @@ def one_of(options: Sequence[T]) -> Callable[[str], T]:
 def owner(users: Sequence[User]) -> User:
     """Ask whose mailbox it is."""
     if not users:
-        fail("there is no user yet who could own a mailbox: add one with `leadmail user add EMAIL`")
+        fail("there are no users yet: add the mailbox's owner with `leadmail user add EMAIL`")
     by_email = {user.email: user for user in users}
 
     def read(typed: str) -> User:
@@ -60,16 +60,16 @@ def owner(users: Sequence[User]) -> User:
             return user
         raise ValueError(f"there is no user {typed}: `leadmail user list` shows all, `leadmail user add` adds one")
 
-    return ask("Whose mailbox is it (the user's address)?", read, default=users[0].email if len(users) == 1 else None)
+    return ask("Owner of the mailbox (a user's address)", read, default=users[0].email if len(users) == 1 else None)
 
 
 def address(proposed: str) -> str:
     """Ask for the mailbox's address."""
-    return ask("The mailbox's address", normal_address, default=proposed)
+    return ask("Address of the mailbox", normal_address, default=proposed)
 
 
 def server(which: str, known: ServerAddress | None, username: str, ports: dict[str, int]) -> ServerAddress:
-    """Ask for a server, what is known of it proposed."""
+    """Ask for a server; what is known is the default."""
     host = ask(f"{which} server", read_host, default=known.host if known else None)
     tls = ask(f"{which} encryption (tls, starttls, none)", one_of(_TLS), default=known.tls if known else "tls")
     port = ask(f"{which} port", read_port, default=str(known.port if known and known.tls == tls else ports[tls]))
@@ -78,19 +78,19 @@ def server(which: str, known: ServerAddress | None, username: str, ports: dict[s
 
 
 def password(address: str, *, stdin: bool, provider: Provider | None) -> Credentials:
-    """Return the password: from standard input, or asked for with the provider's own steps on how to get one."""
+    """Return the password from standard input, or ask for it and show the provider's instructions for getting one."""
     if stdin:
         typed = sys.stdin.readline().rstrip("\r\n")
     elif sys.stdin.isatty():
         if provider and not provider.takes_account_password and provider.app_password:
-            say(f"{provider.name} wants an app-specific password here, not the password of your account:")
+            say(f"{provider.name} needs an app password here, not your account password:")
             for number, step in enumerate(provider.app_password, 1):
                 say(f"  {number}. {step}")
             if provider.app_password_url:
                 say(f"  {provider.app_password_url}", style="cyan")
-        typed = typer.prompt(f"Password of {address} (it is not shown)", hide_input=True)
+        typed = typer.prompt(f"Password of {address} (hidden)", hide_input=True)
     else:
-        fail("the password is missing: give it with --password-stdin", code=USAGE)
+        fail("the password is missing: use --password-stdin", code=USAGE)
     if not typed:
         fail("the password is empty", code=USAGE)
     return password_credentials(typed)
@@ -99,12 +99,12 @@ def password(address: str, *, stdin: bool, provider: Provider | None) -> Credent
 def sharing(company: CompanyPolicy) -> SharingPolicy:
     """Ask who may see the account's mail, within what the company allows."""
     allowed = [mode for mode in MODES if mode in company.allowed_modes]
-    say("Who may see this mailbox's mail on the lead or contact that it is about?")
+    say("Who can see this mailbox's mail on the pages of leads and contacts?")
     for mode in allowed:
         say(f"  {mode.value:8} {MODES[mode]}")
     proposed = company.default_mode if company.default_mode in allowed else allowed[0]
     mode = ask("Sharing", one_of(allowed), default=proposed.value)
     domains: tuple[str, ...] = ()
     if mode is Mode.CUSTOM:
-        domains = ask("Domains to exclude, separated by blanks", read_domains)
+        domains = ask("Domains to exclude, separated by spaces", read_domains)
     return SharingPolicy(mode=mode, excluded_domains=domains)

@@ -1,4 +1,4 @@
-"""Settings, store and broker for the length of one command, and plain sentences for what can go wrong."""
+"""Settings, store and broker for one command, and plain sentences for expected errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REFUSED, USAGE, UNREACHABLE = 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a command works with."""
+    """The settings and connections that a command uses."""
 
     settings: CliSettings
     store: Store
@@ -43,39 +43,39 @@ class Session:
 
     @property
     def box(self) -> SecretBox:
-        """Seals and opens credentials."""
+        """The box that encrypts and decrypts credentials."""
         return make_secret_box(self.settings)
 
     @property
     def policy(self) -> ConnectPolicy:
-        """What connections to mail servers are made under."""
+        """The policy for connections to mail servers."""
         return make_policy(self.settings)
 
     @asynccontextmanager
     async def bus(self) -> AsyncIterator[Bus]:
-        """Yield a connection to the broker.
+        """Yield a connection to RabbitMQ.
 
         Raises:
             SettingsError: its URL is not set.
             NotReadyError: it does not answer.
         """
-        # Only here: few commands need the broker, and its client takes longer to import than most commands take to run.
+        # Imported here because few commands need the broker, and its client takes longer to import than most commands run.
         from services.amqp.rabbitmq.bus import open_bus  # noqa: PLC0415
         from services.runtime.logs import setup_logs  # noqa: PLC0415
         from services.runtime.metrics import Metrics  # noqa: PLC0415
 
         if not self.settings.rabbitmq_url.get_secret_value():
             raise SettingsError("LEADMAIL_RABBITMQ_URL is not set: give the URL of RabbitMQ.")
-        quiet = self.settings.model_copy(update={"log_level": "error"})  # a command says itself what is wrong
+        quiet = self.settings.model_copy(update={"log_level": "error"})  # a command reports errors itself
         log = setup_logs(quiet, "cli")
         async with open_bus(self.settings, "cli", metrics=Metrics("cli"), log=log, seconds=_CONNECT_SECONDS) as bus:
             yield bus
 
     async def connected(self, name: str) -> Account:
-        """Return an account that is not disconnected, by address or id.
+        """Return an account by address or id; exits if it is disconnected.
 
         Raises:
-            NotFoundError: there is none of this name.
+            NotFoundError: there is no such account.
         """
         account = await self.store.accounts.find(name)
         if account.state is AccountState.DISCONNECTED:
@@ -85,10 +85,10 @@ class Session:
 
 @asynccontextmanager
 async def open_session(*, setup: bool = False) -> AsyncIterator[Session]:
-    """Yield a session on the settings of the environment.
+    """Yield a session with the settings of the environment.
 
     Args:
-        setup: make collections and indexes that are missing and migrate, for commands that may be the first to write.
+        setup: create missing collections and indexes and migrate, for commands that may be the first to write.
     """
     settings = CliSettings.read()
     async with make_client(settings) as mongo:
@@ -100,7 +100,7 @@ async def open_session(*, setup: bool = False) -> AsyncIterator[Session]:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """End the command with one sentence for every error that is to be expected."""
+    """Exit with one sentence for every expected error."""
     try:
         yield
     except (InvalidAddressError, InvalidDomainError) as error:
@@ -110,15 +110,17 @@ def explained() -> Iterator[None]:
     except (StoreError, MailServerError) as error:
         fail(str(error))
     except SealError as error:
-        fail(f"the saved password cannot be opened ({error}): check LEADMAIL_SECRET_KEY and LEADMAIL_SECRET_KEYS_OLD")
+        fail(
+            f"the saved password cannot be decrypted ({error}): check LEADMAIL_SECRET_KEY and LEADMAIL_SECRET_KEYS_OLD"
+        )
     except NotReadyError as error:
         setting = "LEADMAIL_RABBITMQ_URL" if "RabbitMQ" in str(error) else "LEADMAIL_MONGO_URL"
-        advice = "" if setting in str(error) else f": check that it runs, and {setting}"
+        advice = "" if setting in str(error) else f": check that it is running, and check {setting}"
         fail(f"{error}{advice}", code=UNREACHABLE)
     except (TopologyError, LayoutError, UnroutableError, BusClosedError) as error:
         fail(str(error), code=UNREACHABLE)
     except DatabaseRefusedError as error:
-        # Its text names collections and commands, never what is in a document of ours.
+        # Its text names collections and commands, never the content of a document.
         fail(
             f"MongoDB refuses ({error.details and error.details.get('codeName')}): check its user's rights",
             code=UNREACHABLE,
@@ -131,13 +133,13 @@ def explained() -> Iterator[None]:
 
 
 def do(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in a loop of its own. Questions are asked between two of these, never inside: a loop must not wait for a person."""
+    """Run a coroutine in its own event loop. Prompts come between two such calls, because a loop must not wait for a user."""
     with explained():
         return asyncio.run(work)
 
 
 def command(function: Callable[P, Awaitable[None]]) -> Callable[P, None]:
-    """Make a typer command of a coroutine function."""
+    """Turn a coroutine function into a typer command."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
