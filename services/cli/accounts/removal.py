@@ -25,7 +25,7 @@ def remove(
     """Disconnect an account (its mail stays, its sharing is frozen) or, with --purge, delete everything that came from it."""
     account, counts = do(_counts(name))
     if account.state is AccountState.DISCONNECTED and not purge:
-        fail(f"{account.address} is already disconnected: add --purge to delete its mail")
+        fail(f"{account.address} is disconnected: add --purge to delete its mail")
     say(
         f"{account.address}: {plural(counts.copies, 'copy', 'copies')} of {plural(counts.emails, 'email')} on records; "
         f"no one else has a copy of {counts.only_here:,} of these."
