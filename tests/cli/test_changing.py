@@ -74,9 +74,7 @@ def test_company_sharing(world: World) -> None:
     refused = world.run("account", "sharing", ANNA, "--sharing", "public")
     assert refused.errors == "leadmail: your company does not allow public: choose private.\n"
     assert "0 emails" in world.ok("emails", KIM, "--viewer", LUC)
-    assert "never shared  no excluded domains" in world.ok(
-        "company", "sharing", "--no-excluded-domains", "--by", ANNA
-    )
+    assert "never shared  no excluded domains" in world.ok("company", "sharing", "--no-excluded-domains", "--by", ANNA)
 
 
 def test_folders(world: World) -> None:

@@ -55,7 +55,9 @@ def test_search_and_threads(world: World) -> None:
     assert "Subject offer" in world.ok("search", "offer.pdf", "--viewer", LUC, "--record", KIM)
     assert "2 emails." in world.ok("thread", OFFER.key[:14], "--viewer", LUC)
     world.ok("account", "sharing", ANNA, "--sharing", "private")
-    assert world.ok("search", "offer", "--viewer", LUC) == "No email that luc@nw.example can see contains these words.\n"
+    assert (
+        world.ok("search", "offer", "--viewer", LUC) == "No email that luc@nw.example can see contains these words.\n"
+    )
     refused = world.run("thread", OFFER.key, "--viewer", LUC)
     assert (refused.code, refused.errors) == (1, f"leadmail: there is no email {OFFER.key}.\n")
     assert world.run("search", " ", "--viewer", LUC).code == 2
@@ -115,4 +117,6 @@ def test_aliases_are_confirmed_by_the_owner(world: World) -> None:
     assert "another user's" in world.run("account", "aliases", ANNA, "--add", LUC, "--by", ANNA).errors
     (entry, *_) = world.run("account", "show", ANNA, "--json").json()["aliases"]
     assert entry == "anna.lind@old.example"
-    assert "no other addresses" in world.ok("account", "aliases", ANNA, "--remove", "anna.lind@old.example", "--by", ANNA)
+    assert "no other addresses" in world.ok(
+        "account", "aliases", ANNA, "--remove", "anna.lind@old.example", "--by", ANNA
+    )
