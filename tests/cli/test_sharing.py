@@ -111,7 +111,7 @@ def test_aliases_are_confirmed_by_the_owner(world: World) -> None:
     assert "no other addresses" in shown
     assert "anna.lind@old.example  1" in shown
     add = ("account", "aliases", ANNA, "--add", "Anna.Lind@old.example")
-    assert "say so with --by anna@nw.example" in world.run(*add).errors
+    assert "add --by anna@nw.example" in world.run(*add).errors
     assert world.run(*add, "--by", LUC).code == 2
     assert world.ok(*add, "--by", ANNA) == "anna@nw.example: anna.lind@old.example.\n"
     assert "another user's" in world.run("account", "aliases", ANNA, "--add", LUC, "--by", ANNA).errors
