@@ -82,7 +82,7 @@ async def test_a_wrong_password(office: Office, servers: LocalServers, box: Any)
         ({"password": ""}, 422, "The password is empty"),
         ({"mode": ""}, 422, "Choose who may see the mail"),
         ({"mode": "custom", "domains": "com"}, 422, "public suffix"),
-        ({"imap_host": "a b"}, 400, "give a server"),
+        ({"imap_host": "a b"}, 400, "enter the name of a server"),
         ({"imap_port": "99999"}, 400, "from 1 to 65535"),
         ({"imap_tls": "magic"}, 400, "Choose an encryption"),
         ({"imap_host": ""}, 422, "Enter both servers"),
