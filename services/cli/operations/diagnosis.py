@@ -104,13 +104,18 @@ def broker(facts: BrokerFacts) -> Iterable[Check]:
     elif facts.conflicting_policies:
         advice = "Narrow their patterns: they override length limits, TTLs or dead-lettering of Leadmail's queues."
         yield Check(
-            "RabbitMQ: policies", State.WARNING, f"change Leadmail's queues: {', '.join(facts.conflicting_policies)}", advice
+            "RabbitMQ: policies",
+            State.WARNING,
+            f"change Leadmail's queues: {', '.join(facts.conflicting_policies)}",
+            advice,
         )
     else:
         yield Check("RabbitMQ: policies", State.FINE, "none changes Leadmail's queues")
     if facts.unknown_queues:
         advice = "If the upgrade is complete and they are empty, delete them; otherwise keep the version that uses them running."
-        yield Check("RabbitMQ: other queues", State.WARNING, f"not of this version: {', '.join(facts.unknown_queues)}", advice)
+        yield Check(
+            "RabbitMQ: other queues", State.WARNING, f"not of this version: {', '.join(facts.unknown_queues)}", advice
+        )
 
 
 def stages(depths: Mapping[str, QueueDepth], pollers: int | None, active: int | None) -> Iterable[Check]:
