@@ -93,7 +93,7 @@ async def _broker(settings: CliSettings, client: Client, counts: PollerCounts | 
     else:
         yield Check("RabbitMQ", State.FINE, "answers")
         yield Check("RabbitMQ: topology", State.FINE, "exchanges, queues and bindings match this version")
-    for one in diagnosis.broker(await broker_diagnostics.look(settings)):
+    for one in diagnosis.broker(await broker_diagnostics.read_broker_facts(settings)):
         yield one
     if depths:
         for one in diagnosis.stages(depths, counts.pollers if counts else None, counts.active if counts else None):
