@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.store.access.candidates import Candidates
 from services.store.access.copies import Copies
 from services.store.access.deleting import Deleting
 from services.store.access.email_ids import EmailIds
@@ -138,14 +139,19 @@ class Store:
         )
         rights = RecordRights(c, config)
         guard = Guard(self.users, copies, rights)
-        lines = VisibleLines(c, guard=guard, colleagues=self.colleagues, folders=self.folders)
-        self.reading = Reading(c, guard=guard, lines=lines, blobs=self.blobs)
-        self.email_search = EmailSearch(c, guard=guard, lines=lines)
-        self.email_ids = EmailIds(c, guard)
+        candidates = Candidates(c, guard)
+        lines = VisibleLines(c, guard=guard, candidates=candidates, colleagues=self.colleagues, folders=self.folders)
+        self.reading = Reading(c, guard=guard, candidates=candidates, lines=lines, blobs=self.blobs)
+        self.email_search = EmailSearch(c, config, guard=guard, candidates=candidates, lines=lines)
+        self.email_ids = EmailIds(guard, candidates)
         self.record_search = RecordSearch(guard, self.records)
         self.explaining = Explaining(c, guard, self.emails, self.audit)
         self.suggesting = Suggesting(
-            c, guard=guard, lines=lines, colleagues=self.colleagues, record_addresses=self.record_addresses
+            guard=guard,
+            candidates=candidates,
+            lines=lines,
+            colleagues=self.colleagues,
+            record_addresses=self.record_addresses,
         )
         self.deleting = Deleting(
             guard=guard,

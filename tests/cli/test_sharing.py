@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from schemas.identity import copy_id
 from schemas.mail import Participant, Role
 from services.cli.results import accounts as results
@@ -61,6 +65,18 @@ def test_search_and_threads(world: World) -> None:
     refused = world.run("thread", OFFER.key, "--viewer", LUC)
     assert (refused.code, refused.errors) == (1, f"leadmail: there is no email {OFFER.key}.\n")
     assert world.run("search", " ", "--viewer", LUC).code == 2
+
+
+def test_a_search_that_is_cut_short_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says on standard error how far it got and how to continue. JSON stays JSON."""
+    monkeypatch.setattr("services.store.access.email_search.MOST_READ", 1)
+    monkeypatch.setattr("services.store.access.email_search._BATCH", 1)
+    first = world.run("search", "offer", "--viewer", LUC, "--json")
+    assert (first.code, json.loads(first.out)) == (0, [])
+    assert "This search read 1 email, back to" in first.errors
+    before = first.errors.partition("--before '")[2].partition("'")[0]
+    assert "Subject offer" in world.ok("search", "offer", "--viewer", LUC, "--before", before)
+    assert world.run("search", "offer", "--viewer", LUC, "--before", "x").code == 2
 
 
 def test_explained_to_a_user(world: World) -> None:

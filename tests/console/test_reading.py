@@ -101,6 +101,27 @@ async def test_searching(office: Office) -> None:
     assert (many.status_code, "too many words" in many.text) == (400, True)
 
 
+async def test_a_search_that_is_cut_short_says_so_and_continues(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page says how far the search got. Following its link to the end finds what one search would find."""
+    monkeypatch.setattr("services.store.access.email_search.MOST_READ", 1)
+    monkeypatch.setattr("services.store.access.email_search._BATCH", 1)
+    browser = await office.signed_in(ANN)
+    for start in (f"{record(office)}?q=blind", "/mail?q=blind"):
+        path, seen, steps = start, list[str](), 0
+        while path:
+            page = await browser.shows(path)
+            seen += re.findall(r">Subject (\w+)</a>", page)
+            older = re.search(r'rel="next" href="([^"]+)"', page)
+            assert ("Older mail was not searched" in page) is (older is not None)
+            assert older is None or "No email that you can see" not in page
+            path, steps = older[1].replace("&amp;", "&") if older else "", steps + 1
+        assert seen == ["blind"]
+        assert steps > 1
+    assert (await browser.get("/mail?q=blind&before=x")).status_code == 400
+
+
 async def test_paging(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paging shows each mail once; a thread can be selected; an invalid cursor is refused."""
     monkeypatch.setattr("services.console.pages.records.PER_PAGE", 1)

@@ -13,7 +13,7 @@ from schemas.mail import Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, CopyDecision, Decision, Mode, SharingPolicy, Verdict
 from services.store.access.copies import Copies, SharingFacts
-from services.store.access.guard import Guard, LinkDecision, prefilter, redacted
+from services.store.access.guard import Guard, LinkDecision, redacted
 from services.store.access.rights import RecordRights
 from services.store.access.users import Users
 from services.store.core.documents import now
@@ -175,11 +175,6 @@ async def test_a_record_that_may_not_be_read_shows_nothing() -> None:
 async def test_the_viewer_is_looked_up() -> None:
     """The viewer must be a user."""
     assert (await guard(known([], [])).viewer(ANN)).email == ANN
-
-
-def test_the_prefilter_is_what_the_matcher_worked_out() -> None:
-    """The prefilter selects links that the viewer owns or that any account shares."""
-    assert prefilter(user(ANN)) == {"$or": [{"owners": ANN}, {"shared_by.0": {"$exists": True}}]}
 
 
 @pytest.mark.parametrize("viewer", [ANN, BOB])

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from schemas.emails import Match
+from schemas.emails import Attestation, Match
 from schemas.mail import Attachment, Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, Verdict
@@ -234,8 +234,9 @@ async def test_a_thread_match_is_judged_by_the_threads_address(world: World, sto
     mail = content("reply", "unknown@z.com", "a@corp.com")
     base = (await world.additions(mine, content("named", "lead@x.com")))[0]
     match = Match(address="lead@x.com", role=Role.THREAD)
+    attested = (Attestation(owner="a@corp.com", address="lead@x.com"),)
     await store.emails.save_many([mail], by_thread={mail.key})
-    await store.links.save_many([base._replace(email=mail.key, matches=(match,))])
+    await store.links.save_many([base._replace(email=mail.key, matches=(match,), attestations=attested)])
     await world.attach(mine, mail)
     (line,) = (await store.reading.visible_emails("b@corp.com", record)).emails
     assert (line.direction, line.reasons[0].role) == ("in", Role.THREAD)

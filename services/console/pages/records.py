@@ -10,10 +10,9 @@ from starlette.responses import Response
 from schemas.records import RecordRef
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext, record_of
-from services.store import FoundEmail
+from services.store import SearchResult
 
 PER_PAGE = 50
-MOST = 1_000
 
 
 async def find(context: RequestContext) -> Response:
@@ -25,15 +24,16 @@ async def find(context: RequestContext) -> Response:
 
 async def search(context: RequestContext) -> Response:
     """Search mail across all records."""
-    asked, limit = context.form.text("q"), context.form.number("most", PER_PAGE, most=MOST)
-    found = await _search(context, asked, None, limit) if asked else None
-    more = min(limit * 2, MOST) if found is not None and len(found) == limit < MOST else None
-    return context.render("search.html", asked=asked, found=found, more=more)
+    asked = context.form.text("q")
+    return context.render("search.html", asked=asked, found=await _search(context, asked, None) if asked else None)
 
 
-async def _search(context: RequestContext, asked: str, record: RecordRef | None, limit: int) -> list[FoundEmail]:
+async def _search(context: RequestContext, asked: str, record: RecordRef | None) -> SearchResult:
+    before = context.form.text("before") or None
     try:
-        return await context.store.email_search.search(context.viewer, asked, record=record, limit=limit)
+        return await context.store.email_search.search(
+            context.viewer, asked, record=record, limit=PER_PAGE, before=before
+        )
     except ValueError as error:
         raise PageError(400, str(error)) from None
 
@@ -43,12 +43,11 @@ async def show(context: RequestContext) -> Response:
     ref = record_of(context.path_part("kind"), context.path_part("record"))
     store, viewer, form = context.store, context.viewer, context.form
     record = await store.record_search.record(viewer, ref)
-    asked, thread, limit = form.text("q"), form.text("thread"), form.number("most", PER_PAGE, most=MOST)
-    before = more = None
+    asked, thread = form.text("q"), form.text("thread")
+    found = None
     if asked:
-        found = await _search(context, asked, ref, limit)
-        emails = [one.line for one in found]
-        more = min(limit * 2, MOST) if len(found) == limit < MOST else None
+        found = await _search(context, asked, ref)
+        emails, before = [one.line for one in found], found.before
     else:
         try:
             part = await store.reading.visible_emails(
@@ -68,7 +67,7 @@ async def show(context: RequestContext) -> Response:
         threads=Counter(email.thread for email in emails),
         newest=newest,
         before=before,
-        more=more,
+        found=found,
         suggested=await store.suggesting.suggested_addresses(viewer, ref) if newest else [],
     )
 

@@ -3,6 +3,7 @@
 - ``users``, ``sign_ins``: users, the administrator's policy, one-time links and console sessions
 - ``rights``: which records a user may read
 - ``copies``, ``withdrawals``, ``guard``: the facts that the sharing rule needs, and the rule applied to links
-- ``views``, ``visible_lines``: what users get to read, made from visible links only
+- ``candidates``: the links that a viewer may possibly see, without a walk over hidden ones
+- ``views``, ``visible_lines``, ``search_cursor``: what users get to read, made from visible links only
 - ``reading``, ``email_search``, ``record_search``, ``email_ids``, ``explaining``, ``suggesting``, ``deleting``: what users do
 """

@@ -12,7 +12,6 @@ from schemas.sharing import CopyDecision, LiveCopy, may_see
 from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
 from services.store.access.users import Users
-from services.store.core.documents import Doc
 from services.store.sync.ledger import LiveRow
 
 
@@ -81,11 +80,6 @@ class Guard:
 def _decision(viewer: str, link: Link, facts: SharingFacts) -> LinkDecision:
     rows = tuple(row for row in facts.rows.get(link.email, ()) if row.account in facts.accounts)
     return LinkDecision(link, tuple(facts.decide(link, viewer)), rows, facts.accounts)
-
-
-def prefilter(viewer: User) -> Doc:
-    """Return the query for links that a viewer may possibly see. It narrows the search by what the matcher stored; ``decide`` decides."""
-    return {"$or": [{"owners": viewer.email}, {"shared_by.0": {"$exists": True}}]}
 
 
 def redacted(line: CopyDecision, viewer: str) -> CopyDecision:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from schemas.accounts import User
 from schemas.emails import Link
 from schemas.mail import Attachment
 from schemas.records import RecordRef
-from services.store.access.guard import Guard, LinkDecision, prefilter
+from services.store.access.candidates import Candidates, Position, on_record
+from services.store.access.guard import Guard, LinkDecision
 from services.store.access.views import EmailPage, ShownEmail
 from services.store.access.visible_lines import VisibleLines
 from services.store.core.collections import Collections
-from services.store.core.documents import Doc, decode, decode_email
+from services.store.core.documents import decode_email
 from services.store.core.errors import NotFoundError
 from services.store.mail.blobs import Blobs
 from services.store.mail.raw_mail import shown_raw
@@ -25,10 +25,12 @@ _BATCH = 100
 class Reading:
     """Reads for a viewer (a user's address). Mail that the viewer may not see looks the same as mail that does not exist."""
 
-    def __init__(self, collections: Collections, *, guard: Guard, lines: VisibleLines, blobs: Blobs) -> None:
-        self._links = collections.links
+    def __init__(
+        self, collections: Collections, *, guard: Guard, candidates: Candidates, lines: VisibleLines, blobs: Blobs
+    ) -> None:
         self._emails = collections.emails
         self._guard = guard
+        self._candidates = candidates
         self._lines = lines
         self._blobs = blobs
 
@@ -50,13 +52,14 @@ class Reading:
         """
         user = await self._guard.viewer(viewer)
         found: list[LinkDecision] = []
-        cursor = before
+        scope = on_record(record, **({"thread": thread} if thread is not None else {}))
+        position = None if before is None else _position(before)
         while len(found) <= limit:
-            links = await self._candidates(user, record, cursor, thread, max(limit + 1 - len(found), 20))
+            links = await self._candidates.newest(user, scope, position, max(limit + 1 - len(found), 20))
             if not links:
                 break
             found += [one for one in await self._guard.decide(user, links) if one.visible]
-            cursor = _cursor(links[-1])
+            position = scope.position(links[-1])
         shown = found[:limit]
         before = _cursor(shown[-1].link) if len(found) > limit and shown else None
         return EmailPage(await self._lines.lines(user, shown), before)
@@ -68,10 +71,11 @@ class Reading:
             NotFoundError: there is no such user.
         """
         user = await self._guard.viewer(viewer)
-        count, cursor = 0, None
-        while links := await self._candidates(user, record, cursor, None, _BATCH):
+        count, scope = 0, on_record(record)
+        position: Position | None = None
+        while links := await self._candidates.newest(user, scope, position, _BATCH):
             count += sum(one.visible for one in await self._guard.decide(user, links))
-            cursor = _cursor(links[-1])
+            position = scope.position(links[-1])
         return count
 
     async def show(self, viewer: str, email: str) -> ShownEmail:
@@ -122,27 +126,13 @@ class Reading:
         await self._blobs.size(wanted.sha256)  # fails for a missing blob before the caller asks for the first part
         return wanted, self._blobs.stream(wanted.sha256)
 
-    async def _candidates(
-        self, user: User, record: RecordRef, cursor: str | None, thread: str | None, limit: int
-    ) -> list[Link]:
-        """Return the next links of a record that the user may possibly see."""
-        query: Doc = {"record.kind": record.kind, "record.id": record.id, "$and": [prefilter(user)]}
-        if cursor is not None:
-            sent_at, link = _position(cursor)
-            query["$and"].append({"$or": [{"sent_at": {"$lt": sent_at}}, {"sent_at": sent_at, "_id": {"$lt": link}}]})
-            query["sent_at"] = {"$lte": sent_at}  # bounds the index scan
-        if thread is not None:
-            query["thread"] = thread
-        found = self._links.find(query).sort([("sent_at", -1), ("_id", -1)]).limit(limit)
-        return [decode(Link, document) async for document in found]
-
 
 def _cursor(link: Link) -> str:
     return f"{(link.sent_at - _EPOCH) // timedelta(milliseconds=1)}~{link.id}"
 
 
-def _position(cursor: str) -> tuple[datetime, str]:
+def _position(cursor: str) -> Position:
     milliseconds, tilde, link = cursor.partition("~")
     if not tilde or not milliseconds.removeprefix("-").isdecimal():
         raise ValueError("this is not the `before` of a page")
-    return _EPOCH + timedelta(milliseconds=int(milliseconds)), link
+    return Position(_EPOCH + timedelta(milliseconds=int(milliseconds)), link)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from schemas.emails import Link
 from schemas.mail import Role
 from schemas.records import RecordRef
-from services.store.access.guard import Guard, prefilter
+from services.store.access.candidates import Candidates, Position, on_record
+from services.store.access.guard import Guard
 from services.store.access.views import SuggestedAddress, VisibleEmail
 from services.store.access.visible_lines import VisibleLines
 from services.store.core.colleagues import Colleagues
-from services.store.core.collections import Collections
-from services.store.core.documents import Doc, decode
 from services.store.crm.record_addresses import RecordAddresses
 
 _BATCH = 100
@@ -21,15 +19,15 @@ class Suggesting:
 
     def __init__(
         self,
-        collections: Collections,
         *,
         guard: Guard,
+        candidates: Candidates,
         lines: VisibleLines,
         colleagues: Colleagues,
         record_addresses: RecordAddresses,
     ) -> None:
-        self._links = collections.links
         self._guard = guard
+        self._candidates = candidates
         self._lines = lines
         self._colleagues = colleagues
         self._record_addresses = record_addresses
@@ -37,23 +35,20 @@ class Suggesting:
     async def suggested_addresses(self, viewer: str, record: RecordRef) -> list[SuggestedAddress]:
         """Return the unknown senders of mail that is on a record by its thread alone, as far as the viewer sees it.
 
-        The answer omits colleagues, addresses of any record, and automatic and mailing-list mail. Most mails first.
+        The answer omits colleagues, addresses of records that the viewer may read, and automatic and mailing-list mail. An address
+        of another record is suggested, because its absence would reveal the record. Most mails first.
 
         Raises:
             NotFoundError: there is no such user.
         """
         user = await self._guard.viewer(viewer)
-        query: Doc = {
-            "record.kind": record.kind,
-            "record.id": record.id,
-            "matches.role": Role.THREAD.value,
-            **prefilter(user),
-        }
-        links = [decode(Link, document) async for document in self._links.find(query)]
+        scope = on_record(record, **{"matches.role": Role.THREAD.value})
+        position: Position | None = None
         mails: list[VisibleEmail] = []
-        for start in range(0, len(links), _BATCH):
-            decisions = await self._guard.decide(user, links[start : start + _BATCH])
+        while links := await self._candidates.newest(user, scope, position, _BATCH):
+            decisions = await self._guard.decide(user, links)
             mails += await self._lines.lines(user, [one for one in decisions if one.visible])
+            position = scope.position(links[-1])
         names: dict[str, str] = {}
         counts: dict[str, int] = {}
         for mail in mails:
@@ -63,6 +58,9 @@ class Suggesting:
                 if person.role is Role.FROM:
                     counts[person.address] = counts.get(person.address, 0) + 1
                     names[person.address] = names.get(person.address) or person.name
-        known = {*await self._record_addresses.known(counts), *await self._colleagues.own_among(counts)}
+        records = await self._record_addresses.known(counts)
+        readable = await self._guard.readable(user, {ref for refs in records.values() for ref in refs})
+        known = {address for address, refs in records.items() if not readable.isdisjoint(refs)}
+        known |= await self._colleagues.own_among(counts)
         found = [SuggestedAddress(address=one, name=names[one], emails=counts[one]) for one in counts.keys() - known]
         return sorted(found, key=lambda one: (-one.emails, one.address))

@@ -100,6 +100,19 @@ class FoundEmail(Contract):
     """Every record on which the viewer may see it."""
 
 
+class SearchResult(list[FoundEmail]):
+    """The emails that a search found, and how far it got."""
+
+    read: int = 0
+    """How many emails it read, all of them visible to the viewer."""
+    back_to: datetime | None = None
+    """When the oldest of them was sent."""
+    before: str | None = None
+    """Pass it to continue. None if the search read everything."""
+    cut_short: bool = False
+    """Whether it stopped before it found as many emails as the caller asked for, although older mail remains."""
+
+
 class SuggestedAddress(Contract):
     """An address that may also belong to the record."""
 

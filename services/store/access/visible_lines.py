@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from schemas.accounts import User
 from schemas.emails import Link
 from schemas.records import RecordRef
+from services.store.access.candidates import Candidates
 from services.store.access.guard import Guard, LinkDecision
 from services.store.access.views import FoundEmail, VisibleEmail, visible_email
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import decode
 from services.store.sync.folders import Folders
 
 _HEAVY = {"text": 0, "reply_text": 0, "html": 0}
@@ -20,10 +20,18 @@ _HEAVY = {"text": 0, "reply_text": 0, "html": 0}
 class VisibleLines:
     """Makes lines from links that ``guard.decide`` lets through, and from no others."""
 
-    def __init__(self, collections: Collections, *, guard: Guard, colleagues: Colleagues, folders: Folders) -> None:
-        self._links = collections.links
+    def __init__(
+        self,
+        collections: Collections,
+        *,
+        guard: Guard,
+        candidates: Candidates,
+        colleagues: Colleagues,
+        folders: Folders,
+    ) -> None:
         self._emails = collections.emails
         self._guard = guard
+        self._candidates = candidates
         self._colleagues = colleagues
         self._folders = folders
 
@@ -37,9 +45,8 @@ class VisibleLines:
         return await self.found(user, [one for one in await self._guard.decide(user, links) if one.visible])
 
     async def visible(self, user: User, emails: Iterable[str]) -> list[LinkDecision]:
-        """Return the links, on any record, by which a user may see emails."""
-        found = self._links.find({"email": {"$in": list(emails)}}).sort([("sent_at", -1), ("_id", 1)])
-        links = [decode(Link, document) async for document in found]
+        """Return the links, on any record, by which a user may see emails, newest first."""
+        links = await self._candidates.of_emails(user, list(emails))
         return [one for one in await self._guard.decide(user, links) if one.visible]
 
     async def lines(self, user: User, visible: Sequence[LinkDecision]) -> list[VisibleEmail]:

@@ -18,6 +18,15 @@ _CONFLICTS = frozenset({85, 86})
 """IndexOptionsConflict, IndexKeySpecsConflict."""
 _CONNECTED = tuple(state.value for state in AccountState if state is not AccountState.DISCONNECTED)
 
+_SHARED = {"shared_by.0": {"$exists": True}}
+_LINKS = {
+    "sent": "{} -sent_at -email",
+    "record": "record.kind record.id {} -sent_at -_id",
+    "thread": "thread {} -sent_at -_id",
+    "email": "{} email",
+}
+"""Keys of the indexes of links that readers use. ``{}`` is the place of the owners."""
+
 
 def _index(name: str, *keys: str, **options: Any) -> IndexModel:
     pairs = [(key.removeprefix("-"), DESCENDING if key.startswith("-") else ASCENDING) for key in keys]
@@ -55,8 +64,15 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
             c.links,
             [
                 _index("email", "email"),
-                _index("record", "record.kind", "record.id", "-sent_at", "-_id"),
-                _index("thread", "thread"),
+                # For each way to look up mail, one index of a viewer's own and one of shared mail: see access.candidates.
+                *(
+                    index
+                    for name, keys in _LINKS.items()
+                    for index in (
+                        _index(f"{name}_own", *keys.format("owners").split()),
+                        _index(f"{name}_shared", *keys.format("").split(), partialFilterExpression=_SHARED),
+                    )
+                ),
             ],
         ),
         (
