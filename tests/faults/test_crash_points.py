@@ -29,6 +29,7 @@ COMMANDS = (
     ),
     *("erasing._remove_dead_letters", "erasing._tombstone", "erasing.erase", "erasures.add", "erasures.end"),
     *("former_accounts.connect_again", "record_addresses._remove", "users.add", "users.save", "users.set_admin"),
+    *("withdrawals.add", "withdrawals.remove"),
 )
 PAGES = ("sign_ins.attempt", "sign_ins.end", "sign_ins.offer", "sign_ins.use", "sign_ins.user_of")
 NO_STAGE = {

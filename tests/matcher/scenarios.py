@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from schemas.accounts import Account
@@ -90,10 +91,10 @@ def batches(rng: random.Random, copies: Sequence[MailParsed]) -> list[list[MailP
 def steps(world: World, rng: random.Random, scenario: Scenario) -> list[Callable[[], Awaitable[object]]]:
     """Return everything that happens, in an order of its own: batches, some of them twice, and late records."""
     found: list[Callable[[], Awaitable[object]]] = [
-        lambda batch=batch: world.match(*batch) for batch in batches(rng, scenario.copies)
+        partial(world.match, *batch) for batch in batches(rng, scenario.copies)
     ]
     again = batches(rng, rng.sample(scenario.copies, len(scenario.copies) // 3))
-    found += [lambda batch=batch: world.match(*batch) for batch in again]
-    found += [lambda record=record: world.changed(record) for record in scenario.late]
+    found += [partial(world.match, *batch) for batch in again]
+    found += [partial(world.changed, record) for record in scenario.late]
     rng.shuffle(found)
     return found

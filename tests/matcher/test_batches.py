@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas.accounts import EpochState
 from schemas.errors import TransientError
-from schemas.messages import MailParsed
+from schemas.messages import RecordChanged
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode
 from services.amqp.delivery.outcomes import Delivery, Done, Failed
@@ -17,6 +19,7 @@ from services.matcher import handler
 from services.matcher.isolation import isolating
 from services.matcher.latency import VisibleLatency
 from services.matcher.linking.summaries import SummaryKeeper
+from services.store.core.documents import now
 from tests.factories import account as account_of
 from tests.matcher.fixtures import World, delivery_of, mail
 from tests.matcher.hooks import CrashAt, CrashError, hooked
@@ -172,7 +175,7 @@ async def test_several_holders_grant_together(world: World) -> None:
 async def test_the_summary_has_the_five_newest_shared_mails_and_nothing_else_is_touched(world: World) -> None:
     """Private mail is neither listed nor counted; the CRM's own fields stay as they are."""
     ann, eve = await world.account(ANN), await world.account("eve@firm.example", Mode.PRIVATE)
-    extra = {"stage": "won", "nested": {"leadmail": 1}}
+    extra: dict[str, Any] = {"stage": "won", "nested": {"leadmail": 1}}
     ref = await world.record(CARLA, **extra)
     shared = [await world.copy(ann, mail(f"s{n}", CARLA, ANN)) for n in range(8)]
     private = [await world.copy(eve, mail(f"p{n}", CARLA, "eve@firm.example")) for n in range(3)]
@@ -258,7 +261,7 @@ async def test_one_bad_message_does_not_take_its_neighbours_along(world: World) 
     ann = await world.account(ANN)
     copies = [await world.copy(ann, mail(str(n), CARLA, ANN)) for n in range(9)]
 
-    async def handle(deliveries: list[Delivery[MailParsed]]) -> list[Done]:
+    async def handle(deliveries: Sequence[Delivery[Any]]) -> list[Done]:
         if any(delivery.message == copies[5] for delivery in deliveries):
             raise ValueError("bad")
         return [Done()] * len(deliveries)
@@ -271,11 +274,13 @@ async def test_an_outage_fails_the_batch_at_once() -> None:
     """Cutting a batch down while the database is away would only make the wait longer."""
     calls = []
 
-    async def handle(deliveries: list[Delivery[MailParsed]]) -> list[Done]:
+    async def handle(deliveries: Sequence[Delivery[Any]]) -> list[Done]:
         calls.append(len(deliveries))
         raise TransientError("away")
 
-    outcomes = await isolating(handle)([None] * 4)
+    outcomes = await isolating(handle)(
+        [delivery_of(RecordChanged(id="lead:x@1", kind="lead", record="x", at=now()))] * 4
+    )
     assert calls == [4]
     assert [type(outcome) for outcome in outcomes] == [Failed] * 4
 
@@ -301,7 +306,7 @@ async def test_the_time_until_mail_is_visible_is_measured_by_lane(world: World) 
     copies = [await world.copy(ann, mail(str(n), CARLA, ANN), epoch=n or None) for n in range(3)]
     registry = CollectorRegistry()
 
-    async def handle(deliveries: list[Delivery[MailParsed]]) -> list[Done | Failed]:
+    async def handle(deliveries: Sequence[Delivery[Any]]) -> list[Done | Failed]:
         return [Failed(TransientError("no")), Done(), Done()]
 
     await VisibleLatency(registry).measuring(handle)([delivery_of(copy) for copy in copies])

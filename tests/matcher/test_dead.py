@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from schemas.accounts import EpochState
@@ -26,7 +29,13 @@ def letter(
     """Return a dead letter as the runtime hands it over."""
     envelope = codec.encode(about, body, source="/leadmail/test")
     headers = {**envelope.headers, "content-type": envelope.content_type}
-    values = {"queue": QUEUE, "reason": "parser-died", "error": "ParserDied", "attempt": 6, "message": about}
+    values: dict[str, Any] = {
+        "queue": QUEUE,
+        "reason": "parser-died",
+        "error": "ParserDied",
+        "attempt": 6,
+        "message": about,
+    }
     return DeadLetterDelivery(**{**values, "body": envelope.body, "headers": headers, **fields})
 
 
@@ -94,7 +103,7 @@ async def test_what_is_kept_is_enough_to_send_it_again(world: World) -> None:
     stored = await world.store.dead_letters.get(head.id)
     seen: list[Delivery[MailParsed]] = []
 
-    async def handle(deliveries: list[Delivery[MailParsed]]) -> list[Done]:
+    async def handle(deliveries: Sequence[Delivery[Any]]) -> list[Done]:
         seen.extend(deliveries)
         return [Done()] * len(deliveries)
 

@@ -9,6 +9,7 @@ import asyncio
 import os
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -79,7 +80,7 @@ async def test_copies_and_records_that_go_leave_what_the_reference_says(world: W
         await world.delete(doomed)
         await world.changed(doomed)
 
-    going: list[Callable[[], Awaitable[object]]] = [lambda row=row: lose(row) for row in rows]
+    going: list[Callable[[], Awaitable[object]]] = [partial(lose, row) for row in rows]
     going.append(delete)
     for step in going:
         todo.insert(rng.randint(0, len(todo)), step)

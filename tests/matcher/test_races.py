@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -82,7 +83,7 @@ async def test_a_reply_and_its_ancestor_in_two_batches_find_each_other(world: Wo
         reply = await world.copy(ann, mail(f"b{number}", "who@else.example", ANN, answers=f"a{number}"))
         pair = [first, reply]
         outer, inner = (pair[place] for place in order)
-        await interrupted(world, where, lambda inner=inner: world.match(inner), outer)
+        await interrupted(world, where, partial(world.match, inner), outer)
     await world.rest()
     snapshot = await world.snapshot()
     assert snapshot == world.truth()
@@ -104,7 +105,7 @@ async def test_a_reply_and_its_holders_copy_of_the_ancestor_find_each_other(
         outer, inner = (pair[place] for place in order)
         beside = {"alone": [], "with another mail": [mail(f"c{number}", CARLA, ANN)], "with her copy": [first]}[with_it]
         others = [await world.copy(ann, content) for content in beside]
-        await interrupted(world, where, lambda inner=inner: world.match(inner), outer, *others)
+        await interrupted(world, where, partial(world.match, inner), outer, *others)
     await world.rest()
     snapshot = await world.snapshot()
     assert snapshot == world.truth()
@@ -121,7 +122,7 @@ async def test_the_holders_of_a_reply_find_each_other(world: World, where: str) 
         world.mails.append(first)
         pair = [[await world.copy(ann, reply)], [await world.copy(bob, reply), await world.copy(bob, first)]]
         outer, inner = (pair[place] for place in order)
-        await interrupted(world, where, lambda inner=inner: world.match(*inner), *outer)
+        await interrupted(world, where, partial(world.match, *inner), *outer)
     await world.rest()
     snapshot = await world.snapshot()
     assert snapshot == world.truth()

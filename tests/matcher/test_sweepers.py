@@ -72,7 +72,8 @@ async def test_a_policy_change_that_was_interrupted_is_finished(world: World) ->
 
 async def test_of_several_replicas_one_sweeps(world: World) -> None:
     """While one is at it, the others pass; when it is done, the next one may, even if its work failed."""
-    inside, release, count = asyncio.Event(), asyncio.Event(), []
+    inside, release = asyncio.Event(), asyncio.Event()
+    count: list[int] = []
 
     async def work() -> None:
         count.append(1)
@@ -80,7 +81,7 @@ async def test_of_several_replicas_one_sweeps(world: World) -> None:
         await release.wait()
         raise ValueError("failed")
 
-    first = asyncio.create_task(turn(world, work, "one")())
+    first = asyncio.ensure_future(turn(world, work, "one")())
     await inside.wait()
     await turn(world, work, "two")()
     assert len(count) == 1

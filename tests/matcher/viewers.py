@@ -98,7 +98,7 @@ async def _raw(life: History, viewer: str, name: str, _: Granted) -> None:
 
 
 async def _file(life: History, viewer: str, name: str, _: Granted) -> None:
-    _, parts = await life.store.reading.attachment(viewer, life.written[name].key, 1)
+    parts = (await life.store.reading.attachment(viewer, life.written[name].key, 1))[1]
     assert b"".join([part async for part in parts]) == file_of(name)
 
 

@@ -28,7 +28,8 @@ from services.runtime.mongo import make_client
 from services.settings import CliSettings
 from services.wiring import make_secret_box, make_store
 from testbed.local import LocalServers
-from tests.poller.fixtures import SECRET, Mailbox, PollerEnvironment, User
+from tests.conftest import MailUser
+from tests.poller.fixtures import SECRET, Mailbox, PollerEnvironment
 
 POLICY = ConnectPolicy.build(allow_networks="127.0.0.0/8", allow_plaintext=True)
 LOG = structlog.wrap_logger(
@@ -69,7 +70,7 @@ async def world(servers: LocalServers, environment: dict[str, str], tmp_path: Pa
 
 
 @pytest.fixture
-def mailbox(servers: LocalServers, new_mail_user: Callable[..., User]) -> Iterator[Mailbox]:
+def mailbox(servers: LocalServers, new_mail_user: Callable[..., MailUser]) -> Iterator[Mailbox]:
     """A new user's empty mailbox."""
     box = Mailbox(servers, new_mail_user())
     yield box

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
@@ -31,23 +31,12 @@ from services.mailbox.connection.credentials import password
 from services.store import RowOutcome, Store, new_account_id
 from testbed.local import LocalServers
 from testbed.servers.imap import log_in
+from tests.conftest import MailUser
 
 DEADLINE = 60.0
 SECRET = "00" * 32
 CLIENT = "client@acme.test"
 """The one whom the CRM knows."""
-
-
-class User(Protocol):
-    """A mailbox made for one test."""
-
-    @property
-    def address(self) -> str:
-        """The address, which is the login name, too."""
-
-    @property
-    def password(self) -> str:
-        """The password in plain text."""
 
 
 @dataclass
@@ -109,7 +98,7 @@ class PollerEnvironment:
         self.pollers.append(poller)
         return poller
 
-    async def connect(self, user: User, *, port: int | None = None, tls: Tls = "none", **fields: Any) -> Account:
+    async def connect(self, user: MailUser, *, port: int | None = None, tls: Tls = "none", **fields: Any) -> Account:
         """Store an account for a mail user."""
         number = new_account_id()
         account = Account(
@@ -223,13 +212,13 @@ async def until(
 class Mailbox:
     """A mailbox as another program sees it, through the standard library's client."""
 
-    def __init__(self, servers: LocalServers, user: User) -> None:
+    def __init__(self, servers: LocalServers, user: MailUser) -> None:
         self.user = user
         self.imap = log_in(servers.imap.host, servers.imap.port, user.address, user.password)
 
     def append(self, raw: bytes, folder: str = "INBOX", flags: str | None = None, at: str | None = None) -> None:
         """Put a mail into a folder."""
-        typ, data = self.imap.append(folder, flags or "", at or "", raw)  # type: ignore[arg-type]
+        typ, data = self.imap.append(folder, flags or "", at or "", raw)
         assert typ == "OK", data
 
     def create(self, folder: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -12,12 +13,13 @@ from schemas.accounts import AccountState, Lease
 from schemas.messages import AccountAttention
 from services.mailbox.connection.credentials import password
 from services.store import FolderPatch, LeaseLostError
-from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, User, mail, until
+from tests.conftest import MailUser
+from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 from tests.poller.imap_proxy import proxy
 
 
 async def test_accounts_are_spread_over_the_pollers(
-    world: PollerEnvironment, mailbox: Mailbox, new_mail_user: Callable[..., User]
+    world: PollerEnvironment, mailbox: Mailbox, new_mail_user: Callable[..., MailUser]
 ) -> None:
     """A new poller takes its share of the accounts; when one stops, the other has all of them at once."""
     accounts = [await world.connect(mailbox.user)]
@@ -67,7 +69,7 @@ async def test_a_poller_that_dies_is_replaced_and_its_token_is_worthless(
 async def test_a_wrong_password_blocks_the_account_once(world: PollerEnvironment, mailbox: Mailbox) -> None:
     """A refused login blocks the account, never completes it, and notifies the owner once; a new password unblocks it."""
     right = mailbox.user
-    account = await world.connect(type(right)(right.address, "wrong"))
+    account = await world.connect(replace(right, password="wrong"))
     world.start_poller()
     await until(lambda: world.said(AccountAttention), "account.attention", world)
     blocked = await world.store.accounts.get(account.id)
@@ -159,7 +161,9 @@ async def test_rows_without_final_state_are_fetched_again(world: PollerEnvironme
     assert (first.id[-2:], second.id[-2:]) == ("/1", "/2")
 
 
-async def test_idle_accounts_share_a_few_threads(world: PollerEnvironment, new_mail_user: Callable[..., User]) -> None:
+async def test_idle_accounts_share_a_few_threads(
+    world: PollerEnvironment, new_mail_user: Callable[..., MailUser]
+) -> None:
     """Sixty accounts watched by IDLE need no thread each; mail to any of them is noticed at once."""
     await world.know(CLIENT)
     users = [new_mail_user() for _ in range(60)]
@@ -171,4 +175,4 @@ async def test_idle_accounts_share_a_few_threads(world: PollerEnvironment, new_m
     for user in (users[0], users[30], users[59]):
         count = len(world.fetched)
         await asyncio.to_thread(world.servers.deliver, user.address, mail(CLIENT))
-        await until(lambda count=count: len(world.fetched) > count, "new mail", world, seconds=30)  # type: ignore[misc]
+        await until(lambda count=count: len(world.fetched) > count, "new mail", world, seconds=30)

@@ -43,7 +43,7 @@ async def test_new_mail_is_fetched_at_once(world: PollerEnvironment, mailbox: Ma
     for folder in ("INBOX", "Clients", "Sent"):
         count = len(world.fetched)
         mailbox.append(mail(CLIENT), folder)
-        await until(lambda count=count: len(world.fetched) > count, f"new mail in {folder}", world, seconds=30)  # type: ignore[misc]
+        await until(lambda count=count: len(world.fetched) > count, f"new mail in {folder}", world, seconds=30)
         message, _ = world.fetched[-1]
         assert message.lane is Lane.LIVE
         assert message.epoch is None
@@ -74,7 +74,7 @@ async def test_flags_follow(world: PollerEnvironment, mailbox: Mailbox, account:
         mailbox.uid("STORE", str(uid), "+FLAGS", r"(\Seen \Flagged)", folder=folder)
         await until(
             lambda folder=folder, uid=uid: _flags(world, account, folder, uid, {"\\Seen", "\\Flagged"}), folder, world
-        )  # type: ignore[misc]
+        )
     mailbox.uid("STORE", "2", "-FLAGS", r"(\Flagged)")
     await until(lambda: _flags(world, account, "INBOX", 2, {"\\Seen"}), "flag taken away", world)
 
@@ -198,7 +198,7 @@ async def test_over_tls(world: PollerEnvironment, mailbox: Mailbox, tls: Tls) ->
         await world.complete(account)
         for number in range(3):
             mailbox.append(mail(CLIENT, body="x" * 200_000))
-            await until(lambda number=number: len(world.fetched) == number + 2, "new mail", world, seconds=30)  # type: ignore[misc]
+            await until(lambda number=number: len(world.fetched) == number + 2, "new mail", world, seconds=30)
         mailbox.expunge("1")
         await until(lambda: _has(world, account, 1, RowState.GONE), "expunge", world)
         assert mailbox.user.password.encode() not in wire.sent

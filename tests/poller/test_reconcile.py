@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from schemas.accounts import Account
@@ -12,7 +13,8 @@ from services.cli.operations.ledger import compare
 from services.cli.operations.ledger_view import result_of
 from services.cli.terminal.session import Session
 from services.settings import CliSettings
-from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, User, mail, until
+from tests.conftest import MailUser
+from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 from tests.poller.imap_proxy import proxy
 
 STRANGER = "stranger@else.test"
@@ -153,13 +155,13 @@ async def test_unseen_changes_are_not_gaps(world: PollerEnvironment, mailbox: Ma
 
 
 async def test_an_account_that_cannot_be_compared_does_not_stop_the_others(
-    world: PollerEnvironment, mailbox: Mailbox, new_mail_user: Callable[..., User]
+    world: PollerEnvironment, mailbox: Mailbox, new_mail_user: Callable[..., MailUser]
 ) -> None:
     """A wrong password is reported with its fix, and the command exits 1; the other account is compared all the same."""
     mailbox.append(mail(CLIENT))
     good = await world.connect(mailbox.user)
     other = new_mail_user()
-    wrong = await world.connect(type(other)(other.address, "wrong"))
+    wrong = await world.connect(replace(other, password="wrong"))
     found = await check(world)
     assert not found.ok
     by_id = {account["id"]: account for account in found.result["accounts"]}

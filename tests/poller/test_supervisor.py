@@ -13,6 +13,7 @@ from services.poller.account_worker import AccountWorker
 from services.poller.supervisor import Supervisor
 from services.poller.sync.metrics import PollerMetrics
 from services.store import Store
+from tests.factories import account as account_of
 
 LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(50))
 
@@ -85,7 +86,7 @@ class Accounts:
 
     async def get(self, account: str) -> Account:
         """Return it."""
-        return Account.model_construct(id=account, state=self.state)
+        return account_of("ann@firm.example", id=account, state=self.state)
 
     async def of_holder(self, _poller: str) -> dict[str, Account]:
         """Return it."""

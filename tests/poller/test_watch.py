@@ -49,8 +49,8 @@ async def test_a_second_comparison_changes_nothing(
     rows = await world.rows(context.account)
     assert len(rows) == 2
     assert rows[1].updated_at == before[rows[1].id]
-    repaired = context.metrics._repaired.collect()[0].samples
-    assert [sample.value for sample in repaired if sample.name.endswith("_total")] == [0, 0, 0]
+    (repaired,) = context.metrics._repaired.collect()
+    assert [sample.value for sample in repaired.samples if sample.name.endswith("_total")] == [0, 0, 0]
 
 
 async def test_comparisons_are_remembered(
