@@ -50,7 +50,11 @@ TARGETS = (
         servers=True,
     ),
 )
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT: dict[str, str] = {
+    "self._ledger.find({'_id': {'$in': ids}}, fields, session=session) → self._ledger.find({'_id': {'$in': ids}}, fields)": (
+        "a row that changes after the transaction began makes its delete conflict, wherever it was read; rows that stay are not written"
+    ),
+}
 """Mutants that behave as the original, with the reason."""
 
 

@@ -51,6 +51,24 @@ async def test_rows_that_are_there_stay_as_they_are(world: World, store: Store, 
     assert (await store.folders.of(mine.id))[0].cursor == 1
 
 
+async def test_a_gone_copy_that_is_back_starts_again_when_its_links_are_done(
+    world: World, store: Store, mine: Account
+) -> None:
+    """It stays gone until the links of its email are updated. Then it is planned as a further attempt, with a new event."""
+    lease, back = world.leases[mine.id], row(mine.id, 1)
+    await store.poller_ledger.add_window(lease, [back])
+    await store.poller_ledger.published(lease, [back.id])
+    await store.matcher_ledger.finish([RowOutcome(back.id, RowState.ATTACHED, email=key("x"))])
+    await store.poller_ledger.gone(lease, [back.id])
+    assert await store.poller_ledger.add_window(lease, [back, row(mine.id, 2)]) == {back.id}
+    assert await world.states(mine.id) == {"gone": 1, "planned": 1}
+    await store.ledger.relink_done([back.id])
+    assert await store.poller_ledger.add_window(lease, [back, row(mine.id, 2)]) == {row(mine.id, 2).id}
+    planned = await store.ledger.get(back.id)
+    assert planned is not None
+    assert (planned.state, planned.attempts) == (RowState.PLANNED, 1)
+
+
 async def test_publishing_never_undoes_a_final_state(world: World, store: Store, mine: Account) -> None:
     """A matcher may finish a row before the poller marks it as published."""
     lease, ids = world.leases[mine.id], [row(mine.id, uid).id for uid in (1, 2)]

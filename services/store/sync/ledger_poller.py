@@ -73,7 +73,7 @@ class PollerLedger:
         self, lease: Lease, documents: list[Doc], folder: FolderPatch | None, session: Session
     ) -> frozenset[str]:
         ids = [document["_id"] for document in documents]
-        fields = {"state": 1, "reason": 1, "relink": 1, "attempts": 1, "email": 1}
+        fields = ["state", "reason", "relink", "attempts", "email"]
         there = {
             found["_id"]: found async for found in self._ledger.find({"_id": {"$in": ids}}, fields, session=session)
         }
