@@ -6,7 +6,7 @@ import io
 import json
 import socket
 import ssl
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http import HTTPStatus
@@ -25,9 +25,6 @@ from testbed.processes.certificates import make_certificates
 from testbed.processes.ports import free_port
 from tests.amqp.fixtures import until
 from tests.trace_receiver import receiving
-
-ENDED = otlp_exporter.CLOSING_SECONDS + 4
-"""Seconds; a busy machine takes its time."""
 
 
 def settings(url: str, share: float = 1.0) -> ServiceSettings:
@@ -116,27 +113,26 @@ async def test_export_resumes_when_the_collector_is_back() -> None:
 
 
 @pytest.mark.parametrize("kind", ["silent", "absent"])
-async def test_nothing_waits_for_a_collector(kind: str) -> None:
-    """With a silent or absent collector, more spans than fit into the queue are made at once, and the process still ends in time."""
+async def test_nothing_waits_for_a_collector(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage makes more spans than may wait, and ends, while a delivery to a silent or absent collector goes on for an hour."""
+    monkeypatch.setattr(otlp_exporter, "DELIVERY_SECONDS", 3600.0)
     lines = io.StringIO()
     log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     with silent() as quiet:
         url = quiet if kind == "silent" else f"http://127.0.0.1:{free_port()}"
         async with open_tracing(settings(url), "parser", log) as provider:
-            began = time.monotonic()
             record(OpenTelemetryTracing(provider), 2 * otlp_exporter.MAX_QUEUED)
-            assert time.monotonic() - began < 2 * otlp_exporter.DELIVERY_SECONDS
-            ending = time.monotonic()
-    assert time.monotonic() - ending < ENDED
 
 
-async def test_shutdown_does_not_wait_for_a_failing_collector() -> None:
-    """A stage whose collector is known to be down ends at once."""
+async def test_the_end_does_not_wait_for_a_collector_that_took_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage whose collector is known to be away ends before the last delivery does."""
+    monkeypatch.setattr(otlp_exporter, "CLOSING_SECONDS", 3600.0)
+    ended = threading.Event()
     lines = io.StringIO()
     log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     async with open_tracing(settings(f"http://127.0.0.1:{free_port()}"), "parser", log) as provider:
         record(OpenTelemetryTracing(provider), 1)
         await until(lambda: "cannot be delivered" in lines.getvalue())
-        record(OpenTelemetryTracing(provider), 1)
-        ending = time.monotonic()
-    assert time.monotonic() - ending < otlp_exporter.CLOSING_SECONDS / 2
+        shut_down = provider.shutdown
+        monkeypatch.setattr(provider, "shutdown", lambda: ended.wait() and shut_down())
+    ended.set()

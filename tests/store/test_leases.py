@@ -126,7 +126,8 @@ async def test_a_poller_that_dies_in_a_transaction_does_not_keep_the_account(wor
     writing = asyncio.create_task(store.folders._fence.write(dead, body))
     await entered.wait()
     taken: list[Lease] = []
-    async with asyncio.timeout(15):  # the lease of 5 s, and some
+    limit = await world.database.client.admin.command("getParameter", transactionLifetimeLimitSeconds=1)
+    async with asyncio.timeout(limit["transactionLifetimeLimitSeconds"] / 2):  # before the server ends the transaction
         while not taken:
             await asyncio.sleep(0.1)
             taken = await store.leases.acquire("p2", 1)

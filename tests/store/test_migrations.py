@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from schemas.errors import LayoutError
 from services.store.core import migrations
 from services.store.core.collections import Collections
+from services.store.core.documents import now
 from services.store.core.migrations import LEASE, MIGRATIONS, Migration, migrate
+from services.store.core.singleton_lease import SingletonLease
 from tests.factories import account
 from tests.store.fixtures import World
 
@@ -45,6 +47,22 @@ def steps() -> Steps:
 
 
 @pytest.fixture
+def refusals(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[datetime]:
+    """When a process asked for the lease and did not get it."""
+    moments = asyncio.Queue[datetime]()
+    take = SingletonLease.take
+
+    async def noted(self: SingletonLease, name: str, holder: str, span: timedelta) -> bool:
+        taken = await take(self, name, holder, span)
+        if not taken:
+            moments.put_nowait(now())
+        return taken
+
+    monkeypatch.setattr(SingletonLease, "take", noted)
+    return moments
+
+
+@pytest.fixture
 def collections(world: World) -> Collections:
     """The collections of the world's store."""
     return world.store._collections
@@ -73,12 +91,14 @@ async def test_old_documents_follow_while_new_ones_are_written(
     assert {each.address for each in await world.store.accounts.get_all()} == {"old@corp.com", "meanwhile@corp.com"}
 
 
-async def test_one_process_runs_them_and_the_others_wait(collections: Collections, steps: Steps) -> None:
+async def test_one_process_runs_them_and_the_others_wait(
+    collections: Collections, steps: Steps, refusals: asyncio.Queue[datetime]
+) -> None:
     """One of five concurrent processes migrates. None continues before everything is done."""
     steps.gate.clear()
     starts = [asyncio.create_task(migrate(collections, steps.list)) for _ in range(5)]
-    await steps.began.wait()
-    await asyncio.sleep(3 * migrations._POLL_SECONDS)  # longer than a process that does not wait would take
+    for _ in range(2 * 4):
+        await refusals.get()
     assert not any(start.done() for start in starts)
     steps.gate.set()
     done = await asyncio.gather(*starts)
@@ -107,14 +127,16 @@ async def test_a_dead_process_keeps_nobody_waiting_for_long(
 
 
 async def test_a_long_migration_keeps_its_lease(
-    collections: Collections, steps: Steps, monkeypatch: pytest.MonkeyPatch
+    collections: Collections, steps: Steps, refusals: asyncio.Queue[datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second process does not start a migration that takes longer than the lease."""
-    monkeypatch.setattr(migrations, "SPAN", timedelta(seconds=2))
+    span = timedelta(seconds=6)  # a third of it is the keeper's pause: a busy machine is late by less
+    monkeypatch.setattr(migrations, "SPAN", span)
     steps.gate.clear()
     starts = [asyncio.create_task(migrate(collections, steps.list)) for _ in range(2)]
-    await steps.began.wait()
-    await asyncio.sleep(5)  # longer than the lease, twice
+    first = await refusals.get()
+    while await refusals.get() < first + 1.5 * span:
+        pass
     assert steps.ran == ["first"]
     steps.gate.set()
     await asyncio.gather(*starts)
