@@ -12,7 +12,7 @@ from services.poller.sync.backfill import Backfill, open_epoch
 from services.poller.sync.background_sync import BackgroundSync
 from services.poller.sync.body_fetcher import BodyFetcher
 from services.poller.sync.mailbox_watcher import MailboxWatcher
-from tests.poller.fixtures import CLIENT, Mailbox, World, mail, until
+from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 
 STRANGER = "stranger@else.test"
 
@@ -29,13 +29,13 @@ async def fetch(context: AccountContext, session: ImapSession) -> None:
     await BackgroundSync(context, BodyFetcher(context), opened=lambda: None).run(session)
 
 
-async def outcomes(world: World, context: AccountContext) -> list[tuple[int, str, str | None]]:
+async def outcomes(world: PollerEnvironment, context: AccountContext) -> list[tuple[int, str, str | None]]:
     """Return (uid, state, reason) of every row."""
     return sorted((row.uid, row.state.value, row.reason) for row in await world.rows(context.account))
 
 
 async def test_a_draft_is_left_out_until_it_is_sent(
-    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+    world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
     """No body of a draft is fetched. When the flag goes, the mail counts if it concerns a record, and else as mail that does not."""
     await world.know(CLIENT)
@@ -58,7 +58,7 @@ async def test_a_draft_is_left_out_until_it_is_sent(
 
 
 async def test_a_backfill_leaves_out_drafts(
-    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+    world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
     """A draft in INBOX that was there before ends its row, so that the backfill completes."""
     await world.know(CLIENT)
@@ -71,7 +71,7 @@ async def test_a_backfill_leaves_out_drafts(
 
 
 async def test_mail_that_becomes_a_draft_is_left_out(
-    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+    world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
     """Whatever state it is in: attached mail is announced like mail that is gone; a late contact does not fetch a draft."""
     await world.know(CLIENT)
@@ -97,7 +97,7 @@ async def test_mail_that_becomes_a_draft_is_left_out(
 
 
 async def test_a_flag_of_deletion_is_announced_when_it_comes_and_when_it_goes(
-    world: World, mailbox: Mailbox, session: ImapSession, context: AccountContext
+    world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
     """The row stays attached. Its email is announced each time, and no live copy is left while the flag is there."""
     await world.know(CLIENT)
@@ -115,7 +115,7 @@ async def test_a_flag_of_deletion_is_announced_when_it_comes_and_when_it_goes(
         await watch.check()
         assert bool(await world.store.ledger.live_copies([row.email])) is live
         assert await world.store.ledger.with_copy([row.email]) == {row.email}
-        await until(lambda number=number: len(world.said(MailboxChanged)) == number, "the change is announced")  # type: ignore[misc]
+        await until(lambda number=number: len(world.said(MailboxChanged)) == number, "the change is announced")
         assert world.said(MailboxChanged)[-1].emails == (row.email,)
         mailbox.uid("STORE", "1", "+FLAGS" if live else "-FLAGS", r"(\Flagged)")
         await watch.check()
