@@ -19,6 +19,8 @@ class User(Contract):
     email: str
     name: str = ""
     admin: bool = False
+    disabled: bool = False
+    """Sees nothing and cannot sign in; their mailboxes are paused."""
     created_at: Utc
 
 

@@ -27,6 +27,7 @@ from services.store.admin.previewing import Previewing
 from services.store.admin.privacy import Privacy
 from services.store.admin.removal import Removal
 from services.store.admin.sharing import Sharing
+from services.store.admin.user_lifecycle import UserLifecycle
 from services.store.admin.withdrawing import Withdrawing
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
@@ -188,6 +189,18 @@ class Store:
             sharing=self.sharing,
             dead_letters=self.dead_letters,
             blob_refs=self.blob_refs,
+            audit=self.audit,
+        )
+        self.user_lifecycle = UserLifecycle(
+            c,
+            users=self.users,
+            sign_ins=self.sign_ins,
+            accounts=self.accounts,
+            colleagues=self.colleagues,
+            removal=self.removal,
+            sharing=self.sharing,
+            withdrawals=self.withdrawals,
+            pending_work=self.pending_work,
             audit=self.audit,
         )
         self.withdrawing = Withdrawing(

@@ -56,7 +56,7 @@ class Guard:
         Raises:
             NotFoundError: there is no such user.
         """
-        return await self._users.get(email)
+        return await self._users.active(email)
 
     async def readable(self, viewer: User, records: Collection[RecordRef]) -> frozenset[RecordRef]:
         """Return which of the records the viewer may read at all."""

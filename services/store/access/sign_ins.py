@@ -46,9 +46,9 @@ class SignIns:
         """Store a one-time link that signs a user in. If another user made it (``by``), the audit log says so.
 
         Raises:
-            NotFoundError: there is no such user.
+            NotFoundError: there is no such user, or the user is disabled.
         """
-        found = await self._users.get(user)
+        found = await self._users.active(user)
         await self._links.insert_one({"_id": _hash(token), "user": found.email, "page": page, "until": now() + lasts})
         if by is not None:
             await self._audit.add("console.link", by=by, subject=f"user:{found.email}")
@@ -58,12 +58,12 @@ class SignIns:
         """Return what a link is for, without using it up.
 
         Raises:
-            NotFoundError: there is no such link, it has expired or was used, or its user does not exist.
+            NotFoundError: there is no such link, it has expired or was used, or its user does not exist or is disabled.
         """
         document = await self._links.find_one({"_id": _hash(token), "until": {"$gt": now()}})
         if document is None:
             raise NotFoundError("there is no such link")
-        return SignInLink(await self._users.get(document["user"]), document["page"])
+        return SignInLink(await self._users.active(document["user"]), document["page"])
 
     async def use(self, token: str, session: str, *, lasts: timedelta) -> SignInLink:
         """Use up a link and start a session. Of several concurrent calls, one succeeds.
@@ -74,7 +74,7 @@ class SignIns:
         document = await self._links.find_one_and_delete({"_id": _hash(token), "until": {"$gt": now()}})
         if document is None:
             raise NotFoundError("there is no such link")
-        user = await self._users.get(document["user"])
+        user = await self._users.active(document["user"])
         moment = now()
         await self._sessions.insert_one(
             {"_id": _hash(session), "user": user.email, "since": moment, "until": moment + lasts}
@@ -83,12 +83,12 @@ class SignIns:
         return SignInLink(user, document["page"])
 
     async def user_of(self, session: str) -> User | None:
-        """Return the user of a session; None if it has expired or its user does not exist."""
+        """Return the user of a session; None if it has expired, or its user does not exist or is disabled."""
         document = await self._sessions.find_one({"_id": _hash(session), "until": {"$gt": now()}})
         if document is None:
             return None
         try:
-            return await self._users.get(document["user"])
+            return await self._users.active(document["user"])
         except NotFoundError:
             await self._sessions.delete_many({"user": document["user"]})
             return None
@@ -96,6 +96,11 @@ class SignIns:
     async def end(self, session: str) -> None:
         """End a session."""
         await self._sessions.delete_one({"_id": _hash(session)})
+
+    async def end_all(self, user: str) -> None:
+        """End every session of a user and withdraw the links that were sent to them."""
+        await self._sessions.delete_many({"user": user})
+        await self._links.delete_many({"user": user})
 
     async def attempt(self, what: str, *, most: int, within: timedelta) -> bool:
         """Count an attempt; False if there were too many within a span of time. ``what`` is stored as a hash."""

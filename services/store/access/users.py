@@ -63,6 +63,17 @@ class Users:
             raise NotFoundError(f"there is no user {email}: add one with `leadmail user add {email}`")
         return decode(User, document)
 
+    async def active(self, email: str) -> User:
+        """Return a user who may use Leadmail.
+
+        Raises:
+            NotFoundError: there is no such user, or the user is disabled.
+        """
+        user = await self.get(email)
+        if user.disabled:
+            raise NotFoundError(f"the user {user.email} is disabled: `leadmail user enable {user.email}` changes that")
+        return user
+
     async def get_all(self) -> list[User]:
         """Return all users, sorted by address."""
         return [decode(User, document) async for document in self._users.find().sort("_id")]

@@ -30,6 +30,11 @@ class Withdrawals:
         result = await self._withdrawals.delete_one({"_id": _id(owner, kind, target)})
         return result.deleted_count > 0
 
+    async def hand_over(self, owner: str, heir: str) -> None:
+        """Let what a user keeps private stay private when their mailboxes go to another user."""
+        async for one in self._withdrawals.find({"owner": owner}):
+            await self.add(heir, one["kind"], one["target"])
+
     async def of(self, owners: Iterable[str], threads: Mapping[str, str]) -> frozenset[tuple[str, str]]:
         """Return the (owner, email key) pairs that are withdrawn.
 

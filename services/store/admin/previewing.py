@@ -131,7 +131,7 @@ class Previewing:
         return await self._preview({}, lambda facts: facts._replace(company=policy), asker=by)
 
     async def _preview(self, rows: Doc, changed: Callable[[SharingFacts], SharingFacts], *, asker: str) -> Preview:
-        people = await self._users.get_all()
+        people = [one for one in await self._users.get_all() if not one.disabled]
         hidden, shown = _Counted(), _Counted()
         async for keys in self._emails_of(rows):
             links = await self._links.of_emails(keys)

@@ -1,0 +1,162 @@
+"""Users who leave: disabled for a while, or removed with their mailboxes disconnected, purged or transferred."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import chain
+
+from schemas.accounts import Account, AccountState, User
+from schemas.ledger import RowState
+from services.store.access.sign_ins import SignIns
+from services.store.access.users import Users
+from services.store.access.withdrawals import Withdrawals
+from services.store.admin.removal import Removal
+from services.store.admin.sharing import Sharing
+from services.store.core.audit import Audit
+from services.store.core.colleagues import Colleagues
+from services.store.core.collections import Collections
+from services.store.core.errors import NotAllowedError
+from services.store.core.pending_work import PendingWork
+from services.store.sync.accounts import Accounts
+from services.store.sync.ledger_rows import account_range
+
+OWNER_DISABLED = "owner-disabled"
+"""Why an account is paused: enabling the owner resumes it."""
+_AT_ONCE = 500
+
+
+class UserLifecycle:
+    """Access ends with the first write of each method: readers ask for the user at every request."""
+
+    def __init__(
+        self,
+        collections: Collections,
+        *,
+        users: Users,
+        sign_ins: SignIns,
+        accounts: Accounts,
+        colleagues: Colleagues,
+        removal: Removal,
+        sharing: Sharing,
+        withdrawals: Withdrawals,
+        pending_work: PendingWork,
+        audit: Audit,
+    ) -> None:
+        self._c = collections
+        self._users = users
+        self._sign_ins = sign_ins
+        self._accounts = accounts
+        self._colleagues = colleagues
+        self._removal = removal
+        self._sharing = sharing
+        self._withdrawals = withdrawals
+        self._pending = pending_work
+        self._audit = audit
+
+    async def disable(self, email: str, *, by: str) -> User:
+        """Lock a user out: sessions end and their active mailboxes are paused. Their mail stays shared as it is.
+
+        Raises:
+            NotFoundError: there is no such user.
+            NotAllowedError: it is the last administrator who is not disabled.
+        """
+        user = await self._users.get(email)
+        await self._spare_last_administrator(user)
+        await self._c.users.update_one({"_id": user.email}, {"$set": {"disabled": True}})
+        await self._sign_ins.end_all(user.email)
+        for account in await self._accounts.get_all(user.email):
+            if account.state is AccountState.ACTIVE:
+                await self._accounts.set_state(account.id, AccountState.PAUSED, by=by, reason=OWNER_DISABLED)
+        if not user.disabled:
+            await self._audit.add("user.disable", by=by, subject=f"user:{user.email}")
+        return user.model_copy(update={"disabled": True})
+
+    async def enable(self, email: str, *, by: str) -> User:
+        """Undo ``disable``. Mailboxes that the user paused themselves stay paused.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        user = await self._users.get(email)
+        await self._c.users.update_one({"_id": user.email}, {"$set": {"disabled": False}})
+        for account in await self._accounts.get_all(user.email):
+            if account.state is AccountState.PAUSED and account.reason == OWNER_DISABLED:
+                await self._accounts.set_state(account.id, AccountState.ACTIVE, by=by)
+        if user.disabled:
+            await self._audit.add("user.enable", by=by, subject=f"user:{user.email}")
+        return user.model_copy(update={"disabled": False})
+
+    async def remove(
+        self, email: str, *, by: str, purge: bool = False, transfer_to: str | None = None
+    ) -> list[Account]:
+        """Remove a user for good. Returns what became of their mailboxes: disconnected, purged or transferred.
+
+        Call it again after an interruption: it continues where it stopped.
+
+        Args:
+            email: the user.
+            by: who does it.
+            purge: also delete the mail of their mailboxes.
+            transfer_to: a user who owns the mailboxes from now on. What the former owner kept private stays private.
+
+        Raises:
+            NotFoundError: there is no such user, or ``transfer_to`` is not an active user.
+            NotAllowedError: it is the last administrator who is not disabled, or ``transfer_to`` is the user.
+        """
+        user = await self._users.get(email)
+        await self._spare_last_administrator(user)
+        heir = None if transfer_to is None else await self._users.active(transfer_to)
+        if heir is not None and heir.email == user.email:
+            raise NotAllowedError("the mailboxes must go to another user")
+        await self.disable(user.email, by=by)
+        accounts = await self._accounts.get_all(user.email)
+        for account in accounts:
+            if heir is not None:
+                await self._transfer(account, heir, by=by)
+            elif purge:
+                await self._removal.purge(account.id, by=by)
+            elif account.state is not AccountState.DISCONNECTED:
+                await self._removal.disconnect(account.id, by=by)
+        async with self._colleagues.changing([user.email]):
+            await self._c.users.delete_one({"_id": user.email})
+        await self._sign_ins.end_all(user.email)
+        await self._audit.add(
+            "user.remove",
+            by=by,
+            subject=f"user:{user.email}",
+            accounts=[account.id for account in accounts],
+            how="transfer" if heir else "purge" if purge else "disconnect",
+        )
+        return accounts
+
+    async def _transfer(self, account: Account, heir: User, *, by: str) -> None:
+        """Hand an account over. What hangs on its owner (own copies, threads) is the matcher's to work out again."""
+        await self._withdrawals.hand_over(account.owner, heir.email)
+        parts = [part async for part in self._emails_of(account.id)]
+        for part in parts:  # stays enqueued: the attestations of threads are the matcher's to compute
+            await self._pending.enqueue(emails=part)
+        await self._c.accounts.update_one({"_id": account.id}, {"$set": {"owner": heir.email}})
+        if account.state is AccountState.PAUSED and account.reason == OWNER_DISABLED:
+            await self._accounts.set_state(account.id, AccountState.ACTIVE, by=by)
+        await self._audit.add(
+            "account.transfer", by=by, subject=f"account:{account.id}", before=account.owner, after=heir.email
+        )
+        await self._sharing.recompute(chain.from_iterable(parts))
+
+    async def _emails_of(self, account: str) -> AsyncIterator[list[str]]:
+        part: dict[str, None] = {}
+        query = {**account_range(account), "state": RowState.ATTACHED.value}
+        async for row in self._c.ledger.find(query, {"email": 1}):
+            part[row["email"]] = None
+            if len(part) == _AT_ONCE:
+                yield list(part)
+                part = {}
+        if part:
+            yield list(part)
+
+    async def _spare_last_administrator(self, user: User) -> None:
+        others = [
+            one for one in await self._users.get_all() if one.admin and not one.disabled and one.email != user.email
+        ]
+        if user.admin and not user.disabled and not others:
+            raise NotAllowedError(f"{user.email} is the last administrator: make another user one first")
