@@ -182,3 +182,28 @@ def test_progress_of_an_import_is_for_people(monkeypatch: pytest.MonkeyPatch) ->
             told(1000, 4000)
             told(4000, 4000)
         assert ("4000/4000" in shown.getvalue()) is terminal
+
+
+def test_keep_an_email_private(world: World) -> None:
+    """The holder hides their copies from colleagues, still sees them, and takes that back."""
+    assert "2 emails" in world.ok("emails", KIM, "--viewer", LUC)
+    assert world.ok("email", "private", OFFER.key, "--by", ANNA) == "1 email: kept private.\n"
+    assert "1 email" in world.ok("emails", KIM, "--viewer", LUC)
+    assert "2 emails" in world.ok("emails", KIM, "--viewer", ANNA)
+    assert world.run("email", "private", OFFER.key, "--by", LUC).code == 1
+    assert world.ok("email", "share", OFFER.key, "--by", ANNA) == "1 email: shared as your mailbox is.\n"
+    assert "2 emails" in world.ok("emails", KIM, "--viewer", LUC)
+
+
+def test_a_user_leaves(world: World) -> None:
+    """A disabled user sees nothing; a removed one is gone, and their mailboxes go where they were told to."""
+    world.ok("user", "add", "boss@nw.example", "--admin")
+    assert "is disabled" in world.ok("user", "disable", ANNA)
+    assert account(world)[0] is AccountState.PAUSED
+    assert world.run("emails", KIM, "--viewer", ANNA).code == 1
+    world.ok("user", "enable", ANNA)
+    assert "2 emails" in world.ok("emails", KIM, "--viewer", ANNA)
+    assert world.run("user", "remove", ANNA).code == 2
+    assert world.run("user", "remove", ANNA, "--purge", "--transfer-to", LUC, "--yes").code == 2
+    assert "1 mailbox: to be transferred" in world.ok("user", "remove", ANNA, "--transfer-to", LUC, "--yes")
+    assert world.run("account", "show", ANNA, "--json").json()["owner"] == LUC

@@ -1,26 +1,30 @@
-"""``leadmail user``: add and list users, and make them administrators."""
+"""``leadmail user``: add, list, disable and remove users, and make them administrators."""
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from schemas.accounts import User
+from schemas.accounts import Account, User
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, fail, print_json, say, table
-from services.cli.terminal.session import command, open_session
+from services.cli.terminal.output import Json, Yes, fail, print_json, say, table
+from services.cli.terminal.session import USAGE, command, do, open_session
 from services.store import OPERATOR
+from services.wording import plural
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Users of the CRM: they own accounts and view records."
 )
 
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")]
+
 
 @app.command("add")
 @command
 async def add(
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")],
+    email: Email,
     name: Annotated[str, typer.Option(help="The user's name.")] = "",
     admin: Annotated[bool, typer.Option("--admin", help="Make the user an administrator.")] = False,
 ) -> None:
@@ -33,7 +37,7 @@ async def add(
 @app.command("admin")
 @command
 async def admin(
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")],
+    email: Email,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke administrator rights.")] = False,
     by: Annotated[
         str | None,
@@ -48,6 +52,57 @@ async def admin(
     say(f"{user.email} is {'now an administrator' if user.admin else 'no longer an administrator'}.")
 
 
+@app.command("disable")
+@command
+async def disable(email: Email) -> None:
+    """Lock a user out: sessions end and their mailboxes are paused. Their mail stays shared as it is."""
+    async with open_session(setup=True) as session:
+        user = await session.store.user_lifecycle.disable(email, by=OPERATOR)
+    say(f"{user.email} is disabled: `leadmail user enable {user.email}` undoes that.")
+
+
+@app.command("enable")
+@command
+async def enable(email: Email) -> None:
+    """Let a disabled user in again and resume their mailboxes."""
+    async with open_session(setup=True) as session:
+        user = await session.store.user_lifecycle.enable(email, by=OPERATOR)
+    say(f"{user.email} is enabled.")
+
+
+@app.command("remove")
+def remove(
+    email: Email,
+    purge: Annotated[bool, typer.Option("--purge", help="Also delete the mail of their mailboxes.")] = False,
+    transfer_to: Annotated[str | None, typer.Option(metavar="EMAIL", help="Give their mailboxes to this user.")] = None,
+    yes: Yes = False,
+) -> None:
+    """Remove a user. Their mailboxes are disconnected (their mail stays), purged, or transferred to another user."""
+    if purge and transfer_to is not None:
+        fail("a mailbox is purged or transferred, not both: leave one out", code=USAGE)
+    user, accounts = do(_mailboxes(email))
+    what = f"transferred to {transfer_to}" if transfer_to else "deleted with their mail" if purge else "disconnected"
+    say(f"{user.email} has {plural(len(accounts), 'mailbox', 'mailboxes')}: to be {what}.")
+    if not yes:
+        if not sys.stdin.isatty():
+            fail("no one was removed: add --yes to confirm without a terminal", code=USAGE)
+        if not typer.confirm("Remove the user?"):
+            fail("no one was removed")
+    do(_remove(user.email, purge=purge, transfer_to=transfer_to))
+    say(f"{user.email} is removed.")
+
+
+async def _mailboxes(email: str) -> tuple[User, list[Account]]:
+    async with open_session(setup=True) as session:
+        user = await session.store.users.get(email)
+        return user, await session.store.accounts.get_all(user.email)
+
+
+async def _remove(email: str, *, purge: bool, transfer_to: str | None) -> None:
+    async with open_session(setup=True) as session:
+        await session.store.user_lifecycle.remove(email, by=OPERATOR, purge=purge, transfer_to=transfer_to)
+
+
 @app.command("list")
 @prints(list[User])
 @command
@@ -58,6 +113,9 @@ async def list_users(as_json: Json = False) -> None:
     if as_json:
         print_json(users)
     elif users:
-        table(None, ("user", "name", "admin"), [(user.email, user.name, "yes" if user.admin else "") for user in users])
+        rows = [
+            (user.email, user.name, "yes" if user.admin else "", "disabled" if user.disabled else "") for user in users
+        ]
+        table(None, ("user", "name", "admin", "state"), rows)
     else:
         say("There are no users yet. Add one with `leadmail user add EMAIL`.", style="dim")

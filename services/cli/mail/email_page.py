@@ -16,6 +16,7 @@ from services.cli.terminal.output import Json, Yes, clean, console, fail, moment
 from services.cli.terminal.session import USAGE, Session, command, open_session
 from services.store import ShownEmail, VisibleCopy
 from services.usecases.html import sanitize_html
+from services.wording import plural
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -79,6 +80,38 @@ async def delete(
             fail(f"nothing was deleted: add --yes to permanently delete {key[:SHOWN_ID]}", code=USAGE)
         await session.store.deleting.delete(key, by=by)
     say(f"{key[:SHOWN_ID]} is deleted.")
+
+
+@app.command("private")
+@command
+async def private(
+    email: EmailId,
+    by: Annotated[str, typer.Option(metavar="EMAIL", help="The user who keeps their copies private.")],
+    thread: Annotated[bool, typer.Option("--thread", help="The whole thread, with mail still to come.")] = False,
+) -> None:
+    """Keep your copies of an email or a thread private, whatever your mailbox shares."""
+    await _withdraw(email, by=by, thread=thread, keep=True)
+
+
+@app.command("share")
+@command
+async def share(
+    email: EmailId,
+    by: Annotated[str, typer.Option(metavar="EMAIL", help="The user who kept their copies private.")],
+    thread: Annotated[bool, typer.Option("--thread", help="The whole thread.")] = False,
+) -> None:
+    """Undo `email private`: your mailbox's setting decides again."""
+    await _withdraw(email, by=by, thread=thread, keep=False)
+
+
+async def _withdraw(email: str, *, by: str, thread: bool, keep: bool) -> None:
+    async with open_session() as session:
+        key = await session.store.email_ids.full_key(by, email)
+        withdrawing = session.store.withdrawing
+        change = withdrawing.keep_private if keep else withdrawing.share_again
+        count = await change(key, by=by, thread=thread)
+    what = plural(count, "email") + (" of this thread" if thread else "")
+    say(f"{what}: {'kept private' if keep else 'shared as your mailbox is'}.")
 
 
 async def _attachment(session: Session, viewer: str, key: str, number: int) -> None:

@@ -31,12 +31,13 @@ class Deleting:
     async def delete(self, email: str, *, by: str | None) -> None:
         """Delete an email from every record, for every user, permanently. The mailboxes keep it; a resync does not bring it back.
 
-        A user may delete an email that they see and hold a copy of. An administrator, and the operator at the machine
+        A user may delete an email of which they hold the only copies: whoever downloads a shared mail and puts it into
+        their own mailbox must not be able to delete it for everyone. An administrator, and the operator at the machine
         (``by`` None), may delete any email.
 
         Raises:
             NotFoundError: there is no such user, or no email of this id that the user may see.
-            NotAllowedError: the user sees it only because others share it, and is not an administrator.
+            NotAllowedError: another user holds a copy too, or the user holds none, and is not an administrator.
         """
         if by is None:
             everything, name = True, "operator"
@@ -46,8 +47,14 @@ class Deleting:
             visible = [] if everything else await self._lines.visible(user, [email])
             if not everything and not visible:
                 raise NotFoundError(f"there is no email {email}")
-            if not everything and not any(copy.owner == name for one in visible for _, copy in one.copies()):
-                raise NotAllowedError("only a user who holds a copy of an email, or an administrator, may delete it")
+            holders = {
+                one.accounts[row.account].owner for one in visible for row in one.rows if row.account in one.accounts
+            }
+            if not everything and holders != {name}:
+                raise NotAllowedError(
+                    "only an administrator, or the holder of its only copies, may delete an email for everyone: "
+                    "to hide your own copies, keep it private"
+                )
         if everything and not await self._emails.existing([email]):
             raise NotFoundError(f"there is no email {email}")
         await self._summaries.recompute(await self._orphaned.tombstone([email], by=name))
