@@ -94,7 +94,10 @@ def test_explained_to_a_user(world: World) -> None:
 def test_an_email_is_deleted_by_who_may(world: World) -> None:
     """Who only sees it may not; who holds it may; then it is nowhere, and `explain` tells the operator why."""
     refused = world.run("email", "delete", OFFER.key, "--by", LUC, "--yes")
-    assert refused.errors == "leadmail: only a user who holds a copy of an email, or an administrator, may delete it.\n"
+    assert refused.errors == (
+        "leadmail: only an administrator, or the holder of its only copies, may delete an email for everyone: "
+        "to hide your own copies, keep it private.\n"
+    )
     assert world.run("email", "delete", OFFER.key, "--by", ANNA).code == 2
     world.ok("email", "delete", OFFER.key[:14], "--by", ANNA, "--yes")
     assert "1 email that" in world.ok("emails", KIM, "--viewer", ANNA)

@@ -65,7 +65,7 @@ class Known:
         self.asked.append(set(keys))
         return self._facts
 
-    async def get(self, email: str) -> User:
+    async def active(self, email: str) -> User:
         """Return a user."""
         return user(email)
 
