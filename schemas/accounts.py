@@ -55,7 +55,7 @@ class AccountState(StrEnum):
 
 
 class FolderRules(Contract):
-    """Which folders are synchronised, where that differs from the rule (all but Trash, Spam and Drafts)."""
+    """Which folders are synchronised, where that differs from the rule (all of the user's own but Trash, Spam and unsent mail)."""
 
     include: tuple[str, ...] = ()
     """Folder names as shown to users."""
@@ -134,7 +134,7 @@ class Folder(Contract):
     """As the server sent it (modified UTF-7, RFC 3501 section 5.1.3, or whatever it really is)."""
     name: str
     """For people."""
-    role: Literal["inbox", "sent", "archive", "all", "drafts", "trash", "junk", "user"]
+    role: Literal["inbox", "sent", "archive", "all", "drafts", "templates", "outbox", "trash", "junk", "user"]
     selected: bool
     """Whether its mail is synchronised."""
     reason: str | None = None

@@ -113,6 +113,14 @@ auth_mechanisms = plain login
 ssl_cert = <{s.certificate}
 ssl_key = <{s.key}
 mail_location = maildir:~/Maildir
+namespace public {{
+  type = public
+  prefix = Public/
+  separator = /
+  location = maildir:~/public
+  list = children
+  subscriptions = no
+}}
 passdb {{
   driver = passwd-file
   args = username_format=%Lu {s.users}/%Lu
@@ -134,6 +142,15 @@ ssl_server_cert_file = {s.certificate}
 ssl_server_key_file = {s.key}
 mail_driver = maildir
 mail_path = ~/Maildir
+namespace public {{
+  type = public
+  prefix = Public/
+  separator = /
+  mail_driver = maildir
+  mail_path = ~/public
+  list = children
+  subscriptions = no
+}}
 passdb passwd-file {{
   passwd_file_path = {s.users}/%{{user | lower}}
   auth_username_format = %{{user | lower}}

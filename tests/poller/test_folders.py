@@ -8,6 +8,7 @@ import pytest
 
 from schemas.accounts import Account, Folder, FolderRules
 from services.mailbox.imap import Listed, all_uids, plan_folders, primary
+from services.mailbox.imap.answers import in_namespaces, namespaces
 from services.mailbox.imap.folder_names import decode_name, role_by_name
 from services.poller.sync.folder_scan import WINDOW, FolderScan
 from tests import factories
@@ -162,6 +163,87 @@ def test_the_folder_to_keep_open() -> None:
     assert (chosen := primary(other)) is not None
     assert chosen.name == "INBOX"
     assert primary([]) is None
+
+
+UNSENT = {
+    "drafts": """
+        Drafts | Entwürfe | Brouillons | Borradores | Bozze | Rascunhos | Concepten | Kladder | Utkast | Luonnokset | Drög | Mustandid
+        Juodraščiai | Melnraksti | Kopie robocze | Koncepty | Osnutki | Skice | Nacrti | Нацрти | Чернови | Ciorne | Piszkozatok | Πρόχειρα
+        Taslaklar | Черновики | Чернетки | Чарнавікі | დროებითი | Սևագրեր | טיוטות | المسودات | پیش\u200cنویس\u200c\u0647\u0627 | ड्राफ़्ट
+        แบบร่าง
+        Thư nháp | Draf | Konsep | 下書き | 임시 보관함 | 草稿 | 草稿匣 | Esborranys | Zirriborroak | Drafftiau | Dréachtaí | Dreachdan
+        Brouilhedoù | Konsepte | Skica | Шимайлар
+    """,
+    "templates": """
+        Templates | Vorlagen | Modèles | Plantillas | Modelli | Modelos | Sjablonen | Skabeloner | Mallar | Maler | Sniðmát | Mallid
+        Veidnes | Šablonai | Szablony | Šablony | Šablóny | Predloge | Predlošci | Шаблони | \u015eabloane | Sablonok | Πρότυπα | Şablonlar
+        Шаблоны | תבניות | القوالب | テンプレート | 템플릿 | 模板 | 範本 | Plantilles | Txantiloiak
+    """,
+    "outbox": """
+        Outbox | Postausgang | Boîte d\u2019envoi | Bandeja de salida | Posta in uscita | Caixa de saída | Postvak UIT | Udbakke | Utkorgen
+        Utboks | Skrzynka nadawcza | Pošta k odeslání | Odhodna pošta | Izlazna pošta | Giden Kutusu | Исходящие | Вихідні | Εξερχόμενα
+        送信トレイ | 보낼 편지함 | 发件箱 | 寄件匣
+    """,
+    "sent": """
+        Sent | Gesendet | Envoyés | Enviados | Inviata | Verzonden | Sendt | Skickat | Lähetetyt | Saadetud | Nosūtītās | Išsiųsta | Wysłane
+        Odeslané | Odoslané | Poslano | Poslato | Пратени | Изпратени | Trimise | Elküldött | Απεσταλμένα | GÖNDERİLENLER | Отправленные
+        Надіслані | Адпраўленыя | გაგზავნილი | Ուղարկված | נשלח | البريد المرسل | ارسال شده | ส่งแล้ว | Đã gửi | Terkirim | 送信済み
+        보낸 편지함 | 已发送 | 寄件備份 | Enviats | Bidalitakoak | Anfonwyd | Seolta | Kaset | Gestuur | Të dërguara
+    """,
+    "junk": "Nevyžiadaná pošta | İstenmeyen | Neželena pošta | Rämpspost | Mēstules | Brukalas",
+    "trash": "Prügikast | Smeti | Smeće | Šiukšlinė | Papīrgrozs | Kôš | Сметніца | Zakarrontzia | Sbwriel | Hedhurina",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        (name.strip(), role)
+        for role, names in UNSENT.items()
+        for line in names.splitlines()
+        for name in line.split("|")
+        if name.strip()
+    ],
+)
+def test_unsent_mail_is_known_in_every_language(name: str, role: str) -> None:
+    """A server without SPECIAL-USE names its folders in the user's language."""
+    assert role_by_name(name, "/") == role
+    assert plan(listed("INBOX"), listed(name.encode("utf-8")))[decode_name(name.encode())] == (
+        None if role == "sent" else role
+    )
+
+
+def test_marks_come_before_names() -> None:
+    """A marked folder is what the server says, its subfolders too; the owner's word brings back what only a name says."""
+    assert plan(
+        listed("Drafts", "Sent"),
+        listed("Begonnen", "Drafts"),
+        listed("Begonnen/Alt"),
+        listed("Modelos"),
+        listed("Modelos/Autos"),
+        rules=FolderRules(include=("Begonnen", "Modelos")),
+    ) == {"Drafts": None, "Begonnen": "drafts", "Begonnen/Alt": "drafts", "Modelos": None, "Modelos/Autos": None}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (
+            b'(("" "/")) (("Other Users/" "/")) (("Public/" "/")("#news." "."))',
+            "Other Users/bob=other-users|Other Users=other-users|Public/Team=shared|#news.comp=shared|Other=|Publication=",
+        ),
+        (b'(("INBOX." ".")) (("user." ".")) (("" "."))', "INBOX.Trash2=|user.bob=other-users|Team=shared|INBOX="),
+        (b'(("" NIL)) NIL NIL', "Team="),
+        (b"NIL", "Team="),
+        (b"", "Team="),
+        (b'(("" "/")) (("~" "/" "X-PARAM" ("FLAG1"))) NIL', "~bob=other-users|bob="),
+    ],
+)
+def test_folders_of_others_are_left_out(answer: bytes, expected: str) -> None:
+    """Whose a folder is says the longest prefix of NAMESPACE; INBOX is the user's own, and the owner cannot include what is not."""
+    wanted = {name: reason or None for name, _, reason in (one.partition("=") for one in expected.split("|"))}
+    entries = in_namespaces([listed(name) for name in wanted], namespaces([answer]))
+    assert plan(*entries, rules=FolderRules(include=tuple(wanted))) == wanted
 
 
 class Uids:

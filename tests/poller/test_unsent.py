@@ -11,6 +11,8 @@ from services.poller.sync.account_context import AccountContext
 from services.poller.sync.backfill import Backfill, open_epoch
 from services.poller.sync.background_sync import BackgroundSync
 from services.poller.sync.body_fetcher import BodyFetcher
+from services.poller.sync.folder_changes import FolderTracker
+from services.poller.sync.live_sync import LiveSync, now
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 
@@ -120,3 +122,39 @@ async def test_a_flag_of_deletion_is_announced_when_it_comes_and_when_it_goes(
         mailbox.uid("STORE", "1", "+FLAGS" if live else "-FLAGS", r"(\Flagged)")
         await watch.check()
         assert len(world.said(MailboxChanged)) == number
+
+
+async def test_a_folder_that_becomes_one_of_drafts_is_left_out(
+    world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
+) -> None:
+    """What an earlier version took for an ordinary folder, or a user marks as one of drafts later, goes from the ledger."""
+    await world.know(CLIENT)
+    tracker = FolderTracker(context, session)
+    mailbox.append(mail(CLIENT), folder="Drafts")
+    drafts = next(folder for folder in context.folders.values() if folder.name == "Drafts")
+    assert (drafts.selected, drafts.reason) == (False, "drafts")
+    ordinary = drafts.model_copy(update={"role": "user", "selected": True, "reason": None, "live_next": 1})
+    selected = await session.examine(drafts.raw_name)
+    ordinary = ordinary.model_copy(update={"uidvalidity": selected.uidvalidity, "cursor": 1})
+    await world.store.folders.save(context.lease, [ordinary])
+    context.folders[ordinary.id] = ordinary
+    await LiveSync(context, BodyFetcher(context), session).new_mail(ordinary, noticed_at=now())
+    assert len(await outcomes(world, context)) == 1
+    listed, _ = await session.list_folders()
+    await tracker.add_new(listed)
+    assert await outcomes(world, context) == []
+    (stored,) = [folder for folder in await world.store.folders.of(context.account.id) if folder.name == "Drafts"]
+    assert (stored.selected, stored.role, stored.reason) == (False, "drafts", "drafts")
+
+
+async def test_a_public_folder_is_left_out(
+    world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
+) -> None:
+    """The server lists it among the user's folders; NAMESPACE tells that it is not theirs."""
+    mailbox.create("Public/Team")
+    mailbox.create("Team")
+    mailbox.append(mail(CLIENT), folder="Public/Team")
+    listed, _ = await session.list_folders()
+    await FolderTracker(context, session).add_new(listed)
+    reasons = {folder.name: folder.reason for folder in context.folders.values()}
+    assert (reasons["Public/Team"], reasons["Team"], reasons["INBOX"]) == ("shared", None, None)

@@ -154,7 +154,7 @@ async def folders(
         list[str] | None, typer.Option(metavar="FOLDER", help="Do not synchronise this folder. May be repeated.")
     ] = None,
     by_rule: Annotated[
-        bool, typer.Option("--by-rule", help="Restore the default: all folders except Trash, Spam and Drafts.")
+        bool, typer.Option("--by-rule", help="Restore the default: all folders except Trash, Spam and unsent mail.")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -65,7 +65,7 @@ class FolderChoice(Result):
 
     name: str
     """Name as shown to users."""
-    role: Literal["inbox", "sent", "archive", "all", "drafts", "trash", "junk", "user"]
+    role: Literal["inbox", "sent", "archive", "all", "drafts", "templates", "outbox", "trash", "junk", "user"]
     """What the folder is for."""
     selected: bool
     """Whether it is synchronised."""

@@ -23,13 +23,14 @@ from services.mailbox.imap.connect import connect_imap, open_imap
 from services.mailbox.imap.deadline_socket import DeadlineSocket
 from services.mailbox.imap.errors import ConnectionLostError, RefusedError, UidValidityChangedError
 from services.mailbox.imap.events import MailboxEvents, wait_for_events
-from services.mailbox.imap.folders import plan_folders, primary, readable
+from services.mailbox.imap.folders import NEVER, plan_folders, primary, readable
 from services.mailbox.imap.protocol import MailClient
 from services.mailbox.imap.reader import MailboxReader, open_reader
 from services.mailbox.imap.session import ImapSession
 from services.mailbox.imap.uids import SPAN, SPARSE, WIDER, all_uids, uid_windows
 
 __all__ = [
+    "NEVER",
     "SPAN",
     "SPARSE",
     "WIDER",

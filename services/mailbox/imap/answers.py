@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from services.mailbox.imap.tokens import ESCAPED, Item, Value, responses, tokens
 
@@ -18,6 +18,8 @@ _DATE = re.compile(rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+
 _MONTHS = {
     name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
 }
+_FOREIGN: tuple[Literal["other-users", "shared"] | None, ...] = (None, "other-users", "shared")
+"""The order of a NAMESPACE answer."""
 _SET = re.compile(rb"(\d+)(?::(\d+))?")
 _STATUS_ITEM = re.compile(rb"([A-Z]+) (\d+)", re.IGNORECASE)
 _LIST = re.compile(rb'\(([^()]*)\) (NIL|"(?:[^"\\]|\\.)*") (.*)', re.DOTALL | re.IGNORECASE)
@@ -38,6 +40,14 @@ class Fetched:
     modseq: int | None = None
 
 
+class Namespace(NamedTuple):
+    """A part of the tree of folders."""
+
+    prefix: bytes
+    delimiter: bytes
+    foreign: Literal["other-users", "shared"] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One folder of a LIST answer."""
@@ -46,6 +56,8 @@ class Listed:
     delimiter: str | None
     attributes: frozenset[str]
     """Lower case, with the backslash."""
+    foreign: Literal["other-users", "shared"] | None = None
+    """Whose it is, if not the user's own (NAMESPACE, RFC 2342)."""
 
 
 def text(value: bytes) -> str:
@@ -126,6 +138,33 @@ def listed(items: Iterable[Item]) -> list[Listed]:
         delimiter = None if match[2].upper() == b"NIL" else text(ESCAPED.sub(rb"\1", match[2][1:-1]))
         found.append(Listed(raw, delimiter, frozenset(text(word).lower() for word in match[1].split())))
     return found
+
+
+def namespaces(items: Iterable[Item]) -> list[Namespace]:
+    """Return the personal, other users' and shared namespaces of a NAMESPACE answer (RFC 2342 section 5)."""
+    found: list[Namespace] = []
+    for line, literals in responses(items):
+        for foreign, several in zip(_FOREIGN, tokens(line, literals), strict=False):
+            for one in several if isinstance(several, list) else ():  # NIL: the server has none of the kind
+                match one:
+                    case [bytes() as prefix, bytes() as delimiter, *_]:
+                        found.append(Namespace(prefix, b"" if delimiter.upper() == b"NIL" else delimiter, foreign))
+    return found
+
+
+def in_namespaces(entries: Iterable[Listed], spaces: Iterable[Namespace]) -> list[Listed]:
+    """Return folders with whose they are: the longest prefix decides, and INBOX is the user's own (RFC 3501 section 5.1)."""
+    longest_first = sorted(spaces, key=lambda space: -len(space.prefix))  # stable: personal before others
+    return [_placed(entry, longest_first) for entry in entries]
+
+
+def _placed(entry: Listed, spaces: Iterable[Namespace]) -> Listed:
+    if entry.raw_name.upper() == b"INBOX":
+        return entry
+    for space in spaces:
+        if entry.raw_name.startswith(space.prefix) or entry.raw_name + space.delimiter == space.prefix:
+            return replace(entry, foreign=space.foreign)
+    return entry
 
 
 def statuses(items: Iterable[Item]) -> dict[bytes, dict[str, int]]:

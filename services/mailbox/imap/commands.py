@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.mailbox.imap import answers
-from services.mailbox.imap.answers import Fetched, Listed, UidRanges
+from services.mailbox.imap.answers import Fetched, Listed, Namespace, UidRanges
 from services.mailbox.imap.protocol import MailClient
 from services.mailbox.imap.tokens import responses
 
@@ -33,6 +33,11 @@ class Selected(NamedTuple):
 def enable_qresync(client: MailClient) -> bool:
     """Enable QRESYNC, which implies CONDSTORE (RFC 7162 section 3.2.3). Returns whether the server did."""
     return b"QRESYNC" in [name.upper() for name in client.enable("QRESYNC")]
+
+
+def namespace(client: MailClient) -> list[Namespace]:
+    """NAMESPACE (RFC 2342): which folders are the user's own."""
+    return answers.namespaces(client.command("NAMESPACE", own=("NAMESPACE",)).pop("NAMESPACE", []))
 
 
 def list_plain(client: MailClient) -> list[Listed]:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from schemas.accounts import Folder
 from services.mailbox.imap import commands
-from services.mailbox.imap.answers import Fetched, Listed, UidRanges, uid_set
+from services.mailbox.imap.answers import Fetched, Listed, Namespace, UidRanges, in_namespaces, uid_set
 from services.mailbox.imap.async_connection import DEADLINE, AsyncConnection, CommandObserver
 from services.mailbox.imap.commands import Selected
 from services.mailbox.imap.errors import RefusedError, UidValidityChangedError
@@ -44,6 +44,9 @@ class ImapSession(AsyncConnection):
         self._qresync = qresync
         self._folder_lock = asyncio.Lock()
         self.capabilities = frozenset(name.decode("ascii", "replace") for name in client.capabilities())
+        self._namespaces: list[Namespace] | None = None
+        self._marks_folders = False
+        """Whether the server has answered with SPECIAL-USE on this connection."""
         self.selected: bytes | None = None
         """Raw name of the open folder."""
         self._uidvalidity = 0
@@ -68,12 +71,28 @@ class ImapSession(AsyncConnection):
                 self.announces_vanished = await self.run(commands.enable_qresync)
 
     async def list_folders(self) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
-        """Return all folders, and the status of each by raw name where the server includes it (RFC 5819)."""
+        """Return all folders, and the status of each by raw name where the server includes it (RFC 5819).
+
+        What belongs to other users or is shared says so, where the server can tell (NAMESPACE). A refusal of that is raised: to
+        take it for "all is the user's own" would open what others own.
+        """
+        if self._namespaces is None and "NAMESPACE" in self.capabilities:
+            self._namespaces = await self.run(commands.namespace)
+        listed, statuses = await self._list()
+        return in_namespaces(listed, self._namespaces or ()), statuses
+
+    async def _list(self) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
         extended = "LIST-EXTENDED" in self.capabilities and "SPECIAL-USE" in self.capabilities
         if extended:
             with_status = "LIST-STATUS" in self.capabilities
-            with suppress(RefusedError):
-                return await self.run(commands.list_extended, with_status, self.condstore)
+            try:
+                answer = await self.run(commands.list_extended, with_status, self.condstore)
+            except RefusedError:
+                if self._marks_folders:  # without the marks, a folder of drafts would pass for an ordinary one
+                    raise
+            else:
+                self._marks_folders = True
+                return answer
         return await self.run(commands.list_plain), {}
 
     async def status(self, folder: bytes) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from schemas.accounts import Folder, FolderState
-from services.mailbox.imap import ImapSession, Listed, RefusedError, plan_folders, readable
+from services.mailbox.imap import NEVER, ImapSession, Listed, RefusedError, plan_folders, readable
 from services.poller.sync import removals
 from services.poller.sync.account_context import AccountContext
 
@@ -26,7 +26,10 @@ class FolderTracker:
         return bool(self._context.missed)
 
     async def add_new(self, listed: Sequence[Listed]) -> None:
-        """Store new folders. All their mail counts as new; moved mail is recognised by its header."""
+        """Store new folders. All their mail counts as new; moved mail is recognised by its header.
+
+        A folder that became one of unsent or deleted mail, or of somebody else, is left out from now on.
+        """
         new = []
         for folder in plan_folders(self._context.account, listed, gmail=self._session.gmail):
             known = self._context.folders.get(folder.id)
@@ -35,10 +38,13 @@ class FolderTracker:
                 opened = await self._open(folder)
                 if known is None or opened.selected:
                     new.append(opened)
+            elif known.selected and folder.reason in NEVER:
+                new.append(known.model_copy(update={"role": folder.role, "selected": False, "reason": folder.reason}))
+                await removals.drop_folder(self._context, folder.id)
         if new:
             await self._context.store.folders.save(self._context.lease, new)
             self._context.folders |= {folder.id: folder for folder in new}
-            self._context.log.info("folders appeared", count=len(new))
+            self._context.log.info("folders appeared or changed", count=len(new))
 
     async def _open(self, folder: Folder) -> Folder:
         update: dict[str, object] = {"epoch": self._context.account.epoch, "state": FolderState.ENUMERATED, "cursor": 1}
