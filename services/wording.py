@@ -67,7 +67,7 @@ MODES = {
 """Who may see the mail of an account on the lead or contact that it is about, in the order in which the choices are offered."""
 HIDDEN, SHOWN = "would be hidden from", "would be shown to"
 """The two directions of a preview."""
-NO_EFFECT = "No one would see more or less than now."
+NO_EFFECT = "No one would see more or less than now, of the mail that you can see."
 _NAMES = 4
 
 

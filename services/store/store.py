@@ -186,6 +186,9 @@ class Store:
             colleagues=self.colleagues,
             ledger=self.ledger,
             ledger_counts=self.ledger_counts,
+            links=self.links,
+            copies=copies,
+            rights=rights,
             sharing=self.sharing,
             dead_letters=self.dead_letters,
             blob_refs=self.blob_refs,
@@ -212,9 +215,9 @@ class Store:
             audit=self.audit,
         )
         self.previewing = Previewing(
-            c,
             users=self.users,
             company=self.company,
+            ledger=self.ledger,
             links=self.links,
             copies=copies,
             rights=rights,

@@ -45,7 +45,9 @@ def test_a_dry_run_of_the_companys_policy(world: World) -> None:
     world.ok("user", "add", "root@nw.example", "--admin")
     world.ok("account", "sharing", ANNA, "--sharing", "private")
     hidden = ("company", "sharing", "--allow-mode", "private", "--default-mode", "private", "--dry-run", "--by")
-    assert "No one would see more or less than now." in world.ok(*hidden, "root@nw.example")
+    assert "No one would see more or less than now, of the mail that you can see." in world.ok(
+        *hidden, "root@nw.example"
+    )
     assert "no excluded domains" in world.ok("company", "sharing")
     check_result(world.run(*change, ANNA, "--json").out, results.CompanySharing)
     assert world.run("company", "sharing", "--dry-run").code == 2

@@ -224,7 +224,7 @@ async def test_sharing_preview(office: Office) -> None:
     back = text_of((await browser.post(path, page=path, do="preview", mode="public", domains="")).text)
     assert "2 emails would be shown to 3 users" in back
     same = text_of((await browser.post(path, page=path, do="preview", mode="private", domains="")).text)
-    assert "No one would see more or less than now." in same
+    assert "No one would see more or less than now, of the mail that you can see." in same
 
 
 async def test_excluded_domains_are_kept_in_other_modes(office: Office) -> None:
@@ -273,7 +273,9 @@ async def test_disconnect_and_purge(office: Office) -> None:
     path, store = f"/mailboxes/{account}", office.console.store
     eve, record = await office.signed_in(EVE), f"/records/contact/{office.life.refs['R1'].id}"
     counts = text_of(await browser.shows(f"{path}/remove"))
-    assert "3 copies of 3 emails on records. No one else has a copy of 3 of these emails." in counts
+    assert (
+        "3 copies of 3 emails on records. For 3 of these emails, you cannot see that anyone else has a copy." in counts
+    )
     unsure = await browser.post(f"{path}/remove", do="purge", confirm="yes")
     assert (unsure.status_code, "Nothing was removed" in unsure.text) == (400, True)
     await browser.follow(await browser.post(f"{path}/remove", page=f"{path}/remove", do="disconnect"))

@@ -303,9 +303,10 @@ class History(World):
         return {(viewer, *line) for viewer in USERS for line in self.paper.granting(viewer)}
 
     def _told(self, told: Preview, before: set[tuple[str, str, str]], asker: str) -> None:
-        """Check a preview against what the rule says before and after; the examples are only what the asker saw himself."""
+        """Check a preview against what the rule says before and after, as far as the asker sees the mail before the change."""
         after = self.seen()
-        for effect, moved in ((told.hidden, before - after), (told.shown, after - before)):
+        for effect, changed in ((told.hidden, before - after), (told.shown, after - before)):
+            moved = {one for one in changed if (asker, *one[1:]) in before}
             counts = [len({one[place] for one in moved}) for place in (2, 0, 1)]
             assert [effect.emails, effect.users, effect.records] == counts, "the preview counts something else"
             labels = {str(ref): label for label, ref in self.refs.items()}

@@ -14,10 +14,11 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 
 from schemas.accounts import Account
+from schemas.emails import Attestation, Match
 from schemas.ledger import RowState
-from schemas.mail import Content
+from schemas.mail import Content, Role
 from schemas.records import RecordRef
-from schemas.sharing import Mode
+from schemas.sharing import CompanyPolicy, Mode
 from services.store import NotFoundError, RowOutcome, Store, StoreConfig
 from testbed.local import LocalServers
 from tests.factories import row
@@ -59,7 +60,7 @@ async def work(world: World, call: Callable[[], Awaitable[object]]) -> Counter[t
             assert entry.get("planSummary") != "COLLSCAN" or database is world.crm, entry["command"]
             for what in ("docsExamined", "keysExamined", "nreturned"):
                 total[name, what] += entry.get(what, 0)
-            total[name, "queries"] += 1
+            total[name, "queries"] += "planSummary" in entry
     return total
 
 
@@ -202,3 +203,72 @@ async def test_a_record_that_one_may_not_read_costs_the_same_with_and_without_ma
     ):
         cost = await same_work(closed, ask, kim.ref, empty.ref)
         assert cost["links", "docsExamined"] == 0
+
+
+async def test_finding_records_costs_the_same_for_hidden_and_absent_ones(closed: World) -> None:
+    """A name or address that only hidden records have costs what one costs that no record has."""
+    find = closed.store.record_search.find
+    bulk = [
+        {"name": f"Max Hidden {number}", "emails": f"max{number}@client.com", "readers": [{"email": BOB}]}
+        for number in range(300)
+    ]
+    await closed.crm["leads"].insert_many(bulk)
+    await closed.store.record_addresses.put_many(
+        [record async for record in closed.store.records.matching("max hidden")]
+    )
+    for hidden in ("hidden", "kim", "max hidden", "max", "kim@client.com", "max2"):
+        await same_work(closed, partial(find, EVE), hidden, "nowhere" if " " not in hidden else "no where")
+        assert await find(EVE, hidden) == []
+        assert await find(BOB, hidden)
+    for seen in ("open", "lou", "lou@cl", "LOU OPEN"):
+        assert [record.name for record in await find(EVE, seen)] == ["Lou Open"]
+
+
+async def test_a_missing_suggestion_tells_nothing_of_a_hidden_record(closed: World) -> None:
+    """An unknown replier is suggested whether or not a record that the viewer may not read has the address."""
+    (lou,) = await closed.store.records.find("lou@client.com")
+    ann = await closed.store.accounts.find(ANN)
+    for name, sender in (("r1", KIM), ("r2", "new@client.com")):
+        mail = content(name, sender, ANN, minutes=HIDDEN + 9)
+        base = (await closed.additions(ann, content("s2", "lou@client.com")))[0]
+        match = Match(address="lou@client.com", role=Role.THREAD)
+        attested = (Attestation(owner=ANN, address="lou@client.com"),)
+        addition = base._replace(email=mail.key, matches=(match,), attestations=attested)
+        await closed.store.emails.save_many([mail], by_thread={mail.key})
+        await closed.store.links.save_many([addition])
+        await closed.attach(ann, mail)
+
+    async def suggested(viewer: str) -> list[str]:
+        return [one.address for one in await closed.store.suggesting.suggested_addresses(viewer, lou.ref)]
+
+    assert await suggested(EVE) == [KIM, "new@client.com"]
+    assert await suggested(BOB) == ["new@client.com"]
+
+
+async def test_a_preview_counts_only_what_its_caller_sees(closed: World) -> None:
+    """Neither a record that the CRM hides from the caller nor mail that others keep for themselves is in any number."""
+    store = closed.store
+    (kim,) = await store.records.find(KIM)
+    await closed.crm["leads"].update_one({"_id": ObjectId(kim.ref.id)}, {"$set": {"readers": [ANN, BOB]}})
+    shut = CompanyPolicy(excluded_domains=("client.com",))
+    for who, emails, records in ((EVE, 1, 1), (ANN, HIDDEN + 1, 2), (BOB, HIDDEN + 1, 2)):
+        hidden = (await store.previewing.company(shut, by=who)).hidden
+        assert (hidden.emails, hidden.records) == (emails, records)
+    await store.company.save(shut)
+    opened = {who: (await store.previewing.company(CompanyPolicy(), by=who)).shown.emails for who in (EVE, ANN, BOB)}
+    assert opened == {EVE: 0, ANN: 1, BOB: HIDDEN}
+
+
+async def test_removal_counts_reveal_neither_hidden_records_nor_unnamed_holders(closed: World) -> None:
+    """A copy by Bcc or by a list is not counted as held elsewhere; a copy of someone in To is."""
+    store = closed.store
+    ann, bob = await store.accounts.find(ANN), await store.accounts.find(BOB)
+    named = content("named", "lou@client.com", ANN, BOB)
+    blind = content("blind", "lou@client.com", ANN)
+    unreadable = content("unreadable", KIM, ANN)
+    for mail in (named, blind, unreadable):
+        await closed.attach(ann, mail)
+    for mail in (named, blind):
+        await closed.attach(bob, mail)
+    counts = await store.removal.counts(ann.id)
+    assert (counts.copies, counts.emails, counts.only_here) == (3, 3, 2)

@@ -28,13 +28,13 @@ def remove(
         fail(f"{account.address} is disconnected: add --purge to delete its mail")
     say(
         f"{account.address}: {plural(counts.copies, 'copy', 'copies')} of {plural(counts.emails, 'email')} on records; "
-        f"no one else has a copy of {counts.only_here:,} of these."
+        f"no one else that its owner can see has a copy of {counts.only_here:,} of these."
     )
     if not yes:
         if not sys.stdin.isatty():
             fail("nothing was removed: add --yes to confirm without a terminal", code=USAGE)
         question = (
-            f"Permanently delete it with {plural(counts.only_here, 'email')}?"
+            f"Permanently delete it with its copies of {plural(counts.emails, 'email')}?"
             if purge
             else "Disconnect it? Its mail stays on the records."
         )

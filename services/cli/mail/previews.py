@@ -27,4 +27,7 @@ def print_preview(preview: Preview) -> None:
                 say(f"  {moment(one.sent_at)}  {one.email[:SHOWN_ID]}  {subject}  on {one.record}", style="dim")
     if not preview.hidden.emails and not preview.shown.emails:
         say(wording.NO_EFFECT)
-    say("Nothing was changed. Omit --dry-run to apply the change.", style="dim")
+    say(
+        "Nothing was changed. The preview counts only mail that you can see. Omit --dry-run to apply the change.",
+        style="dim",
+    )

@@ -40,6 +40,11 @@ class SharingFacts(NamedTuple):
                 found[account.id, row.bcc] = account.live_copy(row.bcc, withdrawn=withdrawn)
         return list(found.values())
 
+    def names_holder(self, email: str, account: str) -> bool:
+        """Whether whoever sees an email may know that an account holds it: one of its addresses is among the participants."""
+        holder = self.accounts.get(account)
+        return holder is not None and not holder.own_addresses.isdisjoint(self.participants.get(email, ()))
+
     def decide(self, link: Link, viewer: str = "") -> list[CopyDecision]:
         """Apply the rule to a link. Nothing else in the store does.
 

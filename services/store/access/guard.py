@@ -12,6 +12,7 @@ from schemas.sharing import CopyDecision, LiveCopy, may_see
 from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
 from services.store.access.users import Users
+from services.store.core.documents import Doc
 from services.store.sync.ledger import LiveRow
 
 
@@ -60,18 +61,22 @@ class Guard:
 
     async def readable(self, viewer: User, records: Collection[RecordRef]) -> frozenset[RecordRef]:
         """Return which of the records the viewer may read at all."""
-        return await self._rights.readable(viewer, records)
+        return await self._rights.readable(viewer.email, records)
+
+    def possibly_readable(self, viewer: User) -> Doc | None:
+        """Return the query for CRM documents that the viewer may possibly read, or None if that is every document."""
+        return self._rights.condition(viewer.email)
 
     async def may_read(self, viewer: User, record: RecordRef) -> bool:
         """Whether the viewer may read a record at all."""
-        return bool(await self._rights.readable(viewer, [record]))
+        return bool(await self._rights.readable(viewer.email, [record]))
 
     async def decide(self, viewer: User, links: Sequence[Link]) -> list[LinkDecision]:
         """Return what the rule says of links for a viewer, in the order of the links.
 
         The answer omits links of emails that are not stored and links on records that the viewer may not read.
         """
-        readable = await self._rights.readable(viewer, {link.record for link in links})
+        readable = await self._rights.readable(viewer.email, {link.record for link in links})
         links = [link for link in links if link.record in readable]
         facts = await self._copies.facts({link.email for link in links}, links)
         return [_decision(viewer.email, link, facts) for link in links if link.email in facts.participants]

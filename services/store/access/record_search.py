@@ -56,7 +56,7 @@ class RecordSearch:
             batch.clear()
             return len(found) >= limit
 
-        async for record in self._records.matching(text):
+        async for record in self._records.matching(text, among=self._guard.possibly_readable(user)):
             batch.append(record)
             if len(batch) == _BATCH and await keep():
                 break

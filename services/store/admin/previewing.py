@@ -1,8 +1,8 @@
-"""What a change of sharing would do: the exact difference between what users see now and what they would see."""
+"""What a change of sharing would do to mail that the caller may see: the exact difference between what users see now and then."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
@@ -10,16 +10,15 @@ from typing import NamedTuple
 from schemas.accounts import Account
 from schemas.base import Contract
 from schemas.emails import Link
-from schemas.ledger import RowState
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, SharingPolicy, Verdict
 from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
 from services.store.access.users import Company, Users
 from services.store.access.visible_lines import VisibleLines
-from services.store.core.collections import Collections
 from services.store.core.documents import Doc
 from services.store.mail.links import Links
+from services.store.sync.ledger import Ledger
 from services.store.sync.ledger_rows import account_range
 
 EXAMPLES = 3
@@ -91,20 +90,20 @@ class _Sight(NamedTuple):
 
 
 class Previewing:
-    """Writes nothing. The answer counts users and never names one."""
+    """Writes nothing. The answer counts users and never names one. Mail that the caller may not see now has no part in it."""
 
     def __init__(
         self,
-        collections: Collections,
         *,
         users: Users,
         company: Company,
+        ledger: Ledger,
         links: Links,
         copies: Copies,
         rights: RecordRights,
         lines: VisibleLines,
     ) -> None:
-        self._ledger = collections.ledger
+        self._ledger = ledger
         self._users = users
         self._company = company
         self._links = links
@@ -113,7 +112,7 @@ class Previewing:
         self._lines = lines
 
     async def account(self, account: Account, policy: SharingPolicy) -> Preview:
-        """Return what ``sharing.set_account`` would do, with examples for the account's owner, who sees all of it."""
+        """Return what ``sharing.set_account`` would do, as far as the account's owner sees its mail."""
 
         def changed(facts: SharingFacts) -> SharingFacts:
             present = facts.accounts.get(account.id)
@@ -123,7 +122,7 @@ class Previewing:
         return await self._preview(account_range(account.id), changed, asker=account.owner)
 
     async def company(self, policy: CompanyPolicy, *, by: str) -> Preview:
-        """Return what ``sharing.set_company`` would do, with examples that the calling administrator sees now.
+        """Return what ``sharing.set_company`` would do, as far as the calling administrator sees the mail now.
 
         Raises:
             NotFoundError: there is no such user.
@@ -131,9 +130,10 @@ class Previewing:
         return await self._preview({}, lambda facts: facts._replace(company=policy), asker=by)
 
     async def _preview(self, rows: Doc, changed: Callable[[SharingFacts], SharingFacts], *, asker: str) -> Preview:
+        caller = await self._users.get(asker)
         people = [one for one in await self._users.get_all() if not one.disabled]
         hidden, shown = _Counted(), _Counted()
-        async for keys in self._emails_of(rows):
+        async for keys in self._ledger.attached_emails(rows, batch=_AT_ONCE):
             links = await self._links.of_emails(keys)
             facts = await self._copies.facts(keys, chain.from_iterable(links.values()))
             after = changed(facts)
@@ -143,9 +143,15 @@ class Previewing:
                 if before.shared is not then.shared:
                     moved.append((link, before, then.shared))
             readers: dict[RecordRef, set[str]] = {}
+            visible = await self._rights.readable(caller.email, {link.record for link, _, _ in moved})
+            moved = [
+                (link, before, widens)
+                for link, before, widens in moved
+                if link.record in visible and (before.shared or caller.email in before.owners)
+            ]
             records = {link.record for link, _, _ in moved}
             for person in people if records else ():
-                for record in await self._rights.readable(person, records):
+                for record in await self._rights.readable(person.email, records):
                     readers.setdefault(record, set()).add(person.email)
             for link, before, widens in moved:
                 (shown if widens else hidden).add(link, readers.get(link.record, set()) - before.owners)
@@ -168,21 +174,6 @@ class Previewing:
             records=len(counted.records),
             examples=tuple(examples[:EXAMPLES]),
         )
-
-    async def _emails_of(self, rows: Doc) -> AsyncIterator[list[str]]:
-        """Iterate over the emails of live copies, each once."""
-        seen: set[str] = set()
-        part: list[str] = []
-        async for row in self._ledger.find({**rows, "state": RowState.ATTACHED.value}, {"email": 1}):
-            if row["email"] in seen:
-                continue
-            seen.add(row["email"])
-            part.append(row["email"])
-            if len(part) == _AT_ONCE:
-                yield part
-                part = []
-        if part:
-            yield part
 
 
 def _sight(link: Link, facts: SharingFacts) -> _Sight:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import chain
 from typing import NamedTuple
 
 from schemas.accounts import AccountState, SealedCredentials
 from schemas.ledger import RowState
+from schemas.sharing import may_see
+from services.store.access.copies import Copies
+from services.store.access.rights import RecordRights
 from services.store.admin.sharing import Sharing
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
@@ -14,6 +19,7 @@ from services.store.core.documents import Doc, now, plain
 from services.store.core.errors import NotFoundError
 from services.store.mail.blob_refs import BlobReferences
 from services.store.mail.dead_letters import DeadLetters
+from services.store.mail.links import Links
 from services.store.sync.accounts import Accounts
 from services.store.sync.ledger import Ledger
 from services.store.sync.ledger_counts import LedgerCounts
@@ -21,6 +27,7 @@ from services.store.sync.ledger_rows import DISCONNECTED, account_range
 
 _NO_CREDENTIALS = SealedCredentials(key_id="", wrapped_key=b"", nonce=b"", ciphertext=b"")
 _RELINKS = 500
+_COUNTED = 500
 
 
 class RemovalCounts(NamedTuple):
@@ -29,11 +36,11 @@ class RemovalCounts(NamedTuple):
     rows: int
     """Ledger rows."""
     copies: int
-    """Attached ones."""
+    """Copies of emails that the owner sees."""
     emails: int
     """Distinct emails among them."""
     only_here: int
-    """Emails that no other account holds a copy of. A purge deletes them."""
+    """Emails of which the owner may not know any other holder: nobody, or someone who was in Bcc, is left after a purge."""
 
 
 class Removal:
@@ -47,6 +54,9 @@ class Removal:
         colleagues: Colleagues,
         ledger: Ledger,
         ledger_counts: LedgerCounts,
+        links: Links,
+        copies: Copies,
+        rights: RecordRights,
         sharing: Sharing,
         dead_letters: DeadLetters,
         blob_refs: BlobReferences,
@@ -57,42 +67,33 @@ class Removal:
         self._colleagues = colleagues
         self._ledger = ledger
         self._ledger_counts = ledger_counts
+        self._links = links
+        self._copies = copies
+        self._rights = rights
         self._sharing = sharing
         self._dead_letters = dead_letters
         self._blob_refs = blob_refs
         self._audit = audit
 
     async def counts(self, account: str) -> RemovalCounts:
-        """Return the extent of an account's removal."""
+        """Return the extent of an account's removal, as far as its owner sees the mail and may know who else holds it.
+
+        Raises:
+            NotFoundError: there is no such account.
+        """
         states = await self._ledger_counts.counts(account)
-        mine: Doc = {**account_range(account), "state": RowState.ATTACHED.value}
-        others: Doc = {
-            "from": self._c.ledger.name,
-            "localField": "email",
-            "foreignField": "email",
-            "pipeline": [
-                {"$match": {"state": RowState.ATTACHED.value, "account": {"$ne": account}}},
-                {"$limit": 1},
-                {"$project": {"_id": 1}},
-            ],
-            "as": "others",
-        }
-        pipeline: list[Doc] = [
-            {"$match": mine},
-            {"$group": {"_id": "$email"}},
-            {"$project": {"_id": 0, "email": "$_id"}},
-            {"$lookup": others},
-            {
-                "$group": {
-                    "_id": None,
-                    "emails": {"$sum": 1},
-                    "only": {"$sum": {"$cond": [{"$eq": ["$others", []]}, 1, 0]}},
-                }
-            },
-        ]
-        found = [document async for document in await self._c.ledger.aggregate(pipeline)]
-        emails, only = (found[0]["emails"], found[0]["only"]) if found else (0, 0)
-        return RemovalCounts(sum(states.values()), states.get(RowState.ATTACHED, 0), emails, only)
+        owner = (await self._accounts.get(account)).owner
+        copies = emails = only_here = 0
+        async for keys in self._ledger.attached_emails(account_range(account), batch=_COUNTED):
+            links = await self._links.of_emails(keys)
+            facts = await self._copies.facts(keys, chain.from_iterable(links.values()))
+            readable = await self._rights.readable(owner, {one.record for several in links.values() for one in several})
+            for key, several in links.items():
+                if any(one.record in readable and may_see(facts.decide(one, owner)) for one in several):
+                    accounts = Counter(row.account for row in facts.rows[key])
+                    copies, emails = copies + accounts[account], emails + 1
+                    only_here += not any(facts.names_holder(key, other) for other in accounts.keys() - {account})
+        return RemovalCounts(sum(states.values()), copies, emails, only_here)
 
     async def disconnect(self, account: str, *, by: str) -> None:
         """Stop synchronising an account permanently. Its imported mail stays, under its current policy.

@@ -57,6 +57,11 @@ def _texts(document: Doc, path: str) -> Iterator[str]:
             yield from (value[name] for name in _IN_DOCUMENTS if isinstance(value.get(name), str))
 
 
+def text_paths(path: str) -> tuple[str, ...]:
+    """Return the paths by which a query finds the texts at a path: plain, or in documents."""
+    return (path, *(f"{path}.{name}" for name in _IN_DOCUMENTS))
+
+
 def _first(document: Doc, path: str) -> str | None:
     return next((text.strip() for text in _texts(document, path) if text.strip()), None)
 

@@ -12,7 +12,7 @@ from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc
 from services.store.core.errors import NotFoundError
-from services.store.crm.record_fields import addresses_of, id_candidates, new_document, record_of
+from services.store.crm.record_fields import addresses_of, id_candidates, new_document, record_id, record_of, text_paths
 
 _AT_ONCE = 1000
 _MOST_WORDS = 10
@@ -104,34 +104,60 @@ class Records:
         found = self._records[kind].find({}, self._fields).sort("_id", -1).limit(limit)
         return [record_of(kind, document, self._config) async for document in found]
 
-    async def matching(self, text: str) -> AsyncIterator[Record]:
-        """Iterate over all records that contain every word of a text, first those with an address that begins with it.
+    async def matching(self, text: str, *, among: Doc | None = None) -> AsyncIterator[Record]:
+        """Iterate over records that contain every word of a text, first those with an address that begins with it.
 
         Names are searched in the CRM's own collections, which is a scan unless the CRM has an index.
+
+        Args:
+            text: at most ten words of it count.
+            among: a query that selects CRM documents. Others have no effect, not even on the number of documents that are examined.
         """
         words = [re.escape(word) for word in text.lower().split()[:_MOST_WORDS]]
         if not words:
             return
         seen: set[RecordRef] = set()
         if len(words) == 1:
-            start = {"address": {"$regex": f"^{words[0]}"}}
-            refs = [
-                RecordRef(**found["record"])
-                async for found in self._addresses.find(start, {"record": 1}).sort("address", 1).limit(_AT_ONCE)
-            ]
-            for ref, record in (await self.read_many(refs)).items():
-                seen.add(ref)
-                yield record
+            async for scope in self._scopes(among):
+                start: Doc = {"address": {"$regex": f"^{words[0]}"}, **scope}
+                refs = [
+                    RecordRef(**found["record"])
+                    async for found in self._addresses.find(start, {"record": 1})
+                    .sort("address", 1)
+                    # Within a part of the records, the other index would walk over addresses of all records.
+                    .hint("record" if scope else "address")
+                    .limit(_AT_ONCE)
+                ]
+                for ref, record in (await self.read_many(refs)).items():
+                    seen.add(ref)
+                    yield record
         names = [name.strip() for field in self._config.name_fields for name in field.split(",")]
         fields = [*names, self._config.company_field]
         query: Doc = {
             "$and": [{"$or": [{field: {"$regex": word, "$options": "i"}} for field in fields]} for word in words]
         }
+        if among is not None:
+            query["$and"].insert(0, among)
         for kind, collection in self._records.items():
             async for document in collection.find(query, self._fields).sort("_id", -1):
                 record = record_of(kind, document, self._config)
                 if record.ref not in seen:
                     yield record
+
+    async def _scopes(self, among: Doc | None) -> AsyncIterator[Doc]:
+        """Iterate over queries for addresses of the selected records: one for all, or one per part of the records."""
+        if among is None:
+            yield {}
+            return
+        for kind, collection in self._records.items():
+            ids: list[str] = []
+            async for document in collection.find(among, {"_id": 1}).sort("_id", -1):
+                ids.append(record_id(document["_id"]))
+                if len(ids) == _AT_ONCE:
+                    yield {"record.kind": kind, "record.id": {"$in": ids}}
+                    ids = []
+            if ids:
+                yield {"record.kind": kind, "record.id": {"$in": ids}}
 
     async def find(self, name: str) -> list[Record]:
         """Return the records of an address (current or past), or the record named by ``<kind>:<id>`` or an id.
@@ -156,11 +182,7 @@ class Records:
             async for found in self._addresses.find({"address": address}, {"record": 1})
         }
         # The index lags behind the CRM by a moment, so look in the source, too.
-        paths = [
-            path
-            for field in self._config.address_fields
-            for path in (field, *(f"{field}.{name}" for name in ("email", "address", "value")))
-        ]
+        paths = [path for field in self._config.address_fields for path in text_paths(field)]
         for kind, collection in self._records.items():
             query = {"$or": [{path: address} for path in paths]}
             async for document in collection.find(query, self._fields).limit(20):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -80,6 +80,21 @@ class Ledger:
             {"$group": {"_id": "$account", "count": {"$sum": 1}}},
         ]
         return {found["_id"]: found["count"] async for found in await self._ledger.aggregate(pipeline)}
+
+    async def attached_emails(self, rows: Doc, *, batch: int) -> AsyncIterator[list[str]]:
+        """Iterate, in batches, over the emails of attached rows that a query selects, each once."""
+        seen: set[str] = set()
+        part: list[str] = []
+        async for row in self._ledger.find({**rows, "state": RowState.ATTACHED.value}, {"email": 1}):
+            if row["email"] in seen:
+                continue
+            seen.add(row["email"])
+            part.append(row["email"])
+            if len(part) == batch:
+                yield part
+                part = []
+        if part:
+            yield part
 
     async def planned(self, account: str, *, limit: int = 500, late: bool = False) -> list[Row]:
         """Return rows of an account that wait to be published, by folder, newest (highest uid) first.
