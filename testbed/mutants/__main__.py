@@ -54,6 +54,7 @@ EQUIVALENT: dict[str, str] = {
     "self._ledger.find({'_id': {'$in': ids}}, fields, session=session) → self._ledger.find({'_id': {'$in': ids}}, fields)": (
         "a row that changes after the transaction began makes its delete conflict, wherever it was read; rows that stay are not written"
     ),
+    "if back → if True": "deleting no row changes nothing, and no document is among none",
 }
 """Mutants that behave as the original, with the reason."""
 

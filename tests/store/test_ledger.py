@@ -9,7 +9,7 @@ import pytest
 
 from schemas.accounts import Account, Folder
 from schemas.identity import address_hash, copy_id, message_id_hash
-from schemas.ledger import RowState
+from schemas.ledger import DRAFT_FLAG, RowState
 from services.store import FolderPatch, KnownUid, RowOutcome, Store, Twin, TwinQuery
 from tests.factories import INBOX, account, row
 from tests.store.fixtures import World, content, key
@@ -67,6 +67,25 @@ async def test_a_gone_copy_that_is_back_starts_again_when_its_links_are_done(
     planned = await store.ledger.get(back.id)
     assert planned is not None
     assert (planned.state, planned.attempts) == (RowState.PLANNED, 1)
+
+
+async def test_a_draft_that_was_sent_starts_again_and_is_relinked(world: World, store: Store, mine: Account) -> None:
+    """A mail that became a draft after it was attached is planned anew, and its email's links are still to be updated."""
+    lease, sent = world.leases[mine.id], row(mine.id, 1)
+    await store.poller_ledger.add_window(lease, [sent])
+    await store.poller_ledger.published(lease, [sent.id])
+    await store.matcher_ledger.finish([RowOutcome(sent.id, RowState.ATTACHED, email=key("x"))])
+    assert await store.poller_ledger.set_flags(lease, {sent.id: (DRAFT_FLAG,)}) == [key("x")]
+    assert await world.states(mine.id) == {"skipped": 1}
+    assert await store.poller_ledger.add_window(lease, [sent, row(mine.id, 2)]) == frozenset()
+    assert await world.states(mine.id) == {"planned": 2}
+    assert [one.attempts async for one in store.ledger_counts.rows(mine.id)] == [1, 0]
+    assert await store.ledger.to_relink() == {key("x"): [sent.id]}
+    twin = content("y", "lead@x.com", "a@corp.com")
+    await store.emails.save_many([twin])
+    await store.poller_ledger.set_flags(lease, {sent.id: (DRAFT_FLAG,)})
+    await store.poller_ledger.add_window(lease, [row(mine.id, 1, RowState.ATTACHED, email=twin.key)])
+    assert await store.ledger.to_relink() == {twin.key: [sent.id]}
 
 
 async def test_publishing_never_undoes_a_final_state(world: World, store: Store, mine: Account) -> None:
