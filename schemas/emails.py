@@ -30,7 +30,7 @@ class Match(Contract):
 
 
 class Attestation(Contract):
-    """Says that in this user's mail the thread of an email is about a record, because an ancestor that they hold names it."""
+    """Says that in this user's mail the thread of an email is about a record, because an ancestor that they sent names it."""
 
     owner: str
     address: str
@@ -50,10 +50,15 @@ class Link(Contract):
     matches: tuple[Match, ...]
     owners: tuple[str, ...] = ()
     """Users with a live copy."""
+    sent_by: tuple[str, ...] = ()
+    """Users with a live copy that they sent themselves (see ``schemas.threads``). Only for them does the email open a thread."""
     shared_by: tuple[AccountId, ...] = ()
     """Accounts with a live copy whose policy shares this link."""
     attestations: tuple[Attestation, ...] = Field(default=(), alias="vouchers")
-    """For role ``thread``: whose mail says so. The thread continues from here for these users only. Stored as ``vouchers``."""
+    """For role ``thread``: whose mail says so. The thread continues from here for those who sent the email.
+
+    Stored as ``vouchers``.
+    """
     version: int = 0
     """Grows with every change, for compare-and-set."""
 

@@ -12,7 +12,7 @@ from schemas.sharing import Mode, SharingPolicy
 from services.store import Store, new_account_id
 from services.store.core.documents import now
 
-INBOX = folder_id(b"INBOX")
+INBOX, SENT = folder_id(b"INBOX"), folder_id(b"Sent")
 SEALED = SealedCredentials(key_id="k", wrapped_key=b"w", nonce=b"n", ciphertext=b"c")
 """Credentials that no key opens."""
 
@@ -45,6 +45,11 @@ def folder(of: str, **fields: Any) -> Folder:
         **fields,
     }
     return Folder(account=of, **values)
+
+
+def sent_folder(of: str, **fields: Any) -> Folder:
+    """Return the folder of sent mail of the account with an id."""
+    return folder(of, **{"id": SENT, "raw_name": b"Sent", "name": "Sent", "role": "sent", **fields})
 
 
 def enumerated(of: str, mails: int = 3, **fields: Any) -> Folder:

@@ -38,6 +38,9 @@ async def sweep_pending_work(*, store: Store, summaries: SummaryKeeper, overdue:
             related = await affected_by_threads(item.message_ids, store)
             await relink([*item.emails, *related], store=store, summaries=summaries)
             await relink_colleagues(item.addresses, store=store, summaries=summaries)
+            for account, folder in item.folders:
+                async for emails in store.ledger.emails_in(account, folder):
+                    await relink(emails, store=store, summaries=summaries)
             await store.summaries.recompute(item.records)
             await store.pending_work.done([item.id])
             done += 1

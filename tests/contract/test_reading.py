@@ -56,7 +56,7 @@ LINES = "access.visible_lines"
 OUTSIDE: Mapping[str, set[str]] = {
     "services.matcher": {"emails", "links", "blobs"},
     "services.parser": {"blobs"},
-    "services.poller": {"blobs", "emails.known_ids"},
+    "services.poller": {"blobs", "emails.ancestors"},
     "services.usecases.dead_letters": {"blobs"},
     "services.cli.company.privacy": {"blobs.stream"},
     "services.cli.mail.explain": {"emails.full_key"},

@@ -29,7 +29,7 @@ class Letter:
 
     name: str
     people: tuple[str, ...]
-    """From, To and Cc; not Bcc."""
+    """From, then To and Cc; not Bcc."""
     answers: tuple[str, ...]
     """Message-IDs (names) that it refers to."""
     identified: bool = True
@@ -46,6 +46,8 @@ class Held:
     mailbox: str
     letter: str
     bcc: tuple[str, ...] = ()
+    filed: bool = False
+    """Whether it lies in the mailbox's Sent folder."""
     alive: bool = True
     flagged: bool = False
     """Whether its owner marked it as deleted: "grants nothing and is shown to nobody; it comes back when the flag goes"."""
@@ -99,7 +101,7 @@ class Company:
     def linked(self) -> Links:
         """Return why each mail is on each of its records: (address, how, mailbox of a Bcc)."""
         links: Links = {}
-        about: dict[str, list[dict[str, dict[str, str]]]] = {}
+        about: dict[str, list[tuple[dict[str, dict[str, str]], set[str]]]] = {}
         for letter in sorted(
             self.letters.values(), key=lambda one: not one.alias
         ):  # forged ones, then older ones first
@@ -122,28 +124,47 @@ class Company:
                     mine.setdefault(record, []).extend((one, "bcc", copy.mailbox) for one in at)
             links.update({(record, letter.name): reasons for record, reasons in mine.items()})
             if letter.identified:
-                about.setdefault(letter.alias or letter.name, []).append(says)
+                senders = self._senders(letter, live)
+                if not self.named(letter.people):  # "a thread goes on through what names no record if one sent it"
+                    says = {user: thread for user, thread in says.items() if user in senders}
+                about.setdefault(letter.alias or letter.name, []).append((says, senders))
         return links
 
+    def _senders(self, letter: Letter, live: Iterable[Held]) -> set[str]:
+        """Return who sent a mail: "the copy lies in the account's Sent folder and its From is an address of the account"."""
+        return {
+            box.owner
+            for copy in live
+            for box in [self.mailboxes[copy.mailbox]]
+            if copy.filed and letter.people[0] in (box.address, *box.aliases)
+        }
+
     def _inherited(
-        self, user: str, letter: Letter, about: dict[str, list[dict[str, dict[str, str]]]]
+        self, user: str, letter: Letter, about: dict[str, list[tuple[dict[str, dict[str, str]], set[str]]]]
     ) -> dict[str, str]:
         """Return the one external record of the mails that a mail refers to and that a user has himself, with its first address.
 
-        "What one's own mail says of a thread counts for one's own mail": nothing where it says none, or several.
+        "It answers a mail that this holder sent, and the mails it answers there name exactly one external record."
         """
         if all(self.internal(one) for one in letter.people):
             return {}
         found: dict[str, str] = {}
-        for thread in (one for name in letter.answers for one in about.get(name, ())):
+        opened: set[str] = set()
+        for thread, senders in (one for name in letter.answers for one in about.get(name, ())):
             for record, address in thread.get(user, {}).items():
                 found[record] = min(address, found.get(record, address))
-        return found if len(found) == 1 else {}
+                opened |= {record} if user in senders else set()
+        return found if len(found) == 1 and opened == set(found) else {}
 
     def kept(self, letter: str, links: Links) -> list[Held]:
-        """Return the live copies that are kept: by what the mail says, its thread, or the copy's own Bcc it is on a record."""
-        open_to_all = any(how != "bcc" for (_, name), them in links.items() if name == letter for _, how, _ in them)
-        return [copy for copy in self.live(letter) if open_to_all or self.named(copy.bcc)]
+        """Return the live copies that are kept: by what the mail says, the holder's thread, or the copy's own Bcc."""
+        why = [(how, of) for (_, name), them in links.items() if name == letter for _, how, of in them]
+        named, attesting = any(how == "text" for how, _ in why), {of for how, of in why if how == "thread"}
+        return [
+            copy
+            for copy in self.live(letter)
+            if named or self.mailboxes[copy.mailbox].owner in attesting or self.named(copy.bcc)
+        ]
 
     def granting(self, viewer: str) -> dict[Line, list[Held]]:
         """Return for each mail that a viewer sees on a record the live copies that let him: the rule."""

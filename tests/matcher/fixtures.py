@@ -24,8 +24,9 @@ from services.matcher import handler, mailbox_changed, record_changed
 from services.matcher.linking.summaries import SummaryKeeper
 from services.store import Store, email_ref
 from services.store.core.documents import now
-from tests.factories import INBOX
+from tests.factories import INBOX, SENT, sent_folder
 from tests.factories import account as account_of
+from tests.factories import folder as inbox_of
 from tests.matcher.reference import Truth, reference, snapshot_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -91,8 +92,15 @@ class World:
         """Connect an account."""
         new = account_of(address, mode, **fields)
         await self.store.accounts.add(new)
+        await self.add_folders(new)
         self.accounts[new.id] = new
         return new
+
+    async def add_folders(self, account: Account) -> None:
+        """Store the inbox and the folder of sent mail of an account."""
+        for folder in (inbox_of(account.id), sent_folder(account.id)):
+            key = {"_id": f"{account.id}.{folder.id}"}
+            await self.database["folders"].replace_one(key, folder.model_dump(), upsert=True)
 
     async def record(self, *addresses: str, kind: str = "contact", known: bool = True, **fields: Any) -> RecordRef:
         """Add a record to the CRM; ``known`` tells whether the matcher has heard of it."""
@@ -130,11 +138,17 @@ class World:
         bcc: Iterable[str] = (),
         epoch: int | None = None,
         state: str = "published",
+        sent: bool | None = None,
     ) -> MailParsed:
-        """Put a copy into an account: its row is there, and the parser has its blobs stored."""
+        """Put a copy into an account: its row is there, and the parser has its blobs stored.
+
+        It lies in the folder of sent mail if the account's address is its sender's, unless ``sent`` says otherwise.
+        """
+        senders = {one.address for one in content.participants if one.role is Role.FROM}
+        folder = SENT if (senders <= to.own_addresses if sent is None else sent) else INBOX
         if content not in self.mails:
             self.mails.append(content)
-        source = Copy(account=to.id, folder=INBOX, uidvalidity=1, uid=next(self.uids))
+        source = Copy(account=to.id, folder=folder, uidvalidity=1, uid=next(self.uids))
         message = MailParsed(
             id=f"{source.id}/1",
             source=source,

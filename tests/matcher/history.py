@@ -79,6 +79,7 @@ class History(World):
         if former := await self.store.former_accounts.find(new.owner, box):
             new = new.model_copy(update={"id": former.id})
         await self.store.accounts.add(new)
+        await self.add_folders(new)
         self.boxes[box], self.accounts[new.id] = new.id, new
         self.paper.mailboxes[box] = Mailbox(BOXES[box], box, mode, excluded)
         if known:
@@ -171,9 +172,9 @@ class History(World):
             message_id=f"{alias or name}@mail" if identified else None,
         )
 
-    async def _arrive(self, copies: tuple[tuple[str, str, tuple[str, ...]], ...]) -> None:
+    async def _arrive(self, copies: tuple[tuple[str, str, tuple[str, ...], bool], ...]) -> None:
         batch = []
-        for box, name, bcc in copies:
+        for box, name, bcc, filed in copies:
             known = self.paper.mailboxes.get(box)
             if not known or not known.connected or name not in self.written:
                 continue
@@ -181,8 +182,8 @@ class History(World):
                 one.letter == name and one.mailbox != box for one in self.paper.copies.values()
             ):
                 continue  # without a Message-ID it is another email in every mailbox
-            message = await self.copy(self.accounts[self.boxes[box]], self.written[name], bcc=bcc)
-            self.paper.copies[message.source.id] = Held(box, name, bcc)
+            message = await self.copy(self.accounts[self.boxes[box]], self.written[name], bcc=bcc, sent=filed)
+            self.paper.copies[message.source.id] = Held(box, name, bcc, filed)
             batch.append(message)
         if batch:
             self.arrived += batch
@@ -214,11 +215,11 @@ class History(World):
             await self.nobody_sees_too_much()
             await self.announce_gone(message.source.id)
 
-    async def _moved(self, number: int) -> None:
+    async def _moved(self, number: int, refiled: bool) -> None:
         if message := self._numbered(number):
             held = self.paper.copies[message.source.id]
             await self._gone(number)
-            await self._arrive(((held.mailbox, held.letter, held.bcc),))
+            await self._arrive(((held.mailbox, held.letter, held.bcc, held.filed is not refiled),))
 
     async def _bury(self, name: str) -> None:
         await self._settle()

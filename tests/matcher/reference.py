@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from schemas.accounts import Account
 from schemas.mail import Content
 from schemas.messages import MailParsed
+from tests.factories import SENT
 
 
 class Truth(NamedTuple):
@@ -29,7 +30,7 @@ Reason = tuple[str, str, str]
 """Address, role, and for Bcc the account."""
 
 
-def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not made of parts
+def reference(  # noqa: C901, PLR0912, PLR0915 - one straight reading of the rules, not made of parts
     *,
     mails: Sequence[Content],
     copies: Sequence[MailParsed],
@@ -52,8 +53,9 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
     """
     truth = Truth({}, {}, {}, {}, {})
     own = {address for account in accounts.values() for address in (account.address, *account.aliases)}
-    # What each user's own mail says, and nobody else's: (user, Message-ID) -> for each mail its external records.
-    passing: dict[tuple[str, str], list[dict[str, str]]] = {}
+    # What each user's own mail says, and nobody else's: (user, Message-ID) -> for each mail its external records, and
+    # whether this user sent it.
+    passing: dict[tuple[str, str], list[tuple[dict[str, str], bool]]] = {}
     for mail in mails:
         mine = [copy for copy in copies if copy.content.key == mail.key]
         live = [copy for copy in mine if copy.source.id not in gone]
@@ -73,10 +75,12 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
             ids = [name for name in {mail.in_reply_to, *mail.references} if name and name != mail.message_id]
             for user in users:
                 heirs: dict[str, str] = {}
-                for thread in (one for name in ids for one in passing.get((user, name), ())):
+                opened: set[str] = set()
+                for thread, sent in (one for name in ids for one in passing.get((user, name), ())):
+                    opened.update(thread if sent else ())
                     for record, address in thread.items():
                         heirs[record] = min(address, heirs.get(record, address))
-                if len(heirs) == 1:
+                if len(heirs) == 1 and opened:
                     vouching[user] = heirs
                     for record, address in heirs.items():
                         text.setdefault(record, set()).add((address, "thread", ""))
@@ -92,7 +96,7 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
                 for record, addresses in records.items()
             }
             blind = {record: reasons for record, reasons in blind.items() if reasons}
-            if text or blind:
+            if named or accounts[copy.source.account].owner in vouching or blind:
                 attached.append((copy, {*text, *blind}))
                 truth.rows[copy.source.id] = ("attached", mail.key)
             else:
@@ -118,8 +122,17 @@ def reference(  # noqa: C901, PLR0912 - one straight reading of the rules, not m
             for record, reasons in links.items()
             if (outside := [address for address, role, _ in reasons if role != "bcc" and address not in own])
         }
+        senders = {one.address for one in mail.participants if one.role == "from"}
+        sending = {
+            account.owner
+            for copy in live
+            for account in [accounts[copy.source.account]]
+            if copy.source.folder == SENT and senders and not senders - {account.address, *account.aliases}
+        }
         for user in users if mail.message_id else ():
-            passing.setdefault((user, str(mail.message_id)), []).append(told if named else vouching.get(user, {}))
+            if named or user in sending:
+                says = told if named else vouching.get(user, {})
+                passing.setdefault((user, str(mail.message_id)), []).append((says, user in sending))
     return truth
 
 

@@ -46,7 +46,7 @@ def _founded(rng: random.Random) -> list[Step]:
     steps += [_record(rng, record) for record in rng.sample(RECORDS, rng.randint(1, 3))]
     for number in range(rng.randint(4, 8)):
         steps.append(_letter(rng, number))
-        copies = [_copy(rng, boxes, str(number)) for _ in range(rng.choice([1, 1, 2, 3]))]
+        copies = _copies(rng, boxes, steps[-1], rng.choice([1, 1, 2, 3]))
         steps.append(("arrive", tuple(copies)))
         if rng.random() < 0.15:
             steps += _forged(rng)
@@ -72,15 +72,27 @@ def _letter(rng: random.Random, number: int) -> Step:
 
 
 def _forged(rng: random.Random) -> list[Step]:
-    """Return how somebody appends a mail "from" a client to a mailbox of his own, under the Message-ID of another mail."""
+    """Return how a mail with a client in it comes into a mailbox under the Message-ID of another mail.
+
+    Anyone can send it there, from a client or with one in Cc, or the owner appends it, even to Sent and "from" themselves.
+    """
     box, name = rng.choice(sorted(BOXES)), f"stub {rng.randint(0, 2)}"
-    people = (rng.choice(CLIENTS), BOXES[box])
-    return [("letter", name, people, (), True, str(rng.randint(0, 7))), ("arrive", ((box, name, ()),))]
+    client, filed = rng.choice(CLIENTS), rng.random() < 0.3
+    people = rng.choice([(client, BOXES[box]), (STRANGERS[0], BOXES[box], client), (box, client)])
+    return [("letter", name, people, (), True, str(rng.randint(0, 7))), ("arrive", ((box, name, (), filed),))]
 
 
-def _copy(rng: random.Random, boxes: Sequence[str], name: str) -> tuple[str, str, tuple[str, ...]]:
+def _copies(rng: random.Random, boxes: Sequence[str], letter: Step, count: int) -> list[tuple[Any, ...]]:
+    """Return how a mail comes into mailboxes: the sender's copy into Sent, as a rule, and others now and then."""
+    copies = [_copy(rng, boxes, letter[1]) for _ in range(count)]
+    if (box := letter[2][0]) in boxes and rng.random() < 0.8:
+        copies[0] = (box, letter[1], copies[0][2], rng.random() < 0.9)
+    return copies
+
+
+def _copy(rng: random.Random, boxes: Sequence[str], name: str) -> tuple[str, str, tuple[str, ...], bool]:
     bcc = tuple(rng.sample(CLIENTS + STRANGERS[:1], 1)) if rng.random() < 0.2 else ()
-    return rng.choice(boxes), name, bcc
+    return rng.choice(boxes), name, bcc, rng.random() < 0.3
 
 
 def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 - one return a kind
@@ -114,7 +126,7 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
         case "flagged":
             return [("flagged", rng.randint(0, 12), rng.random() < 0.7)]
         case "moved":
-            return [("moved", rng.randint(0, 12))]
+            return [("moved", rng.randint(0, 12), rng.random() < 0.4)]
         case "disconnect":
             return [("disconnect", box)]
         case "reconnect":

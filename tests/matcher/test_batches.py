@@ -48,7 +48,7 @@ async def test_doing_a_batch_again_changes_nothing(world: World) -> None:
     """A redelivery finds every effect there already: links, rows and summaries stay as they are."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     ref = await world.record(CARLA)
-    copies = [await world.copy(ann, mail("1", CARLA, ANN, BOB)), await world.copy(bob, mail("1", CARLA, ANN, BOB))]
+    copies = [await world.copy(ann, mail("1", BOB, CARLA, ANN)), await world.copy(bob, mail("1", BOB, CARLA, ANN))]
     copies.append(await world.copy(bob, mail("2", "who@else.example", BOB, answers="1")))
     await world.match(*copies)
     await world.rest()
@@ -126,11 +126,11 @@ async def test_internal_mail_on_a_record_is_its_holders_only(world: World) -> No
     await world.store.sharing.set_company(CompanyPolicy(excluded_domains=("firm.example",)), by="admin@firm.example")
     ann, bob = await world.account(ANN), await world.account(BOB)
     ref = await world.record(CARLA)
-    outer, inner = mail("1", CARLA, ANN), mail("2", ANN, BOB, "eve@firm.example", answers="1")
+    outer, inner = mail("1", ANN, CARLA), mail("2", ANN, BOB, "eve@firm.example", answers="1")
     await world.match(await world.copy(ann, outer), await world.copy(ann, inner), await world.copy(bob, inner))
     await world.rest()
     snapshot = await world.snapshot()
-    assert snapshot.links[str(ref), inner.key][1:] == ((ANN, BOB), ())
+    assert snapshot.links[str(ref), inner.key][1:] == ((ANN,), ()), "Bob opened no thread"
     assert snapshot.links[str(ref), outer.key][1:] == ((ANN,), (ann.id,))
     assert snapshot.counts == {str(ref): 1}
 
@@ -139,7 +139,7 @@ async def test_what_colleagues_say_in_a_clients_thread_is_theirs(world: World) -
     """A mail that names nobody but owners of mailboxes is on no record by its thread, whichever way it comes."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     await world.record(CARLA)
-    outer, inner = mail("1", CARLA, ANN), mail("2", ANN, BOB, answers="1")
+    outer, inner = mail("1", ANN, CARLA), mail("2", ANN, BOB, answers="1")
     early, late = await world.copy(ann, inner), await world.copy(bob, inner)
     await world.match(early, await world.copy(ann, outer))
     await world.match(late)

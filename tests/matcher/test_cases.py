@@ -16,10 +16,12 @@ from schemas.mail import Participant, Role
 from schemas.messages import MailParsed
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
+from services.matcher.linking.relinking import relink
 from services.matcher.sweepers import sweep_pending_work
 from services.parser.content.parse import parse_mail
 from services.store import LinkAddition, NotFoundError, RowOutcome, email_ref
 from services.store.core.migrations import MIGRATIONS
+from tests.factories import lease_of, sent_folder
 from tests.matcher.fixtures import START, World, mail
 
 ANN, BOB, EVE, CARLA, PAUL = (
@@ -213,7 +215,7 @@ async def test_a_record_merged_into_another_brings_its_mail_without_fetching_it_
     await people(world, ANN, EVE)
     ann = await world.account(ANN)
     kept, merged = await world.record(CARLA), await world.record(PAUL)
-    named, reply = mail("1", PAUL, ANN), mail("2", HOME, ANN, answers="1")
+    named, reply = mail("1", ANN, PAUL), mail("2", HOME, ANN, answers="1")
     blind = mail("3", ANN, "who@else.example")
     await world.match(
         await world.copy(ann, named), await world.copy(ann, reply), await world.copy(ann, blind, bcc=[PAUL])
@@ -237,7 +239,7 @@ async def test_a_lead_converted_takes_threads_and_bcc_along(world: World, order:
     ann = await world.account(ANN)
     lead = await world.record(CARLA, kind="lead")
     await world.match(
-        await world.copy(ann, mail("1", CARLA, ANN)), await world.copy(ann, mail("2", HOME, ANN, answers="1"))
+        await world.copy(ann, mail("1", ANN, CARLA)), await world.copy(ann, mail("2", HOME, ANN, answers="1"))
     )
     contact = RecordRef(kind="contact", id=str(ObjectId()))
 
@@ -351,7 +353,7 @@ async def test_an_alias_makes_mail_internal_at_once_and_ends_threads(world: Worl
     await world.store.company.save(CompanyPolicy(excluded_domains=("firm.example",)))
     ann = await world.account(ANN)
     record = await world.record(CARLA)
-    first, note = mail("1", CARLA, ANN), mail("2", ANN, "ann@old.example", BOB, answers="1")
+    first, note = mail("1", ANN, CARLA), mail("2", ANN, "ann@old.example", BOB, answers="1")
     await world.match(await world.copy(ann, first), await world.copy(ann, note))
     assert await seen(world, EVE, record) == ["1", "2"]
     await world.store.accounts.save_aliases(ann.id, ["ann@old.example"], by=ANN)
@@ -378,7 +380,7 @@ async def test_a_bcc_turns_no_arrow_in_the_summary(world: World) -> None:
     ann = await world.account(ANN)
     record = await world.record(CARLA)
     reply = mail("2", HOME, ANN, answers="1")
-    await world.match(await world.copy(ann, mail("1", CARLA, ANN)), await world.copy(ann, reply, bcc=[CARLA]))
+    await world.match(await world.copy(ann, mail("1", ANN, CARLA)), await world.copy(ann, reply, bcc=[CARLA]))
     await world.summaries.flush()
     document = await world.crm["contacts"].find_one({"_id": ObjectId(record.id)})
     assert document is not None
@@ -399,12 +401,12 @@ async def in_turn(world: World, order: str, stub: MailParsed, *others: MailParse
 
 @pytest.mark.parametrize("order", THREAD_ORDERS)
 async def test_a_forged_ancestor_in_ones_own_mailbox_opens_nobody_elses_mail(world: World, order: str) -> None:
-    """Eve knows the Message-ID that Ann's mail answers, and appends a mail "from" a client under it to her own mailbox."""
+    """Eve knows the Message-ID that Ann's mail answers, and appends a mail to a client under it to her own Sent folder."""
     await people(world, ANN, BOB, EVE)
     ann, eve = await world.account(ANN), await world.account(EVE)
     record = await world.record(CARLA)
     secret, answer = mail("secret", HOME, ANN, answers="root"), mail("answer", ANN, HOME, answers="secret")
-    stub = await world.copy(eve, mail("root", CARLA, EVE))
+    stub = await world.copy(eve, mail("root", EVE, CARLA))
     hers = [await world.copy(ann, content) for content in (secret, answer)]
     await in_turn(world, order, stub, *hers)
     assert [await seen(world, viewer, record) for viewer in (ANN, BOB, EVE)] == [["root"]] * 3
@@ -420,7 +422,7 @@ async def test_who_holds_one_mail_of_a_thread_opens_that_one_and_no_other(world:
     ann, eve = await world.account(ANN), await world.account(EVE)
     record = await world.record(CARLA)
     shown, secret = mail("shown", HOME, ANN, cc=[EVE], answers="root"), mail("secret", ANN, HOME, answers="shown")
-    stub = await world.copy(eve, mail("root", CARLA, EVE))
+    stub = await world.copy(eve, mail("root", EVE, CARLA))
     others = [await world.copy(ann, shown), await world.copy(eve, shown), await world.copy(ann, secret)]
     await in_turn(world, order, stub, *others)
     assert await seen(world, EVE, record) == ["root", "shown"]
@@ -435,7 +437,7 @@ async def test_a_forged_ancestor_takes_no_link_away(world: World, order: str) ->
     await people(world, ANN, EVE)
     ann, eve = await world.account(ANN), await world.account(EVE)
     record, other = await world.record(CARLA), await world.record(PAUL)
-    first, reply = mail("1", CARLA, ANN), mail("2", HOME, ANN, answers="1")
+    first, reply = mail("1", ANN, CARLA), mail("2", HOME, ANN, answers="1")
     forged = mail("forged", PAUL, EVE).model_copy(update={"message_id": "1@mail"})
     hers = [await world.copy(ann, content) for content in (first, reply)]
     await in_turn(world, order, await world.copy(eve, forged), *hers)
@@ -443,15 +445,20 @@ async def test_a_forged_ancestor_takes_no_link_away(world: World, order: str) ->
 
 
 async def test_what_a_forged_ancestor_opened_before_is_closed_by_the_upgrade(world: World) -> None:
-    """The first release linked by anybody's mail; what it linked rightly stays."""
+    """Earlier releases linked by anybody's mail, then by any mail of the holder's; what they linked rightly stays."""
     await people(world, ANN, EVE)
     ann, eve = await world.account(ANN), await world.account(EVE)
     record = await world.record(CARLA)
-    first, reply = mail("1", CARLA, ANN), mail("2", HOME, ANN, answers="1")
-    then, secret = mail("3", ANN, HOME, answers="2"), mail("secret", HOME, ANN, answers="root")
-    await world.match(await world.copy(eve, mail("root", CARLA, EVE)), await world.copy(ann, first))
-    copies = [await world.copy(ann, content) for content in (reply, then, secret)]
-    await world.store.emails.save_many([reply, then, secret], by_thread={reply.key, then.key, secret.key})
+    first, reply = mail("1", ANN, CARLA), mail("2", HOME, ANN, answers="1")
+    then, secret = mail("3", ANN, HOME, answers="1"), mail("secret", HOME, ANN, answers="root")
+    received, last = mail("stub", PAUL, ANN, cc=[CARLA]), mail("5", HOME, ANN, answers="3")
+    private = mail("private", HOME, ANN, answers="stub")
+    await world.match(
+        await world.copy(eve, mail("root", CARLA, EVE)), await world.copy(ann, first), await world.copy(ann, received)
+    )
+    by_thread = [reply, then, secret, private, last]
+    copies = [await world.copy(ann, content) for content in by_thread]
+    await world.store.emails.save_many(by_thread, by_thread={content.key for content in by_thread})
     for copy in copies:
         by, content = (Match(address=CARLA, role=Role.THREAD),), copy.content
         link = LinkAddition(content.key, record, content.sent_at, content.thread, by, ANN, ann.id)
@@ -459,19 +466,23 @@ async def test_what_a_forged_ancestor_opened_before_is_closed_by_the_upgrade(wor
     await world.store.matcher_ledger.finish(
         [RowOutcome(one.source.id, RowState.ATTACHED, email=one.content.key) for one in copies]
     )
-    assert await seen(world, EVE, record) == ["1", "root"], "a link by thread that no one attests shares nothing"
-    await MIGRATIONS[0].run(world.store._collections)
+    assert await seen(world, EVE, record) == ["1", "root", "stub"], (
+        "a link by thread that no one attests shares nothing"
+    )
+    await world.database["links"].update_many({}, {"$unset": {"sent_by": ""}})
+    for migration in MIGRATIONS:
+        await migration.run(world.store._collections)
     await settle(world)
-    assert await seen(world, EVE, record) == ["1", "2", "3", "root"]
+    assert await seen(world, EVE, record) == ["1", "2", "3", "5", "root", "stub"]
     assert await world.snapshot() == world.truth()
 
 
 async def test_a_thread_follows_the_copies_of_its_holders(world: World) -> None:
-    """A reply is on the record from when its holder has a mail that says so until he has it no more, whoever else has it."""
+    """A reply is on the record from when its holder has the mail that they sent until they have it no more, whoever else has it."""
     await people(world, ANN, BOB)
     ann, bob = await world.account(ANN), await world.account(BOB)
     record = await world.record(CARLA)
-    first, reply = mail("1", CARLA, BOB, ANN), mail("2", HOME, ANN, answers="1")
+    first, reply = mail("1", ANN, CARLA, BOB), mail("2", HOME, ANN, answers="1")
     await world.match(await world.copy(bob, first), await world.copy(ann, reply))
     await settle(world)
     assert await seen(world, ANN, record) == ["1"]
@@ -492,7 +503,7 @@ async def test_a_move_of_the_only_copy_hides_no_reply(world: World) -> None:
     await people(world, ANN)
     ann = await world.account(ANN)
     record = await world.record(CARLA)
-    moved = await world.copy(ann, mail("1", CARLA, ANN))
+    moved = await world.copy(ann, mail("1", ANN, CARLA))
     await world.match(moved, await world.copy(ann, mail("2", HOME, ANN, answers="1")))
     await world.go(moved.source.id)
     await world.announce_gone(moved.source.id)
@@ -503,30 +514,32 @@ async def test_a_move_of_the_only_copy_hides_no_reply(world: World) -> None:
     assert await world.snapshot() == world.truth()
 
 
-async def test_who_has_a_reply_gets_it_when_another_holder_makes_it_known(world: World) -> None:
-    """Ann's copy of the reply says nothing; Bob, who has the client's mail too, brings it in, for Ann as well."""
+async def test_a_reply_is_brought_in_by_the_holder_who_opened_the_thread(world: World) -> None:
+    """Bob wrote to the client, so his copy of the reply is kept and shared. Ann's stays in her mailbox, whichever came first."""
     await people(world, ANN, BOB)
     ann, bob = await world.account(ANN), await world.account(BOB)
     record = await world.record(CARLA)
-    first, reply = mail("1", CARLA, BOB), mail("2", HOME, ANN, BOB, answers="1")
+    first, reply = mail("1", BOB, CARLA), mail("2", HOME, ANN, BOB, answers="1")
     world.mails.append(first)
-    await world.match(await world.copy(ann, reply))
+    hers = await world.copy(ann, reply)
+    await world.match(hers)
     await world.match(await world.copy(bob, first), await world.copy(bob, reply))
     await settle(world)
     snapshot = await world.snapshot()
     assert snapshot == world.truth()
-    assert snapshot.links[str(record), reply.key][1] == (ANN, BOB)
-    assert {state for state, _ in snapshot.rows.values()} == {"attached"}
+    assert snapshot.links[str(record), reply.key][1] == (BOB,)
+    assert snapshot.rows[hers.source.id] == ("unmatched", None)
+    assert await seen(world, ANN, record) == ["1", "2"], "Bob shows it"
 
 
 async def test_a_purged_mailbox_takes_along_what_its_mail_said_of_threads(world: World) -> None:
-    """Ann's other mailbox had the client's mail; when it is purged the reply is on no record any more. Disconnected it says on."""
+    """Ann wrote to the client from her other mailbox; when it is purged the reply is on no record any more. Disconnected it says on."""
     await people(world, ANN, BOB)
     ann, second = await world.account(ANN), await world.account("ann@second.example", owner=ANN)
     bob = await world.account(BOB)
     record = await world.record(CARLA)
-    first, reply = mail("1", CARLA, "ann@second.example", BOB), mail("2", HOME, ANN, answers="1")
-    late = mail("3", HOME, ANN, answers="2")
+    first, reply = mail("1", "ann@second.example", CARLA, BOB), mail("2", HOME, ANN, answers="1")
+    late = mail("3", HOME, ANN, answers="1")
     await world.match(await world.copy(second, first), await world.copy(bob, first), await world.copy(ann, reply))
     await world.store.removal.disconnect(second.id, by=ANN)
     await world.match(await world.copy(ann, late))
@@ -535,3 +548,111 @@ async def test_a_purged_mailbox_takes_along_what_its_mail_said_of_threads(world:
     await world.store.removal.purge(second.id, by=ANN)
     await settle(world)
     assert await seen(world, ANN, record) == ["1"], "Bob's, which he shows; it says nothing of her mail"
+
+
+@pytest.mark.parametrize("order", THREAD_ORDERS)
+@pytest.mark.parametrize("copied", ["p1", "p2"])
+async def test_received_mail_under_a_known_message_id_opens_no_thread(world: World, order: str, copied: str) -> None:
+    """Eve knows a Message-ID of Ann's private thread and mails Ann under it, with a client in Cc. The thread stays where it is."""
+    await people(world, ANN, BOB)
+    ann, record = await world.account(ANN), await world.record(CARLA)
+    private = [mail("p1", HOME, ANN), mail("p2", ANN, HOME, answers="p1"), mail("p3", HOME, ANN, answers="p2")]
+    private.append(mail("p4", "who@else.example", ANN, references=("p1@mail", "p2@mail", "p3@mail")))
+    stub = mail("stub", "eve@evil.example", ANN, cc=[CARLA]).model_copy(update={"message_id": f"{copied}@mail"})
+    world.mails.append(stub)
+    hers = [await world.copy(ann, content) for content in private]
+    arriving = await world.copy(ann, stub)
+    batches = {"stub first": [[arriving], hers], "stub last": [hers, [arriving]], "at once": [[*hers, arriving]]}
+    for batch in batches[order]:
+        await world.match(*batch)
+        assert await world.database["ledger"].count_documents({"state": "planned"}) == 0, "nothing is fetched for it"
+    await settle(world)
+    assert await world.snapshot() == world.truth()
+    assert [await seen(world, viewer, record) for viewer in (ANN, BOB)] == [["stub"]] * 2
+    assert {(await world.snapshot()).rows[copy.source.id] for copy in hers} == {("unmatched", None)}
+    assert await world.database["emails"].distinct("_id") == [stub.key], "nothing of it is stored"
+    document = await world.crm["contacts"].find_one({"_id": ObjectId(record.id)})
+    assert document is not None
+    assert [line["email"] for line in document["leadmail"]["newest"]] == [stub.key]
+    await world.go(arriving.source.id)
+    await world.announce_gone(arriving.source.id)
+    assert await world.database["ledger"].count_documents({"state": "planned"}) == 0, "nor when it is deleted"
+
+
+async def test_received_mail_is_no_step_to_what_the_holder_sent(world: World) -> None:
+    """Eve answers Ann's mail to a client under the Message-ID of Ann's private thread. Her stub is in the client's thread, no more."""
+    await people(world, ANN, BOB)
+    ann, record = await world.account(ANN), await world.record(CARLA)
+    first, private = mail("1", ANN, CARLA), mail("p2", HOME, ANN, answers="p1")
+    stub = mail("stub", "eve@evil.example", ANN, answers="1").model_copy(update={"message_id": "p1@mail"})
+    answer = mail("3", ANN, HOME, answers="1")
+    later = mail("4", HOME, ANN, answers="3")
+    copies = [await world.copy(ann, content) for content in (first, private, stub, answer, later)]
+    for copy in copies:
+        await world.match(copy)
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1", "3", "4", "stub"], "what Ann sent is a step, what she got is none"
+    assert (await world.snapshot()).rows[copies[1].source.id] == ("unmatched", None)
+    assert await world.snapshot() == world.truth()
+
+
+async def test_a_thread_follows_the_sent_copy(world: World) -> None:
+    """It is open while a copy lies in Sent: from when it comes there until it is moved elsewhere, or the folder is Sent no more."""
+    await people(world, ANN, BOB)
+    ann, record = await world.account(ANN), await world.record(CARLA)
+    first, reply = mail("1", ANN, CARLA), mail("2", HOME, ANN, answers="1")
+    await world.match(await world.copy(ann, first, sent=False), await world.copy(ann, reply))
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1"]
+    filed = await world.copy(ann, first)
+    await world.match(filed)
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1", "2"]
+    await world.go(filed.source.id)
+    await world.announce_gone(filed.source.id)
+    assert await seen(world, BOB, record) == ["1"]
+    await settle(world)
+    assert await world.snapshot() == world.truth()
+    await world.match(await world.copy(ann, first))
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1", "2"]
+    lease = await lease_of(world.store, ann.id)
+    await world.store.folders.save(lease, [sent_folder(ann.id, role="user")])
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1"]
+    await world.store.folders.save(lease, [sent_folder(ann.id)])
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1", "2"]
+
+
+async def test_who_sent_a_mail_is_decided_by_the_accounts_own_addresses(world: World) -> None:
+    """What lies in Sent and is from another address opens nothing, until the address is the account's own."""
+    await people(world, ANN, BOB)
+    ann, record = await world.account(ANN), await world.record(CARLA)
+    first, reply = mail("1", "ann@old.example", CARLA), mail("2", HOME, ANN, answers="1")
+    await world.match(await world.copy(ann, first, sent=True), await world.copy(ann, reply))
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1"]
+    await world.store.accounts.save_aliases(ann.id, ["ann@old.example"], by=ANN)
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1", "2"]
+    await world.store.accounts.save_aliases(ann.id, [], by=ANN)
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1"]
+
+
+async def test_gmails_label_tells_what_was_sent(world: World) -> None:
+    """In the folder of all mail the label decides, when the mail arrives and when its links are worked out again."""
+    await people(world, ANN, BOB)
+    ann, record = await world.account(ANN), await world.record(CARLA)
+    await world.store.folders.save(await lease_of(world.store, ann.id), [sent_folder(ann.id, role="all")])
+    for number, labels in (("1", ["\\Sent"]), ("3", ["\\Important"])):
+        first = await world.copy(ann, mail(number, ANN, CARLA), sent=True)
+        await world.database["ledger"].update_one({"_id": first.source.id}, {"$set": {"labels": labels}})
+        await world.match(first)
+        await world.match(await world.copy(ann, mail(str(int(number) + 1), HOME, ANN, answers=number)))
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1", "2", "3"]
+    await relink([mail(number, ANN, CARLA).key for number in "1234"], store=world.store, summaries=world.summaries)
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1", "2", "3"]

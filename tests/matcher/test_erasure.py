@@ -49,7 +49,7 @@ async def settle(world: World) -> None:
 async def test_mail_that_only_the_address_keeps_goes_for_good(world: World, ann: Account) -> None:
     """Its body, blobs, links, summary and marks go; neither the CRM's next change nor a re-sync brings it back."""
     ref = await world.record(KIM, name="Kim")
-    copy = await world.copy(ann, mail("offer", KIM, ANN))
+    copy = await world.copy(ann, mail("offer", ANN, KIM))
     reply = await world.copy(ann, mail("reply", NEW, ANN, answers="offer"))
     await world.match(copy, reply)
     await world.rest()
@@ -73,7 +73,7 @@ async def test_mail_that_only_the_address_keeps_goes_for_good(world: World, ann:
     # when: the record changes, and the mailbox is gone through again
     await world.changed(ref)
     again = [
-        await world.copy(ann, mail("offer", KIM, ANN)),
+        await world.copy(ann, mail("offer", ANN, KIM)),
         await world.copy(ann, mail("reply", NEW, ANN, answers="offer")),
     ]
     await world.match(*again)

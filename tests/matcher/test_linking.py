@@ -12,16 +12,11 @@ from schemas.emails import Attestation, Link, Match
 from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy
+from schemas.threads import Claim, claims_of_links, external_records, is_sender, thread_links
 from services.matcher.linking.batch_threads import BatchThreads
 from services.matcher.linking.matches import Matches, address_matches, bcc_matches, merged
 from services.matcher.linking.rule import Facts
-from services.matcher.linking.threads import (
-    attestations_of,
-    claims_of_links,
-    external_records,
-    thread_links,
-    thread_matches,
-)
+from services.matcher.linking.threads import attestations_of, thread_matches
 
 ACCOUNT = "0" * 24
 CARLA, PAUL, ANN = (RecordRef(kind="contact", id=name) for name in ("carla", "paul", "ann"))
@@ -94,24 +89,48 @@ def test_an_email_is_not_its_own_ancestor() -> None:
     assert mail("3", answers="2", references=("1", "2", "3")).ancestors == ("2@x", "1@x")
 
 
+def sent(address: str) -> Claim:
+    """Return what an email that its holder sent says about a record with an address."""
+    return Claim(address, sent=True)
+
+
+def test_the_sender_of_an_email_is_the_owner_of_every_address_in_its_from() -> None:
+    """Another role counts for nothing, and of two senders both must be the account's."""
+    people = [Participant(address=A, role=Role.FROM), Participant(address=B, role=Role.SENDER)]
+    assert is_sender(people, {A})
+    assert not is_sender(people, {B})
+    assert not is_sender([*people, Participant(address=B, role=Role.FROM)], {A})
+    assert not is_sender([], {A})
+
+
 def test_a_thread_with_exactly_one_external_record_takes_the_reply_along() -> None:
     """A second record, or none, leaves the reply unlinked."""
-    carla, paul = {A: {CARLA: "c@x.example"}}, {A: {PAUL: "p@x.example"}}
+    carla, paul = {A: {CARLA: sent("c@x.example")}}, {A: {PAUL: sent("p@x.example")}}
     found = thread_links([carla, carla], [A])
     assert found == {A: (CARLA, "c@x.example")}
     assert thread_matches(found) == on(CARLA, "c@x.example", Role.THREAD)
     assert thread_links([carla, paul], [A]) == {}
     assert thread_links([{}], [A]) == {}
-    assert thread_links([carla, {A: {CARLA: "b@x.example"}}], [A]) == {A: (CARLA, "b@x.example")}, "the first address"
+    other = {A: {CARLA: Claim("b@x.example", sent=False)}}
+    assert thread_links([carla, other], [A]) == {A: (CARLA, "b@x.example")}, "the first address"
+
+
+def test_received_mail_opens_no_thread_and_can_end_one() -> None:
+    """One of the mails must be sent; one that was received and names another record makes the thread ambiguous."""
+    received = {A: {CARLA: Claim("c@x.example", sent=False)}}
+    assert thread_links([received, received], [A]) == {}
+    assert thread_links([received, {A: {CARLA: sent("c@x.example")}}], [A]) == {A: (CARLA, "c@x.example")}
+    assert thread_links([received, {A: {PAUL: sent("p@x.example")}}], [A]) == {}
+    assert thread_links([received, {B: {CARLA: sent("c@x.example")}}], [A, B]) == {B: (CARLA, "c@x.example")}
 
 
 def test_each_holders_own_mail_is_looked_at_by_itself() -> None:
     """What one has neither makes a thread for another nor ends it; who does not hold the reply is not asked."""
-    carla, paul = {A: {CARLA: "c@x.example"}, B: {CARLA: "c@x.example"}}, {B: {PAUL: "p@x.example"}}
+    carla, paul = {A: {CARLA: sent("c@x.example")}, B: {CARLA: sent("c@x.example")}}, {B: {PAUL: sent("p@x.example")}}
     assert thread_links([carla, paul], [A, B]) == {A: (CARLA, "c@x.example")}
     assert thread_links([carla, paul], [B]) == {}
     assert thread_links([paul], [A]) == {}
-    both = thread_links([{A: {CARLA: "c@x.example"}}, paul], [B, A])
+    both = thread_links([{A: {CARLA: sent("c@x.example")}}, paul], [B, A])
     assert thread_matches(both) == {**on(CARLA, "c@x.example", Role.THREAD), **on(PAUL, "p@x.example", Role.THREAD)}
     assert attestations_of(both, PAUL) == (Attestation(owner=B, address="p@x.example"),)
 
@@ -120,7 +139,9 @@ NO_ONE = frozenset[str]().intersection
 """No address is internal."""
 
 
-def link(record: RecordRef, role: Role, owners: tuple[str, ...], *attestations: Attestation) -> Link:
+def link(
+    record: RecordRef, role: Role, owners: tuple[str, ...], *attestations: Attestation, sent_by: tuple[str, ...] = ()
+) -> Link:
     """Return a link of an email by one address."""
     match = Match(address="c@x.example", role=role, account=ACCOUNT if role is Role.BCC else None)
     email = "v1-" + "0" * 40
@@ -133,24 +154,27 @@ def link(record: RecordRef, role: Role, owners: tuple[str, ...], *attestations: 
         thread="t",
         matches=(match,),
         owners=owners,
+        sent_by=sent_by,
         attestations=attestations,
     )
 
 
-def test_a_stored_email_tells_what_it_names_to_its_holders_and_its_thread_to_those_who_vouch() -> None:
+def test_a_stored_email_tells_what_it_names_to_its_holders_and_its_thread_to_those_who_sent_it() -> None:
     """Nobody who holds it no more, nobody by a Bcc, and no address that has become a colleague's."""
     carla = Attestation(owner=A, address="c@x.example")
-    assert claims_of_links([link(CARLA, Role.TO, (A, B))], NO_ONE) == {
-        A: {CARLA: "c@x.example"},
-        B: {CARLA: "c@x.example"},
+    assert claims_of_links([link(CARLA, Role.TO, (A, B), sent_by=(A,))], NO_ONE) == {
+        A: {CARLA: sent("c@x.example")},
+        B: {CARLA: Claim("c@x.example", sent=False)},
     }
-    assert claims_of_links([link(CARLA, Role.THREAD, (A, B), carla)], NO_ONE) == {A: {CARLA: "c@x.example"}}
-    assert claims_of_links([link(CARLA, Role.THREAD, (B,), carla)], NO_ONE) == {}
+    by_thread = link(CARLA, Role.THREAD, (A, B), carla, sent_by=(A, B))
+    assert claims_of_links([by_thread], NO_ONE) == {A: {CARLA: sent("c@x.example")}}
+    assert claims_of_links([link(CARLA, Role.THREAD, (A, B), carla)], NO_ONE) == {}, "received: anyone can send mail"
+    assert claims_of_links([link(CARLA, Role.THREAD, (B,), carla, sent_by=(A,))], NO_ONE) == {}
     assert claims_of_links([link(CARLA, Role.BCC, (A,))], NO_ONE) == {}
-    assert claims_of_links([link(CARLA, Role.THREAD, (A,), carla)], {"c@x.example"}.intersection) == {}
+    assert claims_of_links([by_thread], {"c@x.example"}.intersection) == {}
     assert claims_of_links([link(CARLA, Role.TO, (A,))], {"c@x.example"}.intersection) == {}
-    two = [link(CARLA, Role.THREAD, (A,), carla, Attestation(owner=A, address="b@x.example"))]
-    assert claims_of_links(two, NO_ONE) == {A: {CARLA: "b@x.example"}}
+    two = [link(CARLA, Role.THREAD, (A,), carla, Attestation(owner=A, address="b@x.example"), sent_by=(A,))]
+    assert claims_of_links(two, NO_ONE) == {A: {CARLA: sent("b@x.example")}}
 
 
 def test_colleagues_and_bcc_do_not_make_a_thread() -> None:
@@ -165,15 +189,22 @@ def test_colleagues_and_bcc_do_not_make_a_thread() -> None:
 
 
 def threads(
-    mails: list[Content], known: dict[str, list[RecordRef]], held: dict[str, tuple[str, ...]] | None = None
+    mails: list[Content],
+    known: dict[str, list[RecordRef]],
+    held: dict[str, tuple[str, ...]] | None = None,
+    received: tuple[str, ...] = (),
 ) -> dict[str, Matches]:
-    """Return the thread links of each mail, by Message-ID; ``held`` tells who has which, all that are left out being A's."""
+    """Return the thread links of each mail, by Message-ID.
+
+    ``held`` tells who has which, all that are left out being A's; all but the ``received`` ones were sent by their holders.
+    """
     contents = {content.key: content for content in mails}
     holders = {
         key: (held or {}).get(str(content.message_id).removesuffix("@x"), (A,)) for key, content in contents.items()
     }
     facts = Facts(known=known, company=CompanyPolicy(), accounts={}, ancestors={}, colleagues=frozenset())
-    found = BatchThreads(contents, holders, facts)
+    senders = {key: users for key, users in holders.items() if str(contents[key].message_id)[:-2] not in received}
+    found = BatchThreads(contents, holders, senders, facts)
     return {str(content.message_id): thread_matches(found.of(key).threads) for key, content in contents.items()}
 
 
@@ -184,6 +215,15 @@ def test_a_chain_goes_on_for_those_only_who_have_its_mails() -> None:
     linked = on(CARLA, "c@x.example", Role.THREAD)
     assert threads(chain, known, {"0": (B,), "1": (A, B)}) == {"0@x": {}, "1@x": linked, "2@x": {}}
     assert threads(chain, known, {"0": (B,), "1": (A, B), "2": (A, B)})["2@x"] == linked
+
+
+def test_a_chain_goes_on_through_sent_mail_alone() -> None:
+    """What A got names no record and is no step; what A sent is one, and what A got in answer to it is linked."""
+    chain = [mail("0", to=("c@x.example",)), mail("1", answers="0"), mail("2", answers="1")]
+    known, linked = {"c@x.example": [CARLA]}, on(CARLA, "c@x.example", Role.THREAD)
+    assert threads(chain, known, received=("2",)) == {"0@x": {}, "1@x": linked, "2@x": linked}
+    assert threads(chain, known, received=("1",)) == {"0@x": {}, "1@x": linked, "2@x": {}}
+    assert threads(chain, known, received=("0",)) == {"0@x": {}, "1@x": {}, "2@x": {}}
 
 
 def test_a_chain_of_replies_from_unknown_addresses_is_followed_to_the_record() -> None:

@@ -19,6 +19,9 @@ USERS = ("anna", "luc", "helen")
 CONTACTS = ("kim@client.example", "lou@law.example", "lou@berlin.law.example", "lou@notlaw.example", "luc@firm.example")
 ELSEWHERE = "it is not on this page"
 THREAD = ", by its thread"
+"""What it answers is a mail that the first holder sent to the person of the page."""
+RECEIVED = ", by mail received"
+"""What it answers is a mail that the first holder got from that person."""
 PRIVATE = " keeps it private"
 MARKED = " marked it as deleted"
 OTHERS = re.compile(r"^(.*), by (\w+)'s mail$")
@@ -115,12 +118,13 @@ async def test_every_example_is_true(firm: World) -> None:
         refs = {address: await firm.record(address) for address in CONTACTS}
         await firm.store.sharing.set_company(company(row.company), by=user("helen"))
         accounts = await connect(firm, row.holders)
-        page, answers, holder = row.page.removesuffix(THREAD), None, accounts[0]
+        page, answers, holder = row.page.removesuffix(THREAD).removesuffix(RECEIVED), None, accounts[0]
         if others := OTHERS.match(row.page):
             page, holder = others[1], await firm.account(user(others[2]))
         if page != row.page:
             answers = f"first-{number}"
-            await firm.match(await firm.copy(holder, mail(answers, page, holder.address)))
+            people = (page, holder.address) if row.page.endswith(RECEIVED) else (holder.address, page)
+            await firm.match(await firm.copy(holder, mail(answers, *people)))
         (sender,) = addresses(row.sender)
         content = mail(f"example-{number}", sender, *addresses(row.to), cc=addresses(row.cc), answers=answers)
         assert all(Participant.model_validate(one).role is not Role.BCC for one in content.participants)

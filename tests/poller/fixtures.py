@@ -20,15 +20,16 @@ from typing import Any
 import pytest
 
 from schemas.accounts import Account, EpochState, ServerAddress, Tls
+from schemas.emails import Match
 from schemas.ledger import RowState
-from schemas.mail import Content
+from schemas.mail import Content, Role
 from schemas.messages import Event, MailFetched
 from schemas.records import Record, RecordRef
 from schemas.sharing import Mode, SharingPolicy
 from services.amqp.delivery.bus import Bus
 from services.amqp.delivery.outcomes import Delivery, Done
 from services.mailbox.connection.credentials import password
-from services.store import RowOutcome, Store, new_account_id
+from services.store import LinkAddition, RowOutcome, Store, new_account_id
 from testbed.local import LocalServers
 from testbed.servers.imap import log_in
 from tests.conftest import MailUser
@@ -37,6 +38,7 @@ DEADLINE = 60.0
 SECRET = "00" * 32
 CLIENT = "client@acme.test"
 """The one whom the CRM knows."""
+OTHER = "partner@other.test"
 
 
 @dataclass
@@ -164,6 +166,19 @@ class PollerEnvironment:
             await self.store.emails.save_many(contents)
             await self.store.matcher_ledger.finish(finals)
         return [Done() for _ in deliveries]
+
+    async def link(self, owner: str, *, sent: bool, named: str) -> str:
+        """Stand in for the matcher: link a fetched mail by an address in its header; returns its Message-ID."""
+        raw = next(raw for _, raw in self.fetched if f"\r\n{named}\r\n".encode() in b"\r\n" + raw)
+        address = named.rsplit(maxsplit=1)[-1]
+        (record,) = (await self.store.record_addresses.known([address]))[address]
+        match, key = Match(address=address, role=Role.TO), "v1-" + hashlib.sha256(raw).hexdigest()[:40]
+        await self.store.links.save_many(
+            [LinkAddition(key, record, datetime.now(UTC), "0" * 24, (match,), owner, sent=sent)]
+        )
+        found = re.search(rb"Message-ID: <([^>]+)>", raw)
+        assert found
+        return found[1].decode()
 
     async def note(self, delivery: Delivery[Any]) -> Sequence[Event]:
         """Record a message."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from schemas.accounts import Account, EpochState
 from schemas.ledger import RowState
 from schemas.messages import SyncCompleted
 from services.store import RowOutcome
-from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
+from tests.poller.fixtures import CLIENT, OTHER, Mailbox, PollerEnvironment, mail, until
 from tests.poller.imap_proxy import proxy
 
 
@@ -70,16 +72,69 @@ async def test_an_empty_mailbox_completes(world: PollerEnvironment, mailbox: Mai
     assert epoch.expected == 0
 
 
-async def test_replies_in_a_known_thread_are_relevant(world: PollerEnvironment, mailbox: Mailbox) -> None:
-    """A mail without a known participant is fetched if it refers to a stored email."""
-    mailbox.append(mail(CLIENT, extra="X: 1\r\n").replace(b"Message-ID: <m", b"Message-ID: <root-m"))
+async def test_replies_in_a_thread_that_the_owner_opened_are_relevant(
+    world: PollerEnvironment, mailbox: Mailbox
+) -> None:
+    """A mail that names nobody known is fetched when it answers linked mail that the account's owner sent, and no other."""
+    mailbox.append(mail(mailbox.user.address, CLIENT), "Sent")
+    mailbox.append(mail(CLIENT))
+    mailbox.append(mail(OTHER))
+    await world.know(CLIENT)
+    await world.know(OTHER)
+    account = await world.connect(mailbox.user)
+    world.start_poller()
+    await world.complete(account)
+    root = await world.link(account.owner, sent=True, named=f"To: {CLIENT}")
+    received = await world.link(account.owner, sent=False, named=f"From: {CLIENT}")
+    other = await world.link(account.owner, sent=False, named=f"From: {OTHER}")
+    for named in ([received], [root, other], [other], []):
+        mailbox.append(mail("assistant@else.test", extra=f"References: {' '.join(f'<{one}>' for one in named)}\r\n"))
+    mailbox.append(mail("assistant@else.test", subject="last", extra=f"References: <{received}> <{root}>\r\n"))
+    await until(lambda: len(world.fetched) == 4, "the reply is fetched", world)
+    assert b"last" in world.fetched[-1][1]
+
+    async def settled() -> bool:
+        return await world.states(account) == {"attached": 4, "unmatched": 4}
+
+    await until(settled, "every mail has its final state", world)
+
+
+async def test_a_thread_that_another_user_opened_is_not_fetched(world: PollerEnvironment, mailbox: Mailbox) -> None:
+    """A colleague wrote to the client. What strangers answer to the owner of this mailbox stays in it."""
+    mailbox.append(mail("colleague@company.test", CLIENT))
     await world.know(CLIENT)
     account = await world.connect(mailbox.user)
     world.start_poller()
     await world.complete(account)
-    root = world.fetched[0][1].split(b"Message-ID: <")[1].split(b">")[0].decode()
+    root = await world.link("colleague@company.test", sent=True, named=f"To: {CLIENT}")
+    await world.link(account.owner, sent=False, named=f"To: {CLIENT}")
     mailbox.append(mail("assistant@else.test", extra=f"References: <{root}>\r\n"))
-    await until(lambda: len(world.fetched) == 2, "the reply is fetched", world)
+    await until(lambda: _count(world, account, 2), "the reply has a row", world)
+    assert await world.states(account) == {"attached": 1, "unmatched": 1}
+
+
+async def test_received_mail_under_a_known_message_id_gets_no_private_mail_fetched(
+    world: PollerEnvironment, mailbox: Mailbox
+) -> None:
+    """Somebody mails the owner under a Message-ID of a private thread, with a client in Cc. The thread never leaves the mailbox."""
+    answer = "References: <private@else.test>\r\n"
+    for _ in range(3):
+        mailbox.append(mail("private@else.test", extra=answer, body="secret-"))
+    stub = mail("attacker@evil.test", extra=f"Cc: {CLIENT}\r\n")
+    mailbox.append(re.sub(rb"Message-ID: <[^>]+>", b"Message-ID: <private@else.test>", stub))
+    await world.know(CLIENT)
+    async with proxy(world.servers.imap.host, world.servers.imap.port) as wire:
+        account = await world.connect(mailbox.user, port=wire.port)
+        world.start_poller()
+        await world.complete(account)
+        assert await world.link(account.owner, sent=False, named=f"Cc: {CLIENT}") == "private@else.test"
+        # What the matcher does after it stored the stub.
+        hashes = world.store.record_addresses.message_id_hashes(["private@else.test"])
+        assert await world.store.matcher_ledger.replan_threads(hashes) == 0
+        mailbox.append(mail("private@else.test", extra=answer, body="secret-live-"))
+        await until(lambda: _count(world, account, 5), "the live mail has a row", world)
+        assert b"secret-" not in wire.answered
+    assert await world.states(account) == {"attached": 1, "unmatched": 4}
 
 
 async def test_too_large_mail_is_skipped_and_large_mail_travels_as_a_blob(

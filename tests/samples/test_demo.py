@@ -194,21 +194,31 @@ def test_links_are_those_of_the_headers(mail: SampleMail) -> None:
 
 
 def test_thread_links_are_those_of_the_reference() -> None:
-    """A mail without a record's address is linked when its stored ancestors are about exactly one external record."""
+    """A mail without a record's address is linked when what it answers in its holder's mail names one external record.
+
+    One of these mails must be one that the holder sent.
+    """
     copies = [mail for mail in READABLE if mail.synchronised]
-    by_id: dict[str, set[Link]] = defaultdict(set)
+    by_id: dict[tuple[str, str], set[Link]] = defaultdict(set)
+    sent: dict[tuple[str, str], set[Link]] = defaultdict(set)
     for mail in copies:
-        by_id[str(parsed(mail)["Message-ID"])] |= mail.truth.links
+        place, links = (mail.user, str(parsed(mail)["Message-ID"])), mail.truth.links
+        by_id[place] |= {link for link in links if link.role != "thread" or mail.folder == "Sent"}
+        sent[place] |= links if mail.folder == "Sent" else set()
     linked, refused = [], []
     for mail in copies:
         if any(link.role != "thread" for link in mail.truth.links):
             continue
         message = parsed(mail)
         ids = re.findall(r"<[^>]+>", f"{message['References'] or ''} {message['In-Reply-To'] or ''}")
-        records = {link.record for one in ids for link in by_id[one] if not link.address.endswith("@" + DOMAIN)}
-        assert {link.record for link in mail.truth.links} == (records if len(records) == 1 else set()), ident(mail)
-        linked += [mail] if len(records) == 1 else []
-        refused += [mail] if len(records) > 1 else []
+        every, opened = (
+            {link.record for one in ids for link in of[mail.user, one] if not link.address.endswith("@" + DOMAIN)}
+            for of in (by_id, sent)
+        )
+        about = opened if len(every) == 1 else set()
+        assert {link.record for link in mail.truth.links} == about, ident(mail)
+        linked += [mail] if about else []
+        refused += [mail] if len(every) > 1 else []
     assert len({mail.truth.email for mail in linked}) == 2
     assert {mail.truth.quirk for mail in refused} == {"unknown-in-thread-of-two"}
 

@@ -10,7 +10,7 @@ import pytest
 from schemas.accounts import Account, Folder
 from schemas.identity import address_hash, copy_id, message_id_hash
 from schemas.ledger import DRAFT_FLAG, RowState
-from services.store import FolderPatch, KnownUid, RowOutcome, Store, Twin, TwinQuery
+from services.store import FolderPatch, KnownUid, LinkAddition, RowOutcome, Store, Twin, TwinQuery
 from tests.factories import INBOX, account, row
 from tests.store.fixtures import World, content, key
 
@@ -155,14 +155,24 @@ async def test_marks_bring_unmatched_rows_back_and_no_others(world: World, store
     assert await store.matcher_ledger.replan_by_hashes([]) == 0
 
 
-async def test_marks_bring_back_rows_of_some_users_alone(world: World, store: Store, mine: Account) -> None:
-    """With owners, only rows in these users' mailboxes are planned again, in all of them."""
-    mark = message_id_hash(b"k" * 32, "id@x")
+async def test_a_thread_brings_back_rows_in_the_mailboxes_of_those_who_opened_it(
+    world: World, store: Store, mine: Account
+) -> None:
+    """Only where the owner sent a linked email that the row names; with owners, only theirs; in all their mailboxes."""
+    mark = message_id_hash(b"k" * 32, "id@mail")
     second, other = await world.account("second@corp.com", owner=mine.owner), await world.account("other@corp.com")
     for one in (mine, second, other):
         await store.poller_ledger.add_window(world.leases[one.id], [row(one.id, 1, RowState.UNMATCHED, marks=(mark,))])
-    assert await store.matcher_ledger.replan_by_hashes([mark], owners=[]) == 0
-    assert await store.matcher_ledger.replan_by_hashes([mark], owners=[mine.owner]) == 2
+    mail, record = content("id", mine.owner, "lead@x.com"), await world.record("lead@x.com")
+    assert await store.matcher_ledger.replan_threads([mark]) == 0
+    await store.emails.save_many([mail])
+    received = LinkAddition(mail.key, record, mail.sent_at, mail.thread, (), other.owner)
+    await store.links.save_many([received])
+    assert await store.matcher_ledger.replan_threads([mark]) == 0, "received mail opens nothing"
+    await store.links.save_many([received._replace(owner=mine.owner, sent=True)])
+    assert await store.matcher_ledger.replan_threads([mark], owners=[other.owner]) == 0
+    assert await store.matcher_ledger.replan_threads([mark], but=[copy_id(mine.id, INBOX, 1, 1)]) == 1
+    assert await store.matcher_ledger.replan_threads([mark], owners=[mine.owner]) == 1
     assert await store.ledger.waiting([mine.id, second.id, other.id]) == {mine.id: 1, second.id: 1}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from schemas.mail import Content
+from schemas.threads import Claim, ThreadClaims, external_records
 from services.matcher.linking.rule import Facts, TextLinks, text_links
-from services.matcher.linking.threads import ThreadClaims, external_records
 
 
 class BatchThreads:
@@ -15,12 +15,20 @@ class BatchThreads:
     Args:
         contents: the emails of the batch by key.
         held: the holders of emails whose threads matter; the thread of an email that is missing says nothing.
+        senders: those of the holders who sent the email themselves.
         facts: what else the rule depends on; its ancestors are stored emails outside the batch.
     """
 
-    def __init__(self, contents: Mapping[str, Content], held: Mapping[str, Collection[str]], facts: Facts) -> None:
+    def __init__(
+        self,
+        contents: Mapping[str, Content],
+        held: Mapping[str, Collection[str]],
+        senders: Mapping[str, Collection[str]],
+        facts: Facts,
+    ) -> None:
         self._contents = contents
         self._held = held
+        self._senders = senders
         self._facts = facts
         self._by_id: dict[str, list[str]] = {}
         self._result: dict[str, TextLinks] = {}
@@ -65,8 +73,12 @@ class BatchThreads:
                     yield self._claims(other)
 
     def _claims(self, key: str) -> ThreadClaims:
-        text = self._result[key]
-        if text.named:
-            external = external_records(text.matches, self._facts.internal)
-            return dict.fromkeys(self._held.get(key, ()), external)
-        return {owner: {thread.record: thread.address} for owner, thread in text.threads.items()}
+        text, senders = self._result[key], self._senders.get(key, ())
+        if not text.named:
+            inherited = text.threads.items()
+            return {owner: {one.record: Claim(one.address, sent=True)} for owner, one in inherited if owner in senders}
+        external = external_records(text.matches, self._facts.internal)
+        return {
+            owner: {record: Claim(address, owner in senders) for record, address in external.items()}
+            for owner in self._held.get(key, ())
+        }

@@ -33,7 +33,7 @@ class Changes:
     additions: list[LinkAddition] = field(default_factory=list)
     by_thread: dict[str, bool] = field(default_factory=dict)
     unmatched: list[LiveRow] = field(default_factory=list)
-    """Copies without a link: their email is stored because of another copy's Bcc."""
+    """Copies without a link: their email is stored because of another copy's Bcc or thread."""
     expired: list[str] = field(default_factory=list)
     """Emails that were on no record for the grace period and now lose their body."""
     removed: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Changes:
     message_ids: set[str] = field(default_factory=set)
     """Message-IDs of emails whose records changed: their threads must be updated."""
     holder_changes: dict[str, set[str]] = field(default_factory=dict)
-    """The users who started or ceased to hold an email, by its Message-ID: its thread must be updated in their mail."""
+    """The users who started or ceased to hold or to have sent an email, by its Message-ID: its thread must be updated in their mail."""
 
     @property
     def needed(self) -> bool:
@@ -114,7 +114,9 @@ def _compare_orphan(changes: Changes, key: str, links: Sequence[Link], orphans: 
         changes.removed.append(key)
         changes.set_links(_without_matches(links))
     elif orphans is Orphans.HIDE:
-        changes.set_links(link.model_copy(update={"owners": (), "shared_by": ()}) for link in links if link.owners)
+        changes.set_links(
+            link.model_copy(update={"owners": (), "sent_by": (), "shared_by": ()}) for link in links if link.owners
+        )
 
 
 def _without_matches(links: Iterable[Link]) -> list[Link]:
@@ -134,23 +136,26 @@ def _compare_links(changes: Changes, links: Sequence[Link], wanted: Wanted) -> t
             continue
         matches = ordered(match for addition in additions for match in addition.matches)
         owners = {addition.owner for addition in additions}
+        sent = {addition.owner for addition in additions if addition.sent}
         shared = {addition.shared for addition in additions if addition.shared}
         attestations = additions[0].attestations
-        moved = (owners ^ set(link.owners)) | {one.owner for one in set(attestations) ^ set(link.attestations)}
+        moved = (owners ^ set(link.owners)) | (sent ^ set(link.sent_by))
+        moved |= {one.owner for one in set(attestations) ^ set(link.attestations)}
         if set(link.matches) != set(matches) or not (link.owners or wanted.named):
             for_all = True
         elif not moved and set(link.shared_by) == shared:
             continue
         holders |= moved
-        grants = {"matches": matches, "owners": tuple(sorted(owners)), "shared_by": tuple(sorted(shared))}
-        changes.set_links([link.model_copy(update={**grants, "attestations": attestations})])
+        grants = {"owners": owners, "sent_by": sent, "shared_by": shared}
+        update = {name: tuple(sorted(users)) for name, users in grants.items()}
+        changes.set_links([link.model_copy(update={**update, "matches": matches, "attestations": attestations})])
     for record, reasons in wanted.dormant.items():
         link = present.get(record)
         if link is not None and (link.owners or set(link.matches) != set(reasons)):
             holders |= set(link.owners)
             for_all = for_all or not wanted.named
-            bare: dict[str, object] = {"matches": reasons, "owners": (), "shared_by": (), "attestations": ()}
-            changes.set_links([link.model_copy(update=bare)])
+            bare = dict.fromkeys(("owners", "sent_by", "shared_by", "attestations"), ())
+            changes.set_links([link.model_copy(update={**bare, "matches": reasons})])
     stale = [link for link in links if link.record not in wanted.links and link.record not in wanted.dormant]
     changes.set_links(_without_matches(stale))
     return for_all or bool(stale), holders

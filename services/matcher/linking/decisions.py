@@ -27,6 +27,8 @@ class View(Facts):
     """Keys of the batch that were deleted in the CRM."""
     held: Mapping[str, frozenset[str]]
     """The users who hold the emails whose threads matter, by the batch or otherwise; see ``thread_candidates``."""
+    senders: Mapping[str, frozenset[str]]
+    """Those of them who sent the email themselves."""
 
     def without(self, keys: Collection[str]) -> View:
         """Return the view without what some stored emails claim as ancestors."""
@@ -96,7 +98,7 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
     held = {mail.content.key for mail in copies.values()}
     live = {key: contents[key] for key in contents if key in held and key not in view.deleted}
     view = view.without(live)
-    threads = BatchThreads(live, view.held, view)
+    threads = BatchThreads(live, view.held, view.senders, view)
     attached: dict[str, Content] = {}
     links: list[LinkAddition] = []
     rows: list[RowOutcome] = []
@@ -105,7 +107,7 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
         if content.key in view.deleted:
             rows.append(RowOutcome(row, RowState.SKIPPED, DELETED_IN_CRM))
             continue
-        additions = copy_links(content, threads.of(content.key), mail.source.account, mail.bcc, view)
+        additions = copy_links(content, threads.of(content.key), mail.source.account, row, view, bcc=mail.bcc)
         if not additions:
             rows.append(RowOutcome(row, RowState.UNMATCHED))
             continue

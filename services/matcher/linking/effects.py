@@ -40,7 +40,7 @@ class Compared(NamedTuple):
     stale: frozenset[str]
     """Emails whose links have a reason too many."""
     joined: dict[str, set[str]]
-    """The users who hold an email now and did not before, by email: what it says about a thread, it now says to them, too."""
+    """The users who hold, or sent, an email now and did not before, by email: what it says about a thread changes for them."""
 
 
 async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -> Applied:
@@ -87,10 +87,16 @@ async def _compare(decided: Decisions, old: frozenset[str], store: Store) -> Com
         for email, _, reason in stored_reasons - wanted_reasons
         if not (isinstance(reason, Match) and reason.role is Role.BCC)
     }
-    stored_owners = {(link.email, link.record, owner) for link in links for owner in link.owners}
+    stored_owners = {
+        (link.email, link.record, owner, sent)
+        for link in links
+        for sent, owners in ((False, link.owners), (True, link.sent_by))
+        for owner in owners
+    }
     joined: dict[str, set[str]] = {}
-    for email, _, owner in {(one.email, one.record, one.owner) for one in wanted} - stored_owners:
-        joined.setdefault(email, set()).add(owner)
+    for one in wanted:
+        if not {(one.email, one.record, one.owner, sent) for sent in (False, one.sent)} <= stored_owners:
+            joined.setdefault(one.email, set()).add(one.owner)
     gaining = frozenset(email for email, _, _ in wanted_reasons - stored_reasons)
     return Compared(gaining, frozenset(stale), joined)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from schemas.emails import Link, Match
 from schemas.records import RecordRef
-from services.matcher.linking.lookups import ancestors_of, live_copies_in
+from services.matcher.linking.lookups import ancestors_of, live_copies_in, outgoing_rows
 from services.matcher.linking.matches import ordered
 from services.matcher.linking.rule import Facts, TextLinks, copy_links, text_links
 from services.store import BriefEmail, LinkAddition, LiveRow, Store
@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
     dormant: Mapping[RecordRef, tuple[Match, ...]]
     """Links that would hold if its owner took the flag off a deleted copy: they stay, and are nobody's."""
     unmatched: tuple[LiveRow, ...]
-    """Copies without a link: the email is stored because of another copy's Bcc."""
+    """Copies without a link: the email is stored because of another copy's Bcc or thread."""
 
 
 async def gather(keys: Collection[str], store: Store) -> Evidence:
@@ -50,8 +50,10 @@ async def gather(keys: Collection[str], store: Store) -> Evidence:
     rows = [row for several in attached.values() for row in several]
     addresses = {person.address for email in emails.values() for person in email.participants}
     addresses.update(address for row in rows for address in row.bcc)
-    known, accounts = await asyncio.gather(
-        store.record_addresses.known(addresses), live_copies_in({row.account for row in rows}, store)
+    known, accounts, outgoing = await asyncio.gather(
+        store.record_addresses.known(addresses),
+        live_copies_in({row.account for row in rows}, store),
+        outgoing_rows(rows, store),
     )
     wanted = {
         name
@@ -73,6 +75,7 @@ async def gather(keys: Collection[str], store: Store) -> Evidence:
         known=known,
         ancestors=ancestors,
         colleagues=colleagues,
+        outgoing=outgoing,
         withdrawn=withdrawn,
     )
 
@@ -115,7 +118,7 @@ def _links_of(
     for row in rows:
         if row.account not in evidence.accounts:
             continue
-        additions = copy_links(email, text, row.account, row.bcc, evidence)
+        additions = copy_links(email, text, row.account, row.id, evidence, bcc=row.bcc)
         if not additions:
             bare.append(row)
         for addition in additions:

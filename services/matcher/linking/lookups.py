@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from schemas.messages import MailParsed
+from schemas.messages import Copy, MailParsed
 from schemas.sharing import CompanyPolicy, LiveCopy, internal_among
+from schemas.threads import ALL_MAIL, SENT_FOLDER, SENT_LABEL, ThreadClaims, claims_of_links, is_sender
 from services.matcher.linking.decisions import View, thread_candidates, unnamed
 from services.matcher.linking.matches import Known
-from services.matcher.linking.threads import Ancestors, ThreadClaims, claims_of_links
-from services.store import Store
+from services.matcher.linking.threads import Ancestors
+from services.store import LiveRow, Store
 
 
 async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None = None) -> View:
@@ -25,11 +26,12 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
     """
     version = await store.record_addresses.version()
     contents = {mail.content.key: mail.content for mail in batch}
-    known, accounts, company, deleted = await asyncio.gather(
+    known, accounts, company, deleted, outgoing = await asyncio.gather(
         _known(batch, store, before if before and before.version == version else None),
         live_copies_in({mail.source.account for mail in batch}, store),
         store.company.policy(),
         store.emails.tombstones(contents),
+        _outgoing_copies([mail.source for mail in batch], store),
     )
     strangers = unnamed(contents, known)
     wanted = {name for content in strangers.values() for name in content.ancestors}
@@ -37,7 +39,8 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
     withdrawn = await store.withdrawals.of(
         {copy.owner for copy in accounts.values()}, {key: content.thread for key, content in contents.items()}
     )
-    held = await _held(batch, accounts, thread_candidates(contents, strangers, ancestors), store)
+    candidates = thread_candidates(contents, strangers, ancestors)
+    held, senders = await _held(batch, accounts, candidates, outgoing, store)
     return View(
         version=version,
         known=known,
@@ -46,8 +49,10 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
         deleted=deleted,
         ancestors=_claims_to(held, ancestors),
         colleagues=colleagues,
+        outgoing=outgoing,
         withdrawn=withdrawn,
         held=held,
+        senders=senders,
     )
 
 
@@ -63,22 +68,63 @@ def _addresses(batch: Sequence[MailParsed]) -> set[str]:
     return addresses
 
 
+Holders = dict[str, frozenset[str]]
+"""Users by email."""
+
+
 async def _held(
-    batch: Sequence[MailParsed], accounts: Mapping[str, LiveCopy], keys: Collection[str], store: Store
-) -> dict[str, frozenset[str]]:
-    """Return who holds emails by the batch, by live copies, and by links, which are written before the row of a new copy."""
+    batch: Sequence[MailParsed],
+    accounts: Mapping[str, LiveCopy],
+    keys: Collection[str],
+    outgoing: frozenset[str],
+    store: Store,
+) -> tuple[Holders, Holders]:
+    """Return who holds emails, and who of them sent them.
+
+    By the batch, by live copies, and by links, which are written before the row of a new copy.
+    """
     if not keys:
-        return {}
+        return {}, {}
     copies, links = await asyncio.gather(store.ledger.live_copies(keys), store.links.of_emails(keys))
-    others = {row.account for rows in copies.values() for row in rows}
-    everyone = {**accounts, **await live_copies_in(others - accounts.keys(), store)}
+    rows = [row for several in copies.values() for row in several]
+    others, outgoing_others = await asyncio.gather(
+        live_copies_in({row.account for row in rows} - accounts.keys(), store), outgoing_rows(rows, store)
+    )
+    everyone, outgoing = {**accounts, **others}, outgoing | outgoing_others
     held = {key: {owner for link in links.get(key, ()) for owner in link.owners} for key in keys}
-    places = [(mail.content.key, mail.source.account) for mail in batch if mail.content.key in held]
-    places += [(key, row.account) for key, rows in copies.items() for row in rows]
-    for key, account in places:
+    senders = {key: {owner for link in links.get(key, ()) for owner in link.sent_by} for key in keys}
+    people = {mail.content.key: mail.content.participants for mail in batch}
+    places = [(mail.content.key, mail.source.account, mail.source.id) for mail in batch if mail.content.key in held]
+    places += [(row.email, row.account, row.id) for row in rows]
+    for key, account, copy in places:
         if account in everyone:
             held[key].add(everyone[account].owner)
-    return {key: frozenset(owners) for key, owners in held.items()}
+            if copy in outgoing and is_sender(people[key], everyone[account].own_addresses):
+                senders[key].add(everyone[account].owner)
+    return _frozen(held), _frozen(senders)
+
+
+def _frozen(users: Mapping[str, Iterable[str]]) -> Holders:
+    return {key: frozenset(owners) for key, owners in users.items()}
+
+
+async def _outgoing_copies(copies: Collection[Copy], store: Store) -> frozenset[str]:
+    """Return the ids of those of some new copies that lie in a Sent folder, or in Gmail's folder of all mail with its label."""
+    roles = await store.folders.roles({(copy.account, copy.folder) for copy in copies})
+    by_role: dict[str | None, set[str]] = {}
+    for copy in copies:
+        by_role.setdefault(roles.get((copy.account, copy.folder)), set()).add(copy.id)
+    labelled = await store.ledger.labelled(by_role.get(ALL_MAIL, ()), SENT_LABEL)
+    return labelled.union(by_role.get(SENT_FOLDER, ()))
+
+
+async def outgoing_rows(rows: Collection[LiveRow], store: Store) -> frozenset[str]:
+    """Do the same with live copies, whose labels are known."""
+    roles = await store.folders.roles({(row.account, row.folder) for row in rows})
+    places = [(row, roles.get((row.account, row.folder))) for row in rows]
+    return frozenset(
+        row.id for row, role in places if role == SENT_FOLDER or (role == ALL_MAIL and SENT_LABEL in row.labels)
+    )
 
 
 def _claims_to(held: Mapping[str, frozenset[str]], ancestors: Ancestors) -> Ancestors:

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from schemas.emails import Link
 from schemas.errors import TransientError
-from schemas.mail import Role
 from schemas.records import RecordRef
 from services.matcher.linking.changes import Changes, Orphans, compare
 from services.matcher.linking.evidence import Evidence, gather, text_of
 from services.matcher.linking.lookups import ancestors_of
-from services.matcher.linking.matches import bcc_matches
+from services.matcher.linking.rule import copy_links
 from services.matcher.linking.summaries import SummaryKeeper
 from services.store import LiveRow, Store, WorkId
 
@@ -85,6 +83,8 @@ async def affected_by_threads(
 ) -> list[str]:
     """Set unmatched copies in the threads of emails back to planned; return the stored emails to relink.
 
+    Only copies in mailboxes whose owner sent a linked email of the thread: no other thread is open, and bodies stay where they are.
+
     Args:
         message_ids: of the emails.
         store: where they are.
@@ -94,7 +94,7 @@ async def affected_by_threads(
     ids = list(message_ids)
     if not ids:
         return []
-    await store.matcher_ledger.replan_by_hashes(store.record_addresses.message_id_hashes(ids), but=keep, owners=owners)
+    await store.matcher_ledger.replan_threads(store.record_addresses.message_id_hashes(ids), but=keep, owners=owners)
     return [email.key for email in await store.emails.referring(ids)]
 
 
@@ -154,8 +154,8 @@ async def _apply(changes: Changes, store: Store) -> None:
 async def _replan_matched(rows: Sequence[LiveRow], evidence: Evidence, store: Store) -> None:
     """Plan copies again that concern a record after all: it, or its thread, came while their rows were set to unmatched.
 
-    Whoever makes an address or an ancestor known, or links the email by another copy, writes that first and then looks for
-    unmatched rows. Here the rows are written first, and the look comes now. One of the two sees the other.
+    Whoever makes an address or an ancestor known writes that first and then looks for unmatched rows. Here the rows are
+    written first, and the look comes now. One of the two sees the other.
     """
     if not rows:
         return
@@ -165,14 +165,12 @@ async def _replan_matched(rows: Sequence[LiveRow], evidence: Evidence, store: St
     names = {name for email in emails.values() for name in email.ancestors}
     ancestors, colleagues = await ancestors_of(names, store, evidence.company, people)
     now = replace(evidence, known=known, ancestors=ancestors, colleagues=colleagues)
-    matched = {key for key, email in emails.items() if text_of(email, now, dormant=True).matches}
-    links = await store.links.of_emails(emails)
-    matched |= {link.email for several in links.values() for link in several if _beyond_bcc(link)}
-    again = [row.id for row in rows if row.email in matched or bcc_matches(row.account, row.bcc, known)]
+    texts = {key: text_of(email, now, dormant=True) for key, email in emails.items()}
+    again = [
+        row.id
+        for row in rows
+        if row.account in now.accounts
+        and copy_links(emails[row.email], texts[row.email], row.account, row.id, now, bcc=row.bcc)
+    ]
     if again:
         await store.matcher_ledger.replan_unmatched(again)
-
-
-def _beyond_bcc(link: Link) -> bool:
-    """Whether a link holds for every copy of its email, not only for one with a Bcc."""
-    return any(match.role is not Role.BCC for match in link.matches)

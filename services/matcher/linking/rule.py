@@ -14,15 +14,9 @@ from schemas.emails import Match
 from schemas.mail import Content
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, LiveCopy, Subject, Verdict, internal_among, shares
+from schemas.threads import ThreadClaims, ThreadLinks, is_sender, thread_links
 from services.matcher.linking.matches import Known, Matches, address_matches, bcc_matches, merged
-from services.matcher.linking.threads import (
-    Ancestors,
-    ThreadClaims,
-    ThreadLinks,
-    attestations_of,
-    thread_links,
-    thread_matches,
-)
+from services.matcher.linking.threads import Ancestors, attestations_of, thread_matches
 from services.store import BriefEmail, LinkAddition
 
 LinkableEmail = Content | BriefEmail
@@ -40,12 +34,18 @@ class Facts:
     ancestors: Ancestors
     colleagues: frozenset[str]
     """Those of the addresses in question that are a user's or belong to a connected account."""
+    outgoing: frozenset[str] = frozenset()
+    """Ids of copies that lie in a Sent folder, or have Gmail's label for sent mail."""
     withdrawn: frozenset[tuple[str, str]] = frozenset()
     """(owner, email key) of emails that a holder keeps private."""
 
     def internal(self, addresses: Iterable[str]) -> frozenset[str]:
         """Return which of the addresses are the company's own people."""
         return internal_among(addresses, self.colleagues, self.company)
+
+    def is_sent(self, email: LinkableEmail, account: str, copy: str) -> bool:
+        """Whether the owner of an account sent an email, as far as this copy tells."""
+        return copy in self.outgoing and is_sender(email.participants, self.accounts[account].own_addresses)
 
 
 class TextLinks(NamedTuple):
@@ -77,21 +77,28 @@ def text_links(email: LinkableEmail, claims: Iterable[ThreadClaims], holders: It
 
 
 def copy_links(
-    email: LinkableEmail, text: TextLinks, account: str, bcc: Collection[str], facts: Facts
+    email: LinkableEmail, text: TextLinks, account: str, copy: str, facts: Facts, *, bcc: Collection[str]
 ) -> list[LinkAddition]:
     """Return what a live copy contributes to each link of its email; nothing if the copy concerns no record.
+
+    Where only a thread links the email, a copy whose owner does not attest it contributes nothing, because the poller
+    leaves such a copy in the mailbox. One that is stored for its Bcc is on the email's other records, too.
 
     Args:
         email: the email.
         text: what its text says.
         account: the account that holds the copy, one of ``facts.accounts``.
-        bcc: the Bcc of this copy.
+        copy: the id of the copy.
         facts: what else the rule depends on.
+        bcc: the Bcc of this copy.
     """
-    holder = facts.accounts[account]
+    holder, sent = facts.accounts[account], facts.is_sent(email, account, copy)
     if (holder.owner, email.key) in facts.withdrawn:
         holder = holder.model_copy(update={"withdrawn": True})
-    matches = merged(text.matches, bcc_matches(account, bcc, facts.known)) if bcc else text.matches
+    blind = bcc_matches(account, bcc, facts.known) if bcc else {}
+    if not (text.named or holder.owner in text.threads or blind):
+        return []
+    matches = merged(text.matches, blind) if blind else text.matches
     return [
         LinkAddition(
             email=email.key,
@@ -104,6 +111,7 @@ def copy_links(
             if shares_link(holder, reasons, _subject(text, record, reasons, facts), facts.company)
             else None,
             attestations=attestations_of(text.threads, record) if text.threads else (),
+            sent=sent,
         )
         for record, reasons in matches.items()
     ]

@@ -1,8 +1,8 @@
 """Decides from headers alone which mail concerns a record, and writes the ledger rows for it.
 
 Two races are closed here. Code that adds an address raises the version of the address index, then sweeps unmatched rows by
-mark. The matcher stores an email, then sweeps by the mark of its Message-ID. This module looks up, writes the rows, and looks
-up again, so that one of the two always sees the other.
+mark. The matcher stores an email, then sweeps by the mark of its Message-ID where the email opens a thread. This module looks up,
+writes the rows, and looks up again, so that one of the two always sees the other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, Row, RowState
 from services.mailbox.imap import Fetched
-from services.poller.sync import headers, removals
+from services.poller.sync import headers, removals, threads
 from services.poller.sync.account_context import AccountContext
 from services.poller.sync.headers import HeaderFacts
 from services.store import FolderPatch, TwinQuery
@@ -157,12 +157,8 @@ async def _newly_relevant(
     if not unmatched:
         return []
     facts = [decision.facts for decision in unmatched]
-    if await context.store.record_addresses.version() != version:
-        relevant = await _relevant(context, facts)
-    else:
-        ids = {identifier for fact in facts for identifier in fact.references}
-        known = await context.store.emails.known_ids(ids)
-        relevant = [not known.isdisjoint(fact.references) for fact in facts]
+    moved = await context.store.record_addresses.version() != version
+    relevant = await _relevant(context, facts) if moved else await threads.opened(context, facts)
     return [
         decision
         for decision, wanted in zip(unmatched, relevant, strict=True)
@@ -173,9 +169,9 @@ async def _newly_relevant(
 async def _relevant(context: AccountContext, facts: Sequence[HeaderFacts]) -> list[bool]:
     own = context.account.own_addresses
     people = {address for fact in facts for address in fact.participants} - own
-    ids = {identifier for fact in facts for identifier in fact.references}
-    known, threads = await asyncio.gather(
-        context.store.record_addresses.known(people), context.store.emails.known_ids(ids)
-    )
+    known = await context.store.record_addresses.known(people)
     addresses = known.keys() - own
-    return [not addresses.isdisjoint(fact.participants) or not threads.isdisjoint(fact.references) for fact in facts]
+    named = [not addresses.isdisjoint(fact.participants) for fact in facts]
+    strangers = [fact for fact, is_named in zip(facts, named, strict=True) if not is_named]
+    opened = iter(await threads.opened(context, strangers))
+    return [is_named or next(opened) for is_named in named]

@@ -74,9 +74,29 @@ async def _leave_out_unsent(c: Collections) -> None:
         await c.ledger.update_many({"_id": {"$in": unsent[start : start + _ROWS]}, "state": states}, end)
 
 
+async def _find_senders(c: Collections) -> None:
+    """Have the matcher note which holders sent each email, and then relink threads: earlier releases let received mail open them."""
+    own: set[str] = set()
+    async for account in c.accounts.find({}, {"address": 1, "aliases": 1}):
+        own.update((account["address"], *account.get("aliases", ())))
+    pending = PendingWork(c)
+    sent = {"participants": {"$elemMatch": {"role": "from", "address": {"$in": sorted(own)}}}}
+    # Senders first: until their ancestors are up to date, the answers would lose their links.
+    for query in (sent, {"by_thread": True}):
+        part: list[str] = []
+        async for found in c.emails.find(query, {"_id": 1}):
+            part.append(found["_id"])
+            if len(part) == _EMAILS:
+                await pending.enqueue(emails=part)
+                part = []
+        if part:
+            await pending.enqueue(emails=part)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "judge threads by each holder's own mail", _judge_threads),
     Migration(2, "leave out drafts and mail flagged as deleted", _leave_out_unsent),
+    Migration(3, "let only sent mail open threads", _find_senders),
 )
 """All migrations, in order."""
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from bson import ObjectId
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from schemas.records import RecordRef
 from services.store.core.collections import Collections
@@ -28,6 +29,8 @@ class WorkItem(NamedTuple):
     """Emails whose links were being changed: they may now be on no record, or be half updated."""
     addresses: tuple[str, ...] = ()
     """Addresses that became or ceased to be a colleague's: relink the threads that they open or end."""
+    folders: tuple[tuple[str, str], ...] = ()
+    """(account, folder) of folders that became or ceased to be Sent folders: relink their mail."""
 
 
 class PendingWork:
@@ -43,16 +46,19 @@ class PendingWork:
         message_ids: Iterable[str] = (),
         emails: Iterable[str] = (),
         addresses: Iterable[str] = (),
+        folders: Iterable[tuple[str, str]] = (),
+        session: AsyncClientSession | None = None,
     ) -> WorkId:
-        """Store a piece of work. Returns its id."""
+        """Store a piece of work, with a session as part of its transaction. Returns its id."""
         document = {
             "records": [{"kind": record.kind, "id": record.id} for record in records],
             "message_ids": list(message_ids),
             "emails": list(emails),
             "addresses": sorted(addresses),
+            "folders": [list(place) for place in folders],
             "at": now(),
         }
-        result = await self._documents.insert_one(document)
+        result = await self._documents.insert_one(document, session=session)
         work: WorkId = result.inserted_id
         return work
 
@@ -71,6 +77,7 @@ class PendingWork:
                 tuple(document["message_ids"]),
                 tuple(document.get("emails", ())),
                 tuple(document.get("addresses", ())),
+                tuple((account, folder) for account, folder in document.get("folders", ())),
             )
             async for document in found
         ]

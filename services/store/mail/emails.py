@@ -90,14 +90,6 @@ class Emails:
         found = self._emails.find({"_id": {"$in": wanted}}, {"_id": 1})
         return frozenset([document["_id"] async for document in found])
 
-    async def known_ids(self, message_ids: Iterable[str]) -> frozenset[str]:
-        """Return which of the Message-IDs belong to stored emails, whose threads concern a record."""
-        wanted = self._blind_index.by_message_id_hash(message_ids)
-        if not wanted:
-            return frozenset()
-        found = self._emails.find({"id_mark": {"$in": list(wanted)}}, {"_id": 0, "id_mark": 1})
-        return frozenset([wanted[document["id_mark"]] async for document in found])
-
     async def get(self, key: str) -> Email | None:
         """Return an email. For the pipeline only: users read through ``store.reading``."""
         document = await self._emails.find_one({"_id": key})

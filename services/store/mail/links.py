@@ -30,6 +30,8 @@ class LinkAddition(NamedTuple):
     """The copy's account, if its policy shares the link."""
     attestations: tuple[Attestation, ...] = ()
     """For role ``thread``: the users in whose mail the thread is about the record."""
+    sent: bool = False
+    """Whether the owner sent the email, by this copy."""
 
     @property
     def id(self) -> str:
@@ -50,31 +52,10 @@ class Links:
         Then write the rows' final states, and then call ``lacking``: a recompute in between did not see
         the copies and may have removed the additions.
         """
-        merged: dict[str, tuple[LinkAddition, dict[str, Doc], set[str], set[str], set[Attestation]]] = {}
+        merged: dict[str, list[LinkAddition]] = {}
         for addition in additions:
-            _, matches, owners, shared, attestations = merged.setdefault(
-                addition.id, (addition, {}, set(), set(), set())
-            )
-            matches |= {repr(match): _match(match) for match in addition.matches}
-            owners.add(addition.owner)
-            attestations.update(addition.attestations)
-            if addition.shared:
-                shared.add(addition.shared)
-        made = {
-            key: {
-                "_id": key,
-                "email": addition.email,
-                "record": {"kind": addition.record.kind, "id": addition.record.id},
-                "sent_at": addition.sent_at,
-                "thread": addition.thread,
-                "matches": list(matches.values()),
-                "owners": sorted(owners),
-                "shared_by": sorted(shared),
-                "vouchers": [_attestation(one) for one in attestations],
-                "version": 1,
-            }
-            for key, (addition, matches, owners, shared, attestations) in merged.items()
-        }
+            merged.setdefault(addition.id, []).append(addition)
+        made = {key: _document(several) for key, several in merged.items()}
         there = await insert_new(self._links, list(made.values()))
         if there:
             await self._links.bulk_write([_addition(document) for document in there], ordered=False)
@@ -88,7 +69,7 @@ class Links:
         if not additions:
             return []
         ids = list({addition.id for addition in additions})
-        found = self._links.find({"_id": {"$in": ids}}, {"owners": 1, "shared_by": 1})
+        found = self._links.find({"_id": {"$in": ids}}, {"owners": 1, "sent_by": 1, "shared_by": 1})
         links = {document["_id"]: document async for document in found}
         keys = list({addition.email for addition in additions})
         emails = {document["_id"] async for document in self._emails.find({"_id": {"$in": keys}}, {"_id": 1})}
@@ -98,6 +79,7 @@ class Links:
             if addition.email not in emails
             or (link := links.get(addition.id)) is None
             or addition.owner not in link["owners"]
+            or (addition.sent and addition.owner not in link.get("sent_by", ()))
             or (addition.shared and addition.shared not in link["shared_by"])
         ]
 
@@ -140,6 +122,26 @@ class Links:
         return result.matched_count + result.deleted_count == len(links)
 
 
+def _document(additions: Sequence[LinkAddition]) -> Doc:
+    """Return the document of a link to which several copies add."""
+    first = additions[0]
+    matches = {repr(match): _match(match) for addition in additions for match in addition.matches}
+    attestations = dict.fromkeys(one for addition in additions for one in addition.attestations)
+    return {
+        "_id": first.id,
+        "email": first.email,
+        "record": {"kind": first.record.kind, "id": first.record.id},
+        "sent_at": first.sent_at,
+        "thread": first.thread,
+        "matches": list(matches.values()),
+        "owners": sorted({addition.owner for addition in additions}),
+        "sent_by": sorted({addition.owner for addition in additions if addition.sent}),
+        "shared_by": sorted({addition.shared for addition in additions if addition.shared}),
+        "vouchers": [_attestation(one) for one in attestations],
+        "version": 1,
+    }
+
+
 def _replacement(link: Link, *, ownerless: bool) -> DeleteOne | ReplaceOne[Doc]:
     query = {"_id": link.id, "version": link.version}
     if not link.matches or not (link.owners or ownerless):
@@ -152,7 +154,7 @@ def _replacement(link: Link, *, ownerless: bool) -> DeleteOne | ReplaceOne[Doc]:
 
 def _addition(link: Doc) -> UpdateOne:
     """Return the write that adds to an existing link. It creates the link if it was deleted meanwhile."""
-    sets = {name: {"$each": link[name]} for name in ("matches", "owners", "shared_by", "vouchers")}
+    sets = {name: {"$each": link[name]} for name in ("matches", "owners", "sent_by", "shared_by", "vouchers")}
     made = {name: link[name] for name in ("email", "record", "sent_at", "thread")}
     update = {"$setOnInsert": made, "$addToSet": sets, "$inc": {"version": 1}}
     return UpdateOne({"_id": link["_id"]}, update, upsert=True)

@@ -9,10 +9,12 @@ from datetime import datetime
 from pymongo import ReplaceOne
 
 from schemas.accounts import EpochState, Folder, FolderState, Lease
+from schemas.threads import ALL_MAIL, SENT_FOLDER
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, encode, plain
 from services.store.core.errors import FolderChangedError
 from services.store.core.fence import Fence, Session
+from services.store.core.pending_work import PendingWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Folders:
         self._folders = collections.folders
         self._epochs = collections.epochs
         self._fence = fence
+        self._pending = PendingWork(collections)
 
     async def of(self, account: str) -> list[Folder]:
         """Return an account's folders, sorted by name."""
@@ -53,6 +56,14 @@ class Folders:
         """Return the folder names of accounts by (account, folder)."""
         found = self._folders.find({"account": {"$in": list(accounts)}}, {"account": 1, "id": 1, "name": 1})
         return {(document["account"], document["id"]): document["name"] async for document in found}
+
+    async def roles(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return the roles of folders by (account, folder), without folders that are not known."""
+        keys = [f"{account}.{folder}" for account, folder in places]
+        if not keys:
+            return {}
+        found = self._folders.find({"_id": {"$in": keys}}, {"account": 1, "id": 1, "role": 1})
+        return {(document["account"], document["id"]): document["role"] async for document in found}
 
     async def save(self, lease: Lease, folders: Iterable[Folder]) -> None:
         """Store folders.
@@ -101,13 +112,24 @@ class Folders:
         await self._fence.write(lease, lambda session: self.apply(lease.account, patch, session))
 
     async def replace(self, folders: tuple[Folder, ...], session: Session) -> None:
-        """Store folders within a transaction."""
+        """Store folders within a transaction, and enqueue the mail of those that become or cease to be a place for sent mail."""
         writes = [
             ReplaceOne({"_id": (key := f"{folder.account}.{folder.id}")}, encode(folder, key), upsert=True)
             for folder in folders
         ]
-        if writes:
-            await self._folders.bulk_write(writes, ordered=False, session=session)
+        if not writes:
+            return
+        ids = [f"{folder.account}.{folder.id}" for folder in folders]
+        found = self._folders.find({"_id": {"$in": ids}}, {"role": 1}, session=session)
+        before = {document["_id"]: document["role"] async for document in found}
+        await self._folders.bulk_write(writes, ordered=False, session=session)
+        moved = [
+            (folder.account, folder.id)
+            for key, folder in zip(ids, folders, strict=True)
+            if before.get(key, folder.role) != folder.role and {before[key], folder.role} & {SENT_FOLDER, ALL_MAIL}
+        ]
+        if moved:
+            await self._pending.enqueue(folders=moved, session=session)
 
     async def apply(self, account: str, patch: FolderPatch, session: Session) -> Doc | None:
         """Change fields of a folder within a transaction. Returns its ``uidnext`` and ``epoch`` if it exists and the patch changes any."""

@@ -187,6 +187,27 @@ class Ledger:
         query = {"email": {"$in": wanted}, "state": RowState.ATTACHED.value}
         return frozenset([document["email"] async for document in self._ledger.find(query, {"_id": 0, "email": 1})])
 
+    async def emails_in(self, account: str, folder: str, *, batch: int = 500) -> AsyncIterator[list[str]]:
+        """Iterate, in batches, over the emails that have a live copy in a folder."""
+        lowest, highest = copies_of_folder(account, folder, 0)[0], copies_of_folder(account, folder, 9_999_999_999)[1]
+        part: list[str] = []
+        query = {"_id": {"$gte": lowest, "$lte": highest}, "state": RowState.ATTACHED.value}
+        async for document in self._ledger.find(query, {"email": 1}).sort("_id", 1):
+            part.append(document["email"])
+            if len(part) == batch:
+                yield part
+                part = []
+        if part:
+            yield part
+
+    async def labelled(self, rows: Iterable[str], label: str) -> frozenset[str]:
+        """Return which of the rows have one of Gmail's labels."""
+        wanted = list(rows)
+        if not wanted:
+            return frozenset()
+        found = self._ledger.find({"_id": {"$in": wanted}, "labels": label}, {"_id": 1})
+        return frozenset([document["_id"] async for document in found])
+
     async def with_bcc(self, addresses: Iterable[str]) -> list[LiveRow]:
         """Return the attached copies whose Bcc names any of the addresses. For a late contact."""
         query: Doc = {"bcc": {"$in": list(addresses)}, "state": RowState.ATTACHED.value}

@@ -16,6 +16,7 @@ from services.store.core.documents import Doc, now
 from services.store.sync.ledger_rows import DISCONNECTED
 
 _HASHES_AT_ONCE = 1000
+_ROWS_AT_ONCE = 500
 _LOOK_UP = 200
 """How many rows one write updates from a list. The server scans the list for each row."""
 _OPEN: Doc = {"state": {"$ne": RowState.GONE.value}, "reason": {"$ne": DRAFT}}
@@ -40,6 +41,8 @@ class MatcherLedger:
     def __init__(self, collections: Collections) -> None:
         self._ledger = collections.ledger
         self._accounts = collections.accounts
+        self._emails = collections.emails
+        self._links = collections.links
 
     async def finish(self, updates: Sequence[RowOutcome]) -> list[str]:
         """Store the final states of a batch. A ``gone`` row stays gone, and a draft a draft.
@@ -66,26 +69,63 @@ class MatcherLedger:
         update = {"$set": {"state": RowState.QUARANTINED.value, "reason": reason, "updated_at": now()}}
         return bool((await self._ledger.update_one(unfinished, update)).modified_count)
 
-    async def replan_by_hashes(
-        self, hashes: Iterable[bytes], *, but: Collection[str] = (), owners: Collection[str] | None = None
-    ) -> int:
+    async def replan_by_hashes(self, hashes: Iterable[bytes]) -> int:
         """Set ``unmatched`` rows with any of the hashes back to ``planned``, because they are relevant now. Returns how many.
 
         They leave their epoch, whose completion does not wait for them. ``attempts`` grows, so that publishing them is a new event.
-        Rows of disconnected accounts stay, because no poller could fetch them. So do the rows ``but`` and, if ``owners`` are given,
-        rows in other users' mailboxes.
+        Rows of disconnected accounts stay, because no poller could fetch them.
         """
-        accounts = None if owners is None else await self._of(owners)
         disconnected = await self._disconnected()
+        count, rest = 0, iter(dict.fromkeys(hashes))
+        while part := list(islice(rest, _HASHES_AT_ONCE)):
+            query: Doc = {"marks": {"$in": part}, "state": RowState.UNMATCHED.value}
+            count += await self._replan(query, disconnected)
+        return count
+
+    async def replan_threads(
+        self, hashes: Iterable[bytes], *, but: Collection[str] = (), owners: Collection[str] | None = None
+    ) -> int:
+        """Do the same with rows that name an email by its Message-ID, where the mailbox's owner opened the thread.
+
+        That is: the owner sent one of the emails that the row names, and that email is on a record. A body never leaves a
+        mailbox because somebody else's mail, under whatever Message-ID, names a record.
+
+        Args:
+            hashes: of the Message-IDs.
+            but: rows to leave as they are.
+            owners: the only users whose mailboxes are concerned; None for all.
+        """
         count, rest = 0, iter(dict.fromkeys(hashes))
         while part := list(islice(rest, _HASHES_AT_ONCE)):
             query: Doc = {"marks": {"$in": part}, "state": RowState.UNMATCHED.value}
             if but:
                 query["_id"] = {"$nin": list(but)}
-            if accounts is not None:
-                query["$and"] = [{"account": {"$in": accounts}}]
-            count += await self._replan(query, disconnected)
+            if owners is not None:
+                query["account"] = {"$in": await self._of(owners)}
+            rows: list[Doc] = []
+            async for row in self._ledger.find(query, {"account": 1, "marks": 1}):
+                rows.append(row)
+                if len(rows) == _ROWS_AT_ONCE:
+                    count += await self.replan_unmatched(await self._opened(rows))
+                    rows = []
+            if rows:
+                count += await self.replan_unmatched(await self._opened(rows))
         return count
+
+    async def _opened(self, rows: Sequence[Doc]) -> list[str]:
+        """Return which rows name a linked email that the owner of their mailbox sent."""
+        marks = list({mark for row in rows for mark in row["marks"]})
+        found = self._emails.find({"id_mark": {"$in": marks}}, {"id_mark": 1})
+        named = {email["_id"]: email["id_mark"] async for email in found}
+        query: Doc = {"email": {"$in": list(named)}, "sent_by": {"$exists": True, "$ne": []}}
+        sent: set[tuple[bytes, str]] = set()
+        async for link in self._links.find(query, {"email": 1, "sent_by": 1}):
+            sent.update((named[link["email"]], owner) for owner in link["sent_by"])
+        if not sent:
+            return []
+        accounts = self._accounts.find({"_id": {"$in": list({row["account"] for row in rows})}}, {"owner": 1})
+        owner = {account["_id"]: account["owner"] async for account in accounts}
+        return [row["_id"] for row in rows if any((mark, owner.get(row["account"])) in sent for mark in row["marks"])]
 
     async def replan_unmatched(self, rows: Sequence[str]) -> int:
         """Set those of the rows that are ``unmatched`` back to ``planned``. Returns how many."""

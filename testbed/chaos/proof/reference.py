@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from testbed.chaos.proof.reader import Held, Letter, ServerCopy
 
+SENT = b"Sent"
+"""The folder of sent mail, as the servers of the run name it."""
 Reason = tuple[str, str, str]
 """Address, role, and for Bcc the account whose copy says so (else empty)."""
 
@@ -105,7 +107,11 @@ def _of_live(
     colleagues = frozenset[str]().union(*(account.own for account in accounts.values()))
     having = {identity: {accounts[one.copy.account].owner for one in each} for identity, each in copies.items()}
     letters = {identity: each[0].letter for identity, each in copies.items()}
-    texts, attesting = _texts(letters, having, by_address, colleagues)
+    sending = {
+        identity: {accounts[one.copy.account].owner for one in each if _is_sent(one, accounts[one.copy.account])}
+        for identity, each in copies.items()
+    }
+    texts, attesting = _texts(letters, having, sending, by_address, colleagues)
     for identity, several in copies.items():
         people = {address for address, _ in several[0].letter.participants}
         reasons: dict[str, set[Reason]] = defaultdict(set)
@@ -116,11 +122,14 @@ def _of_live(
                 for address in each.letter.bcc
                 for record in by_address.get(address, ())
             }
-            truth.states[each.copy] = "attached" if texts[identity] or blind else "unmatched"
-            for record, reason in texts[identity] | blind:
+            owner = accounts[each.copy.account].owner
+            by_thread = all(role == "thread" for _, (_, role, _) in texts[identity])
+            kept = blind or (texts[identity] and not by_thread)
+            kept = kept or any(owner in attesting[record, identity] for record, _ in texts[identity])
+            truth.states[each.copy] = "attached" if kept else "unmatched"
+            for record, reason in texts[identity] | blind if kept else ():
                 reasons[record].add(reason)
                 holders[record].append(each)
-            owner = accounts[each.copy.account].owner
             truth.bcc[owner, identity] = truth.bcc.get((owner, identity), frozenset()) | each.letter.bcc
         for record, why in reasons.items():
             sharing = frozenset(
@@ -145,14 +154,15 @@ def _of_live(
 def _texts(
     letters: Mapping[str, Letter],
     having: Mapping[str, Collection[str]],
+    sending: Mapping[str, Collection[str]],
     by_address: Mapping[str, Sequence[str]],
     colleagues: frozenset[str],
 ) -> tuple[dict[str, set[tuple[str, Reason]]], dict[tuple[str, str], set[str]]]:
     """Return the records of each email that do not come from a Bcc, with the reasons; and whose mail says so of a thread.
 
-    An email that names no record is on that of its thread, where the emails that it refers to are about exactly one
-    external record; unless it is among colleagues. Each user's mail is looked at by itself: what somebody has in his
-    mailboxes says nothing about the thread of mail that only others have.
+    An email that names no record is on that of its thread, where it answers an email that the user sent and all that it
+    answers is about exactly one external record; unless it is among colleagues. Each user's mail is looked at by itself:
+    what somebody has in his mailboxes says nothing about the thread of mail that only others have.
     """
     found = {
         identity: {
@@ -171,7 +181,8 @@ def _texts(
     for user in set[str]().union(*having.values()):
         theirs = {identity: letters[identity] for identity, users in having.items() if user in users}
         says = {identity: found[identity] if identity in named else set() for identity in theirs}
-        while _handed_down(theirs, says, named, of_id, colleagues):  # so that no order matters
+        mine = {identity for identity in theirs if user in sending[identity]}
+        while _handed_down(theirs, says, named, mine, of_id, colleagues):  # so that no order matters
             pass
         for identity in theirs.keys() - named:
             found[identity] |= says[identity]
@@ -180,25 +191,39 @@ def _texts(
     return found, attesting
 
 
-def _handed_down(
+def _is_sent(held: Held, account: Mailowner) -> bool:
+    """Whether a copy was sent by the account's owner: it lies in the Sent folder, and is from an address of the account."""
+    senders = {address for address, role in held.letter.participants if role == "from"}
+    return held.copy.folder == SENT and bool(senders) and senders <= account.own
+
+
+def _handed_down(  # noqa: PLR0917 - each is a view of one user's mail
     theirs: Mapping[str, Letter],
     says: dict[str, set[tuple[str, Reason]]],
     named: Collection[str],
+    mine: Collection[str],
     of_id: Mapping[str, Sequence[str]],
     colleagues: frozenset[str],
 ) -> bool:
-    """Let each email of one user's take over the record of those that it refers to. Returns whether that changed anything."""
+    """Let each email of one user's take over the record of those that it refers to. Returns whether that changed anything.
+
+    What names no record hands on nothing unless the user sent it (is in ``mine``): others can make up what a user receives.
+    """
     changed = False
     for identity in theirs.keys() - named:
         letter = theirs[identity]
         if all(address in colleagues for address, _ in letter.participants):
             continue
         heirs: dict[str, str] = {}
+        opened: set[str] = set()
         ancestors = theirs.keys() & {other for name in letter.references for other in of_id.get(name, ())} - {identity}
-        for record, (address, _, _) in (why for other in ancestors for why in says[other]):
-            if address not in colleagues:
-                heirs[record] = min(address, heirs.get(record, address))
-        now = {(record, (address, "thread", "")) for record, address in heirs.items()} if len(heirs) == 1 else set()
+        for other in ancestors & {*named, *mine}:
+            for record, (address, _, _) in says[other]:
+                if address not in colleagues:
+                    heirs[record] = min(address, heirs.get(record, address))
+                    opened |= {record} if other in mine else set()
+        agreed = len(heirs) == 1 and opened
+        now = {(record, (address, "thread", "")) for record, address in heirs.items()} if agreed else set()
         if now != says[identity]:
             says[identity], changed = now, True
     return changed
