@@ -57,6 +57,10 @@ class Row(Contract):
     """The email that it is a copy of; for ``attached`` rows, and kept when they are gone."""
     bcc: tuple[str, ...] = ()
     """The Bcc of an attached copy, shown only to its owner."""
+    head: str | None = None
+    """SHA-256 of an attached copy's header block in the blob store; None for copies attached by version 0.1."""
+    body: str | None = None
+    """SHA-256 of what follows the header block. Copies of an email usually share it."""
     relink: bool = False
     """Whether it ceased or started to be a live copy, and the links of its email are not updated yet."""
     attempts: int = 0

@@ -96,8 +96,14 @@ class Content(Contract):
     attachments: tuple[Attachment, ...] = ()
     """At most 200."""
     raw: str
-    """SHA-256 of the raw mail in the blob store."""
+    """SHA-256 of the body of the raw mail in the blob store; for mail stored by version 0.1, of the whole raw mail."""
     marks: Classification = Classification()
+
+    @property
+    def blobs(self) -> frozenset[str]:
+        """The hashes of every blob that the email needs."""
+        named = frozenset((self.raw, *(attachment.sha256 for attachment in self.attachments)))
+        return named | ({self.html_blob} if self.html_blob else frozenset())
 
     @property
     def ancestors(self) -> tuple[str, ...]:

@@ -89,6 +89,18 @@ class MailParsed(MailEvent):
     content: Content
     bcc: tuple[str, ...] = ()
     """Normal addresses of this copy's Bcc header: they belong to the copy, not to the email."""
+    head: str | None = None
+    """SHA-256 of this copy's header block in the blob store. None from version 0.1, whose ``content.raw`` is the whole mail."""
+
+    @property
+    def body(self) -> str | None:
+        """SHA-256 of what follows the header block."""
+        return self.content.raw if self.head else None
+
+    @property
+    def blobs(self) -> frozenset[str]:
+        """The hashes of every blob that the message needs."""
+        return self.content.blobs | ({self.head} if self.head else frozenset())
 
 
 class MailboxChanged(Event):

@@ -13,7 +13,7 @@ from services.matcher.completion import complete
 from services.matcher.linking.changes import Orphans
 from services.matcher.linking.relinking import relink
 from services.matcher.linking.summaries import SummaryKeeper
-from services.store import DeadLetter, Store, blobs_of, copy_ref, dead_ref, now
+from services.store import DeadLetter, Store, copy_ref, dead_ref, now
 
 _ID = "ce-id"
 _CONTENT_TYPE = "content-type"
@@ -71,5 +71,5 @@ async def _keep_blobs(message: Event | None, key: str, store: Store) -> None:
         await store.blob_refs.add_ref([message.blob], dead_ref(key))
         await store.blob_refs.drop_refs([copy_ref(message.source.id)])
     elif isinstance(message, MailParsed):
-        await store.blob_refs.add_ref(blobs_of(message.content), dead_ref(key))
+        await store.blob_refs.add_ref(message.blobs, dead_ref(key))
         await store.blob_refs.release([message.content.key])

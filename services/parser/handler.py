@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from schemas.errors import PermanentError
 from schemas.messages import Lane, MailFetched, MailParsed
@@ -12,6 +13,9 @@ from services.parser.content.parse import ParsedMail
 from services.parser.worker_pool import WorkerPool
 from services.parser.worker_protocol import Request
 from services.store import NotFoundError, Store, copy_ref, email_ref
+
+_KEPT = timedelta(hours=6)
+"""For how long a large mail can be parsed again, because its message is delivered again."""
 
 Deliveries = Sequence[Delivery[MailFetched]]
 
@@ -41,6 +45,11 @@ async def handle(
     return outcomes
 
 
+def _blobs(raw: bytes, mail: ParsedMail) -> list[bytes]:
+    """Return what is stored of a mail. Header block and body are apart: each copy has its own header block, most share the body."""
+    return [raw[len(mail.blobs[mail.head]) :], *mail.blobs.values()]
+
+
 async def _parse(raw: bytes, message: MailFetched, pool: WorkerPool) -> ParsedMail:
     account, date = message.source.account, message.internal_date
     return await pool.parse(raw, account=account, internal_date=date, urgent=message.lane is Lane.LIVE)
@@ -57,23 +66,23 @@ async def _bodies(deliveries: Deliveries, pool: WorkerPool, store: Store) -> lis
     pairs = list(zip(deliveries, mails, strict=True))
     done = [(delivery.body, mail) for delivery, mail in pairs if isinstance(mail, ParsedMail)]
     await store.blobs.put_many(
-        [(data, email_ref(mail.content.key)) for raw, mail in done for data in (raw, *mail.blobs.values())]
+        [(data, email_ref(mail.content.key)) for raw, mail in done for data in _blobs(raw, mail)]
     )
     return [_outcome(delivery.message, mail) for delivery, mail in pairs]
 
 
 async def _named(message: MailFetched, name: str, pool: WorkerPool, store: Store) -> Done | Failed:
-    """Parse a mail from the blob store. It stays there under the email's reference."""
+    """Parse a mail from the blob store. What the poller stored goes some time after what is stored of it now."""
     try:
-        mail = await _parse(await store.blobs.get(name), message, pool)
+        raw = await store.blobs.get(name)
+        mail = await _parse(raw, message, pool)
     except NotFoundError:
         return Failed(PermanentError("blob-missing", name))
     except Exception as error:  # noqa: BLE001 - the bus decides on retries
         return Failed(error)
     ref = email_ref(mail.content.key)
-    await store.blob_refs.add_ref([name], ref)
-    await store.blobs.put_many([(data, ref) for data in mail.blobs.values()])
-    await store.blob_refs.drop_refs([copy_ref(message.source.id)])
+    await store.blobs.put_many([(data, ref) for data in _blobs(raw, mail)])
+    await store.blob_refs.drop_refs([copy_ref(message.source.id)], keep=_KEPT)
     return _outcome(message, mail)
 
 
@@ -91,5 +100,6 @@ def _outcome(message: MailFetched, mail: ParsedMail | BaseException) -> Done | F
         noticed_at=message.noticed_at,
         content=mail.content,
         bcc=mail.bcc,
+        head=mail.head,
     )
     return Done([parsed])

@@ -43,7 +43,7 @@ from services.store.core.errors import (
 from services.store.core.pending_work import WorkId
 from services.store.crm.record_watch import RecordChangeBatch
 from services.store.crm.records import NewRecord
-from services.store.mail.blob_refs import blobs_of, copy_ref, dead_ref, email_ref
+from services.store.mail.blob_refs import copy_ref, dead_ref, email_ref
 from services.store.mail.dead_letters import DeadLetter
 from services.store.mail.emails import BriefEmail
 from services.store.mail.links import LinkAddition
@@ -100,7 +100,6 @@ __all__ = [
     "VisibleEmail",
     "Waiting",
     "WorkId",
-    "blobs_of",
     "copy_ref",
     "dead_ref",
     "email_ref",

@@ -88,9 +88,11 @@ async def _return_blobs(dead_letter: DeadLetter, store: Store) -> None:
     """Return the blobs that the dead letter holds to the copy or email that it is about, as before it died."""
     if (blob := _fields(dead_letter.headers.get(_FIELDS)).get("blob")) and dead_letter.row:
         await store.blob_refs.add_ref([blob], copy_ref(dead_letter.row))
-    content = _fields(dead_letter.body).get("content")
+    fields = _fields(dead_letter.body)
+    content = fields.get("content")
     if isinstance(content, dict) and "key" in content:
         named = [
+            fields.get("head"),
             content.get("raw"),
             content.get("html_blob"),
             *(one["sha256"] for one in content.get("attachments", ())),

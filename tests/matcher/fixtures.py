@@ -53,15 +53,31 @@ def mail(
             "text": f"Text {name}",
             "sent_at": START + timedelta(minutes=int(digest[:4], 16)),
             "participants": tuple(people),
-            "raw": hashlib.sha256(raw_of(name)).hexdigest(),
+            "raw": hashlib.sha256(body_of(name)).hexdigest(),
             **fields,
         }
     )
 
 
-def raw_of(name: str) -> bytes:
-    """Return the raw form of a mail."""
+def raw_of(name: str, holder: str | None = None) -> bytes:
+    """Return the raw form of a mail, of a holder's copy or as others see it."""
+    return head_of(name, holder) + body_of(name)
+
+
+def head_of(name: str, holder: str | None = None) -> bytes:
+    """Return the header block of a mailbox's copy, or what others see of it."""
+    trace = f"X-Resolved-To: {holder}\nList-Unsubscribe: <https://list.example/{holder}>\n" if holder else ""
+    return f"Subject: {name}\n{trace}\n".encode()
+
+
+def body_of(name: str) -> bytes:
+    """Return the body of a mail."""
     return f"raw {name}".encode()
+
+
+def name_of(message: MailParsed) -> str:
+    """Return the name of the mail of a message."""
+    return str(message.content.subject).removeprefix("Subject ")
 
 
 def delivery_of(message: Event, *, redelivered: bool = False) -> Delivery[Any]:
@@ -159,14 +175,19 @@ class World:
             content=content,
             bcc=tuple(bcc),
         )
+        head = hashlib.sha256(head_of(name_of(message), to.address)).hexdigest()
+        message = message.model_copy(update={"head": head})
         self.copies[source.id] = message
         await self._put_blobs(message)
         await self.database["ledger"].insert_one(self._row(message, state))
         return message
 
     async def _put_blobs(self, message: MailParsed) -> None:
-        name = str(message.content.subject).removeprefix("Subject ")
-        await self.store.blobs.put_many([(raw_of(name), email_ref(message.content.key))])
+        await self.store.blobs.put_many([(data, email_ref(message.content.key)) for data in self._raw_parts(message)])
+
+    def _raw_parts(self, message: MailParsed) -> tuple[bytes, bytes]:
+        name, holder = name_of(message), self.accounts[message.source.account].address
+        return head_of(name, holder), body_of(name)
 
     def _row(self, message: MailParsed, state: str) -> dict[str, Any]:
         content, source = message.content, message.source

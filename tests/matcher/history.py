@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from services.matcher.sweepers import sweep_pending_work
 from services.store import Preview, Store, email_ref
 from tests.factories import account as account_of
 from tests.matcher.company import Company, Held, Letter, Mailbox
-from tests.matcher.fixtures import World, mail, raw_of
+from tests.matcher.fixtures import World, mail, name_of, raw_of
 from tests.matcher.steps import BOXES, USERS, Step
 
 NEVER = timedelta(seconds=-1)
@@ -66,8 +67,13 @@ class History(World):
         await getattr(self, f"_{step[0]}")(*step[1:])
 
     async def _put_blobs(self, message: MailParsed) -> None:
-        name, ref = str(message.content.subject).removeprefix("Subject "), email_ref(message.content.key)
-        await self.store.blobs.put_many([(raw_of(name), ref), (file_of(name), ref)])
+        data = (*self._raw_parts(message), file_of(name_of(message)))
+        await self.store.blobs.put_many([(each, email_ref(message.content.key)) for each in data])
+
+    def raw_forms(self, viewer: str, name: str, copies: Iterable[Held]) -> set[bytes]:
+        """Return the raw forms of a mail that a viewer may get by some copies: their own, or else what all readers see."""
+        own = {copy.mailbox for copy in copies if self.paper.mailboxes[copy.mailbox].owner == viewer}
+        return {raw_of(name, address) for address in own} or {raw_of(name)}
 
     # Mailboxes and policies
 

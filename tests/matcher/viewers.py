@@ -9,7 +9,6 @@ from bson import ObjectId
 
 from services.store import NotFoundError
 from tests.matcher.company import Held, Line
-from tests.matcher.fixtures import raw_of
 from tests.matcher.history import History, file_of
 from tests.matcher.steps import USERS
 
@@ -93,8 +92,10 @@ async def _html(life: History, viewer: str, name: str, _: Granted) -> None:
     assert await life.store.reading.html(viewer, life.written[name].key) is None
 
 
-async def _raw(life: History, viewer: str, name: str, _: Granted) -> None:
-    assert await life.store.reading.raw(viewer, life.written[name].key) == raw_of(name)
+async def _raw(life: History, viewer: str, name: str, granted: Granted) -> None:
+    raw = await life.store.reading.raw(viewer, life.written[name].key)
+    copies = [copy for (_, letter), several in granted.items() if letter == name for copy in several]
+    assert raw in life.raw_forms(viewer, name, copies), f"{viewer}, raw form of {name}"
 
 
 async def _file(life: History, viewer: str, name: str, _: Granted) -> None:

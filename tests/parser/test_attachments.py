@@ -7,6 +7,7 @@ import hashlib
 
 import pytest
 
+from schemas.raw_mail import split_raw
 from tests.parser.samples import content, mail, mixed, multipart, parsed, part
 
 TEXT = part(b"Hello", b"Content-Type: text/plain")
@@ -65,8 +66,9 @@ def test_content_is_stored_by_its_hash() -> None:
     (attachment,) = found.content.attachments
     assert attachment.sha256 == hashlib.sha256(data).hexdigest()
     assert attachment.size == len(data)
-    assert found.blobs == {attachment.sha256: data}
-    assert found.content.raw == hashlib.sha256(raw).hexdigest()
+    head, body = split_raw(raw)
+    assert found.blobs == {attachment.sha256: data, found.head: head}
+    assert (found.head, found.content.raw) == tuple(hashlib.sha256(each).hexdigest() for each in (head, body))
 
 
 def test_image_that_the_html_shows_is_inline() -> None:

@@ -90,22 +90,30 @@ async def test_batch_is_parsed_and_its_blobs_are_stored(pool: WorkerPool, store:
         assert message.id == f"{before.id}/parsed"
         for field in ("source", "lane", "epoch", "internal_date", "noticed_at"):
             assert getattr(message, field) == getattr(before, field)
-        assert await store.blobs.get(message.content.raw) == raw
-        assert await refs(database, message.content.raw) == [email_ref(message.content.key)]
+        assert message.head
+        assert await store.blobs.get(message.head) + await store.blobs.get(message.content.raw) == raw
+        for name in (message.head, message.content.raw):
+            assert await refs(database, name) == [email_ref(message.content.key)]
     (attachment,) = messages[1].content.attachments
     assert await store.blobs.get(attachment.sha256) == b"%PDF"
     assert await refs(database, attachment.sha256) == [email_ref(messages[1].content.key)]
 
 
 async def test_large_mail_comes_from_the_blob_store(pool: WorkerPool, store: Store, database: Database) -> None:
-    """A mail that came by name is taken over: the email holds its raw form, the copy no longer does."""
+    """Of a mail that came by name, header block and body are stored apart. It stays for a while, for when it is delivered again."""
     raw = mail(b"large")
     delivery = fetched(raw, blob=hashlib.sha256(raw).hexdigest())
     await store.blobs.put_many([(raw, copy_ref(delivery.message.source.id))])
     (outcome,) = await handle([delivery], pool=pool, store=store, large=asyncio.Semaphore(1))
-    content = published(outcome).content
-    assert (content.text, content.raw) == ("large", delivery.message.blob)
+    message, name = published(outcome), delivery.message.blob
+    content = message.content
+    assert content.text == "large"
+    assert message.head
+    assert name
+    assert await store.blobs.get(message.head) + await store.blobs.get(content.raw) == raw
     assert await refs(database, content.raw) == [email_ref(content.key)]
+    assert await refs(database, name) == []
+    await store.blob_sweep.run()
     (again,) = await handle([delivery], pool=pool, store=store, large=asyncio.Semaphore(1))
     assert published(again).content == content
 

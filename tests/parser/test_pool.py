@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from schemas.errors import PermanentError
+from schemas.raw_mail import split_raw
 from services.parser.content.parse import ParsedMail, parse_mail
 from services.parser.worker_pool import WorkerPool
 from services.parser.worker_process import WorkerStartError
@@ -70,7 +71,7 @@ async def test_worker_says_what_the_parser_says(pool: WorkerPool) -> None:
     answer = await pool.parse(raw, account=ACCOUNT, internal_date=RECEIVED, urgent=False)
     assert answer == parse_mail(raw, account=ACCOUNT, internal_date=RECEIVED)
     assert answer.bcc == ("secret@x.example",)
-    assert list(answer.blobs.values()) == [b"\x00\xff"]
+    assert list(answer.blobs.values()) == [split_raw(raw)[0], b"\x00\xff"]
 
 
 async def test_many_mails_come_back_each_to_its_own(pool: WorkerPool) -> None:

@@ -275,16 +275,17 @@ async def test_a_void_folder_takes_all_its_rows(world: World, store: Store, mine
 
 
 async def test_a_moved_mail_is_attached_without_its_body(world: World, store: Store, mine: Account) -> None:
-    """Same headers and size in the same account: the new row takes over the email and Bcc of the attached one."""
+    """Same headers and size in the same account: the new row takes over email, Bcc and raw form of the attached one."""
     record = await world.record("lead@x.com")
     mail = content("m", "lead@x.com", "a@corp.com")
     copy = row(mine.id, 1, header=b"h" * 16, size=5)
     await store.poller_ledger.add_window(world.leases[mine.id], [copy])
     await store.emails.save_many([mail])
     await store.links.save_many(await world.additions(mine, mail))
-    await store.matcher_ledger.finish([RowOutcome(copy.id, RowState.ATTACHED, email=mail.key, bcc=("s@x.com",))])
+    outcome = RowOutcome(copy.id, RowState.ATTACHED, email=mail.key, bcc=("s@x.com",), head="1" * 64, body="2" * 64)
+    await store.matcher_ledger.finish([outcome])
     same, other = TwinQuery("m@mail", b"h" * 16, 5), TwinQuery("m@mail", b"h" * 16, 6)
-    assert await store.ledger.twins(mine.id, [same, other]) == {same: Twin(mail.key, ("s@x.com",))}
+    assert await store.ledger.twins(mine.id, [same, other]) == {same: Twin(mail.key, ("s@x.com",), "1" * 64, "2" * 64)}
     assert await store.ledger.twins("f" * 24, [same]) == {}
     moved = row(mine.id, 7, RowState.ATTACHED, folder="a" * 12, email=mail.key)
     await store.poller_ledger.add_window(world.leases[mine.id], [moved])

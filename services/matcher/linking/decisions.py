@@ -111,7 +111,7 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
         if not additions:
             rows.append(RowOutcome(row, RowState.UNMATCHED))
             continue
-        rows.append(RowOutcome(row, RowState.ATTACHED, email=content.key, bcc=mail.bcc))
+        rows.append(RowOutcome(row, RowState.ATTACHED, email=content.key, bcc=mail.bcc, head=mail.head, body=mail.body))
         attached[content.key] = content
         links.extend(additions)
     return Decisions(

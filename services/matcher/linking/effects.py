@@ -59,7 +59,10 @@ async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -
     work = [await store.pending_work.enqueue(records=records, message_ids=added)] if records or added else []
     await store.links.save_many(decided.links)
     lost, _ = await asyncio.gather(
-        store.blob_refs.lacking([decided.attached[key] for key in new]),
+        store.blob_refs.lacking(
+            [decided.attached[key] for key in new],
+            [(row.email, name) for row in decided.rows for name in (row.head, row.body) if row.email and name],
+        ),
         _update_threads(decided, new | (old - held) | found.gaining, found.joined, store=store, summaries=summaries),
     )
     # Not earlier: whoever recomputes summaries now must find the links, and the threads must be up to date.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from schemas.identity import email_key, thread_id
 from schemas.mail import Classification, Content, Role
+from schemas.raw_mail import split_raw
 from services.parser.content import addresses, classification, dates, message_ids
 from services.parser.content.attachments import collect_attachments
 from services.parser.content.body_selection import Selection, select
@@ -27,8 +28,10 @@ class ParsedMail(NamedTuple):
     content: Content
     bcc: tuple[str, ...]
     """Normal addresses of this copy's Bcc field."""
+    head: str
+    """SHA-256 of the header block in hex."""
     blobs: dict[str, bytes]
-    """Attachments and long HTML by SHA-256 in hex; the raw mail itself is not among them (``content.raw`` is its hash)."""
+    """Header block, attachments and long HTML by SHA-256 in hex; the body is not among them (``content.raw`` is its hash)."""
 
 
 def _leaf_digests(selection: Selection, contents: dict[int, bytes]) -> list[bytes]:
@@ -95,7 +98,9 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
 
     text, html = text_of(selection, contents, diagnostics), html_of(selection, contents, diagnostics)
     reply = reply_text(text, diagnostics)
-    blobs: dict[str, bytes] = {}
+    header_block, body = split_raw(raw)
+    head = hashlib.sha256(header_block).hexdigest()
+    blobs = {head: header_block}
     html_blob = None
     if html is not None and len(html) * 4 > limits.HTML_BYTES and len(data := html.encode()) > limits.HTML_BYTES:
         html, html_blob = None, hashlib.sha256(data).hexdigest()
@@ -121,7 +126,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         html=html,
         html_blob=html_blob,
         attachments=attachments,
-        raw=hashlib.sha256(raw).hexdigest(),
+        raw=hashlib.sha256(body).hexdigest(),
         marks=Classification(
             auto_reply=classification.is_auto_reply(fields, subject),
             bounce=bounce,
@@ -132,7 +137,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
             defects=diagnostics.defects,
         ),
     )
-    return ParsedMail(content, addresses.bcc(fields, diagnostics, hint), blobs)
+    return ParsedMail(content, addresses.bcc(fields, diagnostics, hint), head, blobs)
 
 
 def _sent_at(date: datetime | None, internal_date: datetime) -> datetime:

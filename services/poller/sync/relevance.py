@@ -100,6 +100,8 @@ async def decide(
             header=query.header,
             email=twin.email if twin else None,
             bcc=twin.bcc if twin else (),
+            head=twin.head if twin else None,
+            body=twin.body if twin else None,
             noticed_at=noticed_at,
             updated_at=noticed_at,
         )

@@ -16,7 +16,7 @@ from services.store.core.collections import Collections
 from services.store.core.documents import decode_email
 from services.store.core.errors import NotFoundError
 from services.store.mail.blobs import Blobs
-from services.store.mail.raw_mail import shown_raw
+from services.store.mail.raw_forms import RawForms
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 100
@@ -33,6 +33,7 @@ class Reading:
         self._candidates = candidates
         self._lines = lines
         self._blobs = blobs
+        self._raw = RawForms(blobs)
 
     async def visible_emails(
         self, viewer: str, record: RecordRef, *, limit: int = 50, before: str | None = None, thread: str | None = None
@@ -105,13 +106,21 @@ class Reading:
         return (await self._blobs.get(content.html_blob)).decode("utf-8", "replace")
 
     async def raw(self, viewer: str, email: str) -> bytes:
-        """Return the raw mail, with the header fields that every reader of it may see, see ``raw_mail``.
+        """Return the raw form of a copy that lets the viewer see the mail.
+
+        The viewer's own copy comes first, byte for byte. Of a colleague's copy it has the header fields that every reader may see.
 
         Raises:
             NotFoundError: as for ``show``.
         """
-        content = (await self.show(viewer, email)).content
-        return shown_raw(await self._blobs.get(content.raw))
+        user = await self._guard.viewer(viewer)
+        visible = await self._lines.visible(user, [email])
+        document = await self._emails.find_one({"_id": email}) if visible else None
+        if document is None:
+            raise NotFoundError(f"there is no email {email}")
+        copies = [one for decision in visible for one in decision.copies()]
+        own = await self._raw.whole(row for row, account in copies if account.owner == user.email)
+        return own or await self._raw.shown((row for row, _ in copies), decode_email(document).content)
 
     async def attachment(self, viewer: str, email: str, number: int) -> tuple[Attachment, AsyncIterator[bytes]]:
         """Return an attachment (``number`` counts from 1) and its content in parts.

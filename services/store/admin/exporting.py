@@ -17,7 +17,7 @@ from services.store.crm.records import Records
 from services.store.mail.blobs import Blobs
 from services.store.mail.dead_letters import DeadLetter
 from services.store.mail.emails import Emails
-from services.store.mail.raw_mail import shown_raw
+from services.store.mail.raw_forms import RawForms
 from services.store.sync.accounts import Accounts
 from services.store.sync.folders import Folders
 from services.store.sync.ledger import Ledger
@@ -95,7 +95,7 @@ class Exporting:
         self._folders = folders
         self._ledger = ledger
         self._emails = emails
-        self._blobs = blobs
+        self._raw = RawForms(blobs)
         self._audit = audit
 
     async def export(self, address: str, *, by: str) -> Dossier:
@@ -144,12 +144,13 @@ class Exporting:
                 yield found.content
 
     async def raw(self, content: Content) -> bytes:
-        """Return a raw mail without header fields that may name other people, see ``raw_mail``.
+        """Return a raw mail without header fields that may name other people, see ``schemas.raw_mail``.
 
         Raises:
             NotFoundError: it was deleted meanwhile.
         """
-        return shown_raw(await self._blobs.get(content.raw))
+        copies = (await self._ledger.live_copies([content.key])).get(content.key, [])
+        return await self._raw.shown(copies, content)
 
     async def _exported(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import chain
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from schemas.accounts import AccountState, SealedCredentials
@@ -130,6 +131,7 @@ class Removal:
         while rows := await self._ledger.to_relink(account=account, limit=_RELINKS):
             await self._sharing.recompute(key for key in rows if key)
             await self._ledger.relink_done(row for several in rows.values() for row in several)
+        await self._drop_heads(account)
         await self._c.ledger.delete_many(everything)
         await self._c.folders.delete_many({"account": account})
         await self._c.epochs.delete_many({"account": account})
@@ -140,6 +142,27 @@ class Removal:
         async with self._colleagues.changing(await self._colleagues.no_users(addresses)):
             await self._c.accounts.delete_one({"_id": account})
         return counts
+
+    async def _drop_heads(self, account: str) -> None:
+        """Let the header blocks of an account's copies go, but those that are another account's, too."""
+        heads: dict[str, str] = {}
+        async for row in self._c.ledger.find(
+            {**account_range(account), "head": {"$type": "string"}}, {"email": 1, "head": 1}
+        ):
+            heads[row["head"]] = row["email"]
+            if len(heads) == _RELINKS:
+                await self._drop_unshared(account, heads)
+                heads.clear()
+        await self._drop_unshared(account, heads)
+
+    async def _drop_unshared(self, account: str, heads: Mapping[str, str]) -> None:
+        others: Doc = {
+            "email": {"$in": list(heads.values())},
+            "head": {"$in": list(heads)},
+            "account": {"$ne": account},
+        }
+        shared = {row["head"] async for row in self._c.ledger.find(others, {"head": 1})}
+        await self._blob_refs.drop_heads(heads.keys() - shared)
 
     async def _end(self, account: str) -> bool:
         """Take the account from its poller and delete its credentials; False if that was done before."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 from schemas.accounts import Lease
 from schemas.mail import Content
@@ -27,12 +28,6 @@ def copy_ref(row: str) -> str:
 def dead_ref(dead_letter: str) -> str:
     """Return the reference of a dead letter."""
     return f"dead:{dead_letter}"
-
-
-def blobs_of(content: Content) -> set[str]:
-    """Return the hashes of every blob that an email needs."""
-    named = {content.raw, *(attachment.sha256 for attachment in content.attachments)}
-    return named | ({content.html_blob} if content.html_blob else set())
 
 
 class BlobReferences:
@@ -65,12 +60,12 @@ class BlobReferences:
         change = {"$addToSet": {"refs": ref}, "$unset": {"orphaned_at": ""}}
         await self._files.update_many({"_id": {"$in": list(names)}}, change)
 
-    async def drop_refs(self, refs: Iterable[str]) -> None:
-        """Drop references (of parsed copies, of dead letters). A blob without any is deleted after the grace period."""
+    async def drop_refs(self, refs: Iterable[str], *, keep: timedelta = timedelta()) -> None:
+        """Drop references (of parsed copies, of dead letters). A blob without any is deleted after the grace period and ``keep``."""
         wanted = list(refs)
         if not wanted:
             return
-        await self._files.update_many({"refs": {"$in": wanted}}, _left({"$setDifference": ["$refs", wanted]}))
+        await self._files.update_many({"refs": {"$in": wanted}}, _left({"$setDifference": ["$refs", wanted]}, keep))
 
     async def drop_copies(self, account: str) -> None:
         """Drop the references of all copies of an account."""
@@ -84,12 +79,21 @@ class BlobReferences:
         if refs:
             await self._files.update_many({"refs": {"$in": refs}}, {"$set": {"orphaned_at": now()}})
 
-    async def lacking(self, contents: Sequence[Content]) -> frozenset[str]:
+    async def drop_heads(self, names: Iterable[str]) -> None:
+        """Drop the references of emails to header blocks, because the copies that had them are purged."""
+        others = {"$filter": {"input": "$refs", "cond": {"$ne": [{"$indexOfCP": ["$$this", email_ref("")]}, 0]}}}
+        await self._files.update_many({"_id": {"$in": list(names)}}, _left(others))
+
+    async def lacking(self, contents: Sequence[Content], raw: Iterable[tuple[str, str]] = ()) -> frozenset[str]:
         """Return the keys of emails whose blobs are not all stored, because a release and an arrival crossed.
 
+        ``raw`` are the blobs of the copies' raw forms, as (key, hash).
         Call it after the emails are stored. Set the rows of these emails to ``planned`` (``matcher_ledger.replan_rows``), not ``attached``.
         """
-        wanted = {content.key: blobs_of(content) for content in contents}
+        wanted = {content.key: set(content.blobs) for content in contents}
+        for key, name in raw:
+            if key in wanted:
+                wanted[key].add(name)
         found = self._files.find({"refs": {"$in": [email_ref(key) for key in wanted]}}, {"refs": 1})
         async for document in found:
             for ref in document["refs"]:
@@ -97,7 +101,8 @@ class BlobReferences:
         return frozenset(key for key, missing in wanted.items() if missing)
 
 
-def _left(refs: Doc) -> list[Doc]:
+def _left(refs: Doc, keep: timedelta = timedelta()) -> list[Doc]:
     """Return the update that keeps only these references. A file that waits for the sweep keeps its ``orphaned_at``."""
-    orphaned = {"$cond": [{"$eq": ["$refs", []]}, "$$NOW", "$orphaned_at"]}
+    milliseconds = keep // timedelta(milliseconds=1)
+    orphaned = {"$cond": [{"$eq": ["$refs", []]}, {"$add": ["$$NOW", milliseconds]}, "$orphaned_at"]}
     return [{"$set": {"refs": refs}}, {"$set": {"orphaned_at": orphaned}}]

@@ -13,7 +13,7 @@ from services.store.core.blind_index import BlindIndex
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc
-from services.store.sync.ledger_rows import row_of
+from services.store.sync.ledger_rows import OF_EMAIL, row_of
 
 
 class KnownUid(NamedTuple):
@@ -37,6 +37,8 @@ class Twin(NamedTuple):
 
     email: str
     bcc: tuple[str, ...]
+    head: str | None
+    body: str | None
 
 
 class LiveRow(Contract):
@@ -49,6 +51,8 @@ class LiveRow(Contract):
     flags: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     bcc: tuple[str, ...] = ()
+    head: str | None = None
+    body: str | None = None
     internal_date: datetime
 
     @property
@@ -57,7 +61,7 @@ class LiveRow(Contract):
         return DELETED_FLAG not in self.flags
 
 
-_LIVE_FIELDS = {"account": 1, "folder": 1, "email": 1, "flags": 1, "labels": 1, "bcc": 1, "internal_date": 1}
+_LIVE_FIELDS = dict.fromkeys(("account", "folder", "flags", "labels", "internal_date", *OF_EMAIL), 1)
 
 
 class Ledger:
@@ -151,10 +155,13 @@ class Ledger:
             return {}
         rows = self._ledger.find(
             {"email": {"$in": keys}, "state": RowState.ATTACHED.value, "account": account},
-            {"email": 1, "header": 1, "size": 1, "bcc": 1},
+            dict.fromkeys(("header", "size", *OF_EMAIL), 1),
         )
         held = {
-            (row.get("header", b""), row["size"]): Twin(row["email"], tuple(row.get("bcc", ()))) async for row in rows
+            (row.get("header", b""), row["size"]): Twin(
+                row["email"], tuple(row.get("bcc", ())), row.get("head"), row.get("body")
+            )
+            async for row in rows
         }
         return {query: twin for query in queries if query.header and (twin := held.get((query.header, query.size)))}
 

@@ -13,7 +13,7 @@ from schemas.accounts import AccountState
 from schemas.ledger import DRAFT, UNFINISHED, RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
-from services.store.sync.ledger_rows import DISCONNECTED
+from services.store.sync.ledger_rows import DISCONNECTED, OF_EMAIL
 
 _HASHES_AT_ONCE = 1000
 _ROWS_AT_ONCE = 500
@@ -33,6 +33,9 @@ class RowOutcome(NamedTuple):
     reason: str | None = None
     email: str | None = None
     bcc: tuple[str, ...] = ()
+    head: str | None = None
+    """Of an attached copy: the hashes of its header block and of its body, see ``schemas.ledger.Row``."""
+    body: str | None = None
 
 
 class MatcherLedger:
@@ -159,7 +162,7 @@ class MatcherLedger:
     async def _end(self, which: Doc, state: RowState, **fields: str) -> int:
         change = {
             "$set": {"state": state.value, **fields, "updated_at": now()},
-            "$unset": {"email": "", "bcc": ""},
+            "$unset": dict.fromkeys(OF_EMAIL, ""),
         }
         return (await self._ledger.update_many({**which, "state": RowState.ATTACHED.value}, change)).modified_count
 
@@ -183,7 +186,7 @@ class MatcherLedger:
                     "updated_at": now(),
                 }
             },
-            {"$unset": ["reason", "email", "bcc"]},
+            {"$unset": ["reason", *OF_EMAIL]},
         ]
         count = (await self._ledger.update_many(query, change)).modified_count
         # An account disconnected meanwhile has already ended its unfinished rows: end those written here, too.
@@ -224,18 +227,17 @@ def _write(ids: list[str], change: Doc | list[Doc]) -> UpdateMany:
 
 def _change(update: RowOutcome, moment: datetime) -> Doc:
     values: Doc = {"state": update.state.value, "updated_at": moment}
-    values |= {
-        name: value
-        for name, value in (("reason", update.reason), ("email", update.email), ("bcc", update.bcc))
-        if value
-    }
-    absent = {name: "" for name in ("reason", "email", "bcc") if name not in values}
+    values |= {name: value for name in ("reason", *OF_EMAIL) if (value := getattr(update, name))}
+    absent = {name: "" for name in ("reason", *OF_EMAIL) if name not in values}
     return {"$set": values, "$unset": absent}
 
 
 def _attached(updates: Sequence[RowOutcome], moment: datetime) -> list[Doc]:
     """Return one update for rows of different emails: each row finds its email by its position in a list."""
     place = {"$indexOfArray": [{"$literal": [update.id for update in updates]}, "$_id"]}
-    email = {"$arrayElemAt": [{"$literal": [update.email for update in updates]}, place]}
-    state = {"$arrayElemAt": [{"$literal": [update.state.value for update in updates]}, place]}
-    return [{"$set": {"state": state, "email": email, "updated_at": moment}}, {"$unset": ["reason", "bcc"]}]
+    lists = {
+        "state": [update.state.value for update in updates],
+        **{name: [getattr(update, name) for update in updates] for name in ("email", "head", "body")},
+    }
+    values = {name: {"$arrayElemAt": [{"$literal": each}, place]} for name, each in lists.items()}
+    return [{"$set": {**values, "updated_at": moment}}, {"$unset": ["reason", "bcc"]}]

@@ -15,7 +15,7 @@ from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.core.fence import Fence, Session
 from services.store.sync.folders import FolderPatch, Folders
-from services.store.sync.ledger_rows import row_document
+from services.store.sync.ledger_rows import OF_EMAIL, row_document
 
 _DUPLICATE = 11000
 _GONE_AT_ONCE = 1000
@@ -104,7 +104,7 @@ class PollerLedger:
             return
         there = {found["_id"] async for found in self._emails.find({"_id": {"$in": list(wanted)}}, {"_id": 1})}
         lost = [document["_id"] for document in inserted if document.get("email") in wanted - there]
-        plan = {"$set": {"state": RowState.PLANNED.value}, "$unset": {"email": "", "bcc": ""}}
+        plan = {"$set": {"state": RowState.PLANNED.value}, "$unset": dict.fromkeys(OF_EMAIL, "")}
         await self._move(lease, lost, (RowState.ATTACHED,), plan)
 
     async def published(self, lease: Lease, ids: Sequence[str]) -> None:

@@ -10,7 +10,9 @@ from services.store.core.documents import Doc, decode
 
 DISCONNECTED = "disconnected"
 """Reason of rows that no poller will fetch because their account is disconnected."""
-_OPTIONAL = ("reason", "flags", "labels", "marks", "header", "email", "bcc", "relink", "attempts")
+OF_EMAIL = ("email", "bcc", "head", "body")
+"""What only a row has whose copy is attached to an email, or was."""
+_OPTIONAL = ("reason", "flags", "labels", "marks", "header", *OF_EMAIL, "relink", "attempts")
 """Omitted when empty, so that a row has no more bytes and index entries than it needs."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.store.mail.raw_mail import shown_fields, shown_raw, split_raw
+from schemas.raw_mail import shown_fields, shown_raw, split_raw
 
 SHOWN = [
     "From",

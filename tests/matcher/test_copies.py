@@ -1,0 +1,129 @@
+"""Two copies of one mail that differ: what a viewer is shown comes from copies that grant, whatever another copy says."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from schemas.accounts import Account
+from schemas.ledger import RowState
+from schemas.messages import MailParsed
+from schemas.records import RecordRef
+from schemas.sharing import Mode
+from services.parser.content.parse import parse_mail
+from services.store import NotFoundError, email_ref
+from tests.matcher.fixtures import NO_GRACE, START, World
+
+KIM, ANN, BOB, EVE = "kim@client.example", "ann@firm.example", "bob@firm.example", "eve@firm.example"
+HOME, TOKEN = "ann@home.example", "unsubscribe-7f3a"
+SHARED = (
+    b"From: Kim <kim@client.example>\r\n"
+    b"To: bob@firm.example\r\n"
+    b"Subject: Newsletter\r\n"
+    b"Date: Mon, 5 Jan 2026 10:00:00 +0000\r\n"
+    b"Message-ID: <letter@client.example>\r\n"
+    b"List-Unsubscribe: <https://list.example/bob>\r\n"
+    b"\r\n"
+    b"Dear reader\r\n"
+)
+PRIVATE = {
+    "recipient": SHARED.replace(b"To: bob@firm.example", f"To: {HOME}".encode()),
+    "carbon copy": SHARED.replace(b"Subject:", f"Cc: {HOME}\r\nSubject:".encode()),
+    "token": SHARED.replace(b"list.example/bob", f"list.example/{TOKEN}".encode()),
+    "trace": b"X-Resolved-To: " + HOME.encode() + b"\r\nDelivered-To: " + HOME.encode() + b"\r\n" + SHARED,
+}
+
+
+async def deliver(world: World, to: Account, raw: bytes) -> MailParsed:
+    """Let parser and matcher handle a copy."""
+    parsed = parse_mail(raw, account=to.id, internal_date=START)
+    ref = email_ref(parsed.content.key)
+    copy = (await world.copy(to, parsed.content)).model_copy(update={"head": parsed.head})
+    await world.store.blobs.put_many([(raw[len(parsed.blobs[parsed.head]) :], ref)])
+    await world.store.blobs.put_many([(data, ref) for data in parsed.blobs.values()])
+    await world.match(copy)
+    return copy
+
+
+async def company(world: World) -> tuple[Account, Account, RecordRef]:
+    """Return Ann's private and Bob's shared mailbox, and the record that the mail is about. Eve has no mailbox."""
+    private = await world.account(ANN, Mode.PRIVATE)
+    shared = await world.account(BOB)
+    for user in (ANN, BOB, EVE):
+        await world.store.users.add(user)
+    return private, shared, await world.record(KIM)
+
+
+async def everything(world: World, viewer: str, record: RecordRef) -> str:
+    """Return all that a viewer can read of the mail on a record, as one text."""
+    store, texts = world.store, []
+    for line in (await store.reading.visible_emails(viewer, record)).emails:
+        shown = await store.reading.show(viewer, line.email)
+        texts += [line.model_dump_json(), shown.model_dump_json(), str(await store.reading.raw(viewer, line.email))]
+    for word in ("letter", HOME, TOKEN):
+        texts += [one.line.model_dump_json() for one in await store.email_search.search(viewer, word, limit=9)]
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("first", ["private", "shared"])
+@pytest.mark.parametrize("how", PRIVATE)
+async def test_a_viewer_of_the_shared_copy_learns_nothing_of_the_private_one(
+    world: World, how: str, first: str
+) -> None:
+    """Neither page, JSON, search nor raw download has the private copy's address or token, whichever copy came first."""
+    private, shared, record = await company(world)
+    order = [(private, PRIVATE[how]), (shared, SHARED)]
+    for account, raw in order if first == "private" else order[::-1]:
+        await deliver(world, account, raw)
+    for viewer in (BOB, EVE):
+        text = await everything(world, viewer, record)
+        assert "Dear reader" in text
+        assert HOME not in text
+        assert TOKEN not in text
+    assert "list.example" not in await everything(world, EVE, record)
+    (mine,) = [line for line in (await world.store.reading.visible_emails(ANN, record)).emails if line.copies[0].own]
+    assert await world.store.reading.raw(ANN, mine.email) == PRIVATE[how], (
+        "each owner has their own copy, byte for byte"
+    )
+
+
+async def test_copies_that_differ_in_recipients_are_two_emails(world: World) -> None:
+    """The viewer sees the shared one only, and the private one does not exist for them."""
+    private, shared, record = await company(world)
+    hidden = (await deliver(world, private, PRIVATE["recipient"])).content.key
+    seen = (await deliver(world, shared, SHARED)).content.key
+    assert hidden != seen
+    assert [line.email for line in (await world.store.reading.visible_emails(EVE, record)).emails] == [seen]
+    with pytest.raises(NotFoundError):
+        await world.store.reading.raw(EVE, hidden)
+
+
+async def test_the_raw_form_is_that_of_a_copy_that_grants_now(world: World) -> None:
+    """When the shared copy is gone, so is its raw form; when both are shared, a viewer still gets no trace of either."""
+    private, shared, record = await company(world)
+    await deliver(world, private, PRIVATE["trace"])
+    copy = await deliver(world, shared, SHARED)
+    await world.store.removal.purge(shared.id, by=ANN)
+    with pytest.raises(NotFoundError):
+        await world.store.reading.raw(EVE, copy.content.key)
+    assert await world.store.reading.raw(ANN, copy.content.key) == PRIVATE["trace"]
+    await world.store.blob_sweep.run(grace=NO_GRACE)
+    names = [file["_id"] async for file in world.database["blobs.files"].find()]
+    assert copy.head not in names, "a purged copy's header block goes"
+    assert copy.content.raw in names, "the body is the other copy's, too"
+    assert record
+
+
+async def test_a_body_is_stored_once_and_a_header_block_for_each_copy(world: World) -> None:
+    """Copies of one email share the body and have a header block of their own."""
+    private, shared, _ = await company(world)
+    one, other = await deliver(world, private, PRIVATE["trace"]), await deliver(world, shared, SHARED)
+    assert one.content.key == other.content.key
+    rows = [await world.store.ledger.get(copy.source.id) for copy in (one, other)]
+    assert all(row is not None and row.state is RowState.ATTACHED for row in rows)
+    heads = [
+        hashlib.sha256(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n").hexdigest() for raw in (PRIVATE["trace"], SHARED)
+    ]
+    assert [row.head for row in rows if row] == heads
+    assert {row.body for row in rows if row} == {hashlib.sha256(b"Dear reader\r\n").hexdigest()}
