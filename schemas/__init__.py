@@ -8,6 +8,7 @@ Imports nothing of ours; everything else imports this.
 - ``messages``: what crosses a queue
 - ``mail``: the parts of a parsed mail, shared by messages and documents
 - ``accounts``, ``records``, ``ledger``, ``emails``: what is in MongoDB
+- ``raw_mail``: header block and body of a mail, and which header fields every reader may see
 - ``sharing``: the rule of who sees what, as pure functions
 - ``errors``: the errors that handlers raise
 - ``routes``: the map of the system, one row per route

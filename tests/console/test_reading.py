@@ -157,7 +157,8 @@ async def test_an_email(office: Office) -> None:
     assert "Subject answer" in page, "its thread"
     assert f"Bcc {CARLA} (only you see this)" in text_of(await ann.shows(email(office, "blind")))
     raw = await eve.get(f"{email(office, 'shared')}/raw")
-    assert raw.content == raw_of("shared")
+    assert raw.content == raw_of("shared"), "without what tells of Ann's copy"
+    assert (await ann.get(f"{email(office, 'shared')}/raw")).content == raw_of("shared", ANN)
     file = await eve.get(f"{email(office, 'shared')}/attachments/1")
     assert file.content == file_of("shared")
     assert (await eve.get(f"{email(office, 'shared')}/attachments/2")).status_code == 404
@@ -339,3 +340,25 @@ def test_local_paths() -> None:
     assert local_path("/records?q=a%20b") == "/records?q=a%20b"
     for wrong in ("", "x", "//x", "/\\x", "https://x", "/a\nb", "/a\\b"):
         assert local_path(wrong) == "/"
+
+
+async def test_a_viewer_of_a_shared_copy_learns_nothing_of_a_private_one(office: Office) -> None:
+    """Copies of one mail that name other recipients, or carry other tokens: no page and no download mixes them."""
+    shared = (
+        f"From: {CARLA}\r\nTo: {ANN}\r\nSubject: Plan\r\nDate: Mon, 5 Jan 2026 10:00:00 +0000\r\n"
+        "Message-ID: <plan@client.example>\r\nList-Unsubscribe: <https://list.example/ann>\r\n\r\nDear reader\r\n"
+    )
+    secrets = ("bob@home.example", "token-7f3a", "list.example")
+    traces = f"X-Resolved-To: {secrets[0]}\r\n" + shared.replace("list.example/ann", f"list.example/{secrets[1]}")
+    other = traces.replace(f"To: {ANN}\r", f"To: {secrets[0]}\r")
+    life = office.life
+    ann, bob = (life.accounts[life.boxes[box]] for box in (ANN, BOB))
+    for account, raw in ((bob, other), (bob, traces), (ann, shared)):
+        await life.deliver(account, raw.encode())
+    eve = await office.signed_in(EVE)
+    pages = [await eve.shows(record(office)), await eve.shows("/mail?q=Plan")]
+    (path,) = set(re.findall(r'href="(/mail/v2-[0-9a-f]{40})"', "".join(pages)))
+    pages += [await eve.shows(path + part) for part in ("", "?as=text", "/raw")]
+    pages.append(await eve.shows(f"{path}/why?record={life.refs['R1']}"))
+    assert all("Plan" in page for page in pages[:5])
+    assert [secret for secret in secrets for page in pages if secret in page] == []

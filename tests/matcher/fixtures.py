@@ -22,6 +22,7 @@ from schemas.sharing import Mode
 from services.amqp.delivery.outcomes import Delivery
 from services.matcher import handler, mailbox_changed, record_changed
 from services.matcher.linking.summaries import SummaryKeeper
+from services.parser.content.parse import parse_mail
 from services.store import Store, email_ref
 from services.store.core.documents import now
 from tests.factories import INBOX, SENT, sent_folder
@@ -181,6 +182,16 @@ class World:
         await self._put_blobs(message)
         await self.database["ledger"].insert_one(self._row(message, state))
         return message
+
+    async def deliver(self, to: Account, raw: bytes) -> MailParsed:
+        """Let parser and matcher handle a raw mail that arrives in an account."""
+        parsed = parse_mail(raw, account=to.id, internal_date=START)
+        copy = (await self.copy(to, parsed.content, bcc=parsed.bcc)).model_copy(update={"head": parsed.head})
+        self.copies[copy.source.id] = copy
+        data = [raw[len(parsed.blobs[parsed.head]) :], *parsed.blobs.values()]
+        await self.store.blobs.put_many([(each, email_ref(parsed.content.key)) for each in data])
+        await self.match(copy)
+        return copy
 
     async def _put_blobs(self, message: MailParsed) -> None:
         await self.store.blobs.put_many([(data, email_ref(message.content.key)) for data in self._raw_parts(message)])

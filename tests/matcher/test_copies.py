@@ -8,12 +8,10 @@ import pytest
 
 from schemas.accounts import Account
 from schemas.ledger import RowState
-from schemas.messages import MailParsed
 from schemas.records import RecordRef
 from schemas.sharing import Mode
-from services.parser.content.parse import parse_mail
-from services.store import NotFoundError, email_ref
-from tests.matcher.fixtures import NO_GRACE, START, World
+from services.store import NotFoundError
+from tests.matcher.fixtures import NO_GRACE, World
 
 KIM, ANN, BOB, EVE = "kim@client.example", "ann@firm.example", "bob@firm.example", "eve@firm.example"
 HOME, TOKEN = "ann@home.example", "unsubscribe-7f3a"
@@ -33,17 +31,6 @@ PRIVATE = {
     "token": SHARED.replace(b"list.example/bob", f"list.example/{TOKEN}".encode()),
     "trace": b"X-Resolved-To: " + HOME.encode() + b"\r\nDelivered-To: " + HOME.encode() + b"\r\n" + SHARED,
 }
-
-
-async def deliver(world: World, to: Account, raw: bytes) -> MailParsed:
-    """Let parser and matcher handle a copy."""
-    parsed = parse_mail(raw, account=to.id, internal_date=START)
-    ref = email_ref(parsed.content.key)
-    copy = (await world.copy(to, parsed.content)).model_copy(update={"head": parsed.head})
-    await world.store.blobs.put_many([(raw[len(parsed.blobs[parsed.head]) :], ref)])
-    await world.store.blobs.put_many([(data, ref) for data in parsed.blobs.values()])
-    await world.match(copy)
-    return copy
 
 
 async def company(world: World) -> tuple[Account, Account, RecordRef]:
@@ -75,7 +62,7 @@ async def test_a_viewer_of_the_shared_copy_learns_nothing_of_the_private_one(
     private, shared, record = await company(world)
     order = [(private, PRIVATE[how]), (shared, SHARED)]
     for account, raw in order if first == "private" else order[::-1]:
-        await deliver(world, account, raw)
+        await world.deliver(account, raw)
     for viewer in (BOB, EVE):
         text = await everything(world, viewer, record)
         assert "Dear reader" in text
@@ -91,8 +78,8 @@ async def test_a_viewer_of_the_shared_copy_learns_nothing_of_the_private_one(
 async def test_copies_that_differ_in_recipients_are_two_emails(world: World) -> None:
     """The viewer sees the shared one only, and the private one does not exist for them."""
     private, shared, record = await company(world)
-    hidden = (await deliver(world, private, PRIVATE["recipient"])).content.key
-    seen = (await deliver(world, shared, SHARED)).content.key
+    hidden = (await world.deliver(private, PRIVATE["recipient"])).content.key
+    seen = (await world.deliver(shared, SHARED)).content.key
     assert hidden != seen
     assert [line.email for line in (await world.store.reading.visible_emails(EVE, record)).emails] == [seen]
     with pytest.raises(NotFoundError):
@@ -102,8 +89,8 @@ async def test_copies_that_differ_in_recipients_are_two_emails(world: World) -> 
 async def test_the_raw_form_is_that_of_a_copy_that_grants_now(world: World) -> None:
     """When the shared copy is gone, so is its raw form; when both are shared, a viewer still gets no trace of either."""
     private, shared, record = await company(world)
-    await deliver(world, private, PRIVATE["trace"])
-    copy = await deliver(world, shared, SHARED)
+    await world.deliver(private, PRIVATE["trace"])
+    copy = await world.deliver(shared, SHARED)
     await world.store.removal.purge(shared.id, by=ANN)
     with pytest.raises(NotFoundError):
         await world.store.reading.raw(EVE, copy.content.key)
@@ -118,7 +105,7 @@ async def test_the_raw_form_is_that_of_a_copy_that_grants_now(world: World) -> N
 async def test_a_body_is_stored_once_and_a_header_block_for_each_copy(world: World) -> None:
     """Copies of one email share the body and have a header block of their own."""
     private, shared, _ = await company(world)
-    one, other = await deliver(world, private, PRIVATE["trace"]), await deliver(world, shared, SHARED)
+    one, other = await world.deliver(private, PRIVATE["trace"]), await world.deliver(shared, SHARED)
     assert one.content.key == other.content.key
     rows = [await world.store.ledger.get(copy.source.id) for copy in (one, other)]
     assert all(row is not None and row.state is RowState.ATTACHED for row in rows)
