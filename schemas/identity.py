@@ -41,6 +41,7 @@ def email_key(
     subject: str,
     leaves: Iterable[bytes],
     account: str,
+    recipe: int = RECIPE,
 ) -> str:
     """Return the key of an email: the same for every copy of it, in whichever account or folder.
 
@@ -53,6 +54,7 @@ def email_key(
         subject: the decoded subject.
         leaves: SHA-256 digests of the decoded leaf parts, in order of the tree.
         account: used only when there is no Message-ID: such a mail is one within its account only.
+        recipe: 1 for the key that version 0.1 gave the email.
 
     Copies that name other recipients are other emails, so that no viewer of one learns the recipients of the other.
     Trace headers (Received, Delivered-To, Bcc ...) are left out: they differ from copy to copy.
@@ -67,13 +69,14 @@ def email_key(
     else:
         add(b"id", message_id.encode("utf-8", "surrogatepass"))
     add(b"date", b"" if date is None else str(int(date.astimezone(UTC).timestamp())).encode())
-    for tag, addresses in ((b"from", senders), (b"to", to), (b"cc", cc)):
+    recipients = ((b"to", to), (b"cc", cc)) if recipe > 1 else ()
+    for tag, addresses in ((b"from", senders), *recipients):
         for address in sorted(set(addresses)):
             add(tag, address.encode())
     add(b"subject", unicodedata.normalize("NFC", subject).encode("utf-8", "surrogatepass"))
     for leaf in leaves:
         add(b"leaf", leaf)
-    return f"v{RECIPE}-{digest.hexdigest()[:40]}"
+    return f"v{recipe}-{digest.hexdigest()[:40]}"
 
 
 def link_id(kind: str, record: str, email: str) -> str:

@@ -92,6 +92,9 @@ class MailParsed(MailEvent):
     head: str | None = None
     """SHA-256 of this copy's header block in the blob store. None from version 0.1, whose ``content.raw`` is the whole mail."""
 
+    former_key: EmailKey | None = None
+    """The key of the email by the recipe before: it may have been deleted in the CRM under that key."""
+
     @property
     def body(self) -> str | None:
         """SHA-256 of what follows the header block."""

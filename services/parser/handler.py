@@ -101,5 +101,6 @@ def _outcome(message: MailFetched, mail: ParsedMail | BaseException) -> Done | F
         content=mail.content,
         bcc=mail.bcc,
         head=mail.head,
+        former_key=mail.former_key,
     )
     return Done([parsed])

@@ -66,7 +66,7 @@ def answer_chunks(mail: ParsedMail) -> Sequence[bytes]:
     """Return an answer as it is written by a worker."""
     content = mail.content.model_dump_json().encode()
     blobs = mail.blobs
-    more = orjson.dumps([mail.bcc, mail.head, [(name, len(data)) for name, data in blobs.items()]])
+    more = orjson.dumps([mail.bcc, mail.former_key, mail.head, [(name, len(data)) for name, data in blobs.items()]])
     lengths = _ANSWER.pack(_PARSED, len(content), len(more), sum(map(len, blobs.values())))
     return (lengths, content, more, *blobs.values())
 
@@ -87,9 +87,11 @@ async def read_answer(stream: Reader) -> ParsedMail | WorkerBugError:
     body = await stream.readexactly(content_size + more_size)
     if status == _FAILED:
         return WorkerBugError(body.decode())
-    bcc, head, sizes = orjson.loads(body[content_size:])
+    bcc, former_key, head, sizes = orjson.loads(body[content_size:])
     data = await stream.readexactly(blobs_size) if blobs_size else b""
-    return ParsedMail(Content.model_validate_json(body[:content_size]), tuple(bcc), head, _sliced(data, sizes))
+    return ParsedMail(
+        Content.model_validate_json(body[:content_size]), tuple(bcc), former_key, head, _sliced(data, sizes)
+    )
 
 
 def _sliced(data: bytes, sizes: Sequence[tuple[str, int]]) -> dict[str, bytes]:

@@ -186,7 +186,9 @@ class World:
     async def deliver(self, to: Account, raw: bytes) -> MailParsed:
         """Let parser and matcher handle a raw mail that arrives in an account."""
         parsed = parse_mail(raw, account=to.id, internal_date=START)
-        copy = (await self.copy(to, parsed.content, bcc=parsed.bcc)).model_copy(update={"head": parsed.head})
+        copy = (await self.copy(to, parsed.content, bcc=parsed.bcc)).model_copy(
+            update={"head": parsed.head, "former_key": parsed.former_key}
+        )
         self.copies[copy.source.id] = copy
         data = [raw[len(parsed.blobs[parsed.head]) :], *parsed.blobs.values()]
         await self.store.blobs.put_many([(each, email_ref(parsed.content.key)) for each in data])

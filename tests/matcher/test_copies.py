@@ -10,8 +10,9 @@ from schemas.accounts import Account
 from schemas.ledger import RowState
 from schemas.records import RecordRef
 from schemas.sharing import Mode
+from services.parser.content.parse import parse_mail
 from services.store import NotFoundError
-from tests.matcher.fixtures import NO_GRACE, World
+from tests.matcher.fixtures import NO_GRACE, START, World
 
 KIM, ANN, BOB, EVE = "kim@client.example", "ann@firm.example", "bob@firm.example", "eve@firm.example"
 HOME, TOKEN = "ann@home.example", "unsubscribe-7f3a"
@@ -114,3 +115,16 @@ async def test_a_body_is_stored_once_and_a_header_block_for_each_copy(world: Wor
     ]
     assert [row.head for row in rows if row] == heads
     assert {row.body for row in rows if row} == {hashlib.sha256(b"Dear reader\r\n").hexdigest()}
+
+
+async def test_a_mail_that_was_deleted_under_its_former_key_stays_deleted(world: World) -> None:
+    """After an upgrade mail has a key by another recipe: a resync or a moved copy brings nothing back."""
+    _, shared, record = await company(world)
+    former = parse_mail(SHARED, account=shared.id, internal_date=START).former_key
+    assert former.startswith("v1-")
+    await world.database["tombstones"].insert_one({"_id": former, "by": ANN, "at": START})
+    copy = await world.deliver(shared, SHARED)
+    row = await world.store.ledger.get(copy.source.id)
+    assert row is not None
+    assert (row.state, row.reason) == (RowState.SKIPPED, "deleted-in-crm")
+    assert (await world.store.reading.visible_emails(EVE, record)).emails == []

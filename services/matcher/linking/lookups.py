@@ -30,7 +30,7 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
         _known(batch, store, before if before and before.version == version else None),
         live_copies_in({mail.source.account for mail in batch}, store),
         store.company.policy(),
-        store.emails.tombstones(contents),
+        _deleted(batch, store),
         _outgoing_copies([mail.source for mail in batch], store),
     )
     strangers = unnamed(contents, known)
@@ -54,6 +54,13 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
         held=held,
         senders=senders,
     )
+
+
+async def _deleted(batch: Sequence[MailParsed], store: Store) -> frozenset[str]:
+    """Return the keys of emails that were deleted in the CRM, under their key or the one that they had before an upgrade."""
+    keys = {mail.content.key: {mail.content.key, *filter(None, (mail.former_key,))} for mail in batch}
+    found = await store.emails.tombstones(set().union(*keys.values()))
+    return frozenset(key for key, names in keys.items() if names & found)
 
 
 async def _known(batch: Sequence[MailParsed], store: Store, before: View | None) -> Known:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
-from schemas.identity import email_key, thread_id
+from schemas.identity import RECIPE, email_key, thread_id
 from schemas.mail import Classification, Content, Role
 from schemas.raw_mail import split_raw
 from services.parser.content import addresses, classification, dates, message_ids
@@ -28,6 +29,8 @@ class ParsedMail(NamedTuple):
     content: Content
     bcc: tuple[str, ...]
     """Normal addresses of this copy's Bcc field."""
+    former_key: str
+    """The email's key by the recipe before."""
     head: str
     """SHA-256 of the header block in hex."""
     blobs: dict[str, bytes]
@@ -85,7 +88,8 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
     message_id = message_ids.message_id(_text_field(fields, "message-id", diagnostics, hint))
     in_reply_to = message_ids.in_reply_to(_text_field(fields, "in-reply-to", diagnostics, hint))
     references, thinned = message_ids.references(_text_field(fields, "references", diagnostics, hint))
-    key = email_key(
+    keyed = partial(
+        email_key,
         message_id=message_id,
         date=date,
         senders=senders,
@@ -95,6 +99,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         leaves=_leaf_digests(selection, contents),
         account=account,
     )
+    key, former_key = keyed(), keyed(recipe=RECIPE - 1)
 
     text, html = text_of(selection, contents, diagnostics), html_of(selection, contents, diagnostics)
     reply = reply_text(text, diagnostics)
@@ -137,7 +142,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
             defects=diagnostics.defects,
         ),
     )
-    return ParsedMail(content, addresses.bcc(fields, diagnostics, hint), head, blobs)
+    return ParsedMail(content, addresses.bcc(fields, diagnostics, hint), former_key, head, blobs)
 
 
 def _sent_at(date: datetime | None, internal_date: datetime) -> datetime:
