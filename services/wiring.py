@@ -16,12 +16,13 @@ from services.runtime.environment import SettingsError
 from services.runtime.settings import LeaseSettings, MailServerSettings, SecretSettings, SenderSettings, StoreSettings
 from services.store import Store, StoreConfig
 
-Database = AsyncDatabase[dict[str, Any]]
 Post = Callable[[EmailMessage, str], Awaitable[None]]
 """Sends a mail to an address; raises ``MailServerError`` or ``RejectedError``."""
 
 
-def make_store(database: Database, crm: Database, settings: StoreSettings) -> Store:
+def make_store(
+    database: AsyncDatabase[dict[str, Any]], crm: AsyncDatabase[dict[str, Any]], settings: StoreSettings
+) -> Store:
     """Return the store. A process without ``SecretSettings`` (parser, notifier) gets one that cannot compute blind-index hashes."""
     lease: dict[str, float] = {"lease_seconds": settings.lease_seconds} if isinstance(settings, LeaseSettings) else {}
     return Store(

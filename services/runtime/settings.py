@@ -26,8 +26,8 @@ from services.runtime.environment import (
     wrong,
 )
 
-Network = IPv4Network | IPv6Network
-Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(lambda value: split_list(value, ","))]
+IpNetwork = IPv4Network | IPv6Network
+Networks = Annotated[tuple[IpNetwork, ...], NoDecode, BeforeValidator(lambda value: split_list(value, ","))]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda value: split_list(value, ","))]
 NameLists = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda value: split_list(value, ";"))]
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from schemas.accounts import ServerAddress, Tls
 from schemas.sharing import excludable_domain
-from services.mailbox.connection import ConnectPolicy
+from services.mailbox.connection import ConnectPolicy, Protocol
 from services.mailbox.providers import Provider, directory
 
 if TYPE_CHECKING:
     from services.mailbox.discovery import Discovered
 
-Protocol = Literal["imap", "smtp"]
 PORTS: dict[Protocol, dict[str, int]] = {
     "imap": {"tls": 993, "starttls": 143, "none": 143},
     "smtp": {"tls": 465, "starttls": 587, "none": 25},

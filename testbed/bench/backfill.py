@@ -13,7 +13,7 @@ from schemas.ledger import RowState
 from testbed.bench import mbsync
 from testbed.bench.accounting import cpu_seconds, watching_memory
 from testbed.bench.deployment import Deployment
-from testbed.bench.mailboxes import BenchError, Mailbox, new_mailbox, warm
+from testbed.bench.mailboxes import BenchError, MailLogin, new_mailbox, warm
 from testbed.local import LocalServers
 from testbed.samples.bench.mailbox import BenchMailbox
 from testbed.samples.bench.people import OWNER_ADDRESS
@@ -68,12 +68,12 @@ class Running(NamedTuple):
     """A running backfill."""
 
     account: Account
-    mailbox: Mailbox
+    mailbox: MailLogin
     known: int
     """Confirmations that its owner had before."""
 
 
-async def begin(deployment: Deployment, mailbox: Mailbox) -> Running:
+async def begin(deployment: Deployment, mailbox: MailLogin) -> Running:
     """Connect a mailbox; returns as soon as the account is stored."""
     await deployment.command("user", "add", OWNER)
     known = len(confirmations(deployment.servers, OWNER))
@@ -87,7 +87,7 @@ async def finish(deployment: Deployment, running: Running) -> float:
     return ended - running.account.created_at.timestamp()
 
 
-async def check_counts(deployment: Deployment, account: Account, mailbox: Mailbox) -> None:
+async def check_counts(deployment: Deployment, account: Account, mailbox: MailLogin) -> None:
     """Raise BenchError when the ledger does not say of every message what is true of it."""
     content = mailbox.content
     assert content is not None

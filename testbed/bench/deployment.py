@@ -25,7 +25,7 @@ from services.settings import CliSettings
 from services.store import Store
 from services.wiring import make_store
 from testbed.bench.accounting import cpu_seconds
-from testbed.bench.mailboxes import BenchError, Mailbox
+from testbed.bench.mailboxes import BenchError, MailLogin
 from testbed.local import LocalServers
 from testbed.processes.child import Child, Spawner
 from testbed.processes.ports import free_ports
@@ -93,7 +93,7 @@ class Deployment:
         if process.returncode != 0:
             raise BenchError(f"`leadmail {' '.join(arguments)}` failed: {said.decode(errors='replace').strip()[-800:]}")
 
-    async def connect(self, mailbox: Mailbox, *, owner: str, address: str, port: int | None = None) -> Account:
+    async def connect(self, mailbox: MailLogin, *, owner: str, address: str, port: int | None = None) -> Account:
         """Connect a mailbox by ``leadmail account add`` and return the account; its ``created_at`` is when it was stored."""
         imap = self.servers.imap
         await self.command(

@@ -24,7 +24,7 @@ from schemas.ledger import RowState
 from schemas.routes import ROUTES
 from testbed.bench.accounting import children_of_this
 from testbed.bench.deployment import Deployment, deployed, until
-from testbed.bench.late_mail import LATE, Plan, fill
+from testbed.bench.late_mail import LATE, ImportPlan, fill
 from testbed.bench.mailboxes import BenchError
 from testbed.bench.notice_proxy import NoticeProxy
 from testbed.bench.session import SERVERS
@@ -40,7 +40,7 @@ _STATISTICS_S = 7
 class Measured(NamedTuple):
     """What an import took."""
 
-    plan: Plan
+    plan: ImportPlan
     command_s: float
     """The import command alone."""
     seconds: float
@@ -151,7 +151,7 @@ async def attached(deployment: Deployment, wanted: int) -> None:
     await until(there, what=f"that {wanted} copies are attached", seconds=_LONGEST, pause=0.2)
 
 
-async def measure(servers: LocalServers, plan: Plan, folder: Path) -> Measured:
+async def measure(servers: LocalServers, plan: ImportPlan, folder: Path) -> Measured:
     """Run it.
 
     Raises:
@@ -207,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--accounts", type=int, default=5, help="mailboxes (default: %(default)s)")
     parser.add_argument("--messages", type=int, default=10_000, help="in each mailbox (default: %(default)s)")
     options = parser.parse_args(arguments)
-    plan = Plan(options.contacts, options.accounts, options.messages)
+    plan = ImportPlan(options.contacts, options.accounts, options.messages)
     try:
         with (
             LocalServers(hosting="processes") as servers,

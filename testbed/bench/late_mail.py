@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from testbed.bench.mailboxes import Mailbox, give_to_server, new_mailbox
+from testbed.bench.mailboxes import MailLogin, give_to_server, new_mailbox
 from testbed.local import LocalServers
 from testbed.samples.bench.people import Correspondent
 
@@ -17,7 +17,7 @@ _MOMENT = 1_750_000_000
 _TEXT = "Thank you for your message of last week. We shall look into it and answer soon.\r\n" * 6
 
 
-class Plan(NamedTuple):
+class ImportPlan(NamedTuple):
     """How much of everything."""
 
     contacts: int
@@ -46,7 +46,7 @@ class Plan(NamedTuple):
         return 2 * self.contacts
 
 
-def fill(servers: LocalServers, plan: Plan, account: int) -> Mailbox:
+def fill(servers: LocalServers, plan: ImportPlan, account: int) -> MailLogin:
     """Make a mail user whose inbox and archive have the mails of a mailbox."""
     mailbox = new_mailbox(servers, f"late-{account}")
     folder = servers.maildir(mailbox.username)
@@ -60,7 +60,7 @@ def fill(servers: LocalServers, plan: Plan, account: int) -> Mailbox:
     return mailbox
 
 
-def _write(folder: Path, mailbox: Mailbox, account: int, number: int, sender: str) -> None:
+def _write(folder: Path, mailbox: MailLogin, account: int, number: int, sender: str) -> None:
     seconds = _MOMENT + 60 * number
     raw = (
         f"From: {sender}\r\nTo: {mailbox.username}\r\nSubject: Question {number}\r\n"

@@ -14,7 +14,7 @@ from schemas.identity import copies_of_folder
 from schemas.ledger import RowState
 from testbed.bench.backfill import confirmations, confirmed
 from testbed.bench.deployment import Deployment
-from testbed.bench.mailboxes import BenchError, Mailbox
+from testbed.bench.mailboxes import BenchError, MailLogin
 from testbed.bench.notice_proxy import NoticeProxy
 
 OWNER = "live@bench.example"
@@ -25,7 +25,7 @@ _PAUSE_SHARE = 0.04
 _LONGEST_S = 120.0
 
 
-class Seen(NamedTuple):
+class MailTimes(NamedTuple):
     """The times of one mail, monotonic seconds."""
 
     delivered: float
@@ -51,13 +51,13 @@ class LiveMailbox(NamedTuple):
     """A connected, empty mailbox behind the proxy, whose first (empty) backfill is confirmed."""
 
     deployment: Deployment
-    mailbox: Mailbox
+    mailbox: MailLogin
     proxy: NoticeProxy
     rows: tuple[str, str]
     """Lowest and highest copy id of its inbox."""
 
 
-async def connect(deployment: Deployment, mailbox: Mailbox, proxy: NoticeProxy) -> LiveMailbox:
+async def connect(deployment: Deployment, mailbox: MailLogin, proxy: NoticeProxy) -> LiveMailbox:
     """Connect an empty mailbox by way of the proxy and wait until it is confirmed and quiet."""
     await deployment.command("user", "add", OWNER)
     before = len(confirmations(deployment.servers, OWNER))
@@ -70,7 +70,7 @@ async def connect(deployment: Deployment, mailbox: Mailbox, proxy: NoticeProxy) 
 
 async def measure(
     live: LiveMailbox, mails: Iterable[bytes], *, gap: float, first: int, ended: Ended | None = None
-) -> list[Seen]:
+) -> list[MailTimes]:
     """Deliver mail one by one and time each.
 
     Args:
@@ -81,7 +81,7 @@ async def measure(
         ended: deliver no more when this is set, and leave out what was not visible by then.
     """
     random_gap = random.Random(first)  # noqa: S311 - a fixed seed, not a secret
-    watchers: list[asyncio.Task[Seen]] = []
+    watchers: list[asyncio.Task[MailTimes]] = []
     servers = live.deployment.servers
     async with asyncio.TaskGroup() as group:
         for number, raw in enumerate(mails, first):
@@ -96,7 +96,7 @@ async def measure(
     return [seen for seen in (watcher.result() for watcher in watchers) if seen.visible <= limit]
 
 
-async def _watch(live: LiveMailbox, uid: int, raw: bytes, delivered: float) -> Seen:
+async def _watch(live: LiveMailbox, uid: int, raw: bytes, delivered: float) -> MailTimes:
     """Return the times of one mail.
 
     Asked is for the ledger's row, which is one small read: the matcher writes "attached" last, when the email can be seen.
@@ -118,4 +118,4 @@ async def _watch(live: LiveMailbox, uid: int, raw: bytes, delivered: float) -> S
     page = await store.reading.visible_emails(OWNER, await live.deployment.record(sender), limit=200)
     if row.email not in {line.email for line in page.emails}:
         raise BenchError(f"live mail {uid} is attached, but not on the page of its record")
-    return Seen(delivered, noticed, visible)
+    return MailTimes(delivered, noticed, visible)

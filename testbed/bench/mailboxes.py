@@ -18,7 +18,7 @@ class BenchError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Mailbox:
+class MailLogin:
     """A login on the mail server and what lies in its mailbox."""
 
     username: str
@@ -27,9 +27,9 @@ class Mailbox:
     """None for an empty one."""
 
 
-def new_mailbox(servers: LocalServers, name: str, content: BenchMailbox | None = None) -> Mailbox:
+def new_mailbox(servers: LocalServers, name: str, content: BenchMailbox | None = None) -> MailLogin:
     """Make a mail user; with ``content``, its mailbox holds that (as hard links, because messages of a Maildir are never modified)."""
-    mailbox = Mailbox(f"{name}-{secrets.token_hex(3)}@bench.example", secrets.token_hex(12), content)
+    mailbox = MailLogin(f"{name}-{secrets.token_hex(3)}@bench.example", secrets.token_hex(12), content)
     servers.add_user(mailbox.username, mailbox.password)
     if content is not None:
         target = servers.maildir(mailbox.username)
@@ -59,7 +59,7 @@ def give_to_server(folder: Path) -> None:
             os.chown(os.path.join(path, name), owner.st_uid, owner.st_gid)  # noqa: PTH118 - tens of thousands
 
 
-def warm(servers: LocalServers, mailbox: Mailbox) -> None:
+def warm(servers: LocalServers, mailbox: MailLogin) -> None:
     """Read the sizes of all messages over IMAP, so that the server's index is there; then let the disk come to rest.
 
     Raises:

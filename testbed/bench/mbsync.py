@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from testbed.bench.mailboxes import BenchError, Mailbox
+from testbed.bench.mailboxes import BenchError, MailLogin
 from testbed.local import LocalServers
 from testbed.processes.packages import Package, ensure
 
@@ -53,7 +53,7 @@ def version() -> str:
     return subprocess.run(["mbsync", "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def download_seconds(servers: LocalServers, mailbox: Mailbox, where: Path) -> float:
+def download_seconds(servers: LocalServers, mailbox: MailLogin, where: Path) -> float:
     """Return the wall time in which mbsync downloads a whole mailbox into a new folder below ``where`` (deleted afterwards).
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from testbed.bench.backfill import Backfill
 from testbed.bench.deployment import STAGES
-from testbed.bench.live import Seen
+from testbed.bench.live import MailTimes
 from testbed.samples.bench.mailbox import BenchMailbox
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
@@ -54,7 +54,7 @@ def backfill_results(backfills: Mapping[str, tuple[BenchMailbox, Backfill]]) -> 
     return results
 
 
-def visible_results(seen: Mapping[str, Sequence[Seen]]) -> Results:
+def visible_results(seen: Mapping[str, Sequence[MailTimes]]) -> Results:
     """Return the part of the results about live mail, by ``idle`` and ``busy``, in milliseconds."""
     results: Results = {"visible_ms": {}, "from_delivery_ms": {}}
     for when, mails in seen.items():

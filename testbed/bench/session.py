@@ -71,7 +71,7 @@ async def run(servers: LocalServers, plan: Plan, folder: Path, *, logs: Path, sa
             f"{percent}% relevant: {measured.seconds:.1f} s, mbsync {', '.join(f'{s:.1f}' for s in measured.mbsync_seconds)} s"
         )
         backfills[str(percent)] = content, measured
-    seen: dict[str, list[live.Seen]] = {}
+    seen: dict[str, list[live.MailTimes]] = {}
     if plan.idle or plan.busy:
         async with deployed(servers, logs / "live", people, pids) as deployment:
             seen = await _live(deployment, plan, backfills, say)
@@ -92,7 +92,7 @@ async def _write(servers: LocalServers, plan: Plan, percent: int) -> BenchMailbo
 
 async def _live(
     deployment: Deployment, plan: Plan, backfills: dict[str, tuple[BenchMailbox, backfill.Backfill]], say: Say
-) -> dict[str, list[live.Seen]]:
+) -> dict[str, list[live.MailTimes]]:
     servers, seen = deployment.servers, {}
     async with NoticeProxy(servers.imap.host, servers.imap.port) as proxy:
         mailbox = await live.connect(deployment, new_mailbox(servers, "live"), proxy)

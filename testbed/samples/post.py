@@ -13,7 +13,7 @@ from testbed.samples.wire import Headers, head, mailboxes
 RECORD_ADDRESSES = addresses_of(RECORDS)
 LATE_ADDRESSES = addresses_of((LATE_CONTACT,))
 
-Mailbox = tuple[str, str]
+NameAndAddress = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Letter:
 
     key: str
     thread: str
-    parties: Mapping[str, tuple[Mailbox, ...]]
+    parties: Mapping[str, tuple[NameAndAddress, ...]]
     when: datetime
     headers: Headers
     body: bytes
@@ -44,7 +44,7 @@ class Letter:
     thread_link: str = ""
 
 
-def party(spec: str) -> Mailbox:
+def party(spec: str) -> NameAndAddress:
     """Return (name, address) for a person's key, ``key/n`` for the n-th of all addresses (0 is the usual one)."""
     key, _, number = spec.partition("/")
     person = PEOPLE[key]

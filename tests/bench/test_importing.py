@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from testbed.bench.importing import measure
-from testbed.bench.late_mail import LATE, Plan
+from testbed.bench.late_mail import LATE, ImportPlan
 from testbed.local import LocalServers
 
-PLAN = Plan(contacts=150, accounts=3, messages=160)
+PLAN = ImportPlan(contacts=150, accounts=3, messages=160)
 
 
 def test_the_mailboxes_are_as_planned() -> None:

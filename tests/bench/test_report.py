@@ -9,7 +9,7 @@ import pytest
 from testbed.bench import report
 from testbed.bench.__main__ import DOCUMENT
 from testbed.bench.backfill import Backfill
-from testbed.bench.live import Seen
+from testbed.bench.live import MailTimes
 from testbed.samples.bench.mailbox import BenchMailbox, Sizes
 
 _CONTENT = BenchMailbox(
@@ -22,7 +22,7 @@ _PEAK = dict.fromkeys(_CPU, 60.0)
 
 def _results(seconds: float) -> report.Results:
     backfill = Backfill(seconds, (4.0, 6.0), _CPU, _PEAK)
-    seen = [Seen(0.0, 0.5, 0.5 + number / 1000) for number in range(1, 101)]
+    seen = [MailTimes(0.0, 0.5, 0.5 + number / 1000) for number in range(1, 101)]
     return {
         **report.backfill_results({"10": (_CONTENT, backfill), "100": (_CONTENT, backfill)}),
         **report.visible_results({"idle": seen, "busy": seen[:60]}),

@@ -10,7 +10,7 @@ import pytest
 from testbed.bench import backfill, live, mbsync
 from testbed.bench.accounting import children_of_this
 from testbed.bench.deployment import STAGES, deployed
-from testbed.bench.mailboxes import BenchError, Mailbox, new_mailbox, write_content
+from testbed.bench.mailboxes import BenchError, MailLogin, new_mailbox, write_content
 from testbed.bench.notice_proxy import NoticeProxy
 from testbed.bench.session import SERVERS
 from testbed.local import HostingError, LocalServers
@@ -45,7 +45,7 @@ async def test_a_backfill_and_live_mail_are_measured_and_checked(servers: LocalS
         assert measured.cpu_seconds["mongodb"] > 0
 
         account = await deployment.store.accounts.find(OWNER_ADDRESS)
-        other = Mailbox("nobody", "", replace(content, relevant=content.relevant + 1))
+        other = MailLogin("nobody", "", replace(content, relevant=content.relevant + 1))
         with pytest.raises(BenchError, match=f"wrong result: the ledger has {content.relevant} attached"):
             await backfill.check_counts(deployment, account, other)
 

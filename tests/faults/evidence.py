@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from testbed.chaos.proof.findings import Asked, Evidence, Seen
 from testbed.chaos.proof.observer import Completion, Observed, Place
 from testbed.chaos.proof.reader import Held, ServerCopy, letter
-from testbed.chaos.proof.reference import Mailowner, Truth, work_out
+from testbed.chaos.proof.reference import ExpectedState, Mailowner, work_out
 from testbed.chaos.proof.stored import AttentionMail, Confirmation, Stored, StoredAccount, StoredEpoch, StoredRow
 
 INBOX, SENT = b"INBOX", b"Sent"
@@ -40,7 +40,7 @@ def held(account: str, folder: bytes, uid: int, raw: bytes, *flags: str) -> Held
     return Held(ServerCopy(account, folder, 7, uid), frozenset(flags), letter(raw, account))
 
 
-def truth_of(copies: Sequence[Held]) -> Truth:
+def truth_of(copies: Sequence[Held]) -> ExpectedState:
     """Return what the reference makes of copies."""
     return work_out(copies, records=RECORDS, accounts=ACCOUNTS, viewers=VIEWERS, excluded=EXCLUDED)
 

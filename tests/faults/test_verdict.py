@@ -10,7 +10,7 @@ import pytest
 from testbed.chaos.proof.findings import DOUBLED, EARLY, LOST, UNFINISHED_WORK, Evidence
 from testbed.chaos.proof.observer import Completion
 from testbed.chaos.proof.reader import ServerCopy
-from testbed.chaos.proof.reference import Link
+from testbed.chaos.proof.reference import RecordLink
 from testbed.chaos.proof.stored import AttentionMail, Confirmation, StoredEpoch
 from testbed.chaos.proof.verdict import judge
 from testbed.chaos.report import last_line
@@ -95,7 +95,7 @@ def second_email(evidence: Evidence) -> Evidence:
 
 def wrong_link(evidence: Evidence) -> Evidence:
     """An email is on a record that it does not name."""
-    new = Link(frozenset({("desk@own.example", "to", "")}), frozenset({"ana@own.example"}), frozenset())
+    new = RecordLink(frozenset({("desk@own.example", "to", "")}), frozenset({"ana@own.example"}), frozenset())
     return stored(evidence, links={**evidence.stored.links, ("contact:3", OFFER): new})
 
 

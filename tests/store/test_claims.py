@@ -16,12 +16,12 @@ from pymongo import AsyncMongoClient
 from schemas.accounts import Lease
 from schemas.ledger import RowState
 from services.store import LeaseLostError, Store, StoreConfig
-from services.store.core.fence import Session
+from services.store.core.fence import MongoSession
 from testbed.local import LocalServers
 from tests.factories import row
 from tests.store.fixtures import World
 
-Body = Callable[[Session], Awaitable[Any]]
+Body = Callable[[MongoSession], Awaitable[Any]]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ class Held:
         write = fence.write
 
         async def held(lease: Lease, body: Body) -> Any:
-            async def then_wait(session: Session) -> Any:
+            async def then_wait(session: MongoSession) -> Any:
                 result = await body(session)
                 self.inside.set()
                 await self.release.wait()

@@ -15,13 +15,13 @@ from services.console.web.forms import Form, PageError
 from services.console.web.request_context import RequestContext
 from services.mailbox import advice
 from services.mailbox.check import CheckResult
-from services.mailbox.connection import Code, MailServerError
+from services.mailbox.connection import Code, MailServerError, Protocol
 from services.mailbox.connection import password as password_credentials
 from services.mailbox.discovery import Discovered
 from services.mailbox.providers import Provider, directory
 from services.usecases import connecting
 from services.usecases.connecting import NewAccount
-from services.usecases.servers import PORTS, Protocol, ServerChoice, find, read_host, read_port
+from services.usecases.servers import PORTS, ServerChoice, find, read_host, read_port
 
 MOST, WITHIN = 40, timedelta(minutes=15)
 """At most so many login attempts at mail servers by one user within this time."""

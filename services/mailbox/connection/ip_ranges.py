@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+IpAddress = IPv4Address | IPv6Address
+IpNetwork = IPv4Network | IPv6Network
 
 _NOT_PUBLIC_V4 = tuple(
     IPv4Network(text)
@@ -47,7 +47,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _6TO4 = IPv6Network("2002::/16")
 
 
-def embedded(address: Address) -> Address:
+def embedded(address: IpAddress) -> IpAddress:
     """Return the IPv4 address that is embedded in an IPv6 address (v4-mapped, NAT64, 6to4), or the address itself."""
     if isinstance(address, IPv6Address):
         if address in _MAPPED or address in _NAT64:
@@ -70,7 +70,7 @@ def is_public(text: str) -> bool:
     return address in _PUBLIC_V6 and not any(address in network for network in _NOT_PUBLIC_V6)
 
 
-def in_networks(text: str, networks: Iterable[Network]) -> bool:
+def in_networks(text: str, networks: Iterable[IpNetwork]) -> bool:
     """Whether the address, or the IPv4 address embedded in it, is in one of ``networks``."""
     try:
         address = ip_address(text)
@@ -80,13 +80,13 @@ def in_networks(text: str, networks: Iterable[Network]) -> bool:
     return any(address in network or plain in network for network in networks)
 
 
-def parse_networks(text: str) -> tuple[Network, ...]:
+def parse_networks(text: str) -> tuple[IpNetwork, ...]:
     """Return the networks of a list separated by commas or spaces (``10.0.0.0/8, fd00::/8, 127.0.0.1``).
 
     Raises:
         ValueError: an entry is not a network; the message names it.
     """
-    networks: list[Network] = []
+    networks: list[IpNetwork] = []
     for entry in text.replace(",", " ").split():
         try:
             networks.append(ip_network(entry))

@@ -17,7 +17,7 @@ from typing import Self
 
 from services.mailbox.connection.errors import Code, MailServerError
 from services.mailbox.connection.hostname import HostNameError, host_name
-from services.mailbox.connection.ip_ranges import Network, in_networks, is_public, parse_networks
+from services.mailbox.connection.ip_ranges import IpNetwork, in_networks, is_public, parse_networks
 
 Resolve = Callable[[str], Sequence[str]]
 """All addresses (A and AAAA) of a host name, as text. Raises OSError when there are none."""
@@ -35,7 +35,7 @@ def system_resolve(name: str) -> list[str]:
 class NetGuard:
     """Resolves, checks and connects. ``allow`` lists the operator's own networks that users may also reach."""
 
-    allow: tuple[Network, ...] = ()
+    allow: tuple[IpNetwork, ...] = ()
     resolve: Resolve = system_resolve
 
     @classmethod

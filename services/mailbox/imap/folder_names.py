@@ -12,11 +12,11 @@ import re
 import unicodedata
 from typing import Literal
 
-Role = Literal["inbox", "sent", "archive", "all", "drafts", "templates", "outbox", "trash", "junk", "user"]
+FolderRole = Literal["inbox", "sent", "archive", "all", "drafts", "templates", "outbox", "trash", "junk", "user"]
 
 _SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
 
-_NAMES: dict[Role, str] = {
+_NAMES: dict[FolderRole, str] = {
     "trash": """
         trash | deleted | deleted items | deleted messages | deleted mail | bin | wastebasket | recycle bin | trash bin | papierkorb
         gelöscht | gelöschte elemente | gelöschte objekte | gelöschte nachrichten | gelöschte e-mails | mülleimer | corbeille
@@ -124,7 +124,7 @@ def _normal(name: str) -> str:
     return " ".join(folded.split())
 
 
-_ROLES: dict[str, Role] = {
+_ROLES: dict[str, FolderRole] = {
     _normal(name): role
     for role, names in _NAMES.items()
     for line in names.splitlines()
@@ -157,7 +157,7 @@ def _printable(name: str) -> str:
     return "".join(char if char.isprintable() else "\ufffd" for char in name)
 
 
-def role_by_name(name: str, delimiter: str | None) -> Role:
+def role_by_name(name: str, delimiter: str | None) -> FolderRole:
     """Return the role of a folder by its name, for servers without SPECIAL-USE.
 
     Only top-level names count, and names directly below a root that some servers put everything in (``INBOX.Trash``): a

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from schemas.accounts import Account, Folder
 from schemas.identity import folder_id
 from services.mailbox.imap.answers import Listed
-from services.mailbox.imap.folder_names import Role, decode_name, role_by_name
+from services.mailbox.imap.folder_names import FolderRole, decode_name, role_by_name
 
-_SPECIAL: dict[str, Role] = {
+_SPECIAL: dict[str, FolderRole] = {
     "\\inbox": "inbox",
     "\\sent": "sent",
     "\\archive": "archive",
@@ -23,8 +23,8 @@ _SPECIAL: dict[str, Role] = {
 _UNREADABLE = frozenset({"\\noselect", "\\nonexistent"})
 _VIRTUAL = frozenset({"\\all", "\\flagged", "\\important"})
 """Views of mail in other folders (RFC 6154 section 2, RFC 8457)."""
-_UNSENT: frozenset[Role] = frozenset({"drafts", "templates", "outbox"})
-_LEFT_OUT: frozenset[Role] = frozenset(("trash", "junk", *_UNSENT))
+_UNSENT: frozenset[FolderRole] = frozenset({"drafts", "templates", "outbox"})
+_LEFT_OUT: frozenset[FolderRole] = frozenset(("trash", "junk", *_UNSENT))
 NEVER = frozenset[str](("other-users", "shared", *_LEFT_OUT))
 """Reasons that the server's answer gives. A folder for which one starts to hold is left out from then on."""
 
@@ -62,17 +62,17 @@ def plan_folders(account: Account, listed: Sequence[Listed], *, gmail: bool) -> 
     return list(found.values())
 
 
-def _special(entry: Listed) -> Role | None:
+def _special(entry: Listed) -> FolderRole | None:
     """Return the role that the server gives a folder."""
     return next((role for attribute, role in _SPECIAL.items() if attribute in entry.attributes), None)
 
 
-def _role(entry: Listed, name: str) -> Role:
+def _role(entry: Listed, name: str) -> FolderRole:
     return _special(entry) or role_by_name(name, entry.delimiter)
 
 
 def _reason(  # noqa: PLR0911 - one return per rule
-    account: Account, entry: Listed, name: str, role: Role, *, all_mail: bool, marked: Mapping[str, Role]
+    account: Account, entry: Listed, name: str, role: FolderRole, *, all_mail: bool, marked: Mapping[str, FolderRole]
 ) -> str | None:
     """Return why the folder is left out, as a stable code; None if it is synchronised."""
     if not readable(entry):
@@ -97,7 +97,7 @@ def _reason(  # noqa: PLR0911 - one return per rule
     return "virtual" if _VIRTUAL & entry.attributes else None
 
 
-def _parent(name: str, delimiter: str | None, marked: Mapping[str, Role]) -> Role | None:
+def _parent(name: str, delimiter: str | None, marked: Mapping[str, FolderRole]) -> FolderRole | None:
     """Return the role of the folder that a folder is inside of, if that is left out: it was deleted as a whole, for example."""
     if not delimiter:
         return None

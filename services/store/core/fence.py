@@ -20,7 +20,7 @@ from services.store.core.collections import Collections
 from services.store.core.errors import LeaseLostError
 
 T = TypeVar("T")
-Session = AsyncClientSession
+MongoSession = AsyncClientSession
 _MAJORITY = WriteConcern("majority")
 _SNAPSHOT = ReadConcern("snapshot")
 _CANCELLED_S = 5.0
@@ -34,9 +34,9 @@ class Fence:
         self._c = collections
         # Transactions of one account conflict by design, so those of this process queue up instead of retrying.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._sessions: dict[tuple[str, int], Session] = {}
+        self._sessions: dict[tuple[str, int], MongoSession] = {}
 
-    def new_session(self) -> tuple[Session, Binary]:
+    def new_session(self) -> tuple[MongoSession, Binary]:
         """Return a session for a lease that is about to be taken, and the session's id to store in the lease.
 
         The server keeps the transaction of a dead client, and its locks, for a minute. The poller that takes the account
@@ -45,7 +45,7 @@ class Fence:
         session = self._c.client.start_session()
         return session, session.session_id["id"]
 
-    def bind(self, lease: Lease, session: Session) -> None:
+    def bind(self, lease: Lease, session: MongoSession) -> None:
         """Run the writes of a lease in this session."""
         self._sessions[lease.account, lease.token] = session
 
@@ -62,7 +62,7 @@ class Fence:
                     "killSessions", [{"id": Binary.from_uuid(session)} for session in sessions]
                 )
 
-    async def write(self, lease: Lease, body: Callable[[Session], Awaitable[T]]) -> T:
+    async def write(self, lease: Lease, body: Callable[[MongoSession], Awaitable[T]]) -> T:
         """Run ``body`` in one transaction that checks the lease. A transient conflict runs it again.
 
         The check is a write. An acquisition by another poller writes the same document, so it either comes before
@@ -80,14 +80,14 @@ class Fence:
                 lambda session: self._checked(session, lease, body), self._sessions.get((account, lease.token))
             )
 
-    async def _checked(self, session: Session, lease: Lease, body: Callable[[Session], Awaitable[T]]) -> T:
+    async def _checked(self, session: MongoSession, lease: Lease, body: Callable[[MongoSession], Awaitable[T]]) -> T:
         held = {"_id": lease.account, "lease.holder": lease.holder, "lease.token": lease.token}
         result = await self._c.accounts.update_one(held, {"$inc": {"fence": 1}}, session=session)
         if not result.matched_count:
             raise LeaseLostError(f"account {lease.account} has another holder than {lease.holder}")
         return await body(session)
 
-    async def transaction(self, body: Callable[[Session], Awaitable[T]], session: Session | None = None) -> T:
+    async def transaction(self, body: Callable[[MongoSession], Awaitable[T]], session: MongoSession | None = None) -> T:
         """Run ``body`` in one transaction, in a new session or in ``session``. A transient conflict runs it again.
 
         A cancelled caller stops after the transaction: one that is abandoned halfway may stay open on the server for a
@@ -106,7 +106,7 @@ class Fence:
                 running.exception()  # the caller's cancellation comes first
             raise
 
-    async def _run(self, body: Callable[[Session], Awaitable[T]], session: Session | None) -> T:
+    async def _run(self, body: Callable[[MongoSession], Awaitable[T]], session: MongoSession | None) -> T:
         if session is not None:
             if session.in_transaction:  # an abandoned one, after all
                 await session.abort_transaction()

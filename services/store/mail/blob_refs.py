@@ -12,7 +12,7 @@ from schemas.accounts import Lease
 from schemas.mail import Content
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
-from services.store.core.fence import Fence, Session
+from services.store.core.fence import Fence, MongoSession
 
 
 def email_ref(key: str) -> str:
@@ -45,7 +45,7 @@ class BlobReferences:
                 drop a reference that comes later.
         """
 
-        async def write(session: Session) -> frozenset[str]:
+        async def write(session: MongoSession) -> frozenset[str]:
             lacking = set()
             for row, name in blobs.items():
                 change = {"$addToSet": {"refs": copy_ref(row)}, "$unset": {"orphaned_at": ""}}

@@ -8,7 +8,7 @@ from bson import ObjectId
 
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
-from services.store.core.fence import Fence, Session
+from services.store.core.fence import Fence, MongoSession
 from services.store.sync.ledger_matcher import MatcherLedger
 
 GRACE = timedelta(minutes=5)
@@ -49,7 +49,7 @@ class BlobSweep:
         await self._chunks.delete_many({"files_id": {"$lt": abandoned}})
         return count
 
-    async def _settle(self, file: Doc, kept: list[str], session: Session) -> bool:
+    async def _settle(self, file: Doc, kept: list[str], session: MongoSession) -> bool:
         """Delete a file with its chunks, or keep it for its valid references. Does nothing if it changed since it was read."""
         same: Doc = {"_id": file["_id"], "refs": file["refs"], "orphaned_at": file["orphaned_at"]}
         if kept:

@@ -17,7 +17,7 @@ from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import decode, encode, now, plain
 from services.store.core.errors import AlreadyExistsError, NotFoundError
-from services.store.core.fence import Fence, Session
+from services.store.core.fence import Fence, MongoSession
 from services.store.sync.former_accounts import FormerAccounts
 
 
@@ -127,7 +127,7 @@ class Accounts:
             LeaseLostError: another poller has it.
         """
 
-        async def write(session: Session) -> int | None:
+        async def write(session: MongoSession) -> int | None:
             active = {"_id": lease.account, "state": AccountState.ACTIVE.value, "credentials": plain(tried)}
             update = {"$set": {"state": AccountState.BLOCKED.value, "reason": reason}, "$inc": {"incident": 1}}
             document = await self._accounts.find_one_and_update(

@@ -12,7 +12,7 @@ from schemas.ledger import UNFINISHED
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, encode, now
 from services.store.core.errors import FolderChangedError
-from services.store.core.fence import Fence, Session
+from services.store.core.fence import Fence, MongoSession
 from services.store.sync.folders import Folders
 
 _UNFINISHED = {"$in": [state.value for state in UNFINISHED]}
@@ -45,7 +45,7 @@ class Epochs:
         """
         wanted = tuple(folders)
 
-        async def write(session: Session) -> Epoch:
+        async def write(session: MongoSession) -> Epoch:
             account = await self._accounts.find_one_and_update(
                 {"_id": lease.account},
                 {"$inc": {"epoch": 1}, "$set": {"resync_requested": False}},
@@ -75,7 +75,7 @@ class Epochs:
         query = {"_id": f"{lease.account}.{number}", "state": EpochState.ENUMERATING.value}
         update = {"$set": {"state": EpochState.SEALED.value, "sealed_at": now()}}
 
-        async def write(session: Session) -> None:
+        async def write(session: MongoSession) -> None:
             if not await self._folders.enumerated(lease.account, session):
                 raise FolderChangedError(f"account {lease.account} has folders that are not enumerated")
             await self._epochs.update_one(query, update, session=session)

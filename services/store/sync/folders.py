@@ -13,7 +13,7 @@ from schemas.threads import ALL_MAIL, SENT_FOLDER
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, encode, plain
 from services.store.core.errors import FolderChangedError
-from services.store.core.fence import Fence, Session
+from services.store.core.fence import Fence, MongoSession
 from services.store.core.pending_work import PendingWork
 
 
@@ -85,7 +85,7 @@ class Folders:
             LeaseLostError: another poller has the account.
         """
 
-        async def write(session: Session) -> Folder:
+        async def write(session: MongoSession) -> Folder:
             enumerating = {"_id": f"{lease.account}.{folder.epoch}", "state": EpochState.ENUMERATING.value}
             backfill = await self._epochs.find_one(enumerating, {"_id": 1}, session=session)
             anchor = folder.uidnext if backfill else 1
@@ -97,7 +97,7 @@ class Folders:
 
         return await self._fence.write(lease, write)
 
-    async def enumerated(self, account: str, session: Session) -> bool:
+    async def enumerated(self, account: str, session: MongoSession) -> bool:
         """Return, within a transaction, whether every synchronised folder is enumerated."""
         left = {"account": account, "selected": True, "state": FolderState.ENUMERATING.value}
         return await self._folders.find_one(left, {"_id": 1}, session=session) is None
@@ -111,7 +111,7 @@ class Folders:
         """
         await self._fence.write(lease, lambda session: self.apply(lease.account, patch, session))
 
-    async def replace(self, folders: tuple[Folder, ...], session: Session) -> None:
+    async def replace(self, folders: tuple[Folder, ...], session: MongoSession) -> None:
         """Store folders within a transaction, and enqueue the mail of those that become or cease to be a place for sent mail."""
         writes = [
             ReplaceOne({"_id": (key := f"{folder.account}.{folder.id}")}, encode(folder, key), upsert=True)
@@ -131,7 +131,7 @@ class Folders:
         if moved:
             await self._pending.enqueue(folders=moved, session=session)
 
-    async def apply(self, account: str, patch: FolderPatch, session: Session) -> Doc | None:
+    async def apply(self, account: str, patch: FolderPatch, session: MongoSession) -> Doc | None:
         """Change fields of a folder within a transaction. Returns its ``uidnext`` and ``epoch`` if it exists and the patch changes any."""
         if not (update := patch.update()):
             return None

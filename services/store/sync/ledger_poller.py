@@ -13,7 +13,7 @@ from schemas.identity import copies_of_folder
 from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, UNFINISHED, Row, RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
-from services.store.core.fence import Fence, Session
+from services.store.core.fence import Fence, MongoSession
 from services.store.sync.folders import FolderPatch, Folders
 from services.store.sync.ledger_rows import OF_EMAIL, row_document
 
@@ -56,7 +56,7 @@ class PollerLedger:
         return present
 
     async def _insert(
-        self, lease: Lease, documents: list[Doc], folder: FolderPatch | None, session: Session
+        self, lease: Lease, documents: list[Doc], folder: FolderPatch | None, session: MongoSession
     ) -> frozenset[str]:
         known = None if folder is None else await self._folders.apply(lease.account, folder, session)
         if known is not None and folder is not None and folder.live_next is not None:
@@ -70,7 +70,7 @@ class PollerLedger:
         return frozenset()
 
     async def _insert_missing(
-        self, lease: Lease, documents: list[Doc], folder: FolderPatch | None, session: Session
+        self, lease: Lease, documents: list[Doc], folder: FolderPatch | None, session: MongoSession
     ) -> frozenset[str]:
         ids = [document["_id"] for document in documents]
         fields = ["state", "reason", "relink", "attempts", "email"]
@@ -153,7 +153,7 @@ class PollerLedger:
             for names, rows in alike.items()
         ]
 
-        async def write(session: Session) -> list[str]:
+        async def write(session: MongoSession) -> list[str]:
             keys = await self._switch(flags, session)
             if writes:
                 await self._ledger.bulk_write(writes, ordered=False, session=session)
@@ -163,7 +163,7 @@ class PollerLedger:
 
         return await self._fence.write(lease, write)
 
-    async def _switch(self, flags: Mapping[str, Iterable[str]], session: Session) -> list[str]:
+    async def _switch(self, flags: Mapping[str, Iterable[str]], session: MongoSession) -> list[str]:
         """Mark attached copies that cease or start to be live by their flags, and end drafts. Returns the keys of their emails."""
         drafts, deleted, others = list[str](), list[str](), list[str]()
         for row, names in flags.items():
@@ -195,7 +195,7 @@ class PollerLedger:
             keys |= dict.fromkeys(await self._fence.write(lease, lambda session, part=part: self._gone(part, session)))  # type: ignore[misc]
         return list(keys)
 
-    async def _gone(self, ids: list[str], session: Session) -> list[str]:
+    async def _gone(self, ids: list[str], session: MongoSession) -> list[str]:
         live: Doc = {"_id": {"$in": ids}, "state": {"$ne": RowState.GONE.value}}
         attached = {**live, "state": RowState.ATTACHED.value}
         rows = [document async for document in self._ledger.find(attached, {"email": 1}, session=session)]
@@ -225,7 +225,7 @@ class PollerLedger:
         query = {"_id": {"$in": list(ids)}, "state": {"$in": [state.value for state in states]}}
         change = {**update, "$set": {**update["$set"], "updated_at": moment}}
 
-        async def write(session: Session) -> int:
+        async def write(session: MongoSession) -> int:
             return (await self._ledger.update_many(query, change, session=session)).modified_count
 
         return await self._fence.write(lease, write)

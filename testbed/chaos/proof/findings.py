@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from testbed.chaos.proof.observer import Observed
 from testbed.chaos.proof.reader import Held, ServerCopy
-from testbed.chaos.proof.reference import Truth
+from testbed.chaos.proof.reference import ExpectedState
 from testbed.chaos.proof.stored import AttentionMail, Confirmation, Stored
 
 LOST, DOUBLED, EARLY, UNFINISHED_WORK = "lost", "doubled", "early", "unfinished"
@@ -47,7 +47,7 @@ class Evidence(NamedTuple):
     """All that a verdict is made of."""
 
     held: Sequence[Held]
-    truth: Truth
+    truth: ExpectedState
     stored: Stored
     seen: Seen
     confirmations: Sequence[Confirmation]

@@ -24,7 +24,7 @@ _FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
 _ROLES = ("from", "sender", "to", "cc", "reply-to")
 
 
-class Letter(NamedTuple):
+class ServerMail(NamedTuple):
     """What a mail says, as far as identity, records and threads go."""
 
     identity: str
@@ -51,14 +51,14 @@ class Held(NamedTuple):
 
     copy: ServerCopy
     flags: frozenset[str]
-    letter: Letter
+    letter: ServerMail
 
 
 class Reader:
     """Reads mailboxes. Bodies are read once a copy: a uid's content never changes (RFC 3501 section 2.3.1.1)."""
 
     def __init__(self) -> None:
-        self._letters: dict[ServerCopy, Letter] = {}
+        self._letters: dict[ServerCopy, ServerMail] = {}
 
     def uids(self, account: str, mailbox: Mailbox) -> dict[ServerCopy, frozenset[str]]:
         """Return the flags of every copy in the synchronised folders of a mailbox."""
@@ -123,7 +123,7 @@ def _fetch(client: imaplib.IMAP4, uids: str, what: str) -> Iterator[tuple[int, f
             yield int(uid[1]), frozenset(name for name in names if name != "\\Recent"), raw
 
 
-def letter(raw: bytes, account: str) -> Letter:
+def letter(raw: bytes, account: str) -> ServerMail:
     """Return what a raw mail says. Two with the same identity are the same email; without a Message-ID only within one account."""
     mail = message_from_bytes(raw)
     message_id = next(iter(_ids(mail, "Message-ID")), None)
@@ -141,7 +141,7 @@ def letter(raw: bytes, account: str) -> Letter:
         unicodedata.normalize("NFC", str(make_header(decode_header(str(mail["Subject"] or ""))))),
         *parts,
     )
-    return Letter(
+    return ServerMail(
         identity=hashlib.sha256("\0".join(facts).encode()).hexdigest()[:32],
         message_id=message_id,
         references=frozenset((*_ids(mail, "In-Reply-To"), *_ids(mail, "References"))) - {message_id or ""},

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from testbed.chaos.proof.reader import Held, Letter, ServerCopy
+from testbed.chaos.proof.reader import Held, ServerMail, ServerCopy
 
 SENT = b"Sent"
 """The folder of sent mail, as the servers of the run name it."""
@@ -24,7 +24,7 @@ class Mailowner(NamedTuple):
     excluded: tuple[str, ...]
 
 
-class Link(NamedTuple):
+class RecordLink(NamedTuple):
     """An email on a record."""
 
     reasons: frozenset[Reason]
@@ -33,13 +33,13 @@ class Link(NamedTuple):
     """Accounts."""
 
 
-class Truth(NamedTuple):
+class ExpectedState(NamedTuple):
     """What must be, by identity of the emails."""
 
     states: dict[ServerCopy, str]
     """``attached``, ``unmatched``, or of a draft ``skipped``."""
     identities: dict[ServerCopy, str]
-    links: dict[tuple[str, str], Link]
+    links: dict[tuple[str, str], RecordLink]
     """By (record, identity)."""
     visible: dict[tuple[str, str], set[str]]
     """Identities by (viewer, record)."""
@@ -54,7 +54,7 @@ def work_out(
     accounts: Mapping[str, Mailowner],
     viewers: Collection[str],
     excluded: Collection[str],
-) -> Truth:
+) -> ExpectedState:
     """Return the truth.
 
     A draft was never sent: nothing follows from it. A copy that its owner marked as deleted lets nobody see anything; what it
@@ -68,7 +68,7 @@ def work_out(
         excluded: domains that the administrator excludes.
     """
 
-    def of(copies: Sequence[Held]) -> Truth:
+    def of(copies: Sequence[Held]) -> ExpectedState:
         return _of_live(copies, records=records, accounts=accounts, viewers=viewers, excluded=excluded)
 
     sent = [each for each in held if "\\Draft" not in each.flags]
@@ -76,7 +76,7 @@ def work_out(
     truth = of(unmarked)
     if len(unmarked) < len(sent):
         everything = of(sent)
-        asleep = {key: Link(link.reasons, frozenset(), frozenset()) for key, link in everything.links.items()}
+        asleep = {key: RecordLink(link.reasons, frozenset(), frozenset()) for key, link in everything.links.items()}
         truth = truth._replace(
             states={**everything.states, **truth.states},
             links={**asleep, **truth.links},
@@ -94,9 +94,9 @@ def _of_live(
     accounts: Mapping[str, Mailowner],
     viewers: Collection[str],
     excluded: Collection[str],
-) -> Truth:
+) -> ExpectedState:
     """Return the truth of copies that all count."""
-    truth = Truth({}, {each.copy: each.letter.identity for each in held}, {}, defaultdict(set), {})
+    truth = ExpectedState({}, {each.copy: each.letter.identity for each in held}, {}, defaultdict(set), {})
     by_address: dict[str, list[str]] = defaultdict(list)
     for record, addresses in records.items():
         for address in addresses:
@@ -145,14 +145,14 @@ def _of_live(
                 )
             )
             owners = frozenset(accounts[each.copy.account].owner for each in holders[record])
-            truth.links[record, identity] = Link(frozenset(why), owners, sharing)
+            truth.links[record, identity] = RecordLink(frozenset(why), owners, sharing)
             for viewer in viewers if sharing else owners:
                 truth.visible[viewer, record].add(identity)
     return truth
 
 
 def _texts(
-    letters: Mapping[str, Letter],
+    letters: Mapping[str, ServerMail],
     having: Mapping[str, Collection[str]],
     sending: Mapping[str, Collection[str]],
     by_address: Mapping[str, Sequence[str]],
@@ -198,7 +198,7 @@ def _is_sent(held: Held, account: Mailowner) -> bool:
 
 
 def _handed_down(  # noqa: PLR0917 - each is a view of one user's mail
-    theirs: Mapping[str, Letter],
+    theirs: Mapping[str, ServerMail],
     says: dict[str, set[tuple[str, Reason]]],
     named: Collection[str],
     mine: Collection[str],

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pymongo import MongoClient
 
 from testbed.chaos.proof.reader import ServerCopy
-from testbed.chaos.proof.reference import Link
+from testbed.chaos.proof.reference import RecordLink
 from testbed.local import SentMail
 
 UNFINISHED = frozenset({"planned", "published"})
@@ -75,7 +75,7 @@ class Stored(NamedTuple):
     """Message-IDs by key."""
     fading: frozenset[str]
     """Keys of emails marked as linked to no record. Their copies stay attached for a grace period, and no one sees them."""
-    links: dict[tuple[str, str], Link]
+    links: dict[tuple[str, str], RecordLink]
     """By (record, key)."""
     epochs: list[StoredEpoch]
     accounts: list[StoredAccount]
@@ -96,7 +96,7 @@ def read_stored(client: MongoClient[dict[str, Any]], database: str, crm: str) ->
         emails={one["_id"]: one.get("message_id") for one in ours.emails.find({}, {"message_id": 1})},
         fading=frozenset(one["_id"] for one in ours.emails.find({"unlinked_at": {"$exists": True}}, {"_id": 1})),
         links={
-            (f"{one['record']['kind']}:{one['record']['id']}", one["email"]): Link(
+            (f"{one['record']['kind']}:{one['record']['id']}", one["email"]): RecordLink(
                 frozenset((each["address"], each["role"], each.get("account") or "") for each in one["matches"]),
                 frozenset(one["owners"]),
                 frozenset(one["shared_by"]),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from testbed.samples.bench.message import Press, Thread
+from testbed.samples.bench.message import Conversation, Press
 from testbed.samples.bench.people import OWNER_ADDRESS, Correspondent, contacts, strangers
 from testbed.samples.model import rng
 
@@ -82,7 +82,7 @@ def bench_messages(*, count: int, relevant: float, seed: int) -> Iterator[BenchM
     press, known, unknown = Press(seed), contacts(seed), strangers(seed)
     numbers = rng(seed, "bench mailbox", count, relevant)
     names, weights = list(FOLDERS), [share for _, share in FOLDERS.values()]
-    threads: list[Thread] = []
+    threads: list[Conversation] = []
     hits = 0
     for number in range(count):
         # The kind that is behind is topped up, so that the share is met although threads differ in length.
@@ -111,7 +111,7 @@ def begin(
     *,
     relevant: bool,
     numbers: Random,
-) -> Thread:
+) -> Conversation:
     """Return a new thread: a relevant one has a contact as counterpart or, in one of ten, in copy only."""
     others = numbers.choices((0, 1, 2, 4), (70, 17, 9, 4))[0]
     # The square favours the first: a few people write much, most write little.
@@ -122,7 +122,7 @@ def begin(
             people.append(contact)
         else:
             people[0] = contact
-    return Thread(people, numbers.choice(press.subjects), relevant)
+    return Conversation(people, numbers.choice(press.subjects), relevant)
 
 
 def write_maildir(folder: Path, *, messages: int, relevant: float, seed: int) -> BenchMailbox:
@@ -186,6 +186,6 @@ def live_messages(count: int, *, seed: int, seconds: int) -> Iterator[bytes]:
     press, known = Press(seed), contacts(seed)
     numbers = rng(seed, "bench live", seconds)
     for number in range(count):
-        thread = Thread((numbers.choice(known),), numbers.choice(press.subjects), relevant=True)
+        thread = Conversation((numbers.choice(known),), numbers.choice(press.subjects), relevant=True)
         raw = press.message(900_000 + number, thread, sent=False, seconds=seconds + number, numbers=numbers)
         yield raw.replace(b"\n", b"\r\n")

@@ -31,7 +31,7 @@ SIZES = {PLAIN: (5_000, 0.4), ALTERNATIVE: (8_200, 0.5), LOGO: (14_000, 0.4), HT
 
 
 @dataclass(slots=True)
-class Thread:
+class Conversation:
     """A conversation: its people (the counterpart first), its subject, the Message-IDs so far."""
 
     people: Sequence[Correspondent]
@@ -93,7 +93,7 @@ class Press:
             f"Authentication-Results: {results}\nX-Spam-Status: No, score=-1.{first % 10} required=5.0\n"
         )
 
-    def message(self, number: int, thread: Thread, *, sent: bool, seconds: int, numbers: Random) -> bytes:
+    def message(self, number: int, thread: Conversation, *, sent: bool, seconds: int, numbers: Random) -> bytes:
         """Return the next message of a thread, from the counterpart or (``sent``) from the owner.
 
         Args:
