@@ -87,7 +87,7 @@ def test_as_json(empty: World, servers: LocalServers, owner: Any) -> None:
     """Nothing but the account on standard output."""
     options = (*servers_of(servers), "--sharing", "private", "--json")
     done = empty.run(*add(owner, *options), stdin=owner.password)
-    check_result(done.out, results.Account)
+    check_result(done.out, results.AccountResult)
     assert owner.password not in done.out + done.errors
 
 

@@ -22,7 +22,7 @@ def test_a_dry_run_tells_and_changes_nothing(world: World) -> None:
     assert "Nothing was changed" in told
     assert "2 emails" in world.ok("emails", KIM, "--viewer", LUC)
     done = world.run("account", "sharing", ANNA, "--sharing", "private", "--dry-run", "--json")
-    check_result(done.out, results.Sharing)
+    check_result(done.out, results.SharingResult)
     found = done.json()
     assert (found["mode"], found["preview"]["hidden"]["emails"], found["preview"]["shown"]["emails"]) == (
         "private",

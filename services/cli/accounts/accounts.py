@@ -23,7 +23,7 @@ app.command("add")(connect.add)
 
 
 @app.command("list")
-@prints(list[results.Account])
+@prints(list[results.AccountResult])
 @command
 async def list_accounts(
     owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only accounts of this user.")] = None,
@@ -34,7 +34,7 @@ async def list_accounts(
         wanted = None if owner is None else (await session.store.users.get(owner)).email
         accounts = await session.store.accounts.get_all(wanted)
     if as_json:
-        print_json([results.Account.of(account) for account in accounts])
+        print_json([results.AccountResult.of(account) for account in accounts])
     elif accounts:
         rows = [
             (

@@ -14,7 +14,7 @@ from services.cli.terminal.output import Json, fail, moment, print_json, say, ta
 from services.cli.terminal.session import USAGE, command, open_session
 
 
-@prints(results.Aliases)
+@prints(results.AliasesResult)
 @command
 async def aliases(
     name: AccountName,
@@ -53,7 +53,7 @@ async def aliases(
             )
         candidates = await session.store.aliases.candidates(account)
     if as_json:
-        print_json(results.Aliases.of(account, candidates=candidates))
+        print_json(results.AliasesResult.of(account, candidates=candidates))
         return
     say(f"{account.address}: {', '.join(account.aliases) or 'no other addresses'}.")
     if candidates:

@@ -13,8 +13,8 @@ import typer
 from schemas.accounts import Account, AccountState, Tls, User
 from schemas.addresses import normal_address
 from schemas.sharing import CompanyPolicy, SharingPolicy
-from services.cli.accounts.connect_login import Servers, try_login
-from services.cli.accounts.settings import Excluded, PasswordStdin, Sharing, typed_domains
+from services.cli.accounts.connect_login import AccountServers, try_login
+from services.cli.accounts.settings import Excluded, PasswordStdin, SharingOption, typed_domains
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
 from services.cli.terminal import questions
@@ -35,7 +35,7 @@ Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Default: the u
 Encryption = Annotated[Tls | None, typer.Option(help="`none` works only if the operator's settings allow it.")]
 
 
-class Known(NamedTuple):
+class PromptContext(NamedTuple):
     """What the database knows before the first prompt."""
 
     users: list[User]
@@ -45,7 +45,7 @@ class Known(NamedTuple):
     """Addresses."""
 
 
-@prints(results.Account)
+@prints(results.AccountResult)
 def add(  # noqa: PLR0917 - typer names them by keyword
     owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="The user whose mailbox it is.")] = None,
     email: Annotated[str | None, typer.Option(metavar="ADDRESS", help="The mailbox's address.")] = None,
@@ -64,7 +64,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         list[str] | None, typer.Option(metavar="ADDRESS", help="Another address of the owner. May be repeated.")
     ] = None,
     password_stdin: PasswordStdin = False,
-    sharing: Sharing = None,
+    sharing: SharingOption = None,
     exclude_domain: Excluded = None,
     as_json: Json = False,
 ) -> None:
@@ -95,7 +95,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
     if found.auth == ("oauth2",) and not imap_host:
         _refuse_oauth2(found)
     login = username or (found.incoming.username if found.incoming else address)
-    servers = Servers(
+    servers = AccountServers(
         choices[0].over(found.incoming, "imap", login),
         None if no_smtp else choices[1].over(found.outgoing, "smtp", login),
         no_smtp=no_smtp,
@@ -117,7 +117,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         )
     )
     if as_json:
-        print_json(results.Account.of(account))
+        print_json(results.AccountResult.of(account))
         return
     say(f"{address} is connected for {user.email}, shared as {policy.mode.value}.", style="green")
     say(f"Its existing mail is being imported. {user.email} gets a confirmation when that is done.")
@@ -136,12 +136,12 @@ def _require(options: dict[str, object]) -> None:
         fail(f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing", code=USAGE)
 
 
-async def _known(owner: str | None) -> Known:
+async def _known(owner: str | None) -> PromptContext:
     async with open_session() as session:
         users = [await session.store.users.get(owner)] if owner else await session.store.users.get_all()
         accounts = await session.store.accounts.get_all()
         connected = {one.address for one in accounts if one.state is not AccountState.DISCONNECTED}
-        return Known(users, await session.store.company.policy(), session.policy, frozenset(connected))
+        return PromptContext(users, await session.store.company.policy(), session.policy, frozenset(connected))
 
 
 async def _save(new: NewAccount) -> Account:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Servers:
+class AccountServers:
     """Both servers, as far as they are known."""
 
     incoming: ServerAddress | None
@@ -45,7 +45,7 @@ class WorkingLogin(NamedTuple):
 
 def try_login(
     address: str,
-    servers: Servers,
+    servers: AccountServers,
     found: Discovered,
     login: str,
     policy: ConnectPolicy,
@@ -73,7 +73,7 @@ def try_login(
             fail("nothing was saved")
 
 
-def _review(servers: Servers, found: Discovered, login: str) -> Servers:
+def _review(servers: AccountServers, found: Discovered, login: str) -> AccountServers:
     """Show the servers to the user, who can change them and fill in what is missing."""
     for which, server in (("incoming", servers.incoming), ("outgoing", servers.outgoing)):
         words = f"{server.host}:{server.port} {server.tls} as {server.username}" if server else "not known"
@@ -90,6 +90,6 @@ def _review(servers: Servers, found: Discovered, login: str) -> Servers:
     if servers.no_smtp or not (
         servers.outgoing or typer.confirm("Does it also have an outgoing server?", default=True)
     ):
-        return Servers(incoming, None, no_smtp=True)
+        return AccountServers(incoming, None, no_smtp=True)
     outgoing = questions.server("Outgoing", servers.outgoing, incoming.username, PORTS["smtp"])
-    return Servers(incoming, outgoing, no_smtp=False)
+    return AccountServers(incoming, outgoing, no_smtp=False)

@@ -34,7 +34,7 @@ Excluded = Annotated[
         help="With --sharing custom: do not share mail on records of this domain. May be repeated.",
     ),
 ]
-Sharing = Annotated[
+SharingOption = Annotated[
     Mode | None,
     typer.Option("--sharing", help="Who can see the mail on its records; public is recommended."),
 ]
@@ -101,11 +101,11 @@ async def _try_and_save(account: Account, credentials: Credentials) -> CheckResu
         return result
 
 
-@prints(results.Sharing)
+@prints(results.SharingResult)
 @command
 async def sharing(  # noqa: PLR0917 - typer names them by keyword
     name: AccountName,
-    mode: Sharing = None,
+    mode: SharingOption = None,
     exclude_domain: Excluded = None,
     no_excluded_domains: Annotated[bool, typer.Option("--no-excluded-domains", help="Empty the list.")] = False,
     dry_run: DryRun = False,
@@ -133,14 +133,14 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
         elif dry_run:
             fail("--dry-run needs a change: add --sharing or --exclude-domain", code=USAGE)
     if as_json:
-        print_json(results.Sharing(**policy.model_dump(), preview=preview))
+        print_json(results.SharingResult(**policy.model_dump(), preview=preview))
         return
     say(f"{account.address}: {wording.sharing(policy)}{' (preview)' if preview else ''}.")
     if preview:
         print_preview(preview)
 
 
-@prints(results.Folders)
+@prints(results.FoldersResult)
 @command
 async def folders(
     name: AccountName,
@@ -175,7 +175,7 @@ async def folders(
             return
         found = await session.store.folders.of(account.id)
     if as_json:
-        print_json(results.Folders.of(account.folders, folders=found))
+        print_json(results.FoldersResult.of(account.folders, folders=found))
     elif found:
         print_folders(found)
     else:

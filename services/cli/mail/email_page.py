@@ -31,7 +31,7 @@ def group() -> None:
 
 
 @app.command("show")
-@prints(results.ShownEmail)
+@prints(results.ShownEmailResult)
 @command
 async def show(  # noqa: PLR0917 - typer names them by keyword
     email: EmailId,
@@ -129,7 +129,7 @@ async def _html(session: Session, viewer: str, key: str) -> None:
 
 def _print(shown: ShownEmail, *, as_json: bool) -> None:
     if as_json:
-        print_json(results.ShownEmail.of(shown.line, records=shown.records, content=shown.content))
+        print_json(results.ShownEmailResult.of(shown.line, records=shown.records, content=shown.content))
         return
     content = shown.content
     say(content.subject or "(no subject)", style="bold")

@@ -23,7 +23,7 @@ thread_app = typer.Typer(add_completion=False)
 
 
 @search_app.command()
-@prints(list[results.FoundEmail])
+@prints(list[results.FoundEmailResult])
 @command
 async def search(  # noqa: PLR0917 - typer names them by keyword
     text: Annotated[str, typer.Argument(metavar="TEXT", help="Words that an email contains, all of them.")],
@@ -68,7 +68,7 @@ def _say_how_far(part: SearchResult, record: RecordRef | None) -> None:
 
 
 @thread_app.command()
-@prints(list[results.FoundEmail])
+@prints(list[results.FoundEmailResult])
 @command
 async def thread(email: EmailId, viewer: Viewer, as_json: Json = False) -> None:
     """Show those emails of a thread that the viewer can see; oldest first."""
@@ -80,7 +80,7 @@ async def thread(email: EmailId, viewer: Viewer, as_json: Json = False) -> None:
 
 def _print(found: Sequence[FoundEmail], *, as_json: bool, none: str) -> None:
     if as_json:
-        print_json([results.FoundEmail.of(one.line, records=one.records) for one in found])
+        print_json([results.FoundEmailResult.of(one.line, records=one.records) for one in found])
         return
     if not found:
         say(none, style="dim")

@@ -32,7 +32,7 @@ def name_of(text: str) -> str:
 
 
 @app.command("list")
-@prints(list[results.DeadLetter])
+@prints(list[results.DeadLetterResult])
 @command
 async def list_dead_letters(
     account: Annotated[
@@ -46,7 +46,7 @@ async def list_dead_letters(
         wanted = None if account is None else (await session.store.accounts.find(account)).id
         found = await session.store.dead_letters.newest(account=wanted, limit=limit)
     if as_json:
-        print_json([results.DeadLetter.of(letter) for letter in found])
+        print_json([results.DeadLetterResult.of(letter) for letter in found])
     elif found:
         rows = [(letter.id, moment(letter.at), letter.queue, letter.reason, letter.error) for letter in found]
         table(None, ("id", "since", "queue", "reason", "last error"), rows)

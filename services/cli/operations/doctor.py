@@ -37,7 +37,7 @@ async def doctor(as_json: Json = False) -> None:
     checks += [check async for check in examine(settings)]
     wrong = sum(check.state is State.WRONG for check in checks)
     if as_json:
-        found = [results.Check.of(check, state=check.state.value) for check in checks]
+        found = [results.DiagnosisCheck.of(check, state=check.state.value) for check in checks]
         print_json(results.Diagnosis(healthy=not wrong, checks=found))
     else:
         _show(checks)

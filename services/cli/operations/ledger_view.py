@@ -103,7 +103,7 @@ def result_of(found: Sequence[AccountBalance]) -> results.LedgerCheck:
     return results.LedgerCheck(
         balanced=all(one.balanced for one in found),
         accounts=[
-            results.AccountBalance.of(
+            results.AccountBalanceResult.of(
                 one, account=one.account.address, id=one.account.id, folders=[_folder(folder) for folder in one.folders]
             )
             for one in found
@@ -111,8 +111,8 @@ def result_of(found: Sequence[AccountBalance]) -> results.LedgerCheck:
     )
 
 
-def _folder(folder: FolderBalance) -> results.FolderBalance:
-    return results.FolderBalance.of(
+def _folder(folder: FolderBalance) -> results.FolderBalanceResult:
+    return results.FolderBalanceResult.of(
         folder,
         folder=folder.name,
         messages={state: count for state, count in folder.states.items() if count},

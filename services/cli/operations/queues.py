@@ -19,7 +19,7 @@ _IDLE = QueueRates(0.0, 0.0, 0.0)
 
 
 @app.command()
-@prints(list[results.Queue])
+@prints(list[results.QueueResult])
 @command
 async def queues(as_json: Json = False) -> None:
     """Show every queue: messages waiting and in progress, consumers, messages per second. Empty delay and isolation queues are hidden.
@@ -61,5 +61,5 @@ def _row(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool)
     return [name, f"{depth.ready:,}", in_work, consumers, *speeds]
 
 
-def _result(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool) -> results.Queue:
-    return results.Queue.of(depth, queue=name, rates=(speed or _IDLE) if known else None)
+def _result(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool) -> results.QueueResult:
+    return results.QueueResult.of(depth, queue=name, rates=(speed or _IDLE) if known else None)

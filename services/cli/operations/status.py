@@ -11,7 +11,7 @@ from rich.live import Live
 
 from services.cli.operations.status_view import accounts_view, result_of, view
 from services.cli.results.base import prints
-from services.cli.results.operations import Status
+from services.cli.results.operations import StatusResult
 from services.cli.terminal.output import Json, console, fail, print_json
 from services.cli.terminal.session import USAGE, command, open_session
 from services.usecases.overview import OptionalBus, progress, read_overview
@@ -24,7 +24,7 @@ _LOOK_SECONDS = 1.0
 
 
 @app.command()
-@prints(Status)
+@prints(StatusResult)
 @command
 async def status(
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,

@@ -106,9 +106,9 @@ def _queues_view(queues: Mapping[str, Any] | None) -> RenderableType:
     return grid
 
 
-def result_of(overview: Overview) -> results.Status:
+def result_of(overview: Overview) -> results.StatusResult:
     """Return the state of the deployment for programs."""
-    return results.Status.of(
+    return results.StatusResult.of(
         overview,
         oldest_unfinished=overview.oldest,
         broker_alarms=list(overview.alarms),
@@ -116,9 +116,9 @@ def result_of(overview: Overview) -> results.Status:
     )
 
 
-def _account(one: AccountStatus) -> results.AccountStatus:
+def _account(one: AccountStatus) -> results.AccountStatusResult:
     done, total = progress(one)
-    return results.AccountStatus.of(
+    return results.AccountStatusResult.of(
         one.account,
         account=one.account.address,
         poller=one.holder,

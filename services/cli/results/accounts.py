@@ -12,7 +12,7 @@ from services.cli.results.base import Result
 from services.store import Preview
 
 
-class Account(Result):
+class AccountResult(Result):
     """A connected mailbox, without its credentials."""
 
     id: str
@@ -73,7 +73,7 @@ class FolderChoice(Result):
     """Stable code of why it is not synchronised."""
 
 
-class Folder(FolderChoice):
+class FolderResult(FolderChoice):
     """A folder of a mailbox."""
 
     id: str
@@ -96,20 +96,20 @@ class Folder(FolderChoice):
     """When the folder was last checked."""
 
 
-class AccountDetails(Account):
+class AccountDetails(AccountResult):
     """A connected mailbox with its folders, backfills and counts."""
 
     messages: dict[RowState, int]
     """Number of messages by state in the ledger."""
     left_out: list[LeftOut]
     """Messages that were not brought in."""
-    folder_list: list[Folder]
+    folder_list: list[FolderResult]
     """All folders."""
     epochs: list[Epoch]
     """All backfills, newest first."""
 
 
-class Refusal(Result):
+class RefusalResult(Result):
     """Why a mail server refused."""
 
     code: str
@@ -129,15 +129,15 @@ class LoginResult(Result):
 
     ok: bool
     """Whether both logins work."""
-    incoming: Refusal | None
+    incoming: RefusalResult | None
     """Null if the login works."""
     outgoing_checked: bool
     """False if there is no outgoing server."""
-    outgoing: Refusal | None
+    outgoing: RefusalResult | None
     """Null if the login works."""
 
 
-class Sharing(SharingPolicy):
+class SharingResult(SharingPolicy):
     """The sharing policy of an account."""
 
     preview: Preview | None
@@ -151,7 +151,7 @@ class CompanySharing(CompanyPolicy):
     """What the change would do, with ``--dry-run``."""
 
 
-class AliasCandidate(Result):
+class AliasCandidateResult(Result):
     """An address that may also belong to the owner."""
 
     address: str
@@ -162,16 +162,16 @@ class AliasCandidate(Result):
     """When the newest of them was sent."""
 
 
-class Aliases(Result):
+class AliasesResult(Result):
     """Other addresses of an account's owner."""
 
     aliases: tuple[str, ...]
     """Confirmed addresses."""
-    candidates: list[AliasCandidate]
+    candidates: list[AliasCandidateResult]
     """Addresses that the owner may confirm."""
 
 
-class Folders(Result):
+class FoldersResult(Result):
     """Which folders are synchronised."""
 
     include: tuple[str, ...]

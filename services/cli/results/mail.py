@@ -11,7 +11,7 @@ from services.cli.results.base import Result
 from services.store import SuggestedAddress, VisibleCopy
 
 
-class Reason(Result):
+class ReasonResult(Result):
     """Why an email is on a record."""
 
     address: str
@@ -20,7 +20,7 @@ class Reason(Result):
     """Where the email names it; ``thread`` for a reply."""
 
 
-class Email(Result):
+class EmailResult(Result):
     """An email on a record, as the viewer may see it."""
 
     email: str
@@ -45,7 +45,7 @@ class Email(Result):
     """Files."""
     marks: Classification
     """What kind of email it is."""
-    reasons: tuple[Reason, ...]
+    reasons: tuple[ReasonResult, ...]
     """Why it is on the record."""
     copies: tuple[VisibleCopy, ...]
     """Copies that the viewer may know of, their own first."""
@@ -57,14 +57,14 @@ class Email(Result):
     """Folder of the first copy."""
 
 
-class FoundEmail(Email):
+class FoundEmailResult(EmailResult):
     """An email in a search result or a thread."""
 
     records: tuple[RecordRef, ...]
     """All records on which the viewer sees it."""
 
 
-class ShownEmail(FoundEmail):
+class ShownEmailResult(FoundEmailResult):
     """An email in full."""
 
     content: Content
@@ -80,7 +80,7 @@ class RecordPage(Result):
     """Number of emails that the viewer may see on it."""
     before: str | None
     """Value of ``--before`` for the next page; null on the last."""
-    emails: list[Email]
+    emails: list[EmailResult]
     """This page's emails, newest first."""
     suggested_addresses: list[SuggestedAddress]
     """Addresses that may also belong to the record."""

@@ -12,7 +12,7 @@ from schemas.ledger import RowState
 from services.cli.results.base import Result
 
 
-class DeadLetter(Result):
+class DeadLetterResult(Result):
     """A message that could not be processed."""
 
     id: str
@@ -50,7 +50,7 @@ class LetterCopy(Result):
     """Stable code."""
 
 
-class DeadLetterDetails(DeadLetter):
+class DeadLetterDetails(DeadLetterResult):
     """A dead letter with its headers and its copy."""
 
     headers: dict[str, str]
@@ -61,7 +61,7 @@ class DeadLetterDetails(DeadLetter):
     """The copy that it is about."""
 
 
-class FolderBalance(Result):
+class FolderBalanceResult(Result):
     """The comparison of one folder with its mail server: server = rows + lost + unseen - stale."""
 
     folder: str
@@ -90,7 +90,7 @@ class FolderBalance(Result):
     """The first 1,000 stale uids as an IMAP sequence set."""
 
 
-class AccountBalance(Result):
+class AccountBalanceResult(Result):
     """The comparison of one account with its mail server."""
 
     account: str
@@ -101,7 +101,7 @@ class AccountBalance(Result):
     """Whether all its folders balance."""
     error: str | None
     """Why it could not be compared, and what to do."""
-    folders: list[FolderBalance]
+    folders: list[FolderBalanceResult]
     """Its folders."""
 
 
@@ -110,7 +110,7 @@ class LedgerCheck(Result):
 
     balanced: bool
     """Whether there is no gap and all accounts could be compared."""
-    accounts: list[AccountBalance]
+    accounts: list[AccountBalanceResult]
     """The compared accounts."""
 
 
@@ -133,7 +133,7 @@ class Erasure(Result):
     """Dead letters that are deleted."""
 
 
-class AccountStatus(Result):
+class AccountStatusResult(Result):
     """How far one account has come."""
 
     account: str
@@ -160,7 +160,7 @@ class AccountStatus(Result):
     """When the oldest copy without a final state was noticed."""
 
 
-class QueueDepth(Result):
+class QueueDepthResult(Result):
     """How many messages a queue has."""
 
     ready: int
@@ -171,7 +171,7 @@ class QueueDepth(Result):
     """Messages in progress; null without a management URL."""
 
 
-class Status(Result):
+class StatusResult(Result):
     """The state of the deployment."""
 
     oldest_unfinished: datetime | None
@@ -182,13 +182,13 @@ class Status(Result):
     """Why RabbitMQ accepts no messages; needs a management URL."""
     stages: dict[str, int] | None
     """Number of replicas by stage; null if RabbitMQ does not answer."""
-    accounts: list[AccountStatus]
+    accounts: list[AccountStatusResult]
     """All accounts."""
-    queues: dict[str, QueueDepth] | None
+    queues: dict[str, QueueDepthResult] | None
     """All queues by name; null if RabbitMQ does not answer."""
 
 
-class QueueRates(Result):
+class QueueRatesResult(Result):
     """How fast a queue moves."""
 
     published: float
@@ -199,16 +199,16 @@ class QueueRates(Result):
     """Messages per second."""
 
 
-class Queue(QueueDepth):
+class QueueResult(QueueDepthResult):
     """A queue."""
 
     queue: str
     """Name of the queue."""
-    rates: QueueRates | None
+    rates: QueueRatesResult | None
     """Null without a management URL."""
 
 
-class Check(Result):
+class DiagnosisCheck(Result):
     """One check of the doctor."""
 
     name: str
@@ -226,5 +226,5 @@ class Diagnosis(Result):
 
     healthy: bool
     """Whether nothing is wrong; the exit code says the same."""
-    checks: list[Check]
+    checks: list[DiagnosisCheck]
     """The checks."""
