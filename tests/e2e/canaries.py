@@ -1,4 +1,4 @@
-"""Mail with a canary in every place where a mail can say something: about no record, about one, and about none on a second look."""
+"""Mail with a canary in every place that can hold text: about no record, about one, and about none on a second look."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Stranger:
 
     @property
     def address(self) -> str:
-        """As it is typed: case is no difference."""
+        """The address as it is typed: in mixed case."""
         return f"{self.word.capitalize()}.Addr@{self.word}.example"
 
     @property
@@ -37,7 +37,7 @@ class Stranger:
 
     @property
     def hashed(self) -> tuple[str, ...]:
-        """What must not be there as a hash without key either."""
+        """Values that must not be stored as a hash without a key either."""
         return (self.address, self.message_id)
 
     def mail(self, to: str, number: int = 0, **headers: str) -> bytes:
@@ -87,7 +87,7 @@ class Stranger:
         return head.encode() + text + tail.encode() + filler + end.encode()
 
     def broken(self, to: str, number: int) -> bytes:
-        """Return what hardly is a mail: raw octets in its headers, a group, no date, a part without end."""
+        """Return a mail that is hardly one: raw octets in its headers, a group, no date, an unfinished part."""
         return (
             f"From: {self.word}\xff\xfe <{self.address}\r\nTo: {to}\r\nCc: {self.word}: a@{self.word}.example, b@{self.word}.example;\r\n"
             f"Subject: \x01{self.word}\xe9\r\nReferences: {self.message_id} <<>> <{self.word}-{number}@>\r\n"
@@ -109,5 +109,5 @@ def stranger() -> Stranger:
 
 
 def lying(user: User, folder: str, mails: Iterable[bytes]) -> list[SampleMail]:
-    """Return mails as they lie in a folder of a user's mailbox."""
+    """Return mails as they are in a folder of a user's mailbox."""
     return [SampleMail(user.key, folder, (), START, raw, TRUTH) for raw in mails]

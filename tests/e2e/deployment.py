@@ -1,4 +1,4 @@
-"""All stages as processes of their own on a test's database and virtual host, with mailboxes that hold the demo's mail."""
+"""All stages as separate processes on a test's database and virtual host, with mailboxes that hold the demo's mail."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ class Deployment:
             )
 
     def kill(self, stage: str) -> None:
-        """End a stage as a power cut does."""
+        """Kill a stage, like a power cut."""
         process = self.running.pop(stage)
         process.send_signal(signal.SIGKILL)
         process.wait(10)
 
     def end(self) -> dict[str, int]:
-        """End all stages in order; returns their exit codes."""
+        """Stop all stages with SIGTERM; returns their exit codes."""
         for process in self.running.values():
             process.terminate()
         codes = {stage: process.wait(30) for stage, process in self.running.items()}
@@ -89,7 +89,7 @@ class Deployment:
         return codes
 
     def log(self, stage: str) -> str:
-        """Return what a stage logged."""
+        """Return a stage's log."""
         file = self.logs / f"{stage}.log"
         return file.read_text() if file.exists() else ""
 
@@ -99,7 +99,7 @@ class Deployment:
         return Phone(imap.host, imap.port, self.addresses[user.key], self.passwords[user.key])
 
     async def add_user(self, user: User, mails: list[SampleMail]) -> None:
-        """Make a user with a filled mailbox."""
+        """Create a user with a filled mailbox."""
         self.passwords[user.key] = secrets.token_hex(8)
         self.addresses[user.key] = f"{secrets.token_hex(3)}.{user.addresses[0]}"
         await asyncio.to_thread(self.servers.add_user, self.addresses[user.key], self.passwords[user.key])
@@ -115,7 +115,7 @@ class Deployment:
             ).ref
 
     async def known(self, person: Record) -> None:
-        """Wait until the matcher has seen a record: mail that is looked at before is fetched later, outside of its backfill."""
+        """Wait until the matcher has seen a record: earlier mail would be fetched later, outside of its backfill."""
 
         async def seen() -> bool:
             return bool(await self.store.record_addresses.known([person.addresses[0]]))
@@ -123,7 +123,7 @@ class Deployment:
         await self.until(seen, "the record is known")
 
     async def connect(self, user: User, *, port: int | None = None) -> None:
-        """Connect a user's mailbox, as ``leadmail account add`` does after the login was tried; by a proxy's port where one is given."""
+        """Connect a user's mailbox, as ``leadmail account add`` does after a login; through a proxy's port if one is given."""
         account = new_account_id()
         login = self.addresses[user.key]
         imap, smtp = self.servers.imap, self.servers.smtp
@@ -182,7 +182,7 @@ class Deployment:
 
 @asynccontextmanager
 async def deploy(servers: LocalServers, environment: dict[str, str], logs: Path) -> AsyncIterator[Deployment]:
-    """Yield an empty deployment; its stages are ended with the block."""
+    """Yield an empty deployment; its stages are stopped at the end of the block."""
     variables = {
         **environment,
         "LEADMAIL_SECRET_KEY": _KEY,

@@ -1,4 +1,4 @@
-"""Small mail between a user and one contact, for tests that count messages rather than read them; and commands on a deployment."""
+"""Small mails between a user and one contact, for tests that count messages; and CLI commands on a deployment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AT = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 
 def small(user: User, name: str, text: bytes = b"Hello", *, media_type: bytes = b"text/plain") -> SampleMail:
-    """Return a mail of the contact to a user, in the inbox; ``name`` makes it one of a kind."""
+    """Return a mail from the contact to a user, in the inbox; ``name`` makes it unique."""
     raw = (
         f"From: {CONTACT.name} <{CONTACT.addresses[0]}>\r\nTo: {user.addresses[0]}\r\nSubject: {name}\r\n"
         f"Message-ID: <{name}.{user.key}@mail.example>\r\nDate: Mon, 2 Nov 2026 09:00:00 +0000\r\n"

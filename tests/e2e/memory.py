@@ -1,4 +1,4 @@
-"""How much memory a process of ours uses."""
+"""The memory that a process of ours uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parser, but for one mail that ends the whole process as the kernel does when memory runs out."""
+"""The parser, except that one mail kills its process, as the kernel does when memory runs out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.settings import ParserSettings
 
 
 async def mortal(deliveries: Any, **collaborators: Any) -> Any:
-    """Die while processing the killer, else handle."""
+    """Die on the killer mail; handle any other."""
     if any(b"KILL THE STAGE" in delivery.body for delivery in deliveries):
         os.kill(os.getpid(), signal.SIGKILL)
     return await handle(deliveries, **collaborators)

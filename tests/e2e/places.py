@@ -1,4 +1,4 @@
-"""Everywhere that a deployment keeps or says something, as bytes: database, operations log, queues, logs, metrics."""
+"""Everything that a deployment stores or prints, as bytes: database, operations log, queues, logs, metrics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PROFILE = 128 * 1024 * 1024
 
 
 def database(url: str, *names: str) -> Iterator[Place]:
-    """Iterate over every document of every collection, as the server keeps it, and over every blob as a whole."""
+    """Iterate over every document of every collection, as the server stores it, and over every blob as a whole."""
     with MongoClient[Any](url, document_class=RawBSONDocument) as client:
         for name in dict.fromkeys(names):
             for collection in client[name].list_collection_names():
@@ -41,7 +41,7 @@ def database(url: str, *names: str) -> Iterator[Place]:
 
 @contextlib.contextmanager
 def profiled(url: str, name: str) -> Iterator[None]:
-    """Have the server write down, in the database itself, everything that the database is asked; forgotten at the end of the block."""
+    """Make the server record, in the database itself, every request to it; deleted at the end of the block."""
     with MongoClient[Any](url) as client:
         client[name].create_collection("system.profile", capped=True, size=_PROFILE)
         client[name].command("profile", 2)
@@ -53,14 +53,14 @@ def profiled(url: str, name: str) -> Iterator[None]:
 
 
 def moment_of(url: str) -> Timestamp:
-    """Return the present moment by the operations log's clock."""
+    """Return the present time of the operations log's clock."""
     with MongoClient[Any](url) as client:
         moment: Timestamp = client.admin.command("ping")["operationTime"]
         return moment
 
 
 def operations(url: str, since: Timestamp) -> Iterator[Place]:
-    """Iterate over every write that the replica set noted since a moment."""
+    """Iterate over every write that the replica set logged since a moment."""
     with MongoClient[Any](url, document_class=RawBSONDocument) as client:
         for entry in client["local"]["oplog.rs"].find({"ts": {"$gte": since}}):
             yield "the operations log", entry.raw
@@ -68,19 +68,19 @@ def operations(url: str, since: Timestamp) -> Iterator[Place]:
 
 @dataclass
 class Shadow:
-    """What went through the exchanges."""
+    """The messages that went through the exchanges."""
 
     seen: list[Place] = field(default_factory=list)
 
     def take(self, place: str, message: aio_pika.abc.AbstractIncomingMessage) -> None:
-        """Note a message with its headers."""
+        """Record a message with its headers."""
         self.seen.append((place, message.body))
         self.seen.append((place, repr((message.routing_key, message.message_id, message.headers)).encode()))
 
 
 @contextlib.asynccontextmanager
 async def shadow(url: str) -> AsyncIterator[Shadow]:
-    """Note every message that any exchange of ours is given, from now on: of work, of retries, of the dead letters."""
+    """Record every message that our exchanges receive from now on, including retries and dead letters."""
     seen = Shadow()
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         await channel.set_qos(prefetch_count=500)
@@ -103,7 +103,7 @@ async def shadow(url: str) -> AsyncIterator[Shadow]:
 
 
 async def send(url: str, messages: Sequence[tuple[str, dict[str, str], bytes]]) -> None:
-    """Publish (routing key, headers, body) to the exchange of work, whatever they are."""
+    """Publish arbitrary (routing key, headers, body) to the exchange of work."""
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         exchange = await channel.get_exchange(EXCHANGE)
         for key, headers, body in messages:
@@ -111,7 +111,7 @@ async def send(url: str, messages: Sequence[tuple[str, dict[str, str], bytes]]) 
 
 
 async def waiting(url: str) -> list[Place]:
-    """Return what lies in any queue; take nothing out for good."""
+    """Return the messages in all queues, without removing any."""
     found = Shadow()
     async with await aio_pika.connect(url) as connection:
         for wanted in queues():
@@ -130,7 +130,7 @@ def logs(folder: Path) -> Iterator[Place]:
 
 
 async def metrics(ports: dict[str, int]) -> list[Place]:
-    """Return what each stage's page of metrics says."""
+    """Return the metrics page of each stage."""
 
     def read(port: int) -> bytes:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:

@@ -1,4 +1,4 @@
-"""A MongoDB of a test's own whose disk can be filled, and emptied again."""
+"""A MongoDB for one test, whose disk can be filled and emptied again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All stages on real servers: what a backfill makes of the demo's mailboxes, undisturbed and with stages killed under it."""
+"""All stages on real servers: the result of the demo's backfills, undisturbed and with killed stages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def company(servers: LocalServers, environment: dict[str, str], tmp_path: 
 
 
 async def assert_true(deployment: Deployment, mails: list[SampleMail], *, late: bool = False) -> None:
-    """The ledger, the links and the confirmations are what the samples' truths demand, once nothing is under way."""
+    """Check that ledger, links and confirmations are what the samples' truths demand, once everything is done."""
 
     async def quiet() -> bool:
         # Replies that came before what they answer are fetched after the confirmation: they left their epoch.
@@ -46,8 +46,8 @@ async def assert_true(deployment: Deployment, mails: list[SampleMail], *, late: 
 
 
 @pytest.mark.containers
-async def test_backfill_makes_the_truth(company: Deployment) -> None:
-    """Links and states are what the truths say, with one confirmation each; a late contact gets its history; SIGTERM ends in order."""
+async def test_backfills_match_the_samples(company: Deployment) -> None:
+    """Links and states are as the truths say, with one confirmation each; a late contact gets its history; SIGTERM stops every stage."""
     company.start(*STAGES)
     for user in USERS:
         await company.connect(user)
@@ -64,8 +64,8 @@ async def test_backfill_makes_the_truth(company: Deployment) -> None:
     assert company.end() == dict.fromkeys(STAGES, 0)
 
 
-async def test_two_of_each_stage_make_the_same(company: Deployment) -> None:
-    """Two replicas of every stage share the work and double nothing; what a replica leaves behind the other takes over."""
+async def test_two_replicas_of_each_stage_have_the_same_result(company: Deployment) -> None:
+    """Two replicas of every stage share the work and duplicate nothing; one takes over what the other leaves behind."""
     company.start(*STAGES, *(f"{stage}:2" for stage in STAGES))
     for user in USERS:
         await company.connect(user)
@@ -83,7 +83,7 @@ async def test_two_of_each_stage_make_the_same(company: Deployment) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 async def test_killing_a_stage_changes_nothing(company: Deployment, stage: str) -> None:
-    """SIGKILL at three moments of the backfill, each followed by a start: the end is the same, and one confirmation each."""
+    """SIGKILL at three moments of the backfill, each followed by a restart: the result is the same, with one confirmation each."""
     company.start(*STAGES)
     for user in USERS:
         await company.connect(user)

@@ -51,7 +51,7 @@ async def deployment(servers: LocalServers, environment: dict[str, str], tmp_pat
 
 @pytest.fixture
 async def bus(deployment: Deployment) -> AsyncIterator[RabbitBus]:
-    """A look into the queues."""
+    """A bus for reading queue depths."""
     url = deployment.environment["LEADMAIL_RABBITMQ_URL"]
     settings = BrokerSettings.model_validate({"rabbitmq_url": url})
     async with open_bus(settings, "test", metrics=Metrics("test"), log=deployment.quiet) as opened:
@@ -76,8 +76,8 @@ async def visible(deployment: Deployment, key: str, name: str) -> float:
     return time.monotonic() - started
 
 
-async def test_a_backfill_that_nobody_parses(deployment: Deployment, bus: RabbitBus) -> None:
-    """Its queue fills and no more, new mail of others does not wait behind it, and with a parser for it all of it comes."""
+async def test_a_backfill_without_a_parser(deployment: Deployment, bus: RabbitBus) -> None:
+    """Its queue fills to its limit, other new mail does not wait behind it, and with a parser all of it arrives."""
     deployment.start("poller", "matcher", "notifier")
     await deployment.known(CONTACT)
     for user in (LUC, HELEN):
@@ -92,7 +92,7 @@ async def test_a_backfill_that_nobody_parses(deployment: Deployment, bus: Rabbit
         return (await bus.queue_depths())[QUEUE].ready >= BOUND
 
     await deployment.until(full, "the queue is full", seconds=WAIT)
-    # No parser at all: new mail is fetched all the same, waits in a queue of its own, and comes first when there is one.
+    # No parser at all: new mail is still fetched, waits in its own queue, and comes first when there is one.
     waiting = asyncio.create_task(visible(deployment, LUC.key, "waiting"))
 
     async def fetched() -> bool:

@@ -42,8 +42,8 @@ async def deployment(servers: LocalServers, environment: dict[str, str], tmp_pat
                 await asyncio.to_thread(servers.rabbitmqctl, *lift)
 
 
-async def test_the_broker_takes_no_messages(deployment: Deployment) -> None:
-    """In an alarm new mail waits; status says why; stages can be ended and started; afterwards all is there."""
+async def test_a_broker_alarm(deployment: Deployment) -> None:
+    """During an alarm new mail waits; status says why; stages can be stopped and started; afterwards everything arrives."""
     servers, account = deployment.servers, deployment.accounts[ANNA.key]
     expected = 5
     for kind in ("memory", "disk"):

@@ -1,4 +1,4 @@
-"""Mail that is about no record leaves no readable trace outside of its mailbox: every stage, every place, every form."""
+"""Mail that concerns no record leaves no readable trace outside its mailbox: every stage, every place, every form."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ from tests.e2e.traces import Traces, gathered
 pytestmark = pytest.mark.timeout(300)
 ANNA, LUC = USERS[:2]
 PARTS = ("-name", "-subject", "-text", "-file.bin", "-content", ".addr@", "-id@")
-"""Behind the word of somebody whose mail is stored."""
+"""Suffixes of the word of a sender whose mail is stored."""
 
 
-def mailboxes(nobody: Stranger, client: Stranger, aside: Stranger) -> list[SampleMail]:
-    """Return mail of nobody's in every shape and folder, and of a client, and what a stranger says in a thread of two clients.
+def mailboxes(private: Stranger, client: Stranger, aside: Stranger) -> list[SampleMail]:
+    """Return private mail in every shape and folder, and of a client, and what a stranger says in a thread of two clients.
 
     The poller takes the last for the client's, the matcher does not.
     """
     anna, luc = ANNA.addresses[0], LUC.addresses[0]
-    shapes = (nobody.mail(anna), nobody.coded(anna, 1), nobody.broken(anna, 2))
-    private = [*shapes, nobody.mail(anna, 3, Bcc=f"{nobody.word}-bcc@{nobody.word}.example")]
+    shapes = (private.mail(anna), private.coded(anna, 1), private.broken(anna, 2))
+    unrelated = [*shapes, private.mail(anna, 3, Bcc=f"{private.word}-bcc@{private.word}.example")]
     about = [client.mail(anna), client.coded(anna, 1)]
     asked = client.mail(anna, 5, Bcc="nobody-else@client.example").replace(
         b"\nCc: ", b"\nCc: second@client.example, ", 1
     )
     answer = aside.mail(anna, 6, In_Reply_To=f"<{client.word}-id-5@{client.word}.example>")
     return [
-        *lying(ANNA, "INBOX", [*private, *about, asked, answer]),
-        *lying(ANNA, "Friends", [nobody.mail(anna, 7), client.mail(anna, 8)]),
-        *lying(ANNA, "Trash", [nobody.mail(anna, 9)]),
-        *lying(ANNA, "Drafts", [nobody.mail(anna, 10)]),
-        *lying(LUC, "INBOX", [*(nobody.mail(luc, number) for number in range(20, 30)), client.mail(luc, 31)]),
+        *lying(ANNA, "INBOX", [*unrelated, *about, asked, answer]),
+        *lying(ANNA, "Friends", [private.mail(anna, 7), client.mail(anna, 8)]),
+        *lying(ANNA, "Trash", [private.mail(anna, 9)]),
+        *lying(ANNA, "Drafts", [private.mail(anna, 10)]),
+        *lying(LUC, "INBOX", [*(private.mail(luc, number) for number in range(20, 30)), client.mail(luc, 31)]),
     ]
 
 
 @pytest.fixture
 async def company(servers: LocalServers, environment: dict[str, str], tmp_path: Path) -> AsyncIterator[Deployment]:
-    """A deployment that says as much as it can: logs at level debug, metrics of every stage."""
+    """A deployment with as much output as possible: logs at level debug, metrics of every stage."""
     talkative = {**environment, "LEADMAIL_LOG_LEVEL": "debug"}
     async with deploy(servers, talkative, tmp_path) as deployment:
         yield deployment
 
 
 def start(company: Deployment) -> dict[str, int]:
-    """Start every stage with a page of metrics of its own. Returns the ports."""
+    """Start every stage with its own metrics page. Returns the ports."""
     ports = {stage: free_port() for stage in STAGES}
     for stage, port in ports.items():
         company.environment["LEADMAIL_HTTP_PORT"] = str(port)
@@ -69,7 +69,7 @@ def start(company: Deployment) -> dict[str, int]:
 
 
 async def settled(company: Deployment, user: str, wanted: dict[RowState, int], what: str) -> None:
-    """Wait until a user's ledger says exactly this."""
+    """Wait until a user's ledger has exactly these states."""
 
     async def reached() -> bool:
         counts = await company.store.ledger_counts.counts(company.accounts[user])
@@ -91,12 +91,12 @@ def noted(company: Deployment, since: Timestamp) -> Iterator[tuple[str, bytes]]:
 
 
 async def test_no_trace_of_private_mail(company: Deployment, tmp_path: Path) -> None:
-    """Nothing of private mail is in database, queues, logs or metrics; of a client's mail everything is, but in the logs nothing."""
-    # given: mailboxes with mail of nobody's, in every shape and folder, and of a client
-    nobody, live, client, aside = stranger(), stranger(), stranger(), stranger()
+    """Nothing of private mail is in database, queues, logs or metrics; a client's mail is in all of them but the logs."""
+    # given: mailboxes with private mail, in every shape and folder, and of a client
+    private, live, client, aside = stranger(), stranger(), stranger(), stranger()
     record = await company.store.records.add("contact", NewRecord((client.address,), name="Known Client"))
     await company.store.records.add("lead", NewRecord(("second@client.example",)))
-    mails = mailboxes(nobody, client, aside)
+    mails = mailboxes(private, client, aside)
     since = await asyncio.to_thread(places.moment_of, company.environment["LEADMAIL_MONGO_URL"])
     url, name = company.environment["LEADMAIL_MONGO_URL"], company.environment["LEADMAIL_MONGO_DATABASE"]
     async with AsyncExitStack() as stack:
@@ -119,7 +119,7 @@ async def test_no_trace_of_private_mail(company: Deployment, tmp_path: Path) -> 
         phone = company.phone(LUC)
         await asyncio.to_thread(phone.mark_read, live.message_id)
         await asyncio.to_thread(phone.move, live.message_id, "Archive")
-        await asyncio.to_thread(phone.move, f"<{nobody.word}-id-20@{nobody.word}.example>", "Trash")
+        await asyncio.to_thread(phone.move, f"<{private.word}-id-20@{private.word}.example>", "Trash")
         await settled(company, LUC.key, {RowState.ATTACHED: 2, RowState.UNMATCHED: 12}, "Luc's mailbox was tidied")
         await spoil(company, client)
         pages = await places.metrics(ports)
@@ -128,13 +128,13 @@ async def test_no_trace_of_private_mail(company: Deployment, tmp_path: Path) -> 
         # then: of private mail there is nothing anywhere
         asked = [place for place in stored(company) if place[0].endswith("system.profile")]
         assert Traces([client.word]).among(asked), "what is asked is written down"
-        unknown = Traces([nobody.word, live.word], [*nobody.hashed, *live.hashed])
+        unknown = Traces([private.word, live.word], [*private.hashed, *live.hashed])
         assert unknown.among(stored(company)) == []
         profiling.close()
     assert unknown.among(noted(company, since)) == []
     assert unknown.among(gathered([*seen.seen, *left])) == []
     assert unknown.among([*places.logs(tmp_path), *pages]) == []
-    # and of what the matcher refused nothing stays, once blobs that nobody needs are swept
+    # and of what the matcher refused nothing stays, once unused blobs are swept
     refused = Traces([aside.word], aside.hashed)
     await company.store.blob_sweep.run(grace=timedelta(0))
     assert refused.among(stored(company)) == []
@@ -152,7 +152,7 @@ async def test_no_trace_of_private_mail(company: Deployment, tmp_path: Path) -> 
 
 
 async def spoil(company: Deployment, client: Stranger) -> None:
-    """Send messages that no stage can read, full of what a client said; they end in the dead letters, which tell why without quoting."""
+    """Send undecodable messages full of a client's words; they end in the dead letters, whose reasons quote nothing."""
     bad = [
         b"{" + client.word.encode() + b"}",
         b'{"content": "' + client.word.encode() + b'"}',
@@ -176,7 +176,7 @@ async def spoil(company: Deployment, client: Stranger) -> None:
 
 
 async def assert_found(company: Deployment, client: Stranger, record: RecordRef, since: Timestamp) -> None:
-    """Every part of a client's mail is in the database and in the operations log, and found by the same search."""
+    """Check that every part of a client's mail is in the database and the operations log, and is found by the same search."""
     everything = list(stored(company))
     writes = list(noted(company, since))
     for part in PARTS:

@@ -1,4 +1,4 @@
-"""The confirmation under what happens in the middle of a backfill: exactly one, true when it is sent, and sent in the end."""
+"""The confirmation, whatever happens during a backfill: exactly one, true when it is sent, and sent in the end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAILS = 6
 
 
 def person(key: str) -> User:
-    """Return a user whom no other test knows."""
+    """Return a user whom no other test uses."""
     return User(key=key, name=key.title(), addresses=(f"{key}.{secrets.token_hex(4)}@crm.example",), sharing="public")
 
 
@@ -49,7 +49,7 @@ def raw(name: str) -> bytes:
 
 
 class Mailbox:
-    """A user's mailbox as another program sees it: the standard library's client, nothing of ours."""
+    """A mailbox as another program sees it, through the standard library's client."""
 
     def __init__(self, deployment: Deployment, user: User) -> None:
         self.user = user
@@ -61,7 +61,7 @@ class Mailbox:
         return log_in(imap.host, imap.port, address, password)
 
     def fill(self, folder: str, names: Iterable[str]) -> None:
-        """Put mails into a folder, which is made."""
+        """Create a folder with mails."""
         with self._open() as client:
             if folder != "INBOX":
                 assert client.create(folder)[0] == "OK"
@@ -107,7 +107,7 @@ async def confirmed(company: Deployment, user: User) -> bool:
 
 
 async def names_of(company: Deployment, user: User) -> Counter[str]:
-    """Return how many live copies a user has of each mail that is on a record."""
+    """Return the number of live copies that a user has of each mail on a record."""
     emails = company.store._collections.emails
     names = {email["_id"]: email["subject"] async for email in emails.find({}, {"subject": 1})}
     rows = [row async for row in company.store.ledger_counts.rows(company.accounts[user.key])]
@@ -115,7 +115,7 @@ async def names_of(company: Deployment, user: User) -> Counter[str]:
 
 
 async def assert_true_when_sent(company: Deployment, user: User) -> None:
-    """Every uid of the mailbox has one row, and those of the backfill had their final state when it was completed."""
+    """Check that every uid of the mailbox has one row, and that the backfill's rows were final when it completed."""
     settings = CliSettings.model_validate(
         {
             name.removeprefix("LEADMAIL_").lower(): value
@@ -154,7 +154,7 @@ class Case:
         return await confirmed(self.company, self.user)
 
     async def held(self) -> bool:
-        """Whether the backfill has stopped in the middle."""
+        """Whether the backfill has stopped before its last folder."""
         return self.wire.held.is_set()
 
     async def assert_in_the_middle(self) -> None:
@@ -163,7 +163,7 @@ class Case:
         assert self.company.confirmations(self.user) == []
 
     def go_on(self, *, cut: bool = False) -> None:
-        """Let the backfill go on, on the same connections or on new ones."""
+        """Let the backfill continue, on the same connections or on new ones."""
         if cut:
             self.wire.cut()
         self.wire.go.set()
@@ -189,22 +189,22 @@ async def begin(company: Deployment, key: str, *folders: str, stack: AsyncExitSt
 
 
 async def lose_password(case: Case) -> None:
-    """The password changes elsewhere in the middle: the owner is notified at once, and nothing is complete."""
+    """Change the password during the backfill: the owner is notified at once, and nothing is complete."""
     company, user = case.company, case.user
     await asyncio.to_thread(company.servers.add_user, company.addresses[user.key], "another")
     case.go_on(cut=True)
 
-    async def told() -> bool:
+    async def notified() -> bool:
         return len(company.mails_to(user)) == 1
 
-    await company.until(told, "the owner is notified of the wrong password")
+    await company.until(notified, "the owner is notified of the wrong password")
     blocked = await company.store.accounts.get(company.accounts[user.key])
     assert (blocked.state, blocked.reason) == (AccountState.BLOCKED, "wrong-password")
     await case.assert_in_the_middle()
 
 
 async def repair_password(case: Case) -> None:
-    """The owner enters the new password, as the mail says, and the backfill resumes."""
+    """Enter the new password, as the mail says: the backfill resumes."""
     company, user = case.company, case.user
     company.passwords[user.key] = secrets.token_hex(8)
     await asyncio.to_thread(company.servers.add_user, company.addresses[user.key], company.passwords[user.key])
@@ -214,7 +214,7 @@ async def repair_password(case: Case) -> None:
 
 
 async def renew_folders(case: Case, *folders: str) -> None:
-    """Folders get new uids, and one mail more, in the middle: what was taken in of them already is void."""
+    """Give folders new uids, and one more mail, during the backfill: rows of the old uids are outdated."""
     for folder in folders:
         names = [*reversed(named(case.user, folder)), f"{case.user.key}-{folder}-new"]
         await asyncio.to_thread(case.mailbox.renew, folder, names)
@@ -239,7 +239,7 @@ async def go_on_arriving(case: Case) -> int:
     return arrived
 
 
-async def test_what_happens_in_the_middle_of_backfills(company: Deployment) -> None:
+async def test_events_during_a_backfill(company: Deployment) -> None:
     """An empty mailbox, mail that keeps arriving, a changed password, changed uids: one confirmation each."""
     async with AsyncExitStack() as stack:
         empty = await begin(company, "empty", stack=stack)
@@ -270,7 +270,7 @@ async def test_what_happens_in_the_middle_of_backfills(company: Deployment) -> N
 
 
 def give_password(company: Deployment, user: User) -> None:
-    """Do as the owner does whom the mail tells to."""
+    """Do what the mail asks the owner to do."""
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", "account", "password", user.addresses[0], "--password-stdin"],
         cwd=ROOT,
@@ -282,8 +282,8 @@ def give_password(company: Deployment, user: User) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-async def test_it_is_never_early_and_repeats_itself_only_under_its_name(company: Deployment) -> None:
-    """Not while a mail is unfinished; and a notifier that dies between sending and noting sends the same mail again."""
+async def test_it_is_never_early_and_is_repeated_as_the_same_mail(company: Deployment) -> None:
+    """It waits for every mail; a notifier that dies between sending and marking sends the same mail again."""
     user = person("early")
     await company.add_user(user, [])
     await asyncio.to_thread(Mailbox(company, user).fill, "INBOX", [f"early-{number}" for number in range(MAILS)])
@@ -308,7 +308,7 @@ async def test_it_is_never_early_and_repeats_itself_only_under_its_name(company:
         await company.until(handed_over, "the mail server has the confirmation, and does not answer")
         company.kill("notifier")
     assert (await epoch_of(company, user)).notification is NotificationState.SENDING
-    await _let_the_claim_grow_old(company, account)
+    await _age_the_claim(company, account)
     company.start("notifier")
     await company.until(lambda: confirmed(company, user), "confirmed")
     first, second = company.confirmations(user)
@@ -316,8 +316,8 @@ async def test_it_is_never_early_and_repeats_itself_only_under_its_name(company:
     await assert_true_when_sent(company, user)
 
 
-async def _let_the_claim_grow_old(company: Deployment, account: str) -> None:
-    """Let the minutes pass after which a claim is taken for one of a notifier that died."""
+async def _age_the_claim(company: Deployment, account: str) -> None:
+    """Let the time pass after which a claim counts as that of a dead notifier."""
     claimed = (await company.store.epochs.get(account, 1)).claimed_at  # type: ignore[union-attr]
     assert claimed is not None
     earlier = {"$set": {"claimed_at": claimed - timedelta(hours=1)}}

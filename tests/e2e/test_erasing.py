@@ -1,4 +1,4 @@
-"""A purged account and an erased person leave no trace of what only they held, by the same search as for canaries."""
+"""A purged account and an erased person leave no trace of what only they held; the search is that of the canaries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ AT_ONCE = timedelta(0)
 
 @pytest.fixture
 async def company(servers: LocalServers, environment: dict[str, str], tmp_path: Path) -> AsyncIterator[Deployment]:
-    """A deployment whose CRM has a database of its own."""
+    """A deployment whose CRM has its own database."""
     async with deploy(servers, environment, tmp_path) as deployment:
         yield deployment
 
@@ -41,7 +41,7 @@ PARTS = ("-name", "-subject", "-text", "-file.bin", "-content", "-id")
 
 
 async def leadmail(company: Deployment, *arguments: str) -> str:
-    """Run the command as an operator does and return what it says."""
+    """Run a command as an operator does and return its output."""
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "services.cli", *arguments],
@@ -57,13 +57,13 @@ async def leadmail(company: Deployment, *arguments: str) -> str:
 
 
 def stored(company: Deployment) -> Iterator[tuple[str, bytes]]:
-    """Iterate over everything in the database, the CRM's documents included."""
+    """Iterate over everything in the database, including the CRM's documents."""
     environment = company.environment
     return gathered(places.database(environment["LEADMAIL_MONGO_URL"], environment["LEADMAIL_MONGO_DATABASE"]))
 
 
 async def swept(company: Deployment) -> None:
-    """Do what the matcher's sweepers do by and by."""
+    """Do what the matcher's sweepers do periodically."""
     await sweep_pending_work(store=company.store, summaries=(keeper := SummaryKeeper(company.store)), overdue=AT_ONCE)
     await keeper.flush()
     while await company.store.blob_sweep.run(grace=AT_ONCE):
@@ -71,7 +71,7 @@ async def swept(company: Deployment) -> None:
 
 
 async def test_nothing_is_left(company: Deployment) -> None:
-    """Mail that only a purged account held, and mail that only an erased person was the reason of, is nowhere; other mail is all there."""
+    """Mail that only a purged account held, or that was stored only because of an erased person, is gone; other mail remains."""
     kept, lucs, gone = stranger(), stranger(), stranger()
     anna, luc = ANNA.addresses[0], LUC.addresses[0]
     await company.store.records.add("contact", NewRecord((kept.address,)))
@@ -115,9 +115,9 @@ async def test_nothing_is_left(company: Deployment) -> None:
     assert Traces([f"{kept.word}-subject"]).among(stored(company))
     assert Traces([f"{gone.word}-subject"]).among(stored(company))
     # when: the other person is erased, and then deleted in the CRM
-    told = await leadmail(company, "privacy", "erase", gone.address, "--by", anna, "--yes")
-    assert "3 emails would go for good" in told
-    assert "still has this address in the CRM" in told
+    output = await leadmail(company, "privacy", "erase", gone.address, "--by", anna, "--yes")
+    assert "3 emails would go for good" in output
+    assert "still has this address in the CRM" in output
     await swept(company)
     traces = Traces([gone.word], gone.hashed).among(stored(company))
     assert traces
@@ -130,10 +130,10 @@ async def test_nothing_is_left(company: Deployment) -> None:
     del company.accounts[LUC.key]
     await company.store.accounts.request_resync(company.accounts[ANNA.key], by="operator")
 
-    async def begun() -> bool:
+    async def reopened() -> bool:
         return (await company.store.accounts.get(company.accounts[ANNA.key])).epoch == 2
 
-    await company.until(begun, "the second backfill is open")
+    await company.until(reopened, "the second backfill is open")
     await company.until(company.confirmed, "the second backfill is confirmed")
     assert company.end() == dict.fromkeys(STAGES, 0)
     counts = await company.store.ledger_counts.counts(company.accounts[ANNA.key])
@@ -143,7 +143,7 @@ async def test_nothing_is_left(company: Deployment) -> None:
 
 
 async def spoil(company: Deployment, user: str, raw: bytes) -> None:
-    """Let a message about one of a user's copies end in the dead letters, with a mail as its body."""
+    """Let a message about a user's copy end in the dead letters, with a mail as its body."""
     rows = company.store._collections.ledger
     # As if it were fetched again: a letter about a copy that has come to its end would not be kept.
     again = {"$set": {"state": "published", "updated_at": now()}}

@@ -1,4 +1,4 @@
-"""MongoDB's disk is full: MongoDB ends, everything waits for it, and nothing is lost when there is room again."""
+"""MongoDB's disk is full: MongoDB exits, everything waits for it, and nothing is lost when there is space again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNT = 600
 
 @pytest.fixture
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
-    """A MongoDB of this test's own."""
+    """A MongoDB for this test."""
     try:
         mongod_binary()
     except HostingError as error:
@@ -44,7 +44,7 @@ async def deployment(
         yield made
 
 
-async def test_the_database_has_no_room(deployment: Deployment, disk: SmallDisk) -> None:
+async def test_a_full_database_disk(deployment: Deployment, disk: SmallDisk) -> None:
     """Stages that are processing messages wait for the database, give up nothing, and finish when it is back."""
     deployment.start(*STAGES)
     await deployment.known(CONTACT)

@@ -1,4 +1,4 @@
-"""Mail that kills its parser, and mail that kills a whole stage: they end alone, and the operator decides what becomes of them."""
+"""Mail that crashes its parser, and mail that crashes a whole stage: it is quarantined alone, and the operator decides about it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ async def rows_of(deployment: Deployment, key: str = ANNA.key) -> list[Row]:
 
 
 async def state_of(deployment: Deployment, row: str) -> tuple[RowState, str | None]:
-    """Return what became of a copy."""
+    """Return the state of a copy."""
     found = await deployment.store.ledger.get(row)
     assert found is not None
     return found.state, found.reason
 
 
 async def assert_audited(deployment: Deployment, letter: str, action: str) -> None:
-    """What the operator did to a letter is in the audit log."""
+    """Check that what the operator did to a dead letter is in the audit log."""
     entries = await deployment.store.audit.newest(subject=f"dead-letter:{letter}")
     assert [(entry.action, entry.by) for entry in entries] == [(action, OPERATOR)]
 
@@ -54,7 +54,7 @@ def confirmation(deployment: Deployment) -> str:
 
 
 async def test_mail_that_kills_the_parser(deployment: Deployment) -> None:
-    """It ends quarantined, raw kept, neighbours untouched, the backfill confirmed; replayed after a fix it is attached."""
+    """It is quarantined, its raw form kept, its neighbours unaffected, the backfill confirmed; replayed after a fix it is attached."""
     bad = small(ANNA, "heavy", MANY, media_type=b"application/pdf\r\nContent-Transfer-Encoding: base64")
     good = [small(ANNA, f"light-{number}") for number in range(40)]
     await deployment.add_user(ANNA, [*good[:20], bad, *good[20:]])
@@ -86,7 +86,7 @@ async def test_mail_that_kills_the_parser(deployment: Deployment) -> None:
 
 
 async def test_mail_that_kills_a_stage(deployment: Deployment) -> None:
-    """A stage dies on one mail at every start: only that mail is quarantined. Dropped, it is skipped."""
+    """A stage crashes on one mail at every start: only that mail is quarantined. Dropped, it is skipped."""
     good = [small(ANNA, f"light-{number}") for number in range(60)]
     await deployment.add_user(ANNA, [*good[:30], small(ANNA, "killer", b"KILL THE STAGE"), *good[30:]])
     deployment.start("poller", "matcher", "notifier")

@@ -1,4 +1,4 @@
-"""The searcher for traces finds what it is to find: each form, planted by the standard library's own encoders."""
+"""The search for traces finds each form, planted by the standard library's own encoders."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ PLANTED = {
 
 @pytest.mark.parametrize("form", PLANTED)
 def test_finds_each_form(form: str) -> None:
-    """What is planted in any form, in the middle of other bytes, is found."""
+    """A word in any form, in the middle of other bytes, is found."""
     found = Traces([WORD], [ADDRESS]).of("here", b"\x01\x02before" + PLANTED[form] + b"behind\xff\x00")
     assert found, form
 
 
-def test_finds_nothing_where_nothing_is() -> None:
+def test_finds_nothing_in_clean_bytes() -> None:
     """Random canaries are not found in bytes without them, nor is a similar word."""
     word = new_canary()
     noise = hashlib.shake_256(b"noise").digest(1_000_000) + WORD.encode() * 10
@@ -83,6 +83,6 @@ def test_finds_nothing_where_nothing_is() -> None:
 
 
 def test_gathering_loses_nothing() -> None:
-    """Contents of one place are joined, those of another are not."""
+    """Contents of one place are joined, those of different places are not."""
     joined = list(gathered([("a", b"1"), ("a", b"2"), ("b", b"3"), ("a", b"4")]))
     assert joined == [("a", b"1\x002"), ("b", b"3"), ("a", b"4")]

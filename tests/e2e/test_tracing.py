@@ -1,4 +1,4 @@
-"""One trace leads from the server's notice of a mail to its place on the record page; a collector that is away costs nothing else."""
+"""One trace leads from the mail server's notice of a mail to its record page; a collector that is down costs nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FETCHED, PARSED = "leadmail:mail.fetched.v1.{}", "leadmail:mail.parsed.v1.{}"
 
 
 def steps(lane: str) -> list[tuple[str, str, str]]:
-    """Return what a mail's trace is to have, each step the child of the one before: stage, name, kind."""
+    """Return the expected trace of a mail, each step the child of the one before: stage, name, kind."""
     fetched, parsed = FETCHED.format(lane), PARSED.format(lane)
     return [
         ("leadmail-poller", "fetch", "client"),
@@ -41,7 +41,7 @@ def steps(lane: str) -> list[tuple[str, str, str]]:
 
 
 def chain(receiver: Receiver, last: Got) -> list[Got]:
-    """Return what led to a span, from the beginning of its trace."""
+    """Return the spans that led to a span, from the start of its trace."""
     found = [last]
     by_id = {span.id: span for span in receiver.of_trace(last.trace)}
     while found[0].parent:
@@ -50,13 +50,13 @@ def chain(receiver: Receiver, last: Got) -> list[Got]:
 
 
 def stored(receiver: Receiver, lane: str) -> list[Got]:
-    """Return the last steps of the mail of a lane."""
+    """Return the last spans of the mail on a lane."""
     ends = [span for span in receiver.spans if span.name == "store"]
     return [span for span in ends if chain(receiver, span)[0].attributes["leadmail.lane"] == lane]
 
 
 def lines(company: Deployment, stage: str, event: str) -> list[dict[str, str]]:
-    """Return what a stage logged of some kind."""
+    """Return a stage's log lines of an event."""
     return [line for text in company.log(stage).splitlines() if (line := json.loads(text))["event"] == event]
 
 
@@ -118,7 +118,7 @@ async def test_one_trace_from_notice_to_visible(
             trace = chain(receiver, last)
             assert [(span.service, span.name, span.kind) for span in trace] == steps(lane)
             assert trace == [span for span in receiver.of_trace(last.trace) if "sync.completed" not in span.name]
-            assert_told(company, trace)
+            assert_logged(company, trace)
         # of live mail it begins when the server said so, and ends when the mail was visible
         assert trace[0].start > sent
         assert trace[0].start <= trace[0].events["FETCH"] <= trace[0].end <= last.events["visible"] <= last.end
@@ -137,8 +137,8 @@ async def test_one_trace_from_notice_to_visible(
         assert Traces([last.attributes["leadmail.email"]]).among(said), "looking finds what is there"
 
 
-def assert_told(company: Deployment, trace: list[Got]) -> None:
-    """The last span names copy and email, and the log of each stage names the trace of that copy."""
+def assert_logged(company: Deployment, trace: list[Got]) -> None:
+    """Check that the last span names copy and email, and that the log of each stage names the trace of that copy."""
     last, copy = trace[-1], trace[0].attributes["leadmail.copy"]
     assert last.attributes.keys() == {"leadmail.copy", "leadmail.state", "leadmail.email"}
     assert (last.attributes["leadmail.copy"], last.attributes["leadmail.state"]) == (copy, "attached")
@@ -170,9 +170,9 @@ async def test_mail_does_not_wait_for_a_collector(
             )
             await attached(company, 2)
 
-            async def told() -> bool:
+            async def lost() -> bool:
                 logs = list(map(company.log, company.running))
                 return "traces cannot be delivered" in "".join(logs) and all('"running"' in log for log in logs)
 
-            await company.until(told, "all stages run and log that traces are lost")
+            await company.until(lost, "all stages run and log that traces are lost")
             assert set(company.end().values()) == {0}

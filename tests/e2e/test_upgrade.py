@@ -34,7 +34,7 @@ SAMPLES = ROOT / "tests" / "contract" / "samples"
 
 
 async def put_released_messages(url: str) -> set[str]:
-    """Put into each queue the released form of its message, byte by byte as it was on the wire; returns the queues."""
+    """Put into each queue the released form of its message, byte for byte; returns the queues."""
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel(on_return_raises=True)
         exchange = await channel.get_exchange(EXCHANGE)
@@ -51,14 +51,14 @@ async def put_released_messages(url: str) -> set[str]:
 
 
 async def depths(environment: dict[str, str]) -> dict[str, int]:
-    """Return how many messages wait in each queue, those that wait for a retry too."""
+    """Return the number of messages that wait in each queue, including retries."""
     settings = BrokerSettings.model_validate({"rabbitmq_url": environment["LEADMAIL_RABBITMQ_URL"]})
     async with open_bus(settings, "cli", metrics=Metrics("cli"), log=structlog.get_logger()) as bus:
         return {queue: depth.ready for queue, depth in (await bus.queue_depths()).items()}
 
 
 async def make_older(company: Deployment) -> None:
-    """Bring the database into an older layout: no index of ours, no collection that holds no mail, no record of migrations."""
+    """Give the database an older layout: no index of ours, no collection without mail, no record of migrations."""
     collections = company.store._collections
     for collection, _ in indexes(collections):
         await collection.drop_indexes()
@@ -66,10 +66,10 @@ async def make_older(company: Deployment) -> None:
         await later.drop()
 
 
-async def test_the_version_before_leaves_messages_and_an_older_database(
+async def test_an_upgrade_finishes_messages_and_migrates_the_database(
     servers: LocalServers, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Released messages in every queue, a backfill half done, an older layout: set-up, then all stages finish everything."""
+    """Released messages in every queue, a half-done backfill, an older layout: after setup all stages finish everything."""
     async with deploy(servers, environment, tmp_path) as company:
         await company.add_user(ANNA, MAILS)
         await company.add_records(*PEOPLE)

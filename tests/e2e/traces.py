@@ -27,7 +27,7 @@ _SOFT = re.compile(rb"=[ \t]*\r?\n")
 
 
 class Trace(NamedTuple):
-    """Something that was found."""
+    """A trace that was found."""
 
     where: str
     canary: str
@@ -54,7 +54,7 @@ def base64_cores(text: bytes) -> Iterator[bytes]:
 
 
 def forms(word: str) -> dict[bytes, str]:
-    """Return every way to write a word that can still be read, with the way's name."""
+    """Return every readable form of a word, with the name of the form."""
     found: dict[bytes, str] = {}
     for cased in {word, word.lower(), word.upper(), word.capitalize()}:
         text = cased.encode()
@@ -80,7 +80,7 @@ def forms(word: str) -> dict[bytes, str]:
 
 
 def digests(value: str) -> dict[bytes, str]:
-    """Return what a hash of ``value`` without a key would be, by every usual algorithm and way to write it."""
+    """Return the unkeyed hashes of ``value``, by every usual algorithm and spelling."""
     found: dict[bytes, str] = {}
     bare = value.strip("<>")
     for text in {value, value.lower(), bare, bare.lower(), f"<{bare}>"}:
@@ -133,7 +133,7 @@ class Traces:
 
 
 def gathered(places: Iterable[tuple[str, bytes]], size: int = 4 * 1024 * 1024) -> Iterator[tuple[str, bytes]]:
-    """Join the small contents of one place, so that searching costs a pass over the bytes and not a call for each document."""
+    """Join the small contents of one place, so that a search costs one pass over the bytes and not a call per document."""
     parts: list[bytes] = []
     place, total = "", 0
     for where, content in places:

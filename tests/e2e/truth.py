@@ -1,4 +1,4 @@
-"""What the demo's mail must have become, read from the samples' truths: nothing here asks the services what is right."""
+"""The expected result of the demo's mail, read from the samples' truths: the services are not asked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Links = set[tuple[str, str, str, str]]
 
 
 def expected_states(mails: list[SampleMail], *, late: bool = False) -> dict[str, Counter[str]]:
-    """Return how many copies of each user must be attached and unmatched."""
+    """Return the number of copies per user that must be attached and unmatched."""
     states: dict[str, Counter[str]] = {}
     for mail in mails:
         if mail.synchronised:
@@ -24,7 +24,7 @@ def expected_states(mails: list[SampleMail], *, late: bool = False) -> dict[str,
 
 
 def expected_links(mails: list[SampleMail], *, late: bool = False) -> Links:
-    """Return every reason why an email must be on a record; emails by the samples' keys."""
+    """Return every reason for an email to be on a record; emails by the samples' keys."""
     return {
         (link.record, mail.truth.email, link.address, link.role)
         for mail in mails
@@ -44,7 +44,7 @@ def keys_of(mails: list[SampleMail], deployment: Deployment) -> dict[str, str]:
 
 
 async def stored_states(deployment: Deployment) -> dict[str, Counter[str]]:
-    """Return how many copies of each user are in each state."""
+    """Return the number of copies per user and state."""
     names = {account: user for user, account in deployment.accounts.items()}
     return {
         names[status.account.id]: Counter({str(state): count for state, count in status.counts.items()})
@@ -53,7 +53,7 @@ async def stored_states(deployment: Deployment) -> dict[str, Counter[str]]:
 
 
 async def stored_links(deployment: Deployment, mails: list[SampleMail]) -> Links:
-    """Return the reasons of every stored link, in the words of ``expected_links``."""
+    """Return the reasons of every stored link, in the form of ``expected_links``."""
     keys = keys_of(mails, deployment)
     records = {(ref.kind, ref.id): key for key, ref in deployment.records.items()}
     links = await deployment.store.links.of_emails(keys)

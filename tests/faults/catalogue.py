@@ -1,4 +1,4 @@
-"""The catalogue of failpoints, and what of it a run of the tests takes."""
+"""The catalogue of failpoints, and the part of it that a test run covers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.faults.failpoints import PLUMBING, STORE, mark
 
 FILE = Path(__file__).with_name("failpoints.txt")
 LONG = os.environ.get("LEADMAIL_LONG", "")
-"""`1` for all deaths, `each` for each of them in a run of its own."""
+"""`1` for all deaths, `each` for one run per death."""
 SEED = int(os.environ.get("LEADMAIL_SEED") or datetime.now(UTC).date().toordinal())
 """Of what a short run takes: another part of the catalogue each day."""
 PER_STAGE, SHORT_RUNS = 3, 2
@@ -39,7 +39,7 @@ class Point(NamedTuple):
 
 
 class Death(NamedTuple):
-    """Where a process dies, and at which time it passes there."""
+    """Where a process dies, and at which pass."""
 
     point: Point
     moment: str
@@ -51,7 +51,7 @@ class Death(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """The name of the file that says that it happened."""
+        """The name of the file that says that the death happened."""
         return mark(self.point.stage, self.point.name, self.moment)
 
 
@@ -62,7 +62,7 @@ def catalogue() -> list[Point]:
 
 
 def deaths() -> list[Death]:
-    """Return every death that the crash tests have to show harmless."""
+    """Return every death that the crash tests cover."""
     return [Death(point, moment) for point in catalogue() for moment in ("before", "after")]
 
 
@@ -92,7 +92,7 @@ def packed(everything: Iterable[Death]) -> list[list[Death]]:
 
 
 def passed(trace: Path) -> tuple[set[tuple[str, str]], set[str]]:
-    """Return the (stage, name) of the failpoints of a trace, and the places in the store that wrote."""
+    """Return the (stage, name) of the failpoints of a trace, and the functions of the store that wrote."""
     points, places = set(), set()
     for line in trace.read_text().splitlines():
         stage, name, moment, *place = line.split(" ")
@@ -103,7 +103,7 @@ def passed(trace: Path) -> tuple[set[tuple[str, str]], set[str]]:
 
 
 def writers() -> Iterator[str]:
-    """Iterate over the functions of the store that write, as (module).(function)."""
+    """Iterate over the functions of the store that write, as module.function."""
     for path in sorted(Path(STORE).rglob("*.py")):
         if path.stem not in PLUMBING:
             yield from (f"{path.stem}.{name}" for name in _writing(ast.parse(path.read_text())))

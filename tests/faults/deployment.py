@@ -1,4 +1,4 @@
-"""All stages with failpoints on the scene's mailboxes: what they come to, whatever kills them."""
+"""All stages with failpoints on the scenario's mailboxes: they end in the same state, whatever kills them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Nursery:
         )
 
     def ask(self, **order: Any) -> dict[str, Any]:
-        """Give an order; return the answer."""
+        """Send a command; return the answer."""
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -72,7 +72,7 @@ class Nursery:
         return answer
 
     def close(self) -> None:
-        """End it and what it runs."""
+        """End it and the stages that it runs."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(60)
@@ -90,7 +90,7 @@ def nursery() -> Iterator[Nursery]:
 
 @dataclass
 class Company:
-    """The scene on real servers."""
+    """The scenario on real servers."""
 
     servers: LocalServers
     nursery: Nursery
@@ -102,7 +102,7 @@ class Company:
     owners: dict[str, str] = field(default_factory=dict)
 
     async def employ(self, address: str, mails: dict[str, list[bytes]]) -> None:
-        """Make a user with a filled mailbox."""
+        """Create a user with a filled mailbox."""
         token = secrets.token_hex(4)
         imap = self.servers.imap
         phone = self.phones[address] = Phone(imap.host, imap.port, f"{token}.{address}", secrets.token_hex(8))
@@ -141,7 +141,7 @@ class Company:
             self.nursery.ask(do="start", stage=stage, environment=self.environment, log=log)
 
     def stop(self) -> dict[str, Any]:
-        """End every stage in order; return how often each died and what its exit code was."""
+        """Stop every stage with SIGTERM; return how often each died and its exit code."""
         return self.nursery.ask(do="stop")
 
     async def until(self, condition: Callable[[], Awaitable[object]], what: str) -> None:
@@ -190,7 +190,7 @@ class Company:
         await self.store.accounts.save_credentials(ACCOUNTS[CARL], sealed, by="test")
 
     async def snapshot(self) -> Snapshot:
-        """Return everything that was stored and sent, without moments and other things that differ from run to run."""
+        """Return everything that was stored and sent, without timestamps and other values that differ between runs."""
         data = self.database
         folders = {(one["account"], one["id"]): one async for one in data.folders.find()}
 
@@ -286,7 +286,7 @@ class Company:
             await asyncio.sleep(0.2)
 
     async def rests(self) -> Snapshot:
-        """Wait until nothing changes any more, and return how everything is."""
+        """Wait until nothing changes any more, and return the state."""
         before: Snapshot = {}
         unchanged = 0
         end = time.monotonic() + _SECONDS
@@ -311,7 +311,7 @@ def _message_id(raw: bytes) -> str:
 
 
 def difference(found: Any, wanted: Any, path: str = "") -> str:
-    """Return where two snapshots differ, a line each."""
+    """Return where two snapshots differ, one line per difference."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         keys = sorted(found.keys() | wanted.keys())
         lines = [

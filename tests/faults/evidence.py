@@ -1,4 +1,4 @@
-"""A small company whose end state is right, by hand: what the tests of the verdict spoil."""
+"""A small company with a correct end state, written by hand: the tests of the verdict damage it."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def held(account: str, folder: bytes, uid: int, raw: bytes, *flags: str) -> Held
 
 
 def truth_of(copies: Sequence[Held]) -> ExpectedState:
-    """Return what the reference makes of copies."""
+    """Return the reference's result for copies."""
     return work_out(copies, records=RECORDS, accounts=ACCOUNTS, viewers=VIEWERS, excluded=EXCLUDED)
 
 
 def company() -> list[Held]:
-    """Return mail with a client in two mailboxes, a Bcc, a thread with a lawyer in two others, mail that is nobody's business."""
+    """Return mail with a client in two mailboxes, a Bcc, a thread with a lawyer in two others, and private mail."""
     offer = mail("1@x", "ana@own.example", "kim@client.example", cc="bo@own.example")
     blind = mail("2@x", "ana@own.example", "stranger@far.example", bcc="pat@client.example")
     lawyer = mail("3@x", "lex@law.example", "cy@own.example", cc="bo@own.example")
@@ -62,7 +62,7 @@ def company() -> list[Held]:
 
 
 def clean() -> Evidence:
-    """Return the evidence of a company in which all is well."""
+    """Return the evidence of a company without any fault."""
     copies = company()
     truth = truth_of(copies)
     keys = {each.letter.identity: f"v1-{each.letter.message_id}" for each in copies}

@@ -46,7 +46,7 @@ _FLUSH = 6
 
 
 class Site(NamedTuple):
-    """Where a write is made, and the failpoint's name."""
+    """Where a write happens, and the failpoint's name."""
 
     name: str
     place: str
@@ -64,10 +64,10 @@ def _frames(frame: FrameType | None) -> Iterator[tuple[str, str]]:
 
 
 def site(collection: str) -> Site:
-    """Return who writes to a collection: the innermost method of the store that is not plumbing."""
+    """Return the writer of a collection: the innermost method of the store that is not plumbing."""
     frames = [(module, function) for module, function in _frames(sys._getframe(1)) if module not in PLUMBING]
     if not frames:
-        return Site(f"somebody/{collection}", "somebody")
+        return Site(f"unknown/{collection}", "unknown")
     module, function = next((each for each in frames if not each[1].startswith("_")), frames[0])
     simple = collection.rpartition(".")[2]
     name = f"{module}.{function.lstrip('_')}"
@@ -115,7 +115,7 @@ class Plan:
         return plan
 
     def passing(self, name: str, moment: str, place: str = "") -> None:
-        """Die here, if that is the plan."""
+        """Die here if the plan says so."""
         line = f"{self.stage} {name} {moment} {place}\n"
         if self.trace is not None and line not in self.seen:
             self.seen.add(line)
@@ -132,7 +132,7 @@ class Plan:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def passing_soon(self, names: list[str], moment: str) -> None:
-        """Die when what was just handed to a connection is on the wire."""
+        """Die when what was just handed to a connection has been sent."""
         loop = asyncio.get_running_loop()
 
         def later(turns: int) -> None:
@@ -155,7 +155,7 @@ class MongoBorder(monitoring.CommandListener):
         self._wrap_transactions()
 
     def _wrap_transactions(self) -> None:
-        """Note who wants a transaction: it runs in a task of its own, which does not show who that is."""
+        """Note the caller of a transaction: it runs in its own task, which does not show the caller."""
         original, current = Fence.transaction, self._transaction
 
         async def transaction(fence: Fence, *arguments: Any, **named: Any) -> Any:
@@ -244,7 +244,7 @@ class BrokerBorder:
 
 
 def watch_mail(plan: Plan) -> None:
-    """See every mail that is sent."""
+    """Observe every mail that is sent."""
     original = aiosmtplib.SMTP.sendmail
 
     async def sendmail(client: aiosmtplib.SMTP, *arguments: Any, **named: Any) -> Any:
@@ -257,7 +257,7 @@ def watch_mail(plan: Plan) -> None:
 
 
 def install(stage: str) -> None:
-    """Put the failpoints into this process, as its environment says."""
+    """Install the failpoints in this process, as its environment says."""
     plan = Plan.of(stage, dict(os.environ))
     if plan.deaths or plan.trace:
         monitoring.register(MongoBorder(plan))

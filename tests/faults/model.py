@@ -62,7 +62,7 @@ class Poller:
 
 @dataclass
 class Anchor:
-    """What a backfill has to have brought in before it is confirmed: folder, uidvalidity and uids as they were when it opened."""
+    """What a backfill must have covered before it is confirmed: folder, uidvalidity and uids when it opened."""
 
     uids: dict[str, tuple[int, frozenset[int]]]
 
@@ -96,7 +96,7 @@ class Mailroom:
         )
 
     async def forget(self) -> None:
-        """Leave nothing behind that the next run could meet."""
+        """Remove everything that the next run could meet."""
         for name in ("ledger", "folders", "epochs"):
             await self.data[name].delete_many({"account": self.id})
         await self.data.accounts.delete_one({"_id": self.id})
@@ -107,18 +107,18 @@ class Mailroom:
     # -- the mail server ---------------------------------------------------------------------------------------------
 
     def arrive(self, name: str, mails: int) -> None:
-        """Let mail arrive."""
+        """Deliver mail."""
         folder = self.server[name]
         folder.uids.update(range(folder.uidnext, folder.uidnext + mails))
         folder.uidnext += mails
 
     def expunge(self, name: str, which: int) -> None:
-        """Let one mail be deleted on some device."""
+        """Delete one mail, as some device does."""
         if uids := sorted(self.server[name].uids):
             self.server[name].uids.discard(uids[which % len(uids)])
 
     def renumber(self, name: str) -> None:
-        """Let the server give every mail a new uid."""
+        """Give every mail a new uid, as the server does."""
         folder = self.server[name]
         folder.uidvalidity += 1
         folder.uids = set(range(1, len(folder.uids) + 1))
@@ -141,35 +141,35 @@ class Mailroom:
         poller.epoch = (await self.store.accounts.get(self.id)).epoch
 
     async def expire(self) -> None:
-        """Let the lease's time run out: its holder was stopped for long, or died."""
+        """Let the lease expire: its holder was paused for long, or died."""
         await self.data.accounts.update_one(
             {"_id": self.id, "lease.expires": {"$exists": True}},
             {"$set": {"lease.expires": datetime(2020, 1, 1, tzinfo=UTC)}},
         )
 
     async def renew(self, number: int) -> None:
-        """Let a poller prolong its lease; it lets go of the account when it has lost it."""
+        """Renew a poller's lease; it drops the account if the lease is lost."""
         poller = self.pollers[number]
         if poller.lease is not None and await self.store.leases.renew([poller.lease]):
             await self.crash(number)
 
     async def release(self, number: int) -> None:
-        """Let a poller give the account back."""
+        """Release a poller's lease."""
         poller = self.pollers[number]
         if poller.lease is not None:
             await self.store.leases.release(poller.lease)
             await self.crash(number)
 
     async def crash(self, number: int) -> None:
-        """Let a poller die: what it had in memory is gone. Its lease lasts until its time runs out."""
+        """Kill a poller: its memory is lost. Its lease lasts until it expires."""
         poller = self.pollers[number]
         if poller.lease is not None:
             await self.store.leases._fence.forget(poller.lease)
         poller.lease, poller.folders, poller.confirmed, poller.epoch = None, {}, [], 0
-        poller.name = f"{self.id}-{next(self._names)}"  # each process has a name of its own
+        poller.name = f"{self.id}-{next(self._names)}"  # each process has its own name
 
     async def _written(self, poller: Poller, write: Any) -> bool:
-        """Let a poller write; False when it finds that it has lost the account. A superseded token must change nothing."""
+        """Let a poller write; False if it finds the account lost. A superseded token must change nothing."""
         assert poller.lease is not None
         account = await self.data.accounts.find_one({"_id": self.id})
         assert account is not None
@@ -187,7 +187,7 @@ class Mailroom:
         return True
 
     async def dump(self) -> list[Any]:
-        """Return all that a poller could write."""
+        """Return everything that a poller could write."""
         return [
             [one async for one in self.data[name].find({"account": self.id}).sort("_id", 1)]
             for name in ("ledger", "folders", "epochs")
@@ -196,7 +196,7 @@ class Mailroom:
     # -- the poller --------------------------------------------------------------------------------------------------
 
     async def open_epoch(self, number: int) -> None:
-        """Let a poller open a backfill if one was asked for."""
+        """Let a poller open a backfill if one was requested."""
         poller = self.pollers[number]
         account = await self.store.accounts.get(self.id)
         if poller.lease is None or not account.resync_requested:
@@ -253,8 +253,8 @@ class Mailroom:
         folder = poller.folders.get(folder_id(name.encode()))
         if poller.lease is None or folder is None or folder.uidvalidity == there.uidvalidity:
             return
-        begun = folder.model_copy(update={"uidvalidity": there.uidvalidity, "uidnext": there.uidnext})
-        if await self._written(poller, self.store.folders.renew(poller.lease, begun)):
+        renewed = folder.model_copy(update={"uidvalidity": there.uidvalidity, "uidnext": there.uidnext})
+        if await self._written(poller, self.store.folders.renew(poller.lease, renewed)):
             stored = await self.store.folders.of(self.id)
             poller.folders[folder.id] = next(one for one in stored if one.id == folder.id)
 
@@ -304,7 +304,7 @@ class Mailroom:
         return not ids or await self._written(poller, self.store.poller_ledger.gone(poller.lease, ids))
 
     async def follow(self, number: int, name: str) -> None:
-        """Let a poller take in what came and what went since it looked last."""
+        """Let a poller take over what arrived and what was deleted since it last looked."""
         poller, there = self.pollers[number], self.server[name]
         folder = poller.folders.get(folder_id(name.encode()))
         if poller.lease is None or folder is None or folder.uidvalidity != there.uidvalidity:
@@ -323,7 +323,7 @@ class Mailroom:
             await self._drop_superseded(poller, folder)
 
     async def publish(self, number: int) -> None:
-        """Let a poller publish the bodies of planned rows. They are marked by a step of its own."""
+        """Publish the bodies of planned rows. A separate step marks them."""
         poller = self.pollers[number]
         if poller.lease is None:
             return
@@ -339,14 +339,14 @@ class Mailroom:
                 return
 
     async def mark(self, number: int) -> None:
-        """Let a poller note what it has published."""
+        """Mark published rows."""
         poller = self.pollers[number]
         if poller.lease is not None and poller.confirmed:
             rows, poller.confirmed = poller.confirmed, []
             await self._written(poller, self.store.poller_ledger.published(poller.lease, rows))
 
     async def reap(self, number: int) -> None:
-        """Let a poller's reaper find every row too old that is published."""
+        """Let the reaper treat every published row as too old."""
         poller = self.pollers[number]
         if poller.lease is not None and not poller.confirmed:
             await self._written(poller, self.store.poller_ledger.replan_stale(poller.lease, older_than=NOW))
@@ -428,7 +428,7 @@ class Mailroom:
         self.been_final |= {key for key, row in (await self._rows()).items() if row["state"] in FINAL_STATES}
 
     async def _check_completed(self, number: int) -> None:
-        """Never early: every mail that was there when the backfill opened, and still is, has had a final state."""
+        """Check that it is never early: every mail that existed when the backfill opened, and still does, has had a final state."""
         rows = await self._rows()
         for name, (uidvalidity, uids) in self.anchors[number].uids.items():
             there = self.server[name]
@@ -454,7 +454,7 @@ class Mailroom:
                 assert epoch["number"] not in self.sent, "confirmed before it was complete"
 
     async def come_to_rest(self) -> None:
-        """Let everybody live and work until there is nothing left to do: then I1 and I4 hold."""
+        """Let every process live and work until nothing is left to do: then I1 and I4 hold."""
         for number in (0, 1):
             await self.crash(number)
         await self.expire()

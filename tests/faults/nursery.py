@@ -118,7 +118,7 @@ class SameProcess:
 
 
 class Child(NamedTuple):
-    """A stage that runs."""
+    """A running stage."""
 
     stage: str
     environment: dict[str, str]
@@ -180,7 +180,7 @@ class Nursery:
         return codes
 
     def stop(self) -> dict[str, Any]:
-        """End everything in order. Returns what became of it."""
+        """Stop everything with SIGTERM. Returns exit codes."""
         codes: dict[str, int] = self.reap()
         for pid in self._running:
             os.kill(pid, signal.SIGTERM)

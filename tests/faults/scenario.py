@@ -1,4 +1,4 @@
-"""A small company whose mail makes every stage take every kind of step: the same in every run, but for the moments."""
+"""A small company whose mail makes every stage take every kind of step: identical in every run except for timestamps."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ def mail(
 
 
 def mailboxes(scratch: Path) -> dict[str, dict[str, list[bytes]]]:
-    """Return the mails that are there, by user and folder."""
+    """Return the mails by user and folder."""
     both = mail("to-both", ALICE, f"{ANNA}, {BEN}", minutes=1)
     anna = [
         both,
-        mail("from-stranger", "somebody@nowhere.example", ANNA, minutes=2),
+        mail("from-stranger", "stranger@nowhere.example", ANNA, minutes=2),
         mail("from-late", LATE, ANNA, minutes=3),
         mail("in-thread", ALICE_AT_HOME, ANNA, minutes=4, answers="to-both"),
         mail("attached", ALICE, ANNA, minutes=5, attachment=8),

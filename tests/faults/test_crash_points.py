@@ -1,4 +1,4 @@
-"""Every stage killed before and after every durable step: it comes to what it comes to undisturbed."""
+"""Every stage is killed before and after every durable step: the result is that of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NO_STAGE = {
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What a run comes to in which nothing dies, and the failpoints that it passed."""
+    """The result of a run without deaths, and the failpoints that it passed."""
 
     snapshot: Snapshot
     points: set[tuple[str, str]]
@@ -62,7 +62,7 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def stages() -> Iterator[Nursery]:
-    """What runs the stages."""
+    """The process that runs the stages."""
     with nursery() as running:
         yield running
 
@@ -84,8 +84,8 @@ def undisturbed(servers: LocalServers, stages: Nursery, scratch: Path) -> Undist
     return Undisturbed(found, *passed(trace))
 
 
-def test_the_scene_has_everything(undisturbed: Undisturbed) -> None:
-    """The run that others are compared with came to what it is meant to: otherwise equality would say nothing."""
+def test_the_scenario_covers_everything(undisturbed: Undisturbed) -> None:
+    """The reference run has the intended result: otherwise equality would prove nothing."""
     found = undisturbed.snapshot
     states = {
         name.split(" ", 1)[1]: (row["state"], row["reason"]) for name, row in found["rows"].items() if name[0] == "a"
@@ -113,7 +113,7 @@ def test_the_scene_has_everything(undisturbed: Undisturbed) -> None:
 
 
 def test_every_step_has_a_failpoint(undisturbed: Undisturbed) -> None:
-    """What a run does to database, broker and mail server it does at a failpoint of the catalogue: a new step is missed here."""
+    """Everything that a run does to database, broker and mail server happens at a failpoint of the catalogue: a new step fails here."""
     known = {(point.stage, point.name) for point in catalogue()}
     always = {(point.stage, point.name) for point in catalogue() if not point.sometimes}
     missing, stale = undisturbed.points - known, always - undisturbed.points
@@ -122,7 +122,7 @@ def test_every_step_has_a_failpoint(undisturbed: Undisturbed) -> None:
 
 
 def test_every_write_is_reached(undisturbed: Undisturbed) -> None:
-    """Every function of the store that writes is reached by the run, unless no stage calls it: no step hides from the test above."""
+    """The run reaches every function of the store that writes, unless no stage calls it: no step hides from the test above."""
     unreached = {writer for writer in writers() if writer not in undisturbed.places}
     sometimes = {point.name.partition("/")[0] for point in catalogue() if point.sometimes}
     assert unreached - sometimes - NO_STAGE.keys() == set(), "let the scene reach it, or say above why no stage does"
@@ -140,10 +140,10 @@ def test_every_route_has_failpoints(route: Route) -> None:
 
 
 @pytest.mark.parametrize("deaths", runs(), ids=lambda deaths: "+".join(map(str, deaths)) if len(deaths) < 3 else None)
-async def test_killed_there_it_comes_to_the_same(
+async def test_killed_stages_reach_the_same_state(
     servers: LocalServers, stages: Nursery, scratch: Path, undisturbed: Undisturbed, deaths: list[Death]
 ) -> None:
-    """Killed at these steps and started again, the stages come to the same state and the same mails."""
+    """Killed at these steps and started again, the stages reach the same state and send the same mails."""
     alive = await killed(servers, stages, scratch, undisturbed, deaths)
     # One death may keep another from happening, for a step that was taken is not taken again: then it is tried alone.
     for death in alive if len(deaths) > 1 else ():
@@ -156,7 +156,7 @@ async def test_killed_there_it_comes_to_the_same(
 async def killed(
     servers: LocalServers, stages: Nursery, scratch: Path, undisturbed: Undisturbed, deaths: list[Death]
 ) -> list[Death]:
-    """Run the scene with these deaths, until it has come to what it should. Returns those that did not happen."""
+    """Run the scenario with these deaths until it has reached its end state. Returns those that did not happen."""
     async with company(servers, stages, scratch, deaths=" ".join(map(str, deaths))) as scene:
         await scene.play()
         await scene.comes_to(undisturbed.snapshot)

@@ -1,4 +1,4 @@
-"""What owners do to their folders, and what the independent reader makes of it, on the real server."""
+"""What owners do to their folders, and what the independent reader sees, on the real server."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def ids(held: list[Held]) -> list[str | None]:
 
 
 @pytest.mark.servers
-def test_a_folder_that_is_renewed_has_the_same_mails_under_other_uids(box: Mailbox) -> None:
-    """Another uidvalidity, another order, so that a header that is taken by an old uid is seen to be wrong; nothing left aside."""
+def test_a_recreated_folder_has_the_same_mails_under_other_uids(box: Mailbox) -> None:
+    """It has another uidvalidity and another order, so that a header fetched by an old uid is detected."""
     before = clients(box)
     assert box.renew("Clients", Random(1))
     after = clients(box)
@@ -50,7 +50,7 @@ def test_a_folder_that_is_renewed_has_the_same_mails_under_other_uids(box: Mailb
 
 
 @pytest.mark.servers
-def test_a_folder_that_is_deleted_keeps_who_is_spared_and_what_lies_in_it(box: Mailbox) -> None:
+def test_a_deleted_folder_spares_referenced_mail_and_subfolders(box: Mailbox) -> None:
     """Referenced mails move to another folder; the reader ignores a deleted folder that is still listed."""
     box.fill([("Clients/Old", MAILS[0][1], 0)])
     assert box.drop("Clients", "INBOX", frozenset({"<3@x>"}))
@@ -62,8 +62,8 @@ def test_a_folder_that_is_deleted_keeps_who_is_spared_and_what_lies_in_it(box: M
 
 
 @pytest.mark.servers
-def test_a_renamed_folder_takes_its_mails_along(box: Mailbox) -> None:
-    """Under the same uids, and under no taken name."""
+def test_a_renamed_folder_keeps_its_mails(box: Mailbox) -> None:
+    """They keep their uids, and the new name is free."""
     before = clients(box)
     assert box.rename("Clients", "Clients2")
     assert [(each.copy.uid, each.copy.folder) for each in clients(box)] == [

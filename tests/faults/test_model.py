@@ -43,7 +43,7 @@ enumerating = precondition(
 
 @dataclass
 class Ground:
-    """What all runs stand on: one loop, one client, one database.
+    """What all runs share: one loop, one client, one database.
 
     In one attribute: Hypothesis looks through those of a machine.
     """
@@ -54,7 +54,7 @@ class Ground:
 
 
 class Pipeline(RuleBasedStateMachine):
-    """Chooses which process takes its next step."""
+    """Chooses which process takes the next step."""
 
     ground: ClassVar[Ground]
 
@@ -92,7 +92,7 @@ class Pipeline(RuleBasedStateMachine):
 
     @rule()
     def lease_runs_out(self) -> None:
-        """Its holder was stopped, or died; it may come back and go on."""
+        """Its holder was paused, or died; it may resume."""
         self.do(self.room.expire())
 
     @rule(number=POLLERS, dies=st.booleans())
@@ -111,7 +111,7 @@ class Pipeline(RuleBasedStateMachine):
     @leased
     @rule(number=POLLERS)
     def release(self, number: int) -> None:
-        """A poller ends in order."""
+        """A poller stops."""
         self.do(self.room.release(number))
 
     @leased
@@ -140,7 +140,7 @@ class Pipeline(RuleBasedStateMachine):
     @leased
     @rule(number=POLLERS)
     def enumerate_all(self, number: int) -> None:
-        """Many steps of the backfill, so that seals are not rare."""
+        """Many steps of the backfill, so that sealing is not rare."""
         for name in FOLDERS * 4:
             self.do(self.room.enumerate(number, name))
         self.do(self.room.verify_and_seal(number))
@@ -154,7 +154,7 @@ class Pipeline(RuleBasedStateMachine):
     @leased
     @rule(number=POLLERS, name=NAMES)
     def renew_folder(self, number: int, name: str) -> None:
-        """A folder whose uids are void."""
+        """A folder with new uids."""
         self.do(self.room.renew_folder(number, name))
 
     @leased
@@ -166,7 +166,7 @@ class Pipeline(RuleBasedStateMachine):
     @leased
     @rule(number=POLLERS, marks=st.booleans())
     def publish(self, number: int, marks: bool) -> None:
-        """Bodies go to the queue; a crash may come before that is noted."""
+        """Bodies are published; a crash may come before they are marked."""
         self.do(self.room.publish(number))
         if marks:
             self.do(self.room.mark(number))
@@ -174,7 +174,7 @@ class Pipeline(RuleBasedStateMachine):
     @leased
     @rule(number=POLLERS)
     def mark(self, number: int) -> None:
-        """What was published is noted."""
+        """Published rows are marked."""
         self.do(self.room.mark(number))
 
     @leased
@@ -199,7 +199,7 @@ class Pipeline(RuleBasedStateMachine):
     @leased
     @rule(number=POLLERS, outcomes=st.lists(OUTCOMES, max_size=8))
     def bring_in(self, number: int, outcomes: list[str]) -> None:
-        """A backfill, or what is left of it, without an accident: so that what comes after it is not rare."""
+        """A whole backfill without an accident, so that what follows it is not rare."""
         self.open_epoch(number)
         self.enumerate_all(number)
         self.publish(number, marks=True)
@@ -207,7 +207,7 @@ class Pipeline(RuleBasedStateMachine):
 
     @rule(heard=st.booleans())
     def sweep(self, heard: bool) -> None:
-        """The sweeper completes what is done; it may die before it says so."""
+        """The sweeper completes finished backfills; it may die before it publishes the event."""
         for account, number in self.ground.loop.run_until_complete(self.ground.store.epochs.sealed()):
             if account == self.room.id:
                 self.do(self.room.complete(number, heard=heard))
@@ -219,13 +219,13 @@ class Pipeline(RuleBasedStateMachine):
 
     @rule(stale=st.booleans())
     def claim(self, stale: bool) -> None:
-        """A notifier takes a duty."""
+        """A notifier claims a confirmation."""
         self.do(self.room.claim(stale=stale))
 
     @precondition(lambda machine: machine.room.claimed)
     @rule(noted=st.booleans())
     def send(self, noted: bool) -> None:
-        """It sends, and dies before it notes it, or not."""
+        """It sends, and may die before it marks the mail."""
         self.do(self.room.send(noted=noted))
 
     @invariant()
@@ -235,7 +235,7 @@ class Pipeline(RuleBasedStateMachine):
             self.do(self.room.check())
 
     def teardown(self) -> None:
-        """When everybody lives and works, everything comes to rest as it should."""
+        """When every process lives and works, everything reaches its proper end."""
         try:
             if self.room.anchors:
                 self.do(self.room.come_to_rest())
@@ -245,7 +245,7 @@ class Pipeline(RuleBasedStateMachine):
 
 @pytest.fixture
 def machine(servers: LocalServers, mongo_database: str) -> Iterator[type[Pipeline]]:
-    """The machine on a database of its own, with one loop and one client for all runs."""
+    """The machine on its own database, with one loop and one client for all runs."""
     with asyncio.Runner() as runner:
         client = AsyncMongoClient[dict[str, Any]](servers.mongo_url, w="majority", journal=True)
         database = client[mongo_database]
@@ -258,7 +258,7 @@ def machine(servers: LocalServers, mongo_database: str) -> Iterator[type[Pipelin
 
 
 def test_any_order_of_steps_keeps_the_invariants(machine: type[Pipeline]) -> None:
-    """I1, I3, I4; never early; a superseded token never writes: whatever step comes next, and whoever dies there."""
+    """I1, I3, I4; never early; a superseded token never writes: whatever step comes next and whichever process dies."""
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -1,4 +1,4 @@
-"""What lies between the parts does what a bad network does."""
+"""The proxy between the parts behaves like a bad network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[Proxy]:
-    """A proxy before an echo; connections say whose they are."""
+    """A proxy in front of an echo server; connections name their owner."""
     listens, target = free_ports(2)
     server = await asyncio.start_server(echo, LOOPBACK, target)
     async with server, Proxy(listens, target, named=True) as made:
@@ -45,7 +45,7 @@ class Client:
         return cls(*await asyncio.open_connection(LOOPBACK, proxy.listens))
 
     async def says(self, words: bytes) -> bytes:
-        """Return what comes back; nothing when the connection is gone."""
+        """Return the answer; nothing if the connection is gone."""
         self._writer.write(words)
         try:
             async with asyncio.timeout(DEADLINE):
@@ -55,7 +55,7 @@ class Client:
 
 
 async def test_cut_connections_are_reset_and_new_ones_too(proxy: Proxy) -> None:
-    """A cut ends what is there, refuses what comes, and is over when it is cleared."""
+    """A cut ends existing connections and refuses new ones until it is cleared."""
     client = await Client.connect(proxy)
     assert await client.says(HELLO) == HELLO
     proxy.set(Mood.CUT)
@@ -65,8 +65,8 @@ async def test_cut_connections_are_reset_and_new_ones_too(proxy: Proxy) -> None:
     assert await (await Client.connect(proxy)).says(HELLO) == HELLO
 
 
-async def test_a_stalled_connection_goes_on_where_it_was(proxy: Proxy) -> None:
-    """Nothing passes a stalled connection, neither an old nor a new one; afterwards everything arrives."""
+async def test_a_stalled_connection_continues(proxy: Proxy) -> None:
+    """Nothing passes a stalled connection, old or new; afterwards everything arrives."""
     old = await Client.connect(proxy)
     assert await old.says(HELLO) == HELLO
     proxy.set(Mood.STALLED)
@@ -78,7 +78,7 @@ async def test_a_stalled_connection_goes_on_where_it_was(proxy: Proxy) -> None:
     assert await asyncio.gather(*answers) == [b"old", HELLO]
 
 
-async def test_a_slow_connection_takes_its_time(proxy: Proxy) -> None:
+async def test_a_slow_connection_delays_everything(proxy: Proxy) -> None:
     """Everything passes a slow connection, later."""
     client = await Client.connect(proxy)
     assert await client.says(HELLO) == HELLO
@@ -89,7 +89,7 @@ async def test_a_slow_connection_takes_its_time(proxy: Proxy) -> None:
 
 
 async def test_one_process_is_disturbed_and_the_others_are_not(proxy: Proxy) -> None:
-    """A fault may concern the connections of one process, which says its name in the first message."""
+    """A fault may affect only the connections of one process, which names itself in the first message."""
     poller, matcher = await Client.connect(proxy), await Client.connect(proxy)
     other = HELLO.replace(b"poller-1", b"matcher-2")
     assert (await poller.says(HELLO), await matcher.says(other)) == (HELLO, other)

@@ -1,4 +1,4 @@
-"""The reference says what DESIGN says, and shares no code with what it is held against."""
+"""The reference implements the design and shares no code with the services."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_a_copy_is_relevant_by_its_people_its_own_bcc_or_its_thread() -> None:
     ]  # fmt: skip
 
 
-def test_public_mail_is_everybodys_and_private_mail_its_holders() -> None:
-    """The offer is shared by the public copy; the answer to the lawyer lies in a private mailbox only."""
+def test_public_mail_is_shared_and_private_mail_is_its_holders() -> None:
+    """The offer is shared by the public copy; the answer to the lawyer is in a private mailbox only."""
     copies = company()
     offer, answer, lawyer = (copies[number].letter.identity for number in (0, 5, 6))
     visible = truth_of(copies).visible
@@ -44,16 +44,16 @@ def test_public_mail_is_everybodys_and_private_mail_its_holders() -> None:
     assert private["bo@own.example", "lead:1"] == {offer}
 
 
-def test_a_thread_of_two_records_is_neithers() -> None:
-    """An answer from an unknown address to mail that is on two records is on none."""
+def test_a_thread_of_two_records_is_on_neither() -> None:
+    """A reply from an unknown address to mail that is on two records is on none."""
     offer = mail("1@x", "ana@own.example", "kim@client.example")
     answer = held("a", INBOX, 1, mail("2@x", "assistant@far.example", "ana@own.example", answers="1@x"))
     truth = truth_of([held("a", SENT, 1, offer), answer])
     assert truth.states[answer.copy] == "unmatched"
 
 
-def test_a_thread_with_one_record_hands_it_down() -> None:
-    """An answer from an unknown address, and the answer to that, are on the record of the thread; among colleagues it ends."""
+def test_a_thread_with_one_record_passes_it_on() -> None:
+    """A reply from an unknown address, and the reply to that, are on the thread's record; among colleagues it ends."""
     first = mail("1@x", "lex@law.example", "ana@own.example")
     second = mail("2@x", "assistant@far.example", "ana@own.example", answers="1@x")
     third = mail("3@x", "ana@own.example", "assistant@far.example", answers="2@x")
@@ -83,7 +83,7 @@ def test_what_one_has_says_nothing_about_mail_that_others_have() -> None:
 
 
 def test_excluded_domains_bcc_and_internal_mail_share_nothing() -> None:
-    """A lawyer's mail in a mailbox that excludes the lawyer, a blind copy, and mail among colleagues are their holders' alone."""
+    """A lawyer's mail in a mailbox that excludes the lawyer, a blind copy, and mail among colleagues are visible to their holders only."""
     lawyer = held("c", INBOX, 1, mail("1@x", "lex@law.example", "cy@own.example"))
     blind = held("a", SENT, 1, mail("2@x", "ana@own.example", "far@far.example", bcc="pat@client.example"))
     inside = held("a", INBOX, 1, mail("3@x", "desk@own.example", "ana@own.example"))

@@ -1,4 +1,4 @@
-"""A short scenario with every kind of fault, as ``make chaos`` runs long ones."""
+"""A short scenario with every kind of fault; ``make chaos`` runs long ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FAULTS = (
 
 @pytest.fixture
 async def net() -> AsyncIterator[Network]:
-    """Servers of its own, the database with three members, everything behind proxies."""
+    """Separate servers, the database with three members, everything behind proxies."""
     with files_in_memory():
         async with network(REPLICAS) as made:
             yield made
@@ -52,7 +52,7 @@ async def net() -> AsyncIterator[Network]:
 @pytest.mark.servers
 @pytest.mark.timeout(420)
 async def test_nothing_is_lost_doubled_early_or_unfinished(net: Network, tmp_path: Path) -> None:
-    """Three backfills and live mail with every kind of fault under them end as the reference says they must."""
+    """Three backfills and live mail, with every kind of fault, end as the reference demands."""
     said: list[str] = []
     result = await run(
         net, seed=1, number=1, shape=SHAPE, folder=tmp_path / "logs", say=said.append, faults=list(FAULTS)
@@ -64,12 +64,12 @@ async def test_nothing_is_lost_doubled_early_or_unfinished(net: Network, tmp_pat
 
 
 def test_every_kind_of_fault_is_in_the_short_scenario() -> None:
-    """A new kind of fault is tried in the short scenario too."""
+    """The short scenario covers a new kind of fault, too."""
     assert {fault.kind for fault in FAULTS} == {*KINDS, *ONCE}
 
 
-def test_a_seed_says_everything() -> None:
-    """The same seed gives the same faults, another one others; each lasts, and begins in time."""
+def test_a_seed_determines_the_faults() -> None:
+    """The same seed gives the same faults, another seed others; each lasts and starts in time."""
     links = ["poller-1~broker", "mongo-1"]
 
     def planned(seed: int) -> list[Fault]:

@@ -1,4 +1,4 @@
-"""The checkers can fail: whatever is spoiled in a right end state is found, under the right name."""
+"""The checkers can fail: any damage to a correct end state is found, under the right name."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Spoil = Callable[[Evidence], Evidence]
 
 
 def stored(evidence: Evidence, **fields: Any) -> Evidence:
-    """Return the evidence with another thing stored."""
+    """Return the evidence with a change in what is stored."""
     return evidence._replace(stored=evidence.stored._replace(**fields))
 
 
 def row(number: int, **fields: Any) -> Spoil:
-    """Return what changes a row."""
+    """Return a change of a row."""
 
     def spoil(evidence: Evidence) -> Evidence:
         rows = list(evidence.stored.rows)
@@ -38,7 +38,7 @@ def row(number: int, **fields: Any) -> Spoil:
 
 
 def link(record: str, key: str, **fields: Any) -> Spoil:
-    """Return what changes a link, or takes it away."""
+    """Return a change or removal of a link."""
 
     def spoil(evidence: Evidence) -> Evidence:
         links = dict(evidence.stored.links)
@@ -51,7 +51,7 @@ def link(record: str, key: str, **fields: Any) -> Spoil:
 
 
 def view(viewer: str, record: str, change: Callable[[list[str]], list[str]]) -> Spoil:
-    """Return what changes what a viewer sees of a record."""
+    """Return a change of what a viewer sees of a record."""
 
     def spoil(evidence: Evidence) -> Evidence:
         emails = {name: list(keys) for name, keys in evidence.seen.emails.items()}
@@ -62,19 +62,19 @@ def view(viewer: str, record: str, change: Callable[[list[str]], list[str]]) -> 
 
 
 def early_row(evidence: Evidence) -> Evidence:
-    """A row is final only after the backfill was complete."""
+    """A row became final only after the backfill was complete."""
     final = {**evidence.observed.final, evidence.stored.rows[0].id: 101}
     return evidence._replace(observed=evidence.observed._replace(final=final))
 
 
 def early_mail(evidence: Evidence) -> Evidence:
-    """A confirmation is taken before the backfill was complete."""
+    """A confirmation was claimed before the backfill was complete."""
     complete = {**evidence.observed.complete, ("a", 1): Completion(100, 1002.0)}
     return evidence._replace(observed=evidence.observed._replace(complete=complete))
 
 
 def unseen_row(evidence: Evidence) -> Evidence:
-    """A message that was there was never given a row before the backfill was complete."""
+    """A message that existed had no row before the backfill was complete."""
     final = dict(evidence.observed.final)
     del final[evidence.stored.rows[3].id]
     return evidence._replace(observed=evidence.observed._replace(final=final))
@@ -100,7 +100,7 @@ def wrong_link(evidence: Evidence) -> Evidence:
 
 
 def confirmation(*mails: Confirmation) -> Spoil:
-    """Return what adds confirmations."""
+    """Return a change that adds confirmations."""
     return lambda evidence: evidence._replace(confirmations=[*evidence.confirmations, *mails])
 
 
@@ -112,7 +112,7 @@ def bcc_of_another(evidence: Evidence) -> Evidence:
 
 
 def account(**fields: Any) -> Spoil:
-    """Return what changes the account that was blocked once."""
+    """Return a change of the account that was blocked once."""
 
     def spoil(evidence: Evidence) -> Evidence:
         accounts = [each._replace(**fields) if each.id == "b" else each for each in evidence.stored.accounts]
@@ -122,7 +122,7 @@ def account(**fields: Any) -> Spoil:
 
 
 def resync(*, number: int, order: int) -> Spoil:
-    """Return what asks for a second backfill of an account, which was observed to be complete."""
+    """Return a second backfill of an account, which was observed to be complete."""
 
     def spoil(evidence: Evidence) -> Evidence:
         complete = {**evidence.observed.complete, ("a", number): Completion(order, 1000.0)}
@@ -138,8 +138,8 @@ def resync(*, number: int, order: int) -> Spoil:
     return spoil
 
 
-def test_what_is_right_has_no_findings() -> None:
-    """The evidence of a company in which all is well leads to no finding, so that each one below is of what was spoiled."""
+def test_a_correct_state_has_no_findings() -> None:
+    """The evidence of a company without faults leads to no finding, so each finding below comes from its damage."""
     assert judge(clean()) == []
 
 
@@ -163,7 +163,9 @@ def test_what_is_right_has_no_findings() -> None:
         pytest.param(DOUBLED, row(4, state="attached", email="v1-4@x"), id="a private mail that is attached"),
         pytest.param(DOUBLED, lambda each: each._replace(held=each.held[1:]), id="a row whose message is gone"),
         pytest.param(
-            DOUBLED, lambda each: stored(each, emails={**each.stored.emails, "v1-9": None}), id="an email of nobody"
+            DOUBLED,
+            lambda each: stored(each, emails={**each.stored.emails, "v1-9": None}),
+            id="an email without an owner",
         ),
         pytest.param(DOUBLED, wrong_link, id="a wrong link"),
         pytest.param(
@@ -200,7 +202,7 @@ def test_what_is_right_has_no_findings() -> None:
             lambda each: each._replace(asked=[*each.asked, each.asked[0]._replace(last=1)]),
             id="a backfill that was asked for and never came",
         ),
-        pytest.param(DOUBLED, resync(number=3, order=200), id="a backfill that nobody asked for"),
+        pytest.param(DOUBLED, resync(number=3, order=200), id="an unrequested backfill"),
         pytest.param(EARLY, resync(number=2, order=1), id="a second backfill complete before a row was final"),
         pytest.param(UNFINISHED_WORK, account(state="paused"), id="an account that was resumed and is paused"),
         pytest.param(UNFINISHED_WORK, account(state="blocked"), id="an account that stays blocked"),
@@ -212,29 +214,29 @@ def test_what_is_right_has_no_findings() -> None:
             lambda each: each._replace(attentions=[*each.attentions, AttentionMail("<attention.b.1@y>", "b", 1)]),
             id="a second mail about one trouble",
         ),
-        pytest.param(LOST, lambda each: each._replace(untold=["b"]), id="an owner who was not told"),
+        pytest.param(LOST, lambda each: each._replace(untold=["b"]), id="an owner who was not notified"),
     ],
 )
-def test_what_is_spoiled_is_found(kind: str, spoil: Spoil) -> None:
-    """Each thing that was planted is reported under its name, and the last line counts it."""
+def test_damage_is_found(kind: str, spoil: Spoil) -> None:
+    """Each planted fault is reported under its name, and the last line counts it."""
     findings = judge(spoil(clean()))
     assert kind in {finding.kind for finding in findings}
     result = Result(1, "everything", 1, findings=findings)
     assert f"{kind} 0" not in last_line([result])
 
 
-def test_a_second_backfill_that_was_asked_for_is_right() -> None:
-    """A mailbox that is gone through again has another confirmation, and nothing is wrong with that."""
+def test_a_requested_second_backfill_is_right() -> None:
+    """A resynchronized mailbox has another confirmation, which is no fault."""
     assert judge(resync(number=2, order=200)(clean())) == []
 
 
-def test_one_confirmation_that_was_sent_again_is_one() -> None:
+def test_a_confirmation_sent_twice_counts_once() -> None:
     """The same Message-ID twice, as after a crash at the last step, is no second confirmation."""
     again = clean().confirmations[0]._replace(taken=1005.0)
     assert judge(confirmation(again)(clean())) == []
 
 
-def test_mail_that_was_deleted_before_anybody_saw_it_is_not_early() -> None:
+def test_mail_deleted_before_it_was_seen_is_not_early() -> None:
     """A mail that was deleted before it was enumerated is no finding."""
     evidence = clean()
     first = evidence.asked[0]._replace(there=evidence.asked[0].there | {ServerCopy("a", INBOX, 7, 99)})
@@ -242,7 +244,7 @@ def test_mail_that_was_deleted_before_anybody_saw_it_is_not_early() -> None:
 
 
 def test_a_forged_message_id_is_another_email() -> None:
-    """Identity is of the content too: a stub with the Message-ID of another mail is not taken for a copy of it."""
+    """Content is part of the identity: a stub with the Message-ID of another mail is not a copy of it."""
     original = held("a", INBOX, 1, mail("1@x", "kim@client.example", "ana@own.example"))
     stub = held("b", INBOX, 1, mail("1@x", "kim@client.example", "ana@own.example", body="let me read it"))
     truth = truth_of([original, stub])

@@ -1,4 +1,4 @@
-"""Servers end with the process that started them, whatever ends it."""
+"""Servers stop with the process that started them, however it ends."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def start_by_hand() -> tuple[subprocess.Popen[str], list[int], list[Path]]:
 
 
 def listens(port: int) -> bool:
-    """Tell whether something accepts connections there."""
+    """Return whether something accepts connections there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -116,7 +116,7 @@ def test_unknown_words_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         dovecot_config("2.2.36", None)  # type: ignore[arg-type]
 
 
-def test_a_missing_package_is_named_to_who_may_not_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without root, the error is the command to run."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(HostingError, match="sudo apt-get install --no-install-recommends no-such-package"):

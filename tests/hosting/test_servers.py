@@ -78,7 +78,7 @@ async def test_a_durable_message_survives_the_end_of_the_broker(
 
 
 def test_the_database_has_transactions_and_change_streams(servers: LocalServers, mongo_database: str) -> None:
-    """MongoDB is a replica set: a transaction commits and a change stream tells of it."""
+    """MongoDB is a replica set: a transaction commits, and a change stream reports it."""
     with MongoClient[dict[str, object]](servers.mongo_url) as client:
         things = client[mongo_database]["things"]
         things.insert_one({"_id": 1})
@@ -99,14 +99,14 @@ def test_a_majority_write_survives_a_kill_of_the_database(servers: LocalServers,
 
 
 def test_delivered_mail_shows_by_imap(servers: LocalServers, new_mail_user: Callable[..., MailUser]) -> None:
-    """A message given to LMTP is in the user's INBOX, byte for byte after the trace headers."""
+    """A message delivered by LMTP is in the user's INBOX, byte for byte after the trace headers."""
     user = new_mail_user()
     servers.deliver(user.address, MESSAGE)
     (raw,) = inbox(servers, user)
     assert raw.endswith(MESSAGE)
 
 
-def test_mail_for_nobody_is_refused(servers: LocalServers) -> None:
+def test_mail_for_an_unknown_address_is_refused(servers: LocalServers) -> None:
     """LMTP refuses an address that has no mailbox."""
     with pytest.raises(smtplib.SMTPRecipientsRefused):
         servers.deliver("nobody-here@example.test", MESSAGE)
@@ -212,8 +212,10 @@ def test_the_sink_can_take_a_message_and_say_nothing(
     assert len(servers.sink.sent()) == before + 1
 
 
-def test_an_idling_client_hears_of_new_mail(servers: LocalServers, new_mail_user: Callable[..., MailUser]) -> None:
-    """IDLE tells of a delivery within seconds."""
+def test_an_idling_client_is_notified_of_new_mail(
+    servers: LocalServers, new_mail_user: Callable[..., MailUser]
+) -> None:
+    """IDLE reports a delivery within seconds."""
     user = new_mail_user()
     with login(servers, user) as client:
         client.select_folder("INBOX")

@@ -1,4 +1,4 @@
-"""The corpus of real mail beside the repository, where it is there, and what other people's parsers say about it."""
+"""The corpus of real mail next to the repository, if it exists, and what other parsers say about it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MANIFEST = CORPUS / "MANIFEST.tsv"
 
 @dataclass
 class Expected:
-    """What another parser says; None where it says nothing."""
+    """The result of another parser; None where it has none."""
 
     path: Path
     subject: str | None = None
@@ -26,7 +26,7 @@ class Expected:
 
 
 def mails() -> list[Path]:
-    """Return the paths of all mails of the corpus; empty where it is not there."""
+    """Return the paths of all mails of the corpus; none if it does not exist."""
     if not MANIFEST.is_file():
         return []
     with MANIFEST.open(encoding="utf-8", newline="") as lines:

@@ -39,12 +39,12 @@ from tests.parser.samples import content, mail, parsed, people, with_field
     ],
 )
 def test_only_exact_addresses_are_taken(raw: bytes, expected: list[tuple[str, str]]) -> None:
-    """Every usual form gives its one address; what is ambiguous gives none."""
+    """Every usual form gives its one address; an ambiguous one gives none."""
     assert people(with_field(b"To", raw), Role.TO) == expected
 
 
-def test_roles_are_told_apart_and_resent_is_left_out() -> None:
-    """Each field gives its role; Resent fields name nobody, Bcc is separate."""
+def test_roles_are_distinguished_and_resent_is_left_out() -> None:
+    """Each field gives its role; Resent fields give no participant, and Bcc is separate."""
     found = parsed(
         mail(
             b"x",
@@ -65,8 +65,8 @@ def test_roles_are_told_apart_and_resent_is_left_out() -> None:
     assert found.bcc == ("b@x.example", "b2@x.example")
 
 
-def test_repeated_to_fields_are_joined_without_doubles() -> None:
-    """All To fields count; an address is there once a role, with the name that it has somewhere."""
+def test_repeated_to_fields_are_joined_without_duplicates() -> None:
+    """All To fields count; an address appears once per role, with a name if any of them has one."""
     raw = mail(b"x", b"To: anna@acme.example, b@x.example", b"To: Bea <b@x.example>")
     assert people(raw, Role.TO) == [("Anna Schmidt", "anna@acme.example"), ("Bea", "b@x.example")]
 

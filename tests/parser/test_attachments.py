@@ -47,7 +47,7 @@ def test_name_is_decoded_and_harmless(disposition: bytes, name: str) -> None:
     assert attachment.name == name
 
 
-def test_name_may_stand_in_the_content_type() -> None:
+def test_the_name_may_be_in_the_content_type() -> None:
     """Without a disposition the name parameter of the type counts."""
     (attachment,) = content(attached(b'Content-Type: application/pdf; name="a.pdf"')).attachments
     assert (attachment.name, attachment.media_type) == ("a.pdf", "application/pdf")

@@ -79,7 +79,7 @@ async def refs(database: Database, name: str) -> list[str]:
 
 
 async def test_batch_is_parsed_and_its_blobs_are_stored(pool: WorkerPool, store: Store, database: Database) -> None:
-    """Every mail of a batch becomes a message of its own lane; raw mail and attachments are stored for its email."""
+    """Every mail of a batch becomes a message on its own lane; raw mail and attachments are stored for its email."""
     pdf = part(b"%PDF", b"Content-Type: application/pdf; name=a.pdf")
     raws = [mail(b"one"), mixed(part(b"two", b"Content-Type: text/plain"), pdf)]
     deliveries = [fetched(raw, uid) for uid, raw in enumerate(raws, 1)]
@@ -118,8 +118,8 @@ async def test_large_mail_comes_from_the_blob_store(pool: WorkerPool, store: Sto
     assert published(again).content == content
 
 
-async def test_failures_are_each_mails_own(pool: WorkerPool, store: Store) -> None:
-    """A mail that cannot be parsed, or whose raw form is gone, fails by itself; its neighbours are done."""
+async def test_a_failing_mail_does_not_affect_its_batch(pool: WorkerPool, store: Store) -> None:
+    """A mail that cannot be parsed, or whose raw form is gone, fails alone; its neighbours are done."""
     deliveries = [
         fetched(mail(b"one"), 1),
         fetched(mail(b"KILL"), 2),

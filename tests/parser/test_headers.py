@@ -33,7 +33,7 @@ from tests.parser.samples import HEAD, RECEIVED, content, mail, multipart, parse
         (b"=?utf-8?B?SsO2cmc?=", "Jörg"),  # padding left out
         (b"=?utf-8?q?cut=20of", "cut of"),  # end left out
         (b"=?no-such-charset?q?plain?=", "plain"),
-        (b"=?utf-8?x?abc?=", "=?utf-8?x?abc?="),  # no such encoding: as it stands
+        (b"=?utf-8?x?abc?=", "=?utf-8?x?abc?="),  # no such encoding: unchanged
         ("Grüße".encode(), "Grüße"),  # RFC 6532
         ("Grüße".encode("windows-1252"), "Grüße"),
         (b"one\r\n two\r\n\tthree", "one two three"),

@@ -111,16 +111,16 @@ async def test_slow_mail_is_read_more_carefully_the_second_time(pool: WorkerPool
     assert (await ask(pool, b"SLOW UNLESS CAREFUL")).content.text == "SLOW UNLESS CAREFUL"
 
 
-async def test_bug_in_the_parser_says_where_and_not_what(pool: WorkerPool) -> None:
-    """An exception comes back with its place, without its text, which may quote the mail; the worker lives on."""
+async def test_an_error_in_the_parser_has_its_place_but_no_text(pool: WorkerPool) -> None:
+    """An exception comes back with its place and without its text, which may quote the mail; the worker stays alive."""
     before = children()
     with pytest.raises(WorkerBugError, match=r"^ValueError at failing_worker\.py:\d+$"):
         await ask(pool, b"RAISE")
     assert children() == before
 
 
-async def test_worker_that_somebody_kills_costs_no_mail(pool: WorkerPool) -> None:
-    """A worker that is killed from outside is replaced; what it worked on is done by the next."""
+async def test_a_killed_worker_loses_no_mail(pool: WorkerPool) -> None:
+    """A worker that is killed from outside is replaced; the next one does its work."""
     answers = asyncio.gather(*(ask(pool, b"PAUSE 0.3") for _ in range(4)))
     await ask(pool, b"PAUSE 0.1", urgent=True)  # by now the other worker has its batch
     for child in children():

@@ -45,10 +45,8 @@ async def stage(environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess
     await process.wait()
 
 
-async def test_both_lanes_are_parsed_and_the_stage_ends_when_told(
-    stage: asyncio.subprocess.Process, bus: RabbitBus
-) -> None:
-    """What is fetched on a lane comes out parsed on the same lane; SIGTERM ends the stage cleanly."""
+async def test_both_lanes_are_parsed_and_the_stage_stops(stage: asyncio.subprocess.Process, bus: RabbitBus) -> None:
+    """Mail fetched on a lane is parsed on the same lane; SIGTERM ends the stage cleanly."""
     arrived: dict[str, MailParsed] = {}
     complete = asyncio.Event()
 
@@ -77,15 +75,15 @@ async def test_both_lanes_are_parsed_and_the_stage_ends_when_told(
 async def test_sigterm_under_load_leaves_nothing_done_in_the_queue(
     stage: asyncio.subprocess.Process, bus: RabbitBus
 ) -> None:
-    """With messages in hand it finishes these, ends with 0, and nothing that was parsed is still in its queue."""
+    """It finishes the messages in progress and exits 0, and no parsed message is still in its queue."""
     parsed: list[str] = []
     rest: dict[str, bool] = {}
-    begun = asyncio.Event()
+    started = asyncio.Event()
 
     async def note(delivery: Delivery[Any]) -> Sequence[Any]:
         parsed.append(delivery.message.source.id)
         if len(parsed) == 30:
-            begun.set()
+            started.set()
         return ()
 
     async def take(delivery: Delivery[Any]) -> Sequence[Any]:
@@ -97,15 +95,15 @@ async def test_sigterm_under_load_leaves_nothing_done_in_the_queue(
     after = {route.message: route for route in ROUTES if route.lane is Lane.BACKFILL}
     await bus.consume(after[MailParsed], note)
     async with asyncio.timeout(DEADLINE):
-        await begun.wait()
+        await started.wait()
         stage.send_signal(signal.SIGTERM)
         assert await stage.wait() == 0
         await bus.consume(after[MailFetched], take)
         while len(parsed) + len(rest) < len(sent):  # noqa: ASYNC110 - two handlers set it
             await asyncio.sleep(0.02)
-    assert rest, "it was told to end in the middle"
+    assert rest, "it was stopped in the middle"
     assert {*parsed, *rest} == {each.message.source.id for each in sent}
     assert len(parsed) == len(set(parsed))
     assert rest.keys().isdisjoint(parsed)
-    # What a quorum queue had on the way when the consumer ended comes again, as delivered before: it had not been begun.
+    # Messages that a quorum queue was delivering when the consumer ended come again, marked as redelivered, though not started.
     assert sum(rest.values()) <= after[MailFetched].prefetch

@@ -62,7 +62,7 @@ def test_iso_2022_jp_with_characters_that_only_mailers_have() -> None:
 
 
 def test_wrong_label_is_a_defect() -> None:
-    """What was mended is said in one word."""
+    """A repair is reported in one word."""
     raw = mail("Grüße".encode(), b"Content-Type: text/plain; charset=iso-8859-1")
     assert content(raw).marks.defects == ("charset:iso-8859-1",)
 
@@ -116,8 +116,8 @@ def test_text_comes_from_html_when_there_is_no_other() -> None:
     assert found.html == html.decode()
 
 
-def test_charset_of_html_may_stand_in_its_head() -> None:
-    """HTML without a charset parameter is read as its meta element says."""
+def test_the_charset_of_html_may_be_in_its_head() -> None:
+    """HTML without a charset parameter is decoded as its meta element says."""
     html = '<meta http-equiv="Content-Type" content="text/html; charset=koi8-r"><p>Привет'.encode("koi8-r")
     assert content(mail(html, b"Content-Type: text/html")).text == "Привет"
 
