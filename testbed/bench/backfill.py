@@ -110,7 +110,7 @@ def _words(counts: dict[RowState, int]) -> str:
 
 
 async def measure(deployment: Deployment, content: BenchMailbox, where: Path) -> Backfill:
-    """Measure mbsync, the backfill, and mbsync again, each on a mailbox of its own that holds ``content`` and is warm."""
+    """Measure mbsync, the backfill, and mbsync again, each on its own warm mailbox with ``content``."""
     servers = deployment.servers
     names = ("mbsync-before", "backfill", "mbsync-after")
     mailboxes = {name: new_mailbox(servers, name, content) for name in names}

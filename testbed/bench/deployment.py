@@ -1,4 +1,4 @@
-"""One small deployment: a database and a virtual host of its own, the records known, each stage one process, everything idle."""
+"""A small idle deployment: its own database and virtual host, known records, one process per stage."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ async def _live(
 
 
 async def _until_ended(deployment: Deployment, running: backfill.Running, ended: live.Ended) -> float:
-    """Wait for a backfill, tell when it is over, return its seconds."""
+    """Wait for a backfill, report its end, and return its seconds."""
     try:
         return await backfill.finish(deployment, running)
     finally:

@@ -1,5 +1,5 @@
 """Random faults under a whole deployment, and proof that nothing was lost, doubled, confirmed too early or left unfinished.
 
-``make chaos MINUTES=…`` runs it. What is right is read from the IMAP server by a reader of its own and worked out by a reference of
+``make chaos MINUTES=…`` runs it. The expected result is read from the IMAP server by a separate reader and computed by a reference of
 its own: ``reader``, ``reference``, ``stored``, ``verdict`` and ``owed`` share no code with the services.
 """

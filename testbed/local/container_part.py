@@ -93,7 +93,7 @@ class ContainerPart:
         return int(self._container.exec_run(command).exit_code)
 
     def alive(self) -> bool:
-        """Tell whether the container is running."""
+        """Return whether the container is running."""
         if self._container is None:
             return False
         self._container.reload()

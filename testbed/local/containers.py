@@ -150,7 +150,7 @@ class Containers:
         *,
         members: Sequence[MemberPorts] = (),
     ) -> None:
-        # Our reaper does what testcontainers' own does, without an image of its own that would have to be pulled.
+        # Our reaper does what testcontainers' own does, without an image that would have to be pulled.
         testcontainers_config.ryuk_disabled = True
         run = secrets.token_hex(8)
         self._reaper = container_reaper(run)

@@ -18,7 +18,7 @@ _BUILD_S = 900
 
 
 def engine_answers() -> bool:
-    """Tell whether a Docker engine can be used from here."""
+    """Return whether a Docker engine can be used from here."""
     try:
         client = docker.from_env(timeout=_ENGINE_ANSWERS_S)
         try:

@@ -1,4 +1,4 @@
-"""One wrong version in a process of its own: the module is loaded from its text, then the module's tests are run."""
+"""Runs one wrong version in a separate process: loads the module from its text, then runs the module's tests."""
 
 from __future__ import annotations
 

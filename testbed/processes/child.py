@@ -28,7 +28,7 @@ class Spawner:
     def spawn(
         self, command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, user: str | None = None
     ) -> Child:
-        """Start `command` in a session of its own, its output appended to `log`.
+        """Start `command` in a new session, its output appended to `log`.
 
         Args:
             command: program and arguments.
@@ -78,7 +78,7 @@ class Child:
         return self._process.pid
 
     def alive(self) -> bool:
-        """Tell whether the process is still running."""
+        """Return whether the process is still running."""
         return self._process.poll() is None
 
     @property

@@ -30,7 +30,7 @@ class Package:
     services: tuple[str, ...] = ()
 
     def installed(self) -> bool:
-        """Tell whether the program that we need of it is there."""
+        """Return whether the program that we need from it is installed."""
         return program(self.sign) is not None
 
 

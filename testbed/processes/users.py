@@ -45,11 +45,11 @@ class MailUsers:
             time.sleep(_DOVECOT_NOTICES_S)
 
     def knows(self, address: str) -> bool:
-        """Tell whether the user exists."""
+        """Return whether the user exists."""
         return self._password(address) is not None
 
     def check(self, address: str, password: str) -> bool:
-        """Tell whether the user exists and has this password."""
+        """Return whether the user exists and has this password."""
         return self._password(address) == password
 
     def _password(self, address: str) -> str | None:

@@ -39,7 +39,7 @@ def until(answers: Callable[[], bool], *, what: str, seconds: float, part_alive:
 
 
 def greets(port: int, *, greeting: bytes, say: bytes = b"", host: str = LOOPBACK) -> bool:
-    """Tell whether the server at `port` begins with `greeting` (after hearing `say`, if given)."""
+    """Return whether the server at `port` begins with `greeting` (after hearing `say`, if given)."""
     with socket.create_connection((host, port), timeout=2) as connection:
         if say:
             connection.sendall(say)

@@ -1,4 +1,4 @@
-"""Where single odd letters are written, each named for its quirk."""
+"""Writes single odd letters, each named for its quirk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from testbed.samples.write import attachment, snippet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Where odd letters are written: the moment the demo starts, and the seed."""
+    """Writes odd letters, given the start of the demo and the seed."""
 
     now: datetime
     seed: int

@@ -9,7 +9,7 @@ SKIPPED_FOLDERS = frozenset({"Trash", "Drafts", "Junk"})
 
 
 def rng(*parts: object) -> random.Random:
-    """Return a generator of its own for these parts: the same parts give the same numbers on every Python."""
+    """Return a random generator for these parts: the same parts give the same numbers on every Python."""
     return random.Random(":".join(map(str, parts)))  # noqa: S311 - reproducible samples, nothing secret
 
 

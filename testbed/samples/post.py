@@ -110,7 +110,7 @@ def post(
     """Return the copy of a letter that a user holds.
 
     The sender's own copy (any folder, never INBOX by mail to oneself) has the Bcc header and no trace headers. ``delivery``
-    tells one delivery of the same letter to the same folder from another.
+    distinguishes deliveries of the same letter to the same folder.
     """
     own = party(user)[1]
     sent = letter.parties["from"][0][1] in PEOPLE[user].addresses

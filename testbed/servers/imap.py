@@ -11,7 +11,7 @@ _TIMEOUT_S = 60
 def log_in(host: str, port: int, username: str, password: str) -> imaplib.IMAP4:
     """Return a client that is logged in, in plain text; use it as a context manager to log out.
 
-    APPEND ends with a small write of its own. Without TCP_NODELAY it waits for the answer to the one before, which a server
+    APPEND ends with a separate small write. Without TCP_NODELAY it waits for the answer to the one before, which a server
     behind another machine's (or a container's) network gives after 40 ms.
 
     Raises:

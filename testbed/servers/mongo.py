@@ -119,7 +119,7 @@ class MongoProcess:
         return self._child.pid
 
     def alive(self) -> bool:
-        """Tell whether it is running."""
+        """Return whether it is running."""
         return self._child is not None and self._child.alive()
 
     def stop(self) -> None:

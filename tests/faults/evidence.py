@@ -120,5 +120,5 @@ def clean() -> Evidence:
             for account in ACCOUNTS
         ],
         changed_passwords={"b": 1},
-        untold=[],
+        unnotified=[],
     )

@@ -214,7 +214,7 @@ def test_a_correct_state_has_no_findings() -> None:
             lambda each: each._replace(attentions=[*each.attentions, AttentionMail("<attention.b.1@y>", "b", 1)]),
             id="a second mail about one trouble",
         ),
-        pytest.param(LOST, lambda each: each._replace(untold=["b"]), id="an owner who was not notified"),
+        pytest.param(LOST, lambda each: each._replace(unnotified=["b"]), id="an owner who was not notified"),
     ],
 )
 def test_damage_is_found(kind: str, spoil: Spoil) -> None:

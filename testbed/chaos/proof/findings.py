@@ -56,7 +56,7 @@ class Evidence(NamedTuple):
     asked: Sequence[Asked]
     changed_passwords: Mapping[str, int]
     """How often, by account."""
-    untold: Sequence[str]
+    unnotified: Sequence[str]
     """Blocked accounts whose owner was not notified in time."""
 
 

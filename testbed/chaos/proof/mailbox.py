@@ -17,7 +17,7 @@ _PARTS = 4
 
 
 class Mailbox(NamedTuple):
-    """A login. Every method opens a connection of its own and may raise ``imaplib.IMAP4.error`` or ``OSError``."""
+    """A login. Every method opens its own connection and may raise ``imaplib.IMAP4.error`` or ``OSError``."""
 
     imap: ImapEndpoint
     username: str

@@ -62,12 +62,12 @@ def _accounts(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(UNFINISHED_WORK, f"{account.id} is {account.state}{waits}")
         if account.incident > (changes := evidence.changed_passwords.get(account.id, 0)):
             yield Finding(DOUBLED, f"{account.id} was blocked {account.incident} times for {changes} changed passwords")
-    for name in evidence.untold:
+    for name in evidence.unnotified:
         yield Finding(LOST, f"the owner of {name} was not notified that it is blocked")
-    told: dict[tuple[str, int], set[str]] = defaultdict(set)
+    notified: dict[tuple[str, int], set[str]] = defaultdict(set)
     for mail in evidence.attentions:
-        told[mail.account, mail.incident].add(mail.message_id)
-    for (name, incident), several in told.items():
+        notified[mail.account, mail.incident].add(mail.message_id)
+    for (name, incident), several in notified.items():
         if incident > incidents.get(name, 0) or len(several) > 1:
             yield Finding(DOUBLED, f"mails about incident {incident} of {name}: {sorted(several)}")
 

@@ -16,11 +16,11 @@ from testbed.samples.bench.team import TeamRecord
 from testbed.samples.bench.team_mail import FOLDERS, SENT, TeamMail
 
 _TROUBLE = (imaplib.IMAP4.error, smtplib.SMTPException, OSError, EOFError, HostingError)
-"""The mail server is down at this moment: whatever it was is done again, or left."""
+"""Errors while the mail server is down: the action is repeated or skipped."""
 _DELIVER_S = 60
 _TRASH = "Trash"
 _NAMES = (*FOLDERS[1:], "Projects", "Projects/Pier", "Clients", "Clients/Old", "Clients/Old/North")
-"""Of folders that are renamed and deleted: a name may stand for a folder, for none, or for one that holds folders only."""
+"""Errors of renaming and deleting folders: a name may denote a folder, none, or one that only contains folders."""
 DEEDS = {
     "flagged": 50,
     "moved": 25,

@@ -1,4 +1,4 @@
-"""A company on a deployment of its own: database, virtual host, mailboxes full of mail, accounts with three ways of sharing, records."""
+"""A company on its own deployment: database, virtual host, mailboxes full of mail, accounts with three ways of sharing, records."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Company:
         await asyncio.to_thread(self.network.servers.add_user, box.username, box.password)
 
     async def repair_password(self, key: str) -> None:
-        """Tell it to Leadmail, as an account's owner does.
+        """Save it in Leadmail, as an account's owner does.
 
         Raises:
             RuntimeError: ``leadmail account password`` failed.
@@ -145,7 +145,7 @@ class Company:
 
 @asynccontextmanager
 async def company(network: Network, team: Team, **settings: str) -> AsyncIterator[Company]:
-    """Yield a company with users' policies but no mailbox, account or record yet; its database goes with the block.
+    """Yield a company with users' policies but no mailbox, account or record yet; its database is dropped at the end of the block.
 
     Args:
         network: where it runs.

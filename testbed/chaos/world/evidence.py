@@ -40,7 +40,7 @@ class Gatherer:
         self.asked: list[Asked] = []
         self.changed_passwords: Counter[str] = Counter()
         """How often, by account."""
-        self.untold: list[str] = []
+        self.unnotified: list[str] = []
         """Blocked accounts whose owner was not notified."""
 
     async def connecting(self, key: str) -> None:
@@ -112,7 +112,7 @@ class Gatherer:
             observed=self._observer.observed,
             asked=self.asked,
             changed_passwords=self.changed_passwords,
-            untold=self.untold,
+            unnotified=self.unnotified,
         )
 
     async def _seen(self) -> Seen:

@@ -57,12 +57,12 @@ class Owners:
     async def _lockout(self, key: str, _seconds: float) -> None:
         """Change the password, and enter the new one once the owner was notified. A resync must follow and be confirmed."""
         account = self._company.accounts[key]
-        told = len(await self._gatherer.attentions(account))
+        seen = len(await self._gatherer.attentions(account))
         await self._change_password(key)
         end = asyncio.get_running_loop().time() + _TOLD_S
-        while len(await self._gatherer.attentions(account)) <= told:
+        while len(await self._gatherer.attentions(account)) <= seen:
             if asyncio.get_running_loop().time() > end:
-                self._gatherer.untold.append(account)
+                self._gatherer.unnotified.append(account)
                 break
             await asyncio.sleep(_LOOK_S)
         await self._resync(key, 0)

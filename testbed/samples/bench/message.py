@@ -58,7 +58,7 @@ class Press:
         self.subjects = [pattern.format(thing) for pattern in SUBJECTS for thing in THINGS]
 
     def named(self, person: Correspondent) -> str:
-        """Return the person as they stand in an address header."""
+        """Return the person as in an address header."""
         known = self.names.get(person.address)
         if known is None:
             name = person.name if person.name.isascii() else Header(person.name, "utf-8").encode()
@@ -170,7 +170,7 @@ class Press:
         return multipart("alternative", [text, self.html(hello, first, last)], f"a_{token[:24]}")
 
     def attached(self, token: str, position: int, wanted: int, numbers: Random) -> bytes:
-        """Return an attachment of its own: its first line holds the token, the rest is a run of the random lines."""
+        """Return a unique attachment: its first line has the token, the rest is a run of the random lines."""
         kind, name, magic = numbers.choice(ATTACHMENTS)
         count = min(max(wanted // LINE, 3), self.lines - 1)
         start = numbers.randrange(self.lines - count) * LINE

@@ -1,6 +1,6 @@
 """The mail of a team (``testbed.samples.bench.team``): threads over several mailboxes, from a seed, with what makes sharing hard.
 
-Copies of one mail in several mailboxes, twice in one mailbox, Bcc that only the sender's copy tells of, mail among colleagues,
+Copies of one mail in several mailboxes, twice in one mailbox, Bcc that only the sender's copy has, mail among colleagues,
 mail that concerns no record, replies from unknown addresses, Message-IDs used twice, none at all, and large attachments.
 """
 

@@ -1,4 +1,4 @@
-"""Months of mail with Elif Demir, who is nobody's record until the demo creates her."""
+"""Months of mail with Elif Demir, who has no record until the demo creates one."""
 
 from testbed.samples.correspondence.script import Thread, Turn
 

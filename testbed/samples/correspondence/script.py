@@ -22,7 +22,7 @@ class Turn:
         to: such keys, separated by blanks; also cc, bcc and reply_to.
         text: greeting and message; closing, signature and quotation are added.
         after: hours since the turn before.
-        answers: position of the turn that is answered; -1 the one before, None for a mail of its own.
+        answers: position of the turn that is answered; -1 the one before, None for a new mail.
         files: names of attachments (.pdf, .png, .csv); "name|rfc2231" and "name|encoded-word" choose how the name travels.
         invite: title of an iCalendar invitation, "" for none.
         thread_link: see :class:`testbed.samples.post.Letter`.
