@@ -18,13 +18,13 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Users of the CRM: they own accounts and view records."
 )
 
-Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")]
+UserEmail = Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")]
 
 
 @app.command("add")
 @command
 async def add(
-    email: Email,
+    email: UserEmail,
     name: Annotated[str, typer.Option(help="The user's name.")] = "",
     admin: Annotated[bool, typer.Option("--admin", help="Make the user an administrator.")] = False,
 ) -> None:
@@ -37,7 +37,7 @@ async def add(
 @app.command("admin")
 @command
 async def admin(
-    email: Email,
+    email: UserEmail,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke administrator rights.")] = False,
     by: Annotated[
         str | None,
@@ -54,7 +54,7 @@ async def admin(
 
 @app.command("disable")
 @command
-async def disable(email: Email) -> None:
+async def disable(email: UserEmail) -> None:
     """Lock a user out: sessions end and their mailboxes are paused. Their mail stays shared as it is."""
     async with open_session(setup=True) as session:
         user = await session.store.user_lifecycle.disable(email, by=OPERATOR)
@@ -63,7 +63,7 @@ async def disable(email: Email) -> None:
 
 @app.command("enable")
 @command
-async def enable(email: Email) -> None:
+async def enable(email: UserEmail) -> None:
     """Let a disabled user in again and resume their mailboxes."""
     async with open_session(setup=True) as session:
         user = await session.store.user_lifecycle.enable(email, by=OPERATOR)
@@ -72,7 +72,7 @@ async def enable(email: Email) -> None:
 
 @app.command("remove")
 def remove(
-    email: Email,
+    email: UserEmail,
     purge: Annotated[bool, typer.Option("--purge", help="Also delete the mail of their mailboxes.")] = False,
     transfer_to: Annotated[str | None, typer.Option(metavar="EMAIL", help="Give their mailboxes to this user.")] = None,
     yes: Yes = False,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from testbed.chaos.proof.reader import Held, ServerMail, ServerCopy
+from testbed.chaos.proof.reader import Held, ServerCopy, ServerMail
 
 SENT = b"Sent"
 """The folder of sent mail, as the servers of the run name it."""
