@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import chain
 from collections.abc import Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from schemas.accounts import AccountState, SealedCredentials
