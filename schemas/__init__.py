@@ -10,6 +10,7 @@ Imports nothing of ours; everything else imports this.
 - ``accounts``, ``records``, ``ledger``, ``emails``: what is in MongoDB
 - ``raw_mail``: header block and body of a mail, and which header fields every reader may see
 - ``sharing``: the rule of who sees what, as pure functions
+- ``threads``: the rule of threads: which record the mail that an email answers is about
 - ``errors``: the errors that handlers raise
 - ``routes``: the map of the system, one row per route
 - ``topology``: the exchanges, queues and bindings that the routes need

@@ -23,6 +23,7 @@ TOUCHING: Mapping[str, str] = {
     "mail.blob_refs": "references, no content",
     "mail.blob_sweep": "deletes",
     "mail.orphaned_emails": "deletes",
+    "sync.ledger_matcher": "asks which emails on records a row's owner sent: keys only",
     "sync.ledger_poller": "checks whether emails exist",
     "sync.ledger": "finds copies of an account's emails by Message-ID: keys only",
     "access.copies": "participants, for the guard's own decision",

@@ -49,7 +49,7 @@ def company() -> list[Held]:
     """Return mail with a client in two mailboxes, a Bcc, a thread with a lawyer in two others, and private mail."""
     offer = mail("1@x", "ana@own.example", "kim@client.example", cc="bo@own.example")
     blind = mail("2@x", "ana@own.example", "stranger@far.example", bcc="pat@client.example")
-    lawyer = mail("3@x", "lex@law.example", "cy@own.example", cc="bo@own.example")
+    lawyer = mail("3@x", "bo@own.example", "lex@law.example", cc="cy@own.example")
     return [
         held("a", SENT, 1, offer, "\\Seen"),
         held("b", INBOX, 1, offer),
@@ -57,7 +57,7 @@ def company() -> list[Held]:
         held("c", INBOX, 1, lawyer),
         held("c", INBOX, 2, mail("4@x", "stranger@far.example", "cy@own.example")),
         held("b", INBOX, 2, mail("5@x", "assistant@far.example", "bo@own.example", answers="3@x")),
-        held("b", INBOX, 3, lawyer),
+        held("b", SENT, 3, lawyer),
     ]
 
 

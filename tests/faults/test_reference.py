@@ -54,31 +54,33 @@ def test_a_thread_of_two_records_is_on_neither() -> None:
 
 def test_a_thread_with_one_record_passes_it_on() -> None:
     """A reply from an unknown address, and the reply to that, are on the thread's record; among colleagues it ends."""
-    first = mail("1@x", "lex@law.example", "ana@own.example")
+    first = mail("1@x", "ana@own.example", "lex@law.example")
     second = mail("2@x", "assistant@far.example", "ana@own.example", answers="1@x")
-    third = mail("3@x", "ana@own.example", "assistant@far.example", answers="2@x")
+    third = mail("3@x", "ana@own.example", "assistant@far.example", answers="1@x")
+    fourth = mail("5@x", "assistant@far.example", "ana@own.example", answers="3@x")
     inside = mail("4@x", "ana@own.example", "bo@own.example", answers="3@x")
-    copies = [held("a", INBOX, uid, raw) for uid, raw in enumerate((first, second, third, inside), 1)]
+    places = ((SENT, first), (INBOX, second), (SENT, third), (INBOX, inside), (INBOX, fourth))
+    copies = [held("a", folder, uid, raw) for uid, (folder, raw) in enumerate(places, 1)]
     links = truth_of(copies).links
     assert [{record for record, identity in links if identity == each.letter.identity} for each in copies] == [
-        {"contact:2"}, {"contact:2"}, {"contact:2"}, set(),
+        {"contact:2"}, {"contact:2"}, {"contact:2"}, set(), {"contact:2"},
     ]  # fmt: skip
 
 
 def test_what_one_has_says_nothing_about_mail_that_others_have() -> None:
     """The mail that is answered lies in a colleague's mailbox: for him it makes a thread, for others it neither makes nor ends one."""
     offer, forged = (
-        mail("1@x", "lex@law.example", "bo@own.example"),
+        mail("1@x", "bo@own.example", "lex@law.example"),
         mail("1@x", "pat@client.example", "cy@own.example"),
     )
     answer = mail("2@x", "assistant@far.example", "ana@own.example", cc="bo@own.example", answers="1@x")
     further = mail("3@x", "ana@own.example", "assistant@far.example", answers="2@x")
     hers, on = held("a", INBOX, 1, answer), held("a", SENT, 2, further)
-    stubs = [held("b", INBOX, 1, offer), held("c", INBOX, 1, forged)]
+    stubs = [held("b", SENT, 1, offer), held("c", INBOX, 1, forged)]
     assert truth_of([hers, on, *stubs]).states[hers.copy] == "unmatched"
     both = truth_of([hers, on, *stubs, held("b", INBOX, 2, answer)])
     assert {record for record, identity in both.links if identity == hers.letter.identity} == {"contact:2"}
-    assert both.states[hers.copy] == "attached"
+    assert both.states[hers.copy] == "unmatched", "her own mailbox says nothing of a record"
     assert both.states[on.copy] == "unmatched", "in her own mail the thread concerns no record"
 
 

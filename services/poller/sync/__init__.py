@@ -11,6 +11,7 @@
 - ``folder_snapshot``: how a folder looked when it was last synchronised
 - ``headers``: participants and thread ids of a raw header block
 - ``relevance``: which mail concerns a record, and the ledger rows for it
+- ``threads``: whether a mail without a known participant answers mail that the owner sent about a record
 - ``body_fetcher``: fetches bodies of relevant mail in batches
 - ``publish_tracker``: publishes mail and marks its rows
 - ``ledger_repair``: compares a folder with its rows and repairs them
