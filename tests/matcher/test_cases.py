@@ -18,11 +18,10 @@ from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.matcher.linking.relinking import relink
 from services.matcher.sweepers import sweep_pending_work
-from services.parser.content.parse import parse_mail
-from services.store import LinkAddition, NotFoundError, RowOutcome, email_ref
+from services.store import LinkAddition, NotFoundError, RowOutcome
 from services.store.core.migrations import MIGRATIONS
 from tests.factories import lease_of, sent_folder
-from tests.matcher.fixtures import START, World, mail
+from tests.matcher.fixtures import World, mail
 
 ANN, BOB, EVE, CARLA, PAUL = (
     *("ann@firm.example", "bob@firm.example", "eve@firm.example"),
@@ -58,17 +57,8 @@ async def settle(world: World) -> None:
 
 async def receive(world: World, account: Account, raw: str) -> str:
     """Let a raw mail come in as parser and matcher take it; returns its email's key."""
-    data = raw.replace("\n", "\r\n").encode()
-    parsed = parse_mail(data, account=account.id, internal_date=START)
-    message = await world.copy(account, parsed.content, bcc=parsed.bcc)
-    await world.store.blobs.put_many(
-        [
-            (data, email_ref(parsed.content.key)),
-            *((blob, email_ref(parsed.content.key)) for blob in parsed.blobs.values()),
-        ]
-    )
-    await world.match(message)
-    return parsed.content.key
+    copy = await world.deliver(account, raw.replace("\n", "\r\n").encode())
+    return copy.content.key
 
 
 SECRET = """From: Carla <carla@client.example>
