@@ -158,6 +158,8 @@ class Store:
             guard=guard,
             lines=lines,
             emails=self.emails,
+            ledger=self.ledger,
+            accounts=self.accounts,
             orphaned_emails=self.orphaned_emails,
             summaries=self.summaries,
         )

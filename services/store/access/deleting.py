@@ -8,6 +8,8 @@ from services.store.core.errors import NotAllowedError, NotFoundError
 from services.store.crm.summaries import Summaries
 from services.store.mail.emails import Emails
 from services.store.mail.orphaned_emails import OrphanedEmails
+from services.store.sync.accounts import Accounts
+from services.store.sync.ledger import Ledger
 
 
 class Deleting:
@@ -19,12 +21,16 @@ class Deleting:
         guard: Guard,
         lines: VisibleLines,
         emails: Emails,
+        ledger: Ledger,
+        accounts: Accounts,
         orphaned_emails: OrphanedEmails,
         summaries: Summaries,
     ) -> None:
         self._guard = guard
         self._lines = lines
         self._emails = emails
+        self._ledger = ledger
+        self._accounts = accounts
         self._orphaned = orphaned_emails
         self._summaries = summaries
 
@@ -47,10 +53,7 @@ class Deleting:
             visible = [] if everything else await self._lines.visible(user, [email])
             if not everything and not visible:
                 raise NotFoundError(f"there is no email {email}")
-            holders = {
-                one.accounts[row.account].owner for one in visible for row in one.rows if row.account in one.accounts
-            }
-            if not everything and holders != {name}:
+            if not everything and await self._holders(email) != {name}:
                 raise NotAllowedError(
                     "only an administrator, or the holder of its only copies, may delete an email for everyone: "
                     "to hide your own copies, keep it private"
@@ -58,3 +61,9 @@ class Deleting:
         if everything and not await self._emails.existing([email]):
             raise NotFoundError(f"there is no email {email}")
         await self._summaries.recompute(await self._orphaned.tombstone([email], by=name))
+
+    async def _holders(self, email: str) -> set[str]:
+        """Return the owners of every copy, also of those that are flagged as deleted and may come back."""
+        rows = (await self._ledger.copies([email])).get(email, [])
+        accounts = await self._accounts.of_ids({row.account for row in rows})
+        return {account.owner for account in accounts.values()}
