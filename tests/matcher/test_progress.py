@@ -52,6 +52,7 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
     assert value(registry, "backfill_expected_messages") == 40
     assert value(registry, "backfill_done_messages") == 0
     assert value(registry, "backfill_standstill_seconds") == 100
+    await world.database["folders"].update_many({}, {"$set": {"state": "enumerated"}})
     await world.store.epochs.seal(lease, 1)
     clock.now += 7
     await metric.read()
