@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -176,22 +176,11 @@ async def set_up_company(life: History) -> None:
         ("letter", "answer", (ANN, CARLA), ("shared",), True),
         ("letter", "partner", (PAUL, EVE), (), True),
         ("letter", "blind", (ANN, "who@else.example"), (), True),
-        ("arrive", ((ANN, "shared", ()), (ANN, "answer", ()), (ANN, "blind", (CARLA,)))),
-        ("arrive", ((BOB, "secret", ()), (EVE, "partner", ()))),
+        ("arrive", ((ANN, "shared", (), False), (ANN, "answer", (), True), (ANN, "blind", (CARLA,), True))),
+        ("arrive", ((BOB, "secret", (), False), (EVE, "partner", (), False))),
         ("settle",),
     ):
         await life.do(step)
     await life.store.users.set_admin(ANN, admin=True, by="operator")
-    for account in life.accounts:
-        document: Mapping[str, Any] = {
-            "_id": f"{account}.{INBOX}",
-            "account": account,
-            "id": INBOX,
-            "raw_name": b"INBOX",
-            "name": "INBOX",
-            "role": "inbox",
-            "selected": True,
-        }
-        await life.database["folders"].insert_one(dict(document))
     await life.crm["contacts"].update_one({}, {"$set": {"name": "Carla Rossi", "company": "Client & Co"}})
     await life.crm["leads"].update_one({}, {"$set": {"name": "Paul Partner"}})
