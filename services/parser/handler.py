@@ -82,7 +82,7 @@ async def _named(message: MailFetched, name: str, pool: WorkerPool, store: Store
         return Failed(error)
     ref = email_ref(mail.content.key)
     await store.blobs.put_many([(data, ref) for data in _blobs(raw, mail)])
-    await store.blob_refs.drop_refs([copy_ref(message.source.id)], keep=_KEPT)
+    await store.blob_refs.retire(copy_ref(message.source.id), ref, keep=_KEPT)
     return _outcome(message, mail)
 
 

@@ -65,7 +65,7 @@ async def test_a_broker_alarm(deployment: Deployment) -> None:
         await deployment.until(noted, "new mail is in the ledger")
         assert (await deployment.store.ledger_counts.counts(account))[RowState.ATTACHED] == expected - 20
         status = (await leadmail(deployment, "status")).decode()
-        assert f"RabbitMQ takes no messages, everything waits for it: alarm of {kind} on " in status
+        assert f"RabbitMQ accepts no messages, so all processing waits. Active alarms: {kind} on " in status
         for stage in ("poller", "parser") if kind == "memory" else ():
             process = deployment.running[stage]
             process.terminate()

@@ -116,7 +116,7 @@ async def test_nothing_is_left(company: Deployment) -> None:
     assert Traces([f"{gone.word}-subject"]).among(stored(company))
     # when: the other person is erased, and then deleted in the CRM
     output = await leadmail(company, "privacy", "erase", gone.address, "--by", anna, "--yes")
-    assert "3 emails would go for good" in output
+    assert "3 emails would be permanently deleted" in output
     assert "still has this address in the CRM" in output
     await swept(company)
     traces = Traces([gone.word], gone.hashed).among(stored(company))

@@ -114,7 +114,14 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
         (c.singleton_leases, [_index("until", "until", expireAfterSeconds=_DAY_S)]),
         (c.dead_letters, [_index("at", "-at"), _index("account", "account"), _index("row", "row", sparse=True)]),
         (c.audit, [_index("at", "-at"), _index("subject", "subject", "-at")]),
-        (c.blob_files, [_index("refs", "refs"), _index("orphaned", "orphaned_at", sparse=True)]),
+        (
+            c.blob_files,
+            [
+                _index("refs", "refs"),
+                _index("orphaned", "orphaned_at", sparse=True),
+                _index("kept_for", "kept_for", sparse=True),
+            ],
+        ),
         (c.blob_chunks, [_index("files_id_1_n_1", "files_id", "n", unique=True)]),
     ]
 

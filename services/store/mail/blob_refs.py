@@ -60,24 +60,34 @@ class BlobReferences:
         change = {"$addToSet": {"refs": ref}, "$unset": {"orphaned_at": ""}}
         await self._files.update_many({"_id": {"$in": list(names)}}, change)
 
-    async def drop_refs(self, refs: Iterable[str], *, keep: timedelta = timedelta()) -> None:
-        """Drop references (of parsed copies, of dead letters). A blob without any is deleted after the grace period and ``keep``."""
+    async def drop_refs(self, refs: Iterable[str]) -> None:
+        """Drop references (of dead letters). A blob without any is deleted after the grace period."""
         wanted = list(refs)
-        if not wanted:
-            return
-        await self._files.update_many({"refs": {"$in": wanted}}, _left({"$setDifference": ["$refs", wanted]}, keep))
+        if wanted:
+            await self._files.update_many({"refs": {"$in": wanted}}, _left({"$setDifference": ["$refs", wanted]}))
+
+    async def retire(self, copy: str, email: str, *, keep: timedelta) -> None:
+        """Drop the reference of a parsed copy. The blob waits for ``keep``, in case its message is delivered again.
+
+        It goes earlier if the email goes (``release``) or the account is purged (``drop_copies``).
+        """
+        for_whom = {"$set": {"kept_for": [copy, email]}}
+        await self._files.update_many({"refs": copy}, [*_left({"$setDifference": ["$refs", [copy]]}, keep), for_whom])
 
     async def drop_copies(self, account: str) -> None:
         """Drop the references of all copies of an account."""
         prefix = copy_ref(f"{account}.")
         others = {"$filter": {"input": "$refs", "cond": {"$ne": [{"$indexOfCP": ["$$this", prefix]}, 0]}}}
-        await self._files.update_many({"refs": {"$elemMatch": {"$gte": prefix, "$lt": f"{prefix}~"}}}, _left(others))
+        theirs = {"$elemMatch": {"$gte": prefix, "$lt": f"{prefix}~"}}
+        await self._files.update_many({"refs": theirs}, _left(others))
+        await self._files.update_many({"kept_for": theirs}, {"$set": {"orphaned_at": now()}})
 
     async def release(self, keys: Iterable[str]) -> None:
         """Let the sweep delete the blobs of emails after the grace period, unless the email is stored by then."""
         refs = [email_ref(key) for key in keys]
         if refs:
-            await self._files.update_many({"refs": {"$in": refs}}, {"$set": {"orphaned_at": now()}})
+            for field in ("refs", "kept_for"):
+                await self._files.update_many({field: {"$in": refs}}, {"$set": {"orphaned_at": now()}})
 
     async def drop_heads(self, names: Iterable[str]) -> None:
         """Drop the references of emails to header blocks, because the copies that had them are purged."""
