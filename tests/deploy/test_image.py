@@ -122,7 +122,7 @@ def test_the_console_is_in_it(image: str) -> None:
     """With its templates and files: it gets as far as asking for its settings."""
     ended = run(image, "console")
     assert (ended.returncode, ended.stderr.partition(":")[2][:29]) == (1, " LEADMAIL_MONGO_URL is not se")
-    listed = "from services.console.web.rendering import Pages; print(sorted(Pages().files))"
+    listed = "from services.console.web.rendering import Templates; print(sorted(Templates().files))"
     assert "console.css" in run(image, "-c", listed, entrypoint="/opt/leadmail/bin/python").stdout
 
 

@@ -257,7 +257,8 @@ class Company:
                 async for one in data["blobs.files"].find({"orphaned_at": {"$exists": False}})
             },
             "blobs that wait for the sweep": await data["blobs.files"].count_documents(
-                {"orphaned_at": {"$exists": True}}
+                # A parsed mail's original waits for hours, in case its message is delivered again.
+                {"orphaned_at": {"$exists": True}, "kept_for": {"$exists": False}}
             ),
             "dead letters": {
                 # Which lane a mail takes that is fetched again is a matter of how many there are.

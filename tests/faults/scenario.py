@@ -96,7 +96,7 @@ def mailboxes(scratch: Path) -> dict[str, dict[str, list[bytes]]]:
         both,
         mail("from-stranger", "stranger@nowhere.example", ANNA, minutes=2),
         mail("from-late", LATE, ANNA, minutes=3),
-        mail("in-thread", ALICE_AT_HOME, ANNA, minutes=4, answers="to-both"),
+        mail("in-thread", ALICE_AT_HOME, ANNA, minutes=14, answers="answer"),
         mail("attached", ALICE, ANNA, minutes=5, attachment=8),
         mail("large", ALICE, ANNA, minutes=6, attachment=INLINE_KIB),
         mail("streamed", ALICE, ANNA, minutes=7, attachment=STREAMED_KIB),

@@ -28,6 +28,8 @@ COMMANDS = (
         "orphaned_emails._tombstone",
     ),
     *("erasing._remove_dead_letters", "erasing._tombstone", "erasing.erase", "erasures.add", "erasures.end"),
+    *("user_lifecycle._transfer", "user_lifecycle.disable", "user_lifecycle.enable", "user_lifecycle.remove"),
+    *("blob_refs.drop_heads", "sign_ins.end_all"),
     *("former_accounts.connect_again", "record_addresses._remove", "users.add", "users.save", "users.set_admin"),
     *("withdrawals.add", "withdrawals.remove"),
 )
@@ -39,6 +41,9 @@ NO_STAGE = {
     "attention.release": "a mail server that is away, which the notifier's tests have",
     "attention.renew": "a mail server that takes long, which the notifier's tests have",
     "migrations.migrate": "the first start of a new version, which the store's tests have",
+    "migrations._leave_out_unsent": "the first start of a new version, which the store's tests have",
+    "ledger_poller._switch": "a \\Draft or \\Deleted flag that comes or goes, which the poller's tests have",
+    "blob_refs.add_ref": "a dead letter of a large mail, which the matcher's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
 }
 """Functions that write and are not reached, and why."""
@@ -125,7 +130,9 @@ def test_every_write_is_reached(undisturbed: Undisturbed) -> None:
     """The run reaches every function of the store that writes, unless no stage calls it: no step hides from the test above."""
     unreached = {writer for writer in writers() if writer not in undisturbed.places}
     sometimes = {point.name.partition("/")[0] for point in catalogue() if point.sometimes}
-    assert unreached - sometimes - NO_STAGE.keys() == set(), "let the scene reach it, or say above why no stage does"
+    assert sorted(unreached - sometimes - NO_STAGE.keys()) == [], (
+        "let the scene reach it, or say above why no stage does"
+    )
     assert NO_STAGE.keys() - set(writers()) == set(), "these do not write any more"
 
 

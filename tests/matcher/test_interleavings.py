@@ -133,15 +133,13 @@ async def test_a_contact_that_comes_while_a_copy_is_unmatched_gets_it(
 
 
 @pytest.mark.parametrize("where", ["before links.compare_and_set_many", "before matcher_ledger.unmatch_rows"])
-async def test_a_holder_who_makes_a_thread_known_while_a_copy_is_unmatched_takes_it_along(
-    world: World, where: str
-) -> None:
-    """He looked for other copies before that one was unmatched; who unmatched it finds the link that he wrote."""
+async def test_a_thread_that_another_holder_makes_known_does_not_attach_a_copy(world: World, where: str) -> None:
+    """Another holder attaches their copy by a thread they opened while this one is unmatched: it stays so, whatever the order."""
     ann, bob, eve = [await world.account(one) for one in (ANN, BOB, "eve@firm.example")]
     await world.record(PAUL)
     await world.record("lou@law.example")
     carla = await world.record(CARLA)
-    root, content = mail("0", "lou@law.example", "eve@firm.example"), mail("1", CARLA, ANN, answers="0")
+    root, content = mail("0", "eve@firm.example", "lou@law.example"), mail("1", CARLA, ANN, answers="0")
     world.mails.extend((root, content))
     hers = await world.copy(ann, content)
     await world.match(hers, await world.copy(bob, content, bcc=[PAUL]), await world.copy(eve, root))
@@ -153,7 +151,8 @@ async def test_a_holder_who_makes_a_thread_known_while_a_copy_is_unmatched_takes
     await world.rest()
     snapshot = await world.snapshot()
     assert snapshot == world.truth()
-    assert snapshot.rows[hers.source.id] == ("attached", content.key)
+    assert snapshot.rows[hers.source.id] == ("unmatched", None)
+    assert snapshot.rows[late.source.id] == ("attached", content.key)
 
 
 async def test_what_follows_a_thread_follows_it_through_a_mail_of_which_another_copy_comes(world: World) -> None:
