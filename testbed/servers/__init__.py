@@ -11,17 +11,3 @@
 - ``smtp``: the SMTP sink as a process
 - ``smtp_sink``: the SMTP sink itself: keeps what it receives as files
 """
-
-"""One module per server, each a child process.
-
-- ``broker``: RabbitMQ's management: virtual hosts, users, queues
-- ``rabbitmq``: RabbitMQ
-- ``mongod``: one MongoDB process
-- ``mongo``: MongoDB as a replica set of one member
-- ``replica_set``: MongoDB with several members
-- ``dovecot``: Dovecot: IMAP and LMTP
-- ``dovecot_config``: Dovecot's configuration, for 2.3 and 2.4
-- ``imap``: mail delivery and reading over IMAP
-- ``smtp``: the SMTP sink as a process
-- ``smtp_sink``: the SMTP sink itself: keeps what it receives as files
-"""
