@@ -196,7 +196,9 @@ class Company:
 
         def place(row: str) -> str:
             account, folder, _, uid = row.split(".")
-            return f"{account[0]} {folders[account, folder]['name']} {int(uid)}"
+            # A folder that was found after `folders` was read has no name yet: the next look differs.
+            name = folders[account, folder]["name"] if (account, folder) in folders else folder
+            return f"{account[0]} {name} {int(uid)}"
 
         def ref(text: str) -> str:
             return re.sub(
