@@ -15,9 +15,9 @@ from services.amqp.stage import Stage, run_stage
 from services.mailbox.providers import directory
 from services.poller.account_worker import AccountWorker, Timing
 from services.poller.connections.connector import Connector
+from services.poller.copies.account_context import AccountContext, Marker
+from services.poller.copies.metrics import PollerMetrics
 from services.poller.supervisor import Supervisor
-from services.poller.sync.account_context import AccountContext, Marker
-from services.poller.sync.metrics import PollerMetrics
 from services.settings import PollerSettings
 from services.store import Store
 from services.wiring import make_blind_index_key, make_policy, make_secret_box, make_store

@@ -12,10 +12,10 @@ from services.poller.connections.backoff import ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
 from services.poller.connections.connector import Connector
 from services.poller.connections.errors import BlockedError, deciding_error, is_connection_limit
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.recovery import Recovery
-from services.poller.sync.account_context import AccountContext
 from services.poller.sync.background_sync import BackgroundSync
-from services.poller.sync.body_fetcher import BodyFetcher
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from services.poller.sync.reconcile import until_due
 

@@ -12,7 +12,7 @@ from services.mailbox.imap import ConnectionLostError, RefusedError, UidValidity
 from services.poller.connections.backoff import ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
 from services.poller.connections.errors import BlockedError, deciding_error, is_connection_limit
-from services.poller.sync.account_context import AccountContext
+from services.poller.copies.account_context import AccountContext
 from services.runtime.failures import describe, is_bug, trace
 from services.runtime.tasks import run_isolated
 from services.store import FolderChangedError, LeaseLostError

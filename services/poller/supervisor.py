@@ -12,7 +12,7 @@ import structlog
 
 from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
-from services.poller.sync.metrics import PollerMetrics
+from services.poller.copies.metrics import PollerMetrics
 from services.runtime.failures import describe
 from services.runtime.periodic import periodic
 from services.runtime.tasks import cancel_and_wait

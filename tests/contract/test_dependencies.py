@@ -92,8 +92,8 @@ def test_every_room_has_its_rule() -> None:
         ("services.parser.handler", "from services.matcher.handler import handle", ["services.matcher.handler.handle"]),
         (
             "services.parser.handler",
-            "def f():\n    import services.poller.sync.account_context",
-            ["services.poller.sync.account_context"],
+            "def f():\n    import services.poller.copies.account_context",
+            ["services.poller.copies.account_context"],
         ),
         ("services.parser.handler", "from services import poller", ["services.poller"]),
         ("services.store.mail.blobs", "import services.amqp.rabbitmq.bus", ["services.amqp.rabbitmq.bus"]),
@@ -109,19 +109,19 @@ def test_every_room_has_its_rule() -> None:
             ["services.cli.terminal.output.say"],
         ),
         (
-            "services.poller.sync.account_context",
+            "services.poller.copies.account_context",
             "from services.usecases.dead_letters import drop",
             ["services.usecases.dead_letters.drop"],
         ),
         ("services.console.pages.records", "from services.usecases import overview\nfrom services import wording", []),
         ("services.cli.operations.run", "from testbed.local import LocalServers", ["testbed.local.LocalServers"]),
         (
-            "services.poller.sync.account_context",
+            "services.poller.copies.account_context",
             "from services.wiring import make_store",
             ["services.wiring.make_store"],
         ),
         ("services.poller.__main__", "from services.wiring import make_store", []),
-        ("services.poller.sync.account_context", "from services.store.store import Store\nimport schemas.mail", []),
+        ("services.poller.copies.account_context", "from services.store.store import Store\nimport schemas.mail", []),
     ],
 )
 def test_the_rule_finds_offenders(module: str, source: str, wrong: list[str]) -> None:

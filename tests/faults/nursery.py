@@ -42,7 +42,7 @@ HASTE: dict[str, dict[str, Any]] = {
     "services.store.mail.blob_sweep": {"GRACE": timedelta(seconds=4)},
     "services.notifier.__main__": {"SWEEP_SECONDS": 1.0},
     "services.notifier.notification": {"STALE": timedelta(seconds=3)},
-    "services.poller.sync.body_fetcher": {"STREAMED": 512 * 1024},
+    "services.poller.copies.body_fetcher": {"STREAMED": 512 * 1024},
 }
 """Shorter times: how long a process is presumed alive, how often sweepers run."""
 _GRACE = 20.0

@@ -19,9 +19,9 @@ from services.amqp.rabbitmq.bus import open_bus
 from services.mailbox.connection.credentials import password
 from services.mailbox.connection.policy import ConnectPolicy
 from services.mailbox.imap import ImapSession, connect_imap
-from services.poller.sync.account_context import AccountContext, Marker
+from services.poller.copies.account_context import AccountContext, Marker
+from services.poller.copies.metrics import PollerMetrics
 from services.poller.sync.backfill import open_epoch
-from services.poller.sync.metrics import PollerMetrics
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
 from services.runtime.mongo import make_client

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from services.mailbox.imap import ConnectionLostError
 from services.poller.account_worker import AccountWorker, Timing
-from services.poller.sync.metrics import PollerMetrics
+from services.poller.copies.metrics import PollerMetrics
 from services.runtime.tasks import cancel_and_wait, raise_if_cancelled, run_isolated
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 

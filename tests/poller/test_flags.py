@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from services.mailbox.imap import ImapSession
-from services.poller.sync.account_context import AccountContext
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync.backfill import Backfill, open_epoch
-from services.poller.sync.body_fetcher import BodyFetcher
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from tests.poller.fixtures import Mailbox, PollerEnvironment, mail
 

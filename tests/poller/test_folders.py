@@ -10,7 +10,7 @@ from schemas.accounts import Account, Folder, FolderRules
 from services.mailbox.imap import Listed, all_uids, plan_folders, primary
 from services.mailbox.imap.answers import in_namespaces, namespaces
 from services.mailbox.imap.folder_names import decode_name, role_by_name
-from services.poller.sync.folder_scan import WINDOW, FolderScan
+from services.poller.copies.folder_scan import WINDOW, FolderScan
 from tests import factories
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.parser.content.parse import parse_mail
-from services.poller.sync import headers
+from services.poller.copies import headers
 from tests.cpu_cost import MOST, growth
 from tests.parser.corpus import mails
 

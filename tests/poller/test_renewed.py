@@ -11,11 +11,11 @@ from schemas.accounts import EpochState, Folder
 from schemas.ledger import RowState
 from schemas.messages import Lane
 from services.mailbox.imap import ImapSession, UidValidityChangedError
-from services.poller.sync.account_context import AccountContext
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.body_fetcher import BodyFetcher
+from services.poller.copies.removals import drop_superseded
 from services.poller.sync.backfill import Backfill, open_epoch
-from services.poller.sync.body_fetcher import BodyFetcher
 from services.poller.sync.mailbox_watcher import MailboxWatcher
-from services.poller.sync.removals import drop_superseded
 from services.store import FolderChangedError
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail
 

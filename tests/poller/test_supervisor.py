@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
+from services.poller.copies.metrics import PollerMetrics
 from services.poller.supervisor import Supervisor
-from services.poller.sync.metrics import PollerMetrics
 from services.store import Store
 from tests.factories import account as account_of
 

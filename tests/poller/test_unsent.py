@@ -7,10 +7,10 @@ import asyncio
 from schemas.ledger import RowState
 from schemas.messages import MailboxChanged
 from services.mailbox.imap import ImapSession
-from services.poller.sync.account_context import AccountContext
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync.backfill import Backfill, open_epoch
 from services.poller.sync.background_sync import BackgroundSync
-from services.poller.sync.body_fetcher import BodyFetcher
 from services.poller.sync.folder_changes import FolderTracker
 from services.poller.sync.live_sync import LiveSync, now
 from services.poller.sync.mailbox_watcher import MailboxWatcher

@@ -6,8 +6,8 @@ import asyncio
 from datetime import UTC, datetime
 
 from services.mailbox.imap import ImapSession
-from services.poller.sync.account_context import AccountContext
-from services.poller.sync.body_fetcher import BodyFetcher
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from services.poller.sync.reconcile import reconcile, until_due
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail

@@ -17,7 +17,7 @@ from services.matcher.copy_outcomes import CopyOutcomes
 from services.matcher.latency import VisibleLatency
 from services.matcher.progress import ProgressMetric
 from services.notifier.metrics import NotifierMetrics
-from services.poller.sync.metrics import PollerMetrics
+from services.poller.copies.metrics import PollerMetrics
 from services.runtime.metrics import Metrics
 from services.store import Store
 

@@ -15,11 +15,11 @@ from schemas.identity import copy_id
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane, SyncCompleted
 from services.mailbox.imap import Fetched, ImapSession, RefusedError, plan_folders
-from services.poller.sync import relevance, removals
-from services.poller.sync.account_context import AccountContext
-from services.poller.sync.body_fetcher import BodyFetcher, batches
-from services.poller.sync.folder_scan import FolderScan, Window
-from services.poller.sync.ledger_repair import verify_folder
+from services.poller.copies import relevance, removals
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.body_fetcher import BodyFetcher, batches
+from services.poller.copies.folder_scan import FolderScan, Window
+from services.poller.copies.ledger_repair import verify_folder
 from services.store import FolderPatch
 
 PUBLISHING = 3

@@ -9,9 +9,9 @@ from schemas.accounts import Epoch, EpochState
 from schemas.ledger import Row
 from schemas.messages import Lane
 from services.mailbox.imap import ImapSession
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.sync import backfill
-from services.poller.sync.account_context import AccountContext
-from services.poller.sync.body_fetcher import BodyFetcher, batches
 from services.poller.sync.live_sync import LIVE_LIMIT, now
 from services.poller.sync.reconcile import reconcile
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 from schemas.accounts import Folder, FolderState
 from services.mailbox.imap import NEVER, ImapSession, Listed, RefusedError, plan_folders, readable
-from services.poller.sync import removals
-from services.poller.sync.account_context import AccountContext
+from services.poller.copies import removals
+from services.poller.copies.account_context import AccountContext
 
 LIST_ANSWERS = 2
 """A folder is gone when this many consecutive LIST answers lack it and STATUS refuses it."""

@@ -9,12 +9,12 @@ from schemas.accounts import Folder
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane
 from services.mailbox.imap import Fetched, ImapSession, Selected, UidRanges, all_uids
-from services.poller.sync import relevance, removals
-from services.poller.sync.account_context import AccountContext
-from services.poller.sync.body_fetcher import BodyFetcher, batches
-from services.poller.sync.folder_scan import WINDOW
-from services.poller.sync.ledger_repair import store_flags
-from services.poller.sync.publish_tracker import Outgoing
+from services.poller.copies import relevance, removals
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.body_fetcher import BodyFetcher, batches
+from services.poller.copies.folder_scan import WINDOW
+from services.poller.copies.ledger_repair import store_flags
+from services.poller.copies.publish_tracker import Outgoing
 from services.store import FolderPatch
 
 LIVE_LIMIT = 50

@@ -7,9 +7,9 @@ from time import monotonic
 
 from schemas.accounts import Folder
 from services.mailbox.imap import ImapSession, MailboxEvents, RefusedError, Selected, primary, wait_for_events
-from services.poller.sync import removals
-from services.poller.sync.account_context import AccountContext
-from services.poller.sync.body_fetcher import BodyFetcher
+from services.poller.copies import removals
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync.folder_changes import FolderTracker
 from services.poller.sync.folder_snapshot import FolderSnapshot
 from services.poller.sync.live_sync import LiveSync, now

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from schemas.accounts import Folder
 from schemas.ledger import RowState
 from services.mailbox.imap import ImapSession, RefusedError, uid_windows
-from services.poller.sync import relevance, removals
-from services.poller.sync.account_context import AccountContext
-from services.poller.sync.ledger_repair import repair, store_flags
+from services.poller.copies import relevance, removals
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.ledger_repair import repair, store_flags
 from services.runtime.backoff import jittered
 from services.store import FolderPatch
 

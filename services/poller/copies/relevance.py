@@ -17,9 +17,9 @@ from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, Row, RowState
 from services.mailbox.imap import Fetched
-from services.poller.sync import headers, removals, threads
-from services.poller.sync.account_context import AccountContext
-from services.poller.sync.headers import HeaderFacts
+from services.poller.copies import headers, removals, threads
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.headers import HeaderFacts
 from services.store import FolderPatch, TwinQuery
 
 RECENT = "\\Recent"

@@ -15,8 +15,8 @@ from schemas.ledger import Row
 from services.amqp.delivery.bus import Bus
 from services.amqp.delivery.spans import Tracing
 from services.mailbox.imap import UidValidityChangedError
-from services.poller.sync.headers import HeaderFacts
-from services.poller.sync.metrics import PollerMetrics
+from services.poller.copies.headers import HeaderFacts
+from services.poller.copies.metrics import PollerMetrics
 from services.store import Store
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from schemas.ledger import Row
 from schemas.messages import MailFetched
 from services.amqp.delivery.trace_context import UNTRACED, TraceContext, logged
-from services.poller.sync.account_context import AccountContext
+from services.poller.copies.account_context import AccountContext
 from services.store import LeaseLostError
 
 CONFIRM_GRACE_SECONDS = 3.0

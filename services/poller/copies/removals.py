@@ -12,7 +12,7 @@ from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.messages import MailboxChanged
 from services.mailbox.imap import ImapSession, uid_set
-from services.poller.sync.account_context import AccountContext
+from services.poller.copies.account_context import AccountContext
 
 BATCH = 500
 """Emails per message, and uids per question to the server."""

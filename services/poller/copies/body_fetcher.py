@@ -13,7 +13,7 @@ from schemas.messages import Copy, Lane, MailFetched
 from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import TraceContext
 from services.mailbox.imap import ImapSession, uid_set
-from services.poller.sync.publish_tracker import Outgoing, PublishTracker
+from services.poller.copies.publish_tracker import Outgoing, PublishTracker
 
 BATCH = 100
 """Messages per FETCH."""

@@ -9,9 +9,9 @@ from schemas.accounts import Folder, FolderState
 from schemas.identity import copy_id
 from schemas.ledger import DRAFT_FLAG, Row, RowState
 from services.mailbox.imap import Fetched, ImapSession, uid_windows
-from services.poller.sync import relevance, removals
-from services.poller.sync.account_context import AccountContext
-from services.poller.sync.folder_scan import WINDOW
+from services.poller.copies import relevance, removals
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.folder_scan import WINDOW
 from services.store import FolderPatch
 
 

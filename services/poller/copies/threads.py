@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from schemas.sharing import internal_among
 from schemas.threads import ThreadClaims, claims_of_links, thread_links
-from services.poller.sync.account_context import AccountContext
-from services.poller.sync.headers import HeaderFacts
+from services.poller.copies.account_context import AccountContext
+from services.poller.copies.headers import HeaderFacts
 
 
 async def opened(context: AccountContext, facts: Sequence[HeaderFacts]) -> list[bool]:

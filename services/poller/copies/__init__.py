@@ -1,0 +1,13 @@
+"""Does what one mail in one folder needs: decides on it, keeps its ledger row, publishes its body, records that it is gone.
+
+- ``account_context``: the account, lease and collaborators that all work on an account shares
+- ``metrics``: the poller's metrics
+- ``folder_scan``: the uids of one folder in windows, newest first
+- ``headers``: participants and thread ids of a raw header block
+- ``relevance``: which mail concerns a record, and the ledger rows for it
+- ``threads``: whether a mail without a known participant answers mail that the owner sent about a record
+- ``body_fetcher``: fetches bodies of relevant mail in batches
+- ``publish_tracker``: publishes mail and marks its rows
+- ``removals``: records and announces copies that are gone
+- ``ledger_repair``: compares a folder with its rows and repairs them
+"""
