@@ -101,6 +101,28 @@ def effect(one: PreviewEffect, what: str) -> str:
     return f"{plural(one.emails, 'email')} {what} {plural(one.users, 'user')}, on {plural(one.records, 'record')}."
 
 
+def internal_record(addresses: Sequence[str]) -> str:
+    """Say what the page of a record with internal addresses does not show, why, and what to do."""
+    several = len(addresses) > 1
+    named = ", ".join(addresses[:_NAMES]) + (
+        f" and {len(addresses) - _NAMES:,} more" if len(addresses) > _NAMES else ""
+    )
+    domain = addresses[0].rpartition("@")[2]
+    return (
+        f"{named} {'are' if several else 'is'} internal (a user, a connected mailbox, or one of the company's domains): "
+        f"for {'these addresses' if several else 'this address'}, the record page shows each viewer only mail that they hold themselves. "
+        f"To share it, an administrator can open the domain: `leadmail company domains --open {domain}`."
+    )
+
+
+def proposed_domain(domain: str, addresses: int) -> str:
+    """Ask an administrator to confirm one of the company's domains."""
+    return (
+        f"{domain} looks like the company's own domain ({plural(addresses, 'address', 'addresses')}). It is not internal until an "
+        f"administrator confirms it: `leadmail company domains --add {domain} --by EMAIL`."
+    )
+
+
 def sharing(policy: SharingPolicy) -> str:
     """Return a policy in a few words."""
     if policy.mode is Mode.CUSTOM:

@@ -102,6 +102,11 @@ class Directory:
             if "local" not in provider.quirks:  # many services run at 127.0.0.1
                 self._hosts.setdefault(provider.imap.host, provider)
 
+    @property
+    def public_domains(self) -> frozenset[str]:
+        """Domains at which anyone can have an address of one of the services."""
+        return frozenset(self._domains)
+
     def for_address(self, address: str) -> Provider | None:
         """Return the service that owns the address's domain."""
         return self._domains.get(domain_of(normal_address(address)))

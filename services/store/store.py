@@ -174,6 +174,7 @@ class Store:
             c,
             accounts=self.accounts,
             company=self.company,
+            colleagues=self.colleagues,
             emails=self.emails,
             links=self.links,
             pending_work=self.pending_work,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from schemas.sharing import CompanyPolicy, Mode, excludable_domain
+from services.cli.company import company_domains
 from services.cli.mail.previews import DryRun, print_preview
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
@@ -19,6 +20,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 @app.callback()
 def group() -> None:
     """The company's sharing policy, which overrides users' settings."""
+
+
+app.command("domains")(company_domains.domains)
 
 
 @app.command("sharing")
@@ -61,6 +65,8 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
                 excluded_domains=() if no_excluded_domains else domains or policy.excluded_domains,
                 default_mode=default_mode or policy.default_mode,
                 allowed_modes=tuple(dict.fromkeys(allow_mode)) if allow_mode else policy.allowed_modes,
+                internal_domains=policy.internal_domains,
+                opened_domains=policy.opened_domains,
             )
             if policy.default_mode not in policy.allowed_modes:
                 allowed = " or ".join(mode.value for mode in policy.allowed_modes)

@@ -14,6 +14,14 @@ from services.store import Preview
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change for whom, and change nothing.")]
 
 
+def print_opening(preview: Preview) -> None:
+    """Print how much of all mail would be shown, for an administrator who opens a domain: numbers only."""
+    say(wording.effect(preview.shown, wording.SHOWN), style="yellow")
+    if preview.hidden.emails:
+        say(wording.effect(preview.hidden, wording.HIDDEN))
+    say("The numbers cover the company's mail, not only mail that you can see.", style="dim")
+
+
 def print_preview(preview: Preview) -> None:
     """Print how much mail would be hidden or shown, with examples that the caller can see."""
     for effect, what, style in (

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from schemas.records import Record, RecordKind
+from services import wording
 from services.cli.mail.records_csv import read_records
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, fail, print_json, progress, say, table
 from services.cli.terminal.session import command, open_session
 from services.store import NewRecord
+from services.usecases import company_domains
 from services.wording import plural
 
 
@@ -34,7 +36,9 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
             record = await session.store.records.add(
                 kind, NewRecord(tuple(emails), name=name, owner=owner, company=company)
             )
+            found = await company_domains.internal_addresses(session.store, record.addresses)
         say(f"{_label(record)} added as {record.ref}. Leadmail is searching existing mail for it.")
+        _say_internal(found)
 
     @app.command("import", help=f"Add the {kind}s of a CSV file. Rows whose address already exists are skipped.")
     @command
@@ -52,11 +56,15 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
     ) -> None:
         found = read_records(file)
         async with open_session(setup=True) as session:
+            internal = await company_domains.internal_addresses(
+                session.store, [address for record in found.records for address in record.addresses]
+            )
             with progress(f"{kind}s", len(found.records)) as told:
                 added, known = await session.store.records.import_many(kind, found.records, progress=told)
         skipped = [f"{known} (an address already exists)"] if known else []
         skipped += [f"{found.without_address} (no address)"] if found.without_address else []
         say(f"{plural(added, kind)} added" + "".join(f"; skipped {why}" for why in skipped) + ".")
+        _say_internal(internal)
 
     @app.command("list", help=f"List {kind}s, newest first.")
     @prints(list[Record])
@@ -91,6 +99,11 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
             _print(found)
 
     return app
+
+
+def _say_internal(addresses: list[str]) -> None:
+    if addresses:
+        say(wording.internal_record(addresses), style="yellow")
 
 
 def _label(record: Record) -> str:

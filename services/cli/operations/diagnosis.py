@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -153,6 +153,20 @@ def mail(accounts: Mapping[AccountGroup, int], dead_letters: int) -> Iterable[Ch
         yield Check("dead letters", State.WARNING, f"{dead_letters} to review", "See `leadmail dead-letters list`.")
     else:
         yield Check("dead letters", State.FINE, "none")
+
+
+def internal_people(proposed: Sequence[str], records: int) -> Iterable[Check]:
+    """Check whether the company's own domains are confirmed, and which records show less because their address is internal."""
+    if proposed:
+        advice = f"If so, confirm it: `leadmail company domains --add {proposed[0]} --by EMAIL`."
+        found = f"{', '.join(proposed)}: not confirmed as the company's own"
+        yield Check("company domains", State.WARNING, found, advice)
+    else:
+        yield Check("company domains", State.FINE, "none to confirm")
+    if records:
+        advice = "Their pages show each viewer only mail that they hold. `leadmail company domains --open DOMAIN` changes that."
+        found = f"{plural(records, 'lead or contact has', 'leads and contacts have')} an internal address"
+        yield Check("internal people", State.FINE, found, advice)
 
 
 def certificate(name: str, end: datetime | None) -> Iterable[Check]:

@@ -25,6 +25,7 @@ from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError
 from services.runtime.mongo import Client, make_client, require_replica_set
 from services.settings import CliSettings
+from services.usecases import company_domains
 from services.wiring import make_policy, make_store
 
 _SECONDS = 10.0
@@ -72,6 +73,9 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
         Check("MongoDB", State.FINE, "answers"),
         *diagnosis.database(facts),
         *diagnosis.mail(accounts, dead_letters),
+        *diagnosis.internal_people(
+            [one.domain for one in await company_domains.proposed(store)], await company_domains.internal_records(store)
+        ),
     ]
 
 

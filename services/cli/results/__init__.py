@@ -4,6 +4,7 @@ Keys are added in later versions, never renamed or removed.
 
 - ``base``: the base of these models, and the decorator that names what a command prints
 - ``accounts``: connected mailboxes, their folders, sharing and aliases
+- ``company``: the company's own domains
 - ``mail``: record pages, emails and search results
 - ``operations``: status, queues, ledger, dead letters, erasures and doctor
 """

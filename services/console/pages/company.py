@@ -22,7 +22,7 @@ async def form(context: RequestContext) -> Response:
 
 async def change(context: RequestContext) -> Response:
     """Show a preview of the change, or save it."""
-    policy = _read(context.form)
+    policy = _read(context.form, await context.store.company.policy())
     if context.form.text("do") == "save":
         await context.store.sharing.set_company(policy, by=context.viewer)
         return context.redirect("/operations/sharing", "company")
@@ -30,13 +30,15 @@ async def change(context: RequestContext) -> Response:
     return context.render("company.html", policy=policy, modes=wording.MODES, effects=preview)
 
 
-def _read(form: Form) -> CompanyPolicy:
+def _read(form: Form, before: CompanyPolicy) -> CompanyPolicy:
     try:
         allowed = tuple(mode for mode in Mode if mode.value in form.values("allowed"))
         policy = CompanyPolicy(
             excluded_domains=read_domains(form.text("domains")),
             default_mode=Mode(form.text("default")),
             allowed_modes=allowed,
+            internal_domains=before.internal_domains,
+            opened_domains=before.opened_domains,
         )
     except InvalidDomainError as error:
         raise PageError(400, str(error)) from None

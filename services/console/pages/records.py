@@ -8,9 +8,11 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from schemas.records import RecordRef
+from services import wording
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext, record_of
 from services.store import SearchResult
+from services.usecases import company_domains
 
 PER_PAGE = 50
 
@@ -56,6 +58,7 @@ async def show(context: RequestContext) -> Response:
         except (ValueError, OverflowError):
             raise PageError(400, "This page does not exist. Start again at the newest mail.") from None
         emails, before = part.emails, part.before
+    internal = await company_domains.internal_addresses(store, record.addresses)
     newest = not (asked or thread or form.text("before"))
     return context.render(
         "record.html",
@@ -68,6 +71,7 @@ async def show(context: RequestContext) -> Response:
         newest=newest,
         before=before,
         found=found,
+        internal=wording.internal_record(internal) if internal else "",
         suggested=await store.suggesting.suggested_addresses(viewer, ref) if newest else [],
     )
 

@@ -90,7 +90,10 @@ class _Sight(NamedTuple):
 
 
 class Previewing:
-    """Writes nothing. The answer counts users and never names one. Mail that the caller may not see now has no part in it."""
+    """Writes nothing. The answer counts users and never names one. Mail that the caller may not see now has no part in it.
+
+    ``whole_company`` is the exception: an administrator who opens a domain learns how much mail that shows, and nothing else of it.
+    """
 
     def __init__(
         self,
@@ -129,8 +132,14 @@ class Previewing:
         """
         return await self._preview({}, lambda facts: facts._replace(company=policy), asker=by)
 
-    async def _preview(self, rows: Doc, changed: Callable[[SharingFacts], SharingFacts], *, asker: str) -> Preview:
-        caller = await self._users.get(asker)
+    async def whole_company(self, policy: CompanyPolicy) -> Preview:
+        """Return what ``sharing.set_company`` would do to all mail, in numbers only: for an administrator who opens a domain."""
+        return await self._preview({}, lambda facts: facts._replace(company=policy), asker=None)
+
+    async def _preview(
+        self, rows: Doc, changed: Callable[[SharingFacts], SharingFacts], *, asker: str | None
+    ) -> Preview:
+        caller = None if asker is None else (await self._users.get(asker)).email
         people = [one for one in await self._users.get_all() if not one.disabled]
         hidden, shown = _Counted(), _Counted()
         async for keys in self._ledger.attached_emails(rows, batch=_AT_ONCE):
@@ -143,12 +152,13 @@ class Previewing:
                 if before.shared is not then.shared:
                     moved.append((link, before, then.shared))
             readers: dict[RecordRef, set[str]] = {}
-            visible = await self._rights.readable(caller.email, {link.record for link, _, _ in moved})
-            moved = [
-                (link, before, widens)
-                for link, before, widens in moved
-                if link.record in visible and (before.shared or caller.email in before.owners)
-            ]
+            if caller is not None:
+                visible = await self._rights.readable(caller, {link.record for link, _, _ in moved})
+                moved = [
+                    (link, before, widens)
+                    for link, before, widens in moved
+                    if link.record in visible and (before.shared or caller in before.owners)
+                ]
             records = {link.record for link, _, _ in moved}
             for person in people if records else ():
                 for record in await self._rights.readable(person.email, records):
@@ -157,12 +167,9 @@ class Previewing:
                 (shown if widens else hidden).add(link, readers.get(link.record, set()) - before.owners)
         return Preview(hidden=await self._effect(hidden, asker), shown=await self._effect(shown, asker))
 
-    async def _effect(self, counted: _Counted, asker: str) -> PreviewEffect:
-        seen = {
-            (one.line.email, record): one.line
-            for one in await self._lines.seen(asker, counted.links())
-            for record in one.records
-        }
+    async def _effect(self, counted: _Counted, asker: str | None) -> PreviewEffect:
+        lines = [] if asker is None else await self._lines.seen(asker, counted.links())
+        seen = {(one.line.email, record): one.line for one in lines for record in one.records}
         examples = [
             Example(email=link.email, record=link.record, sent_at=link.sent_at, subject=line.subject)
             for link in counted.links()

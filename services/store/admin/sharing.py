@@ -14,6 +14,7 @@ from schemas.sharing import CompanyPolicy, SharingPolicy, Verdict
 from services.store.access.copies import Copies, SharingFacts
 from services.store.access.users import Company
 from services.store.core.audit import Audit
+from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import now
 from services.store.core.errors import NotAllowedError
@@ -64,6 +65,7 @@ class Sharing:
         *,
         accounts: Accounts,
         company: Company,
+        colleagues: Colleagues,
         emails: Emails,
         links: Links,
         pending_work: PendingWork,
@@ -76,6 +78,7 @@ class Sharing:
         self._ledger = collections.ledger
         self._accounts = accounts
         self._company = company
+        self._colleagues = colleagues
         self._emails = emails
         self._links = links
         self._pending = pending_work
@@ -154,6 +157,9 @@ class Sharing:
     async def set_company(self, policy: CompanyPolicy, *, by: str) -> int:
         """Change the administrator's policy and update all links. Returns the number of emails checked."""
         before = await self._company.policy()
+        moved = {*before.internal_domains} ^ {*policy.internal_domains}
+        moved |= {*before.opened_domains} ^ {*policy.opened_domains}
+        await self._colleagues.domains_change(moved)
         await self._company.save(policy)
         await self._accounts_documents.update_many({}, {"$set": {"relink": now()}})
         await self._audit.add("company.sharing", by=by, subject="company", before=before, after=policy)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from services.store.core.collections import Collections
 from services.store.core.pending_work import PendingWork
+
+_AT_ONCE = 500
 
 
 class Colleagues:
@@ -31,6 +34,21 @@ class Colleagues:
         yield
         if await self._emails.find_one({"participants.address": {"$in": list(addresses)}}, {"_id": 1}) is None:
             await self._pending.done([work])
+
+    async def domains_change(self, domains: Collection[str]) -> None:
+        """Enqueue the follow-up work of domains that become or cease to be internal: who is external decides about threads."""
+        if not domains:
+            return
+        ends = re.compile(f"[@.](?:{'|'.join(map(re.escape, domains))})$")
+        query, fields = {"participants.address": {"$regex": ends.pattern}}, {"participants.address": 1}
+        part: set[str] = set()
+        async for email in self._emails.find(query, fields):
+            part.update(one["address"] for one in email["participants"] if ends.search(one["address"]))
+            if len(part) >= _AT_ONCE:
+                await self._pending.enqueue(addresses=part)
+                part = set()
+        if part:
+            await self._pending.enqueue(addresses=part)
 
     async def own_among(self, addresses: Collection[str]) -> frozenset[str]:
         """Return which of the addresses are colleagues': a user's, or an account's address or alias."""

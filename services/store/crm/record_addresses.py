@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 
 from pymongo import UpdateOne
@@ -41,6 +42,15 @@ class RecordAddresses:
         async for found in self._addresses.find({"mark": {"$in": list(wanted)}}, fields):
             records.setdefault(wanted[found["mark"]], []).append(RecordRef(**found["record"]))
         return records
+
+    async def at_domains(self, domains: Iterable[str]) -> list[tuple[str, RecordRef]]:
+        """Return the current addresses at domains (or below them), each with its record. Walks over the whole index."""
+        ends = "|".join(re.escape(domain) for domain in domains)
+        query = {"address": {"$regex": f"[@.](?:{ends})$"}, "current": True}
+        if not ends:
+            return []
+        found = self._addresses.find(query, {"address": 1, "record": 1})
+        return [(one["address"], RecordRef(**one["record"])) async for one in found]
 
     async def version(self) -> int:
         """Return the version of the index. It grows whenever an address becomes known or is removed."""

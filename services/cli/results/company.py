@@ -1,0 +1,30 @@
+"""The company's own domains for programs."""
+
+from __future__ import annotations
+
+from services.cli.results.base import Result
+from services.store import Preview
+
+
+class DomainProposal(Result):
+    """A domain that may be the company's own."""
+
+    domain: str
+    """The domain."""
+    addresses: int
+    """How many users and connected mailboxes have an address there."""
+
+
+class CompanyDomains(Result):
+    """The company's own domains."""
+
+    internal_domains: tuple[str, ...]
+    """Confirmed: an address there is internal."""
+    opened_domains: tuple[str, ...]
+    """Opened: addresses there are not treated as internal."""
+    proposed: list[DomainProposal]
+    """Domains of users' and mailboxes' addresses that are not confirmed yet."""
+    changed: bool
+    """Whether this call changed the domains."""
+    preview: Preview | None
+    """What a change that opens mail would show, counted over all mail; null for other changes."""
