@@ -122,7 +122,11 @@ class History(World):
     async def _company(self, excluded: tuple[str, ...], allowed: tuple[str, ...]) -> None:
         await self._settle()
         policy = CompanyPolicy(
-            excluded_domains=excluded, allowed_modes=tuple(map(Mode, allowed)), default_mode=Mode(allowed[0])
+            excluded_domains=excluded,
+            allowed_modes=tuple(map(Mode, allowed)),
+            default_mode=Mode(allowed[0]),
+            internal_domains=self.paper.own_domains,
+            opened_domains=self.paper.opened,
         )
         told = await self.store.previewing.company(policy, by=USERS[0])
         before = self.seen()
@@ -131,6 +135,15 @@ class History(World):
         await self.store.company.save(policy)
         await self.nobody_sees_too_much()
         await self.store.sharing.set_company(policy, by="operator")
+
+    async def _own(self, domains: tuple[str, ...], opened: tuple[str, ...]) -> None:
+        """Let the administrator set the company's domains, and open or close some."""
+        await self._settle()
+        self.paper.own_domains, self.paper.opened = domains, opened
+        policy = await self.store.company.policy()
+        changed = policy.model_copy(update={"internal_domains": domains, "opened_domains": opened})
+        await self.store.sharing.set_company(changed, by="operator")
+        await self._settle()
 
     async def _alias(self, box: str, address: str) -> None:
         known = self.paper.mailboxes.get(box)

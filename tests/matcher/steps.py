@@ -103,6 +103,10 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
         case "company":
             allowed = tuple(rng.sample(MODES, rng.choice([1, 2, 3, 3, 3])))
             return [("company", _domains(rng), allowed)]
+        case "own":
+            own = tuple(rng.sample(("firm.example", "partner.example", "else.example"), rng.randint(0, 2)))
+            opened = tuple(rng.sample(("firm.example", "partner.example"), rng.choice([0, 0, 1])))
+            return [("own", own, opened)]
         case "alias":
             return [("alias", box, rng.choice([STRANGERS[0], STRANGERS[1], CLIENTS[1]])), ("settle",)]
         case "record":
@@ -139,7 +143,20 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
 
 
 KINDS = (
-    *("policy", "policy", "policy", "company", "company", "alias", "record", "record", "readdress", "delete"),
+    *(
+        "policy",
+        "policy",
+        "policy",
+        "company",
+        "company",
+        "own",
+        "own",
+        "alias",
+        "record",
+        "record",
+        "readdress",
+        "delete",
+    ),
     *(
         "restore",
         "merge",
