@@ -70,6 +70,7 @@ PAGES = (
     PageRoute("/operations/dead-letters", dead_letters.index, access=ADMINISTRATOR),
     PageRoute("/operations/dead-letters/{dead_letter:path}", dead_letters.show, dead_letters.decide, ADMINISTRATOR),
     PageRoute("/operations/audit", audit.index, access=ADMINISTRATOR),
+    PageRoute("/operations/sharing/domains", post=company.change_domain, access=ADMINISTRATOR),
     PageRoute("/operations/sharing", company.form, company.change, ADMINISTRATOR),
 )
 

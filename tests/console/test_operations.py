@@ -13,7 +13,7 @@ from schemas.identity import copy_id
 from schemas.routes import ROUTES
 from schemas.sharing import Mode
 from services.console.web.costly_answer import CostlyAnswer
-from services.store import DeadLetter
+from services.store import DeadLetter, NewRecord
 from services.store.core.documents import now
 from tests.console.fixtures import ANN, BOB, EVE, Office, text_of
 
@@ -216,3 +216,28 @@ async def test_invalid_company_policy(office: Office, fields: dict[str, Any], me
     answer = await browser.post("/operations/sharing", page="/operations/sharing", **(right | fields))
     assert (answer.status_code, message in text_of(answer.text)) == (400, True)
     assert not await office.console.store.audit.newest(action="company.sharing")
+
+
+async def test_the_companys_domains(office: Office) -> None:
+    """A colleague's record says what it does not show; a domain is confirmed at once, opened after its preview, closed at once."""
+    store, here, path = office.console.store, "/operations/sharing", "/operations/sharing/domains"
+    browser, bob = await office.signed_in(ANN), await office.signed_in(BOB)
+    domain = BOB.rpartition("@")[2]
+    assert f"Confirm {domain}" in await browser.shows(here)
+    record = await store.records.add("contact", NewRecord((f"jo@{domain}",)))
+    page = f"/records/contact/{record.ref.id}"
+    assert "is internal" not in await bob.shows(page)
+    assert (await bob.post(path, page="/mailboxes", do="add", domain=domain)).status_code == 404
+    assert (await browser.post(path, page=here, do="add", domain="gmail.com")).status_code == 400
+    await browser.post(path, page=here, do="add", domain=domain)
+    assert "is internal" in await bob.shows(page)
+    asked = await browser.post(path, page=here, do="open", domain=domain)
+    assert "would be shown to" in asked.text
+    assert (await store.company.policy()).opened_domains == ()
+    await browser.post(path, page=here, do="open", domain=domain, confirm="yes")
+    assert (await store.company.policy()).opened_domains == (domain,)
+    saved = {"do": "save", "allowed": "public", "default": "public", "domains": ""}
+    await browser.post(here, page=here, **saved)
+    assert "is internal" not in await bob.shows(page)
+    await browser.post(path, page=here, do="close", domain=domain)
+    assert "is internal" in await bob.shows(page)

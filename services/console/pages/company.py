@@ -10,14 +10,14 @@ from services import wording
 from services.console.pages.sharing import effects
 from services.console.web.forms import Form, PageError
 from services.console.web.request_context import RequestContext
+from services.usecases import company_domains
+from services.usecases.company_domains import DomainChange
 from services.usecases.servers import read_domains
 
 
 async def form(context: RequestContext) -> Response:
     """Show the policy."""
-    return context.render(
-        "company.html", policy=await context.store.company.policy(), modes=wording.MODES, effects=None
-    )
+    return await _page(context, await context.store.company.policy())
 
 
 async def change(context: RequestContext) -> Response:
@@ -27,7 +27,38 @@ async def change(context: RequestContext) -> Response:
         await context.store.sharing.set_company(policy, by=context.viewer)
         return context.redirect("/operations/sharing", "company")
     preview = effects(await context.store.previewing.company(policy, by=context.viewer))
-    return context.render("company.html", policy=policy, modes=wording.MODES, effects=preview)
+    return await _page(context, policy, effects=preview)
+
+
+async def change_domain(context: RequestContext) -> Response:
+    """Add, remove, open or close one of the company's domains; a change that shows mail is previewed first, in numbers."""
+    store, do, domain = context.store, context.form.text("do"), context.form.text("domain")
+    if do not in ("add", "remove", "open", "close"):
+        raise PageError(400, "A domain can be added, removed, opened or closed.")
+    before = await store.company.policy()
+    policy = await company_domains.changed(store, DomainChange(**{do: (domain,)}))
+    if company_domains.opens(before, policy) and context.form.text("confirm") != "yes":
+        shown = (await store.previewing.whole_company(policy)).shown
+        return await _page(context, before, opening=(do, domain, wording.effect(shown, wording.SHOWN)))
+    await store.sharing.set_company(policy, by=context.viewer)
+    return context.redirect("/operations/sharing", "company")
+
+
+async def _page(
+    context: RequestContext,
+    policy: CompanyPolicy,
+    *,
+    effects: list[tuple[str, tuple[object, ...]]] | None = None,
+    opening: tuple[str, str, str] | None = None,
+) -> Response:
+    return context.render(
+        "company.html",
+        policy=policy,
+        modes=wording.MODES,
+        effects=effects,
+        opening=opening,
+        proposed=await company_domains.proposed(context.store),
+    )
 
 
 def _read(form: Form, before: CompanyPolicy) -> CompanyPolicy:
