@@ -201,7 +201,7 @@ async def test_removing_a_user_ends_their_sessions(office: Office) -> None:
     """A removed user is signed out everywhere at once, and their links stop working."""
     browser, link = await office.signed_in(BOB), await office.link(BOB)
     await office.life.database["users"].delete_one({"_id": BOB})
-    assert (await browser.get("/mailboxes")).status_code == 303
+    assert (await browser.get("/mailboxes")).status_code == 401
     assert await office.life.database["sessions"].count_documents({"user": BOB}) == 0
     assert (await office.browser().get(link)).status_code == 404
 
@@ -301,3 +301,15 @@ async def test_the_log_has_no_personal_data(office: Office, mailed: Callable[[st
         browser.client.cookies["__Host-leadmail"],
     ):
         assert canary not in log
+
+
+async def test_a_disabled_user_is_told_at_the_next_request(office: Office) -> None:
+    """The session is over for good; enabling the user does not bring it back."""
+    store, browser = office.console.store, await office.signed_in(BOB)
+    assert (await browser.get("/mailboxes")).status_code == 200
+    await store.user_lifecycle.disable(BOB, by=ANN)
+    answer = await browser.get("/mailboxes")
+    assert (answer.status_code, "disabled or removed your user" in answer.text) == (401, True)
+    await store.user_lifecycle.enable(BOB, by=ANN)
+    assert (await browser.get("/mailboxes")).status_code == 401
+    assert (await browser.get("/sign-in")).status_code == 200

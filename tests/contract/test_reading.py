@@ -194,7 +194,7 @@ CONSOLE: Mapping[str, set[str]] = {
     "removal": {"counts", "disconnect", "purge"},
     "setup": set(),
     "sharing": {"set_account", "set_company"},
-    "sign_ins": {"attempt", "end", "offer", "offered", "use", "user_of"},
+    "sign_ins": {"attempt", "end", "offer", "offered", "use", "user_of", "was_ended"},
     "status": {"accounts"},
     "users": {"get_all"},
 }

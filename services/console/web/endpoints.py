@@ -26,6 +26,7 @@ from services.store import AlreadyExistsError, NotAllowedError, NotFoundError
 Handler = Callable[[RequestContext], Awaitable[Response]]
 NOTHING = "This page does not exist, or you cannot access it."
 _EXPIRED = "This form has expired or was sent from another site. Go back, reload the page, and try again."
+_LOCKED_OUT = "Your access has ended: an administrator disabled or removed your user. Ask them if you need it again."
 _UNAVAILABLE = "A server is not responding. Try again in a minute."
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -101,6 +102,8 @@ async def _dispatch(context: RequestContext, page: PageRoute) -> Response:
     """Check access and the form's token, then call the page's handler."""
     request, console = context.request, context.console
     if page.access is not Access.ANYONE and context.visitor is None:
+        if await console.store.sign_ins.was_ended(request.cookies.get(console.cookie, "")):
+            raise PageError(401, _LOCKED_OUT)
         return _sign_in_first(context)
     if page.access is Access.ADMINISTRATOR and not context.user.admin:
         raise NotFoundError(NOTHING)

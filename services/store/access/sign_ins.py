@@ -84,14 +84,25 @@ class SignIns:
 
     async def user_of(self, session: str) -> User | None:
         """Return the user of a session; None if it has expired, or its user does not exist or is disabled."""
-        document = await self._sessions.find_one({"_id": _hash(session), "until": {"$gt": now()}})
+        document = await self._sessions.find_one(
+            {"_id": _hash(session), "until": {"$gt": now()}, "ended": {"$exists": False}}
+        )
         if document is None:
             return None
         try:
             return await self._users.active(document["user"])
         except NotFoundError:
-            await self._sessions.delete_many({"user": document["user"]})
+            await self._lock_out(document["user"])
             return None
+
+    async def was_ended(self, session: str) -> bool:
+        """Whether a session ended because its user was disabled or removed, so that the user can be told."""
+        query = {"_id": _hash(session), "until": {"$gt": now()}, "ended": True}
+        return await self._sessions.find_one(query, {"_id": 1}) is not None
+
+    async def _lock_out(self, user: str) -> None:
+        """End the sessions of a user for good; what remains of them names no one and expires as they would have."""
+        await self._sessions.update_many({"user": user}, {"$set": {"ended": True}, "$unset": {"user": ""}})
 
     async def end(self, session: str) -> None:
         """End a session."""
@@ -99,7 +110,7 @@ class SignIns:
 
     async def end_all(self, user: str) -> None:
         """End every session of a user and withdraw the links that were sent to them."""
-        await self._sessions.delete_many({"user": user})
+        await self._lock_out(user)
         await self._links.delete_many({"user": user})
 
     async def attempt(self, what: str, *, most: int, within: timedelta) -> bool:
