@@ -17,6 +17,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "account folders": (ANNA,),
     "account aliases": (ANNA,),
     "company sharing": (),
+    "company domains": (),
     "contact list": (),
     "contact show": (KIM,),
     "emails": (KIM, "--viewer", ANNA),
