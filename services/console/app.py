@@ -27,6 +27,7 @@ from services.console.pages import (
     records,
     sharing,
     sign_in,
+    users,
 )
 from services.console.web.costly_answer import CostlyAnswer
 from services.console.web.endpoints import NOTHING, Access, ConsoleMetrics, PageRoute, endpoint
@@ -69,6 +70,8 @@ PAGES = (
     PageRoute("/operations", operations.overview, access=ADMINISTRATOR),
     PageRoute("/operations/dead-letters", dead_letters.index, access=ADMINISTRATOR),
     PageRoute("/operations/dead-letters/{dead_letter:path}", dead_letters.show, dead_letters.decide, ADMINISTRATOR),
+    PageRoute("/operations/users", users.index, access=ADMINISTRATOR),
+    PageRoute("/operations/users/{user:path}", users.show, users.change, ADMINISTRATOR),
     PageRoute("/operations/audit", audit.index, access=ADMINISTRATOR),
     PageRoute("/operations/sharing/domains", post=company.change_domain, access=ADMINISTRATOR),
     PageRoute("/operations/sharing", company.form, company.change, ADMINISTRATOR),

@@ -3,6 +3,7 @@
 - ``servers``: the mail servers of an address: what the user typed takes precedence over what discovery finds
 - ``connecting``: checks a login and a sharing policy, saves an account
 - ``company_domains``: the company's own domains: proposed, confirmed, opened, closed; and which records show less for it
+- ``leaving``: users with their sessions and mailboxes; what a removal concerns, and the removal
 - ``overview``: what the operator looks at first
 - ``time_left``: how long backfills will still take
 - ``stages``: which stage reads which queue

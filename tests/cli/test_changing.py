@@ -205,5 +205,7 @@ def test_a_user_leaves(world: World) -> None:
     assert "2 emails" in world.ok("emails", KIM, "--viewer", ANNA)
     assert world.run("user", "remove", ANNA).code == 2
     assert world.run("user", "remove", ANNA, "--purge", "--transfer-to", LUC, "--yes").code == 2
-    assert "1 mailbox: to be transferred" in world.ok("user", "remove", ANNA, "--transfer-to", LUC, "--yes")
+    assert "1 mailbox (2 emails on records, 2 of them with no other known holder): to be transferred" in world.ok(
+        "user", "remove", ANNA, "--transfer-to", LUC, "--yes"
+    )
     assert world.run("account", "show", ANNA, "--json").json()["owner"] == LUC

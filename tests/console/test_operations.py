@@ -17,7 +17,7 @@ from services.store import DeadLetter, NewRecord
 from services.store.core.documents import now
 from tests.console.fixtures import ANN, BOB, EVE, Office, text_of
 
-PAGES = ("/operations", "/operations/dead-letters", "/operations/audit", "/operations/sharing")
+PAGES = ("/operations", "/operations/dead-letters", "/operations/audit", "/operations/sharing", "/operations/users")
 CANARY = b"Subject: canary-of-the-dead\r\n\r\nsecret-of-the-dead\r\n"
 QUEUE = next(route.queue for route in ROUTES if route.consumer == "parser")
 DEADLINE = 20.0
@@ -241,3 +241,26 @@ async def test_the_companys_domains(office: Office) -> None:
     assert "is internal" not in await bob.shows(page)
     await browser.post(path, page=here, do="close", domain=domain)
     assert "is internal" in await bob.shows(page)
+
+
+async def test_users_are_disabled_enabled_and_removed(office: Office) -> None:
+    """With the extent first and the address typed; sessions end at once; everything is audited by its administrator."""
+    store, here = office.console.store, f"/operations/users/{BOB}"
+    browser, bob = await office.signed_in(ANN), await office.signed_in(BOB)
+    assert f"{BOB} (active)" in text_of(await browser.shows("/operations/users"))
+    await browser.post(here, page=here, do="disable")
+    assert (await bob.get("/mailboxes")).status_code == 401
+    assert f"{BOB} (paused)" in text_of(await browser.shows("/operations/users"))
+    await browser.post(here, page=here, do="enable")
+    assert not (await store.users.get(BOB)).disabled
+    assert "1 mailbox (1 email on records" in text_of(await browser.shows(here))
+    remove = {"do": "remove", "fate": "transfer", "heir": EVE}
+    assert (await browser.post(here, page=here, **remove, confirm=EVE)).status_code == 400
+    assert (await browser.post(here, page=here, **{**remove, "heir": ""}, confirm=BOB)).status_code == 400
+    assert (await browser.post(here, page=here, **remove, confirm=BOB)).status_code == 303
+    assert {one.owner for one in await store.accounts.get_all() if one.address == BOB} == {EVE}
+    (entry,) = await store.audit.newest(action="user.remove")
+    assert (entry.by, entry.details["how"]) == (ANN, "transfer")
+    own = f"/operations/users/{ANN}"
+    assert (await browser.post(own, page=own, do="disable")).status_code == 403
+    assert (await browser.get("/operations/users/nobody@firm.example")).status_code == 404

@@ -196,6 +196,7 @@ CONSOLE: Mapping[str, set[str]] = {
     "sharing": {"set_account", "set_company"},
     "sign_ins": {"attempt", "end", "offer", "offered", "use", "user_of", "was_ended"},
     "status": {"accounts"},
+    "user_lifecycle": {"disable", "enable"},
     "users": {"get_all"},
 }
 """What web pages may use of the store beside readers. A dead letter's body, which ``dead_letters`` of the use cases returns, is mail."""

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from schemas.accounts import Account, User
+from schemas.accounts import User
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, Yes, fail, print_json, say, table
 from services.cli.terminal.session import USAGE, command, do, open_session
 from services.store import OPERATOR
-from services.wording import plural
+from services.usecases import leaving
+from services.usecases.leaving import MailboxFate, UserRemovalCounts
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Users of the CRM: they own accounts and view records."
@@ -80,27 +81,26 @@ def remove(
     """Remove a user. Their mailboxes are disconnected (their mail stays), purged, or transferred to another user."""
     if purge and transfer_to is not None:
         fail("a mailbox is purged or transferred, not both: leave one out", code=USAGE)
-    user, accounts = do(_mailboxes(email))
-    what = f"transferred to {transfer_to}" if transfer_to else "deleted with their mail" if purge else "disconnected"
-    say(f"{user.email} has {plural(len(accounts), 'mailbox', 'mailboxes')}: to be {what}.")
+    fate = MailboxFate.TRANSFER if transfer_to else MailboxFate.PURGE if purge else MailboxFate.DISCONNECT
+    counts = do(_counts(email))
+    say(leaving.removal_sentence(counts, fate, transfer_to))
     if not yes:
         if not sys.stdin.isatty():
             fail("no one was removed: add --yes to confirm without a terminal", code=USAGE)
         if not typer.confirm("Remove the user?"):
             fail("no one was removed")
-    do(_remove(user.email, purge=purge, transfer_to=transfer_to))
-    say(f"{user.email} is removed.")
+    do(_remove(counts.user.email, fate, transfer_to))
+    say(f"{counts.user.email} is removed.")
 
 
-async def _mailboxes(email: str) -> tuple[User, list[Account]]:
+async def _counts(email: str) -> UserRemovalCounts:
     async with open_session(setup=True) as session:
-        user = await session.store.users.get(email)
-        return user, await session.store.accounts.get_all(user.email)
+        return await leaving.removal_counts(session.store, email)
 
 
-async def _remove(email: str, *, purge: bool, transfer_to: str | None) -> None:
+async def _remove(email: str, fate: MailboxFate, heir: str | None) -> None:
     async with open_session(setup=True) as session:
-        await session.store.user_lifecycle.remove(email, by=OPERATOR, purge=purge, transfer_to=transfer_to)
+        await leaving.remove(session.store, email, fate, heir=heir, by=OPERATOR)
 
 
 @app.command("list")

@@ -29,6 +29,9 @@ FLASHES = {
     "replayed": "The message was sent to its queue again.",
     "dropped": "The message was dropped.",
     "company": "The company's sharing policy is saved.",
+    "user-disabled": "The user is disabled: their sessions have ended, and their mailboxes are paused.",
+    "user-enabled": "The user is enabled, and their mailboxes are resumed.",
+    "user-removed": "The user is removed.",
     "signed-out": "You are signed out.",
 }
 """Messages that the next page shows after an action, by the value of the ``flash`` parameter."""

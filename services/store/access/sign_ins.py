@@ -95,6 +95,12 @@ class SignIns:
             await self._lock_out(document["user"])
             return None
 
+    async def open_sessions(self) -> dict[str, int]:
+        """Return the number of open sessions by user, without users who have none."""
+        query = {"until": {"$gt": now()}, "ended": {"$exists": False}}
+        found = await self._sessions.aggregate([{"$match": query}, {"$group": {"_id": "$user", "count": {"$sum": 1}}}])
+        return {one["_id"]: one["count"] async for one in found}
+
     async def was_ended(self, session: str) -> bool:
         """Whether a session ended because its user was disabled or removed, so that the user can be told."""
         query = {"_id": _hash(session), "until": {"$gt": now()}, "ended": True}

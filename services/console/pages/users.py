@@ -1,0 +1,49 @@
+"""Users: who is signed in and what they own; disabling, enabling and removing them. The page shows the extent first."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from services.console.web.forms import PageError
+from services.console.web.request_context import RequestContext
+from services.usecases import leaving
+from services.usecases.leaving import MailboxFate
+
+HERE = "/operations/users"
+
+
+async def index(context: RequestContext) -> Response:
+    """List the users."""
+    return context.render("users.html", lines=await leaving.user_lines(context.store))
+
+
+async def show(context: RequestContext) -> Response:
+    """Show what a removal concerns, and who could take over the mailboxes."""
+    counts = await leaving.removal_counts(context.store, context.path_part("user"))
+    email = counts.user.email
+    heirs = [one.email for one in await context.store.users.get_all() if not one.disabled and one.email != email]
+    lines = {fate.value: leaving.removal_sentence(counts, fate, "another user") for fate in MailboxFate}
+    return context.render("user.html", one=counts.user, counts=counts, heirs=heirs, lines=lines)
+
+
+async def change(context: RequestContext) -> Response:
+    """Disable or enable the user, or remove them if the administrator typed the address to confirm."""
+    email, form, store = context.path_part("user"), context.form, context.store
+    match form.text("do"):
+        case "disable":
+            await store.user_lifecycle.disable(email, by=context.viewer)
+            return context.redirect(HERE, "user-disabled")
+        case "enable":
+            await store.user_lifecycle.enable(email, by=context.viewer)
+            return context.redirect(HERE, "user-enabled")
+        case "remove":
+            if form.text("confirm").lower() != email:
+                raise PageError(400, f"No one was removed: type {email} to confirm.")
+            if form.text("fate") not in list(MailboxFate):
+                raise PageError(400, "Choose what happens to the mailboxes.")
+            fate, heir = MailboxFate(form.text("fate")), form.text("heir")
+            if fate is MailboxFate.TRANSFER and not heir:
+                raise PageError(400, "Choose the user who gets the mailboxes.")
+            await leaving.remove(store, email, fate, heir=heir, by=context.viewer)
+            return context.redirect(HERE, "user-removed")
+    raise PageError(400, "A user can be disabled, enabled or removed.")

@@ -1,0 +1,87 @@
+"""Users who leave: who they are, what a removal concerns, and the choice of what becomes of their mailboxes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from schemas.accounts import Account, User
+from services.store import Store
+from services.wording import plural
+
+
+class MailboxFate(StrEnum):
+    """What becomes of the mailboxes of a user who is removed."""
+
+    DISCONNECT = "disconnect"
+    """Their mail stays."""
+    PURGE = "purge"
+    """Their mail is deleted."""
+    TRANSFER = "transfer"
+    """Another user owns them."""
+
+
+class UserLine(NamedTuple):
+    """A user as administrators see it."""
+
+    user: User
+    sessions: int
+    """How many browsers are signed in to the console."""
+    accounts: list[Account]
+
+
+class UserRemovalCounts(NamedTuple):
+    """The extent of a user's removal, shown before it is done: numbers only."""
+
+    user: User
+    mailboxes: int
+    emails: int
+    """Emails on records of which the mailboxes hold copies, each mailbox counted by itself."""
+    only_here: int
+    """Those of which the user may not know any other holder."""
+
+
+async def user_lines(store: Store) -> list[UserLine]:
+    """Return all users with their sessions and mailboxes."""
+    sessions = await store.sign_ins.open_sessions()
+    accounts: dict[str, list[Account]] = {}
+    for account in await store.accounts.get_all():
+        accounts.setdefault(account.owner, []).append(account)
+    return [
+        UserLine(user, sessions.get(user.email, 0), accounts.get(user.email, []))
+        for user in await store.users.get_all()
+    ]
+
+
+async def removal_counts(store: Store, email: str) -> UserRemovalCounts:
+    """Return what a removal concerns.
+
+    Raises:
+        NotFoundError: there is no such user.
+    """
+    user = await store.users.get(email)
+    counts = [await store.removal.counts(account.id) for account in await store.accounts.get_all(user.email)]
+    return UserRemovalCounts(user, len(counts), sum(one.emails for one in counts), sum(one.only_here for one in counts))
+
+
+def removal_sentence(counts: UserRemovalCounts, fate: MailboxFate, heir: str | None = None) -> str:
+    """Say what a removal of a user concerns, and what becomes of the mailboxes."""
+    what = {
+        MailboxFate.DISCONNECT: "disconnected, and their mail stays",
+        MailboxFate.PURGE: "deleted with their mail",
+        MailboxFate.TRANSFER: f"transferred to {heir}",
+    }[fate]
+    mail = f"{plural(counts.emails, 'email')} on records, {counts.only_here:,} of them with no other known holder"
+    return f"{counts.user.email} has {plural(counts.mailboxes, 'mailbox', 'mailboxes')} ({mail}): to be {what}."
+
+
+async def remove(store: Store, email: str, fate: MailboxFate, *, heir: str | None = None, by: str) -> None:
+    """Remove a user for good.
+
+    Raises:
+        NotFoundError: there is no such user, or ``heir`` is not an active user.
+        NotAllowedError: it is the last administrator, or ``heir`` is the user.
+    """
+    await store.user_lifecycle.remove(
+        email, by=by, purge=fate is MailboxFate.PURGE, transfer_to=heir if fate is MailboxFate.TRANSFER else None
+    )
