@@ -1,4 +1,4 @@
-"""A company on paper: who should see what, read from DESIGN section 4 and nothing else. Slow, plain, one thread, no database."""
+"""Reference model of who may see what: docs/design.md section 4 as plain, slow code, without a database or concurrency."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Letter:
     people: tuple[str, ...]
     """From, then To and Cc; not Bcc."""
     answers: tuple[str, ...]
-    """Message-IDs (names) that it refers to."""
+    """Message-IDs (here: names) of the mails that it answers or refers to."""
     identified: bool = True
     """Whether it has a Message-ID."""
     thread: str = ""
     alias: str = ""
-    """The mail whose Message-ID it has: a forged one."""
+    """The mail whose Message-ID a forged mail carries."""
 
 
 @dataclass
@@ -47,12 +47,12 @@ class Held:
     letter: str
     bcc: tuple[str, ...] = ()
     filed: bool = False
-    """Whether it lies in the mailbox's Sent folder."""
+    """Whether it is in the mailbox's Sent folder."""
     alive: bool = True
     flagged: bool = False
-    """Whether its owner marked it as deleted: "grants nothing and is shown to nobody; it comes back when the flag goes"."""
+    """Whether its owner flagged it as deleted: it grants nothing and shows to no one until the flag is removed."""
     lost: bool = False
-    """Its mailbox was disconnected when the mail was on no record: nobody can fetch it."""
+    """Whether its mailbox was disconnected while the mail was on no record, so that it can no longer be fetched."""
 
 
 @dataclass
@@ -71,18 +71,18 @@ class Company:
     own_domains: tuple[str, ...] = ()
     """Domains that the administrator confirmed as the company's."""
     opened: tuple[str, ...] = ()
-    """Domains for which the administrator switched the rule of internal people off."""
+    """Domains for which the administrator turned off the rule of internal people."""
     withdrawn: set[tuple[str, str]] = field(default_factory=set)
-    """A user, and a mail or a thread that this user keeps private."""
+    """(user, mail or thread) that this user keeps private."""
 
     def internal(self, address: str) -> bool:
-        """Whether an address is one of the company's own people."""
+        """Return whether an address belongs to one of the company's own people."""
         if covers(self.opened, address):
             return False
         return address in self.colleagues() or covers(self.own_domains, address)
 
     def colleagues(self) -> set[str]:
-        """Users, and the addresses of connected mailboxes."""
+        """Return all users and the addresses of connected mailboxes."""
         return {*self.users, *(one for box in self.mailboxes.values() for one in (box.address, *box.aliases))}
 
     def live(self, letter: str) -> list[Held]:
@@ -94,17 +94,17 @@ class Company:
         ]
 
     def named(self, addresses: Iterable[str]) -> dict[str, set[str]]:
-        """Return the records that have one of some addresses, with these addresses."""
+        """Return the records that have at least one of the addresses, with those addresses."""
         found = {record: theirs.intersection(addresses) for record, theirs in self.records.items()}
         return {record: theirs for record, theirs in found.items() if theirs}
 
     def linked(self) -> Links:
-        """Return why each mail is on each of its records: (address, how, mailbox of a Bcc)."""
+        """Return why each mail is on each of its records: (address, reason, mailbox whose copy has the Bcc)."""
         links: Links = {}
         about: dict[str, list[tuple[dict[str, dict[str, str]], set[str]]]] = {}
         for letter in sorted(
             self.letters.values(), key=lambda one: not one.alias
-        ):  # forged ones, then older ones first
+        ):  # forged mail first, then oldest first
             live = self.live(letter.name)
             if not live:
                 continue
@@ -142,9 +142,10 @@ class Company:
     def _inherited(
         self, user: str, letter: Letter, about: dict[str, list[tuple[dict[str, dict[str, str]], set[str]]]]
     ) -> dict[str, str]:
-        """Return the one external record of the mails that a mail refers to and that a user has himself, with its first address.
+        """Return the one external record that the mails a mail answers name, with its first address.
 
-        "It answers a mail that this holder sent, and the mails it answers there name exactly one external record."
+        Only answered mails that the user holds count, and the user must have sent one of them: "It answers a mail that this
+        holder sent, and the mails it answers there name exactly one external record."
         """
         if all(self.internal(one) for one in letter.people):
             return {}
@@ -157,7 +158,7 @@ class Company:
         return found if len(found) == 1 and opened == set(found) else {}
 
     def kept(self, letter: str, links: Links) -> list[Held]:
-        """Return the live copies that are kept: by what the mail says, the holder's thread, or the copy's own Bcc."""
+        """Return the live copies that are stored because of the mail's content, the holder's thread or the copy's own Bcc."""
         why = [(how, of) for (_, name), them in links.items() if name == letter for _, how, of in them]
         named, attesting = any(how == "text" for how, _ in why), {of for how, of in why if how == "thread"}
         return [
@@ -167,7 +168,7 @@ class Company:
         ]
 
     def granting(self, viewer: str) -> dict[Line, list[Held]]:
-        """Return for each mail that a viewer sees on a record the live copies that let him: the rule."""
+        """Return, for each mail that a viewer sees on a record, the live copies that grant it. This is the sharing rule."""
         links = self.linked()
         found = {
             (record, letter): [
@@ -201,7 +202,7 @@ class Company:
         return not all(covers(hidden, one) for one in others)  # "not internal-only"
 
     def settle(self) -> None:
-        """Let time pass: what is on no record loses its body, and a disconnected mailbox cannot give it again."""
+        """Let all pending work finish: mail on no record loses its body, and a disconnected mailbox cannot deliver it again."""
         links = self.linked()
         for copy in self.copies.values():
             if copy.alive and not copy.lost and not self.mailboxes[copy.mailbox].connected:
@@ -209,6 +210,6 @@ class Company:
 
 
 def covers(domains: Collection[str], address: str) -> bool:
-    """Whether an address lies in one of some domains, or below it."""
+    """Return whether an address is in one of the domains or in a subdomain."""
     labels = address.split("@")[1].split(".")
     return any(labels[-len(parts) :] == parts for parts in (domain.split(".") for domain in domains))

@@ -1,4 +1,4 @@
-"""A matcher's world on a real replica set, with databases of the test's own."""
+"""The matcher's store on a real replica set, with databases for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store with accounts, a CRM and mail; calls the handlers as the stage does."""
+"""A store with accounts, a CRM and mail, on which the tests call the matcher's handlers as the stage does."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NO_GRACE = timedelta(seconds=-1)
 def mail(
     name: str, sender: str, *to: str, cc: Iterable[str] = (), answers: str | None = None, **fields: Any
 ) -> Content:
-    """Return what a mail says; its Message-ID is ``<name>@mail``, ``answers`` names the mail that it answers."""
+    """Return the content of a mail. Its Message-ID is ``<name>@mail``; ``answers`` names the mail that it answers."""
     people = [Participant(address=sender, role=Role.FROM)]
     people += [Participant(address=one, role=Role.TO) for one in to] + [
         Participant(address=one, role=Role.CC) for one in cc
@@ -61,12 +61,12 @@ def mail(
 
 
 def raw_of(name: str, holder: str | None = None) -> bytes:
-    """Return the raw form of a mail, of a holder's copy or as others see it."""
+    """Return a mail's raw form: of one mailbox's copy, or the form that other readers get."""
     return head_of(name, holder) + body_of(name)
 
 
 def head_of(name: str, holder: str | None = None) -> bytes:
-    """Return the header block of a mailbox's copy, or what others see of it."""
+    """Return a mail's header block: of one mailbox's copy, or the form that other readers get."""
     trace = f"X-Resolved-To: {holder}\nList-Unsubscribe: <https://list.example/{holder}>\n" if holder else ""
     return f"Subject: {name}\n{trace}\n".encode()
 
@@ -77,18 +77,18 @@ def body_of(name: str) -> bytes:
 
 
 def name_of(message: MailParsed) -> str:
-    """Return the name of the mail of a message."""
+    """Return the name of the mail that a message carries."""
     return str(message.content.subject).removeprefix("Subject ")
 
 
 def delivery_of(message: Event, *, redelivered: bool = False) -> Delivery[Any]:
-    """Return a message as the bus hands it over."""
+    """Return a message as the bus delivers it."""
     return Delivery(message, b"", 1, redelivered, "queue")
 
 
 @dataclass
 class World:
-    """What there is, and what was done."""
+    """The system under test, and what the test did to it: from this the expected end state follows."""
 
     store: Store
     database: AsyncDatabase[dict[str, Any]]
@@ -96,7 +96,7 @@ class World:
     summaries: SummaryKeeper
     accounts: dict[str, Account] = field(default_factory=dict)
     records: dict[str, list[str]] = field(default_factory=dict)
-    """Addresses that records have or had, by ``kind:id``; deleted ones are left out."""
+    """Addresses that records have or had, by ``kind:id``; deleted records are left out."""
     mails: list[Content] = field(default_factory=list)
     copies: dict[str, MailParsed] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
@@ -114,13 +114,13 @@ class World:
         return new
 
     async def add_folders(self, account: Account) -> None:
-        """Store the inbox and the folder of sent mail of an account."""
+        """Store an account's inbox and Sent folder."""
         for folder in (inbox_of(account.id), sent_folder(account.id)):
             key = {"_id": f"{account.id}.{folder.id}"}
             await self.database["folders"].replace_one(key, folder.model_dump(), upsert=True)
 
     async def record(self, *addresses: str, kind: str = "contact", known: bool = True, **fields: Any) -> RecordRef:
-        """Add a record to the CRM; ``known`` tells whether the matcher has heard of it."""
+        """Add a record to the CRM. ``known`` decides whether the matcher gets its event now."""
         document = {"_id": ObjectId(), "emails": list(addresses), **fields}
         await self.crm[f"{kind}s"].insert_one(document)
         ref = RecordRef(kind="lead" if kind == "lead" else "contact", id=str(document["_id"]))
@@ -130,7 +130,7 @@ class World:
         return ref
 
     async def set_addresses(self, ref: RecordRef, *addresses: str) -> None:
-        """Give a record other addresses in the CRM."""
+        """Change a record's addresses in the CRM."""
         await self.crm[f"{ref.kind}s"].update_one({"_id": ObjectId(ref.id)}, {"$set": {"emails": list(addresses)}})
         self.records[str(ref)] = list(dict.fromkeys((*self.records[str(ref)], *addresses)))
 
@@ -140,7 +140,7 @@ class World:
         del self.records[str(ref)]
 
     async def changed(self, *refs: RecordRef) -> None:
-        """Let the matcher handle that records were changed."""
+        """Let the matcher handle a change of records."""
         events = [RecordChanged(id=f"{ref}", kind=ref.kind, record=ref.id, at=now()) for ref in refs]
         outcomes = await record_changed.handle(
             [delivery_of(event) for event in events], store=self.store, summaries=self.summaries
@@ -157,9 +157,9 @@ class World:
         state: str = "published",
         sent: bool | None = None,
     ) -> MailParsed:
-        """Put a copy into an account: its row is there, and the parser has its blobs stored.
+        """Add a copy to an account: its row is published and the parser has stored its blobs.
 
-        It lies in the folder of sent mail if the account's address is its sender's, unless ``sent`` says otherwise.
+        Unless ``sent`` says otherwise, it is in the Sent folder if the sender is the account's own address.
         """
         senders = {one.address for one in content.participants if one.role is Role.FROM}
         folder = SENT if (senders <= to.own_addresses if sent is None else sent) else INBOX
@@ -222,24 +222,24 @@ class World:
         }
 
     async def match(self, *messages: MailParsed) -> list[Event]:
-        """Let the matcher handle copies as one batch; returns what it publishes."""
+        """Let the matcher handle copies as one batch; return the events that it publishes."""
         outcomes = await handler.handle(
             [delivery_of(message) for message in messages], store=self.store, summaries=self.summaries
         )
         return [news for outcome in outcomes for news in outcome.publish]
 
     async def go(self, *rows: str) -> None:
-        """Let copies go from their mailboxes: the ledger says so, as the poller writes it."""
+        """Remove copies from their mailboxes: write what the poller writes to the ledger."""
         for row in rows:
             self.gone.add(row)
-            # In one write, as the poller does it in one transaction: a matcher may attach the row at this moment.
+            # One write, as the poller uses one transaction: a matcher may attach the row at the same moment.
             relink = {"$cond": [{"$eq": ["$state", "attached"]}, True, {"$ifNull": ["$relink", "$$REMOVE"]}]}
             change = {"$set": {"relink": relink, "state": "gone", "updated_at": now()}}
             result = await self.database["ledger"].update_one({"_id": row}, [change])
             assert result.matched_count == 1
 
     async def flag(self, row: str, *, on: bool = True) -> None:
-        """Let a copy be flagged as deleted, or let the flag go: the ledger says so, as the poller writes it."""
+        """Set or remove a copy's deleted flag: write what the poller writes to the ledger."""
         (self.flagged.add if on else self.flagged.discard)(row)
         relink = {"$cond": [{"$eq": ["$state", "attached"]}, True, {"$ifNull": ["$relink", "$$REMOVE"]}]}
         flags = ["\\Seen", "\\Deleted"] if on else ["\\Seen"]
@@ -248,14 +248,14 @@ class World:
         assert result.matched_count == 1
 
     async def announce_gone(self, *rows: str) -> None:
-        """Let the matcher handle that copies are gone, or that their flags changed."""
+        """Let the matcher handle the event that copies are gone or that their flags changed."""
         for row in rows:
             copy = self.copies[row]
             event = MailboxChanged(id=row, account=copy.source.account, emails=(copy.content.key,))
             await mailbox_changed.handle(delivery_of(event), store=self.store, summaries=self.summaries)
 
     async def refetch(self) -> int:
-        """Do what poller and parser do with planned rows; returns how many there were."""
+        """Do what poller and parser do with planned rows; return how many there were."""
         planned = [found["_id"] async for found in self.database["ledger"].find({"state": RowState.PLANNED.value})]
         for row in planned:
             await self._put_blobs(self.copies[row])
@@ -267,7 +267,7 @@ class World:
         return len(planned)
 
     async def rest(self) -> None:
-        """Let everything that is under way come to its end, graces included."""
+        """Let all pending work finish, as if every grace had passed."""
         for _ in range(20):
             busy = await self.refetch()
             busy += await mailbox_changed.sweep_gone(store=self.store, summaries=self.summaries, grace=NO_GRACE)
@@ -287,9 +287,9 @@ class World:
         return snapshot_of(found[0], found[1], found[2], counts)
 
     def truth(self) -> Truth:
-        """Return what it should hold.
+        """Return what the store should hold.
 
-        A copy flagged as deleted grants nothing, as if it were gone; but it keeps what it would grant, as nobody's.
+        A copy flagged as deleted grants nothing, as if it were gone. Its links stay stored, but without owners.
         """
 
         def without(gone: set[str]) -> Truth:

@@ -1,4 +1,4 @@
-"""A company's history: steps applied to the real matcher and store and, in parallel, to the company on paper."""
+"""A company's history: each step is applied to the real matcher and store and, in parallel, to the reference model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def file_of(name: str) -> bytes:
 
 
 class History(World):
-    """Keeps the real system and the company on paper in step."""
+    """Keeps the real system and the reference model in step."""
 
     paper: Company
     refs: dict[str, RecordRef]
@@ -51,7 +51,7 @@ class History(World):
     arrived: list[MailParsed]
 
     async def begin(self, store: Store) -> None:
-        """Make a company without mailboxes, in databases that are emptied: indexes stay."""
+        """Start a company without mailboxes, in databases that are emptied but keep their indexes."""
         for database in (self.database, self.crm):
             for name in await database.list_collection_names():
                 await database[name].delete_many({})
@@ -63,7 +63,7 @@ class History(World):
             await store.users.add(user)
 
     async def do(self, step: Step) -> None:
-        """Do a step to both."""
+        """Apply a step to both."""
         await getattr(self, f"_{step[0]}")(*step[1:])
 
     async def _put_blobs(self, message: MailParsed) -> None:
@@ -71,7 +71,7 @@ class History(World):
         await self.store.blobs.put_many([(each, email_ref(message.content.key)) for each in data])
 
     def raw_forms(self, viewer: str, name: str, copies: Iterable[Held]) -> set[bytes]:
-        """Return the raw forms of a mail that a viewer may get by some copies: their own, or else what all readers see."""
+        """Return the raw forms of a mail that a viewer may get: those of their own copies, or else the one for all readers."""
         own = {copy.mailbox for copy in copies if self.paper.mailboxes[copy.mailbox].owner == viewer}
         return {raw_of(name, address) for address in own} or {raw_of(name)}
 
@@ -93,7 +93,7 @@ class History(World):
         await self._settle()
 
     async def _backfilled(self, box: str) -> None:
-        """Do what poller and parser do when a mailbox is connected again: every copy without a row gets one."""
+        """Do what poller and parser do when a mailbox is connected again: each copy without a row gets one."""
         again = []
         for key, copy in self.copies.items():
             if copy.source.account == self.boxes[box] and key not in self.gone:
@@ -116,7 +116,7 @@ class History(World):
         known.mode, known.excluded = mode, excluded
         self._told(told, before, known.owner)
         await self.store.accounts.save_sharing(self.boxes[box], policy)
-        await self.nobody_sees_too_much()
+        await self.check_no_page_shows_too_much()
         await self.store.sharing.set_account(self.boxes[box], policy, by="operator")
 
     async def _company(self, excluded: tuple[str, ...], allowed: tuple[str, ...]) -> None:
@@ -133,7 +133,7 @@ class History(World):
         self.paper.excluded, self.paper.allowed = excluded, allowed
         self._told(told, before, USERS[0])
         await self.store.company.save(policy)
-        await self.nobody_sees_too_much()
+        await self.check_no_page_shows_too_much()
         await self.store.sharing.set_company(policy, by="operator")
 
     async def _own(self, domains: tuple[str, ...], opened: tuple[str, ...]) -> None:
@@ -163,7 +163,7 @@ class History(World):
     async def _purge(self, box: str) -> None:
         known = self.paper.mailboxes.get(box)
         if not known or known.aliases or box not in USERS:
-            return  # whose addresses are a colleague's no more is a matter of the next re-sync
+            return  # when an address stops belonging to a colleague, links follow only at the next resync
         del self.paper.mailboxes[box]
         for key in [key for key, copy in self.paper.copies.items() if copy.mailbox == box]:
             del self.paper.copies[key], self.copies[key]
@@ -200,7 +200,7 @@ class History(World):
             if not self.paper.letters[name].identified and any(
                 one.letter == name and one.mailbox != box for one in self.paper.copies.values()
             ):
-                continue  # without a Message-ID it is another email in every mailbox
+                continue  # without a Message-ID, each mailbox has an email of its own
             message = await self.copy(self.accounts[self.boxes[box]], self.written[name], bcc=bcc, sent=filed)
             self.paper.copies[message.source.id] = Held(box, name, bcc, filed)
             batch.append(message)
@@ -223,7 +223,7 @@ class History(World):
             await self.announce_gone(message.source.id)
 
     async def _flagged(self, number: int, on: bool) -> None:
-        """Mark a copy as deleted, or take the mark off a marked one."""
+        """Set a copy's deleted flag, or remove it from a flagged one."""
         some = [one for one in self.arrived if one.source.id in self.paper.copies and one.source.id not in self.gone]
         some = [one for one in some if self.paper.mailboxes[self._box(one)].connected]
         some = [one for one in some if self.paper.copies[one.source.id].flagged is not on]
@@ -231,7 +231,7 @@ class History(World):
             message = some[number % len(some)]
             self.paper.copies[message.source.id].flagged = on
             await self.flag(message.source.id, on=on)
-            await self.nobody_sees_too_much()
+            await self.check_no_page_shows_too_much()
             await self.announce_gone(message.source.id)
 
     async def _moved(self, number: int, refiled: bool) -> None:
@@ -311,7 +311,7 @@ class History(World):
         await self._replaced(lead, contact, document, order)
 
     async def _replaced(self, old: str, new: str, document: dict[str, Any], order: str) -> None:
-        """Let one record take another's place, the matcher hearing of it in some order."""
+        """Replace one record by another, with the matcher's events in the given order."""
         if order == "made first":
             await self._put(new, document)
             await self.changed(self.refs[new])
@@ -327,14 +327,14 @@ class History(World):
             await self._put(new, document)
             await self.changed(self.refs[old], self.refs[new])
 
-    # What is told before a change
+    # Previews of a change
 
     def seen(self) -> set[tuple[str, str, str]]:
-        """Return (viewer, record, mail) of everything that anybody sees."""
+        """Return (viewer, record, mail) for everything that any user sees."""
         return {(viewer, *line) for viewer in USERS for line in self.paper.granting(viewer)}
 
     def _told(self, told: Preview, before: set[tuple[str, str, str]], asker: str) -> None:
-        """Check a preview against what the rule says before and after, as far as the asker sees the mail before the change."""
+        """Check a preview against the rule before and after the change, limited to mail that the asker sees before it."""
         after = self.seen()
         for effect, changed in ((told.hidden, before - after), (told.shown, after - before)):
             moved = {one for one in changed if (asker, *one[1:]) in before}
@@ -357,8 +357,8 @@ class History(World):
                 return
         raise AssertionError("work keeps coming")
 
-    async def nobody_sees_too_much(self) -> None:
-        """Check, before anything has followed, that no page shows more than the rule allows."""
+    async def check_no_page_shows_too_much(self) -> None:
+        """Check, before links are updated, that no page shows more than the rule allows."""
         for viewer in USERS:
             allowed = self.paper.granting(viewer)
             for label, ref in self.refs.items():

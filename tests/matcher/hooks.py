@@ -1,4 +1,4 @@
-"""A store whose methods can be interrupted: something else happens just before or after a call, or the process dies there."""
+"""A store whose methods can be interrupted: run something just before or after a call, or crash there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Hook = Callable[[str], Awaitable[None]]
 
 
 class CrashError(BaseException):
-    """The process died; no handler of errors sees it."""
+    """The process died: a BaseException, so that no error handler catches it."""
 
 
 class _Part:
@@ -27,6 +27,7 @@ class _Part:
         called = f"{self._name}.{name}"
 
         async def hooked(*args: Any, **kwargs: Any) -> Any:
+            """Return the store with a hook around each call."""
             await self._hook(f"before {called}")
             result = await method(*args, **kwargs)
             await self._hook(f"after {called}")
@@ -49,28 +50,28 @@ def hooked(store: Store, hook: Hook) -> Store:
 
 
 class Once:
-    """A hook that does something the first time a place is passed."""
+    """A hook that runs an action the first time a place is reached."""
 
     def __init__(self, where: str, what: Callable[[], Awaitable[object]]) -> None:
         self._where, self._what = where, what
         self.passed = False
 
     async def __call__(self, place: str) -> None:
-        """Do it, if this is the place."""
+        """Run the action if this is the place."""
         if place == self._where and not self.passed:
             self.passed = True
             await self._what()
 
 
 class CrashAt:
-    """A hook that dies before the n-th call (from 1) of the store."""
+    """A hook that crashes before the n-th call of the store, counted from 1."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.calls = 0
 
     async def __call__(self, place: str) -> None:
-        """Count calls, die at the n-th."""
+        """Count the calls and crash at the n-th."""
         if place.startswith("before "):
             self.calls += 1
             if self.calls == self.number:

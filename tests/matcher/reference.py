@@ -1,4 +1,4 @@
-"""What emails, links and rows should be in the end: one thread, no database, nothing of the services' code."""
+"""Reference model of the stored end state: which emails, links and rows there should be. It shares no code with the services."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tests.factories import SENT
 
 
 class Truth(NamedTuple):
-    """The end state: comparable with what the store holds."""
+    """The end state, in a form that can be compared with the store."""
 
     emails: dict[str, bool]
-    """Whether its links come from its thread alone, by key."""
+    """Whether an email's links come from its thread alone, by key."""
     links: dict[tuple[str, str], tuple[tuple[tuple[str, str, str], ...], tuple[str, ...], tuple[str, ...]]]
     """(matches, owners, accounts that share) by (record, key)."""
     rows: dict[str, tuple[str, str | None]]
     """(state, email) by row."""
     counts: dict[str, int]
-    """How much shared mail each record has; records without any are left out."""
+    """Number of shared mails by record; records without any are left out."""
     attestations: dict[tuple[str, str], tuple[tuple[str, str], ...]]
-    """(owner, address) of those in whose mail the thread says so, by (record, key); of links by thread alone."""
+    """(owner, address) of the users whose own mail attests the thread, by (record, key); only for links by thread alone."""
 
 
 Reason = tuple[str, str, str]
@@ -40,21 +40,21 @@ def reference(  # noqa: C901, PLR0912, PLR0915 - one straight reading of the rul
     accounts: Mapping[str, Account],
     excluded: Collection[str] = (),
 ) -> Truth:
-    """Return the end state.
+    """Return the expected end state.
 
     Args:
-        mails: every email; ancestors come before those that refer to them.
-        copies: every copy that there ever was.
+        mails: all emails, each after those it refers to.
+        copies: all copies that ever existed.
         gone: rows of copies that are gone.
-        deleted: keys that were deleted in the CRM.
-        records: addresses by record (``kind:id``), old ones too.
-        accounts: by id.
+        deleted: keys of emails that were deleted in the CRM.
+        records: addresses by record (``kind:id``), former addresses included.
+        accounts: accounts by id.
         excluded: domains that the administrator excludes.
     """
     truth = Truth({}, {}, {}, {}, {})
     own = {address for account in accounts.values() for address in (account.address, *account.aliases)}
-    # What each user's own mail says, and nobody else's: (user, Message-ID) -> for each mail its external records, and
-    # whether this user sent it.
+    # What each user's own mail says, apart from everyone else's: (user, Message-ID) -> for each mail, its external
+    # records and whether this user sent it.
     passing: dict[tuple[str, str], list[tuple[dict[str, str], bool]]] = {}
     for mail in mails:
         mine = [copy for copy in copies if copy.content.key == mail.key]
@@ -162,7 +162,7 @@ def _inside(address: str, domains: Collection[str]) -> bool:
 
 
 def snapshot_of(emails: Iterable[Any], links: Sequence[Any], rows: Iterable[Any], counts: dict[str, int]) -> Truth:
-    """Return what documents of the store say, in the same form."""
+    """Return what the store's documents say, in the same form."""
     return Truth(
         {email["_id"]: email["by_thread"] for email in emails},
         {

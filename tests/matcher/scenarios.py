@@ -1,4 +1,8 @@
-"""Scenarios made from a seed: people, records, entangled threads, copies in several accounts, and what happens to them."""
+"""Random scenarios from a seed: accounts, records, threads, copies, and batches of them in random order.
+
+They check the stored end state against ``reference.py`` under any batching and concurrency. Histories (``steps.py``)
+change a company one step at a time and check what each viewer sees against ``company.py``.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +24,12 @@ STRANGERS = ("who@else.example", "mum@home2.example")
 
 
 class Scenario(NamedTuple):
-    """What exists before anything happens."""
+    """What exists before the matcher runs."""
 
     accounts: list[Account]
     early: list[RecordRef]
     late: list[RecordRef]
-    """In the CRM, but the matcher has not heard of them."""
+    """Records in the CRM of which the matcher has no event yet."""
     copies: list[MailParsed]
 
 
@@ -47,7 +51,7 @@ async def build(world: World, rng: random.Random, *, mails: int = 14) -> Scenari
     for number in range(mails):
         content = _mail(rng, number)
         world.mails.append(content)
-        # Without a Message-ID it is another email in every mailbox.
+        # Without a Message-ID, each mailbox has an email of its own.
         places = accounts if content.message_id else [rng.choice(accounts)]
         for _ in range(rng.choice([1, 1, 2, 3])):
             bcc = rng.sample(CLIENTS + STRANGERS, 1) if rng.random() < 0.2 else ()
@@ -73,12 +77,12 @@ def _mail(rng: random.Random, number: int) -> Content:
 
 
 def _stub(rng: random.Random, number: int, *, of: int) -> Content:
-    """Return what a user appends to his own mailbox: a mail "from" a client under the Message-ID of somebody's mail."""
+    """Return a forged mail that users append to their own mailbox: "from" a client, under another mail's Message-ID."""
     return mail(f"stub {number}", rng.choice(CLIENTS), rng.choice(USERS), message_id=f"{of}@mail")
 
 
 def batches(rng: random.Random, copies: Sequence[MailParsed]) -> list[list[MailParsed]]:
-    """Return the copies in any order, cut anywhere."""
+    """Return the copies in random order, cut into random batches."""
     rest = rng.sample(copies, len(copies))
     cut = []
     while rest:
@@ -89,7 +93,7 @@ def batches(rng: random.Random, copies: Sequence[MailParsed]) -> list[list[MailP
 
 
 def steps(world: World, rng: random.Random, scenario: Scenario) -> list[Callable[[], Awaitable[object]]]:
-    """Return everything that happens, in an order of its own: batches, some of them twice, and late records."""
+    """Return everything that happens, in random order: batches, some of them twice, and late records."""
     found: list[Callable[[], Awaitable[object]]] = [
         partial(world.match, *batch) for batch in batches(rng, scenario.copies)
     ]

@@ -1,4 +1,4 @@
-"""What happens to a company, made from a seed: steps as data, so that any of them can be left out."""
+"""Random histories of a company from a seed. Steps are data, so that a failing history can be shortened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 USERS = ("ann@firm.example", "bob@firm.example", "eve@firm.example", "zoe@firm.example")
-"""Zoe never has a mailbox: she sees what everybody sees."""
+"""Zoe has no mailbox: she sees only what is shared with everyone."""
 BOXES = {
     **{user: user for user in USERS[:3]},
     "ann@second.example": USERS[0],
@@ -20,11 +20,11 @@ RECORDS = ("R1", "R2", "R3", "R4")
 MODES = ("private", "public", "custom")
 
 Step = tuple[Any, ...]
-"""What happens, and to whom; a step that makes no sense at the moment is passed over, so that any of them can be left out."""
+"""A kind and its arguments. A step that is impossible at its moment is skipped, so that any step can be left out."""
 
 
 def life(seed: int, *, changes: int) -> list[Step]:
-    """Return steps: a company is made and its mail comes in, then things change."""
+    """Return steps: a company is set up, its mail arrives, then things change."""
     rng = random.Random(seed)
     return [*_founded(rng), ("settle",), *(step for _ in range(changes) for step in _change(rng))]
 
@@ -72,9 +72,10 @@ def _letter(rng: random.Random, number: int) -> Step:
 
 
 def _forged(rng: random.Random) -> list[Step]:
-    """Return how a mail with a client in it comes into a mailbox under the Message-ID of another mail.
+    """Return how a mail that names a client gets into a mailbox under another mail's Message-ID.
 
-    Anyone can send it there, from a client or with one in Cc, or the owner appends it, even to Sent and "from" themselves.
+    Anyone can send such a mail, from a client or with one in Cc. Owners can append it themselves, even to Sent and
+    with themselves as the sender.
     """
     box, name = rng.choice(sorted(BOXES)), f"stub {rng.randint(0, 2)}"
     client, filed = rng.choice(CLIENTS), rng.random() < 0.3
@@ -83,7 +84,7 @@ def _forged(rng: random.Random) -> list[Step]:
 
 
 def _copies(rng: random.Random, boxes: Sequence[str], letter: Step, count: int) -> list[tuple[Any, ...]]:
-    """Return how a mail comes into mailboxes: the sender's copy into Sent, as a rule, and others now and then."""
+    """Return how a mail gets into mailboxes: usually the sender's copy into Sent, sometimes others."""
     copies = [_copy(rng, boxes, letter[1]) for _ in range(count)]
     if (box := letter[2][0]) in boxes and rng.random() < 0.8:
         copies[0] = (box, letter[1], copies[0][2], rng.random() < 0.9)

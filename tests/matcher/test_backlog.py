@@ -1,4 +1,4 @@
-"""The operator's first number as a metric."""
+"""The age of the oldest unfinished row as a metric."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def shown(registry: CollectorRegistry) -> dict[tuple[str, ...], float]:
 
 
 async def test_one_replica_shows_the_age_of_the_oldest_unfinished_row(world: World) -> None:
-    """Its age grows, rows of a paused account are counted apart, and a second replica shows nothing until the first has ended."""
+    """The age grows, rows of a paused account count separately, and a second replica shows nothing until the first has stopped."""
     ann, bob = [await world.account(name) for name in ("ann@firm.example", "bob@firm.example")]
     registries = CollectorRegistry(), CollectorRegistry()
     first, second = (

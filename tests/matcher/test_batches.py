@@ -1,4 +1,4 @@
-"""A batch of parsed mail becomes emails, links and final states; whatever interrupts it, the redelivery heals it."""
+"""A batch of parsed mail becomes emails, links and final states; a redelivery repairs whatever an interruption left."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ANN, BOB, CARLA = "ann@firm.example", "bob@firm.example", "carla@client.example"
 
 
 async def test_mail_about_a_record_is_attached_and_other_mail_is_not_stored(world: World) -> None:
-    """An email on a contact is there with its link and row; private mail leaves nothing but its row."""
+    """An email that names a contact gets its link and row; private mail leaves only its row."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     about = await world.copy(ann, mail("1", CARLA, ANN))
@@ -45,7 +45,7 @@ async def test_mail_about_a_record_is_attached_and_other_mail_is_not_stored(worl
 
 
 async def test_doing_a_batch_again_changes_nothing(world: World) -> None:
-    """A redelivery finds every effect there already: links, rows and summaries stay as they are."""
+    """A redelivery finds every effect in place: links, rows and summaries stay as they are."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     ref = await world.record(CARLA)
     copies = [await world.copy(ann, mail("1", BOB, CARLA, ANN)), await world.copy(bob, mail("1", BOB, CARLA, ANN))]
@@ -60,7 +60,7 @@ async def test_doing_a_batch_again_changes_nothing(world: World) -> None:
 
 
 async def test_a_crash_between_any_two_steps_is_healed_by_the_redelivery(world: World) -> None:
-    """The matcher dies before each call of the store in turn; the batch comes again and everything is as it should be."""
+    """The matcher crashes before each store call in turn; after the redelivery everything is as it should be."""
     rng = random.Random(7)
     scene = await build(world, rng, mails=6)
     await world.changed(*scene.early, *scene.late)
@@ -88,7 +88,7 @@ async def test_a_crash_between_any_two_steps_is_healed_by_the_redelivery(world: 
 
 
 async def test_what_was_deleted_in_the_crm_never_comes_back(world: World) -> None:
-    """A tombstone turns every copy that comes later into a skipped row."""
+    """A tombstone turns every later copy into a skipped row."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     await world.record(CARLA)
     first = await world.copy(ann, mail("1", CARLA, ANN))
@@ -106,7 +106,7 @@ async def test_what_was_deleted_in_the_crm_never_comes_back(world: World) -> Non
 
 
 async def test_a_bcc_is_a_link_for_the_owner_of_that_copy_only(world: World) -> None:
-    """The sender's copy is on the record; a recipient's copy of the same email is not, and nobody shares it."""
+    """The sender's copy is on the record, a recipient's copy of the same email is not, and the link is not shared."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     ref = await world.record(CARLA)
     sent = await world.copy(ann, mail("1", ANN, BOB), bcc=[CARLA])
@@ -122,7 +122,7 @@ async def test_a_bcc_is_a_link_for_the_owner_of_that_copy_only(world: World) -> 
 
 
 async def test_internal_mail_on_a_record_is_its_holders_only(world: World) -> None:
-    """With the company's own domain excluded, a reply to a colleague without a mailbox here is linked, and shared by nobody."""
+    """With the company's own domain excluded, a reply to a colleague without a mailbox is linked, but not shared."""
     await world.store.sharing.set_company(CompanyPolicy(excluded_domains=("firm.example",)), by="admin@firm.example")
     ann, bob = await world.account(ANN), await world.account(BOB)
     ref = await world.record(CARLA)
@@ -136,7 +136,7 @@ async def test_internal_mail_on_a_record_is_its_holders_only(world: World) -> No
 
 
 async def test_what_colleagues_say_in_a_clients_thread_is_theirs(world: World) -> None:
-    """A mail that names nobody but owners of mailboxes is on no record by its thread, whichever way it comes."""
+    """A mail that names only owners of mailboxes is on no record through its thread, in whichever order it arrives."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     await world.record(CARLA)
     outer, inner = mail("1", ANN, CARLA), mail("2", ANN, BOB, answers="1")
@@ -162,7 +162,7 @@ async def test_an_excluded_domain_counts_per_link(world: World) -> None:
 
 
 async def test_several_holders_grant_together(world: World) -> None:
-    """Owners and sharing accounts are the union over copies, in whatever batches they came."""
+    """Owners and sharing accounts are the union over all copies, in whichever batches they arrived."""
     ann, bob = await world.account(ANN), await world.account(BOB, Mode.PRIVATE)
     ref = await world.record(CARLA)
     content = mail("1", CARLA, ANN, BOB)
@@ -173,7 +173,7 @@ async def test_several_holders_grant_together(world: World) -> None:
 
 
 async def test_the_summary_has_the_five_newest_shared_mails_and_nothing_else_is_touched(world: World) -> None:
-    """Private mail is neither listed nor counted; the CRM's own fields stay as they are."""
+    """Private mail is neither listed nor counted, and the CRM's own fields do not change."""
     ann, eve = await world.account(ANN), await world.account("eve@firm.example", Mode.PRIVATE)
     extra: dict[str, Any] = {"stage": "won", "nested": {"leadmail": 1}}
     ref = await world.record(CARLA, **extra)
@@ -193,7 +193,7 @@ async def test_the_summary_has_the_five_newest_shared_mails_and_nothing_else_is_
 
 
 async def test_a_record_with_private_mail_only_is_not_touched(world: World) -> None:
-    """Not even an empty summary tells that there is mail."""
+    """Not even an empty summary reveals that there is mail."""
     eve = await world.account("eve@firm.example", Mode.PRIVATE)
     await world.record(CARLA)
     await world.match(await world.copy(eve, mail("1", CARLA, "eve@firm.example")))
@@ -204,7 +204,7 @@ async def test_a_record_with_private_mail_only_is_not_touched(world: World) -> N
 
 
 async def test_the_last_copy_of_a_sealed_backfill_completes_it_once(world: World) -> None:
-    """Completion is announced by exactly one of two batches, and not before every row of the epoch is final."""
+    """Exactly one of two batches announces completion, and only when every row of the epoch is final."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     await world.database["epochs"].insert_one(
@@ -218,7 +218,7 @@ async def test_the_last_copy_of_a_sealed_backfill_completes_it_once(world: World
 
 
 async def test_a_copy_that_is_gone_by_now_grants_nothing(world: World) -> None:
-    """It was deleted while it was in the queue: its row stays gone, nobody owns it, the email is not kept."""
+    """A copy deleted while it was in the queue stays gone: no one owns it, and the email is not stored."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     ref = await world.record(CARLA)
     only, two = mail("1", CARLA, ANN), mail("2", CARLA, ANN, BOB)
@@ -234,7 +234,7 @@ async def test_a_copy_that_is_gone_by_now_grants_nothing(world: World) -> None:
 
 
 async def test_a_copy_of_a_removed_account_leaves_nothing(world: World) -> None:
-    """The account was purged while its mail was in the queue: nothing is stored, and the batch goes on."""
+    """If the account was purged while its mail was in the queue, nothing is stored, and the batch continues."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     await world.record(CARLA)
     orphan, kept = await world.copy(bob, mail("1", CARLA, BOB)), await world.copy(ann, mail("2", CARLA, ANN))
@@ -245,7 +245,7 @@ async def test_a_copy_of_a_removed_account_leaves_nothing(world: World) -> None:
 
 
 async def test_mail_whose_blobs_went_while_it_waited_is_fetched_again(world: World) -> None:
-    """A backlog outlived the grace of blobs: the row goes back to planned instead of showing an email without its raw mail."""
+    """If the blobs expired in a backlog, the row returns to planned instead of showing an email without its raw mail."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -257,7 +257,7 @@ async def test_mail_whose_blobs_went_while_it_waited_is_fetched_again(world: Wor
 
 
 async def test_one_bad_message_does_not_take_its_neighbours_along(world: World) -> None:
-    """A batch that fails for another reason than the weather is cut down to the culprit."""
+    """A batch that fails for any reason but an outage is split until the bad message is found."""
     ann = await world.account(ANN)
     copies = [await world.copy(ann, mail(str(n), CARLA, ANN)) for n in range(9)]
 
@@ -271,7 +271,7 @@ async def test_one_bad_message_does_not_take_its_neighbours_along(world: World) 
 
 
 async def test_an_outage_fails_the_batch_at_once() -> None:
-    """Cutting a batch down while the database is away would only make the wait longer."""
+    """Splitting a batch while the database is down would only prolong the wait."""
     calls = []
 
     async def handle(deliveries: Sequence[Delivery[Any]]) -> list[Done]:
@@ -287,7 +287,7 @@ async def test_an_outage_fails_the_batch_at_once() -> None:
 
 @pytest.mark.parametrize("mode", [Mode.PRIVATE, Mode.PUBLIC])
 async def test_a_policy_is_that_of_the_moment(world: World, mode: Mode) -> None:
-    """Accounts are read anew for each batch: what was narrowed a moment ago shares nothing of the next batch."""
+    """Accounts are read again for each batch: a policy narrowed a moment ago already applies to the next batch."""
     ann = await world.account(ANN, Mode.PUBLIC if mode is Mode.PRIVATE else Mode.PRIVATE)
     ref: RecordRef = await world.record(CARLA)
     await world.match(await world.copy(ann, mail("1", CARLA, ANN)))
@@ -301,7 +301,7 @@ async def test_a_policy_is_that_of_the_moment(world: World, mode: Mode) -> None:
 
 
 async def test_the_time_until_mail_is_visible_is_measured_by_lane(world: World) -> None:
-    """What failed is not counted: it is not visible yet."""
+    """A failed message does not count, because it is not visible yet."""
     ann = await world.account(ANN)
     copies = [await world.copy(ann, mail(str(n), CARLA, ANN), epoch=n or None) for n in range(3)]
     registry = CollectorRegistry()

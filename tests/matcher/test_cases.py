@@ -1,4 +1,4 @@
-"""Cases of the sharing rule that people try or run into, from the raw mail to what each of them sees."""
+"""Cases of the sharing rule that users try or run into, from the raw mail to what each user sees."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def people(world: World, *users: str) -> None:
 
 
 async def seen(world: World, viewer: str, record: RecordRef, *, at_rest: bool = True) -> list[str]:
-    """Return the subjects that a viewer sees on a record, by page, count and (once links have followed) search alike."""
+    """Return the subjects that a viewer sees on a record; page, count and (once links are updated) search must agree."""
     page = await world.store.reading.visible_emails(viewer, record, limit=100)
     assert await world.store.reading.count(viewer, record) == len(page.emails)
     found = await world.store.email_search.search(viewer, "e", record=record, limit=100)
@@ -48,7 +48,7 @@ async def seen(world: World, viewer: str, record: RecordRef, *, at_rest: bool = 
 
 
 async def settle(world: World) -> None:
-    """Let everything follow, debts included."""
+    """Finish all pending work and let links follow."""
     for _ in range(3):
         await world.rest()
         await sweep_pending_work(store=world.store, summaries=world.summaries, overdue=NEVER)
@@ -56,7 +56,7 @@ async def settle(world: World) -> None:
 
 
 async def receive(world: World, account: Account, raw: str) -> str:
-    """Let a raw mail come in as parser and matcher take it; returns its email's key."""
+    """Deliver a raw mail through parser and matcher; return its email's key."""
     copy = await world.deliver(account, raw.replace("\n", "\r\n").encode())
     return copy.content.key
 
@@ -72,7 +72,7 @@ The price is 4,711.
 
 
 async def test_a_stub_with_the_message_id_of_a_private_mail_reads_nothing(world: World) -> None:
-    """Same Message-ID, From, Date and Subject, another text: another email; its forger sees only what he wrote himself."""
+    """With the same Message-ID, From, Date and Subject but another text it is another email; the forger sees only their own text."""
     await people(world, ANN, EVE)
     ann, eve = await world.account(ANN, Mode.PRIVATE), await world.account(EVE)
     record = await world.record(CARLA)
@@ -89,7 +89,7 @@ async def test_a_stub_with_the_message_id_of_a_private_mail_reads_nothing(world:
 
 
 async def test_a_forged_sender_opens_nothing(world: World) -> None:
-    """A mail that says it is from Ann, in Eve's mailbox, makes Eve neither Ann nor a holder of Ann's mail."""
+    """A mail in Eve's mailbox that claims to be from Ann makes Eve neither Ann nor a holder of Ann's mail."""
     await people(world, ANN, BOB, EVE)
     ann, eve = await world.account(ANN, Mode.PRIVATE), await world.account(EVE, Mode.PRIVATE)
     record = await world.record(CARLA)
@@ -104,7 +104,7 @@ async def test_a_forged_sender_opens_nothing(world: World) -> None:
 
 
 async def test_a_list_that_rewrites_makes_another_mail_and_one_that_only_passes_on_does_not(world: World) -> None:
-    """A footer or a tag in the subject is other content; trace headers and List- fields are not."""
+    """A footer or a subject tag changes the content; trace headers and List- fields do not."""
     await people(world, ANN, BOB, EVE)
     ann, bob = await world.account(ANN, Mode.PRIVATE), await world.account(BOB)
     record = await world.record(CARLA)
@@ -121,7 +121,7 @@ async def test_a_list_that_rewrites_makes_another_mail_and_one_that_only_passes_
 
 
 async def test_addresses_are_compared_exactly_but_for_case(world: World) -> None:
-    """Case makes no difference; a plus-address, a dot, a look-alike domain or letter is somebody else."""
+    """Case makes no difference; a plus-address, a dot, a look-alike domain or letter is another address."""
     await people(world, ANN, EVE)
     ann = await world.account(ANN)
     record = await world.record("Carla@Bücher.example", known=False)
@@ -157,7 +157,7 @@ async def test_addresses_are_compared_exactly_but_for_case(world: World) -> None
 async def test_an_excluded_domain_is_matched_at_labels_whatever_its_form(
     world: World, excluded: str, address: str, hidden: bool
 ) -> None:
-    """`acme.com` covers `x.acme.com`, never `notacme.com`; U-labels and A-labels are one; look-alikes are not."""
+    """`acme.com` covers `x.acme.com` but not `notacme.com`; U-labels and A-labels are equal; look-alikes are not."""
     await people(world, ANN, EVE)
     ann = await world.account(ANN, Mode.CUSTOM, sharing=SharingPolicy(mode=Mode.CUSTOM, excluded_domains=(excluded,)))
     record = await world.record(address)
@@ -168,7 +168,7 @@ async def test_an_excluded_domain_is_matched_at_labels_whatever_its_form(
 
 @pytest.mark.parametrize(("before", "after"), list(permutations(Mode, 2)))
 async def test_the_mode_changed_from_any_to_any_other(world: World, before: Mode, after: Mode) -> None:
-    """Narrowing holds before anything has followed; in the end everybody sees what the new mode says, in every place."""
+    """A narrower mode applies before links follow; in the end every view shows everyone what the new mode says."""
     await people(world, ANN, EVE)
     domains = ("client.example",)
     ann = await world.account(ANN, sharing=SharingPolicy(mode=before, excluded_domains=domains))
@@ -201,7 +201,7 @@ ORDERS = ("gained first", "deleted first", "at once")
 async def test_a_record_merged_into_another_brings_its_mail_without_fetching_it_again(
     world: World, order: str, disconnected: bool
 ) -> None:
-    """In whichever order the two changes come: mail by address, by thread and by Bcc, even where nobody could fetch it again."""
+    """In either order of the two changes: mail by address, by thread and by Bcc, even where it could not be fetched again."""
     await people(world, ANN, EVE)
     ann = await world.account(ANN)
     kept, merged = await world.record(CARLA), await world.record(PAUL)
@@ -224,7 +224,7 @@ async def test_a_record_merged_into_another_brings_its_mail_without_fetching_it_
 
 @pytest.mark.parametrize("order", ORDERS)
 async def test_a_lead_converted_takes_threads_and_bcc_along(world: World, order: str) -> None:
-    """The contact has what the lead had, the lead nothing, whichever the matcher hears of first."""
+    """The contact has what the lead had and the lead has nothing, whichever event the matcher gets first."""
     await people(world, ANN, EVE)
     ann = await world.account(ANN)
     lead = await world.record(CARLA, kind="lead")
@@ -247,7 +247,7 @@ async def test_a_lead_converted_takes_threads_and_bcc_along(world: World, order:
 async def replaced(
     world: World, old: RecordRef, new: RecordRef, order: str, make: Callable[[], Awaitable[None]]
 ) -> None:
-    """Let one record take another's place in the CRM, and the matcher hear of it in some order."""
+    """Replace one record by another in the CRM, with the matcher's events in the given order."""
     if order == "deleted first":
         await world.delete(old)
         await world.changed(old)
@@ -262,7 +262,7 @@ async def replaced(
 
 
 async def test_a_mailbox_connected_again_is_the_same_mailbox(world: World) -> None:
-    """The sharing that its owner chooses now holds for what came earlier; a contact that came meanwhile gets its history."""
+    """The sharing that its owner chooses now applies to earlier mail; a contact created meanwhile gets its history."""
     await people(world, ANN, EVE)
     ann = await world.account(ANN)
     carla = await world.record(CARLA)
@@ -289,8 +289,8 @@ async def test_a_mailbox_connected_again_is_the_same_mailbox(world: World) -> No
     assert await seen(world, EVE, paul) == []
 
 
-async def test_somebody_elses_former_mailbox_is_not_taken_over(world: World) -> None:
-    """A mailbox that a colleague connects after its former user left is another account: the old copies stay the old owner's."""
+async def test_another_users_former_mailbox_is_not_taken_over(world: World) -> None:
+    """A mailbox that a colleague connects after its former user left is another account: the old copies keep their owner."""
     await people(world, ANN, EVE)
     shared = await world.account("info@firm.example", Mode.PRIVATE, owner=ANN)
     record = await world.record(CARLA)
@@ -302,7 +302,7 @@ async def test_somebody_elses_former_mailbox_is_not_taken_over(world: World) -> 
 
 
 async def test_an_email_deleted_in_the_crm_never_comes_back(world: World) -> None:
-    """Neither by a re-sync of the mailbox that had it nor by another mailbox that has it, too."""
+    """Neither a resync of its mailbox nor another mailbox that has it brings it back."""
     await people(world, ANN, BOB)
     ann, bob = await world.account(ANN), await world.account(BOB)
     record = await world.record(CARLA)
@@ -317,7 +317,7 @@ async def test_an_email_deleted_in_the_crm_never_comes_back(world: World) -> Non
 
 
 async def test_a_reply_from_an_unknown_address_is_offered_and_not_added(world: World) -> None:
-    """Only to who sees it; not a colleague, a machine or a list; no more once the CRM has the address."""
+    """It is offered only to viewers of the mail, never for a colleague, machine or list, and no longer once the CRM has it."""
     await people(world, ANN, EVE)
     ann = await world.account(ANN, Mode.PRIVATE)
     record = await world.record(CARLA)
@@ -338,7 +338,7 @@ async def test_a_reply_from_an_unknown_address_is_offered_and_not_added(world: W
 
 
 async def test_an_alias_makes_mail_internal_at_once_and_ends_threads(world: World) -> None:
-    """Ann's other address is no stranger: her note to it is internal, and what colleagues say in a client's thread is theirs."""
+    """Ann's other address is no stranger: her note to it is internal, and so is what colleagues write in a client's thread."""
     await people(world, ANN, BOB, EVE)
     await world.store.company.save(CompanyPolicy(excluded_domains=("firm.example",)))
     ann = await world.account(ANN)
@@ -353,7 +353,7 @@ async def test_an_alias_makes_mail_internal_at_once_and_ends_threads(world: Worl
 
 
 async def test_words_of_a_bcc_find_nothing(world: World) -> None:
-    """Not even for its owner: a hit would tell others; and what looks like a pattern is looked for as it is written."""
+    """Not even the owner finds it, because others could notice; and a search for pattern characters is literal."""
     await people(world, ANN, EVE)
     ann = await world.account(ANN)
     await world.record(CARLA)
@@ -381,7 +381,7 @@ THREAD_ORDERS = ("stub first", "stub last", "at once")
 
 
 async def in_turn(world: World, order: str, stub: MailParsed, *others: MailParsed) -> None:
-    """Let a stub and other mail come in, in some order, and everything follow."""
+    """Deliver a stub and other mail in the given order, and let links follow."""
     batches = {"stub first": [[stub], [*others]], "stub last": [[*others], [stub]], "at once": [[*others, stub]]}
     for batch in batches[order]:
         await world.match(*batch)
@@ -390,7 +390,7 @@ async def in_turn(world: World, order: str, stub: MailParsed, *others: MailParse
 
 
 @pytest.mark.parametrize("order", THREAD_ORDERS)
-async def test_a_forged_ancestor_in_ones_own_mailbox_opens_nobody_elses_mail(world: World, order: str) -> None:
+async def test_a_forged_ancestor_in_ones_own_mailbox_opens_no_other_mail(world: World, order: str) -> None:
     """Eve knows the Message-ID that Ann's mail answers, and appends a mail to a client under it to her own Sent folder."""
     await people(world, ANN, BOB, EVE)
     ann, eve = await world.account(ANN), await world.account(EVE)
@@ -407,7 +407,7 @@ async def test_a_forged_ancestor_in_ones_own_mailbox_opens_nobody_elses_mail(wor
 
 @pytest.mark.parametrize("order", THREAD_ORDERS)
 async def test_who_holds_one_mail_of_a_thread_opens_that_one_and_no_other(world: World, order: str) -> None:
-    """Eve was in Cc once. Her stub says what that mail is about, which she may read anyway; what went on without her stays Ann's."""
+    """Eve was in Cc once. Her stub puts that mail on a record, and she may read it anyway; the rest of the thread stays Ann's."""
     await people(world, ANN, EVE)
     ann, eve = await world.account(ANN), await world.account(EVE)
     record = await world.record(CARLA)
@@ -423,7 +423,7 @@ async def test_who_holds_one_mail_of_a_thread_opens_that_one_and_no_other(world:
 
 @pytest.mark.parametrize("order", THREAD_ORDERS)
 async def test_a_forged_ancestor_takes_no_link_away(world: World, order: str) -> None:
-    """A stub about another record under the Message-ID of Ann's thread makes it ambiguous for nobody, Eve aside."""
+    """A stub about another record under the Message-ID of Ann's thread makes the thread ambiguous for Eve alone."""
     await people(world, ANN, EVE)
     ann, eve = await world.account(ANN), await world.account(EVE)
     record, other = await world.record(CARLA), await world.record(PAUL)
@@ -435,7 +435,7 @@ async def test_a_forged_ancestor_takes_no_link_away(world: World, order: str) ->
 
 
 async def test_what_a_forged_ancestor_opened_before_is_closed_by_the_upgrade(world: World) -> None:
-    """Earlier releases linked by anybody's mail, then by any mail of the holder's; what they linked rightly stays."""
+    """Earlier releases linked by anyone's mail, then by any mail of the holder. The upgrade keeps only the correct links."""
     await people(world, ANN, EVE)
     ann, eve = await world.account(ANN), await world.account(EVE)
     record = await world.record(CARLA)
@@ -468,7 +468,7 @@ async def test_what_a_forged_ancestor_opened_before_is_closed_by_the_upgrade(wor
 
 
 async def test_a_thread_follows_the_copies_of_its_holders(world: World) -> None:
-    """A reply is on the record from when its holder has the mail that they sent until they have it no more, whoever else has it."""
+    """A reply is on the record exactly while its holder has the mail that they sent, whoever else has it."""
     await people(world, ANN, BOB)
     ann, bob = await world.account(ANN), await world.account(BOB)
     record = await world.record(CARLA)
@@ -489,7 +489,7 @@ async def test_a_thread_follows_the_copies_of_its_holders(world: World) -> None:
 
 
 async def test_a_move_of_the_only_copy_hides_no_reply(world: World) -> None:
-    """Between the place where it was and the one where it comes the thread keeps its record."""
+    """While a mail is between its old and its new folder, the thread keeps its record."""
     await people(world, ANN)
     ann = await world.account(ANN)
     record = await world.record(CARLA)
@@ -505,7 +505,7 @@ async def test_a_move_of_the_only_copy_hides_no_reply(world: World) -> None:
 
 
 async def test_a_reply_is_brought_in_by_the_holder_who_opened_the_thread(world: World) -> None:
-    """Bob wrote to the client, so his copy of the reply is kept and shared. Ann's stays in her mailbox, whichever came first."""
+    """Bob wrote to the client, so his copy of the reply is stored and shared. Ann's stays in her mailbox, in either order."""
     await people(world, ANN, BOB)
     ann, bob = await world.account(ANN), await world.account(BOB)
     record = await world.record(CARLA)
@@ -523,7 +523,7 @@ async def test_a_reply_is_brought_in_by_the_holder_who_opened_the_thread(world: 
 
 
 async def test_a_purged_mailbox_takes_along_what_its_mail_said_of_threads(world: World) -> None:
-    """Ann wrote to the client from her other mailbox; when it is purged the reply is on no record any more. Disconnected it says on."""
+    """Ann wrote to the client from her other mailbox. Once it is purged, the reply is on no record; while disconnected, it is."""
     await people(world, ANN, BOB)
     ann, second = await world.account(ANN), await world.account("ann@second.example", owner=ANN)
     bob = await world.account(BOB)
@@ -543,7 +543,7 @@ async def test_a_purged_mailbox_takes_along_what_its_mail_said_of_threads(world:
 @pytest.mark.parametrize("order", THREAD_ORDERS)
 @pytest.mark.parametrize("copied", ["p1", "p2"])
 async def test_received_mail_under_a_known_message_id_opens_no_thread(world: World, order: str, copied: str) -> None:
-    """Eve knows a Message-ID of Ann's private thread and mails Ann under it, with a client in Cc. The thread stays where it is."""
+    """Eve knows a Message-ID of Ann's private thread and mails Ann under it with a client in Cc. The thread stays private."""
     await people(world, ANN, BOB)
     ann, record = await world.account(ANN), await world.record(CARLA)
     private = [mail("p1", HOME, ANN), mail("p2", ANN, HOME, answers="p1"), mail("p3", HOME, ANN, answers="p2")]
@@ -570,7 +570,7 @@ async def test_received_mail_under_a_known_message_id_opens_no_thread(world: Wor
 
 
 async def test_received_mail_is_no_step_to_what_the_holder_sent(world: World) -> None:
-    """Eve answers Ann's mail to a client under the Message-ID of Ann's private thread. Her stub is in the client's thread, no more."""
+    """Eve answers Ann's mail to a client under the Message-ID of Ann's private thread. Only her stub joins the client's thread."""
     await people(world, ANN, BOB)
     ann, record = await world.account(ANN), await world.record(CARLA)
     first, private = mail("1", ANN, CARLA), mail("p2", HOME, ANN, answers="p1")
@@ -587,7 +587,7 @@ async def test_received_mail_is_no_step_to_what_the_holder_sent(world: World) ->
 
 
 async def test_a_thread_follows_the_sent_copy(world: World) -> None:
-    """It is open while a copy lies in Sent: from when it comes there until it is moved elsewhere, or the folder is Sent no more."""
+    """It is open exactly while a copy is in Sent: not after a move elsewhere, nor when the folder is no longer Sent."""
     await people(world, ANN, BOB)
     ann, record = await world.account(ANN), await world.record(CARLA)
     first, reply = mail("1", ANN, CARLA), mail("2", HOME, ANN, answers="1")
@@ -616,7 +616,7 @@ async def test_a_thread_follows_the_sent_copy(world: World) -> None:
 
 
 async def test_who_sent_a_mail_is_decided_by_the_accounts_own_addresses(world: World) -> None:
-    """What lies in Sent and is from another address opens nothing, until the address is the account's own."""
+    """A mail in Sent from another address opens nothing until that address becomes the account's own."""
     await people(world, ANN, BOB)
     ann, record = await world.account(ANN), await world.record(CARLA)
     first, reply = mail("1", "ann@old.example", CARLA), mail("2", HOME, ANN, answers="1")
@@ -632,7 +632,7 @@ async def test_who_sent_a_mail_is_decided_by_the_accounts_own_addresses(world: W
 
 
 async def test_gmails_label_tells_what_was_sent(world: World) -> None:
-    """In the folder of all mail the label decides, when the mail arrives and when its links are worked out again."""
+    """In All Mail the label decides, both when the mail arrives and when its links are computed again."""
     await people(world, ANN, BOB)
     ann, record = await world.account(ANN), await world.record(CARLA)
     await world.store.folders.save(await lease_of(world.store, ann.id), [sent_folder(ann.id, role="all")])

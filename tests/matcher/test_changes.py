@@ -1,4 +1,4 @@
-"""What happens to records, mailboxes and threads after mail was stored."""
+"""Records, mailboxes and threads change after mail was stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEVER = timedelta(seconds=-1)
 
 
 async def test_a_late_contact_gets_its_history(world: World) -> None:
-    """Mail that was unmatched is fetched again; mail that is stored for another record gets a second link; a Bcc counts too."""
+    """Unmatched mail is fetched again, mail stored for another record gets a second link, and a Bcc counts too."""
     ann = await world.account(ANN)
     await world.record(PAUL)
     alone = await world.copy(ann, mail("1", CARLA, ANN))
@@ -33,7 +33,7 @@ async def test_a_late_contact_gets_its_history(world: World) -> None:
 
 
 async def test_an_address_that_a_record_gains_brings_its_mail_and_one_that_it_loses_keeps_it(world: World) -> None:
-    """Old addresses stay as history."""
+    """Former addresses stay as history."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA)
     first, second = await world.copy(ann, mail("1", CARLA, ANN)), await world.copy(ann, mail("2", "c@new.example", ANN))
@@ -51,7 +51,7 @@ async def test_an_address_that_a_record_gains_brings_its_mail_and_one_that_it_lo
 
 
 async def test_a_deleted_records_mail_keeps_its_body_for_a_grace_only(world: World) -> None:
-    """Its links go at once, the bodies later; a record restored meanwhile has its mail at once."""
+    """Its links are removed at once and the bodies later; a record restored in between has its mail at once."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -76,7 +76,7 @@ async def test_a_deleted_records_mail_keeps_its_body_for_a_grace_only(world: Wor
 
 
 async def test_mail_that_fades_is_not_fetched_again(world: World) -> None:
-    """It is in its own thread, which follows; that is no reason to fetch what concerns nobody any more. Its answers are the same."""
+    """The expired mail is itself in the thread that is then updated; that fetches nothing again. The same holds for its answers."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA)
     copies = [await world.copy(ann, mail("1", ANN, CARLA)), await world.copy(ann, mail("2", BOB, ANN, answers="1"))]
@@ -89,7 +89,7 @@ async def test_mail_that_fades_is_not_fetched_again(world: World) -> None:
 
 
 async def test_a_fading_that_died_halfway_is_finished(world: World) -> None:
-    """Killed after the copies were taken off an email and before it was deleted: the next look removes it, and its blobs go."""
+    """After a crash between detaching the copies and deleting the email, the next sweep removes the email and its blobs."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA)
     await world.match(await world.copy(ann, content := mail("1", CARLA, ANN)))
@@ -102,7 +102,7 @@ async def test_a_fading_that_died_halfway_is_finished(world: World) -> None:
 
 
 async def test_a_lead_that_becomes_a_contact_takes_its_mail_along(world: World) -> None:
-    """The CRM deletes the lead and creates the contact, in any order: nothing is fetched again."""
+    """The CRM deletes the lead and creates the contact in either order: nothing is fetched again."""
     ann = await world.account(ANN)
     lead = await world.record(CARLA, kind="lead")
     await world.match(await world.copy(ann, mail("1", CARLA, ANN)))
@@ -117,7 +117,7 @@ async def test_a_lead_that_becomes_a_contact_takes_its_mail_along(world: World) 
 
 
 async def test_a_reply_from_an_unknown_address_is_linked_by_its_thread(world: World) -> None:
-    """Along a chain, over several batches, newest first; the address of the link is that of the ancestor's match."""
+    """Along a chain, over several batches, newest first; the link's address is that of the ancestor's match."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA)
     chain = [mail("0", ANN, CARLA)] + [mail(str(n), ANN, "c@home.example", answers=str(n - 1)) for n in range(1, 4)]
@@ -132,7 +132,7 @@ async def test_a_reply_from_an_unknown_address_is_linked_by_its_thread(world: Wo
 
 
 async def test_a_thread_that_becomes_ambiguous_loses_its_replies_and_gets_them_back(world: World) -> None:
-    """With a second record in the thread its nameless replies are nobody's; when that record goes, they are fetched again."""
+    """With a second record in the thread, replies that name no record lose their link; when that record goes, they are fetched again."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     paul = await world.record(PAUL, known=False)
@@ -153,7 +153,7 @@ async def test_a_thread_that_becomes_ambiguous_loses_its_replies_and_gets_them_b
 
 
 async def test_a_moved_mail_keeps_its_email_and_its_thread_while_it_is_nowhere(world: World) -> None:
-    """Its old copy is gone and its new one not noticed yet: nobody sees it, nothing is deleted, and then it is back."""
+    """While the old copy is gone and the new one not yet noticed, the mail is hidden but not deleted; then it is back."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA)
     content, reply = mail("1", ANN, CARLA), mail("2", ANN, BOB, answers="1")
@@ -171,8 +171,8 @@ async def test_a_moved_mail_keeps_its_email_and_its_thread_while_it_is_nowhere(w
     assert await world.database["ledger"].count_documents({"relink": True}) == 0
 
 
-async def test_an_email_that_nobody_holds_any_more_goes_after_the_grace(world: World) -> None:
-    """With its links, its blobs, its place in the summary; and what its thread alone had linked."""
+async def test_an_email_without_holders_is_removed_after_the_grace(world: World) -> None:
+    """Its links, blobs and summary line are removed, and so is what only its thread had linked."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     ref = await world.record(CARLA)
     content = mail("1", ANN, CARLA)
@@ -192,8 +192,8 @@ async def test_an_email_that_nobody_holds_any_more_goes_after_the_grace(world: W
     assert orphaned == 5, "two bodies, and the header block of each of three copies"
 
 
-async def test_what_a_process_that_died_owed_is_done_by_the_sweeper(world: World) -> None:
-    """Links were changed, then the process died before summaries followed: the debt outlives it."""
+async def test_pending_work_of_a_dead_process_is_done_by_the_sweeper(world: World) -> None:
+    """A crash after links changed and before summaries followed: the pending work is stored and gets done."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -208,7 +208,7 @@ async def test_what_a_process_that_died_owed_is_done_by_the_sweeper(world: World
 
 
 async def test_what_hangs_on_an_email_deleted_in_the_crm_follows(world: World) -> None:
-    """Its line leaves the summary, and replies that were linked by it alone are no longer stored."""
+    """Its line leaves the summary, and replies that only it had linked are no longer stored."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA)
     content = mail("1", ANN, CARLA)

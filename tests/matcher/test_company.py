@@ -1,4 +1,4 @@
-"""The sharing rule, proven: companies whose lives are made up, and what everybody sees by every way to read."""
+"""Property test of the sharing rule: in random histories of a company, every view shows each user what the rule allows."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LIVES, CHANGES = (2000, 8) if LONG else (int(os.environ.get("LEADMAIL_LIVES", "2
 FIRST = int(os.environ.get("LEADMAIL_SEED", "0"))
 AT_ONCE = 4
 SOMETIMES = 0.4
-"""How often everybody looks in the middle of a life; they always do in the end."""
+"""How often all views are checked within a history; they are always checked at its end."""
 
 
 @pytest.fixture
 async def lives(servers: LocalServers, mongo_database: str) -> AsyncIterator[list[History]]:
-    """Some worlds with indexes, in databases of their own; each is emptied for the next company."""
+    """Yield histories with indexes, in databases of their own, emptied for the next company."""
     made = []
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         names = [f"{mongo_database}_{number}" for number in range(AT_ONCE)]
@@ -42,7 +42,7 @@ async def lives(servers: LocalServers, mongo_database: str) -> AsyncIterator[lis
 
 
 async def trouble(of: History, steps: Sequence[Step], seed: int) -> str | None:
-    """Live a life and look at it in the end; returns what is wrong."""
+    """Run a history and check all views at its end; return the failure, if any."""
     rng = random.Random(seed)
     await of.begin(of.store)
     try:
@@ -58,7 +58,7 @@ async def trouble(of: History, steps: Sequence[Step], seed: int) -> str | None:
 
 
 async def shortest(of: History, steps: Sequence[Step], seed: int, why: str) -> tuple[list[Step], str]:
-    """Return a life with as few steps as possible that still goes wrong, and how."""
+    """Return the shortest history found that still fails, and its failure."""
     steps = list(steps)
     position = len(steps)
     while position > 0:
@@ -71,11 +71,11 @@ async def shortest(of: History, steps: Sequence[Step], seed: int, why: str) -> t
 
 
 @pytest.mark.timeout(3600)
-async def test_everybody_sees_what_the_design_says(lives: list[History]) -> None:
-    """Users, mailboxes, policies, records and mail of any kind, changed in any order: each way to read shows what the rule says.
+async def test_every_user_sees_what_the_design_says(lives: list[History]) -> None:
+    """Users, mailboxes, policies, records and mail change in any order, and each view shows what the rule says.
 
-    At once where a policy narrows, and after everything has followed for all else. There are 200 lives,
-    or ``LEADMAIL_LIVES``; with ``LEADMAIL_LONG=1`` 2,000.
+    A narrower policy applies at once, everything else after links have followed. There are 200 histories, or
+    ``LEADMAIL_LIVES``; with ``LEADMAIL_LONG=1`` there are 2,000.
     """
     seeds = iter(range(FIRST, FIRST + LIVES))
     wrong: list[str] = []

@@ -1,4 +1,4 @@
-"""Two copies of one mail that differ: what a viewer is shown comes from copies that grant, whatever another copy says."""
+"""Two copies of one mail that differ: a viewer sees only what comes from copies that grant access."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def company(world: World) -> tuple[Account, Account, RecordRef]:
 
 
 async def everything(world: World, viewer: str, record: RecordRef) -> str:
-    """Return all that a viewer can read of the mail on a record, as one text."""
+    """Return everything that a viewer can read of the mail on a record, as one text."""
     store, texts = world.store, []
     for line in (await store.reading.visible_emails(viewer, record)).emails:
         shown = await store.reading.show(viewer, line.email)
@@ -59,7 +59,7 @@ async def everything(world: World, viewer: str, record: RecordRef) -> str:
 async def test_a_viewer_of_the_shared_copy_learns_nothing_of_the_private_one(
     world: World, how: str, first: str
 ) -> None:
-    """Neither page, JSON, search nor raw download has the private copy's address or token, whichever copy came first."""
+    """No page, JSON, search or raw download has the private copy's address or token, whichever copy came first."""
     private, shared, record = await company(world)
     order = [(private, PRIVATE[how]), (shared, SHARED)]
     for account, raw in order if first == "private" else order[::-1]:
@@ -77,7 +77,7 @@ async def test_a_viewer_of_the_shared_copy_learns_nothing_of_the_private_one(
 
 
 async def test_copies_that_differ_in_recipients_are_two_emails(world: World) -> None:
-    """The viewer sees the shared one only, and the private one does not exist for them."""
+    """The viewer sees only the shared one; the private one does not exist for them."""
     private, shared, record = await company(world)
     hidden = (await world.deliver(private, PRIVATE["recipient"])).content.key
     seen = (await world.deliver(shared, SHARED)).content.key
@@ -88,7 +88,7 @@ async def test_copies_that_differ_in_recipients_are_two_emails(world: World) -> 
 
 
 async def test_the_raw_form_is_that_of_a_copy_that_grants_now(world: World) -> None:
-    """When the shared copy is gone, so is its raw form; when both are shared, a viewer still gets no trace of either."""
+    """When the shared copy is gone, so is its raw form; when both are shared, a viewer still sees no trace of either."""
     private, shared, record = await company(world)
     await world.deliver(private, PRIVATE["trace"])
     copy = await world.deliver(shared, SHARED)
@@ -104,7 +104,7 @@ async def test_the_raw_form_is_that_of_a_copy_that_grants_now(world: World) -> N
 
 
 async def test_a_body_is_stored_once_and_a_header_block_for_each_copy(world: World) -> None:
-    """Copies of one email share the body and have a header block of their own."""
+    """Copies of one email share the body, and each has its own header block."""
     private, shared, _ = await company(world)
     one, other = await world.deliver(private, PRIVATE["trace"]), await world.deliver(shared, SHARED)
     assert one.content.key == other.content.key
@@ -118,7 +118,7 @@ async def test_a_body_is_stored_once_and_a_header_block_for_each_copy(world: Wor
 
 
 async def test_a_mail_that_was_deleted_under_its_former_key_stays_deleted(world: World) -> None:
-    """After an upgrade mail has a key by another recipe: a resync or a moved copy brings nothing back."""
+    """After an upgrade that changes how keys are derived, neither a resync nor a moved copy brings the mail back."""
     _, shared, record = await company(world)
     former = parse_mail(SHARED, account=shared.id, internal_date=START).former_key
     assert former.startswith("v1-")

@@ -1,4 +1,4 @@
-"""Dead letters: kept whole, their row quarantined, their backfill completed (I6)."""
+"""Dead letters are kept whole, their row is quarantined, and their backfill completes (I6)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def letter(
 
 
 async def sealed(world: World, account: str) -> None:
-    """Let a backfill wait for its last rows."""
+    """Leave a backfill waiting for its last rows."""
     await world.database["epochs"].insert_one(
         {
             "_id": f"{account}.1",
@@ -53,7 +53,7 @@ async def sealed(world: World, account: str) -> None:
 
 
 async def test_a_dead_letter_ends_its_row_and_its_backfill_once(world: World) -> None:
-    """Handled twice it is one document, one quarantined row, one completion."""
+    """Handled twice, there is still one document, one quarantined row and one completion."""
     ann = await world.account(ANN)
     await sealed(world, ann.id)
     copy = await world.copy(ann, mail("1", CARLA, ANN), epoch=1)
@@ -69,7 +69,7 @@ async def test_a_dead_letter_ends_its_row_and_its_backfill_once(world: World) ->
 
 
 async def test_what_failed_tries_stored_is_taken_back(world: World) -> None:
-    """Email and links of a copy that is quarantined: they go, unless somebody else holds the email."""
+    """Email and links of a quarantined copy are removed, unless another user holds the email."""
     ann, bob = await world.account(ANN), await world.account("bob@firm.example")
     await world.record(CARLA)
     alone, shared = mail("1", CARLA, ANN), mail("2", CARLA, ANN)
@@ -94,7 +94,7 @@ async def test_what_failed_tries_stored_is_taken_back(world: World) -> None:
 
 
 async def test_what_is_kept_is_enough_to_send_it_again(world: World) -> None:
-    """Queue, headers and body of the stored letter, replayed, are the very message that failed."""
+    """Replayed from its stored queue, headers and body, the message equals the one that failed."""
     ann = await world.account(ANN)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     bus = MemoryBus()
@@ -116,7 +116,7 @@ async def test_what_is_kept_is_enough_to_send_it_again(world: World) -> None:
 
 @pytest.mark.parametrize("large", [False, True])
 async def test_the_raw_mail_of_a_dead_letter_is_kept(world: World, *, large: bool) -> None:
-    """In the document when it travelled in the message, else its blob, which now belongs to the letter."""
+    """It is in the document if the message carried it; otherwise the dead letter now holds its blob."""
     ann = await world.account(ANN)
     parsed = await world.copy(ann, mail("1", CARLA, ANN))
     raw = b"From: x" * 1000
@@ -144,7 +144,7 @@ async def test_the_raw_mail_of_a_dead_letter_is_kept(world: World, *, large: boo
 
 
 async def test_the_blobs_of_a_parsed_mail_outlive_its_failure(world: World) -> None:
-    """They are held for the letter; the email's own claim waits for the sweep."""
+    """The dead letter holds them; the email's own reference waits for the sweep."""
     ann = await world.account(ANN)
     parsed = await world.copy(ann, mail("1", CARLA, ANN))
     await dead_letters.store_dead_letter(letter(parsed), store=world.store, bus=MemoryBus())
@@ -155,7 +155,7 @@ async def test_the_blobs_of_a_parsed_mail_outlive_its_failure(world: World) -> N
 
 
 async def test_a_message_that_cannot_be_decoded_still_ends_its_row(world: World) -> None:
-    """Its id says which copy it was about."""
+    """Its id names the copy that it was about."""
     ann = await world.account(ANN)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     broken = letter(copy, message=None, body=b"{", reason="undecodable")
@@ -166,7 +166,7 @@ async def test_a_message_that_cannot_be_decoded_still_ends_its_row(world: World)
 
 
 async def test_a_row_that_was_finished_otherwise_stays_as_it_is(world: World) -> None:
-    """A late dead letter of an earlier try takes nothing away from an attached copy, and leaves nothing to decide on."""
+    """A late dead letter of an earlier attempt takes nothing from an attached copy, and is not kept."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -178,7 +178,7 @@ async def test_a_row_that_was_finished_otherwise_stays_as_it_is(world: World) ->
 
 
 async def test_two_tries_that_died_are_one_letter(world: World) -> None:
-    """The reaper fetched again what had not died yet: one letter a quarantined copy (I6), the newest, whose blobs stay."""
+    """If the reaper fetches a copy again before its first attempt dies, only the newest dead letter stays, with its blobs (I6)."""
     ann = await world.account(ANN)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     again = copy.model_copy(update={"id": copy.id + "0"})
@@ -194,7 +194,7 @@ async def test_two_tries_that_died_are_one_letter(world: World) -> None:
 
 @pytest.mark.parametrize("end", ["gone", "purged"])
 async def test_a_letter_goes_with_its_copy(world: World, end: str) -> None:
-    """Its owner deleted the mail, or its account is no more: nothing is left to decide on, and nothing of the mail is kept."""
+    """If the owner deletes the mail or the account is removed, the dead letter and its content are removed, too."""
     ann = await world.account(ANN)
     copy, other = [await world.copy(ann, mail(each, CARLA, ANN)) for each in ("1", "2")]
     for one in (copy, other):
@@ -210,7 +210,7 @@ async def test_a_letter_goes_with_its_copy(world: World, end: str) -> None:
 
 
 async def test_a_letter_that_is_sent_again_waits_for_what_becomes_of_it(world: World) -> None:
-    """While its copy is unfinished the letter stays, whoever replays it may have died; once the copy is attached it goes."""
+    """A replayed dead letter stays while its copy is unfinished, as the replay may have crashed; it is removed once attached."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -222,7 +222,7 @@ async def test_a_letter_that_is_sent_again_waits_for_what_becomes_of_it(world: W
 
 
 async def test_a_message_about_no_copy_is_kept_without_a_row(world: World) -> None:
-    """Record events have no row; they can be replayed all the same."""
+    """Record events have no row, but can be replayed as well."""
     event = RecordChanged(id="lead:x@1", kind="lead", record="x", at=now())
     await dead_letters.store_dead_letter(letter(event), store=world.store, bus=MemoryBus())
     (stored,) = await world.store.dead_letters.newest()
@@ -230,7 +230,7 @@ async def test_a_message_about_no_copy_is_kept_without_a_row(world: World) -> No
 
 
 async def test_a_replay_that_dies_at_once_is_another_letter(world: World) -> None:
-    """Whoever replays forgets the letter after sending it, when it may be dead again already: that one must stay."""
+    """The replay deletes the dead letter after publishing; if the message is dead again by then, the new dead letter stays."""
     ann = await world.account(ANN)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     bus = MemoryBus()

@@ -1,4 +1,4 @@
-"""Erasing an address: what goes, what stays, and that nothing brings it back; with the real matcher."""
+"""Erasing an address with the real matcher: what is removed, what stays, and that nothing brings it back."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ async def counts(world: World, account: Account) -> dict[RowState, int]:
 
 
 async def settle(world: World) -> None:
-    """Let the matcher pay what is owed, and come to rest."""
+    """Finish all pending work."""
     await sweep_pending_work(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
     await world.rest()
 
 
 async def test_mail_that_only_the_address_keeps_goes_for_good(world: World, ann: Account) -> None:
-    """Its body, blobs, links, summary and marks go; neither the CRM's next change nor a re-sync brings it back."""
+    """Body, blobs, links, summary and marks are removed; neither the CRM's next change nor a resync brings them back."""
     ref = await world.record(KIM, name="Kim")
     copy = await world.copy(ann, mail("offer", ANN, KIM))
     reply = await world.copy(ann, mail("reply", NEW, ANN, answers="offer"))
@@ -70,7 +70,7 @@ async def test_mail_that_only_the_address_keeps_goes_for_good(world: World, ann:
     await world.store.blob_sweep.run(grace=AT_ONCE)
     assert await world.database["blobs.files"].count_documents({}) == 0
     assert await world.database["blobs.chunks"].count_documents({}) == 0
-    # when: the record changes, and the mailbox is gone through again
+    # when: the record changes, and the mailbox is resynchronised
     await world.changed(ref)
     again = [
         await world.copy(ann, mail("offer", ANN, KIM)),
@@ -83,7 +83,7 @@ async def test_mail_that_only_the_address_keeps_goes_for_good(world: World, ann:
 
 
 async def test_mail_on_other_records_stays(world: World, ann: Account) -> None:
-    """Of mail that another record or another address keeps, only the link goes; the rest of a link's reasons stay."""
+    """If another record or address keeps a mail, only the link or the match by the erased address is removed."""
     await world.record(KIM, OLD)
     await world.record(BOB)
     await world.match(
@@ -100,15 +100,15 @@ async def test_mail_on_other_records_stays(world: World, ann: Account) -> None:
     assert [match.address for match in left.matches] == [OLD]
     assert await links_of(world, "alone") == []
     assert await counts(world, ann) == {RowState.ATTACHED: 2, RowState.SKIPPED: 1}
-    # and a later mail of the address is about nobody, although the CRM still has it
+    # and later mail of the address concerns no record, although the CRM still has the address
     later = await world.copy(ann, mail("later", KIM, ANN))
     await world.match(later)
     await settle(world)
     assert await links_of(world, "later") == []
 
 
-async def test_an_address_that_is_added_anew_counts_again(world: World, ann: Account) -> None:
-    """Taken out of its record and put there again, or in a new record, it is known; what was erased stays away."""
+async def test_an_address_that_is_added_again_counts_again(world: World, ann: Account) -> None:
+    """Once removed from its record and added again, there or on a new record, it is known; erased mail stays erased."""
     ref = await world.record(KIM, OLD)
     await world.match(await world.copy(ann, mail("offer", KIM, ANN)))
     await world.store.privacy.erase(KIM, by=ADMIN)
@@ -126,7 +126,7 @@ async def test_an_address_that_is_added_anew_counts_again(world: World, ann: Acc
 
 
 async def test_a_late_contact_finds_nothing_by_an_erased_mark(world: World, ann: Account) -> None:
-    """Copies that were never brought in lose the address's mark, and keep the others'."""
+    """Copies that were never stored lose the address's mark and keep the others."""
     await world.copy(ann, mail("private", KIM, ANN, BOB), state="unmatched")
     erased = await world.store.privacy.erase(KIM, by=ADMIN)
     assert (erased.records, erased.copies) == (0, 1)
@@ -137,7 +137,7 @@ async def test_a_late_contact_finds_nothing_by_an_erased_mark(world: World, ann:
 
 
 async def test_what_is_on_its_way_is_not_linked(world: World, ann: Account) -> None:
-    """Mail that the poller had taken for the record's before, and that comes to the matcher after, is stored nowhere."""
+    """Mail that was fetched before the erasure and reaches the matcher after it is stored nowhere."""
     await world.record(KIM)
     copy = await world.copy(ann, mail("under-way", KIM, ANN))
     await world.store.privacy.erase(KIM, by=ADMIN)
@@ -148,7 +148,7 @@ async def test_what_is_on_its_way_is_not_linked(world: World, ann: Account) -> N
 
 
 async def test_only_an_administrator_may(world: World, ann: Account) -> None:
-    """Anybody else is refused, and nothing happens."""
+    """Anyone else is refused, and nothing changes."""
     await world.record(KIM)
     for act in (world.store.privacy.erase, world.store.privacy.export, world.store.privacy.counts):
         with pytest.raises(NotAllowedError):
@@ -158,7 +158,7 @@ async def test_only_an_administrator_may(world: World, ann: Account) -> None:
 
 
 async def test_the_log_tells_what_not_whom(world: World, ann: Account) -> None:
-    """The audit log has who and how much; the address is in it as a mark, by which one who knows it finds the entry."""
+    """The audit log has the actor and the counts; the address is a mark, which finds the entry for whoever knows the address."""
     await world.record(KIM)
     await world.match(await world.copy(ann, mail("offer", KIM, ANN)))
     before = now()
@@ -173,7 +173,7 @@ async def test_the_log_tells_what_not_whom(world: World, ann: Account) -> None:
 
 
 async def test_the_export_has_everything(world: World, ann: Account) -> None:
-    """Records, emails with raw form and copies, what the address is in each, copies that were not brought in, the log's entries."""
+    """It has records, emails with raw form and copies, the address's roles, copies that were not stored, and audit entries."""
     ref = await world.record(KIM, OLD, name="Kim Sund")
     await world.record(BOB)
     luc = await world.account("luc@firm.example")

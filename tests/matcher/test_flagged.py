@@ -1,4 +1,4 @@
-"""Copies flagged as deleted: they grant nothing, are shown to nobody, and come back when the flag goes."""
+"""Copies flagged as deleted grant nothing, show to no one, and return when the flag is removed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def users(world: World) -> None:
 
 
 async def test_the_flag_hides_at_once_and_its_end_brings_back(world: World, users: None) -> None:
-    """The page is right before anything followed; afterwards links, summary and pages agree, whatever graces pass."""
+    """The page is right before links follow; afterwards links, summary and pages agree, whatever graces pass."""
     ann, record = await world.account(ANN), await world.record(CLIENT)
     content = mail("offer", CLIENT, ANN)
     copy = await world.copy(ann, content)
@@ -61,7 +61,7 @@ async def test_the_flag_hides_at_once_and_its_end_brings_back(world: World, user
 
 
 async def test_a_flagged_copy_shares_nothing_that_others_hold(world: World, users: None) -> None:
-    """What the flagged copy shared goes; the holder of another, private copy keeps it for themselves."""
+    """What the flagged copy shared is hidden; the holder of another, private copy keeps it for themselves."""
     ann, bob = await world.account(ANN), await world.account(BOB, Mode.PRIVATE)
     record, content = await world.record(CLIENT), mail("offer", CLIENT, ANN, BOB)
     shared, private = await world.copy(ann, content), await world.copy(bob, content)
@@ -74,7 +74,7 @@ async def test_a_flagged_copy_shares_nothing_that_others_hold(world: World, user
 
 
 async def test_a_copy_flagged_on_its_way_is_nobodys(world: World, users: None) -> None:
-    """The flag comes after the poller fetched the body and before the matcher stores it: nobody announced a change of it."""
+    """The flag is set after the poller fetched the body and before the matcher stores it, and no event announces it."""
     ann, record = await world.account(ANN), await world.record(CLIENT)
     copy = await world.copy(ann, mail("offer", CLIENT, ANN))
     await world.flag(copy.source.id)
@@ -84,7 +84,7 @@ async def test_a_copy_flagged_on_its_way_is_nobodys(world: World, users: None) -
 
 
 async def test_an_expunge_after_the_flag_removes_the_email(world: World, users: None) -> None:
-    """The email stays stored while a flagged copy is there, and goes with it."""
+    """The email stays stored while a flagged copy exists, and is removed with it."""
     ann, record = await world.account(ANN), await world.record(CLIENT)
     copy = await world.copy(ann, mail("offer", CLIENT, ANN))
     await world.match(copy)
@@ -100,7 +100,7 @@ async def test_an_expunge_after_the_flag_removes_the_email(world: World, users: 
 
 
 async def test_a_thread_follows_the_flag(world: World, users: None) -> None:
-    """A reply that names nobody is on the record while what it answers is live in its holder's mailbox."""
+    """A reply that names no record is on the record while the mail it answers is live in its holder's mailbox."""
     ann, record = await world.account(ANN), await world.record(CLIENT)
     first = mail("offer", ANN, CLIENT)
     reply = mail("reply", "assistant@elsewhere.example", ANN, answers="offer")
@@ -118,7 +118,7 @@ async def test_a_thread_follows_the_flag(world: World, users: None) -> None:
 
 
 async def test_a_lost_event_is_covered(world: World, users: None) -> None:
-    """The row stays marked until its links are updated, so the sweep finds it, in both directions."""
+    """The row stays marked until its links are updated, so the sweep finds it in both directions."""
     ann, record = await world.account(ANN), await world.record(CLIENT)
     content = mail("offer", CLIENT, ANN)
     copy = await world.copy(ann, content)

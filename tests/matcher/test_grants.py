@@ -32,7 +32,7 @@ CC = Match(address=OTHER, role=Role.CC)
 def test_a_copy_shares_a_link_by_any_match_that_is_no_bcc(
     *, policy: SharingPolicy, matches: tuple[Match, ...], people: set[str], shared: bool
 ) -> None:
-    """One match that the policy shares is enough; a Bcc never is."""
+    """One match that the policy shares is enough; a Bcc match never shares."""
     holder = LiveCopy(account=ACCOUNT, owner=ANN, policy=policy, own_addresses=(ANN,))
     assert (
         shares_link(holder, matches, Subject(participants=frozenset(people), internal=frozenset()), CompanyPolicy())

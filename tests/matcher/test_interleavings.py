@@ -1,4 +1,4 @@
-"""Interleavings of two replicas that once left something wrong behind, each forced: nothing is lost between a look and a write."""
+"""Interleavings of two replicas that once left a wrong state, each forced: nothing is lost between a read and a write."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tests.matcher.hooks import CrashError, Once, hooked
 ANN, BOB, CARLA, PAUL = "ann@firm.example", "bob@firm.example", "carla@client.example", "paul@partner.example"
 WHO, MUM = "who@else.example", "mum@home2.example"
 AT_ONCE = timedelta(seconds=-1)
-"""Every debt is overdue."""
+"""All pending work is overdue."""
 
 
 async def changed(world: World, ref: RecordRef, store: Store) -> None:
-    """Handle that a record changed, with a store that is interrupted."""
+    """Handle a record's change with a store that is interrupted."""
     event = delivery_of(RecordChanged(id=str(ref), kind=ref.kind, record=ref.id, at=now()))
     await record_changed.handle([event], store=store, summaries=world.summaries)
 
@@ -38,7 +38,7 @@ async def die() -> None:
 
 
 def before(patch: pytest.MonkeyPatch, part: object, name: str, what: Callable[[], Awaitable[object]]) -> None:
-    """Let something happen within the store, the first time that a part of it is about to do something."""
+    """Run something within the store, the first time that a part of it is about to do a certain call."""
     method, passed = getattr(part, name), False
 
     async def interrupted(*args: Any, **kwargs: Any) -> Any:
@@ -52,9 +52,9 @@ def before(patch: pytest.MonkeyPatch, part: object, name: str, what: Callable[[]
 
 
 async def with_a_record_deleted(world: World) -> RecordRef:
-    """Let Ann hold a mail of Carla's, whose record is deleted now, without anybody having handled that; return it.
+    """Return a mail of Ann's on Carla's record, which was deleted just now, with its event not handled yet.
 
-    The mail has no Message-ID, by which it might be found in another way.
+    The mail has no Message-ID by which it could be found in another way.
     """
     ann = await world.account(ANN)
     await world.record(PAUL)
@@ -65,12 +65,12 @@ async def with_a_record_deleted(world: World) -> RecordRef:
 
 
 async def with_a_bcc(world: World) -> MailParsed:
-    """Put another copy of that mail, with a Bcc to Paul, into Bob's mailbox."""
+    """Add another copy of that mail, with a Bcc to Paul, to Bob's mailbox."""
     return await world.copy(await world.account(BOB), world.mails[0], bcc=[PAUL])
 
 
 async def test_a_bcc_that_comes_while_a_record_goes_does_not_hold_the_other_copies(world: World) -> None:
-    """Their email is on no record when that is looked up, and on one again when its grace is noted: they are unmatched all the same."""
+    """The email is on no record when looked up, and on one again when its grace is noted: its other copies are unmatched nevertheless."""
     carla = await with_a_record_deleted(world)
     late = await with_a_bcc(world)
     hook = Once("before emails.mark_unlinked", lambda: world.match(late))
@@ -83,7 +83,7 @@ async def test_a_bcc_that_comes_while_a_record_goes_does_not_hold_the_other_copi
 
 
 async def test_a_record_that_is_restored_and_deleted_again_leaves_no_body_behind(world: World) -> None:
-    """The first replica found the mail linked and is about to end its grace; that of the second deletion goes on."""
+    """The first replica saw the mail linked and is about to end its grace; the second deletion's grace continues."""
     carla = await with_a_record_deleted(world)
     await world.changed(carla)
     again = await world.record(CARLA, known=False)
@@ -100,7 +100,7 @@ async def test_a_record_that_is_restored_and_deleted_again_leaves_no_body_behind
 
 
 async def test_a_contact_that_comes_while_its_mail_fades_gets_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its event finds the row still attached; that it was set to unmatched afterwards must not be the end of it."""
+    """The contact's event finds the row still attached; the row that becomes unmatched afterwards is fetched again."""
     carla = await with_a_record_deleted(world)
     await world.changed(carla)
     before(monkeypatch, world.store.matcher_ledger, "unmatch_emails", lambda: world.record(CARLA))
@@ -114,7 +114,7 @@ async def test_a_contact_that_comes_while_its_mail_fades_gets_it(world: World, m
 async def test_a_contact_that_comes_while_a_copy_is_unmatched_gets_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same where the email stays, for the Bcc of another copy."""
+    """The same where the email stays stored because of another copy's Bcc."""
     carla = await with_a_record_deleted(world)
     await world.changed(carla)
     late = await with_a_bcc(world)
@@ -134,7 +134,7 @@ async def test_a_contact_that_comes_while_a_copy_is_unmatched_gets_it(
 
 @pytest.mark.parametrize("where", ["before links.compare_and_set_many", "before matcher_ledger.unmatch_rows"])
 async def test_a_thread_that_another_holder_makes_known_does_not_attach_a_copy(world: World, where: str) -> None:
-    """Another holder attaches their copy by a thread they opened while this one is unmatched: it stays so, whatever the order."""
+    """Another holder attaches a copy through their own thread while this copy becomes unmatched: it stays unmatched in any order."""
     ann, bob, eve = [await world.account(one) for one in (ANN, BOB, "eve@firm.example")]
     await world.record(PAUL)
     await world.record("lou@law.example")
@@ -156,7 +156,7 @@ async def test_a_thread_that_another_holder_makes_known_does_not_attach_a_copy(w
 
 
 async def test_what_follows_a_thread_follows_it_through_a_mail_of_which_another_copy_comes(world: World) -> None:
-    """Whose link is there already when its ancestor's replica comes to it: then the one that added it sees to the rest."""
+    """If the mail's link exists when its ancestor's replica looks, the replica that added the link updates the rest of the thread."""
     bob = await world.account(BOB)
     await world.record(PAUL)
     await world.record(CARLA)
@@ -179,7 +179,7 @@ async def test_what_follows_a_thread_follows_it_through_a_mail_of_which_another_
 async def test_a_copy_that_comes_in_one_batch_with_its_new_ancestor_ends_with_the_reasons_that_hold(
     world: World,
 ) -> None:
-    """Its thread now goes by another address of the record: that one is added, and the one before it taken off."""
+    """If the thread now goes through another address of the record, that address is added and the former one removed."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     ref = await world.record(CARLA, "assistant@client.example")
     first, second = mail("1", ANN, CARLA), mail("2", ANN, "assistant@client.example")
@@ -196,7 +196,7 @@ async def test_a_copy_that_comes_in_one_batch_with_its_new_ancestor_ends_with_th
 async def test_a_copy_that_comes_in_one_batch_with_its_new_ancestor_shares_the_link_with_other_copies(
     world: World,
 ) -> None:
-    """The email was held by somebody else for another reason; the thread's link is his, too."""
+    """Another user held the email for another reason; the link by thread becomes theirs, too."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     await world.record(PAUL)
     ref = await world.record(CARLA)
@@ -211,7 +211,7 @@ async def test_a_copy_that_comes_in_one_batch_with_its_new_ancestor_shares_the_l
 
 
 async def test_a_summary_is_not_taken_before_the_links_are_there(world: World) -> None:
-    """Summaries are brought up to date between the note that they have to be and the links: they are so again afterwards."""
+    """Summaries are flushed between the note that they are due and the links: they are due again afterwards."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA)
 
@@ -232,7 +232,7 @@ async def test_a_summary_is_not_taken_before_the_links_are_there(world: World) -
 
 
 async def test_what_a_crashed_try_linked_to_a_record_that_is_gone_since_is_taken_off(world: World) -> None:
-    """The redelivery adds what holds now, and looks at what the try before it may have left."""
+    """The redelivery adds the links that apply now and checks what the crashed attempt may have left."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     paul = await world.record(PAUL)
@@ -256,7 +256,7 @@ async def test_what_a_crashed_try_linked_to_a_record_that_is_gone_since_is_taken
     ["before links.compare_and_set_many", "after links.compare_and_set_many", "before emails.mark_unlinked"],
 )
 async def test_a_crash_while_a_record_is_forgotten_leaves_nothing_behind(world: World, where: str) -> None:
-    """Its links may be gone already, so that the redelivery does not find its mail by them: the debt names it."""
+    """Its links may be removed already, so the redelivery cannot find its mail by them; the pending work names it."""
     carla = await with_a_record_deleted(world)
     with pytest.raises(CrashError):
         await changed(world, carla, hooked(world.store, Once(where, die)))
@@ -268,7 +268,7 @@ async def test_a_crash_while_a_record_is_forgotten_leaves_nothing_behind(world: 
 
 @pytest.mark.parametrize("connected", [True, False])
 async def test_a_copy_whose_email_is_lost_is_fetched_again(world: World, connected: bool) -> None:
-    """Its remover died before it looked for the copy; where nobody fetches any more the row says so."""
+    """The process that removed the email died before it looked for copies. If the copy cannot be fetched, its row says so."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -291,7 +291,7 @@ async def test_a_copy_whose_email_is_lost_is_fetched_again(world: World, connect
 async def test_a_copy_that_is_attached_while_grants_are_taken_back_keeps_its_own(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A policy's recompute looked before the copy was attached, and writes after the copy's matcher has looked."""
+    """A policy's recompute read before the copy was attached, and writes after the copy's matcher has read."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     await world.record(CARLA)
     content = mail("1", CARLA, ANN, BOB)
@@ -322,7 +322,7 @@ async def test_a_copy_that_is_attached_while_grants_are_taken_back_keeps_its_own
 async def test_mail_that_comes_while_its_account_is_purged_is_not_kept(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its row is gone before anything else is looked at, so that whoever attaches it now takes back what he stored."""
+    """The row is deleted before anything else is looked at, so a matcher that attaches it now removes what it stored."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     await world.match(await world.copy(ann, mail("1", CARLA, ANN)))
@@ -336,7 +336,7 @@ async def test_mail_that_comes_while_its_account_is_purged_is_not_kept(
 
 
 async def twin(world: World, of: MailParsed) -> str:
-    """Put a copy into the same mailbox that is attached at once, as the poller does; return its row."""
+    """Add a copy to the same mailbox that is attached at once, as the poller does; return its row."""
     copy = await world.copy(world.accounts[of.source.account], of.content, state="attached")
     await world.database["ledger"].update_one({"_id": copy.source.id}, {"$set": {"email": of.content.key}})
     return copy.source.id
@@ -345,7 +345,7 @@ async def twin(world: World, of: MailParsed) -> str:
 async def test_a_moved_copy_that_comes_while_its_email_fades_is_not_left_without_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The poller saw the email when it attached the copy; whoever removes the email looks for copies afterwards."""
+    """The poller saw the email when it attached the copy; removing the email therefore looks for copies afterwards."""
     carla = await with_a_record_deleted(world)
     await world.changed(carla)
     (copy,) = world.copies.values()
@@ -358,7 +358,7 @@ async def test_a_moved_copy_that_comes_while_its_email_fades_is_not_left_without
 async def test_a_moved_copy_that_comes_while_its_email_is_deleted_in_the_crm_is_skipped(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same for somebody who deletes the email."""
+    """The same for an email that is deleted in the CRM."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -381,7 +381,7 @@ async def test_a_moved_copy_that_comes_while_its_email_is_deleted_in_the_crm_is_
 
 
 async def test_a_copy_that_goes_before_its_lost_blobs_were_fetched_again_leaves_nothing(world: World) -> None:
-    """Its email is not kept for it in the meantime: a copy that was never attached takes none along when it goes."""
+    """Its email is not stored in the meantime: a copy that was never attached leaves no email when it is gone."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -396,7 +396,7 @@ async def test_a_copy_that_goes_before_its_lost_blobs_were_fetched_again_leaves_
 async def test_a_copy_that_is_planned_while_its_account_is_disconnected_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A late contact finds it just before; nobody would ever fetch it."""
+    """A late contact plans it just before; no poller could ever fetch it."""
     ann = await world.account(ANN)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
     await world.match(copy)

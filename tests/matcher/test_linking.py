@@ -49,7 +49,7 @@ def on(record: RecordRef, address: str, role: Role = Role.TO) -> Matches:
 
 
 def test_an_email_is_on_every_record_that_it_names_with_every_role() -> None:
-    """A record with two addresses in one mail has two matches; two records with one address have one each."""
+    """A record with two addresses in one mail has two matches; two records with one address have one match each."""
     people = (
         Participant(address="c@x.example", role=Role.FROM),
         Participant(address="c@x.example", role=Role.REPLY_TO),
@@ -69,13 +69,13 @@ def test_an_email_is_on_every_record_that_it_names_with_every_role() -> None:
 
 
 def test_a_bcc_match_names_the_account_whose_copy_says_so() -> None:
-    """Nobody else may ever be told, so the match carries whose it is."""
+    """No one else may learn of it, so the match names the account."""
     found = bcc_matches(ACCOUNT, ("c@x.example", "who@z.example"), {"c@x.example": [CARLA]})
     assert found == {CARLA: (Match(address="c@x.example", role=Role.BCC, account=ACCOUNT),)}
 
 
 def test_results_are_joined_without_repetition_in_one_order() -> None:
-    """Merging is a union: the order of the parts makes no difference."""
+    """Merging is a union: the order of its parts makes no difference."""
     one, other = on(CARLA, "b@x.example"), {**on(CARLA, "a@x.example"), **on(PAUL, "p@x.example")}
     assert merged(one, other, one) == merged(other, one)
     assert merged(one, other)[CARLA] == (
@@ -85,7 +85,7 @@ def test_results_are_joined_without_repetition_in_one_order() -> None:
 
 
 def test_an_email_is_not_its_own_ancestor() -> None:
-    """In-Reply-To and References count together, repetitions and the mail itself left out."""
+    """In-Reply-To and References count together, without duplicates and without the mail itself."""
     assert mail("3", answers="2", references=("1", "2", "3")).ancestors == ("2@x", "1@x")
 
 
@@ -95,7 +95,7 @@ def sent(address: str) -> Claim:
 
 
 def test_the_sender_of_an_email_is_the_owner_of_every_address_in_its_from() -> None:
-    """Another role counts for nothing, and of two senders both must be the account's."""
+    """No other role counts, and with two senders both must be the account's own."""
     people = [Participant(address=A, role=Role.FROM), Participant(address=B, role=Role.SENDER)]
     assert is_sender(people, {A})
     assert not is_sender(people, {B})
@@ -104,7 +104,7 @@ def test_the_sender_of_an_email_is_the_owner_of_every_address_in_its_from() -> N
 
 
 def test_a_thread_with_exactly_one_external_record_takes_the_reply_along() -> None:
-    """A second record, or none, leaves the reply unlinked."""
+    """With a second record, or none, the reply gets no link."""
     carla, paul = {A: {CARLA: sent("c@x.example")}}, {A: {PAUL: sent("p@x.example")}}
     found = thread_links([carla, carla], [A])
     assert found == {A: (CARLA, "c@x.example")}
@@ -116,7 +116,7 @@ def test_a_thread_with_exactly_one_external_record_takes_the_reply_along() -> No
 
 
 def test_received_mail_opens_no_thread_and_can_end_one() -> None:
-    """One of the mails must be sent; one that was received and names another record makes the thread ambiguous."""
+    """One of the mails must be sent; a received one that names another record makes the thread ambiguous."""
     received = {A: {CARLA: Claim("c@x.example", sent=False)}}
     assert thread_links([received, received], [A]) == {}
     assert thread_links([received, {A: {CARLA: sent("c@x.example")}}], [A]) == {A: (CARLA, "c@x.example")}
@@ -125,7 +125,7 @@ def test_received_mail_opens_no_thread_and_can_end_one() -> None:
 
 
 def test_each_holders_own_mail_is_looked_at_by_itself() -> None:
-    """What one has neither makes a thread for another nor ends it; who does not hold the reply is not asked."""
+    """One holder's mail neither opens nor ends a thread for another; users who do not hold the reply do not count."""
     carla, paul = {A: {CARLA: sent("c@x.example")}, B: {CARLA: sent("c@x.example")}}, {B: {PAUL: sent("p@x.example")}}
     assert thread_links([carla, paul], [A, B]) == {A: (CARLA, "c@x.example")}
     assert thread_links([carla, paul], [B]) == {}
@@ -160,7 +160,7 @@ def link(
 
 
 def test_a_stored_email_tells_what_it_names_to_its_holders_and_its_thread_to_those_who_sent_it() -> None:
-    """Nobody who holds it no more, nobody by a Bcc, and no address that has become a colleague's."""
+    """Former holders, Bcc matches and addresses that have become a colleague's do not count."""
     carla = Attestation(owner=A, address="c@x.example")
     assert claims_of_links([link(CARLA, Role.TO, (A, B), sent_by=(A,))], NO_ONE) == {
         A: {CARLA: sent("c@x.example")},
@@ -178,7 +178,7 @@ def test_a_stored_email_tells_what_it_names_to_its_holders_and_its_thread_to_tho
 
 
 def test_colleagues_and_bcc_do_not_make_a_thread() -> None:
-    """An own address is not external, and a Bcc must not be told to everybody by a thread link."""
+    """An own address is not external, and a link by thread must not reveal a Bcc."""
     matches = {
         **on(ANN, "ann@firm.example"),
         PAUL: (Match(address="p@x.example", role=Role.BCC, account=ACCOUNT),),
@@ -196,7 +196,7 @@ def threads(
 ) -> dict[str, Matches]:
     """Return the thread links of each mail, by Message-ID.
 
-    ``held`` tells who has which, all that are left out being A's; all but the ``received`` ones were sent by their holders.
+    ``held`` names the holders of mails; A holds all others. Holders sent their mails, except the ``received`` ones.
     """
     contents = {content.key: content for content in mails}
     holders = {
@@ -209,7 +209,7 @@ def threads(
 
 
 def test_a_chain_goes_on_for_those_only_who_have_its_mails() -> None:
-    """B has the client's mail and the first answer, A both answers: what A's mail says of the second one is nothing."""
+    """B has the client's mail and the first answer, A has both answers: A's mail says nothing about the second one."""
     chain = [mail("0", to=("c@x.example",)), mail("1", answers="0"), mail("2", answers="1")]
     known = {"c@x.example": [CARLA]}
     linked = on(CARLA, "c@x.example", Role.THREAD)
@@ -218,7 +218,7 @@ def test_a_chain_goes_on_for_those_only_who_have_its_mails() -> None:
 
 
 def test_a_chain_goes_on_through_sent_mail_alone() -> None:
-    """What A got names no record and is no step; what A sent is one, and what A got in answer to it is linked."""
+    """Mail that A received and that names no record does not continue the chain; mail that A sent does, and its answer is linked."""
     chain = [mail("0", to=("c@x.example",)), mail("1", answers="0"), mail("2", answers="1")]
     known, linked = {"c@x.example": [CARLA]}, on(CARLA, "c@x.example", Role.THREAD)
     assert threads(chain, known, received=("2",)) == {"0@x": {}, "1@x": linked, "2@x": linked}
@@ -227,7 +227,7 @@ def test_a_chain_goes_on_through_sent_mail_alone() -> None:
 
 
 def test_a_chain_of_replies_from_unknown_addresses_is_followed_to_the_record() -> None:
-    """Each reply refers to the one before only; however long, the chain is followed without recursion."""
+    """Each reply refers only to the previous one; a chain of any length is followed without recursion."""
     chain = [mail("0", to=("c@x.example",)), *(mail(str(n), answers=str(n - 1)) for n in range(1, 3000))]
     found = threads(chain[::-1], {"c@x.example": [CARLA]})
     assert found.pop("0@x") == {}
@@ -235,12 +235,12 @@ def test_a_chain_of_replies_from_unknown_addresses_is_followed_to_the_record() -
 
 
 def test_mails_that_refer_to_one_another_come_to_an_end() -> None:
-    """A forged cycle is no thread of anybody."""
+    """A forged cycle is no thread for anyone."""
     assert threads([mail("1", answers="2"), mail("2", answers="1")], {}) == {"1@x": {}, "2@x": {}}
 
 
 def test_a_forged_second_mail_with_the_same_message_id_cannot_add_to_a_thread_unseen() -> None:
-    """Two emails under one Message-ID both count: two records make the thread ambiguous."""
+    """Both emails under one Message-ID count: two records make the thread ambiguous."""
     real, forged = mail("1", to=("c@x.example",)), mail("1", to=("p@x.example",))
     forged = forged.model_copy(update={"key": "v1-" + "f" * 40})
     found = threads([real, forged, mail("2", answers="1")], {"c@x.example": [CARLA], "p@x.example": [PAUL]})
@@ -251,7 +251,7 @@ def test_a_forged_second_mail_with_the_same_message_id_cannot_add_to_a_thread_un
 @settings(deadline=None)
 @given(data=st.data())
 def test_the_order_of_a_batch_makes_no_difference(known: dict[str, list[RecordRef]], data: st.DataObject) -> None:
-    """For any thread without cycles and any order of its mails, the links are those of a walk from the oldest on."""
+    """For any thread without cycles and any order of its mails, the links equal those of a walk from the oldest mail on."""
     count = data.draw(st.integers(1, 8))
     mails = []
     for number in range(count):

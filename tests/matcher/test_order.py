@@ -1,6 +1,6 @@
-"""The end state is a function of the final set of mail, records and policies: no order, batch or race changes it (I8).
+"""No order, batch or race changes the end state: it depends only on the final mail, records and policies (I8).
 
-With ``LEADMAIL_LONG=1`` there are two hundred scenes of each kind, and pauses of random length around the calls of the store.
+With ``LEADMAIL_LONG=1`` there are two hundred scenarios of each kind, and random pauses around the store's calls.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SCENES = 200 if LONG else 12
 
 
 async def at_random(place: str) -> None:
-    """Let others go on here, now and then."""
+    """Sometimes pause here, so that other tasks run."""
     if random.random() < 0.2:
         await asyncio.sleep(random.uniform(0, 0.03))
 
@@ -34,14 +34,14 @@ def _pausing(world: World) -> None:
 
 
 async def in_order(todo: list[Callable[[], Awaitable[object]]]) -> None:
-    """Do one thing after the other."""
+    """Run one step after the other."""
     for step in todo:
         await step()
 
 
 @pytest.mark.parametrize("seed", range(SCENES))
 async def test_any_order_and_any_batches_lead_to_what_the_reference_says(world: World, seed: int) -> None:
-    """Copies in any order, cut into any batches, some delivered twice, records known before or after."""
+    """Copies in any order and any batches, some delivered twice, with records known before or after."""
     rng = random.Random(seed)
     scene = await build(world, rng)
     await world.changed(*scene.early)
@@ -52,7 +52,7 @@ async def test_any_order_and_any_batches_lead_to_what_the_reference_says(world: 
 
 @pytest.mark.parametrize("seed", range(100, 100 + SCENES))
 async def test_two_matchers_at_the_same_time_lead_to_what_the_reference_says(world: World, seed: int) -> None:
-    """Batches that share threads and emails are handled by two replicas at once, while records become known."""
+    """Two replicas handle batches that share threads and emails, while records become known."""
     rng = random.Random(seed)
     scene = await build(world, rng)
     await world.changed(*scene.early)
@@ -64,7 +64,7 @@ async def test_two_matchers_at_the_same_time_lead_to_what_the_reference_says(wor
 
 @pytest.mark.parametrize("seed", range(200, 200 + SCENES))
 async def test_copies_and_records_that_go_leave_what_the_reference_says(world: World, seed: int) -> None:
-    """Copies go before, while and after they are matched, and a record is deleted: only what is still held is stored."""
+    """Copies are removed before, while and after they are matched, and a record is deleted: only held mail stays stored."""
     rng = random.Random(seed)
     scene = await build(world, rng)
     await world.changed(*scene.early)

@@ -1,4 +1,4 @@
-"""Backfills, accounts and what waits for somebody as metrics: read from the database, shown by one matcher for all."""
+"""Metrics about backfills, accounts and stuck work: read from the database, shown by one matcher for all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None
 
 
 async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many are open, how far they are, and for how long the slowest stood still; a blocked account's does not count."""
+    """It shows how many are open, their progress, and how long the slowest made none; a blocked account's does not count."""
     clock = Clock()
     monkeypatch.setattr(progress, "monotonic", clock)
     registry = CollectorRegistry()
@@ -67,7 +67,7 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
 
 
 async def test_one_matcher_shows_it_for_all(world: World) -> None:
-    """The second shows nothing while the first has the turn, and takes over when the first stops: sums over replicas are right."""
+    """The second shows nothing while the first holds the lease, and takes over when it stops, so sums over replicas are right."""
     first, second = CollectorRegistry(), CollectorRegistry()
     one, two = ProgressMetric(world.store, "one", first), ProgressMetric(world.store, "two", second)
     await one.read()
@@ -82,7 +82,7 @@ async def test_one_matcher_shows_it_for_all(world: World) -> None:
 
 
 async def test_what_became_of_copies_is_counted_and_logged(world: World) -> None:
-    """By final state, once a copy, when the batch is through; at level debug a line a copy leads from its uid to the email."""
+    """Final states count once per copy when the batch is done; at level debug one line per copy leads from its uid to the email."""
     registry, lines = CollectorRegistry(), StringIO()
     log = setup_logs(ProcessSettings(log_level="debug", log_format="json"), "matcher", lines)
     anna = await world.account("anna@company.test")

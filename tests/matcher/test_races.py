@@ -1,4 +1,4 @@
-"""Two things happen at the same time, forced into every order that matters: one of them always sees the other."""
+"""Two things happen concurrently, forced into every order that matters: one of them always sees the other."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ PLACES = [
     "after matcher_ledger.finish",
     "before blob_refs.release",
 ]
-"""Of a batch, from the first look-up to the last write."""
+"""Places in a batch, from the first read to the last write."""
 
 
 async def interrupted(world: World, where: str, what: Callable[[], Awaitable[object]], *copies: MailParsed) -> None:
-    """Handle a batch, and let something else happen at a place within."""
+    """Handle a batch, and run something else at a place within it."""
     hook = Once(where, what)
     await handler.handle(
         [delivery_of(copy) for copy in copies], store=hooked(world.store, hook), summaries=world.summaries
@@ -40,8 +40,8 @@ async def interrupted(world: World, where: str, what: Callable[[], Awaitable[obj
 
 
 @pytest.mark.parametrize("where", PLACES)
-async def test_a_contact_that_appears_while_its_mail_is_in_hand_gets_it(world: World, where: str) -> None:
-    """Address race, the matcher interrupted: the contact's event is handled at any place within the batch."""
+async def test_a_contact_that_appears_while_its_mail_is_processed_gets_it(world: World, where: str) -> None:
+    """Address race, with the matcher interrupted: the contact's event is handled at any place within the batch."""
     ann = await world.account(ANN)
     await world.record("paul@partner.example")
     ref = await world.record(CARLA, known=False)
@@ -62,7 +62,7 @@ async def test_a_contact_that_appears_while_its_mail_is_in_hand_gets_it(world: W
     ],
 )
 async def test_mail_that_comes_while_its_contact_is_taken_in_is_linked(world: World, where: str) -> None:
-    """Address race, the other side interrupted: a batch is handled at any place within the contact's event."""
+    """Address race, with the other side interrupted: a batch is handled at any place within the contact's event."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA, known=False)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -76,7 +76,7 @@ async def test_mail_that_comes_while_its_contact_is_taken_in_is_linked(world: Wo
 
 @pytest.mark.parametrize("where", PLACES)
 async def test_a_reply_and_its_ancestor_in_two_batches_find_each_other(world: World, where: str) -> None:
-    """Thread race both ways: each of the two is handled at any place within the other's batch."""
+    """Thread race, both ways: each batch is handled at any place within the other."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     for number, order in enumerate(((0, 1), (1, 0))):
@@ -96,7 +96,7 @@ async def test_a_reply_and_its_ancestor_in_two_batches_find_each_other(world: Wo
 async def test_a_reply_and_its_holders_copy_of_the_ancestor_find_each_other(
     world: World, where: str, with_it: str
 ) -> None:
-    """Somebody else has had the ancestor for long; it makes a thread for the holder of the reply when he has it, too."""
+    """Another user has long had the ancestor; it opens a thread for the reply's holder once they have it, too."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     await world.record(CARLA)
     for number, order in enumerate(((0, 1), (1, 0))):
@@ -115,7 +115,7 @@ async def test_a_reply_and_its_holders_copy_of_the_ancestor_find_each_other(
 
 @pytest.mark.parametrize("where", PLACES)
 async def test_the_holders_of_a_reply_find_each_other(world: World, where: str) -> None:
-    """Ann's copy says nothing and stays; Bob, who sent the ancestor, brings his in, in whichever order."""
+    """Ann's copy gives no link and stays in the mailbox; Bob, who sent the ancestor, gets his stored, in either order."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     await world.record(CARLA)
     for number, order in enumerate(((0, 1), (1, 0))):
@@ -135,7 +135,7 @@ async def test_the_holders_of_a_reply_find_each_other(world: World, where: str) 
 async def test_an_ancestor_that_its_holder_loses_while_a_reply_comes_says_nothing(
     world: World, where: str, first_known: bool
 ) -> None:
-    """Bob still has it, who does not have the reply."""
+    """Bob still has the ancestor, but not the reply."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     await world.record(CARLA)
     first, reply = mail("1", ANN, CARLA, BOB), mail("2", WHO, ANN, answers="1")
@@ -156,7 +156,7 @@ async def test_an_ancestor_that_its_holder_loses_while_a_reply_comes_says_nothin
 
 @pytest.mark.parametrize("where", PLACES)
 async def test_a_second_record_in_a_thread_that_comes_meanwhile_makes_it_ambiguous(world: World, where: str) -> None:
-    """The reply had exactly one record when it was looked up; with two it is nobody's, and its body is not kept."""
+    """The reply had exactly one record when looked up; with two it has no link, and its body is not stored."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     await world.record("paul@partner.example")
@@ -172,7 +172,7 @@ async def test_a_second_record_in_a_thread_that_comes_meanwhile_makes_it_ambiguo
 
 @pytest.mark.parametrize("where", PLACES)
 async def test_a_copy_that_goes_while_another_one_comes_takes_nothing_from_it(world: World, where: str) -> None:
-    """The recompute for a gone copy does not see the one in hand; what it took back is added again."""
+    """The recompute for a gone copy does not see the copy being processed; what it removed is added again."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     await world.record(CARLA)
     content = mail("1", CARLA, ANN, BOB)
@@ -192,7 +192,7 @@ async def test_a_copy_that_goes_while_another_one_comes_takes_nothing_from_it(wo
 
 @pytest.mark.parametrize("where", PLACES)
 async def test_an_email_deleted_in_the_crm_while_a_copy_comes_stays_deleted(world: World, where: str) -> None:
-    """The tombstone is seen by the second look, whatever was stored before."""
+    """The second look sees the tombstone, whatever was stored before."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     await world.record(CARLA)
     content = mail("1", CARLA, ANN, BOB)
@@ -209,8 +209,8 @@ async def test_an_email_deleted_in_the_crm_while_a_copy_comes_stays_deleted(worl
 
 
 @pytest.mark.parametrize("where", PLACES)
-async def test_a_policy_narrowed_while_mail_is_in_hand_holds_for_it(world: World, where: str) -> None:
-    """Neither link nor summary of mail in hand says more than the policy that was set meanwhile."""
+async def test_a_policy_narrowed_while_mail_is_processed_applies_to_it(world: World, where: str) -> None:
+    """Neither link nor summary of mail being processed says more than the policy that was set meanwhile."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -222,8 +222,8 @@ async def test_a_policy_narrowed_while_mail_is_in_hand_holds_for_it(world: World
 
 
 @pytest.mark.parametrize("where", PLACES)
-async def test_a_record_deleted_while_its_mail_is_in_hand_has_no_link(world: World, where: str) -> None:
-    """What was linked by an address that is forgotten by now is taken off again."""
+async def test_a_record_deleted_while_its_mail_is_processed_has_no_link(world: World, where: str) -> None:
+    """A link by an address that was forgotten meanwhile is removed."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))

@@ -1,4 +1,4 @@
-"""The examples in docs/sharing.md are true: each is built with the real matcher and asked through the reader."""
+"""The examples in docs/sharing.md are true: each is set up with the real matcher and read as each viewer."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ USERS = ("anna", "luc", "helen")
 CONTACTS = ("kim@client.example", "lou@law.example", "lou@berlin.law.example", "lou@notlaw.example", "luc@firm.example")
 ELSEWHERE = "it is not on this page"
 THREAD = ", by its thread"
-"""What it answers is a mail that the first holder sent to the person of the page."""
+"""It answers a mail that the first holder sent to the page's person."""
 RECEIVED = ", by mail received"
-"""What it answers is a mail that the first holder got from that person."""
+"""It answers a mail that the first holder received from that person."""
 PRIVATE = " keeps it private"
 MARKED = " marked it as deleted"
 OTHERS = re.compile(r"^(.*), by (\w+)'s mail$")
-"""What it answers is in somebody's mailbox who does not have it."""
+"""It answers a mail in the mailbox of a user who does not have it."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Example:
 
     @property
     def verdicts(self) -> set[Verdict]:
-        """What must have decided."""
+        """Return the verdicts that must have decided."""
         return {Verdict(name) for name in re.findall(r"`([a-z-]+)`", self.because)}
 
 
 def examples() -> list[Example]:
-    """Return the rows of the table, each of which must have every cell that it needs."""
+    """Return the rows of the table; each must have every cell."""
     table = PAGE.read_text("utf-8").partition("<!-- examples:begin -->")[2].partition("<!-- examples:end -->")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[2:]]
     return [Example(*row) for row in rows]
@@ -65,7 +65,7 @@ def user(name: str) -> str:
 
 
 def addresses(cell: str) -> list[str]:
-    """Return the addresses of a cell, in normal form."""
+    """Return the addresses of a cell in normal form."""
     return [normal_address(part) for part in cell.split(",") if part.strip()]
 
 
@@ -96,7 +96,7 @@ async def connect(world: World, cell: str) -> list[Account]:
 
 
 def test_the_table_has_every_clause() -> None:
-    """Every verdict of the rule, yes and no, each user's view: the page leaves no clause without an example."""
+    """Every verdict of the rule occurs, positive and negative, and so does each user's view."""
     rows = examples()
     assert {verdict for row in rows for verdict in row.verdicts} == set(Verdict)
     assert {row.sees for row in rows} == {"yes", "no"}
@@ -112,7 +112,7 @@ async def firm(world: World) -> World:
 
 
 async def test_every_example_is_true(firm: World) -> None:
-    """What the table says that a viewer sees, the reader shows; what it says decided, explain names."""
+    """The reader shows what the table says that a viewer sees, and explain names the verdict that the table gives."""
     for number, row in enumerate(examples()):
         await empty(firm)
         refs = {address: await firm.record(address) for address in CONTACTS}
@@ -143,7 +143,7 @@ async def test_every_example_is_true(firm: World) -> None:
         viewer, ref = user(row.viewer), refs[page]
         shown = {line.email for line in (await firm.store.reading.visible_emails(viewer, ref)).emails}
         assert (content.key in shown) is (row.sees == "yes"), row
-        # Who sees it may know why; for a no the operator asks, who is told of no Bcc: that is the copy's owner's alone.
+        # Viewers may know why they see it. A "no" is explained to the operator, but never with a Bcc: only its copy's owner learns of it.
         asker = viewer if row.sees == "yes" else None
         told = await firm.store.explaining.explain(viewer, ref, content.key, asked_by=asker)
         decided = {line.decision.verdict for line in told.lines}
@@ -159,7 +159,7 @@ async def test_every_example_is_true(firm: World) -> None:
 
 
 async def empty(world: World) -> None:
-    """Begin anew, with the users there were."""
+    """Start again with the same users."""
     for name in ("accounts", "folders", "ledger", "emails", "links", "addresses", "debts", "settings", "withdrawals"):
         await world.database[name].delete_many({})
     await world.crm["contacts"].delete_many({})

@@ -1,4 +1,4 @@
-"""The stage as it runs: processes, RabbitMQ, MongoDB; killed at any moment."""
+"""The stage as processes with RabbitMQ and MongoDB, killed at any moment."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.mak
 
 @dataclass
 class Running:
-    """A world whose matchers are processes."""
+    """A fixture whose matchers are processes."""
 
     world: World
     bus: RabbitBus
@@ -51,7 +51,7 @@ class Running:
         return process
 
     async def until(self, what: Callable[[], Awaitable[bool]]) -> None:
-        """Wait for something, publishing planned rows as poller and parser do meanwhile."""
+        """Wait for a condition; publish planned rows meanwhile, as poller and parser do."""
         attempt = 1
         async with asyncio.timeout(DEADLINE):
             while not await what():
@@ -68,14 +68,14 @@ class Running:
             await ledger.update_one({"_id": row["_id"], "state": "planned"}, {"$set": {"state": "published"}})
 
     async def at_rest(self) -> bool:
-        """Whether everything is as the reference says; nobody waits for the grace of what is on no record any more."""
+        """Return whether everything matches the reference, without waiting for graces of mail on no record."""
         await sweep_unlinked(store=self.world.store, summaries=self.world.summaries, grace=NO_GRACE)
         return await self.world.snapshot() == self.world.truth()
 
 
 @pytest.fixture
 async def running(environment: dict[str, str], mongo_database: str) -> AsyncIterator[Running]:
-    """A world with a bus, whose matchers are processes; those that still run at the end are killed."""
+    """Yield a fixture with a bus and matcher processes, and kill those that still run at the end."""
     crm = f"{mongo_database}_crm"
     variables = {
         **environment,
@@ -104,7 +104,7 @@ async def running(environment: dict[str, str], mongo_database: str) -> AsyncIter
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_two_matchers_one_of_them_killed_end_in_what_the_reference_says(running: Running, seed: int) -> None:
-    """Mail on both lanes, some of it twice, records that come meanwhile, a replica killed and replaced; one confirmation."""
+    """Mail on both lanes, some of it twice, late records, one replica killed and replaced: there is one confirmation."""
     world, rng = running.world, random.Random(seed)
     scene = await build(world, rng, mails=40)
     account = scene.accounts[0]
@@ -148,7 +148,7 @@ async def _stop(running: Running) -> None:
 
 
 async def test_a_message_that_cannot_be_read_is_quarantined_and_the_others_go_on(running: Running) -> None:
-    """It ends in the dead letters with its row; its neighbours in the queue are matched."""
+    """It becomes a dead letter with its row quarantined; its neighbours in the queue are matched."""
     world = running.world
     ann = await world.account("ann@firm.example")
     await world.record("carla@client.example", known=False)
@@ -172,7 +172,7 @@ async def test_a_message_that_cannot_be_read_is_quarantined_and_the_others_go_on
 
 
 async def test_sigterm_under_load_leaves_nothing_done_in_the_queue(running: Running) -> None:
-    """With batches in hand it finishes these, ends with 0, and of what is still in its queue no row is final."""
+    """It finishes the batches being processed and exits 0; no message that is still queued has a final row."""
     world = running.world
     ann = await world.account("ann@firm.example")
     await world.record("carla@client.example")
@@ -205,5 +205,5 @@ async def test_sigterm_under_load_leaves_nothing_done_in_the_queue(running: Runn
     assert rest, "it was told to end in the middle"
     assert {*final, *rest} == {copy.source.id for copy in copies}
     assert rest.keys().isdisjoint(final)
-    # What a quorum queue had on the way when the consumer ended comes again, as delivered before: it had not been begun.
+    # The quorum queue redelivers what was in flight when the consumer ended. Its processing had not started.
     assert sum(rest.values()) <= route.prefetch

@@ -1,4 +1,4 @@
-"""What is done again and again, so that nothing that was lost stays lost."""
+"""Periodic work that repairs whatever a lost event left undone."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ANN, BOB, CARLA = "ann@firm.example", "bob@firm.example", "carla@client.example"
 
 
 def turn(world: World, work: Sweep, holder: str) -> Sweep:
-    """Return the work as something that is done in turn."""
+    """Return the work as a periodic task under a lease."""
     return under_lease("sweep", work, store=world.store, holder=holder, span=SPAN, log=LOG)
 
 
 async def test_a_backfill_whose_last_event_was_lost_is_completed_once(world: World) -> None:
-    """Sealed with nothing unfinished, an empty mailbox for example: two sweepers at once announce it once."""
+    """A sealed backfill with nothing unfinished, such as an empty mailbox: two concurrent sweepers announce it once."""
     ann, bob = await world.account(ANN), await world.account(BOB)
     for account in (ann, bob):
         epoch = {"account": account.id, "number": 1, "state": EpochState.SEALED.value, "notification": "none"}
@@ -43,7 +43,7 @@ async def test_a_backfill_whose_last_event_was_lost_is_completed_once(world: Wor
 
 
 async def test_a_lost_mailbox_event_is_made_good_by_the_sweeper(world: World) -> None:
-    """Nobody announced that the copy is gone; after the grace its email goes all the same."""
+    """No event announced that the copy is gone; after the grace its email is removed nevertheless."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -57,7 +57,7 @@ async def test_a_lost_mailbox_event_is_made_good_by_the_sweeper(world: World) ->
 
 
 async def test_a_policy_change_that_was_interrupted_is_finished(world: World) -> None:
-    """The policy is stored and the links do not follow yet: the sweep brings links and summaries up to date."""
+    """The policy is stored, but links did not follow: the sweep updates links and summaries."""
     ann = await world.account(ANN)
     await world.record(CARLA)
     await world.match(await world.copy(ann, mail("1", CARLA, ANN)))
@@ -71,7 +71,7 @@ async def test_a_policy_change_that_was_interrupted_is_finished(world: World) ->
 
 
 async def test_of_several_replicas_one_sweeps(world: World) -> None:
-    """While one is at it, the others pass; when it is done, the next one may, even if its work failed."""
+    """While one works, the others skip; when it is done, even with a failure, the next may."""
     inside, release = asyncio.Event(), asyncio.Event()
     count: list[int] = []
 
@@ -93,12 +93,12 @@ async def test_of_several_replicas_one_sweeps(world: World) -> None:
 
 
 async def test_a_turn_lasts_as_long_as_its_work(world: World) -> None:
-    """Many times its span: nobody else begins meanwhile."""
+    """Work may take many times the lease's span, and no other replica starts meanwhile."""
     count: list[int] = []
 
     async def wait_and_see() -> None:
         count.append(1)
-        # Until the turn would have been over three times without being prolonged.
+        # Until the lease would have expired three times if it were not renewed.
         turns = world.database["turns"]
         until = [document["until"] async for document in turns.find({"_id": "sweep"})]
         async with asyncio.timeout(60):
@@ -115,7 +115,7 @@ async def test_a_turn_lasts_as_long_as_its_work(world: World) -> None:
 
 
 async def test_the_turn_of_one_that_died_is_over_after_its_span(world: World) -> None:
-    """He neither prolongs it nor gives it back."""
+    """A dead process neither renews nor releases its lease."""
     assert await world.store.singleton_lease.take("sweep", "dead", SPAN)
     done = asyncio.Event()
 
@@ -127,10 +127,8 @@ async def test_the_turn_of_one_that_died_is_over_after_its_span(world: World) ->
             await turn(world, work, "two")()
 
 
-async def test_a_debt_that_cannot_be_paid_does_not_hold_up_the_others(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its error is raised when the others are paid, and it stays."""
+async def test_pending_work_that_fails_does_not_hold_up_the_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its error is raised once the other work is done, and it stays pending."""
     recompute = world.store.summaries.recompute
     good, bad = RecordRef(kind="lead", id="good"), RecordRef(kind="lead", id="bad")
 

@@ -1,4 +1,4 @@
-"""What happens to leads and contacts in the CRM becomes events: resumed after a stop, nothing missed."""
+"""Changes of leads and contacts in the CRM become events, resumed after a stop without a gap."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ DEADLINE = 30.0
 
 
 async def until(what: Callable[[], bool]) -> None:
-    """Wait for something that takes milliseconds."""
+    """Wait for a condition that takes milliseconds."""
     async with asyncio.timeout(DEADLINE):
         while not what():  # noqa: ASYNC110 - several things may make it true
             await asyncio.sleep(0.01)
 
 
 async def saved(world: World) -> None:
-    """Wait until the watcher has noted how far it is."""
+    """Wait until the watcher has saved its position."""
     async with asyncio.timeout(DEADLINE):
         while not await world.database["counters"].find_one({"_id": "watch"}):  # noqa: ASYNC110 - in another task's hands
             await asyncio.sleep(0.01)
 
 
 def told(bus: MemoryBus) -> list[str]:
-    """Return the records that were announced, one entry an event."""
+    """Return the announced records, one entry per event."""
     return [message.record for message in bus.published if isinstance(message, RecordChanged)]
 
 
 @asynccontextmanager
 async def watching(world: World, bus: MemoryBus, holder: str = "one") -> AsyncIterator[None]:
-    """Watch in the background; ends as a stage ends its tasks."""
+    """Watch in the background; stop as a stage stops its tasks."""
     task = asyncio.create_task(watch(store=world.store, bus=bus, holder=holder, log=LOG, span=SPAN))
     try:
         yield
@@ -61,7 +61,7 @@ async def insert(world: World, kind: str = "contacts") -> str:
 
 
 async def test_the_first_start_announces_every_record_there_is(world: World) -> None:
-    """Without a token there is a scan, then what comes after it."""
+    """Without a resume token there is a scan, followed by later changes."""
     there = [await insert(world, kind) for kind in ("leads", "contacts", "contacts")]
     bus = MemoryBus()
     async with watching(world, bus):
@@ -71,8 +71,8 @@ async def test_the_first_start_announces_every_record_there_is(world: World) -> 
     assert sorted(told(bus)) == sorted([*there, later])
 
 
-async def test_what_happens_while_nobody_watches_is_announced_at_the_next_start(world: World) -> None:
-    """Created, changed and deleted records are in the events of the second start, and nothing else is."""
+async def test_changes_without_a_watcher_are_announced_at_the_next_start(world: World) -> None:
+    """The second start announces exactly the records that were created, changed or deleted meanwhile."""
     kept, changed, deleted = [await insert(world) for _ in range(3)]
     bus = MemoryBus()
     async with watching(world, bus):
@@ -88,8 +88,8 @@ async def test_what_happens_while_nobody_watches_is_announced_at_the_next_start(
     assert kept not in told(again)
 
 
-async def test_a_stream_that_the_database_ends_is_begun_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An election that kills the cursor, or a database that is away, ends neither the watching nor the matcher."""
+async def test_a_stream_that_the_database_ends_is_restarted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an election that kills the cursor nor a database outage ends the watcher or the matcher."""
     watched = world.store.record_watch.watch
     errors: list[Exception] = [OperationFailure("the cursor was killed", 237), AutoReconnect("connection closed")]
 
@@ -108,7 +108,7 @@ async def test_a_stream_that_the_database_ends_is_begun_again(world: World, monk
 
 
 async def test_our_own_summaries_are_not_events(world: World) -> None:
-    """An update of nothing but the summary field is ours; the next change of the CRM's is announced."""
+    """An update of only the summary field is our own; the CRM's next change is announced."""
     bus = MemoryBus()
     async with watching(world, bus):
         record = await insert(world)
@@ -121,7 +121,7 @@ async def test_our_own_summaries_are_not_events(world: World) -> None:
 
 
 async def test_a_burst_of_changes_of_one_record_is_few_events(world: World) -> None:
-    """Changes that come together are merged: the present state is read when the event is handled."""
+    """Concurrent changes are merged, because handling an event reads the present state."""
     record = await insert(world)
     bus = MemoryBus()
     async with watching(world, bus):
@@ -136,7 +136,7 @@ async def test_a_burst_of_changes_of_one_record_is_few_events(world: World) -> N
 
 
 async def test_one_replica_watches_and_another_takes_over(world: World) -> None:
-    """While the first has the turn the second announces nothing; when the first ends, the second does."""
+    """While the first holds the lease, the second announces nothing; when the first stops, the second takes over."""
     first, second = MemoryBus(), MemoryBus()
     async with watching(world, second, "two"):
         async with watching(world, first, "one"):

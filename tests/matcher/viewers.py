@@ -1,4 +1,4 @@
-"""What each viewer sees, by every way to read that the store has, held against the company on paper."""
+"""What each viewer sees through every read path of the store, compared with the reference model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.matcher.steps import USERS
 
 SOME = 0.3
 Granted = Mapping[Line, list[Held]]
-"""What a viewer should see, and the copies that let him."""
+"""What a viewer should see, and the copies that grant it."""
 
 
 async def look(life: History, rng: random.Random) -> None:
-    """Check everybody's pages, and by a throw of the dice (thousands of times) every other way to read."""
+    """Check all users' pages and, at random (thousands of times over a run), every other read path."""
     granted = {viewer: life.paper.granting(viewer) for viewer in USERS}
     for viewer in USERS:
         for label in life.refs:
@@ -56,7 +56,7 @@ async def _page(life: History, viewer: str, label: str, granted: Granted, rng: r
 
 
 async def _search(life: History, viewer: str, granted: Granted) -> None:
-    """Every mail has the word: what is found is everything that the viewer sees, wherever it is."""
+    """Every mail contains the word, so the search finds everything that the viewer sees."""
     found = await life.store.email_search.search(viewer, "TEXT subject", limit=1000)
     hits = {life.name_of(one.line.email): {str(ref) for ref in one.records} for one in found}
     expected: dict[str, set[str]] = {}
@@ -66,7 +66,7 @@ async def _search(life: History, viewer: str, granted: Granted) -> None:
 
 
 async def _one(life: History, viewer: str, name: str, granted: Granted, rng: random.Random) -> None:
-    """One mail by two of the ways to read it, and why it is seen or not."""
+    """Check one mail through two of its read paths, and the explanation."""
     records = {record for record, letter in granted if letter == name}
     for way in rng.sample(WAYS, 2):
         if records:
@@ -126,7 +126,7 @@ async def _refused(way: Awaitable[None]) -> None:
 
 
 async def _summaries(life: History, granted: Granted) -> None:
-    """The CRM's documents say what everybody sees, no more and no less."""
+    """The CRM's documents say exactly what all users see."""
     for label, ref in life.refs.items():
         document = await life.crm[f"{ref.kind}s"].find_one({"_id": ObjectId(ref.id)})
         if document is None:
@@ -140,7 +140,7 @@ async def _summaries(life: History, granted: Granted) -> None:
 
 
 async def _suggested(life: History, viewer: str, granted: Granted) -> None:
-    """Unknown addresses that are offered for a record wrote mail that the viewer sees on it."""
+    """Unknown addresses offered for a record wrote mail that the viewer sees on it."""
     known = life.paper.colleagues().union(*life.paper.records.values())
     links = life.paper.linked()
     for label, ref in list(life.refs.items())[-2:]:
