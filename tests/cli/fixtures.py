@@ -1,4 +1,4 @@
-"""A deployment with a little of everything, and the command as a script runs it."""
+"""A small deployment with data, and the command as a script runs it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ HTML = "<p onclick=\"x()\">Hello</p><script>alert(1)</script><img src='https://e
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a command came to."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -50,13 +50,13 @@ class Done:
 
 
 @dataclass
-class World:
+class Deployment:
     """The settings of a deployment; every call has a loop of its own, as every command has."""
 
     environment: dict[str, str]
 
     def run(self, *arguments: str, stdin: str | None = None, **changes: str) -> Done:
-        """Run ``leadmail`` with arguments; no traceback ever, whatever it comes to."""
+        """Run ``leadmail`` with arguments and return its result; any exception but its own exit is raised."""
         environment: dict[str, str | None] = {
             **self.environment,
             **{name: value or None for name, value in changes.items()},
@@ -73,7 +73,7 @@ class World:
         return done.out
 
     def store(self, work: Callable[[Store, SecretBox], Awaitable[T]]) -> T:
-        """Do something with the store and the box of credentials."""
+        """Run work with the store and the secret box."""
 
         async def go() -> T:
             settings = CliSettings(
@@ -96,7 +96,7 @@ def check_result(text: str, result: Any) -> None:
 
 
 def server(host: str = "127.0.0.1", port: int = 1, user: str = ANNA) -> ServerAddress:
-    """Return a server that need not be there."""
+    """Return the address of a server that does not need to exist."""
     return ServerAddress(host=host, port=port, tls="none", username=user)
 
 
@@ -133,7 +133,7 @@ PLAIN = content("plain", sent_at=START + timedelta(days=1))
 
 
 async def fill(store: Store, box: SecretBox) -> str:
-    """Add two users, Anna's account with two mails of contact Kim's and one that is quarantined; return the account's id."""
+    """Add two users and Anna's account with two mails of contact Kim and one quarantined; return the account's id."""
     await store.users.add(ANNA, name="Anna Lind", admin=True)
     await store.users.add(LUC)
     account = new_account_id()

@@ -11,17 +11,17 @@ from rich.console import Console
 from schemas.accounts import AccountState
 from schemas.sharing import Mode
 from services.cli.terminal import output
-from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, World
+from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, Deployment
 
 
-def account(world: World) -> tuple[AccountState, Mode, bool]:
-    """Return state, sharing mode and whether a resync is asked for, of Anna's account."""
-    found = world.run("account", "show", ANNA, "--json").json()
+def account(deployment: Deployment) -> tuple[AccountState, Mode, bool]:
+    """Return state and sharing mode of Anna's account, and whether a resync is requested."""
+    found = deployment.run("account", "show", ANNA, "--json").json()
     return AccountState(found["state"]), Mode(found["sharing"]["mode"]), found["resync_requested"]
 
 
-def test_users(empty: World) -> None:
-    """Added, listed; twice or wrong is refused with what to do."""
+def test_users(empty: Deployment) -> None:
+    """Users are added and listed; duplicates and invalid input are refused with advice."""
     assert empty.ok("user", "list") == "There are no users yet. Add one with `leadmail user add EMAIL`.\n"
     assert (
         empty.ok("user", "add", "Anna@NW.example", "--name", "Anna", "--admin")
@@ -33,71 +33,73 @@ def test_users(empty: World) -> None:
     assert empty.run("user", "add", "no address").code == 2
 
 
-def test_pause_resume_resync(world: World) -> None:
+def test_pause_resume_resync(deployment: Deployment) -> None:
     """Each does what it says, and a resync of a paused account says that it waits."""
-    world.ok("account", "pause", ANNA)
-    assert account(world)[0] is AccountState.PAUSED
-    assert "as soon as you resume it" in world.ok("account", "resync", ANNA)
-    world.ok("account", "resume", ANNA)
-    assert account(world) == (AccountState.ACTIVE, Mode.PUBLIC, True)
+    deployment.ok("account", "pause", ANNA)
+    assert account(deployment)[0] is AccountState.PAUSED
+    assert "as soon as you resume it" in deployment.ok("account", "resync", ANNA)
+    deployment.ok("account", "resume", ANNA)
+    assert account(deployment) == (AccountState.ACTIVE, Mode.PUBLIC, True)
 
 
-def test_sharing(world: World) -> None:
-    """Shown, changed, kept through other modes; what makes no sense is refused before anything changes."""
-    assert world.ok("account", "sharing", ANNA) == "anna@nw.example: public.\n"
-    told = world.ok("account", "sharing", ANNA, "--sharing", "custom", "--exclude-domain", "ACME.example")
+def test_sharing(deployment: Deployment) -> None:
+    """The policy is shown, changed, and kept through other modes; invalid input is refused before anything changes."""
+    assert deployment.ok("account", "sharing", ANNA) == "anna@nw.example: public.\n"
+    told = deployment.ok("account", "sharing", ANNA, "--sharing", "custom", "--exclude-domain", "ACME.example")
     assert told == "anna@nw.example: custom, without acme.example.\n"
-    world.ok("account", "sharing", ANNA, "--sharing", "private")
-    assert world.ok("account", "sharing", ANNA, "--sharing", "custom") == told
+    deployment.ok("account", "sharing", ANNA, "--sharing", "private")
+    assert deployment.ok("account", "sharing", ANNA, "--sharing", "custom") == told
     for wrong, why in (
         (("--exclude-domain", "co.uk"), "public suffix"),
         (("--exclude-domain", "not a domain"), "is not a domain name"),
         (("--sharing", "public", "--exclude-domain", "a.example"), "--exclude-domain goes with --sharing custom"),
     ):
-        refused = world.run("account", "sharing", ANNA, *wrong)
+        refused = deployment.run("account", "sharing", ANNA, *wrong)
         assert refused.code == 2
         assert why in refused.errors
-    assert world.ok("account", "sharing", ANNA) == told
-    assert "without any excluded domain" in world.ok("account", "sharing", ANNA, "--no-excluded-domains")
+    assert deployment.ok("account", "sharing", ANNA) == told
+    assert "without any excluded domain" in deployment.ok("account", "sharing", ANNA, "--no-excluded-domains")
 
 
-def test_company_sharing(world: World) -> None:
-    """Only an administrator changes it, and what he forbids no user can choose."""
-    assert world.run("company", "sharing", "--exclude-domain", "law.example").code == 2
-    refused = world.run("company", "sharing", "--exclude-domain", "law.example", "--by", LUC)
+def test_company_sharing(deployment: Deployment) -> None:
+    """Only an administrator changes it, and users cannot choose a mode that it forbids."""
+    assert deployment.run("company", "sharing", "--exclude-domain", "law.example").code == 2
+    refused = deployment.run("company", "sharing", "--exclude-domain", "law.example", "--by", LUC)
     assert "is not an administrator" in refused.errors
-    world.ok("company", "sharing", "--exclude-domain", "law.example", "--by", ANNA)
-    assert "law.example" in world.ok("company", "sharing")
-    inconsistent = world.run("company", "sharing", "--allow-mode", "private", "--by", ANNA)
+    deployment.ok("company", "sharing", "--exclude-domain", "law.example", "--by", ANNA)
+    assert "law.example" in deployment.ok("company", "sharing")
+    inconsistent = deployment.run("company", "sharing", "--allow-mode", "private", "--by", ANNA)
     assert (inconsistent.code, "--default-mode private" in inconsistent.errors) == (2, True)
-    world.ok("company", "sharing", "--allow-mode", "private", "--default-mode", "private", "--by", ANNA)
-    refused = world.run("account", "sharing", ANNA, "--sharing", "public")
+    deployment.ok("company", "sharing", "--allow-mode", "private", "--default-mode", "private", "--by", ANNA)
+    refused = deployment.run("account", "sharing", ANNA, "--sharing", "public")
     assert refused.errors == "leadmail: your company does not allow public: choose private.\n"
-    assert "0 emails" in world.ok("emails", KIM, "--viewer", LUC)
-    assert "never shared  no excluded domains" in world.ok("company", "sharing", "--no-excluded-domains", "--by", ANNA)
+    assert "0 emails" in deployment.ok("emails", KIM, "--viewer", LUC)
+    assert "never shared  no excluded domains" in deployment.ok(
+        "company", "sharing", "--no-excluded-domains", "--by", ANNA
+    )
 
 
-def test_folders(world: World) -> None:
-    """Rules are saved and ask for a new backfill; a name that the mailbox does not have is remarked upon."""
-    assert "Trash   no: trash" in world.ok("account", "folders", ANNA)
-    assert "has no folder Nonsense" in world.ok(
+def test_folders(deployment: Deployment) -> None:
+    """Rules are saved and request a new backfill; a name that the mailbox does not have gives a warning."""
+    assert "Trash   no: trash" in deployment.ok("account", "folders", ANNA)
+    assert "has no folder Nonsense" in deployment.ok(
         "account", "folders", ANNA, "--include", "Trash", "--exclude", "Nonsense"
     )
-    assert world.run("account", "folders", ANNA, "--json").json()["include"] == ["Trash"]
-    assert account(world)[2]
-    world.ok("account", "folders", ANNA, "--by-rule")
-    assert world.run("account", "folders", ANNA, "--json").json()["include"] == []
-    assert world.run("account", "folders", ANNA, "--include", "A", "--exclude", "A").code == 2
+    assert deployment.run("account", "folders", ANNA, "--json").json()["include"] == ["Trash"]
+    assert account(deployment)[2]
+    deployment.ok("account", "folders", ANNA, "--by-rule")
+    assert deployment.run("account", "folders", ANNA, "--json").json()["include"] == []
+    assert deployment.run("account", "folders", ANNA, "--include", "A", "--exclude", "A").code == 2
 
 
-def test_disconnect(world: World) -> None:
-    """Nobody to ask: nothing happens without --yes. Then its mail stays, and it can be changed no more."""
-    asked = world.run("account", "remove", ANNA)
+def test_disconnect(deployment: Deployment) -> None:
+    """Without a terminal to confirm at, it needs --yes. Then the mail stays, and the account cannot be changed any more."""
+    asked = deployment.run("account", "remove", ANNA)
     assert asked.code == 2
     assert "2 copies of 2 emails on records; no one else that its owner can see has a copy of 2 of these" in asked.out
-    assert account(world)[0] is AccountState.ACTIVE
-    world.ok("account", "remove", ANNA, "--yes")
-    assert "2 emails" in world.ok("emails", KIM, "--viewer", ANNA)
+    assert account(deployment)[0] is AccountState.ACTIVE
+    deployment.ok("account", "remove", ANNA, "--yes")
+    assert "2 emails" in deployment.ok("emails", KIM, "--viewer", ANNA)
     for words in (
         ("pause",),
         ("resume",),
@@ -106,22 +108,22 @@ def test_disconnect(world: World) -> None:
         ("sharing", "--sharing", "private"),
         ("remove", "--yes"),
     ):
-        refused = world.run("account", words[0], ANNA, *words[1:])
+        refused = deployment.run("account", words[0], ANNA, *words[1:])
         assert refused.code == 1
         assert "is disconnected" in refused.errors
 
 
-def test_purge(world: World) -> None:
-    """Its mail goes with it."""
-    world.ok("account", "remove", ANNA, "--purge", "--yes")
-    assert "0 emails" in world.ok("emails", KIM, "--viewer", ANNA)
-    assert world.run("email", "show", OFFER.key, "--viewer", ANNA).code == 1
-    assert world.run("account", "show", ANNA).errors.startswith("leadmail: there is no account")
+def test_purge(deployment: Deployment) -> None:
+    """The account's mail is deleted with it."""
+    deployment.ok("account", "remove", ANNA, "--purge", "--yes")
+    assert "0 emails" in deployment.ok("emails", KIM, "--viewer", ANNA)
+    assert deployment.run("email", "show", OFFER.key, "--viewer", ANNA).code == 1
+    assert deployment.run("account", "show", ANNA).errors.startswith("leadmail: there is no account")
 
 
 @pytest.mark.parametrize("kind", ["lead", "contact"])
-def test_records(empty: World, kind: str) -> None:
-    """Added with several addresses, found by each of them, and only as what they are."""
+def test_records(empty: Deployment, kind: str) -> None:
+    """A record has several addresses, is found by each of them, and only as its own kind."""
     assert "There are no" in empty.ok(kind, "list")
     empty.ok(kind, "add", "Lea@Old.example", "lea@new.example", "--name", "Lea", "--company", "New", "--owner", ANNA)
     for name in ("lea@old.example", "lea@new.example"):
@@ -143,8 +145,8 @@ def test_records(empty: World, kind: str) -> None:
         ("email\na@x.example\nA@X.example\n", "1 contact added; skipped 1 (an address already exists)."),
     ],
 )
-def test_import(empty: World, tmp_path: Path, text: str, said: str) -> None:
-    """As spreadsheets write it: any usual delimiter, column name and order; what is left out is told."""
+def test_import(empty: Deployment, tmp_path: Path, text: str, said: str) -> None:
+    """Any usual delimiter, column name and column order works; skipped rows are reported."""
     file = tmp_path / "contacts.csv"
     file.write_text(text, encoding="utf-8")
     assert empty.ok("contact", "import", str(file)) == f"{said}\n"
@@ -163,8 +165,8 @@ def test_import(empty: World, tmp_path: Path, text: str, said: str) -> None:
         (b'email\n"a@x.example' + b"x" * 200_000, "is not a CSV file"),
     ],
 )
-def test_import_of_a_bad_file(empty: World, tmp_path: Path, content: bytes, why: str) -> None:
-    """One sentence that names the line, and nothing is imported."""
+def test_import_of_a_bad_file(empty: Deployment, tmp_path: Path, content: bytes, why: str) -> None:
+    """One sentence names the line, and nothing is imported."""
     file = tmp_path / "bad.csv"
     file.write_bytes(content)
     refused = empty.run("contact", "import", str(file))
@@ -174,7 +176,7 @@ def test_import_of_a_bad_file(empty: World, tmp_path: Path, content: bytes, why:
 
 
 def test_progress_of_an_import_is_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal a bar goes on as it is told; to a pipe nothing is written."""
+    """On a terminal a progress bar follows the import; to a pipe nothing is written."""
     for terminal in (True, False):
         shown = io.StringIO()
         monkeypatch.setattr(output, "errors", Console(file=shown, force_terminal=terminal, width=100))
@@ -184,28 +186,28 @@ def test_progress_of_an_import_is_for_people(monkeypatch: pytest.MonkeyPatch) ->
         assert ("4000/4000" in shown.getvalue()) is terminal
 
 
-def test_keep_an_email_private(world: World) -> None:
+def test_keep_an_email_private(deployment: Deployment) -> None:
     """The holder hides their copies from colleagues, still sees them, and takes that back."""
-    assert "2 emails" in world.ok("emails", KIM, "--viewer", LUC)
-    assert world.ok("email", "private", OFFER.key, "--by", ANNA) == "1 email: kept private.\n"
-    assert "1 email" in world.ok("emails", KIM, "--viewer", LUC)
-    assert "2 emails" in world.ok("emails", KIM, "--viewer", ANNA)
-    assert world.run("email", "private", OFFER.key, "--by", LUC).code == 1
-    assert world.ok("email", "share", OFFER.key, "--by", ANNA) == "1 email: shared as your mailbox is.\n"
-    assert "2 emails" in world.ok("emails", KIM, "--viewer", LUC)
+    assert "2 emails" in deployment.ok("emails", KIM, "--viewer", LUC)
+    assert deployment.ok("email", "private", OFFER.key, "--by", ANNA) == "1 email: kept private.\n"
+    assert "1 email" in deployment.ok("emails", KIM, "--viewer", LUC)
+    assert "2 emails" in deployment.ok("emails", KIM, "--viewer", ANNA)
+    assert deployment.run("email", "private", OFFER.key, "--by", LUC).code == 1
+    assert deployment.ok("email", "share", OFFER.key, "--by", ANNA) == "1 email: shared as your mailbox is.\n"
+    assert "2 emails" in deployment.ok("emails", KIM, "--viewer", LUC)
 
 
-def test_a_user_leaves(world: World) -> None:
-    """A disabled user sees nothing; a removed one is gone, and their mailboxes go where they were told to."""
-    world.ok("user", "add", "boss@nw.example", "--admin")
-    assert "is disabled" in world.ok("user", "disable", ANNA)
-    assert account(world)[0] is AccountState.PAUSED
-    assert world.run("emails", KIM, "--viewer", ANNA).code == 1
-    world.ok("user", "enable", ANNA)
-    assert "2 emails" in world.ok("emails", KIM, "--viewer", ANNA)
-    assert world.run("user", "remove", ANNA).code == 2
-    assert world.run("user", "remove", ANNA, "--purge", "--transfer-to", LUC, "--yes").code == 2
-    assert "1 mailbox (2 emails on records, 2 of them with no other known holder): to be transferred" in world.ok(
+def test_a_user_leaves(deployment: Deployment) -> None:
+    """A disabled user sees nothing; a removed one is deleted, and their mailboxes go to the named user."""
+    deployment.ok("user", "add", "boss@nw.example", "--admin")
+    assert "is disabled" in deployment.ok("user", "disable", ANNA)
+    assert account(deployment)[0] is AccountState.PAUSED
+    assert deployment.run("emails", KIM, "--viewer", ANNA).code == 1
+    deployment.ok("user", "enable", ANNA)
+    assert "2 emails" in deployment.ok("emails", KIM, "--viewer", ANNA)
+    assert deployment.run("user", "remove", ANNA).code == 2
+    assert deployment.run("user", "remove", ANNA, "--purge", "--transfer-to", LUC, "--yes").code == 2
+    assert "1 mailbox (2 emails on records, 2 of them with no other known holder): to be transferred" in deployment.ok(
         "user", "remove", ANNA, "--transfer-to", LUC, "--yes"
     )
-    assert world.run("account", "show", ANNA, "--json").json()["owner"] == LUC
+    assert deployment.run("account", "show", ANNA, "--json").json()["owner"] == LUC

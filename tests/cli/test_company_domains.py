@@ -12,32 +12,32 @@ from services.cli.results import company as results
 from services.mailbox.connection import SecretBox
 from services.store import LinkAddition, NewRecord, Store
 from services.usecases.company_domains import PublicMailError, internal_domain
-from tests.cli.fixtures import ANNA, LUC, OFFER, World, check_result
+from tests.cli.fixtures import ANNA, LUC, OFFER, Deployment, check_result
 
 LENA = "lena@nw.example"
 """A colleague without a mailbox who is no user."""
 
 
-def test_a_domain_is_proposed_and_internal_after_it_is_confirmed(world: World) -> None:
+def test_a_domain_is_proposed_and_internal_after_it_is_confirmed(deployment: Deployment) -> None:
     """Set-up and doctor ask; an administrator confirms; what else is changed later keeps the answer; it is audited."""
-    assert "nw.example looks like the company's own domain" in world.ok("setup")
-    assert world.run("company", "domains", "--add", "nw.example").code == 2
-    refused = world.run("company", "domains", "--add", "nw.example", "--by", LUC)
+    assert "nw.example looks like the company's own domain" in deployment.ok("setup")
+    assert deployment.run("company", "domains", "--add", "nw.example").code == 2
+    refused = deployment.run("company", "domains", "--add", "nw.example", "--by", LUC)
     assert (refused.code, "not an administrator" in refused.errors) == (1, True)
-    found = world.run("company", "domains", "--add", "nw.example", "--by", ANNA, "--json")
+    found = deployment.run("company", "domains", "--add", "nw.example", "--by", ANNA, "--json")
     check_result(found.out, results.CompanyDomains)
     assert (found.json()["internal_domains"], found.json()["proposed"]) == (["nw.example"], [])
-    world.ok("company", "sharing", "--by", ANNA, "--exclude-domain", "law.example")
-    assert "nw.example" in world.ok("company", "domains")
-    assert "looks like" not in world.ok("setup")
-    assert "company.sharing" in world.ok("audit", "--action", "company")
+    deployment.ok("company", "sharing", "--by", ANNA, "--exclude-domain", "law.example")
+    assert "nw.example" in deployment.ok("company", "domains")
+    assert "looks like" not in deployment.ok("setup")
+    assert "company.sharing" in deployment.ok("audit", "--action", "company")
 
 
 @pytest.mark.parametrize(
     "domain", ["co.uk", "com", "gmail.com", "yahoo.com.br", "hotmail.fr", "mail.gmx.de", "orange.fr"]
 )
 def test_public_domains_are_never_internal(domain: str) -> None:
-    """Half the world would be a colleague."""
+    """Half the deployment would be a colleague."""
     with pytest.raises(ValueError, match=r"public"):
         internal_domain(domain)
     with pytest.raises(PublicMailError):
@@ -45,31 +45,31 @@ def test_public_domains_are_never_internal(domain: str) -> None:
     assert internal_domain("@NW.example.") == "nw.example"
 
 
-def test_adding_a_colleague_says_what_the_record_will_not_show(world: World, tmp_path: Path) -> None:
+def test_adding_a_colleague_says_what_the_record_will_not_show(deployment: Deployment, tmp_path: Path) -> None:
     """By a user's address at once, by a confirmed domain; one at a time or from a file; no one else gets the sentence."""
-    assert f"{LUC} is internal" in world.ok("contact", "add", LUC)
-    assert "is internal" not in world.ok("contact", "add", "new@client.example")
-    world.ok("company", "domains", "--add", "nw.example", "--by", ANNA)
-    assert f"{LENA} is internal" in world.ok("lead", "add", LENA)
+    assert f"{LUC} is internal" in deployment.ok("contact", "add", LUC)
+    assert "is internal" not in deployment.ok("contact", "add", "new@client.example")
+    deployment.ok("company", "domains", "--add", "nw.example", "--by", ANNA)
+    assert f"{LENA} is internal" in deployment.ok("lead", "add", LENA)
     rows = tmp_path / "rows.csv"
     rows.write_text(f"email\n{LENA}\nother@client.example\n")
-    assert f"{LENA} is internal" in world.ok("contact", "import", str(rows))
+    assert f"{LENA} is internal" in deployment.ok("contact", "import", str(rows))
 
 
-def test_opening_shows_numbers_first_and_closing_hides_again(world: World) -> None:
+def test_opening_shows_numbers_first_and_closing_hides_again(deployment: Deployment) -> None:
     """Without a confirmation nothing changes; a domain that holds no internal address cannot be opened."""
     change = ("company", "domains", "--open", "nw.example", "--by", ANNA)
-    assert "emails would be shown to" in world.ok(*change, "--dry-run")
-    assert world.run(*change).code == 2
-    assert "no domain is opened" in world.ok("company", "domains")
-    opened = world.run(*change, "--yes", "--json").json()
+    assert "emails would be shown to" in deployment.ok(*change, "--dry-run")
+    assert deployment.run(*change).code == 2
+    assert "no domain is opened" in deployment.ok("company", "domains")
+    opened = deployment.run(*change, "--yes", "--json").json()
     assert (opened["opened_domains"], opened["changed"]) == (["nw.example"], True)
     assert opened["preview"]["shown"]["examples"] == []
-    assert "is internal" not in world.ok("contact", "add", LUC)
-    world.ok("company", "domains", "--close", "nw.example", "--by", ANNA)
-    assert "no domain is opened" in world.ok("company", "domains")
-    assert world.run("company", "domains", "--open", "client.example", "--by", ANNA, "--yes").code == 2
-    assert world.run("company", "domains", "--remove", "nw.example", "--by", ANNA).code == 2
+    assert "is internal" not in deployment.ok("contact", "add", LUC)
+    deployment.ok("company", "domains", "--close", "nw.example", "--by", ANNA)
+    assert "no domain is opened" in deployment.ok("company", "domains")
+    assert deployment.run("company", "domains", "--open", "client.example", "--by", ANNA, "--yes").code == 2
+    assert deployment.run("company", "domains", "--remove", "nw.example", "--by", ANNA).code == 2
 
 
 async def _lena_as_contact(store: Store, _box: SecretBox) -> None:
@@ -81,20 +81,20 @@ async def _lena_as_contact(store: Store, _box: SecretBox) -> None:
     await store.sharing.recompute([OFFER.key])
 
 
-def test_a_colleague_as_contact_opens_no_internal_mail(world: World) -> None:
+def test_a_colleague_as_contact_opens_no_internal_mail(deployment: Deployment) -> None:
     """Anna shares as public. Luc sees her mail on the colleague's page only while the domain is opened; the dry run counts it."""
-    world.store(_lena_as_contact)
+    deployment.store(_lena_as_contact)
     page = ("emails", LENA, "--viewer", LUC)
-    world.ok("company", "domains", "--add", "nw.example", "--by", ANNA)
-    assert "0 emails" in world.ok(*page)
-    assert "1 email" in world.ok("emails", LENA, "--viewer", ANNA)
+    deployment.ok("company", "domains", "--add", "nw.example", "--by", ANNA)
+    assert "0 emails" in deployment.ok(*page)
+    assert "1 email" in deployment.ok("emails", LENA, "--viewer", ANNA)
     change = ("company", "domains", "--open", "nw.example", "--by", ANNA)
-    told = world.ok(*change, "--dry-run")
+    told = deployment.ok(*change, "--dry-run")
     assert "1 email would be shown to 1 user, on 1 record." in told
     assert "Subject" not in told
-    assert "0 emails" in world.ok(*page)
-    world.ok(*change, "--yes")
-    assert "1 email" in world.ok(*page)
-    world.ok("company", "domains", "--close", "nw.example", "--by", ANNA)
-    assert "0 emails" in world.ok(*page)
-    assert "internal address" in world.run("doctor").out
+    assert "0 emails" in deployment.ok(*page)
+    deployment.ok(*change, "--yes")
+    assert "1 email" in deployment.ok(*page)
+    deployment.ok("company", "domains", "--close", "nw.example", "--by", ANNA)
+    assert "0 emails" in deployment.ok(*page)
+    assert "internal address" in deployment.run("doctor").out

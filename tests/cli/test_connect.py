@@ -22,7 +22,7 @@ from schemas.accounts import Account
 from services.cli.results import accounts as results
 from services.usecases.servers import ServerChoice
 from testbed.local import LocalServers
-from tests.cli.fixtures import World, check_result
+from tests.cli.fixtures import Deployment, check_result
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 40.0
@@ -30,7 +30,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 @pytest.fixture
-def owner(empty: World, new_mail_user: Callable[..., Any]) -> Any:
+def owner(empty: Deployment, new_mail_user: Callable[..., Any]) -> Any:
     """A mail user who is a user of the CRM, too."""
     user = new_mail_user("anna")
     empty.ok("user", "add", user.address)
@@ -52,18 +52,18 @@ def add(user: Any, *options: str) -> tuple[str, ...]:
     return ("account", "add", "--owner", user.address, "--email", user.address, "--password-stdin", *options)
 
 
-def saved(world: World, address: str) -> Account:
+def saved(deployment: Deployment, address: str) -> Account:
     """Return the account as it is stored."""
 
     async def find(store: Any, _: Any) -> Account:
         found: Account = await store.accounts.find(address)
         return found
 
-    return world.store(find)
+    return deployment.store(find)
 
 
 @pytest.mark.parametrize("tls", ["none", "starttls", "tls"])
-def test_scripted(empty: World, servers: LocalServers, owner: Any, tls: str) -> None:
+def test_scripted(empty: Deployment, servers: LocalServers, owner: Any, tls: str) -> None:
     """The login is tried at both servers, the password sealed, the policy kept, and the account is there."""
     options = (
         *servers_of(servers, tls),
@@ -83,16 +83,16 @@ def test_scripted(empty: World, servers: LocalServers, owner: Any, tls: str) -> 
     assert empty.run("account", "test", owner.address).code == 0
 
 
-def test_as_json(empty: World, servers: LocalServers, owner: Any) -> None:
-    """Nothing but the account on standard output."""
+def test_as_json(empty: Deployment, servers: LocalServers, owner: Any) -> None:
+    """Standard output has nothing but the account."""
     options = (*servers_of(servers), "--sharing", "private", "--json")
     done = empty.run(*add(owner, *options), stdin=owner.password)
     check_result(done.out, results.AccountResult)
     assert owner.password not in done.out + done.errors
 
 
-def test_a_wrong_password(empty: World, servers: LocalServers, owner: Any) -> None:
-    """Nothing is saved, and both the sentence and the server's words are told; the password is not."""
+def test_a_wrong_password(empty: Deployment, servers: LocalServers, owner: Any) -> None:
+    """Nothing is saved; our sentence and the server's words are shown, but not the password."""
     done = empty.run(*add(owner, *servers_of(servers), "--sharing", "public"), stdin="hunter2-wrong")
     assert done.code == 1
     assert "did not accept the user name and password" in done.errors
@@ -113,25 +113,27 @@ def test_a_wrong_password(empty: World, servers: LocalServers, owner: Any) -> No
     ],
 )
 def test_refused_before_a_password_is_used(
-    empty: World, owner: Any, options: tuple[str, ...], code: int, why: str
+    empty: Deployment, owner: Any, options: tuple[str, ...], code: int, why: str
 ) -> None:
-    """What a script gets wrong is one sentence, and the account list stays empty."""
+    """A script's mistake gives one sentence, and no account is saved."""
     done = empty.run(*add(owner, *options), stdin=owner.password)
     assert done.code == code
     assert why in done.errors or "no imap server" in done.errors.lower()
     assert "There are no accounts yet" in empty.ok("account", "list")
 
 
-def test_microsoft_takes_no_passwords(empty: World, owner: Any) -> None:
-    """A person is not asked for a password that cannot work."""
+def test_microsoft_takes_no_passwords(empty: Deployment, owner: Any) -> None:
+    """Users are not asked for a password that cannot work."""
     done = empty.run("account", "add", "--owner", owner.address, "--email", "anna@outlook.com", "--sharing", "public",
                      "--password-stdin", stdin="x")  # fmt: skip
     assert done.code == 1
     assert "accepts no passwords, only its own sign-in (OAuth2)" in done.errors
 
 
-def test_plaintext_and_private_networks_only_by_permission(empty: World, servers: LocalServers, owner: Any) -> None:
-    """Without the operator's permission neither is connected to, and no password travels."""
+def test_plaintext_and_private_networks_only_by_permission(
+    empty: Deployment, servers: LocalServers, owner: Any
+) -> None:
+    """Without the operator's permission there is no connection, and no password is sent."""
     command = add(owner, *servers_of(servers), "--sharing", "public")
     plaintext = empty.run(*command, stdin=owner.password, LEADMAIL_ALLOW_PLAINTEXT="false")
     assert "without encryption" in plaintext.errors
@@ -140,8 +142,8 @@ def test_plaintext_and_private_networks_only_by_permission(empty: World, servers
     assert {plaintext.code, private.code} == {1}
 
 
-def test_twice(empty: World, servers: LocalServers, owner: Any) -> None:
-    """A mailbox is connected once; connected again after it was disconnected it is the same account, shared as is chosen now."""
+def test_twice(empty: Deployment, servers: LocalServers, owner: Any) -> None:
+    """A mailbox is connected once; after a disconnect the same account is connected again, with the sharing chosen now."""
     command = add(owner, *servers_of(servers), "--sharing", "public")
     empty.ok(*command, stdin=owner.password)
     first = saved(empty, owner.address)
@@ -154,8 +156,8 @@ def test_twice(empty: World, servers: LocalServers, owner: Any) -> None:
     assert empty.run("account", "test", owner.address).code == 0
 
 
-def test_a_new_password(empty: World, servers: LocalServers, owner: Any) -> None:
-    """It is tried first; a wrong one changes nothing, a right one is saved."""
+def test_a_new_password(empty: Deployment, servers: LocalServers, owner: Any) -> None:
+    """It is tried first; a wrong one changes nothing, a correct one is saved."""
     empty.ok(*add(owner, *servers_of(servers), "--sharing", "public"), stdin=owner.password)
     servers.add_user(owner.address, "another-password-of-hers")
     assert empty.run("account", "test", owner.address).code == 1
@@ -177,7 +179,7 @@ def test_a_new_password(empty: World, servers: LocalServers, owner: Any) -> None
     ],
 )
 def test_typed_parts_over_found_ones(choice: ServerChoice, expected: tuple[str, int, str]) -> None:
-    """What is typed counts; the rest is what was found, or usual for what was typed."""
+    """What the user types takes precedence; the rest is discovered, or the default for what was typed."""
     found = ServerChoice("found.example", 993, "tls").over(None, "imap", "anna")
     server = choice.over(found, "imap", "anna")
     assert server is not None
@@ -185,19 +187,19 @@ def test_typed_parts_over_found_ones(choice: ServerChoice, expected: tuple[str, 
 
 
 class Terminal:
-    """A person at a terminal."""
+    """A user at a terminal."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self.seen = ""
 
     def answer(self, question: str, answer: str) -> None:
-        """Wait for a question after what was seen so far, and type an answer."""
+        """Wait for a question after the output seen so far, and type an answer."""
         self.wait_for(question)
         os.write(self._descriptor, f"{answer}\r".encode())
 
     def answer_hidden(self, question: str, answer: str) -> None:
-        """Answer a question whose answer is not shown: what is typed before the echo is off is thrown away."""
+        """Answer a question without echo. The terminal discards input that arrives before the echo is off."""
         self.wait_for(question)
         end = time.monotonic() + DEADLINE
         while termios.tcgetattr(self._descriptor)[3] & termios.ECHO:
@@ -206,7 +208,7 @@ class Terminal:
         os.write(self._descriptor, f"{answer}\r".encode())
 
     def wait_for(self, words: str) -> None:
-        """Wait until the terminal shows something."""
+        """Wait until the terminal shows a text."""
         end = time.monotonic() + DEADLINE
         new = ""
         while words not in " ".join(new.split()):
@@ -220,13 +222,13 @@ class Terminal:
 
 
 @contextmanager
-def terminal(world: World, *arguments: str) -> Iterator[tuple[Terminal, subprocess.Popen[bytes]]]:
+def terminal(deployment: Deployment, *arguments: str) -> Iterator[tuple[Terminal, subprocess.Popen[bytes]]]:
     """Run ``leadmail`` as a process at a terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "services.cli", *arguments],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "TERM": "xterm", **world.environment},
+        env={"PATH": os.environ["PATH"], "TERM": "xterm", **deployment.environment},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -241,8 +243,8 @@ def terminal(world: World, *arguments: str) -> Iterator[tuple[Terminal, subproce
         os.close(ours)
 
 
-def test_guided(empty: World, servers: LocalServers, owner: Any) -> None:
-    """Asks for everything; a wrong answer is told and asked again, a refused login may be corrected; the password is not shown."""
+def test_guided(empty: Deployment, servers: LocalServers, owner: Any) -> None:
+    """It asks for everything, repeats a question after a wrong answer, lets a refused login be corrected, and hides the password."""
     imap = servers.imap
     with terminal(empty, "account", "add", "--no-smtp") as (person, process):
         person.answer("Owner of the mailbox", "nobody@nw.example")
@@ -268,8 +270,8 @@ def test_guided(empty: World, servers: LocalServers, owner: Any) -> None:
     assert saved(empty, owner.address).sharing.excluded_domains == ("bank.example", "law.example")
 
 
-def test_guided_at_a_known_provider(empty: World, owner: Any) -> None:
-    """From the address alone the provider and its servers are known, and its own steps to an app password are shown."""
+def test_guided_at_a_known_provider(empty: Deployment, owner: Any) -> None:
+    """The address gives the provider and its servers, and the provider's instructions for an app password are shown."""
     with terminal(empty, "account", "add", "--owner", owner.address, "--email", "anna@gmail.com") as (person, process):
         person.answer("imap.gmail.com:993 tls as anna@gmail.com", "y")
         person.wait_for("Password of anna@gmail.com")
@@ -280,9 +282,9 @@ def test_guided_at_a_known_provider(empty: World, owner: Any) -> None:
     assert "Traceback" not in person.seen
 
 
-def test_an_attachment_is_not_for_a_terminal(world: World) -> None:
-    """Bytes that somebody sent are not written where they could be obeyed."""
-    with terminal(world, "email", "show", "v1-", "--viewer", "anna@nw.example", "--attachment", "1") as (
+def test_an_attachment_is_not_for_a_terminal(deployment: Deployment) -> None:
+    """Bytes from a mail are not written where a terminal could interpret them."""
+    with terminal(deployment, "email", "show", "v1-", "--viewer", "anna@nw.example", "--attachment", "1") as (
         person,
         process,
     ):
@@ -290,12 +292,12 @@ def test_an_attachment_is_not_for_a_terminal(world: World) -> None:
         assert process.wait(DEADLINE) == 2
 
 
-def test_raw_mail_at_a_terminal_is_harmless(world: World) -> None:
-    """Escape sequences are taken out where a terminal would obey them."""
-    with terminal(world, "dead-letters", "list", "--json") as (person, process):
+def test_raw_mail_at_a_terminal_is_harmless(deployment: Deployment) -> None:
+    """Escape sequences are removed when the output is a terminal."""
+    with terminal(deployment, "dead-letters", "list", "--json") as (person, process):
         person.wait_for("parser-died")
         process.wait(DEADLINE)
-    (letter,) = world.run("dead-letters", "list", "--json").json()
-    with terminal(world, "dead-letters", "show", letter["id"], "--body") as (person, process):
+    (letter,) = deployment.run("dead-letters", "list", "--json").json()
+    with terminal(deployment, "dead-letters", "show", letter["id"], "--body") as (person, process):
         person.wait_for("Hello[31m")
         assert process.wait(DEADLINE) == 0

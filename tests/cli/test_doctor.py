@@ -23,7 +23,7 @@ from services.cli.operations.diagnosis import State
 from services.store import AccountGroup, DatabaseFacts
 from services.usecases.stages import replicas
 from testbed.local import LocalServers
-from tests.cli.fixtures import World
+from tests.cli.fixtures import Deployment
 
 WORKING = {name: QueueDepth(0, 2, None) for name in (*(route.queue for route in ROUTES), DEAD_QUEUE)}
 
@@ -36,7 +36,7 @@ class Broker:
         self.host = quote(URL(amqp).path.removeprefix("/"), safe="")
 
     def put(self, path: str, body: dict[str, Any]) -> None:
-        """Make something in the virtual host."""
+        """Create something in the virtual host."""
         kind, _, name = path.partition("/")
         login = base64.b64encode(f"{self.url.user}:{self.url.password}".encode()).decode()
         target = self.url.with_user(None).with_password(None)
@@ -51,25 +51,27 @@ class Broker:
 
 
 @pytest.fixture
-def broker(empty: World, servers: LocalServers) -> Broker:
+def broker(empty: Deployment, servers: LocalServers) -> Broker:
     """The broker of the deployment."""
     return Broker(servers, empty.environment["LEADMAIL_RABBITMQ_URL"])
 
 
-def checks(world: World, *, code: int = 1, **settings: str) -> dict[str, dict[str, str]]:
+def checks(deployment: Deployment, *, code: int = 1, **settings: str) -> dict[str, dict[str, str]]:
     """Return what the doctor finds by name."""
-    others = {name: "" for name in os.environ if name.startswith("LEADMAIL_") and name not in world.environment}
-    done = world.run("doctor", "--json", **others | settings)  # what the tests themselves are run with is not a setting
+    others = {name: "" for name in os.environ if name.startswith("LEADMAIL_") and name not in deployment.environment}
+    done = deployment.run(
+        "doctor", "--json", **others | settings
+    )  # what the tests themselves are run with is not a setting
     assert done.code == code, done.errors
     found = done.json()
     assert found["healthy"] == (code == 0)
     return {check["name"]: check for check in found["checks"]}
 
 
-def test_a_deployment_without_stages(world: World, servers: LocalServers) -> None:
-    """Servers that are as they should be are fine; that no stage runs is wrong, and it is said how to start each."""
+def test_a_deployment_without_stages(deployment: Deployment, servers: LocalServers) -> None:
+    """Healthy servers pass; missing stages fail, with how to start each."""
     found = checks(
-        world,
+        deployment,
         LEADMAIL_RABBITMQ_MANAGEMENT_URL=servers.broker.management_url,
         LEADMAIL_SMTP_URL=f"smtp://{servers.smtp.host}:{servers.smtp.port}",
         LEADMAIL_CA_FILE=str(servers.smtp.ca_file),
@@ -86,7 +88,7 @@ def test_a_deployment_without_stages(world: World, servers: LocalServers) -> Non
         assert f"services.{stage}" in found[f"stage {stage}"]["advice"]
 
 
-def test_what_was_changed_in_the_servers(world: World, servers: LocalServers, broker: Broker) -> None:
+def test_what_was_changed_in_the_servers(deployment: Deployment, servers: LocalServers, broker: Broker) -> None:
     """A dropped index, a queue with other properties, a policy over ours, a queue of another version, a mail server's refusal."""
     arguments = {"durable": True, "arguments": {"x-queue-type": "quorum", "x-max-length": 7}}
     broker.put(f"queues/{ROUTES[0].queue}", arguments)
@@ -97,9 +99,9 @@ def test_what_was_changed_in_the_servers(world: World, servers: LocalServers, br
         "policies/harmless", {"pattern": ".*", "apply-to": "exchanges", "definition": {"alternate-exchange": "x"}}
     )
     with MongoClient[dict[str, Any]](servers.mongo_url) as client:
-        client[world.environment["LEADMAIL_MONGO_DATABASE"]]["ledger"].drop_index("marks")
+        client[deployment.environment["LEADMAIL_MONGO_DATABASE"]]["ledger"].drop_index("marks")
     found = checks(
-        world,
+        deployment,
         LEADMAIL_RABBITMQ_MANAGEMENT_URL=servers.broker.management_url,
         LEADMAIL_SMTP_URL=f"smtp://nobody:wrong@{servers.smtp.host}:{servers.smtp.port}",
         LEADMAIL_CA_FILE=str(servers.smtp.ca_file),
@@ -119,53 +121,61 @@ def test_what_was_changed_in_the_servers(world: World, servers: LocalServers, br
     assert found["settings"]["advice"] == "Did you mean LEADMAIL_SMTP_URL?"
 
 
-def test_servers_that_are_away(world: World) -> None:
-    """What does not answer stops no other's check; the sentence names the setting."""
-    away = world.environment["LEADMAIL_RABBITMQ_URL"]
-    found = checks(world, LEADMAIL_RABBITMQ_URL=str(URL(away).with_port(1)), LEADMAIL_RABBITMQ_MANAGEMENT_URL="")
+def test_servers_that_are_away(deployment: Deployment) -> None:
+    """A server that is down does not stop the other checks; the sentence names the setting."""
+    away = deployment.environment["LEADMAIL_RABBITMQ_URL"]
+    found = checks(deployment, LEADMAIL_RABBITMQ_URL=str(URL(away).with_port(1)), LEADMAIL_RABBITMQ_MANAGEMENT_URL="")
     assert found["RabbitMQ"]["state"] == "wrong"
     assert "LEADMAIL_RABBITMQ_URL" in found["RabbitMQ"]["advice"]
     assert found["RabbitMQ: management"]["state"] == "unknown"
     assert found["MongoDB: indexes"]["state"] == "fine"
     gone = "mongodb://127.0.0.1:1/?replicaSet=rs0&serverSelectionTimeoutMS=500"
-    found = checks(world, LEADMAIL_MONGO_URL=gone)
+    found = checks(deployment, LEADMAIL_MONGO_URL=gone)
     assert found["MongoDB"]["state"] == "wrong"
     assert found["RabbitMQ"]["state"] == "fine"
 
 
-def test_people_read_it(world: World) -> None:
-    """A line a check with its advice, and the sum at the end."""
-    done = world.run("doctor")
+def test_people_read_it(deployment: Deployment) -> None:
+    """One line per check with its advice, and the totals at the end."""
+    done = deployment.run("doctor")
     assert done.code == 1
     assert "Start it: python -m services.poller." in done.out
     assert "4 things are wrong" in done.out
 
 
-def test_status_counts_replicas(world: World) -> None:
-    """Each stage has its number; in JSON, too."""
-    assert "replicas: poller 0   parser 0   matcher 0   notifier 0" in world.ok("status")
-    assert world.run("status", "--json").json()["stages"] == {"poller": 0, "parser": 0, "matcher": 0, "notifier": 0}
+def test_status_counts_replicas(deployment: Deployment) -> None:
+    """Each stage has its number of replicas, also in JSON."""
+    assert "replicas: poller 0   parser 0   matcher 0   notifier 0" in deployment.ok("status")
+    assert deployment.run("status", "--json").json()["stages"] == {
+        "poller": 0,
+        "parser": 0,
+        "matcher": 0,
+        "notifier": 0,
+    }
     assert replicas(WORKING) == {"parser": 2, "matcher": 2, "notifier": 2}
     assert replicas(WORKING | {ROUTES[0].queue: QueueDepth(0, 3, None)})["parser"] == 3, "one takes live mail alone"
 
 
-def test_queues_show_what_waits(world: World, servers: LocalServers) -> None:
-    """Every queue is there with its consumers, empty delay queues are not; without a management URL it is said that rates are missing."""
-    plain = world.ok("queues")
+def test_queues_show_what_waits(deployment: Deployment, servers: LocalServers) -> None:
+    """Every queue is listed with its consumers, but not empty delay queues.
+
+    Without a management URL, a note says that rates are missing.
+    """
+    plain = deployment.ok("queues")
     assert ROUTES[0].queue in plain
     assert ".retry-" not in plain
-    assert "LEADMAIL_RABBITMQ_MANAGEMENT_URL" in plain or "LEADMAIL_RABBITMQ_MANAGEMENT_URL" in world.environment
-    done = world.run("queues", "--json", LEADMAIL_RABBITMQ_MANAGEMENT_URL=servers.broker.management_url)
+    assert "LEADMAIL_RABBITMQ_MANAGEMENT_URL" in plain or "LEADMAIL_RABBITMQ_MANAGEMENT_URL" in deployment.environment
+    done = deployment.run("queues", "--json", LEADMAIL_RABBITMQ_MANAGEMENT_URL=servers.broker.management_url)
     rows = {row["queue"]: row for row in done.json()}
     assert set(WORKING) <= set(rows)
     assert rows[ROUTES[0].queue]["consumers"] == 0
     assert rows[ROUTES[0].queue]["rates"] == {"published": 0.0, "delivered": 0.0, "acknowledged": 0.0}
-    done = world.run("queues", "--json", LEADMAIL_RABBITMQ_MANAGEMENT_URL="")
+    done = deployment.run("queues", "--json", LEADMAIL_RABBITMQ_MANAGEMENT_URL="")
     assert {row["rates"] for row in done.json()} == {None}
 
 
 def facts(**fields: Any) -> DatabaseFacts:
-    """Return a database that is as it should be, but for some fields."""
+    """Return a healthy database, except for the given fields."""
     return DatabaseFacts("7.0.4", "rs0", 0.0, (), 0.5)._replace(**fields)
 
 
@@ -181,7 +191,7 @@ def facts(**fields: Any) -> DatabaseFacts:
     ],
 )
 def test_databases(fields: dict[str, Any], name: str, state: State, words: str) -> None:
-    """Each fact by itself, and what is to be done."""
+    """Each fact by itself, with its advice."""
     found = {check.name: check for check in diagnosis.database(facts(**fields))}
     assert found[name].state is state
     assert words in found[name].advice
@@ -200,7 +210,7 @@ def test_databases(fields: dict[str, Any], name: str, state: State, words: str) 
     ],
 )
 def test_brokers(fields: dict[str, Any], name: str, state: State) -> None:
-    """The same of the broker."""
+    """The same for the broker."""
     fine = BrokerFacts(None, "3.13.1", (), (), ())
     fields.pop("policies", None)
     found = {check.name: check for check in diagnosis.broker(fine._replace(**fields))}
@@ -209,7 +219,7 @@ def test_brokers(fields: dict[str, Any], name: str, state: State) -> None:
 
 
 def test_stages() -> None:
-    """All are fine while every queue is read; one deaf queue is a stage of another version, none read is a stage that is down."""
+    """A queue without a consumer means a stage of another version; if no queue has one, the stage is down."""
     everything = list(diagnosis.stages(WORKING, 2, 5))
     assert {check.state for check in everything} == {State.FINE}
     assert len(everything) == 4
@@ -221,7 +231,7 @@ def test_stages() -> None:
 
 
 def test_mail_and_certificates() -> None:
-    """Blocked accounts and dead letters are for somebody to see to; a certificate is warned of two weeks before its end."""
+    """Blocked accounts and dead letters need a decision; a certificate gives a warning two weeks before it expires."""
     blocked = AccountGroup(AccountState.BLOCKED, "wrong-password", "gmail", "imap.gmail.com")
     assert [check.state for check in diagnosis.mail({blocked: 3}, 0)] == [State.WARNING, State.FINE]
     now = datetime.now(UTC)
@@ -232,5 +242,5 @@ def test_mail_and_certificates() -> None:
 
 
 def test_other_peoples_queues_are_not_strange() -> None:
-    """Only names that begin as ours do are ours to speak of."""
+    """Only queues whose names start like ours are reported."""
     assert unknown_queues(["billing.invoices", "parser.old", *WORKING]) == ("parser.old",)

@@ -1,4 +1,4 @@
-"""What can go wrong beside the arguments: one sentence that says what to do, the right exit code, no traceback, no secret."""
+"""Failures other than wrong arguments: one sentence that says what to do, the right exit code, no traceback, no secret."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import base64
 import pytest
 
 from testbed.local import LocalServers
-from tests.cli.fixtures import ANNA, Done, World
+from tests.cli.fixtures import ANNA, Deployment, Done
 
 UNUSED = "127.0.0.1:1"
 
 
 def one_sentence(done: Done, code: int, *words: str) -> None:
-    """Hold that a command failed as it should."""
+    """Check that a command failed as it should."""
     assert (done.code, done.out) == (code, "")
     assert done.errors.startswith("leadmail: ")
     assert done.errors.count("\n") == 1
@@ -32,52 +32,52 @@ def one_sentence(done: Done, code: int, *words: str) -> None:
         ("LEADMAIL_ALLOW_NETWORKS", "everywhere", "LEADMAIL_ALLOW_NETWORKS is wrong"),
     ],
 )
-def test_settings(empty: World, variable: str, value: str, words: str) -> None:
-    """A setting that is missing or wrong is named, its value is not repeated."""
+def test_settings(empty: Deployment, variable: str, value: str, words: str) -> None:
+    """A missing or invalid setting is named, without its value."""
     done = empty.run("user", "list", **{variable: value})
     one_sentence(done, 2, words)
     assert "geheim" not in done.errors
 
 
-def test_no_database(empty: World) -> None:
-    """It says where it looked and which setting to check; passwords in the URL are not shown."""
+def test_no_database(empty: Deployment) -> None:
+    """It names the server and the setting to check; passwords in the URL are hidden."""
     url = f"mongodb://u:geheim@{UNUSED}/?replicaSet=rs0&serverSelectionTimeoutMS=300"
     done = empty.run("user", "list", LEADMAIL_MONGO_URL=url)
     one_sentence(done, 3, "MongoDB does not answer", UNUSED, "LEADMAIL_MONGO_URL")
     assert "geheim" not in done.errors
 
 
-def test_no_broker(world: World) -> None:
-    """Status shows what it can, and says so; a replay sends nothing and loses nothing."""
+def test_no_broker(deployment: Deployment) -> None:
+    """Status shows what it can and says what is missing; a replay sends nothing and loses nothing."""
     url = f"amqp://u:geheim@{UNUSED}/"
-    shown = world.run("status", LEADMAIL_RABBITMQ_URL=url)
+    shown = deployment.run("status", LEADMAIL_RABBITMQ_URL=url)
     assert shown.code == 0
     assert "RabbitMQ does not answer" in shown.out
     assert "anna@nw.example" in shown.out
-    assert world.run("status", "--json", LEADMAIL_RABBITMQ_URL=url).json()["queues"] is None
-    done = world.run("dead-letters", "replay", "all", LEADMAIL_RABBITMQ_URL=url)
+    assert deployment.run("status", "--json", LEADMAIL_RABBITMQ_URL=url).json()["queues"] is None
+    done = deployment.run("dead-letters", "replay", "all", LEADMAIL_RABBITMQ_URL=url)
     one_sentence(done, 3, f"RabbitMQ at {UNUSED} accepts no connection", "LEADMAIL_RABBITMQ_URL")
     assert "geheim" not in done.errors + shown.out
-    assert len(world.run("dead-letters", "list", "--json").json()) == 1
+    assert len(deployment.run("dead-letters", "list", "--json").json()) == 1
 
 
-def test_a_broker_that_dies_is_seen(world: World, servers: LocalServers) -> None:
-    """Looking while the broker is killed does not hang."""
+def test_a_broker_that_dies_is_seen(deployment: Deployment, servers: LocalServers) -> None:
+    """A command does not hang when the broker is killed while it looks."""
     with servers.down("rabbitmq"):
-        assert "RabbitMQ does not answer" in world.run("status").out
+        assert "RabbitMQ does not answer" in deployment.run("status").out
 
 
-def test_another_secret_key(world: World) -> None:
-    """A password that was sealed by another key is not a crash: the settings to check are named."""
+def test_another_secret_key(deployment: Deployment) -> None:
+    """A password sealed with another key causes no crash: the settings to check are named."""
     other = base64.b64encode(b"o" * 32).decode()
-    done = world.run("account", "test", ANNA, LEADMAIL_SECRET_KEY=other)
+    done = deployment.run("account", "test", ANNA, LEADMAIL_SECRET_KEY=other)
     one_sentence(done, 1, "the saved password cannot be decrypted", "LEADMAIL_SECRET_KEYS_OLD")
-    rotated = world.run(
+    rotated = deployment.run(
         "account",
         "test",
         ANNA,
         LEADMAIL_SECRET_KEY=other,
-        LEADMAIL_SECRET_KEYS_OLD=world.environment["LEADMAIL_SECRET_KEY"],
+        LEADMAIL_SECRET_KEYS_OLD=deployment.environment["LEADMAIL_SECRET_KEY"],
     )
     assert "cannot be opened" not in rotated.errors
 
@@ -94,13 +94,13 @@ def test_another_secret_key(world: World) -> None:
         (("contact", "show", "contact:000000000000000000000000"), "there is no lead or contact"),
     ],
 )
-def test_what_is_not_there(world: World, words: tuple[str, ...], said: str) -> None:
+def test_what_is_not_there(deployment: Deployment, words: tuple[str, ...], said: str) -> None:
     """One sentence, exit code 1."""
-    one_sentence(world.run(*words), 1, said)
+    one_sentence(deployment.run(*words), 1, said)
 
 
-def test_a_mistyped_command(empty: World) -> None:
-    """The nearest command is proposed."""
+def test_a_mistyped_command(empty: Deployment) -> None:
+    """The most similar command is suggested."""
     done = empty.run("stauts")
     assert done.code == 2
     assert "Did you mean 'status'?" in done.errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.fixtures import ANNA, KIM, OFFER, World, check_result
+from tests.cli.fixtures import ANNA, KIM, OFFER, Deployment, check_result
 from tools.commands.document import commands, parameters, result_of
 
 LETTER = "<letter>"
@@ -39,13 +39,13 @@ RESULTS = {words: result_of(command) for words, command in commands() if result_
 
 
 @pytest.mark.parametrize("command", RUNS)
-def test_prints_the_documented_keys(world: World, command: str) -> None:
+def test_prints_the_documented_keys(deployment: Deployment, command: str) -> None:
     """Standard output is JSON with exactly the keys and values of the command's result type, and contains no secret."""
     arguments = RUNS[command]
     if LETTER in arguments:
-        (letter,) = world.run("dead-letters", "list", "--json").json()
+        (letter,) = deployment.run("dead-letters", "list", "--json").json()
         arguments = (letter["id"],)
-    done = world.run(*command.split(), *arguments, "--json")
+    done = deployment.run(*command.split(), *arguments, "--json")
     # No stage and no mail server runs here.
     assert done.code == (1 if command in ("account test", "ledger check", "doctor") else 0)
     assert done.json()

@@ -14,7 +14,7 @@ from services.mailbox.connection import SecretBox
 from services.mailbox.imap import Listed, Selected
 from services.store import Store
 from services.store.core.documents import now
-from tests.cli.fixtures import ANNA, World
+from tests.cli.fixtures import ANNA, Deployment
 from tests.factories import INBOX
 
 
@@ -44,8 +44,8 @@ class Moving:
         return self.second.intersection(uids)
 
 
-def compared(world: World, first: set[int], second: set[int], *, live_next: int = 10) -> FolderBalance:
-    """Compare Anna's INBOX, whose ledger has the uids 1, 2 and 3, with what a mailbox says at first and then."""
+def compared(deployment: Deployment, first: set[int], second: set[int], *, live_next: int = 10) -> FolderBalance:
+    """Compare Anna's INBOX, whose ledger has uids 1, 2 and 3, with what a mailbox answers first and second."""
 
     async def go(store: Store, _: SecretBox) -> FolderBalance:
         account = await store.accounts.find(ANNA)
@@ -56,7 +56,7 @@ def compared(world: World, first: set[int], second: set[int], *, live_next: int 
         assert found.server == found.rows + len(found.lost) + found.unseen - len(found.stale)
         return found
 
-    return world.store(go)
+    return deployment.store(go)
 
 
 @pytest.fixture(autouse=True)
@@ -77,43 +77,43 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["balanced", "lost", "expunged-meanwhile", "stale", "shown-late", "all-gone"],
 )
 def test_what_differs_is_looked_at_twice(
-    world: World, *, first: set[int], second: set[int], lost: list[int], stale: list[int], server: int
+    deployment: Deployment, *, first: set[int], second: set[int], lost: list[int], stale: list[int], server: int
 ) -> None:
-    """Only what the server says twice is a gap."""
-    found = compared(world, first, second)
+    """Only a difference that the server reports twice is a gap."""
+    found = compared(deployment, first, second)
     assert (found.lost, found.stale, found.server) == (lost, stale, server)
     assert found.balanced == (not lost and not stale)
 
 
-def test_mail_above_the_newest_that_was_taken_in_is_not_seen_yet(world: World) -> None:
-    """What came since the poller last looked is counted apart, and is no gap."""
-    found = compared(world, {1, 2, 3, 4, 7}, {4, 7}, live_next=4)
+def test_mail_above_the_newest_that_was_taken_in_is_not_seen_yet(deployment: Deployment) -> None:
+    """Mail newer than the poller's last look counts separately, and is no gap."""
+    found = compared(deployment, {1, 2, 3, 4, 7}, {4, 7}, live_next=4)
     assert (found.unseen, found.lost, found.balanced) == (2, [], True)
     assert found.states == {RowState.ATTACHED: 2, RowState.QUARANTINED: 1}
     assert found.unfinished == 0
 
 
-def test_what_people_see(empty: World, world: World) -> None:
-    """Without an account there is nothing to compare; one whose server is away is named, and the command ends with 1."""
-    done = world.run("ledger", "check", ANNA)
+def test_what_people_see(empty: Deployment, deployment: Deployment) -> None:
+    """Without an account there is nothing to compare; one whose server is down is named, and the command exits 1."""
+    done = deployment.run("ledger", "check", ANNA)
     assert done.code == 1
     assert f"{ANNA}: " in done.out
     assert "1 account or folder could not be checked" in done.out
-    assert world.run("ledger", "check", "nobody@nw.example").code == 1
-    world.ok("account", "pause", ANNA)
-    assert "nothing to compare" in world.ok("ledger", "check")
+    assert deployment.run("ledger", "check", "nobody@nw.example").code == 1
+    deployment.ok("account", "pause", ANNA)
+    assert "nothing to compare" in deployment.ok("ledger", "check")
 
 
-def test_the_oldest_unfinished_copy_stands_first(world: World) -> None:
-    """``leadmail status`` begins with its age, and so does its JSON; when all is done it says so."""
-    assert world.ok("status").splitlines()[0].startswith("nothing is unfinished")
+def test_the_oldest_unfinished_copy_stands_first(deployment: Deployment) -> None:
+    """``leadmail status`` and its JSON start with its age; when all work is done, they say so."""
+    assert deployment.ok("status").splitlines()[0].startswith("nothing is unfinished")
 
     async def wait(store: Store, _: SecretBox) -> None:
         since = {"$set": {"state": "published", "noticed_at": now() - timedelta(hours=3)}}
         await store._collections.ledger.update_one({"state": "attached"}, since)
 
-    world.store(wait)
-    assert world.ok("status").splitlines()[0].startswith("the oldest unfinished copy is 3 h old")
-    shown = world.run("status", "--json").json()
+    deployment.store(wait)
+    assert deployment.ok("status").splitlines()[0].startswith("the oldest unfinished copy is 3 h old")
+    shown = deployment.run("status", "--json").json()
     assert next(iter(shown)) == "oldest_unfinished"
     assert shown["oldest_unfinished"] == shown["accounts"][0]["oldest_unfinished"] is not None

@@ -1,4 +1,4 @@
-"""What the pages name is there: commands, options, settings, queues, reasons. No servers."""
+"""Everything that the documents name exists: commands, options, settings, queues, reasons. No servers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def text_of(page: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_are_there(page: str) -> None:
-    """Every ``leadmail …`` in code is a command, with options that it has."""
+    """Every ``leadmail …`` in code is a command, and its options exist."""
     known = {
         words: {option for typed, _ in parameters(command) for option in typed.split()} for words, command in commands()
     }
@@ -52,21 +52,21 @@ def test_settings_are_there(page: str) -> None:
 
 
 def test_every_queue_is_explained() -> None:
-    """What it holds and what a growing one means."""
+    """The page says what each queue holds and what its growth means."""
     rows = [line for line in text_of("docs/operations.md").splitlines() if line.startswith("| `")]
     for queue in [*(route.queue for route in ROUTES), DEAD_QUEUE]:
         assert any(line.startswith(f"| `{queue}` |") for line in rows), queue
 
 
 def test_every_reason_of_a_block_is_explained() -> None:
-    """All but those that never block an account, and the plain refusal that says no more."""
+    """All but those that never block an account, and the plain refusal that carries no detail."""
     text = text_of("docs/operations.md")
     for code in set(Code) - TRANSIENT - {Code.REFUSED, Code.UNSUPPORTED_LOGIN}:
         assert f"`{code.value}`" in text, code
 
 
 def test_every_metric_is_counted() -> None:
-    """A metric that is worth an alarm exists."""
+    """Every metric that an alert uses exists."""
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "services").rglob("*.py"))
     for metric in re.findall(r"`leadmail_([a-z_]+)`", text_of("docs/operations.md")):
         assert (
@@ -75,7 +75,7 @@ def test_every_metric_is_counted() -> None:
 
 
 def test_every_quoted_text_is_said() -> None:
-    """What the page quotes from logs, commands and dashboards is there, so that an operator can search for it."""
+    """Quotes from logs, commands and dashboards are exact, so that operators can search for them."""
     paths = [
         path for top in ("services", "tools") for path in (ROOT / top).rglob("*") if path.suffix in {".py", ".html"}
     ]

@@ -1,4 +1,4 @@
-"""Requests of data subjects, and the log of who did what."""
+"""Requests of data subjects, and the audit log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from services.cli.company.audit import moment_of
 from services.cli.company.export_archive import file_name
-from tests.cli.fixtures import ANNA, FILE, KIM, LUC, OFFER, RAW, World
+from tests.cli.fixtures import ANNA, FILE, KIM, LUC, OFFER, RAW, Deployment
 
 BY = ("--by", ANNA)
 
@@ -23,10 +23,10 @@ def members(archive: Path) -> dict[str, bytes]:
         return {name: found.read(name) for name in found.namelist()}
 
 
-def test_export_as_one_file(world: World, tmp_path: Path) -> None:
-    """Everything about the address is in it: the record, each email with raw form and attachments, the dead letter, the log's entries."""
+def test_export_as_one_file(deployment: Deployment, tmp_path: Path) -> None:
+    """It has everything about the address: record, emails with raw form and attachments, dead letter and audit entries."""
     target = tmp_path / "kim.zip"
-    told = world.ok("privacy", "export", "KIM@Customer.example", *BY, "--output", str(target))
+    told = deployment.ok("privacy", "export", "KIM@Customer.example", *BY, "--output", str(target))
     assert f"2 emails, 1 record, 1 dead letter and 0 log entries about {KIM} are in {target}." in told.replace(
         "\n", " "
     )
@@ -45,55 +45,55 @@ def test_export_as_one_file(world: World, tmp_path: Path) -> None:
     assert found["dead-letters/00001.eml"] == RAW
 
 
-def test_export_into_a_folder(world: World, tmp_path: Path) -> None:
-    """A folder that has something in it, and a file that is there, are left alone."""
+def test_export_into_a_folder(deployment: Deployment, tmp_path: Path) -> None:
+    """It overwrites neither a folder with content nor an existing file."""
     target = tmp_path / "kim"
-    world.ok("privacy", "export", KIM, *BY, "--output", str(target))
+    deployment.ok("privacy", "export", KIM, *BY, "--output", str(target))
     assert (target / "about.json").stat().st_mode & 0o777 == 0o600
     assert len(list(target.glob("emails/*/mail.eml"))) == 2
-    again = world.run("privacy", "export", KIM, *BY, "--output", str(target))
+    again = deployment.run("privacy", "export", KIM, *BY, "--output", str(target))
     assert (again.code, "is not empty" in again.errors) == (2, True)
     taken = tmp_path / "taken.zip"
     taken.write_bytes(b"mine")
-    refused = world.run("privacy", "export", KIM, *BY, "--output", str(taken))
+    refused = deployment.run("privacy", "export", KIM, *BY, "--output", str(taken))
     assert (refused.code, taken.read_bytes()) == (2, b"mine")
 
 
-def test_erase(world: World) -> None:
-    """A dry run changes nothing; then it is asked for; then the page is empty and the person is told what is left to do elsewhere."""
-    shown = world.ok("privacy", "erase", KIM, *BY, "--dry-run")
+def test_erase(deployment: Deployment) -> None:
+    """A dry run changes nothing. Then it asks, the page is empty, and the output says what is left to do elsewhere."""
+    shown = deployment.ok("privacy", "erase", KIM, *BY, "--dry-run")
     assert "2 emails would be permanently deleted" in shown
-    assert world.run("emails", KIM, "--viewer", ANNA, "--json").json()[0]["count"] == 2
-    asked = world.run("privacy", "erase", KIM, *BY)
+    assert deployment.run("emails", KIM, "--viewer", ANNA, "--json").json()[0]["count"] == 2
+    asked = deployment.run("privacy", "erase", KIM, *BY)
     assert (asked.code, "add --yes" in asked.errors) == (2, True)
-    told = world.ok("privacy", "erase", KIM, *BY, "--yes")
+    told = deployment.ok("privacy", "erase", KIM, *BY, "--yes")
     assert "still has this address in the CRM" in told
-    assert world.run("emails", KIM, "--viewer", ANNA, "--json").json()[0]["count"] == 0
-    assert world.run("dead-letters", "list", "--json").json() == []
-    again = world.run("privacy", "erase", KIM, *BY, "--yes", "--json").json()
+    assert deployment.run("emails", KIM, "--viewer", ANNA, "--json").json()[0]["count"] == 0
+    assert deployment.run("dead-letters", "list", "--json").json() == []
+    again = deployment.run("privacy", "erase", KIM, *BY, "--yes", "--json").json()
     assert again["emails"] == again["links"] == again["dead_letters"] == 0
 
 
 @pytest.mark.parametrize("act", ["export", "erase"])
-def test_only_an_administrator_may(world: World, tmp_path: Path, act: str) -> None:
-    """A user who is none is refused by a sentence, a missing --by by the usage."""
-    refused = world.run("privacy", act, KIM, "--by", LUC)
+def test_only_an_administrator_may(deployment: Deployment, tmp_path: Path, act: str) -> None:
+    """Other users are refused with one sentence; a missing --by is a usage error."""
+    refused = deployment.run("privacy", act, KIM, "--by", LUC)
     assert (refused.code, "is not an administrator" in refused.errors) == (1, True)
-    assert world.run("privacy", act, KIM).code == 2
-    assert world.run("privacy", act, "no address", *BY).code == 2
+    assert deployment.run("privacy", act, KIM).code == 2
+    assert deployment.run("privacy", act, "no address", *BY).code == 2
 
 
-def test_audit(world: World) -> None:
-    """Every change of sharing, users, accounts and every use of power stands in it; it narrows by what, who, action and time."""
-    world.ok("account", "sharing", ANNA, "--sharing", "private")
-    world.ok("company", "sharing", "--exclude-domain", "law.example", *BY)
-    world.ok("user", "admin", LUC, *BY)
-    world.ok("user", "admin", LUC, *BY, "--revoke")
-    world.ok("explain", KIM, OFFER.key, "--viewer", LUC)
-    world.ok("privacy", "erase", KIM, *BY, "--yes")
+def test_audit(deployment: Deployment) -> None:
+    """It has every change of sharing, users and accounts and every privileged action, and filters by subject, actor, action and time."""
+    deployment.ok("account", "sharing", ANNA, "--sharing", "private")
+    deployment.ok("company", "sharing", "--exclude-domain", "law.example", *BY)
+    deployment.ok("user", "admin", LUC, *BY)
+    deployment.ok("user", "admin", LUC, *BY, "--revoke")
+    deployment.ok("explain", KIM, OFFER.key, "--viewer", LUC)
+    deployment.ok("privacy", "erase", KIM, *BY, "--yes")
 
     def actions(*narrowed: str) -> list[tuple[str, str]]:
-        return [(entry["action"], entry["by"]) for entry in world.run("audit", *narrowed, "--json").json()]
+        return [(entry["action"], entry["by"]) for entry in deployment.run("audit", *narrowed, "--json").json()]
 
     everything = actions()
     assert everything[:6] == [
@@ -105,7 +105,7 @@ def test_audit(world: World) -> None:
         ("account.sharing", "operator"),
     ]
     assert actions("--subject", KIM) == [("privacy.erase", ANNA)], "by its mark: the log does not name it"
-    assert KIM not in world.run("audit", "--json").out
+    assert KIM not in deployment.run("audit", "--json").out
     assert ("account.sharing", "operator") in actions("--subject", ANNA)
     assert {by for _, by in actions("--by", ANNA)} == {ANNA}
     assert actions("--action", "company") == [("company.sharing", ANNA)]
@@ -113,21 +113,21 @@ def test_audit(world: World) -> None:
     assert actions("--limit", "1") == everything[:1]
     assert actions("--since", "1h") == everything
     assert actions("--since", "2999-01-01") == []
-    assert "before" in world.ok("audit", "--action", "account.sharing")
-    assert world.run("audit", "--since", "yesterday").code == 2
+    assert "before" in deployment.ok("audit", "--action", "account.sharing")
+    assert deployment.run("audit", "--since", "yesterday").code == 2
 
 
-def test_user_admin_is_for_administrators(world: World) -> None:
-    """Who is none gives nobody power; whoever it is has to be there."""
-    refused = world.run("user", "admin", LUC, "--by", LUC)
+def test_user_admin_is_for_administrators(deployment: Deployment) -> None:
+    """Only an administrator makes administrators, and only of existing users."""
+    refused = deployment.run("user", "admin", LUC, "--by", LUC)
     assert (refused.code, "is not an administrator" in refused.errors) == (1, True)
-    assert world.run("user", "admin", "nobody@x.example").code == 1
-    users = {user["email"]: user["admin"] for user in world.run("user", "list", "--json").json()}
+    assert deployment.run("user", "admin", "nobody@x.example").code == 1
+    users = {user["email"]: user["admin"] for user in deployment.run("user", "list", "--json").json()}
     assert users == {ANNA: True, LUC: False}
 
 
 def test_moments() -> None:
-    """A date, a date with a time, and how long ago; anything else ends the command."""
+    """A date, a date with a time, or an age; anything else ends the command with an error."""
     present = datetime(2026, 11, 26, 12, tzinfo=UTC)
     assert moment_of("90m", now=present) == present - timedelta(minutes=90)
     assert moment_of("7d", now=present) == present - timedelta(days=7)
@@ -137,7 +137,7 @@ def test_moments() -> None:
 
 
 def test_names_of_files_lead_nowhere() -> None:
-    """What came with a mail is a plain name within its folder, short enough for any file system."""
+    """A name from a mail becomes a plain name within its folder, short enough for any file system."""
     assert file_name(1, "../../etc/passwd") == "1-_.._etc_passwd"
     assert file_name(2, "a\\b:c") == "2-a_b_c"
     assert file_name(3, "..") == "3-file"

@@ -1,73 +1,76 @@
-"""What people read at the terminal: record pages, mails, explanations; nothing that they may not see, nothing that a terminal obeys."""
+"""Record pages, mails and explanations at the terminal: only what the viewer may see, and nothing that a terminal interprets."""
 
 from __future__ import annotations
 
 import pytest
 
 from services.usecases.html import sanitize_html
-from tests.cli.fixtures import ANNA, FILE, KIM, LUC, OFFER, PLAIN, World
+from tests.cli.fixtures import ANNA, FILE, KIM, LUC, OFFER, PLAIN, Deployment
 
 
-def test_the_record_page(world: World) -> None:
-    """Newest first, with who holds it and the start of its id; what a colleague shares is seen, too."""
-    page = world.ok("emails", KIM, "--viewer", ANNA)
+def test_the_record_page(deployment: Deployment) -> None:
+    """Newest first, with the holders and the start of each id; mail that a colleague shares is included."""
+    page = deployment.ok("emails", KIM, "--viewer", ANNA)
     assert "Kim Sund  contact, kim@customer.example: 2 emails that anna@nw.example can see" in page
     assert page.index("Subject plain") < page.index("Subject offer")
     assert "you (INBOX)" in page
     assert OFFER.key[:14] in page
-    assert "anna" in world.ok("emails", KIM, "--viewer", LUC)
+    assert "anna" in deployment.ok("emails", KIM, "--viewer", LUC)
 
 
-def test_private_mail_is_absent(world: World) -> None:
-    """As soon as an account is private, its mail is on nobody else's page, in no count, and is no email that can be named."""
-    world.ok("account", "sharing", ANNA, "--sharing", "private")
-    assert "0 emails that luc@nw.example can see" in world.ok("emails", KIM, "--viewer", LUC)
-    refused = world.run("email", "show", OFFER.key, "--viewer", LUC)
+def test_private_mail_is_absent(deployment: Deployment) -> None:
+    """Once an account is private, its mail is on no other user's page, in no count, and its ids are unknown to them."""
+    deployment.ok("account", "sharing", ANNA, "--sharing", "private")
+    assert "0 emails that luc@nw.example can see" in deployment.ok("emails", KIM, "--viewer", LUC)
+    refused = deployment.run("email", "show", OFFER.key, "--viewer", LUC)
     assert (refused.code, refused.out) == (1, "")
     assert refused.errors == f"leadmail: there is no email {OFFER.key}.\n"
-    told = world.ok("explain", KIM, OFFER.key[:14], "--viewer", LUC)
+    told = deployment.ok("explain", KIM, OFFER.key[:14], "--viewer", LUC)
     assert "luc@nw.example does not see" in told
     assert "not shared: the account is private" in told
-    assert "holds it" in world.ok("explain", KIM, OFFER.key[:14], "--viewer", ANNA)
+    assert "holds it" in deployment.ok("explain", KIM, OFFER.key[:14], "--viewer", ANNA)
 
 
-def test_a_page_goes_on_where_the_last_part_ended(world: World) -> None:
-    """The command that is proposed shows the rest."""
-    first = world.ok("emails", KIM, "--viewer", ANNA, "--limit", "1")
+def test_a_page_goes_on_where_the_last_part_ended(deployment: Deployment) -> None:
+    """The suggested command shows the rest."""
+    first = deployment.ok("emails", KIM, "--viewer", ANNA, "--limit", "1")
     assert "Subject plain" in first
     more = first.partition("More: leadmail ")[2].replace("'", "").split()
-    rest = world.ok(*more)
+    rest = deployment.ok(*more)
     assert "Subject offer" in rest
     assert "Subject plain" not in rest
-    assert world.run("emails", KIM, "--viewer", ANNA, "--before", "nonsense").code == 2
+    assert deployment.run("emails", KIM, "--viewer", ANNA, "--before", "nonsense").code == 2
 
 
-def test_nothing_that_a_terminal_obeys(world: World) -> None:
-    """Escape sequences and reversed writing in names, subjects and texts are taken out; a name cannot carry markup either."""
-    for shown in (world.ok("emails", KIM, "--viewer", ANNA), world.ok("email", "show", OFFER.key, "--viewer", ANNA)):
+def test_nothing_that_a_terminal_obeys(deployment: Deployment) -> None:
+    """Escape sequences and bidirectional overrides in names, subjects and texts are removed; a name cannot carry markup."""
+    for shown in (
+        deployment.ok("emails", KIM, "--viewer", ANNA),
+        deployment.ok("email", "show", OFFER.key, "--viewer", ANNA),
+    ):
         assert not {"\x1b", "\u202e", "\x07"} & set(shown)
 
 
-def test_an_email_in_full(world: World) -> None:
-    """Who, when, where it is held, its attachments, its text."""
-    shown = world.ok("email", "show", OFFER.key[:14], "--viewer", ANNA)
+def test_an_email_in_full(deployment: Deployment) -> None:
+    """Participants, date, holders, attachments and text."""
+    shown = deployment.ok("email", "show", OFFER.key[:14], "--viewer", ANNA)
     for words in ("Subject offer", KIM, "anna@nw.example in INBOX", "offer.pdf  application/pdf", "Hello"):
         assert " ".join(words.split()) in " ".join(shown.split()), words
 
 
-def test_the_forms_of_an_email(world: World) -> None:
-    """Sanitised HTML, the raw mail without what belongs to one copy, an attachment as it is; each only alone."""
-    html = world.ok("email", "show", OFFER.key, "--viewer", ANNA, "--html")
+def test_the_forms_of_an_email(deployment: Deployment) -> None:
+    """Sanitised HTML, the raw mail without what belongs to one copy, an attachment unchanged; only one form per call."""
+    html = deployment.ok("email", "show", OFFER.key, "--viewer", ANNA, "--html")
     assert "<p>Hello</p>" in html
     assert not any(bad in html for bad in ("script", "onclick", "evil.example"))
-    raw = world.ok("email", "show", OFFER.key, "--viewer", LUC, "--raw")
+    raw = deployment.ok("email", "show", OFFER.key, "--viewer", LUC, "--raw")
     assert "From: kim@customer.example" in raw
     assert "secret@x.example" not in raw
-    assert world.ok("email", "show", OFFER.key, "--viewer", LUC, "--attachment", "1") == FILE.decode()
-    assert world.run("email", "show", OFFER.key, "--viewer", ANNA, "--html", "--raw").code == 2
-    none = world.run("email", "show", PLAIN.key, "--viewer", ANNA, "--html")
+    assert deployment.ok("email", "show", OFFER.key, "--viewer", LUC, "--attachment", "1") == FILE.decode()
+    assert deployment.run("email", "show", OFFER.key, "--viewer", ANNA, "--html", "--raw").code == 2
+    none = deployment.run("email", "show", PLAIN.key, "--viewer", ANNA, "--html")
     assert (none.code, none.errors) == (1, "leadmail: this email has no HTML: omit --html.\n")
-    assert "it has 1" in world.run("email", "show", OFFER.key, "--viewer", ANNA, "--attachment", "2").errors
+    assert "it has 1" in deployment.run("email", "show", OFFER.key, "--viewer", ANNA, "--attachment", "2").errors
 
 
 @pytest.mark.parametrize(
@@ -86,12 +89,12 @@ def test_the_forms_of_an_email(world: World) -> None:
     ],
 )
 def test_html_that_runs_nothing_and_loads_nothing(html: str, gone: str) -> None:
-    """Whatever would run or be fetched when the HTML is opened is taken out."""
+    """Everything that would run or load when the HTML is opened is removed."""
     assert gone not in sanitize_html(html)
 
 
 def test_html_keeps_what_is_harmless() -> None:
-    """Text, links and images that came with the mail stay; links open without telling from where."""
+    """Text, links and inline images stay; links open without a referrer."""
     kept = sanitize_html("<p>Hi <b>you</b> <a href='https://ok.example/'>link</a><img src='cid:logo'></p>")
     assert "<b>you</b>" in kept
     assert 'href="https://ok.example/"' in kept
@@ -99,10 +102,10 @@ def test_html_keeps_what_is_harmless() -> None:
     assert "cid:logo" in kept
 
 
-def test_accounts_and_their_state(world: World) -> None:
-    """List and show tell what there is, without the password."""
-    assert "anna@nw.example  anna@nw.example  127.0.0.1  public   active" in world.ok("account", "list")
-    shown = world.ok("account", "show", ANNA)
+def test_accounts_and_their_state(deployment: Deployment) -> None:
+    """List and show print the account without its password."""
+    assert "anna@nw.example  anna@nw.example  127.0.0.1  public   active" in deployment.ok("account", "list")
+    shown = deployment.ok("account", "show", ANNA)
     for words in (
         "2 attached, 1 quarantined",
         "backfill 1   complete",
@@ -112,13 +115,13 @@ def test_accounts_and_their_state(world: World) -> None:
     ):
         assert words in shown, words
     assert "secret-of-anna" not in shown
-    assert world.run("account", "list", "--owner", "nobody@nw.example").code == 1
-    assert "There are no accounts yet" in world.ok("account", "list", "--owner", LUC)
+    assert deployment.run("account", "list", "--owner", "nobody@nw.example").code == 1
+    assert "There are no accounts yet" in deployment.ok("account", "list", "--owner", LUC)
 
 
-def test_status(world: World) -> None:
+def test_status(deployment: Deployment) -> None:
     """The first line is the oldest unfinished copy; then accounts, then queues."""
-    text = world.ok("status")
+    text = deployment.ok("status")
     assert text.startswith("nothing is unfinished   1 dead letter: see `leadmail dead-letters list`")
     assert "anna@nw.example  ━━━━━━━━━━━━       3/3  complete" in text
     assert "parser.mail-fetched.live" in text
@@ -126,9 +129,9 @@ def test_status(world: World) -> None:
     assert ".isolated" not in text
 
 
-def test_status_in_80_columns(world: World) -> None:
-    """Nothing is cut off on a narrow terminal."""
-    narrow = world.run("status", COLUMNS="80").out
+def test_status_in_80_columns(deployment: Deployment) -> None:
+    """A narrow terminal cuts nothing off."""
+    narrow = deployment.run("status", COLUMNS="80").out
     assert "complete" in narrow
     assert "…" not in narrow
     assert max(map(len, narrow.splitlines())) <= 80

@@ -1,4 +1,4 @@
-"""A change of LEADMAIL_SECRET_KEY: saved passwords still open, and the ledger's marks stay what they were. No servers."""
+"""A change of LEADMAIL_SECRET_KEY: saved passwords still open, and the ledger's marks do not change. No servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ACCOUNT = "0123456789abcdef01234567"
 
 
 def test_passwords_sealed_by_an_earlier_secret_open() -> None:
-    """As long as the earlier secret is listed; a new password is sealed by the present one."""
+    """They open while the earlier secret is listed; a new password is sealed with the current one."""
     before, after = CliSettings(secret_key=FIRST), CliSettings(secret_key=SECOND, secret_keys_old=(FIRST,))
     sealed = make_secret_box(before).seal(ACCOUNT, password("secret"))
     assert make_secret_box(after).open(ACCOUNT, sealed) == password("secret")
@@ -24,7 +24,7 @@ def test_passwords_sealed_by_an_earlier_secret_open() -> None:
 
 
 def test_marks_outlive_a_rotation() -> None:
-    """They are keyed by the oldest secret: a late contact finds its history after any number of changes."""
+    """They use the oldest secret, so a late contact finds its history after any number of changes."""
     first = make_blind_index_key(CliSettings(secret_key=FIRST))
     assert first is not None
     assert make_blind_index_key(CliSettings(secret_key=SECOND, secret_keys_old=(FIRST,))) == first

@@ -1,4 +1,4 @@
-"""``leadmail run``: stages as children that end in order with it, whatever ends it."""
+"""``leadmail run``: stages are children that stop in order with the command, whatever stops it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.fixtures import World
+from tests.cli.fixtures import Deployment
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 60.0
 
 
 @contextmanager
-def running(world: World, log: Path, *stages: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run stages until they are all at work."""
+def running(deployment: Deployment, log: Path, *stages: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run stages until all of them are working."""
     environment = {
-        **world.environment,
+        **deployment.environment,
         "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@nw.example>",
         "LEADMAIL_LOG_FORMAT": "json",
     }
@@ -44,7 +44,7 @@ def running(world: World, log: Path, *stages: str) -> Iterator[subprocess.Popen[
 
 
 def until(condition: object, log: Path) -> None:
-    """Wait until something holds."""
+    """Wait for a condition."""
     end = time.monotonic() + DEADLINE
     assert callable(condition)
     while not condition():
@@ -59,7 +59,7 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs still (what is dead and not yet waited for does not)."""
+    """Return whether a process still runs; a zombie does not."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except FileNotFoundError:
@@ -67,8 +67,8 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_ends_its_stages_in_order(empty: World, tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C, kill and a closed terminal: each stage finishes what it has in hand, the command ends with 0."""
+def test_ends_its_stages_in_order(empty: Deployment, tmp_path: Path, number: signal.Signals) -> None:
+    """On Ctrl-C, kill and a closed terminal, each stage finishes the messages being processed and the command exits 0."""
     log = tmp_path / "log"
     with running(empty, log, "parser", "notifier") as process:
         stages = children(process)
@@ -79,8 +79,8 @@ def test_ends_its_stages_in_order(empty: World, tmp_path: Path, number: signal.S
         assert not any(alive(pid) for pid in stages)
 
 
-def test_a_stage_that_dies_ends_the_others(empty: World, tmp_path: Path) -> None:
-    """The command says which one it was, and fails."""
+def test_a_stage_that_dies_ends_the_others(empty: Deployment, tmp_path: Path) -> None:
+    """The command names the stage and fails."""
     log = tmp_path / "log"
     with running(empty, log, "parser", "notifier") as process:
         victim = next(pid for pid in children(process) if b"notifier" in Path(f"/proc/{pid}/cmdline").read_bytes())
@@ -89,7 +89,7 @@ def test_a_stage_that_dies_ends_the_others(empty: World, tmp_path: Path) -> None
     assert "leadmail: the notifier exited with code -9; the other processes were stopped." in log.read_text()
 
 
-def test_stages_do_not_outlive_a_killed_command(empty: World, tmp_path: Path) -> None:
+def test_stages_do_not_outlive_a_killed_command(empty: Deployment, tmp_path: Path) -> None:
     """Even SIGKILL leaves no stage behind."""
     log = tmp_path / "log"
     with running(empty, log, "notifier") as process:
@@ -98,8 +98,8 @@ def test_stages_do_not_outlive_a_killed_command(empty: World, tmp_path: Path) ->
         until(lambda: not any(alive(pid) for pid in stages), log)
 
 
-def test_what_cannot_be_run(empty: World) -> None:
-    """An unknown stage, or a setting that one of them lacks, is told before anything is started."""
+def test_what_cannot_be_run(empty: Deployment) -> None:
+    """An unknown stage or a missing setting is reported before anything starts."""
     unknown = empty.run("run", "parser", "pollster")
     assert (unknown.code, unknown.errors) == (
         2,

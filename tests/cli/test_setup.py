@@ -7,11 +7,11 @@ from importlib import metadata
 from pymongo import MongoClient
 
 from schemas.topology import queues
-from tests.cli.fixtures import World
+from tests.cli.fixtures import Deployment
 
 
-def test_makes_what_stages_need(empty: World) -> None:
-    """It says what is there afterwards; a second time changes nothing."""
+def test_makes_what_stages_need(empty: Deployment) -> None:
+    """It prints what exists afterwards; a second run changes nothing."""
     database = empty.environment["LEADMAIL_MONGO_DATABASE"]
     said = f"MongoDB: the database {database} has all collections and indexes.\nRabbitMQ: {len(queues())} queues are declared.\n"
     first, _, rest = said.partition("RabbitMQ")
@@ -19,8 +19,8 @@ def test_makes_what_stages_need(empty: World) -> None:
     assert empty.ok("setup") == said
 
 
-def test_a_foreign_index_is_told(empty: World) -> None:
-    """An index with other properties than ours ends it with one sentence that says what to do."""
+def test_a_foreign_index_is_told(empty: Deployment) -> None:
+    """An index with other properties than ours fails it with one sentence that says what to do."""
     empty.ok("setup")
     with MongoClient[dict[str, object]](empty.environment["LEADMAIL_MONGO_URL"]) as client:
         ledger = client[empty.environment["LEADMAIL_MONGO_DATABASE"]]["ledger"]
@@ -32,13 +32,13 @@ def test_a_foreign_index_is_told(empty: World) -> None:
     assert "Drop it" in done.errors
 
 
-def test_a_broker_that_is_away_is_told(empty: World) -> None:
-    """Without RabbitMQ it fails, so that a job is tried again."""
+def test_a_broker_that_is_away_is_told(empty: Deployment) -> None:
+    """Without RabbitMQ it fails, so that a job is retried."""
     done = empty.run("setup", LEADMAIL_RABBITMQ_URL="amqp://x:y@127.0.0.1:1/x")
     assert done.code == 3
     assert "RabbitMQ at 127.0.0.1:1 accepts no connection" in done.errors
 
 
-def test_tells_its_version(empty: World) -> None:
+def test_tells_its_version(empty: Deployment) -> None:
     """The version is that of the package."""
     assert empty.ok("--version") == f"leadmail {metadata.version('leadmail')}\n"

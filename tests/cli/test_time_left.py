@@ -1,4 +1,4 @@
-"""How long a backfill will still take, as ``leadmail status --watch`` says. No servers."""
+"""The estimate of a backfill's remaining time in ``leadmail status --watch``. No servers."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def time_left(*looks: tuple[float, int, int]) -> float | None:
     ],
 )
 def test_the_time_left_follows_from_the_last_minute(looks: list[tuple[float, int, int]], left: float | None) -> None:
-    """It is known after some seconds of progress, follows the rate of the last minute, and is never guessed."""
+    """It appears after some seconds of progress, follows the last minute's rate, and is never guessed."""
     assert time_left(*looks) == (None if left is None else pytest.approx(left))
 
 
 @pytest.mark.parametrize(("state", "shown"), [(EpochState.ENUMERATING, True), (EpochState.COMPLETE, False)])
 def test_it_is_shown_beside_an_open_backfill(state: EpochState, shown: bool) -> None:
-    """In words, and only where a backfill is open."""
+    """It is in words, and only beside an open backfill."""
     one_account = account("anna@nw.example", id=ACCOUNT, epoch=1, created_at=AT)
     epoch = Epoch(account=ACCOUNT, number=1, state=state, opened_at=AT, expected=100)
     one = AccountStatus(

@@ -14,17 +14,17 @@ import termios
 import time
 from pathlib import Path
 
-from tests.cli.fixtures import ANNA, World
+from tests.cli.fixtures import ANNA, Deployment
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 90.0
 
 
-def test_looks_again_until_it_is_told_to_stop(world: World) -> None:
-    """The picture is drawn, drawn anew with what changed, and Ctrl-C ends it without a traceback."""
+def test_looks_again_until_it_is_told_to_stop(deployment: Deployment) -> None:
+    """The screen is drawn, redrawn after a change, and Ctrl-C ends it without a traceback."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
-    environment = {**os.environ, **world.environment, "TERM": "xterm"}
+    environment = {**os.environ, **deployment.environment, "TERM": "xterm"}
     process = subprocess.Popen(
         [sys.executable, "-m", "services.cli", "status", "--watch"],
         env=environment,
@@ -37,7 +37,7 @@ def test_looks_again_until_it_is_told_to_stop(world: World) -> None:
     try:
         shown = read_until(ours, ANNA)
         assert "poller 0" in shown
-        world.ok("account", "pause", ANNA)
+        deployment.ok("account", "pause", ANNA)
         read_until(ours, "paused")
         process.send_signal(signal.SIGINT)
         assert "Traceback" not in read_until(ours, None)
@@ -49,7 +49,7 @@ def test_looks_again_until_it_is_told_to_stop(world: World) -> None:
 
 
 def read_until(terminal: int, words: str | None) -> str:
-    """Return what is written up to some words (their rest follows within the same drawing), or up to the end."""
+    """Return the output up to a text (the rest of it follows in the same drawing) or to the end."""
     text, ending = "", time.monotonic() + DEADLINE
     while time.monotonic() < ending:
         if select.select([terminal], [], [], 0.5)[0]:
