@@ -60,6 +60,7 @@ class Company:
     """Everything that the rule depends on."""
 
     users: tuple[str, ...]
+    disabled: set[str] = field(default_factory=set)
     mailboxes: dict[str, Mailbox] = field(default_factory=dict)
     letters: dict[str, Letter] = field(default_factory=dict)
     copies: dict[str, Held] = field(default_factory=dict)
@@ -169,6 +170,8 @@ class Company:
 
     def granting(self, viewer: str) -> dict[Line, list[Held]]:
         """Return, for each mail that a viewer sees on a record, the live copies that grant it. This is the sharing rule."""
+        if viewer in self.disabled or viewer not in self.users:
+            return {}  # "sees nothing from the next request on"
         links = self.linked()
         found = {
             (record, letter): [

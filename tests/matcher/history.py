@@ -16,7 +16,7 @@ from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.matcher.linking.summaries import SummaryKeeper
 from services.matcher.sweepers import sweep_pending_work
-from services.store import NotAllowedError, Preview, Store, email_ref
+from services.store import NotAllowedError, NotFoundError, Preview, Store, email_ref
 from tests.factories import account as account_of
 from tests.matcher.company import Company, Held, Letter, Mailbox
 from tests.matcher.fixtures import World, mail, name_of, raw_of
@@ -79,7 +79,7 @@ class History(World):
 
     async def _connect(self, box: str, mode: str, excluded: tuple[str, ...]) -> None:
         known = self.paper.mailboxes.get(box)
-        if (known and known.connected) or mode not in self.paper.allowed:
+        if (known and known.connected) or mode not in self.paper.allowed or not self._works(BOXES[box]):
             return
         new = account_of(box, Mode(mode), excluded, owner=BOXES[box])
         if former := await self.store.former_accounts.find(new.owner, box):
@@ -107,11 +107,11 @@ class History(World):
 
     async def _policy(self, box: str, mode: str, excluded: tuple[str, ...]) -> None:
         known = self.paper.mailboxes.get(box)
-        if not known or not known.connected or mode not in self.paper.allowed:
+        if not known or not known.connected or mode not in self.paper.allowed or not self._works(known.owner):
             return
         await self._settle()
         policy = SharingPolicy(mode=Mode(mode), excluded_domains=excluded)
-        told = await self.store.previewing.account(self.accounts[self.boxes[box]], policy)
+        told = await self.store.previewing.account(await self.store.accounts.get(self.boxes[box]), policy)
         before = self.seen()
         known.mode, known.excluded = mode, excluded
         self._told(told, before, known.owner)
@@ -145,6 +145,38 @@ class History(World):
         await self.store.sharing.set_company(changed, by="operator")
         await self._settle()
 
+    def _works(self, user: str) -> bool:
+        """Whether a user has not left and is not disabled; the mailboxes of others are paused."""
+        return user in self.paper.users and user not in self.paper.disabled
+
+    async def _disable(self, user: str) -> None:
+        if self._works(user):
+            self.paper.disabled.add(user)
+            await self.store.user_lifecycle.disable(user, by="operator")
+            await self.check_no_page_shows_too_much()
+
+    async def _enable(self, user: str) -> None:
+        if user in self.paper.disabled:
+            self.paper.disabled.remove(user)
+            await self.store.user_lifecycle.enable(user, by="operator")
+
+    async def _leave(self, user: str, heir: str | None) -> None:
+        """Remove a user; their mailboxes go to another one, or are disconnected."""
+        if user not in self.paper.users:
+            return
+        await self._settle()
+        self.paper.users = tuple(one for one in self.paper.users if one != user)
+        self.paper.disabled.discard(user)
+        for box in self.paper.mailboxes.values():
+            if box.owner == user:
+                box.owner, box.connected = heir or user, box.connected and heir is not None
+        if heir is None:
+            self.paper.settle()
+        await self.store.user_lifecycle.remove(user, by="operator", transfer_to=heir)
+        if heir is None:
+            await self.check_no_page_shows_too_much()
+        await self._settle()
+
     async def _alias(self, box: str, address: str) -> None:
         known = self.paper.mailboxes.get(box)
         if known and known.connected:
@@ -162,7 +194,7 @@ class History(World):
 
     async def _purge(self, box: str) -> None:
         known = self.paper.mailboxes.get(box)
-        if not known or known.aliases or box not in USERS:
+        if not known or known.aliases or box not in self.paper.users:
             return  # when an address stops belonging to a colleague, links follow only at the next resync
         del self.paper.mailboxes[box]
         for key in [key for key, copy in self.paper.copies.items() if copy.mailbox == box]:
@@ -195,7 +227,7 @@ class History(World):
         batch = []
         for box, name, bcc, filed in copies:
             known = self.paper.mailboxes.get(box)
-            if not known or not known.connected or name not in self.written:
+            if not known or not known.connected or name not in self.written or not self._works(known.owner):
                 continue
             if not self.paper.letters[name].identified and any(
                 one.letter == name and one.mailbox != box for one in self.paper.copies.values()
@@ -362,7 +394,11 @@ class History(World):
         for viewer in USERS:
             allowed = self.paper.granting(viewer)
             for label, ref in self.refs.items():
-                page = await self.store.reading.visible_emails(viewer, ref, limit=100)
+                try:
+                    page = await self.store.reading.visible_emails(viewer, ref, limit=100)
+                except NotFoundError:
+                    assert not self._works(viewer)
+                    continue
                 extra = {self.name_of(one.email) for one in page.emails} - {
                     letter for record, letter in allowed if record == label
                 }

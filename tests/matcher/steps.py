@@ -108,6 +108,11 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
             own = tuple(rng.sample(("firm.example", "partner.example", "else.example"), rng.randint(0, 2)))
             opened = tuple(rng.sample(("firm.example", "partner.example"), rng.choice([0, 0, 1])))
             return [("own", own, opened)]
+        case "disable":
+            user = rng.choice(USERS[1:3])
+            return [("disable", user), *([("enable", user)] if rng.random() < 0.5 else [])]
+        case "leave":
+            return [("leave", rng.choice(USERS[1:3]), rng.choice([USERS[0], None]))]
         case "alias":
             return [("alias", box, rng.choice([STRANGERS[0], STRANGERS[1], CLIENTS[1]])), ("settle",)]
         case "record":
@@ -151,6 +156,8 @@ KINDS = (
         "company",
         "company",
         "own",
+        "disable",
+        "leave",
         "own",
         "alias",
         "record",

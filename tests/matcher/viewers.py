@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 
 from bson import ObjectId
 
+from schemas.records import RecordRef
 from services.store import NotFoundError
 from tests.matcher.company import Held, Line
 from tests.matcher.history import History, file_of
@@ -20,11 +21,15 @@ Granted = Mapping[Line, list[Held]]
 async def look(life: History, rng: random.Random) -> None:
     """Check all users' pages and, at random (thousands of times over a run), every other read path."""
     granted = {viewer: life.paper.granting(viewer) for viewer in USERS}
-    for viewer in USERS:
+    working = [user for user in USERS if user in life.paper.users and user not in life.paper.disabled]
+    for viewer in {*USERS}.difference(working):
+        for ref in life.refs.values():
+            await _refused(_opened(life, viewer, ref))
+    for viewer in working:
         for label in life.refs:
             await _page(life, viewer, label, granted[viewer], rng)
     await _summaries(life, granted[USERS[3]])
-    viewer = rng.choice(USERS)
+    viewer = rng.choice(working)
     await _search(life, viewer, granted[viewer])
     for name in rng.sample(sorted(life.written), min(len(life.written), 2)):
         await _one(life, viewer, name, granted[viewer], rng)
@@ -115,6 +120,10 @@ async def _thread(life: History, viewer: str, name: str, granted: Granted) -> No
 
 
 WAYS = (_shown, _html, _raw, _file, _id, _thread)
+
+
+async def _opened(life: History, viewer: str, ref: RecordRef) -> None:
+    await life.store.reading.visible_emails(viewer, ref, limit=1)
 
 
 async def _refused(way: Awaitable[None]) -> None:
