@@ -8,6 +8,8 @@ READY := $(VENV)/.ready
 # Tests wait for servers more than they compute: two runs of them at the same time, each with servers of its own, take half the time.
 WORKERS ?= 2
 PROMTOOL ?= $(or $(shell command -v promtool),.cache/prometheus/usr/bin/promtool)
+# Another version of uv may resolve or write the locks differently.
+UV_VERSION := 0.13.9
 UV_COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --quiet
 
@@ -116,8 +118,8 @@ secrets: ## Make the secrets of a deployment; SMTP_URL=what sends confirmations,
 mutants: servers ## Break sharing rule, bus and poller's claim in every way, one at a time: the tests must notice each
 	@$(PY) -m testbed.mutants
 
-lock: $(READY) ## Pin the dependencies in pyproject.toml anew
-	$(PY) -m pip install --quiet --disable-pip-version-check uv
+lock: $(READY) ## Lock the dependencies of pyproject.toml again
+	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(UV_COMPILE) pyproject.toml -o requirements.lock
 	$(UV_COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 	@# What the image is built, listed and (for the demo) added to with.

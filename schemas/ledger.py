@@ -20,7 +20,7 @@ class RowState(StrEnum):
 
 
 DELETED_FLAG = "\\Deleted"
-"""A copy with this flag is no live copy: it grants nothing and is shown to nobody until the flag goes."""
+"""A copy with this flag is no live copy: it grants nothing and is shown to no one until the flag is removed."""
 DRAFT_FLAG = "\\Draft"
 """A copy with this flag was not sent; see ``DRAFT``."""
 DRAFT = "draft"

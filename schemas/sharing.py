@@ -2,7 +2,7 @@
 
 The rule. Viewer V sees email M on record R if and only if M is linked to R, V may read R, and
 (a) V owns a live copy of M, or (b) some live copy of M belongs to an account whose policy shares the link.
-A Bcc link is known to nobody but the owner of the copy that has the Bcc.
+A Bcc link is known only to the owner of the copy that has the Bcc.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ async def explain(
         str | None,
         typer.Option(
             metavar="EMAIL",
-            help="The user who asks. Users may ask about themselves, administrators about anyone. By default the operator.",
+            help="The user on whose behalf you ask. Users may ask about themselves, administrators about anyone. By default the operator.",
         ),
     ] = None,
     as_json: Json = False,

@@ -36,7 +36,7 @@ class Wanted(NamedTuple):
     links: Mapping[RecordRef, Sequence[LinkAddition]]
     """What each live copy contributes to each link."""
     dormant: Mapping[RecordRef, tuple[Match, ...]]
-    """Links that would hold if its owner took the flag off a deleted copy: they stay, and are nobody's."""
+    """Links that would hold if its owner removed the flag from a deleted copy: they stay, without owners."""
     unmatched: tuple[LiveRow, ...]
     """Copies without a link: the email is stored because of another copy's Bcc or thread."""
 

@@ -28,7 +28,7 @@ class FolderTracker:
     async def add_new(self, listed: Sequence[Listed]) -> None:
         """Store new folders. All their mail counts as new; moved mail is recognised by its header.
 
-        A folder that became one of unsent or deleted mail, or of somebody else, is left out from now on.
+        A folder that now holds unsent or deleted mail, or another user's mail, is excluded from now on.
         """
         new = []
         for folder in plan_folders(self._context.account, listed, gmail=self._session.gmail):

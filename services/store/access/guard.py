@@ -33,7 +33,7 @@ class LinkDecision(NamedTuple):
     def granting(self) -> tuple[CopyDecision, ...]:
         """The lines that let the viewer see it.
 
-        A link without owners is nobody's: it holds for copies that are gone or flagged as deleted, not for live ones.
+        A link without owners belongs to copies that are gone or flagged as deleted, not to live ones.
         """
         return tuple(line for line in self.lines if line.decision.verdict.grants) if self.link.owners else ()
 

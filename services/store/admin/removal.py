@@ -41,7 +41,7 @@ class RemovalCounts(NamedTuple):
     emails: int
     """Distinct emails among them."""
     only_here: int
-    """Emails of which the owner may not know any other holder: nobody, or someone who was in Bcc, is left after a purge."""
+    """Emails of which the owner may not know any other holder: after a purge, no holder is left, or only one who was in Bcc."""
 
 
 class Removal:

@@ -91,7 +91,7 @@ class MatcherLedger:
         """Do the same with rows that name an email by its Message-ID, where the mailbox's owner opened the thread.
 
         That is: the owner sent one of the emails that the row names, and that email is on a record. A body never leaves a
-        mailbox because somebody else's mail, under whatever Message-ID, names a record.
+        mailbox because another user's mail, under whatever Message-ID, names a record.
 
         Args:
             hashes: of the Message-IDs.
