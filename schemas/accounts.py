@@ -17,20 +17,28 @@ class User(Contract):
     """A user of the CRM. Document id: ``email`` in normal form."""
 
     email: str
+    """The user's address in normal form, by which the user signs in."""
     name: str = ""
+    """Display name."""
     admin: bool = False
+    """Whether the user is an administrator."""
     disabled: bool = False
     """Sees nothing and cannot sign in; their mailboxes are paused."""
     created_at: Utc
+    """When the user was added."""
 
 
 class ServerAddress(Contract):
     """A mail server, as the user or the provider directory names it."""
 
     host: str
+    """Host name or IP address."""
     port: int = Field(ge=1, le=65535)
+    """TCP port."""
     tls: Tls
+    """``tls`` from the first byte, ``starttls``, or ``none`` (needs the operator's permission)."""
     username: str
+    """The login name."""
 
 
 class SealedCredentials(Contract):
@@ -60,6 +68,7 @@ class FolderRules(Contract):
     include: tuple[str, ...] = ()
     """Folder names as shown to users."""
     exclude: tuple[str, ...] = ()
+    """Folder names as shown to users."""
 
 
 class Lease(Contract):
@@ -174,13 +183,22 @@ class Epoch(Contract):
     """A backfill of an account. Document id: ``<account>.<number>``."""
 
     account: AccountId
+    """The account that is imported."""
     number: int
+    """Counts the imports of an account, from 1."""
     state: EpochState = EpochState.ENUMERATING
+    """``enumerating``, then ``sealed`` (every message has a row), then ``complete``."""
     opened_at: Utc
+    """When the import started."""
     sealed_at: Utc | None = None
+    """When every folder was enumerated."""
     completed_at: Utc | None = None
+    """When every row was final."""
     expected: int = 0
     """Messages that the servers said are in the selected folders when the epoch opened."""
     notification: NotificationState = NotificationState.NONE
+    """State of the confirmation to the owner."""
     claimed_at: Utc | None = None
+    """When a notifier last claimed the confirmation."""
     sent_at: Utc | None = None
+    """When the confirmation was sent."""

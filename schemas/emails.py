@@ -25,6 +25,7 @@ class Match(Contract):
     address: str
     """The record's address; for role ``thread`` the address by which the thread belongs to the record."""
     role: Role
+    """Where the mail has the address; ``thread`` if it is on the record through its thread."""
     account: AccountId | None = None
     """For role ``bcc``: the account whose copy has the Bcc. Only its owner may know of it."""
 

@@ -27,6 +27,7 @@ class Participant(Contract):
     name: str = ""
     """Display name, decoded, at most 200 characters, no line breaks."""
     role: Role
+    """The header that names the address."""
 
 
 class Attachment(Contract):
@@ -43,6 +44,7 @@ class Attachment(Contract):
     content_id: str | None = None
     """Without angle brackets (RFC 2392); for inline images."""
     inline: bool = False
+    """Shown in the text: the HTML refers to it by ``cid:``, or it is an image that the mail does not declare an attachment."""
 
 
 class Classification(Contract):
@@ -61,16 +63,18 @@ class Classification(Contract):
     truncated: bool = False
     """A limit cut something off: text, HTML, headers, parts or recipients."""
     defects: tuple[str, ...] = ()
-    """What was wrong with it and mended, at most 20 short words such as ``charset:gb2312``."""
+    """What was wrong with it and repaired, at most 20 short words such as ``charset:gb2312``."""
 
 
 class Content(Contract):
     """What a mail says: the same for every copy of it."""
 
     key: EmailKey
+    """Digest of the content: the same for every copy. The document id of the email."""
     message_id: str | None = None
     """Without angle brackets, at most 998 characters."""
     in_reply_to: str | None = None
+    """The Message-ID that it answers, without angle brackets."""
     references: tuple[str, ...] = ()
     """Oldest first, without angle brackets, at most 100 (the first and the newest ones)."""
     thread: str
@@ -98,6 +102,7 @@ class Content(Contract):
     raw: str
     """SHA-256 of the body of the raw mail in the blob store; for mail stored by version 0.1, of the whole raw mail."""
     marks: Classification = Classification()
+    """What kind of mail it is; see ``Classification``."""
 
     @property
     def blobs(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ class RecordRef(Contract):
     """Names a lead or a contact."""
 
     kind: RecordKind
+    """``lead`` or ``contact``."""
     id: str
     """The CRM document's ``_id`` as text: the 24 hex digits of an ObjectId, else ``str()`` of it."""
 
@@ -25,9 +26,13 @@ class Record(Contract):
     """A lead or a contact, as far as Leadmail reads it."""
 
     ref: RecordRef
+    """Kind and id of the CRM document."""
     name: str = ""
+    """Display name; empty if the CRM has none."""
     owner: str | None = None
+    """The user whom the CRM names as responsible."""
     company: str | None = None
+    """The company that the CRM names."""
     addresses: tuple[str, ...] = ()
     """Normal forms. Whatever is not an address in the CRM document is left out."""
 

@@ -59,6 +59,7 @@ class SharingPolicy(Contract):
     """One account's setting."""
 
     mode: Mode
+    """``private``, ``public`` or ``custom``."""
     excluded_domains: tuple[str, ...] = ()
     """Counts for mode ``custom`` only; kept through other modes so that going back to it is easy."""
 
@@ -113,7 +114,9 @@ class Decision(Contract):
     """A verdict and the domain that it turned on, where one did."""
 
     verdict: Verdict
+    """The clause of the sharing rule that decided."""
     domain: str | None = None
+    """The excluded domain, if one decided."""
 
 
 def covering_domain(address: str, domains: Iterable[str]) -> str | None:
@@ -141,11 +144,15 @@ class LiveCopy(Contract):
     """What the rule needs to know of one live copy of an email."""
 
     account: str
+    """The account that holds the copy."""
     owner: str
+    """The user who owns the account."""
     policy: SharingPolicy
+    """The account's sharing policy."""
     own_addresses: tuple[str, ...]
     """Proven addresses of the account."""
     bcc: tuple[str, ...] = ()
+    """Bcc addresses of this copy."""
     withdrawn: bool = False
     """Its owner keeps the email private."""
 

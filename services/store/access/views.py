@@ -20,13 +20,17 @@ class VisibleCopy(Contract):
     """A copy that the viewer may know of: their own, or one whose policy grants."""
 
     owner: str
+    """The user who owns the mailbox."""
     account: str
+    """The account that holds the copy."""
     address: str
     """The account's address."""
     folder: str
     """The folder's name."""
     flags: tuple[str, ...]
+    """IMAP flags of the copy."""
     labels: tuple[str, ...]
+    """Gmail labels of the copy."""
     own: bool
     """Whether the account is the viewer's."""
 
@@ -117,6 +121,7 @@ class SuggestedAddress(Contract):
     """An address that may also belong to the record."""
 
     address: str
+    """The address in normal form."""
     name: str
     """The name in its newest mail that has one."""
     emails: int

@@ -27,7 +27,9 @@ class AuditEntry(Contract):
     subject: str
     """What was changed, for example ``account:<id>``."""
     at: datetime
+    """When it happened."""
     details: dict[str, Any] = Field(default_factory=dict)
+    """What changed, depending on the action."""
 
 
 class Audit:
