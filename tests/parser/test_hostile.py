@@ -56,6 +56,22 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
         b"could not be delivered " + b"a@" * 50_000 * n,
         head=HEAD.replace(b"joerg@", b"mailer-daemon@").replace(b"Offer", b"failure notice"),
     ),
+    "a bounce of 16,000 newlines": lambda n: mail(
+        b"could not be delivered" + b"\n" * 4_000 * n + b"x",
+        head=HEAD.replace(b"joerg@", b"mailer-daemon@").replace(b"Offer", b"failure notice"),
+    ),
+    "a bounce of 64 KB of brackets": lambda n: mail(
+        b"could not be delivered\n" + b"<\n" * 8_000 * n + b"x",
+        head=HEAD.replace(b"joerg@", b"mailer-daemon@").replace(b"Offer", b"failure notice"),
+    ),
+    "40 KB of quoted-printable spaces": lambda n: mail(
+        b"a \n" + b" " * 10_000 * n + b"x", b"Content-Transfer-Encoding: quoted-printable"
+    ),
+    "32 KB of escaped quotes and a semicolon": lambda n: mail(b"x", b'Cc: "' + b'\\"' * 4_000 * n + b"; a@b.example"),
+    "32 KB of spaces in a name": lambda n: mail(b"x", b"Cc: a" + b" " * 8_000 * n + b"= a@b.example"),
+    "32 KB of escaped quotes in a parameter": lambda n: mail(
+        b"x", b'Content-Type: text/plain (; name="' + b'\\"' * 4_000 * n
+    ),
     "100,000 brackets of references": lambda n: mail(b"x", b"References: " + b"<" * 25_000 * n),
     "100,000 comments in a date": lambda n: mail(b"x", b"Date: " + b"(" * 25_000 * n, head=b""),
 }

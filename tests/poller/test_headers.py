@@ -106,3 +106,9 @@ def test_agrees_with_the_parser_on_real_mail() -> None:
             assert facts.message_id == parsed.content.message_id, path
         checked += 1
     assert checked > 100
+
+
+def test_escaped_comments_take_linear_time() -> None:
+    """A comment that never ends costs its length once, however many escaped brackets it has."""
+    blocks = {size: b"To: <" + b"\\(" * 8_000 * size + b"a@client.example>\n" for size in (1, 4)}
+    assert growth(lambda size: headers.read(blocks[size])) < MOST

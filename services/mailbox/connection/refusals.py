@@ -55,7 +55,7 @@ RULES: tuple[Rule, ...] = (
     # The account is right, this protocol is disabled for it.
     _rule(
         Code.SMTP_DISABLED,
-        r"smtp\w*( auth\w*| access)?.{0,40}(disabled|not (been )?(enabled|activated|allowed))",
+        r"smtp\w{0,20}( auth\w{0,20}| access)?.{0,40}(disabled|not (been )?(enabled|activated|allowed))",
         "smtp",
     ),
     _rule(Code.SMTP_DISABLED, r"user has no permission|does not have access rights to this service", "smtp"),
@@ -96,8 +96,13 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+_LONGEST_ANSWER = 2_000
+"""Characters that are looked at: what a server says has no bound of its own."""
+
+
 def classify(answer: str, *, protocol: Protocol, default: Default) -> Code | Default:
     """Return what a refusal means, or ``default`` if no row matches (an empty answer, a language that the table lacks)."""
+    answer = answer[:_LONGEST_ANSWER]
     for rule in RULES:
         if rule.protocol in (None, protocol) and rule.pattern.search(answer):
             return rule.code

@@ -21,7 +21,7 @@ _MONTHS = {
 _FOREIGN: tuple[Literal["other-users", "shared"] | None, ...] = (None, "other-users", "shared")
 """The order of a NAMESPACE answer."""
 _SET = re.compile(rb"(\d+)(?::(\d+))?")
-_STATUS_ITEM = re.compile(rb"([A-Z]+) (\d+)", re.IGNORECASE)
+_STATUS_ITEM = re.compile(rb"(?<![A-Z])([A-Z]+) (\d+)", re.IGNORECASE)
 _LIST = re.compile(rb'\(([^()]*)\) (NIL|"(?:[^"\\]|\\.)*") (.*)', re.DOTALL | re.IGNORECASE)
 
 

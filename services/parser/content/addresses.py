@@ -31,9 +31,9 @@ ROLES = (
 _PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 _FIRST_PRIVATE = 0xE000
 _WORDS = 6400
-_QUOTED_OR_SEMICOLON = re.compile(r'("(?:[^"\\]|\\.)*+")|;')
+_QUOTED_OR_SEMICOLON = re.compile(r'("(?:[^"\\]|\\.)*+("?))|;', re.DOTALL)
 _QUOTED_LOCAL = re.compile(r'"([^"\\\s]+)"(@.+)')
-_PLAIN = re.compile(r"\s*(?:([A-Za-z0-9][A-Za-z0-9 '_-]*?)\s*<)?([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)(>?)\s*")
+_PLAIN = re.compile(r"\s*(?:([A-Za-z0-9][A-Za-z0-9 '_-]*)<)?([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)(>?)\s*")
 
 
 @lru_cache(maxsize=4096)
@@ -42,7 +42,7 @@ def _plain(value: str) -> tuple[str, str] | None:
     found = _PLAIN.fullmatch(value)
     if found is None or bool(found[3]) != ("<" in value):
         return None
-    return found[1] or "", found[2]
+    return (found[1] or "").rstrip(), found[2]
 
 
 def mailboxes(value: str, diagnostics: Diagnostics) -> list[tuple[str, str]]:
@@ -66,7 +66,7 @@ def mailboxes(value: str, diagnostics: Diagnostics) -> list[tuple[str, str]]:
         text = WORD.sub(opaque, text)
     if ";" in text and ":" not in text:
         # Outlook separates by semicolons; in a group (RFC 5322 section 3.4) they have their own meaning.
-        text = _QUOTED_OR_SEMICOLON.sub(lambda found: found[1] or ",", text)
+        text = _QUOTED_OR_SEMICOLON.sub(_with_comma, text)
     found: list[tuple[str, str]] = []
     for name, spec in get_addresses(text):
         if not spec:
@@ -81,6 +81,11 @@ def mailboxes(value: str, diagnostics: Diagnostics) -> list[tuple[str, str]]:
             name = decode_words(name, diagnostics)  # noqa: PLW2901
         found.append(("" if name == spec else one_line(name, limits.NAME), address))
     return found
+
+
+def _with_comma(found: re.Match[str]) -> str:
+    """Keep the semicolons of a quoted string; a quote that never ends is no string."""
+    return found[0] if found[2] else found[0].replace(";", ",")
 
 
 def of_field(fields: Fields, name: str, diagnostics: Diagnostics, hint: str | None) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ _DELIVERED = frozenset({"delivered", "relayed", "expanded"})
 _FINAL = frozenset({"failed", "fail", "failure", "undeliverable", "error", "expired"})
 
 _DAEMON = re.compile(
-    r"^(?:mailer[-_.]?daemon|post[-_.]?master|mail[-_.]?daemon|mdaemon|mail[-_.]delivery|bounce[sd]?|.*-daemon)(?:[-_.].*)?@",
+    r"^(?=[^@]*@)(?:mailer[-_.]?daemon|post[-_.]?master|mail[-_.]?daemon|mdaemon|mail[-_.]delivery|bounce[sd]?|[^@]*-daemon)[-_.@]",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
@@ -36,13 +36,14 @@ _SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _COPY_BEGINS = re.compile(
-    r"^\W*(?:[^\n]{0,60}(?:original message (?:follows|-)|copy of (?:the|your) (?:mail|message)|unsent message|headers? follow|"
+    r"^[^\w\n]*+(?:[^\n]{0,60}(?:original message (?:follows|-)|copy of (?:the|your) (?:mail|message)|unsent message|headers? follow|"
     r"message is below|returned message|message text follows|headers of your message|transcript of session|"
-    r"your message (?:reads|follows|begins)|undelivered message you sent)|original message\W*$|(?:Received|Return-Path): )",
+    r"your message (?:reads|follows|begins)|undelivered message you sent)|original message[^\w\n]*$|(?:Received|Return-Path): )",
     re.IGNORECASE | re.MULTILINE,
 )
 _ALONE = re.compile(
-    rf"^[\s>*<\"'(-]*({_ADDRESS})[>\"')]*(?:\s*[:,;.](?:\s.*)?|\s.{{0,40}}|)$|[:)]\s*<?({_ADDRESS})>?\s*$", re.MULTILINE
+    rf"^(?:[^\S\n]|[>*<\"'(-])*+({_ADDRESS})[>\"')]*(?:[^\S\n]*[:,;.](?:[^\S\n].*)?|[^\S\n].{{0,40}}|)$|[:)]\s*<?({_ADDRESS})>?[^\S\n]*$",
+    re.MULTILINE,
 )
 """An address that begins a line, or ends one after a label."""
 

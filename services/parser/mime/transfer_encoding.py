@@ -9,7 +9,7 @@ from services.parser.mime.diagnostics import Diagnostics
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*\r?\n", re.MULTILINE)
-_SOFT_SPACE = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
+_SOFT_SPACE = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 
 IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "8bits", "7bits"})
 """With the spellings that are found in mail."""

@@ -29,7 +29,7 @@ _SIMPLE = re.compile(r'(?:"[^"\\<>@]*"\s*|[^"<>@(),;:\\\[\]]*)<\s*([^\s<>@"(),;:
 """The most common form of a mailbox: a name and an address in angle brackets."""
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)|<[^<>]*>|[,;:]|[^"(<,;:]+|.', re.DOTALL)
 _LOOSE = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f]{1,64}@[^\s@<>()\[\],;:\\\"'\x00-\x20\x7f]{1,254}")
-_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)", re.DOTALL)
+_COMMENT = re.compile(r"(\\.)|\((?:[^()\\]|\\.)*+\)", re.DOTALL)
 _ROUTE = re.compile(r"^\s*@[^:]*:")
 _ID = re.compile(r"<([^<>]*)>")
 _SEPARATORS = re.compile(r"[\s,;]+")
@@ -123,7 +123,7 @@ def _mailbox(words: list[str], angles: list[str], quoted: list[str]) -> set[str]
     bare = "".join(words)
     if not angles and not bare:
         return set()
-    candidates = [_ROUTE.sub("", _COMMENT.sub("", angle)).strip() for angle in angles]
+    candidates = [_ROUTE.sub("", _COMMENT.sub(_escape, angle)).strip() for angle in angles]
     candidates = ["".join(text.split()) for text in candidates]
     found = _normal(candidates)
     outside = "".join(word for word in words if word[0] != '"')
@@ -134,6 +134,10 @@ def _mailbox(words: list[str], angles: list[str], quoted: list[str]) -> set[str]
         if not found and "=?" in text:
             found |= _normal(_LOOSE.findall(_decoded(text[:MAX_DECODED])))
     return found
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[1] or ""
 
 
 def _normal(candidates: list[str]) -> set[str]:
