@@ -278,6 +278,7 @@ async def test_headers_on_every_page(office: Office) -> None:
         "email": office.life.written["shared"].key,
         "number:int": "1",
         "dead_letter:path": "x/y",
+        "user:path": ANN,
         "link": "z",
     }
     paths = [re.sub(r"\{([^}]+)\}", lambda match: parts[match[1]], page.path) for page in PAGES]

@@ -29,11 +29,11 @@ COMMANDS = (
     ),
     *("erasing._remove_dead_letters", "erasing._tombstone", "erasing.erase", "erasures.add", "erasures.end"),
     *("user_lifecycle._transfer", "user_lifecycle.disable", "user_lifecycle.enable", "user_lifecycle.remove"),
-    *("blob_refs.drop_heads", "sign_ins.end_all"),
+    *("blob_refs.drop_heads", "sign_ins._lock_out", "sign_ins.end_all"),
     *("former_accounts.connect_again", "record_addresses._remove", "users.add", "users.save", "users.set_admin"),
     *("withdrawals.add", "withdrawals.remove"),
 )
-PAGES = ("sign_ins.attempt", "sign_ins.end", "sign_ins.offer", "sign_ins.use", "sign_ins.user_of")
+PAGES = ("sign_ins.attempt", "sign_ins.end", "sign_ins.offer", "sign_ins.use")
 NO_STAGE = {
     **dict.fromkeys(COMMANDS, "a person's command, which says whether it was done"),
     **dict.fromkeys(PAGES, "a user who signs in to the web console asks for another link if interrupted"),
