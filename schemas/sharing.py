@@ -51,6 +51,11 @@ def excludable_domain(domain: str) -> str:
     return name
 
 
+def registered_domain(domain: str) -> str:
+    """Return the part of a normal domain that can be registered, such as ``acme.co.uk``; a public suffix as it is."""
+    return _suffixes().privatesuffix(domain) or domain
+
+
 def _normal_domains(domains: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({excludable_domain(domain) for domain in domains}))
 
@@ -84,6 +89,10 @@ class CompanyPolicy(Contract):
     @classmethod
     def _normal(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
         return _normal_domains(domains)
+
+    def replaced(self, **changes: object) -> CompanyPolicy:
+        """Return a validated copy with other values for the named fields; every other field is kept."""
+        return CompanyPolicy.model_validate({**dict(self), **changes})
 
 
 class Verdict(StrEnum):

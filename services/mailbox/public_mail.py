@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from publicsuffixlist import PublicSuffixList
-
-from schemas.addresses import in_domain
+from schemas.sharing import covering_domain, registered_domain
 from services.mailbox.providers import directory
 
 _FAMILIES = frozenset(
@@ -26,7 +24,6 @@ _MORE = frozenset(
 
 def is_public_mail(domain: str) -> bool:
     """Whether a domain (normal form) is a public mail service's, or below one."""
-    registered = PublicSuffixList().privatesuffix(domain) or domain
-    if registered.partition(".")[0] in _FAMILIES:
+    if registered_domain(domain).partition(".")[0] in _FAMILIES:
         return True
-    return any(in_domain(f"x@{domain}", known) for known in (*_MORE, *directory().public_domains))
+    return covering_domain(f"x@{domain}", _MORE | directory().public_domains) is not None

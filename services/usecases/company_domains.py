@@ -92,12 +92,8 @@ async def changed(store: Store, change: DomainChange) -> CompanyPolicy:
     internal = ({*base} | added) - removed
     if opened:
         await _require_internal(store, opened, internal)
-    return CompanyPolicy(
-        **{
-            **dict(policy),
-            "internal_domains": tuple(internal),
-            "opened_domains": tuple(({*policy.opened_domains} | opened) - closed),
-        }
+    return policy.replaced(
+        internal_domains=tuple(internal), opened_domains=tuple(({*policy.opened_domains} | opened) - closed)
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from schemas.sharing import CompanyPolicy, Mode, excludable_domain
+from schemas.sharing import Mode, excludable_domain
 from services.cli.company import company_domains
 from services.cli.mail.previews import DryRun, print_preview
 from services.cli.results import accounts as results
@@ -61,12 +61,10 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
                 fail("only an administrator can change this: add --by", code=USAGE)
             if not (await session.store.users.get(by)).admin:
                 fail(f"{by} is not an administrator: only administrators can change this")
-            policy = CompanyPolicy(
+            policy = policy.replaced(
                 excluded_domains=() if no_excluded_domains else domains or policy.excluded_domains,
                 default_mode=default_mode or policy.default_mode,
                 allowed_modes=tuple(dict.fromkeys(allow_mode)) if allow_mode else policy.allowed_modes,
-                internal_domains=policy.internal_domains,
-                opened_domains=policy.opened_domains,
             )
             if policy.default_mode not in policy.allowed_modes:
                 allowed = " or ".join(mode.value for mode in policy.allowed_modes)

@@ -64,12 +64,10 @@ async def _page(
 def _read(form: Form, before: CompanyPolicy) -> CompanyPolicy:
     try:
         allowed = tuple(mode for mode in Mode if mode.value in form.values("allowed"))
-        policy = CompanyPolicy(
+        policy = before.replaced(
             excluded_domains=read_domains(form.text("domains")),
             default_mode=Mode(form.text("default")),
             allowed_modes=allowed,
-            internal_domains=before.internal_domains,
-            opened_domains=before.opened_domains,
         )
     except InvalidDomainError as error:
         raise PageError(400, str(error)) from None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
+from schemas.sharing import covering_domain
 from services.store.core.collections import Collections
+from services.store.core.documents import at_domains
 from services.store.core.pending_work import PendingWork
 
 _AT_ONCE = 500
@@ -39,11 +40,10 @@ class Colleagues:
         """Enqueue the follow-up work of domains that become or cease to be internal: who is external decides about threads."""
         if not domains:
             return
-        ends = re.compile(f"[@.](?:{'|'.join(map(re.escape, domains))})$")
-        query, fields = {"participants.address": {"$regex": ends.pattern}}, {"participants.address": 1}
+        query, fields = {"participants.address": at_domains(domains)}, {"participants.address": 1}
         part: set[str] = set()
         async for email in self._emails.find(query, fields):
-            part.update(one["address"] for one in email["participants"] if ends.search(one["address"]))
+            part.update(one["address"] for one in email["participants"] if covering_domain(one["address"], domains))
             if len(part) >= _AT_ONCE:
                 await self._pending.enqueue(addresses=part)
                 part = set()

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
@@ -105,3 +106,8 @@ def decode_email(document: Mapping[str, Any]) -> Email:
         stored_at=document["stored_at"],
         by_thread=document.get("by_thread", False),
     )
+
+
+def at_domains(domains: Iterable[str]) -> dict[str, str]:
+    """Return the condition that a normal address lies in one of the domains (normal forms) or below it."""
+    return {"$regex": f"[@.](?:{'|'.join(map(re.escape, domains))})$"}

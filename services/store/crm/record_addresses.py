@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 
 from pymongo import UpdateOne
@@ -11,7 +10,7 @@ from schemas.records import KnownAddress, Record, RecordKind, RecordRef
 from services.store.core.blind_index import BlindIndex
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
-from services.store.core.documents import Doc, decode, encode, now
+from services.store.core.documents import Doc, at_domains, decode, encode, now
 from services.store.crm.erasures import Erasures
 
 _VERSION = "addresses"
@@ -43,13 +42,11 @@ class RecordAddresses:
             records.setdefault(wanted[found["mark"]], []).append(RecordRef(**found["record"]))
         return records
 
-    async def at_domains(self, domains: Iterable[str]) -> list[tuple[str, RecordRef]]:
+    async def at_domains(self, domains: Collection[str]) -> list[tuple[str, RecordRef]]:
         """Return the current addresses at domains (or below them), each with its record. Walks over the whole index."""
-        ends = "|".join(re.escape(domain) for domain in domains)
-        query = {"address": {"$regex": f"[@.](?:{ends})$"}, "current": True}
-        if not ends:
+        if not domains:
             return []
-        found = self._addresses.find(query, {"address": 1, "record": 1})
+        found = self._addresses.find({"address": at_domains(domains), "current": True}, {"address": 1, "record": 1})
         return [(one["address"], RecordRef(**one["record"])) async for one in found]
 
     async def version(self) -> int:
