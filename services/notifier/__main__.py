@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.messages import AccountAttention, Event, SyncCompleted
 from schemas.routes import routes_to
-from services.amqp.delivery.bus import Handle
+from services.amqp.delivery.outcomes import Handle
 from services.amqp.stage import Stage, run_stage
 from services.notifier.handler import Notifier
 from services.notifier.metrics import NotifierMetrics

@@ -8,11 +8,11 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from pydantic import SecretStr
 
-from services.amqp.memory import MemoryBus
 from services.amqp.rabbitmq.bus import RabbitBus, open_bus
 from services.runtime.metrics import Metrics
 from services.runtime.settings import BrokerSettings
 from tests.amqp.fixtures import FAST_ROUTES, LOG, AnyBus
+from tests.amqp.memory import MemoryBus
 
 OpenBus = Callable[[], AbstractAsyncContextManager[RabbitBus]]
 

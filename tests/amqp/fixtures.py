@@ -13,8 +13,8 @@ import structlog
 from schemas.messages import Copy, Lane, MailboxChanged, MailFetched, RecordChanged, SyncCompleted
 from schemas.routes import ROUTES, Route
 from services.amqp.delivery.outcomes import DeadLetterDelivery, Delivery
-from services.amqp.memory import MemoryBus
 from services.amqp.rabbitmq.bus import RabbitBus
+from tests.amqp.memory import MemoryBus
 
 AnyBus = MemoryBus | RabbitBus
 

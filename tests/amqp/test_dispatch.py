@@ -10,11 +10,10 @@ from schemas.errors import BusClosedError, UnroutableError
 from schemas.messages import Event
 from schemas.routes import EXCHANGE
 from services.amqp.delivery import codec
-from services.amqp.delivery.bus import HandleBatch
 from services.amqp.delivery.codec import Envelope
 from services.amqp.delivery.dispatch import Dispatcher, one_by_one
 from services.amqp.delivery.incoming import IncomingMessage
-from services.amqp.delivery.outcomes import Delivery, Done, Failed
+from services.amqp.delivery.outcomes import Delivery, Done, Failed, HandleBatch
 from services.runtime.metrics import Metrics
 from tests.amqp.fixtures import LOG, RECORDS, changed, completed
 

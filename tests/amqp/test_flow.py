@@ -20,13 +20,13 @@ from services.amqp.delivery.batcher import Batcher
 from services.amqp.delivery.codec import Envelope
 from services.amqp.delivery.incoming import IncomingMessage
 from services.amqp.delivery.outcomes import Delivery, Done, Failed
-from services.amqp.memory import MemoryBus
+from services.amqp.rabbitmq.acknowledgements import AckBatcher
 from services.amqp.rabbitmq.publish_window import PublishGroup, PublishItem, PublishWindow
-from services.amqp.rabbitmq.subscription import AckBatcher
 from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.periodic import periodic
 from services.runtime.settings import ProcessSettings
 from tests.amqp.fixtures import FAST_ROUTES, RECORDS, Recorder, changed, completed, fetched, route, until
+from tests.amqp.memory import MemoryBus
 
 SECRET = "dear John, the password is hunter2"
 

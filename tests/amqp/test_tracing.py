@@ -29,12 +29,12 @@ from services.amqp.delivery.dispatch import Dispatcher, one_by_one
 from services.amqp.delivery.outcomes import Delivery, Done, Failed
 from services.amqp.delivery.trace_context import UNTRACED, context_of, is_unsampled, trace_id
 from services.amqp.delivery.tracing import OpenTelemetryTracing
-from services.amqp.memory import MemoryBus
 from services.amqp.rabbitmq.poison_isolation import PoisonIsolation
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
 from services.runtime.settings import ProcessSettings
 from tests.amqp.fixtures import FAST_ROUTES, NOW, RECORDS, SYNCS, DeadRecorder, Recorder, changed, completed, fetched
+from tests.amqp.memory import MemoryBus
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 RECORDED = {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "vendor=1"}

@@ -12,10 +12,10 @@ from schemas.messages import Lane, MailFetched, MailParsed, RecordChanged
 from schemas.routes import routes_to
 from services.amqp.delivery import codec
 from services.amqp.delivery.outcomes import DeadLetterDelivery, Delivery, Done
-from services.amqp.memory import MemoryBus
 from services.matcher import dead_letters, handler
 from services.store import copy_ref, dead_ref, email_ref
 from services.store.core.documents import now
+from tests.amqp.memory import MemoryBus
 from tests.matcher.fixtures import World, delivery_of, mail
 from tests.matcher.hooks import CrashError, Once, hooked
 

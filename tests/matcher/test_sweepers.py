@@ -12,11 +12,11 @@ import structlog
 from schemas.accounts import EpochState
 from schemas.records import RecordRef
 from schemas.sharing import Mode
-from services.amqp.memory import MemoryBus
 from services.matcher import mailbox_changed
 from services.matcher.completion import sweep_epochs
 from services.matcher.sweepers import Sweep, sweep_pending_work, sweeps, under_lease
 from services.store.core.documents import now
+from tests.amqp.memory import MemoryBus
 from tests.factories import account as account_of
 from tests.matcher.fixtures import NO_GRACE, World, mail
 

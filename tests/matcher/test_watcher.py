@@ -13,9 +13,9 @@ from bson import ObjectId
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from schemas.messages import RecordChanged
-from services.amqp.memory import MemoryBus
 from services.matcher.watcher import watch
 from services.store import RecordChangeBatch
+from tests.amqp.memory import MemoryBus
 from tests.matcher.fixtures import World
 
 LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(40))

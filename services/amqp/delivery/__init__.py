@@ -1,7 +1,7 @@
-"""Handles and settles messages, the same way on both buses.
+"""Handles and settles messages, whatever the broker.
 
-- ``bus``: the interface of the bus
-- ``outcomes``: what handlers receive and return
+- ``bus``: the interface of the bus, and how every bus publishes and handles
+- ``outcomes``: what handlers are, receive and return
 - ``codec``: messages as CloudEvents in AMQP
 - ``incoming``: a delivered message and its acknowledgement
 - ``batcher``: starts batches

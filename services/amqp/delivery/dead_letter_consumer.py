@@ -15,10 +15,9 @@ import structlog
 from schemas.errors import UndecodableError
 from schemas.routes import ISOLATED, Route, isolated_queue
 from services.amqp.delivery import codec
-from services.amqp.delivery.bus import HandleDead
 from services.amqp.delivery.codec import SendEnvelopes
 from services.amqp.delivery.incoming import IncomingMessage, settle
-from services.amqp.delivery.outcomes import CRASHED, DeadLetterDelivery
+from services.amqp.delivery.outcomes import CRASHED, DeadLetterDelivery, HandleDead
 from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import context_of, logged
 from services.runtime.backoff import Backoff

@@ -1,4 +1,4 @@
-"""Decodes, handles, publishes, then acknowledges messages. The same for both buses.
+"""Decodes, handles, publishes, then acknowledges messages.
 
 A message is acknowledged only after the broker has confirmed everything that follows from it: the messages that the handler
 returned, or its own copy in a delay queue or the dead letters. If this is interrupted, the message stays unacknowledged and the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -17,11 +17,10 @@ import structlog
 from schemas.errors import BusClosedError, PermanentError, TransientError
 from schemas.routes import Route
 from services.amqp.delivery import codec
-from services.amqp.delivery.bus import Handle, HandleBatch
 from services.amqp.delivery.codec import Envelope, SendEnvelopes
 from services.amqp.delivery.incoming import IncomingMessage, settle
 from services.amqp.delivery.outcome_logger import OutcomeLogger
-from services.amqp.delivery.outcomes import Delivery, Done, Failed
+from services.amqp.delivery.outcomes import Delivery, Done, Failed, Handle, HandleBatch
 from services.amqp.delivery.retry import Retry, decide
 from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import TraceContext, context_of, logged
@@ -54,9 +53,7 @@ class Dispatcher:
         metrics: QueueMetrics,
         log: structlog.typing.FilteringBoundLogger,
         tracing: Tracing | None = None,
-        observe: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Take the route, its handler and collaborators. ``observe`` is called with the error of every failed message."""
         self._route = route
         self._handle = handle
         self._send = send
@@ -64,7 +61,6 @@ class Dispatcher:
         self._metrics = metrics
         self._outcome_log = OutcomeLogger(log.bind(queue=route.queue), route)
         self._tracing = tracing
-        self._observe = observe
 
     async def process(self, batch: Sequence[IncomingMessage]) -> None:
         """Handle messages and settle them. Those that could not be settled stay unacknowledged."""
@@ -162,8 +158,6 @@ class Dispatcher:
         return kept
 
     def _follow_up(self, incoming: IncomingMessage, error: Exception, context: TraceContext) -> Envelope:
-        if self._observe is not None:
-            self._observe(error)
         decision = decide(error, codec.attempt_of(incoming.headers), self._route)
         headers = incoming.headers if context_of(incoming.headers) else {**incoming.headers, **context}
         if isinstance(decision, Retry):

@@ -1,10 +1,10 @@
-"""What a handler receives, and the outcomes that it returns."""
+"""What a handler is, what it receives, and the outcomes that it returns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from schemas.messages import Event
 from services.amqp.delivery.trace_context import UNTRACED, TraceContext
@@ -69,3 +69,13 @@ class QueueDepth(NamedTuple):
     consumers: int
     unacknowledged: int | None = None
     """Unacknowledged messages; None if the broker's management interface is not set up."""
+
+
+Handle = Callable[[Delivery[Any]], Awaitable[Sequence[Event]]]
+"""Handles one message and returns what to publish. It raises ``TransientError`` or ``PermanentError``; anything else is a bug."""
+
+HandleBatch = Callable[[Sequence[Delivery[Any]]], Awaitable[Sequence[Done | Failed]]]
+"""Handles a batch and returns the outcome of each message, in order. Raising fails every message of the batch."""
+
+HandleDead = Callable[[DeadLetterDelivery], Awaitable[None]]
+"""Stores a dead letter. If it raises, it is called again after a pause."""

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
 from aiormq.abc import AbstractConnection
 from aiormq.exceptions import ChannelNotFoundEntity
 
-from schemas.errors import PermanentError
-from schemas.messages import Event
-from schemas.routes import DEAD_QUEUE, ISOLATED, ROUTES, Route
+from schemas.routes import DEAD_QUEUE, ROUTES, Route
 from schemas.topology import queues
-from services.amqp.delivery import codec
 from services.amqp.delivery.batcher import Batcher
-from services.amqp.delivery.bus import Consumer, Handle, HandleBatch, HandleDead
+from services.amqp.delivery.bus import Bus, Consumer
 from services.amqp.delivery.dead_letter_consumer import DeadLetterConsumer
-from services.amqp.delivery.dispatch import Dispatcher, one_by_one
-from services.amqp.delivery.outcomes import QueueDepth
+from services.amqp.delivery.dispatch import Dispatcher
+from services.amqp.delivery.outcomes import HandleDead, QueueDepth
 from services.amqp.delivery.spans import Tracing
-from services.amqp.delivery.trace_context import UNTRACED, TraceContext
-from services.amqp.rabbitmq.connection import RabbitConnection, close_channel, is_connection_loss
+from services.amqp.rabbitmq.connection import RabbitConnection
+from services.amqp.rabbitmq.connection_loss import close_channel, is_connection_loss
 from services.amqp.rabbitmq.management import unacknowledged
 from services.amqp.rabbitmq.poison_isolation import PoisonIsolation
 from services.amqp.rabbitmq.publisher import Publisher
@@ -38,7 +35,7 @@ _READY_SECONDS = 2.0
 _DEAD_PREFETCH = 20
 
 
-class RabbitBus:
+class RabbitBus(Bus):
     """See ``bus.Bus``. Use ``open_bus`` to make one."""
 
     def __init__(
@@ -51,18 +48,14 @@ class RabbitBus:
         routes: Sequence[Route] = ROUTES,
         tracing: Tracing | None = None,
     ) -> None:
-        self._source = f"/leadmail/{stage}"
         self._settings = settings
-        self._routes = routes
-        self._metrics = metrics
-        self._log = log
+        self._topology = Topology(routes, log)
+        self._metrics, self._log = metrics, log
         self._publishing = self._new_connection("publish")
+        self._publisher = Publisher(self._publishing, self._topology, metrics, log)
+        super().__init__(stage, self._publisher.send, routes=routes, metrics=metrics, log=log, tracing=tracing)
         self._consuming: RabbitConnection | None = None
         self._opening = asyncio.Lock()
-        self._topology = Topology(routes, log)
-        self._publisher = Publisher(self._publishing, self._topology, metrics, log)
-        self._tracing = tracing
-        self._send = self._publisher.send if tracing is None else tracing.traced_send(self._publisher.send)
         self._keeping: asyncio.Task[None] | None = None
         self._isolation: PoisonIsolation | None = None
         self._subscriptions: list[Subscription] = []
@@ -88,93 +81,11 @@ class RabbitBus:
         await self._publisher.open()
         self._keeping = asyncio.create_task(self._publishing.serve(self._topology.keep), name="topology")
 
-    async def publish(self, message: Event, body: bytes | None = None) -> None:
-        """See ``bus.Bus``."""
-        (error,) = await self.publish_many([(message, body)])
-        if error is not None:
-            raise error
-
-    async def publish_many(
-        self, items: Sequence[tuple[Event, bytes | None]], *, contexts: Sequence[TraceContext] | None = None
-    ) -> list[Exception | None]:
-        """See ``bus.Bus``."""
-        results: list[Exception | None] = [None] * len(items)
-        envelopes = []
-        places = []
-        for place, (message, body) in enumerate(items):
-            try:
-                context = contexts[place] if contexts is not None else UNTRACED
-                envelopes.append(codec.encode(message, body, source=self._source, context=context))
-                places.append(place)
-            except PermanentError as error:
-                results[place] = error
-        for place, outcome in zip(places, await self._send(envelopes), strict=True):
-            results[place] = outcome
-        return results
-
-    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, isolated: bool = False) -> None:
-        """See ``bus.Bus``."""
-        (error,) = await self._publisher.send(
-            [codec.for_replay(queue + ISOLATED if isolated else queue, headers, body)]
-        )
-        if error is not None:
-            raise error
-
-    async def consume(self, route: Route, handle: Handle, *, prefetch: int | None = None) -> Subscription:
-        """See ``bus.Bus``."""
-        window = prefetch or route.prefetch
-        return await self._consume(
-            route, one_by_one(handle), size=1, wait=0.0, eager=True, concurrency=window, prefetch=window
-        )
-
-    async def consume_batches(
-        self,
-        route: Route,
-        handle: HandleBatch,
-        *,
-        size: int,
-        wait: float = 0.0,
-        eager: bool = True,
-        concurrency: int = 1,
-    ) -> Subscription:
-        """See ``bus.Bus``."""
-        prefetch = max(route.prefetch, size * (concurrency + 1))
-        return await self._consume(
-            route, handle, size=size, wait=wait, eager=eager, concurrency=concurrency, prefetch=prefetch
-        )
-
-    async def _consume(
-        self,
-        route: Route,
-        handle: HandleBatch,
-        *,
-        size: int,
-        wait: float,
-        eager: bool,
-        concurrency: int,
-        prefetch: int,
-    ) -> Subscription:
-        dispatcher = Dispatcher(
-            route,
-            handle,
-            send=self._send,
-            source=self._source,
-            metrics=self._metrics.queue(route.queue),
-            log=self._log,
-            tracing=self._tracing,
-        )
-        batcher = Batcher(
-            dispatcher.process, size=size, wait=wait, eager=eager, concurrency=concurrency, failed=self._failed
-        )
-        subscription = await self._subscribe(route.queue, prefetch, batcher)
-        await self._isolate_poison(route, dispatcher)
-        return subscription
-
     async def consume_dead(self, handle: HandleDead) -> Subscription:
         """See ``bus.Bus``."""
         dispatcher = DeadLetterConsumer(
             handle,
-            send=self._publisher.send,
+            send=self._send_untraced,
             routes=self._routes,
             metrics=self._metrics.queue(DEAD_QUEUE),
             log=self._log,

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 
 import aio_pika
-import aiormq
 import structlog
-from aiormq.abc import AbstractChannel, AbstractConnection
+from aiormq.abc import AbstractConnection
 from yarl import URL
 
 from schemas.errors import BusClosedError, NotReadyError, TopologyError
+from services.amqp.rabbitmq.connection_loss import CLOSE_SECONDS, is_connection_loss, reason
 from services.runtime.backoff import Backoff
 from services.runtime.failures import describe, trace
 from services.runtime.metrics import Metrics
@@ -26,43 +25,6 @@ from services.runtime.tasks import cancel_and_wait
 HEARTBEAT_SECONDS = 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 _CONNECT_SECONDS = 15.0
-_CLOSE_SECONDS = 5.0
-
-
-def is_connection_loss(error: BaseException) -> bool:
-    """Whether an error means that the connection or channel is gone.
-
-    aiormq raises CancelledError in every task that waits for a connection that closes. It is a real cancellation only if our own
-    task was cancelled. A connection that ends while it is being opened raises StopAsyncIteration, one that closes without a reason
-    a bare Exception.
-    """
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is not None and not task.cancelling()
-    known = aiormq.exceptions.AMQPError | OSError | TimeoutError | RuntimeError | StopAsyncIteration
-    return type(error) is Exception or isinstance(error, known)
-
-
-@contextmanager
-def suppress_connection_loss() -> Iterator[None]:
-    """Suppress the loss of the connection or channel within the block: the task that serves the connection notices and reconnects."""
-    try:
-        yield
-    except BaseException as error:
-        if not is_connection_loss(error):
-            raise
-
-
-async def close_channel(channel: AbstractChannel) -> None:
-    """Close a channel after what was written to it. Does not wait for a broker that does not answer."""
-    if not channel.is_closed:
-        await asyncio.wait([asyncio.ensure_future(channel.close())], timeout=_CLOSE_SECONDS)
-
-
-def reason(error: BaseException | None) -> str:
-    """Return in one short line why there is no connection."""
-    words = " ".join(str(word) for word in error.args) if error else ""
-    return f"{type(error).__name__} {words}".strip()[:300] if error else "no answer in time"
 
 
 class RabbitConnection:
@@ -178,7 +140,7 @@ class RabbitConnection:
             await self._stay(connection.transport.connection)
         finally:
             if not connection.is_closed:
-                await asyncio.wait([asyncio.ensure_future(connection.close())], timeout=_CLOSE_SECONDS)
+                await asyncio.wait([asyncio.ensure_future(connection.close())], timeout=CLOSE_SECONDS)
 
     def _noted(self, cause: BaseException | None, event: str, **details: object) -> bool:
         """Log why a connection or channel has to be opened again. Returns False if it does not, because the process is stopping.

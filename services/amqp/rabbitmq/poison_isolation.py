@@ -17,8 +17,10 @@ from pamqp.commands import Basic
 
 from schemas.routes import Route, isolated_queue
 from services.amqp.delivery.dispatch import Dispatcher
-from services.amqp.rabbitmq.connection import RabbitConnection, close_channel
-from services.amqp.rabbitmq.subscription import AckBatcher, Restore, Subscription, incoming_message
+from services.amqp.rabbitmq.acknowledgements import AckBatcher, incoming_message
+from services.amqp.rabbitmq.connection import RabbitConnection
+from services.amqp.rabbitmq.connection_loss import close_channel
+from services.amqp.rabbitmq.subscription import Restore, Subscription
 
 LOOK_SECONDS = 5.0
 """Between checks for candidates."""

@@ -19,7 +19,8 @@ from pamqp.header import ContentHeader
 from schemas.errors import BusClosedError, UnroutableError
 from services.amqp.delivery import codec
 from services.amqp.delivery.codec import Envelope
-from services.amqp.rabbitmq.connection import RabbitConnection, close_channel, suppress_connection_loss
+from services.amqp.rabbitmq.connection import RabbitConnection
+from services.amqp.rabbitmq.connection_loss import close_channel, suppress_connection_loss
 from services.amqp.rabbitmq.publish_window import PublishGroup, PublishItem, PublishWindow
 from services.amqp.rabbitmq.topology import Topology
 from services.runtime.metrics import Metrics

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
-from schemas.errors import BusClosedError, PermanentError, UnroutableError
+from schemas.errors import BusClosedError, UnroutableError
 from schemas.messages import Event
-from schemas.routes import DEAD_QUEUE, EXCHANGE, ISOLATED, ROUTES, Route, isolated_queue
+from schemas.routes import DEAD_QUEUE, EXCHANGE, ROUTES, Route, isolated_queue
 from schemas.topology import Queue, bindings, queues
 from services.amqp.delivery import codec
 from services.amqp.delivery.batcher import Batcher
-from services.amqp.delivery.bus import Handle, HandleBatch, HandleDead
+from services.amqp.delivery.bus import Bus, Consumer
 from services.amqp.delivery.codec import Envelope
 from services.amqp.delivery.dead_letter_consumer import DeadLetterConsumer
-from services.amqp.delivery.dispatch import Dispatcher, one_by_one
+from services.amqp.delivery.dispatch import Dispatcher
 from services.amqp.delivery.incoming import IncomingMessage
-from services.amqp.delivery.outcomes import QueueDepth
+from services.amqp.delivery.outcomes import Delivery, Done, Failed, HandleBatch, HandleDead, QueueDepth
 from services.amqp.delivery.spans import Tracing
-from services.amqp.delivery.trace_context import UNTRACED, TraceContext
 from services.runtime.failures import is_bug
 from services.runtime.metrics import Metrics
 
@@ -102,7 +101,7 @@ class MemoryConsumer:
         self._queue.give_back()
 
 
-class MemoryBus:
+class MemoryBus(Bus):
     """See ``bus.Bus``. Retry delays are multiplied by ``delay_scale``; with 0 messages come back at once."""
 
     def __init__(
@@ -113,11 +112,10 @@ class MemoryBus:
         routes: Sequence[Route] = ROUTES,
         tracing: Tracing | None = None,
     ) -> None:
-        self._source = f"/leadmail/{stage}"
+        super().__init__(
+            stage, self._deliver, routes=routes, metrics=Metrics(stage), log=structlog.get_logger(), tracing=tracing
+        )
         self._delay_scale = delay_scale
-        self._routes = routes
-        self._tracing = tracing
-        self._send = self._deliver if tracing is None else tracing.traced_send(self._deliver)
         self._changed = asyncio.Event()
         self._queues = {queue.name: MemoryQueue(queue, self._changed) for queue in queues(routes)}
         self._bindings: dict[tuple[str, str], str] = {
@@ -125,108 +123,50 @@ class MemoryBus:
         }
         self._consumers: list[MemoryConsumer] = []
         self._delayed: set[asyncio.TimerHandle] = set()
-        self._metrics = Metrics(stage)
-        self._log = structlog.get_logger()
         self._closed = False
         self._handler_errors: list[Exception] = []
         self.published: list[Event] = []
         """Every message that was published or returned by a handler, in order."""
 
-    async def publish(self, message: Event, body: bytes | None = None) -> None:
-        """See ``bus.Bus``."""
-        (error,) = await self.publish_many([(message, body)])
-        if error is not None:
-            raise error
+    async def _consume(self, route: Route, handle: HandleBatch, **batching: Any) -> Consumer:
+        """See ``bus.Bus``. Keep the unexpected errors of the handler for ``join``."""
 
-    async def publish_many(
-        self, items: Sequence[tuple[Event, bytes | None]], *, contexts: Sequence[TraceContext] | None = None
-    ) -> list[Exception | None]:
-        """See ``bus.Bus``."""
-        results: list[Exception | None] = []
-        for place, (message, body) in enumerate(items):
+        async def noting(deliveries: Sequence[Delivery[Any]]) -> Sequence[Done | Failed]:
             try:
-                context = contexts[place] if contexts is not None else UNTRACED
-                results += await self._send([codec.encode(message, body, source=self._source, context=context)])
-            except PermanentError as error:
-                results.append(error)
-        return results
+                outcomes = await handle(deliveries)
+            except Exception as error:
+                self._note(error)
+                raise
+            if len(outcomes) != len(deliveries):
+                self._note(RuntimeError("the handler did not return one outcome per message"))
+            for outcome in outcomes:
+                if isinstance(outcome, Failed):
+                    self._note(outcome.error)
+            return outcomes
 
-    async def replay(self, queue: str, body: bytes, headers: Mapping[str, str], *, isolated: bool = False) -> None:
-        """See ``bus.Bus``."""
-        (error,) = await self._send([codec.for_replay(queue + ISOLATED if isolated else queue, headers, body)])
-        if error is not None:
-            raise error
-
-    async def consume(self, route: Route, handle: Handle, *, prefetch: int | None = None) -> MemoryConsumer:
-        """See ``bus.Bus``."""
-        window = prefetch or route.prefetch
-        return self._consume(
-            route, one_by_one(handle), size=1, wait=0.0, eager=True, concurrency=window, prefetch=window
-        )
-
-    async def consume_batches(
-        self,
-        route: Route,
-        handle: HandleBatch,
-        *,
-        size: int,
-        wait: float = 0.0,
-        eager: bool = True,
-        concurrency: int = 1,
-    ) -> MemoryConsumer:
-        """See ``bus.Bus``."""
-        prefetch = max(route.prefetch, size * (concurrency + 1))
-        return self._consume(
-            route, handle, size=size, wait=wait, eager=eager, concurrency=concurrency, prefetch=prefetch
-        )
-
-    def _consume(
-        self,
-        route: Route,
-        handle: HandleBatch,
-        *,
-        size: int,
-        wait: float,
-        eager: bool,
-        concurrency: int,
-        prefetch: int,
-    ) -> MemoryConsumer:
-        metrics = self._metrics.queue(route.queue)
-        dispatcher = Dispatcher(
-            route,
-            handle,
-            send=self._send,
-            source=self._source,
-            metrics=metrics,
-            log=self._log,
-            tracing=self._tracing,
-            observe=self._note,
-        )
-        isolated = Batcher(dispatcher.process, size=1, concurrency=1, failed=self._failed)
-        self._subscribe(isolated_queue(route), 1, isolated)
-        return self._subscribe(
-            route.queue,
-            prefetch,
-            Batcher(
-                dispatcher.process, size=size, wait=wait, eager=eager, concurrency=concurrency, failed=self._failed
-            ),
-        )
+        return await super()._consume(route, noting, **batching)
 
     async def consume_dead(self, handle: HandleDead) -> MemoryConsumer:
         """See ``bus.Bus``."""
         metrics = self._metrics.queue(DEAD_QUEUE)
         dispatcher = DeadLetterConsumer(
             handle,
-            send=self._send,
+            send=self._send_untraced,
             routes=self._routes,
             metrics=metrics,
             log=self._log,
             tracing=self._tracing,
             first_pause=self._delay_scale,
         )
-        return self._subscribe(DEAD_QUEUE, 20, Batcher(dispatcher.process, size=1, concurrency=20, failed=self._failed))
+        batcher = Batcher(dispatcher.process, size=1, concurrency=20, failed=self._failed)
+        return await self._subscribe(DEAD_QUEUE, 20, batcher)
 
-    def _subscribe(self, name: str, prefetch: int, batcher: Batcher) -> MemoryConsumer:
+    async def _isolate_poison(self, route: Route, dispatcher: Dispatcher) -> None:
+        await self._subscribe(
+            isolated_queue(route), 1, Batcher(dispatcher.process, size=1, concurrency=1, failed=self._failed)
+        )
+
+    async def _subscribe(self, name: str, prefetch: int, batcher: Batcher) -> MemoryConsumer:
         queue = self._queues[name]
         queue.batcher, queue.prefetch = batcher, prefetch
         consumer = MemoryConsumer(queue, batcher)
