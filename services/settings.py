@@ -32,7 +32,12 @@ class PollerSettings(StageSettings, SecretSettings, MailServerSettings, LeaseSet
     required: ClassVar[tuple[str, ...]] = ("rabbitmq_url", "mongo_url", "secret_key")
 
     poll_seconds: float = setting(
-        60.0, "how many seconds pass between two looks at a mailbox whose server has no IDLE", "60", gt=0, le=86_400
+        60.0,
+        "how many seconds pass between two checks of what a mail server does not announce: other folders than INBOX"
+        " if it has no NOTIFY, every folder if it has no IDLE",
+        "60",
+        gt=0,
+        le=86_400,
     )
     idle_seconds: float = setting(
         300.0, "after how many seconds IDLE is renewed (RFC 2177 asks for less than 29 minutes)", "300", ge=5, le=1_700

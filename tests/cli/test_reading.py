@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from rich.console import Console
 
+from services.cli.terminal import output
 from services.usecases.html import sanitize_html
 from tests.cli.fixtures import ANNA, FILE, KIM, LUC, OFFER, PLAIN, Deployment
 
@@ -135,3 +137,16 @@ def test_status_in_80_columns(deployment: Deployment) -> None:
     assert "complete" in narrow
     assert "…" not in narrow
     assert max(map(len, narrow.splitlines())) <= 80
+
+
+def test_shortened_columns_make_room_for_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A list of mail keeps date and id on a terminal of usual width, because the next command needs the id."""
+    monkeypatch.setattr(output, "console", Console(width=100))
+    row = ("2026-11-29 08:43", "Three more vessels " * 5, "Ingrid Halvorsen, " * 3, "v2-c152a65a1e2")
+    output.table(None, ("date", "subject", "with", "id"), [row], cut=("subject", "with"))
+    head, shown = capsys.readouterr().out.rstrip("\n").splitlines()
+    assert head.split() == ["date", "subject", "with", "id"]
+    assert shown.startswith("2026-11-29 08:43  Three more")
+    assert shown.rstrip().endswith("v2-c152a65a1e2")

@@ -186,3 +186,43 @@ def test_demo_image_has_every_module_that_the_demo_imports(tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("words", "runs"),
+    [
+        ("poller", "python -m services.poller"),
+        ("console", "python -m services.console"),
+        ("console link anna@example.com", "leadmail console link anna@example.com"),
+        ("status --watch", "leadmail status --watch"),
+        ("", "leadmail"),
+    ],
+)
+def test_the_command_of_a_container_picks_what_it_runs(tmp_path: Path, words: str, runs: str) -> None:
+    """The name of a stage alone starts the stage. Everything else is a ``leadmail`` command, even if it starts with such a name."""
+    for program in ("python", "leadmail"):
+        (tmp_path / program).write_text(f'#!/bin/sh\necho {program} "$@"\n')
+        (tmp_path / program).chmod(0o755)
+    done = subprocess.run(
+        ["bash", ROOT / "deploy/docker/leadmail/entrypoint.sh", *words.split()],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == runs
+
+
+def test_the_guide_connects_mailboxes_where_mail_servers_can_be_reached() -> None:
+    """The pod in which docs/deployment.md runs ``account add`` is one that the network policies let out to mail servers."""
+    (pod,) = re.findall(
+        r"exec -it deploy/(\w+) -- leadmail account add", (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
+    )
+    policies = yaml.safe_load_all((ROOT / "deploy/kubernetes/base/network.yaml").read_text(encoding="utf-8"))
+    (mail,) = [each["spec"] for each in policies if each["metadata"]["name"] == "mail-servers"]
+    (components,) = [
+        each["values"]
+        for each in mail["podSelector"]["matchExpressions"]
+        if each["key"] == "app.kubernetes.io/component"
+    ]
+    assert pod in components

@@ -1,13 +1,11 @@
 #!/bin/bash
 # The command picks: a stage, the console, `healthy` for the container's health check, or a `leadmail` command.
 set -eu
-case "${1:-}" in
-  poller | parser | matcher | notifier | console)
-    stage=$1
-    shift
-    exec python -m "services.$stage" "$@"
+case "$*" in
+  poller | parser | matcher | notifier | console)   # the word alone: `console link EMAIL` is a `leadmail` command
+    exec python -m "services.$1"
     ;;
-  healthy)   # asked every few seconds, so without Python: its start would cost more than an idle stage does
+  healthy)   # runs every few seconds, so without Python: its start would cost more than an idle stage does
     exec 3<>"/dev/tcp/127.0.0.1/$LEADMAIL_HTTP_PORT"
     printf 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n' >&3
     read -r -t 4 answer <&3

@@ -21,6 +21,10 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")
 
 _PIPED_COLUMNS = 200
 """A pipe has no width. Rich would assume 80 columns and break lines in the middle of an address."""
+_GAP = 2
+"""Blanks between the columns of a table."""
+_NARROWEST = 8
+"""Columns that a shortened text keeps, however narrow the terminal is."""
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_COLUMNS)
 errors = Console(stderr=True, highlight=False)
@@ -74,15 +78,21 @@ def table(
         show_header=headed,
         box=None,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, _GAP, 0, 0),
     )
     cells = [[cell if isinstance(cell, Text) else line(cell) for cell in row] for row in rows]
+    needs = [max(len(column), *(row[number].cell_len for row in cells), 0) for number, column in enumerate(columns)]
+    shortened = [number for number, column in enumerate(columns) if column in cut]
+    room = console.width - sum(needs) - _GAP * len(columns) + sum(needs[number] for number in shortened)
+    # Rich would shrink the other columns and leave these alone, because they may not wrap.
+    for left, number in zip(range(len(shortened), 0, -1), sorted(shortened, key=needs.__getitem__), strict=True):
+        needs[number] = max(min(needs[number], room // left), _NARROWEST)
+        room -= needs[number]
     for number, column in enumerate(columns):
-        if column in cut:
-            made.add_column(column, overflow="ellipsis", no_wrap=True)
+        if number in shortened:
+            made.add_column(column, overflow="ellipsis", no_wrap=True, width=needs[number])
         else:
-            widest = max((row[number].cell_len for row in cells), default=0) if cut else None
-            made.add_column(column, overflow="fold", min_width=widest)
+            made.add_column(column, overflow="fold")
     for row in cells:
         made.add_row(*row)
     console.print(made)
