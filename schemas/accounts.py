@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal
 
@@ -79,6 +80,51 @@ class Lease(Contract):
     token: int
 
 
+class ProofKind(StrEnum):
+    """How an address of an account was proven, strongest first."""
+
+    SIGN_IN = "sign-in"
+    """The login name is the address, at a server that discovery finds for its domain."""
+    OAUTH = "oauth"
+    """The mail service's own sign-in named the address."""
+    CODE = "code"
+    """A code that Leadmail sent to the address was entered."""
+    ADMINISTRATOR = "administrator"
+    USER = "user"
+    """It was the user address of the account's owner when another user took the account over."""
+    EARLIER = "earlier"
+    """It counted before proofs existed. It stays until someone proves it, because mail of a colleague would open otherwise."""
+
+    def outranks(self, other: ProofKind) -> bool:
+        """Whether this proof takes an address from an account that holds it by another proof."""
+        return _RANKS[self] > _RANKS[other]
+
+
+_RANKS = {
+    ProofKind.SIGN_IN: 3,
+    ProofKind.OAUTH: 3,
+    ProofKind.CODE: 2,
+    ProofKind.ADMINISTRATOR: 1,
+    ProofKind.USER: 1,
+    ProofKind.EARLIER: 0,
+}
+
+
+class AddressProof(Contract):
+    """Why an address counts as an account's own."""
+
+    address: str
+    how: ProofKind
+    by: str
+    """The user, or the operator."""
+    at: Utc
+
+
+def proven_addresses(owner: str, claimed: Iterable[str], proven: Iterable[str]) -> frozenset[str]:
+    """Return which addresses that an account claims are its own: proven ones, and the address that names its owner in the CRM."""
+    return frozenset(claimed) & {owner, *proven}
+
+
 class Account(Contract):
     """One connected mailbox."""
 
@@ -87,7 +133,9 @@ class Account(Contract):
     """The user's e-mail address."""
     address: str
     aliases: tuple[str, ...] = ()
-    """Further addresses of the same person, confirmed by the owner."""
+    """Further addresses that the owner claims. One counts only when it is proven."""
+    proofs: tuple[AddressProof, ...] = ()
+    """At most one per address. Two connected accounts never prove the same address."""
     provider: str | None = None
     """Key in the provider directory."""
     incoming: ServerAddress
@@ -110,8 +158,18 @@ class Account(Contract):
 
     @property
     def own_addresses(self) -> frozenset[str]:
-        """The account's own addresses."""
+        """The account's own addresses: the proven ones. Nothing follows from an unproven claim."""
+        return proven_addresses(self.owner, self.claims, (proof.address for proof in self.proofs))
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """Every address that the account names as its own, proven or not."""
         return frozenset((self.address, *self.aliases))
+
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """The claims that nothing proves yet."""
+        return tuple(sorted(self.claims - self.own_addresses))
 
     def live_copy(self, bcc: tuple[str, ...] = (), *, withdrawn: bool = False) -> LiveCopy:
         """Return a live copy in this account as the sharing rule needs it."""

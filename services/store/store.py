@@ -29,6 +29,7 @@ from services.store.admin.removal import Removal
 from services.store.admin.sharing import Sharing
 from services.store.admin.user_lifecycle import UserLifecycle
 from services.store.admin.withdrawing import Withdrawing
+from services.store.core.address_proofs import AddressProofs
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
@@ -84,10 +85,17 @@ class Store:
         self.pending_work = PendingWork(c)
         self.colleagues = Colleagues(c, self.pending_work)
 
+        self.address_proofs = AddressProofs(c, fence=fence, colleagues=self.colleagues, audit=self.audit)
+
         # sync
         self.former_accounts = FormerAccounts(c)
         self.accounts = Accounts(
-            c, fence=fence, colleagues=self.colleagues, former_accounts=self.former_accounts, audit=self.audit
+            c,
+            fence=fence,
+            colleagues=self.colleagues,
+            address_proofs=self.address_proofs,
+            former_accounts=self.former_accounts,
+            audit=self.audit,
         )
         self.leases = Leases(c, config, fence)
         self.folders = Folders(c, fence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from itertools import chain
 
-from schemas.accounts import Account, AccountState, User
+from schemas.accounts import Account, AccountState, AddressProof, ProofKind, User
 from schemas.ledger import RowState
 from services.store.access.sign_ins import SignIns
 from services.store.access.users import Users
@@ -15,6 +15,7 @@ from services.store.admin.sharing import Sharing
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
+from services.store.core.documents import now, plain
 from services.store.core.errors import NotAllowedError
 from services.store.core.pending_work import PendingWork
 from services.store.sync.accounts import Accounts
@@ -135,7 +136,12 @@ class UserLifecycle:
         parts = [part async for part in self._emails_of(account.id)]
         for part in parts:  # stays enqueued: the attestations of threads are the matcher's to compute
             await self._pending.enqueue(emails=part)
-        await self._c.accounts.update_one({"_id": account.id}, {"$set": {"owner": heir.email}})
+        proofs = [*account.proofs]
+        if account.address == account.owner and account.address not in {one.address for one in proofs}:
+            # It counted because it named its owner; it must not cease to be a colleague's.
+            proofs.append(AddressProof(address=account.address, how=ProofKind.USER, by=by, at=now()))
+        handed = {"owner": heir.email, "proofs": plain(proofs)}
+        await self._c.accounts.update_one({"_id": account.id}, {"$set": handed})
         if account.state is AccountState.PAUSED and account.reason == OWNER_DISABLED:
             await self._accounts.set_state(account.id, AccountState.ACTIVE, by=by)
         await self._audit.add(

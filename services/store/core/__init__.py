@@ -5,5 +5,5 @@
 - ``fence``: writes that count only under an account's lease
 - ``singleton_lease``, ``pending_work``: one process at a time; work that survives a crash
 - ``blind_index``: keyed look-up hashes of addresses and Message-IDs
-- ``colleagues``, ``audit``: who is internal; who changed what
+- ``colleagues``, ``address_proofs``, ``audit``: who is internal; which account an address belongs to; who changed what
 """

@@ -1,10 +1,11 @@
-"""Who is a colleague: every user, and every owner of an account's address or alias."""
+"""Who is a colleague: every user, and every owner of a proven address of an account."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
+from schemas.accounts import proven_addresses
 from schemas.sharing import covering_domain
 from services.store.core.collections import Collections
 from services.store.core.documents import at_domains
@@ -51,15 +52,17 @@ class Colleagues:
             await self._pending.enqueue(addresses=part)
 
     async def own_among(self, addresses: Collection[str]) -> frozenset[str]:
-        """Return which of the addresses are colleagues': a user's, or an account's address or alias."""
+        """Return which of the addresses are colleagues': a user's, or a proven address of an account."""
         if not addresses:
             return frozenset()
         wanted = list(addresses)
         users = {document["_id"] async for document in self._users.find({"_id": {"$in": wanted}}, {"_id": 1})}
         query = {"$or": [{"address": {"$in": wanted}}, {"aliases": {"$in": wanted}}]}
         own: set[str] = users
-        async for document in self._accounts.find(query, {"address": 1, "aliases": 1}):
-            own.update((document["address"], *document["aliases"]))
+        fields = {"owner": 1, "address": 1, "aliases": 1, "proofs.address": 1}
+        async for found in self._accounts.find(query, fields):
+            proven = [proof["address"] for proof in found.get("proofs", ())]
+            own |= proven_addresses(found["owner"], (found["address"], *found["aliases"]), proven)
         return frozenset(own.intersection(wanted))
 
     async def no_users(self, addresses: Collection[str]) -> frozenset[str]:

@@ -21,9 +21,10 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import NamedTuple
 
+from schemas.accounts import AccountState, AddressProof, ProofKind
 from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, UNFINISHED, RowState
 from services.store.core.collections import Collections
-from services.store.core.documents import Doc, now
+from services.store.core.documents import Doc, now, plain
 from services.store.core.pending_work import PendingWork
 from services.store.core.singleton_lease import SingletonLease
 
@@ -93,10 +94,33 @@ async def _find_senders(c: Collections) -> None:
             await pending.enqueue(emails=part)
 
 
+async def _keep_own_addresses(c: Collections) -> None:
+    """Mark addresses that counted without a proof as ``earlier``: if they ceased to count, mail of colleagues would open.
+
+    Of several accounts with one address, the connected account that is connected under it keeps it.
+    """
+    fields = {"owner": 1, "address": 1, "aliases": 1, "state": 1, "proofs": 1}
+    accounts = [account async for account in c.accounts.find({}, fields).sort("_id", 1)]
+    connected = [account for account in accounts if account["state"] != AccountState.DISCONNECTED.value]
+    taken = {proof["address"] for account in connected for proof in account.get("proofs", ())}
+    theirs = {account["address"]: account["_id"] for account in connected}
+    for account in accounts:
+        if "proofs" in account:
+            continue
+        claims = sorted({account["address"], *account.get("aliases", ())} - {account["owner"]})
+        if account["state"] != AccountState.DISCONNECTED.value:
+            claims = [one for one in claims if one not in taken and theirs.get(one, account["_id"]) == account["_id"]]
+            taken.update(claims)
+        proofs = [AddressProof(address=one, how=ProofKind.EARLIER, by=account["owner"], at=now()) for one in claims]
+        unmarked = {"_id": account["_id"], "proofs": {"$exists": False}}
+        await c.accounts.update_one(unmarked, {"$set": {"proofs": plain(proofs)}})
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "judge threads by each holder's own mail", _judge_threads),
     Migration(2, "leave out drafts and mail flagged as deleted", _leave_out_unsent),
     Migration(3, "let only sent mail open threads", _find_senders),
+    Migration(4, "keep the addresses that counted without a proof", _keep_own_addresses),
 )
 """All migrations, in order."""
 

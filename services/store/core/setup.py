@@ -92,6 +92,13 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                 _index(
                     "connected", "address", unique=True, partialFilterExpression={"state": {"$in": list(_CONNECTED)}}
                 ),
+                # Two connected accounts never prove one address.
+                _index(
+                    "proven",
+                    "proofs.address",
+                    unique=True,
+                    partialFilterExpression={"state": {"$in": list(_CONNECTED)}, "proofs.address": {"$exists": True}},
+                ),
                 _index("owner", "owner"),
                 _index("address", "address"),
                 _index("aliases", "aliases"),

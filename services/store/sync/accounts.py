@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from bson import ObjectId
@@ -12,6 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from schemas.accounts import Account, AccountState, FolderRules, Lease, SealedCredentials, ServerAddress
 from schemas.addresses import normal_address_or_none
 from schemas.sharing import SharingPolicy
+from services.store.core.address_proofs import AddressProofs
 from services.store.core.audit import OPERATOR, Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
@@ -35,27 +37,34 @@ class Accounts:
         *,
         fence: Fence,
         colleagues: Colleagues,
+        address_proofs: AddressProofs,
         former_accounts: FormerAccounts,
         audit: Audit,
     ) -> None:
         self._accounts = collections.accounts
         self._fence = fence
         self._colleagues = colleagues
+        self._proofs = address_proofs
         self._former = former_accounts
         self._audit = audit
 
     async def add(self, account: Account, *, by: str = OPERATOR) -> None:
         """Store a new account, or connect a disconnected one again (see ``former_accounts``).
 
+        A proof of an address that another user or a mailbox with as good a proof has is left out: the claim stays unproven.
+
         Raises:
             AlreadyExistsError: the address is connected already.
         """
+        claimed = account.model_copy(update={"proofs": ()})
+        known = await self.of_ids([account.id])  # when it is connected again
+        before = frozenset[str]().union(*(one.own_addresses for one in known.values()))
         # The address of a user was a colleague's before.
-        async with self._colleagues.changing(await self._colleagues.no_users(account.own_addresses)):
-            again = await self._former.connect_again(account)
+        async with self._colleagues.changing(await self._colleagues.no_users(before | claimed.own_addresses)):
+            again = await self._former.connect_again(claimed)
             if not again:
                 try:
-                    await self._accounts.insert_one(encode(account))
+                    await self._accounts.insert_one(encode(claimed))
                 except DuplicateKeyError:
                     raise AlreadyExistsError(f"{account.address} is connected already") from None
         await self._audit.add(
@@ -66,6 +75,9 @@ class Accounts:
             sharing=account.sharing,
             again=again,
         )
+        for proof in account.proofs:
+            with suppress(AlreadyExistsError):
+                await self._proofs.prove(account.id, proof.address, proof.how, by=proof.by)
 
     async def get(self, account: str) -> Account:
         """Return an account by its id.
@@ -179,17 +191,21 @@ class Accounts:
         return changed
 
     async def save_aliases(self, account: str, aliases: Iterable[str], *, by: str) -> Account:
-        """Store the further addresses that the owner confirmed, and enqueue the threads that they open or end.
+        """Store the further addresses that the owner claims. A new one has no effect until it is proven.
 
-        An alias never lets a user read more: it only marks an address as a colleague's, and mail as internal.
+        A proof goes with the address that it is about, and the threads that the address opened or ended are enqueued.
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
         """
         before = await self.get(account)
         wanted = tuple(sorted(set(aliases) - {before.address}))
-        async with self._colleagues.changing(set(before.aliases) ^ set(wanted)):
-            changed = await self._change(account, {"aliases": wanted, "relink": now()})
+        after = before.model_copy(update={"aliases": wanted})
+        ending = before.own_addresses - after.own_addresses
+        async with self._colleagues.changing(ending):
+            fields: dict[str, Any] = {"aliases": wanted, **({"relink": now()} if ending else {})}
+            stale = {"address": {"$nin": sorted(after.claims)}}
+            changed = await self._change(account, fields, pull={"proofs": stale})
         await self._audit.add(
             "account.aliases", by=by, subject=f"account:{account}", before=before.aliases, after=wanted
         )
@@ -203,9 +219,9 @@ class Accounts:
         """
         return await self._change(account, {"sharing": policy, "relink": now()})
 
-    async def _change(self, account: str, fields: dict[str, Any]) -> Account:
+    async def _change(self, account: str, fields: dict[str, Any], pull: dict[str, Any] | None = None) -> Account:
         connected = {"_id": account, "state": {"$ne": AccountState.DISCONNECTED.value}}
-        update = {"$set": plain(fields)}
+        update = {"$set": plain(fields), **({"$pull": pull} if pull else {})}
         document = await self._accounts.find_one_and_update(connected, update, return_document=ReturnDocument.AFTER)
         if document is None:
             raise NotFoundError(f"there is no connected account {account}")

@@ -1,0 +1,74 @@
+"""Which account an address belongs to: proofs are recorded here, and nowhere else."""
+
+from __future__ import annotations
+
+from pymongo.errors import DuplicateKeyError
+
+from schemas.accounts import Account, AccountState, AddressProof, ProofKind
+from services.store.core.audit import Audit
+from services.store.core.colleagues import Colleagues
+from services.store.core.collections import Collections
+from services.store.core.documents import Doc, decode, now, plain
+from services.store.core.errors import AlreadyExistsError, NotFoundError
+from services.store.core.fence import Fence, MongoSession
+
+_CONNECTED: Doc = {"$ne": AccountState.DISCONNECTED.value}
+
+
+class AddressProofs:
+    """Field ``proofs`` of the accounts."""
+
+    def __init__(self, collections: Collections, *, fence: Fence, colleagues: Colleagues, audit: Audit) -> None:
+        self._accounts = collections.accounts
+        self._users = collections.users
+        self._fence = fence
+        self._colleagues = colleagues
+        self._audit = audit
+
+    async def prove(self, account: str, address: str, how: ProofKind, *, by: str) -> Account:
+        """Record that an address is an account's own, and enqueue what follows from it. A new address becomes an alias.
+
+        A stronger proof takes the address from the connected account that has it so far: there it stays as an unproven claim.
+
+        Raises:
+            NotFoundError: there is no such account, or it is disconnected.
+            AlreadyExistsError: the address is another user's, or another account has proven it at least as well.
+        """
+        proof = AddressProof(address=address, how=how, by=by, at=now())
+        async with self._colleagues.changing({address}):
+            try:
+                after, losers = await self._fence.transaction(lambda session: self._write(account, proof, session))
+            except DuplicateKeyError:
+                raise AlreadyExistsError(f"{address} already belongs to another mailbox") from None
+        for loser in losers:
+            await self._audit.add("account.proof-lost", by=by, subject=f"account:{loser}", address=address, to=account)
+        await self._audit.add("account.proof", by=by, subject=f"account:{account}", address=address, how=how)
+        return after
+
+    async def _write(self, account: str, proof: AddressProof, session: MongoSession) -> tuple[Account, list[str]]:
+        address = proof.address
+        document = await self._accounts.find_one({"_id": account, "state": _CONNECTED}, session=session)
+        if document is None:
+            raise NotFoundError(f"there is no connected account {account}")
+        before = decode(Account, document)
+        if address != before.owner and await self._users.find_one({"_id": address}, session=session) is not None:
+            raise AlreadyExistsError(f"{address} is the address of another user")
+        losers = await self._take_from_others(account, proof, session)
+        fields: Doc = {
+            "proofs": plain([*(one for one in before.proofs if one.address != address), proof]),
+            "aliases": sorted({*before.aliases, address} - {before.address}),
+            "relink": now(),
+        }
+        await self._accounts.update_one({"_id": account}, {"$set": fields}, session=session)
+        return decode(Account, {**document, **fields}), losers
+
+    async def _take_from_others(self, account: str, proof: AddressProof, session: MongoSession) -> list[str]:
+        others: Doc = {"_id": {"$ne": account}, "proofs.address": proof.address, "state": _CONNECTED}
+        found = [decode(Account, one) async for one in self._accounts.find(others, session=session)]
+        for other in found:
+            if any(one.address == proof.address and not proof.how.outranks(one.how) for one in other.proofs):
+                raise AlreadyExistsError(f"{proof.address} already belongs to another mailbox")
+        lost: Doc = {"$pull": {"proofs": {"address": proof.address}}, "$set": {"relink": now()}}
+        for other in found:
+            await self._accounts.update_one({"_id": other.id}, lost, session=session)
+        return [other.id for other in found]
