@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from schemas.accounts import Account, Epoch, Folder, FolderState, Lease, SealedCredentials, ServerAddress
+from schemas.accounts import (
+    Account,
+    AddressProof,
+    Epoch,
+    Folder,
+    FolderState,
+    Lease,
+    ProofKind,
+    SealedCredentials,
+    ServerAddress,
+)
 from schemas.identity import copy_id, folder_id
 from schemas.ledger import Row, RowState
 from schemas.sharing import Mode, SharingPolicy
@@ -17,11 +27,18 @@ SEALED = SealedCredentials(key_id="k", wrapped_key=b"w", nonce=b"n", ciphertext=
 """Credentials that no key opens."""
 
 
+def confirmed(*addresses: str) -> tuple[AddressProof, ...]:
+    """Return proofs of addresses that an administrator confirmed."""
+    return tuple(AddressProof(address=one, how=ProofKind.ADMINISTRATOR, by="operator", at=now()) for one in addresses)
+
+
 def account(
     address: str, mode: Mode = Mode.PUBLIC, excluded: Sequence[str] = (), *, owner: str | None = None, **fields: Any
 ) -> Account:
-    """Return an account that is not stored; its owner defaults to its address."""
+    """Return an account that is not stored; its owner defaults to its address. An administrator has confirmed its addresses."""
+    owner = owner or address
     values: dict[str, Any] = {
+        "proofs": confirmed(*(one for one in (address, *fields.get("aliases", ())) if one != owner)),
         "id": new_account_id(),
         "incoming": ServerAddress(host="imap.example.com", port=993, tls="tls", username=address),
         "credentials": SEALED,
@@ -29,7 +46,7 @@ def account(
         "created_at": now(),
         **fields,
     }
-    return Account(owner=owner or address, address=address, **values)
+    return Account(owner=owner, address=address, **values)
 
 
 def folder(of: str, **fields: Any) -> Folder:

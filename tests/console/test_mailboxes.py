@@ -55,7 +55,7 @@ async def test_connecting(office: Office, servers: LocalServers, box: Any) -> No
     opened = office.console.box.open(account.id, account.credentials)
     assert opened.password.get_secret_value() == box.password  # type: ignore[union-attr]
     assert box.address in await browser.shows("/mailboxes")
-    (entry, *_) = await office.console.store.audit.newest(subject=f"account:{account.id}")
+    (entry,) = await office.console.store.audit.newest(subject=f"account:{account.id}", action="account.add")
     assert (entry.action, entry.by) == ("account.add", ANN)
     again = await browser.post("/mailboxes/connect", **fields)
     assert (again.status_code, "is already connected" in again.text) == (409, True)

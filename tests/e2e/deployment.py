@@ -31,6 +31,7 @@ from testbed.demo.phone import Phone
 from testbed.local import LocalServers
 from testbed.samples.company import CONTACTS, LEADS, USERS, Record, User
 from testbed.samples.model import SampleMail
+from tests.factories import confirmed
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("poller", "parser", "matcher", "notifier")
@@ -134,6 +135,7 @@ class Deployment:
                 owner=user.addresses[0],
                 address=user.addresses[0],
                 aliases=user.addresses[1:],
+                proofs=confirmed(*user.addresses[1:]),
                 incoming=ServerAddress(host=imap.host, port=port or imap.port, tls="none", username=login),
                 outgoing=ServerAddress(host=smtp.host, port=smtp.port, tls="none", username=login),
                 credentials=box.seal(account, password(self.passwords[user.key])),

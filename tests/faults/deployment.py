@@ -29,6 +29,7 @@ from services.store import Store
 from services.store.core.documents import now
 from services.wiring import make_store
 from testbed.local import LocalServers
+from tests.factories import confirmed
 from tests.faults.scenario import (
     ACCOUNTS,
     ANNA,
@@ -119,6 +120,7 @@ class Company:
                 id=account,
                 owner=self.owners[address],
                 address=address,
+                proofs=confirmed(address),
                 incoming=ServerAddress(host=imap.host, port=imap.port, tls="none", username=phone.login),
                 credentials=self._sealed(account, phone.password if right else "wrong"),
                 sharing=SharingPolicy(mode=Mode(SHARING[address])),

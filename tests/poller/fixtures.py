@@ -32,6 +32,7 @@ from services.mailbox.connection.credentials import password
 from services.store import LinkAddition, RowOutcome, Store, new_account_id
 from testbed.local import LocalServers
 from testbed.servers.imap import log_in
+from tests import factories
 from tests.conftest import MailUser
 
 DEADLINE = 60.0
@@ -107,6 +108,7 @@ class PollerEnvironment:
             id=number,
             owner="owner@company.test",
             address=user.address,
+            proofs=factories.confirmed(user.address),
             incoming=ServerAddress(
                 host="127.0.0.1", port=port or self.servers.imap.port, tls=tls, username=user.address
             ),

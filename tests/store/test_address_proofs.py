@@ -12,6 +12,7 @@ from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import now
 from services.store.core.migrations import MIGRATIONS
+from services.store.sync import accounts
 from tests.factories import account
 from tests.store.fixtures import World
 
@@ -19,15 +20,21 @@ ANN, BOB, CLIENT, OTHER = "ann@firm.example", "bob@firm.example", "carla@client.
 BY = ProofKind.ADMINISTRATOR
 
 
+@pytest.fixture(autouse=True)
+def claims_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a claim stay a claim."""
+    monkeypatch.setattr(accounts, "PROVE_CLAIMS", False)
+
+
 async def test_a_claim_counts_only_when_it_is_proven(world: World, store: Store) -> None:
     """A claimed client stays external: no work is enqueued, and nobody becomes a colleague. A proof changes that, and its end."""
     ann = await world.account(ANN)
     claimed = await store.accounts.save_aliases(ann.id, [CLIENT], by=ANN)
-    assert (claimed.unproven, claimed.own_addresses) == ((CLIENT,), {ANN})
+    assert (claimed.unproven, claimed.own_addresses) == ((CLIENT,), frozenset({ANN}))
     assert not await store.colleagues.own_among([CLIENT])
     assert await world.database["debts"].find_one({"addresses": CLIENT}) is None
     proven = await store.address_proofs.prove(ann.id, CLIENT, BY, by="operator")
-    assert (proven.unproven, proven.own_addresses) == ((), {ANN, CLIENT})
+    assert (proven.unproven, proven.own_addresses) == ((), frozenset({ANN, CLIENT}))
     assert await store.colleagues.own_among([CLIENT]) == {CLIENT}
     assert [entry.details["how"] for entry in await store.audit.newest(action="account.proof")] == ["administrator"]
     ended = await store.accounts.save_aliases(ann.id, [], by=ANN)
@@ -77,7 +84,7 @@ async def test_what_counted_before_proofs_existed_goes_on_counting(world: World,
     for _ in range(2):
         await MIGRATIONS[-1].run(collections)
         mine, other = await store.accounts.get(ann.id), await store.accounts.get(bob.id)
-        assert (mine.own_addresses, other.own_addresses) == ({ANN, OTHER}, {BOB})
+        assert (mine.own_addresses, other.own_addresses) == (frozenset({ANN, OTHER}), frozenset({BOB}))
         assert [proof.how for proof in mine.proofs] == [ProofKind.EARLIER]
         assert await store.colleagues.own_among([OTHER]) == {OTHER}
     await store.address_proofs.prove(bob.id, OTHER, BY, by="operator")

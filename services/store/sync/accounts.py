@@ -10,7 +10,16 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from schemas.accounts import Account, AccountState, FolderRules, Lease, SealedCredentials, ServerAddress
+from schemas.accounts import (
+    Account,
+    AccountState,
+    AddressProof,
+    FolderRules,
+    Lease,
+    ProofKind,
+    SealedCredentials,
+    ServerAddress,
+)
 from schemas.addresses import normal_address_or_none
 from schemas.sharing import SharingPolicy
 from services.store.core.address_proofs import AddressProofs
@@ -21,6 +30,9 @@ from services.store.core.documents import decode, encode, now, plain
 from services.store.core.errors import AlreadyExistsError, NotFoundError
 from services.store.core.fence import Fence, MongoSession
 from services.store.sync.former_accounts import FormerAccounts
+
+PROVE_CLAIMS = True
+"""Whether a claim counts as proven at once."""
 
 
 def new_account_id() -> str:
@@ -75,9 +87,14 @@ class Accounts:
             sharing=account.sharing,
             again=again,
         )
-        for proof in account.proofs:
+        for proof in (*account.proofs, *self._of_claims(account, account.claims)):
             with suppress(AlreadyExistsError):
                 await self._proofs.prove(account.id, proof.address, proof.how, by=proof.by)
+
+    @staticmethod
+    def _of_claims(account: Account, claims: Iterable[str]) -> list[AddressProof]:
+        new = sorted({*claims} - {proof.address for proof in account.proofs} - {account.owner}) if PROVE_CLAIMS else ()
+        return [AddressProof(address=one, how=ProofKind.EARLIER, by=account.owner, at=now()) for one in new]
 
     async def get(self, account: str) -> Account:
         """Return an account by its id.
@@ -209,6 +226,9 @@ class Accounts:
         await self._audit.add(
             "account.aliases", by=by, subject=f"account:{account}", before=before.aliases, after=wanted
         )
+        for proof in self._of_claims(changed, set(wanted) - set(before.aliases)):
+            with suppress(AlreadyExistsError):
+                changed = await self._proofs.prove(account, proof.address, proof.how, by=by)
         return changed
 
     async def save_sharing(self, account: str, policy: SharingPolicy) -> Account:

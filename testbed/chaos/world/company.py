@@ -15,12 +15,12 @@ from typing import Any
 
 from bson import ObjectId
 
-from schemas.accounts import Account, ServerAddress
+from schemas.accounts import Account, AddressProof, ProofKind, ServerAddress
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection import SecretBox, password
 from services.runtime.mongo import Client, make_client
 from services.settings import CliSettings
-from services.store import Store, new_account_id, now
+from services.store import OPERATOR, Store, new_account_id, now
 from services.wiring import make_store
 from testbed.chaos.proof.mailbox import Mailbox
 from testbed.chaos.proof.reference import Mailowner
@@ -101,6 +101,10 @@ class Company:
                 owner=colleague.addresses[0],
                 address=colleague.addresses[0],
                 aliases=colleague.addresses[1:],
+                proofs=tuple(
+                    AddressProof(address=one, how=ProofKind.ADMINISTRATOR, by=OPERATOR, at=now())
+                    for one in colleague.addresses[1:]
+                ),
                 incoming=server,
                 credentials=vault.seal(account, password(box.password)),
                 sharing=SharingPolicy(mode=Mode(colleague.mode), excluded_domains=colleague.excluded),
