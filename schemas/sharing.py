@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from publicsuffixlist import PublicSuffixList
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from schemas.addresses import InvalidDomainError, in_domain, normal_domain
 from schemas.base import Contract
@@ -84,6 +84,8 @@ class CompanyPolicy(Contract):
     """The company's own domains, confirmed by an administrator: a link by an address in one of them shares nothing."""
     opened_domains: tuple[str, ...] = ()
     """Domains for which the administrator switched that off; takes precedence over ``internal_domains`` and colleagues' addresses."""
+    version: int = Field(default=0, ge=0)
+    """How often the policy was changed. A change is saved only if it is based on the current version."""
 
     @field_validator("excluded_domains", "internal_domains", "opened_domains", mode="after")
     @classmethod

@@ -68,6 +68,15 @@ MODES = {
 HIDDEN, SHOWN = "would be hidden from", "would be shown to"
 """The two directions of a preview."""
 NO_EFFECT = "No one would see more or less than now, of the mail that you can see."
+OPENING_COUNTS = (
+    "The numbers count only mail that you can see. The same happens to mail that you cannot see now: whatever mailboxes that "
+    "are not private hold for these records."
+)
+PAUSED = {
+    "owner-disabled": "paused while its owner is disabled",
+    "operator": "paused by your administrator",
+}
+"""Why a mailbox is paused that its owner did not pause."""
 _NAMES = 4
 
 
@@ -115,12 +124,32 @@ def internal_record(addresses: Sequence[str]) -> str:
     )
 
 
+def opening(records: int) -> str:
+    """Say which records a change opens."""
+    return (
+        f"{plural(records, 'record')} that you can read would cease to be internal: "
+        "mail on them would show to your colleagues as on any other record."
+    )
+
+
+def unconfirmed_domain(domain: str, addresses: int) -> str:
+    """Say what is so while one of the company's domains is not confirmed."""
+    return (
+        f"{domain} looks like the company's own domain ({plural(addresses, 'address', 'addresses')}), but no administrator has "
+        f"confirmed it. Until then only addresses of users and connected mailboxes are internal: the page of any other "
+        f"colleague at {domain} who is a lead or contact shows internal mail like that of a client."
+    )
+
+
 def proposed_domain(domain: str, addresses: int) -> str:
     """Ask an administrator to confirm one of the company's domains."""
-    return (
-        f"{domain} looks like the company's own domain ({plural(addresses, 'address', 'addresses')}). It is not internal until an "
-        f"administrator confirms it: `leadmail company domains --add {domain} --by EMAIL`."
-    )
+    confirm = f"leadmail company domains --add {domain} --by EMAIL"
+    return f"{unconfirmed_domain(domain, addresses)} An administrator confirms it with `{confirm}`."
+
+
+def paused(reason: str | None) -> str:
+    """Say who paused a mailbox."""
+    return PAUSED.get(reason or "", "paused by you")
 
 
 def sharing(policy: SharingPolicy) -> str:

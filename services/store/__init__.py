@@ -34,6 +34,7 @@ from services.store.core.config import StoreConfig
 from services.store.core.documents import now
 from services.store.core.errors import (
     AlreadyExistsError,
+    ChangedMeanwhileError,
     FolderChangedError,
     LeaseLostError,
     NotAllowedError,
@@ -63,6 +64,7 @@ __all__ = [
     "AlreadyExistsError",
     "AuditEntry",
     "BriefEmail",
+    "ChangedMeanwhileError",
     "DatabaseFacts",
     "DeadLetter",
     "Dossier",

@@ -233,6 +233,8 @@ class Store:
             copies=copies,
             rights=rights,
             lines=lines,
+            record_addresses=self.record_addresses,
+            colleagues=self.colleagues,
         )
         self.data_subjects = DataSubjects(
             c, record_addresses=self.record_addresses, links=self.links, ledger=self.ledger

@@ -54,6 +54,12 @@ async def proposed(store: Store) -> list[ProposedDomain]:
     return [ProposedDomain(name, count) for name, count in sorted(counts.items()) if _may_be_internal(name)]
 
 
+async def proposed_by(store: Store, addresses: Collection[str]) -> list[ProposedDomain]:
+    """Return the proposed domains of some addresses, such as those of a mailbox that was just connected."""
+    domains = set(map(domain_of, addresses))
+    return [one for one in await proposed(store) if one.domain in domains]
+
+
 def _may_be_internal(domain: str) -> bool:
     try:
         internal_domain(domain)

@@ -36,9 +36,9 @@ class UserRemovalCounts(NamedTuple):
     user: User
     mailboxes: int
     emails: int
-    """Emails on records of which the mailboxes hold copies, each mailbox counted by itself."""
+    """Distinct emails on records of which the mailboxes hold copies, as far as the caller sees them."""
     only_here: int
-    """Those of which the user may not know any other holder."""
+    """Those of which the caller may not know any holder but these mailboxes."""
 
 
 async def user_lines(store: Store) -> list[UserLine]:
@@ -53,25 +53,31 @@ async def user_lines(store: Store) -> list[UserLine]:
     ]
 
 
-async def removal_counts(store: Store, email: str) -> UserRemovalCounts:
-    """Return what a removal concerns.
+async def removal_counts(store: Store, email: str, *, asker: str | None = None) -> UserRemovalCounts:
+    """Return what a removal concerns, as far as the administrator who asks sees the mail; for the operator, as far as the user does.
 
     Raises:
         NotFoundError: there is no such user.
     """
     user = await store.users.get(email)
-    counts = [await store.removal.counts(account.id) for account in await store.accounts.get_all(user.email)]
-    return UserRemovalCounts(user, len(counts), sum(one.emails for one in counts), sum(one.only_here for one in counts))
+    accounts = [account.id for account in await store.accounts.get_all(user.email)]
+    counts = await store.removal.counts(accounts, asker=asker or user.email)
+    return UserRemovalCounts(user, len(accounts), counts.emails, counts.only_here)
 
 
-def removal_sentence(counts: UserRemovalCounts, fate: MailboxFate, heir: str | None = None) -> str:
+def removal_sentence(
+    counts: UserRemovalCounts, fate: MailboxFate, heir: str | None = None, *, seen_by: str = "they"
+) -> str:
     """Say what a removal of a user concerns, and what becomes of the mailboxes."""
     what = {
         MailboxFate.DISCONNECT: "disconnected, and their mail stays",
         MailboxFate.PURGE: "deleted with their mail",
         MailboxFate.TRANSFER: f"transferred to {heir}",
     }[fate]
-    mail = f"{plural(counts.emails, 'email')} on records, {counts.only_here:,} of them with no other known holder"
+    mail = (
+        f"{plural(counts.emails, 'email')} on records that {seen_by} can see, "
+        f"{counts.only_here:,} of them with no other known holder"
+    )
     return f"{counts.user.email} has {plural(counts.mailboxes, 'mailbox', 'mailboxes')} ({mail}): to be {what}."
 
 

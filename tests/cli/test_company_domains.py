@@ -14,6 +14,8 @@ from services.store import LinkAddition, NewRecord, Store
 from services.usecases.company_domains import PublicMailError, internal_domain
 from tests.cli.fixtures import ANNA, LUC, OFFER, Deployment, check_result
 
+ROOT = "root@nw.example"
+"""An administrator without a mailbox."""
 LENA = "lena@nw.example"
 """A colleague without a mailbox who is no user."""
 
@@ -30,7 +32,18 @@ def test_a_domain_is_proposed_and_internal_after_it_is_confirmed(deployment: Dep
     deployment.ok("company", "sharing", "--by", ANNA, "--exclude-domain", "law.example")
     assert "nw.example" in deployment.ok("company", "domains")
     assert "looks like" not in deployment.ok("setup")
-    assert "company.sharing" in deployment.ok("audit", "--action", "company")
+    assert "nw.example" in deployment.ok("audit", "--action", "company.domains")
+    assert "law.example" not in deployment.ok("audit", "--action", "company.domains")
+
+
+def test_a_new_user_proposes_their_domain(empty: Deployment) -> None:
+    """The sentence says what is so until it is confirmed; a public mail service's domain is not proposed."""
+    added = empty.ok("user", "add", ANNA, "--admin")
+    assert "nw.example looks like the company's own domain (1 address)" in added
+    assert "Until then only addresses of users and connected mailboxes are internal" in added
+    assert "looks like" not in empty.ok("user", "add", "anna@gmail.com")
+    empty.ok("company", "domains", "--add", "nw.example", "--by", ANNA)
+    assert empty.ok("user", "add", LUC) == f"{LUC} added.\n"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +77,7 @@ def test_opening_shows_numbers_first_and_closing_hides_again(deployment: Deploym
     assert "no domain is opened" in deployment.ok("company", "domains")
     opened = deployment.run(*change, "--yes", "--json").json()
     assert (opened["opened_domains"], opened["changed"]) == (["nw.example"], True)
-    assert opened["preview"]["shown"]["examples"] == []
+    assert (opened["opened_records"], opened["preview"]["shown"]["emails"]) == (0, 0)
     assert "is internal" not in deployment.ok("contact", "add", LUC)
     deployment.ok("company", "domains", "--close", "nw.example", "--by", ANNA)
     assert "no domain is opened" in deployment.ok("company", "domains")
@@ -90,8 +103,13 @@ def test_a_colleague_as_contact_opens_no_internal_mail(deployment: Deployment) -
     assert "1 email" in deployment.ok("emails", LENA, "--viewer", ANNA)
     change = ("company", "domains", "--open", "nw.example", "--by", ANNA)
     told = deployment.ok(*change, "--dry-run")
+    assert "1 record that you can read would cease to be internal" in told
     assert "1 email would be shown to 1 user, on 1 record." in told
     assert "Subject" not in told
+    deployment.ok("user", "add", ROOT, "--admin")
+    blind = deployment.ok(*change[:-1], ROOT, "--dry-run")
+    assert "1 record that you can read would cease to be internal" in blind
+    assert "0 emails would be shown" in blind, "what the administrator may not see is in no number"
     assert "0 emails" in deployment.ok(*page)
     deployment.ok(*change, "--yes")
     assert "1 email" in deployment.ok(*page)

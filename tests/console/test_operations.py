@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from schemas.accounts import AccountState
 from schemas.identity import copy_id
 from schemas.routes import ROUTES
 from schemas.sharing import Mode
@@ -225,6 +226,7 @@ async def test_the_companys_domains(office: Office) -> None:
     domain = BOB.rpartition("@")[2]
     assert f"Confirm {domain}" in await browser.shows(here)
     record = await store.records.add("contact", NewRecord((f"jo@{domain}",)))
+    await store.record_addresses.put_many([record])
     page = f"/records/contact/{record.ref.id}"
     assert "is internal" not in await bob.shows(page)
     assert (await bob.post(path, page="/mailboxes", do="add", domain=domain)).status_code == 404
@@ -232,15 +234,52 @@ async def test_the_companys_domains(office: Office) -> None:
     await browser.post(path, page=here, do="add", domain=domain)
     assert "is internal" in await bob.shows(page)
     asked = await browser.post(path, page=here, do="open", domain=domain)
+    assert "1 record that you can read would cease to be internal" in asked.text
     assert "would be shown to" in asked.text
+    await store.company.save(await store.company.policy())  # another administrator
+    late = await browser.post(path, do="open", domain=domain, confirm=1)
+    assert (late.status_code, "Nothing has been changed yet" in late.text) == (200, True)
     assert (await store.company.policy()).opened_domains == ()
-    await browser.post(path, page=here, do="open", domain=domain, confirm="yes")
+    await browser.post(path, do="open", domain=domain, confirm=2)
     assert (await store.company.policy()).opened_domains == (domain,)
     saved = {"do": "save", "allowed": "public", "default": "public", "domains": ""}
-    await browser.post(here, page=here, **saved)
+    stale = await browser.post(here, page=here, **saved, version=2)
+    assert (stale.status_code, "was changed in the meantime" in stale.text) == (409, True)
+    assert (await browser.post(here, page=here, **saved, version=3)).status_code == 303
     assert "is internal" not in await bob.shows(page)
     await browser.post(path, page=here, do="close", domain=domain)
     assert "is internal" in await bob.shows(page)
+    actions = [entry.action for entry in await store.audit.newest(action="company")]
+    assert actions == ["company.domains", "company.sharing", "company.domains", "company.domains"]
+
+
+async def test_an_unconfirmed_domain_is_proposed_to_administrators(office: Office) -> None:
+    """Where they look after they connected a mailbox or a user was added; no one else, who could not confirm it."""
+    ann, bob = await office.signed_in(ANN), await office.signed_in(BOB)
+    (account,) = await office.console.store.accounts.get_all(ANN)
+    pages = ("/mailboxes", f"/mailboxes/{account.id}", "/operations/users", "/operations/sharing")
+    domain = ANN.rpartition("@")[2]
+    for page in pages:
+        assert f"{domain} looks like the company's own domain" in text_of(await ann.shows(page)), page
+    assert "shows internal mail like that of a client" in text_of(await ann.shows("/mailboxes"))
+    assert "looks like" not in await bob.shows("/mailboxes")
+    await ann.post("/operations/sharing/domains", page="/operations/sharing", do="add", domain=domain)
+    for page in pages:
+        assert "looks like" not in await ann.shows(page)
+
+
+async def test_a_mailbox_says_who_paused_it(office: Office) -> None:
+    """Its owner, the operator with a command, or the disabling of its owner."""
+    bob, accounts = await office.signed_in(BOB), office.console.store.accounts
+    (account,) = await accounts.get_all(BOB)
+    for reason, words in (
+        (None, "by you"),
+        ("operator", "by your administrator"),
+        ("owner-disabled", "while its owner"),
+    ):
+        await accounts.set_state(account.id, AccountState.PAUSED, by="operator", reason=reason)
+        for page in ("/mailboxes", f"/mailboxes/{account.id}"):
+            assert f"paused {words}" in await bob.shows(page)
 
 
 async def test_users_are_disabled_enabled_and_removed(office: Office) -> None:
@@ -253,7 +292,7 @@ async def test_users_are_disabled_enabled_and_removed(office: Office) -> None:
     assert f"{BOB} (paused)" in text_of(await browser.shows("/operations/users"))
     await browser.post(here, page=here, do="enable")
     assert not (await store.users.get(BOB)).disabled
-    assert "1 mailbox (1 email on records" in text_of(await browser.shows(here))
+    assert "1 mailbox (0 emails on records that you can see" in text_of(await browser.shows(here))
     remove = {"do": "remove", "fate": "transfer", "heir": EVE}
     assert (await browser.post(here, page=here, **remove, confirm=EVE)).status_code == 400
     assert (await browser.post(here, page=here, **{**remove, "heir": ""}, confirm=BOB)).status_code == 400

@@ -77,6 +77,7 @@ def test_every_privileged_action_is_logged() -> None:
         "account.resync",
         "account.sharing",
         "account.state",
+        "company.domains",
         "company.sharing",
         "console.link",
         "console.sign-in",

@@ -190,7 +190,7 @@ CONSOLE: Mapping[str, set[str]] = {
     "epochs": {"of"},
     "folders": {"of"},
     "ledger_counts": {"counts_by_folder"},
-    "previewing": {"account", "company", "whole_company"},
+    "previewing": {"account", "company", "opened_records"},
     "removal": {"counts", "disconnect", "purge"},
     "setup": set(),
     "sharing": {"set_account", "set_company"},

@@ -127,12 +127,13 @@ class History(World):
             default_mode=Mode(allowed[0]),
             internal_domains=self.paper.own_domains,
             opened_domains=self.paper.opened,
+            version=(await self.store.company.policy()).version,
         )
         told = await self.store.previewing.company(policy, by=USERS[0])
         before = self.seen()
         self.paper.excluded, self.paper.allowed = excluded, allowed
         self._told(told, before, USERS[0])
-        await self.store.company.save(policy)
+        policy = await self.store.company.save(policy)
         await self.check_no_page_shows_too_much()
         await self.store.sharing.set_company(policy, by="operator")
 

@@ -13,7 +13,7 @@ from schemas.addresses import InvalidAddressError
 from schemas.emails import Email
 from schemas.ledger import Row, RowState
 from schemas.sharing import CompanyPolicy, Mode
-from services.store import AlreadyExistsError, DeadLetter, NotFoundError, Store, StoreConfig
+from services.store import AlreadyExistsError, ChangedMeanwhileError, DeadLetter, NotFoundError, Store, StoreConfig
 from services.store.core.documents import decode, decode_email, encode, encode_email, now
 from services.store.sync.ledger_rows import row_document, row_of
 from tests.factories import account, row
@@ -38,8 +38,43 @@ async def test_the_company_has_a_policy_from_the_start(store: Store) -> None:
     """The default policy applies until another is stored."""
     assert await store.company.policy() == CompanyPolicy()
     policy = CompanyPolicy(excluded_domains=("corp.com",), default_mode=Mode.PRIVATE)
-    await store.company.save(policy)
-    assert await store.company.policy() == policy
+    saved = await store.company.save(policy)
+    assert saved == policy.replaced(version=1)
+    assert await store.company.policy() == saved
+
+
+async def test_no_administrator_overwrites_what_another_saved_meanwhile(store: Store) -> None:
+    """Of two administrators who start from one state only one saves; the other is told, reads again, and nothing is lost."""
+    first = await store.company.policy()
+    changes = [first.replaced(internal_domains=("corp.com",)), first.replaced(excluded_domains=("law.com",))]
+    both = await asyncio.gather(
+        *(store.sharing.set_company(change, by=f"{number}@corp.com") for number, change in enumerate(changes)),
+        return_exceptions=True,
+    )
+    assert [isinstance(one, ChangedMeanwhileError) for one in both].count(True) == 1
+    (late,) = (change for change, one in zip(changes, both, strict=True) if isinstance(one, ChangedMeanwhileError))
+    with pytest.raises(ChangedMeanwhileError, match="try again"):
+        await store.company.save(late)
+    current = await store.company.policy()
+    again = current.replaced(
+        internal_domains=late.internal_domains or current.internal_domains,
+        excluded_domains=late.excluded_domains or current.excluded_domains,
+    )
+    await store.sharing.set_company(again, by="late@corp.com")
+    policy = await store.company.policy()
+    assert (policy.internal_domains, policy.excluded_domains, policy.version) == (("corp.com",), ("law.com",), 2)
+    assert {one.action for one in await store.audit.newest(subject="company")} == {"company.sharing", "company.domains"}
+
+
+async def test_a_policy_without_a_version_can_be_changed(world: World, store: Store) -> None:
+    """A release without versions stored it."""
+    old = {"excluded_domains": ["law.com"], "default_mode": "private", "allowed_modes": ["private"]}
+    await world.database["settings"].insert_one({"_id": "company", "policy": old})
+    policy = await store.company.policy()
+    assert (policy.excluded_domains, policy.version) == (("law.com",), 0)
+    assert (await store.company.save(policy.replaced(internal_domains=("corp.com",)))).version == 1
+    with pytest.raises(ChangedMeanwhileError):
+        await store.company.save(policy)
 
 
 async def test_the_audit_log_is_newest_first(store: Store) -> None:

@@ -74,13 +74,13 @@ async def test_the_administrator_decides_over_owners(world: World, store: Store)
     await store.sharing.set_company(CompanyPolicy(excluded_domains=("x.com",)), by="admin@corp.com")
     assert await seen(store, "b@corp.com", record) == 0
     assert (await world.summary(record) or {})["count"] == 0
-    private_only = CompanyPolicy(allowed_modes=(Mode.PRIVATE,), default_mode=Mode.PRIVATE)
+    private_only = CompanyPolicy(allowed_modes=(Mode.PRIVATE,), default_mode=Mode.PRIVATE, version=1)
     await store.sharing.set_company(private_only, by="admin@corp.com")
-    assert await store.company.policy() == private_only
+    assert await store.company.policy() == private_only.replaced(version=2)
     assert await seen(store, "b@corp.com", record) == 0
     with pytest.raises(NotAllowedError, match="choose one of private"):
         await store.sharing.set_account(mine.id, SharingPolicy(mode=Mode.PUBLIC), by="a@corp.com")
-    await store.sharing.set_company(CompanyPolicy(), by="admin@corp.com")
+    await store.sharing.set_company(CompanyPolicy(version=2), by="admin@corp.com")
     assert await seen(store, "b@corp.com", record) == 1
     assert (await store.audit.newest(subject="company"))[0].action == "company.sharing"
 
@@ -150,10 +150,10 @@ async def test_purging_removes_copies_grants_and_what_nobody_else_holds(world: W
     await world.attach(ann, both)
     await world.attach(bob, both)
     await world.attach(ann, only)
-    counts = await store.removal.counts(ann.id)
+    counts = await store.removal.counts([ann.id], asker="ann@corp.com")
     assert (counts.rows, counts.copies, counts.emails, counts.only_here) == (2, 2, 2, 1)
     assert (await world.summary(record) or {})["count"] == 2
-    assert await store.removal.purge(ann.id, by="ann@corp.com") == counts
+    await store.removal.purge(ann.id, by="ann@corp.com")
     assert await world.states(ann.id) == {}
     # The matcher finds pending work for the threads of the deleted email and of the one that another user now holds alone.
     owed = await store.pending_work.overdue(now() + timedelta(minutes=1))
@@ -165,7 +165,7 @@ async def test_purging_removes_copies_grants_and_what_nobody_else_holds(world: W
         await store.accounts.get(ann.id)
     with pytest.raises(NotFoundError):
         await store.removal.purge(ann.id, by="ann@corp.com")
-    assert (await store.audit.newest(subject=f"account:{ann.id}"))[0].details["emails"] == 2
+    assert (await store.audit.newest(subject=f"account:{ann.id}"))[0].details == {"rows": 2}
 
 
 async def test_a_holder_keeps_one_mail_private_and_shares_it_again(world: World, store: Store) -> None:

@@ -270,5 +270,5 @@ async def test_removal_counts_reveal_neither_hidden_records_nor_unnamed_holders(
         await closed.attach(ann, mail)
     for mail in (named, blind):
         await closed.attach(bob, mail)
-    counts = await store.removal.counts(ann.id)
+    counts = await store.removal.counts([ann.id], asker=ANN)
     assert (counts.copies, counts.emails, counts.only_here) == (3, 3, 2)

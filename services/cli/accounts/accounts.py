@@ -110,7 +110,7 @@ async def pause(name: AccountName) -> None:
     """Stop synchronising an account until you resume it. No mail is lost in the meantime."""
     async with open_session() as session:
         account = await session.connected(name)
-        await session.store.accounts.set_state(account.id, AccountState.PAUSED, by=OPERATOR)
+        await session.store.accounts.set_state(account.id, AccountState.PAUSED, by=OPERATOR, reason=OPERATOR)
     say(f"{account.address} is paused. To continue, run `leadmail account resume {account.address}`.")
 
 
@@ -120,6 +120,7 @@ async def resume(name: AccountName) -> None:
     """Continue synchronising a paused or blocked account. It catches up with everything it missed."""
     async with open_session() as session:
         account = await session.connected(name)
+        await session.store.users.active(account.owner)  # the mailboxes of a disabled user stay paused
         await session.store.accounts.set_state(account.id, AccountState.ACTIVE, by=OPERATOR)
     say(f"{account.address} is active again.")
 

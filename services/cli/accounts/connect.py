@@ -13,6 +13,7 @@ import typer
 from schemas.accounts import Account, AccountState, Tls, User
 from schemas.addresses import normal_address
 from schemas.sharing import CompanyPolicy, SharingPolicy
+from services import wording
 from services.cli.accounts.connect_login import AccountServers, try_login
 from services.cli.accounts.settings import Excluded, PasswordStdin, SharingOption, typed_domains
 from services.cli.results import accounts as results
@@ -24,7 +25,8 @@ from services.mailbox import advice
 from services.mailbox.connection import Code, ConnectPolicy, MailServerError
 from services.mailbox.providers import Provider, directory
 from services.store import OPERATOR
-from services.usecases import connecting
+from services.usecases import company_domains, connecting
+from services.usecases.company_domains import ProposedDomain
 from services.usecases.connecting import NewAccount, check_allowed
 from services.usecases.servers import ServerChoice, find
 
@@ -102,7 +104,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
     )
     tried = try_login(address, servers, found, login, known.policy, asks=asks, from_stdin=password_stdin, quiet=as_json)
     policy = SharingPolicy(mode=sharing, excluded_domains=domains) if sharing else questions.sharing(known.company)
-    account = do(
+    account, proposed = do(
         _save(
             NewAccount(
                 owner=user.email,
@@ -121,6 +123,8 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         return
     say(f"{address} is connected for {user.email}, shared as {policy.mode.value}.", style="green")
     say(f"Its existing mail is being imported. {user.email} gets a confirmation when that is done.")
+    for one in proposed:
+        say(wording.proposed_domain(one.domain, one.addresses), style="yellow")
 
 
 def provider_named(key: str) -> Provider:
@@ -138,15 +142,21 @@ def _require(options: dict[str, object]) -> None:
 
 async def _known(owner: str | None) -> PromptContext:
     async with open_session() as session:
-        users = [await session.store.users.get(owner)] if owner else await session.store.users.get_all()
+        store = session.store
+        users = (
+            [await store.users.active(owner)]
+            if owner
+            else [one for one in await store.users.get_all() if not one.disabled]
+        )
         accounts = await session.store.accounts.get_all()
         connected = {one.address for one in accounts if one.state is not AccountState.DISCONNECTED}
         return PromptContext(users, await session.store.company.policy(), session.policy, frozenset(connected))
 
 
-async def _save(new: NewAccount) -> Account:
+async def _save(new: NewAccount) -> tuple[Account, list[ProposedDomain]]:
     async with open_session(setup=True) as session:
-        return await connecting.save(new, store=session.store, box=session.box, by=OPERATOR)
+        account = await connecting.save(new, store=session.store, box=session.box, by=OPERATOR)
+        return account, await company_domains.proposed_by(session.store, account.own_addresses)
 
 
 def _say_found(found: Discovered) -> None:

@@ -23,6 +23,8 @@ class _Planned(NamedTuple):
     policy: CompanyPolicy
     proposed: list[ProposedDomain]
     preview: Preview | None
+    records: int
+    """How many records have an address that ceases to be internal."""
 
 
 @prints(results.CompanyDomains)
@@ -71,9 +73,9 @@ def domains(  # noqa: PLR0917 - typer names them by keyword
         fail("--dry-run needs a change: add --open, --add or --remove", code=USAGE)
     planned = do(_plan(change, by))
     if planned.preview is not None:
-        _confirm(planned.preview, quiet=as_json, asks=not (dry_run or yes))
+        _confirm(planned.preview, planned.records, quiet=as_json, asks=not (dry_run or yes))
     if changes and not dry_run:
-        planned = do(_apply(change, str(by), planned))
+        planned = do(_apply(str(by), planned))
     if as_json:
         print_json(
             results.CompanyDomains(
@@ -82,6 +84,7 @@ def domains(  # noqa: PLR0917 - typer names them by keyword
                 proposed=[results.DomainProposal.of(one) for one in planned.proposed],
                 changed=changes and not dry_run,
                 preview=planned.preview,
+                opened_records=planned.records,
             )
         )
         return
@@ -90,9 +93,9 @@ def domains(  # noqa: PLR0917 - typer names them by keyword
         say("Nothing was changed. Omit --dry-run to apply the change.", style="dim")
 
 
-def _confirm(preview: Preview, *, quiet: bool, asks: bool) -> None:
+def _confirm(preview: Preview, records: int, *, quiet: bool, asks: bool) -> None:
     if not quiet:
-        print_opening(preview)
+        print_opening(preview, records)
     if asks:
         if not sys.stdin.isatty():
             fail("nothing was changed: add --yes to confirm without a terminal", code=USAGE)
@@ -112,16 +115,18 @@ async def _plan(change: DomainChange, by: str | None) -> _Planned:
     async with open_session() as session:
         store = session.store
         if by is not None:
-            await company_domains.require_administrator(store, by)
+            by = await company_domains.require_administrator(store, by)
         before, after = await store.company.policy(), await company_domains.changed(store, change)
-        preview = await store.previewing.whole_company(after) if company_domains.opens(before, after) else None
-        return _Planned(after, await company_domains.proposed(store), preview)
+        preview, records = None, 0
+        if by is not None and company_domains.opens(before, after):
+            preview = await store.previewing.company(after, by=by)
+            records = await store.previewing.opened_records(after, by=by)
+        return _Planned(after, await company_domains.proposed(store), preview, records)
 
 
-async def _apply(change: DomainChange, by: str, planned: _Planned) -> _Planned:
+async def _apply(by: str, planned: _Planned) -> _Planned:
     async with open_session(setup=True) as session:
         store = session.store
         by = await company_domains.require_administrator(store, by)
-        policy = await company_domains.changed(store, change)
-        await store.sharing.set_company(policy, by=by)
-        return planned._replace(policy=policy, proposed=await company_domains.proposed(store))
+        await store.sharing.set_company(planned.policy, by=by)  # fails if another change was saved after the preview
+        return planned._replace(proposed=await company_domains.proposed(store))

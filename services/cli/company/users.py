@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from schemas.accounts import User
+from services import wording
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, Yes, fail, print_json, say, table
 from services.cli.terminal.session import USAGE, command, do, open_session
 from services.store import OPERATOR
-from services.usecases import leaving
+from services.usecases import company_domains, leaving
 from services.usecases.leaving import MailboxFate, UserRemovalCounts
 
 app = typer.Typer(
@@ -32,7 +33,10 @@ async def add(
     """Add a user."""
     async with open_session(setup=True) as session:
         user = await session.store.users.add(email, name=name, admin=admin)
+        proposed = await company_domains.proposed_by(session.store, [user.email])
     say(f"{user.email} added{' as an administrator' if user.admin else ''}.")
+    for one in proposed:
+        say(wording.proposed_domain(one.domain, one.addresses), style="yellow")
 
 
 @app.command("admin")

@@ -14,12 +14,13 @@ from services.store import Preview
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change for whom, and change nothing.")]
 
 
-def print_opening(preview: Preview) -> None:
-    """Print how much of all mail would be shown, for an administrator who opens a domain: numbers only."""
+def print_opening(preview: Preview, records: int) -> None:
+    """Print what an administrator opens: the records, and how much of the mail that they see is shown to others."""
+    say(wording.opening(records), style="yellow")
     say(wording.effect(preview.shown, wording.SHOWN), style="yellow")
     if preview.hidden.emails:
         say(wording.effect(preview.hidden, wording.HIDDEN))
-    say("The numbers cover the company's mail, not only mail that you can see.", style="dim")
+    say(wording.OPENING_COUNTS, style="dim")
 
 
 def print_preview(preview: Preview) -> None:

@@ -49,8 +49,8 @@ def view(found: Sequence[AccountBalance]) -> RenderableType:
     """Return the table, followed by what could not be compared."""
     folders = [folder for one in found for folder in one.folders]
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    grid.add_column("account", overflow="fold")
-    grid.add_column("folder", overflow="fold")
+    grid.add_column("account", overflow="fold", min_width=len("account"))
+    grid.add_column("folder", overflow="fold", min_width=len("folder"))
     # Rare states get a column only if they occur.
     states = [state for state in _STATES if state in _ALWAYS or any(one.states.get(state) for one in folders)]
     for head in ("server", *(state.value for state in states), "rows", "lost", "stale", "not seen\nyet", "unfinished"):

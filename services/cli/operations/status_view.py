@@ -13,6 +13,7 @@ from rich.text import Text
 from schemas.accounts import AccountState
 from schemas.ledger import RowState
 from services.cli.results import operations as results
+from services.cli.terminal.output import longest_word
 from services.store import AccountStatus
 from services.usecases.overview import FINAL_LABELS, Overview, backfill_progress, progress
 from services.usecases.stages import is_waiting_queue
@@ -59,7 +60,7 @@ def accounts_view(accounts: list[AccountStatus], left: Mapping[str, float] | Non
     if not accounts:
         return Text("No account is connected yet. Connect one with `leadmail account add`.", style="dim")
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    grid.add_column("account", overflow="fold")
+    grid.add_column("account", overflow="fold", min_width=len("account"))
     grid.add_column("", no_wrap=True)
     grid.add_column("messages", no_wrap=True, justify="right")
     grid.add_column("backfill", no_wrap=True)
@@ -93,7 +94,8 @@ def _queues_view(queues: Mapping[str, Any] | None) -> RenderableType:
         return Text("RabbitMQ does not answer. Check that it is running, and check LEADMAIL_RABBITMQ_URL.", style="red")
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("queue", "ready", "in progress", "consumers"):
-        grid.add_column(column, justify="left" if column == "queue" else "right")
+        left = column == "queue"
+        grid.add_column(column, justify="left" if left else "right", overflow="fold", min_width=longest_word(column))
     for name, depth in sorted(queues.items()):
         if is_waiting_queue(name) and not depth.ready:
             continue

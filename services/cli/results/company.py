@@ -27,4 +27,6 @@ class CompanyDomains(Result):
     changed: bool
     """Whether this call changed the domains."""
     preview: Preview | None
-    """What a change that opens mail would show, counted over all mail; null for other changes."""
+    """What a change that opens mail would show of the mail that the administrator sees; null for other changes."""
+    opened_records: int = 0
+    """How many leads and contacts, as far as the administrator may read them, have an address that would cease to be internal."""

@@ -81,21 +81,40 @@ def table(
         padding=(0, _GAP, 0, 0),
     )
     cells = [[cell if isinstance(cell, Text) else line(cell) for cell in row] for row in rows]
-    needs = [max(len(column), *(row[number].cell_len for row in cells), 0) for number, column in enumerate(columns)]
-    shortened = [number for number, column in enumerate(columns) if column in cut]
-    room = console.width - sum(needs) - _GAP * len(columns) + sum(needs[number] for number in shortened)
-    # Rich would shrink the other columns and leave these alone, because they may not wrap.
-    for left, number in zip(range(len(shortened), 0, -1), sorted(shortened, key=needs.__getitem__), strict=True):
-        needs[number] = max(min(needs[number], room // left), _NARROWEST)
-        room -= needs[number]
-    for number, column in enumerate(columns):
-        if number in shortened:
-            made.add_column(column, overflow="ellipsis", no_wrap=True, width=needs[number])
-        else:
-            made.add_column(column, overflow="fold")
+    natural = [
+        max((cell.cell_len for cell in (Text(column), *(row[number] for row in cells))), default=0)
+        for number, column in enumerate(columns)
+    ]
+    for column, width in zip(columns, _widths(columns, natural, cut), strict=True):
+        made.add_column(column, width=width, overflow="ellipsis" if column in cut else "fold", no_wrap=column in cut)
     for row in cells:
         made.add_row(*row)
     console.print(made)
+
+
+def _widths(columns: Sequence[str], natural: Sequence[int], cut: Sequence[str]) -> list[int]:
+    """Return widths that fit the terminal: columns in ``cut`` give first, then the others, each time the widest one.
+
+    rich would take the width from the columns with the shortest texts, and break their headings within a word.
+    """
+    room = console.width - _GAP * (len(columns) - 1)
+    widths = [min(width, room) for width in natural]
+    for group in (True, False):
+        while sum(widths) > room:
+            wide = [
+                number
+                for number, column in enumerate(columns)
+                if (column in cut) is group and widths[number] > max(_NARROWEST if group else 1, longest_word(column))
+            ]
+            if not wide:
+                break
+            widths[max(wide, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def longest_word(heading: str) -> int:
+    """Return the least width of a column whose heading is not broken within a word."""
+    return max(map(len, heading.split()), default=0)
 
 
 def say(text: str, style: str = "", *, on: Console | None = None) -> None:

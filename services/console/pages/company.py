@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from starlette.responses import Response
 
 from schemas.addresses import InvalidDomainError
@@ -13,6 +15,14 @@ from services.console.web.request_context import RequestContext
 from services.usecases import company_domains
 from services.usecases.company_domains import DomainChange
 from services.usecases.servers import read_domains
+
+
+class Opening(NamedTuple):
+    """A change of the company's domains that shows mail, before it is confirmed."""
+
+    do: str
+    domain: str
+    sentences: tuple[str, ...]
 
 
 async def form(context: RequestContext) -> Response:
@@ -31,15 +41,20 @@ async def change(context: RequestContext) -> Response:
 
 
 async def change_domain(context: RequestContext) -> Response:
-    """Add, remove, open or close one of the company's domains; a change that shows mail is previewed first, in numbers."""
+    """Add, remove, open or close one of the company's domains; a change that shows mail is previewed first.
+
+    The preview and its confirmation name a version of the policy: after another change the administrator sees a new preview.
+    """
     store, do, domain = context.store, context.form.text("do"), context.form.text("domain")
     if do not in ("add", "remove", "open", "close"):
         raise PageError(400, "A domain can be added, removed, opened or closed.")
     before = await store.company.policy()
     policy = await company_domains.changed(store, DomainChange(**{do: (domain,)}))
-    if company_domains.opens(before, policy) and context.form.text("confirm") != "yes":
-        shown = (await store.previewing.whole_company(policy)).shown
-        return await _page(context, before, opening=(do, domain, wording.effect(shown, wording.SHOWN)))
+    if company_domains.opens(before, policy) and context.form.text("confirm") != str(before.version):
+        shown = (await store.previewing.company(policy, by=context.viewer)).shown
+        records = await store.previewing.opened_records(policy, by=context.viewer)
+        sentences = wording.opening(records), wording.effect(shown, wording.SHOWN), wording.OPENING_COUNTS
+        return await _page(context, before, opening=Opening(do, domain, sentences))
     await store.sharing.set_company(policy, by=context.viewer)
     return context.redirect("/operations/sharing", "company")
 
@@ -49,7 +64,7 @@ async def _page(
     policy: CompanyPolicy,
     *,
     effects: list[tuple[str, tuple[object, ...]]] | None = None,
-    opening: tuple[str, str, str] | None = None,
+    opening: Opening | None = None,
 ) -> Response:
     return context.render(
         "company.html",
@@ -68,6 +83,7 @@ def _read(form: Form, before: CompanyPolicy) -> CompanyPolicy:
             excluded_domains=read_domains(form.text("domains")),
             default_mode=Mode(form.text("default")),
             allowed_modes=allowed,
+            version=int(form.text("version", "0")),
         )
     except InvalidDomainError as error:
         raise PageError(400, str(error)) from None

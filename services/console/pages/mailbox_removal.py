@@ -13,7 +13,7 @@ from services.console.web.request_context import RequestContext
 async def counts(context: RequestContext) -> Response:
     """Show how many emails each choice affects."""
     account = await own_account(context)
-    found = await context.store.removal.counts(account.id)
+    found = await context.store.removal.counts([account.id], asker=context.viewer)
     return context.render("removal.html", account=account, counts=found)
 
 

@@ -14,7 +14,8 @@ from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
 from services.mailbox import advice
 from services.store import AccountStatus, NotFoundError
-from services.usecases import overview
+from services.usecases import company_domains, overview
+from services.usecases.company_domains import ProposedDomain
 
 
 class Mailbox(NamedTuple):
@@ -41,7 +42,6 @@ class Mailbox(NamedTuple):
 
 _STATES = {
     AccountState.ACTIVE: "active",
-    AccountState.PAUSED: "paused by you",
     AccountState.BLOCKED: "stopped: action needed",
     AccountState.DISCONNECTED: "disconnected",
 }
@@ -85,7 +85,7 @@ def mailbox_of(context: RequestContext, status: AccountStatus) -> Mailbox:
     context.console.estimator.note(account.id, done, total, monotonic())
     return Mailbox(
         account=account,
-        state=_STATES[account.state],
+        state=_STATES.get(account.state) or wording.paused(account.reason),
         problem=advice.of_blocked(account) if account.state is AccountState.BLOCKED else None,
         done=done,
         total=total,
@@ -96,10 +96,17 @@ def mailbox_of(context: RequestContext, status: AccountStatus) -> Mailbox:
     )
 
 
+async def unconfirmed(context: RequestContext) -> list[ProposedDomain]:
+    """Return the domains that are to be confirmed as the company's, for administrators only."""
+    return await company_domains.proposed(context.store) if context.user.admin else []
+
+
 async def index(context: RequestContext) -> Response:
     """List the mailboxes of the signed-in user."""
     found = [mailbox_of(context, one) for one in await context.store.status.accounts(context.viewer)]
-    return context.render("mailboxes.html", mailboxes=found, live=any(one.importing for one in found))
+    return context.render(
+        "mailboxes.html", mailboxes=found, live=any(one.importing for one in found), proposed=await unconfirmed(context)
+    )
 
 
 async def show(context: RequestContext) -> Response:
@@ -121,6 +128,7 @@ async def show(context: RequestContext) -> Response:
         ],
         sharing=wording.sharing_in_force(account.sharing, company),
         folders=await context.store.folders.of(account.id),
+        proposed=await unconfirmed(context),
         epochs=(await context.store.epochs.of(account.id))[:3],
     )
 

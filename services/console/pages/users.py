@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from services.console.pages.mailboxes import unconfirmed
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
 from services.usecases import leaving
@@ -14,15 +15,17 @@ HERE = "/operations/users"
 
 async def index(context: RequestContext) -> Response:
     """List the users."""
-    return context.render("users.html", lines=await leaving.user_lines(context.store))
+    return context.render(
+        "users.html", lines=await leaving.user_lines(context.store), proposed=await unconfirmed(context)
+    )
 
 
 async def show(context: RequestContext) -> Response:
     """Show what a removal concerns, and who could take over the mailboxes."""
-    counts = await leaving.removal_counts(context.store, context.path_part("user"))
+    counts = await leaving.removal_counts(context.store, context.path_part("user"), asker=context.viewer)
     email = counts.user.email
     heirs = [one.email for one in await context.store.users.get_all() if not one.disabled and one.email != email]
-    lines = {fate.value: leaving.removal_sentence(counts, fate, "another user") for fate in MailboxFate}
+    lines = {fate.value: leaving.removal_sentence(counts, fate, "another user", seen_by="you") for fate in MailboxFate}
     return context.render("user.html", one=counts.user, counts=counts, heirs=heirs, lines=lines)
 
 

@@ -21,7 +21,7 @@ from services.console.web.headers import protect
 from services.console.web.request_context import Console, RequestContext, new_secret
 from services.mailbox.connection import SealError
 from services.runtime.failures import DatabaseError, describe, trace
-from services.store import AlreadyExistsError, NotAllowedError, NotFoundError
+from services.store import AlreadyExistsError, ChangedMeanwhileError, NotAllowedError, NotFoundError
 
 Handler = Callable[[RequestContext], Awaitable[Response]]
 NOTHING = "This page does not exist, or you cannot access it."
@@ -146,7 +146,7 @@ def _error_page(context: RequestContext, error: Exception) -> Response:
             retry = {"Retry-After": "900"} if status == HTTPStatus.TOO_MANY_REQUESTS else {}
         case NotFoundError():
             status, sentence = 404, NOTHING
-        case NotAllowedError() | AlreadyExistsError():
+        case NotAllowedError() | AlreadyExistsError() | ChangedMeanwhileError():
             status, sentence = (403 if isinstance(error, NotAllowedError) else 409), _sentence(str(error))
         case InvalidAddressError() | InvalidDomainError():
             status, sentence = 400, _sentence(str(error))

@@ -10,10 +10,11 @@ from schemas.sharing import CompanyPolicy
 from services.store.core.audit import OPERATOR, Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import decode, encode, now, plain
-from services.store.core.errors import AlreadyExistsError, NotFoundError
+from services.store.core.documents import Doc, decode, encode, now, plain
+from services.store.core.errors import AlreadyExistsError, ChangedMeanwhileError, NotFoundError
 
 _COMPANY = "company"
+_CHANGED = "the company's policy was changed in the meantime, so nothing was saved: look at it and try again"
 
 
 class Users:
@@ -90,6 +91,20 @@ class Company:
         document = await self._settings.find_one({"_id": _COMPANY})
         return CompanyPolicy() if document is None else CompanyPolicy.model_validate(document["policy"])
 
-    async def save(self, policy: CompanyPolicy) -> None:
-        """Store the policy. Call ``store.sharing.set_company`` instead, which also updates the links."""
-        await self._settings.update_one({"_id": _COMPANY}, {"$set": {"policy": plain(policy)}}, upsert=True)
+    async def save(self, policy: CompanyPolicy) -> CompanyPolicy:
+        """Store the policy under its next version and return it. ``store.sharing.set_company`` also updates the links.
+
+        Raises:
+            ChangedMeanwhileError: ``policy`` is not based on the current version.
+        """
+        stored = policy.replaced(version=policy.version + 1)
+        first = policy.version == 0
+        # A policy that was never changed, or was stored by a release without versions, has no version.
+        query: Doc = {"_id": _COMPANY, "policy.version": {"$in": [0, None]} if first else policy.version}
+        try:
+            result = await self._settings.update_one(query, {"$set": {"policy": plain(stored)}}, upsert=first)
+        except DuplicateKeyError:
+            raise ChangedMeanwhileError(_CHANGED) from None
+        if not result.matched_count and result.upserted_id is None:
+            raise ChangedMeanwhileError(_CHANGED)
+        return stored

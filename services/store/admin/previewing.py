@@ -11,12 +11,14 @@ from schemas.accounts import Account
 from schemas.base import Contract
 from schemas.emails import Link
 from schemas.records import RecordRef
-from schemas.sharing import CompanyPolicy, SharingPolicy, Verdict
+from schemas.sharing import CompanyPolicy, SharingPolicy, Verdict, internal_among
 from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
 from services.store.access.users import Company, Users
 from services.store.access.visible_lines import VisibleLines
+from services.store.core.colleagues import Colleagues
 from services.store.core.documents import Doc
+from services.store.crm.record_addresses import RecordAddresses
 from services.store.mail.links import Links
 from services.store.sync.ledger import Ledger
 from services.store.sync.ledger_rows import account_range
@@ -90,10 +92,7 @@ class _Sight(NamedTuple):
 
 
 class Previewing:
-    """Writes nothing. The answer counts users and never names one. Mail that the caller may not see now has no part in it.
-
-    ``whole_company`` is the exception: an administrator who opens a domain learns how much mail that shows, and nothing else of it.
-    """
+    """Writes nothing. The answer counts users and never names one. Mail that the caller may not see now has no part in it."""
 
     def __init__(
         self,
@@ -105,7 +104,11 @@ class Previewing:
         copies: Copies,
         rights: RecordRights,
         lines: VisibleLines,
+        record_addresses: RecordAddresses,
+        colleagues: Colleagues,
     ) -> None:
+        self._record_addresses = record_addresses
+        self._colleagues = colleagues
         self._ledger = ledger
         self._users = users
         self._company = company
@@ -132,14 +135,19 @@ class Previewing:
         """
         return await self._preview({}, lambda facts: facts._replace(company=policy), asker=by)
 
-    async def whole_company(self, policy: CompanyPolicy) -> Preview:
-        """Return what ``sharing.set_company`` would do to all mail, in numbers only: for an administrator who opens a domain."""
-        return await self._preview({}, lambda facts: facts._replace(company=policy), asker=None)
+    async def opened_records(self, policy: CompanyPolicy, *, by: str) -> int:
+        """Return how many leads and contacts have an address that would cease to be internal, as far as the caller may read them."""
+        before = await self._company.policy()
+        changed = {*before.internal_domains} ^ {*policy.internal_domains}
+        changed |= {*before.opened_domains} ^ {*policy.opened_domains}
+        found = await self._record_addresses.at_domains(changed)
+        addresses = {address for address, _ in found}
+        colleagues = await self._colleagues.own_among(addresses)
+        opened = internal_among(addresses, colleagues, before) - internal_among(addresses, colleagues, policy)
+        return len(await self._rights.readable(by, {ref for address, ref in found if address in opened}))
 
-    async def _preview(
-        self, rows: Doc, changed: Callable[[SharingFacts], SharingFacts], *, asker: str | None
-    ) -> Preview:
-        caller = None if asker is None else (await self._users.get(asker)).email
+    async def _preview(self, rows: Doc, changed: Callable[[SharingFacts], SharingFacts], *, asker: str) -> Preview:
+        caller = (await self._users.get(asker)).email
         people = [one for one in await self._users.get_all() if not one.disabled]
         hidden, shown = _Counted(), _Counted()
         async for keys in self._ledger.attached_emails(rows, batch=_AT_ONCE):
@@ -152,13 +160,12 @@ class Previewing:
                 if before.shared is not then.shared:
                     moved.append((link, before, then.shared))
             readers: dict[RecordRef, set[str]] = {}
-            if caller is not None:
-                visible = await self._rights.readable(caller, {link.record for link, _, _ in moved})
-                moved = [
-                    (link, before, widens)
-                    for link, before, widens in moved
-                    if link.record in visible and (before.shared or caller in before.owners)
-                ]
+            visible = await self._rights.readable(caller, {link.record for link, _, _ in moved})
+            moved = [
+                (link, before, widens)
+                for link, before, widens in moved
+                if link.record in visible and (before.shared or caller in before.owners)
+            ]
             records = {link.record for link, _, _ in moved}
             for person in people if records else ():
                 for record in await self._rights.readable(person.email, records):
@@ -167,8 +174,8 @@ class Previewing:
                 (shown if widens else hidden).add(link, readers.get(link.record, set()) - before.owners)
         return Preview(hidden=await self._effect(hidden, asker), shown=await self._effect(shown, asker))
 
-    async def _effect(self, counted: _Counted, asker: str | None) -> PreviewEffect:
-        lines = [] if asker is None else await self._lines.seen(asker, counted.links())
+    async def _effect(self, counted: _Counted, asker: str) -> PreviewEffect:
+        lines = await self._lines.seen(asker, counted.links())
         seen = {(one.line.email, record): one.line for one in lines for record in one.records}
         examples = [
             Example(email=link.email, record=link.record, sent_at=link.sent_at, subject=line.subject)

@@ -27,6 +27,7 @@ from services.store.sync.accounts import Accounts
 from services.store.sync.ledger_rows import account_range
 
 _AT_ONCE = 500
+_DOMAIN_LISTS = ("internal_domains", "opened_domains")
 
 
 def regranted(link: Link, facts: SharingFacts) -> Link:
@@ -155,14 +156,24 @@ class Sharing:
         return await self._follow(account)
 
     async def set_company(self, policy: CompanyPolicy, *, by: str) -> int:
-        """Change the administrator's policy and update all links. Returns the number of emails checked."""
+        """Change the administrator's policy and update all links. Returns the number of emails checked.
+
+        Raises:
+            ChangedMeanwhileError: ``policy`` is not based on the current version.
+        """
         before = await self._company.policy()
         moved = {*before.internal_domains} ^ {*policy.internal_domains}
         moved |= {*before.opened_domains} ^ {*policy.opened_domains}
         await self._colleagues.domains_change(moved)
-        await self._company.save(policy)
+        saved = await self._company.save(policy)
         await self._accounts_documents.update_many({}, {"$set": {"relink": now()}})
-        await self._audit.add("company.sharing", by=by, subject="company", before=before, after=policy)
+        if moved:
+            lists = [{name: getattr(one, name) for name in _DOMAIN_LISTS} for one in (before, saved)]
+            await self._audit.add("company.domains", by=by, subject="company", before=lists[0], after=lists[1])
+        if not moved or saved != before.replaced(
+            **{name: getattr(saved, name) for name in (*_DOMAIN_LISTS, "version")}
+        ):
+            await self._audit.add("company.sharing", by=by, subject="company", before=before, after=saved)
         return await self.resume()
 
     async def resume(self) -> int:

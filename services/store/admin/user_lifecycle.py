@@ -55,7 +55,7 @@ class UserLifecycle:
         self._audit = audit
 
     async def disable(self, email: str, *, by: str) -> User:
-        """Lock a user out: sessions end and their active mailboxes are paused. Their mail stays shared as it is.
+        """Lock a user out: sessions end and their mailboxes are paused. Their mail stays shared as it is.
 
         Raises:
             NotFoundError: there is no such user.
@@ -66,7 +66,7 @@ class UserLifecycle:
         await self._c.users.update_one({"_id": user.email}, {"$set": {"disabled": True}})
         await self._sign_ins.end_all(user.email)
         for account in await self._accounts.get_all(user.email):
-            if account.state is AccountState.ACTIVE:
+            if account.state in (AccountState.ACTIVE, AccountState.BLOCKED):  # a blocked one would be tried again daily
                 await self._accounts.set_state(account.id, AccountState.PAUSED, by=by, reason=OWNER_DISABLED)
         if not user.disabled:
             await self._audit.add("user.disable", by=by, subject=f"user:{user.email}")

@@ -25,5 +25,9 @@ class AlreadyExistsError(StoreError):
     """An object with this name exists already."""
 
 
+class ChangedMeanwhileError(StoreError):
+    """Another user changed the object after the caller read it. The write changed nothing."""
+
+
 class NotAllowedError(StoreError):
     """The caller may not do this."""
