@@ -1,16 +1,26 @@
-"""Start all servers by hand: `python -m testbed up`. `prepare` only installs, downloads and builds what they need."""
+"""Start all servers by hand: `python -m testbed up`. `prepare` only installs, downloads and builds what they need.
+
+While the servers run, the file `.testbed/env` of the current folder lets another terminal use them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import base64
 import secrets
-import shlex
 import signal
 import sys
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formatdate, make_msgid
+from pathlib import Path
 
 from testbed.local import PARTS, HostingError, LocalServers
 from testbed.local.choice import choose
+from testbed.local.settings_file import write_settings
+
+FILE = Path(".testbed/env")
+SENDER = "kim@customer.example"
 
 
 def main() -> int:
@@ -18,7 +28,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m testbed", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start all servers, print their settings, run until Ctrl-C")
-    up.add_argument("--user", action="append", default=[], metavar="ADDRESS:PASSWORD", help="a mailbox to create")
+    up.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="ADDRESS:PASSWORD",
+        help=f"a mailbox to create, with one mail from {SENDER} in it",
+    )
     commands.add_parser("prepare", help="install, download and build what the servers need, then exit")
     arguments = parser.parse_args()
     try:
@@ -41,18 +57,39 @@ def _up(users: list[tuple[str, str, str]]) -> None:
     with LocalServers() as servers:
         for address, _, password in users:
             servers.add_user(address, password)
-        # Settings that do not depend on a server: enough to try the stages and the CLI on these servers.
+            servers.deliver(address, _mail_to(address))
+        # Settings that do not depend on a server: enough to try the stages, the CLI and the console on these servers.
         own = {
             "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@localhost.example>",
             "LEADMAIL_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "LEADMAIL_CONSOLE_URL": "http://127.0.0.1:8080",
         }
-        for name, value in (servers.environment() | own).items():
-            print(f"export {name}={shlex.quote(value)}")  # noqa: T201 - a command's output
         mail = servers.imap
-        print(f"# {servers.hosting}; RabbitMQ management: {servers.rabbitmq_management_url}")  # noqa: T201 - a command's output
-        print(f"# IMAP {mail.host}:{mail.port}, TLS {mail.tls_port}, CA {mail.ca_file}")  # noqa: T201 - a command's output
-        print(f"# sent mail: {servers.smtp_folder}; Ctrl-C stops everything", flush=True)  # noqa: T201 - a command's output
-        signal.pause()
+        write_settings(
+            FILE, servers.environment() | own, IMAP_PORT=str(mail.tls_port), SENT_MAIL=str(servers.smtp_folder)
+        )
+        try:
+            for line in (
+                f"The servers run as {servers.hosting}.",
+                f"RabbitMQ   {servers.rabbitmq_url}, its pages {servers.rabbitmq_management_url}",
+                f"MongoDB    {servers.mongo_url}",
+                f"IMAP       {mail.host}:{mail.port}, with TLS {mail.host}:{mail.tls_port}, authority {mail.ca_file}",
+                f"sent mail  {servers.smtp_folder}",
+                f"In another terminal, in this folder: . {FILE}",
+                "Ctrl-C stops the servers and deletes everything that they stored.",
+            ):
+                print(line, flush=True)  # noqa: T201 - a command's output
+            signal.pause()
+        finally:
+            FILE.unlink(missing_ok=True)
+
+
+def _mail_to(address: str) -> bytes:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = f"Kim Client <{SENDER}>", address, "Our order"
+    mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain="customer.example")
+    mail.set_content("Hello,\n\nwe take the offer. When can you deliver?\n\nKim\n")
+    return mail.as_bytes(policy=SMTP)
 
 
 def _interrupt(*_: object) -> None:

@@ -100,7 +100,9 @@ class Tour:
         for user in USERS:
             screen.run(self.world, "emails", HALVORSEN.addresses[0], "--viewer", user.addresses[0], lines=9)
         seen, hidden = await self._private_mail()
-        screen.say("Helen's mailbox is private. This mail of hers she sees, and Anna does not; explain tells why:")
+        screen.say(
+            "Helen's mailbox is private. She sees this mail of hers, and Anna does not. `leadmail explain` says why:"
+        )
         screen.say("")
         for viewer in (HELEN, ANNA):
             screen.run(self.world, "explain", hidden, seen, "--viewer", viewer.addresses[0])
@@ -111,7 +113,7 @@ class Tour:
         (mail,) = [one for one in self.mail.scene("contact-writes", at=datetime.now(UTC)) if one.user == ANNA.key]
         took = await self._arrive(mail, ANNA)
         screen.say(f"{HALVORSEN.name} writes to Anna. Visible on the record {took * 1000:.0f} ms after delivery")
-        screen.say("(500 ms of these Dovecot waits before it tells anybody). Luc, a colleague, sees it at once:")
+        screen.say("(Dovecot waits 500 ms of that before it notifies a client). Luc, a colleague, sees it at once:")
         screen.say("")
         screen.run(self.world, "emails", HALVORSEN.addresses[0], "--viewer", LUC.addresses[0], "--limit", "3", lines=4)
 

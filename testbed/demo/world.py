@@ -15,12 +15,11 @@ from pathlib import Path
 
 from testbed.demo.phone import Phone
 from testbed.local import LocalServers
+from testbed.local.settings_file import write_settings
 from testbed.samples.company import USERS, User
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".demo"
-LEADMAIL = Path(sys.executable).with_name("leadmail")
-"""The command that `make setup` puts beside Python."""
 _END_SECONDS = 30
 
 
@@ -60,16 +59,8 @@ class World:
 
     def write_environment(self) -> Path:
         """Write a file that lets another terminal use the running demo."""
-        FOLDER.mkdir(exist_ok=True)
         file = FOLDER / "env"
-        lines = [
-            f"export {name}={shlex.quote(value)}"
-            for name, value in sorted(self.environment.items())
-            if name.startswith("LEADMAIL_")
-        ]
-        lines.append(f'leadmail() {{ {shlex.quote(str(LEADMAIL))} "$@"; }}')
-        file.touch(mode=0o600)
-        file.write_text("\n".join(lines) + "\n")
+        write_settings(file, self.environment)
         return file
 
 

@@ -8,6 +8,7 @@
 - ``containers``: all servers as containers
 - ``container_reaper``: removes the containers of a run that was killed
 - ``images``: builds and pulls container images
+- ``settings_file``: a file with which another terminal uses running servers
 """
 
 from testbed.local.servers import PARTS, LocalServers

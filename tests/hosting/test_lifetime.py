@@ -23,9 +23,15 @@ pytestmark = pytest.mark.containers
 PROJECT = Path(__file__).parents[2]
 
 
-def start_by_hand() -> tuple[subprocess.Popen[str], list[int], list[Path]]:
-    """Run `python -m testbed up`; return it, the ports that it announced and the temporary folder."""
-    process = subprocess.Popen([sys.executable, "-m", "testbed", "up"], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+def start_by_hand(folder: Path) -> tuple[subprocess.Popen[str], list[int], list[Path]]:
+    """Run `python -m testbed up` in a folder; return it, the ports that it announced and the temporary folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "testbed", "up"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     said = ""
     for line in process.stdout:
@@ -33,7 +39,7 @@ def start_by_hand() -> tuple[subprocess.Popen[str], list[int], list[Path]]:
         if "Ctrl-C" in line:
             break
     ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", said)]
-    folders = [Path(found) for found in re.findall(r"sent mail: (/\S+)/smtp;", said)]
+    folders = [Path(found) for found in re.findall(r"sent mail +(/\S+)/smtp", said)]
     return process, ports, folders
 
 
@@ -55,10 +61,11 @@ def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
 
 @pytest.mark.servers
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_when_the_starter_ends(ending: signal.Signals) -> None:
+def test_nothing_is_left_when_the_starter_ends(tmp_path: Path, ending: signal.Signals) -> None:
     """After Ctrl-C, kill and kill -9 of the starter no server listens and no file is left."""
-    process, ports, folders = start_by_hand()
+    process, ports, folders = start_by_hand(tmp_path)
     assert len(ports) >= 5
+    assert folders
     assert all(listens(port) for port in ports)
     assert all(folder.exists() for folder in folders)
 
