@@ -56,8 +56,10 @@ OBSTACLES = {
     Obstacle.RECORD_NOT_READABLE: "The CRM does not allow the viewer to read this record.",
     Obstacle.NO_COPY: "No one holds a live copy of it at the moment.",
     Obstacle.BCC: "It is on this record only because of a Bcc, which only the owner of the copy may see.",
+    Obstacle.HOLDER_NOT_NAMED: "The copies that decide belong to users whom the email does not name.",
 }
 """Why the rule is not even applied."""
+SHARED_BY_UNNAMED = "It is shared by a colleague whom it does not name."
 NOT_EXPLAINED = "There is no such email, it is not on this record, or no one shares it with you. Only an administrator can find out which."
 MODES = {
     Mode.PUBLIC: "your colleagues (recommended)",

@@ -81,8 +81,9 @@ class Viewer:
         own = {address for copy in copies if boxes[copy.mailbox].owner == self.viewer for address in copy.bcc}
         blind = re.search(r"<dt>Bcc</dt><dd>([^<]*)", shown)
         assert set(re.findall(r"[\w.]+@[\w.]+", blind[1] if blind else "")) == own, f"{where}: Bcc"
+        told_of = [copy for copy in copies if self.life.paper.tells_of(self.viewer, copy)]
         held = shown.partition("<h3>Held by</h3>")[2].partition("</section>")[0]
-        holders = {"you" if one == self.viewer else one for one in (boxes[copy.mailbox].owner for copy in copies)}
+        holders = {"you" if one == self.viewer else one for one in (boxes[copy.mailbox].owner for copy in told_of)}
         assert set(re.findall(r"<li>(\S+)", held)) == holders, f"{where}: held by"
 
 

@@ -183,6 +183,11 @@ class Company:
         }
         return {line: copies for line, copies in found.items() if copies}
 
+    def tells_of(self, viewer: str, copy: Held) -> bool:
+        """Whether a viewer who sees a mail may learn that a mailbox holds it: it is theirs, or the mail names its address."""
+        box = self.mailboxes[copy.mailbox]
+        return box.owner == viewer or not {box.address, *box.aliases}.isdisjoint(self.letters[copy.letter].people)
+
     def _grants(self, viewer: str, copy: Held, address: str, how: str, of: str) -> bool:  # noqa: PLR0911 - a sentence of the rule each
         box = self.mailboxes[copy.mailbox]
         if how == "bcc" and (of != copy.mailbox or box.owner != viewer):

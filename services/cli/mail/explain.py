@@ -12,7 +12,7 @@ from services.cli.results.base import prints
 from services.cli.terminal.output import Json, print_json, say
 from services.cli.terminal.session import Session, command, open_session
 from services.store import Explanation, NotFoundError
-from services.wording import NOT_EXPLAINED, OBSTACLES, VERDICTS
+from services.wording import NOT_EXPLAINED, OBSTACLES, SHARED_BY_UNNAMED, VERDICTS
 
 app = typer.Typer(add_completion=False)
 
@@ -51,6 +51,8 @@ async def explain(
             say(f"  {OBSTACLES[explanation.obstacle]}")
         elif not explanation.lines and not explanation.visible:
             say(f"  {NOT_EXPLAINED}")
+        elif explanation.by_unnamed:
+            say(f"  {SHARED_BY_UNNAMED}")
         for one in explanation.lines:
             domain = f" ({one.decision.domain})" if one.decision.domain else ""
             say(

@@ -62,7 +62,7 @@ async def explain(context: RequestContext) -> Response:
     if about != context.viewer and not context.user.admin:
         raise NotFoundError("only administrators may ask what another user sees")
     found = await store.explaining.explain(about, ref, key, asked_by=context.viewer)
-    if not found.lines and not context.user.admin:
+    if not found.lines and not found.visible and not context.user.admin:
         raise NotFoundError("there is no such email")
     named = await store.record_search.named(context.viewer, (ref,))
     people = await context.store.users.get_all() if context.user.admin else []

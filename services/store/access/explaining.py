@@ -29,10 +29,10 @@ class Explaining:
     async def explain(self, viewer: str, record: RecordRef, email: str, *, asked_by: str | None) -> Explanation:
         """Explain why a viewer sees an email on a record, or why not.
 
-        Administrators, and the operator at the machine (``asked_by`` None), may ask about any user and get every line.
-        A user may ask about themselves. They get the lines of their own copies and those that grant: a line that refuses
-        would reveal that another user holds a copy, perhaps by a Bcc. Only the copy's owner learns of a Bcc and of a link that
-        comes from one.
+        Administrators, and the operator at the machine (``asked_by`` None), may ask about any user and get the lines of all
+        holders whom the email names. A user may ask about themselves. They get the lines of their own copies and, of such
+        holders, those that grant: a line that refuses would reveal that another user holds a copy. Only the copy's owner
+        learns of a Bcc and of a link that comes from one, and of a copy that the email does not explain.
 
         Raises:
             NotFoundError: one of the users does not exist.
@@ -47,15 +47,17 @@ class Explaining:
             asked = {"viewer": user.email, "record": str(record)}
             await self._audit.add("explain", by=own or OPERATOR, subject=f"email:{email}", **asked)
 
-        def may_know(line: CopyDecision) -> bool:
+        def may_know(line: CopyDecision, named: frozenset[str]) -> bool:
             if line.copy_of.owner == own:
                 return True
-            return line.match.role is not Role.BCC and (everything or line.decision.verdict.grants)
+            if line.match.role is Role.BCC or line.copy_of.account not in named:
+                return False
+            return everything or line.decision.verdict.grants
 
         document = await self._links.find_one({"_id": link_id(record.kind, record.id, email)})
         decisions = await self._guard.decide(user, [decode(Link, document)]) if document else []
         lines = [line for one in decisions for line in one.lines]
-        shown = tuple(redacted(line, own) for line in lines if may_know(line))
+        shown = tuple(redacted(line, own) for one in decisions for line in one.lines if may_know(line, one.named))
         unclear = everything and not shown
         return Explanation(
             viewer=user.email,
@@ -71,7 +73,8 @@ class Explaining:
     ) -> Obstacle:
         """Return why there is no line about an email on a record."""
         if lines:
-            return Obstacle.BCC
+            by_bcc = all(line.match.role is Role.BCC for line in lines)
+            return Obstacle.BCC if by_bcc else Obstacle.HOLDER_NOT_NAMED
         if await self._emails.tombstones([email]):
             return Obstacle.DELETED
         if not await self._emails.existing([email]):

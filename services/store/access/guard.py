@@ -23,6 +23,8 @@ class LinkDecision(NamedTuple):
     lines: tuple[CopyDecision, ...]
     rows: tuple[LiveRow, ...]
     accounts: dict[str, Account]
+    named: frozenset[str]
+    """The accounts that the email names. Of others, only their owner may know that they hold a copy."""
 
     @property
     def visible(self) -> bool:
@@ -38,9 +40,13 @@ class LinkDecision(NamedTuple):
         return tuple(line for line in self.lines if line.decision.verdict.grants) if self.link.owners else ()
 
     def copies(self) -> list[tuple[LiveRow, Account]]:
-        """Return the copies that the viewer may know of: those of granting lines, one per folder."""
+        """Return the copies that let the viewer see the email, one per folder. What the viewer sees comes from these."""
         grants = {(line.copy_of.account, line.copy_of.bcc) for line in self.granting}
         return [(row, self.accounts[row.account]) for row in self.rows if (row.account, row.bcc) in grants]
+
+    def known_copies(self, viewer: str) -> list[tuple[LiveRow, Account]]:
+        """Return those of ``copies`` of which the viewer may know: their own, and those of accounts that the email names."""
+        return [(row, one) for row, one in self.copies() if one.owner == viewer or one.id in self.named]
 
 
 class Guard:
@@ -84,7 +90,8 @@ class Guard:
 
 def _decision(viewer: str, link: Link, facts: SharingFacts) -> LinkDecision:
     rows = tuple(row for row in facts.rows.get(link.email, ()) if row.account in facts.accounts)
-    return LinkDecision(link, tuple(facts.decide(link, viewer)), rows, facts.accounts)
+    named = frozenset(row.account for row in rows if facts.names_holder(link.email, row.account))
+    return LinkDecision(link, tuple(facts.decide(link, viewer)), rows, facts.accounts, named)
 
 
 def redacted(line: CopyDecision, viewer: str) -> CopyDecision:

@@ -17,7 +17,7 @@ from services.store.crm.summaries import direction
 
 
 class VisibleCopy(Contract):
-    """A copy that the viewer may know of: their own, or one whose policy grants."""
+    """A copy that the viewer may know of: their own, or one whose policy grants and whose account the email names."""
 
     owner: str
     """The user who owns the mailbox."""
@@ -60,7 +60,7 @@ class VisibleEmail(Contract):
     marks: Classification
     reasons: tuple[Reason, ...]
     copies: tuple[VisibleCopy, ...]
-    """The viewer's own first."""
+    """The viewer's own first. None if only holders whom the email does not name share it."""
 
     @property
     def holders(self) -> tuple[str, ...]:
@@ -69,13 +69,13 @@ class VisibleEmail(Contract):
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Flags of the viewer's own copy, or else of the first copy whose policy grants."""
-        return self.copies[0].flags
+        """Flags of the viewer's own copy, or else of the first that they may know of."""
+        return self.copies[0].flags if self.copies else ()
 
     @property
     def folder(self) -> str:
         """Folder of the copy that ``flags`` are from."""
-        return self.copies[0].folder
+        return self.copies[0].folder if self.copies else ""
 
 
 class EmailPage(NamedTuple):
@@ -143,6 +143,8 @@ class Obstacle(StrEnum):
     """No account holds a live copy at the moment."""
     BCC = "bcc"
     """It is on the record by a Bcc alone, and only the owner of that copy may know."""
+    HOLDER_NOT_NAMED = "holder-not-named"
+    """The copies belong to users whom the email does not name, and only they may know that they hold it."""
 
 
 class Explanation(Contract):
@@ -153,9 +155,14 @@ class Explanation(Contract):
     email: str
     visible: bool
     lines: tuple[CopyDecision, ...]
-    """Every line that the caller may know. A line that grants decides."""
+    """Every line that the caller may know. A line that grants decides. A copy whose holder the email does not name has none."""
     obstacle: Obstacle | None = None
     """Why there is no line at all. Only set for callers who may ask about any user."""
+
+    @property
+    def by_unnamed(self) -> bool:
+        """Whether the viewer sees it by a copy alone whose holder it does not name."""
+        return self.visible and not any(line.decision.verdict.grants for line in self.lines)
 
 
 def visible_email(
@@ -178,7 +185,7 @@ def visible_email(
                 labels=row.labels,
                 own=account.owner == viewer,
             )
-            for row, account in decision.copies()
+            for row, account in decision.known_copies(viewer)
         ),
         key=lambda copy: not copy.own,
     )

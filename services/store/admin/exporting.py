@@ -56,6 +56,7 @@ class ExportedEmail(Contract):
     """Roles of the address: ``from``, ``to`` …; ``bcc`` if a copy has it; ``thread`` if the email does not name it."""
     records: tuple[RecordRef, ...]
     copies: tuple[ExportedCopy, ...]
+    """Of accounts that the email names, or that have the address. Other holders stay unnamed."""
 
 
 class Dossier(NamedTuple):
@@ -165,6 +166,8 @@ class Exporting:
         found = []
         for key, content in contents.items():
             held = [row for row in copies.get(key, ()) if row.account in accounts]
+            people = {one.address for one in content.participants} | {address}
+            named = [row for row in held if not people.isdisjoint(accounts[row.account].own_addresses)]
             roles = [one.role.value for one in content.participants if one.address == address]
             roles += ["bcc" for row in held if address in row.bcc]
             roles += [
@@ -184,7 +187,7 @@ class Exporting:
                             flags=row.flags,
                             received_at=row.internal_date,
                         )
-                        for row in held
+                        for row in named
                     ),
                 )
             )

@@ -11,7 +11,7 @@ from schemas.accounts import Account
 from schemas.base import Contract
 from schemas.emails import Link
 from schemas.records import RecordRef
-from schemas.sharing import CompanyPolicy, SharingPolicy, Verdict, internal_among
+from schemas.sharing import CompanyPolicy, CopyDecision, SharingPolicy, Verdict, internal_among
 from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
 from services.store.access.users import Company, Users
@@ -156,7 +156,7 @@ class Previewing:
             after = changed(facts)
             moved: list[tuple[Link, _Sight, bool]] = []
             for link in (one for several in links.values() for one in several):
-                before, then = _sight(link, facts), _sight(link, after)
+                before, then = _sights(link, facts, after, caller)
                 if before.shared is not then.shared:
                     moved.append((link, before, then.shared))
             readers: dict[RecordRef, set[str]] = {}
@@ -190,10 +190,28 @@ class Previewing:
         )
 
 
-def _sight(link: Link, facts: SharingFacts) -> _Sight:
+def _sights(link: Link, facts: SharingFacts, after: SharingFacts, caller: str) -> tuple[_Sight, _Sight]:
+    """Return who sees a link's email before and after a change, by the copies of which the caller may know.
+
+    If none of these lets the caller see it, the copies of unnamed holders count: that there is one is no news to the caller.
+    """
     if link.email not in facts.participants:
-        return _Sight(frozenset(), shared=False)
-    lines = facts.decide(link)
+        return _Sight(frozenset(), shared=False), _Sight(frozenset(), shared=False)
+    lines, then = facts.decide(link), after.decide(link)
+
+    def known(several: Iterable[CopyDecision]) -> list[CopyDecision]:
+        return [
+            one for one in several if one.copy_of.owner == caller or facts.names_holder(link.email, one.copy_of.account)
+        ]
+
+    before = _sight(known(lines))
+    if before.shared or caller in before.owners:
+        return before, _sight(known(then))
+    return _sight(lines), _sight(then)
+
+
+def _sight(lines: Iterable[CopyDecision]) -> _Sight:
+    lines = list(lines)
     return _Sight(
         frozenset(line.copy_of.owner for line in lines),
         shared=any(line.decision.verdict is Verdict.SHARED for line in lines),
