@@ -11,7 +11,7 @@ from services.console.app import PAGES
 from services.console.web.request_context import local_path
 from services.settings import ConsoleSettings
 from tests.console.fixtures import ANN, BOB, CARLA, EVE, PIXEL, ZOE, Office, put_rich, rich, text_of
-from tests.matcher.fixtures import raw_of
+from tests.matcher.fixtures import mail, raw_of
 from tests.matcher.history import file_of
 
 
@@ -363,3 +363,24 @@ async def test_a_viewer_of_a_shared_copy_learns_nothing_of_a_private_one(office:
     pages.append(await eve.shows(f"{path}/why?record={life.refs['R1']}"))
     assert all("Plan" in page for page in pages[:5])
     assert [secret for secret in secrets for page in pages if secret in page] == []
+
+
+async def test_no_page_names_a_colleague_whom_the_mail_does_not_name(office: Office) -> None:
+    """A colleague who got a mail by a list is named on no page of others, and the explanation needs no name either."""
+    world = office.life
+    (box,) = [one for one in world.accounts.values() if one.address == ANN]
+    content = mail("unnamed", CARLA, "list@lists.example")
+    await world.match(await world.copy(box, content))
+    path = f"/mail/{content.key}"
+    browser = await office.signed_in(EVE)
+    for page in (record(office), "/mail?q=unnamed"):
+        line = (await browser.shows(page)).partition("Subject unnamed")[2].partition("</li>")[0]
+        assert line
+        assert "held by" not in line
+        assert ANN not in line
+    held = (await browser.shows(path)).partition("<h3>Held by</h3>")[2].partition("</ul>")[0]
+    assert "a colleague whom this mail does not name" in held
+    assert ANN not in held
+    why = await browser.shows(f"{path}/why?record={office.life.refs['R1']}")
+    assert "shared by a colleague whom it does not name" in why
+    assert ANN not in why
