@@ -175,13 +175,15 @@ class Tour:
         return f"demo: {messages} messages: {ended}; {confirmations} confirmations; {seconds:.0f} s"
 
     async def _private_mail(self) -> tuple[str, str]:
-        """Return an email that only Helen holds, and an address of its record."""
+        """Return an email that Helen sees and Anna does not, and an address of its record."""
         for person in (*CONTACTS, *LEADS):
             for record in await self.store.records.find(person.addresses[0]):
                 for line in await self._page(HELEN, record.ref):
-                    if line.holders == (HELEN.addresses[0],):
+                    explain = self.store.explaining.explain
+                    told = await explain(ANNA.addresses[0], record.ref, line.email, asked_by=None)
+                    if not told.visible:
                         return line.email, record.addresses[0]
-        raise RuntimeError("Helen holds no mail of her own on any record")
+        raise RuntimeError("Anna sees all of Helen's mail on every record")
 
     async def _page(self, viewer: User, ref: RecordRef) -> Sequence[VisibleEmail]:
         return (await self.store.reading.visible_emails(viewer.addresses[0], ref)).emails

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from pymongo import MongoClient
 from rich.console import Console
 
 from services.cli.terminal import output
@@ -31,6 +34,25 @@ def test_private_mail_is_absent(deployment: Deployment) -> None:
     assert "luc@nw.example does not see" in told
     assert "not shared: the account is private" in told
     assert "holds it" in deployment.ok("explain", KIM, OFFER.key[:14], "--viewer", ANNA)
+
+
+def test_no_command_names_a_holder_whom_the_mail_does_not_name(deployment: Deployment) -> None:
+    """Anna got a mail through a list. Luc sees it, and learns neither that she has it nor where she filed it."""
+    people = [{"address": KIM, "name": "", "role": "from"}, {"address": "list@far.example", "name": "", "role": "to"}]
+    with MongoClient[dict[str, Any]](deployment.environment["LEADMAIL_MONGO_URL"]) as client:
+        emails = client[deployment.environment["LEADMAIL_MONGO_DATABASE"]].emails
+        emails.update_one({"_id": PLAIN.key}, {"$set": {"participants": people}})
+    told = [
+        deployment.ok("emails", KIM, "--viewer", LUC, "--limit", "1"),
+        deployment.ok("email", "show", PLAIN.key, "--viewer", LUC),
+        deployment.ok("email", "show", PLAIN.key, "--viewer", LUC, "--json"),
+        deployment.ok("search", "Subject plain", "--viewer", LUC, "--json"),
+        deployment.ok("explain", KIM, PLAIN.key, "--viewer", LUC, "--by", LUC),
+        deployment.ok("explain", KIM, PLAIN.key, "--viewer", LUC, "--by", LUC, "--json"),
+    ]
+    assert all("anna" not in text and "INBOX" not in text for text in told)
+    assert "shared by a colleague whom it does not name" in told[4]
+    assert "INBOX" in deployment.ok("email", "show", PLAIN.key, "--viewer", ANNA)
 
 
 def test_a_page_goes_on_where_the_last_part_ended(deployment: Deployment) -> None:

@@ -101,6 +101,7 @@ def clean() -> Evidence:
             for record in RECORDS
         },
         {},
+        {(viewer, keys[identity]): owners for (viewer, identity), owners in truth.holders.items()},
     )
     observed = Observed(
         final={row.id: number for number, row in enumerate(rows, 1)},

@@ -44,6 +44,16 @@ def test_public_mail_is_shared_and_private_mail_is_its_holders() -> None:
     assert private["bo@own.example", "lead:1"] == {offer}
 
 
+def test_a_holder_whom_the_mail_does_not_name_is_known_to_himself_only() -> None:
+    """Bo shares nothing. Cy got the offer by Bcc: neither is named to others, and each is to himself."""
+    offer = mail("1@x", "ana@own.example", "kim@client.example", cc="bo@own.example")
+    copies = [held("a", SENT, 1, offer), held("b", INBOX, 1, offer), held("c", INBOX, 1, offer)]
+    holders, identity = truth_of(copies).holders, copies[0].letter.identity
+    assert holders["dee@own.example", identity] == holders["ana@own.example", identity] == {"ana@own.example"}
+    assert holders["cy@own.example", identity] == {"ana@own.example", "cy@own.example"}
+    assert truth_of(copies[2:]).holders["dee@own.example", identity] == frozenset()
+
+
 def test_a_thread_of_two_records_is_on_neither() -> None:
     """A reply from an unknown address to mail that is on two records is on none."""
     offer = mail("1@x", "ana@own.example", "kim@client.example")

@@ -111,6 +111,16 @@ def bcc_of_another(evidence: Evidence) -> Evidence:
     )
 
 
+def holders_of_offer(*owners: str) -> Spoil:
+    """Return a change of who a viewer reads has an email."""
+
+    def spoil(evidence: Evidence) -> Evidence:
+        named = {**evidence.seen.holders, ("dee@own.example", OFFER): frozenset(owners)}
+        return evidence._replace(seen=evidence.seen._replace(holders=named))
+
+    return spoil
+
+
 def account(**fields: Any) -> Spoil:
     """Return a change of the account that was blocked once."""
 
@@ -180,6 +190,10 @@ def test_a_correct_state_has_no_findings() -> None:
         ),
         pytest.param(DOUBLED, view("ana@own.example", "lead:1", lambda keys: keys * 2), id="mail that is listed twice"),
         pytest.param(DOUBLED, bcc_of_another, id="the Bcc of another's copy"),
+        pytest.param(
+            DOUBLED, holders_of_offer("ana@own.example", "cy@own.example"), id="a holder whom the mail does not name"
+        ),
+        pytest.param(LOST, holders_of_offer(), id="a holder who is not shown"),
         pytest.param(DOUBLED, confirmation(Confirmation("<sync.a.1@y>", "a", 1, 1002.0)), id="a second confirmation"),
         pytest.param(EARLY, early_row, id="complete before a row was final"),
         pytest.param(EARLY, unseen_row, id="complete before a message had a row"),

@@ -29,6 +29,8 @@ class Seen(NamedTuple):
     """Keys by (viewer, record); a key that is listed twice is there twice."""
     bcc: Mapping[tuple[str, str], frozenset[str]]
     """By (viewer, key)."""
+    holders: Mapping[tuple[str, str], frozenset[str]]
+    """Users who are named as having a copy, by (viewer, key)."""
 
 
 class Asked(NamedTuple):

@@ -45,6 +45,8 @@ class ExpectedState(NamedTuple):
     """Identities by (viewer, record)."""
     bcc: dict[tuple[str, str], frozenset[str]]
     """What a viewer is shown of Bcc, by (viewer, identity)."""
+    holders: dict[tuple[str, str], frozenset[str]]
+    """Of whom a viewer learns that they have an email, by (viewer, identity)."""
 
 
 def work_out(
@@ -96,7 +98,7 @@ def _of_live(
     excluded: Collection[str],
 ) -> ExpectedState:
     """Return the truth of copies that all count."""
-    truth = ExpectedState({}, {each.copy: each.letter.identity for each in held}, {}, defaultdict(set), {})
+    truth = ExpectedState({}, {each.copy: each.letter.identity for each in held}, {}, defaultdict(set), {}, {})
     by_address: dict[str, list[str]] = defaultdict(list)
     for record, addresses in records.items():
         for address in addresses:
@@ -146,8 +148,12 @@ def _of_live(
             )
             owners = frozenset(accounts[each.copy.account].owner for each in holders[record])
             truth.links[record, identity] = RecordLink(frozenset(why), owners, sharing)
+            # That somebody has it whom the mail does not name (he was in Bcc, or on a list) is for himself to know.
+            mentioned = {accounts[one].owner for one in sharing if accounts[one].own & people}
             for viewer in viewers if sharing else owners:
                 truth.visible[viewer, record].add(identity)
+                known = mentioned | ({viewer} & owners) | truth.holders.get((viewer, identity), frozenset())
+                truth.holders[viewer, identity] = frozenset(known)
     return truth
 
 

@@ -19,6 +19,7 @@ def judge(evidence: Evidence) -> list[Finding]:
     findings += _emails(evidence, keys)
     findings += _links(evidence, keys)
     findings += _views(evidence, keys)
+    findings += _named(evidence, keys)
     findings += judge_backfills(evidence)
     return findings
 
@@ -135,6 +136,16 @@ def _views(evidence: Evidence, keys: Mapping[str, str]) -> Iterator[Finding]:
         if count != shared[record]:
             kind = LOST if count < shared[record] else DOUBLED
             yield Finding(kind, f"{record} says that it has {count} shared emails, and has {shared[record]}")
+
+
+def _named(evidence: Evidence, keys: Mapping[str, str]) -> Iterator[Finding]:
+    """Whom a viewer reads has an email: those whom the reference names, no more and no fewer."""
+    identities = {key: identity for identity, key in keys.items()}
+    for (viewer, key), named in evidence.seen.holders.items():
+        known = evidence.truth.holders.get((viewer, identities.get(key, "")), frozenset())
+        if named != known:
+            kind = DOUBLED if named - known else LOST
+            yield Finding(kind, f"{viewer} reads that {sorted(named)} have {key}, and should that {sorted(known)} do")
 
 
 def _reasons(reasons: Collection[tuple[str, str, str]]) -> str:

@@ -119,6 +119,7 @@ class Gatherer:
         """Read every record's page as every user."""
         emails: dict[tuple[str, str], list[str]] = defaultdict(list)
         bcc: dict[tuple[str, str], frozenset[str]] = {}
+        holders: dict[tuple[str, str], frozenset[str]] = defaultdict(frozenset)
         reading = self._company.store.reading
         for record in self._company.records:
             kind, _, number = record.partition(":")
@@ -130,11 +131,12 @@ class Gatherer:
                     page = await reading.visible_emails(viewer, ref, limit=_PAGE, before=before)
                     emails[viewer, record] += [line.email for line in page.emails]
                     for line in page.emails:
+                        holders[viewer, line.email] |= frozenset(line.holders)
                         if line.bcc:
                             bcc[viewer, line.email] = frozenset(line.bcc)
                     if (before := page.before) is None:
                         break
-        return Seen(emails, bcc)
+        return Seen(emails, bcc, holders)
 
 
 async def patiently(what: Callable[[], Awaitable[T]]) -> T:
