@@ -51,6 +51,12 @@ class Row(Contract):
     """Gmail's labels of this copy."""
     marks: tuple[bytes, ...] = ()
     """Keyed hashes of its participants, its Message-ID, In-Reply-To and References; nothing readable."""
+    id_mark: bytes | None = None
+    """Keyed hash of its own Message-ID; None if it has none, and for rows that version 0.1 wrote."""
+    mark_key: str | None = None
+    """The id of the key that made ``marks``, ``id_mark`` and ``header``; None for rows that version 0.1 wrote."""
+    same_id: bool = False
+    """Whether another mail of the account carries its Message-ID."""
     header: bytes = b""
     """Keyed hash of its header block; with ``size`` it tells a moved mail from a new one."""
     email: EmailKey | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from pymongo.asynchronous.database import AsyncDatabase
 
 from schemas.addresses import InvalidAddressError, normal_address
-from services.mailbox.connection import ConnectPolicy, SecretBox, derive
+from services.mailbox.connection import ConnectPolicy, SecretBox, derive, key_id
 from services.mailbox.outgoing_mail import serialize
 from services.runtime.environment import SettingsError
 from services.runtime.settings import LeaseSettings, MailServerSettings, SecretSettings, SenderSettings, StoreSettings
@@ -25,11 +25,13 @@ def make_store(
 ) -> Store:
     """Return the store. A process without ``SecretSettings`` (parser, notifier) gets one that cannot compute blind-index hashes."""
     lease: dict[str, float] = {"lease_seconds": settings.lease_seconds} if isinstance(settings, LeaseSettings) else {}
+    keys: dict[str, bytes] = make_blind_index_keys(settings) if isinstance(settings, SecretSettings) else {}
     return Store(
         database,
         crm,
         StoreConfig(
-            blind_index_key=make_blind_index_key(settings) if isinstance(settings, SecretSettings) else None,
+            blind_index_key=next(reversed(keys.values()), None),
+            blind_index_keys=keys,
             leads=settings.crm_leads_collection,
             contacts=settings.crm_contacts_collection,
             address_fields=settings.crm_address_fields,
@@ -43,10 +45,10 @@ def make_store(
     )
 
 
-def make_blind_index_key(settings: SecretSettings) -> bytes | None:
-    """Return the key of the marks in the ledger: of the deployment's first secret, so that marks outlive a change of the secret."""
-    known = [key.get_secret_value() for key in (settings.secret_key, *settings.secret_keys_old)]
-    return derive(known[-1], "marks") if known[0] else None
+def make_blind_index_keys(settings: SecretSettings) -> dict[str, bytes]:
+    """Return the keys of the marks by the ids of the deployment's secrets: the current one first, the oldest last."""
+    secrets = [key.get_secret_value() for key in (settings.secret_key, *settings.secret_keys_old)]
+    return {key_id(secret): derive(secret, "marks") for secret in secrets} if secrets[0] else {}
 
 
 def make_policy(settings: MailServerSettings) -> ConnectPolicy:

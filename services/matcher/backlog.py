@@ -1,5 +1,7 @@
 """The operator's first number as a metric: the age of the oldest copy without a final state, and how many there are.
 
+Also how many Message-IDs are carried by different mails of one mailbox.
+
 One replica at a time reads it from the database and reports it. The others report nothing, so that no two disagree. Between
 two readings, and while the database is down, the age keeps growing.
 """
@@ -32,12 +34,14 @@ class BacklogMetric(Collector):
         self._store = store
         self._holder = holder
         self._waiting: dict[tuple[AccountState, RowState], Waiting] | None = None
+        self._repeated: dict[str, int] = {}
         registry.register(self)
 
     async def read(self) -> None:
         """Read the database if this replica holds the lease."""
         if await self._store.singleton_lease.take("backlog", self._holder, _LEASE):
             self._waiting = await self._store.backlog.waiting()
+            self._repeated = await self._store.message_ids.counts()
         else:
             self._waiting = None
 
@@ -56,7 +60,13 @@ class BacklogMetric(Collector):
         count = GaugeMetricFamily(
             "leadmail_ledger_unfinished", "Rows without a final state", labels=["account_state", "state"]
         )
+        repeated = GaugeMetricFamily(
+            "leadmail_ledger_repeated_message_ids",
+            "Message-IDs that different mails of one account carry, over all accounts",
+            labels=[],
+        )
         if (waiting := self._waiting) is not None:
+            repeated.add_metric([], sum(self._repeated.values()))
             for account in _STATES:
                 oldest = [found.oldest.timestamp() for (of, _), found in waiting.items() if of is account]
                 age.add_metric([account.value], max(0.0, time.time() - min(oldest)) if oldest else 0.0)
@@ -65,3 +75,4 @@ class BacklogMetric(Collector):
                     count.add_metric([account.value, state.value], found.rows if found else 0)
         yield age
         yield count
+        yield repeated

@@ -20,7 +20,7 @@ from services.poller.copies.metrics import PollerMetrics
 from services.poller.supervisor import Supervisor
 from services.settings import PollerSettings
 from services.store import Store
-from services.wiring import make_blind_index_key, make_policy, make_secret_box, make_store
+from services.wiring import make_blind_index_keys, make_policy, make_secret_box, make_store
 
 COMMAND_THREADS, CONNECT_THREADS = 32, 16
 """IMAP commands, and connection attempts, that run at the same time."""
@@ -69,8 +69,7 @@ async def main(stage: Stage[PollerSettings]) -> None:
     settings = stage.settings
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()
-    blind_index_key = make_blind_index_key(settings)
-    assert blind_index_key is not None  # the settings require a secret key
+    keys = make_blind_index_keys(settings)
     metrics = PollerMetrics(stage.metrics.registry)
     policy, box = make_policy(settings), make_secret_box(settings)
     with thread_pool(COMMAND_THREADS, "imap") as commands, thread_pool(CONNECT_THREADS, "connect") as connects:
@@ -79,7 +78,7 @@ async def main(stage: Stage[PollerSettings]) -> None:
             make_worker,
             stage=stage,
             store=store,
-            marker=Marker(blind_index_key),
+            marker=Marker(keys, list(keys)[-1]),
             metrics=metrics,
             connector=connector,
             background_slots=asyncio.Semaphore(BACKGROUND_SLOTS),

@@ -62,6 +62,7 @@ from services.store.sync.ledger_counts import LedgerCounts
 from services.store.sync.ledger_matcher import MatcherLedger
 from services.store.sync.ledger_operator import OperatorLedger
 from services.store.sync.ledger_poller import PollerLedger
+from services.store.sync.message_ids import MessageIds
 from services.store.sync.progress import Progress
 from services.store.sync.status import Status
 
@@ -105,10 +106,16 @@ class Store:
         self.poller_ledger = PollerLedger(c, fence, self.folders)
         self.matcher_ledger = MatcherLedger(c)
         self.operator_ledger = OperatorLedger(c)
+        self.message_ids = MessageIds(c, config, fence)
         self.backlog = Backlog(c)
         self.progress = Progress(c)
         self.status = Status(
-            c, accounts=self.accounts, folders=self.folders, ledger_counts=self.ledger_counts, epochs=self.epochs
+            c,
+            accounts=self.accounts,
+            folders=self.folders,
+            ledger_counts=self.ledger_counts,
+            message_ids=self.message_ids,
+            epochs=self.epochs,
         )
 
         # crm

@@ -241,6 +241,14 @@ def test_mail_and_certificates() -> None:
     assert list(diagnosis.certificate("c", None)) == []
 
 
+def test_repeated_message_ids() -> None:
+    """They are a warning, with numbers only."""
+    (found,) = diagnosis.repeated_ids(2, 3)
+    assert (found.state, found.found) == (State.WARNING, "3 are carried by different mails, in 2 mailboxes")
+    (found,) = diagnosis.repeated_ids(0, 0)
+    assert found.state is State.FINE
+
+
 def test_other_peoples_queues_are_not_strange() -> None:
     """Only queues whose names start like ours are reported."""
     assert unknown_queues(["billing.invoices", "parser.old", *WORKING]) == ("parser.old",)

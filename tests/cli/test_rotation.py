@@ -1,4 +1,4 @@
-"""A change of LEADMAIL_SECRET_KEY: saved passwords still open, and the ledger's marks do not change. No servers."""
+"""A change of LEADMAIL_SECRET_KEY: saved passwords still open, and the marks of earlier secrets are still known. No servers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic import SecretBytes
 
 from services.mailbox.connection import SealError, password
 from services.settings import CliSettings
-from services.wiring import make_blind_index_key, make_secret_box
+from services.wiring import make_blind_index_keys, make_secret_box
 
 FIRST, SECOND, THIRD = (SecretBytes(name * 32) for name in (b"1", b"2", b"3"))
 ACCOUNT = "0123456789abcdef01234567"
@@ -23,11 +23,13 @@ def test_passwords_sealed_by_an_earlier_secret_open() -> None:
         make_secret_box(CliSettings(secret_key=SECOND)).open(ACCOUNT, sealed)
 
 
-def test_marks_outlive_a_rotation() -> None:
-    """They use the oldest secret, so a late contact finds its history after any number of changes."""
-    first = make_blind_index_key(CliSettings(secret_key=FIRST))
-    assert first is not None
-    assert make_blind_index_key(CliSettings(secret_key=SECOND, secret_keys_old=(FIRST,))) == first
-    assert make_blind_index_key(CliSettings(secret_key=THIRD, secret_keys_old=(SECOND, FIRST))) == first
-    assert make_blind_index_key(CliSettings(secret_key=SECOND)) != first
-    assert make_blind_index_key(CliSettings()) is None
+def test_every_listed_secret_keys_marks() -> None:
+    """The oldest comes last; each is known by the id that also sealed passwords carry."""
+    first = make_blind_index_keys(CliSettings(secret_key=FIRST))
+    both = make_blind_index_keys(CliSettings(secret_key=SECOND, secret_keys_old=(FIRST,)))
+    three = make_blind_index_keys(CliSettings(secret_key=THIRD, secret_keys_old=(SECOND, FIRST)))
+    assert [*both][1:] == [*first]
+    assert [*three][1:] == [*both]
+    assert both.items() > first.items()
+    assert make_secret_box(CliSettings(secret_key=FIRST)).current in first
+    assert make_blind_index_keys(CliSettings()) == {}

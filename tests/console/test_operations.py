@@ -11,12 +11,15 @@ import pytest
 
 from schemas.accounts import AccountState
 from schemas.identity import copy_id
+from schemas.ledger import RowState
 from schemas.routes import ROUTES
 from schemas.sharing import Mode
 from services.console.web.costly_answer import CostlyAnswer
 from services.store import DeadLetter, NewRecord
 from services.store.core.documents import now
+from services.store.sync.ledger_rows import row_document
 from tests.console.fixtures import ANN, BOB, EVE, Office, text_of
+from tests.factories import row
 
 PAGES = ("/operations", "/operations/dead-letters", "/operations/audit", "/operations/sharing", "/operations/users")
 CANARY = b"Subject: canary-of-the-dead\r\n\r\nsecret-of-the-dead\r\n"
@@ -75,6 +78,13 @@ async def test_only_for_administrators(office: Office) -> None:
     assert Mode.PUBLIC in (await office.console.store.company.policy()).allowed_modes
 
 
+async def _repeat_a_message_id(ledger: Any, account: str) -> None:
+    """Have two mails of an account carry one Message-ID."""
+    for number in range(2):
+        copy = row(account, 900 + number, RowState.UNMATCHED, id_mark=b"id", same_id=True, marks=(b"%d" % number,))
+        await ledger.insert_one(row_document(copy))
+
+
 async def test_the_overview(office_with_broker: Office) -> None:
     """Accounts come by oldest unfinished copy, then blocked ones; stages without replicas and queues are listed."""
     database, boxes = office_with_broker.life.database, office_with_broker.life.boxes
@@ -83,9 +93,11 @@ async def test_the_overview(office_with_broker: Office) -> None:
     )
     old = {"state": "published", "noticed_at": now() - timedelta(hours=2)}
     await database["ledger"].update_one({"account": boxes[BOB]}, {"$set": old})
+    await _repeat_a_message_id(database["ledger"], boxes[EVE])
     browser = await office_with_broker.signed_in(ANN)
     page = await browser.shows("/operations")
     text = text_of(page)
+    assert "1 Message-ID is carried by different mails" in text
     assert "The oldest unfinished copy is 2 h old" in text
     rows = page.partition("<tbody>")[2].partition("</tbody>")[0]
     assert rows.index(BOB) < rows.index(EVE) < rows.index(ANN)

@@ -44,6 +44,7 @@ NO_STAGE = {
     "migrations._leave_out_unsent": "the first start of a new version, which the store's tests have",
     "ledger_poller._switch": "a \\Draft or \\Deleted flag that comes or goes, which the poller's tests have",
     "blob_refs.add_ref": "a dead letter of a large mail, which the matcher's tests have",
+    "message_ids._note": "two mails with one Message-ID, which the poller's and the store's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
 }
 """Functions that write and are not reached, and why."""

@@ -51,6 +51,12 @@ async def test_one_replica_shows_the_age_of_the_oldest_unfinished_row(world: Wor
     assert (found[COUNT, "paused", "published"], found[COUNT, "blocked", "published"]) == (1, 0)
     assert shown(registries[0])[AGE, "active"] > found[AGE, "active"], "it grows between two looks"
 
+    for number in range(2):
+        mark = {"same_id": True, "id_mark": b"id", "marks": [b"%d" % number]}
+        await ledger.update_one({"_id": copies[number].source.id}, {"$set": mark})
+    await first.read()
+    assert shown(registries[0])["leadmail_ledger_repeated_message_ids",] == 1
+
     await first.stop()
     await second.read()
     assert shown(registries[0]) == {}

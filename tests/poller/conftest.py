@@ -96,7 +96,7 @@ async def context(world: PollerEnvironment, session: ImapSession) -> AccountCont
     (lease,) = await world.store.leases.acquire("test", 10)
     metrics = PollerMetrics(CollectorRegistry())
     context = AccountContext(
-        account, lease, world.store, world.bus, Marker(bytes.fromhex(SECRET)), metrics, 1_000_000, LOG
+        account, lease, world.store, world.bus, Marker({"test": bytes.fromhex(SECRET)}, "test"), metrics, 1_000_000, LOG
     )
     epoch = await open_epoch(context, session)
     context.account = context.account.model_copy(update={"epoch": epoch.number, "resync_requested": False})

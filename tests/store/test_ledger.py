@@ -313,6 +313,7 @@ QUERIES: list[tuple[str, dict[str, Any], str]] = [
     ("ledger", {"account": "a", "state": "planned"}, "unfinished"),
     ("ledger", {"account": "a", "epoch": 1, "state": {"$in": ["planned", "published"]}}, "unfinished"),
     ("ledger", {"account": {"$in": ["a"]}, "state": {"$in": ["planned", "published"]}}, "unfinished"),
+    ("ledger", {"account": "a", "mark_key": {"$in": ["k"]}, "id_mark": {"$in": [b"m"]}}, "id_mark"),
     ("ledger", {"marks": {"$in": [b"m"]}, "state": "unmatched"}, "marks"),
     ("ledger", {"email": {"$in": ["e"]}, "state": "attached"}, "email"),
     ("ledger", {"relink": True}, "relink"),

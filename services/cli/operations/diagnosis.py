@@ -155,6 +155,16 @@ def mail(accounts: Mapping[AccountGroup, int], dead_letters: int) -> Iterable[Ch
         yield Check("dead letters", State.FINE, "none")
 
 
+def repeated_ids(accounts: int, ids: int) -> Iterable[Check]:
+    """Check for Message-IDs that different mails of one mailbox carry: mail may have been forged to take a thread off a page."""
+    if ids:
+        found = f"{plural(ids, 'is', 'are')} carried by different mails, in {plural(accounts, 'mailbox', 'mailboxes')}"
+        advice = "`leadmail status` shows in which; docs/operations.md, repeated Message-IDs, says what it means."
+        yield Check("Message-IDs", State.WARNING, found, advice)
+    else:
+        yield Check("Message-IDs", State.FINE, "each is carried by one mail of a mailbox")
+
+
 def internal_people(proposed: Sequence[str], records: int) -> Iterable[Check]:
     """Check whether the company's own domains are confirmed, and which records show less because their address is internal."""
     if proposed:

@@ -67,12 +67,14 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
     facts = await store.checkup.facts()
     accounts = await store.progress.accounts()
     dead_letters = await store.dead_letters.count()
+    repeated = await store.message_ids.counts()
     active = sum(count for group, count in accounts.items() if group.state is AccountState.ACTIVE)
     counts = PollerCounts(await store.checkup.pollers(settings.lease_seconds), active)
     return counts, [
         Check("MongoDB", State.FINE, "answers"),
         *diagnosis.database(facts),
         *diagnosis.mail(accounts, dead_letters),
+        *diagnosis.repeated_ids(len(repeated), sum(repeated.values())),
         *diagnosis.internal_people(
             [one.domain for one in await company_domains.proposed(store)], await company_domains.internal_records(store)
         ),

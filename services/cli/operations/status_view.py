@@ -42,6 +42,7 @@ def view(overview: Overview, left: Mapping[str, float] | None = None) -> Rendera
         _stages_view(overview.stages),
         Text(),
         accounts_view(overview.accounts, left),
+        *_repeated_view(overview.accounts),
         Text(),
         _queues_view(overview.queues),
     )
@@ -78,6 +79,18 @@ def accounts_view(accounts: list[AccountStatus], left: Mapping[str, float] | Non
             *(f"{one.counts.get(state, 0):,}" for state in states),
         )
     return grid
+
+
+def _repeated_view(accounts: list[AccountStatus]) -> list[Text]:
+    """Return one line per mailbox in which different mails carry one Message-ID."""
+    return [
+        Text(
+            f"{one.account.address}: {plural(one.repeated_ids, 'Message-ID is', 'Message-IDs are')} carried by different mails",
+            style="yellow",
+        )
+        for one in accounts
+        if one.repeated_ids
+    ]
 
 
 def _word(one: AccountStatus, left: float | None) -> Text:
@@ -129,4 +142,5 @@ def _account(one: AccountStatus) -> results.AccountStatusResult:
         total=total,
         messages=one.counts,
         oldest_unfinished=one.oldest_unfinished,
+        repeated_message_ids=one.repeated_ids,
     )

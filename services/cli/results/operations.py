@@ -158,6 +158,8 @@ class AccountStatusResult(Result):
     """Number of messages by state in the ledger."""
     oldest_unfinished: datetime | None
     """When the oldest copy without a final state was noticed."""
+    repeated_message_ids: int = 0
+    """Message-IDs that different mails of the mailbox carry."""
 
 
 class QueueDepthResult(Result):

@@ -27,7 +27,7 @@ from services.mailbox.connection.sasl import (
     login_exchange,
     plain_exchange,
 )
-from services.mailbox.connection.secret_box import SealError, SecretBox, derive
+from services.mailbox.connection.secret_box import SealError, SecretBox, derive, key_id
 from services.mailbox.connection.tls import tls_error
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "clean_answer",
     "derive",
     "host_name",
+    "key_id",
     "login_exchange",
     "password",
     "plain_exchange",

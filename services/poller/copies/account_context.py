@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -23,8 +23,10 @@ from services.store import Store
 class Marker:
     """Makes the marks (keyed hashes) of a row. Caches those of addresses, since people write more than once."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, keys: Mapping[str, bytes], key_id: str) -> None:
+        """``keys`` are all keys by their ids; ``key_id`` is that of the one to use."""
+        self.key_id = key_id
+        self._key = key = keys[key_id]
         self._address = lru_cache(maxsize=65_536)(lambda address: address_hash(key, address))
 
     def of_row(self, facts: HeaderFacts, own: Iterable[str]) -> tuple[bytes, ...]:
@@ -33,6 +35,10 @@ class Marker:
         ids = facts.references if facts.message_id is None else (facts.message_id, *facts.references)
         marks += [message_id_hash(self._key, identifier) for identifier in dict.fromkeys(ids)]
         return tuple(marks)
+
+    def of_message_id(self, facts: HeaderFacts) -> bytes | None:
+        """Return the mark of a mail's own Message-ID."""
+        return None if facts.message_id is None else message_id_hash(self._key, facts.message_id)
 
     def of_header(self, block: bytes) -> bytes:
         """Return the mark of a whole header block."""

@@ -97,6 +97,8 @@ async def decide(
             flags=flags,
             labels=message.labels,
             marks=context.marker.of_row(fact, context.account.own_addresses),
+            id_mark=context.marker.of_message_id(fact),
+            mark_key=context.marker.key_id,
             header=query.header,
             email=twin.email if twin else None,
             bcc=twin.bcc if twin else (),
@@ -132,6 +134,8 @@ async def write_rows(
     )
     for state, count in Counter(decision.row.state for decision in new if decision.row.id not in there).items():
         context.metrics.rows(state, count)
+    ids = [decision.row.id_mark for decision in new if decision.row.id_mark and decision.row.id not in there]
+    await context.store.message_ids.note(context.lease, ids)
     twins = [decision.row for decision in new if decision.row.email and decision.row.id not in there]
     if twins:
         # Their twin may be gone meanwhile, and its links with it. Have the links computed again.

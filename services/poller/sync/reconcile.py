@@ -49,6 +49,8 @@ async def reconcile(context: AccountContext, session: ImapSession) -> None:
         except RefusedError as error:
             context.log.info("folder cannot be compared", folder=folder.id, error=str(error)[:100])
     await _drop_strays(context)
+    # The poller may have died after it wrote rows and before it noted those that share a Message-ID.
+    await context.store.message_ids.note(context.lease, await context.store.message_ids.repeated(context.account.id))
 
 
 async def _reconcile_folder(context: AccountContext, session: ImapSession, folder: Folder) -> None:

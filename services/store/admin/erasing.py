@@ -134,7 +134,7 @@ class Erasing:
             return frozenset()
         rows = [copy.id for copies in (await self._ledger.copies(bare)).values() for copy in copies]
         records = await self._orphaned.tombstone(bare, by=by, audited=False)
-        await self._rows.update_many({"_id": {"$in": rows}}, {"$unset": {"marks": ""}})
+        await self._rows.update_many({"_id": {"$in": rows}}, {"$unset": {"marks": "", "id_mark": ""}})
         return records
 
     async def _remove_dead_letters(self, address: str) -> None:
@@ -142,7 +142,7 @@ class Erasing:
             if dead_letter.row:
                 erased: Doc = {"state": RowState.SKIPPED.value, "reason": "erased", "updated_at": now()}
                 quarantined = {"_id": dead_letter.row, "state": RowState.QUARANTINED.value}
-                await self._rows.update_one(quarantined, {"$set": erased, "$unset": {"marks": ""}})
+                await self._rows.update_one(quarantined, {"$set": erased, "$unset": {"marks": "", "id_mark": ""}})
             await self._dead_letters.remove([dead_letter.id])
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +11,9 @@ class StoreConfig:
     """Settings of the store. The defaults suit tests."""
 
     blind_index_key: bytes | None
-    """Key of the blind index (HMAC-SHA256), 32 bytes. None for a process that looks nothing up (parser, notifier)."""
+    """Oldest key of the blind index (HMAC-SHA256), 32 bytes. None for a process that looks nothing up (parser, notifier)."""
+    blind_index_keys: Mapping[str, bytes] = field(default_factory=dict)
+    """All keys of the blind index by their ids, the oldest last. Empty if there is only ``blind_index_key``."""
     leads: str = "leads"
     """The CRM's collection of leads."""
     contacts: str = "contacts"
@@ -31,9 +34,15 @@ class StoreConfig:
         """Refuse a key that is too short to be secret and a summary field that would overwrite the CRM's own data."""
         if self.blind_index_key is not None and len(self.blind_index_key) < 16:  # noqa: PLR2004 - as many bytes as a hash has
             raise ValueError("the key of the blind index must have at least 16 bytes")
-        roots = {name.split(".")[0] for field in (*self.address_fields, *self.name_fields) for name in field.split(",")}
+        roots = {name.split(".")[0] for names in (*self.address_fields, *self.name_fields) for name in names.split(",")}
         if (
             self.summary_field in roots | {self.owner_field, self.company_field, self.readers_field, "_id"}
             or "." in self.summary_field
         ):
             raise ValueError(f"the summary field {self.summary_field!r} must be a top-level field of its own")
+
+    @property
+    def mark_keys(self) -> Mapping[str, bytes]:
+        """All keys of the blind index by their ids, the oldest last."""
+        alone = {} if self.blind_index_key is None else {"only": self.blind_index_key}
+        return self.blind_index_keys or alone

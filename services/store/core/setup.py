@@ -45,6 +45,10 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                     partialFilterExpression={"state": {"$in": [state.value for state in UNFINISHED]}},
                 ),
                 _index("marks", "marks", partialFilterExpression={"state": RowState.UNMATCHED.value}),
+                # Finds mails with one Message-ID, and rows that an old key marked.
+                _index("id_mark", "account", "mark_key", "id_mark"),
+                # Few rows share a Message-ID with another mail, and the others are not in this index.
+                _index("same_id", "account", "id_mark", partialFilterExpression={"same_id": True}),
                 _index("email", "email", partialFilterExpression={"state": RowState.ATTACHED.value}),
                 _index("relink", "relink", "account", partialFilterExpression={"relink": True}),
                 # Few rows have a Bcc, and the others are not in this index.

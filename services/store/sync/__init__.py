@@ -5,5 +5,6 @@
 - ``folders``, ``epochs``: folders, and backfills from the first folder to the confirmation
 - ``ledger``, ``ledger_rows``: one row per copy; looked up, and in BSON
 - ``ledger_poller``, ``ledger_matcher``, ``ledger_operator``: what each of them writes
+- ``message_ids``: Message-IDs that different mails of a mailbox carry
 - ``ledger_counts``, ``backlog``, ``progress``, ``status``: numbers
 """

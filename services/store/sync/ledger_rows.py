@@ -12,7 +12,19 @@ DISCONNECTED = "disconnected"
 """Reason of rows that no poller will fetch because their account is disconnected."""
 OF_EMAIL = ("email", "bcc", "head", "body")
 """What only a row has whose copy is attached to an email, or was."""
-_OPTIONAL = ("reason", "flags", "labels", "marks", "header", *OF_EMAIL, "relink", "attempts")
+_OPTIONAL = (
+    "reason",
+    "flags",
+    "labels",
+    "marks",
+    "id_mark",
+    "mark_key",
+    "same_id",
+    "header",
+    *OF_EMAIL,
+    "relink",
+    "attempts",
+)
 """Omitted when empty, so that a row has no more bytes and index entries than it needs."""
 
 

@@ -18,6 +18,7 @@ from services.store.sync.epochs import Epochs
 from services.store.sync.folders import Folders
 from services.store.sync.ledger_counts import LedgerCounts
 from services.store.sync.ledger_rows import account_range
+from services.store.sync.message_ids import MessageIds
 
 
 class AccountStatus(Contract):
@@ -30,6 +31,8 @@ class AccountStatus(Contract):
     """Its newest backfill."""
     counts: dict[RowState, int]
     oldest_unfinished: datetime | None
+    repeated_ids: int = 0
+    """How many Message-IDs different mails of the mailbox carry."""
 
 
 class FolderReport(Contract):
@@ -74,12 +77,14 @@ class Status:
         accounts: Accounts,
         folders: Folders,
         ledger_counts: LedgerCounts,
+        message_ids: MessageIds,
         epochs: Epochs,
     ) -> None:
         self._c = collections
         self._accounts = accounts
         self._folders = folders
         self._ledger_counts = ledger_counts
+        self._message_ids = message_ids
         self._epochs = epochs
 
     async def accounts(self, owner: str | None = None) -> list[AccountStatus]:
@@ -87,6 +92,7 @@ class Status:
         accounts = await self._accounts.get_all(owner)
         ids = [account.id for account in accounts]
         oldest = await self._ledger_counts.oldest_unfinished(ids)
+        repeated = await self._message_ids.counts(ids)
         holders = {
             document["_id"]: document["lease"].get("holder")
             async for document in self._c.accounts.find({"_id": {"$in": ids}, "lease": {"$exists": True}}, {"lease": 1})
@@ -98,6 +104,7 @@ class Status:
                 epoch=await self._epochs.get(account.id, account.epoch),
                 counts=await self._ledger_counts.counts(account.id),
                 oldest_unfinished=oldest.get(account.id),
+                repeated_ids=repeated.get(account.id, 0),
             )
             for account in accounts
         ]
