@@ -1,4 +1,4 @@
-"""Fixtures for tests against real servers: one start for the whole run, a world of its own for each test."""
+"""Fixtures for tests against real servers: one start for the whole run, and separate databases, hosts and users for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector that keeps what it gets: OTLP over HTTP, decoded, on a port of its own."""
+"""An OpenTelemetry collector that keeps what it gets: OTLP over HTTP, decoded, on its own port."""
 
 from __future__ import annotations
 

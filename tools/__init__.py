@@ -1,1 +1,1 @@
-"""What derives documents and checks releases. Never part of a deployment."""
+"""Derives documents and checks releases. Never part of a deployment."""

@@ -19,7 +19,7 @@ class BenchError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class MailLogin:
-    """A login on the mail server and what lies in its mailbox."""
+    """A login on the mail server, and what is in its mailbox."""
 
     username: str
     password: str
@@ -40,7 +40,7 @@ def new_mailbox(servers: LocalServers, name: str, content: BenchMailbox | None =
 
 
 def write_content(servers: LocalServers, *, messages: int, relevant: float, seed: int) -> BenchMailbox:
-    """Write a mailbox's messages where the mail server's mailboxes lie (links need the same file system)."""
+    """Write a mailbox's messages beside the mail server's mailboxes (links need the same file system)."""
     folder = servers.maildir(f"content-{relevant:.2f}-{secrets.token_hex(3)}")
     folder.parent.mkdir(mode=0o700, parents=True)
     content = write_maildir(folder, messages=messages, relevant=relevant, seed=seed)

@@ -1,4 +1,4 @@
-"""The report of a run: a line a scenario, what was found, the last line, and JSON."""
+"""The report of a run: one line per scenario, what was found, the last line, and JSON."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def words(counts: Counter[str]) -> str:
 
 
 def details(results: Sequence[Result]) -> list[str]:
-    """Return what was found, a line each, the first ones of each scenario."""
+    """Return what was found, one line each, the first ones of each scenario."""
     lines = []
     for result in results:
         lines += [f"scenario {result.number}: {each.kind}: {each.what}" for each in result.findings[:_SHOWN]]
@@ -51,7 +51,7 @@ def details(results: Sequence[Result]) -> list[str]:
 
 
 def last_line(results: Sequence[Result]) -> str:
-    """Return the line that says it all."""
+    """Return the summary line."""
     found = Counter[str]()
     for result in results:
         found.update(count(result.findings))

@@ -34,7 +34,7 @@ async def tour(world: World, check: Callable[[], None]) -> str:
 
 
 def play(world: World) -> None:
-    """Say what can be tried, and wait for Ctrl-C."""
+    """Print commands to try, and wait for Ctrl-C."""
     file = world.write_environment().relative_to(ROOT)
     screen.step(9, "The system keeps running: try it from another terminal")
     record, viewer = HALVORSEN.addresses[0], ANNA.addresses[0]

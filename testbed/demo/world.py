@@ -66,10 +66,12 @@ class World:
 
 @contextmanager
 def open_world() -> Iterator[World]:
-    """Start the servers and give every user a mailbox; everything ends with the block."""
+    """Start the servers and give every user a mailbox; all of them stop at the end of the block."""
     with LocalServers() as servers:
         environment = {
-            **{name: value for name, value in os.environ.items() if name != "LEADMAIL_HOSTING"},  # no setting of theirs
+            **{
+                name: value for name, value in os.environ.items() if name != "LEADMAIL_HOSTING"
+            },  # it is not a setting of Leadmail
             **servers.environment(),
             "LEADMAIL_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
             "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@northwind-instruments.example>",

@@ -11,7 +11,7 @@ from testbed.servers.smtp import SmtpSink
 
 
 class Addresses:
-    """How to reach each server; asking raises HostingError before the start and for a part that was not wanted."""
+    """How to reach each server. Raises HostingError before the start, and for a part that was not requested."""
 
     _names: frozenset[str]
     _hosting: Hosting | None = None
@@ -54,7 +54,7 @@ class Addresses:
 
     @property
     def lmtp(self) -> LmtpEndpoint:
-        """The mail server's door for deliveries."""
+        """Where the mail server accepts deliveries."""
         return self._running.dovecot.lmtp
 
     @property
@@ -64,7 +64,7 @@ class Addresses:
 
     @property
     def smtp_folder(self) -> Path:
-        """Where the sink keeps a NAME.eml (raw) and a NAME.json (envelope) a message; names sort by time."""
+        """Where the sink keeps each message as NAME.eml (raw) and NAME.json (envelope); names sort by time."""
         return self.sink.folder
 
     @property
@@ -75,7 +75,7 @@ class Addresses:
         return self._sink
 
     def environment(self) -> dict[str, str]:
-        """Return the LEADMAIL_* settings for the services to use the servers that were asked for."""
+        """Return the LEADMAIL_* settings with which services use the requested servers."""
         found = {"LEADMAIL_ALLOW_NETWORKS": "127.0.0.0/8", "LEADMAIL_ALLOW_PLAINTEXT": "true"}
         if "dovecot" in self._names:
             found["LEADMAIL_CA_FILE"] = str(self.imap.ca_file)

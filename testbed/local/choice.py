@@ -13,7 +13,7 @@ VARIABLE = "LEADMAIL_HOSTING"
 
 
 def choose(wanted: str | None, names: Collection[str]) -> type[Hosting]:
-    """Return the way of hosting, made ready for these parts (minutes the first time, nothing after that).
+    """Return the way of hosting, prepared for these parts (minutes the first time, nothing after that).
 
     Args:
         wanted: "auto" (containers where a Docker engine answers and has or gets the images), "processes" or

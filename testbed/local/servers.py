@@ -127,10 +127,10 @@ class LocalServers(Addresses):
             client.sendmail(sender, [address], raw)
 
     def maildir(self, address: str) -> Path:
-        """Return where a user's mailbox lies, for putting a prepared Maildir there before the mail server first looks.
+        """Return where a user's mailbox is, to put a prepared Maildir there before the mail server first reads it.
 
         Raises:
-            HostingError: it lies in a container.
+            HostingError: it is in a container.
         """
         dovecot = self._running.dovecot
         if not isinstance(dovecot, DovecotProcess):

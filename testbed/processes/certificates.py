@@ -28,7 +28,7 @@ class Certificates:
 def make_certificates(folder: Path) -> Certificates:
     """Write a new authority and a certificate of it for localhost, 127.0.0.1 and ::1 into `folder`.
 
-    The key is readable by everybody, since the mail server runs as another user: it protects nothing but this run's own test mail.
+    Every user can read the key, since the mail server runs as another user: it protects only this run's test mail.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Distribution packages: which are needed, whether they are there, and installing them where we may."""
+"""Distribution packages: which are needed, whether they are installed, and how to install them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def program(name: str) -> Path | None:
 
 
 def ensure(packages: Iterable[Package]) -> None:
-    """Install the packages that are missing, when we are root; else say how.
+    """Install the missing packages if we are root; otherwise say how.
 
     No system service is left running or enabled by it: the servers here are our own processes.
 

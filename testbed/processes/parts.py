@@ -27,7 +27,7 @@ class Part(Protocol):
         """End at once, as a power cut would; harmless when not running. Data on disk is kept."""
 
     def close(self) -> None:
-        """End for good and release what the part holds outside its folder."""
+        """End permanently, and release what the part holds outside its folder."""
 
     def log(self) -> str:
         """Return the last lines that the server wrote, for error messages."""

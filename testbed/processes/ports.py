@@ -1,4 +1,4 @@
-"""Free TCP ports that stay ours while a server is stopped and started again."""
+"""Free TCP ports that stay reserved while a server is stopped and started again."""
 
 from __future__ import annotations
 

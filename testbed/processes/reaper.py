@@ -1,4 +1,4 @@
-"""Sees to it that what a run made ends with the process that made it, even when that one is killed."""
+"""Ends what a run created when the process that created it ends, even if that was killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mail users of the hosted servers, in files that Dovecot and the SMTP sink both read."""
+"""The mail users of the hosted servers, in files that both Dovecot and the SMTP sink read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _DOVECOT_NOTICES_S = 1.1
 
 
 class MailUsers:
-    """A folder of Dovecot passwd-files, one a user, each with the line `address:{PLAIN.b64}password::::::`.
+    """A folder of Dovecot passwd-files, one per user, each with the line `address:{PLAIN.b64}password::::::`.
 
-    One file a user, because Dovecot would notice a user added to a common file up to a second late. Plain passwords:
-    they are this run's own, and hashing would cost every test login its time.
+    One file per user, because Dovecot would notice a user added to a common file up to a second late. Passwords are plain,
+    because they are made for this run, and hashing would slow every test login down.
     """
 
     def __init__(self, folder: Path) -> None:

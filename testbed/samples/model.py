@@ -87,5 +87,5 @@ class SampleMail:
 
     @property
     def synchronised(self) -> bool:
-        """Whether the copy lies in a folder that is synchronised by default."""
+        """Whether the copy is in a folder that is synchronised by default."""
         return self.folder not in SKIPPED_FOLDERS

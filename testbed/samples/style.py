@@ -87,7 +87,7 @@ def wrap(blocks: list[str], width: int, *, flowed: bool = False) -> str:
     out: list[str] = []
     for block in blocks:
         for line in block.split("\n"):
-            if line == "-- ":  # the blank is part of the signature separator and must not be wrapped away
+            if line == "-- ":  # the space is part of the signature separator and must survive the wrapping
                 out.append(line)
                 continue
             rows = textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]

@@ -33,7 +33,7 @@ def dates(thread: Thread, now: datetime, numbers: Random, live_at: datetime | No
         if live_at and position >= len(thread.turns) - thread.live:
             yield live_at
             continue
-        # A script may end close to now; its order is kept all the same.
+        # A script may end close to now; its order is still kept.
         moment = min(moment, now - timedelta(minutes=10 * (len(thread.turns) - position)))
         yield moment
 

@@ -1,4 +1,4 @@
-"""Several MongoDB servers as one replica set, each of which can be killed by itself."""
+"""Several MongoDB servers as one replica set, each of which can be killed separately."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ELECTION_TIMEOUT_MS = 3_000
 
 
 class MemberPorts(NamedTuple):
-    """A member listens at one port and is known, to clients and to the other members, by another: that of what lies between."""
+    """A member listens on one port; clients and other members know it by another, that of the proxy in between."""
 
     listens: int
     advertised: int

@@ -64,7 +64,7 @@ async def test_an_unexpected_error_on_a_channel_restarts_its_work(rabbitmq_url: 
 async def test_messages_are_published_after_reconnecting_failed_unexpectedly(
     rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connection closes without a reason, and reconnecting fails with an unlisted error: messages are published all the same."""
+    """The connection closes without a reason, and reconnecting fails with an unlisted error: messages are still published."""
     settings = BrokerSettings(rabbitmq_url=SecretStr(rabbitmq_url))
     async with open_bus(settings, "test", metrics=Metrics("test"), log=LOG, routes=FAST_ROUTES) as bus:
         recorder = Recorder()

@@ -103,7 +103,7 @@ async def test_a_consumer_of_a_deleted_queue_declares_it_again(rabbit: RabbitBus
 async def test_dead_letters_survive_a_deleted_queue_or_exchange(
     rabbit: RabbitBus, rabbitmq_url: str, missing: str
 ) -> None:
-    """If the queue or exchange of the dead letters was deleted, a message that fails permanently is kept all the same."""
+    """If the queue or exchange of the dead letters was deleted, a message that fails permanently is still kept."""
     async with channel_to(rabbitmq_url) as operator:
         await (operator.queue_delete(DEAD_QUEUE) if missing == "queue" else operator.exchange_delete(DEAD_EXCHANGE))
     seen, dead = Recorder(refuse), DeadRecorder()
@@ -130,14 +130,14 @@ async def test_missing_queues_are_declared_periodically(rabbitmq_url: str, monke
 
 
 async def test_only_the_poison_message_is_a_dead_letter(rabbitmq_url: str) -> None:
-    """Of the messages in progress when consumers crashed, the innocent are handled without an operator, and only the guilty one is dead."""
+    """Of the messages in progress when consumers crashed, only the one that caused it is dead; the others are handled."""
     async with opened(rabbitmq_url) as bus:
         await bus.publish_many([(changed(number), None) for number in range(5)])
         await crash_with(rabbitmq_url, RECORDS.queue, 5, DELIVERY_LIMIT + 1)
         dead = DeadRecorder()
         await bus.consume_dead(dead)
         await until_depth(bus, isolated_queue(RECORDS), 5)
-        # Whichever comes first is the killer: handled alone, it crashes one consumer after the other.
+        # The first one is the killer: handled in isolation, it crashes one consumer after the other.
         await crash_with(rabbitmq_url, isolated_queue(RECORDS), 1, ISOLATED_DELIVERY_LIMIT + 1)
         await until(lambda: dead.letters)
         letter = dead.letters[0]
@@ -154,7 +154,7 @@ async def test_only_the_poison_message_is_a_dead_letter(rabbitmq_url: str) -> No
         assert await bus.stop_consuming(DEADLINE)
 
 
-async def test_a_poison_candidate_is_handled_alone(rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_poison_candidate_is_handled_in_isolation(rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A poison candidate waits for the work in progress and has the process to itself; then everything continues."""
     monkeypatch.setattr(LOOK, 0.05)
     gates = {"record-1": asyncio.Event(), "candidate": asyncio.Event()}

@@ -1,4 +1,4 @@
-"""The bench itself, small, on real servers: what it measures is there, and a wrong result is no figure."""
+"""The bench itself, small, on real servers: it measures what it promises, and a wrong result gives no figure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def yardstick(servers: LocalServers) -> None:
 
 @pytest.mark.usefixtures("yardstick")
 async def test_a_backfill_and_live_mail_are_measured_and_checked(servers: LocalServers, tmp_path: Path) -> None:
-    """A small run gives every figure; a ledger that says something else than the mailbox ends it."""
+    """A small run gives every figure; a ledger that differs from the mailbox ends it."""
     content = write_content(servers, messages=80, relevant=0.5, seed=SEED)
     pids = children_of_this(SERVERS)
     assert all(pids.values())

@@ -121,7 +121,7 @@ def test_what_was_changed_in_the_servers(deployment: Deployment, servers: LocalS
     assert found["settings"]["advice"] == "Did you mean LEADMAIL_SMTP_URL?"
 
 
-def test_servers_that_are_away(deployment: Deployment) -> None:
+def test_servers_that_are_down(deployment: Deployment) -> None:
     """A server that is down does not stop the other checks; the sentence names the setting."""
     away = deployment.environment["LEADMAIL_RABBITMQ_URL"]
     found = checks(deployment, LEADMAIL_RABBITMQ_URL=str(URL(away).with_port(1)), LEADMAIL_RABBITMQ_MANAGEMENT_URL="")

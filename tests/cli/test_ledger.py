@@ -76,7 +76,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["balanced", "lost", "expunged-meanwhile", "stale", "shown-late", "all-gone"],
 )
-def test_what_differs_is_looked_at_twice(
+def test_differences_are_checked_twice(
     deployment: Deployment, *, first: set[int], second: set[int], lost: list[int], stale: list[int], server: int
 ) -> None:
     """Only a difference that the server reports twice is a gap."""
@@ -104,7 +104,7 @@ def test_what_people_see(empty: Deployment, deployment: Deployment) -> None:
     assert "nothing to compare" in deployment.ok("ledger", "check")
 
 
-def test_the_oldest_unfinished_copy_stands_first(deployment: Deployment) -> None:
+def test_the_oldest_unfinished_copy_is_first(deployment: Deployment) -> None:
     """``leadmail status`` and its JSON start with its age; when all work is done, they say so."""
     assert deployment.ok("status").splitlines()[0].startswith("nothing is unfinished")
 

@@ -55,7 +55,7 @@ def test_no_command_names_a_holder_whom_the_mail_does_not_name(deployment: Deplo
     assert "INBOX" in deployment.ok("email", "show", PLAIN.key, "--viewer", ANNA)
 
 
-def test_a_page_goes_on_where_the_last_part_ended(deployment: Deployment) -> None:
+def test_a_page_continues_where_the_last_part_ended(deployment: Deployment) -> None:
     """The suggested command shows the rest."""
     first = deployment.ok("emails", KIM, "--viewer", ANNA, "--limit", "1")
     assert "Subject plain" in first

@@ -19,7 +19,7 @@ def test_makes_what_stages_need(empty: Deployment) -> None:
     assert empty.ok("setup") == said
 
 
-def test_a_foreign_index_is_told(empty: Deployment) -> None:
+def test_a_foreign_index_is_reported(empty: Deployment) -> None:
     """An index with other properties than ours fails it with one sentence that says what to do."""
     empty.ok("setup")
     with MongoClient[dict[str, object]](empty.environment["LEADMAIL_MONGO_URL"]) as client:
@@ -32,7 +32,7 @@ def test_a_foreign_index_is_told(empty: Deployment) -> None:
     assert "Drop it" in done.errors
 
 
-def test_a_broker_that_is_away_is_told(empty: Deployment) -> None:
+def test_a_broker_that_is_down_is_reported(empty: Deployment) -> None:
     """Without RabbitMQ it fails, so that a job is retried."""
     done = empty.run("setup", LEADMAIL_RABBITMQ_URL="amqp://x:y@127.0.0.1:1/x")
     assert done.code == 3

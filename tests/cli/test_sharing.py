@@ -14,7 +14,7 @@ from services.store import Store
 from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, PLAIN, Deployment, check_result
 
 
-def test_a_dry_run_tells_and_changes_nothing(deployment: Deployment) -> None:
+def test_a_dry_run_reports_and_changes_nothing(deployment: Deployment) -> None:
     """It prints how many emails become hidden from how many users, with examples; the real run does the same."""
     told = deployment.ok("account", "sharing", ANNA, "--sharing", "private", "--dry-run")
     assert "2 emails would be hidden from 1 user, on 1 record." in told

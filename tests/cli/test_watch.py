@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 DEADLINE = 90.0
 
 
-def test_looks_again_until_it_is_told_to_stop(deployment: Deployment) -> None:
+def test_watching_continues_until_it_is_stopped(deployment: Deployment) -> None:
     """The screen is drawn, redrawn after a change, and Ctrl-C ends it without a traceback."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))

@@ -303,7 +303,7 @@ async def test_the_log_has_no_personal_data(office: Office, mailed: Callable[[st
         assert canary not in log
 
 
-async def test_a_disabled_user_is_told_at_the_next_request(office: Office) -> None:
+async def test_a_disabled_user_is_notified_at_the_next_request(office: Office) -> None:
     """The session is over for good; enabling the user does not bring it back."""
     store, browser = office.console.store, await office.signed_in(BOB)
     assert (await browser.get("/mailboxes")).status_code == 200

@@ -50,7 +50,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def imports(source: str) -> Iterator[str]:
-    """Return the modules that a source names in imports, wherever they stand."""
+    """Return the modules that a source imports, anywhere in it."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -179,7 +179,7 @@ def past_the_door(module: str, source: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda each: each if isinstance(each, str) else "")
-def test_nobody_reaches_past_a_front_door(module: str, path: Path) -> None:
+def test_no_module_reaches_past_a_front_door(module: str, path: Path) -> None:
     """Of a package whose ``__init__`` has an ``__all__`` others import only that."""
     assert past_the_door(module, path.read_text(encoding="utf-8")) == []
 

@@ -109,7 +109,7 @@ def test_every_section_on_an_alert_is_of_one() -> None:
 
 @pytest.mark.parametrize("path", sorted(GRAFANA.glob("*.json")), ids=lambda path: path.name)
 def test_dashboards_are_whole(path: Path) -> None:
-    """Each panel has a title, an expression and a place of its own, and takes the data source that the reader chose."""
+    """Each panel has a title, an expression and its own place, and uses the data source that the reader chose."""
     dashboard = json.loads(path.read_text(encoding="utf-8"))
     places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in dashboard["panels"]}
     assert len(places) == len(dashboard["panels"]) >= 12

@@ -1,7 +1,7 @@
 """Every version of every message that was ever sent must always decode.
 
 A sample is a message as it was on the wire (headers and body) with its fields as they were meant. Samples are never changed: a
-message gains optional fields, or a new version with samples of its own.
+message gains optional fields, or a new version with its own samples.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def unsafe(manifests: list[Manifest]) -> Iterator[str]:
 
 
 def ours(pod: Manifest) -> bool:
-    """Tell whether a pod is Leadmail's."""
+    """Return whether a pod is Leadmail's."""
     return bool(pod["metadata"]["labels"].get("app.kubernetes.io/name") == "leadmail")
 
 

@@ -95,7 +95,7 @@ class Project:
 
 @pytest.fixture
 def project(image: str, demo_image: str, tmp_path: Path) -> Iterator[Project]:
-    """The demo under a name and on ports of its own; whatever became of it, it is taken down."""
+    """The demo under its own name, on its own ports; it is removed at the end, even after a failure."""
     ensure_dovecot_built()
     make_secrets.make(tmp_path / "secrets", make_secrets.DEMO_SMTP)
     pages, imap, console = free_ports(3)

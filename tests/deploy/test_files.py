@@ -1,4 +1,4 @@
-"""Compose's files without an engine: settings that exist, secrets in the right hands only, limits, and the secrets' making."""
+"""Compose's files without an engine: settings that exist, secrets for those who need them, limits, and how secrets are made."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_settings_files_name_settings(file: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*STAGES, "setup", "leadmail", "demo-seed"])
-def test_each_has_the_secrets_that_it_needs_and_no_other(name: str) -> None:
-    """Every setting that a stage requires is there as a file of its own, and no secret that it has no use for."""
+def test_each_service_has_the_secrets_that_it_needs_and_no_other(name: str) -> None:
+    """A stage gets every setting that it requires, secrets as files, and no secret that it does not use."""
     service = SERVICES[name]
     given = service["environment"]
     assert {each.removesuffix("_FILE") for each in given} <= SETTINGS
@@ -65,7 +65,7 @@ def test_each_has_the_secrets_that_it_needs_and_no_other(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(SERVICES))
 def test_every_service_is_bounded(name: str) -> None:
-    """Limits of memory and CPU, a restart policy, bounded logs, no new rights, and a way to ask how it is unless it ends by itself."""
+    """Limits of memory and CPU, a restart policy, bounded logs, no new rights, and a health check unless it ends by itself."""
     service = SERVICES[name]
     assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
     assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
@@ -89,15 +89,15 @@ def test_stages_are_locked_up() -> None:
     assert COMPOSE["networks"]["inner"] == {"internal": "${INTERNAL:-true}"}
 
 
-def test_stages_may_finish_what_they_have_in_hand() -> None:
-    """The grace is longer than a stage takes to end, and that longer than the longest handler."""
+def test_stages_may_finish_what_they_are_processing() -> None:
+    """The grace period is longer than a stage takes to end, which is longer than the longest handler."""
     shutdown = float(values("stages.env")["LEADMAIL_SHUTDOWN_SECONDS"])
     assert shutdown > ParserSettings.model_fields["parser_timeout_seconds"].default
     assert all(seconds(SERVICES[stage]["stop_grace_period"]) > shutdown + 5 for stage in STAGES)
 
 
 def test_prometheus_finds_every_stage() -> None:
-    """It asks for the addresses of all stages by their names, and the broker for each queue."""
+    """It looks up the addresses of all stages by name, and scrapes each queue of the broker."""
     jobs = {
         job["job_name"]: job
         for job in yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))[
@@ -129,7 +129,7 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
 
 
 def test_the_broker_gets_users_and_topology(tmp_path: Path) -> None:
-    """Its definitions are those of the routes with two users, of whom it learns no password."""
+    """Its definitions are those of the routes, with two users whose passwords are not in them."""
     make_secrets.make(tmp_path, make_secrets.DEMO_SMTP)
     definitions = json.loads((tmp_path / "rabbitmq_definitions.json").read_text())
     assert {route.queue for route in ROUTES} <= {queue["name"] for queue in definitions["queues"]}

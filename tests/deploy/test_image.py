@@ -38,7 +38,7 @@ def locked_packages() -> set[str]:
     return {line.split()[0].lower().replace("_", "-") for line in lock if "==" in line and line[0] not in " #"}
 
 
-def test_runs_as_nobody_in_particular_and_needs_no_writable_file(image: str) -> None:
+def test_runs_as_any_user_and_needs_no_writable_file(image: str) -> None:
     """User and group are numbers other than 0, nothing of the root file system can be written, no program sets a user id."""
     looked = run(
         image,
@@ -111,7 +111,7 @@ def test_the_list_of_contents_is_complete(image: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_is_in_it(image: str, stage: str) -> None:
-    """Each stage starts with everything locked up, and ends with one sentence that names the setting which it lacks."""
+    """Each stage starts in a locked-down container, and exits with one sentence that names the setting that it lacks."""
     ended = run(image, stage)
     assert ended.returncode == 1
     assert ended.stderr.startswith("leadmail: LEADMAIL_RABBITMQ_URL is not set: give the URL of RabbitMQ")

@@ -45,7 +45,7 @@ async def test_the_broker_shows_what_is_asked_for(servers: LocalServers, rabbitm
     lacking = {"everything"}
     async with open_bus(settings, "test", metrics=Metrics("test"), log=setup_logs(settings, "test")):
         ending = monotonic() + DEADLINE
-        while lacking and monotonic() < ending:  # queues tell of themselves every few seconds
+        while lacking and monotonic() < ending:  # queues report every few seconds
             await asyncio.sleep(0.5)
             lacking = await asyncio.to_thread(missing, sums, detailed)
     assert not lacking

@@ -41,7 +41,7 @@ async def leadmail(deployment: Deployment, *arguments: str) -> bytes:
 
 
 def pour(deployment: Deployment, user: User, count: int) -> None:
-    """Put many small mails into a user's empty inbox: as files where the mail server is a process here, else over IMAP."""
+    """Put many small mails into a user's empty inbox: as files if the mail server is a process here, otherwise over IMAP."""
     if deployment.servers.hosting != "processes":
         deployment.phone(user).fill([small(user, f"old-{number}") for number in range(count)])
         return
@@ -51,7 +51,7 @@ def pour(deployment: Deployment, user: User, count: int) -> None:
     for number in range(count):
         mail = small(user, f"old-{number}").raw
         (folder / "new" / f"1793523600.M{number}P1.mail,S={len(mail)},W={len(mail)}").write_bytes(mail)
-    if os.geteuid() == 0:  # else the mail server runs as we do
+    if os.geteuid() == 0:  # otherwise the mail server runs as we do
         owner = folder.parent.parent.stat()
         for path in (folder.parent, *folder.parent.rglob("*")):
             shutil.chown(path, owner.st_uid, owner.st_gid)

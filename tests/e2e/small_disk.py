@@ -24,8 +24,7 @@ _DEADLINE = 120
 class SmallDisk:
     """A mongod on a file system of 450 MB, as a child process however the other servers are hosted.
 
-    Where we may not mount one (not root), its files may not grow instead: it meets an error at the same writes, and ends
-    all the same.
+    If we may not mount one (not root), its files may not grow instead: it meets an error at the same writes, and exits, too.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -76,7 +76,7 @@ async def test_nothing_is_left(company: Deployment) -> None:
     anna, luc = ANNA.addresses[0], LUC.addresses[0]
     await company.store.records.add("contact", NewRecord((kept.address,)))
     leaving = await company.store.records.add("lead", NewRecord((gone.address,)))
-    # given: mail of a client that both hold, mail of his that only Luc holds, another sender's mail that both hold
+    # given: a client's mail that both hold, one that only Luc holds, and another sender's mail that both hold
     only = [
         raw.replace(lucs.address.encode(), kept.address.encode()).replace(
             lucs.address.upper().encode(), kept.address.encode()
@@ -143,9 +143,9 @@ async def test_nothing_is_left(company: Deployment) -> None:
 
 
 async def spoil(company: Deployment, user: str, raw: bytes) -> None:
-    """Let a message about a user's copy end in the dead letters, with a mail as its body."""
+    """Make a dead letter of a message about a user's copy, with a mail as its body."""
     rows = company.store._collections.ledger
-    # As if it were fetched again: a letter about a copy that has come to its end would not be kept.
+    # As if it were fetched again: a dead letter about a finished copy would not be kept.
     again = {"$set": {"state": "published", "updated_at": now()}}
     row = await rows.find_one_and_update({"account": company.accounts[user], "state": "unmatched"}, again)
     assert row is not None

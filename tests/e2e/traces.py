@@ -45,7 +45,7 @@ def new_canary() -> str:
 
 
 def base64_cores(text: bytes) -> Iterator[bytes]:
-    """Iterate over what of ``text`` is in base64 whatever stands before and behind it: one for each of three alignments."""
+    """Iterate over the base64 of ``text`` that does not depend on its surroundings: one for each of three alignments."""
     for before in range(3):
         coded = base64.b64encode(b"\0" * before + text)
         start = (before * 8 + 5) // 6
@@ -97,7 +97,7 @@ def digests(value: str) -> dict[bytes, str]:
             core = base64.b64encode(digest)[: _RAW * 8 // 6]
             found[core] = f"{name}, base64"
             found[core.replace(b"+", b"-").replace(b"/", b"_")] = f"{name}, base64"
-        found[b"%08x" % binascii.crc32(raw) * 2] = "crc32"  # a checksum alone is too short to be told from chance
+        found[b"%08x" % binascii.crc32(raw) * 2] = "crc32"  # a checksum alone is too short to rule out chance
     return found
 
 

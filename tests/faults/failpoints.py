@@ -2,7 +2,7 @@
 
 They sit at the four borders that every durable step has to cross, not in the code that makes the step: the driver of the database
 (write commands and commits), the AMQP library (what is published, confirmed, acknowledged), the SMTP library (what is sent).
-Their names are derived there, so that a new step has a failpoint without anybody's doing:
+Their names are derived there, so a new step has a failpoint automatically:
 
     ledger_matcher.final          the method of `services/store` that writes; with the collection where the module has several
     publish.mail.parsed.v1.live   a message is sent to the broker, by routing key; `publish.retry`, `publish.dead`

@@ -248,7 +248,7 @@ class Mailroom:
         )
 
     async def renew_folder(self, number: int, name: str) -> None:
-        """Let a poller notice that a folder's uids are void and recreate its rows."""
+        """Let a poller notice that a folder's uids are no longer valid, and recreate its rows."""
         poller, there = self.pollers[number], self.server[name]
         folder = poller.folders.get(folder_id(name.encode()))
         if poller.lease is None or folder is None or folder.uidvalidity == there.uidvalidity:

@@ -99,7 +99,7 @@ class SameProcess:
         """Never."""
 
     async def parse(self, raw: bytes, *, account: str, internal_date: datetime, urgent: bool) -> ParsedMail:
-        """Do what the mail says, else parse it."""
+        """Do what the mail says, or else parse it."""
         if POISON in raw:
             raise PermanentError("parser-died", "tried 3 times")
         if raw.startswith(FAILS_ONCE) and _first_time(raw):

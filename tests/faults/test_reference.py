@@ -78,7 +78,7 @@ def test_a_thread_with_one_record_passes_it_on() -> None:
 
 
 def test_what_one_has_says_nothing_about_mail_that_others_have() -> None:
-    """The mail that is answered lies in a colleague's mailbox: for him it makes a thread, for others it neither makes nor ends one."""
+    """The answered mail is in a colleague's mailbox: for that colleague it makes a thread, for others it neither makes nor ends one."""
     offer, forged = (
         mail("1@x", "bo@own.example", "lex@law.example"),
         mail("1@x", "pat@client.example", "cy@own.example"),

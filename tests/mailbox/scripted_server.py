@@ -113,8 +113,8 @@ def imap(
 ) -> Callable[[Talk], None]:
     """Return an IMAP server's script: the longest key that the command (without its tag) begins with answers.
 
-    ``{tag}`` stands for the tag. Of several answers, each but the last waits for a line from the client. Without an answer for it,
-    CAPABILITY, LOGIN, AUTHENTICATE PLAIN, ID, LIST and LOGOUT succeed, and anything else is BAD.
+    ``{tag}`` is replaced by the tag. Of several answers, each but the last waits for a line from the client. Commands without an
+    answer: CAPABILITY, LOGIN, AUTHENTICATE PLAIN, ID, LIST and LOGOUT succeed, and anything else is BAD.
     """
     table: dict[str, Answer] = {
         "CAPABILITY": f"* CAPABILITY {capability}\r\n{{tag}} OK done",

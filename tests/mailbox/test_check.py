@@ -35,7 +35,7 @@ async def test_a_good_account_passes_and_leaves_no_trace(
     assert len(servers.sink.sent()) == before
 
 
-async def test_a_wrong_password_is_told_by_both_servers(
+async def test_a_wrong_password_is_reported_for_both_servers(
     live: ConnectPolicy, imap_at: At, smtp_at: At, new_mail_user: NewUser
 ) -> None:
     """Each server's refusal has its code and a sentence with the user name, and the password is nowhere."""
@@ -49,7 +49,7 @@ async def test_a_wrong_password_is_told_by_both_servers(
     assert "wrong-secret" not in repr(result)
 
 
-async def test_one_server_may_refuse_alone(
+async def test_one_server_of_two_may_refuse(
     live: ConnectPolicy, imap_at: At, smtp_at: At, new_mail_user: NewUser
 ) -> None:
     """A wrong outgoing server does not hide that the incoming one is right."""
@@ -133,7 +133,7 @@ async def test_zohos_imap_that_is_off_comes_with_its_steps(policy: ConnectPolicy
     assert any("IMAP Access" in step for step in result.incoming.steps)
 
 
-async def test_a_private_server_is_refused_without_telling_about_the_network(policy: ConnectPolicy) -> None:
+async def test_refusing_a_private_server_reveals_nothing_about_the_network(policy: ConnectPolicy) -> None:
     """Without the operator's leave a server on loopback is not even connected to."""
     strict = dataclasses.replace(policy, guard=dataclasses.replace(policy.guard, allow=()))
     with Scripted(imap({})) as server:
@@ -161,7 +161,7 @@ async def test_both_servers_are_tried_at_once(policy: ConnectPolicy) -> None:
     assert result.ok
 
 
-async def test_silent_servers_are_told_apart_from_wrong_passwords(policy: ConnectPolicy) -> None:
+async def test_silent_servers_are_distinguished_from_wrong_passwords(policy: ConnectPolicy) -> None:
     """A server that says nothing is a time-out, at both servers."""
     hurried = dataclasses.replace(policy, timeouts=Timeouts(connect=1, read=0.8, login=0.8))
     with Scripted(lambda talk: talk.hear() and None) as one, Scripted(lambda talk: talk.hear() and None) as two:
@@ -185,7 +185,7 @@ async def test_app_passwords_are_tried_as_they_will_be_saved(policy: ConnectPoli
 
 
 @pytest.mark.parametrize("host", ["imap.example.com\r\nX", "a b", "user@host"])
-async def test_a_name_that_is_none_is_told_in_its_own_words(policy: ConnectPolicy, host: str) -> None:
+async def test_an_invalid_server_name_has_its_own_message(policy: ConnectPolicy, host: str) -> None:
     """A typed name with odd characters gets a sentence about the name."""
     result = await check_account(at(993, "tls", host=host), None, password("x"), policy=policy)
     assert result.incoming is not None

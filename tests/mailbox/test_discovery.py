@@ -93,7 +93,7 @@ async def test_a_hosted_domain_is_known_by_its_exchangers(names: ConnectPolicy, 
     assert web.asked == []
 
 
-async def test_a_domain_that_does_not_exist_is_told(names: ConnectPolicy, web: Web) -> None:
+async def test_a_domain_that_does_not_exist_is_reported(names: ConnectPolicy, web: Web) -> None:
     """A misspelt domain gives a note about the spelling, and no connection is made."""
     found = await _discover({("other.example", "MX"): ["10 mx.other.example."]}, web, names, "ann@acmee.example")
     assert found.incoming is found.outgoing is None
@@ -204,7 +204,7 @@ async def test_two_senders_in_the_spf_record_are_no_hint(names: ConnectPolicy, w
     assert (await _discover(zone, web, names)).source == "none"
 
 
-async def test_what_the_domain_declares_goes_before_hints(names: ConnectPolicy, web: Web) -> None:
+async def test_what_the_domain_declares_takes_precedence_over_hints(names: ConnectPolicy, web: Web) -> None:
     """An autoconfig document of the domain's own outranks what its SPF record suggests."""
     web.page(AUTOCONFIG, DOCUMENT)
     spf = '"v=spf1 include:_spf.google.com -all"'

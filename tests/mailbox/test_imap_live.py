@@ -61,7 +61,7 @@ def test_passwords_of_any_letters_log_in(
     connect_imap(imap_at(user, "tls"), password(secret), policy=live).logout()
 
 
-def test_a_wrong_password_is_told_as_such_and_never_shown(
+def test_a_wrong_password_is_reported_as_such_and_never_shown(
     live: ConnectPolicy, imap_at: At, new_mail_user: NewUser
 ) -> None:
     """The refusal has its code, is not transient, and holds the password nowhere."""
@@ -130,7 +130,7 @@ def test_line_breaks_never_reach_the_wire(live: ConnectPolicy, imap_at: At, new_
 def test_eight_bit_search_text_travels_as_a_literal(
     live: ConnectPolicy, imap_at: At, new_mail_user: NewUser, servers: LocalServers
 ) -> None:
-    """What cannot stand in a line goes as a counted literal, and is found."""
+    """Text that a line cannot hold is sent as a counted literal, and is found."""
     user = new_mail_user()
     servers.deliver(user.address, "Subject: Grüße\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nx\r\n".encode())
     client = connect_imap(imap_at(user, "none"), password(user.password), policy=live)
@@ -173,7 +173,7 @@ async def test_idle_reports_new_mail(
 async def test_a_server_that_dies_during_idle_is_noticed(
     live: ConnectPolicy, imap_at: At, new_mail_user: NewUser, servers: LocalServers, tls: Tls
 ) -> None:
-    """When the server's process is gone, waiting ends with an error, with TLS and without, instead of lasting for ever."""
+    """When the server's process is gone, waiting ends with an error instead of lasting for ever, with TLS and without."""
     user = new_mail_user()
     session = ImapSession(connect_imap(imap_at(user, tls), password(user.password), policy=live))
     await session.examine(b"INBOX")

@@ -60,7 +60,7 @@ def test_login_quotes_name_and_password(policy: ConnectPolicy) -> None:
 
 
 def test_auth_login_carries_passwords_that_the_login_command_cannot(policy: ConnectPolicy) -> None:
-    """A non-ASCII password goes by AUTHENTICATE LOGIN where PLAIN is missing."""
+    """A non-ASCII password is sent by AUTHENTICATE LOGIN if PLAIN is missing."""
     answers = {"AUTHENTICATE LOGIN": ["+ VXNlcm5hbWU6", "+ UGFzc3dvcmQ6", "{tag} OK welcome"]}
     with Scripted(imap(answers, capability="IMAP4rev1 AUTH=LOGIN")) as server:
         connect_imap(at(server.port), password("pässwörd"), policy=policy).logout()
@@ -71,8 +71,8 @@ def test_auth_login_carries_passwords_that_the_login_command_cannot(policy: Conn
         ]
 
 
-def test_a_password_that_no_login_can_carry_is_told(policy: ConnectPolicy) -> None:
-    """A server with the LOGIN command alone cannot take letters beyond ASCII, and does not get half of them."""
+def test_a_password_that_no_login_can_carry_is_reported(policy: ConnectPolicy) -> None:
+    """A server with only the LOGIN command cannot take letters beyond ASCII, and does not get half of them."""
     with Scripted(imap({}, capability="IMAP4rev1")) as server:
         assert _refusal(server, policy, credentials=password("pässwörd")).code is Code.UNSUPPORTED_LOGIN
 
@@ -160,7 +160,7 @@ def test_id_is_sent_before_any_mailbox_is_opened(policy: ConnectPolicy) -> None:
         assert any(' ID ("name" "Leadmail"' in line for line in server.heard)
 
 
-def test_a_server_that_dislikes_id_is_used_all_the_same(policy: ConnectPolicy) -> None:
+def test_a_server_that_refuses_id_is_still_used(policy: ConnectPolicy) -> None:
     """ID is a courtesy: a NO to it is ignored."""
     with Scripted(imap({"ID": "{tag} NO not today"}, capability="IMAP4rev1 AUTH=PLAIN ID")) as server:
         connect_imap(at(server.port), password(SECRET), policy=policy).logout()
@@ -173,10 +173,10 @@ def test_a_server_that_dislikes_id_is_used_all_the_same(policy: ConnectPolicy) -
         ("OAUTHBEARER", b"n,a=ann@example.test,\1auth=Bearer ya29.token\1\1", b"\1"),
     ],
 )
-def test_a_refused_token_is_told_with_the_servers_reason(
+def test_a_refused_token_is_reported_with_the_servers_reason(
     policy: ConnectPolicy, mechanism: str, message: bytes, reply: bytes
 ) -> None:
-    """The token goes once; the error challenge gets the reply it waits for, not the token again; its JSON is kept."""
+    """The token is sent once. The error challenge gets the reply that it waits for, not the token again. Its JSON is kept."""
     challenge = "+ eyJzdGF0dXMiOiI0MDAifQ=="  # {"status":"400"}
     answers = {f"AUTHENTICATE {mechanism}": ["+ ", challenge, "{tag} NO SASL authentication failed"]}
     with Scripted(imap(answers, capability=f"IMAP4rev1 AUTH={mechanism}")) as server:
@@ -238,7 +238,7 @@ class _WithoutGreeting:
 
 
 def test_a_server_that_drips_is_left_at_the_deadline(policy: ConnectPolicy) -> None:
-    """A byte now and then never trips a socket's time-out; the login's deadline holds all the same."""
+    """A byte now and then never trips a socket's time-out, but the login's deadline still holds."""
 
     def drip(talk: Talk) -> None:
         while True:

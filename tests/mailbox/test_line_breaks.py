@@ -88,7 +88,7 @@ def test_the_interface_has_commands() -> None:
 
 
 def test_the_server_would_hear_an_attack(policy: ConnectPolicy) -> None:
-    """Bytes that bypass the check arrive as a command of their own: the tests below look in the right place."""
+    """Bytes that bypass the check arrive as a separate command: the tests below look in the right place."""
     with client_of_an_agreeable_server(policy) as (client, heard):
         client.protocol.send(b"A0 STATUS x\r\nA1 DELETE INBOX\r\n")
         with contextlib.suppress(imaplib.IMAP4.error):

@@ -98,7 +98,7 @@ def test_an_answer_is_cleaned() -> None:
 
 
 def test_only_time_cures_what_is_transient() -> None:
-    """Time-outs, full and failing servers are for later; everything else needs someone to act."""
+    """Time-outs and full or failing servers are tried again; everything else needs a person to act."""
     assert {code for code in Code if MailServerError(code).transient} == TRANSIENT == {
         Code.TIMEOUT, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE,
     }  # fmt: skip

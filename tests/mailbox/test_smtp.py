@@ -48,7 +48,7 @@ async def test_a_login_succeeds_and_sends_nothing(
     assert len(servers.sink.sent()) == before
 
 
-async def test_a_wrong_password_is_told_as_such(live: ConnectPolicy, smtp_at: At, new_mail_user: NewUser) -> None:
+async def test_a_wrong_password_is_reported_as_such(live: ConnectPolicy, smtp_at: At, new_mail_user: NewUser) -> None:
     """The refusal has its code and does not show the password."""
     user = new_mail_user()
     with pytest.raises(MailServerError) as refused:
@@ -132,7 +132,7 @@ async def test_login_answers_the_prompts(policy: ConnectPolicy) -> None:
         assert [decoded(line) for line in server.heard[2:4]] == [b"ann@example.test", SECRET.encode()]
 
 
-async def test_a_refused_token_is_answered_and_told(policy: ConnectPolicy) -> None:
+async def test_a_refused_token_is_answered_and_reported(policy: ConnectPolicy) -> None:
     """The error challenge of XOAUTH2 gets its empty reply, and the refusal is about the token."""
     answers = {"AUTH XOAUTH2": ["334 eyJzdGF0dXMiOiI0MDAifQ==", "535 5.7.8 Username and Password not accepted"]}
     with Scripted(smtp(answers, extensions=["AUTH LOGIN XOAUTH2"])) as server:
@@ -148,7 +148,7 @@ async def test_tokens_only_asks_for_oauth2(policy: ConnectPolicy) -> None:
         assert not any(line.startswith("AUTH") for line in server.heard)
 
 
-async def test_no_login_offered_is_told(policy: ConnectPolicy, authority: Authority) -> None:
+async def test_a_server_without_a_login_is_reported(policy: ConnectPolicy, authority: Authority) -> None:
     """Port 25 offers no login: in plain text it may be the encryption, otherwise it is the wrong port."""
     with Scripted(smtp({}, extensions=["SIZE 1000"])) as server:
         assert (await _refusal(server, policy)).code is Code.PLAINTEXT_REFUSED
@@ -165,7 +165,7 @@ async def test_no_login_offered_is_told(policy: ConnectPolicy, authority: Author
         ("554 no service for you", Code.WRONG_SERVER),
     ],
 )
-async def test_a_greeting_that_is_none_is_told(policy: ConnectPolicy, greeting: str, code: Code) -> None:
+async def test_an_invalid_greeting_is_reported(policy: ConnectPolicy, greeting: str, code: Code) -> None:
     """Busy servers, refusing servers and other protocols have different codes."""
     with Scripted(smtp({}, greeting=greeting)) as server:
         assert (await _refusal(server, policy)).code is code
@@ -249,7 +249,7 @@ def _relay(servers: LocalServers, tls: Tls, user: Any = None) -> Relay:
 
 @pytest.mark.parametrize("tls", ["tls", "starttls", "none"])
 async def test_the_relay_takes_notifications(servers: LocalServers, new_mail_user: NewUser, tls: Tls) -> None:
-    """The operator's relay may be in a private network; its certificate counts; without credentials plain text is his choice."""
+    """The operator's relay may be in a private network. Its certificate is verified. Without credentials, plain text is allowed."""
     user = new_mail_user()
     policy = ConnectPolicy.build(ca_file=servers.smtp.ca_file)
     login = None if tls == "none" else user

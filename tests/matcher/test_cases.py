@@ -631,7 +631,7 @@ async def test_who_sent_a_mail_is_decided_by_the_accounts_own_addresses(world: W
     assert await seen(world, BOB, record) == ["1"]
 
 
-async def test_gmails_label_tells_what_was_sent(world: World) -> None:
+async def test_gmails_label_says_what_was_sent(world: World) -> None:
     """In All Mail the label decides, both when the mail arrives and when its links are computed again."""
     await people(world, ANN, BOB)
     ann, record = await world.account(ANN), await world.record(CARLA)

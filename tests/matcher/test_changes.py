@@ -75,7 +75,7 @@ async def test_a_deleted_records_mail_keeps_its_body_for_a_grace_only(world: Wor
     assert snapshot.rows[copy.source.id] == ("unmatched", None)
 
 
-async def test_mail_that_fades_is_not_fetched_again(world: World) -> None:
+async def test_mail_that_expires_is_not_fetched_again(world: World) -> None:
     """The expired mail is itself in the thread that is then updated; that fetches nothing again. The same holds for its answers."""
     ann = await world.account(ANN)
     ref = await world.record(CARLA)

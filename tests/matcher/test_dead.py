@@ -177,7 +177,7 @@ async def test_a_row_that_was_finished_otherwise_stays_as_it_is(world: World) ->
     assert await world.store.dead_letters.newest() == []
 
 
-async def test_two_tries_that_died_are_one_letter(world: World) -> None:
+async def test_two_failed_attempts_are_one_dead_letter(world: World) -> None:
     """If the reaper fetches a copy again before its first attempt dies, only the newest dead letter stays, with its blobs (I6)."""
     ann = await world.account(ANN)
     copy = await world.copy(ann, mail("1", CARLA, ANN))
@@ -193,7 +193,7 @@ async def test_two_tries_that_died_are_one_letter(world: World) -> None:
 
 
 @pytest.mark.parametrize("end", ["gone", "purged"])
-async def test_a_letter_goes_with_its_copy(world: World, end: str) -> None:
+async def test_a_dead_letter_is_deleted_with_its_copy(world: World, end: str) -> None:
     """If the owner deletes the mail or the account is removed, the dead letter and its content are removed, too."""
     ann = await world.account(ANN)
     copy, other = [await world.copy(ann, mail(each, CARLA, ANN)) for each in ("1", "2")]
@@ -209,7 +209,7 @@ async def test_a_letter_goes_with_its_copy(world: World, end: str) -> None:
     assert left.row == other.source.id
 
 
-async def test_a_letter_that_is_sent_again_waits_for_what_becomes_of_it(world: World) -> None:
+async def test_a_replayed_dead_letter_stays_until_its_outcome_is_known(world: World) -> None:
     """A replayed dead letter stays while its copy is unfinished, as the replay may have crashed; it is removed once attached."""
     ann = await world.account(ANN)
     await world.record(CARLA)
@@ -229,7 +229,7 @@ async def test_a_message_about_no_copy_is_kept_without_a_row(world: World) -> No
     assert (stored.row, stored.account) == (None, None)
 
 
-async def test_a_replay_that_dies_at_once_is_another_letter(world: World) -> None:
+async def test_a_replay_that_fails_at_once_is_another_dead_letter(world: World) -> None:
     """The replay deletes the dead letter after publishing; if the message is dead again by then, the new dead letter stays."""
     ann = await world.account(ANN)
     copy = await world.copy(ann, mail("1", CARLA, ANN))

@@ -46,7 +46,7 @@ async def settle(world: World) -> None:
     await world.rest()
 
 
-async def test_mail_that_only_the_address_keeps_goes_for_good(world: World, ann: Account) -> None:
+async def test_mail_that_only_the_address_keeps_is_deleted_permanently(world: World, ann: Account) -> None:
     """Body, blobs, links, summary and marks are removed; neither the CRM's next change nor a resync brings them back."""
     ref = await world.record(KIM, name="Kim")
     copy = await world.copy(ann, mail("offer", ANN, KIM))
@@ -157,7 +157,7 @@ async def test_only_an_administrator_may(world: World, ann: Account) -> None:
     assert await world.store.audit.newest(action="privacy") == []
 
 
-async def test_the_log_tells_what_not_whom(world: World, ann: Account) -> None:
+async def test_the_log_names_the_act_and_not_the_person(world: World, ann: Account) -> None:
     """The audit log has the actor and the counts; the address is a mark, which finds the entry for whoever knows the address."""
     await world.record(KIM)
     await world.match(await world.copy(ann, mail("offer", KIM, ANN)))

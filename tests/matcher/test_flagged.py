@@ -73,7 +73,7 @@ async def test_a_flagged_copy_shares_nothing_that_others_hold(world: World, user
     assert await world.snapshot() == world.truth()
 
 
-async def test_a_copy_flagged_on_its_way_is_nobodys(world: World, users: None) -> None:
+async def test_a_copy_flagged_on_its_way_grants_no_one(world: World, users: None) -> None:
     """The flag is set after the poller fetched the body and before the matcher stores it, and no event announces it."""
     ann, record = await world.account(ANN), await world.record(CLIENT)
     copy = await world.copy(ann, mail("offer", CLIENT, ANN))

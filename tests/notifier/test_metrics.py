@@ -22,7 +22,7 @@ from services.notifier.notification import OwnerMail
     ],
 )
 async def test_mails_are_counted_by_outcome(error: Exception | None, outcome: str) -> None:
-    """By the kind of mail; the sender gets the error all the same."""
+    """Counted by the kind of mail; the sender still gets the error."""
     registry = CollectorRegistry()
 
     async def send(_: OwnerMail) -> None:

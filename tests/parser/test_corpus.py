@@ -118,7 +118,7 @@ def test_bounced_addresses_are_those_of_another_reader() -> None:
     assert sum(expected == found for expected, found in pairs) / len(pairs) >= 0.8
 
 
-def test_bounces_are_told_from_mail() -> None:
+def test_bounces_are_distinguished_from_mail() -> None:
     """Nine in ten of sisimai's bounces are marked; of 1,700 ordinary mails at most one."""
     marked = [read(path).marks.bounce for path in sisimai()]
     assert sum(marked) / len(marked) >= 0.9

@@ -31,7 +31,7 @@ QUOTE = "> Hello Joerg,\n> when does it ship?\n"
     ],
 )
 def test_quote_and_its_introduction_are_left_out(introduction: str) -> None:
-    """The quoted mail goes together with the line that announces it, in every language."""
+    """The quoted mail is left out together with the line that introduces it, in every language."""
     assert reply_text(f"It ships on Friday.\n\n{introduction}\n\n{QUOTE}", Diagnostics()) == "It ships on Friday."
 
 

@@ -99,7 +99,7 @@ async def test_an_outage_blocks_no_account(world: PollerEnvironment, mailbox: Ma
     assert not world.said(AccountAttention)
 
 
-async def test_a_paused_account_is_left_alone(world: PollerEnvironment, mailbox: Mailbox) -> None:
+async def test_a_paused_account_has_no_connection(world: PollerEnvironment, mailbox: Mailbox) -> None:
     """Pausing closes the connections within two seconds; resuming fetches the mail that arrived meanwhile."""
     await world.know(CLIENT)
     async with proxy(world.servers.imap.host, world.servers.imap.port) as wire:

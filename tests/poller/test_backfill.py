@@ -75,7 +75,7 @@ async def test_an_empty_mailbox_completes(world: PollerEnvironment, mailbox: Mai
 async def test_replies_in_a_thread_that_the_owner_opened_are_relevant(
     world: PollerEnvironment, mailbox: Mailbox
 ) -> None:
-    """A mail that names nobody known is fetched when it answers linked mail that the account's owner sent, and no other."""
+    """A mail without a known participant is fetched if it answers linked mail that the account's owner sent; no other is."""
     mailbox.append(mail(mailbox.user.address, CLIENT), "Sent")
     mailbox.append(mail(CLIENT))
     mailbox.append(mail(OTHER))
@@ -116,7 +116,7 @@ async def test_a_thread_that_another_user_opened_is_not_fetched(world: PollerEnv
 async def test_received_mail_under_a_known_message_id_gets_no_private_mail_fetched(
     world: PollerEnvironment, mailbox: Mailbox
 ) -> None:
-    """Somebody mails the owner under a Message-ID of a private thread, with a client in Cc. The thread never leaves the mailbox."""
+    """A sender reuses a Message-ID of the owner's private thread, with a client in Cc. The thread never leaves the mailbox."""
     answer = "References: <private@else.test>\r\n"
     for _ in range(3):
         mailbox.append(mail("private@else.test", extra=answer, body="secret-"))

@@ -214,7 +214,7 @@ def test_unsent_mail_is_known_in_every_language(name: str, role: str) -> None:
 
 
 def test_marks_come_before_names() -> None:
-    """A marked folder is what the server says, its subfolders too; the owner's word brings back what only a name says."""
+    """A folder's special use decides, for its subfolders, too. The owner can include folders that only their name leaves out."""
     assert plan(
         listed("Drafts", "Sent"),
         listed("Begonnen", "Drafts"),
@@ -240,7 +240,7 @@ def test_marks_come_before_names() -> None:
     ],
 )
 def test_folders_of_others_are_left_out(answer: bytes, expected: str) -> None:
-    """Whose a folder is says the longest prefix of NAMESPACE; INBOX is the user's own, and the owner cannot include what is not."""
+    """The longest prefix of NAMESPACE says whose a folder is. INBOX is the user's own. The owner cannot include others' folders."""
     wanted = {name: reason or None for name, _, reason in (one.partition("=") for one in expected.split("|"))}
     entries = in_namespaces([listed(name) for name in wanted], namespaces([answer]))
     assert plan(*entries, rules=FolderRules(include=tuple(wanted))) == wanted

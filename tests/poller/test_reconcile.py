@@ -68,7 +68,7 @@ async def damage(world: PollerEnvironment, account: Account) -> None:
         (inbox, validity, 5),  # it was expunged, unnoticed
         (inbox, validity, 4_000),  # none of this uid ever came
         (inbox, validity - 1, 1),  # of the uids before
-        ("f" * 12, 1, 1),  # of no folder that anybody knows
+        ("f" * 12, 1, 1),  # of a folder that is not known
     ):
         new = {"_id": copy_id(account.id, folder, uidvalidity, uid), "folder": folder, "uidvalidity": uidvalidity}
         await ledger.replace_one({"_id": new["_id"]}, {**template, **new, "uid": uid}, upsert=True)
@@ -157,7 +157,7 @@ async def test_unseen_changes_are_not_gaps(world: PollerEnvironment, mailbox: Ma
 async def test_an_account_that_cannot_be_compared_does_not_stop_the_others(
     world: PollerEnvironment, mailbox: Mailbox, new_mail_user: Callable[..., MailUser]
 ) -> None:
-    """A wrong password is reported with its fix, and the command exits 1; the other account is compared all the same."""
+    """A wrong password is reported with its fix, and the command exits 1; the other account is still compared."""
     mailbox.append(mail(CLIENT))
     good = await world.connect(mailbox.user)
     other = new_mail_user()

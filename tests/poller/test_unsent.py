@@ -39,7 +39,7 @@ async def outcomes(world: PollerEnvironment, context: AccountContext) -> list[tu
 async def test_a_draft_is_left_out_until_it_is_sent(
     world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
-    """No body of a draft is fetched. When the flag goes, the mail counts if it concerns a record, and else as mail that does not."""
+    """No body of a draft is fetched. Once the flag is removed, the mail is decided on like any other."""
     await world.know(CLIENT)
     mailbox.append(mail(CLIENT), flags=r"(\Draft)")
     mailbox.append(mail(STRANGER), flags=r"(\draft \Seen)")
@@ -75,7 +75,7 @@ async def test_a_backfill_leaves_out_drafts(
 async def test_mail_that_becomes_a_draft_is_left_out(
     world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
-    """Whatever state it is in: attached mail is announced like mail that is gone; a late contact does not fetch a draft."""
+    """In every state: attached mail is announced like mail that is gone, and a late contact does not fetch a draft."""
     await world.know(CLIENT)
     watch = watcher(context, session)
     mailbox.append(mail(CLIENT))
@@ -98,7 +98,7 @@ async def test_mail_that_becomes_a_draft_is_left_out(
     assert [state for _, state, _ in await outcomes(world, context)] == ["planned", "planned"]
 
 
-async def test_a_flag_of_deletion_is_announced_when_it_comes_and_when_it_goes(
+async def test_a_flag_of_deletion_is_announced_when_it_is_set_and_removed(
     world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
     """The row stays attached. Its email is announced each time, and no live copy is left while the flag is there."""
@@ -127,7 +127,7 @@ async def test_a_flag_of_deletion_is_announced_when_it_comes_and_when_it_goes(
 async def test_a_folder_that_becomes_one_of_drafts_is_left_out(
     world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
-    """What an earlier version took for an ordinary folder, or a user marks as one of drafts later, goes from the ledger."""
+    """A folder that counted as an ordinary one leaves the ledger once it is known, or marked, to hold drafts."""
     await world.know(CLIENT)
     tracker = FolderTracker(context, session)
     mailbox.append(mail(CLIENT), folder="Drafts")
@@ -150,7 +150,7 @@ async def test_a_folder_that_becomes_one_of_drafts_is_left_out(
 async def test_a_public_folder_is_left_out(
     world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
-    """The server lists it among the user's folders; NAMESPACE tells that it is not theirs."""
+    """The server lists it among the user's folders; NAMESPACE says that it is not theirs."""
     mailbox.create("Public/Team")
     mailbox.create("Team")
     mailbox.append(mail(CLIENT), folder="Public/Team")

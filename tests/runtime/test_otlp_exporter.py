@@ -114,7 +114,7 @@ async def test_export_resumes_when_the_collector_is_back() -> None:
 
 @pytest.mark.parametrize("kind", ["silent", "absent"])
 async def test_nothing_waits_for_a_collector(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stage makes more spans than may wait, and ends, while a delivery to a silent or absent collector goes on for an hour."""
+    """A stage makes more spans than may wait, and exits, although a delivery to a silent or absent collector lasts an hour."""
     monkeypatch.setattr(otlp_exporter, "DELIVERY_SECONDS", 3600.0)
     lines = io.StringIO()
     log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
@@ -125,7 +125,7 @@ async def test_nothing_waits_for_a_collector(kind: str, monkeypatch: pytest.Monk
 
 
 async def test_the_end_does_not_wait_for_a_collector_that_took_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stage whose collector is known to be away ends before the last delivery does."""
+    """A stage whose collector is known to be down exits before the last delivery ends."""
     monkeypatch.setattr(otlp_exporter, "CLOSING_SECONDS", 3600.0)
     ended = threading.Event()
     lines = io.StringIO()

@@ -237,7 +237,7 @@ def test_copies_of_one_mail_differ_in_trace_headers_only() -> None:
     assert len(set(every)) == len(groups) - sum(mail.truth.quirk == "no-message-id" for mail in READABLE)
 
 
-def test_bcc_stands_in_the_senders_copy_only() -> None:
+def test_bcc_is_in_the_senders_copy_only() -> None:
     """A Bcc header is in Sent and nowhere else, and a Bcc'd record is linked from there only."""
     with_bcc = [mail for mail in MAILS if re.search(rb"(?m)^Bcc: ", mail.raw.partition(b"\r\n\r\n")[0])]
     assert with_bcc
@@ -275,7 +275,7 @@ def test_mislabelled_charsets_are_really_mislabelled() -> None:
 
 
 def test_late_contact_has_history_in_two_mailboxes() -> None:
-    """Her mail lies in Anna's and Luc's folders, is about no record yet, and is old."""
+    """Her mail is in Anna's and Luc's folders, concerns no record yet, and is old."""
     late = DEMO.late_contact()
     assert {mail.user for mail in late} == {"anna", "luc"}
     assert all(mail.truth.private for mail in late)
@@ -301,7 +301,7 @@ def test_scene_is_new_mail_that_was_not_there(name: str) -> None:
 
 
 def test_unknown_scene_is_refused_with_the_known_ones() -> None:
-    """The error tells which scenes there are."""
+    """The error lists the known scenes."""
     with pytest.raises(ValueError, match="contact-writes"):
         DEMO.scene("fireworks", at=DEFAULT_NOW)
 
@@ -374,7 +374,7 @@ def test_attached_files_are_what_they_say() -> None:
 
 
 def test_now_may_be_any_moment() -> None:
-    """Whatever the day, nothing lies in the future: a run on a Sunday night works like one on a Monday."""
+    """Nothing is in the future, whatever the day: a run on a Sunday night works like one on a Monday."""
     for day in range(7):
         now = datetime(2027, 2, 26 - day, 23 - 3 * day, 30, tzinfo=UTC)
         mails = DemoMail(now=now).mailboxes()

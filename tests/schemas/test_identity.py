@@ -61,7 +61,7 @@ def test_copies_of_one_mail_have_one_key_in_whichever_account() -> None:
     ],
 )
 def test_a_forged_stub_with_the_same_message_id_is_another_email(forged: dict[str, Any]) -> None:
-    """Whoever knows a Message-ID but not the mail cannot make a copy of it."""
+    """A sender who knows a Message-ID but not the mail cannot make a copy of it."""
     assert identity.email_key(**{**MAIL, **forged}) != identity.email_key(**MAIL)
 
 
@@ -80,7 +80,7 @@ def test_no_text_can_be_moved_from_one_field_to_the_next() -> None:
 
 
 def test_a_lone_surrogate_in_a_header_does_not_stop_the_key() -> None:
-    """What a broken mail contains is hashed all the same."""
+    """The content of a broken mail is hashed, too."""
     assert identity.email_key(**{**MAIL, "subject": "\udce9", "message_id": "\udce9@x"}).startswith("v2-")
 
 
@@ -103,7 +103,7 @@ def test_ids_of_copies_sort_by_uid(one: int, other: int) -> None:
 
 
 def test_a_range_of_copies_leaves_out_other_folders_and_validities() -> None:
-    """The ids of one folder in one validity are a range of their own."""
+    """The ids of one folder in one uidvalidity form a separate range."""
     low, high = identity.copies_of_folder(ACCOUNT, "a" * 12, 7)
     assert not low <= identity.copy_id(ACCOUNT, "a" * 12, 8, 1) <= high
     assert not low <= identity.copy_id(ACCOUNT, "b" * 12, 7, 1) <= high
@@ -119,7 +119,7 @@ def test_a_thread_is_named_after_its_root() -> None:
     assert identity.thread_id(message_id=None, in_reply_to=None, references=(), key="k") != root
 
 
-def test_marks_tell_kinds_and_deployments_apart() -> None:
+def test_marks_differ_by_kind_and_deployment() -> None:
     """The same text as address, thread id and header, or under another key, has different marks of 16 bytes."""
     key, other = b"k" * 32, b"o" * 32
     marks = {

@@ -45,7 +45,7 @@ def test_two_verdicts_grant() -> None:
 
 
 def test_an_own_copy_is_named_as_such() -> None:
-    """To the owner of the copy it is his own, also where its policy shares it; to another user it is shared."""
+    """The owner of a copy sees it as their own, even if its policy shares it; another user sees it as shared."""
     copy = LiveCopy(account="1", owner="a@x.example", policy=SharingPolicy(mode=Mode.PUBLIC), own_addresses=())
     match = Match(address="c@client.example", role=Role.FROM)
     for viewer, verdict in (("a@x.example", Verdict.OWN_COPY), ("b@x.example", Verdict.SHARED)):
@@ -60,7 +60,7 @@ def test_an_own_copy_is_named_as_such() -> None:
 
 
 def test_a_company_without_a_policy() -> None:
-    """Nothing is excluded, every mode is allowed, public is proposed."""
+    """Nothing is excluded, every mode is allowed, and public is proposed."""
     policy = CompanyPolicy()
     assert policy.excluded_domains == ()
     assert policy.allowed_modes == (Mode.PRIVATE, Mode.PUBLIC, Mode.CUSTOM)
@@ -70,7 +70,7 @@ def test_a_company_without_a_policy() -> None:
 @pytest.mark.parametrize("policy", [SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("B.example", "a.example")),
                                     CompanyPolicy(excluded_domains=("B.example", "@a.example"))])  # fmt: skip
 def test_domains_are_sorted_and_normal(policy: SharingPolicy | CompanyPolicy) -> None:
-    """However they were typed: lower case, each once, in one order."""
+    """Domains are in lower case, each once, in one order, however they were typed."""
     assert policy.excluded_domains == ("a.example", "b.example")
 
 

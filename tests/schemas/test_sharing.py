@@ -81,7 +81,7 @@ TABLE = [
         "client.example",
     ),
     (custom("client.example"), NOBODY, "x@notclient.example", Role.TO, ("x@notclient.example",), Verdict.SHARED, None),
-    # internal-only: the account's own addresses aside, everybody is in an excluded domain
+    # internal-only: apart from the account's own addresses, everyone is in an excluded domain
     (PUBLIC, FIRM_EXCLUDED, CLIENT, Role.THREAD, (ANN, BOB), Verdict.INTERNAL_ONLY, None),
     (PUBLIC, NOBODY, CLIENT, Role.THREAD, (ANN, BOB), Verdict.SHARED, None),
     (custom("firm.example"), NOBODY, CLIENT, Role.THREAD, (ANN, BOB), Verdict.INTERNAL_ONLY, None),
@@ -116,8 +116,8 @@ def test_the_verdict_for_another_viewer(
     assert (decision.verdict, decision.domain) == (verdict, domain)
 
 
-def test_the_owner_of_a_private_copy_sees_it_and_nobody_else_does() -> None:
-    """(a) lets the owner in whatever the policy; (b) lets nobody in by a private one."""
+def test_only_the_owner_of_a_private_copy_sees_it() -> None:
+    """(a) grants the owner access under any policy; (b) grants no one access under a private one."""
     copies, matches = [copy(PRIVATE)], [Match(address=CLIENT, role=Role.FROM)]
     assert may_see(decide(ANN, copies, matches, subject((CLIENT, ANN)), NOBODY))
     assert not may_see(decide(BOB, copies, matches, subject((CLIENT, ANN)), NOBODY))
@@ -143,7 +143,7 @@ def test_a_bcc_is_known_to_the_owner_of_that_copy_only() -> None:
 
 
 def test_a_bcc_makes_no_difference_to_what_others_see() -> None:
-    """Internal mail stays internal whoever was in Bcc: that others see it would tell them of the Bcc."""
+    """Internal mail stays internal whoever was in Bcc: if others saw it, they would learn of the Bcc."""
     matches = [Match(address=CLIENT, role=Role.THREAD)]
     for bcc in ((), (PARTNER,)):
         assert not may_see(
@@ -152,7 +152,7 @@ def test_a_bcc_makes_no_difference_to_what_others_see() -> None:
 
 
 @pytest.mark.parametrize(("copies", "matches"), [([], [Match(address=CLIENT, role=Role.TO)]), ([copy(PUBLIC)], [])])
-def test_without_a_live_copy_or_a_link_nobody_sees_it(copies: list[LiveCopy], matches: list[Match]) -> None:
+def test_without_a_live_copy_or_a_link_no_one_sees_it(copies: list[LiveCopy], matches: list[Match]) -> None:
     """No copy left, or no reason to be on the record: not even the owner sees it there."""
     assert not may_see(decide(ANN, copies, matches, subject((CLIENT, ANN)), NOBODY))
 
@@ -223,7 +223,7 @@ def covered(address: str, domains: tuple[str, ...]) -> bool:
 def reference(
     viewer: str, copies: list[LiveCopy], matches: list[Match], about: Subject, company: CompanyPolicy
 ) -> bool:
-    """Say whether the viewer sees the email, as one sentence of DESIGN after the other."""
+    """Say whether the viewer sees the email, sentence by sentence as in DESIGN."""
     for held, match in product(copies, matches):
         bcc = match.role == "bcc"
         if bcc and match.account != held.account:
@@ -261,10 +261,10 @@ def test_the_rule_is_what_the_design_says(
 
 
 @given(live_copies, some_matches, subjects, companies, st.sampled_from(DOMAIN_POOL))
-def test_excluding_one_more_domain_never_lets_anybody_in(
+def test_excluding_one_more_domain_grants_no_one_access(
     copies: list[LiveCopy], matches: list[Match], about: Subject, company: CompanyPolicy, domain: str
 ) -> None:
-    """Narrowing narrows: a longer list of the administrator grants nothing that the shorter one did not."""
+    """A longer list of the administrator grants nothing that the shorter one did not."""
     narrower = company.model_copy(update={"excluded_domains": (*company.excluded_domains, domain)})
     for viewer in ("zoe@firm.example", *POOL[:2]):
         if may_see(decide(viewer, copies, matches, about, narrower)):
@@ -275,7 +275,7 @@ def test_excluding_one_more_domain_never_lets_anybody_in(
 def test_making_an_account_private_hides_its_mail_from_all_but_its_owner(
     copies: list[LiveCopy], matches: list[Match], about: Subject, company: CompanyPolicy
 ) -> None:
-    """With every policy private only owners see anything, and the owner's sight does not depend on policies."""
+    """If every policy is private, only owners see anything. What an owner sees does not depend on policies."""
     private = [held.model_copy(update={"policy": PRIVATE}) for held in copies]
     assert not may_see(decide("zoe@firm.example", private, matches, about, company))
     for held in copies:
@@ -287,10 +287,10 @@ def test_making_an_account_private_hides_its_mail_from_all_but_its_owner(
 
 
 @given(live_copies, some_matches, subjects, companies, st.sampled_from(POOL))
-def test_one_more_internal_address_never_lets_anybody_in(
+def test_one_more_internal_address_grants_no_one_access(
     copies: list[LiveCopy], matches: list[Match], about: Subject, company: CompanyPolicy, address: str
 ) -> None:
-    """Narrowing narrows: a mail that a colleague's page or an internal exchange hid stays hidden."""
+    """A mail that was hidden because it is internal, or on a colleague's page, stays hidden."""
     narrower = about.model_copy(update={"internal": about.internal | {address}})
     for viewer in ("zoe@firm.example", *POOL[:2]):
         if may_see(decide(viewer, copies, matches, narrower, company)):
@@ -314,7 +314,7 @@ def test_mail_among_colleagues_stays_with_its_holders() -> None:
 
 
 def test_a_thread_shares_only_where_the_owner_of_the_copy_attests_it() -> None:
-    """Someone else's mailbox cannot vouch for mine."""
+    """Someone else's mailbox attests nothing for mine."""
     match, about = Match(address=CLIENT, role=Role.THREAD), subject((ANN, PARTNER), attesting=(BOB,))
     assert shares(copy(PUBLIC), match, about, NOBODY).verdict is Verdict.THREAD_NOT_ATTESTED
     assert shares(copy(PUBLIC, owner=BOB), match, about, NOBODY).verdict is Verdict.SHARED

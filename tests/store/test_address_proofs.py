@@ -41,7 +41,7 @@ async def test_a_claim_counts_only_when_it_is_proven(world: World, store: Store)
     assert (ended.proofs, await store.colleagues.own_among([CLIENT])) == ((), frozenset())
 
 
-async def test_a_mailbox_under_somebody_elses_address_proves_nothing(world: World, store: Store) -> None:
+async def test_a_mailbox_under_another_users_address_proves_nothing(world: World, store: Store) -> None:
     """Eve connects a mailbox of her own server under the address of a client, and under a user's: neither is hers."""
     await store.users.add(BOB)
     sign_in = AddressProof(address=BOB, how=ProofKind.SIGN_IN, by="eve@firm.example", at=now())

@@ -31,7 +31,7 @@ async def refs(world: World, name: str) -> Any:
     return None if file is None else sorted(file["refs"])
 
 
-async def test_what_is_put_is_got(world: World, store: Store) -> None:
+async def test_a_blob_reads_back_as_it_was_written(world: World, store: Store) -> None:
     """Blobs of any size are read completely, at once, as a stream, and by any GridFS driver."""
     contents = [os.urandom(size) for size in (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7)]
     names = await store.blobs.put_many([(data, "email:x") for data in contents])
@@ -112,7 +112,7 @@ async def test_the_removal_of_an_email_that_died_leaves_no_blob(
     assert await refs(world, name) is None
 
 
-async def test_what_is_missing_or_torn_is_told(world: World, store: Store) -> None:
+async def test_a_missing_or_incomplete_blob_is_an_error(world: World, store: Store) -> None:
     """A missing or incomplete blob is an error."""
     with pytest.raises(NotFoundError):
         await store.blobs.get("0" * 64)
@@ -124,7 +124,7 @@ async def test_what_is_missing_or_torn_is_told(world: World, store: Store) -> No
         await store.blobs.get(name)
 
 
-async def test_dropped_references_let_a_blob_go(world: World, store: Store) -> None:
+async def test_a_blob_without_references_is_deleted(world: World, store: Store) -> None:
     """A blob is deleted after its last reference is dropped and the grace period is over."""
     (name,) = await store.blobs.put_many([(b"x", copy_ref("1"))])
     await store.blobs.put_many([(b"x", copy_ref("2"))])

@@ -1,7 +1,7 @@
 """No row is claimed twice: of two connections that handle the same rows at the same moment, one gets each row.
 
-Each test holds one connection inside its transaction until the other one is at the same rows. The two use clients of their own,
-so that no lock of a process, but only the database, stands between them.
+Each test holds one connection inside its transaction until the other one reaches the same rows. Each uses its own client, so
+that only the database keeps them apart, and no lock within a process.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ async def test_a_backfill_waits_for_live_mail_below_its_anchors(world: World, st
     assert await store.epochs.complete_if_done(mine.id, 1), "what lies above the anchor is waited for by nobody"
 
 
-async def test_a_backfill_is_not_sealed_over_a_folder_that_was_begun_anew(world: World, store: Store) -> None:
+async def test_a_backfill_is_not_sealed_over_a_recreated_folder(world: World, store: Store) -> None:
     """Whether the seal or new uids come first, the mail is enumerated by the backfill or counts as live. None is missed."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
@@ -139,7 +139,7 @@ async def test_a_backfill_is_not_sealed_over_a_folder_that_was_begun_anew(world:
     assert await store.folders.of(mine.id) == [again]
 
 
-async def test_a_window_of_void_uids_is_not_written(world: World, store: Store) -> None:
+async def test_a_window_of_invalid_uids_is_not_written(world: World, store: Store) -> None:
     """A window of a folder that was recreated meanwhile changes neither rows nor cursor."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
@@ -247,7 +247,7 @@ async def test_an_account_whose_owner_was_quicker_is_not_blocked(world: World, s
     assert await store.attention.due() == []
 
 
-async def test_one_attention_mail_an_incident(world: World, store: Store) -> None:
+async def test_each_incident_has_one_attention_mail(world: World, store: Store) -> None:
     """A block is one incident, however often it is noticed. Its mail is claimed once, and never after recovery."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]

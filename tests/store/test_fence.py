@@ -103,7 +103,9 @@ async def test_a_late_write_is_refused_as_a_whole(world: World, store: Store, la
     assert await dump(world) == before
 
 
-async def test_a_twin_whose_email_went_is_not_set_back_late(world: World, store: Store, late: Lease) -> None:
+async def test_a_twin_of_a_deleted_email_is_not_planned_without_the_lease(
+    world: World, store: Store, late: Lease
+) -> None:
     """If the lease is lost after the row of a twin was written, the check of the twin's email writes nothing."""
     before = await dump(world)
     twin = {"_id": ids(late)[0], "state": "attached", "email": content("x", "c@x.com").key}
@@ -112,7 +114,7 @@ async def test_a_twin_whose_email_went_is_not_set_back_late(world: World, store:
     assert await dump(world) == before
 
 
-async def test_a_blob_that_nobody_holds_goes(world: World, store: Store) -> None:
+async def test_a_blob_without_a_holder_is_deleted(world: World, store: Store) -> None:
     """A blob without a reference is deleted after the grace period. One with a reference is not."""
     mine = await world.account("a@corp.com")
     lost, held = await store.blobs.put_many([(b"lost", None), (b"held", None)])
@@ -125,7 +127,7 @@ async def test_a_blob_that_nobody_holds_goes(world: World, store: Store) -> None
     assert lost != held
 
 
-async def test_a_blob_that_waits_for_its_end_is_given_another_grace(world: World, store: Store) -> None:
+async def test_a_blob_stored_again_gets_a_new_grace_period(world: World, store: Store) -> None:
     """A blob stored again without a reference gets a new grace period. A referenced one stays referenced."""
     needed, waiting = await store.blobs.put_many([(b"needed", "email:x"), (b"waiting", None)])
     old = now() - timedelta(hours=1)

@@ -135,7 +135,7 @@ async def test_a_viewer_knows_of_granting_copies_only() -> None:
     assert {of.id for _, of in own.copies()} == {public.id, private.id}
 
 
-async def test_copies_of_one_account_are_told_apart_by_their_bcc() -> None:
+async def test_copies_of_one_account_are_distinguished_by_their_bcc() -> None:
     """A copy with the Bcc grants its owner. The same owner's copy without it is no reason for the link."""
     mine, other = account(ANN), account(BOB)
     match = Match(address=LOU, role=Role.BCC, account=mine.id)
@@ -178,7 +178,7 @@ async def test_the_viewer_is_looked_up() -> None:
 
 
 @pytest.mark.parametrize("viewer", [ANN, BOB])
-def test_a_line_tells_others_less(viewer: str) -> None:
+def test_a_line_reveals_less_to_others(viewer: str) -> None:
     """The copy's owner gets the whole line. Others get it without Bcc and excluded domains, otherwise unchanged."""
     policy = SharingPolicy(mode=Mode.CUSTOM, excluded_domains=("law.example",))
     mine = account(ANN).model_copy(update={"sharing": policy})

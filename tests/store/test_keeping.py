@@ -1,4 +1,4 @@
-"""What is stored beside mail: users, policies, the audit log, dead letters, singleton leases, set-up."""
+"""What is stored besides mail: users, policies, the audit log, dead letters, singleton leases, set-up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.factories import account, row
 from tests.store.fixtures import World, content
 
 
-async def test_users_are_kept_by_normal_address(store: Store) -> None:
+async def test_users_are_stored_by_normal_address(store: Store) -> None:
     """There is one user per address, in any spelling."""
     ann = await store.users.add("Ann@Corp.com", name="Ann", admin=True)
     assert await store.users.get("ann@corp.COM") == ann
@@ -114,7 +114,7 @@ async def test_dead_letters_are_kept_once_with_their_body(store: Store) -> None:
         await store.dead_letters.get("m/1@q")
 
 
-async def test_a_turn_is_one_holders_at_a_time(store: Store) -> None:
+async def test_a_singleton_lease_has_one_holder_at_a_time(store: Store) -> None:
     """One of many callers gets the lease and may extend it. Others get it after it expires or is released."""
     minute = timedelta(minutes=1)
     got = await asyncio.gather(*(store.singleton_lease.take("watch", f"m{n}", minute) for n in range(6)))

@@ -35,7 +35,7 @@ async def test_accounts_are_shared_out_evenly_and_never_twice(store: Store) -> N
     assert set(await store.accounts.of_holder("p1")) == {lease.account for lease in first}
 
 
-async def test_a_new_account_is_noticed_until_somebody_takes_it(store: Store) -> None:
+async def test_a_new_account_is_noticed_until_a_poller_leases_it(store: Store) -> None:
     """A new account is fresh until a poller has leased it. A released one is not."""
     assert not await store.leases.fresh()
     await store.accounts.add(account("a@corp.com"))
@@ -150,7 +150,7 @@ async def test_a_cancelled_write_is_done_or_not_and_locks_nothing(world: World, 
             await store.accounts.request_resync(mine.id, by="test")
 
 
-async def test_who_is_cancelled_again_and_again_stops_after_the_transaction(world: World, store: Store) -> None:
+async def test_repeated_cancellation_stops_after_the_transaction(world: World, store: Store) -> None:
     """Repeated cancellation leaves no open transaction for the account's next write."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]

@@ -39,7 +39,7 @@ async def test_a_window_is_rows_and_cursor_together(world: World, store: Store, 
     assert (folder.cursor, folder.live_next, folder.raw_name) == (1, 9, b"INBOX")
 
 
-async def test_rows_that_are_there_stay_as_they_are(world: World, store: Store, mine: Account) -> None:
+async def test_existing_rows_do_not_change(world: World, store: Store, mine: Account) -> None:
     """A window that overlaps an earlier one adds missing rows, moves the cursor, and returns existing rows."""
     lease = world.leases[mine.id]
     await store.poller_ledger.add_window(lease, [row(mine.id, 2, RowState.UNMATCHED)])
@@ -70,7 +70,7 @@ async def test_a_gone_copy_that_is_back_starts_again_when_its_links_are_done(
 
 
 async def test_a_draft_that_was_sent_starts_again_and_is_relinked(world: World, store: Store, mine: Account) -> None:
-    """A mail that became a draft after it was attached is planned anew, and its email's links are still to be updated."""
+    """A mail that became a draft after it was attached is planned again, and the links of its email are pending."""
     lease, sent = world.leases[mine.id], row(mine.id, 1)
     await store.poller_ledger.add_window(lease, [sent])
     await store.poller_ledger.published(lease, [sent.id])
@@ -244,7 +244,7 @@ async def test_flags_and_uids(world: World, store: Store, mine: Account) -> None
     assert gone.flags == ()
 
 
-async def test_gone_copies_tell_which_emails_changed(world: World, store: Store, mine: Account) -> None:
+async def test_gone_copies_name_the_emails_that_changed(world: World, store: Store, mine: Account) -> None:
     """An expunge returns the emails once. The row is marked for the sweeper until the links are updated."""
     lease = world.leases[mine.id]
     await store.poller_ledger.add_window(lease, [row(mine.id, 1), row(mine.id, 2, RowState.UNMATCHED)])
@@ -261,7 +261,7 @@ async def test_gone_copies_tell_which_emails_changed(world: World, store: Store,
     assert kept.email == key("x")
 
 
-async def test_a_void_folder_takes_all_its_rows(world: World, store: Store, mine: Account) -> None:
+async def test_a_recreated_folder_ends_all_rows_of_the_old_one(world: World, store: Store, mine: Account) -> None:
     """A new uidvalidity ends every row of the old one and keeps the new ones."""
     lease = world.leases[mine.id]
     await store.poller_ledger.add_window(

@@ -92,7 +92,7 @@ async def test_additions_come_in_any_order_and_number(world: World, store: Store
     assert len(link.matches) == 2
 
 
-async def test_who_vouches_for_a_thread_is_added_up(world: World, store: Store) -> None:
+async def test_attestations_of_a_thread_are_added_up(world: World, store: Store) -> None:
     """Each user's copy adds its attestation once. A replaced link has exactly the new ones."""
     record = await world.record("lead@x.com")
     mail = content("m", "who@y.com", "a@corp.com", "b@corp.com")
@@ -146,7 +146,7 @@ async def test_a_recompute_between_link_and_row_is_noticed(world: World, store: 
     assert len((await store.reading.visible_emails("a@corp.com", additions[0].record)).emails) == 1
 
 
-async def test_emails_on_no_record_fade_after_a_grace(world: World, store: Store) -> None:
+async def test_emails_on_no_record_expire_after_a_grace_period(world: World, store: Store) -> None:
     """Its body is deleted and its copies are unmatched, so that a late contact finds them. A link in time ends the grace period."""
     mine = await world.account("a@corp.com")
     record = await world.record("lead@x.com")

@@ -116,7 +116,7 @@ async def test_what_fails_is_tried_again_by_the_next(collections: Collections, s
     assert steps.ran == ["first", "second", "second"]
 
 
-async def test_a_dead_process_keeps_nobody_waiting_for_long(
+async def test_a_dead_process_keeps_no_one_waiting_for_long(
     world: World, collections: Collections, steps: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lease of a dead process expires, and another process runs everything again."""
@@ -172,7 +172,7 @@ async def test_numbers_are_unique_and_grow() -> None:
     assert numbers == sorted(set(numbers))
 
 
-async def test_missing_indexes_are_made_and_others_left_alone(world: World, collections: Collections) -> None:
+async def test_missing_indexes_are_created_and_others_kept(world: World, collections: Collections) -> None:
     """A database of an earlier version gets missing indexes. An operator's index stays."""
     await collections.ledger.drop_indexes()
     await collections.ledger.create_index("size", name="operators")
@@ -182,7 +182,7 @@ async def test_missing_indexes_are_made_and_others_left_alone(world: World, coll
     ).keys()
 
 
-async def test_an_index_with_other_properties_is_told(world: World, collections: Collections) -> None:
+async def test_an_index_with_other_properties_is_reported(world: World, collections: Collections) -> None:
     """The index is not dropped silently: the error names it and says what to do."""
     await collections.ledger.drop_index("marks")
     await collections.ledger.create_index("marks", name="marks", sparse=True)

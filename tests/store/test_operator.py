@@ -26,7 +26,7 @@ async def test_an_operator_names_an_email_by_the_start_of_its_id(world: World, s
             await store.emails.full_key(nothing)
 
 
-async def test_a_viewer_names_only_what_he_may_see(world: World, store: Store) -> None:
+async def test_a_viewer_names_only_what_they_may_see(world: World, store: Store) -> None:
     """The start of an id finds an email that the viewer may see. Other emails are neither found nor make it ambiguous."""
     mine, other = await world.account("a@corp.com"), await world.account("b@corp.com", Mode.PRIVATE)
     await world.record("kim@customer.com")
@@ -47,7 +47,7 @@ async def test_a_viewer_names_only_what_he_may_see(world: World, store: Store) -
         await store.email_ids.full_key("nobody@corp.com", seen.key)
 
 
-async def test_the_operator_is_told_every_line_but_bcc(world: World, store: Store) -> None:
+async def test_the_operator_gets_every_line_but_bcc(world: World, store: Store) -> None:
     """The operator may ask about any user. A Bcc stays with the copy's owner."""
     mine, other = await world.account("a@corp.com", Mode.PRIVATE), await world.account("b@corp.com")
     record = await world.record("kim@customer.com")
@@ -64,7 +64,7 @@ async def test_the_operator_is_told_every_line_but_bcc(world: World, store: Stor
     assert all(line.match.role is not Role.BCC and not line.copy_of.bcc for line in told.lines)
 
 
-async def test_the_operator_is_told_that_there_is_no_link(world: World, store: Store) -> None:
+async def test_the_operator_learns_that_there_is_no_link(world: World, store: Store) -> None:
     """An email that is not on the record has no line and is not visible there."""
     mine = await world.account("a@corp.com")
     await world.record("kim@customer.com")
@@ -83,7 +83,7 @@ async def _quarantined(world: World) -> tuple[str, str]:
     return mine.id, copy.id
 
 
-async def test_a_replayed_letter_has_an_unfinished_copy(world: World, store: Store) -> None:
+async def test_a_replayed_dead_letter_has_an_unfinished_copy(world: World, store: Store) -> None:
     """The copy is published again, outside its complete backfill. A second replay does nothing."""
     account, copy = await _quarantined(world)
     assert await store.operator_ledger.requeue_quarantined(copy)
@@ -94,7 +94,7 @@ async def test_a_replayed_letter_has_an_unfinished_copy(world: World, store: Sto
     assert await world.states(account) == {"published": 1}
 
 
-async def test_a_dropped_letter_ends_its_copy(world: World, store: Store) -> None:
+async def test_a_dropped_dead_letter_ends_its_copy(world: World, store: Store) -> None:
     """The copy is skipped, and the reason names the user."""
     account, copy = await _quarantined(world)
     assert await store.operator_ledger.drop_quarantined(copy, by="anna@corp.com")
@@ -106,9 +106,7 @@ async def test_a_dropped_letter_ends_its_copy(world: World, store: Store) -> Non
 
 
 @pytest.mark.parametrize("state", [RowState.ATTACHED, RowState.GONE, RowState.UNMATCHED])
-async def test_a_copy_that_is_not_quarantined_any_more_is_left_alone(
-    world: World, store: Store, state: RowState
-) -> None:
+async def test_a_copy_that_is_no_longer_quarantined_is_unchanged(world: World, store: Store, state: RowState) -> None:
     """Neither replay nor drop changes a copy that a resync attached or that is gone."""
     account, copy = await _quarantined(world)
     await world.database["ledger"].update_one({"_id": copy}, {"$set": {"state": state.value}})

@@ -113,7 +113,7 @@ async def test_mail_of_the_same_moment_is_paged_once_each(world: World, store: S
 
 
 async def test_flags_folder_and_bcc_belong_to_a_copy(world: World, store: Store) -> None:
-    """Each viewer sees the state of their own copy, or else of one that grants. Only its owner sees a Bcc."""
+    """Each viewer sees the state of their own copy, or otherwise of one that grants. Only its owner sees a Bcc."""
     ann = await world.account("ann@corp.com")
     bob = await world.account("bob@corp.com", Mode.PRIVATE)
     await world.user("eve@corp.com")
@@ -174,7 +174,7 @@ async def test_bodies_come_through_the_guard(world: World, store: Store) -> None
             await store.reading.attachment("a@corp.com", mail.key, number)
 
 
-async def test_explain_tells_which_copy_rule_and_domain_decided(world: World, store: Store) -> None:
+async def test_explain_names_the_copy_rule_and_domain_that_decided(world: World, store: Store) -> None:
     """An administrator gets a line for every copy, granting or not, without Bcc."""
     ann = await world.account("ann@corp.com", Mode.CUSTOM, excluded=("x.com",))
     bob = await world.account("bob@corp.com", Mode.PRIVATE)
@@ -202,7 +202,7 @@ async def test_explain_tells_which_copy_rule_and_domain_decided(world: World, st
     assert {line.match.role for line in operator.lines} == {Role.FROM}
 
 
-async def test_explain_tells_nobody_more_than_he_may_know(world: World, store: Store) -> None:
+async def test_explain_reveals_only_what_the_caller_may_know(world: World, store: Store) -> None:
     """A user who may not see an email learns nothing about it. Only administrators may ask about others."""
     mine, _ = await world.account("a@corp.com", Mode.PRIVATE), await world.user("b@corp.com")
     record = await world.record("lead@x.com")

@@ -95,7 +95,7 @@ def test_the_summary_field_must_not_be_the_crms() -> None:
         StoreConfig(blind_index_key=b"short")
 
 
-async def test_new_addresses_are_told_until_they_are_swept(world: World, store: Store) -> None:
+async def test_new_addresses_are_returned_until_they_are_swept(world: World, store: Store) -> None:
     """A crash between index and sweep does not lose a late contact's history; the version moves before the sweep."""
     ref = RecordRef(kind="lead", id="1")
     record = Record(ref=ref, addresses=("a@x.com", "b@x.com"))
@@ -145,7 +145,7 @@ async def test_old_addresses_stay_as_history(store: Store) -> None:
     assert await store.record_addresses.known(["a@x.com", "b@x.com"]) == {"a@x.com": [other]}
 
 
-async def test_the_look_up_reads_the_index_alone(world: World, store: Store) -> None:
+async def test_the_look_up_reads_only_the_index(world: World, store: Store) -> None:
     """The look-up of a window's participants reads only the index."""
     await store.record_addresses.put_many([Record(ref=RecordRef(kind="lead", id="1"), addresses=("a@x.com",))])
     fields = {"_id": 0, "mark": 1, "record.kind": 1, "record.id": 1}

@@ -85,7 +85,7 @@ async def test_the_administrator_decides_over_owners(world: World, store: Store)
     assert (await store.audit.newest(subject="company"))[0].action == "company.sharing"
 
 
-async def test_when_copies_go_grants_go_and_the_last_takes_the_email(world: World, store: Store) -> None:
+async def test_deleted_copies_take_their_grants_and_the_last_one_the_email(world: World, store: Store) -> None:
     """Each deleted copy takes its own grant, and the last one takes the email."""
     ann, bob = await world.account("ann@corp.com"), await world.account("bob@corp.com", Mode.PRIVATE)
     await world.user("eve@corp.com")
@@ -141,7 +141,7 @@ async def test_disconnecting_keeps_copies_and_freezes_the_policy(world: World, s
     assert (await store.accounts.find("a@corp.com")).id == again.id
 
 
-async def test_purging_removes_copies_grants_and_what_nobody_else_holds(world: World, store: Store) -> None:
+async def test_purging_removes_copies_grants_and_what_no_one_else_holds(world: World, store: Store) -> None:
     """Counts are shown first. Afterwards only the other accounts' copies are left."""
     ann, bob = await world.account("ann@corp.com"), await world.account("bob@corp.com", Mode.PRIVATE)
     record = await world.record("lead@x.com")

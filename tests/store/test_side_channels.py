@@ -146,10 +146,10 @@ async def test_pages_counts_and_threads_do_not_walk_over_hidden_mail(office: Wor
     assert every["links", "docsExamined"] <= 8
 
 
-async def test_a_search_is_cut_off_after_a_number_of_emails_and_can_go_on(
+async def test_a_search_is_cut_off_after_a_number_of_emails_and_can_continue(
     office: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer says how far it got. Continuing finds the rest, each email once; a cursor tells nothing and cannot be made up."""
+    """The answer says how far it got. Continuing finds the rest, each email once; a cursor reveals nothing and cannot be forged."""
     monkeypatch.setattr("services.store.access.email_search.MOST_READ", 150)
     short = office.store.email_search
     found, before, steps = list[str](), None, 0
@@ -224,7 +224,7 @@ async def test_finding_records_costs_the_same_for_hidden_and_absent_ones(closed:
         assert [record.name for record in await find(EVE, seen)] == ["Lou Open"]
 
 
-async def test_a_missing_suggestion_tells_nothing_of_a_hidden_record(closed: World) -> None:
+async def test_a_missing_suggestion_reveals_nothing_of_a_hidden_record(closed: World) -> None:
     """An unknown replier is suggested whether or not a record that the viewer may not read has the address."""
     (lou,) = await closed.store.records.find("lou@client.com")
     ann = await closed.store.accounts.find(ANN)

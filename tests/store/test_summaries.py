@@ -56,7 +56,7 @@ async def test_several_at_once_and_again_give_the_same(world: World, store: Stor
     assert again | {"revision": 0} == summary | {"revision": 0}
 
 
-async def test_a_record_that_is_no_more_is_left_out(store: Store) -> None:
+async def test_a_deleted_record_gets_no_summary(store: Store) -> None:
     """A summary never recreates a deleted lead."""
     await store.summaries.recompute([RecordRef(kind="lead", id="f" * 24)])
     assert await store.records.newest("lead") == []

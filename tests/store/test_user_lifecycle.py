@@ -52,7 +52,7 @@ async def test_a_mailbox_that_its_owner_paused_stays_paused(world: World, store:
 
 
 @pytest.mark.parametrize(("purge", "visible"), [(False, 1), (True, 0)])
-async def test_a_removed_users_mail_stays_or_goes_as_chosen(
+async def test_a_removed_users_mail_is_kept_or_deleted_as_chosen(
     world: World, store: Store, *, purge: bool, visible: int
 ) -> None:
     """Disconnected mailboxes keep their mail on the records; purged ones do not."""

@@ -1,4 +1,4 @@
-"""Writes ``docs/commands.md`` from the commands themselves: ``python -m tools.commands.document --check|--write``."""
+"""Writes ``docs/commands.md`` from the commands: ``python -m tools.commands.document --check|--write``."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def parameters(command: Any) -> Iterator[tuple[str, str]]:
     for parameter in command.params:
         typed, text = parameter.get_help_record(context)
         if parameter.param_type_name == "argument":
-            typed = typed.partition(" ")[0]  # its name says what it is
+            typed = typed.partition(" ")[0]  # it has no help: its name is enough
         yield typed, " ".join(text.split())
 
 

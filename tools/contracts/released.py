@@ -1,8 +1,8 @@
-"""What the last release promised, and whether the present contracts still keep it: ``python -m tools.contracts.released --check|--record``.
+"""Compares the present contracts with what the last release promised: ``python -m tools.contracts.released --check|--record``.
 
-Stages of two versions run beside each other during an upgrade, and messages of the version before are in the queues: whatever a
-released message or queue was, it still is. A message may gain optional fields; a message or queue may be added. Anything else is
-a new version of the message, with its own routing key and queue.
+During an upgrade, stages of two versions run side by side, and the queues hold messages of the previous version. So a released
+message or queue stays as it is. A message may gain optional fields; a message or queue may be added. Anything else is a new
+version of the message, with its own routing key and queue.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
 
 
 def _topology(old: Schema, new: Schema) -> Iterator[str]:
-    """Yield what a broker that has the old definitions would not let the new version declare, or not deliver to it."""
+    """Yield what a broker with the old definitions would not let the new version declare, or would not deliver to it."""
     for kind, keys in (
         ("exchanges", ("name",)),
         ("queues", ("name",)),

@@ -89,7 +89,7 @@ class _Recorder(CollectorRegistry):
 
 
 def common() -> list[Known]:
-    """Return what every stage has, without what the library tells of the process."""
+    """Return what every stage has, without the library's own metrics of the process."""
     recorder = _Recorder()
     Metrics("any", recorder)
     return list(_known(recorder))

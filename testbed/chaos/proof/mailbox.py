@@ -43,7 +43,7 @@ class Mailbox(NamedTuple):
                 _expect(client.append(f'"{folder}"', r"(\Seen)" if seen else "", date, raw))
 
     def flag(self, folder: str, numbers: Random) -> bool:
-        """Set or take away a flag of one message; False when there is none."""
+        """Set or remove a flag of one message; False if there is none."""
         with self.opened(folder) as client:
             if not (uids := _uids(client)):
                 return False
@@ -52,7 +52,7 @@ class Mailbox(NamedTuple):
             return True
 
     def move(self, folder: str, target: str, numbers: Random, spared: frozenset[str] = frozenset()) -> bool:
-        """Move one message to another folder; False when there is none, or it is to be spared."""
+        """Move one message to another folder; False if there is none, or it must be kept."""
         with self.opened(folder) as client:
             client.create(f'"{target}"')
             uid = _choose(client, numbers, spared)
@@ -61,7 +61,7 @@ class Mailbox(NamedTuple):
             return uid is not None
 
     def delete(self, folder: str, numbers: Random, spared: frozenset[str]) -> bool:
-        """Delete one message for good, unless its Message-ID is spared; False when nothing was deleted."""
+        """Delete one message permanently, unless its Message-ID must be kept; False if nothing was deleted."""
         with self.opened(folder) as client:
             uid = _choose(client, numbers, spared)
             if uid is not None:
@@ -70,7 +70,7 @@ class Mailbox(NamedTuple):
             return uid is not None
 
     def renew(self, folder: str, numbers: Random) -> bool:
-        """Recreate a folder with its mails in another order, so that its uids are void. No mail is ever missing meanwhile."""
+        """Recreate a folder with its mails in another order, so that its old uids are invalid. No mail is missing at any moment."""
         aside = f"{folder} {numbers.randrange(1_000_000)}"
         with self.opened() as client:
             _expect(client.rename(f'"{folder}"', f'"{aside}"'))
@@ -91,7 +91,7 @@ class Mailbox(NamedTuple):
         return True
 
     def drop(self, folder: str, refuge: str, spared: frozenset[str]) -> bool:
-        """Delete a folder with its mails; those that are spared go to another folder before. Folders in it stay."""
+        """Delete a folder with its mails, after moving those that must be kept to another folder. Its subfolders stay."""
         with self.opened(folder) as client:
             if kept := [uid for uid in _uids(client) if _message_id(client, uid) in spared]:
                 _expect(client.uid("MOVE", ",".join(kept), f'"{refuge}"'))

@@ -17,7 +17,7 @@ _PAUSE_S = 0.3
 
 
 class Place(NamedTuple):
-    """Where a row's message lies: account, folder's id, uidvalidity, uid."""
+    """Where a row's message is: account, folder's id, uidvalidity, uid."""
 
     account: str
     folder: str
@@ -70,7 +70,7 @@ class Observer:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def caught_up(self) -> None:
-        """Return once everything that has happened by now was seen.
+        """Return once everything that has happened so far was seen.
 
         Raises:
             RuntimeError: it cannot be seen any more.

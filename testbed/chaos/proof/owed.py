@@ -1,4 +1,4 @@
-"""What owners are owed, held against what they got: backfills, confirmations, accounts that go on. Pure."""
+"""Compares what owners must get with what they got: backfills, confirmations, working accounts. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _epochs(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _asked(evidence: Evidence) -> Iterator[Finding]:
-    """A backfill follows whenever one was asked for; one may be the answer to several."""
+    """A backfill follows each request; one may answer several."""
     epochs = {(epoch.account, epoch.number) for epoch in evidence.stored.epochs}
     asked = Counter[str]()
     for each in evidence.asked:
@@ -73,7 +73,7 @@ def _accounts(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _early(evidence: Evidence) -> Iterator[Finding]:
-    """No backfill is complete, and no confirmation sent, before every message that was there had been in a final state."""
+    """No backfill completes, and no confirmation is sent, before every existing message has had a final state."""
     observed, names = evidence.observed, evidence.stored.folders
     rows = {
         ServerCopy(place.account, names.get((place.account, place.folder), b""), place.uidvalidity, place.uid): row
@@ -88,7 +88,7 @@ def _early(evidence: Evidence) -> Iterator[Finding]:
             row = rows.get(copy)
             final = observed.final.get(row) if row else None
             if final is None and copy not in there:
-                continue  # it was deleted before anybody saw it
+                continue  # it was deleted before any program saw it
             if final is None or final > done.order:
                 yield Finding(EARLY, f"the backfill of {account} was complete before {row or in_words(copy)} was final")
     for mail in evidence.confirmations:

@@ -55,7 +55,7 @@ class Held(NamedTuple):
 
 
 class Reader:
-    """Reads mailboxes. Bodies are read once a copy: a uid's content never changes (RFC 3501 section 2.3.1.1)."""
+    """Reads mailboxes. Each body is read once: a uid's content never changes (RFC 3501 section 2.3.1.1)."""
 
     def __init__(self) -> None:
         self._letters: dict[ServerCopy, ServerMail] = {}

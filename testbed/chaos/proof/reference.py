@@ -1,4 +1,4 @@
-"""What the end state must be: relevance, records, threads and sharing in one thread, from the rules alone. No code of the services."""
+"""Computes the required end state, single-threaded: relevance, records, threads, sharing. Shares no code with the services."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RecordLink(NamedTuple):
 
 
 class ExpectedState(NamedTuple):
-    """What must be, by identity of the emails."""
+    """The required state, by identity of the emails."""
 
     states: dict[ServerCopy, str]
     """``attached``, ``unmatched``, or of a draft ``skipped``."""
@@ -59,8 +59,8 @@ def work_out(
 ) -> ExpectedState:
     """Return the truth.
 
-    A draft was never sent: nothing follows from it. A copy that its owner marked as deleted lets nobody see anything; what it
-    would say stays written down, as nobody's, so that it is there again when the mark goes.
+    A draft was never sent: nothing follows from it. A copy that its owner marked as deleted grants no one anything. What it
+    says is still recorded, without an owner, because it counts again once the mark is removed.
 
     Args:
         held: every copy that the mail servers have.
@@ -168,7 +168,7 @@ def _texts(
 
     An email that names no record is on that of its thread, where it answers an email that the user sent and all that it
     answers is about exactly one external record; unless it is among colleagues. Each user's mail is looked at by itself:
-    what somebody has in his mailboxes says nothing about the thread of mail that only others have.
+    what one user has in their mailboxes says nothing about the thread of mail that only others have.
     """
     found = {
         identity: {
@@ -198,7 +198,7 @@ def _texts(
 
 
 def _is_sent(held: Held, account: Mailowner) -> bool:
-    """Whether a copy was sent by the account's owner: it lies in the Sent folder, and is from an address of the account."""
+    """Whether a copy was sent by the account's owner: it is in the Sent folder, and from an address of the account."""
     senders = {address for address, role in held.letter.participants if role == "from"}
     return held.copy.folder == SENT and bool(senders) and senders <= account.own
 
@@ -211,9 +211,9 @@ def _handed_down(  # noqa: PLR0917 - each is a view of one user's mail
     of_id: Mapping[str, Sequence[str]],
     colleagues: frozenset[str],
 ) -> bool:
-    """Let each email of one user's take over the record of those that it refers to. Returns whether that changed anything.
+    """Give each email of a user the record of the emails that it refers to. Returns whether that changed anything.
 
-    What names no record hands on nothing unless the user sent it (is in ``mine``): others can make up what a user receives.
+    An email that names no record passes nothing on unless the user sent it (is in ``mine``): others can forge what a user receives.
     """
     changed = False
     for identity in theirs.keys() - named:

@@ -1,4 +1,4 @@
-"""What is held against what must be: everything that differs, as one of four kinds. Pure."""
+"""Compares what is stored with what must be: every difference is a finding of one of four kinds. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from testbed.chaos.proof.stored import UNFINISHED, StoredRow
 
 
 def judge(evidence: Evidence) -> list[Finding]:
-    """Return every finding; none is what is hoped for."""
+    """Return every finding."""
     keys, findings = _keys(evidence)
     findings += _rows(evidence)
     findings += _dead(evidence)
@@ -38,7 +38,7 @@ def _keys(evidence: Evidence) -> tuple[dict[str, str], list[Finding]]:
 
 
 def _rows(evidence: Evidence) -> Iterator[Finding]:
-    """I1: a row for each message of the server, in one final state, which also makes the sums of each folder; its flags."""
+    """I1: each message on the server has a row in one final state, with its flags, so the sums of each folder agree, too."""
     truth, server = evidence.truth.states, {each.copy: each for each in evidence.held}
     rows: dict[ServerCopy, list[str]] = defaultdict(list)
     for row in evidence.stored.rows:
@@ -62,12 +62,12 @@ def _rows(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _fading(row: StoredRow, evidence: Evidence) -> bool:
-    """Whether the email of a copy is on no record any more: for a grace it stays, without a link by which anybody sees it."""
+    """Whether the email of a copy is on no record any more. It stays for a grace period, without a link that shows it."""
     return row.state == "attached" and row.email in evidence.stored.fading
 
 
 def _dead(evidence: Evidence) -> Iterator[Finding]:
-    """I6: a dead letter for each quarantined row, and no other."""
+    """I6: each quarantined row has one dead letter, and there is no other."""
     quarantined = {row.id for row in evidence.stored.rows if row.state == "quarantined"}
     letters = Counter(row for row in evidence.stored.dead if row is not None)
     for name in quarantined - letters.keys():
@@ -80,7 +80,7 @@ def _dead(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _emails(evidence: Evidence, keys: Mapping[str, str]) -> Iterator[Finding]:
-    """I2 and I5: an email for each identity that is attached, and none for one that is not."""
+    """I2 and I5: each attached identity has one email, and no other identity has one."""
     emails = evidence.stored.emails
     wanted = {evidence.truth.identities[copy] for copy, state in evidence.truth.states.items() if state == "attached"}
     for identity in wanted & keys.keys():

@@ -1,4 +1,4 @@
-"""What people do meanwhile: mail and folders come, change and go; contacts are entered into the CRM late."""
+"""What people do meanwhile: mail and folders arrive, change and disappear; contacts are entered into the CRM late."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DEEDS = {
 def ancestors(mails: Sequence[TeamMail]) -> frozenset[str]:
     """Return the Message-IDs that any mail refers to.
 
-    They are not deleted here: whether a reply that names nobody stays on its thread's record after what it answers was deleted
+    They are not deleted here: whether a reply that names no one stays on its thread's record after what it answers was deleted
     depends, for a quarter of an hour, on when that was.
     """
     found: set[str] = set()

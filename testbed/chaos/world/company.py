@@ -128,10 +128,10 @@ class Company:
         await self.command("account", "password", self.accounts[key], "--password-stdin", line=line)
 
     async def command(self, *arguments: str, line: str = "") -> int:
-        """Run ``leadmail``, as a person would: several times, should a server not answer. Returns how often.
+        """Run ``leadmail`` as a person would, several times if a server does not answer. Returns how often.
 
         Raises:
-            RuntimeError: it failed all the same.
+            RuntimeError: it still failed.
         """
         environment = {**self.environment, **self.network.servers.environment()}
         for tries, pause in enumerate((1, 3, 9, 15, 15, None), 1):

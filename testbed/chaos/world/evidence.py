@@ -1,4 +1,4 @@
-"""Gathering what a verdict is made of, when everything has come to rest."""
+"""Gathers the evidence for a verdict once everything is at rest."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Gatherer:
         self.asked.append(Asked(account, 0, frozenset(copy._replace(account=account) for copy in there)))
 
     async def asking(self, key: str) -> Asked:
-        """Return what is in a mailbox that is to be gone through again: call it before that is asked for."""
+        """Return what is in a mailbox before a resync is requested."""
         there, account = await self._uids(key), self._company.accounts[key]
         # In this order: every backfill with a higher number was opened when all of that was there.
         last = (await patiently(lambda: self._company.store.accounts.get(account))).epoch
@@ -66,7 +66,7 @@ class Gatherer:
         return [mail for mail in attentions(sent) if mail.account == account]
 
     async def quiet(self) -> str | None:
-        """Return what is still going on; None when nothing is."""
+        """Return what is still in progress; None if nothing is."""
         company = self._company
         ours = company.client[company.name]
         unfinished = await ours.ledger.count_documents({"state": {"$in": ["planned", "published"]}})
@@ -140,7 +140,7 @@ class Gatherer:
 
 
 async def patiently(what: Callable[[], Awaitable[T]]) -> T:
-    """Do something that needs servers until they are there."""
+    """Repeat something that needs servers until they answer."""
     while True:
         try:
             return await what()

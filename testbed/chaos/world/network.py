@@ -41,7 +41,7 @@ class Network:
         )
 
     def set(self, link: str, mood: Mood) -> None:
-        """Change what becomes of a link's traffic."""
+        """Change what happens to a link's traffic."""
         name, _, other = link.partition("~")
         if other == "broker":
             self.brokers[name].set(mood)
@@ -74,7 +74,7 @@ class Network:
 async def network(
     names: Collection[str], *, hosting: str | None = None, folder: Path | None = None
 ) -> AsyncIterator[Network]:
-    """Start the servers behind proxies; everything ends with the block.
+    """Start the servers behind proxies; all of them stop at the end of the block.
 
     Args:
         names: of the processes that will use them.

@@ -71,6 +71,6 @@ class Owners:
     async def _change_password(self, key: str) -> None:
         await self._company.change_password(key)
         self._gatherer.changed_passwords[self._company.accounts[key]] += 1
-        # The connections that are there would go on: have the old password refused at once.
+        # Existing connections would continue: have the old password refused at once.
         self._company.network.imap.set(Mood.CUT)
         self._company.network.imap.set(Mood.CLEAR)

@@ -21,7 +21,7 @@ _SLOW_BYTES_PER_S = 200_000
 
 
 class Mood(Enum):
-    """What becomes of traffic."""
+    """What happens to traffic."""
 
     CLEAR = "clear"
     CUT = "cut"
@@ -40,7 +40,7 @@ class _Connection:
     server: asyncio.StreamWriter | None = None
 
     def be(self, mood: Mood) -> None:
-        """Change what becomes of it."""
+        """Change what happens to it."""
         self.mood = mood
         self.changed.set()
         if mood is Mood.CUT:
@@ -49,7 +49,7 @@ class _Connection:
                     writer.transport.abort()
 
     async def passes(self, size: int) -> None:
-        """Return when so many bytes may go on."""
+        """Return when so many bytes may pass."""
         while self.mood is Mood.STALLED:
             self.changed.clear()
             await self.changed.wait()
@@ -60,7 +60,7 @@ class _Connection:
 
 
 class Proxy:
-    """Listens on the loopback and passes everything on to another port of it.
+    """Listens on a loopback port and passes everything on to another one.
 
     Args:
         listens: the port for clients.
@@ -87,7 +87,7 @@ class Proxy:
             connection.be(Mood.CUT)
 
     def set(self, mood: Mood, concerns: Callable[[str], bool] = lambda _name: True) -> None:
-        """Change what becomes of the connections whose name is concerned, present and future; CLEAR ends everything."""
+        """Change what happens to present and future connections with a matching name; CLEAR ends every fault."""
         self._moods = [] if mood is Mood.CLEAR else [*self._moods, (concerns, mood)]
         for connection in list(self._connections):
             connection.be(self._mood(connection.name))

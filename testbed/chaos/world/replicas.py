@@ -41,7 +41,7 @@ class Replica:
         self._child = self._spawner.spawn(command, log=self._log, env=self._environment, cwd=_PROJECT)
 
     def kill(self) -> None:
-        """SIGKILL the process, not those that it started: they have to see to themselves. It is not started again."""
+        """SIGKILL the process, but not its children, which have to notice by themselves. It is not started again."""
         self._wanted = False
         if self._child is not None:
             with suppress(ProcessLookupError):

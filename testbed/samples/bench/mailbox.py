@@ -63,7 +63,7 @@ class BenchMailbox:
 
 @dataclass(frozen=True, slots=True)
 class BenchMessage:
-    """One message: where it lies, when it came (Unix time), whether it is relevant, its bytes (LF line ends)."""
+    """One message: its folder, its time of arrival (Unix time), whether it is relevant, its bytes (LF line ends)."""
 
     folder: str
     seconds: int

@@ -1,4 +1,4 @@
-"""A company whose people share their mail in every way there is, and the people whom they write to: for tests of the whole system."""
+"""A company whose people share their mail in every possible way, and the people they write to: for tests of the whole system."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Team:
     strangers: tuple[Correspondent, ...]
 
     def outside(self, records: Sequence[TeamRecord]) -> list[Correspondent]:
-        """Return the people behind records, one an address."""
+        """Return the people behind records, one per address."""
         return [Correspondent(record.name, address) for record in records for address in record.addresses]
 
 

@@ -28,10 +28,10 @@ KNOWN, LATE, INTERNAL, PRIVATE = "known", "late", "internal", "private"
 
 @dataclass(frozen=True, slots=True)
 class TeamMail:
-    """A mail and where its copies lie.
+    """A mail, and where its copies are.
 
     Attributes:
-        copies: (colleague, folder, raw with CRLF); one that lies in an inbox may as well be delivered later.
+        copies: (colleague, folder, raw with CRLF); one for an inbox may also be delivered later.
         seconds: when it was sent, Unix time.
     """
 

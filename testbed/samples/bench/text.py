@@ -84,7 +84,7 @@ def quoted_printable(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Pieces laid end to end, twice, so that a run may start anywhere; ``starts[n]`` is where piece n begins."""
+    """Pieces joined end to end, twice, so that a run may start anywhere; ``starts[n]`` is where piece n begins."""
 
     data: bytes
     starts: tuple[int, ...]
@@ -95,7 +95,7 @@ class Blob:
 
 
 def blob(pieces: list[bytes]) -> Blob:
-    """Lay pieces end to end, twice."""
+    """Join pieces end to end, twice."""
     twice = pieces * 2
     return Blob(b"".join(twice), tuple(itertools.accumulate(map(len, twice), initial=0)))
 
