@@ -17,13 +17,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from services.amqp.delivery.bus import Bus
-from services.amqp.delivery.spans import Tracing
 from services.amqp.rabbitmq.bus import open_bus
 from services.runtime.process import Process, open_process, run_process
 from services.runtime.settings import StageSettings
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
 
 S = TypeVar("S", bound=StageSettings)
 
@@ -64,9 +66,9 @@ def tracing_of(process: Process[Any]) -> Tracing | None:
     """Return what makes the spans of messages; None if nothing is traced."""
     if process.tracer_provider is None:
         return None
-    from services.amqp.delivery.tracing import OpenTelemetryTracing  # noqa: PLC0415 - takes memory: loaded only if used
+    from services.amqp.delivery import tracing  # noqa: PLC0415 - takes memory: loaded only if used
 
-    return OpenTelemetryTracing(process.tracer_provider)
+    return tracing.Tracing(process.tracer_provider)
 
 
 def run_stage(settings: type[S], main: Callable[[Stage[S]], Awaitable[None]]) -> None:

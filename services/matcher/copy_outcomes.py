@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter as Tally
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
@@ -13,9 +14,11 @@ from prometheus_client import CollectorRegistry, Counter
 from schemas.ledger import RowState
 from schemas.messages import MailParsed
 from services.amqp.delivery.outcomes import Delivery
-from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import UNTRACED, TraceContext, logged
 from services.store import RowOutcome
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
 
 
 class CopyOutcomes:

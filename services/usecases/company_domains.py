@@ -10,7 +10,7 @@ from schemas.accounts import AccountState
 from schemas.addresses import InvalidDomainError, domain_of, in_domain
 from schemas.sharing import CompanyPolicy, covering_domain, excludable_domain, internal_among
 from services.mailbox.public_mail import is_public_mail
-from services.store import NotAllowedError, Store
+from services.store import Store
 
 
 class PublicMailError(InvalidDomainError):
@@ -121,19 +121,6 @@ def opens(before: CompanyPolicy, after: CompanyPolicy) -> bool:
     """Whether a change may show mail that is hidden now. Such a change needs a preview and a confirmation."""
     lost = any(not covering_domain(f"x@{one}", after.internal_domains) for one in before.internal_domains)
     return lost or any(not covering_domain(f"x@{one}", before.opened_domains) for one in after.opened_domains)
-
-
-async def require_administrator(store: Store, email: str) -> str:
-    """Return the address of an administrator.
-
-    Raises:
-        NotFoundError: there is no such active user.
-        NotAllowedError: the user is not an administrator.
-    """
-    user = await store.users.active(email)
-    if not user.admin:
-        raise NotAllowedError(f"{user.email} is not an administrator: only administrators can change this")
-    return user.email
 
 
 async def internal_addresses(store: Store, addresses: Collection[str]) -> list[str]:

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from itertools import count
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
@@ -26,9 +26,11 @@ from services.amqp.delivery.dead_letter_consumer import DeadLetterConsumer
 from services.amqp.delivery.dispatch import Dispatcher
 from services.amqp.delivery.incoming import IncomingMessage
 from services.amqp.delivery.outcomes import Delivery, Done, Failed, HandleBatch, HandleDead, QueueDepth
-from services.amqp.delivery.spans import Tracing
 from services.runtime.failures import is_bug
 from services.runtime.metrics import Metrics
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
 
 
 class _Stored(NamedTuple):

@@ -28,7 +28,7 @@ from services.amqp.delivery.codec import Envelope
 from services.amqp.delivery.dispatch import Dispatcher, one_by_one
 from services.amqp.delivery.outcomes import Delivery, Done, Failed
 from services.amqp.delivery.trace_context import UNTRACED, context_of, is_unsampled, trace_id
-from services.amqp.delivery.tracing import OpenTelemetryTracing
+from services.amqp.delivery.tracing import Tracing
 from services.amqp.rabbitmq.poison_isolation import PoisonIsolation
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
@@ -49,7 +49,7 @@ class TracedBus:
         self._exporter = InMemorySpanExporter()
         provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(share)))
         provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.tracing = OpenTelemetryTracing(provider)
+        self.tracing = Tracing(provider)
         self.bus = MemoryBus(routes=FAST_ROUTES, tracing=self.tracing)
 
     @property

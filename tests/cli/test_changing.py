@@ -78,6 +78,22 @@ def test_company_sharing(deployment: Deployment) -> None:
     )
 
 
+def test_a_disabled_administrator_can_change_nothing(deployment: Deployment) -> None:
+    """Administrator rights end while the user is disabled: nothing can be done in their name."""
+    deployment.ok("user", "admin", LUC)
+    deployment.ok("user", "disable", LUC)
+    for words in (
+        ("user", "admin", ANNA, "--revoke"),
+        ("company", "sharing", "--exclude-domain", "law.example"),
+        ("company", "domains", "--add", "acme.example"),
+        ("privacy", "export", KIM),
+        ("privacy", "erase", KIM, "--yes"),
+    ):
+        refused = deployment.run(*words, "--by", LUC)
+        assert (refused.code, f"the user {LUC} is disabled" in refused.errors) == (1, True), words
+    assert "no excluded domains" in deployment.ok("company", "sharing")
+
+
 def test_folders(deployment: Deployment) -> None:
     """Rules are saved and request a new backfill; a name that the mailbox does not have gives a warning."""
     assert "Trash   no: trash" in deployment.ok("account", "folders", ANNA)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import os
 import secrets
@@ -35,7 +34,7 @@ from tests.factories import confirmed
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("poller", "parser", "matcher", "notifier")
-_KEY = base64.b64encode(bytes(range(32))).decode()
+_KEY = bytes(range(32))
 
 
 @dataclass
@@ -128,7 +127,7 @@ class Deployment:
         account = new_account_id()
         login = self.addresses[user.key]
         imap, smtp = self.servers.imap, self.servers.smtp
-        box = SecretBox.from_settings(_KEY)
+        box = SecretBox.from_keys(_KEY)
         await self.store.accounts.add(
             Account(
                 id=account,
@@ -187,7 +186,7 @@ async def deploy(servers: LocalServers, environment: dict[str, str], logs: Path)
     """Yield an empty deployment; its stages are stopped at the end of the block."""
     variables = {
         **environment,
-        "LEADMAIL_SECRET_KEY": _KEY,
+        "LEADMAIL_SECRET_KEY": _KEY.hex(),
         "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@northwind-instruments.example>",
         "LEADMAIL_CRM_DATABASE": environment["LEADMAIL_MONGO_DATABASE"],
         "LEADMAIL_LEASE_SECONDS": "3",

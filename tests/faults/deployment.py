@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 import re
@@ -47,7 +46,7 @@ from tests.faults.scenario import (
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 STAGES = ("poller", "parser", "matcher", "notifier")
-_KEY = base64.b64encode(bytes(range(32))).decode()
+_KEY = bytes(range(32))
 _SECONDS = 240.0
 _LOOKS = 4
 """So often in a row everything has to look as it should."""
@@ -129,7 +128,7 @@ class Company:
         )
 
     def _sealed(self, account: str, secret: str) -> Any:
-        return SecretBox.from_settings(_KEY).seal(account, password(secret))
+        return SecretBox.from_keys(_KEY).seal(account, password(secret))
 
     async def add(self, *people: Person) -> None:
         """Add leads and contacts to the CRM."""
@@ -353,7 +352,7 @@ async def company(
         "LEADMAIL_RABBITMQ_URL": servers.broker.create_virtual_host(name),
         "LEADMAIL_MONGO_DATABASE": name,
         "LEADMAIL_CRM_DATABASE": name,
-        "LEADMAIL_SECRET_KEY": _KEY,
+        "LEADMAIL_SECRET_KEY": _KEY.hex(),
         "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@acme.example>",
         "LEADMAIL_LEASE_SECONDS": "2",
         "LEADMAIL_REAPER_SECONDS": "20",

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.amqp.delivery.tracing import OpenTelemetryTracing, now
+from services.amqp.delivery.tracing import Tracing, now
 from services.runtime import otlp_exporter
 from services.runtime.environment import SettingsError
 from services.runtime.logs import setup_logs
@@ -32,7 +32,7 @@ def settings(url: str, share: float = 1.0) -> ServiceSettings:
     return ServiceSettings(tracing_url=SecretStr(url), tracing_share=share, log_format="json", instance="parser-1")
 
 
-def record(tracing: OpenTelemetryTracing, count: int) -> None:
+def record(tracing: Tracing, count: int) -> None:
     """Make spans."""
     for number in range(count):
         tracing.record("fetch", started=now(), attributes={"leadmail.uid": number})
@@ -50,7 +50,7 @@ async def test_waiting_spans_are_delivered_at_the_end() -> None:
     log = setup_logs(ServiceSettings(), "parser", io.StringIO())
     with receiving() as receiver:
         async with open_tracing(settings(receiver.url + "/"), "parser", log) as provider:
-            record(OpenTelemetryTracing(provider), 3)
+            record(Tracing(provider), 3)
     assert [(span.service, span.name, span.attributes) for span in receiver.spans] == [
         ("leadmail-parser", "fetch", {"leadmail.uid": number}) for number in range(3)
     ]
@@ -62,7 +62,7 @@ async def test_only_the_share_is_delivered() -> None:
     log = setup_logs(ServiceSettings(), "parser", io.StringIO())
     with receiving() as receiver:
         async with open_tracing(settings(receiver.url, share=0.1), "parser", log) as provider:
-            record(OpenTelemetryTracing(provider), 2_000)
+            record(Tracing(provider), 2_000)
     assert 120 < len(receiver.spans) < 280
 
 
@@ -77,7 +77,7 @@ async def test_certificates_are_verified(tmp_path: Path, trusted: bool) -> None:
     with receiving(tls) as receiver:
         given = settings(receiver.url).model_copy(update={"ca_file": str(certificates.ca) if trusted else ""})
         async with open_tracing(given, "parser", log) as provider:
-            record(OpenTelemetryTracing(provider), 1)
+            record(Tracing(provider), 1)
             await until(lambda: receiver.spans or "cannot be delivered" in lines.getvalue())
     assert len(receiver.spans) == trusted
 
@@ -99,10 +99,10 @@ async def test_export_resumes_when_the_collector_is_back() -> None:
     with receiving() as receiver:
         receiver.answer = HTTPStatus.BAD_REQUEST
         async with open_tracing(settings(receiver.url), "parser", log) as provider:
-            record(OpenTelemetryTracing(provider), 2 * otlp_exporter.BATCH_SIZE)
+            record(Tracing(provider), 2 * otlp_exporter.BATCH_SIZE)
             await until(lambda: receiver.refused >= 2)
             receiver.answer = HTTPStatus.OK
-            record(OpenTelemetryTracing(provider), otlp_exporter.BATCH_SIZE)
+            record(Tracing(provider), otlp_exporter.BATCH_SIZE)
             await until(lambda: "delivered again" in lines.getvalue())
     assert len(receiver.spans) >= otlp_exporter.BATCH_SIZE
     events = [json.loads(line)["event"] for line in lines.getvalue().splitlines()]
@@ -121,7 +121,7 @@ async def test_nothing_waits_for_a_collector(kind: str, monkeypatch: pytest.Monk
     with silent() as quiet:
         url = quiet if kind == "silent" else f"http://127.0.0.1:{free_port()}"
         async with open_tracing(settings(url), "parser", log) as provider:
-            record(OpenTelemetryTracing(provider), 2 * otlp_exporter.MAX_QUEUED)
+            record(Tracing(provider), 2 * otlp_exporter.MAX_QUEUED)
 
 
 async def test_the_end_does_not_wait_for_a_collector_that_took_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ async def test_the_end_does_not_wait_for_a_collector_that_took_nothing(monkeypat
     lines = io.StringIO()
     log = setup_logs(ServiceSettings(log_format="json"), "parser", lines)
     async with open_tracing(settings(f"http://127.0.0.1:{free_port()}"), "parser", log) as provider:
-        record(OpenTelemetryTracing(provider), 1)
+        record(Tracing(provider), 1)
         await until(lambda: "cannot be delivered" in lines.getvalue())
         shut_down = provider.shutdown
         monkeypatch.setattr(provider, "shutdown", lambda: ended.wait() and shut_down())

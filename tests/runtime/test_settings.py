@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.environment import PREFIX, SettingsError, unknown_variables, variable
+from services.runtime.environment import PREFIX, SettingsError, decode_key, unknown_variables, variable
 from services.runtime.settings import known_settings
 from services.settings import PROCESSES, NotifierSettings, ParserSettings, PollerSettings
 from tools import configuration
@@ -179,3 +179,26 @@ def test_page_keeps_what_people_wrote() -> None:
     assert new.endswith("\nmore words\n")
     assert "stale" not in new
     assert configuration.page(new) == new
+
+
+def test_a_secret_is_read_in_hex_and_base64() -> None:
+    """64 hex digits, base64 and URL-safe base64 of the same bytes are the same key, apart from surrounding spaces."""
+    secret = bytes(range(224, 256))
+    forms = (
+        secret.hex(),
+        secret.hex().upper(),
+        base64.b64encode(secret).decode(),
+        f" {base64.urlsafe_b64encode(secret).decode()}\n",
+    )
+    assert {decode_key(form).get_secret_value() for form in forms} == {secret}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "changeme", "ab" * 31, "zz" * 32, base64.b64encode(b"x" * 31).decode(), "hunter2-" * 4],
+)
+def test_a_wrong_secret_says_how_to_make_one(text: str) -> None:
+    """What is not 32 bytes is refused with the command to run, and is not repeated."""
+    with pytest.raises(ValueError, match="openssl rand") as wrong:
+        decode_key(text)
+    assert not text or text not in str(wrong.value)

@@ -10,6 +10,5 @@
 - ``dead_letter_consumer``: stores dead letters
 - ``outcome_logger``: the log lines about messages
 - ``trace_context``: the W3C trace that a message belongs to
-- ``spans``: the interface of tracing
 - ``tracing``: spans with OpenTelemetry, loaded only where traces are sent
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -16,9 +16,11 @@ from services.amqp.delivery.batcher import Batcher
 from services.amqp.delivery.codec import SendEnvelopes
 from services.amqp.delivery.dispatch import Dispatcher, one_by_one
 from services.amqp.delivery.outcomes import Handle, HandleBatch, HandleDead, QueueDepth
-from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import UNTRACED, TraceContext
 from services.runtime.metrics import Metrics
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
 
 
 class Consumer(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -18,11 +18,13 @@ from services.amqp.delivery import codec
 from services.amqp.delivery.codec import SendEnvelopes
 from services.amqp.delivery.incoming import IncomingMessage, settle
 from services.amqp.delivery.outcomes import CRASHED, DeadLetterDelivery, HandleDead
-from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import context_of, logged
 from services.runtime.backoff import Backoff
 from services.runtime.failures import describe, is_bug, trace
 from services.runtime.metrics import QueueMetrics
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 

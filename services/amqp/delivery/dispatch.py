@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -22,10 +22,12 @@ from services.amqp.delivery.incoming import IncomingMessage, settle
 from services.amqp.delivery.outcome_logger import OutcomeLogger
 from services.amqp.delivery.outcomes import Delivery, Done, Failed, Handle, HandleBatch
 from services.amqp.delivery.retry import Retry, decide
-from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import TraceContext, context_of, logged
 from services.runtime.failures import describe
 from services.runtime.metrics import QueueMetrics
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
 
 HANDLING_SECONDS = 600.0
 """A handler that takes longer is hanging. The broker takes messages back after 30 minutes."""

@@ -22,9 +22,9 @@ from services.amqp.delivery.codec import Envelope, SendEnvelopes
 from services.amqp.delivery.incoming import IncomingMessage
 from services.amqp.delivery.outcomes import Done, Failed
 from services.amqp.delivery.retry import Retry, decide
-from services.amqp.delivery.spans import Attributes
 from services.amqp.delivery.trace_context import UNTRACED, TraceContext, context_of, is_unsampled
 
+Attributes = Mapping[str, str | int]
 _HEADERS = TraceContextTextMapPropagator()
 _NUMBER = r"(?:[0-9a-f]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+)"
 _OURS = re.compile(
@@ -33,7 +33,7 @@ _OURS = re.compile(
 """An id made of numbers and our own words. A CRM may use anything as a record's id, even an address: such an id is not recorded."""
 
 
-class OpenTelemetryBatchSpans:
+class BatchSpans:
     """The spans of a batch that is being handled, one per message; an unsampled message has none."""
 
     def __init__(self, tracer: Tracer, route: Route, batch: Sequence[IncomingMessage]) -> None:
@@ -41,7 +41,7 @@ class OpenTelemetryBatchSpans:
         self._batch = batch
         self._spans: list[Span | None] = []
         self.contexts: list[TraceContext] = []
-        """See ``spans.BatchSpans``."""
+        """In the order of the batch: the trace context for what follows from each message."""
         destination = f"{EXCHANGE}:{route.routing_key}:{route.queue}"
         for incoming in batch:
             context = context_of(incoming.headers)
@@ -63,7 +63,7 @@ class OpenTelemetryBatchSpans:
             self.contexts.append(_context(span))
 
     def end(self, outcomes: Sequence[Done | Failed], kept: Collection[int]) -> None:
-        """See ``spans.BatchSpans``."""
+        """Record the outcomes, in order. The messages at the indexes ``kept`` stay unacknowledged."""
         for place, (span, incoming, outcome) in enumerate(zip(self._spans, self._batch, outcomes, strict=True)):
             if span is None:
                 continue
@@ -81,7 +81,7 @@ class OpenTelemetryBatchSpans:
             _end(span, outcome.error if isinstance(outcome, Failed) else None)
 
 
-class OpenTelemetryTracing:
+class Tracing:
     """Makes the spans of one process."""
 
     def __init__(self, provider: TracerProvider) -> None:
@@ -97,7 +97,16 @@ class OpenTelemetryTracing:
         moments: Mapping[str, int] | None = None,
         kind: Literal["internal", "client", "consumer"] = "internal",
     ) -> TraceContext:
-        """See ``spans.Tracing``."""
+        """Record a span that ends now. Returns the context for what follows from it.
+
+        Args:
+            name: the name of the span.
+            after: the context that it follows from; without it a new trace starts, subject to sampling.
+            started: the start, in nanoseconds since 1970.
+            attributes: ids and codes only.
+            moments: events within the span, with their times in nanoseconds since 1970.
+            kind: ``client`` for a request to a server, ``consumer`` for a message from a queue.
+        """
         if is_unsampled(after):
             return after
         span = self._tracer.start_span(name, _parent(after), SpanKind[kind.upper()], attributes, start_time=started)
@@ -106,12 +115,12 @@ class OpenTelemetryTracing:
         span.end()
         return _context(span)
 
-    def start_batch(self, route: Route, batch: Sequence[IncomingMessage]) -> OpenTelemetryBatchSpans:
-        """See ``spans.Tracing``."""
-        return OpenTelemetryBatchSpans(self._tracer, route, batch)
+    def start_batch(self, route: Route, batch: Sequence[IncomingMessage]) -> BatchSpans:
+        """Start the spans of a batch from a route's queue."""
+        return BatchSpans(self._tracer, route, batch)
 
     def dead_letter_stored(self, incoming: IncomingMessage, started: int, *, reason: str) -> None:
-        """See ``spans.Tracing``."""
+        """Record that a dead letter was stored."""
         if context := context_of(incoming.headers):
             attributes = _messaging("process", DEAD_QUEUE, incoming.headers.get(codec.ID), incoming.body)
             self.record(
@@ -123,7 +132,7 @@ class OpenTelemetryTracing:
             )
 
     def traced_send(self, send: SendEnvelopes) -> SendEnvelopes:
-        """See ``spans.Tracing``."""
+        """Return a ``send`` that makes a span for each published message. Retries and dead letters pass through unchanged."""
 
         async def traced(envelopes: Sequence[Envelope]) -> list[Exception | None]:
             spans = [self._publishing(envelope) if envelope.exchange == EXCHANGE else None for envelope in envelopes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 from aiormq.abc import AbstractConnection
@@ -17,7 +18,6 @@ from services.amqp.delivery.bus import Bus, Consumer
 from services.amqp.delivery.dead_letter_consumer import DeadLetterConsumer
 from services.amqp.delivery.dispatch import Dispatcher
 from services.amqp.delivery.outcomes import HandleDead, QueueDepth
-from services.amqp.delivery.spans import Tracing
 from services.amqp.rabbitmq.connection import RabbitConnection
 from services.amqp.rabbitmq.connection_loss import close_channel, is_connection_loss
 from services.amqp.rabbitmq.management import unacknowledged
@@ -29,6 +29,9 @@ from services.runtime.failures import describe, trace
 from services.runtime.metrics import Metrics
 from services.runtime.settings import BrokerSettings
 from services.runtime.tasks import cancel_and_wait
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
 
 CONNECT_SECONDS = 60.0
 _READY_SECONDS = 2.0

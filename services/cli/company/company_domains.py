@@ -115,7 +115,7 @@ async def _plan(change: DomainChange, by: str | None) -> _Planned:
     async with open_session() as session:
         store = session.store
         if by is not None:
-            by = await company_domains.require_administrator(store, by)
+            by = (await store.users.administrator(by)).email
         before, after = await store.company.policy(), await company_domains.changed(store, change)
         preview, records = None, 0
         if by is not None and company_domains.opens(before, after):
@@ -127,6 +127,6 @@ async def _plan(change: DomainChange, by: str | None) -> _Planned:
 async def _apply(by: str, planned: _Planned) -> _Planned:
     async with open_session(setup=True) as session:
         store = session.store
-        by = await company_domains.require_administrator(store, by)
+        by = (await store.users.administrator(by)).email
         await store.sharing.set_company(planned.policy, by=by)  # fails if another change was saved after the preview
         return planned._replace(proposed=await company_domains.proposed(store))

@@ -59,8 +59,7 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
         if changes:
             if by is None:
                 fail("only an administrator can change this: add --by", code=USAGE)
-            if not (await session.store.users.get(by)).admin:
-                fail(f"{by} is not an administrator: only administrators can change this")
+            by = (await session.store.users.administrator(by)).email
             policy = policy.replaced(
                 excluded_domains=() if no_excluded_domains else domains or policy.excluded_domains,
                 default_mode=default_mode or policy.default_mode,

@@ -51,8 +51,8 @@ async def admin(
 ) -> None:
     """Make a user an administrator, or revoke that."""
     async with open_session(setup=True) as session:
-        if by is not None and not (await session.store.users.get(by)).admin:
-            fail(f"{by} is not an administrator: only administrators can change this")
+        if by is not None:
+            by = (await session.store.users.administrator(by)).email
         user = await session.store.users.set_admin(email, admin=not revoke, by=by or OPERATOR)
     say(f"{user.email} is {'now an administrator' if user.admin else 'no longer an administrator'}.")
 

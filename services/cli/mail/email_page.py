@@ -74,7 +74,7 @@ async def delete(
 ) -> None:
     """Permanently delete an email from the CRM, for everyone. A resync does not restore it. The mailboxes keep their copies."""
     async with open_session() as session:
-        admin = (await session.store.users.get(by)).admin
+        admin = (await session.store.users.active(by)).admin
         key = await (session.store.emails.full_key(email) if admin else session.store.email_ids.full_key(by, email))
         if not yes:
             fail(f"nothing was deleted: add --yes to permanently delete {key[:SHOWN_ID]}", code=USAGE)

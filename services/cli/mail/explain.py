@@ -63,7 +63,7 @@ async def explain(
 
 async def _key(session: Session, email: str, by: str | None) -> str:
     """Return an email's full id. For a user, mail that they may not see is like mail that does not exist: the id stays as typed."""
-    if by is None or (await session.store.users.get(by)).admin:
+    if by is None or (await session.store.users.active(by)).admin:
         return await session.store.emails.full_key(email)
     try:
         return await session.store.email_ids.full_key(by, email)

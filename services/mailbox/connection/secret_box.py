@@ -7,8 +7,6 @@ and does not touch the ciphertext.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -34,28 +32,6 @@ class SealError(LeadmailError):
     """Sealed credentials cannot be opened: another deployment's secret, another account's document, or altered bytes."""
 
 
-def parse_secret(text: str) -> bytes:
-    """Return the 32 bytes of a deployment secret written as 64 hex digits or as base64 (44 characters, URL-safe or not).
-
-    Raises:
-        ValueError: it is neither; the message says how to make one and does not repeat the text.
-    """
-    text = text.strip()
-    try:
-        secret = (
-            bytes.fromhex(text)
-            if len(text) == 2 * KEY_BYTES
-            else base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
-        )
-    except (ValueError, binascii.Error):
-        secret = b""
-    if len(secret) != KEY_BYTES:
-        raise ValueError(
-            "A secret key must be 32 random bytes in base64 or hex: make one with `openssl rand -base64 32`"
-        )
-    return secret
-
-
 def derive(secret: bytes, purpose: str) -> bytes:
     """Return a 32-byte key for one purpose (HKDF-SHA256, RFC 5869). Keys of different purposes reveal nothing about each other.
 
@@ -76,17 +52,6 @@ class SecretBox:
 
     wrapping: dict[str, bytes] = field(repr=False)
     current: str
-
-    @classmethod
-    def from_settings(cls, secret_key: str, old_keys: str = "") -> Self:
-        """Return the box of ``LEADMAIL_SECRET_KEY`` and ``LEADMAIL_SECRET_KEYS_OLD`` (separated by commas or spaces).
-
-        Raises:
-            ValueError: a key is malformed.
-        """
-        return cls.from_keys(
-            parse_secret(secret_key), *(parse_secret(text) for text in old_keys.replace(",", " ").split())
-        )
 
     @classmethod
     def from_keys(cls, *secrets: bytes) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -13,11 +13,13 @@ from schemas.accounts import Account, Folder, Lease
 from schemas.identity import address_hash, header_hash, message_id_hash
 from schemas.ledger import Row
 from services.amqp.delivery.bus import Bus
-from services.amqp.delivery.spans import Tracing
 from services.mailbox.imap import UidValidityChangedError
 from services.poller.copies.headers import HeaderFacts
 from services.poller.copies.metrics import PollerMetrics
 from services.store import Store
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
 
 
 class Marker:

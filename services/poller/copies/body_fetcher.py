@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.accounts import Folder
 from schemas.ledger import Row, RowState
 from schemas.messages import Copy, Lane, MailFetched
-from services.amqp.delivery.spans import Tracing
 from services.amqp.delivery.trace_context import TraceContext
 from services.mailbox.imap import ImapSession, uid_set
 from services.poller.copies.publish_tracker import Outgoing, PublishTracker
+
+if TYPE_CHECKING:
+    from services.amqp.delivery.tracing import Tracing
 
 BATCH = 100
 """Messages per FETCH."""

@@ -11,7 +11,7 @@ from services.store.core.audit import OPERATOR, Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, encode, now, plain
-from services.store.core.errors import AlreadyExistsError, ChangedMeanwhileError, NotFoundError
+from services.store.core.errors import AlreadyExistsError, ChangedMeanwhileError, NotAllowedError, NotFoundError
 
 _COMPANY = "company"
 _CHANGED = "the company's policy was changed in the meantime, so nothing was saved: look at it and try again"
@@ -73,6 +73,18 @@ class Users:
         user = await self.get(email)
         if user.disabled:
             raise NotFoundError(f"the user {user.email} is disabled: `leadmail user enable {user.email}` changes that")
+        return user
+
+    async def administrator(self, email: str) -> User:
+        """Return an administrator.
+
+        Raises:
+            NotFoundError: there is no such user, or the user is disabled.
+            NotAllowedError: the user is not an administrator.
+        """
+        user = await self.active(email)
+        if not user.admin:
+            raise NotAllowedError(f"{user.email} is not an administrator: only administrators can do this")
         return user
 
     async def get_all(self) -> list[User]:

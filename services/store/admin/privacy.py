@@ -8,7 +8,6 @@ from schemas.mail import Content
 from services.store.access.users import Users
 from services.store.admin.erasing import Erasing, ErasureCounts
 from services.store.admin.exporting import Dossier, ExportedEmail, Exporting
-from services.store.core.errors import NotAllowedError
 
 
 class Privacy:
@@ -23,29 +22,29 @@ class Privacy:
         """Return everything stored about a normal address except the contents of its emails, see ``contents``.
 
         Raises:
-            NotFoundError: there is no such user.
+            NotFoundError: there is no such active user.
             NotAllowedError: the user is not an administrator.
         """
-        return await self._exporting.export(address, by=await self._administrator(by))
+        return await self._exporting.export(address, by=(await self._users.administrator(by)).email)
 
     async def counts(self, address: str, *, by: str) -> ErasureCounts:
         """Return the extent of the erasure of a normal address.
 
         Raises:
-            NotFoundError: there is no such user.
+            NotFoundError: there is no such active user.
             NotAllowedError: the user is not an administrator.
         """
-        await self._administrator(by)
+        await self._users.administrator(by)
         return await self._erasing.counts(address)
 
     async def erase(self, address: str, *, by: str) -> ErasureCounts:
         """Erase what is stored about a normal address. Returns what was stored.
 
         Raises:
-            NotFoundError: there is no such user.
+            NotFoundError: there is no such active user.
             NotAllowedError: the user is not an administrator.
         """
-        return await self._erasing.erase(address, by=await self._administrator(by))
+        return await self._erasing.erase(address, by=(await self._users.administrator(by)).email)
 
     def contents(self, emails: Iterable[ExportedEmail]) -> AsyncIterator[Content]:
         """Iterate over the contents of an export's emails."""
@@ -54,9 +53,3 @@ class Privacy:
     async def raw(self, content: Content) -> bytes:
         """Return a raw mail of an export, without header fields that may name other people."""
         return await self._exporting.raw(content)
-
-    async def _administrator(self, email: str) -> str:
-        user = await self._users.get(email)
-        if not user.admin:
-            raise NotAllowedError(f"{user.email} is not an administrator, and only an administrator may do this")
-        return user.email

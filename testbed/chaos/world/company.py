@@ -18,6 +18,7 @@ from bson import ObjectId
 from schemas.accounts import Account, AddressProof, ProofKind, ServerAddress
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection import SecretBox, password
+from services.runtime.environment import decode_key
 from services.runtime.mongo import Client, make_client
 from services.settings import CliSettings
 from services.store import OPERATOR, Store, new_account_id, now
@@ -94,7 +95,7 @@ class Company:
         colleague, box = self.colleague(key), self.mailboxes[key]
         account = new_account_id()
         server = ServerAddress(host=box.imap.host, port=self.network.imap.listens, tls="none", username=box.username)
-        vault = SecretBox.from_settings(self.environment["LEADMAIL_SECRET_KEY"])
+        vault = SecretBox.from_keys(decode_key(self.environment["LEADMAIL_SECRET_KEY"]).get_secret_value())
         await self.store.accounts.add(
             Account(
                 id=account,
