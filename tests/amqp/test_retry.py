@@ -7,12 +7,14 @@ from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure, S
 
 from schemas.errors import NotReadyError, PermanentError, TransientError, UndecodableError
 from schemas.messages import SyncCompleted
-from schemas.routes import QUICK, Route, delay_queue, routes_to
+from schemas.routes import SECOND, Route, delay_queue, routes_to
 from services.amqp.delivery.retry import Dead, Retry, RetryDecision, decide
 from services.runtime.failures import describe, is_bug, is_outage, trace
 
-QUICKLY = routes_to("parser")[0]
-PATIENTLY = next(route for route in routes_to("notifier") if route.message is SyncCompleted)
+QUICKLY = routes_to("parser")[0]._replace(retry=tuple(n * SECOND for n in (1, 5, 30, 120, 600)))
+PATIENTLY = next(route for route in routes_to("notifier") if route.message is SyncCompleted)._replace(
+    retry=tuple(n * SECOND for n in (5, 30, 120, 600, 1800, 3600, 3600, 3600))
+)
 SECRET = "dear John, the password is hunter2"
 
 
@@ -54,9 +56,9 @@ def test_decision(error: Exception, attempt: int, route: Route, decision: RetryD
 
 def test_every_delay_has_a_queue() -> None:
     """Attempts walk through the delays of their route in order and end."""
-    names = [delay_queue(QUICKLY, attempt) for attempt in range(1, len(QUICK) + 2)]
+    names = [delay_queue(QUICKLY, attempt) for attempt in range(1, len(QUICKLY.retry) + 2)]
     assert names[-1] is None
-    assert len(set(names)) == len(QUICK) + 1
+    assert len(set(names)) == len(QUICKLY.retry) + 1
 
 
 def test_only_unexpected_errors_are_bugs() -> None:

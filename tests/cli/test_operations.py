@@ -46,9 +46,9 @@ def test_commands_are_there(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_settings_are_there(page: str) -> None:
-    """Every ``LEADMAIL_…`` is a setting."""
+    """Every ``LEADMAIL_…`` is a setting, or the file of one."""
     names = {variable(name) for name in known_settings()} | {"LEADMAIL_CRM_"} | OF_TESTS
-    assert set(re.findall(r"LEADMAIL_[A-Z_]+", text_of(page))) <= names
+    assert set(re.findall(r"LEADMAIL_[A-Z_]+", text_of(page))) <= names | {f"{name}_FILE" for name in names}
 
 
 def test_every_queue_is_explained() -> None:

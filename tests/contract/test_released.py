@@ -81,6 +81,17 @@ def test_additions_are_free() -> None:
     assert breaking(present(), now) == []
 
 
+def test_a_retry_plan_may_change() -> None:
+    """A delay that is no longer used takes its queue and binding along: what waits there still returns to its own queue."""
+    now = copy.deepcopy(present())
+    topology = now[TOPOLOGY]
+    dropped = "parser.mail-fetched.live.retry-600s"
+    topology["queues"] = [queue for queue in topology["queues"] if queue["name"] != dropped]
+    topology["bindings"] = [binding for binding in topology["bindings"] if binding["destination"] != dropped]
+    assert breaking(present(), now) == []
+    assert len(topology["queues"]) == len(present()[TOPOLOGY]["queues"]) - 1
+
+
 def test_the_newest_release_counts(tmp_path: Path) -> None:
     """Versions are compared as numbers: 0.10.0 came after 0.9.0."""
     record("0.9.0", tmp_path)
