@@ -45,6 +45,12 @@ class Browser:
     last: str = ""
     """The page that it shows."""
 
+    @classmethod
+    def of(cls, app: Starlette, client: str = "192.0.2.1") -> Browser:
+        """Return the browser of a visitor who is not signed in."""
+        transport = httpx.ASGITransport(app, client=(client, 1234))
+        return cls(httpx.AsyncClient(transport=transport, base_url=URL))
+
     async def get(self, path: str, **headers: str) -> httpx.Response:
         """Open a page without following redirects."""
         answer = await self.client.get(path, headers={name.replace("_", "-"): text for name, text in headers.items()})
@@ -97,8 +103,7 @@ class Office:
 
     def browser(self, client: str = "192.0.2.1") -> Browser:
         """Return the browser of a visitor who is not signed in."""
-        transport = httpx.ASGITransport(self.app, client=(client, 1234))
-        return Browser(httpx.AsyncClient(transport=transport, base_url=URL))
+        return Browser.of(self.app, client)
 
     async def link(self, user: str, **options: Any) -> str:
         """Return the path of a new link for a user."""
