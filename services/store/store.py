@@ -181,7 +181,13 @@ class Store:
 
         # admin
         self.aliases = Aliases(
-            c, colleagues=self.colleagues, folders=self.folders, record_addresses=self.record_addresses
+            c,
+            users=self.users,
+            lines=lines,
+            rights=rights,
+            colleagues=self.colleagues,
+            folders=self.folders,
+            record_addresses=self.record_addresses,
         )
         self.attention = Attention(c)
         self.checkup = Checkup(c)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import partial
 
 import pytest
+from bson import ObjectId
 
 from schemas.identity import copy_id
 from schemas.mail import Participant, Role
 from services.cli.results import accounts as results
 from services.mailbox.connection import SecretBox
-from services.store import Store
+from services.store import NewRecord, Store
 from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, PLAIN, Deployment, check_result
 
 
@@ -142,3 +145,52 @@ def test_aliases_are_confirmed_by_the_owner(deployment: Deployment) -> None:
     assert "no other addresses" in deployment.ok(
         "account", "aliases", ANNA, "--remove", "anna.lind@old.example", "--by", ANNA
     )
+
+
+def test_suggestions_tell_nothing_of_records_that_the_crm_hides(deployment: Deployment) -> None:
+    """An address is suggested to those who may not read its record, as if it had none; in text and JSON, here and as an alias."""
+    jo, old = "jo@new.example", "anna.lind@old.example"
+    hides = {"LEADMAIL_CRM_READERS_FIELD": "readers"}
+
+    async def by_thread(store: Store, box: SecretBox) -> None:
+        """Let Jo answer in Kim's thread, and let Anna have sent a mail from an address that is no one's yet."""
+        collections = store._collections
+        found = {"matches.0.role": "thread", "vouchers": [{"owner": ANNA, "address": KIM}]}
+        await collections.links.update_one({"email": PLAIN.key}, {"$set": found})
+        for key, sender in ((PLAIN.key, jo), (OFFER.key, old)):
+            await collections.emails.update_one({"_id": key}, {"$set": {"participants.0.address": sender}})
+        await collections.folders.update_many({}, {"$set": {"role": "sent"}})
+
+    deployment.store(by_thread)
+
+    def suggested(viewer: str) -> tuple[bool, list[str]]:
+        text = deployment.run("emails", KIM, "--viewer", viewer, **hides).out
+        (page,) = deployment.run("emails", KIM, "--viewer", viewer, "--json", **hides).json()
+        return f"{jo} (" in text and "replies in these threads" in text, [
+            one["address"] for one in page["suggested_addresses"]
+        ]
+
+    def aliases() -> tuple[bool, bool]:
+        found = deployment.run("account", "aliases", ANNA, "--json", **hides).json()["candidates"]
+        return old in deployment.run("account", "aliases", ANNA, **hides).out, old in [one["address"] for one in found]
+
+    assert (suggested(LUC), suggested(ANNA), aliases()) == ((True, [jo]), (True, [jo]), (True, True))
+    deployment.store(partial(_records, {jo: ANNA, old: LUC}))
+    assert (suggested(LUC), suggested(ANNA), aliases()) == ((True, [jo]), (False, []), (True, True))
+    hidden, absent = (deployment.run("emails", name, "--viewer", LUC, **hides) for name in (jo, "no@one.example"))
+    assert (hidden.code, hidden.errors.replace(jo, "no@one.example"), hidden.out) == (1, absent.errors, absent.out)
+    hidden, absent = (
+        deployment.run("search", "x", "--viewer", LUC, "--record", name, **hides) for name in (jo, "no@one.example")
+    )
+    assert (hidden.code, hidden.errors.replace(jo, "no@one.example"), hidden.out) == (1, absent.errors, absent.out)
+    deployment.store(partial(_records, {old: ANNA}))
+    assert aliases() == (False, False)
+
+
+async def _records(readers: Mapping[str, str], store: Store, _box: SecretBox) -> None:
+    """Add a lead for each address that only one user may read."""
+    for address, reader in readers.items():
+        record = await store.records.add("lead", NewRecord((address,)))
+        lead = {"_id": ObjectId(record.ref.id)}
+        await store._collections.records["lead"].update_one(lead, {"$set": {"readers": [reader]}})
+        await store.record_addresses.put_many([record])

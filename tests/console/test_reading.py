@@ -6,10 +6,12 @@ import re
 
 import httpx
 import pytest
+from bson import ObjectId
 
 from services.console.app import PAGES
 from services.console.web.request_context import local_path
 from services.settings import ConsoleSettings
+from services.store import NewRecord
 from tests.console.fixtures import ANN, BOB, CARLA, EVE, PIXEL, ZOE, Office, put_rich, rich, text_of
 from tests.matcher.fixtures import mail, raw_of
 from tests.matcher.history import file_of
@@ -85,6 +87,30 @@ async def test_records_restricted_by_the_crm(office: Office) -> None:
     hidden, absent = await eve.get(record(office)), await eve.get("/records/contact/000000000000000000000000")
     assert (hidden.status_code, hidden.text) == (404, absent.text)
     assert (await eve.get(email(office, "shared"))).status_code == 404
+
+
+async def test_suggestions_tell_nothing_of_records_that_the_crm_hides(office: Office) -> None:
+    """An address is offered on a record page, and as one's own, to those who may not read its record, as if it had none."""
+    store, jo, old = office.console.store, "jo@new.example", "ann@old.example"
+    object.__setattr__(store.reading._guard._rights._config, "readers_field", "readers")
+    keys = {name: office.life.written[name].key for name in ("shared", "answer")}
+    found = {"matches.0.role": "thread", "vouchers": [{"owner": ANN, "address": CARLA}]}
+    await office.life.database["links"].update_one({"email": keys["shared"]}, {"$set": found})
+    for name, sender in (("shared", jo), ("answer", old)):
+        change = {"$set": {"participants.0.address": sender}}
+        await office.life.database["emails"].update_one({"_id": keys[name]}, change)
+    ann, eve = await office.signed_in(ANN), await office.signed_in(EVE)
+    addresses = f"/mailboxes/{office.life.boxes[ANN]}/addresses"
+    for readers in (None, {jo: ANN, old: EVE}, {old: ANN}):
+        for address, reader in (readers or {}).items():
+            made = await store.records.add("lead", NewRecord((address,)))
+            lead = {"_id": ObjectId(made.ref.id)}
+            await office.life.crm["leads"].update_one(lead, {"$set": {"readers": [reader]}})
+            await store.record_addresses.put_many([made])
+        offered = f"<strong>{jo}</strong>"
+        assert offered in await eve.shows(record(office))
+        assert (offered in await ann.shows(record(office))) is (readers is None)
+        assert (old in await ann.shows(addresses)) is (readers != {old: ANN})
 
 
 async def test_searching(office: Office) -> None:

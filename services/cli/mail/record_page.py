@@ -15,8 +15,8 @@ from schemas.records import Record, RecordRef
 from services.cli.results import mail as results
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, clean, console, fail, line, moment, print_json, say, table
-from services.cli.terminal.session import USAGE, command, open_session
-from services.store import EmailPage, SuggestedAddress, VisibleEmail
+from services.cli.terminal.session import USAGE, Session, command, open_session
+from services.store import EmailPage, NotFoundError, SuggestedAddress, VisibleEmail
 from services.wording import people, plural
 
 app = typer.Typer(add_completion=False)
@@ -43,7 +43,7 @@ async def page(
     shown: list[tuple[Record, EmailPage, int]] = []
     offered: dict[RecordRef, list[SuggestedAddress]] = {}
     async with open_session() as session:
-        for found in await session.store.records.find(record):
+        for found in await readable_records(session, record, viewer):
             try:
                 part = await session.store.reading.visible_emails(viewer, found.ref, limit=limit, before=before)
             except ValueError:
@@ -69,6 +69,19 @@ async def page(
             )
         if part.before:
             say(f"More: leadmail emails {found.ref} --viewer {viewer} --before '{part.before}'", style="dim")
+
+
+async def readable_records(session: Session, name: str, viewer: str) -> list[Record]:
+    """Return the records of a name that a viewer may read.
+
+    Raises:
+        NotFoundError: there is no such record, or the CRM hides it from the viewer: the two look the same.
+    """
+    found = await session.store.records.find(name)
+    readable = await session.store.record_search.named(viewer, tuple(one.ref for one in found))
+    if not readable:
+        raise NotFoundError(f"there is no lead or contact {name}")
+    return list(readable.values())
 
 
 def _print_page(record: Record, emails: Sequence[VisibleEmail], viewer: str, count: int) -> None:

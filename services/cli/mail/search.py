@@ -10,7 +10,7 @@ from rich.text import Text
 
 from schemas.records import RecordRef
 from services.cli.mail.email_page import EmailId
-from services.cli.mail.record_page import SHOWN_ID, Viewer
+from services.cli.mail.record_page import SHOWN_ID, Viewer, readable_records
 from services.cli.results import mail as results
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, errors, fail, line, moment, print_json, say, table
@@ -40,7 +40,7 @@ async def search(  # noqa: PLR0917 - typer names them by keyword
     One search reads at most 5,000 emails. If older mail remains, it says so on standard error, with the --before that continues.
     """
     async with open_session() as session:
-        refs = [None] if record is None else [one.ref for one in await session.store.records.find(record)]
+        refs = [None] if record is None else [one.ref for one in await readable_records(session, record, viewer)]
         try:
             parts = [
                 await session.store.email_search.search(viewer, text, record=ref, limit=limit, before=before)

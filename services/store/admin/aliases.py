@@ -9,6 +9,9 @@ from schemas.accounts import Account
 from schemas.base import Contract
 from schemas.identity import copies_of_folder
 from schemas.ledger import RowState
+from services.store.access.rights import RecordRights
+from services.store.access.users import Users
+from services.store.access.visible_lines import VisibleLines
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
@@ -34,8 +37,19 @@ class Aliases:
     """Finds candidates. A mailbox's content does not prove who its owner is, so only ``accounts.save_aliases`` makes one an alias."""
 
     def __init__(
-        self, collections: Collections, *, colleagues: Colleagues, folders: Folders, record_addresses: RecordAddresses
+        self,
+        collections: Collections,
+        *,
+        users: Users,
+        lines: VisibleLines,
+        rights: RecordRights,
+        colleagues: Colleagues,
+        folders: Folders,
+        record_addresses: RecordAddresses,
     ) -> None:
+        self._users = users
+        self._lines = lines
+        self._rights = rights
         self._ledger = collections.ledger
         self._emails = collections.emails
         self._colleagues = colleagues
@@ -45,8 +59,10 @@ class Aliases:
     async def candidates(self, account: Account) -> list[AliasCandidate]:
         """Return the senders of stored mail in an account's Sent folders that belong to no one yet, most used first.
 
-        The answer omits addresses of colleagues, leads and contacts. It covers the newest few thousand mails.
+        The answer omits addresses of colleagues, and of leads and contacts that the owner may read: if one of another record
+        were missing, that would reveal the record. It covers those of the newest few thousand mails that the owner sees.
         """
+        owner = await self._users.get(account.owner)
         sent = [folder.id for folder in await self._folders.of(account.id) if folder.role == "sent"]
         keys: dict[str, None] = {}
         for folder in sent:
@@ -60,13 +76,17 @@ class Aliases:
         seen: dict[str, list[datetime]] = {}
         rest = iter(keys)
         while part := list(islice(rest, _AT_ONCE)):
+            visible = list({one.link.email for one in await self._lines.visible(owner, part)})
             fields = {"participants": 1, "sent_at": 1}
-            query = {"_id": {"$in": part}, "marks.ambiguous_from": {"$ne": True}}
+            query = {"_id": {"$in": visible}, "marks.ambiguous_from": {"$ne": True}}
             async for email in self._emails.find(query, fields):
                 for person in email["participants"]:
                     if person["role"] == "from":
                         seen.setdefault(person["address"], []).append(email["sent_at"])
-        taken = {*await self._colleagues.own_among(seen), *await self._record_addresses.known(seen)}
+        records = await self._record_addresses.known(seen)
+        readable = await self._rights.readable(owner.email, {ref for refs in records.values() for ref in refs})
+        taken = {address for address, refs in records.items() if not readable.isdisjoint(refs)}
+        taken |= await self._colleagues.own_among(seen)
         candidates = [
             AliasCandidate(address=address, emails=len(moments), newest=max(moments))
             for address, moments in seen.items()
