@@ -25,6 +25,8 @@ DRAFT_FLAG = "\\Draft"
 """A copy with this flag was not sent; see ``DRAFT``."""
 DRAFT = "draft"
 """Reason of rows that are skipped until the message is sent."""
+DELETED_IN_CRM = "deleted-in-crm"
+"""Reason of the rows of emails with a tombstone."""
 UNFINISHED = (RowState.PLANNED, RowState.PUBLISHED)
 FINAL = (RowState.ATTACHED, RowState.UNMATCHED, RowState.SKIPPED, RowState.QUARANTINED, RowState.GONE)
 

@@ -21,6 +21,7 @@ from services.runtime.settings import (
     ServiceSettings,
     StageSettings,
     StoreSettings,
+    UndoSettings,
     setting,
 )
 
@@ -101,14 +102,16 @@ class NotifierSettings(StageSettings, SenderSettings, ConsoleUrlSettings):
     required: ClassVar[tuple[str, ...]] = ("rabbitmq_url", "mongo_url", "smtp_url", "mail_from")
 
 
-class CliSettings(StoreSettings, OverviewSettings, SecretSettings, RelaySettings, ConsoleUrlSettings):
+class CliSettings(StoreSettings, OverviewSettings, SecretSettings, RelaySettings, ConsoleUrlSettings, UndoSettings):
     """The ``leadmail`` command."""
 
     process: ClassVar[str] = "cli"
     required: ClassVar[tuple[str, ...]] = ("mongo_url", "secret_key")
 
 
-class ConsoleSettings(ServiceSettings, OverviewSettings, SecretSettings, SenderSettings, ConsoleUrlSettings):
+class ConsoleSettings(
+    ServiceSettings, OverviewSettings, SecretSettings, SenderSettings, ConsoleUrlSettings, UndoSettings
+):
     """The web console."""
 
     process: ClassVar[str] = "console"

@@ -13,7 +13,14 @@ from schemas.addresses import InvalidAddressError, normal_address
 from services.mailbox.connection import ConnectPolicy, SecretBox, derive, key_id
 from services.mailbox.outgoing_mail import serialize
 from services.runtime.environment import SettingsError
-from services.runtime.settings import LeaseSettings, MailServerSettings, SecretSettings, SenderSettings, StoreSettings
+from services.runtime.settings import (
+    LeaseSettings,
+    MailServerSettings,
+    SecretSettings,
+    SenderSettings,
+    StoreSettings,
+    UndoSettings,
+)
 from services.store import Store, StoreConfig
 
 Post = Callable[[EmailMessage, str], Awaitable[None]]
@@ -24,7 +31,9 @@ def make_store(
     database: AsyncDatabase[dict[str, Any]], crm: AsyncDatabase[dict[str, Any]], settings: StoreSettings
 ) -> Store:
     """Return the store. A process without ``SecretSettings`` (parser, notifier) gets one that cannot compute blind-index hashes."""
-    lease: dict[str, float] = {"lease_seconds": settings.lease_seconds} if isinstance(settings, LeaseSettings) else {}
+    more: dict[str, float] = {"lease_seconds": settings.lease_seconds} if isinstance(settings, LeaseSettings) else {}
+    if isinstance(settings, UndoSettings):
+        more["undo_days"] = settings.undo_days
     keys: dict[str, bytes] = make_blind_index_keys(settings) if isinstance(settings, SecretSettings) else {}
     return Store(
         database,
@@ -40,7 +49,7 @@ def make_store(
             company_field=settings.crm_company_field,
             readers_field=settings.crm_readers_field,
             summary_field=settings.crm_summary_field,
-            **lease,
+            **more,
         ),
     )
 

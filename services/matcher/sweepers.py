@@ -59,6 +59,7 @@ def sweeps(*, store: Store, summaries: SummaryKeeper, overdue: timedelta) -> Map
         "gone-copies": partial(sweep_gone, store=store, summaries=summaries),
         "unlinked-emails": partial(sweep_unlinked, store=store, summaries=summaries),
         "dead-letters": partial(sweep_dead_letters, store=store),
+        "deleted-emails": store.deleted_emails.expire,
         "blobs": store.blob_sweep.run,
     }
 

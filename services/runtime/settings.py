@@ -251,6 +251,18 @@ class LeaseSettings(ProcessSettings):
     lease_seconds: float = setting(15.0, "how many seconds a poller that died keeps its accounts", "15", ge=1, le=300)
 
 
+class UndoSettings(ProcessSettings):
+    """How long a deletion can be undone."""
+
+    undo_days: float = setting(
+        14.0,
+        "how many days the deletion of an email can be undone; then its content is removed; 0 for at once",
+        "14",
+        ge=0,
+        le=365,
+    )
+
+
 class OverviewSettings(BrokerSettings, LeaseSettings):
     """What the overview of the whole pipeline needs."""
 

@@ -46,6 +46,7 @@ from services.store.crm.record_watch import RecordChangeBatch
 from services.store.crm.records import NewRecord
 from services.store.mail.blob_refs import copy_ref, dead_ref, email_ref
 from services.store.mail.dead_letters import DeadLetter
+from services.store.mail.deleted_emails import DeletedEmail
 from services.store.mail.emails import BriefEmail
 from services.store.mail.links import LinkAddition
 from services.store.store import Store
@@ -67,6 +68,7 @@ __all__ = [
     "ChangedMeanwhileError",
     "DatabaseFacts",
     "DeadLetter",
+    "DeletedEmail",
     "Dossier",
     "EmailPage",
     "EpochReport",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from services.store.access.candidates import Candidates
 from services.store.access.copies import Copies
 from services.store.access.deleting import Deleting
@@ -27,6 +29,7 @@ from services.store.admin.previewing import Previewing
 from services.store.admin.privacy import Privacy
 from services.store.admin.removal import Removal
 from services.store.admin.sharing import Sharing
+from services.store.admin.undoing import Undoing
 from services.store.admin.user_lifecycle import UserLifecycle
 from services.store.admin.withdrawing import Withdrawing
 from services.store.core.address_proofs import AddressProofs
@@ -48,6 +51,7 @@ from services.store.mail.blob_refs import BlobReferences
 from services.store.mail.blob_sweep import BlobSweep
 from services.store.mail.blobs import Blobs
 from services.store.mail.dead_letters import DeadLetters
+from services.store.mail.deleted_emails import DeletedEmails
 from services.store.mail.emails import Emails
 from services.store.mail.links import Links
 from services.store.mail.orphaned_emails import OrphanedEmails
@@ -131,11 +135,15 @@ class Store:
         self.blob_refs = BlobReferences(c, fence)
         self.blob_sweep = BlobSweep(c, fence, self.matcher_ledger)
         self.dead_letters = DeadLetters(c, self.blob_refs)
+        self.deleted_emails = DeletedEmails(
+            c, config, blob_refs=self.blob_refs, matcher_ledger=self.matcher_ledger, pending_work=self.pending_work
+        )
         self.orphaned_emails = OrphanedEmails(
             c,
             ledger=self.ledger,
             matcher_ledger=self.matcher_ledger,
             blob_refs=self.blob_refs,
+            deleted_emails=self.deleted_emails,
             pending_work=self.pending_work,
             audit=self.audit,
         )
@@ -177,9 +185,13 @@ class Store:
             accounts=self.accounts,
             orphaned_emails=self.orphaned_emails,
             summaries=self.summaries,
+            undo=timedelta(days=config.undo_days),
         )
 
         # admin
+        self.undoing = Undoing(
+            users=self.users, accounts=self.accounts, deleted_emails=self.deleted_emails, audit=self.audit
+        )
         self.aliases = Aliases(
             c,
             users=self.users,
@@ -215,6 +227,7 @@ class Store:
             rights=rights,
             sharing=self.sharing,
             dead_letters=self.dead_letters,
+            deleted_emails=self.deleted_emails,
             blob_refs=self.blob_refs,
             audit=self.audit,
         )
@@ -270,6 +283,7 @@ class Store:
             links=self.links,
             ledger=self.ledger,
             dead_letters=self.dead_letters,
+            deleted_emails=self.deleted_emails,
             pending_work=self.pending_work,
             orphaned_emails=self.orphaned_emails,
             summaries=self.summaries,

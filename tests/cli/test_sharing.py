@@ -12,6 +12,7 @@ from bson import ObjectId
 from schemas.identity import copy_id
 from schemas.mail import Participant, Role
 from services.cli.results import accounts as results
+from services.cli.results.mail import DeletedEmailResult
 from services.mailbox.connection import SecretBox
 from services.store import NewRecord, Store
 from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, PLAIN, Deployment, check_result
@@ -109,6 +110,29 @@ def test_an_email_is_deleted_by_who_may(deployment: Deployment) -> None:
     assert "1 email that" in deployment.ok("emails", KIM, "--viewer", ANNA)
     assert deployment.run("email", "show", OFFER.key, "--viewer", ANNA).code == 1
     assert deployment.run("email", "delete", PLAIN.key, "--by", "nobody@nw.example", "--yes").code == 1
+
+
+def test_a_deletion_is_undone(deployment: Deployment) -> None:
+    """Who deleted the email lists it with its subject and restores it. A colleague finds nothing to restore."""
+    assert "no deleted email" in deployment.ok("email", "deleted", "--by", ANNA)
+    told = deployment.ok("email", "delete", OFFER.key, "--by", ANNA, "--yes")
+    assert f"Within 14 days, `leadmail email restore {OFFER.key[:14]} --by {ANNA}` undoes it." in told
+    assert "Subject offer" in deployment.ok("email", "deleted", "--by", ANNA)
+    shown = deployment.ok("email", "deleted", "--by", ANNA, "--json")
+    check_result(shown, list[DeletedEmailResult])
+    assert deployment.ok("email", "deleted", "--by", LUC, "--json").strip() == "[]"
+    refused = deployment.run("email", "restore", OFFER.key[:14], "--by", LUC)
+    assert (refused.code, refused.out) == (1, "")
+    assert "there is no deleted email" in refused.errors
+    assert "is restored" in deployment.ok("email", "restore", OFFER.key[:14], "--by", ANNA)
+    assert deployment.run("email", "restore", OFFER.key, "--by", ANNA).code == 1
+
+
+def test_a_deletion_without_a_grace_is_permanent(deployment: Deployment) -> None:
+    """With LEADMAIL_UNDO_DAYS=0 nothing is kept."""
+    told = deployment.run("email", "delete", OFFER.key, "--by", ANNA, "--yes", LEADMAIL_UNDO_DAYS="0").out
+    assert told == f"{OFFER.key[:14]} is deleted.\n"
+    assert deployment.run("email", "restore", OFFER.key, "--by", ANNA).code == 1
 
 
 def test_aliases_are_confirmed_by_the_owner(deployment: Deployment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from bson import ObjectId
 
 from services.console.app import PAGES
 from services.console.web.request_context import local_path
+from services.matcher.sweepers import sweep_pending_work
 from services.settings import ConsoleSettings
 from services.store import NewRecord
 from tests.console.fixtures import ANN, BOB, CARLA, EVE, PIXEL, ZOE, Office, put_rich, rich, text_of
@@ -270,12 +272,57 @@ async def test_deleting(office: Office) -> None:
     refused = await eve.post(f"{shared}/delete", page="/mailboxes/connect")
     assert (refused.status_code, "holder of its only copies" in refused.text) == (403, True)
     assert (await eve.get(f"{shared}/delete")).status_code == 403
-    assert "permanently removed from every record" in await bob.shows(f"{secret}/delete")
+    assert "can restore it within 14 days" in await bob.shows(f"{secret}/delete")
     assert "deleted" in await bob.follow(await bob.post(f"{secret}/delete"))
     assert (await bob.get(secret)).status_code == 404
     await ann.post(f"{shared}/delete", page=f"{shared}/delete")
     assert "Subject shared" not in await eve.shows(record(office))
     assert {entry.by for entry in await office.console.store.audit.newest(action="email.delete")} == {BOB, ANN}
+
+
+async def test_administrators_restore_deleted_emails(office: Office) -> None:
+    """The page lists what Bob deleted without its subject. For other users the page does not exist."""
+    eve, bob, ann = [await office.signed_in(one) for one in (EVE, BOB, ANN)]
+    secret = email(office, "secret")
+    await bob.post(f"{secret}/delete", page=f"{secret}/delete")
+    assert (await bob.get("/operations/deleted")).status_code == 404
+    key = secret.removeprefix("/mail/")
+    assert (await bob.post("/operations/deleted", page="/mailboxes/connect", email=key)).status_code == 404
+    page = await ann.shows("/operations/deleted")
+    assert key in page
+    assert BOB in page
+    assert "Subject secret" not in page
+    assert "is restored" in await ann.follow(await ann.post("/operations/deleted", email=key))
+    assert (await ann.post("/operations/deleted", email=key)).status_code == 404
+    await sweep_pending_work(store=office.life.store, summaries=office.life.summaries, overdue=timedelta(seconds=-1))
+    assert "Subject secret" in await bob.shows(secret)
+    assert (await ann.get(secret)).status_code == 404
+    assert (await eve.get(secret)).status_code == 404
+
+
+async def test_keep_private_and_share_again(office: Office) -> None:
+    """The holder keeps an email or its thread private on its page, and takes that back. Others have no such button."""
+    eve, bob, ann = [await office.signed_in(one) for one in (EVE, BOB, ANN)]
+    shared, answer = email(office, "shared"), email(office, "answer")
+    assert f"{shared}/sharing" not in await eve.shows(shared)
+    refused = await eve.post(f"{shared}/sharing", page="/mailboxes/connect", what="email", do="private")
+    assert (refused.status_code, "holds a copy" in refused.text) == (403, True)
+    assert (
+        await bob.post(f"{email(office, 'partner')}/sharing", page="/mailboxes/connect", do="private")
+    ).status_code == 404
+    assert "Keep this email private" in await ann.shows(shared)
+    kept = await ann.follow(await ann.post(f"{shared}/sharing", page=shared, what="email", do="private"))
+    assert "You keep this email private" in kept
+    assert (await eve.get(shared)).status_code == 404
+    assert "Subject answer" in await eve.shows(record(office))
+    await ann.post(f"{shared}/sharing", page=shared, what="email", do="share")
+    assert "Subject shared" in await eve.shows(shared)
+    kept = await ann.follow(await ann.post(f"{answer}/sharing", page=answer, what="thread", do="private"))
+    assert "You keep this thread, with mail still to come, private" in kept
+    assert (await eve.get(answer)).status_code == 404
+    await ann.post(f"{answer}/sharing", page=answer, what="thread", do="share")
+    assert "Subject answer" in await eve.shows(answer)
+    assert (await ann.post(f"{shared}/sharing", page=shared, what="email", do="else")).status_code == 400
 
 
 async def test_mail_content_is_escaped(office: Office) -> None:

@@ -82,6 +82,7 @@ def test_every_privileged_action_is_logged() -> None:
         "console.link",
         "console.sign-in",
         "email.delete",
+        "email.restore",
         "explain",
         "privacy.erase",
         "privacy.export",

@@ -21,6 +21,7 @@ TOUCHING: Mapping[str, str] = {
     "mail.links": "for the pipeline",
     "mail.blobs": "for the pipeline: by hash only",
     "mail.blob_refs": "references, no content",
+    "mail.deleted_emails": "keeps deleted emails until they can no longer be restored",
     "mail.blob_sweep": "deletes",
     "mail.orphaned_emails": "deletes",
     "sync.ledger_matcher": "asks which emails on records a row's owner sent: keys only",
@@ -197,7 +198,10 @@ CONSOLE: Mapping[str, set[str]] = {
     "sign_ins": {"attempt", "end", "offer", "offered", "use", "user_of", "was_ended"},
     "status": {"accounts"},
     "user_lifecycle": {"disable", "enable"},
+    "undoing": {"deleted", "restore"},
     "users": {"get_all"},
+    "withdrawals": {"kinds"},
+    "withdrawing": {"keep_private", "share_again"},
 }
 """What web pages may use of the store beside readers. A dead letter's body, which ``dead_letters`` of the use cases returns, is mail."""
 

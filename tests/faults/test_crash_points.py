@@ -32,11 +32,13 @@ COMMANDS = (
     *("blob_refs.drop_heads", "sign_ins._lock_out", "sign_ins.end_all"),
     *("former_accounts.connect_again", "record_addresses._remove", "users.add", "users.save", "users.set_admin"),
     *("withdrawals.add", "withdrawals.remove"),
+    *("deleted_emails.drop_account", "deleted_emails.keep", "deleted_emails.restore"),
 )
 PAGES = ("sign_ins.attempt", "sign_ins.end", "sign_ins.offer", "sign_ins.use")
 NO_STAGE = {
     **dict.fromkeys(COMMANDS, "a person's command, which says whether it was done"),
     **dict.fromkeys(PAGES, "a user who signs in to the web console asks for another link if interrupted"),
+    "deleted_emails._remove": "the end of a grace period of days, which the store's tests have",
     "attention.postpone": "a mail that is refused, which the notifier's tests have",
     "attention.release": "a mail server that is away, which the notifier's tests have",
     "attention.renew": "a mail server that takes long, which the notifier's tests have",

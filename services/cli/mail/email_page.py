@@ -1,4 +1,4 @@
-"""``leadmail email``: show or delete one email, as a viewer may see it."""
+"""``leadmail email``: show one email as a viewer may see it, keep it private, delete it, and undo that."""
 
 from __future__ import annotations
 
@@ -72,14 +72,47 @@ async def delete(
     by: Annotated[str, typer.Option(metavar="EMAIL", help="The user who deletes it: a holder or an administrator.")],
     yes: Yes = False,
 ) -> None:
-    """Permanently delete an email from the CRM, for everyone. A resync does not restore it. The mailboxes keep their copies."""
+    """Delete an email from the CRM, for everyone; `email restore` undoes it, a resync does not. The mailboxes keep their copies."""
     async with open_session() as session:
         admin = (await session.store.users.active(by)).admin
         key = await (session.store.emails.full_key(email) if admin else session.store.email_ids.full_key(by, email))
         if not yes:
-            fail(f"nothing was deleted: add --yes to permanently delete {key[:SHOWN_ID]}", code=USAGE)
+            fail(f"nothing was deleted: add --yes to delete {key[:SHOWN_ID]} for everyone", code=USAGE)
         await session.store.deleting.delete(key, by=by)
-    say(f"{key[:SHOWN_ID]} is deleted.")
+        days = session.settings.undo_days
+    undo = f" Within {days:g} days, `leadmail email restore {key[:SHOWN_ID]} --by {by}` undoes it." if days else ""
+    say(f"{key[:SHOWN_ID]} is deleted.{undo}")
+
+
+@app.command("deleted")
+@prints(list[results.DeletedEmailResult])
+@command
+async def deleted(
+    by: Annotated[str, typer.Option(metavar="EMAIL", help="A user: administrators get all, others what they deleted.")],
+    as_json: Json = False,
+) -> None:
+    """List deleted emails that can be restored, newest first. Only those who held a copy see the subject."""
+    async with open_session() as session:
+        found = await session.store.undoing.deleted(by)
+    if as_json:
+        print_json([results.DeletedEmailResult.model_validate(one, from_attributes=True) for one in found])
+    elif not found:
+        say("There is no deleted email that can be restored.", style="dim")
+    else:
+        rows = [(moment(one.at), one.by, one.subject or "-", moment(one.until), one.email[:SHOWN_ID]) for one in found]
+        table(None, ("deleted", "by", "subject", "until", "id"), rows, cut=("subject",))
+
+
+@app.command("restore")
+@command
+async def restore(
+    email: EmailId,
+    by: Annotated[str, typer.Option(metavar="EMAIL", help="The user who deleted it, or an administrator.")],
+) -> None:
+    """Undo the deletion of an email, within the grace period (LEADMAIL_UNDO_DAYS)."""
+    async with open_session() as session:
+        key = await session.store.undoing.restore(email, by=by)
+    say(f"{key[:SHOWN_ID]} is restored: within minutes it is on its records again, for those who hold or share a copy.")
 
 
 @app.command("private")

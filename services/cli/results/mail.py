@@ -71,6 +71,23 @@ class ShownEmailResult(FoundEmailResult):
     """What the email says."""
 
 
+class DeletedEmailResult(Result):
+    """A deleted email that can be restored."""
+
+    email: str
+    """The email's id."""
+    by: str
+    """The user who deleted it, or ``operator``."""
+    at: datetime
+    """When it was deleted."""
+    until: datetime
+    """Until when it can be restored."""
+    subject: str
+    """Its subject for whoever held a copy; else empty."""
+    sent_at: datetime
+    """When it was sent."""
+
+
 class RecordPage(Result):
     """The record page of a lead or contact."""
 

@@ -1,4 +1,4 @@
-"""One email: its content, its thread, who sees it and why, and its deletion."""
+"""One email: its content, its thread, who sees it and why, keeping it private, and its deletion."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ async def show(context: RequestContext) -> Response:
         as_text=not has_html or context.form.text("as") == "text",
         remote=context.form.text("remote") == "1",
         may_delete=_may_delete(context, shown),
+        own=any(copy.own for copy in shown.line.copies),
+        kept=await store.withdrawals.kinds(context.viewer, key, shown.line.thread),
     )
 
 
@@ -69,16 +71,30 @@ async def explain(context: RequestContext) -> Response:
     return context.render("why.html", key=key, found=found, record=named.get(ref), ref=ref, people=people)
 
 
+async def change_sharing(context: RequestContext) -> Response:
+    """Keep the viewer's copies of the email, or of its thread, private; or share them again."""
+    key, form, withdrawing = key_of(context), context.form, context.store.withdrawing
+    thread = form.text("what") == "thread"
+    match form.text("do"):
+        case "private":
+            await withdrawing.keep_private(key, by=context.viewer, thread=thread)
+            return context.redirect(f"/mail/{key}", "kept-private")
+        case "share":
+            await withdrawing.share_again(key, by=context.viewer, thread=thread)
+            return context.redirect(f"/mail/{key}", "shared-again")
+    raise PageError(400, "An email can be kept private or shared again.")
+
+
 async def confirm_delete(context: RequestContext) -> Response:
     """Ask for confirmation."""
     shown = await context.store.reading.show(context.viewer, key_of(context))
     if not _may_delete(context, shown):
         raise PageError(403, "Only a user who holds a copy of the email, or an administrator, may delete it.")
-    return context.render("delete.html", shown=shown)
+    return context.render("delete.html", shown=shown, days=context.console.settings.undo_days)
 
 
 async def delete(context: RequestContext) -> Response:
-    """Delete an email from the CRM permanently, for everyone."""
+    """Delete an email from the CRM, for everyone."""
     shown = await context.store.reading.show(context.viewer, key_of(context))
     await context.store.deleting.delete(shown.line.email, by=context.viewer)
     return context.redirect("/records", "deleted")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from schemas.ledger import RowState
+from schemas.ledger import DELETED_IN_CRM, RowState
 from schemas.mail import Content
 from schemas.messages import MailParsed
 from services.matcher.linking.batch_threads import BatchThreads
@@ -13,8 +13,6 @@ from services.matcher.linking.matches import Known
 from services.matcher.linking.rule import Facts, copy_links
 from services.matcher.linking.threads import Ancestors
 from services.store import LinkAddition, RowOutcome
-
-DELETED_IN_CRM = "deleted-in-crm"
 
 
 @dataclass(frozen=True, kw_only=True)

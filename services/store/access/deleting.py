@@ -1,6 +1,8 @@
-"""Emails deleted in the CRM, permanently, by a user who may."""
+"""Emails deleted in the CRM, by a user who may."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from services.store.access.guard import Guard
 from services.store.access.visible_lines import VisibleLines
@@ -25,6 +27,7 @@ class Deleting:
         accounts: Accounts,
         orphaned_emails: OrphanedEmails,
         summaries: Summaries,
+        undo: timedelta,
     ) -> None:
         self._guard = guard
         self._lines = lines
@@ -33,10 +36,12 @@ class Deleting:
         self._accounts = accounts
         self._orphaned = orphaned_emails
         self._summaries = summaries
+        self._undo = undo
 
     async def delete(self, email: str, *, by: str | None) -> None:
-        """Delete an email from every record, for every user, permanently. The mailboxes keep it; a resync does not bring it back.
+        """Delete an email from every record, for every user. The mailboxes keep it; a resync does not bring it back.
 
+        ``store.undoing`` undoes it within the grace period (setting ``undo_days``).
         A user may delete an email of which they hold the only copies: whoever downloads a shared mail and puts it into
         their own mailbox must not be able to delete it for everyone. An administrator, and the operator at the machine
         (``by`` None), may delete any email.
@@ -60,7 +65,7 @@ class Deleting:
                 )
         if everything and not await self._emails.existing([email]):
             raise NotFoundError(f"there is no email {email}")
-        await self._summaries.recompute(await self._orphaned.tombstone([email], by=name))
+        await self._summaries.recompute(await self._orphaned.tombstone([email], by=name, undo=self._undo))
 
     async def _holders(self, email: str) -> set[str]:
         """Return the owners of every copy, also of those that are flagged as deleted and may come back."""

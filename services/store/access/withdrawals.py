@@ -30,6 +30,12 @@ class Withdrawals:
         result = await self._withdrawals.delete_one({"_id": _id(owner, kind, target)})
         return result.deleted_count > 0
 
+    async def kinds(self, owner: str, email: str, thread: str) -> frozenset[Kind]:
+        """Return by what a user keeps an email private: by itself, by its thread, or both."""
+        wanted: dict[str, Kind] = {_id(owner, "email", email): "email", _id(owner, "thread", thread): "thread"}
+        found = self._withdrawals.find({"_id": {"$in": list(wanted)}}, {"_id": 1})
+        return frozenset([wanted[one["_id"]] async for one in found])
+
     async def hand_over(self, owner: str, heir: str) -> None:
         """Let what a user keeps private stay private when their mailboxes go to another user."""
         async for one in self._withdrawals.find({"owner": owner}):

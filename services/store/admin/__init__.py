@@ -2,6 +2,7 @@
 
 - ``sharing``, ``previewing``: changes of sharing policies, and what a change would do
 - ``withdrawing``: keeping an email or a thread private, and sharing it again
+- ``undoing``: deletions of emails undone
 - ``user_lifecycle``: users disabled, enabled and removed
 - ``removal``, ``aliases``, ``attention``: disconnecting and purging accounts, further addresses, mails about blocked accounts
 - ``privacy``, ``data_subjects``, ``exporting``, ``erasing``: requests of data subjects

@@ -17,6 +17,7 @@ from services.store.core.pending_work import PendingWork
 from services.store.crm.record_addresses import RecordAddresses
 from services.store.crm.summaries import Summaries
 from services.store.mail.dead_letters import DeadLetters
+from services.store.mail.deleted_emails import DeletedEmails
 from services.store.mail.links import Links
 from services.store.mail.orphaned_emails import OrphanedEmails
 from services.store.sync.ledger import Ledger
@@ -56,6 +57,7 @@ class Erasing:
         links: Links,
         ledger: Ledger,
         dead_letters: DeadLetters,
+        deleted_emails: DeletedEmails,
         pending_work: PendingWork,
         orphaned_emails: OrphanedEmails,
         summaries: Summaries,
@@ -67,6 +69,7 @@ class Erasing:
         self._links = links
         self._ledger = ledger
         self._dead_letters = dead_letters
+        self._deleted = deleted_emails
         self._pending = pending_work
         self._orphaned = orphaned_emails
         self._summaries = summaries
@@ -74,7 +77,8 @@ class Erasing:
 
     async def counts(self, address: str) -> ErasureCounts:
         """Return the extent of the erasure of a normal address."""
-        links = emails = kept = copies = 0
+        links = kept = copies = 0
+        emails = await self._deleted.count(address)
         async for mentioned in self._data_subjects.mentions(address):
             links += sum(len(email.of(address)) for email in mentioned)
             stay = sum(email.kept_without(address) for email in mentioned)
@@ -100,6 +104,7 @@ class Erasing:
         async for mentioned in self._data_subjects.mentions(address):
             touched |= await self._unlink([email.key for email in mentioned], address)
             touched |= await self._tombstone([email.key for email in mentioned], by)
+        await self._deleted.erase(address)
         await self._remove_dead_letters(address)
         await self._rows.update_many(
             {"marks": self._data_subjects.hash_of(address)}, {"$pull": {"marks": self._data_subjects.hash_of(address)}}

@@ -20,6 +20,7 @@ from services.store.core.documents import Doc, now, plain
 from services.store.core.errors import NotFoundError
 from services.store.mail.blob_refs import BlobReferences
 from services.store.mail.dead_letters import DeadLetters
+from services.store.mail.deleted_emails import DeletedEmails
 from services.store.mail.links import Links
 from services.store.sync.accounts import Accounts
 from services.store.sync.ledger import Ledger
@@ -60,6 +61,7 @@ class Removal:
         rights: RecordRights,
         sharing: Sharing,
         dead_letters: DeadLetters,
+        deleted_emails: DeletedEmails,
         blob_refs: BlobReferences,
         audit: Audit,
     ) -> None:
@@ -73,6 +75,7 @@ class Removal:
         self._rights = rights
         self._sharing = sharing
         self._dead_letters = dead_letters
+        self._deleted = deleted_emails
         self._blob_refs = blob_refs
         self._audit = audit
 
@@ -130,6 +133,7 @@ class Removal:
             await self._sharing.recompute(key for key in rows if key)
             await self._ledger.relink_done(row for several in rows.values() for row in several)
         await self._drop_heads(account)
+        await self._deleted.drop_account(account)
         await self._c.ledger.delete_many(everything)
         await self._c.folders.delete_many({"account": account})
         await self._c.epochs.delete_many({"account": account})

@@ -25,6 +25,8 @@ class Collections:
         self.emails: Documents = self.database["emails"]
         self.links: Documents = self.database["links"]
         self.tombstones: Documents = self.database["tombstones"]
+        self.deleted_emails: Documents = self.database["deleted_emails"]
+        """Emails with a tombstone whose deletion can still be undone."""
         self.addresses: Documents = self.database["addresses"]
         self.erasures: Documents = self.database["erasures"]
         self.counters: Documents = self.database["counters"]

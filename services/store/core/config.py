@@ -29,6 +29,8 @@ class StoreConfig:
     """The one field of the CRM's documents that Leadmail writes."""
     lease_seconds: float = 15.0
     """How long a dead poller keeps its accounts."""
+    undo_days: float = 14.0
+    """How long the deletion of an email can be undone."""
 
     def __post_init__(self) -> None:
         """Refuse a key that is too short to be secret and a summary field that would overwrite the CRM's own data."""

@@ -23,6 +23,7 @@ class BlobSweep:
         self._files = collections.blob_files
         self._chunks = collections.blob_chunks
         self._emails = collections.emails
+        self._deleted = collections.deleted_emails
         self._fence = fence
         self._matcher_ledger = matcher_ledger
 
@@ -61,4 +62,7 @@ class BlobSweep:
         return bool(deleted.deleted_count)
 
     async def _stored(self, keys: list[str]) -> set[str]:
-        return {found["_id"] async for found in self._emails.find({"_id": {"$in": keys}}, {"_id": 1})}
+        """Return which emails are stored, also those whose deletion can be undone."""
+        query: Doc = {"_id": {"$in": keys}}
+        # In this order: a restoration stores the email first, and then takes it off the deleted ones.
+        return {found["_id"] for each in (self._deleted, self._emails) async for found in each.find(query, {"_id": 1})}

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 
 from pymongo import UpdateOne
 
 from schemas.emails import Tombstone
+from schemas.ledger import DELETED_IN_CRM
 from schemas.records import RecordRef
 from services.store.core.audit import Audit
 from services.store.core.collections import Collections
 from services.store.core.documents import encode, now
 from services.store.core.pending_work import PendingWork
 from services.store.mail.blob_refs import BlobReferences
+from services.store.mail.deleted_emails import DeletedEmails
 from services.store.sync.ledger import Ledger
 from services.store.sync.ledger_matcher import MatcherLedger
-
-DELETED_IN_CRM = "deleted-in-crm"
-"""Reason of the rows of emails with a tombstone."""
 
 
 class OrphanedEmails:
     """Removes emails with their links. The sweep deletes their blobs after the grace period.
 
-    - ``tombstone``: a user deleted them. They never come back.
+    - ``tombstone``: a user deleted them. A resync does not bring them back.
     - ``remove``: no copy is left.
     - ``expire``: no record is left. A late contact brings them back.
     """
@@ -35,6 +35,7 @@ class OrphanedEmails:
         ledger: Ledger,
         matcher_ledger: MatcherLedger,
         blob_refs: BlobReferences,
+        deleted_emails: DeletedEmails,
         pending_work: PendingWork,
         audit: Audit,
     ) -> None:
@@ -44,6 +45,7 @@ class OrphanedEmails:
         self._ledger = ledger
         self._matcher_ledger = matcher_ledger
         self._blob_refs = blob_refs
+        self._deleted = deleted_emails
         self._pending = pending_work
         self._audit = audit
 
@@ -61,8 +63,10 @@ class OrphanedEmails:
         if attached := await self._ledger.with_copy(without_copy):
             await self._matcher_ledger.replan_emails(attached)
 
-    async def tombstone(self, keys: Iterable[str], *, by: str, audited: bool = True) -> frozenset[RecordRef]:
-        """Delete emails permanently. A tombstone keeps a resync from bringing them back.
+    async def tombstone(
+        self, keys: Iterable[str], *, by: str, audited: bool = True, undo: timedelta = timedelta()
+    ) -> frozenset[RecordRef]:
+        """Delete emails. A tombstone keeps a resync from bringing them back.
 
         Returns the records that they were on, whose summaries the caller recomputes. Pending work makes the matcher do
         so, too, and relink the threads.
@@ -71,8 +75,11 @@ class OrphanedEmails:
             keys: the emails.
             by: the user who deletes them.
             audited: False if the caller writes the audit log.
+            undo: for how long the deletion can be undone; zero: it is permanent.
         """
         wanted = list(keys)
+        if undo:
+            await self._deleted.keep(wanted, by=by, until=now() + undo)
         records = await self._tombstone(wanted, by) if wanted else frozenset[RecordRef]()
         for key in wanted if audited else ():
             await self._audit.add("email.delete", by=by, subject=f"email:{key}")

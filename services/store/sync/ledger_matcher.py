@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pymongo import UpdateMany
 
 from schemas.accounts import AccountState
-from schemas.ledger import DRAFT, UNFINISHED, RowState
+from schemas.ledger import DELETED_IN_CRM, DRAFT, UNFINISHED, RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.sync.ledger_rows import DISCONNECTED, OF_EMAIL
@@ -134,6 +134,11 @@ class MatcherLedger:
         """Set those of the rows that are ``unmatched`` back to ``planned``. Returns how many."""
         query: Doc = {"_id": {"$in": list(rows)}, "state": RowState.UNMATCHED.value}
         return await self._replan(query, await self._disconnected())
+
+    async def replan_deleted(self, query: Doc) -> int:
+        """Do the same with rows that were skipped because their email was deleted in the CRM."""
+        skipped: Doc = {"state": RowState.SKIPPED.value, "reason": DELETED_IN_CRM}
+        return await self._replan({**query, **skipped}, await self._disconnected())
 
     async def replan_rows(self, rows: Sequence[str]) -> int:
         """Set rows that are not ``gone`` and no drafts back to ``planned``, to be fetched again. Returns how many.
