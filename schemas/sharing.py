@@ -225,7 +225,7 @@ def decide(
     lines = []
     for copy in copies:
         for match in matches:
-            if match.role is Role.BCC and match.account != copy.account:
+            if match.role is Role.BCC and (match.account != copy.account or match.address not in copy.bcc):
                 continue
             own = copy.owner == viewer
             decision = Decision(verdict=Verdict.OWN_COPY) if own else shares(copy, match, subject, company)

@@ -60,6 +60,24 @@ async def test_the_flag_hides_at_once_and_its_end_brings_back(world: World, user
     assert (await world.snapshot()).counts == {str(record): 1}
 
 
+async def test_the_bcc_of_a_flagged_copy_hides_at_once(world: World, users: None) -> None:
+    """Another copy in the same mailbox, without the Bcc, does not keep the email on the Bcc's record."""
+    ann, record = await world.account(ANN), await world.record(CLIENT)
+    await world.record("other@client.example")
+    content = mail("offer", ANN, "other@client.example")
+    blind = await world.copy(ann, content, bcc=(CLIENT,))
+    await world.match(blind, await world.copy(ann, content))
+    assert await seen(world, ANN, record) == [content.key]
+    await world.flag(blind.source.id)
+    assert await seen(world, ANN, record) == []
+    await world.announce_gone(blind.source.id)
+    await world.rest()
+    assert await seen(world, ANN, record) == []
+    await world.flag(blind.source.id, on=False)
+    await world.announce_gone(blind.source.id)
+    assert await seen(world, ANN, record) == [content.key]
+
+
 async def test_a_flagged_copy_shares_nothing_that_others_hold(world: World, users: None) -> None:
     """What the flagged copy shared is hidden; the holder of another, private copy keeps it for themselves."""
     ann, bob = await world.account(ANN), await world.account(BOB, Mode.PRIVATE)

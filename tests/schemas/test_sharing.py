@@ -142,6 +142,12 @@ def test_a_bcc_is_known_to_the_owner_of_that_copy_only() -> None:
     assert not may_see(decide("zoe@firm.example", copies, matches, subject((PARTNER, ANN)), NOBODY))
 
 
+def test_a_bcc_of_another_copy_in_the_same_mailbox_says_nothing() -> None:
+    """If the copy with the Bcc is gone or flagged as deleted, another copy without it does not show the email there."""
+    matches = [Match(address=CLIENT, role=Role.BCC, account="1" * 24)]
+    assert not may_see(decide(ANN, [copy(PUBLIC)], matches, subject((PARTNER, ANN)), NOBODY))
+
+
 def test_a_bcc_makes_no_difference_to_what_others_see() -> None:
     """Internal mail stays internal whoever was in Bcc: if others saw it, they would learn of the Bcc."""
     matches = [Match(address=CLIENT, role=Role.THREAD)]
@@ -226,8 +232,8 @@ def reference(
     """Say whether the viewer sees the email, sentence by sentence as in DESIGN."""
     for held, match in product(copies, matches):
         bcc = match.role == "bcc"
-        if bcc and match.account != held.account:
-            continue  # "Bcc only ever to the owner of the copy"
+        if bcc and (match.account != held.account or match.address not in held.bcc):
+            continue  # "Bcc is shown to the owner of the copy only"
         if held.owner == viewer:
             return True  # "(a) V owns a live copy of M"
         mode = held.policy.mode
