@@ -119,7 +119,7 @@ class Dispatcher:
         envelopes: list[Envelope] = []
         places: list[int] = []
         for place, outcome in enumerate(outcomes):
-            if isinstance(outcome, Done) and outcome.publish:
+            if isinstance(outcome, Done):
                 try:
                     encoded = [
                         codec.encode(message, None, source=self._source, context=contexts[place])
@@ -130,10 +130,9 @@ class Dispatcher:
                 else:
                     envelopes += encoded
                     places += [place] * len(encoded)
-        if envelopes:
-            for place, refusal in zip(places, await self._send(envelopes), strict=True):
-                if refusal is not None:
-                    final[place] = Failed(refusal)
+        for place, refusal in zip(places, await self._send(envelopes), strict=True):
+            if refusal is not None:
+                final[place] = Failed(refusal)
         return final
 
     async def _send_failed(
