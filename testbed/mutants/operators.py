@@ -1,4 +1,7 @@
-"""Every small wrong version of a module: one change each, made on the syntax tree. Types, docstrings and imports stay as they are."""
+"""Every small wrong version of a module: one change each, made on the syntax tree.
+
+Types, docstrings, imports and the sentences of errors stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,8 @@ def mutants(source: str) -> Iterator[Mutant]:
     seen, members = {ast.unparse(tree)}, _enumerations(tree)
     found = []
     for path in _places(tree):
+        if _is_sentence_of_error(tree, path):
+            continue
         for change, replacement in _changes(_at(tree, path), members):
             wrong = copy.deepcopy(tree)
             line = _line(tree, path)
@@ -77,7 +82,20 @@ def _places(node: ast.AST, path: Path = ()) -> Iterator[Path]:
 
 
 def _is_type(node: ast.AST, name: str) -> bool:
-    return name in ("annotation", "returns", "bases", "decorator_list") or isinstance(node, ast.Import | ast.ImportFrom)
+    match node:
+        case ast.Import() | ast.ImportFrom() | ast.Subscript(value=ast.Name(id="Literal")):
+            return True
+        case ast.Call(func=ast.Subscript(value=ast.Name(id=kind))):  # as in ``dict[str, int]()``
+            return name == "func" and (kind in ("dict", "list", "set") or kind[0].isupper() or kind == "defaultdict")
+    return name in ("annotation", "returns", "bases", "decorator_list")
+
+
+def _is_sentence_of_error(tree: ast.AST, path: Path) -> bool:
+    match _at(tree, path):
+        case ast.Constant(value=str(text)) if " " in text:
+            parents = (_at(tree, path[:end]) for end in range(len(path)))
+            return any(isinstance(one, ast.Call) and ast.unparse(one.func).endswith("Error") for one in parents)
+    return False
 
 
 def _is_docstring(node: ast.AST) -> bool:

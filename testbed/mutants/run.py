@@ -105,13 +105,18 @@ def tried(file: Path, source: str, tests: Sequence[str], *, seconds: float, serv
     return Outcome.TIMED_OUT
 
 
-def _run(file: Path, source: str, tests: Sequence[str], *, servers: bool) -> int:
-    import pytest  # noqa: PLC0415 - it is loaded already; the parent does not need it
-
+def silenced() -> None:
+    """Let nobody hear what tests print, and run them in the project's folder."""
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     os.chdir(PROJECT)
+
+
+def _run(file: Path, source: str, tests: Sequence[str], *, servers: bool) -> int:
+    import pytest  # noqa: PLC0415 - it is loaded already; the parent does not need it
+
+    silenced()
     name = ".".join(file.relative_to(PROJECT).with_suffix("").parts)
     assert name not in sys.modules, f"{name} was loaded before it was broken"
     sys.meta_path.insert(0, _Finder(name, file, source))

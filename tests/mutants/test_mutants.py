@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from testbed.mutants.__main__ import TARGETS
+from testbed.mutants.__main__ import mutants_of, place
 from testbed.mutants.operators import mutants
+from testbed.mutants.targets import EQUIVALENT, TARGETS
 
 ROOT = Path(__file__).parents[2]
 CODE = '''
@@ -89,3 +90,49 @@ def test_the_targets_are_there() -> None:
         source = (ROOT / target.file).read_text("utf-8")
         assert all(f"def {function}(" in source for function in target.functions)
         assert all((ROOT / test).is_file() for test in target.tests)
+
+
+def test_every_equivalent_is_a_mutant() -> None:
+    """A reason whose mutant no longer exists is stale."""
+    for file, reasons in EQUIVALENT.items():
+        source = (ROOT / file).read_text("utf-8")
+        (target,) = (one for one in TARGETS if one.file == file)
+        assert set(reasons) <= {place(mutant, source) for mutant in mutants_of(target, source)}
+        assert all(reasons.values())
+
+
+def test_types_and_sentences_of_errors_stay() -> None:
+    """What only people or type checkers read is not broken; codes of errors are."""
+    source = """
+def stop(kind: str) -> None:
+    found = dict[str, tuple[int, str]]()
+    raise FlowError("not-so", f"there is no {kind}")
+"""
+    changes = {mutant.change for mutant in mutants(source)}
+    assert "'not-so' → 'not-so~'" in changes
+    assert not any("there is no ~" in change or change.startswith("(int") for change in changes)
+
+
+QUICK = """
+from testbed.mutants.operators import Mutant
+from testbed.mutants.run import PROJECT, warm_up
+from testbed.mutants.session import outcomes
+warm_up()
+file = PROJECT / "schemas" / "sharing.py"
+source = file.read_text()
+def wrong(old, new):
+    assert old in source
+    return Mutant(source[:source.index(old)].count("\\n") + 1, old, source.replace(old, new))
+versions = [Mutant(wrong("if copy.withdrawn:", "").line, "same", source), wrong("if copy.withdrawn:", "if False:"),
+            wrong('PRIVATE = "private"', 'PRIVATE = "privat"')]
+for one in outcomes(file, versions, ["tests/schemas/test_sharing.py"], seconds=20, servers=False):
+    print(one and one.name)
+"""
+
+
+def test_versions_are_tried_in_one_session() -> None:
+    """The same code survives, a broken function is noticed, and what is wrong outside of functions is left to the other way."""
+    done = subprocess.run(
+        [sys.executable, "-c", QUICK], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.stdout.split() == ["SURVIVED", "KILLED", "None"], done.stderr

@@ -1,0 +1,69 @@
+"""The modules that must not be wrong, the tests that must notice, and what is no mistake."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """A module and the tests that must notice whatever is wrong with it."""
+
+    file: str
+    tests: tuple[str, ...]
+    functions: tuple[str, ...] = ()
+    """Break only these; empty for the whole module."""
+    servers: bool = False
+    """Whether the tests need the servers: these are started once."""
+
+
+_VISIBLE = ("tests/store/test_guard.py", "tests/store/test_reading.py", "tests/store/test_side_channels.py")
+
+TARGETS = (
+    Target("schemas/sharing.py", ("tests/schemas/test_sharing.py", "tests/schemas/test_policies.py")),
+    Target("schemas/threads.py", ("tests/matcher/test_linking.py",)),
+    Target("schemas/raw_mail.py", ("tests/schemas/test_raw_mail.py",)),
+    Target("services/store/access/guard.py", ("tests/store/test_guard.py",)),
+    Target(
+        "services/store/access/withdrawals.py",
+        ("tests/store/test_sharing.py", "tests/store/test_links.py", "tests/store/test_user_lifecycle.py"),
+        servers=True,
+    ),
+    Target("services/store/access/deleting.py", ("tests/store/test_deleting.py",), servers=True),
+    Target("services/store/access/candidates.py", _VISIBLE, servers=True),
+    Target("services/store/access/visible_lines.py", _VISIBLE, servers=True),
+    Target("services/store/admin/user_lifecycle.py", ("tests/store/test_user_lifecycle.py",), servers=True),
+    Target(
+        "services/amqp/delivery/dispatch.py",
+        ("tests/amqp/test_dispatch.py", "tests/amqp/test_retry.py"),
+        functions=("one_by_one", "_outcomes", "_publish", "_send_failed"),
+    ),
+    Target(
+        "services/amqp/rabbitmq/publisher.py",
+        ("tests/amqp/test_publisher.py",),
+        functions=("send", "close", "_confirmed", "_put_back"),
+    ),
+    Target(
+        "services/store/sync/ledger_poller.py",
+        ("tests/store/test_ledger.py",),
+        functions=("_insert_missing", "published", "_move"),
+        servers=True,
+    ),
+)
+_ONE_RESULT_EACH = "the bus answers with one result for each envelope: strict only says so"
+EQUIVALENT: dict[str, dict[str, str]] = {
+    "services/amqp/delivery/dispatch.py": {
+        "Dispatcher._publish: zip(places, await self._send(envelopes), strict=True) → "
+        "zip(places, await self._send(envelopes))": _ONE_RESULT_EACH,
+        "Dispatcher._publish: True → False": _ONE_RESULT_EACH,
+        "Dispatcher._send_failed: zip(places, refused, strict=True) → zip(places, refused)": _ONE_RESULT_EACH,
+        "Dispatcher._send_failed: True → False": _ONE_RESULT_EACH,
+    },
+    "services/store/sync/ledger_poller.py": {
+        "PollerLedger._insert_missing: self._ledger.find({'_id': {'$in': ids}}, fields, session=session) → "
+        "self._ledger.find({'_id': {'$in': ids}}, fields)": (
+            "a row that changes after the transaction began makes its delete conflict, wherever it was read; rows that stay are not written"
+        ),
+        "PollerLedger._insert_missing: if back → if True": "deleting no row changes nothing, and no document is among none",
+    },
+}
+"""By module, changes that leave it as it was, each with the reason. A change is named by its function and its text."""
