@@ -63,7 +63,7 @@ def make_blind_index_keys(settings: SecretSettings) -> dict[str, bytes]:
 def make_policy(settings: MailServerSettings) -> ConnectPolicy:
     """Return what every connection to a mail server is made under."""
     return ConnectPolicy.build(
-        allow_networks=",".join(str(network) for network in settings.allow_networks),
+        allow_networks=settings.allow_networks,
         ca_file=settings.ca_file or None,
         allow_plaintext=settings.allow_plaintext,
     )

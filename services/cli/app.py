@@ -1,57 +1,106 @@
-"""The tree of commands. A subject is imported only when it is used, which halves the time until a command starts."""
+"""The tree of commands. A subject is imported only when it is called: to print the help, nothing but typer is loaded."""
 
 from __future__ import annotations
 
 from importlib import import_module, metadata
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+
+
+class CommandEntry(NamedTuple):
+    """A command or group of commands."""
+
+    place: str
+    """The module that defines it, and its name there."""
+    help: str
+    """Of a command, the first paragraph of its help."""
+
 
 SUBJECTS = {
-    "user": "company.users:app",
-    "account": "accounts.accounts:app",
-    "company": "company.policy:app",
-    "lead": "mail.records:leads",
-    "contact": "mail.records:contacts",
-    "emails": "mail.record_page:app",
-    "email": "mail.email_page:app",
-    "search": "mail.search:search_app",
-    "thread": "mail.search:thread_app",
-    "explain": "mail.explain:app",
-    "dead-letters": "operations.dead_letters:app",
-    "ledger": "operations.ledger:app",
-    "privacy": "company.privacy:app",
-    "audit": "company.audit:app",
-    "status": "operations.status:app",
-    "queues": "operations.queues:app",
-    "doctor": "operations.doctor:app",
-    "console": "company.console_link:app",
-    "run": "operations.run:app",
-    "setup": "operations.setup:app",
+    "user": CommandEntry("company.users:app", "Users of the CRM: they own accounts and view records."),
+    "account": CommandEntry("accounts.accounts:app", "Connected mailboxes."),
+    "company": CommandEntry("company.policy:app", "The company's sharing policy, which overrides users' settings."),
+    "lead": CommandEntry("mail.records:leads", "Leads of the CRM."),
+    "contact": CommandEntry("mail.records:contacts", "Contacts of the CRM."),
+    "emails": CommandEntry(
+        "mail.record_page:app",
+        "Show a record page: the mail of a lead or contact that the viewer can see, newest first.",
+    ),
+    "email": CommandEntry("mail.email_page:app", "One email."),
+    "search": CommandEntry(
+        "mail.search:search_app",
+        "Search subjects, text, names, addresses and file names of the mail that the viewer can see; newest first.",
+    ),
+    "thread": CommandEntry(
+        "mail.search:thread_app", "Show those emails of a thread that the viewer can see; oldest first."
+    ),
+    "explain": CommandEntry(
+        "mail.explain:app", "Explain which copy, rule and domain decide whether the viewer sees an email on a record."
+    ),
+    "dead-letters": CommandEntry("operations.dead_letters:app", "Messages that could not be processed."),
+    "ledger": CommandEntry("operations.ledger:app", "The ledger: one row per message."),
+    "privacy": CommandEntry(
+        "company.privacy:app",
+        "Requests of data subjects, carried out by an administrator: export or erase what is stored about an address.",
+    ),
+    "audit": CommandEntry(
+        "company.audit:app",
+        "Show who changed what, newest first: sharing, accounts, users, dead letters, exports, erasures. "
+        "Entries are never deleted.",
+    ),
+    "status": CommandEntry(
+        "operations.status:app",
+        "Show accounts, backfill progress (with --watch also the time left), queues and the oldest unfinished copy.",
+    ),
+    "queues": CommandEntry(
+        "operations.queues:app",
+        "Show every queue: messages waiting and in progress, consumers, messages per second. "
+        "Empty delay and isolation queues are hidden.",
+    ),
+    "doctor": CommandEntry(
+        "operations.doctor:app",
+        "Check servers, stages, settings and certificates, and say what to do. Exits 1 if something is wrong.",
+    ),
+    "console": CommandEntry("company.console_link:app", "The web console."),
+    "run": CommandEntry(
+        "operations.run:app",
+        "Run all stages, or the named ones, until Ctrl-C. If one exits, the others stop. "
+        "A second Ctrl-C stops them immediately.",
+    ),
+    "setup": CommandEntry(
+        "operations.setup:app",
+        "Create missing collections, indexes, queues and bindings, and migrate. "
+        "Safe to run at any time, any number of times.",
+    ),
 }
-"""Each command or group of commands, and the module that defines it."""
+"""All commands, in the order of the help."""
 
 
 class Subjects(TyperGroup):
-    """The root group. It knows the names of its commands, and imports their modules only when needed."""
+    """The root group. It knows the names and the help of its commands, and imports the module of the one that is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the interface of click
         """Return all names."""
         return list(SUBJECTS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the interface of click
-        """Return a command or group. For an unknown name it loads all, so that click can suggest the nearest."""
-        for name in [cmd_name] if cmd_name in SUBJECTS else SUBJECTS:
-            if name not in self.commands:
-                self.commands[name] = _command(name)
-        return self.commands.get(cmd_name)
+        """Return what the list of commands shows of one."""
+        return TyperCommand(cmd_name, help=SUBJECTS[cmd_name].help) if cmd_name in SUBJECTS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the called command, and the arguments that are left."""
+        self.commands = {name: self.get_command(ctx, name) for name in SUBJECTS}  # for the nearest to a wrong name
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load(str(name)), rest
 
 
-def _command(name: str) -> Any:
-    module, _, attribute = SUBJECTS[name].partition(":")
+def load(name: str) -> Any:
+    """Import a command or group."""
+    module, _, attribute = SUBJECTS[name].place.partition(":")
     made = typer.main.get_command(getattr(import_module(f"services.cli.{module}"), attribute))
-    made.name = name
+    made.name, made.help = name, made.help or SUBJECTS[name].help
     return made
 
 

@@ -63,7 +63,8 @@ class Recovery:
 
     def _report(self, cause: BaseException, pause: float) -> None:
         context = self._context
-        context.metrics.trouble(cause.code if isinstance(cause, MailServerError) else type(cause).__name__)
+        code = cause.code if isinstance(cause, MailServerError) else type(cause).__name__
+        context.metrics.trouble.labels(code).inc()
         if isinstance(cause, EXPECTED):
             context.log.info("connection failed", error=str(cause)[:200], pause=round(pause, 1))
             return

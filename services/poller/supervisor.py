@@ -57,7 +57,7 @@ class Supervisor:
         self._leased: dict[str, LeasedAccount] = {}
         self._renewed = monotonic()
         self._new_accounts = asyncio.Event()
-        metrics.accounts(lambda: self.account_count)
+        metrics.accounts.set_function(lambda: self.account_count)
 
     @property
     def account_count(self) -> int:

@@ -24,6 +24,7 @@ from services.store.access.views import (
     VisibleCopy,
     VisibleEmail,
 )
+from services.store.admin.aliases import AliasCandidate
 from services.store.admin.checkup import DatabaseFacts
 from services.store.admin.erasing import ErasureCounts
 from services.store.admin.exporting import Dossier
@@ -62,6 +63,7 @@ __all__ = [
     "OPERATOR",
     "AccountGroup",
     "AccountStatus",
+    "AliasCandidate",
     "AlreadyExistsError",
     "AuditEntry",
     "BriefEmail",

@@ -206,6 +206,7 @@ class Store:
         self.sharing = Sharing(
             c,
             accounts=self.accounts,
+            ledger=self.ledger,
             company=self.company,
             colleagues=self.colleagues,
             emails=self.emails,
@@ -236,6 +237,7 @@ class Store:
             users=self.users,
             sign_ins=self.sign_ins,
             accounts=self.accounts,
+            ledger=self.ledger,
             colleagues=self.colleagues,
             removal=self.removal,
             sharing=self.sharing,

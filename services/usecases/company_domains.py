@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from schemas.accounts import AccountState
 from schemas.addresses import InvalidDomainError, domain_of, in_domain
+from schemas.base import Contract
 from schemas.sharing import CompanyPolicy, covering_domain, excludable_domain, internal_among
 from services.mailbox.public_mail import is_public_mail
 from services.store import Store
@@ -17,10 +18,11 @@ class PublicMailError(InvalidDomainError):
     """Anyone can have an address at this domain, so that its mail is not internal."""
 
 
-class ProposedDomain(NamedTuple):
-    """A domain that an administrator may confirm."""
+class ProposedDomain(Contract):
+    """A domain that may be the company's own, for an administrator to confirm."""
 
     domain: str
+    """The domain."""
     addresses: int
     """How many users and connected mailboxes have an address there."""
 
@@ -51,7 +53,9 @@ async def proposed(store: Store) -> list[ProposedDomain]:
     for address in await _own_addresses(store):
         if not covering_domain(address, (*policy.internal_domains, *policy.opened_domains)):
             counts[domain_of(address)] += 1
-    return [ProposedDomain(name, count) for name, count in sorted(counts.items()) if _may_be_internal(name)]
+    return [
+        ProposedDomain(domain=name, addresses=count) for name, count in sorted(counts.items()) if _may_be_internal(name)
+    ]
 
 
 async def proposed_by(store: Store, addresses: Collection[str]) -> list[ProposedDomain]:

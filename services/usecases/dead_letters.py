@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from schemas.base import Contract
 from schemas.ledger import RowState
 from services.amqp.delivery.outcomes import CRASHED
 from services.store import DeadLetter, Store, copy_ref, email_ref
@@ -33,15 +34,21 @@ def size_of(dead_letter: DeadLetter) -> int:
     return len(dead_letter.body) or int(_fields(dead_letter.headers.get(_FIELDS)).get("size", 0))
 
 
-class CopyLocation(NamedTuple):
-    """Which copy a dead letter is about, as its owner knows it, without any content of the mail."""
+class CopyLocation(Contract):
+    """The copy that a dead letter is about, as its owner knows it, without any content of the mail."""
 
     account: str
+    """Address of the mailbox."""
     folder: str
+    """Name of the folder."""
     uid: int
+    """IMAP uid of the message."""
     received_at: datetime
+    """When the mail server received it."""
     state: RowState
+    """Its state in the ledger."""
     reason: str | None
+    """Stable code."""
 
 
 async def location_of(dead_letter: DeadLetter, store: Store) -> CopyLocation | None:
@@ -52,7 +59,12 @@ async def location_of(dead_letter: DeadLetter, store: Store) -> CopyLocation | N
         return None
     names = {folder.id: folder.name for folder in await store.folders.of(account.id)}
     return CopyLocation(
-        account.address, names.get(row.folder, row.folder), row.uid, row.internal_date, row.state, row.reason
+        account=account.address,
+        folder=names.get(row.folder, row.folder),
+        uid=row.uid,
+        received_at=row.internal_date,
+        state=row.state,
+        reason=row.reason,
     )
 
 

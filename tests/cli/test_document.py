@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 
-from services.cli.app import SUBJECTS
+from services.cli.app import SUBJECTS, load
 from services.cli.results.base import Result
 from tools.commands.document import PAGE, commands, page, parameters
 
@@ -37,3 +39,18 @@ def test_every_object_has_a_section_and_every_key_of_ours_a_meaning() -> None:
         _, found, rest = text.partition(f"\n### {result.__name__}\n")
         assert found, result
         assert " |  |\n" not in rest.partition("\n### ")[0], result
+
+
+def test_the_help_loads_neither_database_nor_broker() -> None:
+    """The list of commands needs typer only: drivers and the store take most of the time in which a command starts."""
+    heavy = "{'pymongo', 'aiormq', 'cryptography', 'pydantic', 'services.store', 'services.mailbox'}"
+    look = f"import sys; from services.cli.app import app; app(['--help'], standalone_mode=False); print({heavy} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert "dead-letters" in done.stdout
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_the_list_of_commands_says_what_each_says_itself() -> None:
+    """A command's line in the list is the first paragraph of its own help."""
+    for name, subject in SUBJECTS.items():
+        assert " ".join(load(name).help.partition("\n\n")[0].split()) == subject.help

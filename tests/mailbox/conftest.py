@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -28,7 +29,9 @@ def policy(authority: Authority) -> ConnectPolicy:
 @pytest.fixture
 def live(servers: LocalServers) -> ConnectPolicy:
     """A policy under which the real servers of the run can be reached."""
-    return ConnectPolicy.build(allow_networks="127.0.0.0/8", ca_file=servers.imap.ca_file, allow_plaintext=True)
+    return ConnectPolicy.build(
+        allow_networks=(ip_network("127.0.0.0/8"),), ca_file=servers.imap.ca_file, allow_plaintext=True
+    )
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from schemas.accounts import ServerAddress, Tls
-from services.mailbox.connection.ip_ranges import parse_networks
 from services.mailbox.connection.netguard import NetGuard
 from services.mailbox.connection.policy import ConnectPolicy, Timeouts
 from services.mailbox.connection.tls import client_context
@@ -247,7 +247,7 @@ def black_hole() -> Iterator[int]:
         yield port
 
 
-LOOPBACK = parse_networks("127.0.0.0/8 ::1")
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
 def make_policy(ca_file: Path | None = None, **hosts: str) -> ConnectPolicy:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.mailbox.connection.hostname import HostNameError, host_name
-from services.mailbox.connection.ip_ranges import in_networks, is_public, parse_networks
+from services.mailbox.connection.ip_ranges import in_networks, is_public
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,8 @@ def test_nothing_that_python_calls_private_is_public(address: ipaddress.IPv4Addr
 
 def test_allowed_networks_cover_mapped_forms_too() -> None:
     """An operator who allows 10.0.0.0/8 allows its addresses however the resolver spells them."""
-    networks = parse_networks("10.0.0.0/8, fd00::/8")
+    networks = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
     assert in_networks("10.9.8.7", networks)
     assert in_networks("::ffff:10.9.8.7", networks)
     assert in_networks("fd00::1", networks)
     assert not in_networks("192.168.0.1", networks)
-
-
-def test_a_wrong_network_is_named() -> None:
-    """A mistyped network stops the start with a sentence that shows it."""
-    with pytest.raises(ValueError, match=r"'10\.0\.0\.1/8' is not an IP network"):
-        parse_networks("fd00::/8 10.0.0.1/8")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_network
 
 import pytest
 
 from services.mailbox.connection.errors import Code, MailServerError
-from services.mailbox.connection.ip_ranges import parse_networks
 from services.mailbox.connection.netguard import NetGuard, system_resolve
 from tests.mailbox.scripted_server import LOOPBACK, black_hole
 
 
 def _guard(*addresses: str, allow: str = "") -> NetGuard:
-    return NetGuard(allow=parse_networks(allow), resolve=lambda _name: list(addresses))
+    return NetGuard(allow=tuple(map(ip_network, allow.split())), resolve=lambda _name: list(addresses))
 
 
 def test_one_private_address_among_public_ones_refuses_the_name() -> None:

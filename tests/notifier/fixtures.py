@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from ipaddress import ip_network
 from typing import Any
 
 import structlog
@@ -67,7 +68,9 @@ class NotifierEnvironment:
 
     async def send(self, mail: OwnerMail) -> None:
         """Send through the sink, over STARTTLS with its certificate verified."""
-        policy = ConnectPolicy.build(allow_networks="127.0.0.0/8", ca_file=str(self.servers.smtp.ca_file))
+        policy = ConnectPolicy.build(
+            allow_networks=(ip_network("127.0.0.0/8"),), ca_file=str(self.servers.smtp.ca_file)
+        )
         relay = parse_relay(f"smtp://{self.servers.smtp.host}:{self.servers.smtp.port}")
         sender = "leadmail@crm.example"
         await submit(relay, serialize(mail.mail), sender=sender, recipients=[mail.to], policy=policy)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ from testbed.local import LocalServers
 from tests.conftest import MailUser
 from tests.poller.fixtures import SECRET, Mailbox, PollerEnvironment
 
-POLICY = ConnectPolicy.build(allow_networks="127.0.0.0/8", allow_plaintext=True)
+POLICY = ConnectPolicy.build(allow_networks=(ip_network("127.0.0.0/8"),), allow_plaintext=True)
 LOG = structlog.wrap_logger(
     structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
 )

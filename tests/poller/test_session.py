@@ -7,6 +7,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
 
 import pytest
 
@@ -17,7 +18,7 @@ from services.mailbox.imap import ConnectionLostError, ImapSession, RefusedError
 from testbed.local import LocalServers
 from tests.poller.fixtures import Mailbox, mail
 
-POLICY = ConnectPolicy.build(allow_networks="127.0.0.0/8", allow_plaintext=True)
+POLICY = ConnectPolicy.build(allow_networks=(ip_network("127.0.0.0/8"),), allow_plaintext=True)
 
 
 @pytest.fixture

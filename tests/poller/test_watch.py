@@ -49,7 +49,7 @@ async def test_a_second_comparison_changes_nothing(
     rows = await world.rows(context.account)
     assert len(rows) == 2
     assert rows[1].updated_at == before[rows[1].id]
-    (repaired,) = context.metrics._repaired.collect()
+    (repaired,) = context.metrics.repaired.collect()
     assert [sample.value for sample in repaired.samples if sample.name.endswith("_total")] == [0, 0, 0]
 
 

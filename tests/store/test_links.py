@@ -103,7 +103,7 @@ async def test_attestations_of_a_thread_are_added_up(world: World, store: Store)
     await store.links.save_many(additions[1:])
     (link,) = (await store.links.of_emails([mail.key]))[mail.key]
     assert sorted(link.attestations, key=lambda one: one.owner) == attestations
-    assert await store.links.compare_and_set(link.model_copy(update={"attestations": (attestations[0],)}))
+    assert await store.links.compare_and_set_many([link.model_copy(update={"attestations": (attestations[0],)})])
     await store.links.save_many(additions[:1])
     (link,) = (await store.links.of_emails([mail.key]))[mail.key]
     assert link.attestations == (attestations[0],)
@@ -116,12 +116,12 @@ async def test_a_link_is_replaced_only_by_who_read_its_newest_version(world: Wor
     await store.links.save_many([addition(mail, record, "a@corp.com")])
     (stale,) = (await store.links.of_emails([mail.key]))[mail.key]
     await store.links.save_many([addition(mail, record, "b@corp.com")])
-    assert not await store.links.compare_and_set(stale.model_copy(update={"owners": ()}))
+    assert not await store.links.compare_and_set_many([stale.model_copy(update={"owners": ()})])
     (link,) = (await store.links.of_emails([mail.key]))[mail.key]
-    assert await store.links.compare_and_set(link.model_copy(update={"owners": ("b@corp.com",)}))
+    assert await store.links.compare_and_set_many([link.model_copy(update={"owners": ("b@corp.com",)})])
     (link,) = (await store.links.of_emails([mail.key]))[mail.key]
     assert link.owners == ("b@corp.com",)
-    assert await store.links.compare_and_set(link.model_copy(update={"owners": ()}))
+    assert await store.links.compare_and_set_many([link.model_copy(update={"owners": ()})])
     assert await store.links.of_emails([mail.key]) == {}
     assert [part async for part in store.links.of_record(record)] == []
 
@@ -155,7 +155,7 @@ async def test_emails_on_no_record_expire_after_a_grace_period(world: World, sto
         await world.attach(mine, mail)
     async for links in store.links.of_record(record):
         for link in links:
-            assert await store.links.compare_and_set(link.model_copy(update={"matches": ()}))
+            assert await store.links.compare_and_set_many([link.model_copy(update={"matches": ()})])
     await store.emails.mark_unlinked([mail.key for mail in mails])
     soon = now() + timedelta(seconds=1)
     assert set(await store.emails.unlinked(soon)) == {mail.key for mail in mails}

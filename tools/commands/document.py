@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from services.cli.app import SUBJECTS, app
+from services.cli.app import SUBJECTS, load
 from tools.commands.results import ANCHOR, TITLE, kind, schemas, sections
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
@@ -36,9 +34,8 @@ but never rename or remove them. A moment is RFC 3339 in UTC.
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Iterate over (words, click command) of every command, in the order of the help."""
-    root: Any = typer.main.get_command(app)
     for subject in SUBJECTS:
-        found = root.get_command(None, subject)
+        found = load(subject)
         for name, command in getattr(found, "commands", {"": found}).items():
             yield f"{subject} {name}".strip(), command
 

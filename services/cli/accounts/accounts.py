@@ -18,7 +18,7 @@ from services.cli.terminal.session import command, open_session
 from services.store import OPERATOR
 from services.usecases.overview import left_out
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Connected mailboxes.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command("add")(connect.add)
 
 

@@ -81,7 +81,7 @@ def domains(  # noqa: PLR0917 - typer names them by keyword
             results.CompanyDomains(
                 internal_domains=planned.policy.internal_domains,
                 opened_domains=planned.policy.opened_domains,
-                proposed=[results.DomainProposal.of(one) for one in planned.proposed],
+                proposed=planned.proposed,
                 changed=changes and not dry_run,
                 preview=planned.preview,
                 opened_records=planned.records,

@@ -11,7 +11,7 @@ from services.cli.terminal.session import USAGE, command, open_session
 from services.store import OPERATOR
 from services.usecases.signing import LASTS, Signer, link_url
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The web console.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

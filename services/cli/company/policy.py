@@ -17,11 +17,6 @@ from services.cli.terminal.session import USAGE, command, open_session
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
-@app.callback()
-def group() -> None:
-    """The company's sharing policy, which overrides users' settings."""
-
-
 app.command("domains")(company_domains.domains)
 
 

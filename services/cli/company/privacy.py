@@ -26,11 +26,6 @@ Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The person's em
 Administrator = Annotated[str, typer.Option("--by", metavar="EMAIL", help="The administrator who requests this.")]
 
 
-@app.callback()
-def group() -> None:
-    """Requests of data subjects, carried out by an administrator: export or erase what is stored about an address."""
-
-
 @app.command("export")
 @command
 async def export(

@@ -16,9 +16,7 @@ from services.store import OPERATOR
 from services.usecases import company_domains, leaving
 from services.usecases.leaving import MailboxFate, UserRemovalCounts
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Users of the CRM: they own accounts and view records."
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 UserEmail = Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")]
 

@@ -25,11 +25,6 @@ EmailId = Annotated[
 ]
 
 
-@app.callback()
-def group() -> None:
-    """One email."""
-
-
 @app.command("show")
 @prints(results.ShownEmailResult)
 @command

@@ -20,7 +20,7 @@ from services.wording import plural
 
 def _typer_of(kind: RecordKind) -> typer.Typer:
     """Build the commands for one kind of record."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, help=f"{kind.capitalize()}s of the CRM.")
+    app = typer.Typer(no_args_is_help=True, add_completion=False)
 
     @app.command("add", help=f"Add a {kind}. Leadmail then finds existing mail about it.")
     @command

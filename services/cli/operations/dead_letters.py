@@ -15,7 +15,7 @@ from services.cli.terminal.session import USAGE, command, do, open_session
 from services.store import OPERATOR, DeadLetter
 from services.usecases import dead_letters
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Messages that could not be processed.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 DeadLetterId = Annotated[str, typer.Argument(metavar="ID", help="The id as `leadmail dead-letters list` shows it.")]
 _ALL = 100_000

@@ -19,14 +19,14 @@ from services.mailbox.connection import MailServerError, SealError
 from services.mailbox.imap import open_reader
 from services.mailbox.providers import directory
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The ledger: one row per message.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 _AT_ONCE = 6
 """How many accounts are compared at the same time."""
 
 
 @app.callback()
 def ledger() -> None:
-    """Make this a group, although it has only one command."""
+    """The ledger: one row per message."""
 
 
 @app.command("check")

@@ -9,7 +9,7 @@ from schemas.accounts import AccountState, Epoch, FolderRules, FolderState, Serv
 from schemas.ledger import RowState
 from schemas.sharing import CompanyPolicy, SharingPolicy
 from services.cli.results.base import Result
-from services.store import Preview
+from services.store import AliasCandidate, Preview
 
 
 class AccountResult(Result):
@@ -151,23 +151,12 @@ class CompanySharing(CompanyPolicy):
     """What the change would do, with ``--dry-run``."""
 
 
-class AliasCandidateResult(Result):
-    """An address that may also belong to the owner."""
-
-    address: str
-    """The address."""
-    emails: int
-    """Number of emails in Sent folders with this sender."""
-    newest: datetime
-    """When the newest of them was sent."""
-
-
 class AliasesResult(Result):
     """Other addresses of an account's owner."""
 
     aliases: tuple[str, ...]
     """Confirmed addresses."""
-    candidates: list[AliasCandidateResult]
+    candidates: list[AliasCandidate]
     """Addresses that the owner may confirm."""
 
 

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from services.cli.results.base import Result
 from services.store import Preview
-
-
-class DomainProposal(Result):
-    """A domain that may be the company's own."""
-
-    domain: str
-    """The domain."""
-    addresses: int
-    """How many users and connected mailboxes have an address there."""
+from services.usecases.company_domains import ProposedDomain
 
 
 class CompanyDomains(Result):
@@ -22,7 +14,7 @@ class CompanyDomains(Result):
     """Confirmed: an address there is internal."""
     opened_domains: tuple[str, ...]
     """Opened: addresses there are not treated as internal."""
-    proposed: list[DomainProposal]
+    proposed: list[ProposedDomain]
     """Domains of users' and mailboxes' addresses that are not confirmed yet."""
     changed: bool
     """Whether this call changed the domains."""

@@ -3,61 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
-from schemas.mail import Attachment, Classification, Content, Participant, Role
+from schemas.mail import Content
 from schemas.records import Record, RecordRef
 from services.cli.results.base import Result
-from services.store import SuggestedAddress, VisibleCopy
+from services.store import SuggestedAddress, VisibleEmail
 
 
-class ReasonResult(Result):
-    """Why an email is on a record."""
-
-    address: str
-    """The record's address that the email names."""
-    role: Role
-    """Where the email names it; ``thread`` for a reply."""
-
-
-class EmailResult(Result):
-    """An email on a record, as the viewer may see it."""
-
-    email: str
-    """The email's id."""
-    record: RecordRef
-    """The record."""
-    sent_at: datetime
-    """When it was sent."""
-    thread: str
-    """Id that all emails of a thread share."""
-    subject: str
-    """Decoded, one line."""
-    snippet: str
-    """Start of the text."""
-    direction: Literal["in", "out"]
-    """``in`` if the record wrote it."""
-    participants: tuple[Participant, ...]
-    """All except Bcc."""
-    bcc: tuple[str, ...]
-    """Bcc addresses of the viewer's own copy."""
-    attachments: tuple[Attachment, ...]
-    """Files."""
-    marks: Classification
-    """What kind of email it is."""
-    reasons: tuple[ReasonResult, ...]
-    """Why it is on the record."""
-    copies: tuple[VisibleCopy, ...]
-    """Copies that the viewer may know of, their own first."""
-    holders: tuple[str, ...]
-    """Addresses of the users who hold these copies."""
-    flags: tuple[str, ...]
-    """IMAP flags of the first copy."""
-    folder: str
-    """Folder of the first copy."""
-
-
-class FoundEmailResult(EmailResult):
+class FoundEmailResult(VisibleEmail, Result):
     """An email in a search result or a thread."""
 
     records: tuple[RecordRef, ...]
@@ -97,7 +50,7 @@ class RecordPage(Result):
     """Number of emails that the viewer may see on it."""
     before: str | None
     """Value of ``--before`` for the next page; null on the last."""
-    emails: list[EmailResult]
+    emails: list[VisibleEmail]
     """This page's emails, newest first."""
     suggested_addresses: list[SuggestedAddress]
     """Addresses that may also belong to the record."""

@@ -10,6 +10,8 @@ from pydantic import Field
 from schemas.accounts import AccountState, Epoch
 from schemas.ledger import RowState
 from services.cli.results.base import Result
+from services.store import ErasureCounts
+from services.usecases.dead_letters import CopyLocation
 
 
 class DeadLetterResult(Result):
@@ -33,23 +35,6 @@ class DeadLetterResult(Result):
     """When it failed for the last time."""
 
 
-class LetterCopy(Result):
-    """The copy that a dead letter is about."""
-
-    account: str
-    """Address of the mailbox."""
-    folder: str
-    """Name of the folder."""
-    uid: int
-    """IMAP uid of the message."""
-    received_at: datetime
-    """When the mail server received it."""
-    state: RowState
-    """Its state in the ledger."""
-    reason: str | None
-    """Stable code."""
-
-
 class DeadLetterDetails(DeadLetterResult):
     """A dead letter with its headers and its copy."""
 
@@ -57,7 +42,7 @@ class DeadLetterDetails(DeadLetterResult):
     """Message headers."""
     octets: int
     """Size of the body."""
-    copy_: LetterCopy | None = Field(alias="copy")
+    copy_: CopyLocation | None = Field(alias="copy")
     """The copy that it is about."""
 
 
@@ -114,23 +99,11 @@ class LedgerCheck(Result):
     """The compared accounts."""
 
 
-class Erasure(Result):
+class Erasure(ErasureCounts, Result):
     """How much an erasure deletes."""
 
     erased: bool
     """False with ``--dry-run``."""
-    records: int
-    """Leads and contacts that have or had the address."""
-    links: int
-    """Emails on records because of the address."""
-    emails: int
-    """Emails that are deleted permanently."""
-    kept: int
-    """Emails that name the address and stay."""
-    copies: int
-    """Copies of unimported mail that lose the keyed hash of the address."""
-    dead_letters: int
-    """Dead letters that are deleted."""
 
 
 class AccountStatusResult(Result):

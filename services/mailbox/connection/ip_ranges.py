@@ -7,7 +7,7 @@ whose ``is_global`` answers differently from one Python patch release to the nex
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
@@ -78,20 +78,3 @@ def in_networks(text: str, networks: Iterable[IpNetwork]) -> bool:
         return False
     plain = embedded(address)
     return any(address in network or plain in network for network in networks)
-
-
-def parse_networks(text: str) -> tuple[IpNetwork, ...]:
-    """Return the networks of a list separated by commas or spaces (``10.0.0.0/8, fd00::/8, 127.0.0.1``).
-
-    Raises:
-        ValueError: an entry is not a network; the message names it.
-    """
-    networks: list[IpNetwork] = []
-    for entry in text.replace(",", " ").split():
-        try:
-            networks.append(ip_network(entry))
-        except ValueError as error:
-            raise ValueError(
-                f"{entry!r} is not an IP network: write it like 10.0.0.0/8 or fd00::/8 ({error})"
-            ) from error
-    return tuple(networks)

@@ -12,12 +12,13 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from itertools import chain, zip_longest
 from typing import Self
 
 from services.mailbox.connection.errors import Code, MailServerError
 from services.mailbox.connection.hostname import HostNameError, host_name
-from services.mailbox.connection.ip_ranges import IpNetwork, in_networks, is_public, parse_networks
+from services.mailbox.connection.ip_ranges import IpNetwork, in_networks, is_public
 
 Resolve = Callable[[str], Sequence[str]]
 """All addresses (A and AAAA) of a host name, as text. Raises OSError when there are none."""
@@ -41,7 +42,7 @@ class NetGuard:
     @classmethod
     def unrestricted(cls) -> Self:
         """Return a guard for servers that the operator names, such as the relay for notifications."""
-        return cls(allow=parse_networks("0.0.0.0/0 ::/0"))
+        return cls(allow=(IPv4Network("0.0.0.0/0"), IPv6Network("::/0")))
 
     def addresses(self, host: str) -> tuple[str, ...]:
         """Return the checked addresses of a typed host, IPv6 and IPv4 alternating.

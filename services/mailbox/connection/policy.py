@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from services.mailbox.connection.ip_ranges import parse_networks
+from services.mailbox.connection.ip_ranges import IpNetwork
 from services.mailbox.connection.netguard import NetGuard
 from services.mailbox.connection.tls import client_context
 
@@ -38,7 +38,7 @@ class ConnectPolicy:
     def build(
         cls,
         *,
-        allow_networks: str = "",
+        allow_networks: tuple[IpNetwork, ...] = (),
         ca_file: str | Path | None = None,
         allow_plaintext: bool = False,
         timeouts: Timeouts | None = None,
@@ -46,10 +46,10 @@ class ConnectPolicy:
         """Return the policy of the settings (``LEADMAIL_ALLOW_NETWORKS``, ``LEADMAIL_CA_FILE`` …).
 
         Raises:
-            ValueError: a network or the CA file is invalid; the message says which.
+            ValueError: the CA file is invalid; the message says why.
         """
         return cls(
-            guard=NetGuard(allow=parse_networks(allow_networks)),
+            guard=NetGuard(allow=allow_networks),
             tls=client_context(ca_file),
             timeouts=timeouts or Timeouts(),
             allow_plaintext=allow_plaintext,

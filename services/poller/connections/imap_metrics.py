@@ -6,6 +6,9 @@ be one per mailbox, and they may identify their owner.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 
 from schemas.accounts import Account
@@ -52,11 +55,9 @@ class ImapMetrics:
         self.forget(account.id)
         return ConnectionTraffic(
             stream,
-            connections=self._connections.labels(name),
-            commands=self._commands,
-            provider=name,
-            received=self._bytes.labels(name, "received"),
-            sent=self._bytes.labels(name, "sent"),
+            self._connections.labels(name),
+            partial(self._commands.labels, name),
+            partial(self._bytes.labels, name),
         )
 
     def login_failed(self, account: Account, provider: Provider | None, reason: str) -> None:
@@ -79,25 +80,21 @@ class ConnectionTraffic:
     def __init__(
         self,
         stream: DeadlineSocket,
-        *,
         connections: Gauge,
-        commands: Summary,
-        provider: str,
-        received: Counter,
-        sent: Counter,
+        commands: Callable[[str], Summary],
+        octets: Callable[[str], Counter],
     ) -> None:
         self._stream = stream
         self._connections = connections
         self._commands = commands
-        self._provider = provider
-        self._received, self._sent = received, sent
+        self._received, self._sent = octets("received"), octets("sent")
         self._counted = (0, 0)
         connections.inc()
         self._count()
 
     def command(self, name: str, seconds: float) -> None:
         """Note a command, answered or failed, and the octets since the one before."""
-        self._commands.labels(self._provider, name).observe(seconds)
+        self._commands(name).observe(seconds)
         self._count()
 
     def closed(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.poller.connections.imap_metrics import ImapMetrics
@@ -13,7 +11,7 @@ class PollerMetrics:
     """Counts what the poller does. One per process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._rows = Counter(
+        self.rows = Counter(
             "leadmail_poller_rows",
             "Rows added to the ledger, by initial state",
             ["state"],
@@ -21,14 +19,14 @@ class PollerMetrics:
         )
         self._bodies = Counter("leadmail_poller_bodies", "Bodies published", ["lane"], registry=registry)
         self._bytes = Counter("leadmail_poller_body_bytes", "Bytes of the bodies published", registry=registry)
-        self._gone = Counter("leadmail_poller_gone", "Copies found to be gone", registry=registry)
-        self._repaired = Counter(
+        self.gone = Counter("leadmail_poller_gone", "Copies found to be gone", registry=registry)
+        self.repaired = Counter(
             "leadmail_poller_mended",
             "Rows that a comparison with the server added (missing) or ended (gone), and flags that it corrected",
             ["what"],
             registry=registry,
         )
-        self._trouble = Counter(
+        self.trouble = Counter(
             "leadmail_poller_trouble", "Connections that failed or could not be opened", ["error"], registry=registry
         )
         self._leases = Counter(
@@ -38,28 +36,12 @@ class PollerMetrics:
             registry=registry,
         )
         self.imap = ImapMetrics(registry)
-        self._accounts = Gauge("leadmail_poller_accounts", "Accounts that this poller has leased", registry=registry)
-
-    def rows(self, state: str, count: int) -> None:
-        """Count rows."""
-        self._rows.labels(state).inc(count)
+        self.accounts = Gauge("leadmail_poller_accounts", "Accounts that this poller has leased", registry=registry)
 
     def bodies(self, lane: str, count: int, octets: int) -> None:
         """Count published bodies."""
         self._bodies.labels(lane).inc(count)
         self._bytes.inc(octets)
-
-    def gone(self, count: int) -> None:
-        """Count copies that are gone."""
-        self._gone.inc(count)
-
-    def repaired(self, what: str, count: int) -> None:
-        """Count what a comparison with the server repaired."""
-        self._repaired.labels(what).inc(count)
-
-    def trouble(self, error: str) -> None:
-        """Count a failure by its stable code."""
-        self._trouble.labels(error).inc()
 
     def taken(self) -> None:
         """Count a leased account."""
@@ -69,7 +51,3 @@ class PollerMetrics:
         """Count an account that was released or lost."""
         self._leases.labels("lost" if lost else "returned").inc()
         self.imap.forget(account)
-
-    def accounts(self, count: Callable[[], float]) -> None:
-        """Show how many accounts are leased."""
-        self._accounts.set_function(count)

@@ -133,7 +133,7 @@ async def write_rows(
         context.lease, [decision.row for decision in new], folder=patch
     )
     for state, count in Counter(decision.row.state for decision in new if decision.row.id not in there).items():
-        context.metrics.rows(state, count)
+        context.metrics.rows.labels(state).inc(count)
     ids = [decision.row.id_mark for decision in new if decision.row.id_mark and decision.row.id not in there]
     await context.store.message_ids.note(context.lease, ids)
     twins = [decision.row for decision in new if decision.row.email and decision.row.id not in there]

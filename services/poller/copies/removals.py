@@ -26,7 +26,7 @@ async def confirm_gone(context: AccountContext, session: ImapSession, folder: Fo
         there = await session.existing(uid_set(part))
         gone += [copy_id(folder.account, folder.id, folder.uidvalidity, uid) for uid in part if uid not in there]
     if gone:
-        context.metrics.gone(len(gone))
+        context.metrics.gone.inc(len(gone))
         await announce(context, await context.store.poller_ledger.gone(context.lease, gone), gone)
     return len(gone)
 

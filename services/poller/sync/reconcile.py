@@ -62,7 +62,7 @@ async def _reconcile_folder(context: AccountContext, session: ImapSession, folde
         flags = 0 if session.condstore and folder.highestmodseq is not None else await _flags(context, session, folder)
     await removals.drop_superseded(context, folder)
     for what, count in (("missing", repaired.missing), ("gone", gone), ("flags", flags)):
-        context.metrics.repaired(what, count)
+        context.metrics.repaired.labels(what).inc(count)
     if repaired.missing or gone:
         context.log.warning("ledger repaired", folder=folder.id, missing=repaired.missing, gone=gone)
     moment = datetime.now(UTC)

@@ -36,46 +36,49 @@ class VisibleCopy(Contract):
 
 
 class Reason(Contract):
-    """Why the email is on the record, as far as the viewer may know."""
+    """Why an email is on a record, as far as the viewer may know."""
 
     address: str
+    """The record's address that the email names."""
     role: Role
+    """Where the email names it; ``thread`` for a reply."""
 
 
 class VisibleEmail(Contract):
-    """A line of a record page."""
+    """An email on a record, as the viewer may see it."""
 
     email: str
+    """The email's id."""
     record: RecordRef
+    """The record."""
     sent_at: datetime
+    """When it was sent."""
     thread: str
+    """Id that all emails of a thread share."""
     subject: str
+    """Decoded, one line."""
     snippet: str
+    """Start of the text."""
     direction: Literal["in", "out"]
     """``in`` if the record wrote it."""
     participants: tuple[Participant, ...]
+    """All except Bcc."""
     bcc: tuple[str, ...]
-    """Bcc of the viewer's own copies only."""
+    """Bcc addresses of the viewer's own copies."""
     attachments: tuple[Attachment, ...]
+    """Files."""
     marks: Classification
+    """What kind of email it is."""
     reasons: tuple[Reason, ...]
+    """Why it is on the record."""
     copies: tuple[VisibleCopy, ...]
-    """The viewer's own first. None if only holders whom the email does not name share it."""
-
-    @property
-    def holders(self) -> tuple[str, ...]:
-        """The users who hold a copy, as far as the viewer may know."""
-        return tuple(dict.fromkeys(copy.owner for copy in self.copies))
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """Flags of the viewer's own copy, or else of the first that they may know of."""
-        return self.copies[0].flags if self.copies else ()
-
-    @property
-    def folder(self) -> str:
-        """Folder of the copy that ``flags`` are from."""
-        return self.copies[0].folder if self.copies else ""
+    """Copies that the viewer may know of, their own first. None if only holders whom the email does not name share it."""
+    holders: tuple[str, ...]
+    """Addresses of the users who hold these copies."""
+    flags: tuple[str, ...]
+    """IMAP flags of the first copy."""
+    folder: str
+    """Folder of the first copy."""
 
 
 class EmailPage(NamedTuple):
@@ -207,4 +210,7 @@ def visible_email(
         marks=Classification.model_validate(email.get("marks", {})),
         reasons=tuple(Reason(address=address, role=role) for address, role in granted),
         copies=tuple(copies),
+        holders=tuple(dict.fromkeys(copy.owner for copy in copies)),
+        flags=copies[0].flags if copies else (),
+        folder=copies[0].folder if copies else "",
     )

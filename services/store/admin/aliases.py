@@ -24,11 +24,12 @@ _UIDVALIDITIES = 9_999_999_999
 
 
 class AliasCandidate(Contract):
-    """An address that may also be the owner's."""
+    """An address that may also belong to an account's owner."""
 
     address: str
+    """The address."""
     emails: int
-    """How many stored mails of the Sent folders it sent."""
+    """Number of emails in Sent folders with this sender."""
     newest: datetime
     """When the newest of them was sent."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from schemas.base import Contract
 from schemas.emails import Link
 from schemas.ledger import RowState
 from schemas.records import RecordRef
@@ -25,20 +25,21 @@ from services.store.sync.ledger import Ledger
 _ROUNDS = 20
 
 
-class ErasureCounts(NamedTuple):
+class ErasureCounts(Contract):
     """The extent of an erasure, shown before it is done."""
 
     records: int
     """Leads and contacts that have or had the address."""
     links: int
-    """Emails on records because of it."""
+    """Emails on records because of the address."""
     emails: int
-    """Emails to delete permanently: nothing else keeps them on a record."""
+    """Emails that are deleted permanently, because nothing else keeps them on a record."""
     kept: int
-    """Emails that name it and stay, on other records or by another address."""
+    """Emails that name the address and stay, on other records or by another address."""
     copies: int
-    """Copies that have only a row with the address's hash. The hash is removed."""
+    """Copies of unimported mail that lose the keyed hash of the address."""
     dead_letters: int
+    """Dead letters that are deleted."""
 
 
 class Erasing:
@@ -87,7 +88,12 @@ class Erasing:
             copies += 1
         records = await self._data_subjects.records_of(address)
         return ErasureCounts(
-            len(records), links, emails, kept, copies, len(await self._data_subjects.dead_letters(address))
+            records=len(records),
+            links=links,
+            emails=emails,
+            kept=kept,
+            copies=copies,
+            dead_letters=len(await self._data_subjects.dead_letters(address)),
         )
 
     async def erase(self, address: str, *, by: str) -> ErasureCounts:
@@ -112,7 +118,7 @@ class Erasing:
         await self._summaries.recompute(touched)
         # The log says what was done without the address. Whoever knows the address can find the entry by it.
         await self._audit.add(
-            "privacy.erase", by=by, subject=self._data_subjects.audit_name(address), **counts._asdict()
+            "privacy.erase", by=by, subject=self._data_subjects.audit_name(address), **counts.model_dump()
         )
         return counts
 

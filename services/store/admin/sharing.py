@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any
 
 from schemas.emails import Link
-from schemas.ledger import RowState
 from schemas.mail import Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, SharingPolicy, Verdict
@@ -24,6 +22,7 @@ from services.store.mail.emails import Emails
 from services.store.mail.links import Links
 from services.store.mail.orphaned_emails import OrphanedEmails
 from services.store.sync.accounts import Accounts
+from services.store.sync.ledger import Ledger
 from services.store.sync.ledger_rows import account_range
 
 _AT_ONCE = 500
@@ -35,7 +34,7 @@ def regranted(link: Link, facts: SharingFacts) -> Link:
 
     The matcher computes what one new copy adds to a link, and only ever adds. This function computes the whole link from all of its
     copies, so that it can also withdraw. Both use ``schemas.sharing``, and readers trust neither result. Without
-    matches or owners no user may see the link, and ``links.compare_and_set`` deletes it.
+    matches or owners no user may see the link, and ``links.compare_and_set_many`` deletes it.
     """
     bccs = {(row.account, address) for row in facts.rows.get(link.email, ()) for address in row.bcc}
     matches = tuple(
@@ -65,6 +64,7 @@ class Sharing:
         collections: Collections,
         *,
         accounts: Accounts,
+        ledger: Ledger,
         company: Company,
         colleagues: Colleagues,
         emails: Emails,
@@ -76,8 +76,8 @@ class Sharing:
         audit: Audit,
     ) -> None:
         self._accounts_documents = collections.accounts
-        self._ledger = collections.ledger
         self._accounts = accounts
+        self._ledger = ledger
         self._company = company
         self._colleagues = colleagues
         self._emails = emails
@@ -188,7 +188,7 @@ class Sharing:
         if document is None or "relink" not in document:
             return 0
         count = 0
-        async for keys in self._emails_of(account):
+        async for keys in self._ledger.attached_emails(account_range(account), batch=_AT_ONCE):
             await self.recompute(keys)
             count += len(keys)
         # Only if the policy has not changed again meanwhile.
@@ -196,14 +196,3 @@ class Sharing:
             {"_id": account, "relink": document["relink"]}, {"$unset": {"relink": ""}}
         )
         return count
-
-    async def _emails_of(self, account: str) -> AsyncIterator[list[str]]:
-        part: dict[str, None] = {}
-        query: dict[str, Any] = {**account_range(account), "state": RowState.ATTACHED.value}
-        async for row in self._ledger.find(query, {"email": 1}).sort("_id", 1):
-            part[row["email"]] = None
-            if len(part) == _AT_ONCE:
-                yield list(part)
-                part = {}
-        if part:
-            yield list(part)

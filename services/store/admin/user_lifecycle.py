@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from itertools import chain
 
 from schemas.accounts import Account, AccountState, AddressProof, ProofKind, User
-from schemas.ledger import RowState
 from services.store.access.sign_ins import SignIns
 from services.store.access.users import Users
 from services.store.access.withdrawals import Withdrawals
@@ -19,6 +17,7 @@ from services.store.core.documents import now, plain
 from services.store.core.errors import NotAllowedError
 from services.store.core.pending_work import PendingWork
 from services.store.sync.accounts import Accounts
+from services.store.sync.ledger import Ledger
 from services.store.sync.ledger_rows import account_range
 
 OWNER_DISABLED = "owner-disabled"
@@ -36,6 +35,7 @@ class UserLifecycle:
         users: Users,
         sign_ins: SignIns,
         accounts: Accounts,
+        ledger: Ledger,
         colleagues: Colleagues,
         removal: Removal,
         sharing: Sharing,
@@ -47,6 +47,7 @@ class UserLifecycle:
         self._users = users
         self._sign_ins = sign_ins
         self._accounts = accounts
+        self._ledger = ledger
         self._colleagues = colleagues
         self._removal = removal
         self._sharing = sharing
@@ -133,7 +134,7 @@ class UserLifecycle:
     async def _transfer(self, account: Account, heir: User, *, by: str) -> None:
         """Hand an account over. What hangs on its owner (own copies, threads) is the matcher's to work out again."""
         await self._withdrawals.hand_over(account.owner, heir.email)
-        parts = [part async for part in self._emails_of(account.id)]
+        parts = [part async for part in self._ledger.attached_emails(account_range(account.id), batch=_AT_ONCE)]
         for part in parts:  # stays enqueued: the attestations of threads are the matcher's to compute
             await self._pending.enqueue(emails=part)
         proofs = [*account.proofs]
@@ -148,17 +149,6 @@ class UserLifecycle:
             "account.transfer", by=by, subject=f"account:{account.id}", before=account.owner, after=heir.email
         )
         await self._sharing.recompute(chain.from_iterable(parts))
-
-    async def _emails_of(self, account: str) -> AsyncIterator[list[str]]:
-        part: dict[str, None] = {}
-        query = {**account_range(account), "state": RowState.ATTACHED.value}
-        async for row in self._c.ledger.find(query, {"email": 1}):
-            part[row["email"]] = None
-            if len(part) == _AT_ONCE:
-                yield list(part)
-                part = {}
-        if part:
-            yield list(part)
 
     async def _spare_last_administrator(self, user: User) -> None:
         others = [

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from schemas.accounts import AccountState, AddressProof, ProofKind
 from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, UNFINISHED, RowState
+from services.store.core.bulk import batched
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now, plain
 from services.store.core.pending_work import PendingWork
@@ -47,17 +48,16 @@ _EMAILS = 500
 """How many emails one piece of pending work names."""
 
 
+async def _relink(c: Collections, emails: Doc) -> None:
+    """Have the matcher relink the emails that a query selects."""
+    found = c.emails.find(emails, {"_id": 1})
+    async for part in batched((document["_id"] async for document in found), _EMAILS):
+        await PendingWork(c).enqueue(emails=part)
+
+
 async def _judge_threads(c: Collections) -> None:
     """Have the matcher relink every email that only its thread links: the first release did not look at each holder's mail."""
-    part: list[str] = []
-    pending = PendingWork(c)
-    async for found in c.emails.find({"by_thread": True}, {"_id": 1}):
-        part.append(found["_id"])
-        if len(part) == _EMAILS:
-            await pending.enqueue(emails=part)
-            part = []
-    if part:
-        await pending.enqueue(emails=part)
+    await _relink(c, {"by_thread": True})
 
 
 async def _leave_out_unsent(c: Collections) -> None:
@@ -80,18 +80,10 @@ async def _find_senders(c: Collections) -> None:
     own: set[str] = set()
     async for account in c.accounts.find({}, {"address": 1, "aliases": 1}):
         own.update((account["address"], *account.get("aliases", ())))
-    pending = PendingWork(c)
     sent = {"participants": {"$elemMatch": {"role": "from", "address": {"$in": sorted(own)}}}}
     # Senders first: until their ancestors are up to date, the answers would lose their links.
     for query in (sent, {"by_thread": True}):
-        part: list[str] = []
-        async for found in c.emails.find(query, {"_id": 1}):
-            part.append(found["_id"])
-            if len(part) == _EMAILS:
-                await pending.enqueue(emails=part)
-                part = []
-        if part:
-            await pending.enqueue(emails=part)
+        await _relink(c, query)
 
 
 async def _keep_own_addresses(c: Collections) -> None:

@@ -12,7 +12,7 @@ from schemas.emails import Email, Link
 from schemas.mail import Content, Participant
 from schemas.records import RecordRef
 from services.store.core.blind_index import BlindIndex
-from services.store.core.bulk import insert_new
+from services.store.core.bulk import batched, insert_new
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc, decode, decode_email, encode_email, now
@@ -140,14 +140,8 @@ class Emails:
 
     async def with_participants(self, addresses: Iterable[str], *, batch: int = 500) -> AsyncIterator[list[BriefEmail]]:
         """Iterate, in batches, over the stored emails that name any of the addresses. For a new or changed record."""
-        part: list[BriefEmail] = []
-        query = {"participants.address": {"$in": list(addresses)}}
-        async for document in self._emails.find(query, _BRIEF):
-            part.append(_brief(document))
-            if len(part) == batch:
-                yield part
-                part = []
-        if part:
+        found = self._emails.find({"participants.address": {"$in": list(addresses)}}, _BRIEF)
+        async for part in batched((_brief(document) async for document in found), batch):
             yield part
 
     async def set_by_thread(self, key: str, *, by_thread: bool) -> None:

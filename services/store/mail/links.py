@@ -11,7 +11,7 @@ from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from schemas.emails import Attestation, Link, Match
 from schemas.identity import link_id
 from schemas.records import RecordRef
-from services.store.core.bulk import insert_new
+from services.store.core.bulk import batched, insert_new
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, encode
 
@@ -95,26 +95,17 @@ class Links:
 
     async def of_record(self, record: RecordRef, *, batch: int = 500) -> AsyncIterator[list[Link]]:
         """Iterate, in batches, over every link of a record. For the pipeline only: users read through ``store.reading``."""
-        part: list[Link] = []
-        async for document in self._links.find({"record.kind": record.kind, "record.id": record.id}):
-            part.append(decode(Link, document))
-            if len(part) == batch:
-                yield part
-                part = []
-        if part:
+        found = self._links.find({"record.kind": record.kind, "record.id": record.id})
+        async for part in batched((decode(Link, document) async for document in found), batch):
             yield part
 
-    async def compare_and_set(self, link: Link, *, ownerless: bool = False) -> bool:
-        """Replace a link whose version is still ``link.version``. Without matches or owners, delete it. False means read it again.
+    async def compare_and_set_many(self, links: Sequence[Link], *, ownerless: bool = False) -> bool:
+        """Replace links whose version is still theirs, and delete those without matches or owners. False: read all again.
 
         Args:
-            link: the wanted link.
-            ownerless: keep it without owners: its email is on the record, but no account holds a copy at the moment.
+            links: the wanted links.
+            ownerless: keep links without owners: their emails are on the record, but no account holds a copy at the moment.
         """
-        return await self.compare_and_set_many([link], ownerless=ownerless)
-
-    async def compare_and_set_many(self, links: Sequence[Link], *, ownerless: bool = False) -> bool:
-        """Do the same as ``compare_and_set`` with many links at once. False means at least one has changed: read all again."""
         if not links:
             return True
         writes = [_replacement(link, ownerless=ownerless) for link in links]

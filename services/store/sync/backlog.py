@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from schemas.accounts import AccountState
-from schemas.ledger import UNFINISHED, RowState
+from schemas.ledger import RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
-
-_UNFINISHED = {"$in": [state.value for state in UNFINISHED]}
+from services.store.sync.ledger_rows import UNFINISHED_STATES
 
 
 class Waiting(NamedTuple):
@@ -34,7 +33,7 @@ class Backlog:
         Rows of a paused or blocked account wait for its owner, rows of an active one for the pipeline.
         """
         pipeline: list[Doc] = [
-            {"$match": {"state": _UNFINISHED}},
+            {"$match": {"state": UNFINISHED_STATES}},
             {
                 "$group": {
                     "_id": {"account": "$account", "state": "$state"},

@@ -8,14 +8,12 @@ from datetime import datetime, timedelta
 from pymongo import ReturnDocument
 
 from schemas.accounts import Epoch, EpochState, Folder, Lease, NotificationState
-from schemas.ledger import UNFINISHED
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, encode, now
 from services.store.core.errors import FolderChangedError
 from services.store.core.fence import Fence, MongoSession
 from services.store.sync.folders import Folders
-
-_UNFINISHED = {"$in": [state.value for state in UNFINISHED]}
+from services.store.sync.ledger_rows import UNFINISHED_STATES
 
 
 class Epochs:
@@ -56,7 +54,7 @@ class Epochs:
             epoch = Epoch(account=lease.account, number=account["epoch"], opened_at=now(), expected=expected)
             superseded: Doc = {"account": lease.account, "state": {"$ne": EpochState.COMPLETE.value}}
             await self._epochs.delete_many(superseded, session=session)
-            unfinished = {"account": lease.account, "state": _UNFINISHED}
+            unfinished = {"account": lease.account, "state": UNFINISHED_STATES}
             await self._ledger.update_many(unfinished, {"$set": {"epoch": epoch.number}}, session=session)
             await self._epochs.insert_one(encode(epoch, f"{epoch.account}.{epoch.number}"), session=session)
             numbered = tuple(folder.model_copy(update={"epoch": epoch.number}) for folder in wanted)
@@ -96,7 +94,7 @@ class Epochs:
         sealed = {"_id": key, "state": EpochState.SEALED.value}
         if await self._epochs.find_one(sealed, {"_id": 1}) is None:
             return False
-        unfinished = {"account": account, "epoch": number, "state": _UNFINISHED}
+        unfinished = {"account": account, "epoch": number, "state": UNFINISHED_STATES}
         if await self._ledger.find_one(unfinished, {"_id": 1}) is not None:
             return False
         done = {

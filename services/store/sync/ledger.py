@@ -10,6 +10,7 @@ from schemas.base import Contract
 from schemas.identity import copies_of_folder
 from schemas.ledger import DELETED_FLAG, DRAFT, Row, RowState
 from services.store.core.blind_index import BlindIndex
+from services.store.core.bulk import batched
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc
@@ -87,17 +88,15 @@ class Ledger:
 
     async def attached_emails(self, rows: Doc, *, batch: int) -> AsyncIterator[list[str]]:
         """Iterate, in batches, over the emails of attached rows that a query selects, each once."""
-        seen: set[str] = set()
-        part: list[str] = []
-        async for row in self._ledger.find({**rows, "state": RowState.ATTACHED.value}, {"email": 1}):
-            if row["email"] in seen:
-                continue
-            seen.add(row["email"])
-            part.append(row["email"])
-            if len(part) == batch:
-                yield part
-                part = []
-        if part:
+
+        async def distinct() -> AsyncIterator[str]:
+            seen: set[str] = set()
+            async for row in self._ledger.find({**rows, "state": RowState.ATTACHED.value}, {"email": 1}):
+                if row["email"] not in seen:
+                    seen.add(row["email"])
+                    yield row["email"]
+
+        async for part in batched(distinct(), batch):
             yield part
 
     async def planned(self, account: str, *, limit: int = 500, late: bool = False) -> list[Row]:
@@ -197,14 +196,9 @@ class Ledger:
     async def emails_in(self, account: str, folder: str, *, batch: int = 500) -> AsyncIterator[list[str]]:
         """Iterate, in batches, over the emails that have a live copy in a folder."""
         lowest, highest = copies_of_folder(account, folder, 0)[0], copies_of_folder(account, folder, 9_999_999_999)[1]
-        part: list[str] = []
         query = {"_id": {"$gte": lowest, "$lte": highest}, "state": RowState.ATTACHED.value}
-        async for document in self._ledger.find(query, {"email": 1}).sort("_id", 1):
-            part.append(document["email"])
-            if len(part) == batch:
-                yield part
-                part = []
-        if part:
+        found = self._ledger.find(query, {"email": 1}).sort("_id", 1)
+        async for part in batched((document["email"] async for document in found), batch):
             yield part
 
     async def labelled(self, rows: Iterable[str], label: str) -> frozenset[str]:

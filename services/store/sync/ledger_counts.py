@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 
-from schemas.ledger import UNFINISHED, Row, RowState
+from schemas.ledger import Row, RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
-from services.store.sync.ledger_rows import account_range, row_of
-
-_UNFINISHED = {"$in": [state.value for state in UNFINISHED]}
+from services.store.sync.ledger_rows import UNFINISHED_STATES, account_range, row_of
 
 
 class LedgerCounts:
@@ -39,7 +37,7 @@ class LedgerCounts:
     async def oldest_unfinished(self, accounts: Iterable[str]) -> dict[str, datetime]:
         """Return, by account, when its oldest row without a final state was noticed."""
         pipeline: list[Doc] = [
-            {"$match": {"account": {"$in": list(accounts)}, "state": _UNFINISHED}},
+            {"$match": {"account": {"$in": list(accounts)}, "state": UNFINISHED_STATES}},
             {"$group": {"_id": "$account", "oldest": {"$min": "$noticed_at"}}},
         ]
         return {found["_id"]: found["oldest"] async for found in await self._ledger.aggregate(pipeline)}

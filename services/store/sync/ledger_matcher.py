@@ -10,10 +10,11 @@ from typing import NamedTuple
 from pymongo import UpdateMany
 
 from schemas.accounts import AccountState
-from schemas.ledger import DELETED_IN_CRM, DRAFT, UNFINISHED, RowState
+from schemas.ledger import DELETED_IN_CRM, DRAFT, RowState
+from services.store.core.bulk import batched
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
-from services.store.sync.ledger_rows import DISCONNECTED, OF_EMAIL
+from services.store.sync.ledger_rows import DISCONNECTED, OF_EMAIL, UNFINISHED_STATES
 
 _HASHES_AT_ONCE = 1000
 _ROWS_AT_ONCE = 500
@@ -68,7 +69,7 @@ class MatcherLedger:
 
     async def quarantine(self, row: str, reason: str) -> bool:
         """End a row whose message is a dead letter; False if it has a final state already or was removed."""
-        unfinished = {"_id": row, "state": {"$in": [state.value for state in UNFINISHED]}}
+        unfinished = {"_id": row, "state": UNFINISHED_STATES}
         update = {"$set": {"state": RowState.QUARANTINED.value, "reason": reason, "updated_at": now()}}
         return bool((await self._ledger.update_one(unfinished, update)).modified_count)
 
@@ -105,13 +106,7 @@ class MatcherLedger:
                 query["_id"] = {"$nin": list(but)}
             if owners is not None:
                 query["account"] = {"$in": await self._of(owners)}
-            rows: list[Doc] = []
-            async for row in self._ledger.find(query, {"account": 1, "marks": 1}):
-                rows.append(row)
-                if len(rows) == _ROWS_AT_ONCE:
-                    count += await self.replan_unmatched(await self._opened(rows))
-                    rows = []
-            if rows:
+            async for rows in batched(self._ledger.find(query, {"account": 1, "marks": 1}), _ROWS_AT_ONCE):
                 count += await self.replan_unmatched(await self._opened(rows))
         return count
 
@@ -181,7 +176,7 @@ class MatcherLedger:
     async def _replan(self, query: Doc, disconnected: list[str]) -> int:
         if disconnected:
             query = {**query, "account": {"$nin": disconnected}}
-        unfinished = {"$in": ["$state", [state.value for state in UNFINISHED]]}
+        unfinished = {"$in": ["$state", UNFINISHED_STATES["$in"]]}
         change: list[Doc] = [
             {
                 "$set": {

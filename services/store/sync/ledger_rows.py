@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.ledger import Row
+from schemas.ledger import UNFINISHED, Row
 from services.store.core.documents import Doc, decode
 
+UNFINISHED_STATES: Doc = {"$in": [state.value for state in UNFINISHED]}
+"""The condition that a row has no final state."""
 DISCONNECTED = "disconnected"
 """Reason of rows that no poller will fetch because their account is disconnected."""
 OF_EMAIL = ("email", "bcc", "head", "body")

@@ -7,12 +7,10 @@ from collections import Counter
 from typing import NamedTuple
 
 from schemas.accounts import AccountState, EpochState, NotificationState
-from schemas.ledger import UNFINISHED
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
-from services.store.sync.ledger_rows import account_range
+from services.store.sync.ledger_rows import UNFINISHED_STATES, account_range
 
-_UNFINISHED = {"$in": [state.value for state in UNFINISHED]}
 _OPEN = {"$in": [EpochState.ENUMERATING.value, EpochState.SEALED.value]}
 _DUE = {"$in": [NotificationState.DUE.value, NotificationState.SENDING.value]}
 
@@ -58,7 +56,7 @@ class Progress:
 
     async def _backfill(self, epoch: Doc) -> OpenBackfill:
         account = epoch["account"]
-        unfinished: Doc = {"account": account, "state": _UNFINISHED}
+        unfinished: Doc = {"account": account, "state": UNFINISHED_STATES}
         rows, waiting = await asyncio.gather(
             self._ledger.count_documents(account_range(account), hint="_id_"),
             self._ledger.count_documents(unfinished, hint="unfinished"),
