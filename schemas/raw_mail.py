@@ -11,8 +11,8 @@ _SHOWN = frozenset(
     b"list-id auto-submitted precedence importance priority".split()
 )
 """The fields that say what a mail is, not how or to whom a copy of it came. Any other field may name a recipient or carry a token."""
-_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
-_BLANK_LINE = re.compile(rb"(?:\A|\n)\r*\n")
+_NAME = re.compile(rb"([!-9;-~]++)[ \t]*+:")
+_BLANK_LINE = re.compile(rb"\A\r*\n|\n\r*\n")
 _BLANK_LINE_OF_CR = re.compile(rb"(?:\A|\r)\r")
 
 

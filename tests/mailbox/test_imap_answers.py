@@ -8,6 +8,7 @@ import pytest
 
 from services.mailbox.imap import MailboxEvents, answers
 from services.mailbox.imap.answers import Listed
+from tests.cpu_cost import MOST, growth
 
 
 def test_fetch_with_literals_and_quoted_strings() -> None:
@@ -31,6 +32,13 @@ def test_fetch_with_literals_and_quoted_strings() -> None:
     assert found[2].body is None
     assert found[3].labels == ("\\Inbox", "a b")
     assert (found[3].modseq, found[3].header) == (12, b"")
+
+
+@pytest.mark.parametrize("hostile", [b'\\"', b"a[ ", b'"', b"[", b"(", b"{1"])
+def test_hostile_answers_take_linear_time(hostile: bytes) -> None:
+    """A line of a FETCH answer may have megabytes, whatever is in it."""
+    lines = {size: b'1 (UID 1 "' + hostile * 8_000 * size for size in (1, 4)}
+    assert growth(lambda size: answers.fetched([lines[size]])) < MOST
 
 
 def test_hostile_fetch_answers_raise_nothing() -> None:

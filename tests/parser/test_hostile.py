@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.mail import Content
-from services.parser.mime import limits
+from services.parser.content import addresses
+from services.parser.content.parse import parse_mail
+from services.parser.mime import charsets, limits, parameters
+from services.parser.mime.diagnostics import Diagnostics
+from services.parser.mime.encoded_words import decode_words
 from tests.cpu_cost import MOST, growth
-from tests.parser.samples import HEAD, content, mail, mixed, multipart, parsed, part
+from tests.parser.samples import ACCOUNT, HEAD, RECEIVED, content, mail, mixed, multipart, parsed, part
 
 
 def nested(depth: int) -> bytes:
@@ -72,6 +77,10 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "32 KB of escaped quotes in a parameter": lambda n: mail(
         b"x", b'Content-Type: text/plain (; name="' + b'\\"' * 4_000 * n
     ),
+    "a million boundary lines that end with CR": lambda n: mail(
+        b"--x y\r" * 50_000 * n + b"\n", b"Content-Type: multipart/mixed; boundary=x"
+    ),
+    "2,000 characters of a line before a quote": lambda n: mail(b"\n".join([b"1" * 2_000, b"> q"] * 400 * n)),
     "100,000 brackets of references": lambda n: mail(b"x", b"References: " + b"<" * 25_000 * n),
     "100,000 comments in a date": lambda n: mail(b"x", b"Date: " + b"(" * 25_000 * n, head=b""),
 }
@@ -105,6 +114,30 @@ def test_hostile_mail_is_read_in_linear_time(name: str) -> None:
     assert is_bounded(found)
     if "Date" not in name and b"joerg@client.example" in raw:
         assert found.participants[0].address == "joerg@client.example"
+
+
+def test_encoded_words_take_linear_time() -> None:
+    """Neighbours in one charset are joined once, however many there are."""
+    texts = {size: "=?utf-8?q?aaaaaaaa?= " * 10_000 * size for size in (1, 4)}
+    assert growth(lambda size: decode_words(texts[size], Diagnostics())) < MOST
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "x" + "f" * 5_000, "0" * 5_000 + "65"])
+def test_number_of_thousands_of_digits_is_no_character(number: str) -> None:
+    """A character reference that no character can have is shown as the replacement character."""
+    html = f"<p>before &#{number}; after</p>".encode()
+    found = parse_mail(mail(html, b"Content-Type: text/html"), account=ACCOUNT, internal_date=RECEIVED, careful=True)
+    assert found.content.text == "before \ufffd after"
+
+
+def test_caches_hold_no_long_values() -> None:
+    """What a hostile mail says in 100 KB is read, and forgotten."""
+    caches: list[Any] = [addresses._plain, parameters._parse, charsets.codec_of]
+    before = [cache.cache_info().currsize for cache in caches]
+    long = b"x" * 100_000
+    content(mail(b"Hello", b"Cc: " + long + b" <a@b.example>", b'Content-Type: text/plain; charset="' + long + b'"'))
+    content(mail(b"Hello", b"Cc: Ann <ann@b.example>", b"Content-Type: text/plain; charset=x-new; x=y"))
+    assert [cache.cache_info().currsize for cache in caches] == [size + 1 for size in before]
 
 
 def test_cut_mail_is_marked_and_useful() -> None:

@@ -11,6 +11,7 @@ from services.mailbox.imap import ConnectionLostError, RefusedError
 from services.mailbox.imap.async_connection import describe_error
 from services.poller.connections import backoff
 from services.poller.connections.backoff import FIRST_PAUSE, ConnectionBackoff
+from tests.cpu_cost import MOST, growth
 
 LOST = ConnectionLostError("abort", "the server closed the connection")
 
@@ -87,3 +88,11 @@ def test_a_suggested_pause_has_a_limit(clock: Clock) -> None:
 def test_other_numbers_are_no_suggestion(clock: Clock, answer: str) -> None:
     """A refusal without a suggestion leads to the shortest pause."""
     assert ConnectionBackoff().pause(RefusedError(answer)) <= FIRST_PAUSE * 1.25
+
+
+def test_hint_is_sought_in_linear_time() -> None:
+    """What a server says may be long; only its beginning is looked at."""
+    pause = ConnectionBackoff()
+    words = {size: RefusedError("backoff time" + " " * 500 * size + "x") for size in (1, 4)}
+    assert growth(lambda size: [pause.pause(words[size]) for _ in range(20)]) < MOST
+    assert pause.pause(RefusedError("Suggested Backoff Time (ms) : 299961")) == 299.961

@@ -31,7 +31,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         Code.TOO_MANY_CONNECTIONS,
         r"too many (simultaneous |concurrent |open |imap |smtp |failed |bad |invalid )*"
-        r"(connections?|sessions?|log-?ins?|auth\w*|attempts|commands)"
+        r"(connections?|sessions?|log-?ins?|auth\w{0,20}|attempts|commands)"
         r"|maximum number of (connections|sessions)|connections? limit|\[LIMIT\]|rate.?limit|throttl|suggested backoff"
         r"|bandwidth (limit|quota)|exceeded command or bandwidth",
     ),
@@ -44,7 +44,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         Code.OAUTH2_NEEDED,
-        r"basic ?auth(entication)?( is)? ?(disabled|blocked)|basicauthblocked|modern auth\w*|(x?oauth2?|oauthbearer) (is )?required"
+        r"basic ?auth(entication)?( is)? ?(disabled|blocked)|basicauthblocked|modern auth\w{0,20}|(x?oauth2?|oauthbearer) (is )?required"
         r"|less secure app",
     ),
     _rule(Code.OAUTH2_EXPIRED, r"(access )?token.{0,40}(expired|invalid|revoked)|invalid_token|invalid sasl argument"),
@@ -55,7 +55,7 @@ RULES: tuple[Rule, ...] = (
     # The account is right, this protocol is disabled for it.
     _rule(
         Code.SMTP_DISABLED,
-        r"smtp\w{0,20}( auth\w{0,20}| access)?.{0,40}(disabled|not (been )?(enabled|activated|allowed))",
+        r"smtp.{0,80}(disabled|not (been )?(enabled|activated|allowed))",
         "smtp",
     ),
     _rule(Code.SMTP_DISABLED, r"user has no permission|does not have access rights to this service", "smtp"),
@@ -73,7 +73,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         Code.PLAINTEXT_REFUSED,
-        r"\[PRIVACYREQUIRED\]|plain-?text auth\w* (disallowed|disabled)|must issue a starttls|encryption required",
+        r"\[PRIVACYREQUIRED\]|plain-?text auth\w{0,20} (disallowed|disabled)|must issue a starttls|encryption required",
     ),
     _rule(
         Code.UNAVAILABLE,
@@ -87,8 +87,8 @@ RULES: tuple[Rule, ...] = (
     _rule(
         Code.WRONG_PASSWORD,
         r"\[AUTHENTICATIONFAILED\]|\[AUTHORIZATIONFAILED\]|invalid (credentials|log-?in|user|password)"
-        r"|(log-?in|logon|sign-?in) (is )?(fail\w*|error|denied|incorrect|refused|rejected)"
-        r"|auth\w* (has )?(fail\w*|unsuccessful|error|rejected|denied)"
+        r"|(log-?in|logon|sign-?in) (is )?(fail\w{0,20}|error|denied|incorrect|refused|rejected)"
+        r"|auth\w{0,20} (has )?(fail\w{0,20}|unsuccessful|error|rejected|denied)"
         r"|(incorrect|wrong|bad|invalid|unknown) (user ?name|user|account|log-?in|password|credentials)"
         r"|password (is )?(error|incorrect|wrong|invalid)|not accepted|failed to authenticate",
     ),

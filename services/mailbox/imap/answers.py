@@ -22,7 +22,7 @@ _FOREIGN: tuple[Literal["other-users", "shared"] | None, ...] = (None, "other-us
 """The order of a NAMESPACE answer."""
 _SET = re.compile(rb"(\d+)(?::(\d+))?")
 _STATUS_ITEM = re.compile(rb"(?<![A-Z])([A-Z]+) (\d+)", re.IGNORECASE)
-_LIST = re.compile(rb'\(([^()]*)\) (NIL|"(?:[^"\\]|\\.)*") (.*)', re.DOTALL | re.IGNORECASE)
+_LIST = re.compile(rb'\(([^()]*)\) (NIL|"(?:[^"\\]|\\.)*+") (.*)', re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(slots=True)

@@ -14,8 +14,9 @@ Item: TypeAlias = bytes | tuple[bytes, bytes] | None
 Value: TypeAlias = "bytes | list[Value]"
 
 _TOKEN = re.compile(
-    rb'\(|\)|"((?:[^"\\]|\\.)*)"|\{(\d+)\}|([^\s()"{\[]+(?:\[[^\]]*\](?:<\d+>)?)?[^\s()]*)|\S', re.DOTALL
+    rb'\(|\)|"((?:[^"\\]|\\.)*+)"?|\{(\d+)\}|([^\s()"{\[]++(?:\[[^\[\]]*+\](?:<\d+>)?)?+[^\s()]*+)|\S', re.DOTALL
 )
+"""A string without an end takes the rest of the line: to try each of its quotes as a beginning would be quadratic."""
 ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 

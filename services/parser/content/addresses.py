@@ -34,6 +34,9 @@ _WORDS = 6400
 _QUOTED_OR_SEMICOLON = re.compile(r'("(?:[^"\\]|\\.)*+("?))|;', re.DOTALL)
 _QUOTED_LOCAL = re.compile(r'"([^"\\\s]+)"(@.+)')
 _PLAIN = re.compile(r"\s*(?:([A-Za-z0-9][A-Za-z0-9 '_-]*)<)?([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)(>?)\s*")
+"""Linear where it is only matched at the start of a value: no two repeats in a row take the same character, but for a name."""
+_CACHED = 500
+"""Characters of a value that is kept; the cache must not fill with fields of 128 KiB."""
 
 
 @lru_cache(maxsize=4096)
@@ -52,7 +55,7 @@ def mailboxes(value: str, diagnostics: Diagnostics) -> list[tuple[str, str]]:
         value: the field's characters on one line, encoded words not yet decoded.
         diagnostics: where what is no address is noted.
     """
-    if (simple := _plain(value)) is not None:
+    if len(value) <= _CACHED and (simple := _plain(value)) is not None:
         address = normal_address_or_none(simple[1])
         return [(simple[0], address)] if address else []
     words: list[str] = []

@@ -23,6 +23,8 @@ _BLOCK = re.compile(
 _TAG_START = re.compile(r"<(/?)(?!(?:br|img|p|li|td|tr|hr|meta|link|input|col|wbr)(?![\w-]))[a-z]", re.IGNORECASE)
 _TAG = re.compile(r"(<[^<>]{0,4000}>)")
 _HIDING = re.compile(r"<(/?)(?:style|script|title|head|template|textarea)(?![\w-])", re.IGNORECASE)
+_LONG_REFERENCE = re.compile(r"&#(?:\d{20}|[xX][0-9a-fA-F]{20})[0-9a-fA-F]*;?")
+"""A character reference that names no character; int() raises for a number of thousands of digits."""
 _PARSER_WORK = 50_000_000
 """Block elements times depth: an HTML parser looks through the open elements at every block (HTML standard, "in scope")."""
 _PRE = re.compile(r"(<(/?)pre(?=[\s>]))", re.IGNORECASE)
@@ -118,7 +120,7 @@ def _without_tags(html: str) -> str:
                 hidden = not name[1]
         elif not hidden:
             out.append(piece)
-    return unescape("".join(out))
+    return unescape(_LONG_REFERENCE.sub("\ufffd", "".join(out)))
 
 
 def _with_breaks(html: str) -> str:

@@ -74,11 +74,12 @@ _CONTEXT = 8
 _LONGEST_SIGNATURE = 1500
 """Characters; what is longer and looks like a signature is text that happens to begin like one."""
 _BLANK_LINES = re.compile(r"\n\s*\n")
-_ATTRIBUTION = re.compile(
-    r"[\d@].*[:\uff1a]\s*$|(?:wrote|writes|schrieb|escribió|écrit|scritto|schreef|написал[аи]?)\s?:?\s*$"
-)
+"""Linear: wherever white space with a second line end follows, it matches."""
+_DATE_OR_ADDRESS = re.compile(r"[\d@]")
+_COLONS = (":", "\uff1a")
+_WROTE = re.compile(r"(?:wrote|writes|schrieb|escribió|écrit|scritto|schreef|написал[аи]?)\s?:?\Z")
 _SEPARATOR = re.compile(
-    r"^(?:-{3,} ?(?:Original Message|Ursprüngliche Nachricht|Original-Nachricht|Message d'origine|Mensaje original|"
+    r"^(?:-{3,}+ ?(?:Original Message|Ursprüngliche Nachricht|Original-Nachricht|Message d'origine|Mensaje original|"
     r"Messaggio originale|Oorspronkelijk bericht|Исходное сообщение|Forwarded message) ?-{3,}|_{20,})$",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -138,12 +139,16 @@ def _drop_attribution(lines: list[str]) -> None:
     for first in range(last - 1, max(last - _ATTRIBUTION_LINES, 0) - 1, -1):
         if not lines[first].strip():
             return
-        if _ATTRIBUTION.search(" ".join(lines[first:last])[-_LINE:]):
+        if _says_who_wrote(" ".join(lines[first:last])[-_LINE:].rstrip()):
             wrapped = [line for line in range(max(first - 2, 0), first) if _BEGINS.match(lines[line])]
             if wrapped and all(line.strip() for line in lines[wrapped[0] : first]):
                 first = wrapped[0]  # noqa: PLW2901 - the introduction begins earlier
             del lines[first:]
             return
+
+
+def _says_who_wrote(line: str) -> bool:
+    return bool(_WROTE.search(line) or (line.endswith(_COLONS) and _DATE_OR_ADDRESS.search(line)))
 
 
 def _by_library(text: str, diagnostics: Diagnostics) -> str:

@@ -62,6 +62,7 @@ _CANDIDATES = [
 ]
 _TURKISH = (b"\xfd", b"\xfe", b"\xf0", b"\xdd", b"\xde")
 """Dotless i, s with cedilla, soft g, dotted I: in windows-1252 letters of Icelandic."""
+_LONGEST_LABEL = 64
 _LONG_RUN = 6
 """Bytes above 0x7F in a row: text in Latin letters hardly ever has so many, text in other scripts always."""
 
@@ -150,7 +151,7 @@ def decode(data: bytes, label: str | None, diagnostics: Diagnostics) -> str:
         label: the declared charset, or None.
         diagnostics: where defects are noted.
     """
-    codec = codec_of(label) if label else None
+    codec = codec_of(label) if label and len(label) <= _LONGEST_LABEL else None
     if codec in _SEVEN_BIT and not data.isascii():
         codec = None
     if codec not in _STATEFUL:

@@ -37,21 +37,22 @@ def decode_words(text: str, diagnostics: Diagnostics) -> str:
     before they are decoded, since mailers split within a character.
     """
     out: list[str] = []
-    pending, label, position = b"", "", 0
+    pending: list[bytes] = []
+    label, position = "", 0
     for word in WORD.finditer(text):
         gap = text[position : word.start()]
         data = _bytes(word[2], word[3], diagnostics)
         neighbours = bool(label) and not gap.strip()
         if neighbours and word[1].lower() == label.lower():
-            pending += data
+            pending.append(data)
         else:
             if label:
-                out.append(charsets.decode(pending, label, diagnostics))
+                out.append(charsets.decode(b"".join(pending), label, diagnostics))
             if not neighbours:
                 out.append(gap)
-            pending, label = data, word[1]
+            pending, label = [data], word[1]
         position = word.end()
     if label:
-        out.append(charsets.decode(pending, label, diagnostics))
+        out.append(charsets.decode(b"".join(pending), label, diagnostics))
     out.append(text[position:])
     return "".join(out)

@@ -8,7 +8,7 @@ from services.parser.mime import charsets, limits
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.encoded_words import decode_words
 
-_FIELD = re.compile(rb"([!-9;-~]{1,128})[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)\n?")
+_FIELD = re.compile(rb"([!-9;-~]{1,128}+)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?")
 _ALMOST = re.compile(rb"[A-Za-z][A-Za-z0-9 _-]{0,60}:[ \t]")
 """A field whose name has spaces in it."""
 _LINE = re.compile(rb"[^\n]*\n?")

@@ -15,6 +15,8 @@ _PARAMETER = re.compile(r';\s*([^\s=;"]{1,80})\s*=\s*(?:"((?:[^"\\]|\\.)*+)"?|([
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*+"?)|\([^()]*\)', re.DOTALL)
 _ESCAPED = re.compile(r'\\(["\\])')
 _CONTINUED = re.compile(r"([^*]+)\*(?:(\d{1,3})(\*)?)?")
+_CACHED = 500
+"""Characters of a value that is kept; the cache must not fill with fields of 128 KiB."""
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+*-]{1,80}/[a-z0-9!#$&^_.+*-]{1,120}")
 
 
@@ -27,9 +29,13 @@ class Parametrised(NamedTuple):
     """Decoded values by lower-case name."""
 
 
-@lru_cache(maxsize=2048)
 def parse(value: str) -> Parametrised:
     """Return the word and the parameters of a field on one line. Of a parameter given twice the first counts."""
+    return _parse(value) if len(value) <= _CACHED else _parse.__wrapped__(value)
+
+
+@lru_cache(maxsize=2048)
+def _parse(value: str) -> Parametrised:
     word, _, rest = value.partition(";")
     if not rest:
         return Parametrised(_COMMENT.sub("", word).strip().lower(), {})

@@ -113,13 +113,16 @@ class _Builder:
         delimiter = b"--" + boundary
         spans: list[tuple[int, int]] = []
         opened: int | None = None
-        position = part.start
+        position, line_end = part.start, -1
         while (at := raw.find(delimiter, position, end)) >= 0:
             position = at + len(delimiter)
             if at > part.start and raw[at - 1] not in b"\r\n":
                 continue
-            line_end = raw.find(b"\n", position, end)
-            after = end if line_end < 0 else line_end + 1
+            if line_end < position:
+                # Sought once for all boundaries before it: lines may end with CR only, with the first LF far away.
+                line_end = raw.find(b"\n", position, end)
+                line_end = end if line_end < 0 else line_end
+            after = min(line_end + 1, end)
             tail = raw[position : min(after, position + _LONGEST_TAIL)].strip()
             closing = tail.startswith(b"--")
             if tail and not (closing and not tail.strip(b"-")):

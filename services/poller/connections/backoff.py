@@ -11,8 +11,10 @@ from services.runtime.backoff import Backoff
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 """Seconds."""
-_HINT = re.compile(r"backoff time\s*(?:\((?:ms|milliseconds)\))?\s*[:=]?\s*(\d+)", re.IGNORECASE)
+_HINT = re.compile(r"backoff time\s*+(?:\((?:ms|milliseconds)\)\s*+)?(?:[:=]\s*+)?(\d+)", re.IGNORECASE)
 """Exchange Online: ``BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds``."""
+_LONGEST_ERROR = 2_000
+"""Characters that are looked at: what a server says has no bound of its own."""
 
 PATIENCE: dict[Code, float] = {
     Code.PLAINTEXT_REFUSED: 0.0,
@@ -65,5 +67,5 @@ class ConnectionBackoff:
         if monotonic() >= self.until:
             self.current = self.pauses.next()
             self.until = monotonic() + self.current
-        hint = _HINT.search(str(error))
+        hint = _HINT.search(str(error)[:_LONGEST_ERROR])
         return max(self.current, min(int(hint[1]) / 1000, 2 * LONGEST_PAUSE) if hint else 0.0)

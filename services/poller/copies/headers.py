@@ -27,9 +27,13 @@ _FIELD = re.compile(
 )
 _SIMPLE = re.compile(r'(?:"[^"\\<>@]*"\s*|[^"<>@(),;:\\\[\]]*)<\s*([^\s<>@"(),;:\\]+@[^\s<>@"(),;:\\\[\]]+)\s*>\s*')
 """The most common form of a mailbox: a name and an address in angle brackets."""
-_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)|<[^<>]*>|[,;:]|[^"(<,;:]+|.', re.DOTALL)
+_PIECE = re.compile(
+    r'"(?:[^"\\]|\\.)*+(?:"|(\Z|.))|\((?:[^()\\]|\\.)*+(?:\)|(\Z|.))|<[^<>]*+(?:>|(\Z|.))|[,;:]|[^"(<,;:]+', re.DOTALL
+)
+"""A group matches where a string, a comment or an angle is never closed. That piece is taken as well, which keeps it linear."""
 _LOOSE = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f]{1,64}@[^\s@<>()\[\],;:\\\"'\x00-\x20\x7f]{1,254}")
 _COMMENT = re.compile(r"(\\.)|\((?:[^()\\]|\\.)*+\)", re.DOTALL)
+"""Linear: a comment that does not end stops at the next bracket, and an escaped bracket is taken by the first alternative."""
 _ROUTE = re.compile(r"^\s*@[^:]*:")
 _ID = re.compile(r"<([^<>]*)>")
 _SEPARATORS = re.compile(r"[\s,;]+")
@@ -100,20 +104,18 @@ def addresses(value: str) -> set[str]:
     for match in _PIECE.finditer(value):
         piece = match[0]
         start = piece[0]
+        if match.lastindex:
+            well_formed = False  # never closed, so the rest is ambiguous
+            break
         if start in ",;:":
             found |= _mailbox(words, angles, quoted)
             words, angles, quoted = [], [], []
-        elif start == "<" and len(piece) > 1:
+        elif start == "<":
             angles.append(piece[1:-1])
-        elif start == '"' and len(piece) > 1:
+        elif start == '"':
             quoted.append(piece[1:-1])
             words.append(piece)
-        elif start == "(" and len(piece) > 1:
-            continue
-        elif start in '"(<':
-            well_formed = False  # never closed, so the rest is ambiguous
-            break
-        else:
+        elif start != "(":
             words.append(piece)
     found |= _mailbox(words, angles, quoted)
     return found if well_formed else found | _normal(_LOOSE.findall(value))
