@@ -19,6 +19,7 @@ from schemas.sharing import (
     decide,
     excludable_domain,
 )
+from services import wording
 
 
 def test_stable_codes() -> None:
@@ -37,6 +38,11 @@ def test_stable_codes() -> None:
         "internal-only",
         "thread-not-attested",
     ]
+
+
+def test_every_verdict_has_words() -> None:
+    """``explain`` and the console can say each verdict."""
+    assert wording.VERDICTS.keys() == set(Verdict)
 
 
 def test_two_verdicts_grant() -> None:

@@ -55,7 +55,7 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
                 ),
             ),
             Panel(
-                "Mended by comparison with the server",
+                "Repaired by comparison with the server",
                 "short",
                 (("sum by (what) (increase(leadmail_poller_mended_total[1h]))", "{{what}}, in an hour"),),
             ),
@@ -75,19 +75,19 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
             ),
             Panel("Handling a batch (95 of 100)", "s", ((_p95("leadmail_handling_seconds", "queue"), "{{queue}}"),)),
             Panel(
-                "What became of copies",
+                "Final states of copies",
                 "ops",
                 ((_rate("leadmail_matcher_copies_total", "state, reason"), "{{state}} {{reason}}"),),
             ),
             Panel("Retries", "ops", ((_rate("leadmail_retries_total", "queue, error"), "{{queue}}: {{error}}"),)),
             Panel(
-                "Dead letters made",
+                "New dead letters",
                 "ops",
                 ((_rate("leadmail_dead_letters_total", "queue, reason"), "{{queue}}: {{reason}}"),),
             ),
             Panel("Published", "ops", ((_rate("leadmail_published_total", "routing_key"), "{{routing_key}}"),)),
             Panel(
-                "Refused by a full queue (they wait)",
+                "Refused by a full queue",
                 "ops",
                 ((_rate("leadmail_publish_refusals_total", "routing_key"), "{{routing_key}}"),),
             ),
@@ -171,7 +171,7 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
                 "Queues: ready", "short", (("max by (queue) (rabbitmq_detailed_queue_messages_ready)", "{{queue}}"),)
             ),
             Panel(
-                "Queues: in work",
+                "Queues: in progress",
                 "short",
                 (("max by (queue) (rabbitmq_detailed_queue_messages_unacked)", "{{queue}}"),),
             ),
@@ -210,7 +210,7 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
                 ((_rate("leadmail_imap_command_seconds_count", "provider, command"), "{{provider}} {{command}}"),),
             ),
             Panel(
-                "IMAP: seconds an answer takes",
+                "IMAP: seconds per answer",
                 "s",
                 (
                     (
