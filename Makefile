@@ -1,11 +1,11 @@
-# Leadmail's front door. A fresh Debian or Ubuntu machine needs only python3, make and the network:
-# each target does the set-up that it needs by itself.
+# Everything that you run in this repository. A fresh Debian or Ubuntu machine needs only python3, make and the network:
+# each target does the set-up that it needs.
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-# Tests wait for servers more than they compute: two runs of them at the same time, each with servers of its own, take half the time.
+# Tests wait for servers more than they compute: two workers, each with its own servers, take half the time.
 WORKERS ?= 2
 PROMTOOL ?= $(or $(shell command -v promtool),.cache/prometheus/usr/bin/promtool)
 # Another version of uv may resolve or write the locks differently.
@@ -23,10 +23,10 @@ export DOCKER_BUILDKIT = 1
 .DEFAULT_GOAL := help
 .PHONY: help setup servers demo test check lint format bench backpressure mutants image sbom secrets lock clean alerts crash chaos
 
-help: ## Show what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Make .venv with the locked packages and the leadmail command
+setup: $(READY) ## Create .venv with the locked packages and the leadmail command
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -46,22 +46,22 @@ $(READY): requirements-dev.lock pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
-servers: $(READY) ## Install what the local servers need (packages as root, mongod, or container images)
+servers: $(READY) ## Install or download what the local servers need: packages (as root) and mongod, or container images
 	@$(PY) -m testbed prepare
 
-demo: servers ## Show the whole system on three mailboxes; ONCE=1 ends after the tour
+demo: servers ## Show the whole system on three sample mailboxes; ONCE=1 exits after the tour
 	@$(PY) -m testbed.demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: servers ## Run the tests on real servers; T=path or M=mark narrows, LEADMAIL_HOSTING=processes|containers chooses
+test: servers ## Run all tests on real servers; T=path or M=mark selects some, LEADMAIL_HOSTING=processes|containers chooses the servers
 	$(PY) -m pytest $(if $(T),$(T),-n $(WORKERS) --dist worksteal) $(if $(M),-m "$(M)")
 
-crash: servers ## Kill the stages at every failpoint, and thousands of runs of the model; EACH=1: each death in a run of its own
+crash: servers ## Kill the stages at every failpoint, and run the model thousands of times; EACH=1: one death per run
 	LEADMAIL_LONG=$(if $(filter-out 0,$(EACH)),each,1) $(PY) -m pytest tests/faults/test_crash_points.py tests/faults/test_model.py
 
-check: lint ## Lint, formatting, types, derived files, tests that need no servers
+check: lint ## Check lint, formatting, types and derived files, and run the tests that need no servers
 	$(PY) -m pytest -q -m "not servers"
 
-lint: $(READY) ## What check does, but for the tests
+lint: $(READY) ## Do what check does, except for the tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -80,15 +80,15 @@ lint: $(READY) ## What check does, but for the tests
 	$(PY) -m tools.metrics --check
 	@[ ! -x "$(PROMTOOL)" ] || $(MAKE) --no-print-directory alerts
 
-alerts: $(PROMTOOL) ## Check Prometheus' rules and run their tests
+alerts: $(PROMTOOL) ## Check the Prometheus rules and run their tests
 	$(PROMTOOL) check config deploy/prometheus/prometheus.yml
 	$(PROMTOOL) test rules deploy/prometheus/tests/*.yaml
 
-# Taken out of its package, not installed: that would start a Prometheus here.
+# Extracted from its package, not installed: that would start a Prometheus here.
 .cache/prometheus/usr/bin/promtool:
 	@command -v apt-get >/dev/null && command -v dpkg >/dev/null || { \
 	  echo "error: promtool is missing: install Prometheus, or run make alerts PROMTOOL=path" >&2; exit 1; }
-	@echo "taking promtool out of the distribution's package"
+	@echo "extracting promtool from the distribution's package"
 	@[ "$$(id -u)" != 0 ] || apt-get update -qq
 	@rm -rf .cache/prometheus && mkdir -p .cache/prometheus
 	@cd .cache/prometheus && chmod 777 . && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb && chmod 755 .
@@ -100,33 +100,33 @@ format: $(READY) ## Format the code
 bench: servers ## Measure a backfill of 20,000 messages; writes bench/results.json
 	$(PY) -m testbed.bench
 
-chaos: servers ## Random faults under a whole deployment for MINUTES=3, and the proof that nothing was lost; SEED=n repeats
+chaos: servers ## Inject random faults into a whole deployment for MINUTES=3, and check that nothing was lost; SEED=n repeats a run
 	$(PY) -m testbed.chaos --minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
-backpressure: servers ## Measure memory and live mail while nobody parses a backfill of 50,000 messages
+backpressure: servers ## Measure memory and live mail while no parser handles a backfill of 50,000 messages
 	LEADMAIL_LONG=1 $(PY) -m pytest -q -s tests/e2e/test_backpressure.py
 
 image: ## Build the container image; IMAGE=name:tag, PYTHON_IMAGE=base
 	docker build --tag $(IMAGE) --file deploy/docker/leadmail/Dockerfile $(BUILD_ARGUMENTS) .
 
-sbom: ## List what the image has (CycloneDX) in dist/leadmail.cdx.json
+sbom: ## List the image's packages (CycloneDX) in dist/leadmail.cdx.json
 	docker build --target sbom --output dist --file deploy/docker/leadmail/Dockerfile $(BUILD_ARGUMENTS) .
 
-secrets: ## Make the secrets of a deployment; SMTP_URL=what sends confirmations, SECRETS=folder
+secrets: ## Create the missing secrets of a deployment; SMTP_URL=the server that sends confirmations, SECRETS=folder
 	@$(PYTHON) deploy/compose/make_secrets.py $(if $(SECRETS),--folder '$(SECRETS)') $(if $(SMTP_URL),--smtp-url '$(SMTP_URL)')
 
-mutants: servers ## Break sharing rule, bus and poller's claim in every way, one at a time: the tests must notice each
+mutants: servers ## Break the sharing rule, the bus and the poller's claim, one change at a time: the tests must notice each
 	@$(PY) -m testbed.mutants
 
-lock: $(READY) ## Lock the dependencies of pyproject.toml again
+lock: $(READY) ## Update the lock files from pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(UV_COMPILE) pyproject.toml -o requirements.lock
 	$(UV_COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
-	@# What the image is built, listed and (for the demo) added to with.
+	@# What builds the image, lists its packages, and is added to it for the demo.
 	echo hatchling | $(UV_COMPILE) - -c requirements-dev.lock -o deploy/docker/leadmail/build.lock
 	echo cyclonedx-bom | $(UV_COMPILE) - -o deploy/docker/leadmail/sbom.lock
 	echo aiosmtpd | $(UV_COMPILE) - -c requirements-dev.lock -o deploy/docker/leadmail/demo.lock
 
-clean: ## Delete what was made here: .venv, downloads, caches
+clean: ## Delete what these targets created: .venv, downloads, caches
 	rm -rf $(VENV) .cache .make .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

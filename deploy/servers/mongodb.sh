@@ -1,5 +1,5 @@
 #!/bin/bash
-# Starts MongoDB as a replica set with users. Its key has to be readable by mongod alone, which a mounted secret is not.
+# Starts MongoDB as a replica set with users. Only mongod may be able to read its key, so a mounted secret is copied first.
 set -eu
 key=/data/configdb/leadmail.key
 install -m 400 /run/secrets/mongo_key "$key"
