@@ -44,7 +44,8 @@ class Attachment(Contract):
     content_id: str | None = None
     """Without angle brackets (RFC 2392); for inline images."""
     inline: bool = False
-    """Shown in the text: the HTML refers to it by ``cid:``, or it is an image that the mail does not declare an attachment."""
+    """Shown in the text: the HTML refers to it by ``cid:``; or it is an image that the mail declares inline, or that has a
+    Content-ID and no declared disposition."""
 
 
 class Classification(Contract):

@@ -78,8 +78,11 @@ class CompanyPolicy(Contract):
     """The administrator's setting; a user cannot undo it."""
 
     excluded_domains: tuple[str, ...] = ()
+    """Domains on whose records no mail is shared, whatever the mode."""
     default_mode: Mode = Mode.PUBLIC
+    """The mode proposed for new mailboxes."""
     allowed_modes: tuple[Mode, ...] = (Mode.PRIVATE, Mode.PUBLIC, Mode.CUSTOM)
+    """The modes that users may choose. A mailbox with another one counts as private."""
     internal_domains: tuple[str, ...] = ()
     """The company's own domains, confirmed by an administrator: a link by an address in one of them shares nothing."""
     opened_domains: tuple[str, ...] = ()
@@ -138,10 +141,7 @@ def covering_domain(address: str, domains: Iterable[str]) -> str | None:
 def internal_among(addresses: Iterable[str], colleagues: Collection[str], company: CompanyPolicy) -> frozenset[str]:
     """Return which addresses are the company's own people.
 
-    Args:
-        addresses: normal forms.
-        colleagues: those of the addresses that are a user's, or a proven address of a connected account.
-        company: the administrator's policy.
+    ``colleagues`` are those of the addresses that are a user's, or a proven address of a connected account.
     """
     return frozenset(
         address
@@ -210,8 +210,11 @@ class CopyDecision(Contract):
     """What one live copy and one match say for one viewer: a line of ``explain``."""
 
     copy_of: LiveCopy
+    """The copy."""
     match: Match
+    """The reason why the email is on the record."""
     decision: Decision
+    """What the rule says of both."""
 
 
 def decide(

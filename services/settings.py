@@ -7,17 +7,19 @@ from typing import ClassVar, Literal
 from pydantic import field_validator
 
 from services.runtime.environment import read_origin
-from services.runtime.settings import (
+from services.runtime.mail_settings import (
     ConsoleUrlSettings,
-    LeaseSettings,
     MailServerSettings,
-    Names,
     Networks,
-    OverviewSettings,
-    ProcessSettings,
     RelaySettings,
     SecretSettings,
     SenderSettings,
+)
+from services.runtime.settings import (
+    LeaseSettings,
+    Names,
+    OverviewSettings,
+    ProcessSettings,
     ServiceSettings,
     StageSettings,
     StoreSettings,

@@ -13,14 +13,8 @@ from schemas.addresses import InvalidAddressError, normal_address
 from services.mailbox.connection import ConnectPolicy, SecretBox, derive, key_id
 from services.mailbox.outgoing_mail import serialize
 from services.runtime.environment import SettingsError
-from services.runtime.settings import (
-    LeaseSettings,
-    MailServerSettings,
-    SecretSettings,
-    SenderSettings,
-    StoreSettings,
-    UndoSettings,
-)
+from services.runtime.mail_settings import MailServerSettings, SecretSettings, SenderSettings
+from services.runtime.settings import LeaseSettings, StoreSettings, UndoSettings
 from services.store import Store, StoreConfig
 
 Post = Callable[[EmailMessage, str], Awaitable[None]]

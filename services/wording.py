@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import idna
+import orjson
 
 from schemas.mail import Participant, Role
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy, Verdict
@@ -206,3 +208,12 @@ def sharing_in_force(policy: SharingPolicy, company: CompanyPolicy) -> list[str]
         lines.append(f"Your company never shares mail on records of {domains}.")
     lines.append("Only you see who is in Bcc.")
     return lines
+
+
+def audit_details(details: Mapping[str, Any]) -> str:
+    """Return what an entry of the audit log says beside who, what and when."""
+    given = ((name, value) for name, value in details.items() if value is not None)
+    return ", ".join(
+        f"{name} {value if isinstance(value, str | int | bool) else orjson.dumps(value, default=str).decode()}"
+        for name, value in given
+    )

@@ -63,12 +63,8 @@ async def check_account(
 ) -> CheckResult:
     """Log in at both servers concurrently, read-only: nothing is fetched, changed or sent.
 
-    Args:
-        incoming: IMAP server.
-        outgoing: submission server; None for an account that never sends.
-        credentials: used at both servers.
-        policy: what the operator allows.
-        provider: the service, for its own wording and steps; None to look it up by the incoming server.
+    Without an outgoing server only the incoming one is tried. The provider, for its own wording and steps, is looked up by the
+    incoming server if None.
     """
     provider = provider or directory().for_server(incoming.host)
     credentials = cleaned(credentials, provider)

@@ -27,10 +27,7 @@ Sweep = Callable[[], Awaitable[object]]
 async def sweep_pending_work(*, store: Store, summaries: SummaryKeeper, overdue: timedelta) -> int:
     """Do the pending work of processes that have died. Returns how many items were done; one that fails does not stop the rest.
 
-    Args:
-        store: where the items are.
-        summaries: receives the records whose links change.
-        overdue: the age from which an item's process counts as dead. Doing an item twice does no harm.
+    An item of the age ``overdue`` belongs to a dead process. Doing an item twice does no harm.
     """
     done, failures = 0, list[Exception]()
     for item in await store.pending_work.overdue(now() - overdue):

@@ -10,7 +10,7 @@ import structlog
 
 from schemas.messages import RecordChanged
 from services.amqp.delivery.bus import Bus
-from services.runtime.failures import describe, is_bug, trace
+from services.runtime.failures import facts
 from services.store import RecordChangeBatch, Store
 
 _LEASE = "watch-crm"
@@ -35,9 +35,7 @@ async def watch(
                     log.info("watching the CRM")
                     await _follow(store, bus, holder, span)
             except Exception as error:  # noqa: BLE001 - without the watcher no new contact would get its mail
-                details = {"trace": trace(error)} if is_bug(error) else {}
-                # Not log.exception: the text of an error may quote what a record holds.
-                log.error("watching the CRM failed", error=describe(error), **details)  # noqa: TRY400
+                log.error("watching the CRM failed", **facts(error))  # noqa: TRY400 - see ``facts``
             await asyncio.sleep(pause)
     finally:
         await store.singleton_lease.release(_LEASE, holder)

@@ -7,7 +7,7 @@ from schemas.routes import routes_to
 from services.amqp.delivery.outcomes import Handle
 from services.amqp.stage import Stage, run_stage
 from services.notifier.handler import Notifier
-from services.notifier.metrics import NotifierMetrics
+from services.notifier.metrics import counting, mail_counter
 from services.notifier.notification import OwnerMail
 from services.runtime.periodic import periodic
 from services.settings import NotifierSettings
@@ -26,7 +26,7 @@ async def main(stage: Stage[NotifierSettings]) -> None:
 
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()
-    counted = NotifierMetrics(stage.metrics.registry).counting(send)
+    counted = counting(send, mail_counter(stage.metrics.registry))
     notifier = Notifier(store, counted, settings.mail_from, stage.log, settings.console_url)
     handlers: dict[type[Event], Handle] = {SyncCompleted: notifier.completed, AccountAttention: notifier.attention}
     for route in routes_to("notifier"):

@@ -21,13 +21,7 @@ def confirmation(
 ) -> EmailMessage:
     """Return the confirmation of a completed epoch. Built twice, it has the same Message-ID and Date.
 
-    Args:
-        sender: the value of ``LEADMAIL_MAIL_FROM``.
-        owner: the recipient.
-        report: what became of the account's mail.
-        company: the administrator's policy, which may be narrower than the owner's.
-        first: whether this is the account's first backfill.
-        console: the address of the web console, or empty.
+    ``first`` says whether this is the account's first backfill; ``console`` is the address of the web console, or empty.
     """
     epoch = report.epoch
     assert epoch.completed_at is not None

@@ -9,29 +9,25 @@ from services.mailbox.smtp import RejectedError
 from services.notifier.notification import OwnerMail, Send
 
 
-class NotifierMetrics:
-    """Counts mails. One per process."""
+def mail_counter(registry: CollectorRegistry) -> Counter:
+    """Register the counter of mails."""
+    return Counter(
+        "leadmail_notifier_mails",
+        "Mails to owners by outcome: sent, refused (for this recipient), failed (the mail server is unusable)",
+        ["mail", "outcome"],
+        registry=registry,
+    )
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._mails = Counter(
-            "leadmail_notifier_mails",
-            "Mails to owners by outcome: sent, refused (for this recipient), failed (the mail server is unusable)",
-            ["mail", "outcome"],
-            registry=registry,
-        )
 
-    def counting(self, send: Send) -> Send:
-        """Return ``send`` with counting."""
+def counting(send: Send, mails: Counter) -> Send:
+    """Return ``send`` with counting."""
 
-        async def counted(mail: OwnerMail) -> None:
-            try:
-                await send(mail)
-            except RejectedError:
-                self._mails.labels(mail.kind, "refused").inc()
-                raise
-            except MailServerError:
-                self._mails.labels(mail.kind, "failed").inc()
-                raise
-            self._mails.labels(mail.kind, "sent").inc()
+    async def counted(mail: OwnerMail) -> None:
+        try:
+            await send(mail)
+        except (RejectedError, MailServerError) as error:
+            mails.labels(mail.kind, "refused" if isinstance(error, RejectedError) else "failed").inc()
+            raise
+        mails.labels(mail.kind, "sent").inc()
 
-        return counted
+    return counted

@@ -27,11 +27,7 @@ async def handle(
 
     The errors: ``PermanentError`` (``parser-died``, ``parser-timeout``, ``blob-missing``), ``WorkerBugError``.
 
-    Args:
-        deliveries: with the raw mail as body, or its name in the blob store.
-        pool: the parsing processes.
-        store: where raw mail, attachments and long HTML go.
-        large: bounds how many mails from the blob store are in memory at a time.
+    ``large`` bounds how many mails from the blob store are in memory at a time.
     """
     small = [delivery for delivery in deliveries if delivery.message.blob is None]
     done = iter(await _bodies(small, pool, store))

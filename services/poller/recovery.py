@@ -13,7 +13,7 @@ from services.poller.connections.backoff import ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
 from services.poller.connections.errors import BlockedError, deciding_error, is_connection_limit
 from services.poller.copies.account_context import AccountContext
-from services.runtime.failures import describe, is_bug, trace
+from services.runtime.failures import facts
 from services.runtime.tasks import run_isolated
 from services.store import FolderChangedError, LeaseLostError
 
@@ -68,8 +68,7 @@ class Recovery:
         if isinstance(cause, EXPECTED):
             context.log.info("connection failed", error=str(cause)[:200], pause=round(pause, 1))
             return
-        details = {"trace": trace(cause)} if is_bug(cause) else {}
-        context.log.error("account task failed", error=describe(cause), pause=round(pause, 1), **details)
+        context.log.error("account task failed", pause=round(pause, 1), **facts(cause))
 
     async def block(self, code: Code) -> None:
         """Block the account and announce that it needs its owner, unless the owner has just changed the credentials."""

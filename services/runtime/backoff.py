@@ -8,9 +8,7 @@ import random
 def jittered(seconds: float, spread: float = 0.25) -> float:
     """Return a random duration around ``seconds``, so that replicas do not act in step.
 
-    Args:
-        seconds: the mean.
-        spread: the largest deviation, as a share of the mean; 1 for anything between 0 and twice the mean.
+    ``spread`` is the largest deviation as a share of the mean: 1 for anything between 0 and twice the mean.
     """
     return seconds * random.uniform(1 - spread, 1 + spread)  # noqa: S311 - jitter is no secret
 

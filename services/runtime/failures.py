@@ -50,6 +50,11 @@ def describe(error: BaseException) -> str:
     return " ".join(text.split())[:MAX_ERROR_TEXT]
 
 
+def facts(error: BaseException) -> dict[str, str]:
+    """Return what is logged about an error: its description, and of a bug the traceback. Not its text, which may quote mail."""
+    return {"error": describe(error), **({"trace": trace(error)} if is_bug(error) else {})}
+
+
 def trace(error: BaseException) -> str:
     """Return the traceback of an error and its causes, without the errors' texts."""
     lines: list[str] = []

@@ -56,11 +56,7 @@ async def serve_app(
 ) -> None:
     """Serve an application until cancelled, then finish the requests that are being answered.
 
-    Args:
-        app: what answers.
-        listening: see ``listen``; closed at the end.
-        proxies: the networks of the reverse proxies whose client addresses are trusted.
-        grace: seconds that open requests may take at the end.
+    Client addresses that ``proxies`` report are trusted. Open requests may take ``grace`` seconds at the end.
     """
     server = _Server(
         uvicorn.Config(

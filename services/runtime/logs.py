@@ -20,13 +20,7 @@ _QUIET = ("aiormq", "opentelemetry.exporter")
 def setup_logs(
     settings: ProcessSettings, stage: str, output: TextIO | None = None
 ) -> structlog.typing.FilteringBoundLogger:
-    """Set up structlog and the standard library's logging for this process; return the stage's logger.
-
-    Args:
-        settings: level and format.
-        stage: the name in every line.
-        output: the stream to write to; by default standard error.
-    """
+    """Set up structlog and the standard library's logging for this process; return the stage's logger."""
     stream = output or sys.stderr
     level = _LEVELS[settings.log_level]
     console = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
@@ -19,19 +19,19 @@ class Metrics:
     def __init__(self, stage: str, registry: CollectorRegistry | None = None) -> None:
         """Register in ``registry``, or in a new registry with prometheus-client's metrics of the process."""
         self.registry = registry or _of_process()
-        self._stage = stage
+        self.stage = stage
         labels = ["stage", "queue"]
-        self._messages = self._counter("messages", "Messages taken from a queue, by outcome", [*labels, "outcome"])
-        self._retries = self._counter("retries", "Messages sent to a delay queue", [*labels, "error"])
-        self._deaths = self._counter("dead_letters", "Messages given up", [*labels, "reason"])
-        self._handling = Histogram(
+        self.messages = self._counter("messages", "Messages taken from a queue, by outcome", [*labels, "outcome"])
+        self.retries = self._counter("retries", "Messages sent to a delay queue", [*labels, "error"])
+        self.deaths = self._counter("dead_letters", "Messages given up", [*labels, "reason"])
+        self.handling = Histogram(
             "leadmail_handling_seconds",
             "From the delivery of a message or batch to its acknowledgement",
             labels,
             buckets=_HANDLING,
             registry=self.registry,
         )
-        self._age = Histogram(
+        self.age = Histogram(
             "leadmail_message_age_seconds",
             "From the creation of a message to its delivery: the wait in the queue and in delay queues",
             labels,
@@ -54,30 +54,21 @@ class Metrics:
 
     def queue(self, queue: str) -> QueueMetrics:
         """Return the metrics of one queue."""
-        labels = (self._stage, queue)
-        return QueueMetrics(
-            done=self._messages.labels(*labels, "done"),
-            retried=self._messages.labels(*labels, "retried"),
-            dead=self._messages.labels(*labels, "dead"),
-            retries=lambda error: self._retries.labels(*labels, error).inc(),
-            deaths=lambda reason: self._deaths.labels(*labels, reason).inc(),
-            handling=self._handling.labels(*labels),
-            age=self._age.labels(*labels),
-        )
+        return QueueMetrics(self, queue)
 
     def published(self, routing_key: str, count: int = 1) -> None:
         """Count confirmed messages."""
-        self._published.labels(self._stage, routing_key).inc(count)
+        self._published.labels(self.stage, routing_key).inc(count)
 
     def refused(self, routing_key: str) -> None:
         """Count a message that a full queue refused."""
-        self._refused.labels(self._stage, routing_key).inc()
+        self._refused.labels(self.stage, routing_key).inc()
 
     def connected(self, purpose: str, *, up: bool) -> None:
         """Note that a connection came up or went down."""
-        self._connected.labels(self._stage, purpose).set(up)
+        self._connected.labels(self.stage, purpose).set(up)
         if up:
-            self._connects.labels(self._stage, purpose).inc()
+            self._connects.labels(self.stage, purpose).inc()
 
 
 def _of_process() -> CollectorRegistry:
@@ -90,20 +81,15 @@ def _of_process() -> CollectorRegistry:
 class QueueMetrics:
     """The metrics of one queue, with the look-ups by label done once."""
 
-    def __init__(
-        self,
-        *,
-        done: Counter,
-        retried: Counter,
-        dead: Counter,
-        retries: Callable[[str], None],
-        deaths: Callable[[str], None],
-        handling: Histogram,
-        age: Histogram,
-    ) -> None:
-        self._done, self._retried, self._dead = done, retried, dead
-        self._retries, self._deaths = retries, deaths
-        self._handling, self._age = handling, age
+    def __init__(self, metrics: Metrics, queue: str) -> None:
+        labels = (metrics.stage, queue)
+        self._done, self._retried, self._dead = (
+            metrics.messages.labels(*labels, outcome) for outcome in ("done", "retried", "dead")
+        )
+        self._retries = partial(metrics.retries.labels, *labels)
+        self._deaths = partial(metrics.deaths.labels, *labels)
+        self._handling = metrics.handling.labels(*labels)
+        self._age = metrics.age.labels(*labels)
 
     def taken(self, made_at: object) -> None:
         """Note that a message was taken; ``made_at`` is its ``ce-time``."""
@@ -122,9 +108,9 @@ class QueueMetrics:
     def retried(self, error: str) -> None:
         """Note that a message failed and waits for a retry."""
         self._retried.inc()
-        self._retries(error)
+        self._retries(error).inc()
 
     def died(self, reason: str) -> None:
         """Note that a message was given up."""
         self._dead.inc()
-        self._deaths(reason)
+        self._deaths(reason).inc()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from services.runtime.backoff import jittered
-from services.runtime.failures import describe, is_bug, trace
+from services.runtime.failures import facts
 from services.runtime.tasks import raise_if_cancelled
 
 _JITTER = 0.1
@@ -46,9 +46,7 @@ async def periodic(
             await work()
         except Exception as error:  # noqa: BLE001 - one bad row must not end a sweeper
             raise_if_cancelled()
-            details = {"trace": trace(error)} if is_bug(error) else {}
-            # Not log.exception: the text of an error may quote mail.
-            log.error("periodic work failed", work=name, error=describe(error), **details)  # noqa: TRY400
+            log.error("periodic work failed", work=name, **facts(error))  # noqa: TRY400 - see ``facts``
         await _pause(max(seconds, (time.monotonic() - began) * (1 / share - 1)), wake)
 
 

@@ -18,11 +18,8 @@ def sanitize_html(
 ) -> str:
     """Return HTML that runs nothing and loads nothing: without scripts, styles, forms and remote addresses.
 
-    Args:
-        html: the HTML as it was sent.
-        remote: whether to keep images that have an ``https`` address.
-        styles: the properties of style attributes to keep.
-        images: the addresses of inline images by Content-ID.
+    ``remote`` keeps images that have an ``https`` address, ``styles`` these properties of style attributes; ``images`` are
+    addresses by Content-ID.
     """
     import nh3  # noqa: PLC0415 - slow to load
 

@@ -75,11 +75,7 @@ def read_domains(typed: str) -> tuple[str, ...]:
 async def find(address: str, provider: Provider | None, *, policy: ConnectPolicy, look: bool) -> Discovered:
     """Return what is known about the servers of an address.
 
-    Args:
-        address: in normal form.
-        provider: the provider that the user named, if any.
-        policy: for the connections that discovery makes.
-        look: whether to ask the network if the directory does not know the address.
+    ``look`` says whether to ask the network if the directory does not know the address.
     """
     # Imported here because no other account command asks the DNS, whose library is slow to load.
     from services.mailbox.discovery import (  # noqa: PLC0415

@@ -1,7 +1,7 @@
 """What local servers share, whichever server it is.
 
 - ``parts``: the interface of a server: start, stop, kill; endpoints; errors
-- ``child``: a child process and its log
+- ``child``, ``server``: a child process and its log; a server that is one
 - ``reaper``: ends the children of a starter that was killed
 - ``ports``: free TCP ports
 - ``packages``: installs servers that are missing

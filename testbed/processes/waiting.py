@@ -10,6 +10,8 @@ from testbed.processes.parts import LOOPBACK, HostingError
 
 _PAUSE_S = 0.03
 Probe = Callable[[], bool]
+Wait = Callable[[Probe], None]
+"""Returns once a server answers; takes whether it is alive."""
 
 
 def until(answers: Callable[[], bool], *, what: str, seconds: float, part_alive: Callable[[], bool]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import secrets
 import time
 import urllib.error
 import urllib.request
@@ -74,6 +75,22 @@ class Broker:
         """Bound queues more closely than they are declared, by a policy: `limit(name, "^parser", **{"max-length": 100})`."""
         policy = {"pattern": queues, "definition": limits, "apply-to": "queues"}
         self._call("PUT", f"/api/policies/{quote(virtual_host, safe='')}/closer-{next(_numbers)}", policy)
+
+    def can_dead_letter(self) -> bool:
+        """Whether the broker takes a queue that dead-letters at least once, as all of ours do."""
+        arguments = {
+            "x-queue-type": "quorum",
+            "x-overflow": "reject-publish",
+            "x-dead-letter-exchange": "amq.fanout",
+            "x-dead-letter-strategy": "at-least-once",
+        }
+        path = f"/api/queues/%2F/probe-{secrets.token_hex(4)}"
+        try:
+            self._call("PUT", path, {"durable": True, "arguments": arguments})
+            self._call("DELETE", path, None)
+        except urllib.error.HTTPError:
+            return False
+        return True
 
     def alarms(self) -> list[str]:
         """Return which alarms block publishers: "memory", "disk"."""

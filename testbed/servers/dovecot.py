@@ -7,14 +7,16 @@ import grp
 import os
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from testbed.processes import waiting
 from testbed.processes.certificates import Certificates
-from testbed.processes.child import Child, Spawner
+from testbed.processes.child import Spawner
 from testbed.processes.packages import program
 from testbed.processes.parts import LOOPBACK, HostingError, ImapEndpoint, LmtpEndpoint
 from testbed.processes.ports import free_ports
+from testbed.processes.server import ServerProcess
 from testbed.processes.users import MailUsers
 from testbed.servers.dovecot_config import DovecotSettings, dovecot_config
 
@@ -32,18 +34,17 @@ def wait_for_mail(imap_port: int, lmtp_port: int, part_alive: waiting.Probe) -> 
     )
 
 
-class DovecotProcess:
+class DovecotProcess(ServerProcess):
     """A Dovecot of our own that never needs root: as root it is started as the user `mail`."""
 
     def __init__(self, folder: Path, users: MailUsers, certificates: Certificates, spawner: Spawner) -> None:
+        super().__init__(spawner)
         self._folder = folder
         self._users = users
         self._certificates = certificates
-        self._spawner = spawner
         imap_port, imaps_port, lmtp_port = free_ports(3)
         self.imap = ImapEndpoint(LOOPBACK, imap_port, imaps_port, certificates.ca)
         self.lmtp = LmtpEndpoint(LOOPBACK, lmtp_port)
-        self._child: Child | None = None
 
     def start(self) -> None:
         """Start Dovecot; returns when IMAP and LMTP answer."""
@@ -52,42 +53,19 @@ class DovecotProcess:
         configuration = folder / "dovecot.conf"
         configuration.write_text(dovecot_config(_version(), self._settings(folder)))
         configuration.chmod(0o644)
-        self._child = self._spawner.spawn(
+        self._run(
             [str(_dovecot()), "-F", "-c", str(configuration)],
+            partial(wait_for_mail, self.imap.port, self.lmtp.port),
             log=folder / "dovecot.log",
             env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(folder), "LANG": "C.UTF-8"},
             cwd=folder,
             user=_UNPRIVILEGED if os.geteuid() == 0 else None,
         )
-        try:
-            wait_for_mail(self.imap.port, self.lmtp.port, self._child.alive)
-        except HostingError as error:
-            raise HostingError(f"{error}; the end of its log:\n{self.log()}") from error
-
-    def stop(self) -> None:
-        """Let Dovecot close its sessions and end."""
-        if self._child:
-            self._child.terminate()
-            self._child = None
-
-    def kill(self) -> None:
-        """SIGKILL the master and all its processes."""
-        if self._child:
-            self._child.kill()
-            self._child = None
-
-    def close(self) -> None:
-        """Kill Dovecot and delete its folder."""
-        self.kill()
 
     @property
     def mail(self) -> Path:
         """Where the mailboxes lie: `<mail>/<address>/Maildir`."""
         return self._folder / "mail"
-
-    def log(self) -> str:
-        """Return the end of Dovecot's log."""
-        return self._child.log() if self._child else ""
 
     def _settings(self, folder: Path) -> DovecotSettings:
         user = _UNPRIVILEGED if os.geteuid() == 0 else getpass.getuser()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from testbed.processes import waiting
-from testbed.processes.child import Child, Spawner
-from testbed.processes.parts import LOOPBACK, HostingError
+from testbed.processes.child import Spawner
+from testbed.processes.parts import LOOPBACK
 from testbed.processes.ports import free_ports
+from testbed.processes.server import ServerProcess
 from testbed.servers.mongod import mongod_binary
 from testbed.servers.replica_set import REPLICA_SET
 
@@ -62,8 +64,8 @@ def wait_for_primary(port: int, part_alive: Callable[[], bool]) -> None:
         waiting.until(is_primary, what="MongoDB", seconds=_START_S, part_alive=part_alive)
 
 
-class MongoProcess:
-    """A mongod of our own, everything of it in one folder.
+class MongoProcess(ServerProcess):
+    """A mongod of our own, everything of it in one folder. Stopped in order, it writes a checkpoint.
 
     Args:
         folder: for its data and its log.
@@ -71,6 +73,8 @@ class MongoProcess:
         port: where it listens; a free one by default.
         wait: returns once it can be used.
     """
+
+    stop_seconds = 30.0
 
     def __init__(
         self,
@@ -80,11 +84,10 @@ class MongoProcess:
         port: int | None = None,
         wait: Callable[[int, Callable[[], bool]], None] = wait_for_primary,
     ) -> None:
+        super().__init__(spawner)
         self._folder = folder
-        self._spawner = spawner
         self.port = port or free_ports(1)[0]
         self._wait = wait
-        self._child: Child | None = None
 
     @property
     def url(self) -> str:
@@ -95,49 +98,15 @@ class MongoProcess:
         """Start mongod; returns when it is primary, or a member of its set."""
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
-        self._child = self._spawner.spawn(
+        self._run(
             [
                 str(mongod_binary()),
                 *MONGOD_ARGUMENTS,
                 *("--bind_ip", LOOPBACK, "--port", str(self.port)),
                 *("--dbpath", str(data), "--nounixsocket"),
             ],
+            partial(self._wait, self.port),
             log=self._folder / "mongod.log",
             env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(self._folder), "LANG": "C.UTF-8"},
             cwd=self._folder,
         )
-        try:
-            self._wait(self.port, self._child.alive)
-        except HostingError as error:
-            raise HostingError(f"{error}; the end of its log:\n{self.log()}") from error
-
-    @property
-    def pid(self) -> int:
-        """The process; raises HostingError when it is not started."""
-        if self._child is None:
-            raise HostingError("mongod is not started")
-        return self._child.pid
-
-    def alive(self) -> bool:
-        """Return whether it is running."""
-        return self._child is not None and self._child.alive()
-
-    def stop(self) -> None:
-        """Let mongod write a checkpoint and end."""
-        if self._child:
-            self._child.terminate(seconds=30)
-            self._child = None
-
-    def kill(self) -> None:
-        """SIGKILL mongod."""
-        if self._child:
-            self._child.kill()
-            self._child = None
-
-    def close(self) -> None:
-        """Kill mongod and delete its folder."""
-        self.kill()
-
-    def log(self) -> str:
-        """Return the end of mongod's log."""
-        return self._child.log() if self._child else ""

@@ -8,14 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from testbed.processes import waiting
 from testbed.processes.certificates import Certificates
-from testbed.processes.child import Child, Spawner
-from testbed.processes.parts import LOOPBACK, HostingError, LmtpEndpoint, SmtpEndpoint
+from testbed.processes.child import Spawner
+from testbed.processes.parts import LOOPBACK, LmtpEndpoint, SmtpEndpoint
 from testbed.processes.ports import free_ports
+from testbed.processes.server import ServerProcess
 from testbed.processes.users import MailUsers
 
 _PROJECT = Path(__file__).parents[2]
@@ -33,20 +35,19 @@ class SentMail:
     raw: bytes
 
 
-class SmtpSink:
+class SmtpSink(ServerProcess):
     """The sink's process, what it received, and how it misbehaves on demand."""
 
     def __init__(
         self, folder: Path, users: MailUsers, certificates: Certificates, lmtp: LmtpEndpoint | None, spawner: Spawner
     ) -> None:
+        super().__init__(spawner)
         self.folder = folder
         self._users = users
         self._certificates = certificates
         self._lmtp = lmtp
-        self._spawner = spawner
         port, tls_port = free_ports(2)
         self.endpoint = SmtpEndpoint(LOOPBACK, port, tls_port, certificates.ca)
-        self._child: Child | None = None
 
     def start(self) -> None:
         """Start the sink; returns when it greets."""
@@ -57,41 +58,14 @@ class SmtpSink:
         command += ["--lmtp-port", str(self._lmtp.port if self._lmtp else 0)]
         command += ["--folder", str(self.folder), "--users", str(self._users.folder)]
         command += ["--certificate", str(files.certificate), "--key", str(files.key)]
-        self._child = self._spawner.spawn(
+        greets = partial(waiting.greets, endpoint.port, greeting=b"220 ")
+        self._run(
             command,
+            lambda alive: waiting.until(greets, what="the SMTP sink", seconds=_START_S, part_alive=alive),
             log=self.folder / "sink.log",
             env={**os.environ, "PYTHONPATH": str(_PROJECT)},
             cwd=_PROJECT,
         )
-        try:
-            waiting.until(
-                lambda: waiting.greets(endpoint.port, greeting=b"220 "),
-                what="the SMTP sink",
-                seconds=_START_S,
-                part_alive=self._child.alive,
-            )
-        except HostingError as error:
-            raise HostingError(f"{error}; the end of its log:\n{self.log()}") from error
-
-    def stop(self) -> None:
-        """End the sink; it holds nothing in memory."""
-        if self._child:
-            self._child.terminate()
-            self._child = None
-
-    def kill(self) -> None:
-        """SIGKILL the sink."""
-        if self._child:
-            self._child.kill()
-            self._child = None
-
-    def close(self) -> None:
-        """End the sink."""
-        self.kill()
-
-    def log(self) -> str:
-        """Return the end of what the sink wrote."""
-        return self._child.log() if self._child else ""
 
     def sent(self) -> list[SentMail]:
         """Return what was taken so far, oldest first."""

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from services.mailbox.connection import Code, MailServerError
 from services.mailbox.smtp import RejectedError
-from services.notifier.metrics import NotifierMetrics
+from services.notifier.metrics import counting, mail_counter
 from services.notifier.notification import OwnerMail
 
 
@@ -29,7 +29,7 @@ async def test_mails_are_counted_by_outcome(error: Exception | None, outcome: st
         if error is not None:
             raise error
 
-    counted = NotifierMetrics(registry).counting(send)
+    counted = counting(send, mail_counter(registry))
     mail = OwnerMail(EmailMessage(), "anna@company.test", "attention")
     if error is None:
         await counted(mail)

@@ -16,7 +16,7 @@ from services.matcher.backlog import BacklogMetric
 from services.matcher.copy_outcomes import CopyOutcomes
 from services.matcher.latency import VisibleLatency
 from services.matcher.progress import ProgressMetric
-from services.notifier.metrics import NotifierMetrics
+from services.notifier.metrics import mail_counter
 from services.poller.copies.metrics import PollerMetrics
 from services.runtime.metrics import Metrics
 from services.store import Store
@@ -31,7 +31,7 @@ STAGES: dict[str, tuple[Callable[[CollectorRegistry], object], ...]] = {
         partial(BacklogMetric, _NO_STORE, ""),
         partial(ProgressMetric, _NO_STORE, ""),
     ),
-    "notifier": (NotifierMetrics,),
+    "notifier": (mail_counter,),
     "console": (ConsoleMetrics, sign_in_counter),
 }
 """What a stage has beside what every stage has: enter new classes here, ``__main__`` of the stage makes them too."""

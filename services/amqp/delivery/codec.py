@@ -60,11 +60,7 @@ _CLASSES = {event_type(message): message for message in MESSAGES}
 def encode(message: Event, body: bytes | None, *, source: str, context: TraceContext = UNTRACED) -> Envelope:
     """Return a message as it is sent to the exchange.
 
-    Args:
-        message: the message.
-        body: the raw mail of ``MailFetched``, else None.
-        source: CloudEvents ``source``, e.g. ``/leadmail/poller``.
-        context: the trace that it belongs to.
+    ``body`` is the raw mail of ``MailFetched``, ``source`` the CloudEvents attribute, e.g. ``/leadmail/poller``.
 
     Raises:
         PermanentError: it is too large for a queue (``message-too-large``).

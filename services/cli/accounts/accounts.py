@@ -136,6 +136,9 @@ async def resync(name: AccountName) -> None:
     say(f"{account.address} will be synchronised again{later}.")
 
 
-settings.register(app)
-aliases.register(app)
-removal.register(app)
+app.command("test")(settings.try_login)
+app.command("password")(settings.password)
+app.command("sharing")(settings.sharing)
+app.command("folders")(settings.folders)
+app.command("aliases")(aliases.aliases)
+app.command("remove")(removal.remove)

@@ -60,8 +60,3 @@ async def aliases(
         say("Senders found in its Sent folder; the owner confirms an address with --add:", style="dim")
         rows = [(one.address, f"{one.emails:,}", moment(one.newest)) for one in candidates]
         table(None, ("address", "emails", "newest"), rows)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to the account commands."""
-    app.command("aliases")(aliases)

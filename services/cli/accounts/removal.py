@@ -56,8 +56,3 @@ async def _remove(account: Account, *, purge: bool) -> None:
             await session.store.removal.purge(account.id, by=OPERATOR)
         else:
             await session.store.removal.disconnect(account.id, by=OPERATOR)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to the account commands."""
-    app.command("remove")(remove)

@@ -180,11 +180,3 @@ async def folders(
         print_folders(found)
     else:
         say("The folders are not known yet: no poller has opened this mailbox.", style="dim")
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to the account commands."""
-    app.command("test")(try_login)
-    app.command("password")(password)
-    app.command("sharing")(sharing)
-    app.command("folders")(folders)

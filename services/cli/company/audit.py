@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from schemas.addresses import normal_address_or_none
@@ -14,6 +13,7 @@ from services.cli.results.base import prints
 from services.cli.terminal.output import Json, fail, moment, print_json, say, table
 from services.cli.terminal.session import USAGE, Session, command, open_session
 from services.store import AuditEntry
+from services.wording import audit_details
 
 app = typer.Typer(add_completion=False)
 
@@ -88,9 +88,5 @@ def moment_of(text: str, *, now: datetime | None = None) -> datetime:
 
 
 def _short(details: dict[str, Any]) -> str:
-    given = {name: value for name, value in details.items() if value is not None}
-    text = ", ".join(
-        f"{name} {value if isinstance(value, str | int | bool) else orjson.dumps(value, default=str).decode()}"
-        for name, value in given.items()
-    )
+    text = audit_details(details)
     return text if len(text) <= _DETAILS else text[: _DETAILS - 1] + "…"

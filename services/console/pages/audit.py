@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import orjson
 from starlette.responses import Response
 
 from schemas.addresses import normal_address_or_none
+from services import wording
 from services.console.web.request_context import RequestContext
-from services.store import AuditEntry
 
 PER_PAGE, MOST = 100, 1_000
 
@@ -20,13 +19,5 @@ async def index(context: RequestContext) -> Response:
         by=(normal_address_or_none(by) or by) or None, action=action or None, limit=most
     )
     more = min(most * 2, MOST) if len(found) == most < MOST else None
-    shown = [(one, _details(one)) for one in found]
+    shown = [(one, wording.audit_details(one.details)) for one in found]
     return context.render("audit.html", entries=shown, by=by, action=action, more=more)
-
-
-def _details(entry: AuditEntry) -> str:
-    given = ((name, value) for name, value in entry.details.items() if value is not None)
-    return ", ".join(
-        f"{name} {value if isinstance(value, str | int | bool) else orjson.dumps(value, default=str).decode()}"
-        for name, value in given
-    )

@@ -84,10 +84,7 @@ def thread_candidates(
 def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = frozenset()) -> Decisions:
     """Work out links and final states for a batch of copies.
 
-    Args:
-        batch: the copies; one may occur twice.
-        view: what the look-ups returned.
-        gone: rows whose copy is gone by now; they get nothing.
+    A copy may occur twice in the batch. Rows in ``gone``, whose copy is gone by now, get nothing.
     """
     contents = {mail.content.key: mail.content for mail in batch}
     copies = {

@@ -19,10 +19,7 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
 
     Accounts and policies are read for every batch, so that a narrowed policy takes effect at once.
 
-    Args:
-        batch: the copies.
-        store: where to look.
-        before: an earlier view of the same batch; addresses are looked up again only if their version has moved.
+    ``before`` is an earlier view of the same batch: addresses are looked up again only if their version has moved.
     """
     version = await store.record_addresses.version()
     contents = {mail.content.key: mail.content for mail in batch}

@@ -61,14 +61,7 @@ class TextLinks(NamedTuple):
 
 
 def text_links(email: LinkableEmail, claims: Iterable[ThreadClaims], holders: Iterable[str], facts: Facts) -> TextLinks:
-    """Return what the text of an email says about records.
-
-    Args:
-        email: the email.
-        claims: what its ancestors claim.
-        holders: the users who hold it.
-        facts: what else the rule depends on.
-    """
+    """Return what the text of an email says about records."""
     people = frozenset(person.address for person in email.participants)
     if named := address_matches(email.participants, facts.known):
         return TextLinks(named, {}, named=True, people=people)
@@ -83,14 +76,6 @@ def copy_links(
 
     Where only a thread links the email, a copy whose owner does not attest it contributes nothing, because the poller
     leaves such a copy in the mailbox. One that is stored for its Bcc is on the email's other records, too.
-
-    Args:
-        email: the email.
-        text: what its text says.
-        account: the account that holds the copy, one of ``facts.accounts``.
-        copy: the id of the copy.
-        facts: what else the rule depends on.
-        bcc: the Bcc of this copy.
     """
     holder, sent = facts.accounts[account], facts.is_sent(email, account, copy)
     if (holder.owner, email.key) in facts.withdrawn:

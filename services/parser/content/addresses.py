@@ -51,9 +51,7 @@ def _plain(value: str) -> tuple[str, str] | None:
 def mailboxes(value: str, diagnostics: Diagnostics) -> list[tuple[str, str]]:
     """Return (display name, normal address) of each mailbox of one address field.
 
-    Args:
-        value: the field's characters on one line, encoded words not yet decoded.
-        diagnostics: where what is no address is noted.
+    ``value`` is on one line, with its encoded words not yet decoded.
     """
     if len(value) <= _CACHED and (simple := _plain(value)) is not None:
         address = normal_address_or_none(simple[1])
@@ -104,13 +102,7 @@ def of_field(fields: Fields, name: str, diagnostics: Diagnostics, hint: str | No
 
 
 def participants(fields: Fields, diagnostics: Diagnostics, hint: str | None) -> tuple[Participant, ...]:
-    """Return the people that the header names, each address once per role, at most 1,000, without Bcc.
-
-    Args:
-        fields: the mail's header.
-        diagnostics: where cuts are noted.
-        hint: charset for bytes that are no UTF-8.
-    """
+    """Return the people that the header names, each address once per role, at most 1,000, without Bcc."""
     people: dict[tuple[str, Role], Participant] = {}
     for name, role in ROLES:
         for display, address in of_field(fields, name, diagnostics, hint):

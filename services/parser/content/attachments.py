@@ -39,12 +39,8 @@ def collect_attachments(
 ) -> tuple[Attachment, ...]:
     """Return the attachments of a mail, at most 200, and put their content into ``blobs``.
 
-    Args:
-        selection: which parts are for what.
-        contents: decoded content by ``id`` of the part.
-        html: the mail's HTML: an image that it refers to by ``cid:`` is inline, whatever its disposition.
-        blobs: gets the contents by SHA-256 in hex.
-        diagnostics: where defects and cuts are noted.
+    ``contents`` is by ``id`` of the part, ``blobs`` by SHA-256 in hex. An image to which the HTML refers by ``cid:`` is inline,
+    whatever its disposition.
     """
     referred = set(_REFERRED.findall(html)) if selection.attachments and "cid:" in html else set()
     found: list[Attachment] = []

@@ -61,10 +61,7 @@ def _readable(parts: list[Part], contents: dict[int, bytes], diagnostics: Diagno
 def text_of(selection: Selection, contents: dict[int, bytes], diagnostics: Diagnostics) -> str:
     """Return the mail's plain text, its text parts joined by an empty line, at most 256 KiB of UTF-8.
 
-    Args:
-        selection: which parts are for what.
-        contents: decoded content by ``id`` of the part.
-        diagnostics: where defects and cuts are noted.
+    ``contents`` is by ``id`` of the part.
     """
     text = _readable(selection.text, contents, diagnostics)
     if not text and selection.html:

@@ -105,14 +105,6 @@ def read_bounce(
     """Return whether a mail is a bounce, and the normal addresses that could not be reached, at most 50.
 
     A notification that says only ``delivered`` or ``relayed`` is no bounce; one of a delay is, but its addresses are not lost.
-
-    Args:
-        fields: the mail's header.
-        leaves: its leaf parts.
-        people: whom the mail names.
-        subject: decoded.
-        text: its plain text.
-        diagnostics: where defects are noted.
     """
     failed: list[str] = []
     actions: set[str] = set()

@@ -48,10 +48,5 @@ def is_mailing_list(fields: Fields) -> bool:
 
 
 def is_ambiguous(fields: Fields, senders: int) -> bool:
-    """Whether it is not certain who wrote it: several From fields, or several addresses in one.
-
-    Args:
-        fields: the mail's header.
-        senders: how many different addresses From names.
-    """
+    """Whether it is not certain who wrote it: several From fields, or several addresses in one."""
     return len(fields.get("from", ())) > 1 or senders > 1

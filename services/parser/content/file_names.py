@@ -77,10 +77,7 @@ def safe_name(name: str) -> str:
 def made_up_name(media_type: str, number: int, subject: str = "") -> str:
     """Return a name for a part that has none: ``attachment-2.pdf``; an attached mail is named for its subject.
 
-    Args:
-        media_type: of the part.
-        number: its place among the attachments, from 1.
-        subject: of an attached mail, decoded.
+    ``number`` is its place among the attachments, from 1.
     """
     extension = _EXTENSIONS.get(media_type, "bin")
     stem = safe_name(subject[:100].replace("/", "-")) if subject else ""

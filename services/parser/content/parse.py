@@ -66,11 +66,7 @@ def _charset_hint(selection: Selection) -> str | None:
 def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bool = False) -> ParsedMail:
     """Return what a mail says. Never raises for what is in the mail; ``Content.marks`` says what was cut or repaired.
 
-    Args:
-        raw: the mail as the server has it (RFC 5322).
-        account: the account's id; makes the key of a mail without Message-ID.
-        internal_date: when the server received it, aware.
-        careful: skip steps that may take long, for a mail that took too long before.
+    The account's id makes the key of a mail without Message-ID. ``careful`` skips steps that took too long before.
     """
     diagnostics = Diagnostics(careful=careful)
     root = read_structure(raw, diagnostics)

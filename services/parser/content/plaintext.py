@@ -47,9 +47,7 @@ def clean_text(text: str) -> str:
 def unflow(text: str, *, delete_space: bool) -> str:
     """Return format=flowed text (RFC 3676 section 4) with its paragraphs on one line each.
 
-    Args:
-        text: with LF line ends.
-        delete_space: the parameter ``DelSp=yes``: the space at the end of a flowed line is not part of the text.
+    ``delete_space`` is the parameter ``DelSp=yes``: the space at the end of a flowed line is not part of the text.
     """
     paragraphs: list[list[str]] = []
     open_depth: int | None = None

@@ -90,12 +90,7 @@ _SIGNATURE_MARK = "-- "
 
 
 def reply_text(text: str, diagnostics: Diagnostics) -> str:
-    """Return ``text`` without quoted mail and signature; the text itself when nothing would be left.
-
-    Args:
-        text: a mail's text with LF line ends.
-        diagnostics: where it is noted when the CPU time limit struck.
-    """
+    """Return ``text`` without quoted mail and signature; the text itself when nothing would be left."""
     head, rest = text[: limits.REPLY_INPUT], text[limits.REPLY_INPUT :]
     signature, own = _without_signature(head)
     lines, quoted = _without_quotes(own)

@@ -146,10 +146,7 @@ def _from_iso_2022_jp(data: bytes) -> str:
 def decode(data: bytes, label: str | None, diagnostics: Diagnostics) -> str:
     """Return the text of ``data``; never raises. Wrong and missing labels are noted as ``charset:<label>``.
 
-    Args:
-        data: a text part after its transfer encoding was undone, or raw bytes of a header.
-        label: the declared charset, or None.
-        diagnostics: where defects are noted.
+    ``label`` is the declared charset.
     """
     codec = codec_of(label) if label and len(label) <= _LONGEST_LABEL else None
     if codec in _SEVEN_BIT and not data.isascii():

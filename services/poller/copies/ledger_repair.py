@@ -31,11 +31,7 @@ async def verify_folder(
 ) -> list[Row]:
     """Make the rows of a backfilled folder agree with the server. Return those whose bodies are wanted.
 
-    Args:
-        context: the account.
-        session: its connection.
-        folder: enumerated down to uid 1.
-        epoch: the backfill that new rows belong to.
+    New rows belong to the backfill ``epoch``.
     """
     async with session.opened(folder):
         repaired = await repair(context, session, folder, folder.uidnext - 1, epoch=epoch)
@@ -87,27 +83,10 @@ async def _add(
     withheld = [uid for uid in uids if uid in existing and uid not in received]
     if withheld:
         # The server lists it but withholds it (Microsoft does so with deleted mail). It needs a row to balance the ledger.
-        await context.store.poller_ledger.add_window(
-            context.lease, [_withheld(folder, uid, epoch, moment) for uid in withheld], folder=None
-        )
+        fields = {"epoch": epoch, "state": RowState.SKIPPED, "reason": "withheld", "size": 0, "internal_date": moment}
+        rows_of_withheld = [relevance.new_row(folder, uid, moment, **fields) for uid in withheld]
+        await context.store.poller_ledger.add_window(context.lease, rows_of_withheld, folder=None)
     return rows
-
-
-def _withheld(folder: Folder, uid: int, epoch: int | None, moment: datetime) -> Row:
-    return Row(
-        id=copy_id(folder.account, folder.id, folder.uidvalidity, uid),
-        account=folder.account,
-        folder=folder.id,
-        uidvalidity=folder.uidvalidity,
-        uid=uid,
-        epoch=epoch,
-        state=RowState.SKIPPED,
-        reason="withheld",
-        size=0,
-        internal_date=moment,
-        noticed_at=moment,
-        updated_at=moment,
-    )
 
 
 async def store_flags(
@@ -116,13 +95,6 @@ async def store_flags(
     """Store the flags of copies as on the server, with the modification sequence up to which they are complete.
 
     A draft that is none any more is decided on like new mail. Copies that cease or start to be live are announced.
-
-    Args:
-        context: the account.
-        session: its connection, with the folder open.
-        folder: of the copies.
-        messages: with their flags.
-        modseq: for the folder.
     """
     flags = {
         copy_id(folder.account, folder.id, folder.uidvalidity, message.uid): relevance.flags_of(message)

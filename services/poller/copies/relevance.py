@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from schemas.accounts import Folder
 from schemas.identity import copy_id
@@ -44,17 +44,24 @@ def flags_of(message: Fetched) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def new_row(folder: Folder, uid: int, noticed_at: datetime, **fields: Any) -> Row:
+    """Return the row of a message. It is not validated: a window has hundreds."""
+    return Row.model_construct(
+        id=copy_id(folder.account, folder.id, folder.uidvalidity, uid),
+        account=folder.account,
+        folder=folder.id,
+        uidvalidity=folder.uidvalidity,
+        uid=uid,
+        noticed_at=noticed_at,
+        updated_at=noticed_at,
+        **fields,
+    )
+
+
 async def decide(
     context: AccountContext, folder: Folder, messages: Sequence[Fetched], *, epoch: int | None, noticed_at: datetime
 ) -> tuple[list[RelevanceDecision], int]:
     """Decide on each message of a window. Write nothing.
-
-    Args:
-        context: the account.
-        folder: the folder of the messages.
-        messages: with their headers.
-        epoch: the backfill that the messages belong to; None for live mail.
-        noticed_at: when the poller learned of them.
 
     Returns:
         One decision per message, and the version of the address index that they are based on.
@@ -83,12 +90,10 @@ async def decide(
             state, reason = (
                 (RowState.PLANNED, None) if query.size <= context.max_bytes else (RowState.SKIPPED, "too-large")
             )
-        row = Row.model_construct(
-            id=copy_id(context.account.id, folder.id, folder.uidvalidity, message.uid),
-            account=context.account.id,
-            folder=folder.id,
-            uidvalidity=folder.uidvalidity,
-            uid=message.uid,
+        row = new_row(
+            folder,
+            message.uid,
+            noticed_at,
             epoch=epoch,
             state=state,
             reason=reason,
@@ -97,15 +102,8 @@ async def decide(
             flags=flags,
             labels=message.labels,
             marks=context.marker.of_row(fact, context.account.own_addresses),
-            id_mark=context.marker.of_message_id(fact),
-            mark_key=context.marker.key_id,
             header=query.header,
-            email=twin.email if twin else None,
-            bcc=twin.bcc if twin else (),
-            head=twin.head if twin else None,
-            body=twin.body if twin else None,
-            noticed_at=noticed_at,
-            updated_at=noticed_at,
+            **(twin._asdict() if twin else {}),
         )
         decisions.append(RelevanceDecision(fact, row))
     return decisions, version
@@ -121,12 +119,7 @@ async def write_rows(
 ) -> list[Row]:
     """Write the rows of a window with the folder's cursor, then look up again. Return the rows whose bodies are wanted.
 
-    Args:
-        context: the account.
-        decisions: from ``decide``.
-        version: from ``decide``.
-        patch: the folder's new cursor, written with the rows.
-        present: ids of rows that are in the ledger already, as ``unmatched``: only their state may change.
+    ``present`` are ids of rows that are in the ledger already, as ``unmatched``: only their state may change.
     """
     new = [decision for decision in decisions if decision.row.id not in present]
     there = await context.store.poller_ledger.add_window(

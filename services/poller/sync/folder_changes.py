@@ -61,9 +61,7 @@ class FolderTracker:
 
         A deleted folder that has subfolders stays listed: as not selectable, or (Dovecot 2.3) unchanged.
 
-        Args:
-            listed: the server's answer.
-            nonexistent: ids of folders that do not exist according to the server, listed or not.
+        ``nonexistent`` are ids of folders that do not exist according to the server, listed or not.
         """
         names = {entry.raw_name for entry in listed}
         with_mail = {entry.raw_name for entry in listed if readable(entry)}

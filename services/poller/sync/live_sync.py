@@ -57,10 +57,7 @@ class LiveSync:
     async def new_mail(self, folder: Folder, *, noticed_at: datetime, uidnext: int | None = None) -> int:
         """Store and publish the new mail of the open folder. Return how many mails.
 
-        Args:
-            folder: as it is known.
-            noticed_at: when the server announced the mail.
-            uidnext: where the folder ends, if known. Much new mail is then processed in windows.
+        Where ``uidnext`` says that there is much new mail, it is processed in windows.
         """
         count = 0
         if uidnext is not None and uidnext - folder.live_next > WINDOW:
@@ -103,9 +100,7 @@ class LiveSync:
     async def flags(self, folder: Folder, upto: int | None = None) -> None:
         """Store flags that changed on any device, and expunges if the server names them.
 
-        Args:
-            folder: as it is known; it must be open.
-            upto: its modification sequence when it was opened.
+        ``upto`` is the modification sequence of the open folder when it was opened.
         """
         if self._session.condstore and folder.highestmodseq is not None:
             changed, vanished = await self._session.flags("1:*", folder.highestmodseq)

@@ -53,12 +53,7 @@ class EmailSearch:
         The search ignores case and also finds parts of words. It reads the text only of emails that the viewer may see, so that
         neither the result nor the work depends on what hidden mail says. One call reads at most ``MOST_READ`` emails.
 
-        Args:
-            viewer: the user who searches.
-            text: words, at most ``MOST_WORDS``.
-            record: only mail on this lead or contact.
-            limit: the most emails to return.
-            before: ``SearchResult.before`` of the call that this one continues.
+        ``text`` has at most ``MOST_WORDS`` words; ``before`` is ``SearchResult.before`` of the call that this one continues.
 
         Raises:
             NotFoundError: there is no such user.

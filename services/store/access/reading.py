@@ -40,12 +40,7 @@ class Reading:
     ) -> EmailPage:
         """Return a part of a record page, newest first.
 
-        Args:
-            viewer: the user who reads.
-            record: the lead or contact.
-            limit: the most emails to return.
-            before: ``EmailPage.before`` of the part above this one.
-            thread: only this thread.
+        ``before`` is ``EmailPage.before`` of the part above this one; ``thread`` limits the page to one thread.
 
         Raises:
             NotFoundError: there is no such user.

@@ -154,9 +154,13 @@ class Explanation(Contract):
     """Which copy, rule and domain decided."""
 
     viewer: str
+    """The user who reads."""
     record: RecordRef
+    """The record."""
     email: str
+    """The email's id."""
     visible: bool
+    """Whether the viewer sees the email on the record."""
     lines: tuple[CopyDecision, ...]
     """Every line that the caller may know. A line that grants decides. A copy whose holder the email does not name has none."""
     obstacle: Obstacle | None = None

@@ -20,10 +20,7 @@ class Attention:
     async def claim(self, account: str, incident: int, *, stale: timedelta) -> Account | None:
         """Claim the mail of an incident; None if it was sent, is being sent, or the account recovered.
 
-        Args:
-            account: the account's id.
-            incident: the account's newest incident. An older one needs no mail.
-            stale: how old a dead sender's claim must be to be taken over.
+        Only the newest incident needs a mail. ``stale`` is how old a dead sender's claim must be to be taken over.
         """
         query = {
             "_id": account,

@@ -31,9 +31,13 @@ class Example(Contract):
     """An affected email that the caller may see."""
 
     email: str
+    """The email's id."""
     record: RecordRef
+    """The record."""
     sent_at: datetime
+    """When it was sent."""
     subject: str
+    """Decoded, one line."""
 
 
 class PreviewEffect(Contract):
@@ -53,7 +57,9 @@ class Preview(Contract):
     """What a change would do, in both directions."""
 
     hidden: PreviewEffect
+    """Emails that a user would no longer see on a record."""
     shown: PreviewEffect
+    """Emails that a user would see on a record for the first time."""
 
 
 class _Counted:

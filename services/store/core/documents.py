@@ -65,9 +65,7 @@ def plain(value: Any) -> Any:
 def encode(model: Contract, document_id: str | None = None) -> Doc:
     """Return the document of a model.
 
-    Args:
-        model: what to store.
-        document_id: the ``_id`` for a model whose key is made of several fields.
+    A model whose key is made of several fields needs the ``_id``.
     """
     document: Doc = plain(model)
     if document_id is not None:

@@ -64,9 +64,7 @@ class Emails:
     async def save_many(self, contents: Sequence[Content], *, by_thread: Collection[str] = ()) -> frozenset[str]:
         """Store emails that are not stored yet. Returns the keys of the new ones.
 
-        Args:
-            contents: the emails. Two with one key are the same email.
-            by_thread: keys of emails that name no record's address.
+        ``by_thread`` are the keys of those that name no record's address. Two contents with one key are the same email.
         """
         moment = now()
         documents = [

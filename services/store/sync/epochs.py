@@ -33,10 +33,8 @@ class Epochs:
         the superseded backfill, so that one confirmation covers both, and live mail being processed, which is
         below the new anchors.
 
-        Args:
-            lease: the account's.
-            folders: all folders, the selected ones with uidvalidity, uidnext, cursor and highestmodseq. This method sets ``epoch``.
-            expected: the number of messages in the selected folders, according to the server.
+        ``folders`` are all folders, the selected ones with uidvalidity, uidnext, cursor and highestmodseq; ``expected`` is the
+        server's count of their messages.
 
         Raises:
             LeaseLostError: another poller has the account.

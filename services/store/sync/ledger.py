@@ -224,10 +224,7 @@ class Ledger:
 
         A copy changes when it is gone, and when it ceases or starts to be live by its flags.
 
-        Args:
-            limit: the most rows to return.
-            account: only rows of this account.
-            before: only copies that had changed by then.
+        With ``before``, only copies that had changed by then.
         """
         query: Doc = {"relink": True}
         if account is not None:

@@ -1,0 +1,86 @@
+"""More parts that a process's settings are made of: keys, mail servers, Leadmail's own mail and the links in it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, SecretBytes, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
+
+from services.runtime.environment import decode_key, read_origin, split_list
+from services.runtime.settings import ProcessSettings, setting
+
+IpNetwork = IPv4Network | IPv6Network
+Networks = Annotated[tuple[IpNetwork, ...], NoDecode, BeforeValidator(lambda value: split_list(value, ","))]
+
+
+class SecretSettings(ProcessSettings):
+    """The deployment's keys."""
+
+    secret_key: SecretBytes = setting(
+        SecretBytes(b""),
+        "32 random bytes in base64 or hex (`openssl rand -base64 32`): they encrypt mailbox passwords and key the hashes in the ledger",
+        "uZ0pV…(44 characters)",
+    )
+    secret_keys_old: Annotated[tuple[SecretBytes, ...], NoDecode] = setting(
+        (),
+        "earlier values of LEADMAIL_SECRET_KEY, separated by commas, the oldest last: the oldest always keys the hashes in the ledger",
+        "",
+    )
+
+    @field_validator("secret_key", mode="before")
+    @classmethod
+    def _key(cls, value: Any) -> Any:
+        return decode_key(value) if isinstance(value, str) else value
+
+    @field_validator("secret_keys_old", mode="before")
+    @classmethod
+    def _keys(cls, value: Any) -> Any:
+        return tuple(decode_key(text) for text in split_list(value, ",")) if isinstance(value, str) else value
+
+
+class MailServerSettings(ProcessSettings):
+    """Which mail servers may be connected to."""
+
+    allow_networks: Networks = setting(
+        (),
+        "non-public networks (CIDR, separated by commas) in which mail servers are allowed",
+        "10.20.0.0/16,127.0.0.0/8",
+    )
+    allow_plaintext: bool = setting(
+        False, "`true` to allow mail servers without TLS: for tests and the demo only", "false"
+    )
+
+
+class RelaySettings(MailServerSettings):
+    """The server that sends Leadmail's own mail."""
+
+    smtp_url: SecretStr = setting(
+        SecretStr(""),
+        "the server that sends Leadmail's own mail: `smtps://` for implicit TLS, `smtp://` for STARTTLS",
+        "smtp://leadmail:secret@mail.example.com:587",
+    )
+
+
+class SenderSettings(RelaySettings):
+    """The server that sends Leadmail's own mail, and its sender."""
+
+    mail_from: str = setting("", "the sender of Leadmail's own mail", "Leadmail <leadmail@example.com>")
+
+
+class ConsoleUrlSettings(MailServerSettings):
+    """Where the console is, for links."""
+
+    console_url: str = setting(
+        "",
+        "the URL at which users reach the console, without a path; `http://` only with LEADMAIL_ALLOW_PLAINTEXT",
+        "https://leadmail.example.com",
+    )
+
+    @field_validator("console_url")
+    @classmethod
+    def _origin(cls, value: str, info: ValidationInfo) -> str:
+        if value.startswith("http://") and not info.data.get("allow_plaintext"):
+            raise ValueError("without TLS anyone on the network path could read mail")
+        return read_origin(value)
