@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from testbed.samples.correspondence import THREADS
 from testbed.samples.correspondence.live import SCENES
-from testbed.samples.letters import Desk
 from testbed.samples.model import SampleMail
 from testbed.samples.odd_headers import addressing, duplicates, hostile
+from testbed.samples.odd_mail import OddMailWriter
 from testbed.samples.odd_parts import forwards, structures
 from testbed.samples.weave import weave, weave_live
 
@@ -28,8 +28,8 @@ class DemoMail:
     def mailboxes(self) -> list[SampleMail]:
         """Return every copy that is there when the demo starts, in the order in which it arrived."""
         mails = [mail for thread in THREADS for mail in weave(thread, now=self.now, seed=self.seed)]
-        desk = Desk(now=self.now, seed=self.seed)
-        mails += [*structures(desk), *forwards(desk), *addressing(desk), *duplicates(desk), hostile(desk)]
+        writer = OddMailWriter(now=self.now, seed=self.seed)
+        mails += [*structures(writer), *forwards(writer), *addressing(writer), *duplicates(writer), hostile(writer)]
         return sorted(mails, key=lambda mail: (mail.internaldate, mail.truth.email, mail.user))
 
     def late_contact(self) -> list[SampleMail]:

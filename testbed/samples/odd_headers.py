@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from testbed.samples.files import File, document
-from testbed.samples.letters import Desk
 from testbed.samples.model import SampleMail
+from testbed.samples.odd_mail import OddMailWriter
 from testbed.samples.post import party
 from testbed.samples.wire import file_part, mailboxes, multipart, text_part
 
 
-def addressing(desk: Desk) -> Iterator[SampleMail]:
+def addressing(writer: OddMailWriter) -> Iterator[SampleMail]:
     """Yield unusual headers: raw UTF-8, raw Latin-1, upper case, groups, two From, no Message-ID, no Date."""
-    yield desk.deliver(
-        desk.letter(
+    yield writer.deliver(
+        writer.compose(
             "utf8-headers",
             "mueller",
             "anna",
@@ -30,8 +30,8 @@ def addressing(desk: Desk) -> Iterator[SampleMail]:
         ),
         "anna",
     )
-    yield desk.deliver(
-        desk.letter(
+    yield writer.deliver(
+        writer.compose(
             "latin1-header",
             "schmid",
             "anna",
@@ -44,8 +44,8 @@ def addressing(desk: Desk) -> Iterator[SampleMail]:
         ),
         "anna",
     )
-    yield desk.deliver(
-        desk.letter(
+    yield writer.deliver(
+        writer.compose(
             "upper-case-address",
             "halvorsen",
             "anna",
@@ -59,9 +59,9 @@ def addressing(desk: Desk) -> Iterator[SampleMail]:
         "anna",
         "Archive",
     )
-    yield desk.deliver(
+    yield writer.deliver(
         replace(
-            desk.letter(
+            writer.compose(
                 "undisclosed-recipients",
                 "lefevre",
                 "luc",
@@ -75,8 +75,8 @@ def addressing(desk: Desk) -> Iterator[SampleMail]:
         "luc",
     )
     two = [("From", f"{mailboxes((party('kowalska'),))}\r\nFrom: Billing <billing@polmet-invoices.example>")]
-    yield desk.deliver(
-        desk.letter(
+    yield writer.deliver(
+        writer.compose(
             "double-from",
             "kowalska",
             "helen",
@@ -87,8 +87,8 @@ def addressing(desk: Desk) -> Iterator[SampleMail]:
         ),
         "helen",
     )
-    yield desk.deliver(
-        desk.letter(
+    yield writer.deliver(
+        writer.compose(
             "no-message-id",
             "grant",
             "helen",
@@ -96,12 +96,12 @@ def addressing(desk: Desk) -> Iterator[SampleMail]:
             ("Delivery note for the six, signed.\n\nThe scanner sends this by itself, no need to answer."),
             days=32.1,
             headers=[("Message-ID", "")],
-            files=(document("Scan0001.pdf", "odd", desk.now),),
+            files=(document("Scan0001.pdf", "odd", writer.now),),
         ),
         "helen",
     )
-    yield desk.deliver(
-        desk.letter(
+    yield writer.deliver(
+        writer.compose(
             "no-date",
             "okonkwo",
             "luc",
@@ -115,8 +115,8 @@ def addressing(desk: Desk) -> Iterator[SampleMail]:
     )
     long = ("Re: Fwd: Re: Minutes of the meeting about the minutes of the previous meeting, with remarks by Žofie, Jörg and "
             "Camille, and the agenda for the next one in Plzeň")  # fmt: skip
-    yield desk.deliver(
-        desk.letter(
+    yield writer.deliver(
+        writer.compose(
             "long-subject",
             "svoboda",
             "anna",
@@ -129,21 +129,21 @@ def addressing(desk: Desk) -> Iterator[SampleMail]:
     for name in ("../../../../etc/cron.d/northwind", "..\\..\\Startup\\invoice.pdf", "invoice_\u202efdp.exe"):
         quirk = "file-name-" + hashlib.sha256(name.encode()).hexdigest()[:4]
         strange = File(name, "application/octet-stream", b"harmless\n", "rfc2231" if not name.isascii() else "plain")
-        yield desk.deliver(desk.letter(quirk, "kowalska", "helen", "Fwd: strange attachment", (
+        yield writer.deliver(writer.compose(quirk, "kowalska", "helen", "Fwd: strange attachment", (
             "Dear Helen,\n\nwe received this in your name. I suppose it is not from you, please have a look with care."),
             days=24.5, files=(strange,)), "helen")  # fmt: skip
 
 
-def duplicates(desk: Desk) -> Iterator[SampleMail]:
+def duplicates(writer: OddMailWriter) -> Iterator[SampleMail]:
     """Yield one mail three times: delivered twice to INBOX by a retrying relay, and copied to Archive by its reader."""
-    letter = desk.letter("duplicate", "svoboda", "anna", "Order 2026-118: two CAL-1", (
+    composed = writer.compose("duplicate", "svoboda", "anna", "Order 2026-118: two CAL-1", (
         "Dear Anna,\n\nwe order two CAL-1 with firmware 4.2 and the discount for gloves, delivery to Plzeň."),
-        days=9.1, files=(document("Objednávka 118.pdf", "odd", desk.now),))  # fmt: skip
+        days=9.1, files=(document("Objednávka 118.pdf", "odd", writer.now),))  # fmt: skip
     for folder, delivery in (("INBOX", "1"), ("INBOX", "2"), ("Archive", "1")):
-        yield desk.deliver(letter, "anna", folder, delivery=delivery)
+        yield writer.deliver(composed, "anna", folder, delivery=delivery)
 
 
-def hostile(desk: Desk) -> SampleMail:
+def hostile(writer: OddMailWriter) -> SampleMail:
     """Return one mail (under 2 MB) that wants to break its reader, under a known contact's name.
 
     1,200 nested multiparts, 6,000 tiny parts, a subject of 2,500 encoded-words with CR LF in one of them, an attachment
@@ -162,6 +162,6 @@ def hostile(desk: Desk) -> SampleMail:
     tiny = [b"Content-Type: text/plain\r\n\r\n%d" % number for number in range(6000)]
     climbing = file_part(File("../../../../home/leadmail/.ssh/authorized_keys", "text/plain", b"ssh-ed25519 AAAA\n"))
     body = multipart("mixed", [*tiny, climbing, inner], "hostile")
-    letter = desk.letter("hostile", "halvorsen", "anna", "Invoice", "Please pay today.", days=3.3, body=body,
+    composed = writer.compose("hostile", "halvorsen", "anna", "Invoice", "Please pay today.", days=3.3, body=body,
                          headers=[("Subject", bomb)], mark="hostile")  # fmt: skip
-    return desk.deliver(replace(letter, charset="us-ascii"), "anna")
+    return writer.deliver(replace(composed, charset="us-ascii"), "anna")

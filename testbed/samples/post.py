@@ -1,4 +1,4 @@
-"""Delivery: one letter becomes a copy for each user who holds it, with that copy's trace headers and truth."""
+"""Delivery: one mail becomes a copy for each user who holds it, with that copy's trace headers and truth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ NameAndAddress = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class ComposedMail:
     """A message before delivery.
 
     Attributes:
@@ -57,24 +57,24 @@ def person_of(spec: str) -> Person:
     return PEOPLE[spec.partition("/")[0]]
 
 
-def links(letter: Letter, known: Mapping[str, str], *, bcc: bool) -> frozenset[Link]:
+def links(composed: ComposedMail, known: Mapping[str, str], *, bcc: bool) -> frozenset[Link]:
     """Return the links to the known records; Bcc counts only on the copy that shows it."""
     found = {
         Link(known[normal(address)], normal(address), role)
-        for role, people in letter.parties.items()
+        for role, people in composed.parties.items()
         if role != "bcc" or bcc
         for _, address in people
         if normal(address) in known
     }
-    if not found and letter.thread_link in known.values():
-        address = normal(PEOPLE[letter.thread_link].addresses[0])
-        found.add(Link(letter.thread_link, address, "thread"))
+    if not found and composed.thread_link in known.values():
+        address = normal(PEOPLE[composed.thread_link].addresses[0])
+        found.add(Link(composed.thread_link, address, "thread"))
     return frozenset(found)
 
 
-def trace(letter: Letter, address: str, arrived: datetime, numbers: Random) -> Headers:
+def trace(composed: ComposedMail, address: str, arrived: datetime, numbers: Random) -> Headers:
     """Return what transport prepends to a copy: Return-Path, Delivered-To, Received lines, checks, a DKIM signature."""
-    sender = normal(letter.parties["from"][0][1])
+    sender = normal(composed.parties["from"][0][1])
     domain = sender.partition("@")[2]
     moment, hops = arrived, []
     hosts = ["store-2", "filter", "mx1"][: 3 if domain != DOMAIN else 1]
@@ -100,40 +100,40 @@ def trace(letter: Letter, address: str, arrived: datetime, numbers: Random) -> H
          f"\r\n h=from:to:subject:date:message-id;\r\n bh={token[:43]}=;\r\n b={signature}")),
         ("X-Spam-Status", f"No, score={numbers.uniform(-2, 1):.1f}"),
     ]  # fmt: skip
-    return_path = "<>" if letter.mark == "bounce" else f"<{sender}>"  # RFC 3464: a bounce has no sender to bounce to
+    return_path = "<>" if composed.mark == "bounce" else f"<{sender}>"  # RFC 3464: a bounce has no sender to bounce to
     return [("Return-Path", return_path), ("Delivered-To", address), *hops, *checks]
 
 
 def post(
-    letter: Letter, user: str, folder: str, flags: tuple[str, ...], *, seed: int, delivery: str = ""
+    composed: ComposedMail, user: str, folder: str, flags: tuple[str, ...], *, seed: int, delivery: str = ""
 ) -> SampleMail:
-    """Return the copy of a letter that a user holds.
+    """Return the copy of a mail that a user holds.
 
     The sender's own copy (any folder, never INBOX by mail to oneself) has the Bcc header and no trace headers. ``delivery``
-    distinguishes deliveries of the same letter to the same folder.
+    distinguishes deliveries of the same mail to the same folder.
     """
     own = party(user)[1]
-    sent = letter.parties["from"][0][1] in PEOPLE[user].addresses
-    numbers = rng(seed, letter.key, user, folder, delivery)
-    arrived = letter.when + timedelta(seconds=0 if sent else numbers.randrange(2, 40))
-    bcc = letter.parties.get("bcc", ())
+    sent = composed.parties["from"][0][1] in PEOPLE[user].addresses
+    numbers = rng(seed, composed.key, user, folder, delivery)
+    arrived = composed.when + timedelta(seconds=0 if sent else numbers.randrange(2, 40))
+    bcc = composed.parties.get("bcc", ())
     if sent:
         above: Headers = [("Bcc", mailboxes(bcc))] if bcc else []
     else:
-        above = trace(letter, normal(own), arrived, numbers)
-    everyone = {normal(address) for people in letter.parties.values() for _, address in people}
+        above = trace(composed, normal(own), arrived, numbers)
+    everyone = {normal(address) for people in composed.parties.values() for _, address in people}
     truth = Truth(
-        email=letter.key,
-        thread=letter.thread,
-        subject=letter.subject,
-        snippet=letter.snippet,
-        charset=letter.charset,
-        links=links(letter, RECORD_ADDRESSES, bcc=sent),
-        late_links=links(letter, LATE_ADDRESSES, bcc=sent),
-        attachments=letter.attachments,
-        quoted=letter.quoted,
-        mark=letter.mark,
-        quirk=letter.quirk,
+        email=composed.key,
+        thread=composed.thread,
+        subject=composed.subject,
+        snippet=composed.snippet,
+        charset=composed.charset,
+        links=links(composed, RECORD_ADDRESSES, bcc=sent),
+        late_links=links(composed, LATE_ADDRESSES, bcc=sent),
+        attachments=composed.attachments,
+        quoted=composed.quoted,
+        mark=composed.mark,
+        quirk=composed.quirk,
         internal=all(address.endswith("@" + DOMAIN) for address in everyone),
     )
-    return SampleMail(user, folder, flags, arrived, head(above) + head(letter.headers) + letter.body, truth)
+    return SampleMail(user, folder, flags, arrived, head(above) + head(composed.headers) + composed.body, truth)

@@ -1,4 +1,4 @@
-"""From a script to letters: the turns of a conversation get dates, Message-IDs, quotations, parts and encodings."""
+"""From a script to mails: the turns of a conversation get dates, Message-IDs, quotations, parts and encodings."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from testbed.samples.company import USERS, Person
 from testbed.samples.correspondence.script import Charset, Thread, Turn
 from testbed.samples.files import LOGO, File, document
 from testbed.samples.model import AttachmentTruth, rng
-from testbed.samples.post import Letter, party, person_of
+from testbed.samples.post import ComposedMail, party, person_of
 from testbed.samples.style import Written
 from testbed.samples.wire import Headers, file_part, mailboxes, multipart, text_part, words
 
@@ -74,14 +74,14 @@ class Writer:
         self.written: list[Written] = []
         self.references: list[list[str]] = []
 
-    def letters(self) -> Iterator[Letter]:
-        """Yield the thread's letters."""
+    def mails(self) -> Iterator[ComposedMail]:
+        """Yield the thread's mails."""
         for position, (turn, when) in enumerate(
             zip(self.thread.turns, dates(self.thread, self.now, self.numbers, self.live_at), strict=True)
         ):
-            yield self.letter(position, turn, when)
+            yield self.compose(position, turn, when)
 
-    def letter(self, position: int, turn: Turn, when: datetime) -> Letter:
+    def compose(self, position: int, turn: Turn, when: datetime) -> ComposedMail:
         """Write one turn."""
         author = person_of(turn.sender)
         client = turn.client or author.client
@@ -127,7 +127,7 @@ class Writer:
                 headers.append(("References", "\r\n ".join(chain[-10:])))
         headers += [*style.program_headers(client, numbers), *turn.headers, ("MIME-Version", "1.0")]
         phrase = snippet(blocks)
-        return Letter(
+        return ComposedMail(
             key=f"{self.thread.key}.{position}", thread=self.thread.key, parties=parties, when=local, headers=headers,
             body=body, subject=subject, snippet=phrase, charset=charset, attachments=attachments,
             quoted=snippet(style.paragraphs(self.thread.turns[answered].text)) if answered is not None and turn.charset is None else None,

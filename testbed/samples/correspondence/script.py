@@ -25,7 +25,7 @@ class Turn:
         answers: position of the turn that is answered; -1 the one before, None for a new mail.
         files: names of attachments (.pdf, .png, .csv); "name|rfc2231" and "name|encoded-word" choose how the name travels.
         invite: title of an iCalendar invitation, "" for none.
-        thread_link: see :class:`testbed.samples.post.Letter`.
+        thread_link: see :class:`testbed.samples.post.ComposedMail`.
         folder: users' folders for this turn where they are not the thread's.
         headers: further headers.
     """

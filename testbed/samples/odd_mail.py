@@ -1,4 +1,4 @@
-"""Writes single odd letters, each named for its quirk."""
+"""Writes single odd mails, each named for its quirk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from email.utils import format_datetime
 from testbed.samples import style
 from testbed.samples.files import File
 from testbed.samples.model import SampleMail, rng
-from testbed.samples.post import Letter, party, person_of, post
+from testbed.samples.post import ComposedMail, party, person_of, post
 from testbed.samples.wire import Headers, file_part, mailboxes, multipart, text_part, words
 from testbed.samples.write import attachment, snippet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """Writes odd letters, given the start of the demo and the seed."""
+class OddMailWriter:
+    """Writes odd mails, given the start of the demo and the seed."""
 
     now: datetime
     seed: int
 
-    def letter(
+    def compose(
         self,
         quirk: str,
         sender: str,
@@ -34,8 +34,8 @@ class Desk:
         files: Sequence[File] = (),
         headers: Headers | None = None,
         mark: str | None = None,
-    ) -> Letter:
-        """Return a letter of ``text``, or of ``body`` (content headers and all) which must contain the text."""
+    ) -> ComposedMail:
+        """Return a mail of ``text``, or of ``body``, which has its content headers and must contain the text."""
         author = person_of(sender)
         numbers = rng(self.seed, "odd", quirk)
         when = (self.now - timedelta(days=days)).replace(minute=numbers.randrange(60), second=numbers.randrange(60))
@@ -57,7 +57,7 @@ class Desk:
         ]
         changed = dict(headers or [])
         kept = [(name, changed.pop(name, value)) for name, value in usual]
-        return Letter(
+        return ComposedMail(
             key=f"odd-{quirk}", thread=f"odd-{quirk}", parties=parties, when=local,
             headers=[(name, value) for name, value in [*kept, *changed.items()] if value], body=body, subject=subject,
             snippet=snippet(blocks), charset="utf-8", attachments=tuple(map(attachment, files)), mark=mark, quirk=quirk,
@@ -69,7 +69,7 @@ class Desk:
         blocks = style.paragraphs(text) + style.signature(author, "gmail", rng(self.seed, sender, text))
         return style.wrap(blocks, 76)
 
-    def deliver(self, letter: Letter, user: str, folder: str = "INBOX", *, delivery: str = "") -> SampleMail:
+    def deliver(self, composed: ComposedMail, user: str, folder: str = "INBOX", *, delivery: str = "") -> SampleMail:
         """Return the user's copy, read if it is older than two days."""
-        flags = ("\\Seen",) if self.now - letter.when > timedelta(days=2) else ()
-        return post(letter, user, folder, flags, seed=self.seed, delivery=delivery)
+        flags = ("\\Seen",) if self.now - composed.when > timedelta(days=2) else ()
+        return post(composed, user, folder, flags, seed=self.seed, delivery=delivery)
