@@ -1,4 +1,4 @@
-"""``make bench``: how fast a backfill and a new mail are, beside what another program needs for the same mailbox.
+"""``make bench``: how fast a backfill and a new mail are, compared with another program on the same mailbox.
 
-Everything is measured in one run on one machine, and only ratios are compared: absolute figures are the machine's.
+Everything is measured in one run on one machine. Compare only ratios: absolute figures depend on the machine.
 """

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         mbsync.prepare()
-        # Processes: CPU time and memory of the servers are read from the system, and mailboxes are put where they read them.
+        # As processes: CPU time and memory of the servers are read from the system, and mailboxes are written to their folders.
         with (
             LocalServers(hosting="processes") as servers,
             tempfile.TemporaryDirectory(prefix="leadmail-bench-") as name,

@@ -1,4 +1,4 @@
-"""CPU time and memory of process trees, read from ``/proc`` (see proc(5))."""
+"""Reads CPU time and memory of process trees from ``/proc`` (see proc(5))."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def peak_mb(roots: Mapping[str, Iterable[int]]) -> dict[str, float]:
 
 @contextmanager
 def watching_memory(roots: Mapping[str, Iterable[int]]) -> Iterator[dict[str, float]]:
-    """Look at the memory of some groups while the block runs; the yielded dictionary holds the highest sums seen (MiB)."""
+    """Sample the memory of some groups while the block runs; the yielded dictionary has the highest sums (MiB)."""
     fixed = {name: list(pids) for name, pids in roots.items()}
     highest: dict[str, float] = dict.fromkeys(fixed, 0.0)
     ended = threading.Event()

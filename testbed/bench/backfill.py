@@ -1,4 +1,4 @@
-"""One backfill, from the stored account to the confirmation in the SMTP server, beside mbsync's download of the same mail."""
+"""One backfill, from the stored account to the confirmation in the SMTP server, and mbsync's download of the same mail."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def confirmed(deployment: Deployment, account: Account, known: int) -> flo
     """Wait for one more confirmation of the account's owner than ``known`` and return when it was there (Unix time).
 
     Raises:
-        BenchError: nothing moves any more; says where the rows are and what the stages logged last.
+        BenchError: nothing progresses any more; the text has the rows' states and the ends of the stages' logs.
     """
     servers, owner = deployment.servers, account.owner
     counts: dict[RowState, int] = {}
@@ -88,7 +88,7 @@ async def finish(deployment: Deployment, running: Running) -> float:
 
 
 async def check_counts(deployment: Deployment, account: Account, mailbox: MailLogin) -> None:
-    """Raise BenchError when the ledger does not say of every message what is true of it."""
+    """Raise BenchError if a message does not have the right state in the ledger."""
     content = mailbox.content
     assert content is not None
     counts = {
@@ -110,7 +110,7 @@ def _words(counts: dict[RowState, int]) -> str:
 
 
 async def measure(deployment: Deployment, content: BenchMailbox, where: Path) -> Backfill:
-    """Measure mbsync, the backfill, and mbsync again, each on its own warm mailbox with ``content``."""
+    """Measure mbsync, the backfill, and mbsync again, each on a separate warm mailbox with ``content``."""
     servers = deployment.servers
     names = ("mbsync-before", "backfill", "mbsync-after")
     mailboxes = {name: new_mailbox(servers, name, content) for name in names}

@@ -55,7 +55,7 @@ async def until(condition: Callable[[], Awaitable[bool]], *, what: str, seconds:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What runs. Made by ``deployed``."""
+    """The running processes. Made by ``deployed``."""
 
     servers: LocalServers
     environment: dict[str, str]
@@ -70,7 +70,7 @@ class Deployment:
         return {**{name: [child.pid] for name, child in self.stages.items()}, **self.server_pids}
 
     def check_alive(self) -> None:
-        """Raise BenchError when a stage ended."""
+        """Raise BenchError if a stage has exited."""
         for name, child in self.stages.items():
             if not child.alive():
                 raise BenchError(f"the {name} ended; the end of its log:\n{child.log()}")
@@ -105,7 +105,7 @@ class Deployment:
         return await self.store.accounts.find(address)
 
     async def know(self, people: Sequence[Correspondent]) -> None:
-        """Import people as contacts and wait until the system knows every one."""
+        """Import people as contacts, and wait until the system knows all of them."""
         file = self.folder / "contacts.csv"
         with file.open("w", encoding="utf-8", newline="") as lines:
             table = csv.writer(lines)
@@ -184,7 +184,7 @@ async def deployed(
 
 
 def _environment(servers: LocalServers, name: str) -> dict[str, str]:
-    # What the person who runs the bench has set for Leadmail must not change what is measured.
+    # The settings of the person who runs the bench must not change the measurement.
     kept = {key: value for key, value in os.environ.items() if not key.startswith("LEADMAIL_")}
     return {
         **kept,

@@ -1,4 +1,4 @@
-"""What it was measured on and with."""
+"""Describes the machine and the versions of a measurement."""
 
 from __future__ import annotations
 

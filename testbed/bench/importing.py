@@ -1,4 +1,4 @@
-"""``python -m testbed.bench.importing``: an import of contacts whose mail is in the mailboxes already: its time and its cost."""
+"""``python -m testbed.bench.importing``: the time and the cost of importing contacts whose mail is in the mailboxes already."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Measured(NamedTuple):
 
     @property
     def commands_a_mail(self) -> float:
-        """IMAP commands for each mail that was fetched."""
+        """IMAP commands per fetched mail."""
         return self.commands.total() / self.plan.relevant()
 
     def lines(self) -> list[tuple[str, str]]:
@@ -91,7 +91,7 @@ class Counting(NoticeProxy):
         self._commands = commands
 
     def sent(self, chunk: bytes) -> None:
-        """Count what a client says; a command that is cut by the end of a chunk is not missed by much."""
+        """Count a client's commands. One that a chunk's end cuts may be missed, which hardly matters."""
         self._commands.update(name.decode() for name in _COMMAND.findall(chunk))
 
 
@@ -141,7 +141,7 @@ async def counts(deployment: Deployment) -> Counter[RowState]:
 
 
 async def attached(deployment: Deployment, wanted: int) -> None:
-    """Wait until so many copies are attached and nothing is under way."""
+    """Wait until so many copies are attached and nothing is in progress."""
 
     async def there() -> bool:
         deployment.check_alive()
@@ -155,7 +155,7 @@ async def measure(servers: LocalServers, plan: ImportPlan, folder: Path) -> Meas
     """Run it.
 
     Raises:
-        BenchError: something that had to happen did not.
+        BenchError: an expected result is missing.
     """
     mailboxes = [await asyncio.to_thread(fill, servers, plan, number) for number in range(plan.accounts)]
     commands: Counter[str] = Counter()

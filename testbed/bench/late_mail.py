@@ -18,7 +18,7 @@ _TEXT = "Thank you for your message of last week. We shall look into it and answ
 
 
 class ImportPlan(NamedTuple):
-    """How much of everything."""
+    """The size of an import."""
 
     contacts: int
     accounts: int
@@ -27,7 +27,7 @@ class ImportPlan(NamedTuple):
 
     @property
     def people(self) -> list[Correspondent]:
-        """Those who are going to be imported; each has a mail in two mailboxes."""
+        """The people to import; each has a mail in two mailboxes."""
         return [Correspondent(f"Person {n}", f"person.{n}@company-{n % 700}.example") for n in range(self.contacts)]
 
     def senders(self, account: int) -> list[str]:

@@ -76,7 +76,7 @@ async def measure(
     Args:
         live: the mailbox.
         mails: raw, each from a contact.
-        gap: mean seconds between two deliveries; up to a third more or less, so that nothing falls into step.
+        gap: mean seconds between two deliveries; up to a third more or less, so that deliveries follow no rhythm.
         first: number of the first mail in the mailbox (its uid).
         ended: deliver no more when this is set, and leave out what was not visible by then.
     """
@@ -99,8 +99,8 @@ async def measure(
 async def _watch(live: LiveMailbox, uid: int, raw: bytes, delivered: float) -> MailTimes:
     """Return the times of one mail.
 
-    Asked is for the ledger's row, which is one small read: the matcher writes "attached" last, when the email can be seen.
-    That it can is then checked by reading the record's page as its owner.
+    It polls the ledger's row, which is one small read: the matcher writes "attached" last, when the email is visible. Then it
+    reads the record's page as its owner, to check that.
     """
     store = live.deployment.store
     async with asyncio.timeout(_LONGEST_S):

@@ -1,4 +1,4 @@
-"""The mailbox that is measured: written once a share, then linked for each program, so that all find it alike."""
+"""The measured mailbox: written once per share of relevant mail, then linked for each program, so that all get the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from testbed.servers.imap import log_in
 
 
 class BenchError(RuntimeError):
-    """The bench cannot go on, or what it saw is not what it must be; the message says what."""
+    """The bench cannot continue, or a result is wrong; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def write_content(servers: LocalServers, *, messages: int, relevant: float, seed
 
 
 def give_to_server(folder: Path) -> None:
-    """Let the mail server own what we wrote as root."""
+    """Make the mail server the owner of what we wrote as root."""
     if os.geteuid() != 0:
         return  # the mail server runs as we do
     owner = folder.parent.stat()
@@ -60,7 +60,7 @@ def give_to_server(folder: Path) -> None:
 
 
 def warm(servers: LocalServers, mailbox: MailLogin) -> None:
-    """Read the sizes of all messages over IMAP, so that the server's index is there; then let the disk come to rest.
+    """Read the sizes of all messages over IMAP, so that the server has its index; then wait until the disk is idle.
 
     Raises:
         BenchError: the server does not hold what was written.

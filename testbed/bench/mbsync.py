@@ -15,7 +15,7 @@ from testbed.processes.packages import Package, ensure
 
 ISYNC = Package("isync", "mbsync")
 
-# `Near` and `Far` came with 1.4. Everything that is not said here is mbsync's default: fsync after each message, for one.
+# `Near` and `Far` are new in 1.4. Everything else is mbsync's default, such as fsync after each message.
 _CONFIGURATION = """\
 IMAPStore far
 Host {host}
@@ -40,7 +40,7 @@ SyncState *
 
 
 def prepare() -> None:
-    """Install mbsync where it is missing and we may.
+    """Install mbsync if it is missing and we may.
 
     Raises:
         HostingError: with the command to run.
@@ -75,7 +75,7 @@ def download_seconds(servers: LocalServers, mailbox: MailLogin, where: Path) -> 
             )
         )
         began = time.monotonic()
-        # HOME keeps it from a configuration or state of the person who runs the bench.
+        # HOME hides the configuration and state of the person who runs the bench.
         ended = subprocess.run(
             ["mbsync", "-q", "-c", str(rc), "all"],
             capture_output=True,

@@ -14,7 +14,7 @@ _CHUNK = 256 * 1024
 
 
 class Notices:
-    """When the server first said that the folder holds so many messages, or more (Dovecot says one number for several new ones)."""
+    """When the server first said that the folder holds so many messages, or more (Dovecot reports several new ones as one number)."""
 
     def __init__(self) -> None:
         self._moments: list[float] = []
@@ -22,7 +22,7 @@ class Notices:
         self._news = asyncio.Event()
 
     def note(self, messages: int, moment: float) -> None:
-        """Take down an ``EXISTS``."""
+        """Note an ``EXISTS``."""
         fresh = messages - len(self._moments)
         if fresh > 0:
             self._moments.extend([moment] * fresh)
@@ -30,7 +30,7 @@ class Notices:
             self._news = asyncio.Event()
 
     async def moment(self, messages: int) -> float:
-        """Return when it was first said that there are so many messages, waiting for it if need be."""
+        """Return when the server first reported so many messages; wait for that if necessary."""
         while len(self._moments) < messages:
             await self._news.wait()
         return self._moments[messages - 1]
@@ -63,7 +63,7 @@ class NoticeProxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def sent(self, chunk: bytes) -> None:
-        """Hear what a client says; nothing is made of it here."""
+        """Ignore what a client says."""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

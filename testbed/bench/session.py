@@ -1,4 +1,4 @@
-"""The order of one run: a backfill for each share of relevant mail, then live mail, first alone, then beside a backfill."""
+"""The order of one run: a backfill for each share of relevant mail, then live mail, first alone, then during a backfill."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ async def run(servers: LocalServers, plan: Plan, folder: Path, *, logs: Path, sa
         servers: running, as processes.
         plan: what to measure.
         folder: for downloads; empty.
-        logs: for what the stages log.
+        logs: the folder for the stages' logs.
         say: called with each line of progress.
 
     Raises:
-        BenchError: something failed, or a result is not what it must be.
+        BenchError: something failed, or a result is wrong.
     """
     pids = children_of_this(SERVERS)
     people = contacts(plan.seed)

@@ -1,5 +1,5 @@
-"""Random faults under a whole deployment, and proof that nothing was lost, doubled, confirmed too early or left unfinished.
+"""Random faults in a whole deployment, and proof that nothing was lost, doubled, confirmed too early or left unfinished.
 
-``make chaos MINUTES=…`` runs it. The expected result is read from the IMAP server by a separate reader and computed by a reference of
-its own: ``reader``, ``reference``, ``stored``, ``verdict`` and ``owed`` share no code with the services.
+``make chaos MINUTES=…`` runs it. A separate reader reads the mail from the IMAP server, and a separate reference computes the expected
+result: ``reader``, ``reference``, ``stored``, ``verdict`` and ``owed`` share no code with the services.
 """

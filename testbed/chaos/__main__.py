@@ -1,4 +1,4 @@
-"""``python -m testbed.chaos``: scenarios until the time is up, a table, ``chaos/results.json``, one last line."""
+"""``python -m testbed.chaos``: runs scenarios until the time is up; prints a table and a summary line, writes ``chaos/results.json``."""
 
 from __future__ import annotations
 

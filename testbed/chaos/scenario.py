@@ -1,4 +1,4 @@
-"""One scenario: a fresh company, backfills and live mail under faults, rest, the verdict."""
+"""One scenario: a new company, backfills and live mail under faults, rest, the verdict."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Shape:
 
 @dataclass(slots=True)
 class Result:
-    """What came of a scenario."""
+    """The result of a scenario."""
 
     number: int
     emphasis: str
@@ -90,8 +90,8 @@ async def run(
     """Run a scenario.
 
     Args:
-        network: the servers behind their proxies; left as they were found.
-        seed: of everything that is made up.
+        network: the servers behind their proxies; restored at the end.
+        seed: of all random choices.
         number: which of the seed's scenarios.
         shape: how large.
         folder: for logs; new.
@@ -155,7 +155,7 @@ async def _fill(there: Company, mails: Sequence[TeamMail]) -> None:
 
 
 async def _connect(gatherer: Gatherer, there: Company, seconds: float) -> None:
-    """Connect the mailboxes one after another, so that there is a backfill under way for most of the time."""
+    """Connect the mailboxes one after another, so that a backfill is in progress most of the time."""
     keys = [each.key for each in there.team.colleagues]
     for key in keys:
         await gatherer.connecting(key)

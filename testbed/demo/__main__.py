@@ -63,7 +63,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end after the tour")
     once = parser.parse_args().once
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is ended in order
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything stops in order
     screen.say("Starting RabbitMQ, MongoDB, Dovecot, an SMTP server and Leadmail's four stages …", style="dim")
     try:
         with open_world() as world:

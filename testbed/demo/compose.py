@@ -57,7 +57,7 @@ def write_files(folder: Path, password: str) -> None:
 
 
 def seed(password: str) -> None:
-    """Fill the mailboxes, add users and records, connect the accounts; what is there already is left as it is."""
+    """Fill the mailboxes, add users and records, and connect the accounts; what exists already is kept."""
     mails = DemoMail(now=datetime.now(UTC)).mailboxes()
     known = {user["email"] for user in json.loads(leadmail("user", "list", "--json"))}
     connected = {account["address"] for account in json.loads(leadmail("account", "list", "--json"))}

@@ -1,4 +1,4 @@
-"""What a person sees: steps, commands with what they print, progress bars, the confirmation as received."""
+"""What the tour prints: steps, commands with their output, progress bars, the confirmation as received."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Tour:
                 screen.run(self.world, kind, "import", str(file))
 
     def connect(self) -> None:
-        """Connect the mailboxes, each shared in its owner's way."""
+        """Connect the mailboxes, each shared as its owner wants."""
         screen.step(2, "Each connects a mailbox and chooses who may see its mail")
         for user in USERS:
             imap, smtp = self.world.servers.imap, self.world.servers.smtp

@@ -87,9 +87,9 @@ def open_world() -> Iterator[World]:
 
 @contextmanager
 def stages(world: World) -> Iterator[Callable[[], None]]:
-    """Run all stages as ``leadmail run`` does, their log in a file; they are ended in order with the block.
+    """Run all stages as ``leadmail run`` does, with their log in a file; they stop in order at the end of the block.
 
-    Yields a function that raises RuntimeError once they have ended by themselves.
+    Yields a function that raises RuntimeError once they have exited by themselves.
     """
     FOLDER.mkdir(exist_ok=True)
     with (FOLDER / "stages.log").open("wb") as log:
@@ -99,7 +99,7 @@ def stages(world: World) -> Iterator[Callable[[], None]]:
             env=world.environment,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for us; we end them in order
+            start_new_session=True,  # only this process gets Ctrl-C; it stops them in order
         )
 
         def check() -> None:

@@ -26,7 +26,7 @@ def choose(wanted: str | None, names: Collection[str]) -> type[Hosting]:
     way = wanted or os.environ.get(VARIABLE) or "auto"
     if way not in ("auto", "processes", "containers"):
         raise HostingError(f"{VARIABLE} is {way!r}: it must be auto, processes or containers")
-    # Only here: the demo's image has these servers' other parts, and no client of a container engine.
+    # Imported here, because the demo's image has no client of a container engine.
     from testbed.local.containers import Containers  # noqa: PLC0415
     from testbed.local.images import engine_answers  # noqa: PLC0415
 

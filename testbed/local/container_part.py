@@ -19,7 +19,7 @@ _MOUNTED = "ro,z"  # z: readable in the container on machines with SELinux too
 
 
 class ContainerPart:
-    """One container: made at its first start, kept over stops and kills, removed with its volumes at close."""
+    """One container: created at its first start, kept over stops and kills, removed with its volumes at close."""
 
     def __init__(
         self,

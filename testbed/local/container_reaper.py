@@ -1,4 +1,4 @@
-"""Removes a run's containers once the process that made them is gone, however it went.
+"""Removes a run's containers once the process that created them is gone, however it ended.
 
 `python -m testbed.local.container_reaper RUN` waits for the end of its standard input, which is a pipe from that process.
 """

@@ -40,7 +40,7 @@ class RabbitMQContainer(ContainerPart):
         )
 
     def stop(self) -> None:
-        """Let the broker close its queues and end; not by SIGTERM, which images that start it through su(1) lose."""
+        """Stop the broker in order. Not by SIGTERM, which images that start it through su(1) lose."""
         if self.alive():
             self.execute(["rabbitmqctl", "shutdown"])
         super().stop()
@@ -51,7 +51,7 @@ class RabbitMQContainer(ContainerPart):
             raise HostingError(f"rabbitmqctl {' '.join(arguments)} failed; the end of the broker's log:\n{self.log()}")
 
     def kill(self) -> None:
-        """SIGKILL the broker, a queue created just now being given the seconds it needs to survive that."""
+        """SIGKILL the broker, after the seconds that a new queue needs to survive that."""
         if self.alive():
             wait_for_new_queues(self.execute, PurePosixPath("/var/lib/rabbitmq"))
         super().kill()
@@ -136,7 +136,7 @@ _DOVECOT_INSIDE = DovecotSettings(
 
 
 class Containers:
-    """Containers of ours, removed at the end or when we die."""
+    """Our containers, which are removed at the end or when we die."""
 
     name = "containers"
 
@@ -150,7 +150,7 @@ class Containers:
         *,
         members: Sequence[MemberPorts] = (),
     ) -> None:
-        # Our reaper does what testcontainers' own does, without an image that would have to be pulled.
+        # Our reaper does what testcontainers' does, but needs no image.
         testcontainers_config.ryuk_disabled = True
         run = secrets.token_hex(8)
         self._reaper = container_reaper(run)
@@ -163,7 +163,7 @@ class Containers:
         self.dovecot = DovecotContainer(run, shared / "dovecot", users, certificates)
 
     def close(self) -> None:
-        """End the reaper, which first removes what is left."""
+        """Stop the reaper, which first removes what is left."""
         self._reaper.close()
 
     @classmethod

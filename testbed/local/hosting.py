@@ -1,4 +1,4 @@
-"""What a way of hosting provides, and the way of child processes."""
+"""The interface of a way of hosting, and hosting by child processes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Hosting(Protocol):
 
 
 class Processes:
-    """Child processes of ours."""
+    """Hosting by child processes."""
 
     name = "processes"
 
@@ -114,7 +114,7 @@ class Processes:
         self.dovecot = DovecotProcess(shared / "dovecot", users, certificates, spawner)
 
     def close(self) -> None:
-        """Nothing: the parts and the spawner end their own."""
+        """Do nothing: the parts and the spawner stop their own processes."""
 
     @classmethod
     def prepare(cls, names: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""Container images: which are used, and getting them."""
+"""Container images: which ones, and how to get them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def mongo_image() -> str:
 
 
 def dovecot_image() -> str:
-    """The tag of our own Dovecot image: a new one whenever what it is made of changes."""
+    """The tag of our own Dovecot image, which changes whenever its sources change."""
     made_of = hashlib.sha256(_python_image().encode())
     for path in sorted(_DOVECOT_CONTEXT.iterdir()):
         made_of.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -48,10 +48,10 @@ def dovecot_image() -> str:
 
 
 def ensure_pulled(image: str) -> None:
-    """Pull an image unless it is there.
+    """Pull an image if it is missing.
 
     Raises:
-        HostingError: when it cannot be had.
+        HostingError: it is not available.
     """
     client = docker.from_env(timeout=_BUILD_S)
     try:
@@ -68,7 +68,7 @@ def ensure_pulled(image: str) -> None:
 
 
 def ensure_dovecot_built() -> None:
-    """Build our Dovecot image unless it is there (about half a minute).
+    """Build our Dovecot image if it is missing (about half a minute).
 
     Raises:
         HostingError: when the build fails.

@@ -61,7 +61,7 @@ class LocalServers(Addresses):
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            # Its own short path (sockets lie in it) that the mail server's user may enter.
+            # A short path (it holds sockets) that the mail server's user may enter.
             shared = Path(tempfile.mkdtemp(prefix="leadmail-"))
             stack.callback(folder_reaper(shared).close)
             shared.chmod(0o711)
@@ -91,7 +91,7 @@ class LocalServers(Addresses):
         folder = self._given_folder or shared
         folder.mkdir(parents=True, exist_ok=True)
         if self._given_folder and any(folder.iterdir()):
-            # A former run's data has its passwords and its ports in it.
+            # The data of an earlier run has other passwords and ports.
             raise HostingError(f"{folder} is not empty: name a new folder for the servers' data")
         return folder
 

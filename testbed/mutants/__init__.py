@@ -1,4 +1,4 @@
-"""``make mutants``: breaks each clause of the sharing rule, one at a time, and asks the tests whether they notice.
+"""``make mutants``: breaks each clause of the sharing rule, one at a time, and checks that the tests notice.
 
 - ``operators``: every small wrong version of a module, from its syntax tree
 - ``run``: runs the module's tests on a version in a separate process

@@ -1,4 +1,4 @@
-"""``python -m testbed.mutants``: break the modules that must not be wrong; fail when their tests do not notice."""
+"""``python -m testbed.mutants``: breaks the modules that must not be wrong; fails if their tests do not notice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST = 120.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit status: 0 when every mutant died."""
+    """Run the command; return the exit status: 0 if every mutant was noticed."""
     parser = argparse.ArgumentParser(prog="python -m testbed.mutants", description=__doc__)
     parser.add_argument("--only", help="only modules whose path has this in it")
     parser.add_argument("--list", action="store_true", help="print the mutants and run nothing")

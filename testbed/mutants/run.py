@@ -36,7 +36,7 @@ _HEAVY = (
 
 
 class Outcome(Enum):
-    """What the tests said of a wrong version."""
+    """The result of the tests on a wrong version."""
 
     KILLED = "killed"
     SURVIVED = "survived"
@@ -87,7 +87,7 @@ def warm_up() -> None:
 
 
 def tried(file: Path, source: str, tests: Sequence[str], *, seconds: float, servers: bool = False) -> Outcome:
-    """Run a module's tests with the module being ``source``. The process that does it is a fork of this one."""
+    """Run a module's tests with ``source`` as the module, in a fork of this process."""
     child = os.fork()
     if child == 0:
         code = 2

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Target(NamedTuple):
-    """A module and the tests that must notice whatever is wrong with it."""
+    """A module and the tests that must notice everything that is wrong with it."""
 
     file: str
     tests: tuple[str, ...]

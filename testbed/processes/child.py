@@ -1,4 +1,4 @@
-"""Child processes that never outlive us."""
+"""Child processes that never outlive this process."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Spawner:
         return Child(process, log)
 
     def close(self) -> None:
-        """End the thread, and with it any child still running."""
+        """Stop the thread, and with it every child that still runs."""
         self._thread.shutdown(wait=True)
 
 
@@ -87,7 +87,7 @@ class Child:
         return self._process.poll() or 0
 
     def terminate(self, seconds: float = 15) -> None:
-        """Ask it to end, wait that long, then kill it; its whole process group is gone afterwards."""
+        """Ask it to stop, wait that long, then kill it; its whole process group is gone afterwards."""
         with suppress(ProcessLookupError):
             self._process.terminate()
         with suppress(subprocess.TimeoutExpired):

@@ -48,7 +48,7 @@ def program(name: str) -> Path | None:
 def ensure(packages: Iterable[Package]) -> None:
     """Install the missing packages if we are root; otherwise say how.
 
-    No system service is left running or enabled by it: the servers here are our own processes.
+    It leaves no system service running or enabled: the servers here are our own processes.
 
     Raises:
         HostingError: with the command to run, when something is missing and cannot be installed from here.
@@ -103,14 +103,14 @@ def _no_service_starts() -> Iterator[None]:
 
 
 def _disable(service: str) -> None:
-    """Keep a service that we caused to be installed from starting with the machine."""
+    """Keep a service that came with a package from starting with the machine."""
     systemctl = program("systemctl")
     if systemctl:
         subprocess.run([str(systemctl), "disable", service], capture_output=True, check=False)
 
 
 def missing_libraries(binary: Path) -> list[str]:
-    """Return the shared libraries that `binary` needs and that are not there, after trying to install them as root."""
+    """Return the shared libraries that `binary` needs and that are missing, after trying to install them as root."""
     missing = _unresolved(binary)
     if missing and os.geteuid() == 0 and program("apt-get"):
         install(["libcurl4", "libssl3", "liblzma5"])  # newer releases provide these names for their ...t64 packages

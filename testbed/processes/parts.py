@@ -1,4 +1,4 @@
-"""What every hosted server has in common, whichever way it is hosted."""
+"""What all hosted servers have in common, in either way of hosting."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _END_S = 60
 
 
 class Reaper:
-    """A process that waits for our end, seen from here: the end of its standard input, a pipe from us."""
+    """A process that waits until we exit, which it notices by the end of its standard input, a pipe from us."""
 
     def __init__(self, command: list[str]) -> None:
         self._process = subprocess.Popen(
@@ -24,7 +24,7 @@ class Reaper:
         )
 
     def close(self) -> None:
-        """Let it remove what is left, and wait for it."""
+        """Have it remove what is left, and wait for that."""
         if self._process.stdin:
             self._process.stdin.close()
         self._process.wait(_END_S)

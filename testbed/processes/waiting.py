@@ -21,7 +21,7 @@ def until(answers: Callable[[], bool], *, what: str, seconds: float, part_alive:
         answers: the probe; an OSError or a ConnectionError from it means "not yet".
         what: for the error message, such as "RabbitMQ".
         seconds: the deadline.
-        part_alive: false when waiting on is pointless because the server has ended.
+        part_alive: false if the server has exited, so that waiting is pointless.
 
     Raises:
         HostingError: at the deadline, or when the server has ended.
@@ -41,7 +41,7 @@ def until(answers: Callable[[], bool], *, what: str, seconds: float, part_alive:
 
 
 def greets(port: int, *, greeting: bytes, say: bytes = b"", host: str = LOOPBACK) -> bool:
-    """Return whether the server at `port` begins with `greeting` (after hearing `say`, if given)."""
+    """Return whether the server at `port` answers with `greeting` (after `say`, if given)."""
     with socket.create_connection((host, port), timeout=2) as connection:
         if say:
             connection.sendall(say)

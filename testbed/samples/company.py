@@ -1,4 +1,4 @@
-"""The demo's world: Northwind Instruments, its users, its leads and contacts, and the people who are no record.
+"""The demo's company: Northwind Instruments, its users, its leads and contacts, and the people who are no record.
 
 All domains are reserved ones (.example, .test). Internationalized domains are written as a CRM holds them (U-labels);
 :func:`normal` gives the form that is compared.

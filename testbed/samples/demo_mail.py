@@ -1,4 +1,4 @@
-"""The demo's mailboxes, and the scenes that happen while it runs.
+"""The demo's mailboxes, and the mail that arrives while it runs.
 
 ``DemoMail(now=…)`` dates everything relative to ``now``; with the same moment and seed every byte is the same.
 """

@@ -35,7 +35,7 @@ def wait_for_mail(imap_port: int, lmtp_port: int, part_alive: waiting.Probe) -> 
 
 
 class DovecotProcess(ServerProcess):
-    """A Dovecot of our own that never needs root: as root it is started as the user `mail`."""
+    """Our own Dovecot, which never needs root: as root it is started as the user `mail`."""
 
     def __init__(self, folder: Path, users: MailUsers, certificates: Certificates, spawner: Spawner) -> None:
         super().__init__(spawner)

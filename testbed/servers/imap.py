@@ -1,4 +1,4 @@
-"""A mailbox as another program sees it: the standard library's client, nothing of the services'."""
+"""A mailbox as another program sees it: the standard library's client, no code of the services."""
 
 from __future__ import annotations
 

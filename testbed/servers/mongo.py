@@ -1,4 +1,4 @@
-"""MongoDB as a child process: a replica set, which transactions and change streams need, with one member by default."""
+"""MongoDB as a child process: a replica set, because transactions and change streams need one; one member by default."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def mongo_url(port: int) -> str:
 
 
 def wait_for_primary(port: int, part_alive: Callable[[], bool]) -> None:
-    """Return once the server at `port` is the primary of its replica set, initiating the set where that was not done.
+    """Return once the server at `port` is the primary of its replica set. Initiates the set if necessary.
 
     The member is named by its address on the loopback, so `port` must be the one that clients use.
     """
@@ -65,7 +65,7 @@ def wait_for_primary(port: int, part_alive: Callable[[], bool]) -> None:
 
 
 class MongoProcess(ServerProcess):
-    """A mongod of our own, everything of it in one folder. Stopped in order, it writes a checkpoint.
+    """Our own mongod, with everything in one folder. Stopped in order, it writes a checkpoint.
 
     Args:
         folder: for its data and its log.

@@ -1,4 +1,4 @@
-"""The MongoDB server program: Debian and Ubuntu carry none, so it comes out of a wheel on PyPI."""
+"""The MongoDB server program: Debian and Ubuntu have none, so it comes from a wheel on PyPI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RabbitMQ as child processes: the broker from the distribution's package, and an epmd of our own."""
+"""RabbitMQ as child processes: the broker from the distribution's package, and our own epmd."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STARTS = 3
 
 
 class RabbitMQProcess(ServerProcess):
-    """A single broker node with management and Prometheus plugins, everything of it in one folder."""
+    """A single broker node with management and Prometheus plugins, with everything in one folder."""
 
     stop_seconds = 30.0
 
@@ -60,7 +60,7 @@ class RabbitMQProcess(ServerProcess):
         raise HostingError(f"RabbitMQ takes no queue with a dead-letter worker; the end of its log:\n{self.log()}")
 
     def kill(self) -> None:
-        """SIGKILL the broker, a queue created just now being given the seconds it needs to survive that."""
+        """SIGKILL the broker, after the seconds that a new queue needs to survive that."""
         if self._child:
             wait_for_new_queues(lambda command: subprocess.run(command, check=False).returncode, self._folder / "data")
             super().kill()

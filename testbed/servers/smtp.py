@@ -1,4 +1,4 @@
-"""The SMTP sink as a part: started as a child process in both ways of hosting, for it is our own program."""
+"""The SMTP sink as a part: a child process in both ways of hosting, because it is our own program."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class SmtpSink(ServerProcess):
         """Misbehave while the block runs.
 
         Args:
-            reply: the SMTP reply to give, such as "451 4.3.0 ..." or "550 5.1.1 ..."; unused at "lost" and "silent".
+            reply: the SMTP reply to give, such as "451 4.3.0 ..." or "550 5.1.1 ..."; not used with "lost" and "silent".
             at: "rcpt" or "data": answer `reply` there and take nothing; "lost": take the message, then close the
                 connection without an answer, so that the sender cannot know; "silent": take it and let the sender wait
                 for the answer until the block ends.

@@ -1,4 +1,4 @@
-"""The SMTP sink: a server that keeps what it is sent, and delivers it to who has a mailbox here.
+"""The SMTP sink: a server that keeps the mail that it gets, and delivers it if the recipient has a mailbox here.
 
 `python -m testbed.servers.smtp_sink` runs it; `testbed.servers.smtp` starts that as a child process.
 """

@@ -1,4 +1,4 @@
-"""What a verdict is made of and consists of. Pure."""
+"""The evidence for a verdict, and its findings. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ KINDS = (LOST, DOUBLED, EARLY, UNFINISHED_WORK)
 
 
 class Finding(NamedTuple):
-    """Something that must not be."""
+    """A difference from the required state."""
 
     kind: str
     what: str
 
 
 class Seen(NamedTuple):
-    """What a viewer is shown, read as a person would."""
+    """What a viewer sees of an email, read as a user would."""
 
     emails: Mapping[tuple[str, str], Collection[str]]
     """Keys by (viewer, record); a key that is listed twice is there twice."""
@@ -46,7 +46,7 @@ class Asked(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """All that a verdict is made of."""
+    """Everything that a verdict needs."""
 
     held: Sequence[Held]
     truth: ExpectedState

@@ -1,4 +1,4 @@
-"""A mailbox as its owner's phone touches it: mail is put in, flagged, moved and deleted over IMAP, straight at the server."""
+"""A mailbox as its owner's phone uses it: it stores, flags, moves and deletes mail over IMAP, directly on the server."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Mailbox(NamedTuple):
         return True
 
     def rename(self, folder: str, target: str) -> bool:
-        """Rename a folder, with those in it; the server refuses a name that is taken."""
+        """Rename a folder with its subfolders; the server refuses a name that is taken."""
         with self.opened() as client:
             _expect(client.rename(f'"{folder}"', f'"{target}"'))
         return True

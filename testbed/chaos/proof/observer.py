@@ -1,4 +1,4 @@
-"""Follows ledger and epochs by the database's change stream, and so knows what came first: the last final row, or the confirmation."""
+"""Follows ledger and epochs in the database's change stream, and so knows what came first: the last final row, or the confirmation."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Observer:
         """Return once everything that has happened so far was seen.
 
         Raises:
-            RuntimeError: it cannot be seen any more.
+            RuntimeError: the change stream no longer has it.
         """
         moment = time.monotonic()
         while self._seen < moment:

@@ -1,4 +1,4 @@
-"""The independent reader: what the IMAP server holds, by the standard library alone. Shares no code with the services."""
+"""The independent reader: reads the IMAP server with the standard library alone. Shares no code with the services."""
 
 from __future__ import annotations
 

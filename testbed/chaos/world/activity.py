@@ -59,7 +59,7 @@ class Activity:
         self.counts: Counter[str] = Counter()
 
     async def run(self, seconds: float, live: Sequence[TeamMail], late: Sequence[TeamRecord]) -> None:
-        """Spread new mail and late contacts over a time, with things done to old mail between; all of them are done at the end."""
+        """Spread new mail, late contacts and changes of old mail over a time; all of them are done at the end."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         mails, records = list(live), list(late)
@@ -77,7 +77,7 @@ class Activity:
             await asyncio.sleep(max(0.0, 0.5 - (loop.time() - began)) if loop.time() < end else 0)
 
     async def _arrive(self, mail: TeamMail) -> None:
-        """Deliver a mail: what is for an inbox by LMTP, what its owner wrote or filed by IMAP. Tried until it is done."""
+        """Deliver a mail: by LMTP for an inbox, by IMAP for what its owner wrote or filed. Repeated until it succeeds."""
         for key, folder, raw in mail.copies:
             box = self._company.mailboxes[key]
             async with asyncio.timeout(_DELIVER_S):

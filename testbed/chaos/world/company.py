@@ -91,7 +91,7 @@ class Company:
             self.records[f"{record.kind}:{number}"] = record.addresses
 
     async def connect(self, key: str) -> None:
-        """Connect a mailbox, as ``leadmail account add`` does after the login was tried."""
+        """Connect a mailbox, as ``leadmail account add`` does after it tried the login."""
         colleague, box = self.colleague(key), self.mailboxes[key]
         account = new_account_id()
         server = ServerAddress(host=box.imap.host, port=self.network.imap.listens, tls="none", username=box.username)
@@ -158,7 +158,7 @@ async def company(network: Network, team: Team, **settings: str) -> AsyncIterato
         settings: further ``LEADMAIL_…`` settings, in lower case and without the prefix.
     """
     name = f"chaos-{secrets.token_hex(4)}"
-    # What the person who runs this has set for Leadmail must not change what is tried.
+    # The settings of the person who runs this must not change the test.
     kept = {key: value for key, value in os.environ.items() if not key.startswith("LEADMAIL_")}
     environment = {
         **kept,

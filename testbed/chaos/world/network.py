@@ -1,4 +1,4 @@
-"""Between the parts: a proxy before each member of the database, before IMAP and SMTP, and for each process one before the broker."""
+"""The proxies between the parts: in front of each member of the database, of IMAP and SMTP, and of the broker for each process."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class Network:
             self.members[int(name.partition("-")[2]) - 1].set(mood)
 
     def clear(self) -> None:
-        """End every fault of the network."""
+        """End all network faults."""
         for proxy in (*self.members, self.imap, self.smtp, *self.brokers.values()):
             proxy.set(Mood.CLEAR)
 
     def environment(self, name: str, virtual_host: str) -> dict[str, str]:
-        """Return the settings of a process, with its way to each server."""
+        """Return the settings of a process, with its address of each server."""
         broker, port = self.servers.broker, self.brokers[name].listens
         return {
             **self.servers.environment(),

@@ -61,7 +61,7 @@ class Replica:
                 os.killpg(self._child.pid, which)
 
     def revive(self) -> bool:
-        """Start it again when it ended by itself. Returns whether it had."""
+        """Start it again if it exited by itself. Returns whether it had."""
         if not self._wanted or self._child is None or self._child.alive():
             return False
         self.ends.append(self._child.returncode)
@@ -126,7 +126,7 @@ class Replicas:
                     await asyncio.sleep(_PAUSE_S)
 
     def ends(self) -> dict[str, list[int]]:
-        """Return the exit codes of those that ended by themselves."""
+        """Return the exit codes of processes that exited by themselves."""
         return {replica.name: replica.ends for replica in self.all if replica.ends}
 
     def logs(self) -> Iterable[tuple[str, str]]:

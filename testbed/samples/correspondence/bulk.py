@@ -1,4 +1,4 @@
-"""What machines and crowds send: newsletters, a mailing list, notices, web forms, automatic replies."""
+"""What programs send: newsletters, a mailing list, notices, web forms, automatic replies."""
 
 from testbed.samples.correspondence.script import Thread, Turn
 

@@ -1,4 +1,4 @@
-"""Conversations whose last turn has not been written yet when the demo starts, by the name of their scene."""
+"""Conversations whose last turn is written after the demo starts, by the name of their scene."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

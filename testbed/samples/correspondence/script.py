@@ -1,4 +1,4 @@
-"""What the scripts are made of: conversations, their turns, and how a text travels."""
+"""The parts of the scripts: conversations, their turns, and how a text travels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
