@@ -46,6 +46,8 @@ class KnownAddress(Contract):
     """False when the record no longer has it: its mail stays on the record."""
     mark: bytes
     """``identity.address_hash`` of it: finds ledger rows."""
+    mark_key: str | None = None
+    """The id of the key of ``mark``; None if version 0.1 stored it."""
     since: Utc
 
 

@@ -74,6 +74,9 @@ SUBJECTS = {
         "Create missing collections, indexes, queues and bindings, and migrate. "
         "Safe to run at any time, any number of times.",
     ),
+    "secrets": CommandEntry(
+        "operations.secret_keys:app", "The deployment's secret: which one is needed, and replacing it."
+    ),
 }
 """All commands, in the order of the help."""
 

@@ -91,6 +91,7 @@ async def main(stage: Stage[MatcherSettings]) -> None:
             log=log,
         ),
         periodic("backlog", backlog.read, seconds=READ_SECONDS, log=log),
+        periodic("keys", partial(store.mark_keys.announce, holder), seconds=READ_SECONDS, log=log),
         periodic("progress", progress.read, seconds=PROGRESS_SECONDS, log=log),
         *sweeping,
     )

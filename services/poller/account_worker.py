@@ -24,6 +24,8 @@ LINGER_SECONDS = 30.0
 SHARED_PAUSE_SECONDS = 0.2
 """Pause between two turns of background work on a single connection, so that work that fails at once does not spin."""
 REPLAN_SECONDS = 30.0
+MARK_SECONDS = 30.0
+"""How often rows are looked for whose marks another key made. Each time, some of them are marked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,13 @@ class AccountWorker:
         while True:
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    for task in (self._sync_background, self._watch, self._replan_stale, self._compare):
+                    for task in (
+                        self._sync_background,
+                        self._watch,
+                        self._replan_stale,
+                        self._compare,
+                        self._renew_marks,
+                    ):
                         tasks.create_task(self._recovery.keep_running(task))
             except BaseExceptionGroup as group:
                 cause = deciding_error(group)
@@ -159,6 +167,12 @@ class AccountWorker:
         if count:
             self._context.log.warning("rows without a final state are fetched again", count=count)
             self._background.wake.set()
+
+    async def _renew_marks(self) -> None:
+        """Have rows marked again, a few at a time, if another key made their marks."""
+        await self._folders_known.wait()
+        await self._background.look_for_marks()
+        await asyncio.sleep(min(MARK_SECONDS, self._timing.reaper))
 
     async def _compare(self) -> None:
         """Have the ledger compared with the server now and then, so that nothing stays missed."""

@@ -78,6 +78,7 @@ class Supervisor:
         # Before the share is computed: a blocked account counts for no poller, and another would be released for it.
         for ended in [leased for leased in self._leased.values() if leased.task.done()]:
             await self._drop(ended, release=True)
+        await self._store.mark_keys.announce(self._name)
         share = await self._store.leases.share(await self._store.leases.heartbeat(self._name))
         excess = list(self._leased.values())[share:]
         for leased in excess:
@@ -164,5 +165,9 @@ class Supervisor:
 
 
 def _login_differs(now: Account, before: Account) -> bool:
-    """Whether the password or the server was changed, so that the worker has to start again."""
-    return (now.credentials, now.incoming, now.provider) != (before.credentials, before.incoming, before.provider)
+    """Whether the password or the server was changed, so that the worker has to start again. Sealing it anew is no change."""
+    return (now.credentials.ciphertext, now.incoming, now.provider) != (
+        before.credentials.ciphertext,
+        before.incoming,
+        before.provider,
+    )

@@ -25,7 +25,7 @@ class SecretSettings(ProcessSettings):
     )
     secret_keys_old: Annotated[tuple[SecretBytes, ...], NoDecode] = setting(
         (),
-        "earlier values of LEADMAIL_SECRET_KEY, separated by commas, the oldest last: the oldest always keys the hashes in the ledger",
+        "earlier values of LEADMAIL_SECRET_KEY, separated by commas, the oldest last; `leadmail secrets status` says which may be removed",
         "",
     )
 

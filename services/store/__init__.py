@@ -28,6 +28,7 @@ from services.store.admin.aliases import AliasCandidate
 from services.store.admin.checkup import DatabaseFacts
 from services.store.admin.erasing import ErasureCounts
 from services.store.admin.exporting import Dossier
+from services.store.admin.key_rotation import KeyUses
 from services.store.admin.previewing import Preview, PreviewEffect
 from services.store.admin.removal import RemovalCounts
 from services.store.core.audit import OPERATOR, AuditEntry
@@ -42,6 +43,7 @@ from services.store.core.errors import (
     NotFoundError,
     StoreError,
 )
+from services.store.core.mark_keys import MarkState
 from services.store.core.pending_work import WorkId
 from services.store.crm.record_watch import RecordChangeBatch
 from services.store.crm.records import NewRecord
@@ -57,6 +59,7 @@ from services.store.sync.folders import FolderPatch
 from services.store.sync.ledger import KnownUid, LiveRow, Twin, TwinQuery
 from services.store.sync.ledger_matcher import RowOutcome
 from services.store.sync.progress import AccountGroup, OpenBackfill
+from services.store.sync.remarking import RemarkedRow
 from services.store.sync.status import AccountStatus, EpochReport, FolderReport
 
 __all__ = [
@@ -80,10 +83,12 @@ __all__ = [
     "FolderPatch",
     "FolderReport",
     "FoundEmail",
+    "KeyUses",
     "KnownUid",
     "LeaseLostError",
     "LinkAddition",
     "LiveRow",
+    "MarkState",
     "NewRecord",
     "NotAllowedError",
     "NotFoundError",
@@ -92,6 +97,7 @@ __all__ = [
     "Preview",
     "PreviewEffect",
     "RecordChangeBatch",
+    "RemarkedRow",
     "RemovalCounts",
     "RowOutcome",
     "SearchResult",

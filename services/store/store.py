@@ -25,6 +25,7 @@ from services.store.admin.checkup import Checkup
 from services.store.admin.data_subjects import DataSubjects
 from services.store.admin.erasing import Erasing
 from services.store.admin.exporting import Exporting
+from services.store.admin.key_rotation import KeyRotation
 from services.store.admin.previewing import Previewing
 from services.store.admin.privacy import Privacy
 from services.store.admin.removal import Removal
@@ -39,6 +40,7 @@ from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Database
 from services.store.core.fence import Fence
+from services.store.core.mark_keys import MarkKeys
 from services.store.core.migrations import migrate
 from services.store.core.pending_work import PendingWork
 from services.store.core.setup import setup
@@ -68,6 +70,7 @@ from services.store.sync.ledger_operator import OperatorLedger
 from services.store.sync.ledger_poller import PollerLedger
 from services.store.sync.message_ids import MessageIds
 from services.store.sync.progress import Progress
+from services.store.sync.remarking import Remarking
 from services.store.sync.status import Status
 
 
@@ -88,6 +91,7 @@ class Store:
         self.audit = Audit(c)
         self.singleton_lease = SingletonLease(c)
         self.pending_work = PendingWork(c)
+        self.mark_keys = MarkKeys(c, config)
         self.colleagues = Colleagues(c, self.pending_work)
 
         self.address_proofs = AddressProofs(c, fence=fence, colleagues=self.colleagues, audit=self.audit)
@@ -110,6 +114,7 @@ class Store:
         self.poller_ledger = PollerLedger(c, fence, self.folders)
         self.matcher_ledger = MatcherLedger(c)
         self.operator_ledger = OperatorLedger(c)
+        self.remarking = Remarking(c, fence)
         self.message_ids = MessageIds(c, config, fence)
         self.backlog = Backlog(c)
         self.progress = Progress(c)
@@ -124,7 +129,7 @@ class Store:
 
         # crm
         self.records = Records(c, config)
-        self.record_addresses = RecordAddresses(c, config)
+        self.record_addresses = RecordAddresses(c, config, self.mark_keys)
         self.record_watch = RecordWatch(c, config)
         self.summaries = Summaries(c, self.colleagues, config)
 
@@ -202,6 +207,15 @@ class Store:
             record_addresses=self.record_addresses,
         )
         self.attention = Attention(c)
+        self.key_rotation = KeyRotation(
+            c,
+            config,
+            mark_keys=self.mark_keys,
+            accounts=self.accounts,
+            remarking=self.remarking,
+            records=self.records,
+            audit=self.audit,
+        )
         self.checkup = Checkup(c)
         self.sharing = Sharing(
             c,
@@ -294,12 +308,14 @@ class Store:
         self.privacy = Privacy(users=self.users, exporting=exporting, erasing=erasing)
 
     async def setup(self) -> tuple[str, ...]:
-        """Create missing collections and indexes, then migrate. Every process calls this at start.
+        """Create missing collections and indexes, migrate, and check this process's keys. Every process calls this at start.
 
         Returns the names of the migrations that this call ran.
 
         Raises:
-            LayoutError: one of the indexes exists with other properties.
+            LayoutError: one of the indexes exists with other properties, or this process lacks a key that is needed.
         """
         await setup(self._collections)
-        return await migrate(self._collections)
+        ran = await migrate(self._collections)
+        await self.mark_keys.setup()
+        return ran

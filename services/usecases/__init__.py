@@ -4,6 +4,7 @@
 - ``connecting``: checks a login and a sharing policy, saves an account
 - ``company_domains``: the company's own domains: proposed, confirmed, opened, closed; and which records show less for it
 - ``leaving``: users with their sessions and mailboxes; what a removal concerns, and the removal
+- ``key_rotation``: which secret of the deployment is needed, and replacing it
 - ``overview``: what the operator looks at first
 - ``time_left``: how long backfills will still take
 - ``stages``: which stage reads which queue

@@ -31,6 +31,8 @@ RUNS: dict[str, tuple[str, ...]] = {
     "privacy erase": (KIM, "--by", ANNA, "--dry-run"),
     "audit": (),
     "status": (),
+    "secrets status": (),
+    "secrets rotate": ("--dry-run",),
     "queues": (),
     "doctor": (),
 }

@@ -27,6 +27,7 @@ TOUCHING: Mapping[str, str] = {
     "sync.ledger_matcher": "asks which emails on records a row's owner sent: keys only",
     "sync.ledger_poller": "checks whether emails exist",
     "sync.ledger": "finds copies of an account's emails by Message-ID: keys only",
+    "admin.key_rotation": "gives emails the hash of their Message-ID by a new key: ids only",
     "access.copies": "participants, for the guard's own decision",
     "access.visible_lines": "reads for users, through the guard",
     "access.candidates": "finds links for readers; every reader lets the guard decide on them",

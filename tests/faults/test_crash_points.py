@@ -33,6 +33,13 @@ COMMANDS = (
     *("former_accounts.connect_again", "record_addresses._remove", "users.add", "users.save", "users.set_admin"),
     *("withdrawals.add", "withdrawals.remove"),
     *("deleted_emails.drop_account", "deleted_emails.keep", "deleted_emails.restore"),
+    *(
+        "key_rotation.extend_emails",
+        "key_rotation.remark_addresses",
+        "key_rotation.remark_erasures",
+        "key_rotation.reseal",
+    ),
+    *("mark_keys.forget", "mark_keys.note_emails", "mark_keys.retire", "mark_keys.switch"),
 )
 PAGES = ("sign_ins.attempt", "sign_ins.end", "sign_ins.offer", "sign_ins.use")
 NO_STAGE = {
@@ -46,6 +53,8 @@ NO_STAGE = {
     "migrations._leave_out_unsent": "the first start of a new version, which the store's tests have",
     "ledger_poller._switch": "a \\Draft or \\Deleted flag that comes or goes, which the poller's tests have",
     "blob_refs.add_ref": "a dead letter of a large mail, which the matcher's tests have",
+    "mark_keys.setup": "the first start of a new version, which the store's tests have",
+    "remarking.save": "a new secret, which the poller's tests have, with a poller that is killed",
     "message_ids._note": "two mails with one Message-ID, which the poller's and the store's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
 }

@@ -96,8 +96,9 @@ async def context(world: PollerEnvironment, session: ImapSession) -> AccountCont
     (account,) = await world.store.accounts.get_all()
     (lease,) = await world.store.leases.acquire("test", 10)
     metrics = PollerMetrics(CollectorRegistry())
+    keys = world.store.mark_keys.keys
     context = AccountContext(
-        account, lease, world.store, world.bus, Marker({"test": bytes.fromhex(SECRET)}, "test"), metrics, 1_000_000, LOG
+        account, lease, world.store, world.bus, Marker(keys, list(keys)[-1]), metrics, 1_000_000, LOG
     )
     epoch = await open_epoch(context, session)
     context.account = context.account.model_copy(update={"epoch": epoch.number, "resync_requested": False})

@@ -101,6 +101,13 @@ class Ledger:
         return set()
 
 
+class MarkKeys:
+    """Announcements, which are not looked at."""
+
+    async def announce(self, _poller: str) -> None:
+        """Do nothing."""
+
+
 class StubStore:
     """The part of the store that the supervisor uses."""
 
@@ -108,6 +115,7 @@ class StubStore:
         self.leases = Leases()
         self.accounts = Accounts()
         self.ledger = Ledger()
+        self.mark_keys = MarkKeys()
 
 
 def supervised(stub: StubStore) -> tuple[Supervisor, list[Worker]]:

@@ -71,7 +71,7 @@ async def _subjects(session: Session, name: str | None) -> list[str | None]:
     address = normal_address_or_none(name)
     if address is None:
         return [name]
-    found: list[str | None] = [f"user:{address}", session.store.data_subjects.audit_name(address)]
+    found: list[str | None] = [f"user:{address}", *session.store.data_subjects.audit_names(address)]
     found += [f"account:{one.id}" for one in await session.store.accounts.get_all() if one.address == address]
     return found
 

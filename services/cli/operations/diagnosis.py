@@ -12,6 +12,7 @@ from schemas.accounts import AccountState
 from services.amqp.delivery.outcomes import QueueDepth
 from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts
 from services.store import AccountGroup, DatabaseFacts
+from services.usecases.key_rotation import RotationStatus
 from services.usecases.stages import queues_of, replicas
 from services.wording import plural
 
@@ -163,6 +164,27 @@ def repeated_ids(accounts: int, ids: int) -> Iterable[Check]:
         yield Check("Message-IDs", State.WARNING, found, advice)
     else:
         yield Check("Message-IDs", State.FINE, "each is carried by one mail of a mailbox")
+
+
+def secrets(status: RotationStatus) -> Iterable[Check]:
+    """Check which secrets are needed."""
+    name = "secrets"
+    if status.missing:
+        advice = "Add it to LEADMAIL_SECRET_KEYS_OLD again: stages do not start without it."
+        yield Check(name, State.WRONG, f"{', '.join(status.missing)} is needed and in no setting", advice)
+    if status.outdated:
+        advice = "Restart it with the present settings."
+        yield Check(name, State.WARNING, f"{', '.join(status.outdated)} lacks LEADMAIL_SECRET_KEY", advice)
+    if status.removable:
+        found = f"{', '.join(status.removable)} is no longer needed"
+        yield Check(name, State.FINE, found, "You can remove it from LEADMAIL_SECRET_KEYS_OLD and restart.")
+    elif status.finished:
+        yield Check(name, State.FINE, "everything is under LEADMAIL_SECRET_KEY")
+    elif not status.missing:
+        found = "LEADMAIL_SECRET_KEY has changed, and earlier secrets are still needed"
+        yield Check(
+            name, State.WARNING, found, "See `leadmail secrets status`; `leadmail secrets rotate` replaces them."
+        )
 
 
 def internal_people(proposed: Sequence[str], records: int) -> Iterable[Check]:

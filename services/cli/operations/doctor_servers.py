@@ -25,8 +25,8 @@ from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError
 from services.runtime.mongo import Client, make_client, require_replica_set
 from services.settings import CliSettings
-from services.usecases import company_domains
-from services.wiring import make_policy, make_store
+from services.usecases import company_domains, key_rotation
+from services.wiring import make_policy, make_secret_box, make_store
 
 _SECONDS = 10.0
 
@@ -67,6 +67,7 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
     facts = await store.checkup.facts()
     accounts = await store.progress.accounts()
     dead_letters = await store.dead_letters.count()
+    has_secret = bool(settings.secret_key.get_secret_value())
     repeated = await store.message_ids.counts()
     active = sum(count for group, count in accounts.items() if group.state is AccountState.ACTIVE)
     counts = PollerCounts(await store.checkup.pollers(settings.lease_seconds), active)
@@ -74,6 +75,7 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
         Check("MongoDB", State.FINE, "answers"),
         *diagnosis.database(facts),
         *diagnosis.mail(accounts, dead_letters),
+        *(diagnosis.secrets(await key_rotation.read_status(store, make_secret_box(settings))) if has_secret else ()),
         *diagnosis.repeated_ids(len(repeated), sum(repeated.values())),
         *diagnosis.internal_people(
             [one.domain for one in await company_domains.proposed(store)], await company_domains.internal_records(store)

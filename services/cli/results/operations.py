@@ -203,3 +203,50 @@ class Diagnosis(Result):
     """Whether nothing is wrong; the exit code says the same."""
     checks: list[DiagnosisCheck]
     """The checks."""
+
+
+class SecretUse(Result):
+    """What is under one secret of the deployment."""
+
+    id: str
+    """Identifies the secret and tells nothing about it."""
+    setting: str | None
+    """The setting that has it; null if none has."""
+    needed: bool
+    """Whether something is under it, or new things are."""
+    passwords: int
+    """Mailboxes whose password it seals."""
+    rows: int
+    """Rows of the ledger that wait to be marked with the current secret."""
+    addresses: int
+    """Addresses of records that wait for the same."""
+
+
+class SecretAccount(Result):
+    """A mailbox with rows under an earlier secret."""
+
+    address: str
+    """Address of the mailbox."""
+    state: AccountState
+    """Whether the mailbox is synchronised: only then its poller can read the headers again."""
+    rows: int
+    """Number of rows."""
+    advice: str
+    """What to do."""
+
+
+class SecretsStatus(Result):
+    """How far the current secret has replaced earlier ones."""
+
+    finished: bool
+    """Whether nothing needs another secret than LEADMAIL_SECRET_KEY."""
+    keys: list[SecretUse]
+    """All secrets, the current one first."""
+    accounts: list[SecretAccount]
+    """Mailboxes with rows under an earlier secret."""
+    outdated: list[str]
+    """Running pollers and matchers that lack the current secret."""
+    removable: list[str]
+    """Earlier secrets that can be removed from LEADMAIL_SECRET_KEYS_OLD."""
+    missing: list[str]
+    """Secrets that are needed and in no setting."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from services.amqp.delivery.bus import Bus
 from services.mailbox.imap import UidValidityChangedError
 from services.poller.copies.headers import HeaderFacts
 from services.poller.copies.metrics import PollerMetrics
-from services.store import Store
+from services.store import MarkState, Store
 
 if TYPE_CHECKING:
     from services.amqp.delivery.tracing import Tracing
@@ -25,26 +25,47 @@ if TYPE_CHECKING:
 class Marker:
     """Makes the marks (keyed hashes) of a row. Caches those of addresses, since people write more than once."""
 
-    def __init__(self, keys: Mapping[str, bytes], key_id: str) -> None:
+    def __init__(self, keys: Mapping[str, bytes], key_id: str, _others: dict[str, Marker] | None = None) -> None:
         """``keys`` are all keys by their ids; ``key_id`` is that of the one to use."""
         self.key_id = key_id
-        self._key = key = keys[key_id]
-        self._address = lru_cache(maxsize=65_536)(lambda address: address_hash(key, address))
+        self._keys, self._key = keys, keys[key_id]
+        self._others = {} if _others is None else _others
+        self._others[key_id] = self
+        self._address = lru_cache(maxsize=65_536)(lambda address: address_hash(keys[key_id], address))
+
+    def under(self, key_id: str) -> Marker | None:
+        """Return the marker that uses another key; None if this process lacks the key."""
+        if key_id not in self._keys:
+            return None
+        return self._others.get(key_id) or Marker(self._keys, key_id, self._others)
 
     def of_row(self, facts: HeaderFacts, own: Iterable[str]) -> tuple[bytes, ...]:
         """Return the marks of participants and thread ids, except of the account's own addresses, which are in all its mail."""
         marks = [self._address(address) for address in facts.participants.difference(own)]
-        ids = facts.references if facts.message_id is None else (facts.message_id, *facts.references)
-        marks += [message_id_hash(self._key, identifier) for identifier in dict.fromkeys(ids)]
-        return tuple(marks)
+        return (*marks, *(self.of_id(identifier) for identifier in _ids(facts)))
+
+    def of_row_again(self, facts: HeaderFacts, before: Marker, marks: Collection[bytes]) -> tuple[bytes, ...]:
+        """Return the marks of a row whose marks another key made: of the same addresses and ids, because an erasure removes some."""
+        known = set(marks)
+        people = [self._address(one) for one in facts.participants if before._address(one) in known]
+        return (*people, *(self.of_id(one) for one in _ids(facts) if before.of_id(one) in known))
+
+    def of_id(self, message_id: str) -> bytes:
+        """Return the mark of a Message-ID."""
+        return message_id_hash(self._key, message_id)
 
     def of_message_id(self, facts: HeaderFacts) -> bytes | None:
         """Return the mark of a mail's own Message-ID."""
-        return None if facts.message_id is None else message_id_hash(self._key, facts.message_id)
+        return None if facts.message_id is None else self.of_id(facts.message_id)
 
     def of_header(self, block: bytes) -> bytes:
         """Return the mark of a whole header block."""
         return header_hash(self._key, block)
+
+
+def _ids(facts: HeaderFacts) -> Iterable[str]:
+    """Return the distinct thread ids of a mail."""
+    return dict.fromkeys(facts.references if facts.message_id is None else (facts.message_id, *facts.references))
 
 
 @dataclass(slots=True)
@@ -66,6 +87,20 @@ class AccountContext:
     """By id, those that exist on the server."""
     missed: dict[str, int] = field(default_factory=dict)
     """By folder id, how many consecutive LIST answers lacked it."""
+    base: str = ""
+    """The key of rows that do not name theirs."""
+    former: tuple[Marker, ...] = ()
+    """Of the keys that made marks before, while the deployment's key changes."""
+
+    async def follow_key(self) -> MarkState:
+        """Make marks with the key that the deployment uses now. Returns what is stored about the keys."""
+        state = await self.store.mark_keys.state()
+        # A process that was started without the new key continues with its own, which is still looked up.
+        self.marker = self.marker.under(state.key) or self.marker
+        self.base = state.base
+        others = state.used - {self.marker.key_id}
+        self.former = tuple(marker for name in sorted(others) if (marker := self.marker.under(name)))
+        return state
 
     def update_folder(self, folder: Folder, **changes: Any) -> None:
         """Update the known folder with what was stored, unless it was recreated meanwhile."""

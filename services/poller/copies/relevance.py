@@ -67,9 +67,16 @@ async def decide(
         One decision per message, and the version of the address index that they are based on.
     """
     facts = [headers.read(message.header or b"") for message in messages]
-    header_marks = [context.marker.of_header(message.header or b"") for message in messages]
+    await context.follow_key()
+    marker, formers = context.marker, context.former
+    header_marks = [marker.of_header(message.header or b"") for message in messages]
     queries = [
-        TwinQuery(fact.message_id or "", mark, message.size or 0)
+        TwinQuery(
+            fact.message_id or "",
+            mark,
+            message.size or 0,
+            tuple(former.of_header(message.header or b"") for former in formers),
+        )
         for fact, mark, message in zip(facts, header_marks, messages, strict=True)
     ]
     version = await context.store.record_addresses.version()
@@ -101,7 +108,9 @@ async def decide(
             internal_date=message.internal_date or noticed_at,
             flags=flags,
             labels=message.labels,
-            marks=context.marker.of_row(fact, context.account.own_addresses),
+            marks=marker.of_row(fact, context.account.own_addresses),
+            id_mark=marker.of_message_id(fact),
+            mark_key=marker.key_id,
             header=query.header,
             **(twin._asdict() if twin else {}),
         )

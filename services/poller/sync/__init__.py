@@ -3,6 +3,7 @@
 - ``background_sync``: the order of background work: backfill, waiting bodies, comparison
 - ``backfill``: opens an epoch, walks its folders, seals it
 - ``reconcile``: compares all folders with their rows now and then
+- ``mark_renewal``: reads headers again whose marks another key made
 - ``mailbox_watcher``: notices changes by IDLE, NOTIFY or polling
 - ``live_sync``: new mail, flags and expunges of one folder
 - ``folder_changes``: folders that appear or disappear

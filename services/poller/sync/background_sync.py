@@ -1,4 +1,4 @@
-"""The order of background work on one connection: backfills, waiting bodies (late contacts, threads), comparison."""
+"""The order of background work on one connection: backfills, waiting bodies (late contacts, threads), comparison, marks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.sync import backfill
 from services.poller.sync.live_sync import LIVE_LIMIT, now
+from services.poller.sync.mark_renewal import MarkRenewal
 from services.poller.sync.reconcile import reconcile
 
 
@@ -29,6 +30,12 @@ class BackgroundSync:
         self.compared = asyncio.Event()
         """Set unless a comparison with the server is due."""
         self.compared.set()
+        self._renewal = MarkRenewal(context)
+
+    async def look_for_marks(self) -> None:
+        """Request that rows are marked again whose marks another key made, if there are any."""
+        if await self._renewal.look():
+            self.wake.set()
 
     def compare(self) -> None:
         """Request a comparison of the ledger with the server, after all other background work."""
@@ -38,7 +45,8 @@ class BackgroundSync:
     async def pending(self) -> bool:
         """Whether there is anything to do."""
         account = self._context.account
-        if account.resync_requested or not self.compared.is_set() or await self._unsealed():
+        due = account.resync_requested or not self.compared.is_set() or self._renewal.due
+        if due or await self._unsealed():
             return True
         return bool(await self._context.store.ledger.planned(account.id, limit=1))
 
@@ -47,7 +55,7 @@ class BackgroundSync:
         return epoch if epoch is not None and epoch.state is EpochState.ENUMERATING else None
 
     async def run(self, session: ImapSession) -> None:
-        """Fetch waiting bodies, then run the backfill, or the comparison if there is no backfill."""
+        """Fetch waiting bodies, then run the backfill, or the comparison and new marks if there is no backfill."""
         self.wake.clear()
         epoch = await self._unsealed()
         if self._context.account.resync_requested:
@@ -62,6 +70,8 @@ class BackgroundSync:
                 await reconcile(self._context, session)
                 self.compared.set()
                 await self._fetch_planned(session, late=False)
+            if self._renewal.due:
+                await self._renewal.run(session)
             return
         async with asyncio.TaskGroup() as tasks:
             late = tasks.create_task(self._fetch_late(session))

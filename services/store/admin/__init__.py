@@ -6,5 +6,6 @@
 - ``user_lifecycle``: users disabled, enabled and removed
 - ``removal``, ``aliases``, ``attention``: disconnecting and purging accounts, further addresses, mails about blocked accounts
 - ``privacy``, ``data_subjects``, ``exporting``, ``erasing``: requests of data subjects
+- ``key_rotation``: the deployment's secret is replaced in what is stored
 - ``checkup``: the state of the database
 """

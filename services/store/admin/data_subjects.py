@@ -50,18 +50,18 @@ class DataSubjects:
         self._links = links
         self._ledger = ledger
 
-    def hash_of(self, address: str) -> bytes:
-        """Return the hash of a normal address."""
-        return self._record_addresses.hashes([address])[0]
+    def hashes_of(self, address: str) -> list[bytes]:
+        """Return the hashes of a normal address by all keys, that by the current secret first."""
+        return self._record_addresses.hashes([address])
 
-    def audit_name(self, address: str) -> str:
-        """Return how the audit log names a normal address: by its hash, so that the log holds no address."""
-        return f"address:{self.hash_of(address).hex()}"
+    def audit_names(self, address: str) -> list[str]:
+        """Return how the audit log names a normal address: by its hashes, so that the log holds no address. New entries use the first."""
+        return [f"address:{one.hex()}" for one in self.hashes_of(address)]
 
     async def records_of(self, address: str) -> list[RecordRef]:
         """Return the records that have or had a normal address, including records for which it was erased."""
         known = (await self._record_addresses.known([address])).get(address, [])
-        return list(dict.fromkeys([*known, *await self._erasures.with_hash(self.hash_of(address))]))
+        return list(dict.fromkeys([*known, *await self._erasures.with_hashes(self.hashes_of(address))]))
 
     async def mentions(self, address: str) -> AsyncIterator[list[Mentioned]]:
         """Iterate, in batches, over the emails that name a normal address or are linked by it."""
@@ -81,16 +81,15 @@ class DataSubjects:
 
     async def unread(self, address: str) -> AsyncIterator[Row]:
         """Iterate over the copies that have only a row, with the address's hash."""
-        query: Doc = {"marks": self.hash_of(address), "email": {"$exists": False}}
+        query: Doc = {"marks": {"$in": self.hashes_of(address)}, "email": {"$exists": False}}
         async for document in self._rows.find(query):
             yield row_of(document)
 
     async def dead_letters(self, address: str) -> list[DeadLetter]:
         """Return the dead letters about mail that names the address, with their bodies."""
-        needle, address_hash = address.encode(), self.hash_of(address)
-        rows = {
-            found["_id"] async for found in self._rows.find({"marks": address_hash, "state": "quarantined"}, {"_id": 1})
-        }
+        needle = address.encode()
+        query: Doc = {"marks": {"$in": self.hashes_of(address)}, "state": "quarantined"}
+        rows = {found["_id"] async for found in self._rows.find(query, {"_id": 1})}
         return [
             decode(DeadLetter, document)
             async for document in self._dead_letters.find()

@@ -112,13 +112,12 @@ class Erasing:
             touched |= await self._tombstone([email.key for email in mentioned], by)
         await self._deleted.erase(address)
         await self._remove_dead_letters(address)
-        await self._rows.update_many(
-            {"marks": self._data_subjects.hash_of(address)}, {"$pull": {"marks": self._data_subjects.hash_of(address)}}
-        )
+        hashes = {"$in": self._data_subjects.hashes_of(address)}
+        await self._rows.update_many({"marks": hashes}, {"$pull": {"marks": hashes}})
         await self._summaries.recompute(touched)
         # The log says what was done without the address. Whoever knows the address can find the entry by it.
         await self._audit.add(
-            "privacy.erase", by=by, subject=self._data_subjects.audit_name(address), **counts.model_dump()
+            "privacy.erase", by=by, subject=self._data_subjects.audit_names(address)[0], **counts.model_dump()
         )
         return counts
 

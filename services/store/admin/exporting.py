@@ -132,7 +132,7 @@ class Exporting:
         await self._audit.add(
             "privacy.export",
             by=by,
-            subject=self._data_subjects.audit_name(address),
+            subject=self._data_subjects.audit_names(address)[0],
             emails=len(emails),
             copies=len(unread),
         )
@@ -213,7 +213,7 @@ class Exporting:
         return found
 
     async def _entries(self, address: str, own: Iterable[Account]) -> list[AuditEntry]:
-        subjects = [self._data_subjects.audit_name(address), f"user:{address}", *(f"account:{one.id}" for one in own)]
+        subjects = [*self._data_subjects.audit_names(address), f"user:{address}", *(f"account:{one.id}" for one in own)]
         return await self._audit.about(by=address, subjects=subjects)
 
 

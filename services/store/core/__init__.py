@@ -4,6 +4,6 @@
 - ``setup``, ``migrations``: indexes, and changes of what an earlier version stored
 - ``fence``: writes that count only under an account's lease
 - ``singleton_lease``, ``pending_work``: one process at a time; work that survives a crash
-- ``blind_index``: keyed look-up hashes of addresses and Message-IDs
+- ``blind_index``, ``mark_keys``: keyed look-up hashes of addresses and Message-IDs; the keys of today and of before
 - ``colleagues``, ``address_proofs``, ``audit``: who is internal; which account an address belongs to; who changed what
 """

@@ -17,7 +17,7 @@ class Collections:
 
         self.users: Documents = self.database["users"]
         self.settings: Documents = self.database["settings"]
-        """``_id`` company: the administrator's sharing policy."""
+        """``_id`` company: the administrator's sharing policy; ``_id`` marks: which key makes marks, see ``mark_keys``."""
         self.accounts: Documents = self.database["accounts"]
         self.folders: Documents = self.database["folders"]
         self.epochs: Documents = self.database["epochs"]
@@ -31,6 +31,8 @@ class Collections:
         self.erasures: Documents = self.database["erasures"]
         self.counters: Documents = self.database["counters"]
         """``_id`` addresses: the version of the address index; ``_id`` watch: the change stream's resume token."""
+        self.key_holders: Documents = self.database["key_holders"]
+        """Which keys each running poller and matcher has, by the process's name."""
         self.pollers: Documents = self.database["pollers"]
         self.singleton_leases: Documents = self.database["turns"]
         """Keeps its first name: an older version that runs beside this one must find the same leases."""

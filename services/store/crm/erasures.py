@@ -20,12 +20,19 @@ class Erasures:
     def __init__(self, collections: Collections) -> None:
         self._erasures = collections.erasures
 
-    async def add(self, records: Iterable[RecordRef], address_hash: bytes) -> None:
-        """Note that an address must no longer link mail to these records."""
+    async def add(self, records: Iterable[RecordRef], address_hash: bytes, key: str) -> None:
+        """Note that an address, by its hash with a key, must no longer link mail to these records."""
         writes = [
             UpdateOne(
                 {"_id": f"{ref}/{address_hash.hex()}"},
-                {"$setOnInsert": {"record": {"kind": ref.kind, "id": ref.id}, "mark": address_hash, "at": now()}},
+                {
+                    "$setOnInsert": {
+                        "record": {"kind": ref.kind, "id": ref.id},
+                        "mark": address_hash,
+                        "mark_key": key,
+                        "at": now(),
+                    }
+                },
                 upsert=True,
             )
             for ref in records
@@ -41,9 +48,10 @@ class Erasures:
                 found.setdefault(RecordRef(**document["record"]), set()).add(document["mark"])
         return found
 
-    async def with_hash(self, address_hash: bytes) -> list[RecordRef]:
-        """Return the records for which an address was erased."""
-        return [RecordRef(**document["record"]) async for document in self._erasures.find({"mark": address_hash})]
+    async def with_hashes(self, hashes: Iterable[bytes]) -> list[RecordRef]:
+        """Return the records for which an address was erased, by its hashes with all keys."""
+        found = self._erasures.find({"mark": {"$in": list(hashes)}})
+        return [RecordRef(**document["record"]) async for document in found]
 
     async def end(self, hashes: Mapping[RecordRef, Collection[bytes]]) -> None:
         """End erasures because the records no longer have these addresses. Adding them again links mail again."""

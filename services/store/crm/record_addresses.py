@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 
 from pymongo import UpdateOne
 
+from schemas.identity import address_hash
 from schemas.records import KnownAddress, Record, RecordKind, RecordRef
 from services.store.core.blind_index import BlindIndex
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc, at_domains, decode, encode, now
+from services.store.core.mark_keys import MarkKeys
 from services.store.crm.erasures import Erasures
 
 _VERSION = "addresses"
@@ -24,7 +26,8 @@ class RecordAddresses:
     order, one of the two sees the other.
     """
 
-    def __init__(self, collections: Collections, config: StoreConfig) -> None:
+    def __init__(self, collections: Collections, config: StoreConfig, mark_keys: MarkKeys) -> None:
+        self._mark_keys = mark_keys
         self._addresses = collections.addresses
         self._counters = collections.counters
         self._erasures = Erasures(collections)
@@ -65,10 +68,11 @@ class RecordAddresses:
         for known in await self._of_records(wanted):
             stored.setdefault(known.record, {})[known.address] = known
         erased = await self._erased(wanted)
+        key = await self._mark_keys.current()
         writes = [
             write
             for ref, record in wanted.items()
-            for write in self._writes(record, stored.get(ref, {}), erased.get(ref, frozenset()))
+            for write in self._writes(record, stored.get(ref, {}), erased.get(ref, frozenset()), key)
         ]
         if writes:
             await self._addresses.bulk_write(writes, ordered=False)
@@ -81,31 +85,41 @@ class RecordAddresses:
             await self._bump_version()
         return new
 
-    def _writes(self, record: Record, stored: dict[str, KnownAddress], erased: Collection[bytes]) -> list[UpdateOne]:
-        moment, writes = now(), []
+    def _writes(
+        self, record: Record, stored: dict[str, KnownAddress], erased: Collection[bytes], key: tuple[str, bytes]
+    ) -> list[UpdateOne]:
+        moment, writes, (key_id, secret) = now(), list[UpdateOne](), key
         for address in record.addresses:
-            key = f"{record.ref}/{address}"
+            name = f"{record.ref}/{address}"
             if address not in stored:
-                address_hash = self._blind_index.address(address)
-                if address_hash in erased:
+                if not set(self._blind_index.address(address)).isdisjoint(erased):
                     continue
-                known = KnownAddress(address=address, record=record.ref, mark=address_hash, since=moment)
-                document = {**encode(known, key), "swept": False}
+                mark = address_hash(secret, address)
+                known = KnownAddress(address=address, record=record.ref, mark=mark, mark_key=key_id, since=moment)
+                document = {**encode(known, name), "swept": False}
                 del document["_id"]
-                writes.append(UpdateOne({"_id": key}, {"$setOnInsert": document}, upsert=True))
+                writes.append(UpdateOne({"_id": name}, {"$setOnInsert": document}, upsert=True))
             elif not stored[address].current:
-                writes.append(UpdateOne({"_id": key}, {"$set": {"current": True}}))
+                writes.append(UpdateOne({"_id": name}, {"$set": {"current": True}}))
         dropped = [known for known in stored.values() if known.current and known.address not in record.addresses]
         return writes + [
             UpdateOne({"_id": f"{record.ref}/{one.address}"}, {"$set": {"current": False}}) for one in dropped
         ]
 
     async def _erased(self, records: Mapping[RecordRef, Record]) -> dict[RecordRef, set[bytes]]:
-        """Return the hashes of erased addresses by record. Ends erasures of addresses that a record no longer has."""
+        """Return the hashes of erased addresses, by all keys, by record. Ends erasures of addresses that a record no longer has."""
         erased = await self._erasures.of(records)
         ended = {ref: hashes.difference(self.hashes(records[ref].addresses)) for ref, hashes in erased.items()}
         await self._erasures.end(ended)
-        return {ref: hashes - ended[ref] for ref, hashes in erased.items()}
+        return {
+            ref: {
+                one
+                for address in records[ref].addresses
+                if not hashes.isdisjoint(every := self._blind_index.address(address))
+                for one in every
+            }
+            for ref, hashes in erased.items()
+        }
 
     async def _remove(self, erased: Mapping[RecordRef, Collection[bytes]]) -> None:
         for ref, hashes in erased.items():
@@ -115,9 +129,9 @@ class RecordAddresses:
     async def erase_address(self, address: str) -> list[RecordRef]:
         """Remove an address from the index although records have it, until they get it again. Returns the records that had it."""
         records = (await self.known([address])).get(address, [])
-        address_hash = self._blind_index.address(address)
-        await self._erasures.add(records, address_hash)
-        await self._remove({ref: [address_hash] for ref in records})
+        key_id, secret = await self._mark_keys.current()
+        await self._erasures.add(records, address_hash(secret, address), key_id)
+        await self._remove({ref: self._blind_index.address(address) for ref in records})
         await self._bump_version()
         return records
 
@@ -153,9 +167,9 @@ class RecordAddresses:
         await self._counters.update_one({"_id": _VERSION}, {"$inc": {"value": 1}}, upsert=True)
 
     def hashes(self, addresses: Iterable[str]) -> list[bytes]:
-        """Return the hashes of addresses."""
-        return [self._blind_index.address(address) for address in addresses]
+        """Return the hashes of addresses, by all keys."""
+        return list(self._blind_index.by_address_hash(addresses))
 
     def message_id_hashes(self, message_ids: Iterable[str]) -> list[bytes]:
-        """Return the hashes of Message-IDs."""
-        return [self._blind_index.message_id(message_id) for message_id in message_ids]
+        """Return the hashes of Message-IDs, by all keys."""
+        return list(self._blind_index.by_message_id_hash(message_ids))

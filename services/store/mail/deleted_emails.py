@@ -161,8 +161,8 @@ class DeletedEmails:
         The key of the hashes may have changed since the deletion.
         """
         if email.get("message_id"):
-            email["id_mark"] = self._blind_index.message_id(email["message_id"])
-            return [email["id_mark"]]
+            email["id_mark"] = hashes = self._blind_index.message_id(email["message_id"])
+            return hashes
         found = self._ledger.find(rows, {"marks": 1})
         return list({mark async for row in found for mark in row.get("marks", ())})
 

@@ -77,7 +77,8 @@ class Emails:
     def _document(self, email: Email) -> Doc:
         document = encode_email(email)
         if email.content.message_id:
-            document["id_mark"] = self._blind_index.message_id(email.content.message_id)
+            hashes = self._blind_index.message_id(email.content.message_id)
+            document["id_mark"] = hashes[0] if len(hashes) == 1 else hashes
         return document
 
     async def existing(self, keys: Iterable[str]) -> frozenset[str]:

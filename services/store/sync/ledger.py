@@ -31,6 +31,8 @@ class TwinQuery(NamedTuple):
     message_id: str
     header: bytes
     size: int
+    former: tuple[bytes, ...] = ()
+    """``header`` by the keys that made it before, while the deployment's key changes."""
 
 
 class Twin(NamedTuple):
@@ -162,7 +164,12 @@ class Ledger:
             )
             async for row in rows
         }
-        return {query: twin for query in queries if query.header and (twin := held.get((query.header, query.size)))}
+        return {
+            query: held[header, query.size]
+            for query in queries
+            for header in (query.header, *query.former)
+            if header and (header, query.size) in held
+        }
 
     async def live_copies(self, keys: Iterable[str]) -> dict[str, list[LiveRow]]:
         """Return the live copies of emails (attached rows that are not flagged as deleted); emails without any are left out."""

@@ -115,10 +115,11 @@ class MatcherLedger:
         marks = list({mark for row in rows for mark in row["marks"]})
         found = self._emails.find({"id_mark": {"$in": marks}}, {"id_mark": 1})
         named = {email["_id"]: email["id_mark"] async for email in found}
+        hashes = {key: mark if isinstance(mark, list) else [mark] for key, mark in named.items()}
         query: Doc = {"email": {"$in": list(named)}, "sent_by": {"$exists": True, "$ne": []}}
         sent: set[tuple[bytes, str]] = set()
         async for link in self._links.find(query, {"email": 1, "sent_by": 1}):
-            sent.update((named[link["email"]], owner) for owner in link["sent_by"])
+            sent.update((mark, owner) for mark in hashes[link["email"]] for owner in link["sent_by"])
         if not sent:
             return []
         accounts = self._accounts.find({"_id": {"$in": list({row["account"] for row in rows})}}, {"owner": 1})

@@ -1,0 +1,94 @@
+"""Reads the headers of mail again whose marks another key made, and replaces its marks. A few mails at a time, after all other work.
+
+Rows that version 0.1 wrote do not name their key and lack the mark of their Message-ID, so they are read again, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from time import monotonic
+
+from schemas.accounts import Folder
+from schemas.ledger import Row
+from services.mailbox.imap import ImapSession, RefusedError, UidValidityChangedError
+from services.poller.copies import headers, removals
+from services.poller.copies.account_context import AccountContext, Marker
+from services.poller.copies.folder_scan import WINDOW
+from services.store import RemarkedRow
+
+AT_ONCE = 2_000
+"""Rows per turn."""
+PAUSE_SECONDS = 3600.0
+"""How long a mail waits that the server does not return."""
+
+
+class MarkRenewal:
+    """Knows whether rows are left, and which of them the server did not return of late."""
+
+    def __init__(self, context: AccountContext) -> None:
+        self._context = context
+        self._withheld: dict[str, float] = {}
+        """When each row was tried, by its id."""
+        self.due = False
+        """Whether there is something to do."""
+
+    async def look(self) -> bool:
+        """Look for rows. Returns whether there are any."""
+        self.due = bool(await self._rows(1))
+        return self.due
+
+    async def _rows(self, limit: int) -> list[Row]:
+        state = await self._context.follow_key()
+        if state.key != self._context.marker.key_id:
+            self._context.log.error("this process lacks the current secret, restart it", key=state.key)
+            return []
+        self._withheld = {row: at for row, at in self._withheld.items() if monotonic() - at < PAUSE_SECONDS}
+        return await self._context.store.remarking.rows(
+            self._context.account.id, state.key, limit=limit, but=self._withheld
+        )
+
+    async def run(self, session: ImapSession) -> None:
+        """Take one turn. The next one comes when ``look`` finds more."""
+        self.due = False
+        by_folder: dict[tuple[str, int], list[Row]] = {}
+        for row in await self._rows(AT_ONCE):
+            by_folder.setdefault((row.folder, row.uidvalidity), []).append(row)
+        for (folder_id, uidvalidity), rows in sorted(by_folder.items()):
+            folder = self._context.folders.get(folder_id)
+            if not folder or not folder.selected or folder.uidvalidity != uidvalidity:
+                self._wait(rows)  # the comparison with the mailbox drops them
+                continue
+            try:
+                async with session.opened(folder):
+                    for start in range(0, len(rows), WINDOW):
+                        await self._read(session, folder, rows[start : start + WINDOW])
+            except (RefusedError, UidValidityChangedError) as error:
+                self._wait(rows)
+                self._context.log.info("folder cannot be read again", folder=folder_id, error=str(error)[:100])
+
+    def _wait(self, rows: Iterable[Row]) -> None:
+        self._withheld |= dict.fromkeys((row.id for row in rows), monotonic())
+
+    async def _read(self, session: ImapSession, folder: Folder, rows: Sequence[Row]) -> None:
+        context, marker = self._context, self._context.marker
+        bare = [RemarkedRow(row, (), None, b"") for row in rows if not row.marks and not row.header]
+        wanted = {row.uid: row for row in rows if row.marks or row.header}
+        messages = await session.headers(sorted(wanted)) if wanted else []
+        blocks = {message.uid: message.header or b"" for message in messages if message.uid in wanted}
+        read = [(wanted[uid], block) for uid, block in blocks.items()]
+        marked = await asyncio.to_thread(lambda: [self._mark(row, block, marker) for row, block in read])
+        await context.store.remarking.save(context.lease, [*bare, *marked], marker.key_id)
+        await context.store.message_ids.note(context.lease, [row.id_mark for row in marked if row.id_mark])
+        if absent := wanted.keys() - blocks.keys():
+            self._wait(wanted[uid] for uid in absent)
+            await removals.confirm_gone(context, session, folder, sorted(absent))
+
+    def _mark(self, row: Row, block: bytes, marker: Marker) -> RemarkedRow:
+        """Return the row's new marks. If this process lacks the key of the old ones, they are those of a new mail."""
+        facts = headers.read(block)
+        before = marker.under(row.mark_key or self._context.base)
+        own = self._context.account.own_addresses
+        marks = marker.of_row_again(facts, before, row.marks) if before else marker.of_row(facts, own)
+        id_mark = marker.of_message_id(facts)
+        return RemarkedRow(row, marks, id_mark if id_mark in marks else None, marker.of_header(block))
