@@ -51,6 +51,8 @@ class Held:
     alive: bool = True
     flagged: bool = False
     """Whether its owner flagged it as deleted: it grants nothing and shows to no one until the flag is removed."""
+    late: bool = False
+    """Whether it arrived after its mail had been deleted for everyone."""
     lost: bool = False
     """Whether its mailbox was disconnected while the mail was on no record, so that it can no longer be fetched."""
 
@@ -73,6 +75,8 @@ class Company:
     """Domains that the administrator confirmed as the company's."""
     opened: tuple[str, ...] = ()
     """Domains for which the administrator turned off the rule of internal people."""
+    readers: dict[str, set[str]] = field(default_factory=dict)
+    """Who may read each record; every user if none are listed."""
     withdrawn: set[tuple[str, str]] = field(default_factory=set)
     """(user, mail or thread) that this user keeps private."""
 
@@ -168,8 +172,15 @@ class Company:
             if named or self.mailboxes[copy.mailbox].owner in attesting or self.named(copy.bcc)
         ]
 
-    def granting(self, viewer: str) -> dict[Line, list[Held]]:
-        """Return, for each mail that a viewer sees on a record, the live copies that grant it. This is the sharing rule."""
+    def may_read(self, viewer: str, record: str) -> bool:
+        """Whether the CRM lets a user read a record."""
+        return not self.readers.get(record) or viewer in self.readers[record]
+
+    def granting(self, viewer: str, *, any_record: bool = False) -> dict[Line, list[Held]]:
+        """Return, for each mail that a viewer sees on a record, the live copies that grant it. This is the sharing rule.
+
+        With ``any_record`` the answer says what a viewer would see who may read every record.
+        """
         if viewer in self.disabled or viewer not in self.users:
             return {}  # "sees nothing from the next request on"
         links = self.linked()
@@ -181,7 +192,15 @@ class Company:
             ]
             for (record, letter), reasons in links.items()
         }
-        return {line: copies for line, copies in found.items() if copies}
+        return {
+            (record, letter): copies
+            for (record, letter), copies in found.items()
+            if copies and (any_record or self.may_read(viewer, record))
+        }
+
+    def inherit(self, user: str, heir: str) -> None:
+        """Let a user's mailboxes go to another one, and with them what the user keeps private."""
+        self.withdrawn |= {(heir, what) for owner, what in self.withdrawn if owner == user}
 
     def tells_of(self, viewer: str, copy: Held) -> bool:
         """Whether a viewer who sees a mail may learn that a mailbox holds it: it is theirs, or the mail names its address."""
@@ -218,6 +237,13 @@ class Company:
 
 
 def covers(domains: Collection[str], address: str) -> bool:
-    """Return whether an address is in one of the domains or in a subdomain."""
-    labels = address.split("@")[1].split(".")
-    return any(labels[-len(parts) :] == parts for parts in (domain.split(".") for domain in domains))
+    """Return whether an address is in one of the domains, however they are spelled, or in a subdomain."""
+    labels = plain(address.split("@")[1]).split(".")
+    return any(labels[-len(parts) :] == parts for parts in (plain(domain).split(".") for domain in domains))
+
+
+def plain(name: str) -> str:
+    """Return a domain or an address in the one spelling in which mail names it: lower case, A-labels, no trailing dot."""
+    local, at, domain = name.lower().rstrip(".").rpartition("@")
+    labels = [label.encode("idna").decode() for label in domain.split(".")]
+    return f"{local}{at if local else ''}{'.'.join(labels)}"

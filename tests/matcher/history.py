@@ -10,17 +10,18 @@ from typing import Any
 from bson import ObjectId
 
 from schemas.accounts import AccountState
-from schemas.mail import Attachment, Content
+from schemas.mail import Attachment
 from schemas.messages import MailParsed
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.matcher.linking.summaries import SummaryKeeper
 from services.matcher.sweepers import sweep_pending_work
-from services.store import NotAllowedError, NotFoundError, Preview, Store, email_ref
+from services.store import NotFoundError, Preview, Store, email_ref
 from tests.factories import account as account_of
-from tests.matcher.company import Company, Held, Letter, Mailbox
-from tests.matcher.fixtures import World, mail, name_of, raw_of
-from tests.matcher.steps import BOXES, USERS, Step
+from tests.matcher.company import Company, Held, Letter, Line, Mailbox, plain
+from tests.matcher.fixtures import mail, name_of, raw_of
+from tests.matcher.second_thoughts import SecondThoughts
+from tests.matcher.steps import BOXES, PURGE, USERS, Step
 
 NEVER = timedelta(seconds=-1)
 
@@ -38,16 +39,11 @@ def file_of(name: str) -> bytes:
     return f"file of {name}".encode()
 
 
-class History(World):
+class History(SecondThoughts):
     """Keeps the real system and the reference model in step."""
 
-    paper: Company
-    refs: dict[str, RecordRef]
-    documents: dict[str, dict[str, Any]]
-    """The last CRM document of each record, for restoring it."""
     boxes: dict[str, str]
     """Account ids by mailbox."""
-    written: dict[str, Content]
     arrived: list[MailParsed]
 
     async def begin(self, store: Store) -> None:
@@ -58,6 +54,7 @@ class History(World):
         self.store, self.summaries = store, SummaryKeeper(store)
         self.paper = Company(USERS)
         self.refs, self.documents, self.boxes, self.written, self.arrived = {}, {}, {}, {}, []
+        self.deletions = {}
         self.accounts, self.records, self.mails, self.copies, self.gone = {}, {}, [], {}, set()
         for user in USERS:
             await store.users.add(user)
@@ -88,9 +85,18 @@ class History(World):
         await self.add_folders(new)
         self.boxes[box], self.accounts[new.id] = new.id, new
         self.paper.mailboxes[box] = Mailbox(BOXES[box], box, mode, excluded)
+        self._count_spellings(excluded)
+        owned = [one for one in self.paper.mailboxes.values() if one.connected and one.owner == BOXES[box]]
+        self.happened["several accounts of a user"] += len(owned) > 1
         if known:
             await self._backfilled(box)
         await self._settle()
+
+    def _count_spellings(self, domains: Iterable[str]) -> None:
+        for domain in domains:
+            self.happened["domain with a trailing dot"] += domain.endswith(".")
+            self.happened["domain with U-labels"] += not domain.isascii()
+            self.happened["domain in upper case"] += domain != domain.lower()
 
     async def _backfilled(self, box: str) -> None:
         """Do what poller and parser do when a mailbox is connected again: each copy without a row gets one."""
@@ -110,17 +116,22 @@ class History(World):
         if not known or not known.connected or mode not in self.paper.allowed or not self._works(known.owner):
             return
         await self._settle()
+        self._count_spellings(excluded)
+        self.happened["policy"] += 1
         policy = SharingPolicy(mode=Mode(mode), excluded_domains=excluded)
         told = await self.store.previewing.account(await self.store.accounts.get(self.boxes[box]), policy)
-        before = self.seen()
+        lines = self.known_to(known.owner)
+        before = self.seen(known.owner, lines)
         known.mode, known.excluded = mode, excluded
-        self._told(told, before, known.owner)
+        self._told(told, before, lines, known.owner)
         await self.store.accounts.save_sharing(self.boxes[box], policy)
         await self.check_no_page_shows_too_much()
         await self.store.sharing.set_account(self.boxes[box], policy, by="operator")
 
     async def _company(self, excluded: tuple[str, ...], allowed: tuple[str, ...]) -> None:
         await self._settle()
+        self._count_spellings(excluded)
+        self.happened["company's policy"] += 1
         policy = CompanyPolicy(
             excluded_domains=excluded,
             allowed_modes=tuple(map(Mode, allowed)),
@@ -130,9 +141,10 @@ class History(World):
             version=(await self.store.company.policy()).version,
         )
         told = await self.store.previewing.company(policy, by=USERS[0])
-        before = self.seen()
+        lines = self.known_to(USERS[0])
+        before = self.seen(USERS[0], lines)
         self.paper.excluded, self.paper.allowed = excluded, allowed
-        self._told(told, before, USERS[0])
+        self._told(told, before, lines, USERS[0])
         policy = await self.store.company.save(policy)
         await self.check_no_page_shows_too_much()
         await self.store.sharing.set_company(policy, by="operator")
@@ -141,47 +153,66 @@ class History(World):
         """Let the administrator set the company's domains, and open or close some."""
         await self._settle()
         self.paper.own_domains, self.paper.opened = domains, opened
-        policy = await self.store.company.policy()
-        changed = policy.model_copy(update={"internal_domains": domains, "opened_domains": opened})
+        self._count_spellings((*domains, *opened))
+        self.happened["company's domains"] += bool(domains)
+        self.happened["opened domain"] += bool(opened)
+        changed = (await self.store.company.policy()).replaced(internal_domains=domains, opened_domains=opened)
         await self.store.sharing.set_company(changed, by="operator")
         await self._settle()
-
-    def _works(self, user: str) -> bool:
-        """Whether a user has not left and is not disabled; the mailboxes of others are paused."""
-        return user in self.paper.users and user not in self.paper.disabled
 
     async def _disable(self, user: str) -> None:
         if self._works(user):
             self.paper.disabled.add(user)
+            self.happened["disable"] += 1
             await self.store.user_lifecycle.disable(user, by="operator")
             await self.check_no_page_shows_too_much()
 
     async def _enable(self, user: str) -> None:
         if user in self.paper.disabled:
             self.paper.disabled.remove(user)
+            self.happened["enable"] += 1
             await self.store.user_lifecycle.enable(user, by="operator")
 
-    async def _leave(self, user: str, heir: str | None) -> None:
-        """Remove a user; their mailboxes go to another one, or are disconnected."""
-        if user not in self.paper.users:
+    async def _leave(self, user: str, then: str | None) -> None:
+        """Remove a user; their mailboxes are purged, or go to another one, or are disconnected."""
+        if user not in self.paper.users or then == user:
             return
         await self._settle()
+        heir = then if then in self.paper.users else None
+        theirs = [name for name, box in self.paper.mailboxes.items() if box.owner == user]
         self.paper.users = tuple(one for one in self.paper.users if one != user)
         self.paper.disabled.discard(user)
-        for box in self.paper.mailboxes.values():
-            if box.owner == user:
-                box.owner, box.connected = heir or user, box.connected and heir is not None
+        for name in theirs:
+            if then == PURGE:
+                self._forget(name)
+            elif heir is None:
+                self.paper.mailboxes[name].connected = False
+            else:
+                self.paper.mailboxes[name].owner = heir
         if heir is None:
             self.paper.settle()
-        await self.store.user_lifecycle.remove(user, by="operator", transfer_to=heir)
+        else:
+            self.paper.inherit(user, heir)
+        await self.store.user_lifecycle.remove(user, by="operator", purge=then == PURGE, transfer_to=heir)
+        self.happened[f"{'purge' if then == PURGE else 'transfer' if heir else 'disconnect'} on removal"] += bool(
+            theirs
+        )
         if heir is None:
             await self.check_no_page_shows_too_much()
         await self._settle()
+
+    def _forget(self, box: str) -> str:
+        """Take a mailbox out of the model with its copies; return its account's id."""
+        del self.paper.mailboxes[box]
+        for key in [key for key, copy in self.paper.copies.items() if copy.mailbox == box]:
+            del self.paper.copies[key], self.copies[key]
+        return self.boxes.pop(box)
 
     async def _alias(self, box: str, address: str) -> None:
         known = self.paper.mailboxes.get(box)
         if known and known.connected:
             known.aliases = tuple({*known.aliases, address})
+            self.happened["alias"] += 1
             await self.store.accounts.save_aliases(self.boxes[box], known.aliases, by=known.owner)
 
     async def _disconnect(self, box: str) -> None:
@@ -189,19 +220,16 @@ class History(World):
         if known and known.connected:
             await self._settle()
             known.connected = False
+            self.happened["disconnect"] += 1
             self.paper.settle()
             await self.store.removal.disconnect(self.boxes[box], by=known.owner)
             assert (await self.store.accounts.get(self.boxes[box])).state is AccountState.DISCONNECTED
 
     async def _purge(self, box: str) -> None:
-        known = self.paper.mailboxes.get(box)
-        if not known or known.aliases or box not in self.paper.users:
-            return  # when an address stops belonging to a colleague, links follow only at the next resync
-        del self.paper.mailboxes[box]
-        for key in [key for key, copy in self.paper.copies.items() if copy.mailbox == box]:
-            del self.paper.copies[key], self.copies[key]
-        await self.store.removal.purge(self.boxes.pop(box), by=known.owner)
-        await self._settle()
+        if known := self.paper.mailboxes.get(box):
+            self.happened["purge"] += 1
+            await self.store.removal.purge(self._forget(box), by=known.owner)
+            await self._settle()
 
     # Mail
 
@@ -235,11 +263,20 @@ class History(World):
             ):
                 continue  # without a Message-ID, each mailbox has an email of its own
             message = await self.copy(self.accounts[self.boxes[box]], self.written[name], bcc=bcc, sent=filed)
-            self.paper.copies[message.source.id] = Held(box, name, bcc, filed)
+            self.paper.copies[message.source.id] = Held(box, name, bcc, filed, late=name in self.paper.deleted)
+            self._count_arrival(known, self.paper.letters[name], bcc, filed)
             batch.append(message)
         if batch:
             self.arrived += batch
             await self.match(*batch)
+
+    def _count_arrival(self, box: Mailbox, letter: Letter, bcc: tuple[str, ...], filed: bool) -> None:
+        self.happened["Bcc copy"] += bool(bcc)
+        self.happened["forwarded copy"] += not {box.address, *box.aliases}.intersection(letter.people)
+        if letter.alias in self.paper.letters:
+            self.happened[f"thread attack by {'appended' if filed else 'received'} mail"] += 1
+        if letter.name in self.paper.deleted:
+            self.happened["copy of deleted mail"] += 1
 
     def _numbered(self, number: int) -> MailParsed | None:
         live = [one for one in self.arrived if one.source.id in self.paper.copies and one.source.id not in self.gone]
@@ -252,6 +289,7 @@ class History(World):
     async def _gone(self, number: int) -> None:
         if message := self._numbered(number):
             self.paper.copies[message.source.id].alive = False
+            self.happened["gone"] += 1
             await self.go(message.source.id)
             await self.announce_gone(message.source.id)
 
@@ -263,6 +301,7 @@ class History(World):
         if some:
             message = some[number % len(some)]
             self.paper.copies[message.source.id].flagged = on
+            self.happened["flagged" if on else "flag removed"] += 1
             await self.flag(message.source.id, on=on)
             await self.check_no_page_shows_too_much()
             await self.announce_gone(message.source.id)
@@ -270,28 +309,9 @@ class History(World):
     async def _moved(self, number: int, refiled: bool) -> None:
         if message := self._numbered(number):
             held = self.paper.copies[message.source.id]
+            self.happened["moved"] += 1
             await self._gone(number)
             await self._arrive(((held.mailbox, held.letter, held.bcc, held.filed is not refiled),))
-
-    async def _bury(self, name: str) -> None:
-        await self._settle()
-        holders = [self.paper.mailboxes[one.mailbox].owner for one in self.paper.live(name)]
-        seen = [holder for holder in holders if any(line[1] == name for line in self.paper.granting(holder))]
-        if seen:
-            others = {self.paper.mailboxes[one.mailbox].owner for one in self.paper.kept(name, self.paper.linked())} - {
-                seen[0]
-            }
-            key = self.written[name].key
-            try:
-                await self.store.deleting.delete(key, by=seen[0])
-            except NotAllowedError:  # "administrators, or the holder of its only copies"
-                copies = [one for one in self.paper.copies.values() if one.letter == name and one.alive]
-                assert {self.paper.mailboxes[one.mailbox].owner for one in copies} != {seen[0]}
-                await self.store.deleting.delete(key, by=None)
-            else:
-                assert not others, f"{name} was deleted although others hold it"
-            self.paper.deleted.add(name)
-            await self._settle()
 
     # Records
 
@@ -306,12 +326,18 @@ class History(World):
     async def _put(self, label: str, document: dict[str, Any]) -> None:
         self.documents[label] = document
         known = self.paper.records.setdefault(label, set())
-        known.update(document["emails"])
+        known.update(map(plain, document["emails"]))
+        self.paper.readers[label] = {one.lower() for one in document.get("access", {}).get("readers", ())}
+        self.happened["address in another spelling"] += any(plain(one) != one for one in document["emails"])
+        others = [theirs for other, theirs in self.paper.records.items() if other != label]
+        self.happened["shared address"] += not known.isdisjoint({one for theirs in others for one in theirs})
         collection = self.crm[f"{self.refs[label].kind}s"]
-        await collection.update_one({"_id": document["_id"]}, {"$set": {"emails": document["emails"]}}, upsert=True)
+        fields = {name: value for name, value in document.items() if name != "_id"}
+        await collection.update_one({"_id": document["_id"]}, {"$set": fields}, upsert=True)
 
     async def _readdress(self, label: str, addresses: tuple[str, ...]) -> None:
         if label in self.paper.records:
+            self.happened["readdress"] += 1
             await self._put(label, {**self.documents[label], "emails": list(addresses)})
             await self.changed(self.refs[label])
 
@@ -326,12 +352,14 @@ class History(World):
 
     async def _restore(self, label: str) -> None:
         if label in self.documents and label not in self.paper.records:
+            self.happened["restore a record"] += 1
             await self._put(label, self.documents[label])
             await self.changed(self.refs[label])
 
     async def _merge(self, kept: str, other: str, order: str) -> None:
         if not {kept, other} <= set(self.paper.records):
             return
+        self.happened["merge"] += 1
         both = [*self.documents[kept]["emails"], *self.documents[other]["emails"]]
         merged = {**self.documents[kept], "emails": list(dict.fromkeys(both))}
         await self._replaced(other, kept, merged, order.replace("into", "made"))
@@ -340,7 +368,8 @@ class History(World):
         if lead not in self.paper.records or contact in self.paper.records:
             return
         self.refs[contact] = RecordRef(kind="contact", id=str(ObjectId()))
-        document = {"_id": ObjectId(self.refs[contact].id), "emails": self.documents[lead]["emails"]}
+        document = {**self.documents[lead], "_id": ObjectId(self.refs[contact].id)}
+        self.happened["convert"] += 1
         await self._replaced(lead, contact, document, order)
 
     async def _replaced(self, old: str, new: str, document: dict[str, Any], order: str) -> None:
@@ -362,13 +391,23 @@ class History(World):
 
     # Previews of a change
 
-    def seen(self) -> set[tuple[str, str, str]]:
-        """Return (viewer, record, mail) for everything that any user sees."""
-        return {(viewer, *line) for viewer in USERS for line in self.paper.granting(viewer)}
+    def known_to(self, asker: str) -> set[Line]:
+        """Return the lines that an asker sees by copies of which they may know: of other copies a preview of these says nothing."""
+        granted = self.paper.granting(asker).items()
+        return {line for line, copies in granted if any(self.paper.tells_of(asker, one) for one in copies)}
 
-    def _told(self, told: Preview, before: set[tuple[str, str, str]], asker: str) -> None:
+    def seen(self, asker: str, known: set[Line]) -> set[tuple[str, str, str]]:
+        """Return (viewer, record, mail) for everything that any user sees, as far as an asker may know why."""
+        return {
+            (viewer, *line)
+            for viewer in USERS
+            for line, copies in self.paper.granting(viewer).items()
+            if line not in known or any(self.paper.tells_of(asker, one) for one in copies)
+        }
+
+    def _told(self, told: Preview, before: set[tuple[str, str, str]], known: set[Line], asker: str) -> None:
         """Check a preview against the rule before and after the change, limited to mail that the asker sees before it."""
-        after = self.seen()
+        after = self.seen(asker, known)
         for effect, changed in ((told.hidden, before - after), (told.shown, after - before)):
             moved = {one for one in changed if (asker, *one[1:]) in before}
             counts = [len({one[place] for one in moved}) for place in (2, 0, 1)]

@@ -13,11 +13,16 @@ BOXES = {
     "ann@second.example": USERS[0],
 }
 """Owners by mailbox."""
-CLIENTS = ("carla@client.example", "c.private@home.example", "paul@eu.partner.example", "office@partner.example")
+CLIENTS = (
+    *("carla@client.example", "c.private@home.example", "paul@eu.partner.example", "office@partner.example"),
+    "kim@xn--bcher-kva.example",
+)
 STRANGERS = ("who@else.example", "mum@home2.example", "carla@notclient.example")
-DOMAINS = ("client.example", "partner.example", "firm.example", "home.example", "else.example")
+DOMAINS = ("client.example", "partner.example", "firm.example", "home.example", "else.example", "bücher.example")
 RECORDS = ("R1", "R2", "R3", "R4")
 MODES = ("private", "public", "custom")
+PURGE = "purge"
+"""What happens to the mailboxes of a user who leaves, instead of the user who gets them."""
 
 Step = tuple[Any, ...]
 """A kind and its arguments. A step that is impossible at its moment is skipped, so that any step can be left out."""
@@ -32,12 +37,18 @@ def life(seed: int, *, changes: int) -> list[Step]:
 def _domains(rng: random.Random) -> tuple[str, ...]:
     if rng.random() < 0.2:
         return ("firm.example", "else.example")  # what makes mail internal
-    return tuple(rng.sample(DOMAINS, rng.choice([0, 0, 1, 2])))
+    return _spelled(rng, rng.sample(DOMAINS, rng.choice([0, 0, 1, 2])))
+
+
+def _spelled(rng: random.Random, names: Sequence[str]) -> tuple[str, ...]:
+    """Return domains or addresses as people type them: in any case, with a trailing dot, with U-labels."""
+    ways = (str, str, str, str.upper, str.title, "{}.".format, lambda name: name.replace("xn--bcher-kva", "Bücher"))
+    return tuple(rng.choice(ways)(name) for name in names)
 
 
 def _policy(rng: random.Random) -> tuple[str, tuple[str, ...]]:
     mode = rng.choice(MODES)
-    return mode, tuple(rng.sample(DOMAINS, rng.randint(1, 2))) if mode == "custom" else _domains(rng)
+    return mode, _spelled(rng, rng.sample(DOMAINS, rng.randint(1, 2))) if mode == "custom" else _domains(rng)
 
 
 def _founded(rng: random.Random) -> list[Step]:
@@ -51,6 +62,10 @@ def _founded(rng: random.Random) -> list[Step]:
         if rng.random() < 0.15:
             steps += _forged(rng)
     if rng.random() < 0.3:
+        steps.append(_readers(rng, rng.choice(RECORDS)))
+    if rng.random() < 0.3:
+        steps += _withdrawn(rng)
+    if rng.random() < 0.3:
         head, tail = steps[: len(boxes)], steps[len(boxes) :]
         records = [step for step in tail if step[0] == "record"]
         steps = head + [step for step in tail if step[0] != "record"] + records  # every contact is late
@@ -59,7 +74,7 @@ def _founded(rng: random.Random) -> list[Step]:
 
 def _record(rng: random.Random, label: str) -> Step:
     pool = (*CLIENTS, USERS[1]) if rng.random() < 0.3 else CLIENTS
-    return ("record", label, rng.choice(["lead", "contact"]), tuple(rng.sample(pool, rng.randint(1, 2))))
+    return ("record", label, rng.choice(["lead", "contact"]), _spelled(rng, rng.sample(pool, rng.randint(1, 2))))
 
 
 def _letter(rng: random.Random, number: int) -> Step:
@@ -105,20 +120,20 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
             allowed = tuple(rng.sample(MODES, rng.choice([1, 2, 3, 3, 3])))
             return [("company", _domains(rng), allowed)]
         case "own":
-            own = tuple(rng.sample(("firm.example", "partner.example", "else.example"), rng.randint(0, 2)))
-            opened = tuple(rng.sample(("firm.example", "partner.example"), rng.choice([0, 0, 1])))
+            own = _spelled(rng, rng.sample(("firm.example", "partner.example", "else.example"), rng.randint(0, 2)))
+            opened = _spelled(rng, rng.sample(("firm.example", "partner.example"), rng.choice([0, 0, 1])))
             return [("own", own, opened)]
         case "disable":
             user = rng.choice(USERS[1:3])
             return [("disable", user), *([("enable", user)] if rng.random() < 0.5 else [])]
         case "leave":
-            return [("leave", rng.choice(USERS[1:3]), rng.choice([USERS[0], None]))]
+            return [("leave", rng.choice(USERS[1:3]), rng.choice([USERS[0], None, PURGE]))]
         case "alias":
             return [("alias", box, rng.choice([STRANGERS[0], STRANGERS[1], CLIENTS[1]])), ("settle",)]
         case "record":
             return [_record(rng, record)]
         case "readdress":
-            return [("readdress", record, tuple(rng.sample(CLIENTS, rng.randint(1, 2))))]
+            return [("readdress", record, _spelled(rng, rng.sample(CLIENTS, rng.randint(1, 2))))]
         case "delete":
             return [("delete", record), ("settle",)] if rng.random() < 0.5 else [("delete", record)]
         case "restore":
@@ -144,41 +159,34 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
         case "purge":
             again = [("connect", box, *_policy(rng))] if rng.random() < 0.4 else []
             return [("purge", box), *again]
+        case "readers":
+            return [_readers(rng, record)]
+        case "withdraw":
+            return _withdrawn(rng)
         case _:
-            return [("bury", letter)]
+            late = [("late", box, rng.randint(0, 12))] if rng.random() < 0.4 else []
+            return [
+                ("bury", rng.randint(0, 12)),
+                *late,
+                *([("unbury", rng.randint(0, 12))] if rng.random() < 0.7 else []),
+            ]
 
 
-KINDS = (
-    *(
-        "policy",
-        "policy",
-        "policy",
-        "company",
-        "company",
-        "own",
-        "disable",
-        "leave",
-        "own",
-        "alias",
-        "record",
-        "record",
-        "readdress",
-        "delete",
-    ),
-    *(
-        "restore",
-        "merge",
-        "convert",
-        "arrive",
-        "arrive",
-        "gone",
-        "gone",
-        "moved",
-        "flagged",
-        "flagged",
-        "flagged",
-        "disconnect",
-        "reconnect",
-    ),
-    *("purge", "bury", "forged", "forged"),
-)
+def _readers(rng: random.Random, label: str) -> Step:
+    return ("readers", label, tuple(rng.sample(USERS, rng.choice([0, 1, 1, 2, 3]))))
+
+
+def _withdrawn(rng: random.Random) -> list[Step]:
+    """Return how a user keeps a mail or its thread private, and perhaps shares it again."""
+    number, thread = rng.randint(0, 40), rng.random() < 0.5
+    keep: Step = ("withdraw", number, thread, True)
+    return [keep] if rng.random() < 0.5 else [keep, ("settle",), ("withdraw", number, thread, False)]
+
+
+_OFTEN = {
+    3: ("policy", "flagged", "withdraw"),
+    2: ("company", "own", "record", "arrive", "gone", "forged", "leave", "bury", "readers"),
+    1: ("disable", "alias", "readdress", "delete", "restore", "merge", "convert", "moved", "disconnect", "reconnect"),
+}
+KINDS = (*(kind for often, kinds in _OFTEN.items() for kind in kinds * often), "purge")
+"""What may happen next, each as often as it is listed."""

@@ -28,7 +28,7 @@ async def look(life: History, rng: random.Random) -> None:
     for viewer in working:
         for label in life.refs:
             await _page(life, viewer, label, granted[viewer], rng)
-    await _summaries(life, granted[USERS[3]])
+    await _summaries(life, life.paper.granting(USERS[3], any_record=True))
     viewer = rng.choice(working)
     await _search(life, viewer, granted[viewer])
     for name in rng.sample(sorted(life.written), min(len(life.written), 2)):
@@ -150,8 +150,12 @@ async def _summaries(life: History, granted: Granted) -> None:
 
 
 async def _suggested(life: History, viewer: str, granted: Granted) -> None:
-    """Unknown addresses offered for a record wrote mail that the viewer sees on it."""
-    known = life.paper.colleagues().union(*life.paper.records.values())
+    """Unknown addresses offered for a record wrote mail that the viewer sees on it.
+
+    An address is known to a viewer by records that they may read: otherwise its absence would tell them of another record.
+    """
+    readable = [theirs for label, theirs in life.paper.records.items() if life.paper.may_read(viewer, label)]
+    known = life.paper.colleagues().union(*readable)
     links = life.paper.linked()
     for label, ref in list(life.refs.items())[-2:]:
         expected = {
