@@ -83,7 +83,9 @@ def _places(node: ast.AST, path: Path = ()) -> Iterator[Path]:
 
 def _is_type(node: ast.AST, name: str) -> bool:
     match node:
-        case ast.Import() | ast.ImportFrom() | ast.Subscript(value=ast.Name(id="Literal")):
+        case ast.Import() | ast.ImportFrom():
+            return True
+        case ast.Subscript(value=ast.Name(id=kind)) if kind[0].isupper() and not kind.isupper():
             return True
         case ast.Call(func=ast.Subscript(value=ast.Name(id=kind))):  # as in ``dict[str, int]()``
             return name == "func" and (kind in ("dict", "list", "set") or kind[0].isupper() or kind == "defaultdict")

@@ -16,7 +16,12 @@ class Target(NamedTuple):
     """Whether the tests need the servers: these are started once."""
 
 
-_VISIBLE = ("tests/store/test_guard.py", "tests/store/test_reading.py", "tests/store/test_side_channels.py")
+_VISIBLE = (
+    "tests/store/test_candidates.py",
+    "tests/store/test_rights.py",
+    "tests/store/test_reading.py",
+    "tests/store/test_side_channels.py",
+)
 
 TARGETS = (
     Target("schemas/sharing.py", ("tests/schemas/test_sharing.py", "tests/schemas/test_policies.py")),
@@ -25,7 +30,7 @@ TARGETS = (
     Target("services/store/access/guard.py", ("tests/store/test_guard.py",)),
     Target(
         "services/store/access/withdrawals.py",
-        ("tests/store/test_sharing.py", "tests/store/test_links.py", "tests/store/test_user_lifecycle.py"),
+        ("tests/store/test_withdrawals.py", "tests/store/test_sharing.py"),
         servers=True,
     ),
     Target("services/store/access/deleting.py", ("tests/store/test_deleting.py",), servers=True),
@@ -44,7 +49,7 @@ TARGETS = (
     ),
     Target(
         "services/store/sync/ledger_poller.py",
-        ("tests/store/test_ledger.py",),
+        ("tests/store/test_ledger.py", "tests/store/test_fence.py"),
         functions=("_insert_missing", "published", "_move"),
         servers=True,
     ),

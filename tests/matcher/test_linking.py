@@ -12,7 +12,16 @@ from schemas.emails import Attestation, Link, Match
 from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy
-from schemas.threads import Claim, claims_of_links, external_records, is_sender, thread_links
+from schemas.threads import (
+    ALL_MAIL,
+    SENT_FOLDER,
+    SENT_LABEL,
+    Claim,
+    claims_of_links,
+    external_records,
+    is_sender,
+    thread_links,
+)
 from services.matcher.linking.batch_threads import BatchThreads
 from services.matcher.linking.matches import Matches, address_matches, bcc_matches, merged
 from services.matcher.linking.rule import Facts
@@ -101,6 +110,11 @@ def test_the_sender_of_an_email_is_the_owner_of_every_address_in_its_from() -> N
     assert not is_sender(people, {B})
     assert not is_sender([*people, Participant(address=B, role=Role.FROM)], {A})
     assert not is_sender([], {A})
+
+
+def test_what_was_sent_is_told_by_the_names_of_the_standards() -> None:
+    """RFC 6154's folder roles, as the poller stores them, and Gmail's label."""
+    assert (SENT_FOLDER, ALL_MAIL, SENT_LABEL) == ("sent", "all", "\\Sent")
 
 
 def test_a_thread_with_exactly_one_external_record_takes_the_reply_along() -> None:

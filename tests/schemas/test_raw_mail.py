@@ -114,6 +114,7 @@ def test_a_reader_gets_the_fields_on_the_list_and_no_others(spelling: type[str])
         (b"To: z\rBcc: s@y\rSubject: a\r\rbody", b"To: z\nSubject: a\n\nbody"),
         (b"To: z\r\r\nBcc: s@y\r\r\nSubject: a\r\r\n\r\r\nbody", b"To: z\r\nSubject: a\r\n\r\nbody"),
         (b"To: z\rBcc: s@y\nSubject: a\r\rBcc: s@y\n\nbody", b"To: z\nSubject: a\n\nbody"),
+        (b"Subject: a\n b\nBcc: x\n To: y\n\n", b"Subject: a\n b\n\n"),
         (b"To: z\nno field\n folded\n: nameless\n\n", b"To: z\n\n"),
         (b" folded\nTo: z\n\nbody", b"To: z\n\nbody"),
         (b"\r\nBcc: in the body", b"\r\nBcc: in the body"),

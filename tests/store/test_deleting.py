@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from schemas.mail import Content
+from schemas.sharing import Mode
 from services.store import NotAllowedError, NotFoundError, Store, email_ref
 from services.store.core.documents import now
 from tests.store.fixtures import World, content
@@ -39,6 +40,40 @@ async def test_the_holder_of_the_only_copies_deletes(world: World, store: Store)
     await world.attach(mine, mail)
     await store.deleting.delete(mail.key, by="a@corp.com")
     assert (await store.reading.visible_emails("a@corp.com", record)).emails == []
+
+
+async def test_what_a_user_does_not_see_they_cannot_delete(world: World, store: Store) -> None:
+    """A private mail of another user is answered like one that does not exist, and stays."""
+    mine = await world.account(A, Mode.PRIVATE)
+    await world.user(B)
+    record = await world.record("lead@x.com")
+    mail = content("m", "lead@x.com", A)
+    await world.attach(mine, mail)
+    answers = []
+    for key in (mail.key, content("other", "lead@x.com").key):
+        with pytest.raises(NotFoundError) as caught:
+            await store.deleting.delete(key, by=B)
+        answers.append(str(caught.value).replace(key, ""))
+    assert answers[0] == answers[1]
+    assert len((await store.reading.visible_emails(A, record)).emails) == 1
+
+
+@pytest.mark.parametrize("by", [ROOT, None])
+async def test_an_administrator_and_the_operator_delete_any_email_that_exists(
+    world: World, store: Store, by: str | None
+) -> None:
+    """They need no copy and need not see it; a mistyped id is an error. The deletion names who did it."""
+    mine = await world.account(A, Mode.PRIVATE)
+    await world.user(ROOT, admin=True)
+    await world.record("lead@x.com")
+    mail = content("m", "lead@x.com", A)
+    await world.attach(mine, mail)
+    with pytest.raises(NotFoundError, match="there is no email"):
+        await store.deleting.delete(content("other", "lead@x.com").key, by=by)
+    await store.deleting.delete(mail.key, by=by)
+    assert [(one.email, one.by) for one in await store.deleted_emails.newest()] == [(mail.key, by or "operator")]
+    with pytest.raises(NotFoundError):
+        await store.deleting.delete(mail.key, by=by)
 
 
 @pytest.fixture

@@ -195,6 +195,9 @@ async def test_the_reaper_plans_what_stays_published(world: World, store: Store,
     """Rows published too long ago are planned again within their backfill. Recent ones stay."""
     lease = world.leases[mine.id]
     await store.poller_ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)])
+    await world.database["ledger"].update_many(
+        {}, {"$set": {"updated_at": row(mine.id, 1).updated_at - timedelta(days=1)}}
+    )
     await store.poller_ledger.published(lease, [row(mine.id, 1).id, row(mine.id, 2).id])
     assert await store.poller_ledger.replan_stale(lease, older_than=timedelta(minutes=5)) == 0
     old = (await store.ledger.planned(mine.id)) == [] and row(mine.id, 1).id

@@ -9,6 +9,7 @@ import pytest
 from schemas.accounts import AccountState
 from schemas.sharing import Mode
 from services.store import NotAllowedError, NotFoundError, Store
+from services.store.admin import user_lifecycle
 from tests.store.fixtures import World, content
 
 ADMIN, ANN, BOB = "admin@corp.com", "ann@corp.com", "bob@corp.com"
@@ -37,6 +38,7 @@ async def test_a_disabled_user_sees_nothing_from_the_next_request_on(world: Worl
     assert len((await store.reading.visible_emails(BOB, record)).emails) == 1
     await store.user_lifecycle.enable(ANN, by=BOB)
     assert len((await store.reading.visible_emails(ANN, record)).emails) == 1
+    assert await store.sign_ins.user_of("session") is None
     assert (await store.accounts.get(mine.id)).state is AccountState.ACTIVE
     actions = [entry.action for entry in await store.audit.newest(subject=f"user:{ANN}")]
     assert actions[:2] == ["user.enable", "user.disable"]
@@ -86,9 +88,118 @@ async def test_a_transferred_mailbox_belongs_to_its_new_owner(world: World, stor
 async def test_the_last_administrator_stays(world: World, store: Store) -> None:
     """Without an administrator no one could change the company's policy."""
     await store.users.add(ADMIN, admin=True)
-    with pytest.raises(NotAllowedError):
-        await store.user_lifecycle.disable(ADMIN, by="operator")
+    await world.user(BOB)
+    for change in (store.user_lifecycle.disable, store.user_lifecycle.remove):
+        with pytest.raises(NotAllowedError, match="last administrator"):
+            await change(ADMIN, by="operator")
+    assert not (await store.users.get(ADMIN)).disabled
     await store.users.add("second@corp.com", admin=True)
     await store.user_lifecycle.remove(ADMIN, by="operator")
     with pytest.raises(NotAllowedError):
         await store.user_lifecycle.remove("second@corp.com", by="operator")
+
+
+async def entries(store: Store, subject: str) -> list[tuple[str, str, dict[str, object]]]:
+    """Return who did what to a subject, oldest first, with details."""
+    found = await store.audit.newest(subject=subject)
+    return [(one.action, one.by, dict(one.details)) for one in reversed(found)]
+
+
+async def test_disabling_and_enabling_twice_is_noted_once(world: World, store: Store) -> None:
+    """The answer is the user as they are afterwards; a repetition changes nothing."""
+    await world.user(ANN)
+    for change, disabled in ((store.user_lifecycle.disable, True), (store.user_lifecycle.enable, False)):
+        for _ in range(2):
+            answer = await change(ANN, by=BOB)
+            assert (answer.email, answer.disabled) == (ANN, disabled)
+            assert answer == await store.users.get(ANN)
+    actions = [entry[:2] for entry in await entries(store, f"user:{ANN}") if entry[0] != "user.add"]
+    assert actions == [("user.disable", BOB), ("user.enable", BOB)]
+
+
+@pytest.mark.parametrize("how", ["disconnect", "purge", "transfer"])
+async def test_a_removal_is_audited(world: World, store: Store, how: str) -> None:
+    """The log says that the user was locked out first, which mailboxes they had, and what became of them."""
+    mine = await world.account(ANN)
+    await world.user(BOB)
+    heir = BOB if how == "transfer" else None
+    await store.user_lifecycle.remove(ANN, by=ADMIN, purge=how == "purge", transfer_to=heir)
+    log = [entry for entry in await entries(store, f"user:{ANN}") if entry[0] != "user.add"]
+    assert log == [
+        ("user.disable", ADMIN, {}),
+        ("user.remove", ADMIN, {"accounts": [mine.id], "how": how}),
+    ]
+    transfers = [entry for entry in await entries(store, f"account:{mine.id}") if entry[0] == "account.transfer"]
+    wanted = [("account.transfer", ADMIN, {"before": ANN, "after": BOB})] if heir else []
+    assert transfers == wanted
+
+
+async def test_each_mailbox_of_a_removed_user_ends_disconnected(world: World, store: Store) -> None:
+    """One that was disconnected before is no obstacle."""
+    first, second = await world.account(ANN), await world.account("sales@corp.com", owner=ANN)
+    await store.removal.disconnect(first.id, by=ANN)
+    await store.user_lifecycle.remove(ANN, by=ADMIN)
+    for account in (first, second):
+        assert (await store.accounts.get(account.id)).state is AccountState.DISCONNECTED
+
+
+async def test_the_mailboxes_go_to_another_user(world: World, store: Store) -> None:
+    """Neither to the user who leaves, nor to one who does not exist; nothing is changed then."""
+    mine = await world.account(ANN)
+    with pytest.raises(NotAllowedError, match="another user"):
+        await store.user_lifecycle.remove(ANN, by=ADMIN, transfer_to=ANN)
+    with pytest.raises(NotFoundError):
+        await store.user_lifecycle.remove(ANN, by=ADMIN, transfer_to=BOB)
+    assert not (await store.users.get(ANN)).disabled
+    assert (await store.accounts.get(mine.id)).state is AccountState.ACTIVE
+
+
+async def test_a_transferred_mailbox_goes_on_where_it_was(world: World, store: Store) -> None:
+    """What ran runs again; what its owner had paused, and what was disconnected, stays so."""
+    running = await world.account(ANN)
+    paused, ended = await world.account("p@corp.com", owner=ANN), await world.account("e@corp.com", owner=ANN)
+    await store.accounts.set_state(paused.id, AccountState.PAUSED, by=ANN)
+    await store.removal.disconnect(ended.id, by=ANN)
+    await world.user(BOB)
+    await store.user_lifecycle.remove(ANN, by=ADMIN, transfer_to=BOB)
+    states = [(await store.accounts.get(account.id)).state for account in (running, paused, ended)]
+    assert states == [AccountState.ACTIVE, AccountState.PAUSED, AccountState.DISCONNECTED]
+
+
+async def test_all_mail_of_a_transferred_mailbox_follows(
+    world: World, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the size of a step: each email's link names the new owner, and its threads wait for the matcher."""
+    monkeypatch.setattr(user_lifecycle, "_AT_ONCE", 2)
+    mine = await world.account(ANN, Mode.PRIVATE)
+    await world.user(BOB)
+    record = await world.record("lead@x.com")
+    mails = [content(f"m{number}", "lead@x.com", ANN, minutes=number) for number in range(5)]
+    for mail in mails:
+        await world.attach(mine, mail)
+    await world.database["debts"].delete_many({})
+    await store.user_lifecycle.remove(ANN, by=ADMIN, transfer_to=BOB)
+    assert len((await store.reading.visible_emails(BOB, record)).emails) == 5
+    work = await world.database["debts"].find({"emails": {"$ne": []}}).to_list()
+    assert {key for one in work for key in one["emails"]} == {mail.key for mail in mails}
+
+
+async def test_a_session_that_starts_during_a_removal_ends_with_it(
+    world: World, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sign-in may have passed its check just before the user was disabled. If they ever come back, its session is no longer valid."""
+    await world.account(ANN)
+    await store.sign_ins.offer(ANN, "link", lasts=HOUR)
+    await store.sign_ins.use("link", "session", lasts=HOUR)
+    (late,) = await world.database["sessions"].find().to_list()
+    disconnect = store.removal.disconnect
+
+    async def meanwhile(account: str, *, by: str) -> None:
+        assert await store.sign_ins.was_ended("session")
+        await world.database["sessions"].replace_one({"_id": late["_id"]}, late)
+        await disconnect(account, by=by)
+
+    monkeypatch.setattr(store.removal, "disconnect", meanwhile)
+    await store.user_lifecycle.remove(ANN, by=ADMIN)
+    await world.user(ANN)
+    assert await store.sign_ins.user_of("session") is None

@@ -89,7 +89,7 @@ class Candidates:
         query: Doc = {"email": {"$gte": start, "$gt": after, "$lt": f"{start}\uffff"}}
 
         async def found(index: str, narrow: Doc) -> list[str]:
-            links = self._links.find({**query, **narrow}, {"email": 1}).sort("email", 1).hint(index).limit(limit)
+            links = self._links.find({**query, **narrow}).sort("email", 1).hint(index).limit(limit)
             return [link["email"] async for link in links]
 
         parts = await asyncio.gather(*(found(index, narrow) for index, narrow in _ways(viewer, "email")))

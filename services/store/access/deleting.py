@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from services.store.access.guard import Guard
 from services.store.access.visible_lines import VisibleLines
+from services.store.core.audit import OPERATOR
 from services.store.core.errors import NotAllowedError, NotFoundError
 from services.store.crm.summaries import Summaries
 from services.store.mail.emails import Emails
@@ -50,21 +51,19 @@ class Deleting:
             NotFoundError: there is no such user, or no email of this id that the user may see.
             NotAllowedError: another user holds a copy too, or the user holds none, and is not an administrator.
         """
-        if by is None:
-            everything, name = True, "operator"
+        user = None if by is None else await self._guard.viewer(by)
+        if user is None or user.admin:
+            found = bool(await self._emails.existing([email]))
         else:
-            user = await self._guard.viewer(by)
-            everything, name = user.admin, user.email
-            visible = [] if everything else await self._lines.visible(user, [email])
-            if not everything and not visible:
-                raise NotFoundError(f"there is no email {email}")
-            if not everything and await self._holders(email) != {name}:
+            found = bool(await self._lines.visible(user, [email]))
+            if found and await self._holders(email) != {user.email}:
                 raise NotAllowedError(
                     "only an administrator, or the holder of its only copies, may delete an email for everyone: "
                     "to hide your own copies, keep it private"
                 )
-        if everything and not await self._emails.existing([email]):
+        if not found:
             raise NotFoundError(f"there is no email {email}")
+        name = user.email if user else OPERATOR
         await self._summaries.recompute(await self._orphaned.tombstone([email], by=name, undo=self._undo))
 
     async def _holders(self, email: str) -> set[str]:

@@ -50,10 +50,7 @@ class Withdrawals:
         """
         targets = {*threads.keys(), *threads.values()}
         query: Doc = {"owner": {"$in": list(set(owners))}, "target": {"$in": list(targets)}}
-        found = {
-            (one["owner"], one["kind"], one["target"])
-            async for one in self._withdrawals.find(query, {"_id": 0, "at": 0})
-        }
+        found = {(one["owner"], one["kind"], one["target"]) async for one in self._withdrawals.find(query)}
         return frozenset(
             (owner, email)
             for owner in {owner for owner, _, _ in found}

@@ -82,7 +82,7 @@ class UserLifecycle:
         user = await self._users.get(email)
         await self._c.users.update_one({"_id": user.email}, {"$set": {"disabled": False}})
         for account in await self._accounts.get_all(user.email):
-            if account.state is AccountState.PAUSED and account.reason == OWNER_DISABLED:
+            if account.reason == OWNER_DISABLED:
                 await self._accounts.set_state(account.id, AccountState.ACTIVE, by=by)
         if user.disabled:
             await self._audit.add("user.enable", by=by, subject=f"user:{user.email}")
@@ -106,7 +106,6 @@ class UserLifecycle:
             NotAllowedError: it is the last administrator who is not disabled, or ``transfer_to`` is the user.
         """
         user = await self._users.get(email)
-        await self._spare_last_administrator(user)
         heir = None if transfer_to is None else await self._users.active(transfer_to)
         if heir is not None and heir.email == user.email:
             raise NotAllowedError("the mailboxes must go to another user")
@@ -143,7 +142,7 @@ class UserLifecycle:
             proofs.append(AddressProof(address=account.address, how=ProofKind.USER, by=by, at=now()))
         handed = {"owner": heir.email, "proofs": plain(proofs)}
         await self._c.accounts.update_one({"_id": account.id}, {"$set": handed})
-        if account.state is AccountState.PAUSED and account.reason == OWNER_DISABLED:
+        if account.reason == OWNER_DISABLED:
             await self._accounts.set_state(account.id, AccountState.ACTIVE, by=by)
         await self._audit.add(
             "account.transfer", by=by, subject=f"account:{account.id}", before=account.owner, after=heir.email
