@@ -106,7 +106,7 @@ def tried(file: Path, source: str, tests: Sequence[str], *, seconds: float, serv
 
 
 def silenced() -> None:
-    """Let nobody hear what tests print, and run them in the project's folder."""
+    """Discard what tests print, and run them in the project's folder."""
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)

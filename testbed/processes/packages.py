@@ -23,7 +23,7 @@ _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A distribution package, how to see that it is there, and the system services that it enables."""
+    """A distribution package, how to see that it is installed, and the system services that it enables."""
 
     name: str
     sign: str

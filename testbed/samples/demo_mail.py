@@ -26,7 +26,7 @@ class DemoMail:
     seed: int = SEED
 
     def mailboxes(self) -> list[SampleMail]:
-        """Return every copy that is there when the demo starts, in the order in which it arrived."""
+        """Return every copy that exists when the demo starts, in order of arrival."""
         mails = [mail for thread in THREADS for mail in weave(thread, now=self.now, seed=self.seed)]
         writer = OddMailWriter(now=self.now, seed=self.seed)
         mails += [*structures(writer), *forwards(writer), *addressing(writer), *duplicates(writer), hostile(writer)]

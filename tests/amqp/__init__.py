@@ -1,1 +1,1 @@
-"""Tests of amqp."""
+"""The bus: on a real RabbitMQ, and in memory where that is enough."""

@@ -1,1 +1,1 @@
-"""Tests of bench."""
+"""The benchmark: its arithmetic and reports, and one small run."""

@@ -1,1 +1,1 @@
-"""Tests of cli."""
+"""The ``leadmail`` command, as a user at a terminal or a program runs it."""

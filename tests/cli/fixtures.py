@@ -51,7 +51,7 @@ class Done:
 
 @dataclass
 class Deployment:
-    """The settings of a deployment; every call has a loop of its own, as every command has."""
+    """The settings of a deployment; every call has its own loop, as every command has."""
 
     environment: dict[str, str]
 

@@ -1,4 +1,4 @@
-"""``leadmail company domains``: a colleague's address as a contact opens nobody's internal mail until an administrator opens it."""
+"""``leadmail company domains``: a colleague's address as a contact opens no one's internal mail until an administrator opens it."""
 
 from __future__ import annotations
 

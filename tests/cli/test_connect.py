@@ -64,7 +64,7 @@ def saved(deployment: Deployment, address: str) -> Account:
 
 @pytest.mark.parametrize("tls", ["none", "starttls", "tls"])
 def test_scripted(empty: Deployment, servers: LocalServers, owner: Any, tls: str) -> None:
-    """The login is tried at both servers, the password sealed, the policy kept, and the account is there."""
+    """The login is tried at both servers, the password sealed, the policy saved, and the account exists."""
     options = (
         *servers_of(servers, tls),
         "--sharing",

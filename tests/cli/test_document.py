@@ -51,6 +51,6 @@ def test_the_help_loads_neither_database_nor_broker() -> None:
 
 
 def test_the_list_of_commands_says_what_each_says_itself() -> None:
-    """A command's line in the list is the first paragraph of its own help."""
+    """A command's line in the list is the first paragraph of its help."""
     for name, subject in SUBJECTS.items():
         assert " ".join(load(name).help.partition("\n\n")[0].split()) == subject.help

@@ -1,1 +1,1 @@
-"""Tests of console."""
+"""The web console, requested as browsers do, on real servers."""

@@ -1,1 +1,1 @@
-"""Tests of contract."""
+"""Rules about the source, derived files, documents and released contracts. None needs a server."""

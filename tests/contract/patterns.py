@@ -1,6 +1,6 @@
 """The regular expressions of the services, and how each is used.
 
-A pattern may be left as it is if its comment or docstring says why it is linear all the same (a text with the word "linear").
+A pattern may stay if its comment or docstring says why it is linear anyway (a text with the word "linear").
 """
 
 from __future__ import annotations

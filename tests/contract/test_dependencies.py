@@ -1,4 +1,4 @@
-"""Who may import whom: schemas <- runtime <- amqp; schemas <- store, mailbox; then stages and usecases; then cli and console."""
+"""The direction of imports: schemas <- runtime <- amqp; schemas <- store, mailbox; then stages and usecases; then cli and console."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ WIRED_BY = {"services.wiring", "services.settings"}
 
 
 def forbidden(module: str, source: str) -> list[str]:
-    """Return what a module imports and may not. Only who starts a process, ``__main__``, wires."""
+    """Return what a module imports and may not. Only ``__main__``, which starts a process, wires."""
     allowed = MAY_IMPORT.get(room(module), SHARED) | (WIRED_BY if module.endswith(".__main__") else set())
     return [
         name
@@ -81,7 +81,7 @@ def test_imports_point_inwards(module: str, path: Path) -> None:
 
 
 def test_every_room_has_its_rule() -> None:
-    """A new room under ``services`` is entered here before anything is in it."""
+    """A new room under ``services`` needs a rule here."""
     assert {room(module) for module, _ in modules()} - {"services"} <= set(MAY_IMPORT)
 
 
@@ -125,7 +125,7 @@ def test_every_room_has_its_rule() -> None:
     ],
 )
 def test_the_rule_finds_offenders(module: str, source: str, wrong: list[str]) -> None:
-    """The check above notices what it is there for."""
+    """The check above finds violations."""
     assert forbidden(module, source) == wrong
 
 
@@ -148,7 +148,7 @@ def package(module: str) -> str:
 
 
 def test_no_two_packages_import_each_other() -> None:
-    """Between two packages (sub-packages, too) imports go one way. A front door that hands its own modules on is no import."""
+    """Between two packages (sub-packages, too) imports have one direction. A front door that re-exports its own modules does not count."""
     pairs: dict[tuple[str, str], str] = {}
     for module, path in modules():
         if module in PACKAGES:
@@ -160,13 +160,13 @@ def test_no_two_packages_import_each_other() -> None:
 
 
 def closed(name: str) -> bool:
-    """Whether a package has a front door: an ``__init__`` that says what others get."""
+    """Whether a package has a front door: an ``__init__`` with an ``__all__``."""
     path = ROOT.joinpath(*name.split("."), "__init__.py")
     return name in PACKAGES and "__all__ = [" in path.read_text(encoding="utf-8")
 
 
 def past_the_door(module: str, source: str) -> list[str]:
-    """Return what a module imports from inside of a package of which it is no part, although that has a front door."""
+    """Return what a module imports from the inside of another package that has a front door."""
     found = []
     for name in imports(source):
         parts = target(name).split(".")
@@ -180,7 +180,7 @@ def past_the_door(module: str, source: str) -> list[str]:
 
 @pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda each: each if isinstance(each, str) else "")
 def test_no_module_reaches_past_a_front_door(module: str, path: Path) -> None:
-    """Of a package whose ``__init__`` has an ``__all__`` others import only that."""
+    """If a package's ``__init__`` has an ``__all__``, others import only that."""
     assert past_the_door(module, path.read_text(encoding="utf-8")) == []
 
 
@@ -224,7 +224,7 @@ COLLECTIONS = re.compile(
 
 
 def queries(source: str) -> list[str]:
-    """Return what a source asks the database itself: awaited calls that collections have, and collections taken from a database."""
+    """Return how a source queries the database directly: awaited methods of collections, and collections taken from a database."""
     found = []
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -243,7 +243,7 @@ def queries(source: str) -> list[str]:
     ids=lambda each: each if isinstance(each, str) else "",
 )
 def test_only_the_store_queries(module: str, path: Path) -> None:
-    """No module outside the store names collections or asks the database anything."""
+    """No module outside the store names collections or queries the database."""
     assert queries(path.read_text(encoding="utf-8")) == []
 
 
@@ -262,5 +262,5 @@ def test_only_the_store_queries(module: str, path: Path) -> None:
     ],
 )
 def test_the_rule_finds_queries(source: str, found: list[str]) -> None:
-    """The check above notices what it is there for."""
+    """The check above finds violations."""
     assert queries(source) == found

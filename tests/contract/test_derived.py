@@ -1,4 +1,4 @@
-"""Files that are made from the contracts are up to date, and say the same as they."""
+"""Files that are derived from the contracts are up to date and agree with them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.contracts.asyncapi import document, message_name, to_yaml
 
 @pytest.mark.parametrize("path", list(derived.files()), ids=lambda path: path.name)
 def test_derived_file_is_up_to_date(path: Path) -> None:
-    """A derived file is what ``python -m tools.contracts.derived --write`` would write now."""
+    """A derived file equals what ``python -m tools.contracts.derived --write`` writes."""
     assert path.exists()
     assert path.read_text(encoding="utf-8") == derived.files()[path], "run `python -m tools.contracts.derived --write`"
 

@@ -1,4 +1,4 @@
-"""Metrics, alerts, dashboards and the pages about them say the same."""
+"""Metrics, alerts, dashboards and the pages about them agree."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def anchors(markdown: str) -> set[str]:
 
 @pytest.mark.parametrize("path", list(files()), ids=lambda path: path.name)
 def test_what_is_made_is_up_to_date(path: Path) -> None:
-    """The page of metrics and each dashboard are what ``python -m tools.metrics --write`` would write now."""
+    """The page of metrics and each dashboard equal what ``python -m tools.metrics --write`` writes."""
     assert path.read_text(encoding="utf-8") == files()[path], "run `python -m tools.metrics --write`"
 
 
 def test_a_page_without_its_marks_is_not_overwritten() -> None:
-    """What people wrote around the tables stays; without the marks it is said what to do."""
+    """The text around the tables is kept; without the marks an error says what to do."""
     assert page(PAGE.read_text(encoding="utf-8") + "more\n").endswith("more\n")
     with pytest.raises(ValueError, match="lost the marks"):
         page("nothing but words")
@@ -99,7 +99,7 @@ def test_every_alert_leads_to_what_to_do() -> None:
 
 
 def test_every_section_on_an_alert_is_of_one() -> None:
-    """The operator's page describes no alert that is not there any more."""
+    """The operator's page describes no alert that does not exist."""
     described = re.findall(r"^### (Leadmail\w+)$", OPERATIONS, re.MULTILINE)
     used = {
         anchor for rules in RULES for anchor in re.findall(r"operations\.md#(\S+)", rules.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ FOUND = patterns.patterns()
     ],
 )
 def test_the_lint_knows_what_is_not_linear(pattern: str, searches: bool, kind: str | None) -> None:
-    """The three kinds of quadratic and worse patterns are told from safe ones."""
+    """The three kinds of quadratic and worse patterns are distinguished from safe ones."""
     assert Analysis(re.compile(pattern), searches=searches).problems == ([kind] if kind else [])
 
 

@@ -1,4 +1,4 @@
-"""The map of the system against the sources: which stage makes which event."""
+"""Compares the map of the system with the sources: which stage makes which event."""
 
 from __future__ import annotations
 

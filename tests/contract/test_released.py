@@ -1,4 +1,4 @@
-"""What the last release promised to those who run beside this version, and what documents are validated against."""
+"""The last release's promises to versions that run side by side, and the validity of the derived documents."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ BROKEN: dict[str, tuple[Callable[[Contracts], object], str]] = {
 
 @pytest.mark.parametrize("change", BROKEN)
 def test_a_broken_promise_is_found(change: str) -> None:
-    """The check above notices what it is there for, and says where it is."""
+    """The check above finds violations, and says where they are."""
     break_it, said = BROKEN[change]
     now = copy.deepcopy(present())
     break_it(now)
@@ -72,7 +72,7 @@ def test_a_broken_promise_is_found(change: str) -> None:
 
 
 def test_additions_are_free() -> None:
-    """An optional field, a message and a queue more break nothing; neither do other words."""
+    """Another optional field, message or queue breaks nothing; neither do other descriptions."""
     now = copy.deepcopy(present())
     now[FETCHED]["properties"]["hint"] = {"type": "string", "default": ""}
     now[FETCHED]["description"] = "Other words."
@@ -134,7 +134,7 @@ def test_an_invalid_asyncapi_document_is_found(path: tuple[str, ...], value: obj
 
 @pytest.mark.parametrize("name", [name for name in present() if name != TOPOLOGY])
 def test_the_json_schemas_are_schemas(name: str) -> None:
-    """Each message's schema is one by the meta schema that it names, and all its references lead somewhere."""
+    """Each message's schema is valid by the meta schema that it names, and all its references resolve."""
     schema = present()[name]
     validator = jsonschema.validators.validator_for(schema)
     assert validator is jsonschema.Draft202012Validator
@@ -144,7 +144,7 @@ def test_the_json_schemas_are_schemas(name: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((Path(__file__).parent / "samples").glob("*.json")), ids=lambda path: path.stem)
 def test_samples_obey_their_schema(path: Path) -> None:
-    """What is on the wire is what the schema of its message says: others may generate their readers from it."""
+    """Messages on the wire obey their schema, so other programs may generate readers from it."""
     sample = json.loads(path.read_text(encoding="utf-8"))
     name = ".".join(path.name.split(".")[:3])
     fields = {key: value for key, value in sample["fields"].items() if key != "id"}

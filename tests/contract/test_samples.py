@@ -26,7 +26,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def within(old: Any, new: Any) -> bool:
-    """Whether everything that was said is still said; new fields may have come."""
+    """Whether everything that the old value had is still there; new fields may have been added."""
     match old:
         case dict():
             return isinstance(new, dict) and all(
@@ -40,7 +40,7 @@ def within(old: Any, new: Any) -> bool:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_sample_decodes(path: Path) -> None:
-    """A message that was sent once decodes to what it meant then."""
+    """A message that was once sent decodes to what it meant then."""
     sample = load(path)
     message = codec.decode(sample["headers"], sample["body"].encode())
     assert within(sample["fields"], json.loads(message.model_dump_json()))
@@ -48,7 +48,7 @@ def test_sample_decodes(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_sample_survives_a_round(path: Path) -> None:
-    """What was decoded and is sent on decodes to the same again."""
+    """A decoded message that is sent on decodes to the same."""
     sample = load(path)
     message = codec.decode(sample["headers"], sample["body"].encode())
     raw = sample["body"].encode() if isinstance(message, MailFetched) else None

@@ -1,1 +1,1 @@
-"""Tests of deploy."""
+"""The image, Compose and Kubernetes: their files, and what they start."""

@@ -179,7 +179,7 @@ def test_the_whole_system(project: Project) -> None:
     # when: an administrator gets a link to the pages
     said = project.compose("exec", "-T", "matcher", "leadmail", "console", "link", ANNA.addresses[0])
 
-    # then: it leads to a page that says whom it lets in
+    # then: it leads to a page that says who signs in
     url = said.split()[0]
     assert url.startswith(f"http://127.0.0.1:{project.environment['CONSOLE_PORT']}/sign-in/")
     assert ANNA.addresses[0] in httpx.get(url, timeout=30).text

@@ -143,7 +143,7 @@ def test_the_broker_gets_users_and_topology(tmp_path: Path) -> None:
 
 
 def test_grafana_finds_its_dashboards_and_prometheus_its_rules() -> None:
-    """What is provisioned is where the containers have it, and the files are there."""
+    """The provisioned paths exist in the containers, and the files exist."""
     mounts = dict(volume.removesuffix(":ro").split(":") for volume in SERVICES["grafana"]["volumes"])
     provider = yaml.safe_load(
         (ROOT / "deploy/grafana/provisioning/dashboards/leadmail.yaml").read_text(encoding="utf-8")

@@ -70,7 +70,7 @@ def test_has_no_compiler_and_no_test_tools(image: str) -> None:
 
 
 def test_is_small_and_labelled(image: str) -> None:
-    """It adds little to its base, and its labels say what it is, of which version and under which licence."""
+    """It adds little to its base, and its labels name the program, its version and its licence."""
     facts, base = inspect(image), inspect(PYTHON_IMAGE)
     assert int(str(facts["Size"])) - int(str(base["Size"])) < LARGEST
     labels = facts["Config"]["Labels"]  # type: ignore[index]

@@ -156,5 +156,5 @@ def wrong_manifests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_wrong_manifests_are_found(wrong_manifests: dict[str, list[Manifest]], wrong: str) -> None:
-    """The checks above notice what they are there for."""
+    """The checks above find violations."""
     assert any(WRONG[wrong][2] in fault for fault in faults(wrong_manifests[wrong]))

@@ -1,1 +1,1 @@
-"""Tests of e2e."""
+"""All stages together on real servers."""

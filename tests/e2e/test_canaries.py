@@ -138,7 +138,7 @@ async def test_no_trace_of_private_mail(company: Deployment, tmp_path: Path) -> 
     refused = Traces([aside.word], aside.hashed)
     await company.store.blob_sweep.run(grace=timedelta(0))
     assert refused.among(stored(company)) == []
-    # and of the client's mail everything is there, so that looking finds what is there
+    # and all of the client's mail is there, so the search finds what exists
     await assert_found(company, client, record.ref, since)
     assert {where for where, _ in seen.seen} >= {"exchange leadmail", "exchange leadmail.dead"}
     assert Traces([client.word]).among(gathered(seen.seen)), "what is about a record travels through the queues"

@@ -1,4 +1,4 @@
-"""A colleague's address as a contact opens nobody's internal mail until an administrator opens the domain; real mailboxes."""
+"""A colleague's address as a contact opens no one's internal mail until an administrator opens the domain; real mailboxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever knows a Message-ID of a private thread gets nothing of it: with real mailboxes, all stages, the page and the wire."""
+"""A sender who knows a Message-ID of a private thread gets nothing of it: with real mailboxes, all stages, the page and the wire."""
 
 from __future__ import annotations
 

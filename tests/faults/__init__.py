@@ -1,1 +1,1 @@
-"""Tests of faults."""
+"""Stages that die at any step, and networks and servers that fail."""

@@ -37,7 +37,7 @@ def test_the_readers_steps_work(tmp_path: Path) -> None:
         assert any("Ctrl-C" in line for line in up.stdout), "the servers did not start"
         steps = "".join(others)
         assert WATCH in steps
-        # Jobs get process groups of their own, as at a prompt. A person ends the watch when the import is confirmed.
+        # Jobs get their own process groups, as at a prompt. A person ends the watch when the import is confirmed.
         script = "set -emuo pipefail\n" + steps.replace(
             WATCH, "until leadmail status | grep -q 'complete, confirmed'; do sleep 0.2; done"
         )

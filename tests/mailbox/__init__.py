@@ -1,1 +1,1 @@
-"""Tests of mailbox."""
+"""Mail servers: discovery, logins, IMAP and SMTP, on real and on scripted servers."""

@@ -50,7 +50,7 @@ class Talk:
         return text
 
     def encrypt(self, context: ssl.SSLContext) -> None:
-        """Go on under TLS."""
+        """Continue under TLS."""
         self.sock = context.wrap_socket(self.sock, server_side=True)
         self._file = self.sock.makefile("rb")
 

@@ -116,7 +116,7 @@ async def test_srv_records_name_the_servers(names: ConnectPolicy, web: Web) -> N
 
 
 async def test_a_server_outside_the_domain_must_be_confirmed(names: ConnectPolicy, web: Web) -> None:
-    """DNS can be forged: a host that only an SRV record vouches for is named for the user to confirm."""
+    """DNS can be forged: a host that only an SRV record names has to be confirmed by the user."""
     zone = {
         ("acme.example", "MX"): ["10 mx.acme.example."],
         ("_imap._tcp.acme.example", "SRV"): ["0 1 143 notacme.example."],

@@ -35,5 +35,5 @@ def test_what_a_library_quotes_is_left_out(error: Exception) -> None:
 
 @pytest.mark.parametrize("words", TELLING)
 def test_what_a_server_says_is_kept(words: str) -> None:
-    """What a server says in refusing or closing, and what the system says, is there to be read."""
+    """The text of a server's refusal or goodbye, and of the system's error, is kept."""
     assert words in describe_error(TELLING[words])

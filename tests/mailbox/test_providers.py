@@ -157,7 +157,7 @@ def test_two_services_cannot_claim_one_domain() -> None:
 
 
 def test_the_known_quirks_are_marked() -> None:
-    """What is known to go wrong at a service is there for the poller to read."""
+    """The known quirks of a service are marked for the poller."""
     assert directory().by_key["icloud"].quirks == {"no_qresync"}
     assert directory().by_key["netease-163"].quirks == {"poll"}
     assert not directory().by_key["gmail"].quirks

@@ -1,1 +1,1 @@
-"""Tests of matcher."""
+"""The matcher: links, sharing and everything that changes them."""

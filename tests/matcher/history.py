@@ -68,7 +68,7 @@ class History(SecondThoughts):
         await self.store.blobs.put_many([(each, email_ref(message.content.key)) for each in data])
 
     def raw_forms(self, viewer: str, name: str, copies: Iterable[Held]) -> set[bytes]:
-        """Return the raw forms of a mail that a viewer may get: those of their own copies, or else the one for all readers."""
+        """Return the raw forms of a mail that a viewer may get: those of their own copies, or otherwise the one for all readers."""
         own = {copy.mailbox for copy in copies if self.paper.mailboxes[copy.mailbox].owner == viewer}
         return {raw_of(name, address) for address in own} or {raw_of(name)}
 
@@ -261,7 +261,7 @@ class History(SecondThoughts):
             if not self.paper.letters[name].identified and any(
                 one.letter == name and one.mailbox != box for one in self.paper.copies.values()
             ):
-                continue  # without a Message-ID, each mailbox has an email of its own
+                continue  # without a Message-ID, each mailbox has a separate email
             message = await self.copy(self.accounts[self.boxes[box]], self.written[name], bcc=bcc, sent=filed)
             self.paper.copies[message.source.id] = Held(box, name, bcc, filed, late=name in self.paper.deleted)
             self._count_arrival(known, self.paper.letters[name], bcc, filed)

@@ -51,7 +51,7 @@ async def build(world: World, rng: random.Random, *, mails: int = 14) -> Scenari
     for number in range(mails):
         content = _mail(rng, number)
         world.mails.append(content)
-        # Without a Message-ID, each mailbox has an email of its own.
+        # Without a Message-ID, each mailbox has a separate email.
         places = accounts if content.message_id else [rng.choice(accounts)]
         for _ in range(rng.choice([1, 1, 2, 3])):
             bcc = rng.sample(CLIENTS + STRANGERS, 1) if rng.random() < 0.2 else ()

@@ -468,7 +468,7 @@ async def test_what_a_forged_ancestor_opened_before_is_closed_by_the_upgrade(wor
 
 
 async def test_a_thread_follows_the_copies_of_its_holders(world: World) -> None:
-    """A reply is on the record exactly while its holder has the mail that they sent, whoever else has it."""
+    """A reply is on the record exactly while its holder has the mail that they sent, no matter who else has it."""
     await people(world, ANN, BOB)
     ann, bob = await world.account(ANN), await world.account(BOB)
     record = await world.record(CARLA)

@@ -42,7 +42,7 @@ SOMETIMES = 0.4
 
 @pytest.fixture
 async def lives(servers: LocalServers, mongo_database: str) -> AsyncIterator[list[History]]:
-    """Yield histories with indexes, in databases of their own, emptied for the next company."""
+    """Yield histories with indexes, in separate databases, which are emptied for the next company."""
     made = []
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         names = [f"{mongo_database}_{number}" for number in range(AT_ONCE)]

@@ -158,7 +158,7 @@ async def test_only_an_administrator_may(world: World, ann: Account) -> None:
 
 
 async def test_the_log_names_the_act_and_not_the_person(world: World, ann: Account) -> None:
-    """The audit log has the actor and the counts; the address is a mark, which finds the entry for whoever knows the address."""
+    """The audit log has the actor and the counts; the address is a mark, which finds the entry if one knows the address."""
     await world.record(KIM)
     await world.match(await world.copy(ann, mail("offer", KIM, ANN)))
     before = now()

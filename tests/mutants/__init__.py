@@ -1,1 +1,1 @@
-"""Tests of mutants."""
+"""The tool behind ``make mutants``."""

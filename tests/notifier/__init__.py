@@ -1,1 +1,1 @@
-"""Tests of notifier."""
+"""Mails to owners: each is sent once."""

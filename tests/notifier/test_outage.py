@@ -27,7 +27,7 @@ async def test_an_hour_without_a_mail_server(world: NotifierEnvironment) -> None
 
     await asyncio.to_thread(world.servers.kill, "smtp")
     try:
-        # The events are done with: whatever the mail server does, no queue fills and no retry runs out.
+        # The events are handled: whatever the mail server does, no queue fills and no retry runs out.
         assert await notifier.completed(completed(first)) == ()
         assert await notifier.attention(blocked(account, incident, "wrong-password")) == ()
         for _ in range(SWEEPS // 2):

@@ -1,1 +1,1 @@
-"""Tests of parser."""
+"""From the bytes of a mail to its parts, on samples and on hostile mail."""

@@ -1,1 +1,1 @@
-"""Tests of poller."""
+"""The poller against a real mail server."""

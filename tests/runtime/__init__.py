@@ -1,1 +1,1 @@
-"""Tests of runtime."""
+"""Settings, and the export of traces."""

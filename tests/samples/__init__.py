@@ -1,1 +1,1 @@
-"""Tests of samples."""
+"""The made-up mail of the demo and the benchmark."""

@@ -285,7 +285,7 @@ def test_late_contact_has_history_in_two_mailboxes() -> None:
 
 @pytest.mark.parametrize("name", SCENES)
 def test_scene_is_new_mail_that_was_not_there(name: str) -> None:
-    """A scene arrives when asked for, unread, and answers what is in the mailboxes where it is an answer."""
+    """A scene arrives on request, unread, and its replies answer mail that is in the mailboxes."""
     at = DEFAULT_NOW + timedelta(minutes=5)
     mails = DEMO.scene(name, at=at)
     assert mails

@@ -1,1 +1,1 @@
-"""Tests of schemas."""
+"""The contracts' pure rules: addresses, keys, policies, sharing."""

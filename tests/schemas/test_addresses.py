@@ -1,4 +1,4 @@
-"""One normal form of addresses and domains (DESIGN section 4, domain match)."""
+"""Addresses and domains have one normal form (DESIGN section 4, domain match)."""
 
 from __future__ import annotations
 

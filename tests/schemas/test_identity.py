@@ -73,7 +73,7 @@ def test_without_a_message_id_an_email_is_one_within_its_account_only() -> None:
 
 
 def test_no_text_can_be_moved_from_one_field_to_the_next() -> None:
-    """Fields are length-prefixed, so that shifting characters between them changes the key."""
+    """Fields are length-prefixed, so shifting characters between them changes the key."""
     one = identity.email_key(**{**MAIL, "senders": ("a@x.example",), "subject": "bc"})
     other = identity.email_key(**{**MAIL, "senders": ("a@x.exampleb",), "subject": "c"})
     assert one != other

@@ -27,7 +27,7 @@ def claims_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_claim_counts_only_when_it_is_proven(world: World, store: Store) -> None:
-    """A claimed client stays external: no work is enqueued, and nobody becomes a colleague. A proof changes that, and its end."""
+    """A claimed client stays external: no work is enqueued, and no one becomes a colleague. A proof changes that, and so does its end."""
     ann = await world.account(ANN)
     claimed = await store.accounts.save_aliases(ann.id, [CLIENT], by=ANN)
     assert (claimed.unproven, claimed.own_addresses) == ((CLIENT,), frozenset({ANN}))

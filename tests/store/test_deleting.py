@@ -98,7 +98,7 @@ async def keys(store: Store, by: str | None) -> list[str]:
 async def test_a_deletion_is_undone_by_its_user_or_an_administrator(
     world: World, store: Store, deleted: Content
 ) -> None:
-    """The email, its copies with their Bcc and its blobs are back; the matcher relinks it. Nobody else learns of it."""
+    """The email, its copies with their Bcc and its blobs are back; the matcher relinks it. No one else learns of it."""
     (row,) = [one["_id"] async for one in world.database["ledger"].find({"reason": "deleted-in-crm"})]
     with pytest.raises(NotFoundError, match="there is no deleted email"):
         await store.undoing.restore(deleted.key, by=B)

@@ -44,7 +44,7 @@ async def test_the_company_has_a_policy_from_the_start(store: Store) -> None:
 
 
 async def test_no_administrator_overwrites_what_another_saved_meanwhile(store: Store) -> None:
-    """Of two administrators who start from one state only one saves; the other is told, reads again, and nothing is lost."""
+    """Of two administrators who start from one state only one saves. The other gets an error, reads again, and nothing is lost."""
     first = await store.company.policy()
     changes = [first.replaced(internal_domains=("corp.com",)), first.replaced(excluded_domains=("law.com",))]
     both = await asyncio.gather(

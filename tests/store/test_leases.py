@@ -190,7 +190,7 @@ async def expire_waiting(world: World, of: str, writing: asyncio.Task[None], pro
 
 
 async def test_a_released_account_is_free_at_once(world: World, store: Store) -> None:
-    """A released account is free at once, and the old token stays void."""
+    """A released account is free at once, and the old token stays invalid."""
     mine = await world.account("a@corp.com")
     old = world.leases[mine.id]
     await store.leases.release(old)

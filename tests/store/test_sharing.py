@@ -123,7 +123,7 @@ async def test_a_recompute_loses_no_addition_that_comes_at_the_same_time(world: 
 
 
 async def test_disconnecting_keeps_copies_and_freezes_the_policy(world: World, store: Store) -> None:
-    """Others still see what was shared. The policy is frozen, the credentials are deleted, the lease is void."""
+    """Others still see what was shared. The policy is frozen, the credentials are deleted, the lease has ended."""
     mine, _ = await world.account("a@corp.com"), await world.user("b@corp.com")
     record = await world.record("lead@x.com")
     await world.attach(mine, content("m", "lead@x.com", "a@corp.com"))

@@ -148,7 +148,7 @@ def _of_live(
             )
             owners = frozenset(accounts[each.copy.account].owner for each in holders[record])
             truth.links[record, identity] = RecordLink(frozenset(why), owners, sharing)
-            # That somebody has it whom the mail does not name (he was in Bcc, or on a list) is for himself to know.
+            # Only a holder whom the mail does not name (in Bcc, or on a list) may know that they have it.
             mentioned = {accounts[one].owner for one in sharing if accounts[one].own & people}
             for viewer in viewers if sharing else owners:
                 truth.visible[viewer, record].add(identity)

@@ -55,11 +55,11 @@ COMPANY_EXCLUDED = (OWN, STAFF)
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """Everybody.
+    """Everyone.
 
     Attributes:
         colleagues: who has a mailbox.
-        known: records that are there from the start.
+        known: records that exist from the start.
         late: records that are created when their mail has been there for long.
         strangers: people who never become a record.
     """
