@@ -120,11 +120,10 @@ def internal_record(addresses: Sequence[str]) -> str:
     named = ", ".join(addresses[:_NAMES]) + (
         f" and {len(addresses) - _NAMES:,} more" if len(addresses) > _NAMES else ""
     )
-    domain = addresses[0].rpartition("@")[2]
     return (
         f"{named} {'are' if several else 'is'} internal (a user, a connected mailbox, or one of the company's domains): "
         f"for {'these addresses' if several else 'this address'}, the record page shows each viewer only mail that they hold themselves. "
-        f"To share it, an administrator can open the domain: `leadmail company domains --open {domain}`."
+        f"To share it, an administrator can open the domain {addresses[0].rpartition('@')[2]}."
     )
 
 
@@ -132,7 +131,7 @@ def opening(records: int) -> str:
     """Say which records a change opens."""
     return (
         f"{plural(records, 'record')} that you can read would cease to be internal: "
-        "mail on them would show to your colleagues as on any other record."
+        "mail would show there to your colleagues as on any other record."
     )
 
 

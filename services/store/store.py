@@ -20,6 +20,7 @@ from services.store.access.users import Company, Users
 from services.store.access.visible_lines import VisibleLines
 from services.store.access.withdrawals import Withdrawals
 from services.store.admin.aliases import Aliases
+from services.store.admin.attached_mail import AttachedMail
 from services.store.admin.attention import Attention
 from services.store.admin.checkup import Checkup
 from services.store.admin.data_subjects import DataSubjects
@@ -118,6 +119,7 @@ class Store:
         self.message_ids = MessageIds(c, config, fence)
         self.backlog = Backlog(c)
         self.progress = Progress(c)
+        rights = RecordRights(c, config)
         self.status = Status(
             c,
             accounts=self.accounts,
@@ -125,6 +127,7 @@ class Store:
             ledger_counts=self.ledger_counts,
             message_ids=self.message_ids,
             epochs=self.epochs,
+            seen_by_owner=AttachedMail(c, rights.readable if config.readers_field else None).seen_by_owner,
         )
 
         # crm
@@ -166,7 +169,6 @@ class Store:
             company=self.company,
             withdrawals=self.withdrawals,
         )
-        rights = RecordRights(c, config)
         guard = Guard(self.users, copies, rights)
         candidates = Candidates(c, guard)
         lines = VisibleLines(c, guard=guard, candidates=candidates, colleagues=self.colleagues, folders=self.folders)

@@ -65,20 +65,22 @@ async def removal_counts(store: Store, email: str, *, asker: str | None = None) 
     return UserRemovalCounts(user, len(accounts), counts.emails, counts.only_here)
 
 
-def removal_sentence(
-    counts: UserRemovalCounts, fate: MailboxFate, heir: str | None = None, *, seen_by: str = "they"
-) -> str:
-    """Say what a removal of a user concerns, and what becomes of the mailboxes."""
-    what = {
-        MailboxFate.DISCONNECT: "disconnected, and their mail stays",
-        MailboxFate.PURGE: "deleted with their mail",
-        MailboxFate.TRANSFER: f"transferred to {heir}",
-    }[fate]
+def extent(counts: UserRemovalCounts, *, seen_by: str = "they") -> str:
+    """Say what a removal of a user concerns."""
     mail = (
         f"{plural(counts.emails, 'email')} on records that {seen_by} can see, "
         f"{counts.only_here:,} of them with no other known holder"
     )
-    return f"{counts.user.email} has {plural(counts.mailboxes, 'mailbox', 'mailboxes')} ({mail}): to be {what}."
+    return f"{counts.user.email} has {plural(counts.mailboxes, 'mailbox', 'mailboxes')} ({mail})."
+
+
+def outcome(fate: MailboxFate, heir: str = "another user") -> str:
+    """Say what becomes of the mailboxes of a user who is removed."""
+    return {
+        MailboxFate.DISCONNECT: "The mailboxes are disconnected. Their mail stays on the records, shared as it is now.",
+        MailboxFate.PURGE: "The mailboxes are deleted with their mail. Emails of which another user holds a copy stay.",
+        MailboxFate.TRANSFER: f"The mailboxes are transferred to {heir}, who sees all of their mail from then on.",
+    }[fate]
 
 
 async def remove(store: Store, email: str, fate: MailboxFate, *, heir: str | None = None, by: str) -> None:

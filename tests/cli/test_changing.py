@@ -223,7 +223,7 @@ def test_a_user_leaves(deployment: Deployment) -> None:
     assert deployment.run("user", "remove", ANNA).code == 2
     assert deployment.run("user", "remove", ANNA, "--purge", "--transfer-to", LUC, "--yes").code == 2
     assert (
-        "1 mailbox (2 emails on records that they can see, 2 of them with no other known holder): to be transferred"
+        "1 mailbox (2 emails on records that they can see, 2 of them with no other known holder). The mailboxes are transferred"
         in deployment.ok("user", "remove", ANNA, "--transfer-to", LUC, "--yes")
     )
     assert deployment.run("account", "show", ANNA, "--json").json()["owner"] == LUC

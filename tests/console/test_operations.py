@@ -313,5 +313,24 @@ async def test_users_are_disabled_enabled_and_removed(office: Office) -> None:
     (entry,) = await store.audit.newest(action="user.remove")
     assert (entry.by, entry.details["how"]) == (ANN, "transfer")
     own = f"/operations/users/{ANN}"
-    assert (await browser.post(own, page=own, do="disable")).status_code == 403
+    last = await browser.post(own, page=own, do="disable")
+    assert (last.status_code, f"{ANN} is the last administrator" in last.text) == (403, True)
     assert (await browser.get("/operations/users/nobody@firm.example")).status_code == 404
+
+
+async def test_administrators_are_told_no_count_of_mail_that_they_may_not_see(office: Office) -> None:
+    """Neither the overview nor the page of a user says how much of a private mailbox is on records."""
+    ann = await office.signed_in(ANN)
+    overview = text_of(await ann.shows("/operations"))
+    assert BOB in overview
+    assert "on record" not in overview
+    assert "0 emails on records that you can see" in text_of(await ann.shows(f"/operations/users/{BOB}"))
+
+
+async def test_owners_are_told_no_count_of_records_that_the_crm_hides(office: Office) -> None:
+    """With a readers field, mailboxes do not say how much of their mail is on records, some of which their owner may not read."""
+    ann, pages = await office.signed_in(ANN), ("/mailboxes", f"/mailboxes/{office.life.boxes[ANN]}")
+    for field, said in (("", True), ("readers", False)):
+        object.__setattr__(office.console.settings, "crm_readers_field", field)
+        for page in pages:
+            assert ("on records" in text_of(await ann.shows(page)).lower()) is said, page

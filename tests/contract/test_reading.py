@@ -14,6 +14,7 @@ MAIL = {"emails", "links", "blob_files", "blob_chunks"}
 HANDLES = {"collections", "c", "self._c", "self._collections", "store._collections"}
 
 TOUCHING: Mapping[str, str] = {
+    "admin.attached_mail": "counts an account's mail for its owner",
     "core.collections": "defines them",
     "core.setup": "indexes",
     "core.migrations": "enqueues emails to be relinked: keys only",
@@ -35,7 +36,6 @@ TOUCHING: Mapping[str, str] = {
     "access.reading": "reads for users, through the guard",
     "access.email_search": "reads for users, through the guard",
     "crm.summaries": "writes what every user may see into the CRM's documents",
-    "sync.status": "counts an account's mail for its owner",
     "core.colleagues": "checks whether any stored mail names an address",
     "admin.aliases": "senders in an account's own Sent folders, for its owner",
     "admin.withdrawing": "finds the emails of a thread that a user holds, for this user: keys only",

@@ -20,6 +20,7 @@ from schemas.mail import Content, Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode
 from services.store import NotFoundError, RowOutcome, Store, StoreConfig
+from services.usecases import leaving
 from testbed.local import LocalServers
 from tests.factories import row
 from tests.store.fixtures import World, content
@@ -272,3 +273,35 @@ async def test_removal_counts_reveal_neither_hidden_records_nor_unnamed_holders(
         await closed.attach(bob, mail)
     counts = await store.removal.counts([ann.id], asker=ANN)
     assert (counts.copies, counts.emails, counts.only_here) == (3, 3, 2)
+
+
+async def test_a_confirmation_counts_only_what_the_owner_may_read(closed: World) -> None:
+    """Mail that is only on records which the CRM hides from its owner is in no number of the confirmation."""
+    store = closed.store
+    for owner, records in ((ANN, 1), (BOB, 1)):
+        account = await store.accounts.find(owner)
+        await store.epochs.start(closed.leases[account.id], [], expected=0)
+        report = await store.status.report(account.id, (await store.accounts.get(account.id)).epoch)
+        assert report is not None
+        emails = HIDDEN if owner == BOB else 1
+        assert (report.emails, report.linked) == (emails, {"lead": records, "contact": 0})
+    (kim,) = await store.records.find(KIM)
+    await closed.crm["leads"].update_one({"_id": ObjectId(kim.ref.id)}, {"$set": {"readers": [EVE]}})
+    account = await store.accounts.find(BOB)
+    report = await store.status.report(account.id, account.epoch)
+    assert report is not None
+    assert (report.emails, report.linked, report.oldest) == (0, {"lead": 0, "contact": 0}, None)
+
+
+async def test_an_administrator_counts_only_what_they_see_of_a_users_removal(office: World) -> None:
+    """Mail of the user's private mailbox is in no number, and an email in two of their mailboxes is counted once."""
+    store = office.store
+    second = await office.account("bob.sales@corp.com", owner=BOB)
+    both = content("both", KIM, "bob.sales@corp.com", BOB, ANN)
+    for account in (second, await store.accounts.find(BOB), await store.accounts.find(ANN)):
+        await office.attach(account, both)
+    own = content("own", KIM, "bob.sales@corp.com")
+    await office.attach(second, own)
+    seen = {asker: await leaving.removal_counts(store, BOB, asker=asker) for asker in (EVE, ANN, BOB)}
+    assert [(seen[one].mailboxes, seen[one].emails, seen[one].only_here) for one in (EVE, ANN)] == [(2, 2, 1)] * 2
+    assert (seen[BOB].emails, seen[BOB].only_here) == (HIDDEN + 2, HIDDEN + 1)

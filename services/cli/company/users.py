@@ -85,7 +85,7 @@ def remove(
         fail("a mailbox is purged or transferred, not both: leave one out", code=USAGE)
     fate = MailboxFate.TRANSFER if transfer_to else MailboxFate.PURGE if purge else MailboxFate.DISCONNECT
     counts = do(_counts(email))
-    say(leaving.removal_sentence(counts, fate, transfer_to))
+    say(f"{leaving.extent(counts)} {leaving.outcome(fate, transfer_to or '')}")
     if not yes:
         if not sys.stdin.isatty():
             fail("no one was removed: add --yes to confirm without a terminal", code=USAGE)

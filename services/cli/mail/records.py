@@ -103,7 +103,9 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
 
 def _say_internal(addresses: list[str]) -> None:
     if addresses:
-        say(wording.internal_record(addresses), style="yellow")
+        domain = addresses[0].rpartition("@")[2]
+        opens = f"`leadmail company domains --open {domain}` does that."
+        say(f"{wording.internal_record(addresses)} {opens}", style="yellow")
 
 
 def _label(record: Record) -> str:

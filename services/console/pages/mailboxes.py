@@ -33,6 +33,7 @@ class Mailbox(NamedTuple):
     """Whether the import is running, so that the page refreshes itself."""
     sharing: str
     counts: dict[RowState, int]
+    """How much of its mail is on records, and on none; empty if the owner may not know that."""
 
     @property
     def connected(self) -> bool:
@@ -92,7 +93,8 @@ def mailbox_of(context: RequestContext, status: AccountStatus) -> Mailbox:
         backfill=overview.backfill_progress(status, context.console.estimator.seconds_left(account.id)),
         importing=account.state is AccountState.ACTIVE and (status.epoch is None or overview.is_backfilling(status)),
         sharing=wording.sharing(account.sharing),
-        counts=status.counts,
+        # With a readers field, some of it may be on records that the CRM hides from the owner.
+        counts={} if context.console.settings.crm_readers_field else status.counts,
     )
 
 

@@ -9,6 +9,7 @@ from time import monotonic
 from starlette.responses import Response
 
 from schemas.accounts import AccountState
+from schemas.ledger import RowState
 from services.amqp.rabbitmq.management import ManagementError, QueueRates, rates
 from services.console.web.request_context import RequestContext
 from services.mailbox import advice
@@ -20,7 +21,10 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 
 async def overview(context: RequestContext) -> Response:
-    """Show the overview: accounts with the oldest unfinished copy first, then blocked ones, then the rest."""
+    """Show the overview: accounts with the oldest unfinished copy first, then blocked ones, then the rest.
+
+    It does not say how much of a mailbox's mail is on records: administrators may not see all of that.
+    """
     console = context.console
     seen, speeds = await asyncio.gather(console.overview.get(), _speeds(context))
     rows = []
@@ -42,7 +46,7 @@ async def overview(context: RequestContext) -> Response:
         "operations.html",
         overview=seen,
         rows=rows,
-        final=usecase.FINAL_LABELS,
+        left_out={state: usecase.FINAL_LABELS[state] for state in (RowState.SKIPPED, RowState.QUARANTINED)},
         queues=[
             (name, depth, is_waiting_queue(name)) for name, depth in queues if depth.ready or not is_waiting_queue(name)
         ],

@@ -25,8 +25,10 @@ async def show(context: RequestContext) -> Response:
     counts = await leaving.removal_counts(context.store, context.path_part("user"), asker=context.viewer)
     email = counts.user.email
     heirs = [one.email for one in await context.store.users.get_all() if not one.disabled and one.email != email]
-    lines = {fate.value: leaving.removal_sentence(counts, fate, "another user", seen_by="you") for fate in MailboxFate}
-    return context.render("user.html", one=counts.user, counts=counts, heirs=heirs, lines=lines)
+    outcomes = {fate.value: leaving.outcome(fate) for fate in MailboxFate}
+    return context.render(
+        "user.html", one=counts.user, extent=leaving.extent(counts, seen_by="you"), heirs=heirs, outcomes=outcomes
+    )
 
 
 async def change(context: RequestContext) -> Response:

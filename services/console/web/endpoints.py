@@ -166,4 +166,5 @@ def _error_page(context: RequestContext, error: Exception) -> Response:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    first, rest = text[:1], text[1:].rstrip(".")
+    return f"{first if '@' in text.split(maxsplit=1)[0] else first.upper()}{rest}."

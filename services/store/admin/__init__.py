@@ -1,6 +1,7 @@
 """Administration.
 
 - ``sharing``, ``previewing``: changes of sharing policies, and what a change would do
+- ``attached_mail``: how much of an account's mail is on records, for its owner
 - ``withdrawing``: keeping an email or a thread private, and sharing it again
 - ``undoing``: deletions of emails undone
 - ``user_lifecycle``: users disabled, enabled and removed
