@@ -60,7 +60,7 @@ class Row(Contract):
     same_id: bool = False
     """Whether another mail of the account carries its Message-ID."""
     header: bytes = b""
-    """Keyed hash of its header block; with ``size`` it tells a moved mail from a new one."""
+    """Keyed hash of its header block; with ``size`` it tells a moved mail from a new one. Empty if only a part of it was read."""
     email: EmailKey | None = None
     """The email that it is a copy of; for ``attached`` rows, and kept when they are gone."""
     bcc: tuple[str, ...] = ()

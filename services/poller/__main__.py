@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -24,6 +24,8 @@ from services.wiring import make_blind_index_keys, make_policy, make_secret_box,
 
 COMMAND_THREADS, CONNECT_THREADS = 32, 16
 """IMAP commands, and connection attempts, that run at the same time."""
+READER_THREADS = 1
+"""Headers are read one slice at a time, beside the event loop: more threads would only share the interpreter's lock."""
 BACKGROUND_SLOTS = 8
 """Accounts in background work at the same time: each holds up to 12 MiB of mail in memory."""
 
@@ -38,11 +40,12 @@ def make_worker(
     metrics: PollerMetrics,
     connector: Connector,
     background_slots: asyncio.Semaphore,
+    readers: Executor,
 ) -> AccountWorker:
     """Return the worker of one account."""
     settings, log = stage.settings, stage.log.bind(account=account.id)
     context = AccountContext(
-        account, lease, store, stage.bus, marker, metrics, settings.max_message_bytes, log, stage.tracing
+        account, lease, store, stage.bus, marker, metrics, settings.max_message_bytes, log, stage.tracing, readers
     )
     timing = Timing(
         poll=settings.poll_seconds,
@@ -72,7 +75,11 @@ async def main(stage: Stage[PollerSettings]) -> None:
     keys = make_blind_index_keys(settings)
     metrics = PollerMetrics(stage.metrics.registry)
     policy, box = make_policy(settings), make_secret_box(settings)
-    with thread_pool(COMMAND_THREADS, "imap") as commands, thread_pool(CONNECT_THREADS, "connect") as connects:
+    with (
+        thread_pool(COMMAND_THREADS, "imap") as commands,
+        thread_pool(CONNECT_THREADS, "connect") as connects,
+        thread_pool(READER_THREADS, "headers") as readers,
+    ):
         connector = Connector(policy, box, directory(), commands=commands, connects=connects, metrics=metrics.imap)
         make = partial(
             make_worker,
@@ -82,6 +89,7 @@ async def main(stage: Stage[PollerSettings]) -> None:
             metrics=metrics,
             connector=connector,
             background_slots=asyncio.Semaphore(BACKGROUND_SLOTS),
+            readers=readers,
         )
         lease_seconds = settings.lease_seconds
         supervisor = Supervisor(

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from services.parser.content.parse import parse_mail
+from services.parser.mime import limits
 from services.poller.copies import headers
+from services.poller.copies.address_lists import ENOUGH, MAX_ADDRESSES, MAX_FIELD, addresses
 from tests.cpu_cost import MOST, growth
 from tests.parser.corpus import mails
 
@@ -32,7 +34,7 @@ from tests.parser.corpus import mails
 )
 def test_addresses_of_well_formed_fields(value: str, expected: set[str]) -> None:
     """A well-formed list has exactly its addresses: text in a display name is not an address."""
-    assert headers.addresses(value) == expected
+    assert addresses(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_addresses_of_well_formed_fields(value: str, expected: set[str]) -> None
 )
 def test_addresses_of_broken_fields_are_not_missed(value: str, expected: str) -> None:
     """In a malformed field everything that could be an address counts."""
-    assert expected in headers.addresses(value)
+    assert expected in addresses(value)
 
 
 def test_folded_repeated_and_bcc_fields() -> None:
@@ -106,6 +108,48 @@ def test_agrees_with_the_parser_on_real_mail() -> None:
             assert facts.message_id == parsed.content.message_id, path
         checked += 1
     assert checked > 100
+
+
+def test_people_in_later_fields_are_not_missed() -> None:
+    """A crowd in one field leaves the other fields their places: From counts wherever it is, and Bcc by itself."""
+    crowd = b", ".join(b"u%d@crowd.test" % number for number in range(3_000))
+    facts = headers.read(b"To: " + crowd + b"\r\nBcc: hidden@x.test\r\nCc: late@x.test\r\nFrom: a@x.test\r\n\r\n")
+    assert {"a@x.test", "hidden@x.test", "u0@crowd.test", "u999@crowd.test"} <= facts.participants
+    assert len(facts.participants) == MAX_ADDRESSES + 1
+    assert facts.whole
+
+
+@pytest.mark.parametrize(
+    "crowd",
+    [
+        b'"never closed ' + b" ".join(b"u%d@crowd.test" % number for number in range(3_000)),
+        b" ".join(b"u%d@crowd.test" % number for number in range(3_000)),
+        b"".join(b"<u%d@crowd.test>" % number for number in range(3_000)),
+    ],
+)
+def test_malformed_crowd_is_no_whole_list(crowd: bytes) -> None:
+    """Where candidates take all the places, the header does not tell who takes part."""
+    facts = headers.read(b"To: " + crowd + b"\r\nFrom: a@x.test\r\n\r\n")
+    assert not facts.whole
+    assert len(facts.participants) == MAX_ADDRESSES
+    assert "a@x.test" in facts.participants
+
+
+def test_reads_as_far_as_the_parser() -> None:
+    """The bounds are those of the parser, so that it finds nobody whom the poller missed."""
+    assert (headers.MAX_HEADER, MAX_FIELD, ENOUGH) == (limits.HEADER_BYTES, limits.HEADER_VALUE, limits.RECIPIENTS)
+    assert MAX_ADDRESSES > limits.RECIPIENTS
+
+
+@pytest.mark.parametrize("separator", [b", ", b",\r\n ", b";", b" "])
+def test_parser_finds_nobody_whom_the_poller_missed(separator: bytes) -> None:
+    """In a mail of the largest header, well-formed or not, everybody whom the parser finds is a participant, or the list is not whole."""
+    people = separator.join(b'"U %d" <u%d@crowd.test>' % (number, number) for number in range(20_000))
+    block = b"Cc: " + people + b"\r\nX: " + b"y" * 40_000 + b"\r\nFrom: a@x.test\r\nTo: " + people + b"\r\n\r\n"
+    parsed = parse_mail(block, account="0" * 24, internal_date=datetime(2026, 1, 1, tzinfo=UTC))
+    facts = headers.read(block)
+    found = {person.address for person in parsed.content.participants} | set(parsed.bcc)
+    assert not facts.whole or found <= facts.participants
 
 
 def test_escaped_comments_take_linear_time() -> None:

@@ -14,6 +14,7 @@ from services.mailbox.connection import SecretBox
 from services.mailbox.imap import Fetched, ImapSession
 from services.poller.copies import relevance
 from services.poller.copies.account_context import AccountContext
+from services.poller.copies.header_reader import read_headers
 from services.poller.sync.mark_renewal import MarkRenewal
 from services.settings import CliSettings
 from services.store import Store, now
@@ -156,8 +157,8 @@ async def test_mail_that_the_server_does_not_return_waits(
     folder = next(folder for folder in context.folders.values() if folder.role == "inbox")
     session.selected = None  # open it again: the server shows a folder as it was when it was opened
     async with session.opened(folder):
-        messages = await session.headers([1, 2])
-    decisions, version = await relevance.decide(context, folder, messages, epoch=None, noticed_at=now())
+        read, _ = await read_headers(context, session, await session.headers([1, 2]))
+    decisions, version = await relevance.decide(context, folder, read, epoch=None, noticed_at=now())
     await relevance.write_rows(context, decisions, version, patch=None)
     await world.store._collections.ledger.update_many({}, {"$unset": {"mark_key": "", "id_mark": ""}})
     renewal = MarkRenewal(context)

@@ -34,6 +34,8 @@ class Fetched:
     internal_date: datetime | None = None
     size: int | None = None
     header: bytes | None = None
+    header_cut: bool = False
+    """Whether ``header`` may be the beginning only."""
     body: bytes | None = None
     """All of it, or the requested part."""
     labels: tuple[str, ...] = ()

@@ -13,7 +13,9 @@ from services.mailbox.imap.answers import Fetched, Listed, Namespace, UidRanges
 from services.mailbox.imap.protocol import MailClient
 from services.mailbox.imap.tokens import responses
 
-HEADER_ITEMS = "UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]"
+HEADER_PIECE = 32 * 1024
+"""Bytes of each header that are fetched at first; hardly any is longer."""
+HEADER_ITEMS = f"UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]<0.{HEADER_PIECE}>"
 STATUS_ITEMS = "MESSAGES UIDNEXT UIDVALIDITY"
 _NOTIFY = (
     b"SET (SELECTED (MessageNew MessageExpunge FlagChange))"
@@ -84,12 +86,18 @@ def search(client: MailClient, uids: str) -> list[int]:
 
 
 def headers(client: MailClient, uids: str, gmail: bool) -> list[Fetched]:
-    """Header blocks and what the ledger keeps of each copy."""
+    """Header blocks, of long ones the beginning, and what the ledger keeps of each copy."""
     items = f"({HEADER_ITEMS} X-GM-LABELS)" if gmail else f"({HEADER_ITEMS})"
-    return sorted(
-        (message for message in _fetch(client, uids, items) if message.header is not None),
-        key=lambda message: message.uid,
-    )
+    found = [message for message in _fetch(client, uids, items) if message.header is not None]
+    for message in found:
+        message.header_cut = len(message.header or b"") == HEADER_PIECE
+    return sorted(found, key=lambda message: message.uid)
+
+
+def header_part(client: MailClient, uid: int, offset: int, size: int) -> bytes | None:
+    """A piece of one header, empty past its end; None when the server does not return it."""
+    found = _fetch(client, str(uid), f"(UID BODY.PEEK[HEADER]<{offset}.{size}>)")
+    return next((message.header for message in found if message.uid == uid), None)
 
 
 def bodies(client: MailClient, uids: Sequence[int]) -> dict[int, bytes]:

@@ -131,6 +131,7 @@ class ImapSession(AsyncConnection):
     async def headers(self, uids: Sequence[int]) -> list[Fetched]:
         """Return flags, dates, sizes and header blocks, ascending by uid, without messages that the server does not return.
 
+        Of a long header it is the beginning (``Fetched.header_cut``): 500 of 256 KiB would fill the memory.
         When a server refuses the batch because of one bad mail (Yahoo), each half is requested alone.
         """
         try:
@@ -140,6 +141,12 @@ class ImapSession(AsyncConnection):
                 return []
             half = len(uids) // 2
             return [*await self.headers(uids[:half]), *await self.headers(uids[half:])]
+
+    async def header_rest(self, uid: int, offset: int, size: int) -> bytes | None:
+        """Return a header from ``offset`` on, at most ``size`` bytes; None when the server does not return it."""
+        with suppress(RefusedError):
+            return await self.run(commands.header_part, uid, offset, size)
+        return None
 
     async def newest(self, first: int) -> list[Fetched]:
         """Return the same for all mail from a uid on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,8 @@ class AccountContext:
     log: structlog.typing.FilteringBoundLogger
     tracing: Tracing | None = None
     """None if tracing is off."""
+    readers: Executor | None = None
+    """Threads that read headers; None for the event loop's default threads."""
     folders: dict[str, Folder] = field(default_factory=dict)
     """By id, those that exist on the server."""
     missed: dict[str, int] = field(default_factory=dict)

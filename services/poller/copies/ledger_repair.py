@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from services.mailbox.imap import Fetched, ImapSession, uid_windows
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.folder_scan import WINDOW
+from services.poller.copies.header_reader import read_headers
 from services.store import FolderPatch
 
 
@@ -76,8 +78,12 @@ async def _add(
 ) -> list[Row]:
     messages = await session.headers(uids)
     moment = datetime.now(UTC)
-    decisions, version = await relevance.decide(context, folder, messages, epoch=epoch, noticed_at=moment)
-    rows = await relevance.write_rows(context, decisions, version, patch=None)
+    rows: list[Row] = []
+    left: Sequence[Fetched] = messages
+    while left:
+        group, left = await read_headers(context, session, left)
+        decisions, version = await relevance.decide(context, folder, group, epoch=epoch, noticed_at=moment)
+        rows += await relevance.write_rows(context, decisions, version, patch=None)
     received = {message.uid for message in messages}
     existing = await session.existing(",".join(map(str, uids)))
     withheld = [uid for uid in uids if uid in existing and uid not in received]

@@ -19,6 +19,12 @@ class PollerMetrics:
         )
         self._bodies = Counter("leadmail_poller_bodies", "Bodies published", ["lane"], registry=registry)
         self._bytes = Counter("leadmail_poller_body_bytes", "Bytes of the bodies published", registry=registry)
+        self.long_headers = Counter(
+            "leadmail_poller_long_headers",
+            "Headers that needed a second FETCH, read to their end (read) or in part only (cut)",
+            ["extent"],
+            registry=registry,
+        )
         self.gone = Counter("leadmail_poller_gone", "Copies found to be gone", registry=registry)
         self.repaired = Counter(
             "leadmail_poller_mended",

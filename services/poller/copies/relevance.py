@@ -17,8 +17,9 @@ from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, Row, RowState
 from services.mailbox.imap import Fetched
-from services.poller.copies import headers, removals, threads
+from services.poller.copies import removals, threads
 from services.poller.copies.account_context import AccountContext
+from services.poller.copies.header_reader import MessageHeader
 from services.poller.copies.headers import HeaderFacts
 from services.store import FolderPatch, TwinQuery
 
@@ -59,35 +60,33 @@ def new_row(folder: Folder, uid: int, noticed_at: datetime, **fields: Any) -> Ro
 
 
 async def decide(
-    context: AccountContext, folder: Folder, messages: Sequence[Fetched], *, epoch: int | None, noticed_at: datetime
+    context: AccountContext,
+    folder: Folder,
+    headers: Sequence[MessageHeader],
+    *,
+    epoch: int | None,
+    noticed_at: datetime,
 ) -> tuple[list[RelevanceDecision], int]:
-    """Decide on each message of a window. Write nothing.
+    """Decide on each message of a window, or of a part of it. Write nothing.
 
     Returns:
         One decision per message, and the version of the address index that they are based on.
     """
-    facts = [headers.read(message.header or b"") for message in messages]
-    await context.follow_key()
-    marker, formers = context.marker, context.former
-    header_marks = [marker.of_header(message.header or b"") for message in messages]
+    facts = [header.facts for header in headers]
     queries = [
-        TwinQuery(
-            fact.message_id or "",
-            mark,
-            message.size or 0,
-            tuple(former.of_header(message.header or b"") for former in formers),
-        )
-        for fact, mark, message in zip(facts, header_marks, messages, strict=True)
+        TwinQuery(one.facts.message_id or "", one.mark, one.message.size or 0, one.former_marks) for one in headers
     ]
     version = await context.store.record_addresses.version()
     relevant, held = await asyncio.gather(
         _relevant(context, facts),
         # Moved mail and mail with new uids is stored already. Its body is not fetched again.
-        context.store.ledger.twins(context.account.id, [query for query in queries if query.message_id]),
+        context.store.ledger.twins(
+            context.account.id, [query for query in queries if query.message_id and query.header]
+        ),
     )
     decisions = []
-    for message, fact, query, wanted in zip(messages, facts, queries, relevant, strict=True):
-        twin = held.get(query)
+    for header, query, wanted in zip(headers, queries, relevant, strict=True):
+        message, twin = header.message, held.get(query)
         state, reason, flags = RowState.UNMATCHED, None, flags_of(message)
         if DRAFT_FLAG in flags:  # its headers are written still, and who sees it is decided when it is sent
             state, reason, twin = RowState.SKIPPED, DRAFT, None
@@ -108,13 +107,13 @@ async def decide(
             internal_date=message.internal_date or noticed_at,
             flags=flags,
             labels=message.labels,
-            marks=marker.of_row(fact, context.account.own_addresses),
-            id_mark=marker.of_message_id(fact),
-            mark_key=marker.key_id,
+            marks=header.marks,
+            id_mark=header.marker.of_message_id(header.facts),
+            mark_key=header.marker.key_id,
             header=query.header,
             **(twin._asdict() if twin else {}),
         )
-        decisions.append(RelevanceDecision(fact, row))
+        decisions.append(RelevanceDecision(header.facts, row))
     return decisions, version
 
 
@@ -182,4 +181,5 @@ async def _relevant(context: AccountContext, facts: Sequence[HeaderFacts]) -> li
     named = [not addresses.isdisjoint(fact.participants) for fact in facts]
     strangers = [fact for fact, is_named in zip(facts, named, strict=True) if not is_named]
     opened = iter(await threads.opened(context, strangers))
-    return [is_named or next(opened) for is_named in named]
+    # Where the header does not tell who takes part, the parser and the matcher decide.
+    return [is_named or next(opened) or not fact.whole for fact, is_named in zip(facts, named, strict=True)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.copies.folder_scan import FolderScan, Window
+from services.poller.copies.header_reader import read_headers
 from services.poller.copies.ledger_repair import verify_folder
 from services.store import FolderPatch
 
@@ -140,17 +142,25 @@ class Backfill:
     async def _write(self, read: _Read) -> list[Row]:
         """Write the rows of a window. Return those whose bodies are wanted."""
         folder = read.folder
-        decisions, version = await relevance.decide(
-            self._context,
-            folder,
-            read.messages,
-            epoch=self._epoch.number,
-            noticed_at=read.at,
-        )
         state = FolderState.ENUMERATED if read.window.low == 1 else None
         patch = FolderPatch(folder.id, folder.uidvalidity, cursor=read.window.low, state=state)
         present = frozenset(copy_id(folder.account, folder.id, folder.uidvalidity, uid) for uid in read.known)
-        rows = await relevance.write_rows(self._context, decisions, version, patch=patch, present=present)
+        rows: list[Row] = []
+        left: Sequence[Fetched] = read.messages
+        async with AsyncExitStack() as stack:
+            if any(message.header_cut for message in left):
+                await stack.enter_async_context(self._session.opened(folder))
+            while True:
+                group, left = await read_headers(self._context, self._session, left)
+                decisions, version = await relevance.decide(
+                    self._context, folder, group, epoch=self._epoch.number, noticed_at=read.at
+                )
+                # The cursor moves with the last group: what lies above it has its rows.
+                rows += await relevance.write_rows(
+                    self._context, decisions, version, patch=None if left else patch, present=present
+                )
+                if not left:
+                    break
         self._context.update_folder(folder, cursor=read.window.low, **({"state": state} if state else {}))
         return rows
 

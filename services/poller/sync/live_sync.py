@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from schemas.accounts import Folder
@@ -13,6 +14,7 @@ from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.copies.folder_scan import WINDOW
+from services.poller.copies.header_reader import MessageHeader, read_headers
 from services.poller.copies.ledger_repair import store_flags
 from services.poller.copies.publish_tracker import Outgoing
 from services.store import FolderPatch
@@ -73,7 +75,16 @@ class LiveSync:
         return count
 
     async def _take(self, folder: Folder, messages: list[Fetched], live_next: int, noticed_at: datetime) -> int:
-        decisions, version = await relevance.decide(self._context, folder, messages, epoch=None, noticed_at=noticed_at)
+        left: Sequence[Fetched] = messages
+        while left:
+            group, left = await read_headers(self._context, self._session, left)
+            await self._take_group(folder, group, left[0].uid if left else live_next, noticed_at)
+        return len(messages)
+
+    async def _take_group(
+        self, folder: Folder, headers: list[MessageHeader], live_next: int, noticed_at: datetime
+    ) -> None:
+        decisions, version = await relevance.decide(self._context, folder, headers, epoch=None, noticed_at=noticed_at)
         planned = [line.row for line in decisions if line.row.state is RowState.PLANNED]
         claimed = self._fetcher.claim(planned)
         lane = Lane.LIVE if len(planned) <= LIVE_LIMIT else Lane.BACKFILL
@@ -91,7 +102,6 @@ class LiveSync:
                 await self._publish(wanted, await self._fetcher.fetch(self._session, folder, batch, lane))
         finally:
             self._fetcher.release(claimed)
-        return len(messages)
 
     async def _publish(self, wanted: list[Row], fetched: list[Outgoing]) -> None:
         ids = {row.id for row in wanted}

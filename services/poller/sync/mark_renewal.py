@@ -11,10 +11,11 @@ from time import monotonic
 
 from schemas.accounts import Folder
 from schemas.ledger import Row
-from services.mailbox.imap import ImapSession, RefusedError, UidValidityChangedError
-from services.poller.copies import headers, removals
-from services.poller.copies.account_context import AccountContext, Marker
+from services.mailbox.imap import Fetched, ImapSession, RefusedError, UidValidityChangedError
+from services.poller.copies import removals
+from services.poller.copies.account_context import AccountContext
 from services.poller.copies.folder_scan import WINDOW
+from services.poller.copies.header_reader import MessageHeader, read_headers
 from services.store import RemarkedRow
 
 AT_ONCE = 2_000
@@ -75,20 +76,28 @@ class MarkRenewal:
         bare = [RemarkedRow(row, (), None, b"") for row in rows if not row.marks and not row.header]
         wanted = {row.uid: row for row in rows if row.marks or row.header}
         messages = await session.headers(sorted(wanted)) if wanted else []
-        blocks = {message.uid: message.header or b"" for message in messages if message.uid in wanted}
-        read = [(wanted[uid], block) for uid, block in blocks.items()]
-        marked = await asyncio.to_thread(lambda: [self._mark(row, block, marker) for row, block in read])
-        await context.store.remarking.save(context.lease, [*bare, *marked], marker.key_id)
-        await context.store.message_ids.note(context.lease, [row.id_mark for row in marked if row.id_mark])
-        if absent := wanted.keys() - blocks.keys():
+        await context.store.remarking.save(context.lease, bare, marker.key_id)
+        left: Sequence[Fetched] = [message for message in messages if message.uid in wanted]
+        absent = wanted.keys() - {message.uid for message in left}
+        while left:
+            group, left = await read_headers(context, session, left)
+            self._wait(wanted[header.message.uid] for header in group if header.withheld)
+            await self._save([(wanted[header.message.uid], header) for header in group if not header.withheld])
+        if absent:
             self._wait(wanted[uid] for uid in absent)
             await removals.confirm_gone(context, session, folder, sorted(absent))
 
-    def _mark(self, row: Row, block: bytes, marker: Marker) -> RemarkedRow:
+    async def _save(self, read: Sequence[tuple[Row, MessageHeader]]) -> None:
+        context = self._context
+        marked = await asyncio.to_thread(lambda: [self._mark(row, header) for row, header in read])
+        if read:
+            await context.store.remarking.save(context.lease, marked, read[0][1].marker.key_id)
+        await context.store.message_ids.note(context.lease, [row.id_mark for row in marked if row.id_mark])
+
+    def _mark(self, row: Row, header: MessageHeader) -> RemarkedRow:
         """Return the row's new marks. If this process lacks the key of the old ones, they are those of a new mail."""
-        facts = headers.read(block)
+        facts, marker = header.facts, header.marker
         before = marker.under(row.mark_key or self._context.base)
-        own = self._context.account.own_addresses
-        marks = marker.of_row_again(facts, before, row.marks) if before else marker.of_row(facts, own)
+        marks = marker.of_row_again(facts, before, row.marks) if before else header.marks
         id_mark = marker.of_message_id(facts)
-        return RemarkedRow(row, marks, id_mark if id_mark in marks else None, marker.of_header(block))
+        return RemarkedRow(row, marks, id_mark if id_mark in marks else None, header.mark)

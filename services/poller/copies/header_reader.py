@@ -1,0 +1,107 @@
+"""Reads the headers of fetched messages outside the event loop, in order, a bounded piece at a time.
+
+The server is asked for the beginning of each header, which is all of it in nearly every mail. What a longer one lacks is fetched
+for one message at a time, as far as the parser reads, so that no participant is missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from services.mailbox.imap import Fetched, ImapSession
+from services.poller.copies import headers
+from services.poller.copies.account_context import AccountContext, Marker
+from services.poller.copies.headers import MAX_HEADER, HeaderFacts
+
+SLICE = 128 * 1024
+"""Bytes of header that are read in one go. In between the accounts take turns."""
+PEOPLE = 5_000
+"""Participants of one group, which makes one look-up and one transaction."""
+
+
+class MessageHeader(NamedTuple):
+    """A message, and what its header says."""
+
+    message: Fetched
+    facts: HeaderFacts
+    marker: Marker
+    """What made the marks."""
+    marks: tuple[bytes, ...]
+    """Of its participants and thread ids."""
+    mark: bytes
+    """Of the whole header; empty for one of which only a part was read, since another mail may have the same part."""
+    former_marks: tuple[bytes, ...]
+    """The same by the keys that made marks before, while the deployment's key changes."""
+    withheld: bool
+    """Whether the server returned only the beginning of what the parser reads."""
+
+
+class _Block(NamedTuple):
+    """A header block as far as it was fetched."""
+
+    message: Fetched
+    data: bytes
+    whole: bool = True
+    withheld: bool = False
+
+
+async def read_headers(
+    context: AccountContext, session: ImapSession, messages: Sequence[Fetched]
+) -> tuple[list[MessageHeader], Sequence[Fetched]]:
+    """Read the headers of the first messages: of all, unless they name very many people. The messages' folder must be open.
+
+    Returns:
+        The messages with their headers, and the messages that are left.
+    """
+    group: list[MessageHeader] = []
+    people: set[str] = set()
+    loop, own = asyncio.get_running_loop(), context.account.own_addresses
+    await context.follow_key()
+    marker, formers = context.marker, context.former
+    while len(group) < len(messages) and len(people) < PEOPLE:
+        if messages[len(group)].header_cut:
+            blocks = [await _complete(session, messages[len(group)])]
+            context.metrics.long_headers.labels("read" if blocks[0].whole else "cut").inc()
+        else:
+            blocks = [_Block(message, message.header or b"") for message in _slice(messages, len(group))]
+        read = await loop.run_in_executor(context.readers, _read, blocks, marker, formers, own)
+        group += read
+        people = people.union(*(header.facts.participants for header in read))
+    return group, messages[len(group) :]
+
+
+def _slice(messages: Sequence[Fetched], start: int) -> Sequence[Fetched]:
+    """Return the messages from ``start`` on whose headers are complete and fit into a slice, at least one."""
+    size, end = 0, start
+    while end < len(messages) and not messages[end].header_cut and (size < SLICE or end == start):
+        size += len(messages[end].header or b"")
+        end += 1
+    return messages[start:end]
+
+
+async def _complete(session: ImapSession, message: Fetched) -> _Block:
+    """Return the header of a message, of which the beginning is known, as far as the parser reads."""
+    begin = message.header or b""
+    rest = await session.header_rest(message.uid, len(begin), MAX_HEADER + 1 - len(begin))
+    if rest is None:
+        return _Block(message, begin, whole=False, withheld=True)
+    return _Block(message, begin + rest, whole=len(begin) + len(rest) <= MAX_HEADER)
+
+
+def _read(
+    blocks: Sequence[_Block], marker: Marker, formers: Sequence[Marker], own: Collection[str]
+) -> list[MessageHeader]:
+    read = []
+    for message, data, whole, withheld in blocks:
+        facts = headers.read(data)
+        if withheld:
+            facts = facts._replace(whole=False)
+        mark, *former = [one.of_header(data) if whole else b"" for one in (marker, *formers)]
+        read.append(
+            MessageHeader(
+                message, facts, marker, marker.of_row(facts, own), mark, tuple(filter(None, former)), withheld
+            )
+        )
+    return read
