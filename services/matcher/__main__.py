@@ -98,6 +98,7 @@ async def main(stage: Stage[MatcherSettings]) -> None:
     await summaries.flush()
     await backlog.stop()
     await progress.stop()
+    await store.mark_keys.leave(holder)
 
 
 if __name__ == "__main__":

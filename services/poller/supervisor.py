@@ -134,6 +134,7 @@ class Supervisor:
         """Stop every worker and release every account."""
         await asyncio.gather(*(self._drop(leased, release=True) for leased in list(self._leased.values())))
         await self._store.leases.leave(self._name)
+        await self._store.mark_keys.leave(self._name)
 
     async def _start(self, lease: Lease) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, SecretBytes, SecretStr, ValidationInfo, field_validator
+from pydantic import BeforeValidator, SecretBytes, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from services.runtime.environment import decode_key, read_origin, split_list
@@ -20,7 +20,8 @@ class SecretSettings(ProcessSettings):
 
     secret_key: SecretBytes = setting(
         SecretBytes(b""),
-        "32 random bytes in base64 or hex (`openssl rand -base64 32`): they encrypt mailbox passwords and key the hashes in the ledger",
+        "32 random bytes in base64 or hex (`openssl rand -base64 32`): they encrypt mailbox passwords and key the hashes in the ledger; "
+        "further lines hold earlier values, as in LEADMAIL_SECRET_KEYS_OLD",
         "uZ0pV…(44 characters)",
     )
     secret_keys_old: Annotated[tuple[SecretBytes, ...], NoDecode] = setting(
@@ -28,6 +29,17 @@ class SecretSettings(ProcessSettings):
         "earlier values of LEADMAIL_SECRET_KEY, separated by commas, the oldest last; `leadmail secrets status` says which may be removed",
         "",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lines(cls, values: Any) -> Any:
+        """Take earlier keys from further lines of the current one: a new key needs no other file than the one that is there."""
+        if not isinstance(values, dict) or not isinstance(values.get("secret_key"), str):
+            return values
+        key, *old = values["secret_key"].split() or [""]
+        if not old:
+            return values
+        return {**values, "secret_key": key, "secret_keys_old": ",".join([*old, values.get("secret_keys_old") or ""])}
 
     @field_validator("secret_key", mode="before")
     @classmethod

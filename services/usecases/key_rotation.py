@@ -126,8 +126,8 @@ async def start(store: Store, box: SecretBox, *, progress: Callable[[str], None]
         )
     if status.outdated:
         raise RotationRefusedError(
-            f"{', '.join(status.outdated)} does not have the current LEADMAIL_SECRET_KEY: restart every stage with it first, "
-            "then wait a minute"
+            f"{', '.join(status.outdated)} does not have the current LEADMAIL_SECRET_KEY: restart it first; if it has "
+            "died, wait a minute"
         )
     count = await _reseal(store, box, lost)
     progress(f"{plural(count, 'password is', 'passwords are')} sealed with it")

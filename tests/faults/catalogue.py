@@ -19,7 +19,7 @@ LONG = os.environ.get("LEADMAIL_LONG", "")
 SEED = int(os.environ.get("LEADMAIL_SEED") or datetime.now(UTC).date().toordinal())
 """Of what a short run takes: another part of the catalogue each day."""
 PER_STAGE, SHORT_RUNS = 3, 2
-AT_THE_END = frozenset({"leases.leave/pollers"})
+AT_THE_END = frozenset({"leases.leave/pollers", "mark_keys.leave/key_holders"})
 """Steps that a stage takes only when it stops."""
 CALLS = frozenset(
     {

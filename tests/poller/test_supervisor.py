@@ -107,6 +107,9 @@ class MarkKeys:
     async def announce(self, _poller: str) -> None:
         """Do nothing."""
 
+    async def leave(self, _poller: str) -> None:
+        """Do nothing."""
+
 
 class StubStore:
     """The part of the store that the supervisor uses."""

@@ -71,6 +71,23 @@ def test_files(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert PollerSettings.read().secret_key.get_secret_value() == KEY
 
 
+def test_earlier_keys_may_follow_in_the_same_file(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The current key is on the first line, earlier ones on the next, before those of ``LEADMAIL_SECRET_KEYS_OLD``."""
+    keys = [bytes([number]) * 32 for number in range(4)]
+    path = tmp_path / "key"
+    path.write_text("".join(f"{base64.b64encode(key).decode()}\n" for key in keys[:3]))
+    variables.delenv("LEADMAIL_SECRET_KEY")
+    variables.setenv("LEADMAIL_SECRET_KEY_FILE", str(path))
+    settings = PollerSettings.read()
+    assert settings.secret_key.get_secret_value() == keys[0]
+    assert [key.get_secret_value() for key in settings.secret_keys_old] == keys[1:3]
+    variables.setenv("LEADMAIL_SECRET_KEYS_OLD", keys[3].hex())
+    assert [key.get_secret_value() for key in PollerSettings.read().secret_keys_old] == keys[1:]
+    path.write_text(f"{KEY.hex()}\nhunter2\n")
+    with pytest.raises(SettingsError, match="32 bytes"):
+        PollerSettings.read()
+
+
 @pytest.mark.parametrize("process", list(PROCESSES))
 def test_a_missing_setting_is_named(variables: pytest.MonkeyPatch, process: str) -> None:
     """A process that lacks a required setting exits with one sentence that names it; a process that does not require it starts."""

@@ -107,6 +107,10 @@ class MarkKeys:
         change = {"$set": {"keys": list(self.keys), "at": "$$NOW"}}
         await self._holders.update_one({"_id": process}, [change], upsert=True)
 
+    async def leave(self, process: str) -> None:
+        """Record that a process ends."""
+        await self._holders.delete_one({"_id": process})
+
     async def without(self, key: str) -> list[str]:
         """Return the running processes that lack a key."""
         alive = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", int(_ALIVE.total_seconds() * 1000)]}]}}
