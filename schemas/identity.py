@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 RECIPE = 2
-"""Version of the email key's recipe. A change of the recipe is a new number. Recipe 1 left out To and Cc."""
+"""Version of the email key's recipe. A change of the recipe is a new number. Recipe 1 left out To, Cc and ``shown``."""
 
 MARK_BYTES = 16
 
@@ -41,6 +41,7 @@ def email_key(
     subject: str,
     leaves: Iterable[bytes],
     account: str,
+    shown: bytes = b"",
     recipe: int = RECIPE,
 ) -> str:
     """Return the key of an email: the same for every copy of it, in whichever account or folder.
@@ -54,10 +55,12 @@ def email_key(
         subject: the decoded subject.
         leaves: SHA-256 digests of the decoded leaf parts, in order of the tree.
         account: used only when there is no Message-ID: such a mail is one within its account only.
+        shown: what else a reader is shown of the mail, such as display names, Reply-To and the names of files.
         recipe: 1 for the key that version 0.1 gave the email.
 
-    Copies that name other recipients are other emails, so that no viewer of one learns the recipients of the other.
-    Trace headers (Received, Delivered-To, Bcc ...) are left out: they differ from copy to copy.
+    Whatever a reader is shown is the same in all copies of an email: copies that differ in it are other emails, so that no
+    viewer of one learns what only the other says. Trace headers (Received, Delivered-To, Bcc ...) are left out: they
+    differ from copy to copy.
     """
     digest = hashlib.sha256()
 
@@ -76,6 +79,8 @@ def email_key(
     add(b"subject", unicodedata.normalize("NFC", subject).encode("utf-8", "surrogatepass"))
     for leaf in leaves:
         add(b"leaf", leaf)
+    if recipe > 1:
+        add(b"shown", shown)
     return f"v{recipe}-{digest.hexdigest()[:40]}"
 
 

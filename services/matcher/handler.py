@@ -58,7 +58,9 @@ async def handle(
     # What an earlier round or a crashed attempt stored may no longer hold, and adding takes nothing away.
     retried = deliveries if repeats else [one for one in deliveries if one.redelivered or one.attempt > 1]
     recheck |= {one.message.content.key for one in retried}
-    recheck |= await store.emails.existing(decided.dropped - recheck)
+    # What a copy was of before an upgrade changed the keys may have lost its last copy by that.
+    former = {mail.former_key for mail in batch if mail.former_key}
+    recheck |= await store.emails.existing((decided.dropped | former) - recheck)
     if recheck:
         await relink(recheck, store=store, summaries=summaries, orphans=Orphans.REMOVE)
     await store.blob_refs.release(decided.dropped)

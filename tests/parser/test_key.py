@@ -41,7 +41,6 @@ SAME = {
         head=b"Received: from a by b; Mon, 3 Mar 2025 10:00:00 +0000\r\nDelivered-To: x@y.example\r\n" + HEAD
     ),
     "bcc": sample(head=HEAD + b"Bcc: boss@acme.example\r\n"),
-    "unsubscribe token": sample(head=HEAD + b"List-Unsubscribe: <https://list.example/u/1a2b>\r\n"),
     "recipient named twice": sample(head=HEAD + b"To: ANNA@acme.example, A S <anna@Acme.example>\r\n"),
     "base64": sample(b"base64"),
     "quoted-printable": sample(b"quoted-printable"),
@@ -49,7 +48,6 @@ SAME = {
     "encoded subject": sample(head=HEAD.replace(b"Offer", b"=?utf-8?q?Offer?=")),
     "time zone": sample(head=HEAD.replace(b"11:11:10 +0100", b"10:11:10 +0000")),
     "line ends": sample().replace(b"\r\n", b"\n"),
-    "display name": sample(head=HEAD.replace(b"Joerg Weber", b"J. Weber")),
     "boundary": sample(boundary=b"another"),
     "blank lines at the end": sample() + b"\r\n\r\n",
 }
@@ -62,6 +60,18 @@ OTHER = {
     "a recipient in copy": sample(head=HEAD + b"Cc: ana@home.example\r\n"),
     "text": sample().replace(b"aus", b"von"),
     "file": sample().replace(b"AAECAw", b"AAECBA"),
+    "display name": sample(head=HEAD.replace(b"Joerg Weber", b"J. Weber")),
+    "a recipient's display name": sample(head=HEAD.replace(b"Anna Schmidt", b"Anna (home)")),
+    "address to reply to": sample(head=HEAD + b"Reply-To: ana@home.example\r\n"),
+    "technical sender": sample(head=HEAD + b"Sender: ana@home.example\r\n"),
+    "what it answers": sample(head=HEAD + b"In-Reply-To: <secret@home.example>\r\n"),
+    "what it refers to": sample(head=HEAD + b"References: <secret@home.example>\r\n"),
+    "through a list": sample(head=HEAD + b"List-Unsubscribe: <https://list.example/u/1a2b>\r\n"),
+    "automatic": sample(head=HEAD + b"Auto-Submitted: auto-replied\r\n"),
+    "file name": sample().replace(b"application/pdf", b"application/pdf; name=secret.pdf"),
+    "kind of file": sample().replace(b"application/pdf", b"application/x-pdf"),
+    "text as a file": sample().replace(b"charset=utf-8", b"charset=utf-8\r\nContent-Disposition: attachment"),
+    "flowed text": sample().replace(b"charset=utf-8", b"charset=utf-8; format=flowed"),
     "one part less": sample().replace(b"application/pdf", b"message/rfc822")[:-200],
 }
 
@@ -76,6 +86,33 @@ def test_copies_have_one_key(how: str) -> None:
 def test_other_mail_has_another_key(how: str) -> None:
     """Whatever a mail says makes its key: a forged stub with a known Message-ID is another email."""
     assert key(OTHER[how]) != key(sample())
+
+
+LISTED = sample(head=HEAD + b"List-Unsubscribe: <https://list.example/u/1a2b>\r\n")
+
+
+def test_copies_of_one_list_have_one_key_whatever_their_tokens() -> None:
+    """That a mail came through a list is shown; the reader's own token is not, and stays in each copy's header block."""
+    assert key(LISTED.replace(b"1a2b", b"3c4d")) == key(LISTED)
+
+
+@pytest.mark.parametrize("raw", [*SAME.values(), *OTHER.values(), LISTED])
+def test_equal_keys_mean_equal_readings(raw: bytes) -> None:
+    """Two copies of one key show a reader the same: no one sees what only a hidden copy says."""
+
+    def reading(mail: bytes) -> dict[str, object]:
+        read = parse_mail(mail, account=ACCOUNT, internal_date=RECEIVED).content
+        people = [(one.role, one.address, one.name) for one in read.participants]
+        marks = read.marks.model_dump(exclude={"truncated", "defects"})
+        body = {"text": read.text.rstrip(), "reply_text": read.reply_text.rstrip()}
+        return (
+            read.model_dump(exclude={"key", "raw", "thread", "participants", "marks"})
+            | marks
+            | body
+            | {"people": people}
+        )
+
+    assert key(raw) != key(sample()) or reading(raw) == reading(sample())
 
 
 def test_mail_without_message_id_is_one_within_its_account_only() -> None:

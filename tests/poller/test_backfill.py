@@ -200,5 +200,31 @@ async def test_a_resync_fixes_the_ledger_and_keeps_stored_mail(world: PollerEnvi
     assert {row.id for row in await world.rows(account)} == {row.id for row in rows}
 
 
+async def test_a_resync_parses_again_what_readers_may_be_shown_of_another_mailbox(
+    world: PollerEnvironment, mailbox: Mailbox
+) -> None:
+    """Of an email with a key of version 0.1 that two mailboxes hold, what is shown may be the other one's: it is fetched again."""
+    for _ in range(4):
+        mailbox.append(mail(CLIENT))
+    await world.know(CLIENT)
+    account = await world.connect(mailbox.user)
+    world.start_poller()
+    await world.complete(account)
+    fetched, ledger = len(world.fetched), world.store._collections.ledger
+    other = await ledger.find_one({"account": account.id, "email": {"$gte": "v1-"}})
+    assert other is not None
+    wanted = other["_id"]
+    await ledger.insert_one({**other, "_id": wanted.replace(account.id, "f" * 24), "account": "f" * 24})
+
+    await world.store.accounts.request_resync(account.id, by="test")
+    await world.complete(account, epoch=2)
+    await until(lambda: _fetched(world, fetched + 1), "the copy again", world)
+    assert [message.source.id for message, _ in world.fetched[fetched:]] == [wanted]
+
+
+async def _fetched(world: PollerEnvironment, count: int) -> bool:
+    return len(world.fetched) >= count
+
+
 async def _count(world: PollerEnvironment, account: Account, least: int) -> bool:
     return sum((await world.states(account)).values()) >= least

@@ -114,6 +114,7 @@ def _row(email: VisibleEmail, viewer: str, thread: str) -> tuple[Text, ...]:
     extras = [f"{len(email.attachments)} att."] if email.attachments else []
     extras += ["answered"] if own and "\\Answered" in email.flags else []
     extras += ["by thread"] if any(reason.role is Role.THREAD for reason in email.reasons) else []
+    extras += [f"also {key[:SHOWN_ID]}" for key in email.also]
     holders = ", ".join("you" if holder == viewer else holder.partition("@")[0] for holder in email.holders)
     where = f" ({email.folder})" if own else ""
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from schemas.identity import thread_id
 from schemas.messages import Copy, MailParsed
 from schemas.sharing import CompanyPolicy, LiveCopy, internal_among
 from schemas.threads import ALL_MAIL, SENT_FOLDER, SENT_LABEL, ThreadClaims, claims_of_links, is_sender
@@ -33,9 +34,9 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
     strangers = unnamed(contents, known)
     wanted = {name for content in strangers.values() for name in content.ancestors}
     ancestors, colleagues = await ancestors_of(wanted, store, company, _addresses(batch))
-    withdrawn = await store.withdrawals.of(
-        {copy.owner for copy in accounts.values()}, {key: content.thread for key, content in contents.items()}
-    )
+    owners = {copy.owner for copy in accounts.values()}
+    await store.withdrawals.follow(owners, _renamed(batch))
+    withdrawn = await store.withdrawals.of(owners, {key: content.thread for key, content in contents.items()})
     candidates = thread_candidates(contents, strangers, ancestors)
     held, senders = await _held(batch, accounts, candidates, outgoing, store)
     return View(
@@ -51,6 +52,18 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
         held=held,
         senders=senders,
     )
+
+
+def _renamed(batch: Sequence[MailParsed]) -> dict[str, str]:
+    """Return the keys of emails, and the ids of threads that follow from them, by those that they had before an upgrade."""
+    found: dict[str, str] = {}
+    for mail in batch:
+        content = mail.content
+        if mail.former_key is not None:
+            found[mail.former_key] = content.key
+            if content.message_id is None and not content.ancestors:
+                found[thread_id(message_id=None, in_reply_to=None, references=(), key=mail.former_key)] = content.thread
+    return found
 
 
 async def _deleted(batch: Sequence[MailParsed], store: Store) -> frozenset[str]:

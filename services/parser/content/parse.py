@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
 from schemas.identity import RECIPE, email_key, thread_id
-from schemas.mail import Classification, Content, Role
+from schemas.mail import Attachment, Classification, Content, Participant, Role
 from schemas.raw_mail import split_raw
 from services.parser.content import addresses, classification, dates, message_ids
 from services.parser.content.attachments import collect_attachments
@@ -51,6 +53,35 @@ def _leaf_digests(selection: Selection, contents: dict[int, bytes]) -> list[byte
     return digests
 
 
+def _shown(
+    people: Iterable[Participant],
+    answered: tuple[str | None, tuple[str, ...]],
+    selection: Selection,
+    attachments: Iterable[Attachment],
+    marks: Classification,
+) -> bytes:
+    """Return what else a reader is shown of a mail, for its key: whatever does not follow from the rest of the key.
+
+    Not ``truncated`` and ``defects``: how a copy was encoded on its way makes no other mail of it.
+    """
+    uses = [{id(leaf) for leaf in leaves} for leaves in (selection.text, selection.html, selection.attachments)]
+    facts = (
+        [(one.role, one.address, one.name) for one in people],
+        answered,
+        [
+            (
+                leaf.media_type,
+                *(leaf.parameters.get(name, "") for name in ("format", "delsp")),
+                *(id(leaf) in use for use in uses),
+            )
+            for leaf in selection.leaves
+        ],
+        [(one.name, one.media_type, one.content_id, one.inline) for one in attachments],
+        (marks.auto_reply, marks.mailing_list, marks.ambiguous_from, marks.bounce, marks.bounced),
+    )
+    return json.dumps(facts).encode()
+
+
 def _text_field(fields: Fields, name: str, diagnostics: Diagnostics, hint: str | None) -> str:
     value = first(fields, name)
     return decoded(value, diagnostics, hint) if value else ""
@@ -84,19 +115,6 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
     message_id = message_ids.message_id(_text_field(fields, "message-id", diagnostics, hint))
     in_reply_to = message_ids.in_reply_to(_text_field(fields, "in-reply-to", diagnostics, hint))
     references, thinned = message_ids.references(_text_field(fields, "references", diagnostics, hint))
-    keyed = partial(
-        email_key,
-        message_id=message_id,
-        date=date,
-        senders=senders,
-        to=addresses.in_role(people, Role.TO),
-        cc=addresses.in_role(people, Role.CC),
-        subject=subject,
-        leaves=_leaf_digests(selection, contents),
-        account=account,
-    )
-    key, former_key = keyed(), keyed(recipe=RECIPE - 1)
-
     text, html = text_of(selection, contents, diagnostics), html_of(selection, contents, diagnostics)
     reply = reply_text(text, diagnostics)
     header_block, body = split_raw(raw)
@@ -110,7 +128,28 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
     bounce, bounced = read_bounce(
         fields, selection.leaves, people=people, subject=subject, text=text, diagnostics=diagnostics
     )
-    truncated = diagnostics.truncated or thinned or len(whole_subject) > limits.SUBJECT
+    marks = Classification(
+        auto_reply=classification.is_auto_reply(fields, subject),
+        bounce=bounce,
+        bounced=bounced,
+        mailing_list=classification.is_mailing_list(fields),
+        ambiguous_from=classification.is_ambiguous(fields, len(senders)),
+        truncated=diagnostics.truncated or thinned or len(whole_subject) > limits.SUBJECT,
+        defects=diagnostics.defects,
+    )
+    keyed = partial(
+        email_key,
+        message_id=message_id,
+        date=date,
+        senders=senders,
+        to=addresses.in_role(people, Role.TO),
+        cc=addresses.in_role(people, Role.CC),
+        subject=subject,
+        leaves=_leaf_digests(selection, contents),
+        account=account,
+        shown=_shown(people, (in_reply_to, references), selection, attachments, marks),
+    )
+    key, former_key = keyed(), keyed(recipe=RECIPE - 1)
     content = Content(
         key=key,
         message_id=message_id,
@@ -128,15 +167,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         html_blob=html_blob,
         attachments=attachments,
         raw=hashlib.sha256(body).hexdigest(),
-        marks=Classification(
-            auto_reply=classification.is_auto_reply(fields, subject),
-            bounce=bounce,
-            bounced=bounced,
-            mailing_list=classification.is_mailing_list(fields),
-            ambiguous_from=classification.is_ambiguous(fields, len(senders)),
-            truncated=truncated,
-            defects=diagnostics.defects,
-        ),
+        marks=marks,
     )
     return ParsedMail(content, addresses.bcc(fields, diagnostics, hint), former_key, head, blobs)
 

@@ -65,6 +65,7 @@ async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
     for folder_id, folder in planned.items():
         if not folder.selected and (old := before.get(folder_id)) is not None and old.selected:
             await removals.drop_folder(context, folder_id)  # the owner excluded it
+    await context.store.matcher_ledger.replan_former(context.account.id)
     context.log.info("backfill opened", epoch=epoch.number, folders=len(context.selected), expected=expected)
     return epoch
 

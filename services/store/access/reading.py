@@ -10,7 +10,7 @@ from schemas.mail import Attachment
 from schemas.records import RecordRef
 from services.store.access.candidates import Candidates, Position, on_record
 from services.store.access.guard import Guard, LinkDecision
-from services.store.access.views import EmailPage, ShownEmail
+from services.store.access.views import EmailPage, ShownEmail, folded, shown_marks
 from services.store.access.visible_lines import VisibleLines
 from services.store.core.collections import Collections
 from services.store.core.documents import decode_email
@@ -38,7 +38,7 @@ class Reading:
     async def visible_emails(
         self, viewer: str, record: RecordRef, *, limit: int = 50, before: str | None = None, thread: str | None = None
     ) -> EmailPage:
-        """Return a part of a record page, newest first.
+        """Return a part of a record page, newest first. Emails that are one mail to a person are one line (``VisibleEmail.also``).
 
         ``before`` is ``EmailPage.before`` of the part above this one; ``thread`` limits the page to one thread.
 
@@ -58,7 +58,7 @@ class Reading:
             position = scope.position(links[-1])
         shown = found[:limit]
         before = _cursor(shown[-1].link) if len(found) > limit and shown else None
-        return EmailPage(await self._lines.lines(user, shown), before)
+        return EmailPage(folded(await self._lines.lines(user, shown)), before)
 
     async def count(self, viewer: str, record: RecordRef) -> int:
         """Return how many emails the viewer may see on a record.
@@ -87,7 +87,9 @@ class Reading:
         if document is None or not lines:
             raise NotFoundError(f"there is no email {email}")
         records = tuple(one.link.record for one in visible)
-        return ShownEmail(line=lines[0], records=records, content=decode_email(document).content)
+        content = decode_email(document).content
+        content = content.model_copy(update={"marks": shown_marks(content.marks)})
+        return ShownEmail(line=lines[0], records=records, content=content)
 
     async def html(self, viewer: str, email: str) -> str | None:
         """Return the HTML as sent, **not sanitised**; None if the email has none.

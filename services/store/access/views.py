@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -79,6 +79,12 @@ class VisibleEmail(Contract):
     """IMAP flags of the first copy."""
     folder: str
     """Folder of the first copy."""
+    message_id: str | None = None
+    """Its Message-ID, without angle brackets."""
+    date: datetime | None = None
+    """Its Date header; ``sent_at`` if that is believable."""
+    also: tuple[str, ...] = ()
+    """On a record page: ids of other emails that are the same mail to a person. Their copies are among the copies."""
 
 
 class EmailPage(NamedTuple):
@@ -211,10 +217,40 @@ def visible_email(
         participants=participants,
         bcc=tuple(dict.fromkeys(own_bcc)),
         attachments=tuple(Attachment.model_validate(one) for one in email.get("attachments", ())),
-        marks=Classification.model_validate(email.get("marks", {})),
+        marks=shown_marks(Classification.model_validate(email.get("marks", {}))),
         reasons=tuple(Reason(address=address, role=role) for address, role in granted),
         copies=tuple(copies),
         holders=tuple(dict.fromkeys(copy.owner for copy in copies)),
         flags=copies[0].flags if copies else (),
         folder=copies[0].folder if copies else "",
+        message_id=email.get("message_id"),
+        date=email.get("date"),
     )
+
+
+def shown_marks(marks: Classification) -> Classification:
+    """Return marks without ``defects``, which say how one copy was encoded on its way."""
+    return marks.model_copy(update={"defects": ()})
+
+
+def folded(lines: Iterable[VisibleEmail]) -> list[VisibleEmail]:
+    """Return visible lines with one for emails that are one mail to a person: same Message-ID, sender and date.
+
+    They differ by a list's footer, a gateway's mark, or a spelling of names. The viewer's own one comes first.
+    """
+    groups: dict[object, list[VisibleEmail]] = {}
+    for line in lines:
+        senders = frozenset(one.address for one in line.participants if one.role is Role.FROM)
+        named = line.message_id and line.date and senders
+        groups.setdefault((line.message_id, line.date, senders) if named else line.email, []).append(line)
+    return [_one_line(several) for several in groups.values()]
+
+
+def _one_line(several: list[VisibleEmail]) -> VisibleEmail:
+    if len(several) == 1:
+        return several[0]
+    first, *others = sorted(several, key=lambda one: not any(copy.own for copy in one.copies))
+    copies = sorted((copy for one in (first, *others) for copy in one.copies), key=lambda copy: not copy.own)
+    holders = tuple(dict.fromkeys(copy.owner for copy in copies))
+    also = tuple(one.email for one in others)
+    return first.model_copy(update={"copies": tuple(copies), "holders": holders, "also": also})

@@ -41,6 +41,17 @@ class Withdrawals:
         async for one in self._withdrawals.find({"owner": owner}):
             await self.add(heir, one["kind"], one["target"])
 
+    async def follow(self, owners: Iterable[str], renamed: Mapping[str, str]) -> None:
+        """Let what users keep private stay so under a new name: an email's new key, or its thread's id if that follows the key.
+
+        Args:
+            owners: users with a copy.
+            renamed: new keys and ids by the former ones.
+        """
+        query: Doc = {"owner": {"$in": list(set(owners))}, "target": {"$in": list(renamed)}}
+        async for one in self._withdrawals.find(query):
+            await self.add(one["owner"], one["kind"], renamed[one["target"]])
+
     async def of(self, owners: Iterable[str], threads: Mapping[str, str]) -> frozenset[tuple[str, str]]:
         """Return the (owner, email key) pairs that are withdrawn.
 

@@ -14,7 +14,7 @@ from schemas.ledger import DELETED_IN_CRM, DRAFT, RowState
 from services.store.core.bulk import batched
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
-from services.store.sync.ledger_rows import DISCONNECTED, OF_EMAIL, UNFINISHED_STATES
+from services.store.sync.ledger_rows import DISCONNECTED, OF_EMAIL, UNFINISHED_STATES, account_range
 
 _HASHES_AT_ONCE = 1000
 _ROWS_AT_ONCE = 500
@@ -130,6 +130,22 @@ class MatcherLedger:
         """Set those of the rows that are ``unmatched`` back to ``planned``. Returns how many."""
         query: Doc = {"_id": {"$in": list(rows)}, "state": RowState.UNMATCHED.value}
         return await self._replan(query, await self._disconnected())
+
+    async def replan_former(self, account: str) -> int:
+        """Do the same with an account's copies of emails that have a former key and a copy in another account, too.
+
+        What readers are shown of such an email may come from any of its copies. When they are parsed again, copies that
+        differ become emails of their own.
+        """
+        former: Doc = {"email": {"$gte": "v1-", "$lt": "v1."}, "state": RowState.ATTACHED.value}
+        count = 0
+        async for rows in batched(self._ledger.find({**account_range(account), **former}, {"email": 1}), _ROWS_AT_ONCE):
+            others: Doc = {"email": {"$in": [row["email"] for row in rows]}, "state": RowState.ATTACHED.value}
+            found = self._ledger.find({**others, "account": {"$ne": account}}, {"email": 1})
+            shared = {row["email"] async for row in found}
+            ours = [row["_id"] for row in rows if row["email"] in shared]
+            count += await self.replan_rows(ours) if ours else 0
+        return count
 
     async def replan_deleted(self, query: Doc) -> int:
         """Do the same with rows that were skipped because their email was deleted in the CRM."""

@@ -129,10 +129,13 @@ def letter(raw: bytes, account: str) -> ServerMail:
     message_id = next(iter(_ids(mail, "Message-ID")), None)
     people = {(address, role) for role in _ROLES for address in _addresses(mail, role)}
     parts = [
-        hashlib.sha256(part.get_payload(decode=True) or b"").hexdigest()  # type: ignore[arg-type]
+        f"{hashlib.sha256(part.get_payload(decode=True) or b'').hexdigest()} {part.get_content_type()} {part.get_filename()}"  # type: ignore[arg-type]
         for part in mail.walk()
         if not part.is_multipart()
     ]
+    # What readers are shown beside that: names, who else stands for the sender, and what is answered.
+    named = [f"{name} <{address}>" for role in _ROLES for name, address in getaddresses(_values(mail, role))]
+    answered = [*_ids(mail, "In-Reply-To"), "", *_ids(mail, "References")]
     date = str(mail["Date"] or "")
     facts = (
         message_id or f"none in {account}",
@@ -140,6 +143,8 @@ def letter(raw: bytes, account: str) -> ServerMail:
         *(",".join(sorted(address for address, role in people if role == kind)) for kind in ("from", "to", "cc")),
         unicodedata.normalize("NFC", str(make_header(decode_header(str(mail["Subject"] or ""))))),
         *parts,
+        *named,
+        *answered,
     )
     return ServerMail(
         identity=hashlib.sha256("\0".join(facts).encode()).hexdigest()[:32],
@@ -155,4 +160,8 @@ def _ids(mail: Message, header: str) -> list[str]:
 
 
 def _addresses(mail: Message, header: str) -> set[str]:
-    return {address.lower() for _, address in getaddresses([str(each) for each in mail.get_all(header, [])]) if address}
+    return {address.lower() for _, address in getaddresses(_values(mail, header)) if address}
+
+
+def _values(mail: Message, header: str) -> list[str]:
+    return [str(each) for each in mail.get_all(header, [])]

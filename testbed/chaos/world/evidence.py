@@ -129,7 +129,7 @@ class Gatherer:
                 emails[viewer, record] = []
                 while True:
                     page = await reading.visible_emails(viewer, ref, limit=_PAGE, before=before)
-                    emails[viewer, record] += [line.email for line in page.emails]
+                    emails[viewer, record] += [key for line in page.emails for key in (line.email, *line.also)]
                     for line in page.emails:
                         holders[viewer, line.email] |= frozenset(line.holders)
                         if line.bcc:
