@@ -171,6 +171,12 @@ class Account(Contract):
         """The claims that nothing proves yet."""
         return tuple(sorted(self.claims - self.own_addresses))
 
+    def proof_of(self, address: str) -> ProofKind | None:
+        """Return the strongest reason why an address is this account's own; None if it is not."""
+        found = [proof.how for proof in self.proofs if proof.address == address]
+        found += [ProofKind.USER] if address == self.owner else []
+        return max(found, key=_RANKS.__getitem__, default=None) if address in self.claims else None
+
     def live_copy(self, bcc: tuple[str, ...] = (), *, withdrawn: bool = False) -> LiveCopy:
         """Return a live copy in this account as the sharing rule needs it."""
         return LiveCopy(

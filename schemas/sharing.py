@@ -89,6 +89,8 @@ class CompanyPolicy(Contract):
     """Domains for which the administrator switched that off; takes precedence over ``internal_domains`` and colleagues' addresses."""
     version: int = Field(default=0, ge=0)
     """How often the policy was changed. A change is saved only if it is based on the current version."""
+    senders: tuple[str, ...] = ()
+    """Addresses from which Leadmail sends its own mail. They are internal whatever domains are opened: it may hold a sign-in link."""
 
     @field_validator("excluded_domains", "internal_domains", "opened_domains", mode="after")
     @classmethod
@@ -146,8 +148,11 @@ def internal_among(addresses: Iterable[str], colleagues: Collection[str], compan
     return frozenset(
         address
         for address in addresses
-        if (address in colleagues or covering_domain(address, company.internal_domains))
-        and not covering_domain(address, company.opened_domains)
+        if address in company.senders
+        or (
+            (address in colleagues or covering_domain(address, company.internal_domains))
+            and not covering_domain(address, company.opened_domains)
+        )
     )
 
 

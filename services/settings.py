@@ -11,7 +11,6 @@ from services.runtime.mail_settings import (
     ConsoleUrlSettings,
     MailServerSettings,
     Networks,
-    RelaySettings,
     SecretSettings,
     SenderSettings,
 )
@@ -104,7 +103,7 @@ class NotifierSettings(StageSettings, SenderSettings, ConsoleUrlSettings):
     required: ClassVar[tuple[str, ...]] = ("rabbitmq_url", "mongo_url", "smtp_url", "mail_from")
 
 
-class CliSettings(StoreSettings, OverviewSettings, SecretSettings, RelaySettings, ConsoleUrlSettings, UndoSettings):
+class CliSettings(StoreSettings, OverviewSettings, SecretSettings, SenderSettings, ConsoleUrlSettings, UndoSettings):
     """The ``leadmail`` command."""
 
     process: ClassVar[str] = "cli"

@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from schemas.addresses import InvalidAddressError, normal_address
+from schemas.addresses import InvalidAddressError, normal_address, normal_address_or_none
 from services.mailbox.connection import ConnectPolicy, SecretBox, derive, key_id
 from services.mailbox.outgoing_mail import serialize
 from services.runtime.environment import SettingsError
@@ -86,6 +86,12 @@ def make_post(settings: SenderSettings, policy: ConnectPolicy) -> Post:
         await submit(relay, serialize(mail), sender=envelope, recipients=[to], policy=policy)
 
     return post
+
+
+async def note_sender(store: Store, settings: SenderSettings) -> None:
+    """Note the address of Leadmail's own mail in the store, where it counts as internal. ``make_post`` checks the setting."""
+    if address := normal_address_or_none(parseaddr(settings.mail_from)[1]):
+        await store.company.note_sender(address)
 
 
 def make_secret_box(settings: SecretSettings) -> SecretBox:

@@ -9,6 +9,7 @@ from typing import Any
 import idna
 import orjson
 
+from schemas.accounts import ProofKind
 from schemas.mail import Participant, Role
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy, Verdict
 from services.store import Obstacle, PreviewEffect
@@ -51,6 +52,16 @@ VERDICTS = {
     Verdict.THREAD_NOT_ATTESTED: "not shared: in its owner's mailboxes the thread is not about this record",
 }
 """What each clause of the rule says about one copy."""
+PROOFS = {
+    ProofKind.SIGN_IN: "proven by signing in",
+    ProofKind.OAUTH: "proven by signing in",
+    ProofKind.CODE: "proven by a code",
+    ProofKind.ADMINISTRATOR: "confirmed by an administrator",
+    ProofKind.USER: "the user's address in the CRM",
+    ProofKind.EARLIER: "counted before addresses were proven",
+}
+"""How an address became an account's own."""
+NOT_PROVEN = "not proven: has no effect"
 OBSTACLES = {
     Obstacle.DELETED: "It was deleted in the CRM.",
     Obstacle.NOT_STORED: "There is no such email: it concerns no record, or no one holds it any longer.",

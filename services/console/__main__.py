@@ -13,7 +13,7 @@ from services.runtime.http import listen, serve_app
 from services.runtime.process import Process, open_process, run_process
 from services.settings import ConsoleSettings
 from services.usecases.overview import OptionalBus
-from services.wiring import make_store
+from services.wiring import make_store, note_sender
 
 _BROKER_SECONDS = 2.0
 """How long a page waits for a broker that is down."""
@@ -24,6 +24,7 @@ async def main(process: Process[ConsoleSettings]) -> None:
     settings, log, registry = process.settings, process.log, process.metrics.registry
     store = make_store(process.database, process.crm, settings)
     await store.setup()
+    await note_sender(store, settings)
 
     def connect() -> AbstractAsyncContextManager[Bus]:
         return open_bus(

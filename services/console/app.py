@@ -57,7 +57,7 @@ PAGES = (
     PageRoute("/mailboxes/{account}/sharing", sharing.form, sharing.change),
     PageRoute("/mailboxes/{account}/password", mailbox_settings.password, mailbox_settings.save_password),
     PageRoute("/mailboxes/{account}/folders", mailbox_settings.folders, mailbox_settings.save_folders),
-    PageRoute("/mailboxes/{account}/addresses", mailbox_settings.addresses, mailbox_settings.save_addresses),
+    PageRoute("/mailboxes/{account}/addresses", mailbox_settings.addresses, mailbox_settings.change_addresses),
     PageRoute("/mailboxes/{account}/remove", mailbox_removal.counts, mailbox_removal.remove),
     PageRoute("/records", records.find),
     PageRoute("/records/{kind}/{record:path}", records.show, framed=True),
@@ -95,7 +95,7 @@ def make_console(
         SettingsError: the mail server's URL or the sender is wrong.
     """
     policy, templates, signer = make_policy(settings), Templates(), Signer.of(settings.secret_key.get_secret_value())
-    mails = None
+    mails = post = None
     if settings.smtp_url.get_secret_value():
         post = make_post(settings, policy)
         mails = SignInMails(store, signer, post, settings=settings, templates=templates, registry=registry, log=log)
@@ -111,6 +111,7 @@ def make_console(
         signer=signer,
         templates=templates,
         mails=mails,
+        post=post,
         broker=broker,
         overview=CostlyAnswer(snapshot),
         estimator=TimeLeftEstimator(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email import policy
-from email.headerregistry import Address
+from email.headerregistry import Address, Group
 from email.message import EmailMessage
 from email.utils import parseaddr
 
@@ -17,23 +17,26 @@ def one_line(text: str) -> str:
 
 
 def build_mail(
-    *, sender: str, to: User, subject: str, message_id: str, date: str, text: str, html: str
+    *, sender: str, to: User | None, subject: str, message_id: str, date: str, text: str, html: str | None = None
 ) -> EmailMessage:
-    """Return a mail in text and HTML that is marked as automatic (RFC 3834).
+    """Return a mail in text, and HTML if there is any, that is marked as automatic (RFC 3834).
+
+    Without ``to`` it names no recipient (RFC 5322 section 3.4, a group without members).
 
     Headers contain only addresses, counts and the owner's own name: nothing that others wrote in a mail.
     """
     mail = EmailMessage()
     name, address = parseaddr(sender)
     mail["From"] = _mailbox(name, address)
-    mail["To"] = _mailbox(one_line(to.name), to.email)
+    mail["To"] = Group("undisclosed-recipients") if to is None else _mailbox(one_line(to.name), to.email)
     mail["Subject"] = one_line(subject)
     mail["Date"] = date
     mail["Message-ID"] = message_id
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"  # what Exchange reads instead
     mail.set_content(text)
-    mail.add_alternative(html, subtype="html")
+    if html is not None:
+        mail.add_alternative(html, subtype="html")
     return mail
 
 

@@ -32,7 +32,7 @@ class ProgressMetric(Collector):
         self._holder = holder
         self._backfills: Sequence[OpenBackfill] | None = None
         self._accounts: Counter[AccountGroup] = Counter()
-        self._due = self._dead_letters = 0
+        self._due = self._dead_letters = self._unproven = 0
         self._moved: dict[tuple[str, int], tuple[OpenBackfill, float]] = {}
         """The last state of each backfill that differed from the one before, and when it was read."""
         registry.register(self)
@@ -46,6 +46,7 @@ class ProgressMetric(Collector):
         self._accounts = await self._store.progress.accounts()
         self._due = await self._store.progress.confirmations_due()
         self._dead_letters = await self._store.dead_letters.count()
+        self._unproven = sum(len(claims) for _, claims in await self._store.address_proofs.unproven())
         previous, moment = self._moved, monotonic()
         self._moved = {}
         for one in backfills:
@@ -74,6 +75,9 @@ class ProgressMetric(Collector):
         dead_letters = GaugeMetricFamily(
             "leadmail_dead_letters_waiting", "Dead letters that wait for a decision by an operator"
         )
+        unproven = GaugeMetricFamily(
+            "leadmail_unproven_addresses", "Addresses that connected accounts claim and nothing proves"
+        )
         if backfills is not None:
             groups: Counter[tuple[str, str, str]] = Counter()
             for group, count in self._accounts.items():
@@ -82,9 +86,11 @@ class ProgressMetric(Collector):
                 accounts.add_metric(list(labels), count)
             due.add_metric([], self._due)
             dead_letters.add_metric([], self._dead_letters)
+            unproven.add_metric([], self._unproven)
         yield accounts
         yield due
         yield dead_letters
+        yield unproven
 
     def _of_backfills(self, backfills: Sequence[OpenBackfill] | None) -> Iterator[GaugeMetricFamily]:
         count = GaugeMetricFamily(

@@ -11,7 +11,7 @@ from services.notifier.metrics import counting, mail_counter
 from services.notifier.notification import OwnerMail
 from services.runtime.periodic import periodic
 from services.settings import NotifierSettings
-from services.wiring import make_policy, make_post, make_store
+from services.wiring import make_policy, make_post, make_store, note_sender
 
 SWEEP_SECONDS = 10.0
 
@@ -26,6 +26,7 @@ async def main(stage: Stage[NotifierSettings]) -> None:
 
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()
+    await note_sender(store, settings)
     counted = counting(send, mail_counter(stage.metrics.registry))
     notifier = Notifier(store, counted, settings.mail_from, stage.log, settings.console_url)
     handlers: dict[type[Event], Handle] = {SyncCompleted: notifier.completed, AccountAttention: notifier.attention}

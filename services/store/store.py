@@ -19,6 +19,7 @@ from services.store.access.suggesting import Suggesting
 from services.store.access.users import Company, Users
 from services.store.access.visible_lines import VisibleLines
 from services.store.access.withdrawals import Withdrawals
+from services.store.admin.address_codes import AddressCodes
 from services.store.admin.aliases import Aliases
 from services.store.admin.attached_mail import AttachedMail
 from services.store.admin.attention import Attention
@@ -94,7 +95,6 @@ class Store:
         self.pending_work = PendingWork(c)
         self.mark_keys = MarkKeys(c, config)
         self.colleagues = Colleagues(c, self.pending_work)
-
         self.address_proofs = AddressProofs(c, fence=fence, colleagues=self.colleagues, audit=self.audit)
 
         # sync
@@ -158,7 +158,7 @@ class Store:
 
         # access
         self.users = Users(c, self.colleagues, self.audit)
-        self.company = Company(c)
+        self.company = Company(c, self.colleagues)
         self.sign_ins = SignIns(c, self.users, self.audit)
         self.withdrawals = Withdrawals(c)
         copies = Copies(
@@ -199,6 +199,7 @@ class Store:
         self.undoing = Undoing(
             users=self.users, accounts=self.accounts, deleted_emails=self.deleted_emails, audit=self.audit
         )
+        self.address_codes = AddressCodes(c, address_proofs=self.address_proofs, audit=self.audit)
         self.aliases = Aliases(
             c,
             users=self.users,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.accounts import Account, ServerAddress
+from schemas.accounts import Account, AddressProof, ProofKind, ServerAddress
+from schemas.addresses import normal_address_or_none
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection import ConnectPolicy, Credentials, SecretBox
 from services.mailbox.providers import Provider, directory
 from services.store import NotAllowedError, Store, new_account_id, now
+from services.usecases.servers import is_declared
 
 if TYPE_CHECKING:
     from services.mailbox.check import CheckResult
@@ -75,27 +77,62 @@ async def save_password(account: Account, credentials: Credentials, *, store: St
     await store.accounts.save_credentials(account.id, sealed, by=by)
 
 
-async def save(new: NewAccount, *, store: Store, box: SecretBox, by: str) -> Account:
+async def is_taken(address: str, owner: str, store: Store) -> bool:
+    """Whether a mailbox is connected under an address in such a way that no login of this user can change that."""
+    holder = await store.accounts.connected(address)
+    if holder is None:
+        return False
+    held = holder.proof_of(address)
+    others = await store.address_proofs.is_another_users(address, owner)
+    return holder.owner == owner or others or not (held is None or ProofKind.SIGN_IN.outranks(held))
+
+
+async def save(new: NewAccount, *, store: Store, box: SecretBox, policy: ConnectPolicy, by: str) -> Account:
     """Save an account. One that its owner had disconnected is connected again and keeps its id.
+
+    A login that proves the address takes it from another user's mailbox that is connected under it with less: that mailbox is
+    disconnected, so that its mail stays as it is shared.
 
     Raises:
         AlreadyExistsError: the address is connected already.
     """
     former = await store.former_accounts.find(new.owner, new.address)
-    account = former.id if former else new_account_id()
-    await store.accounts.add(
-        Account(
-            id=account,
-            owner=new.owner,
-            address=new.address,
-            aliases=new.aliases,
-            provider=new.provider.key if new.provider else None,
-            incoming=new.incoming,
-            outgoing=new.outgoing,
-            credentials=box.seal(account, clean_credentials(new.credentials, new.provider)),
-            sharing=new.policy,
-            created_at=now(),
-        ),
-        by=by,
+    identifier = former.id if former else new_account_id()
+    account = Account(
+        id=identifier,
+        owner=new.owner,
+        address=new.address,
+        aliases=new.aliases,
+        proofs=await _signed_in(new, policy),
+        provider=new.provider.key if new.provider else None,
+        incoming=new.incoming,
+        outgoing=new.outgoing,
+        credentials=box.seal(identifier, clean_credentials(new.credentials, new.provider)),
+        sharing=new.policy,
+        created_at=now(),
     )
-    return await store.accounts.get(account)
+    await _displace(account, store, by=by)
+    await store.accounts.add(account, by=by)
+    return await store.accounts.get(account.id)
+
+
+async def _signed_in(new: NewAccount, policy: ConnectPolicy) -> tuple[AddressProof, ...]:
+    """Return the proof that the login gives: its name is the address, at a server that the address's domain declares.
+
+    The address that names the owner in the CRM needs none.
+    """
+    named = normal_address_or_none(new.incoming.username) == new.address != new.owner
+    if not named or new.incoming.tls == "none" or not await is_declared(new.address, new.incoming, policy=policy):
+        return ()
+    return (AddressProof(address=new.address, how=ProofKind.SIGN_IN, by=new.owner, at=now()),)
+
+
+async def _displace(account: Account, store: Store, *, by: str) -> None:
+    """Disconnect another user's mailbox whose claim to the address is weaker than the new account's."""
+    holder, how = await store.accounts.connected(account.address), account.proof_of(account.address)
+    if holder is None or how is None or await store.address_proofs.is_another_users(account.address, account.owner):
+        return
+    held = holder.proof_of(account.address)
+    if holder.owner != account.owner and (held is None or how.outranks(held)):
+        await store.removal.disconnect(holder.id, by=by)
+        await store.audit.add("account.displaced", by=by, subject=f"account:{holder.id}", address=account.address)

@@ -72,6 +72,13 @@ def read_domains(typed: str) -> tuple[str, ...]:
     return tuple(excludable_domain(domain) for domain in typed.replace(",", " ").split())
 
 
+async def is_declared(address: str, server: ServerAddress, *, policy: ConnectPolicy) -> bool:
+    """Whether the domain of an address says itself that a server serves its mail (see ``Discovery.declares``)."""
+    from services.mailbox.discovery import Discovery, Dns, HttpsGet  # noqa: PLC0415 - as in ``find``
+
+    return await Discovery(Dns(), HttpsGet(policy), policy).declares(address, server)
+
+
 async def find(address: str, provider: Provider | None, *, policy: ConnectPolicy, look: bool) -> Discovered:
     """Return what is known about the servers of an address.
 

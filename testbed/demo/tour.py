@@ -57,6 +57,7 @@ class Tour:
     def connect(self) -> None:
         """Connect the mailboxes, each shared as its owner wants."""
         screen.step(2, "Each connects a mailbox and chooses who may see its mail")
+        administrator = next(user.addresses[0] for user in USERS if user.admin)
         for user in USERS:
             imap, smtp = self.world.servers.imap, self.world.servers.smtp
             servers: tuple[str, ...] = ("--imap-host", imap.host, "--imap-port", str(imap.port), "--imap-tls", "none")
@@ -76,6 +77,9 @@ class Tour:
                 *excluded,
                 stdin=self.world.passwords[user.key],
             )
+            for alias in user.addresses[1:]:  # what is only claimed has no effect
+                confirmed = ("confirm-address", user.addresses[0], alias, "--by", administrator)
+                screen.run(self.world, "account", *confirmed)
 
     async def backfill(self) -> list[AccountStatus]:
         """Watch until every mailbox is synchronised and confirmed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import partial
 
@@ -15,7 +16,9 @@ from services.cli.results import accounts as results
 from services.cli.results.mail import DeletedEmailResult
 from services.mailbox.connection import SecretBox
 from services.store import NewRecord, Store
+from testbed.local import LocalServers
 from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, PLAIN, Deployment, check_result
+from tests.factories import account as account_of
 
 
 def test_a_dry_run_reports_and_changes_nothing(deployment: Deployment) -> None:
@@ -135,8 +138,8 @@ def test_a_deletion_without_a_grace_is_permanent(deployment: Deployment) -> None
     assert deployment.run("email", "restore", OFFER.key, "--by", ANNA).code == 1
 
 
-def test_aliases_are_confirmed_by_the_owner(deployment: Deployment) -> None:
-    """A sender address in Anna's Sent folder is offered, and becomes hers only when she confirms it."""
+def test_aliases_are_claimed_and_proven(deployment: Deployment) -> None:
+    """A sender address in Anna's Sent folder is offered. It is hers once she claims it and it is proven."""
 
     async def sent(store: Store, box: SecretBox) -> None:
         (account,) = await store.accounts.get_all()
@@ -162,13 +165,50 @@ def test_aliases_are_confirmed_by_the_owner(deployment: Deployment) -> None:
     add = ("account", "aliases", ANNA, "--add", "Anna.Lind@old.example")
     assert "add --by anna@nw.example" in deployment.run(*add).errors
     assert deployment.run(*add, "--by", LUC).code == 2
-    assert deployment.ok(*add, "--by", ANNA) == "anna@nw.example: anna.lind@old.example.\n"
+    said = deployment.ok(*add, "--by", ANNA)
+    assert "anna.lind@old.example  not proven: has no effect" in said
+    assert "leadmail account confirm-address anna@nw.example anna.lind@old.example" in said
+    confirm = ("account", "confirm-address", ANNA, "Anna.Lind@old.example", "--by")
+    assert "not an administrator" in deployment.run(*confirm, LUC).errors
+    assert "counts as an address of anna@nw.example" in deployment.ok(*confirm, ANNA)
+    assert "confirmed by an administrator" in deployment.ok("account", "aliases", ANNA)
+    assert "account.proof" in deployment.ok("audit", "--action", "account.proof")
     assert "another user" in deployment.run("account", "aliases", ANNA, "--add", LUC, "--by", ANNA).errors
     (entry, *_) = deployment.run("account", "show", ANNA, "--json").json()["aliases"]
     assert entry == "anna.lind@old.example"
     assert "no other addresses" in deployment.ok(
         "account", "aliases", ANNA, "--remove", "anna.lind@old.example", "--by", ANNA
     )
+
+
+def test_a_claimed_client_stays_a_client(deployment: Deployment, servers: LocalServers) -> None:
+    """Luc claims Kim's address by command: Kim's page and what is stored stay. The code goes to Kim; guesses prove nothing."""
+
+    async def connect(store: Store, _: SecretBox) -> None:
+        await store.accounts.add(account_of(LUC))
+
+    async def stored(store: Store, _: SecretBox) -> list[int]:
+        await store.sharing.recompute([OFFER.key, PLAIN.key])
+        stored = store._collections
+        everything = (stored.emails, stored.links, stored.blob_files, stored.pending_work)
+        return [await one.count_documents({}) for one in everything]
+
+    deployment.store(connect)
+    page, before = deployment.ok("emails", KIM, "--viewer", LUC), deployment.store(stored)
+    mailed = {"LEADMAIL_MAIL_FROM": "Leadmail <leadmail@nw.example>"}
+    said = deployment.run("account", "aliases", LUC, "--add", KIM, "--by", LUC, **mailed)
+    assert f"A code was sent to {KIM}" in said.out, said.errors
+    guessed = deployment.run("account", "aliases", LUC, "--code", "ABCD-EFGH-JKMN", "--by", LUC)
+    assert (guessed.code, "wrong or no longer valid" in guessed.errors) == (1, True)
+    assert (deployment.ok("emails", KIM, "--viewer", LUC), deployment.store(stored)) == (page, before)
+    assert deployment.run("account", "show", LUC, "--json").json()["unproven"] == [KIM]
+    found = {one["name"]: one for one in deployment.run("doctor", "--json").json()["checks"]}
+    assert "1 address is claimed but not proven" in found["addresses"]["found"]
+    sent = next(one for one in reversed(servers.sink.sent()) if one.recipients == (KIM,))
+    code = re.search(rb"[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}", sent.raw)
+    assert code is not None
+    proven = deployment.ok("account", "aliases", LUC, "--code", code[0].decode(), "--by", LUC)
+    assert f"{KIM}  proven by a code" in proven
 
 
 def test_suggestions_tell_nothing_of_records_that_the_crm_hides(deployment: Deployment) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from schemas.accounts import AccountState
+from schemas.accounts import AccountState, ProofKind, ServerAddress
 from schemas.sharing import CompanyPolicy, Mode
 from services.console.pages import connect
+from services.usecases import connecting
+from services.usecases.proving import MOST_TO_ADDRESS
 from testbed.local import LocalServers
 from tests.console.fixtures import ANN, BOB, CARLA, EVE, Office, text_of
 
@@ -255,16 +258,102 @@ async def test_folders(office: Office) -> None:
 
 
 async def test_other_addresses(office: Office) -> None:
-    """The owner adds and removes their own addresses; one that belongs to another user is refused."""
+    """The owner claims and removes addresses; one that belongs to another user is refused."""
     browser, account = await office.signed_in(ANN), office.life.boxes[ANN]
     path = f"/mailboxes/{account}/addresses"
-    assert "saved" in await browser.follow(await browser.post(path, page=path, more="ann@alias.example"))
-    assert (await office.console.store.accounts.get(account)).aliases == ("ann@alias.example",)
+    page = text_of(await browser.follow(await browser.post(path, page=path, more="ann@alias.example")))
+    assert ("saved" in page, "Not proven yet" in page) == (True, True)
+    found = await office.console.store.accounts.get(account)
+    assert (found.aliases, found.unproven) == (("ann@alias.example",), ("ann@alias.example",))
+    assert "Not proven" in await browser.shows(f"/mailboxes/{account}")
     refused = await browser.post(path, page=path, more=BOB)
     assert (refused.status_code, "another user" in refused.text) == (409, True)
     assert (await browser.post(path, page=path, more="nobody")).status_code == 400
     await browser.post(path, page=path, more="")
     assert (await office.console.store.accounts.get(account)).aliases == ()
+
+
+async def test_a_claimed_client_stays_a_client(office: Office, servers: LocalServers) -> None:
+    """Eve claims Carla's address: everybody sees on Carla's page what they saw. The code goes to Carla, and names nobody."""
+    ann, eve = await office.signed_in(ANN), await office.signed_in(EVE)
+    record, account = f"/records/contact/{office.life.refs['R1'].id}", office.life.boxes[EVE]
+    path, store = f"/mailboxes/{account}/addresses", office.console.store
+    before = [await browser.shows(record) for browser in (ann, eve)]
+    await eve.follow(await eve.post(path, page=path, do="save", more=CARLA))
+    for guess in ("", "ABCD-EFGH-JKMN"):
+        assert (await eve.post(path, page=path, do="code", code=guess)).status_code == 403
+    assert "A code was sent" in await eve.follow(await eve.post(path, page=path, do="send", address=CARLA))
+    (sent,) = [one for one in servers.sink.sent() if one.recipients == (CARLA,)]
+    head = sent.raw.split(b"\r\n\r\n", 1)[0]
+    assert (b"undisclosed-recipients:;" in head, CARLA.encode() in head, b"http" in sent.raw) == (True, False, False)
+    await office.life.do(("settle",))
+    assert (await store.accounts.get(account)).own_addresses == {EVE}
+    assert [await browser.shows(record) for browser in (ann, eve)] == before
+    other = await ann.post(f"/mailboxes/{account}/addresses", page="/mailboxes", do="send", address=CARLA)
+    assert other.status_code == 404
+
+
+async def test_a_code_proves_an_address(office: Office, servers: LocalServers) -> None:
+    """Whoever reads the address's mail enters the code. The number of codes is limited."""
+    browser, account = await office.signed_in(ANN), office.life.boxes[ANN]
+    path, mine = f"/mailboxes/{account}/addresses", "ann.proven@alias.example"
+    assert (await browser.post(path, page=path, do="send", address=mine)).status_code == 403, "not claimed"
+    await browser.follow(await browser.post(path, page=path, do="save", more=mine))
+    await browser.follow(await browser.post(path, page=path, do="send", address=mine))
+    (sent,) = [one for one in servers.sink.sent() if one.recipients == (mine,)]
+    code = re.search(rb"\b([A-Z2-9]{4}-){2}[A-Z2-9]{4}\b", sent.raw)
+    assert code is not None
+    answer = await browser.post(path, page=path, do="code", code=code[0].decode().lower())
+    page = text_of(await browser.follow(answer))
+    assert ("counts as yours" in page, "proven by a code" in page, "Not proven" in page) == (True, True, False)
+    assert mine in (await office.console.store.accounts.get(account)).own_addresses
+    second = "ann.second@alias.example"
+    await browser.follow(await browser.post(path, page=path, do="save", address=mine, more=second))
+    answers = [await browser.post(path, page=path, do="send", address=second) for _ in range(MOST_TO_ADDRESS + 1)]
+    assert [one.status_code for one in answers] == [303] * MOST_TO_ADDRESS + [403]
+
+
+async def test_a_squatter_does_not_keep_out_the_owner(office: Office, servers: LocalServers, box: Any) -> None:
+    """Eve connected a mailbox under the address of a user to be. It makes nothing hers, and ends when the owner connects."""
+    eve, store = await office.signed_in(EVE), office.console.store
+    await eve.follow(await eve.post("/mailboxes/connect", page="/mailboxes/connect", **form_of(box, servers)))
+    squat = await store.accounts.find(box.address)
+    assert (squat.owner, squat.own_addresses, squat.unproven) == (EVE, frozenset(), (box.address,))
+    assert not await store.colleagues.own_among([box.address])
+    bob = await office.signed_in(BOB)
+    refused = await bob.post("/mailboxes/connect", page="/mailboxes/connect", **form_of(box, servers))
+    assert (refused.status_code, "connected already" in refused.text) == (409, True), "his claim is no better"
+    await store.users.add(box.address)
+    owner = await office.signed_in(box.address)
+    await owner.follow(await owner.post("/mailboxes/connect", page="/mailboxes/connect", **form_of(box, servers)))
+    own = await store.accounts.find(box.address)
+    assert (own.owner, own.own_addresses) == (box.address, frozenset({box.address}))
+    assert (await store.accounts.get(squat.id)).state is AccountState.DISCONNECTED
+    again = await eve.post("/mailboxes/connect", page="/mailboxes/connect", **form_of(box, servers))
+    assert (again.status_code, "already connected" in again.text) == (409, True)
+
+
+async def test_signing_in_at_the_declared_server_proves_the_address(
+    office: Office, servers: LocalServers, box: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It wins over a weaker proof of somebody else's. A login name that is not the address proves nothing."""
+    asked = []
+
+    async def declared(address: str, server: ServerAddress, **_: Any) -> bool:
+        asked.append((address, server.host))
+        return True
+
+    monkeypatch.setattr(connecting, "is_declared", declared)
+    store, eve, ann = office.console.store, await office.signed_in(EVE), await office.signed_in(ANN)
+    page = "/mailboxes/connect"
+    await eve.follow(await eve.post(page, page=page, **form_of(box, servers, address="other@example.test")))
+    assert (asked, (await store.accounts.find("other@example.test")).unproven) == ([], ("other@example.test",))
+    held = await store.accounts.find(EVE)
+    await store.address_proofs.prove(held.id, box.address, ProofKind.ADMINISTRATOR, by="operator")
+    await ann.follow(await ann.post(page, page=page, **form_of(box, servers)))
+    assert asked == [(box.address, servers.imap.host)]
+    assert (await store.accounts.find(box.address)).proof_of(box.address) is ProofKind.SIGN_IN
+    assert (await store.accounts.get(held.id)).proof_of(box.address) is None
 
 
 async def test_disconnect_and_purge(office: Office) -> None:

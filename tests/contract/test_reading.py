@@ -186,7 +186,7 @@ CONSOLE: Mapping[str, set[str]] = {
     },
     "aliases": {"candidates"},
     "audit": {"newest"},
-    "colleagues": {"own_among"},
+    "address_proofs": {"is_another_users"},
     "company": {"policy"},
     "dead_letters": {"count", "get", "newest"},
     "epochs": {"of"},

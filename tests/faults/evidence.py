@@ -11,9 +11,11 @@ from testbed.chaos.proof.reference import ExpectedState, Mailowner, work_out
 from testbed.chaos.proof.stored import AttentionMail, Confirmation, Stored, StoredAccount, StoredEpoch, StoredRow
 
 INBOX, SENT = b"INBOX", b"Sent"
-ANA = Mailowner("ana@own.example", frozenset({"ana@own.example"}), "public", ())
-BO = Mailowner("bo@own.example", frozenset({"bo@own.example", "office@own.example"}), "private", ())
-CY = Mailowner("cy@own.example", frozenset({"cy@own.example"}), "custom", ("law.example",))
+NOTHING = frozenset[str]()
+OFFICE = frozenset({"office@own.example"})
+ANA = Mailowner("ana@own.example", frozenset({"ana@own.example"}), NOTHING, "public", ())
+BO = Mailowner("bo@own.example", frozenset({"bo@own.example", *OFFICE}), OFFICE, "private", ())
+CY = Mailowner("cy@own.example", frozenset({"cy@own.example"}), NOTHING, "custom", ("law.example",))
 ACCOUNTS = {"a": ANA, "b": BO, "c": CY}
 VIEWERS = ("ana@own.example", "bo@own.example", "cy@own.example", "dee@own.example")
 RECORDS = {

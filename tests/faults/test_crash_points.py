@@ -17,6 +17,7 @@ from tests.faults.deployment import Nursery, Snapshot, company, nursery
 
 pytestmark = pytest.mark.timeout(900)
 COMMANDS = (
+    *("address_proofs._take_from_others", "address_proofs._write"),
     *("accounts._change", "accounts.add", "accounts.save_credentials", "audit.add", "blob_refs.drop_copies"),
     *("ledger_matcher._end", "ledger_operator.drop_quarantined", "ledger_operator.requeue_quarantined"),
     *("records.add", "records.import_many", "removal._end"),
@@ -41,15 +42,23 @@ COMMANDS = (
     ),
     *("mark_keys.forget", "mark_keys.note_emails", "mark_keys.retire", "mark_keys.switch"),
 )
-PAGES = ("sign_ins.attempt", "sign_ins.end", "sign_ins.offer", "sign_ins.use")
+PAGES = (
+    "address_codes.enter",
+    "address_codes.offer",
+    "sign_ins.attempt",
+    "sign_ins.end",
+    "sign_ins.offer",
+    "sign_ins.use",
+)
 NO_STAGE = {
     **dict.fromkeys(COMMANDS, "a person's command, which says whether it was done"),
-    **dict.fromkeys(PAGES, "a user who signs in to the web console asks for another link if interrupted"),
+    **dict.fromkeys(PAGES, "a user who is interrupted asks for another link or code"),
     "deleted_emails._remove": "the end of a grace period of days, which the store's tests have",
     "attention.postpone": "a mail that is refused, which the notifier's tests have",
     "attention.release": "a mail server that is away, which the notifier's tests have",
     "attention.renew": "a mail server that takes long, which the notifier's tests have",
     "migrations.migrate": "the first start of a new version, which the store's tests have",
+    "migrations._keep_own_addresses": "the first start of a new version, which the store's tests have",
     "migrations._leave_out_unsent": "the first start of a new version, which the store's tests have",
     "ledger_poller._switch": "a \\Draft or \\Deleted flag that comes or goes, which the poller's tests have",
     "blob_refs.add_ref": "a dead letter of a large mail, which the matcher's tests have",

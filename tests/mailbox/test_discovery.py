@@ -323,3 +323,27 @@ def test_a_document_for_tokens_only_says_so() -> None:
     found = parse_autoconfig(DOCUMENT.replace(b"password-cleartext", b"OAuth2"), ADDRESS)
     assert found is not None
     assert found.oauth2_only
+
+
+@pytest.mark.parametrize(
+    ("zone", "address", "host", "declared"),
+    [
+        ({}, "ann@gmail.com", "imap.gmail.com", True),
+        ({}, "ann@gmail.com", "imap.acme.example", False),
+        ({("acme.example", "MX"): ["10 aspmx.l.google.com."]}, ADDRESS, "imap.gmail.com", True),
+        ({("acme.example", "MX"): ["10 aspmx.l.google.com."]}, ADDRESS, "imap.acme.example", False),
+        ({("_imaps._tcp.acme.example", "SRV"): ["0 1 993 imap.acme.example."]}, ADDRESS, "IMAP.acme.example", True),
+        ({("_imaps._tcp.acme.example", "SRV"): ["0 1 993 imap.acme.example."]}, ADDRESS, "mail.acme.example", False),
+        ({("_imaps._tcp.acme.example", "SRV"): ["0 1 995 imap.acme.example."]}, ADDRESS, "imap.acme.example", False),
+        ({("acme.example", "MX"): ["10 mx.acme.example."]}, ADDRESS, "imap.acme.example", False),
+    ],
+)
+async def test_only_what_the_domain_declares_proves_an_address(
+    names: ConnectPolicy, web: Web, zone: Zone, address: str, host: str, *, declared: bool
+) -> None:
+    """The directory, MX and SRV do. A usual name is a guess: anyone could run a server and type its name."""
+    async with dns_server(zone) as resolver:
+        fetch = HttpsGet(policy=names, timeout=3, port=web.port)
+        discovery = Discovery(dns=Dns(resolver=resolver, timeout=2), fetch=fetch, policy=names)
+        server = ServerAddress(host=host, port=993, tls="tls", username=address)
+        assert await discovery.declares(address, server) is declared

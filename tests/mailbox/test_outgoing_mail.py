@@ -62,3 +62,10 @@ def test_line_breaks_in_the_text_stay_in_the_text() -> None:
     data = serialize(build_mail(to=ANN, **FIELDS | {"text": "one\rBcc: eve@example.test\n.\ntwo"}))
     assert headers(data) == headers(serialize(build_mail(to=ANN, **FIELDS)))
     assert b"\r" not in data.replace(b"\r\n", b"")
+
+
+def test_a_mail_without_a_recipient_names_none() -> None:
+    """Whoever finds it in a mailbox cannot tell from its headers whom it was sent to; and it needs no HTML."""
+    fields = {name: value for name, value in FIELDS.items() if name != "html"}
+    read = message_from_bytes(serialize(build_mail(to=None, **fields)))
+    assert (read["To"], read.get_content_type()) == ("undisclosed-recipients:;", "text/plain")

@@ -21,6 +21,15 @@ class Mailbox:
     excluded: tuple[str, ...]
     aliases: tuple[str, ...] = ()
     connected: bool = True
+    proofs: dict[str, int] = field(default_factory=dict)
+    """How well each address is proven: a higher number is better."""
+
+    def theirs(self) -> set[str]:
+        """Return which addresses are the mailbox's: "an address or alias belongs to an account only once it is proven".
+
+        The address by which the CRM knows the owner needs no proof.
+        """
+        return {one for one in (self.address, *self.aliases) if one == self.owner or one in self.proofs}
 
 
 @dataclass
@@ -87,8 +96,23 @@ class Company:
         return address in self.colleagues() or covers(self.own_domains, address)
 
     def colleagues(self) -> set[str]:
-        """Return all users and the addresses of connected mailboxes."""
-        return {*self.users, *(one for box in self.mailboxes.values() for one in (box.address, *box.aliases))}
+        """Return all users and the addresses of mailboxes, as far as they are proven."""
+        return {*self.users, *(one for box in self.mailboxes.values() for one in box.theirs())}
+
+    def prove(self, box: str, address: str, strength: int) -> bool:
+        """Let a mailbox prove an address; another one that proved it less well loses it. Returns whether that succeeds."""
+        winner = self.mailboxes[box]
+        others = [
+            one for one in self.mailboxes.values() if one is not winner and one.connected and address in one.proofs
+        ]
+        refused = address in self.users and address != winner.owner
+        if refused or any(one.proofs[address] >= strength for one in others):
+            return False
+        for loser in others:
+            del loser.proofs[address]
+        winner.proofs[address] = max(strength, winner.proofs.get(address, strength))
+        winner.aliases = tuple({*winner.aliases, address} - {winner.address})
+        return True
 
     def live(self, letter: str) -> list[Held]:
         """Return the live copies of a mail."""
@@ -136,12 +160,12 @@ class Company:
         return links
 
     def _senders(self, letter: Letter, live: Iterable[Held]) -> set[str]:
-        """Return who sent a mail: "the copy lies in the account's Sent folder and its From is an address of the account"."""
+        """Return who sent a mail: "the copy lies in the account's Sent folder and its From is a proven address"."""
         return {
             box.owner
             for copy in live
             for box in [self.mailboxes[copy.mailbox]]
-            if copy.filed and letter.people[0] in (box.address, *box.aliases)
+            if copy.filed and letter.people[0] in box.theirs()
         }
 
     def _inherited(
@@ -205,7 +229,7 @@ class Company:
     def tells_of(self, viewer: str, copy: Held) -> bool:
         """Whether a viewer who sees a mail may learn that a mailbox holds it: it is theirs, or the mail names its address."""
         box = self.mailboxes[copy.mailbox]
-        return box.owner == viewer or not {box.address, *box.aliases}.isdisjoint(self.letters[copy.letter].people)
+        return box.owner == viewer or not box.theirs().isdisjoint(self.letters[copy.letter].people)
 
     def _grants(self, viewer: str, copy: Held, address: str, how: str, of: str) -> bool:  # noqa: PLR0911 - a sentence of the rule each
         box = self.mailboxes[copy.mailbox]
@@ -224,7 +248,7 @@ class Company:
         hidden = {*self.excluded, *(box.excluded if box.mode == "custom" else ())}
         if covers(hidden, address):
             return False  # "the link's address not in an excluded domain"
-        people = set(self.letters[copy.letter].people) - {box.address, *box.aliases}
+        people = set(self.letters[copy.letter].people) - box.theirs()
         others = [one for one in people if not self.internal(one)]
         return not all(covers(hidden, one) for one in others)  # "not internal-only"
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from bson import ObjectId
 
-from schemas.accounts import AccountState
+from schemas.accounts import AccountState, ProofKind
 from schemas.mail import Attachment
 from schemas.messages import MailParsed
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.matcher.linking.summaries import SummaryKeeper
 from services.matcher.sweepers import sweep_pending_work
-from services.store import NotFoundError, Preview, Store, email_ref
+from services.store import AlreadyExistsError, NotFoundError, Preview, Store, email_ref
 from tests.factories import account as account_of
 from tests.matcher.company import Company, Held, Letter, Line, Mailbox, plain
 from tests.matcher.fixtures import mail, name_of, raw_of
@@ -24,6 +24,8 @@ from tests.matcher.second_thoughts import SecondThoughts
 from tests.matcher.steps import BOXES, PURGE, USERS, Step
 
 NEVER = timedelta(seconds=-1)
+STRENGTHS = {ProofKind.ADMINISTRATOR: 1, ProofKind.USER: 1, ProofKind.CODE: 2, ProofKind.SIGN_IN: 3}
+"""Which proof of an address wins over another: "a proven connection wins over an unproven claim"."""
 
 
 def attachment_of(name: str) -> Attachment:
@@ -85,6 +87,10 @@ class History(SecondThoughts):
         await self.add_folders(new)
         self.boxes[box], self.accounts[new.id] = new.id, new
         self.paper.mailboxes[box] = Mailbox(BOXES[box], box, mode, excluded)
+        if known and box in known.proofs and known.owner == BOXES[box]:  # the login is the same
+            self.paper.prove(box, box, known.proofs[box])
+        if box != BOXES[box]:
+            self.paper.prove(box, box, STRENGTHS[ProofKind.ADMINISTRATOR])
         self._count_spellings(excluded)
         owned = [one for one in self.paper.mailboxes.values() if one.connected and one.owner == BOXES[box]]
         self.happened["several accounts of a user"] += len(owned) > 1
@@ -183,12 +189,16 @@ class History(SecondThoughts):
         self.paper.users = tuple(one for one in self.paper.users if one != user)
         self.paper.disabled.discard(user)
         for name in theirs:
+            box = self.paper.mailboxes[name]
             if then == PURGE:
                 self._forget(name)
             elif heir is None:
-                self.paper.mailboxes[name].connected = False
+                box.connected = False
             else:
-                self.paper.mailboxes[name].owner = heir
+                others = [one for one in self.paper.mailboxes.values() if one is box or one.connected]
+                if user in box.theirs() and not any(user in one.proofs for one in others):
+                    box.proofs[user] = STRENGTHS[ProofKind.USER]
+                box.owner = heir
         if heir is None:
             self.paper.settle()
         else:
@@ -214,6 +224,19 @@ class History(SecondThoughts):
             known.aliases = tuple({*known.aliases, address})
             self.happened["alias"] += 1
             await self.store.accounts.save_aliases(self.boxes[box], known.aliases, by=known.owner)
+            await self.check_no_page_shows_too_much()
+
+    async def _prove(self, box: str, address: str, how: str) -> None:
+        known = self.paper.mailboxes.get(box)
+        if known and known.connected:
+            succeeds = self.paper.prove(box, address, STRENGTHS[ProofKind(how)])
+            self.happened["proof of an address" if succeeds else "refused proof of an address"] += 1
+            try:
+                await self.store.address_proofs.prove(self.boxes[box], address, ProofKind(how), by="operator")
+            except AlreadyExistsError:
+                assert not succeeds, f"{box} may not prove {address}"
+            else:
+                assert succeeds, f"{box} proved {address}"
 
     async def _disconnect(self, box: str) -> None:
         known = self.paper.mailboxes.get(box)

@@ -52,7 +52,7 @@ def reference(  # noqa: C901, PLR0912, PLR0915 - one straight reading of the rul
         excluded: domains that the administrator excludes.
     """
     truth = Truth({}, {}, {}, {}, {})
-    own = {address for account in accounts.values() for address in (account.address, *account.aliases)}
+    own = {address for account in accounts.values() for address in _belonging(account)}
     # What each user's own mail says, apart from everyone else's: (user, Message-ID) -> for each mail, its external
     # records and whether this user sent it.
     passing: dict[tuple[str, str], list[tuple[dict[str, str], bool]]] = {}
@@ -127,7 +127,7 @@ def reference(  # noqa: C901, PLR0912, PLR0915 - one straight reading of the rul
             account.owner
             for copy in live
             for account in [accounts[copy.source.account]]
-            if copy.source.folder == SENT and senders and not senders - {account.address, *account.aliases}
+            if copy.source.folder == SENT and senders and not senders - _belonging(account)
         }
         for user in users if mail.message_id else ():
             if named or user in sending:
@@ -153,7 +153,13 @@ def _shared(
     if role == "thread" and account.owner not in attesting:
         return False
     others = {person.address for person in mail.participants}
-    return any(not _inside(other, domains) for other in others - {account.address, *account.aliases, *internal})
+    return any(not _inside(other, domains) for other in others - {*_belonging(account), *internal})
+
+
+def _belonging(account: Account) -> set[str]:
+    """Return the addresses that are an account's: of those that it names, what is proven and its owner's address in the CRM."""
+    proven = {proof.address for proof in account.proofs}
+    return {one for one in (account.address, *account.aliases) if one in proven or one == account.owner}
 
 
 def _inside(address: str, domains: Collection[str]) -> bool:

@@ -13,6 +13,8 @@ BOXES = {
     "ann@second.example": USERS[0],
 }
 """Owners by mailbox."""
+PROOFS = {"ann@firm.example": "code", "bob@firm.example": "administrator", "ann@second.example": "sign-in"}
+"""How each mailbox proves another address. Eve only claims what is not hers."""
 CLIENTS = (
     *("carla@client.example", "c.private@home.example", "paul@eu.partner.example", "office@partner.example"),
     "kim@xn--bcher-kva.example",
@@ -129,7 +131,9 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
         case "leave":
             return [("leave", rng.choice(USERS[1:3]), rng.choice([USERS[0], None, PURGE]))]
         case "alias":
-            return [("alias", box, rng.choice([STRANGERS[0], STRANGERS[1], CLIENTS[1]])), ("settle",)]
+            claim = ("alias", box, rng.choice([STRANGERS[0], STRANGERS[1], CLIENTS[1]]))
+            proof = [("prove", box, claim[2], PROOFS[box])] if box in PROOFS else []
+            return [claim, ("settle",), *proof, ("settle",)]
         case "record":
             return [_record(rng, record)]
         case "readdress":

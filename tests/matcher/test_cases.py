@@ -9,7 +9,7 @@ from itertools import permutations
 import pytest
 from bson import ObjectId
 
-from schemas.accounts import Account
+from schemas.accounts import Account, ProofKind
 from schemas.emails import Match
 from schemas.ledger import RowState
 from schemas.mail import Participant, Role
@@ -347,9 +347,35 @@ async def test_an_alias_makes_mail_internal_at_once_and_ends_threads(world: Worl
     await world.match(await world.copy(ann, first), await world.copy(ann, note))
     assert await seen(world, EVE, record) == ["1", "2"]
     await world.store.accounts.save_aliases(ann.id, ["ann@old.example"], by=ANN)
+    await settle(world)
+    assert await seen(world, EVE, record) == ["1", "2"], "a claim changes nothing"
+    await world.store.address_proofs.prove(ann.id, "ann@old.example", ProofKind.CODE, by=ANN)
     assert await seen(world, EVE, record) == ["1"]
     await settle(world)
     assert await seen(world, ANN, record) == ["1"]
+
+
+async def test_a_claimed_client_stays_a_client(world: World) -> None:
+    """Eve claims Carla's address, and connects a mailbox under Paul's: no link goes, nothing is deleted, she sees no more."""
+    await people(world, ANN, BOB, EVE)
+    ann, eve = await world.account(ANN), await world.account(EVE)
+    record, other = await world.record(CARLA), await world.record(PAUL)
+    reply = mail("2", HOME, ANN, answers="1")
+    await world.match(await world.copy(ann, mail("1", ANN, CARLA)), await world.copy(ann, reply))
+    await world.match(await world.copy(ann, mail("3", PAUL, ANN)), await world.copy(eve, mail("4", EVE, BOB)))
+    before = [await world.database[name].count_documents({}) for name in ("emails", "links", "blobs.files")]
+    await world.store.accounts.save_aliases(eve.id, [CARLA], by=EVE)
+    squat = await world.account(PAUL, owner=EVE, proofs=())
+    await world.store.sharing.recompute(one.key for one in world.mails)
+    await settle(world)
+    after = [await world.database[name].count_documents({}) for name in ("emails", "links", "blobs.files")]
+    assert (after, squat.own_addresses) == (before, frozenset())
+    for viewer in (ANN, BOB, EVE):
+        assert await seen(world, viewer, record) == ["1", "2"]
+        assert await seen(world, viewer, other) == ["3"]
+    await world.store.removal.purge(squat.id, by=EVE)
+    await settle(world)
+    assert await seen(world, BOB, other) == ["3"]
 
 
 async def test_words_of_a_bcc_find_nothing(world: World) -> None:
@@ -624,6 +650,9 @@ async def test_who_sent_a_mail_is_decided_by_the_accounts_own_addresses(world: W
     await settle(world)
     assert await seen(world, BOB, record) == ["1"]
     await world.store.accounts.save_aliases(ann.id, ["ann@old.example"], by=ANN)
+    await settle(world)
+    assert await seen(world, BOB, record) == ["1"], "a claim changes nothing"
+    await world.store.address_proofs.prove(ann.id, "ann@old.example", ProofKind.CODE, by=ANN)
     await settle(world)
     assert await seen(world, BOB, record) == ["1", "2"]
     await world.store.accounts.save_aliases(ann.id, [], by=ANN)

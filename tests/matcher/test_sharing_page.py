@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.accounts import Account
+from schemas.accounts import Account, ProofKind
 from schemas.addresses import normal_address
 from schemas.mail import Participant, Role
 from schemas.sharing import CompanyPolicy, Mode, Verdict
@@ -85,13 +85,18 @@ def company(cell: str) -> CompanyPolicy:
 
 
 async def connect(world: World, cell: str) -> list[Account]:
-    """Connect the mailboxes: ``anna custom without law.example; luc public``."""
+    """Connect the mailboxes: ``anna custom without law.example; luc public claims kim@client.example``."""
     accounts = []
-    for holder in cell.split(";"):
+    for part in cell.split(";"):
+        holder, claim, address = part.partition(" claims " if " claims " in part else " proves ")
         name, mode, *rest = holder.removesuffix(PRIVATE).removesuffix(MARKED).split()
         excluded = rest[1:] if rest[:1] == ["without"] else []
         assert len(excluded) == len(rest[1:])
         accounts.append(await world.account(user(name), Mode(mode), excluded=excluded))
+        if claim == " claims ":
+            await world.store.accounts.save_aliases(accounts[-1].id, addresses(address), by=user(name))
+        for one in addresses(address) if claim == " proves " else ():
+            await world.store.address_proofs.prove(accounts[-1].id, one, ProofKind.CODE, by=user(name))
     return accounts
 
 

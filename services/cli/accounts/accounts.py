@@ -78,7 +78,7 @@ async def show(name: AccountName, as_json: Json = False) -> None:
         ("state", _state(account)),
         ("sharing", wording.sharing(account.sharing)),
         *((which, f"{at.host}:{at.port} {at.tls} as {at.username}") for which, at in servers),
-        ("aliases", ", ".join(account.aliases) or "-"),
+        *((address, _proof(account, address)) for address in sorted(account.claims)),
         ("messages", ", ".join(f"{count:,} {state}" for state, count in sorted(messages.items())) or "none yet"),
         *((state.value, f"{count:,}: {_why(state, reason, account)}") for (state, reason), count in kept_out.items()),
         *(
@@ -93,6 +93,11 @@ async def show(name: AccountName, as_json: Json = False) -> None:
     if folders:
         say("")
         settings.print_folders(folders)
+
+
+def _proof(account: Account, address: str) -> str:
+    how = account.proof_of(address)
+    return wording.PROOFS[how] if how else wording.NOT_PROVEN
 
 
 def _why(state: RowState, reason: str, account: Account) -> str:
@@ -141,4 +146,5 @@ app.command("password")(settings.password)
 app.command("sharing")(settings.sharing)
 app.command("folders")(settings.folders)
 app.command("aliases")(aliases.aliases)
+app.command("confirm-address")(aliases.confirm_address)
 app.command("remove")(removal.remove)

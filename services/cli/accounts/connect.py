@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from schemas.accounts import Account, AccountState, Tls, User
+from schemas.accounts import Account, Tls, User
 from schemas.addresses import normal_address
 from schemas.sharing import CompanyPolicy, SharingPolicy
 from services import wording
@@ -43,8 +43,6 @@ class PromptContext(NamedTuple):
     users: list[User]
     company: CompanyPolicy
     policy: ConnectPolicy
-    connected: frozenset[str]
-    """Addresses."""
 
 
 @prints(results.AccountResult)
@@ -63,7 +61,8 @@ def add(  # noqa: PLR0917 - typer names them by keyword
     no_smtp: Annotated[bool, typer.Option("--no-smtp", help="The account has no outgoing server.")] = False,
     username: Annotated[str | None, typer.Option(help="Login name, if it is not the address.")] = None,
     alias: Annotated[
-        list[str] | None, typer.Option(metavar="ADDRESS", help="Another address of the owner. May be repeated.")
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Another address that the owner claims. May be repeated."),
     ] = None,
     password_stdin: PasswordStdin = False,
     sharing: SharingOption = None,
@@ -88,7 +87,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
             check_allowed(sharing, known.company)
     user = known.users[0] if owner else questions.owner(known.users)
     address = typed or questions.address(user.email)
-    if address in known.connected:
+    if do(_is_taken(address, user.email)):
         fail(f"{address} is already connected: see `leadmail account show {address}`")
     choices = ServerChoice(imap_host, imap_port, imap_tls), ServerChoice(smtp_host, smtp_port, smtp_tls)
     found = do(find(address, named, policy=known.policy, look=not (imap_host and (smtp_host or no_smtp))))
@@ -122,6 +121,11 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         print_json(results.AccountResult.of(account))
         return
     say(f"{address} is connected for {user.email}, shared as {policy.mode.value}.", style="green")
+    if account.unproven:
+        say(
+            f"{', '.join(account.unproven)}: {wording.NOT_PROVEN}. See `leadmail account aliases {address}`.",
+            style="yellow",
+        )
     say(f"Its existing mail is being imported. {user.email} gets a confirmation when that is done.")
     for one in proposed:
         say(wording.proposed_domain(one.domain, one.addresses), style="yellow")
@@ -148,14 +152,17 @@ async def _known(owner: str | None) -> PromptContext:
             if owner
             else [one for one in await store.users.get_all() if not one.disabled]
         )
-        accounts = await session.store.accounts.get_all()
-        connected = {one.address for one in accounts if one.state is not AccountState.DISCONNECTED}
-        return PromptContext(users, await session.store.company.policy(), session.policy, frozenset(connected))
+        return PromptContext(users, await store.company.policy(), session.policy)
+
+
+async def _is_taken(address: str, owner: str) -> bool:
+    async with open_session() as session:
+        return await connecting.is_taken(address, owner, session.store)
 
 
 async def _save(new: NewAccount) -> tuple[Account, list[ProposedDomain]]:
     async with open_session(setup=True) as session:
-        account = await connecting.save(new, store=session.store, box=session.box, by=OPERATOR)
+        account = await connecting.save(new, store=session.store, box=session.box, policy=session.policy, by=OPERATOR)
         return account, await company_domains.proposed_by(session.store, account.own_addresses)
 
 

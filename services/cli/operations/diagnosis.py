@@ -201,6 +201,22 @@ def internal_people(proposed: Sequence[str], records: int) -> Iterable[Check]:
         yield Check("internal people", State.FINE, found, advice)
 
 
+def unproven_addresses(found: Sequence[tuple[str, Sequence[str]]]) -> Iterable[Check]:
+    """Check for addresses that accounts claim and nothing proves."""
+    name = "addresses"
+    if found:
+        account, claims = found[0]
+        advice = (
+            "They have no effect. Owners prove them by a code in the console; an administrator can confirm one: "
+            f"`leadmail account confirm-address {account} {claims[0]} --by EMAIL`."
+        )
+        count = sum(len(claims) for _, claims in found)
+        state = State.WARNING if any(account in claims for account, claims in found) else State.FINE
+        yield Check(name, state, f"{plural(count, 'address is', 'addresses are')} claimed but not proven", advice)
+    else:
+        yield Check(name, State.FINE, "all are proven")
+
+
 def certificate(name: str, end: datetime | None) -> Iterable[Check]:
     """Check when a certificate expires; None means that there is none."""
     if end is None:

@@ -80,6 +80,7 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
         *diagnosis.internal_people(
             [one.domain for one in await company_domains.proposed(store)], await company_domains.internal_records(store)
         ),
+        *diagnosis.unproven_addresses(await store.address_proofs.unproven()),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from schemas.accounts import AccountState, Epoch, FolderRules, FolderState, ServerAddress
+from schemas.accounts import AccountState, AddressProof, Epoch, FolderRules, FolderState, ServerAddress
 from schemas.ledger import RowState
 from schemas.sharing import CompanyPolicy, SharingPolicy
 from services.cli.results.base import Result
@@ -22,7 +22,11 @@ class AccountResult(Result):
     address: str
     """The mailbox's address."""
     aliases: tuple[str, ...]
-    """Other addresses of the owner."""
+    """Other addresses that the owner claims."""
+    proofs: tuple[AddressProof, ...] = ()
+    """Why addresses count as the account's own. The address that names the owner in the CRM needs no proof."""
+    unproven: tuple[str, ...] = ()
+    """Claimed addresses that nothing proves. They have no effect."""
     provider: str | None
     """Key in the provider directory."""
     incoming: ServerAddress
@@ -155,9 +159,13 @@ class AliasesResult(Result):
     """Other addresses of an account's owner."""
 
     aliases: tuple[str, ...]
-    """Confirmed addresses."""
+    """Claimed addresses."""
+    proofs: tuple[AddressProof, ...] = ()
+    """Why addresses count as the account's own."""
+    unproven: tuple[str, ...] = ()
+    """Claimed addresses that nothing proves. They have no effect."""
     candidates: list[AliasCandidate]
-    """Addresses that the owner may confirm."""
+    """Addresses that the owner may claim."""
 
 
 class FoldersResult(Result):

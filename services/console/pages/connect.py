@@ -46,8 +46,7 @@ async def address(context: RequestContext) -> Response:
 async def connect(context: RequestContext) -> Response:
     """Find the servers of an address; or try the submitted login and save the mailbox."""
     typed = normal_address(context.form.text("address"))
-    accounts = await context.store.accounts.get_all()
-    if any(one.address == typed and one.state is not AccountState.DISCONNECTED for one in accounts):
+    if await connecting.is_taken(typed, context.viewer, context.store):
         raise PageError(409, f"{typed} is already connected.")
     await count_login_attempt(context)
     if context.form.text("do") == "find":
@@ -92,7 +91,7 @@ async def _save(context: RequestContext, typed: str) -> Response:
     if not result.ok:
         return await _form(context, typed, provider, servers, policy=policy, result=result)
     new = NewAccount(context.viewer, typed, (), provider, incoming, outgoing, credentials, policy)
-    account = await connecting.save(new, store=context.store, box=console.box, by=context.viewer)
+    account = await connecting.save(new, store=context.store, box=console.box, policy=console.policy, by=context.viewer)
     return context.redirect(f"/mailboxes/{account.id}", "connected")
 
 

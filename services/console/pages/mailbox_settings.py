@@ -12,7 +12,7 @@ from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
 from services.mailbox.check import CheckResult
 from services.mailbox.connection import password as password_credentials
-from services.usecases import connecting
+from services.usecases import connecting, proving
 
 
 async def password(context: RequestContext) -> Response:
@@ -70,22 +70,40 @@ async def save_folders(context: RequestContext) -> Response:
 
 
 async def addresses(context: RequestContext) -> Response:
-    """Show the owner's other addresses and likely further ones."""
+    """Show the owner's addresses, which of them are proven, and likely further ones."""
     account = await connected_account(context)
     found = await context.store.aliases.candidates(account)
-    return context.render("addresses.html", account=account, candidates=found)
+    return context.render("addresses.html", account=account, candidates=found, mails=context.console.post is not None)
 
 
-async def save_addresses(context: RequestContext) -> Response:
+async def change_addresses(context: RequestContext) -> Response:
+    """Save the addresses that the owner claims, send a code to one, or take the code that proves one."""
+    account = await connected_account(context)
+    path, store = f"/mailboxes/{account.id}/addresses", context.store
+    match context.form.text("do"):
+        case "send":
+            post, sender = context.console.post, context.console.settings.mail_from
+            if post is None:
+                raise PageError(409, "This installation sends no mail. An administrator can confirm the address.")
+            address = normal_address(context.form.text("address"))
+            await proving.send_code(account, address, store=store, post=post, sender=sender)
+            return context.redirect(path, "code-sent")
+        case "code":
+            await proving.enter_code(account, context.form.text("code"), store=store)
+            return context.redirect(path, "address-proven")
+    return await _save_addresses(context, account)
+
+
+async def _save_addresses(context: RequestContext, account: Account) -> Response:
     """Save the addresses that the owner claims.
 
     Raises:
-        PageError: an address belongs to another user or mailbox.
+        PageError: an address belongs to another user.
     """
-    account = await connected_account(context)
     typed = [*context.form.values("address"), *context.form.text("more").replace(",", " ").split()]
     wanted = {normal_address(one) for one in typed}
-    if others := await context.store.colleagues.own_among(wanted) - account.own_addresses:
-        raise PageError(409, f"{', '.join(sorted(others))} already belongs to another user or mailbox.")
-    await context.store.accounts.save_aliases(account.id, wanted, by=context.viewer)
-    return context.redirect(f"/mailboxes/{account.id}", "aliases")
+    for address in sorted(wanted):
+        if await context.store.address_proofs.is_another_users(address, account.owner):
+            raise PageError(409, f"{address} already belongs to another user.")
+    saved = await context.store.accounts.save_aliases(account.id, wanted, by=context.viewer)
+    return context.redirect(f"/mailboxes/{account.id}" + ("/addresses" if saved.unproven else ""), "aliases")

@@ -23,6 +23,8 @@ FLASHES = {
     "sharing": "The sharing settings are saved.",
     "folders": "Saved. The mailbox is being synchronised again with these folders.",
     "aliases": "Your addresses are saved.",
+    "code-sent": "A code was sent to this address. Enter it below within an hour.",
+    "address-proven": "The address is proven: it counts as yours.",
     "disconnected": "The mailbox is disconnected. Its mail stays on the records.",
     "purged": "The mailbox and its mail are removed.",
     "deleted": "The email is deleted for everyone.",

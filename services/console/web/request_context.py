@@ -22,6 +22,7 @@ from services.store import NotFoundError, Store
 from services.usecases.overview import OptionalBus, Overview
 from services.usecases.signing import Signer
 from services.usecases.time_left import TimeLeftEstimator
+from services.wiring import Post
 
 _KINDS = ("lead", "contact")
 _FRAMED = {"iframe", "frame", "embed", "object"}
@@ -39,6 +40,8 @@ class Console:
     templates: Templates
     mails: SignInMails | None
     """None if this installation sends no mail."""
+    post: Post | None
+    """Sends a mail; None if this installation sends none."""
     broker: OptionalBus | None
     """None if no broker is configured."""
     overview: CostlyAnswer[Overview]

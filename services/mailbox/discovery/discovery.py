@@ -87,6 +87,24 @@ class Discovery:
             return of_provider(address, provider, "mx")
         return await self._of_domain(address, domain, known)
 
+    async def declares(self, address: str, server: ServerAddress) -> bool:
+        """Whether an address's own domain says that a server serves its mail: by the directory, MX, SRV or autoconfig.
+
+        Neither a guess nor what a user typed counts, so that a login there shows whose address it is. Asks no mail server.
+
+        Raises:
+            InvalidAddressError: it is no e-mail address.
+        """
+        address, known = normal_address(address), directory()
+        domain = domain_of(address)
+        provider = known.for_address(address) or known.for_exchangers(await self.dns.exchangers(domain) or ())
+        if provider is not None:
+            declared = [provider.imap.address("")]
+        else:
+            records, document = await asyncio.gather(self._records(domain), self._document(address, domain))
+            declared = [*records[0], *(document.incoming if document else ())]
+        return any((one.host, one.port, one.tls) == (server.host.lower(), server.port, server.tls) for one in declared)
+
     async def _of_domain(self, address: str, domain: str, known: Directory) -> Discovered:
         records, document, hints = await asyncio.gather(
             self._records(domain), self._document(address, domain), self.dns.hints(domain)

@@ -95,16 +95,26 @@ class Users:
 class Company:
     """The administrator's policy: one document."""
 
-    def __init__(self, collections: Collections) -> None:
+    def __init__(self, collections: Collections, colleagues: Colleagues) -> None:
         self._settings = collections.settings
+        self._colleagues = colleagues
 
     async def policy(self) -> CompanyPolicy:
         """Return the current policy, or the default if none is set."""
         document = await self._settings.find_one({"_id": _COMPANY})
-        return CompanyPolicy() if document is None else CompanyPolicy.model_validate(document["policy"])
+        found = document or {}
+        return CompanyPolicy.model_validate({**found.get("policy", {}), "senders": found.get("senders", ())})
+
+    async def note_sender(self, address: str) -> None:
+        """Note that Leadmail sends its own mail from an address, for good: old mail stays. Mail that names it is linked again."""
+        if address not in (await self.policy()).senders:
+            async with self._colleagues.changing([address]):
+                await self._settings.update_one({"_id": _COMPANY}, {"$addToSet": {"senders": address}}, upsert=True)
 
     async def save(self, policy: CompanyPolicy) -> CompanyPolicy:
-        """Store the policy under its next version and return it. ``store.sharing.set_company`` also updates the links.
+        """Store the policy, but not its ``senders``, under its next version and return it.
+
+        ``store.sharing.set_company`` also updates the links.
 
         Raises:
             ChangedMeanwhileError: ``policy`` is not based on the current version.

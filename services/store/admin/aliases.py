@@ -35,7 +35,7 @@ class AliasCandidate(Contract):
 
 
 class Aliases:
-    """Finds candidates. A mailbox's content does not prove who its owner is, so only ``accounts.save_aliases`` makes one an alias."""
+    """Finds candidates. A mailbox's content does not prove who its owner is: the owner claims one, and proves it."""
 
     def __init__(
         self,
@@ -88,6 +88,7 @@ class Aliases:
         readable = await self._rights.readable(owner.email, {ref for refs in records.values() for ref in refs})
         taken = {address for address, refs in records.items() if not readable.isdisjoint(refs)}
         taken |= await self._colleagues.own_among(seen)
+        taken |= account.claims
         candidates = [
             AliasCandidate(address=address, emails=len(moments), newest=max(moments))
             for address, moments in seen.items()

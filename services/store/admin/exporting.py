@@ -219,4 +219,5 @@ class Exporting:
 
 def _account(account: Account) -> dict[str, Any]:
     shown = account.model_dump(mode="json", exclude={"credentials"})
-    return {name: shown[name] for name in ("id", "owner", "address", "aliases", "state", "sharing", "created_at")}
+    names = ("id", "owner", "address", "aliases", "proofs", "state", "sharing", "created_at")
+    return {name: shown[name] for name in names} | {"unproven": list(account.unproven)}

@@ -137,9 +137,11 @@ class UserLifecycle:
         for part in parts:  # stays enqueued: the attestations of threads are the matcher's to compute
             await self._pending.enqueue(emails=part)
         proofs = [*account.proofs]
-        if account.address == account.owner and account.address not in {one.address for one in proofs}:
+        theirs = [{"_id": account.id}, {"state": {"$ne": AccountState.DISCONNECTED.value}}]
+        proven = await self._c.accounts.find_one({"proofs.address": account.owner, "$or": theirs}, {"_id": 1})
+        if account.owner in account.claims and proven is None:
             # It counted because it named its owner; it must not cease to be a colleague's.
-            proofs.append(AddressProof(address=account.address, how=ProofKind.USER, by=by, at=now()))
+            proofs.append(AddressProof(address=account.owner, how=ProofKind.USER, by=by, at=now()))
         handed = {"owner": heir.email, "proofs": plain(proofs)}
         await self._c.accounts.update_one({"_id": account.id}, {"$set": handed})
         if account.reason == OWNER_DISABLED:

@@ -28,7 +28,8 @@ class AddressProofs:
     async def prove(self, account: str, address: str, how: ProofKind, *, by: str) -> Account:
         """Record that an address is an account's own, and enqueue what follows from it. A new address becomes an alias.
 
-        A stronger proof takes the address from the connected account that has it so far: there it stays as an unproven claim.
+        Of two proofs of an account, the stronger one stays. A stronger proof takes the address from the connected account that
+        has it so far: there it stays as an unproven claim.
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
@@ -42,8 +43,26 @@ class AddressProofs:
                 raise AlreadyExistsError(f"{address} already belongs to another mailbox") from None
         for loser in losers:
             await self._audit.add("account.proof-lost", by=by, subject=f"account:{loser}", address=address, to=account)
-        await self._audit.add("account.proof", by=by, subject=f"account:{account}", address=address, how=how)
+        if proof in after.proofs:
+            await self._audit.add("account.proof", by=by, subject=f"account:{account}", address=address, how=how)
         return after
+
+    async def is_another_users(self, address: str, user: str) -> bool:
+        """Whether an address names another user of the CRM. Only that user's mailboxes can prove it."""
+        return address != user and await self._users.find_one({"_id": address}, {"_id": 1}) is not None
+
+    async def unproven(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the connected accounts that claim addresses which nothing proves, each with these addresses, sorted."""
+        claims = {"$setUnion": [["$address"], "$aliases"]}
+        own = {"$setUnion": [["$owner"], {"$ifNull": ["$proofs.address", []]}]}
+        pipeline: list[Doc] = [
+            {"$match": {"state": _CONNECTED}},
+            {"$project": {"address": 1, "unproven": {"$setDifference": [claims, own]}}},
+            {"$match": {"unproven.0": {"$exists": True}}},
+            {"$sort": {"address": 1}},
+        ]
+        found = await self._accounts.aggregate(pipeline)
+        return [(one["address"], tuple(sorted(one["unproven"]))) async for one in found]
 
     async def _write(self, account: str, proof: AddressProof, session: MongoSession) -> tuple[Account, list[str]]:
         address = proof.address
@@ -53,6 +72,8 @@ class AddressProofs:
         before = decode(Account, document)
         if address != before.owner and await self._users.find_one({"_id": address}, session=session) is not None:
             raise AlreadyExistsError(f"{address} is the address of another user")
+        if any(one.address == address and not proof.how.outranks(one.how) for one in before.proofs):
+            return before, []
         losers = await self._take_from_others(account, proof, session)
         fields: Doc = {
             "proofs": plain([*(one for one in before.proofs if one.address != address), proof]),

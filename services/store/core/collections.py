@@ -39,6 +39,7 @@ class Collections:
         self.sign_in_links: Documents = self.database["sign_in_links"]
         self.sessions: Documents = self.database["sessions"]
         self.attempts: Documents = self.database["attempts"]
+        self.address_codes: Documents = self.database["address_codes"]
         self.migrations: Documents = self.database["migrations"]
         """``_id``: the number of a migration that is done."""
         self.withdrawals: Documents = self.database["withdrawals"]

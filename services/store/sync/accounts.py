@@ -13,10 +13,8 @@ from pymongo.errors import DuplicateKeyError
 from schemas.accounts import (
     Account,
     AccountState,
-    AddressProof,
     FolderRules,
     Lease,
-    ProofKind,
     SealedCredentials,
     ServerAddress,
 )
@@ -31,8 +29,9 @@ from services.store.core.errors import AlreadyExistsError, NotFoundError
 from services.store.core.fence import Fence, MongoSession
 from services.store.sync.former_accounts import FormerAccounts
 
-PROVE_CLAIMS = True
-"""Whether a claim counts as proven at once."""
+
+def _login(account: Account) -> tuple[str, str]:
+    return account.incoming.host, account.incoming.username
 
 
 def new_account_id() -> str:
@@ -61,7 +60,7 @@ class Accounts:
         self._audit = audit
 
     async def add(self, account: Account, *, by: str = OPERATOR) -> None:
-        """Store a new account, or connect a disconnected one again (see ``former_accounts``).
+        """Store a new account, or connect a disconnected one again (see ``former_accounts``): the same login keeps its proofs.
 
         A proof of an address that another user or a mailbox with as good a proof has is left out: the claim stays unproven.
 
@@ -71,6 +70,8 @@ class Accounts:
         claimed = account.model_copy(update={"proofs": ()})
         known = await self.of_ids([account.id])  # when it is connected again
         before = frozenset[str]().union(*(one.own_addresses for one in known.values()))
+        same = [one for one in known.values() if _login(one) == _login(account)]
+        kept = [proof for one in same for proof in one.proofs if proof.address in account.claims]
         # The address of a user was a colleague's before.
         async with self._colleagues.changing(await self._colleagues.no_users(before | claimed.own_addresses)):
             again = await self._former.connect_again(claimed)
@@ -87,14 +88,9 @@ class Accounts:
             sharing=account.sharing,
             again=again,
         )
-        for proof in (*account.proofs, *self._of_claims(account, account.claims)):
+        for proof in (*kept, *account.proofs):
             with suppress(AlreadyExistsError):
                 await self._proofs.prove(account.id, proof.address, proof.how, by=proof.by)
-
-    @staticmethod
-    def _of_claims(account: Account, claims: Iterable[str]) -> list[AddressProof]:
-        new = sorted({*claims} - {proof.address for proof in account.proofs} - {account.owner}) if PROVE_CLAIMS else ()
-        return [AddressProof(address=one, how=ProofKind.EARLIER, by=account.owner, at=now()) for one in new]
 
     async def get(self, account: str) -> Account:
         """Return an account by its id.
@@ -121,6 +117,12 @@ class Accounts:
         if not found:
             raise NotFoundError(f"there is no account {name}: `leadmail account list` shows all")
         return min(found, key=lambda account: account.state is AccountState.DISCONNECTED)
+
+    async def connected(self, address: str) -> Account | None:
+        """Return the account that is connected under an address."""
+        query = {"address": address, "state": {"$ne": AccountState.DISCONNECTED.value}}
+        document = await self._accounts.find_one(query)
+        return None if document is None else decode(Account, document)
 
     async def get_all(self, owner: str | None = None) -> list[Account]:
         """Return all accounts, or those of a user, sorted by address."""
@@ -226,9 +228,6 @@ class Accounts:
         await self._audit.add(
             "account.aliases", by=by, subject=f"account:{account}", before=before.aliases, after=wanted
         )
-        for proof in self._of_claims(changed, set(wanted) - set(before.aliases)):
-            with suppress(AlreadyExistsError):
-                changed = await self._proofs.prove(account, proof.address, proof.how, by=by)
         return changed
 
     async def save_sharing(self, account: str, policy: SharingPolicy) -> Account:

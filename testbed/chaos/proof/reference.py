@@ -18,10 +18,17 @@ class Mailowner(NamedTuple):
     """An account as the rule of sharing sees it."""
 
     owner: str
-    own: frozenset[str]
-    """Its addresses."""
+    claims: frozenset[str]
+    """The addresses that it names as its own."""
+    proven: frozenset[str]
+    """Those of them that something proves."""
     mode: str
     excluded: tuple[str, ...]
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Its addresses. A claim alone makes none of them its own, but for the address by which the CRM knows the user."""
+        return frozenset(one for one in self.claims if one in self.proven or one == self.owner)
 
 
 class RecordLink(NamedTuple):

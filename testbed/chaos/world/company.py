@@ -60,6 +60,11 @@ class Company:
         return next(each for each in self.team.colleagues if each.key == key)
 
     @property
+    def claimed(self) -> str:
+        """A client's address, which every user claims as another one of their own: nothing may follow from that."""
+        return min(address for record in self.team.known for address in record.addresses)
+
+    @property
     def viewers(self) -> tuple[str, ...]:
         """Every user."""
         return tuple(each.addresses[0] for each in self.team.colleagues)
@@ -69,7 +74,8 @@ class Company:
         found = {}
         for key, account in self.accounts.items():
             one = self.colleague(key)
-            found[account] = Mailowner(one.addresses[0], frozenset(one.addresses), one.mode, one.excluded)
+            own = frozenset(one.addresses)
+            found[account] = Mailowner(one.addresses[0], own | {self.claimed}, own, one.mode, one.excluded)
         return found
 
     async def add_mailbox(self, colleague: Colleague, mails: Iterable[tuple[str, bytes, int]]) -> None:
@@ -101,7 +107,7 @@ class Company:
                 id=account,
                 owner=colleague.addresses[0],
                 address=colleague.addresses[0],
-                aliases=colleague.addresses[1:],
+                aliases=(*colleague.addresses[1:], self.claimed),
                 proofs=tuple(
                     AddressProof(address=one, how=ProofKind.ADMINISTRATOR, by=OPERATOR, at=now())
                     for one in colleague.addresses[1:]
