@@ -300,7 +300,9 @@ async def test_users_are_disabled_enabled_and_removed(office: Office) -> None:
     browser, bob = await office.signed_in(ANN), await office.signed_in(BOB)
     assert f"{BOB} (active)" in text_of(await browser.shows("/operations/users"))
     await browser.post(here, page=here, do="disable")
-    assert (await bob.get("/mailboxes")).status_code == 401
+    locked_out = await bob.get("/mailboxes")
+    assert (locked_out.status_code, "You are signed out" in locked_out.text) == (401, True)
+    assert "Your access has ended" in locked_out.text
     assert f"{BOB} (paused)" in text_of(await browser.shows("/operations/users"))
     await browser.post(here, page=here, do="enable")
     assert not (await store.users.get(BOB)).disabled

@@ -305,3 +305,6 @@ async def test_an_administrator_counts_only_what_they_see_of_a_users_removal(off
     seen = {asker: await leaving.removal_counts(store, BOB, asker=asker) for asker in (EVE, ANN, BOB)}
     assert [(seen[one].mailboxes, seen[one].emails, seen[one].only_here) for one in (EVE, ANN)] == [(2, 2, 1)] * 2
     assert (seen[BOB].emails, seen[BOB].only_here) == (HIDDEN + 2, HIDDEN + 1)
+    shut = CompanyPolicy(excluded_domains=("client.com",))
+    hidden = (await store.previewing.company(shut, by=ANN)).hidden
+    assert (hidden.emails, hidden.records) == (4, 2), "what lies in three mailboxes is one email"
