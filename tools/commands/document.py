@@ -23,9 +23,9 @@ an address, an id or (for an email) the start of an id.
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | refused, not found, or a login that failed: the message on standard error says what to do |
+| 1 | refused, not found, a login that failed, or a problem that `ledger check` or `doctor` found: the output says what to do |
 | 2 | wrong arguments or settings |
-| 3 | MongoDB or RabbitMQ does not answer |
+| 3 | MongoDB or RabbitMQ does not answer, or refuses. `doctor` reports that and exits 1; `status` and `ledger check` need MongoDB only |
 
 Every reading command takes `--json`, and prints [the objects below](#{ANCHOR}). Later versions may add keys,
 but never rename or remove them. A moment is RFC 3339 in UTC.
