@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -253,6 +254,12 @@ async def test_a_message_that_is_returned_twice_fails(opened: Setup) -> None:
     await opened.channel.sent(3)
     await opened.channel.answer(3)
     assert await result(again) == [None]
+    foreign = opened.sending(replace(sample(3), headers={}))
+    await opened.channel.sent(4)
+    await opened.channel.answer(4, returned())
+    await opened.channel.sent(5)
+    await opened.channel.answer(5, returned())
+    assert [str(one) for one in await result(foreign)] == [f"no queue takes message at {KEY!r}"]
     assert opened.publisher._windows["leadmail", KEY].in_flight == 0
 
 

@@ -233,8 +233,8 @@ class Company:
 
     def _grants(self, viewer: str, copy: Held, address: str, how: str, of: str) -> bool:  # noqa: PLR0911 - a sentence of the rule each
         box = self.mailboxes[copy.mailbox]
-        if how == "bcc" and (of != copy.mailbox or box.owner != viewer):
-            return False  # "Bcc only ever to the owner of the copy"
+        if how == "bcc" and (of != copy.mailbox or box.owner != viewer or address not in copy.bcc):
+            return False  # "Bcc is shown to the owner of the copy only"
         if box.owner == viewer:
             return True  # "V owns a live copy of M"
         if how == "thread" and of != box.owner:
