@@ -29,6 +29,8 @@ _LOOK_S = 0.005
 _NOT_SO = "another way"
 """Written instead of an outcome when a version cannot be tried in this session."""
 _FAILED = "failed"
+_TRACED = 60
+"""How many times ``seconds`` the tests may take in all while their calls are noted."""
 _SLOWEST = 4
 """How many times as long as the unbroken module a version may take, beyond ``seconds``."""
 
@@ -89,7 +91,7 @@ class _Trial:
         """Try each version on the collected tests."""
         source = self._file.read_text("utf-8")
         functions = functions_of(str(self._file))
-        _, calls = _forked(lambda: self._calls(session), 10 * self._seconds)
+        _, calls = _forked(lambda: self._calls(session), _TRACED * self._seconds)
         if calls is None or not session.items:
             self.say(_FAILED)
             os._exit(1)

@@ -136,7 +136,9 @@ class SecondThoughts(World):
         self.happened["delete for everyone"] += 1
         self.deletions[name] = deletion
         self.paper.deleted.add(name)
-        await self.check_no_page_shows_too_much()
+        for user in seeing:
+            with pytest.raises(NotFoundError):
+                await self.store.reading.show(user, key)
         await self._settle()
 
     async def _late(self, box: str, number: int) -> None:

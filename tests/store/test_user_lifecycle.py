@@ -53,6 +53,14 @@ async def test_a_mailbox_that_its_owner_paused_stays_paused(world: World, store:
     assert (await store.accounts.get(mine.id)).state is AccountState.PAUSED
 
 
+async def test_a_blocked_mailbox_pauses_too(world: World, store: Store) -> None:
+    """Nothing is tried for a user who is locked out, whatever stopped their mailbox before."""
+    mine = await world.account(ANN)
+    await store.accounts.set_state(mine.id, AccountState.BLOCKED, by="operator", reason="wrong-password")
+    await store.user_lifecycle.disable(ANN, by=BOB)
+    assert (await store.accounts.get(mine.id)).state is AccountState.PAUSED
+
+
 @pytest.mark.parametrize(("purge", "visible"), [(False, 1), (True, 0)])
 async def test_a_removed_users_mail_is_kept_or_deleted_as_chosen(
     world: World, store: Store, *, purge: bool, visible: int
