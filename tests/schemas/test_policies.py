@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from schemas.addresses import InvalidDomainError
 from schemas.emails import Match
@@ -99,3 +100,11 @@ def test_the_first_covering_domain() -> None:
     """Of several that cover an address the first is named; of none, none."""
     assert covering_domain("x@eu.acme.example", ["other.example", "acme.example", "eu.acme.example"]) == "acme.example"
     assert covering_domain("x@notacme.example", ["acme.example"]) is None
+
+
+def test_a_policy_starts_as_version_0() -> None:
+    """A policy that nobody changed yet is the first; there is none before it."""
+    assert CompanyPolicy().version == 0
+    assert CompanyPolicy(version=0).version == 0
+    with pytest.raises(ValidationError):
+        CompanyPolicy(version=-1)
