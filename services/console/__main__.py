@@ -8,7 +8,7 @@ from services.amqp.delivery.bus import Bus
 from services.amqp.rabbitmq.bus import open_bus
 from services.amqp.stage import tracing_of
 from services.console.app import make_app, make_console
-from services.console.web.endpoints import ConsoleMetrics
+from services.console.web.endpoints import request_histogram
 from services.runtime.http import listen, serve_app
 from services.runtime.process import Process, open_process, run_process
 from services.settings import ConsoleSettings
@@ -36,7 +36,7 @@ async def main(process: Process[ConsoleSettings]) -> None:
         if settings.rabbitmq_url.get_secret_value():
             broker = await stack.enter_async_context(OptionalBus(connect))
         console = make_console(store, settings, broker=broker, registry=registry, log=log)
-        app = make_app(console, ConsoleMetrics(registry))
+        app = make_app(console, request_histogram(registry))
         listening = listen("LEADMAIL_CONSOLE_PORT", settings.console_host, settings.console_port)
         await stack.enter_async_context(process.serving())
         await process.run(

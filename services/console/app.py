@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -31,7 +31,7 @@ from services.console.pages import (
     users,
 )
 from services.console.web.costly_answer import CostlyAnswer
-from services.console.web.endpoints import NOTHING, Access, ConsoleMetrics, PageRoute, endpoint
+from services.console.web.endpoints import NOTHING, Access, PageRoute, endpoint
 from services.console.web.forms import PageError
 from services.console.web.headers import protect
 from services.console.web.mails import SignInMails
@@ -119,31 +119,31 @@ def make_console(
     )
 
 
-def make_app(console: Console, metrics: ConsoleMetrics) -> Starlette:
+def make_app(console: Console, requests: Histogram) -> Starlette:
     """Build the application."""
 
     async def refuse(context: RequestContext) -> Response:
         known = context.request.scope["leadmail.status"] != HTTPStatus.NOT_FOUND
         raise PageError(405, "This page does not support this kind of request.") if known else NotFoundError(NOTHING)
 
-    unknown = endpoint(console, PageRoute("unknown", refuse, access=ANYONE), metrics)
+    unknown = endpoint(console, PageRoute("unknown", refuse, access=ANYONE), requests)
 
     async def wrong(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return await unknown(Request({**request.scope, "method": "GET", "leadmail.status": error.status_code}))
 
     app = Starlette(
-        routes=[*_routes(console, metrics), Route("/static/{name}", _static(console))],
+        routes=[*_routes(console, requests), Route("/static/{name}", _static(console))],
         exception_handlers={HTTPException: wrong},
     )
     app.router.redirect_slashes = False  # a redirect would point at whatever host the request names
     return app
 
 
-def _routes(console: Console, metrics: ConsoleMetrics) -> Iterator[Route]:
+def _routes(console: Console, requests: Histogram) -> Iterator[Route]:
     for page in PAGES:
         methods = [name for name, handler in (("GET", page.get), ("POST", page.post)) if handler is not None]
-        yield Route(page.path, endpoint(console, page, metrics), methods=methods)
+        yield Route(page.path, endpoint(console, page, requests), methods=methods)
 
 
 def _static(console: Console) -> Callable[[Request], Awaitable[Response]]:

@@ -17,10 +17,9 @@ from services.mailbox.connection import (
     Protocol,
     classify,
     clean_answer,
-    password,
 )
 from services.mailbox.imap import connect_imap
-from services.mailbox.providers import Provider, directory
+from services.mailbox.providers import Provider, clean_credentials, directory
 from services.mailbox.smtp import close_smtp, connect_smtp
 
 
@@ -67,22 +66,14 @@ async def check_account(
     incoming server if None.
     """
     provider = provider or directory().for_server(incoming.host)
-    credentials = cleaned(credentials, provider)
+    credentials = clean_credentials(credentials, provider)
     imap = asyncio.to_thread(_try_imap, incoming, credentials, policy)
-    smtp = _try_smtp(outgoing, credentials, policy) if outgoing else _no_error()
-    at_imap, at_smtp = await asyncio.gather(imap, smtp)
+    at_imap, *rest = await asyncio.gather(imap, *([_try_smtp(outgoing, credentials, policy)] if outgoing else []))
     return CheckResult(
         incoming=_refusal(at_imap, incoming, "imap", credentials, provider),
-        outgoing=_refusal(at_smtp, outgoing, "smtp", credentials, provider) if outgoing else None,
+        outgoing=_refusal(rest[0], outgoing, "smtp", credentials, provider) if outgoing else None,
         outgoing_checked=outgoing is not None,
     )
-
-
-def cleaned(credentials: Credentials, provider: Provider | None) -> Credentials:
-    """Return credentials in the form to save: an app password without the spaces that it is displayed with."""
-    if provider is None or not isinstance(credentials, PasswordCredentials):
-        return credentials
-    return password(provider.clean_password(credentials.password.get_secret_value()))
 
 
 def _try_imap(server: ServerAddress, credentials: Credentials, policy: ConnectPolicy) -> MailServerError | None:
@@ -112,10 +103,6 @@ async def _try_smtp(server: ServerAddress, credentials: Credentials, policy: Con
         await close_smtp(await connect_smtp(server, credentials, policy=policy))
     except MailServerError as error:
         return error
-    return None
-
-
-async def _no_error() -> None:
     return None
 
 

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 from schemas.accounts import ServerAddress
 from schemas.addresses import domain_of, normal_address
 from schemas.base import Contract
+from services.mailbox.connection import Credentials, PasswordCredentials, password
 
 AuthKind = Literal["password", "app-password", "oauth2"]
 Quirk = Literal["no_qresync", "poll", "local"]
@@ -141,3 +142,10 @@ def directory() -> Directory:
     """Return the directory; it is read at the first call."""
     text = (files("services.mailbox") / "providers.toml").read_text(encoding="utf-8")
     return Directory(Provider.model_validate({"key": key, **fields}) for key, fields in tomllib.loads(text).items())
+
+
+def clean_credentials(credentials: Credentials, provider: Provider | None) -> Credentials:
+    """Return credentials in the form to save: an app password without the spaces that it is displayed with."""
+    if provider is None or not isinstance(credentials, PasswordCredentials):
+        return credentials
+    return password(provider.clean_password(credentials.password.get_secret_value()))

@@ -6,9 +6,8 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 
 from schemas.accounts import Account, Lease
 from services.amqp.stage import Stage, run_stage
@@ -19,7 +18,6 @@ from services.poller.copies.account_context import AccountContext, Marker
 from services.poller.copies.metrics import PollerMetrics
 from services.poller.supervisor import Supervisor
 from services.settings import PollerSettings
-from services.store import Store
 from services.wiring import make_blind_index_keys, make_policy, make_secret_box, make_store
 
 COMMAND_THREADS, CONNECT_THREADS = 32, 16
@@ -28,33 +26,6 @@ READER_THREADS = 1
 """Headers are read one slice at a time, beside the event loop: more threads would only share the interpreter's lock."""
 BACKGROUND_SLOTS = 8
 """Accounts in background work at the same time: each holds up to 12 MiB of mail in memory."""
-
-
-def make_worker(
-    account: Account,
-    lease: Lease,
-    *,
-    stage: Stage[PollerSettings],
-    store: Store,
-    marker: Marker,
-    metrics: PollerMetrics,
-    connector: Connector,
-    background_slots: asyncio.Semaphore,
-    readers: Executor,
-) -> AccountWorker:
-    """Return the worker of one account."""
-    settings, log = stage.settings, stage.log.bind(account=account.id)
-    context = AccountContext(
-        account, lease, store, stage.bus, marker, metrics, settings.max_message_bytes, log, stage.tracing, readers
-    )
-    timing = Timing(
-        poll=settings.poll_seconds,
-        idle=settings.idle_seconds,
-        reaper=settings.reaper_seconds,
-        reconcile=settings.reconcile_seconds,
-        connections=settings.account_connections,
-    )
-    return AccountWorker(context, connector, timing, background_slots)
 
 
 @contextmanager
@@ -75,22 +46,28 @@ async def main(stage: Stage[PollerSettings]) -> None:
     keys = make_blind_index_keys(settings)
     metrics = PollerMetrics(stage.metrics.registry)
     policy, box = make_policy(settings), make_secret_box(settings)
+    timing = Timing(
+        poll=settings.poll_seconds,
+        idle=settings.idle_seconds,
+        reaper=settings.reaper_seconds,
+        reconcile=settings.reconcile_seconds,
+        connections=settings.account_connections,
+    )
     with (
         thread_pool(COMMAND_THREADS, "imap") as commands,
         thread_pool(CONNECT_THREADS, "connect") as connects,
         thread_pool(READER_THREADS, "headers") as readers,
     ):
         connector = Connector(policy, box, directory(), commands=commands, connects=connects, metrics=metrics.imap)
-        make = partial(
-            make_worker,
-            stage=stage,
-            store=store,
-            marker=Marker(keys, list(keys)[-1]),
-            metrics=metrics,
-            connector=connector,
-            background_slots=asyncio.Semaphore(BACKGROUND_SLOTS),
-            readers=readers,
-        )
+        marker, slots = Marker(keys, list(keys)[-1]), asyncio.Semaphore(BACKGROUND_SLOTS)
+
+        def make(account: Account, lease: Lease) -> AccountWorker:
+            log, limit = stage.log.bind(account=account.id), settings.max_message_bytes
+            context = AccountContext(
+                account, lease, store, stage.bus, marker, metrics, limit, log, stage.tracing, readers
+            )
+            return AccountWorker(context, connector, timing, slots)
+
         lease_seconds = settings.lease_seconds
         supervisor = Supervisor(
             store, make, name=settings.instance, lease_seconds=lease_seconds, metrics=metrics, log=stage.log

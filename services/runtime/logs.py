@@ -12,6 +12,7 @@ import structlog
 from services.runtime.failures import describe, trace
 from services.runtime.settings import ProcessSettings
 
+_Formatter = structlog.stdlib.ProcessorFormatter
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _QUIET = ("aiormq", "opentelemetry.exporter")
 """Libraries that log what we report ourselves."""
@@ -38,9 +39,7 @@ def setup_logs(
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_without_meta, render])
-    )
+    handler.setFormatter(_Formatter(foreign_pre_chain=shared, processors=[_Formatter.remove_processors_meta, render]))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.WARNING))
@@ -70,7 +69,3 @@ def _without_quotations(_: Any, __: str, event: structlog.typing.EventDict) -> s
         event.setdefault("error", describe(error))
         event["trace"] = trace(error)
     return event
-
-
-def _without_meta(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return structlog.stdlib.ProcessorFormatter.remove_processors_meta(None, "", event)

@@ -7,7 +7,6 @@ from datetime import timedelta
 from services.store.access.candidates import Candidates
 from services.store.access.copies import Copies
 from services.store.access.deleting import Deleting
-from services.store.access.email_ids import EmailIds
 from services.store.access.email_search import EmailSearch
 from services.store.access.explaining import Explaining
 from services.store.access.guard import Guard
@@ -29,7 +28,6 @@ from services.store.admin.erasing import Erasing
 from services.store.admin.exporting import Exporting
 from services.store.admin.key_rotation import KeyRotation
 from services.store.admin.previewing import Previewing
-from services.store.admin.privacy import Privacy
 from services.store.admin.removal import Removal
 from services.store.admin.sharing import Sharing
 from services.store.admin.undoing import Undoing
@@ -174,12 +172,10 @@ class Store:
         lines = VisibleLines(c, guard=guard, candidates=candidates, colleagues=self.colleagues, folders=self.folders)
         self.reading = Reading(c, guard=guard, candidates=candidates, lines=lines, blobs=self.blobs)
         self.email_search = EmailSearch(c, config, guard=guard, candidates=candidates, lines=lines)
-        self.email_ids = EmailIds(guard, candidates)
         self.record_search = RecordSearch(guard, self.records)
         self.explaining = Explaining(c, guard, self.emails, self.audit)
         self.suggesting = Suggesting(
             guard=guard,
-            candidates=candidates,
             lines=lines,
             colleagues=self.colleagues,
             record_addresses=self.record_addresses,
@@ -284,7 +280,8 @@ class Store:
         self.data_subjects = DataSubjects(
             c, record_addresses=self.record_addresses, links=self.links, ledger=self.ledger
         )
-        exporting = Exporting(
+        self.exporting = Exporting(
+            users=self.users,
             data_subjects=self.data_subjects,
             records=self.records,
             record_addresses=self.record_addresses,
@@ -295,8 +292,9 @@ class Store:
             blobs=self.blobs,
             audit=self.audit,
         )
-        erasing = Erasing(
+        self.erasing = Erasing(
             c,
+            users=self.users,
             data_subjects=self.data_subjects,
             record_addresses=self.record_addresses,
             links=self.links,
@@ -308,7 +306,6 @@ class Store:
             summaries=self.summaries,
             audit=self.audit,
         )
-        self.privacy = Privacy(users=self.users, exporting=exporting, erasing=erasing)
 
     async def setup(self) -> tuple[str, ...]:
         """Create missing collections and indexes, migrate, and check this process's keys. Every process calls this at start.

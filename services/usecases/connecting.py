@@ -8,7 +8,7 @@ from schemas.accounts import Account, AddressProof, ProofKind, ServerAddress
 from schemas.addresses import normal_address_or_none
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection import ConnectPolicy, Credentials, SecretBox
-from services.mailbox.providers import Provider, directory
+from services.mailbox.providers import Provider, clean_credentials, directory
 from services.store import NotAllowedError, Store, new_account_id, now
 from services.usecases.servers import is_declared
 
@@ -57,13 +57,6 @@ async def check_login(
     from services.mailbox.check import check_account  # noqa: PLC0415
 
     return await check_account(incoming, outgoing, credentials, policy=policy, provider=provider)
-
-
-def clean_credentials(credentials: Credentials, provider: Provider | None) -> Credentials:
-    """Return credentials in the form to save: an app password without the spaces that it is displayed with."""
-    from services.mailbox.check import cleaned as clean_password  # noqa: PLC0415 - as above
-
-    return clean_password(credentials, provider)
 
 
 async def try_account(account: Account, credentials: Credentials, policy: ConnectPolicy) -> CheckResult:

@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from schemas.identity import folder_id
 from schemas.mail import Attachment, Content
 from services.console.app import make_app, make_console
-from services.console.web.endpoints import ConsoleMetrics
+from services.console.web.endpoints import request_histogram
 from services.console.web.request_context import Console
 from services.runtime.logs import setup_logs
 from services.settings import ConsoleSettings
@@ -127,7 +127,7 @@ async def open_office(life: History, settings: ConsoleSettings, broker: Optional
     log, registry = io.StringIO(), CollectorRegistry()
     logger = setup_logs(settings.model_copy(update={"log_level": "debug", "log_format": "json"}), "console", log)
     console = make_console(life.store, settings, broker=broker, registry=registry, log=logger)
-    yield Office(life, console, make_app(console, ConsoleMetrics(registry)), log)
+    yield Office(life, console, make_app(console, request_histogram(registry)), log)
     structlog.reset_defaults()
 
 

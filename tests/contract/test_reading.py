@@ -46,7 +46,6 @@ TOUCHING: Mapping[str, str] = {
 READERS: Mapping[str, str] = {
     "reading": "access.reading",
     "email_search": "access.email_search",
-    "email_ids": "access.email_ids",
     "explaining": "access.explaining",
     "suggesting": "access.suggesting",
     "deleting": "access.deleting",
@@ -298,7 +297,7 @@ def test_every_way_to_read_asks_the_guard() -> None:
         for name in {LINES, *READERS.values()} - {"access.record_search"}
     }
     # These take links that the guard has decided on, or a user that a reader has looked up.
-    assert unguarded(sources) == {"visible", "lines", "found"}
+    assert unguarded(sources) == {"visible", "lines", "found", "in_scope"}
 
 
 def test_the_check_finds_what_does_not_ask_the_guard() -> None:

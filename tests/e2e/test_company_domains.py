@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from schemas.records import RecordRef
 from services.cli.app import app
 from services.console.app import make_app, make_console
-from services.console.web.endpoints import ConsoleMetrics
+from services.console.web.endpoints import request_histogram
 from services.runtime.logs import setup_logs
 from services.settings import ConsoleSettings
 from testbed.local import LocalServers
@@ -81,7 +81,7 @@ class Eyes:
         )
         registry, log = CollectorRegistry(), setup_logs(settings, "console", io.StringIO())
         self.console = make_console(company.store, settings, broker=None, registry=registry, log=log)
-        self.app = make_app(self.console, ConsoleMetrics(registry))
+        self.app = make_app(self.console, request_histogram(registry))
         self.browsers: dict[str, Browser] = {}
 
     async def browser(self, user: str) -> Browser:

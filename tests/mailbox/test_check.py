@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from schemas.accounts import ServerAddress, Tls
-from services.mailbox.check import check_account, cleaned
+from services.mailbox.check import check_account
 from services.mailbox.connection.credentials import password
 from services.mailbox.connection.errors import Code
 from services.mailbox.connection.policy import ConnectPolicy, Timeouts
-from services.mailbox.providers import directory
+from services.mailbox.providers import clean_credentials, directory
 from testbed.local import LocalServers
 from tests.mailbox.scripted_server import Scripted, Talk, at, imap, smtp
 
@@ -172,7 +172,7 @@ async def test_silent_servers_are_distinguished_from_wrong_passwords(policy: Con
 async def test_app_passwords_are_tried_as_they_will_be_saved(policy: ConnectPolicy) -> None:
     """The spaces that Google displays are dropped, in what is sent and in what the caller saves."""
     gmail = directory().by_key["gmail"]
-    assert cleaned(password("abcd efgh ijkl mnop"), gmail) == password("abcdefghijklmnop")
+    assert clean_credentials(password("abcd efgh ijkl mnop"), gmail) == password("abcdefghijklmnop")
     with (
         Scripted(smtp({"AUTH PLAIN": "235 ok"})) as outgoing,
         Scripted(imap(SELECT, capability="IMAP4rev1")) as incoming,

@@ -54,8 +54,8 @@ async def test_mail_that_only_the_address_keeps_is_deleted_permanently(world: Wo
     await world.match(copy, reply)
     await world.rest()
     assert len(await links_of(world, "reply")) == 1, "it is linked by its thread"
-    announced = await world.store.privacy.counts(KIM, by=ADMIN)
-    erased = await world.store.privacy.erase(KIM, by=ADMIN)
+    announced = await world.store.erasing.counts(KIM, by=ADMIN)
+    erased = await world.store.erasing.erase(KIM, by=ADMIN)
     assert erased == announced
     assert (erased.records, erased.links, erased.emails, erased.kept) == (1, 2, 2, 0)
     await settle(world)
@@ -91,7 +91,7 @@ async def test_mail_on_other_records_stays(world: World, ann: Account) -> None:
         await world.copy(ann, mail("both-mine", KIM, ANN, OLD)),
         await world.copy(ann, mail("alone", ANN, KIM)),
     )
-    erased = await world.store.privacy.erase(KIM, by=ADMIN)
+    erased = await world.store.erasing.erase(KIM, by=ADMIN)
     assert (erased.emails, erased.kept) == (1, 2)
     await settle(world)
     (left,) = await links_of(world, "both")
@@ -111,7 +111,7 @@ async def test_an_address_that_is_added_again_counts_again(world: World, ann: Ac
     """Once removed from its record and added again, there or on a new record, it is known; erased mail stays erased."""
     ref = await world.record(KIM, OLD)
     await world.match(await world.copy(ann, mail("offer", KIM, ANN)))
-    await world.store.privacy.erase(KIM, by=ADMIN)
+    await world.store.erasing.erase(KIM, by=ADMIN)
     await world.changed(ref)
     assert await world.store.record_addresses.known([KIM]) == {}
     await world.set_addresses(ref, OLD)
@@ -128,7 +128,7 @@ async def test_an_address_that_is_added_again_counts_again(world: World, ann: Ac
 async def test_a_late_contact_finds_nothing_by_an_erased_mark(world: World, ann: Account) -> None:
     """Copies that were never stored lose the address's mark and keep the others."""
     await world.copy(ann, mail("private", KIM, ANN, BOB), state="unmatched")
-    erased = await world.store.privacy.erase(KIM, by=ADMIN)
+    erased = await world.store.erasing.erase(KIM, by=ADMIN)
     assert (erased.records, erased.copies) == (0, 1)
     await world.record(KIM)
     assert await counts(world, ann) == {RowState.UNMATCHED: 1}
@@ -140,7 +140,7 @@ async def test_what_is_on_its_way_is_not_linked(world: World, ann: Account) -> N
     """Mail that was fetched before the erasure and reaches the matcher after it is stored nowhere."""
     await world.record(KIM)
     copy = await world.copy(ann, mail("under-way", KIM, ANN))
-    await world.store.privacy.erase(KIM, by=ADMIN)
+    await world.store.erasing.erase(KIM, by=ADMIN)
     await world.match(copy)
     await settle(world)
     assert await counts(world, ann) == {RowState.UNMATCHED: 1}
@@ -150,7 +150,7 @@ async def test_what_is_on_its_way_is_not_linked(world: World, ann: Account) -> N
 async def test_only_an_administrator_may(world: World, ann: Account) -> None:
     """Anyone else is refused, and nothing changes."""
     await world.record(KIM)
-    for act in (world.store.privacy.erase, world.store.privacy.export, world.store.privacy.counts):
+    for act in (world.store.erasing.erase, world.store.exporting.export, world.store.erasing.counts):
         with pytest.raises(NotAllowedError):
             await act(KIM, by=ANN)
     assert KIM in await world.store.record_addresses.known([KIM])
@@ -162,8 +162,8 @@ async def test_the_log_names_the_act_and_not_the_person(world: World, ann: Accou
     await world.record(KIM)
     await world.match(await world.copy(ann, mail("offer", KIM, ANN)))
     before = now()
-    await world.store.privacy.export(KIM, by=ADMIN)
-    await world.store.privacy.erase(KIM, by=ADMIN)
+    await world.store.exporting.export(KIM, by=ADMIN)
+    await world.store.erasing.erase(KIM, by=ADMIN)
     entries = await world.store.audit.newest(action="privacy", since=before)
     assert [(entry.action, entry.by) for entry in entries] == [("privacy.erase", ADMIN), ("privacy.export", ADMIN)]
     assert entries[0].details["emails"] == 1
@@ -187,17 +187,17 @@ async def test_the_export_has_everything(world: World, ann: Account) -> None:
         await world.copy(ann, mail("old", OLD, ANN)),
     )
     await world.copy(ann, mail("gone-by", KIM, ANN), state="unmatched")
-    dossier = await world.store.privacy.export(KIM, by=ADMIN)
+    dossier = await world.store.exporting.export(KIM, by=ADMIN)
     assert [(one.record, one.name, one.addresses) for one in dossier.records] == [(ref, "Kim Sund", (KIM, OLD))]
     roles = {email.subject: email.roles for email in dossier.emails}
     assert roles == {"Subject offer": ("from",), "Subject blind": ("bcc",)}
     (offer,) = [email for email in dossier.emails if email.subject == "Subject offer"]
     assert {copy.account for copy in offer.copies} == {ANN, LUC}
     assert len(dossier.unread) == 1
-    contents = [content async for content in world.store.privacy.contents(dossier.emails)]
+    contents = [content async for content in world.store.exporting.contents(dossier.emails)]
     assert {content.subject for content in contents} == roles.keys()
-    raw = {content.subject: await world.store.privacy.raw(content) for content in contents}
+    raw = {content.subject: await world.store.exporting.raw(content) for content in contents}
     assert hashlib.sha256(raw["Subject offer"]).hexdigest() == hashlib.sha256(raw_of("offer")).hexdigest()
     assert [one.in_crm for one in dossier.records] == [True]
-    again = await world.store.privacy.export(KIM, by=ADMIN)
+    again = await world.store.exporting.export(KIM, by=ADMIN)
     assert [entry.action for entry in again.audit] == ["privacy.export"]

@@ -110,7 +110,7 @@ async def _file(life: History, viewer: str, name: str, _: Granted) -> None:
 
 
 async def _id(life: History, viewer: str, name: str, _: Granted) -> None:
-    assert await life.store.email_ids.full_key(viewer, life.written[name].key) == life.written[name].key
+    assert await life.store.reading.full_key(viewer, life.written[name].key) == life.written[name].key
 
 
 async def _thread(life: History, viewer: str, name: str, granted: Granted) -> None:

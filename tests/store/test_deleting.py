@@ -177,7 +177,7 @@ async def test_a_purged_mailbox_leaves_nothing_to_restore(store: Store, deleted:
 @pytest.mark.parametrize("address", ["lead@x.com", "blind@x.com"])
 async def test_an_erased_address_takes_deleted_mail_with_it(store: Store, deleted: Content, address: str) -> None:
     """An erasure reaches mail that could still be restored, and announces it."""
-    assert (await store.privacy.counts(address, by=ROOT)).emails == 1
-    await store.privacy.erase(address, by=ROOT)
+    assert (await store.erasing.counts(address, by=ROOT)).emails == 1
+    await store.erasing.erase(address, by=ROOT)
     assert await keys(store, ROOT) == []
-    assert (await store.privacy.counts(address, by=ROOT)).emails == 0
+    assert (await store.erasing.counts(address, by=ROOT)).emails == 0

@@ -36,15 +36,15 @@ async def test_a_viewer_names_only_what_they_may_see(world: World, store: Store)
     )
     await world.attach(mine, seen)
     await world.attach(other, hidden)
-    assert await store.email_ids.full_key("a@corp.com", "v1-") == seen.key
-    assert await store.email_ids.full_key("a@corp.com", seen.key) == seen.key
+    assert await store.reading.full_key("a@corp.com", "v1-") == seen.key
+    assert await store.reading.full_key("a@corp.com", seen.key) == seen.key
     with pytest.raises(NotFoundError, match="several emails"):
-        await store.email_ids.full_key("b@corp.com", "v1-")
+        await store.reading.full_key("b@corp.com", "v1-")
     for start in (hidden.key, "v1-zzz", ""):
         with pytest.raises(NotFoundError, match="there is no email"):
-            await store.email_ids.full_key("a@corp.com", start)
+            await store.reading.full_key("a@corp.com", start)
     with pytest.raises(NotFoundError, match="there is no user"):
-        await store.email_ids.full_key("nobody@corp.com", seen.key)
+        await store.reading.full_key("nobody@corp.com", seen.key)
 
 
 async def test_the_operator_gets_every_line_but_bcc(world: World, store: Store) -> None:

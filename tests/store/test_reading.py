@@ -256,9 +256,9 @@ async def test_the_start_of_an_id_names_only_what_the_viewer_may_see(world: Worl
         {}, {"$set": {"shared_by": [bob.id]}}
     )  # a prefilter that selects everything
     for start in ("v1-", mine.key[:9], mine.key):
-        assert await store.email_ids.full_key("ann@corp.com", start) == mine.key
+        assert await store.reading.full_key("ann@corp.com", start) == mine.key
     with pytest.raises(NotFoundError, match="several emails"):
-        await store.email_ids.full_key("bob@corp.com", "v1-")
+        await store.reading.full_key("bob@corp.com", "v1-")
     for start in ("", "v2-", key("m0")):
         with pytest.raises(NotFoundError, match="there is no email"):
-            await store.email_ids.full_key("ann@corp.com", start)
+            await store.reading.full_key("ann@corp.com", start)

@@ -49,7 +49,7 @@ async def test_a_record_is_read_by_its_readers_and_its_owner_only(world: World) 
         assert len((await store.reading.visible_emails(viewer, open_to_all)).emails) == there
         assert len(await store.email_search.search(viewer, "subject")) == max(here, there)
     assert (await store.reading.show(EVE, both.key)).records == (open_to_all,)
-    for way in (store.reading.show, store.reading.raw, store.email_ids.full_key, store.email_search.thread):
+    for way in (store.reading.show, store.reading.raw, store.reading.full_key, store.email_search.thread):
         with pytest.raises(NotFoundError):
             await way(EVE, only.key)
     assert await store.reading._candidates.newest(await store.users.get(EVE), on_record(closed), None, 10) == []

@@ -140,10 +140,10 @@ async def test_pages_counts_and_threads_do_not_walk_over_hidden_mail(office: Wor
     await same_work(office, lambda key: store.email_search.thread(EVE, key), *keys)
     absent = f"v1-{'0' * 40}"
     hidden = content("h7", KIM, BOB).key
-    for way in (store.reading.show, store.email_ids.full_key, store.email_search.thread):
+    for way in (store.reading.show, store.reading.full_key, store.email_search.thread):
         await same_work(office, partial(way, EVE), hidden, absent)
-    await same_work(office, lambda start: store.email_ids.full_key(EVE, start), hidden[:10], absent[:10])
-    every = await work(office, lambda: store.email_ids.full_key(EVE, "v1-"))
+    await same_work(office, lambda start: store.reading.full_key(EVE, start), hidden[:10], absent[:10])
+    every = await work(office, lambda: store.reading.full_key(EVE, "v1-"))
     assert every["links", "docsExamined"] <= 8
 
 

@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
-from services.console.web.endpoints import ConsoleMetrics
+from services.console.web.endpoints import request_histogram
 from services.console.web.mails import sign_in_counter
 from services.matcher.backlog import BacklogMetric
 from services.matcher.copy_outcomes import CopyOutcomes
@@ -32,7 +32,7 @@ STAGES: dict[str, tuple[Callable[[CollectorRegistry], object], ...]] = {
         partial(ProgressMetric, _NO_STORE, ""),
     ),
     "notifier": (mail_counter,),
-    "console": (ConsoleMetrics, sign_in_counter),
+    "console": (request_histogram, sign_in_counter),
 }
 """What a stage has beside what every stage has: enter new classes here, ``__main__`` of the stage makes them too."""
 

@@ -20,7 +20,7 @@ from services.amqp.delivery.incoming import IncomingMessage, settle
 from services.amqp.delivery.outcomes import CRASHED, DeadLetterDelivery, HandleDead
 from services.amqp.delivery.trace_context import context_of, logged
 from services.runtime.backoff import Backoff
-from services.runtime.failures import describe, is_bug, trace
+from services.runtime.failures import describe, facts
 from services.runtime.metrics import QueueMetrics
 
 if TYPE_CHECKING:
@@ -87,13 +87,8 @@ class DeadLetterConsumer:
             try:
                 await self._handle(letter)
             except Exception as error:  # noqa: BLE001 - whatever the error is, the dead letter must not be lost
-                details = {"trace": trace(error)} if is_bug(error) else {}
                 self._log.error(
-                    "dead letter cannot be stored",
-                    id=letter.headers.get(codec.ID),
-                    queue=letter.queue,
-                    error=describe(error),
-                    **details,
+                    "dead letter cannot be stored", id=letter.headers.get(codec.ID), queue=letter.queue, **facts(error)
                 )
                 await asyncio.sleep(backoff.next())
             else:

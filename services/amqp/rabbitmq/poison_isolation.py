@@ -78,7 +78,11 @@ class PoisonIsolation:
         try:
             while not self._stopping:
                 pause = LOOK_SECONDS
-                waiting = [queue for queue in list(self._dispatchers) if await _holds(channel, queue)]
+                waiting = [
+                    queue
+                    for queue in list(self._dispatchers)
+                    if (await channel.queue_declare(queue, passive=True)).message_count
+                ]
                 if waiting and await self._turn(connection, waiting):
                     pause = _TURN_SECONDS / 4
                 await asyncio.sleep(pause)
@@ -117,7 +121,3 @@ class PoisonIsolation:
                 # In its own task: the context variables of its log lines must not leak into the next.
                 await asyncio.create_task(self._dispatchers[queue].process([incoming_message(message, settler)]))
                 await settler.flushed()
-
-
-async def _holds(channel: AbstractChannel, queue: str) -> bool:
-    return bool((await channel.queue_declare(queue, passive=True)).message_count)

@@ -11,8 +11,8 @@ from schemas.addresses import normal_address
 from services.cli.accounts.settings import AccountName
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, fail, moment, print_json, say, table
-from services.cli.terminal.session import USAGE, Session, command, open_session
+from services.cli.terminal.output import USAGE, Json, fail, moment, print_json, say, table
+from services.cli.terminal.session import Session, command, open_session
 from services.store import AliasCandidate
 from services.usecases import proving
 from services.wiring import make_post

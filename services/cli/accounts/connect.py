@@ -19,8 +19,8 @@ from services.cli.accounts.settings import Excluded, PasswordStdin, SharingOptio
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
 from services.cli.terminal import questions
-from services.cli.terminal.output import Json, fail, print_json, say
-from services.cli.terminal.session import USAGE, do, explained, open_session
+from services.cli.terminal.output import USAGE, Json, fail, print_json, say
+from services.cli.terminal.session import do, explained, open_session
 from services.mailbox import advice
 from services.mailbox.connection import Code, ConnectPolicy, MailServerError
 from services.mailbox.providers import Provider, directory

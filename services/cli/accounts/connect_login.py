@@ -10,8 +10,8 @@ import typer
 from schemas.accounts import ServerAddress
 from services.cli.accounts import login_result
 from services.cli.terminal import questions
-from services.cli.terminal.output import fail, say
-from services.cli.terminal.session import USAGE, do
+from services.cli.terminal.output import USAGE, fail, say
+from services.cli.terminal.session import do
 from services.mailbox.connection import ConnectPolicy, Credentials
 from services.usecases.connecting import check_login
 from services.usecases.servers import PORTS

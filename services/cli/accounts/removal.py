@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from schemas.accounts import Account, AccountState
 from services.cli.accounts.settings import AccountName
-from services.cli.terminal.output import Yes, fail, say
-from services.cli.terminal.session import USAGE, do, open_session
+from services.cli.terminal.output import Yes, confirm, fail, say
+from services.cli.terminal.session import do, open_session
 from services.store import OPERATOR, RemovalCounts
 from services.wording import plural
 
@@ -30,16 +29,12 @@ def remove(
         f"{account.address}: {plural(counts.copies, 'copy', 'copies')} of {plural(counts.emails, 'email')} on records; "
         f"no one else that its owner can see has a copy of {counts.only_here:,} of these."
     )
-    if not yes:
-        if not sys.stdin.isatty():
-            fail("nothing was removed: add --yes to confirm without a terminal", code=USAGE)
-        question = (
-            f"Permanently delete it with its copies of {plural(counts.emails, 'email')}?"
-            if purge
-            else "Disconnect it? Its mail stays on the records."
-        )
-        if not typer.confirm(question):
-            fail("nothing was removed")
+    question = (
+        f"Permanently delete it with its copies of {plural(counts.emails, 'email')}?"
+        if purge
+        else "Disconnect it? Its mail stays on the records."
+    )
+    confirm(question, yes=yes, otherwise="nothing was removed")
     do(_remove(account, purge=purge))
     say(f"{account.address} is {'removed with its mail' if purge else 'disconnected'}.")
 

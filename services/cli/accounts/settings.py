@@ -15,8 +15,8 @@ from services.cli.mail.previews import DryRun, print_preview
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
 from services.cli.terminal import questions
-from services.cli.terminal.output import Json, fail, print_json, say, table
-from services.cli.terminal.session import USAGE, command, do, open_session
+from services.cli.terminal.output import USAGE, Json, fail, print_json, say, table
+from services.cli.terminal.session import command, do, open_session
 from services.mailbox.connection import Credentials
 from services.store import OPERATOR
 from services.usecases import connecting

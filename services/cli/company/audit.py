@@ -10,8 +10,8 @@ import typer
 
 from schemas.addresses import normal_address_or_none
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, fail, moment, print_json, say, table
-from services.cli.terminal.session import USAGE, Session, command, open_session
+from services.cli.terminal.output import USAGE, Json, fail, moment, print_json, say, table
+from services.cli.terminal.session import Session, command, open_session
 from services.store import AuditEntry
 from services.wording import audit_details
 

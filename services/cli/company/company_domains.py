@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, NamedTuple
 
 import typer
@@ -12,8 +11,8 @@ from services import wording
 from services.cli.mail.previews import DryRun, print_opening
 from services.cli.results import company as results
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, Yes, fail, print_json, say, table
-from services.cli.terminal.session import USAGE, do, open_session
+from services.cli.terminal.output import USAGE, Json, Yes, confirm, fail, print_json, say, table
+from services.cli.terminal.session import do, open_session
 from services.store import Preview
 from services.usecases import company_domains
 from services.usecases.company_domains import DomainChange, ProposedDomain
@@ -96,11 +95,7 @@ def domains(  # noqa: PLR0917 - typer names them by keyword
 def _confirm(preview: Preview, records: int, *, quiet: bool, asks: bool) -> None:
     if not quiet:
         print_opening(preview, records)
-    if asks:
-        if not sys.stdin.isatty():
-            fail("nothing was changed: add --yes to confirm without a terminal", code=USAGE)
-        if not typer.confirm("Show this mail to others?"):
-            fail("nothing was changed")
+    confirm("Show this mail to others?", yes=not asks, otherwise="nothing was changed")
 
 
 def _show(planned: _Planned) -> None:

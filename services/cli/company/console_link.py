@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from services.cli.terminal.output import fail, say
-from services.cli.terminal.session import USAGE, command, open_session
+from services.cli.terminal.output import USAGE, fail, say
+from services.cli.terminal.session import command, open_session
 from services.store import OPERATOR
 from services.usecases.signing import LASTS, Signer, link_url
 

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-from services.cli.terminal.output import fail
-from services.cli.terminal.session import USAGE
+from services.cli.terminal.output import USAGE, fail
 
 _NAME = 100
 """At most so many characters of an attachment's name: in UTF-8 they fit every file system."""

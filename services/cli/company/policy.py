@@ -11,8 +11,8 @@ from services.cli.company import company_domains
 from services.cli.mail.previews import DryRun, print_preview
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, fail, print_json, table
-from services.cli.terminal.session import USAGE, command, open_session
+from services.cli.terminal.output import USAGE, Json, fail, print_json, table
+from services.cli.terminal.session import command, open_session
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +13,8 @@ from schemas.mail import Content
 from services.cli.company.export_archive import ExportArchive, file_name, open_archive, write
 from services.cli.results.base import prints
 from services.cli.results.operations import Erasure
-from services.cli.terminal.output import Json, Yes, as_bytes, fail, print_json, say
-from services.cli.terminal.session import USAGE, Session, command, do, explained, open_session
+from services.cli.terminal.output import Json, Yes, as_bytes, confirm, print_json, say
+from services.cli.terminal.session import Session, command, do, explained, open_session
 from services.store import Dossier, ErasureCounts, NotFoundError
 from services.usecases.dead_letters import body_of
 from services.wording import plural
@@ -42,7 +41,7 @@ async def export(
     wanted = normal_address(address)
     target = output or Path(f"leadmail-{wanted.replace('/', '_')}-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip")
     async with open_session(setup=True) as session:
-        dossier = await session.store.privacy.export(wanted, by=by)
+        dossier = await session.store.exporting.export(wanted, by=by)
         with open_archive(target) as archive:
             await _fill(archive, dossier, session)
     say(
@@ -60,7 +59,7 @@ async def _fill(archive: ExportArchive, dossier: Dossier, session: Session) -> N
     with archive.create("about.json") as file:
         file.write(as_bytes(about))
     number = 0
-    async for content in session.store.privacy.contents(dossier.emails):
+    async for content in session.store.exporting.contents(dossier.emails):
         number += 1
         await _email(archive, f"emails/{number:05d}-{content.key[:11]}", content, session)
     for number, letter in enumerate(dossier.dead_letters, 1):
@@ -76,7 +75,7 @@ async def _email(archive: ExportArchive, folder: str, content: Content, session:
     with archive.create(f"{folder}/email.json") as file:
         file.write(as_bytes(content))
     try:
-        raw = await session.store.privacy.raw(content)
+        raw = await session.store.exporting.raw(content)
     except NotFoundError:
         return  # it was deleted in the meantime
     with archive.create(f"{folder}/mail.eml") as file:
@@ -106,11 +105,8 @@ def erase(
         for sentence in _sentences(wanted, counts):
             say(sentence)
     if not dry_run:
-        if not yes:
-            if not sys.stdin.isatty():
-                fail("nothing was erased: add --yes to confirm without a terminal", code=USAGE)
-            if not typer.confirm(f"Permanently erase {plural(counts.emails, 'email')}?"):
-                fail("nothing was erased")
+        question = f"Permanently erase {plural(counts.emails, 'email')}?"
+        confirm(question, yes=yes, otherwise="nothing was erased")
         counts = do(_erase(wanted, by))
     if as_json:
         print_json(Erasure.of(counts, erased=not dry_run))
@@ -137,7 +133,7 @@ def _sentences(address: str, counts: ErasureCounts) -> tuple[str, str, str]:
 async def _counts(address: str, by: str) -> tuple[ErasureCounts, list[str]]:
     """Return the counts, and what is left for the administrator to do."""
     async with open_session() as session:
-        counts = await session.store.privacy.counts(address, by=by)
+        counts = await session.store.erasing.counts(address, by=by)
         refs = await session.store.data_subjects.records_of(address)
         present = await session.store.records.read_many(refs)
         reminders = [
@@ -160,4 +156,4 @@ async def _counts(address: str, by: str) -> tuple[ErasureCounts, list[str]]:
 
 async def _erase(address: str, by: str) -> ErasureCounts:
     async with open_session(setup=True) as session:
-        return await session.store.privacy.erase(address, by=by)
+        return await session.store.erasing.erase(address, by=by)

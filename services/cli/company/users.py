@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -10,8 +9,8 @@ import typer
 from schemas.accounts import User
 from services import wording
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, Yes, fail, print_json, say, table
-from services.cli.terminal.session import USAGE, command, do, open_session
+from services.cli.terminal.output import USAGE, Json, Yes, confirm, fail, print_json, say, table
+from services.cli.terminal.session import command, do, open_session
 from services.store import OPERATOR
 from services.usecases import company_domains, leaving
 from services.usecases.leaving import MailboxFate, UserRemovalCounts
@@ -86,11 +85,7 @@ def remove(
     fate = MailboxFate.TRANSFER if transfer_to else MailboxFate.PURGE if purge else MailboxFate.DISCONNECT
     counts = do(_counts(email))
     say(f"{leaving.extent(counts)} {leaving.outcome(fate, transfer_to or '')}")
-    if not yes:
-        if not sys.stdin.isatty():
-            fail("no one was removed: add --yes to confirm without a terminal", code=USAGE)
-        if not typer.confirm("Remove the user?"):
-            fail("no one was removed")
+    confirm("Remove the user?", yes=yes, otherwise="no one was removed")
     do(_remove(counts.user.email, fate, transfer_to))
     say(f"{counts.user.email} is removed.")
 

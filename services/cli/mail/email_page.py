@@ -12,8 +12,20 @@ from schemas.mail import Role
 from services.cli.mail.record_page import SHOWN_ID, Viewer
 from services.cli.results import mail as results
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, Yes, clean, console, fail, moment, print_json, say, table, write_bytes
-from services.cli.terminal.session import USAGE, Session, command, open_session
+from services.cli.terminal.output import (
+    USAGE,
+    Json,
+    Yes,
+    clean,
+    console,
+    fail,
+    moment,
+    print_json,
+    say,
+    table,
+    write_bytes,
+)
+from services.cli.terminal.session import Session, command, open_session
 from services.store import ShownEmail, VisibleCopy
 from services.usecases.html import sanitize_html
 from services.wording import plural
@@ -49,7 +61,7 @@ async def show(  # noqa: PLR0917 - typer names them by keyword
     if attachment is not None and sys.stdout.isatty():
         fail(f"an attachment cannot go to a terminal: redirect it, for example > attachment-{attachment}", code=USAGE)
     async with open_session() as session:
-        key = await session.store.email_ids.full_key(viewer, email)
+        key = await session.store.reading.full_key(viewer, email)
         if raw:
             write_bytes(await session.store.reading.raw(viewer, key))
         elif attachment is not None:
@@ -70,7 +82,7 @@ async def delete(
     """Delete an email from the CRM, for everyone; `email restore` undoes it, a resync does not. The mailboxes keep their copies."""
     async with open_session() as session:
         admin = (await session.store.users.active(by)).admin
-        key = await (session.store.emails.full_key(email) if admin else session.store.email_ids.full_key(by, email))
+        key = await (session.store.emails.full_key(email) if admin else session.store.reading.full_key(by, email))
         if not yes:
             fail(f"nothing was deleted: add --yes to delete {key[:SHOWN_ID]} for everyone", code=USAGE)
         await session.store.deleting.delete(key, by=by)
@@ -134,7 +146,7 @@ async def share(
 
 async def _withdraw(email: str, *, by: str, thread: bool, keep: bool) -> None:
     async with open_session() as session:
-        key = await session.store.email_ids.full_key(by, email)
+        key = await session.store.reading.full_key(by, email)
         withdrawing = session.store.withdrawing
         change = withdrawing.keep_private if keep else withdrawing.share_again
         count = await change(key, by=by, thread=thread)

@@ -66,6 +66,6 @@ async def _key(session: Session, email: str, by: str | None) -> str:
     if by is None or (await session.store.users.active(by)).admin:
         return await session.store.emails.full_key(email)
     try:
-        return await session.store.email_ids.full_key(by, email)
+        return await session.store.reading.full_key(by, email)
     except NotFoundError:
         return email

@@ -14,8 +14,8 @@ from schemas.mail import Role
 from schemas.records import Record, RecordRef
 from services.cli.results import mail as results
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, clean, console, fail, line, moment, print_json, say, table
-from services.cli.terminal.session import USAGE, Session, command, open_session
+from services.cli.terminal.output import USAGE, Json, clean, console, fail, line, moment, print_json, say, table
+from services.cli.terminal.session import Session, command, open_session
 from services.store import EmailPage, NotFoundError, SuggestedAddress, VisibleEmail
 from services.wording import people, plural
 

@@ -13,8 +13,8 @@ from services.cli.mail.email_page import EmailId
 from services.cli.mail.record_page import SHOWN_ID, Viewer, readable_records
 from services.cli.results import mail as results
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, errors, fail, line, moment, print_json, say, table
-from services.cli.terminal.session import USAGE, command, open_session
+from services.cli.terminal.output import USAGE, Json, errors, fail, line, moment, print_json, say, table
+from services.cli.terminal.session import command, open_session
 from services.store import FoundEmail, SearchResult
 from services.wording import people, plural
 
@@ -73,7 +73,7 @@ def _say_how_far(part: SearchResult, record: RecordRef | None) -> None:
 async def thread(email: EmailId, viewer: Viewer, as_json: Json = False) -> None:
     """Show those emails of a thread that the viewer can see; oldest first."""
     async with open_session() as session:
-        key = await session.store.email_ids.full_key(viewer, email)
+        key = await session.store.reading.full_key(viewer, email)
         found = await session.store.email_search.thread(viewer, key)
     _print(found, as_json=as_json, none="")
 

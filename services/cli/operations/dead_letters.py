@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -10,8 +9,8 @@ import typer
 from schemas.routes import ROUTES
 from services.cli.results import operations as results
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, Yes, fail, moment, print_json, say, table, write_bytes
-from services.cli.terminal.session import USAGE, command, do, open_session
+from services.cli.terminal.output import Json, Yes, confirm, moment, print_json, say, table, write_bytes
+from services.cli.terminal.session import command, do, open_session
 from services.store import OPERATOR, DeadLetter
 from services.usecases import dead_letters
 
@@ -132,11 +131,7 @@ def drop(
 ) -> None:
     """Drop a dead letter: its copy is marked as skipped, its body is deleted."""
     found = do(_find(dead_letter))
-    if not yes:
-        if not sys.stdin.isatty():
-            fail("nothing was dropped: add --yes to confirm without a terminal", code=USAGE)
-        if not typer.confirm(f"Permanently drop {dead_letter} ({found.reason})?"):
-            fail("nothing was dropped")
+    confirm(f"Permanently drop {dead_letter} ({found.reason})?", yes=yes, otherwise="nothing was dropped")
     do(_drop(found, by))
     say(f"{dead_letter} was dropped.")
 

@@ -13,8 +13,8 @@ from services.cli.operations.diagnosis import Check, State
 from services.cli.operations.doctor_servers import examine
 from services.cli.results import operations as results
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, clean, console, print_json
-from services.cli.terminal.session import REFUSED, command
+from services.cli.terminal.output import REFUSED, Json, clean, console, print_json
+from services.cli.terminal.session import command
 from services.runtime.environment import unknown_variables
 from services.runtime.settings import known_settings
 from services.settings import CliSettings

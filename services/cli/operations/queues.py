@@ -40,15 +40,11 @@ async def queues(as_json: Json = False) -> None:
     rows = [
         _row(name, depth, speeds.get(name), known=not trouble)
         for name, depth in sorted(depths.items())
-        if _shown(name, depth)
+        if depth.ready or not is_waiting_queue(name)
     ]
     table(None, ("queue", "ready", "in progress", "consumers", "in/s", "out/s", "done/s"), rows)
     if trouble:
         say(f"Rates are unavailable: {trouble}.", style="dim")
-
-
-def _shown(name: str, depth: QueueDepth) -> bool:
-    return depth.ready > 0 or not is_waiting_queue(name)
 
 
 def _row(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool) -> list[str | Text]:

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from services.cli.terminal.output import fail, say
-from services.cli.terminal.session import USAGE, explained
+from services.cli.terminal.output import USAGE, fail, say
+from services.cli.terminal.session import explained
 from services.settings import PROCESSES, STAGES
 
 app = typer.Typer(add_completion=False)

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from services.cli.results import operations as results
 from services.cli.results.base import prints
-from services.cli.terminal.output import Json, fail, print_json, say, table
-from services.cli.terminal.session import USAGE, Session, command, open_session
+from services.cli.terminal.output import USAGE, Json, fail, print_json, say, table
+from services.cli.terminal.session import Session, command, open_session
 from services.usecases import key_rotation
 from services.usecases.key_rotation import RotationRefusedError, RotationStatus
 from services.wording import plural

@@ -12,8 +12,8 @@ from rich.live import Live
 from services.cli.operations.status_view import accounts_view, result_of, view
 from services.cli.results.base import prints
 from services.cli.results.operations import StatusResult
-from services.cli.terminal.output import Json, console, fail, print_json
-from services.cli.terminal.session import USAGE, command, open_session
+from services.cli.terminal.output import USAGE, Json, console, fail, print_json
+from services.cli.terminal.session import command, open_session
 from services.usecases.overview import OptionalBus, progress, read_overview
 from services.usecases.time_left import TimeLeftEstimator
 

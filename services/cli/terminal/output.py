@@ -19,6 +19,8 @@ from rich.text import Text
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs (keys: docs/commands.md).")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
+REFUSED, USAGE, UNREACHABLE = 1, 2, 3
+"""Exit codes."""
 _PIPED_COLUMNS = 200
 """A pipe has no width. Rich would assume 80 columns and break lines in the middle of an address."""
 _GAP = 2
@@ -144,6 +146,16 @@ def write_bytes(content: bytes) -> None:
 def moment(at: datetime | None) -> str:
     """Return a time in the local time zone, to the minute; ``-`` for None."""
     return "-" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M}"
+
+
+def confirm(question: str, *, yes: bool, otherwise: str) -> None:
+    """Ask for a confirmation, unless ``yes`` gives it. Without one, exit and say what was not done: ``nothing was removed``."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail(f"{otherwise}: add --yes to confirm without a terminal", code=USAGE)
+    if not typer.confirm(question):
+        fail(otherwise)
 
 
 def fail(text: str, *, code: int = 1) -> NoReturn:

@@ -11,8 +11,7 @@ import typer
 from schemas.accounts import ServerAddress, Tls, User
 from schemas.addresses import normal_address
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
-from services.cli.terminal.output import fail, say
-from services.cli.terminal.session import USAGE
+from services.cli.terminal.output import USAGE, fail, say
 from services.mailbox.connection import Credentials
 from services.mailbox.connection import password as password_credentials
 from services.mailbox.providers import Provider

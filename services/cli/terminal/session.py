@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from schemas.accounts import Account, AccountState
 from schemas.addresses import InvalidAddressError, InvalidDomainError
 from schemas.errors import BusClosedError, LayoutError, NotReadyError, TopologyError, UnroutableError
-from services.cli.terminal.output import fail
+from services.cli.terminal.output import UNREACHABLE, USAGE, fail
 from services.mailbox.connection import ConnectPolicy, MailServerError, SealError, SecretBox
 from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError, DatabaseRefusedError
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 _CONNECT_SECONDS = 5.0
-
-REFUSED, USAGE, UNREACHABLE = 1, 2, 3
-"""Exit codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +135,11 @@ def do(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
 
 
-def command(function: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+def command(function: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     """Turn a coroutine function into a typer command."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
-        do(_await(function(*args, **kwargs)))
+        do(function(*args, **kwargs))
 
     return wrapper
-
-
-async def _await(awaitable: Awaitable[None]) -> None:
-    await awaitable

@@ -50,24 +50,18 @@ class PageRoute(NamedTuple):
     """Whether sites that the operator lists may show it in a frame."""
 
 
-class ConsoleMetrics:
-    """The console's own metrics; one instance per process."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._seconds = Histogram(
-            "leadmail_console_request_seconds",
-            "Time from receiving a request to sending the response headers, by page and status",
-            ["page", "status"],
-            buckets=_BUCKETS,
-            registry=registry,
-        )
-
-    def observe(self, page: str, status: int, seconds: float) -> None:
-        """Record a response."""
-        self._seconds.labels(page, str(status)).observe(seconds)
+def request_histogram(registry: CollectorRegistry) -> Histogram:
+    """Register the histogram of requests."""
+    return Histogram(
+        "leadmail_console_request_seconds",
+        "Time from receiving a request to sending the response headers, by page and status",
+        ["page", "status"],
+        buckets=_BUCKETS,
+        registry=registry,
+    )
 
 
-def endpoint(console: Console, page: PageRoute, metrics: ConsoleMetrics) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(console: Console, page: PageRoute, requests: Histogram) -> Callable[[Request], Awaitable[Response]]:
     """Return the ASGI endpoint of a page."""
 
     async def respond(request: Request) -> Response:
@@ -75,7 +69,7 @@ def endpoint(console: Console, page: PageRoute, metrics: ConsoleMetrics) -> Call
         response = await _respond(console, page, request)
         protect(response, console.settings, framed=page.framed)
         seconds = time.perf_counter() - started
-        metrics.observe(page.path, response.status_code, seconds)
+        requests.labels(page.path, str(response.status_code)).observe(seconds)
         console.log.debug("answered", page=page.path, status=response.status_code, seconds=round(seconds, 4))
         return response
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
-from schemas.accounts import ServerAddress
-from schemas.addresses import domain_of, normal_address
+from schemas.accounts import ServerAddress, Tls
+from schemas.addresses import domain_of, in_domain, normal_address
 from services.mailbox.connection import ConnectPolicy, Protocol
 from services.mailbox.discovery.autoconfig import Autoconfig, parse_autoconfig
 from services.mailbox.discovery.dns import Dns
@@ -31,6 +31,7 @@ from services.mailbox.providers import AuthKind, Directory, Provider, directory
 Source = Literal["directory", "mx", "srv", "autoconfig", "hint", "guess", "none"]
 Fetch = Callable[[str], Awaitable[bytes | None]]
 """Returns the document at an https URL, or None."""
+_TLS: tuple[Tls, Tls] = ("tls", "starttls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class Discovery:
         foreign = {
             server.host
             for server, origin in ((incoming, source), (outgoing, outgoing_source))
-            if server and origin in dns_only and not _within(server.host, domain)
+            if server and origin in dns_only and not in_domain(f"x@{server.host}", domain)
         }
         missing = [name for name, server in (("incoming", incoming), ("outgoing", outgoing)) if server is None]
         return Discovered(
@@ -165,15 +166,14 @@ class Discovery:
         return guessed, "guess" if guessed else "none"
 
     async def _records(self, domain: str) -> tuple[list[ServerAddress], list[ServerAddress]]:
-        imaps, imap, submissions, submission = await asyncio.gather(
+        found = await asyncio.gather(
             *(self.dns.services(domain, f"_{name}._tcp") for name in ("imaps", "imap", "submissions", "submission"))
         )
-        return (
-            [ServerAddress(host=at.host, port=at.port, tls="tls", username="") for at in imaps]
-            + [ServerAddress(host=at.host, port=at.port, tls="starttls", username="") for at in imap],
-            [ServerAddress(host=at.host, port=at.port, tls="tls", username="") for at in submissions]
-            + [ServerAddress(host=at.host, port=at.port, tls="starttls", username="") for at in submission],
+        imaps, imap, submissions, submission = (
+            [ServerAddress(host=at.host, port=at.port, tls=tls, username="") for at in services]
+            for services, tls in zip(found, (*_TLS, *_TLS), strict=True)
         )
+        return imaps + imap, submissions + submission
 
     async def _document(self, address: str, domain: str) -> Autoconfig | None:
         urls = (
@@ -219,7 +219,3 @@ def _nothing(address: str, note: str) -> Discovered:
 
 def _named(servers: Sequence[ServerAddress], address: str) -> list[ServerAddress]:
     return [server.model_copy(update={"username": address}) for server in servers]
-
-
-def _within(host: str, domain: str) -> bool:
-    return host == domain or host.endswith("." + domain)

@@ -22,15 +22,11 @@ class Service:
     port: int
 
 
-def _system_resolver() -> dns.asyncresolver.Resolver:
-    return dns.asyncresolver.Resolver()
-
-
 @dataclass(frozen=True, slots=True)
 class Dns:
     """Queries a resolver, by default the system's; ``timeout`` (seconds) bounds one query."""
 
-    resolver: dns.asyncresolver.Resolver = field(default_factory=_system_resolver)
+    resolver: dns.asyncresolver.Resolver = field(default_factory=dns.asyncresolver.Resolver)
     timeout: float = 5.0
 
     async def exchangers(self, domain: str) -> list[str] | None:

@@ -5,5 +5,5 @@
 - ``copies``, ``withdrawals``, ``guard``: the facts that the sharing rule needs, and the rule applied to links
 - ``candidates``: the links that a viewer may possibly see, without a walk over hidden ones
 - ``views``, ``visible_lines``, ``search_cursor``: what users get to read, made from visible links only
-- ``reading``, ``email_search``, ``record_search``, ``email_ids``, ``explaining``, ``suggesting``, ``deleting``: what users do
+- ``reading``, ``email_search``, ``record_search``, ``explaining``, ``suggesting``, ``deleting``: what users do
 """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from schemas.records import RecordRef
-from services.store.access.candidates import EVERYTHING, Candidates, Position, in_thread, on_record
+from services.store.access.candidates import EVERYTHING, Candidates, in_thread, on_record
 from services.store.access.guard import Guard, LinkDecision
 from services.store.access.search_cursor import SearchCursor
 from services.store.access.views import FoundEmail, SearchResult
@@ -96,12 +96,7 @@ class EmailSearch:
         visible = await self._lines.visible(user, [email])
         if not visible:
             raise NotFoundError(f"there is no email {email}")
-        scope = in_thread(visible[0].link.thread)
-        decisions: list[LinkDecision] = []
-        position: Position | None = None
-        while links := await self._candidates.newest(user, scope, position, _BATCH):
-            decisions += [one for one in await self._guard.decide(user, links) if one.visible]
-            position = scope.position(links[-1])
+        decisions = await self._lines.in_scope(user, in_thread(visible[0].link.thread))
         decisions.sort(key=lambda one: (one.link.sent_at, one.link.id))
         return await self._lines.found(user, decisions)
 

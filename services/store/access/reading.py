@@ -23,7 +23,10 @@ _BATCH = 100
 
 
 class Reading:
-    """Reads for a viewer (a user's address). Mail that the viewer may not see looks the same as mail that does not exist."""
+    """Reads for a viewer (a user's address). Mail that the viewer may not see looks the same as mail that does not exist.
+
+    Every method raises NotFoundError for a viewer who is no active user.
+    """
 
     def __init__(
         self, collections: Collections, *, guard: Guard, candidates: Candidates, lines: VisibleLines, blobs: Blobs
@@ -61,18 +64,27 @@ class Reading:
         return EmailPage(folded(await self._lines.lines(user, shown)), before)
 
     async def count(self, viewer: str, record: RecordRef) -> int:
-        """Return how many emails the viewer may see on a record.
+        """Return how many emails the viewer may see on a record."""
+        return len(await self._lines.in_scope(await self._guard.viewer(viewer), on_record(record)))
+
+    async def full_key(self, viewer: str, start: str) -> str:
+        """Return the id of the one email that begins with ``start`` among those that the viewer may see.
 
         Raises:
-            NotFoundError: there is no such user.
+            NotFoundError: there is no such user, or none or several of the visible emails begin so.
         """
         user = await self._guard.viewer(viewer)
-        count, scope = 0, on_record(record)
-        position: Position | None = None
-        while links := await self._candidates.newest(user, scope, position, _BATCH):
-            count += sum(one.visible for one in await self._guard.decide(user, links))
-            position = scope.position(links[-1])
-        return count
+        found: set[str] = set()
+        ids = await self._candidates.ids(user, start, "", _BATCH) if start else []
+        while ids and len(found) <= 1:
+            links = await self._candidates.of_emails(user, ids)
+            found |= {one.link.email for one in await self._guard.decide(user, links) if one.visible}
+            ids = await self._candidates.ids(user, start, ids[-1], _BATCH)
+        if len(found) > 1:
+            raise NotFoundError(f"several emails begin with {start}: give more of the id")
+        if not found:
+            raise NotFoundError(f"there is no email {start}")
+        return found.pop()
 
     async def show(self, viewer: str, email: str) -> ShownEmail:
         """Return an email in full.

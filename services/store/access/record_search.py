@@ -11,7 +11,10 @@ _BATCH = 100
 
 
 class RecordSearch:
-    """Finds records. A record that the viewer may not read looks the same as one that does not exist."""
+    """Finds records. A record that the viewer may not read looks the same as one that does not exist.
+
+    Every method raises NotFoundError for a viewer who is no active user.
+    """
 
     def __init__(self, guard: Guard, records: Records) -> None:
         self._guard = guard
@@ -30,11 +33,7 @@ class RecordSearch:
         return found
 
     async def named(self, viewer: str, refs: tuple[RecordRef, ...]) -> dict[RecordRef, Record]:
-        """Return those of the records that the viewer may read and the CRM has.
-
-        Raises:
-            NotFoundError: there is no such user.
-        """
+        """Return those of the records that the viewer may read and the CRM has."""
         user = await self._guard.viewer(viewer)
         return await self._records.read_many(await self._guard.readable(user, refs))
 
@@ -42,9 +41,6 @@ class RecordSearch:
         """Return readable records whose name, company or addresses contain every word of a text, newest first.
 
         An address matches by its start, a name by any part.
-
-        Raises:
-            NotFoundError: there is no such user.
         """
         user = await self._guard.viewer(viewer)
         found: dict[RecordRef, Record] = {}

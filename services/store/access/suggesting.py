@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from schemas.mail import Role
 from schemas.records import RecordRef
-from services.store.access.candidates import Candidates, Position, on_record
+from services.store.access.candidates import on_record
 from services.store.access.guard import Guard
-from services.store.access.views import SuggestedAddress, VisibleEmail
+from services.store.access.views import SuggestedAddress
 from services.store.access.visible_lines import VisibleLines
 from services.store.core.colleagues import Colleagues
 from services.store.crm.record_addresses import RecordAddresses
-
-_BATCH = 100
 
 
 class Suggesting:
@@ -21,13 +19,11 @@ class Suggesting:
         self,
         *,
         guard: Guard,
-        candidates: Candidates,
         lines: VisibleLines,
         colleagues: Colleagues,
         record_addresses: RecordAddresses,
     ) -> None:
         self._guard = guard
-        self._candidates = candidates
         self._lines = lines
         self._colleagues = colleagues
         self._record_addresses = record_addresses
@@ -37,18 +33,10 @@ class Suggesting:
 
         The answer omits colleagues, addresses of records that the viewer may read, and automatic and mailing-list mail. An address
         of another record is suggested, because its absence would reveal the record. Most mails first.
-
-        Raises:
-            NotFoundError: there is no such user.
         """
         user = await self._guard.viewer(viewer)
         scope = on_record(record, **{"matches.role": Role.THREAD.value})
-        position: Position | None = None
-        mails: list[VisibleEmail] = []
-        while links := await self._candidates.newest(user, scope, position, _BATCH):
-            decisions = await self._guard.decide(user, links)
-            mails += await self._lines.lines(user, [one for one in decisions if one.visible])
-            position = scope.position(links[-1])
+        mails = await self._lines.lines(user, await self._lines.in_scope(user, scope))
         names: dict[str, str] = {}
         counts: dict[str, int] = {}
         for mail in mails:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from schemas.accounts import User
 from schemas.emails import Link
 from schemas.records import RecordRef
-from services.store.access.candidates import Candidates
+from services.store.access.candidates import Candidates, Position, Scope
 from services.store.access.guard import Guard, LinkDecision
 from services.store.access.views import FoundEmail, VisibleEmail, visible_email
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.sync.folders import Folders
 
+_BATCH = 100
 _HEAVY = {"text": 0, "reply_text": 0, "html": 0}
 
 
@@ -36,11 +37,7 @@ class VisibleLines:
         self._folders = folders
 
     async def seen(self, viewer: str, links: Sequence[Link]) -> list[FoundEmail]:
-        """Return the emails that a viewer sees on the records of the links.
-
-        Raises:
-            NotFoundError: there is no such user.
-        """
+        """Return the emails that a viewer sees on the records of the links."""
         user = await self._guard.viewer(viewer)
         return await self.found(user, [one for one in await self._guard.decide(user, links) if one.visible])
 
@@ -48,6 +45,15 @@ class VisibleLines:
         """Return the links, on any record, by which a user may see emails, newest first."""
         links = await self._candidates.of_emails(user, list(emails))
         return [one for one in await self._guard.decide(user, links) if one.visible]
+
+    async def in_scope(self, user: User, scope: Scope) -> list[LinkDecision]:
+        """Return every visible link of a scope, newest first."""
+        found: list[LinkDecision] = []
+        position: Position | None = None
+        while links := await self._candidates.newest(user, scope, position, _BATCH):
+            found += [one for one in await self._guard.decide(user, links) if one.visible]
+            position = scope.position(links[-1])
+        return found
 
     async def lines(self, user: User, visible: Sequence[LinkDecision]) -> list[VisibleEmail]:
         """Return the lines of visible links, in their order."""

@@ -7,7 +7,7 @@
 - ``user_lifecycle``: users disabled, enabled and removed
 - ``removal``, ``attention``: disconnecting and purging accounts, mails about blocked accounts
 - ``aliases``, ``address_codes``: further addresses of an account's owner, and codes that prove them
-- ``privacy``, ``data_subjects``, ``exporting``, ``erasing``: requests of data subjects
+- ``data_subjects``, ``exporting``, ``erasing``: requests of data subjects
 - ``key_rotation``: the deployment's secret is replaced in what is stored
 - ``checkup``: the state of the database
 """

@@ -8,6 +8,7 @@ from schemas.base import Contract
 from schemas.emails import Link
 from schemas.ledger import RowState
 from schemas.records import RecordRef
+from services.store.access.users import Users
 from services.store.admin.data_subjects import DataSubjects, Mentioned
 from services.store.core.audit import Audit
 from services.store.core.collections import Collections
@@ -43,7 +44,7 @@ class ErasureCounts(Contract):
 
 
 class Erasing:
-    """Erases an address.
+    """Erases an address for an administrator. For anyone else it raises NotAllowedError or NotFoundError.
 
     First the address leaves the index, so that mail being processed is not linked by it. Then its links are removed, and then
     the emails that are on no record without it. Tombstones keep a resync from bringing them back. The mailboxes keep their mail.
@@ -53,6 +54,7 @@ class Erasing:
         self,
         collections: Collections,
         *,
+        users: Users,
         data_subjects: DataSubjects,
         record_addresses: RecordAddresses,
         links: Links,
@@ -65,6 +67,7 @@ class Erasing:
         audit: Audit,
     ) -> None:
         self._rows = collections.ledger
+        self._users = users
         self._data_subjects = data_subjects
         self._record_addresses = record_addresses
         self._links = links
@@ -76,8 +79,9 @@ class Erasing:
         self._summaries = summaries
         self._audit = audit
 
-    async def counts(self, address: str) -> ErasureCounts:
+    async def counts(self, address: str, *, by: str) -> ErasureCounts:
         """Return the extent of the erasure of a normal address."""
+        await self._users.administrator(by)
         links = kept = copies = 0
         emails = await self._deleted.count(address)
         async for mentioned in self._data_subjects.mentions(address):
@@ -104,7 +108,8 @@ class Erasing:
         Raises:
             StoreError: other processes keep changing the same links.
         """
-        counts = await self.counts(address)
+        by = (await self._users.administrator(by)).email
+        counts = await self.counts(address, by=by)
         await self._record_addresses.erase_address(address)
         touched: set[RecordRef] = set()
         async for mentioned in self._data_subjects.mentions(address):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from schemas.accounts import Account
 from schemas.base import Contract
+from schemas.ledger import Row
 from schemas.mail import Content
-from schemas.records import RecordRef
+from schemas.records import Record, RecordRef
+from services.store.access.users import Users
 from services.store.admin.data_subjects import DataSubjects, Mentioned
 from services.store.core.audit import Audit, AuditEntry
 from services.store.crm.record_addresses import RecordAddresses
@@ -20,7 +22,7 @@ from services.store.mail.emails import Emails
 from services.store.mail.raw_forms import RawForms
 from services.store.sync.accounts import Accounts
 from services.store.sync.folders import Folders
-from services.store.sync.ledger import Ledger
+from services.store.sync.ledger import Ledger, LiveRow
 
 
 class ExportedRecord(Contract):
@@ -74,11 +76,12 @@ class Dossier(NamedTuple):
 
 
 class Exporting:
-    """Exports without applying the sharing rule, so only an administrator's request may call it."""
+    """Exports for an administrator, without applying the sharing rule. For anyone else it raises NotAllowedError or NotFoundError."""
 
     def __init__(
         self,
         *,
+        users: Users,
         data_subjects: DataSubjects,
         records: Records,
         record_addresses: RecordAddresses,
@@ -89,6 +92,7 @@ class Exporting:
         blobs: Blobs,
         audit: Audit,
     ) -> None:
+        self._users = users
         self._data_subjects = data_subjects
         self._records = records
         self._record_addresses = record_addresses
@@ -100,7 +104,8 @@ class Exporting:
         self._audit = audit
 
     async def export(self, address: str, *, by: str) -> Dossier:
-        """Return everything stored about a normal address, and record the export in the audit log."""
+        """Return everything stored about a normal address but the contents of its emails, and record that in the audit log."""
+        by = (await self._users.administrator(by)).email
         accounts = {account.id: account for account in await self._accounts.get_all()}
         names = await self._folders.names(accounts)
         emails = [
@@ -109,13 +114,7 @@ class Exporting:
             for email in await self._exported(part, address, accounts, names)
         ]
         unread = [
-            ExportedCopy(
-                account=accounts[row.account].address,
-                folder=names.get((row.account, row.folder), ""),
-                flags=row.flags,
-                size=row.size,
-                received_at=row.internal_date,
-            )
+            _copy(row, accounts, names, size=row.size)
             async for row in self._data_subjects.unread(address)
             if row.account in accounts
         ]
@@ -180,15 +179,7 @@ class Exporting:
                     subject=content.subject,
                     roles=tuple(dict.fromkeys(roles)),
                     records=tuple(link.record for link in keys[key].of(address)),
-                    copies=tuple(
-                        ExportedCopy(
-                            account=accounts[row.account].address,
-                            folder=names.get((row.account, row.folder), ""),
-                            flags=row.flags,
-                            received_at=row.internal_date,
-                        )
-                        for row in named
-                    ),
+                    copies=tuple(_copy(row, accounts, names) for row in named),
                 )
             )
         return found
@@ -198,16 +189,16 @@ class Exporting:
         present = await self._records.read_many(refs)
         found = []
         for ref in refs:
-            record = present.get(ref)
+            record = present.get(ref, Record(ref=ref))
             known = [one.address for one in await self._record_addresses.addresses_of(ref)]
             found.append(
                 ExportedRecord(
                     record=ref,
-                    name=record.name if record else "",
-                    company=record.company if record else None,
-                    owner=record.owner if record else None,
-                    addresses=tuple(dict.fromkeys([*(record.addresses if record else ()), *known])),
-                    in_crm=record is not None,
+                    name=record.name,
+                    company=record.company,
+                    owner=record.owner,
+                    addresses=tuple(dict.fromkeys([*record.addresses, *known])),
+                    in_crm=ref in present,
                 )
             )
         return found
@@ -215,6 +206,18 @@ class Exporting:
     async def _entries(self, address: str, own: Iterable[Account]) -> list[AuditEntry]:
         subjects = [*self._data_subjects.audit_names(address), f"user:{address}", *(f"account:{one.id}" for one in own)]
         return await self._audit.about(by=address, subjects=subjects)
+
+
+def _copy(
+    row: Row | LiveRow, accounts: Mapping[str, Account], names: Mapping[tuple[str, str], str], *, size: int = 0
+) -> ExportedCopy:
+    return ExportedCopy(
+        account=accounts[row.account].address,
+        folder=names.get((row.account, row.folder), ""),
+        flags=row.flags,
+        size=size,
+        received_at=row.internal_date,
+    )
 
 
 def _account(account: Account) -> dict[str, Any]:

@@ -43,12 +43,7 @@ class Withdrawing:
         return await self._change(email, by=by, thread=thread, private=True)
 
     async def share_again(self, email: str, *, by: str, thread: bool = False) -> int:
-        """Undo ``keep_private``; the account's policy decides again. Returns how many emails it covers now.
-
-        Raises:
-            NotFoundError: there is no such user, or no email with this id that they may see.
-            NotAllowedError: they hold no copy of it.
-        """
+        """Undo ``keep_private``; the account's policy decides again. Returns and raises the same."""
         return await self._change(email, by=by, thread=thread, private=False)
 
     async def _change(self, email: str, *, by: str, thread: bool, private: bool) -> int:

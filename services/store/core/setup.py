@@ -166,9 +166,4 @@ async def setup(c: Collections) -> None:
             ) from error
     # Neither a transaction nor a change stream should be the first to touch these.
     for name in ("settings", "counters", "tombstones", "users"):
-        await _ensure(c, name)
-
-
-async def _ensure(c: Collections, name: str) -> None:
-    """Create a collection that has no index of its own."""
-    await c.database[name].create_indexes([_index("by_id", "_id")])
+        await c.database[name].create_indexes([_index("by_id", "_id")])

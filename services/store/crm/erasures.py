@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 from pymongo import UpdateOne
 
-from schemas.records import RecordKind, RecordRef
+from schemas.records import RecordRef
 from services.store.core.collections import Collections
-from services.store.core.documents import Doc, now
+from services.store.core.documents import now
+from services.store.crm.record_fields import by_kind
 
 
 class Erasures:
@@ -43,8 +44,8 @@ class Erasures:
     async def of(self, records: Iterable[RecordRef]) -> dict[RecordRef, set[bytes]]:
         """Return the hashes of erased addresses by record."""
         found: dict[RecordRef, set[bytes]] = {}
-        for query in _by_kind(records):
-            async for document in self._erasures.find(query):
+        for kind, ids in by_kind(records).items():
+            async for document in self._erasures.find({"record.kind": kind, "record.id": {"$in": ids}}):
                 found.setdefault(RecordRef(**document["record"]), set()).add(document["mark"])
         return found
 
@@ -62,10 +63,3 @@ class Erasures:
     async def forget(self, record: RecordRef) -> None:
         """Remove the erasures of a deleted record."""
         await self._erasures.delete_many({"record.kind": record.kind, "record.id": record.id})
-
-
-def _by_kind(records: Iterable[RecordRef]) -> list[Doc]:
-    ids: dict[RecordKind, list[str]] = {}
-    for ref in records:
-        ids.setdefault(ref.kind, []).append(ref.id)
-    return [{"record.kind": kind, "record.id": {"$in": several}} for kind, several in ids.items()]

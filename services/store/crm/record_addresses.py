@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 from pymongo import UpdateOne
 
 from schemas.identity import address_hash
-from schemas.records import KnownAddress, Record, RecordKind, RecordRef
+from schemas.records import KnownAddress, Record, RecordRef
 from services.store.core.blind_index import BlindIndex
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc, at_domains, decode, encode, now
 from services.store.core.mark_keys import MarkKeys
 from services.store.crm.erasures import Erasures
+from services.store.crm.record_fields import by_kind
 
 _VERSION = "addresses"
 
@@ -145,11 +146,8 @@ class RecordAddresses:
         return await self._of_records([record])
 
     async def _of_records(self, records: Iterable[RecordRef], **fields: bool) -> list[KnownAddress]:
-        by_kind: dict[RecordKind, list[str]] = {}
-        for ref in records:
-            by_kind.setdefault(ref.kind, []).append(ref.id)
         found: list[KnownAddress] = []
-        for kind, ids in by_kind.items():
+        for kind, ids in by_kind(records).items():
             query: Doc = {"record.kind": kind, "record.id": {"$in": ids}, **fields}
             found += [decode(KnownAddress, document) async for document in self._addresses.find(query)]
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -32,6 +32,14 @@ def id_candidates(text: str) -> list[Any]:
     with suppress(ValueError):
         found.append(uuid.UUID(text))
     return found
+
+
+def by_kind(refs: Iterable[RecordRef]) -> dict[RecordKind, list[str]]:
+    """Return the ids of records by their kind."""
+    ids: dict[RecordKind, list[str]] = {}
+    for ref in refs:
+        ids.setdefault(ref.kind, []).append(ref.id)
+    return ids
 
 
 def values_at(document: Any, path: str) -> Iterator[Any]:

@@ -128,7 +128,7 @@ def _document(additions: Sequence[LinkAddition]) -> Doc:
         "owners": sorted({addition.owner for addition in additions}),
         "sent_by": sorted({addition.owner for addition in additions if addition.sent}),
         "shared_by": sorted({addition.shared for addition in additions if addition.shared}),
-        "vouchers": [_attestation(one) for one in attestations],
+        "vouchers": [one.model_dump() for one in attestations],
         "version": 1,
     }
 
@@ -154,7 +154,3 @@ def _addition(link: Doc) -> UpdateOne:
 def _match(match: Match) -> Doc:
     """Return a match with its fields in one order, because ``$addToSet`` compares them in order."""
     return {"address": match.address, "role": match.role.value, "account": match.account}
-
-
-def _attestation(attestation: Attestation) -> Doc:
-    return {"owner": attestation.owner, "address": attestation.address}

@@ -39,7 +39,7 @@ class FolderPatch:
 
 
 class Folders:
-    """Stores the folders of each account."""
+    """Stores the folders of each account. Writes with a lease raise LeaseLostError if another poller has the account."""
 
     def __init__(self, collections: Collections, fence: Fence) -> None:
         self._folders = collections.folders
@@ -66,11 +66,7 @@ class Folders:
         return {(document["account"], document["id"]): document["role"] async for document in found}
 
     async def save(self, lease: Lease, folders: Iterable[Folder]) -> None:
-        """Store folders.
-
-        Raises:
-            LeaseLostError: another poller has the account.
-        """
+        """Store folders."""
         wanted = tuple(folders)
         await self._fence.write(lease, lambda session: self.replace(wanted, session))
 
@@ -80,9 +76,6 @@ class Folders:
         An open backfill enumerates it again from ``uidnext``. Without one, all its mail counts as live.
 
         One transaction covers both, so that the backfill cannot be sealed in between without the folder.
-
-        Raises:
-            LeaseLostError: another poller has the account.
         """
 
         async def write(session: MongoSession) -> Folder:
