@@ -13,8 +13,8 @@ from schemas.messages import SyncCompleted
 from services.store.core.documents import now
 from tests.poller.fixtures import CLIENT, Mailbox, Poller, PollerEnvironment, mail, until
 
-OURS = ("pollers", "accounts")
-"""Collections in which every poller writes: that it lives, and leases, each by a condition on its own token."""
+OURS = ("pollers", "key_holders", "accounts")
+"""Collections in which every poller writes: that it lives, its keys, and leases, each by a condition on its own token."""
 
 
 async def stop_in_a_write(world: PollerEnvironment, poller: Poller, account: Account) -> None:
