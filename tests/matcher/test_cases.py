@@ -38,11 +38,12 @@ async def people(world: World, *users: str) -> None:
 
 
 async def seen(world: World, viewer: str, record: RecordRef, *, at_rest: bool = True) -> list[str]:
-    """Return the subjects that a viewer sees on a record; page, count and (once links are updated) search must agree."""
+    """Return the subjects of a viewer's lines on a record; page, count and (once links are updated) search must agree."""
     page = await world.store.reading.visible_emails(viewer, record, limit=100)
-    assert await world.store.reading.count(viewer, record) == len(page.emails)
+    emails = {email for line in page.emails for email in (line.email, *line.also)}
+    assert await world.store.reading.count(viewer, record) == len(emails)
     found = await world.store.email_search.search(viewer, "e", record=record, limit=100)
-    extra = {one.line.email for one in found} ^ {line.email for line in page.emails}
+    extra = {one.line.email for one in found} ^ emails
     assert not extra or not at_rest
     return sorted(line.subject.removeprefix("Subject ") for line in page.emails)
 
@@ -103,21 +104,21 @@ async def test_a_forged_sender_opens_nothing(world: World) -> None:
     assert await seen(world, BOB, record) == []
 
 
-async def test_a_list_that_rewrites_makes_another_mail_and_one_that_only_passes_on_does_not(world: World) -> None:
-    """A footer or a subject tag changes the content; trace headers and List- fields do not."""
+async def test_what_a_list_adds_makes_another_email_in_the_same_line(world: World) -> None:
+    """A footer, a subject tag or the list's name make another email; a trace header does not. A reader gets one line."""
     await people(world, ANN, BOB, EVE)
     ann, bob = await world.account(ANN, Mode.PRIVATE), await world.account(BOB)
     record = await world.record(CARLA)
     direct = await receive(world, ann, SECRET)
-    head = "List-Id: <all.firm.example>\nReceived: from lists by mx; Mon, 5 Jan 2026 10:00:09 +0000\n"
-    passed = await receive(world, bob, head + SECRET)
-    assert passed == direct
+    assert await receive(world, bob, "Received: from lists by mx; Mon, 5 Jan 2026 10:00:09 +0000\n" + SECRET) == direct
     assert await seen(world, EVE, record) == ["secret"]
+    named = await receive(world, bob, "List-Id: <all.firm.example>\n" + SECRET)
     footer = await receive(world, bob, SECRET + "-- \nList info: https://lists.firm.example\n")
     tagged = await receive(world, bob, SECRET.replace("Subject secret", "[all] Subject secret"))
-    assert len({direct, footer, tagged}) == 3
-    assert len(await seen(world, EVE, record)) == 3
-    assert await seen(world, ANN, record) == sorted(await seen(world, EVE, record))
+    assert len({direct, named, footer, tagged}) == 4
+    for viewer in (ANN, EVE):
+        assert len(await seen(world, viewer, record)) == 1
+        assert await world.store.reading.count(viewer, record) == 4
 
 
 async def test_addresses_are_compared_exactly_but_for_case(world: World) -> None:
@@ -137,7 +138,8 @@ async def test_addresses_are_compared_exactly_but_for_case(world: World) -> None
         *("c\u0430rla@bücher.example", "carla@xbücher.example"),
     ]
     for number, address in enumerate([*same, *other]):
-        await receive(world, ann, SECRET.replace("carla@client.example", address).replace("secret", f"m{number}", 1))
+        raw = SECRET.replace("carla@client.example", address).replace("secret", f"m{number}", 1)
+        await receive(world, ann, raw.replace("<secret@", f"<{number}@"))
     assert await seen(world, EVE, record) == ["m0", "m1"]
 
 
