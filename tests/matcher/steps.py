@@ -153,7 +153,8 @@ def _change(rng: random.Random) -> list[Step]:  # noqa: C901, PLR0911, PLR0912 -
         case "gone":
             return [("gone", rng.randint(0, 12))]
         case "flagged":
-            return [("flagged", rng.randint(0, 12), rng.random() < 0.7)]
+            flag: Step = ("flagged", rng.randint(0, 12), True)
+            return [flag] if rng.random() < 0.7 else [flag, ("settle",), ("flagged", 0, False)]
         case "moved":
             return [("moved", rng.randint(0, 12), rng.random() < 0.4)]
         case "disconnect":
