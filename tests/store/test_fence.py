@@ -10,13 +10,22 @@ from typing import Any
 import pytest
 
 from schemas.accounts import Folder, Lease
-from schemas.ledger import RowState
-from services.store import FolderPatch, LeaseLostError, Store, copy_ref
+from schemas.ledger import Row, RowState
+from services.store import FolderPatch, LeaseLostError, RemarkedRow, Store, copy_ref
 from services.store.core.documents import now
 from tests.factories import INBOX, SEALED, folder, row
 from tests.store.fixtures import World, content
 
 Write = Callable[[Store, Lease], Awaitable[object]]
+
+
+SAME = b"id" * 8
+"""The hash of a Message-ID that different mails carry."""
+
+
+def marked(account: str, uid: int) -> Row:
+    """Return a row of one of these mails."""
+    return row(account, uid, marks=(SAME, bytes([uid])), id_mark=SAME, mark_key="only")
 
 
 def inbox(account: str) -> Folder:
@@ -50,6 +59,10 @@ WRITES: dict[str, Write] = {
     ),
     "poller_ledger.set_flags": lambda store, lease: store.poller_ledger.set_flags(lease, {ids(lease)[0]: ["\\Seen"]}),
     "poller_ledger.gone": lambda store, lease: store.poller_ledger.gone(lease, ids(lease)),
+    "message_ids.note": lambda store, lease: store.message_ids.note(lease, [SAME]),
+    "remarking.save": lambda store, lease: store.remarking.save(
+        lease, [RemarkedRow(marked(lease.account, 1), (b"m",), None, b"h")], "new"
+    ),
     "poller_ledger.gone_folder": lambda store, lease: store.poller_ledger.gone_folder(lease, INBOX, 1),
 }
 """Every write that a poller makes, here after its lease has expired."""
@@ -77,7 +90,7 @@ async def late(world: World, store: Store) -> Lease:
     """The lease of a poller that stalled during a backfill, while another took the account over."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    rows = [row(mine.id, uid) for uid in (1, 2, 3)]
+    rows = [marked(mine.id, uid) for uid in (1, 2, 3)]
     states = (RowState.PLANNED, RowState.PUBLISHED, RowState.UNMATCHED)
     await store.poller_ledger.add_window(
         lease, [one.model_copy(update={"state": state}) for one, state in zip(rows, states, strict=True)]
