@@ -6,8 +6,6 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from services.parser.content.parse import parse_mail
 from services.parser.mime import limits
@@ -158,24 +156,3 @@ def test_escaped_comments_take_linear_time() -> None:
     """A comment that never ends costs its length once, however many escaped brackets it has."""
     blocks = {size: b"To: <" + b"\\(" * 8_000 * size + b"a@client.example>\n" for size in (1, 4)}
     assert growth(lambda size: headers.read(blocks[size])) < MOST
-
-
-PIECES = [
-    b"a@b.test", b"Ann", b"<c@d.test>", b'"n"@e.test', b"mailto:f@g.test", b"group: h@i.test;", b"j@k.test (x)", b"<@r.test:l@m.test>",
-    b"=?utf-8?q?J=C3=B6_<x@y.test>?=", b"=?utf-8?b?Zm9vQGJhci50ZXN0?=", b"=?", b"?=", b"undisclosed", b"\xfc", b"\xc3\xbc", b"\x00",
-    b"<", b">", b",", b";", b":", b'"', b"\\", b"(", b")", b"@", b" ", b"\t", b"\r", b"\r\n ", b"'", b".", b"[", b"]",
-]  # fmt: skip
-FIELD = st.tuples(
-    st.sampled_from([b"From", b"Sender", b"Reply-To", b"To", b"Cc", b"Bcc"]),
-    st.lists(st.sampled_from(PIECES), max_size=10).map(b"".join),
-)
-
-
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(FIELD, min_size=1, max_size=3))
-def test_parser_finds_nobody_in_broken_fields_whom_the_poller_missed(fields: list[tuple[bytes, bytes]]) -> None:
-    """Whatever address fields are made of, everybody whom the parser finds is a participant for the poller, too."""
-    raw = b"".join(name + b": " + value + b"\r\n" for name, value in fields) + b"\r\ntext"
-    parsed = parse_mail(raw, account="0" * 24, internal_date=datetime(2026, 1, 1, tzinfo=UTC))
-    facts = headers.read(raw)
-    assert {person.address for person in parsed.content.participants} | set(parsed.bcc) <= facts.participants
