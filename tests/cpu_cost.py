@@ -20,11 +20,16 @@ def growth(run: Callable[[int], object]) -> float:
     return (large if large < MOST * small else min(large, _cost(run, FACTOR))) / small
 
 
-def _cost(run: Callable[[int], object], size: int) -> float:
-    gc.disable()  # what it costs depends on what else the process holds
+def cpu_seconds(run: Callable[[], object]) -> float:
+    """Return the CPU time of a call, without the garbage collector: what that costs depends on what else the process holds."""
+    gc.disable()
     try:
         started = time.process_time()
-        run(size)
+        run()
         return time.process_time() - started
     finally:
         gc.enable()
+
+
+def _cost(run: Callable[[int], object], size: int) -> float:
+    return cpu_seconds(lambda: run(size))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
@@ -13,6 +12,7 @@ import pytest
 
 from tests.contract.pattern_analysis import parts_of
 from tests.contract.patterns import Found, patterns
+from tests.cpu_cost import cpu_seconds
 
 SMALL = 2_000
 """Characters of the texts that are tried, to find those that cost most."""
@@ -65,13 +65,14 @@ def _texts(found: Found, unit: str, size: int) -> Iterator[str | bytes]:
 
 
 def _cost(found: Found, text: str | bytes) -> float:
-    started = time.process_time()
-    if found.searches:
-        for _ in found.pattern.finditer(text):
-            pass
-    found.pattern.match(text)
-    found.pattern.fullmatch(text)
-    return time.process_time() - started
+    def run() -> None:
+        if found.searches:
+            for _ in found.pattern.finditer(text):
+                pass
+        found.pattern.match(text)
+        found.pattern.fullmatch(text)
+
+    return cpu_seconds(run)
 
 
 @pytest.mark.parametrize("found", patterns(), ids=str)

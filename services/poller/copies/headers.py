@@ -18,9 +18,10 @@ MAX_MESSAGE_ID = 998
 _PEOPLE = (b"from", b"sender", b"reply-to", b"to", b"cc")
 """In the order in which the parser reads them, until it has a thousand people. Bcc is counted alone."""
 _FIELD = re.compile(
-    rb"^(from|sender|to|cc|bcc|reply-to|message-id|in-reply-to|references)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)",
-    re.IGNORECASE | re.MULTILINE,
+    rb"^(from|sender|to|cc|bcc|reply-to|message-id|in-reply-to|references)[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
+_FIELD_END = re.compile(rb"\n(?![ \t])")
+"""Searched for, because a pattern that repeats folded lines takes memory for each of them."""
 _ID = re.compile(r"<([^<>]*)>")
 _SEPARATORS = re.compile(r"[\s,;]+")
 _UNFIT = re.compile("[\\s\x00-\x20\x7f-\x9f]+")
@@ -48,8 +49,9 @@ def read(block: bytes) -> HeaderFacts:
     lists: dict[bytes, list[bytes]] = {}
     message_id: str | None = None
     named: dict[str, None] = {}
-    for name, raw in _FIELD.findall(block):
-        field = name.lower()
+    for start in _FIELD.finditer(block):
+        end = _FIELD_END.search(block, start.end())
+        field, raw = start[1].lower(), block[start.end() : end.start() if end else None]
         if field in _PEOPLE or field == b"bcc":
             lists.setdefault(field, []).append(raw)
             continue
