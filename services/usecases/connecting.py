@@ -75,9 +75,15 @@ async def is_taken(address: str, owner: str, store: Store) -> bool:
     holder = await store.accounts.connected(address)
     if holder is None:
         return False
+    if await store.address_proofs.is_another_users(address, owner):
+        return True
+    return not _yields(holder, address, owner, ProofKind.SIGN_IN)
+
+
+def _yields(holder: Account, address: str, owner: str, how: ProofKind) -> bool:
+    """Whether another user's mailbox that is connected under an address has to leave it to a user who proves it so."""
     held = holder.proof_of(address)
-    others = await store.address_proofs.is_another_users(address, owner)
-    return holder.owner == owner or others or not (held is None or ProofKind.SIGN_IN.outranks(held))
+    return holder.owner != owner and (held is None or how.outranks(held))
 
 
 async def save(new: NewAccount, *, store: Store, box: SecretBox, policy: ConnectPolicy, by: str) -> Account:
@@ -125,7 +131,6 @@ async def _displace(account: Account, store: Store, *, by: str) -> None:
     holder, how = await store.accounts.connected(account.address), account.proof_of(account.address)
     if holder is None or how is None or await store.address_proofs.is_another_users(account.address, account.owner):
         return
-    held = holder.proof_of(account.address)
-    if holder.owner != account.owner and (held is None or how.outranks(held)):
+    if _yields(holder, account.address, account.owner, how):
         await store.removal.disconnect(holder.id, by=by)
         await store.audit.add("account.displaced", by=by, subject=f"account:{holder.id}", address=account.address)

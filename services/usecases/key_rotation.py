@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from schemas.accounts import AccountState
+from schemas.base import Contract
 from schemas.errors import LeadmailError
 from services.mailbox.connection import SealError, SecretBox
 from services.store import OPERATOR, KeyUses, Store, now
@@ -29,27 +30,34 @@ class RotationRefusedError(LeadmailError):
     """The secret cannot be replaced now. The text says why, and what to do."""
 
 
-class KeyUse(NamedTuple):
-    """What is under one secret."""
+class KeyUse(Contract):
+    """What is under one secret of the deployment."""
 
     id: str
+    """Identifies the secret and tells nothing about it."""
     setting: str | None
-    """The setting that has it; None if none has."""
+    """The setting that has it; null if none has."""
     needed: bool
+    """Whether something is under it, or new things are."""
     passwords: int
+    """Mailboxes whose password it seals."""
     rows: int
-    """Rows of the ledger that wait for marks by the current secret."""
+    """Rows of the ledger that wait to be marked with the current secret."""
     addresses: int
     """Addresses of records that wait for the same."""
 
 
-class WaitingAccount(NamedTuple):
-    """A mailbox with rows that wait for marks by the current secret."""
+class WaitingAccount(Contract):
+    """A mailbox with rows under an earlier secret."""
 
     address: str
+    """Address of the mailbox."""
     state: AccountState
+    """Whether the mailbox is synchronised: only then its poller can read the headers again."""
     rows: int
+    """Number of rows."""
     advice: str
+    """What to do."""
 
 
 class RotationStatus(NamedTuple):
@@ -83,10 +91,10 @@ async def read_status(store: Store, box: SecretBox) -> RotationStatus:
         keys=keys,
         accounts=[
             WaitingAccount(
-                one.account.address,
-                one.account.state,
-                one.rows,
-                _ADVICE[one.account.state].format(address=one.account.address),
+                address=one.account.address,
+                state=one.account.state,
+                rows=one.rows,
+                advice=_ADVICE[one.account.state].format(address=one.account.address),
             )
             for one in uses.accounts
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid, parseaddr
@@ -41,6 +41,17 @@ def new_code() -> str:
     """Return a new code: 60 random bits, in groups."""
     groups = ("".join(secrets.choice(_LETTERS) for _ in range(_IN_GROUP)) for _ in range(_GROUPS))
     return "-".join(groups)
+
+
+async def refuse_others(addresses: Iterable[str], owner: str, *, store: Store) -> None:
+    """Refuse a claim to the address that names another user.
+
+    Raises:
+        AlreadyExistsError: one of the addresses does.
+    """
+    for address in sorted(addresses):
+        if await store.address_proofs.is_another_users(address, owner):
+            raise AlreadyExistsError(f"{address} already belongs to another user")
 
 
 async def send_code(account: Account, address: str, *, store: Store, post: SendMail, sender: str) -> None:

@@ -157,7 +157,7 @@ def test_the_doctor_says_which_secret_is_needed(
 ) -> None:
     """One that can go, one that is still needed, one that is missing."""
     keys = [
-        KeyUse(f"k{number}", setting, need, 0, 0, 0)
+        KeyUse(id=f"k{number}", setting=setting, needed=need, passwords=0, rows=0, addresses=0)
         for number, (setting, need) in enumerate(zip(settings, needed, strict=True))
     ]
     (found,) = diagnosis.secrets(RotationStatus(finished, keys, [], []))

@@ -13,9 +13,8 @@ from bson import ObjectId
 from schemas.identity import copy_id
 from schemas.mail import Participant, Role
 from services.cli.results import accounts as results
-from services.cli.results.mail import DeletedEmailResult
 from services.mailbox.connection import SecretBox
-from services.store import NewRecord, Store
+from services.store import DeletedEmail, NewRecord, Store
 from testbed.local import LocalServers
 from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, PLAIN, Deployment, check_result
 from tests.factories import account as account_of
@@ -122,7 +121,7 @@ def test_a_deletion_is_undone(deployment: Deployment) -> None:
     assert f"Within 14 days, `leadmail email restore {OFFER.key[:14]} --by {ANNA}` undoes it." in told
     assert "Subject offer" in deployment.ok("email", "deleted", "--by", ANNA)
     shown = deployment.ok("email", "deleted", "--by", ANNA, "--json")
-    check_result(shown, list[DeletedEmailResult])
+    check_result(shown, list[DeletedEmail])
     assert deployment.ok("email", "deleted", "--by", LUC, "--json").strip() == "[]"
     refused = deployment.run("email", "restore", OFFER.key[:14], "--by", LUC)
     assert (refused.code, refused.out) == (1, "")

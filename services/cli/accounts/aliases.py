@@ -62,9 +62,7 @@ async def aliases(  # noqa: PLR0917 - typer names them by keyword
 async def _change(session: Session, account: Account, wanted: set[str], unwanted: set[str]) -> Account:
     if strange := sorted(unwanted - set(account.aliases)):
         fail(f"{account.address} has no alias {', '.join(strange)}", code=USAGE)
-    for address in sorted(wanted):
-        if await session.store.address_proofs.is_another_users(address, account.owner):
-            fail(f"{address} already belongs to another user")
+    await proving.refuse_others(wanted, account.owner, store=session.store)
     claimed = {*account.aliases, *wanted} - unwanted
     return await session.store.accounts.save_aliases(account.id, claimed, by=account.owner)
 

@@ -26,7 +26,7 @@ from services.cli.terminal.output import (
     write_bytes,
 )
 from services.cli.terminal.session import Session, command, open_session
-from services.store import ShownEmail, VisibleCopy
+from services.store import DeletedEmail, ShownEmail, VisibleCopy
 from services.usecases.html import sanitize_html
 from services.wording import plural
 
@@ -92,7 +92,7 @@ async def delete(
 
 
 @app.command("deleted")
-@prints(list[results.DeletedEmailResult])
+@prints(list[DeletedEmail])
 @command
 async def deleted(
     by: Annotated[str, typer.Option(metavar="EMAIL", help="A user: administrators get all, others what they deleted.")],
@@ -102,7 +102,7 @@ async def deleted(
     async with open_session() as session:
         found = await session.store.undoing.deleted(by)
     if as_json:
-        print_json([results.DeletedEmailResult.model_validate(one, from_attributes=True) for one in found])
+        print_json([DeletedEmail(**one.model_dump(exclude={"accounts"})) for one in found])
     elif not found:
         say("There is no deleted email that can be restored.", style="dim")
     else:

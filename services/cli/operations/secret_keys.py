@@ -90,13 +90,7 @@ def _require_secret(session: Session) -> None:
 
 def _print(found: RotationStatus, *, as_json: bool) -> None:
     if as_json:
-        print_json(
-            results.SecretsStatus.of(
-                found,
-                keys=[results.SecretUse.of(key) for key in found.keys],
-                accounts=[results.SecretAccount.of(one) for one in found.accounts],
-            )
-        )
+        print_json(results.SecretsStatus.of(found))
         return
     rows = [
         (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from schemas.mail import Content
 from schemas.records import Record, RecordRef
 from services.cli.results.base import Result
@@ -22,23 +20,6 @@ class ShownEmailResult(FoundEmailResult):
 
     content: Content
     """What the email says."""
-
-
-class DeletedEmailResult(Result):
-    """A deleted email that can be restored."""
-
-    email: str
-    """The email's id."""
-    by: str
-    """The user who deleted it, or ``operator``."""
-    at: datetime
-    """When it was deleted."""
-    until: datetime
-    """Until when it can be restored."""
-    subject: str
-    """Its subject for whoever held a copy; else empty."""
-    sent_at: datetime
-    """When it was sent."""
 
 
 class RecordPage(Result):

@@ -12,6 +12,7 @@ from schemas.ledger import RowState
 from services.cli.results.base import Result
 from services.store import ErasureCounts
 from services.usecases.dead_letters import CopyLocation
+from services.usecases.key_rotation import KeyUse, WaitingAccount
 
 
 class DeadLetterResult(Result):
@@ -205,44 +206,14 @@ class Diagnosis(Result):
     """The checks."""
 
 
-class SecretUse(Result):
-    """What is under one secret of the deployment."""
-
-    id: str
-    """Identifies the secret and tells nothing about it."""
-    setting: str | None
-    """The setting that has it; null if none has."""
-    needed: bool
-    """Whether something is under it, or new things are."""
-    passwords: int
-    """Mailboxes whose password it seals."""
-    rows: int
-    """Rows of the ledger that wait to be marked with the current secret."""
-    addresses: int
-    """Addresses of records that wait for the same."""
-
-
-class SecretAccount(Result):
-    """A mailbox with rows under an earlier secret."""
-
-    address: str
-    """Address of the mailbox."""
-    state: AccountState
-    """Whether the mailbox is synchronised: only then its poller can read the headers again."""
-    rows: int
-    """Number of rows."""
-    advice: str
-    """What to do."""
-
-
 class SecretsStatus(Result):
     """How far the current secret has replaced earlier ones."""
 
     finished: bool
     """Whether nothing needs another secret than LEADMAIL_SECRET_KEY."""
-    keys: list[SecretUse]
+    keys: list[KeyUse]
     """All secrets, the current one first."""
-    accounts: list[SecretAccount]
+    accounts: list[WaitingAccount]
     """Mailboxes with rows under an earlier secret."""
     outdated: list[str]
     """Running pollers and matchers that lack the current secret."""

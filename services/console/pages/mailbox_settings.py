@@ -98,12 +98,10 @@ async def _save_addresses(context: RequestContext, account: Account) -> Response
     """Save the addresses that the owner claims.
 
     Raises:
-        PageError: an address belongs to another user.
+        AlreadyExistsError: an address belongs to another user.
     """
     typed = [*context.form.values("address"), *context.form.text("more").replace(",", " ").split()]
     wanted = {normal_address(one) for one in typed}
-    for address in sorted(wanted):
-        if await context.store.address_proofs.is_another_users(address, account.owner):
-            raise PageError(409, f"{address} already belongs to another user.")
+    await proving.refuse_others(wanted, account.owner, store=context.store)
     saved = await context.store.accounts.save_aliases(account.id, wanted, by=context.viewer)
     return context.redirect(f"/mailboxes/{account.id}" + ("/addresses" if saved.unproven else ""), "aliases")

@@ -45,6 +45,11 @@ class SharingFacts(NamedTuple):
         holder = self.accounts.get(account)
         return holder is not None and not holder.own_addresses.isdisjoint(self.participants.get(email, ()))
 
+    def may_know_holder(self, viewer: str, email: str, account: str) -> bool:
+        """Whether a user who sees an email may know that an account holds it: the account is theirs, or the email names it."""
+        holder = self.accounts.get(account)
+        return holder is not None and (holder.owner == viewer or self.names_holder(email, account))
+
     def decide(self, link: Link, viewer: str = "") -> list[CopyDecision]:
         """Apply the rule to a link. Nothing else in the store does.
 

@@ -25,6 +25,7 @@ from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc, plain
 from services.store.core.mark_keys import MarkKeys, MarkState
+from services.store.crm.erasures import Erasures
 from services.store.crm.records import Records
 from services.store.sync.accounts import Accounts
 from services.store.sync.remarking import Remarking
@@ -78,6 +79,7 @@ class KeyRotation:
         self._remarking = remarking
         self._records = records
         self._audit = audit
+        self._erasures = Erasures(collections)
 
     async def uses(self) -> KeyUses:
         """Return what is under which key."""
@@ -179,13 +181,11 @@ class KeyRotation:
             if (one.get("mark_key") or base) in self._keys  # by a lost key it cannot be compared with any address
         ]
         for one in found:
-            record = await self._records.read(RecordRef(**one["record"]))
+            ref = RecordRef(**one["record"])
+            record = await self._records.read(ref)
             for address in record.addresses if record else ():
                 if one["mark"] in self._blind_index.address(address):
-                    mark = address_hash(self._keys[key], address)
-                    name = f"{RecordRef(**one['record'])}/{mark.hex()}"
-                    values = {"record": one["record"], "mark": mark, "mark_key": key, "at": one["at"]}
-                    await self._c.erasures.update_one({"_id": name}, {"$setOnInsert": values}, upsert=True)
+                    await self._erasures.add([ref], address_hash(self._keys[key], address), key, at=one["at"])
             await self._c.erasures.delete_one({"_id": one["_id"], "mark": one["mark"], "mark_key": {"$ne": key}})
         return len(found)
 

@@ -16,6 +16,7 @@ from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
 from services.store.access.users import Company, Users
 from services.store.access.visible_lines import VisibleLines
+from services.store.admin.sharing import moved_domains
 from services.store.core.colleagues import Colleagues
 from services.store.core.documents import Doc
 from services.store.crm.record_addresses import RecordAddresses
@@ -144,9 +145,7 @@ class Previewing:
     async def opened_records(self, policy: CompanyPolicy, *, by: str) -> int:
         """Return how many leads and contacts have an address that would cease to be internal, as far as the caller may read them."""
         before = await self._company.policy()
-        changed = {*before.internal_domains} ^ {*policy.internal_domains}
-        changed |= {*before.opened_domains} ^ {*policy.opened_domains}
-        found = await self._record_addresses.at_domains(changed)
+        found = await self._record_addresses.at_domains(moved_domains(before, policy))
         addresses = {address for address, _ in found}
         colleagues = await self._colleagues.own_among(addresses)
         opened = internal_among(addresses, colleagues, before) - internal_among(addresses, colleagues, policy)
@@ -206,9 +205,7 @@ def _sights(link: Link, facts: SharingFacts, after: SharingFacts, caller: str) -
     lines, then = facts.decide(link), after.decide(link)
 
     def known(several: Iterable[CopyDecision]) -> list[CopyDecision]:
-        return [
-            one for one in several if one.copy_of.owner == caller or facts.names_holder(link.email, one.copy_of.account)
-        ]
+        return [one for one in several if facts.may_know_holder(caller, link.email, one.copy_of.account)]
 
     before = _sight(known(lines))
     if before.shared or caller in before.owners:

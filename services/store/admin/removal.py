@@ -10,7 +10,7 @@ from typing import NamedTuple
 from schemas.accounts import AccountState, SealedCredentials
 from schemas.ledger import RowState
 from schemas.sharing import may_see
-from services.store.access.copies import Copies, SharingFacts
+from services.store.access.copies import Copies
 from services.store.access.rights import RecordRights
 from services.store.admin.sharing import Sharing
 from services.store.core.audit import Audit
@@ -94,7 +94,9 @@ class Removal:
                 if any(one.record in readable and may_see(facts.decide(one, asker)) for one in several):
                     held = Counter(row.account for row in facts.rows[key])
                     copies, emails = copies + sum(held[account] for account in accounts), emails + 1
-                    only_here += not any(_knows(asker, facts, key, other) for other in held.keys() - {*accounts})
+                    only_here += not any(
+                        facts.may_know_holder(asker, key, other) for other in held.keys() - {*accounts}
+                    )
         return RemovalCounts(rows, copies, emails, only_here)
 
     async def disconnect(self, account: str, *, by: str) -> None:
@@ -178,9 +180,3 @@ class Removal:
         # Without a holder every fenced write fails.
         lease: Doc = {"$unset": {"lease.holder": "", "lease.expires": ""}, "$inc": {"lease.token": 1}}
         return bool((await self._c.accounts.update_one(connected, {"$set": end, **lease})).modified_count)
-
-
-def _knows(asker: str, facts: SharingFacts, email: str, account: str) -> bool:
-    """Whether someone who sees an email may know that an account holds it."""
-    holder = facts.accounts.get(account)
-    return holder is not None and (holder.owner == asker or facts.names_holder(email, account))

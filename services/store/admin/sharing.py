@@ -29,6 +29,11 @@ _AT_ONCE = 500
 _DOMAIN_LISTS = ("internal_domains", "opened_domains")
 
 
+def moved_domains(before: CompanyPolicy, after: CompanyPolicy) -> set[str]:
+    """Return the domains whose addresses may become internal, or cease to be, by a change of the policy."""
+    return {*before.internal_domains} ^ {*after.internal_domains} | {*before.opened_domains} ^ {*after.opened_domains}
+
+
 def regranted(link: Link, facts: SharingFacts) -> Link:
     """Return a link as its live copies and the current policies make it. Pure.
 
@@ -162,17 +167,14 @@ class Sharing:
             ChangedMeanwhileError: ``policy`` is not based on the current version.
         """
         before = await self._company.policy()
-        moved = {*before.internal_domains} ^ {*policy.internal_domains}
-        moved |= {*before.opened_domains} ^ {*policy.opened_domains}
+        moved = moved_domains(before, policy)
         await self._colleagues.domains_change(moved)
         saved = await self._company.save(policy)
         await self._accounts_documents.update_many({}, {"$set": {"relink": now()}})
+        former, lists = ({name: getattr(one, name) for name in _DOMAIN_LISTS} for one in (before, saved))
         if moved:
-            lists = [{name: getattr(one, name) for name in _DOMAIN_LISTS} for one in (before, saved)]
-            await self._audit.add("company.domains", by=by, subject="company", before=lists[0], after=lists[1])
-        if not moved or saved != before.replaced(
-            **{name: getattr(saved, name) for name in (*_DOMAIN_LISTS, "version")}
-        ):
+            await self._audit.add("company.domains", by=by, subject="company", before=former, after=lists)
+        if not moved or saved != before.replaced(**lists, version=saved.version):
             await self._audit.add("company.sharing", by=by, subject="company", before=before, after=saved)
         return await self.resume()
 

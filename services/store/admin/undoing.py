@@ -6,7 +6,7 @@ from schemas.accounts import User
 from services.store.access.users import Users
 from services.store.core.audit import OPERATOR, Audit
 from services.store.core.errors import NotFoundError
-from services.store.mail.deleted_emails import DeletedEmail, DeletedEmails
+from services.store.mail.deleted_emails import DeletedEmails, HeldDeletedEmail
 from services.store.sync.accounts import Accounts
 
 WITHHELD = ""
@@ -22,7 +22,7 @@ class Undoing:
         self._deleted = deleted_emails
         self._audit = audit
 
-    async def deleted(self, by: str | None) -> list[DeletedEmail]:
+    async def deleted(self, by: str | None) -> list[HeldDeletedEmail]:
         """Return the deletions that a user may undo, newest first: an administrator all, others their own.
 
         Only those who held a copy get the subject. ``by`` None is the operator.
@@ -56,12 +56,12 @@ class Undoing:
         await self._audit.add("email.restore", by=user.email if user else OPERATOR, subject=f"email:{key}")
         return key
 
-    async def _shown(self, user: User | None, start: str) -> list[DeletedEmail]:
+    async def _shown(self, user: User | None, start: str) -> list[HeldDeletedEmail]:
         found = await self._deleted.newest(by=None if user is None or user.admin else user.email, start=start)
         accounts = await self._accounts.of_ids({account for one in found for account in one.accounts})
         owners = {account: one.owner for account, one in accounts.items()}
 
-        def held(one: DeletedEmail) -> bool:
+        def held(one: HeldDeletedEmail) -> bool:
             return user is not None and any(owners.get(account) == user.email for account in one.accounts)
 
         bare = {"subject": WITHHELD, "accounts": frozenset[str]()}

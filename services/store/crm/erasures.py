@@ -6,6 +6,7 @@ An erasure holds the record and the address's hash, nothing readable. It ends wh
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 
 from pymongo import UpdateOne
 
@@ -21,8 +22,10 @@ class Erasures:
     def __init__(self, collections: Collections) -> None:
         self._erasures = collections.erasures
 
-    async def add(self, records: Iterable[RecordRef], address_hash: bytes, key: str) -> None:
-        """Note that an address, by its hash with a key, must no longer link mail to these records."""
+    async def add(
+        self, records: Iterable[RecordRef], address_hash: bytes, key: str, *, at: datetime | None = None
+    ) -> None:
+        """Note that an address, by its hash with a key, must no longer link mail to these records; since now, or an earlier time."""
         writes = [
             UpdateOne(
                 {"_id": f"{ref}/{address_hash.hex()}"},
@@ -31,7 +34,7 @@ class Erasures:
                         "record": {"kind": ref.kind, "id": ref.id},
                         "mark": address_hash,
                         "mark_key": key,
-                        "at": now(),
+                        "at": at or now(),
                     }
                 },
                 upsert=True,

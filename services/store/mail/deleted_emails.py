@@ -29,16 +29,25 @@ _MOST = 200
 
 
 class DeletedEmail(Contract):
-    """A deletion that can be undone."""
+    """A deleted email that can be restored."""
 
     email: str
+    """The email's id."""
     by: str
-    """The user who deleted it, or the operator."""
+    """The user who deleted it, or ``operator``."""
     at: datetime
+    """When it was deleted."""
     until: datetime
-    """When its content is removed."""
+    """Until when it can be restored."""
     subject: str
+    """Its subject for whoever held a copy; else empty."""
     sent_at: datetime
+    """When it was sent."""
+
+
+class HeldDeletedEmail(DeletedEmail):
+    """One with its holders, which are not for output."""
+
     accounts: frozenset[str]
     """The accounts whose copies it had."""
 
@@ -83,14 +92,14 @@ class DeletedEmails:
             more = {"rows": {"$each": held}, "addresses": {"$each": sorted(addresses)}}
             await self._deleted.update_one({"_id": key}, {"$setOnInsert": first, "$addToSet": more}, upsert=True)
 
-    async def newest(self, *, by: str | None = None, start: str = "") -> list[DeletedEmail]:
+    async def newest(self, *, by: str | None = None, start: str = "") -> list[HeldDeletedEmail]:
         """Return deletions that can still be undone, newest first: all, or those by one user, whose email begins with ``start``."""
         query: Doc = {"until": {"$gt": now()}, "_id": {"$gte": start, "$lt": f"{start}\uffff"}}
         if by is not None:
             query["by"] = by
         found = self._deleted.find(query).sort("at", -1).limit(_MOST)
         return [
-            DeletedEmail(
+            HeldDeletedEmail(
                 email=one["_id"],
                 by=one["by"],
                 at=one["at"],
