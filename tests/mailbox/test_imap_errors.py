@@ -7,6 +7,7 @@ import imaplib
 import pytest
 from imapclient.exceptions import ProtocolError
 
+from services.mailbox.imap import RefusedError
 from services.mailbox.imap.async_connection import describe_error
 
 QUOTING = [
@@ -37,3 +38,26 @@ def test_what_a_library_quotes_is_left_out(error: Exception) -> None:
 def test_what_a_server_says_is_kept(words: str) -> None:
     """The text of a server's refusal or goodbye, and of the system's error, is kept."""
     assert words in describe_error(TELLING[words])
+
+
+REFUSALS = {
+    "UID command error: BAD [b'Request is throttled. Suggested Backoff Time: 299961 milliseconds']": (
+        ("bad", "", True, 299.961, "Request is throttled. Suggested Backoff Time: 299961 milliseconds")
+    ),
+    "FETCH: NO [UNAVAILABLE] later": ("no", "UNAVAILABLE", True, 0.0, "[UNAVAILABLE] later"),
+    "EXAMINE: NO [inuse] locked": ("no", "INUSE", True, 0.0, "[inuse] locked"),
+    "FETCH: NO [OVERQUOTA] Account exceeded command or bandwidth limits": (
+        ("no", "OVERQUOTA", True, 0.0, "[OVERQUOTA] Account exceeded command or bandwidth limits")
+    ),
+    "EXAMINE: NO [NONEXISTENT] no such folder": ("no", "NONEXISTENT", False, 0.0, "[NONEXISTENT] no such folder"),
+    "FETCH: NO message is damaged": ("no", "", False, 0.0, "message is damaged"),
+    "EXAMINE: NO ": ("no", "", False, 0.0, ""),
+}
+"""What imaplib or this package says of a refusal: its kind, code, whether it may pass, the suggested pause, the server's words."""
+
+
+@pytest.mark.parametrize("message", REFUSALS)
+def test_a_refusal_says_whether_it_may_pass(message: str) -> None:
+    """The answer's code, the server's words, and the pause that it asks for are read from the tagged answer."""
+    error = RefusedError(describe_error(imaplib.IMAP4.error(message)))
+    assert (error.kind, error.code, error.passing, error.pause, error.text) == REFUSALS[message]

@@ -19,7 +19,7 @@ from services.mailbox.connection.hostname import HostNameError, host_name
 from services.mailbox.connection.line_breaks import InjectionError, refuse_line_breaks
 from services.mailbox.connection.netguard import NetGuard
 from services.mailbox.connection.policy import ConnectPolicy, Timeouts
-from services.mailbox.connection.refusals import Protocol, classify
+from services.mailbox.connection.refusals import Protocol, classify, passing
 from services.mailbox.connection.sasl import (
     BearerExchange,
     SaslExchange,
@@ -53,6 +53,7 @@ __all__ = [
     "host_name",
     "key_id",
     "login_exchange",
+    "passing",
     "password",
     "plain_exchange",
     "refuse_line_breaks",

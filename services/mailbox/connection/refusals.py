@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple, TypeVar
 
-from services.mailbox.connection.errors import Code
+from services.mailbox.connection.errors import TRANSIENT, Code
 
 Protocol = Literal["imap", "smtp"]
 Default = TypeVar("Default", Code, None)
@@ -107,3 +107,19 @@ def classify(answer: str, *, protocol: Protocol, default: Default) -> Code | Def
         if rule.protocol in (None, protocol) and rule.pattern.search(answer):
             return rule.code
     return default
+
+
+_HINT = re.compile(
+    r"backoff[ _-]?time\s*+(?:\((?:ms|milliseconds)\)\s*+)?(?:[:=]\s*+)?(\d{1,12})(?:\s*+(s(?:ec\w{0,10})?|min\w{0,10})\b)?",
+    re.IGNORECASE,
+)
+"""Exchange Online: ``BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds``."""
+_SECONDS = {"s": 1.0, "m": 60.0}
+
+
+def passing(text: str) -> tuple[bool, float]:
+    """Return whether a refusal may pass by itself, and the seconds that the server asks to wait, 0 if it names none."""
+    text = text[:_LONGEST_ANSWER]
+    hint = _HINT.search(text)
+    pause = int(hint[1]) * _SECONDS.get((hint[2] or "")[:1].casefold(), 0.001) if hint else 0.0
+    return bool(hint) or classify(text, protocol="imap", default=None) in TRANSIENT, pause

@@ -21,7 +21,12 @@ from services.mailbox.imap.async_connection import CommandObserver
 from services.mailbox.imap.commands import Selected
 from services.mailbox.imap.connect import connect_imap, open_imap
 from services.mailbox.imap.deadline_socket import DeadlineSocket
-from services.mailbox.imap.errors import ConnectionLostError, RefusedError, UidValidityChangedError
+from services.mailbox.imap.errors import (
+    ConnectionLostError,
+    ContradictionError,
+    RefusedError,
+    UidValidityChangedError,
+)
 from services.mailbox.imap.events import MailboxEvents, wait_for_events
 from services.mailbox.imap.folders import NEVER, plan_folders, primary, readable
 from services.mailbox.imap.protocol import MailClient
@@ -36,6 +41,7 @@ __all__ = [
     "WIDER",
     "CommandObserver",
     "ConnectionLostError",
+    "ContradictionError",
     "DeadlineSocket",
     "Fetched",
     "ImapSession",

@@ -141,4 +141,4 @@ def describe_error(error: BaseException) -> str:
         frame = next(reversed(traceback.extract_tb(error.__traceback__)), None)
         return f"{name} at {Path(frame.filename).name}:{frame.lineno} in {frame.name}" if frame else name
     text = _UNPARSED.sub(r"\1", str(error))
-    return f"{name}: {text[:200]}"
+    return f"{name}: {text[:300]}"
