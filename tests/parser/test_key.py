@@ -88,6 +88,21 @@ def test_other_mail_has_another_key(how: str) -> None:
     assert key(OTHER[how]) != key(sample())
 
 
+def test_order_of_recipients_makes_no_other_mail() -> None:
+    """To and Cc are sets: copies that list people in another order are one email, and no copy's own order is shown."""
+    first, second = b"Zoe <zoe@acme.example>", b"Ben <ben@acme.example>"
+    orders = [(first, second), (second, first)]
+    raws = [
+        sample(head=HEAD + b"To: " + b", ".join(order) + b"\r\nCc: " + b",\r\n ".join(order) + b"\r\n")
+        for order in orders
+    ]
+    read = [parse_mail(raw, account=ACCOUNT, internal_date=RECEIVED).content for raw in raws]
+    assert read[0].key == read[1].key
+    assert read[0].participants == read[1].participants
+    swapped = sample(head=HEAD + b"To: " + first + b"\r\nCc: " + second + b"\r\n")
+    assert key(swapped) != key(sample(head=HEAD + b"Cc: " + first + b"\r\nTo: " + second + b"\r\n"))
+
+
 LISTED = sample(head=HEAD + b"List-Unsubscribe: <https://list.example/u/1a2b>\r\n")
 
 

@@ -28,6 +28,7 @@ ROLES = (
 )
 """Resent-* fields are left out: they name who passed a copy on (RFC 5322 section 3.6.6)."""
 
+_RANK = {role: rank for rank, (_, role) in enumerate(ROLES)}
 _PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 _FIRST_PRIVATE = 0xE000
 _WORDS = 6400
@@ -102,7 +103,10 @@ def of_field(fields: Fields, name: str, diagnostics: Diagnostics, hint: str | No
 
 
 def participants(fields: Fields, diagnostics: Diagnostics, hint: str | None) -> tuple[Participant, ...]:
-    """Return the people that the header names, each address once per role, at most 1,000, without Bcc."""
+    """Return the people that the header names, each address once per role, at most 1,000, without Bcc.
+
+    Within a role they are sorted by address: copies may list them in another order, and no copy's own order is shown.
+    """
     people: dict[tuple[str, Role], Participant] = {}
     for name, role in ROLES:
         for display, address in of_field(fields, name, diagnostics, hint):
@@ -111,7 +115,8 @@ def participants(fields: Fields, diagnostics: Diagnostics, hint: str | None) -> 
                 people[address, role] = Participant(address=address, name=display, role=role)
     if len(people) > limits.RECIPIENTS:
         diagnostics.cut()
-    return tuple(people.values())[: limits.RECIPIENTS]
+    kept = list(people.values())[: limits.RECIPIENTS]
+    return tuple(sorted(kept, key=lambda person: (_RANK[person.role], person.address)))
 
 
 def bcc(fields: Fields, diagnostics: Diagnostics, hint: str | None) -> tuple[str, ...]:
