@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import pytest
 from bson import ObjectId
@@ -57,6 +62,31 @@ def test_a_dry_run_of_the_companys_policy(deployment: Deployment) -> None:
     assert "no excluded domains" in deployment.ok("company", "sharing")
     check_result(deployment.run(*change, ANNA, "--json").out, results.CompanySharing)
     assert deployment.run("company", "sharing", "--dry-run").code == 2
+
+
+@pytest.mark.parametrize(
+    "point", ["users.save/settings:after", "sharing.resume/accounts:after", "users.followed/settings:before"]
+)
+def test_a_wider_company_policy_takes_effect_although_the_command_died(
+    deployment: Deployment, tmp_path: Path, point: str
+) -> None:
+    """The sweep finds what the command left to do, wherever it was killed after the policy was saved."""
+    emails = ("emails", KIM, "--viewer", LUC)
+    deployment.ok("company", "sharing", "--by", ANNA, "--exclude-domain", "customer.example")
+    assert "0 emails" in deployment.ok(*emails)
+    code = (
+        "from tests.faults import failpoints; failpoints.install('cli'); from services.cli.__main__ import main; main()"
+    )
+    faults = {"LEADMAIL_FAILPOINT": f"cli:{point}", "LEADMAIL_FAILPOINT_MARKS": str(tmp_path)}
+    widen = ("company", "sharing", "--by", ANNA, "--no-excluded-domains")
+    environment = {**os.environ, **deployment.environment, **faults}
+    died = subprocess.run([sys.executable, "-c", code, *widen], env=environment, check=False, capture_output=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert "no excluded domains" in deployment.ok("company", "sharing")
+    assert "0 emails" in deployment.ok(*emails)
+    deployment.store(lambda store, _: store.sharing.resume())
+    assert "2 emails" in deployment.ok(*emails)
+    assert deployment.store(lambda store, _: store.sharing.resume()) == 0
 
 
 def test_search_and_threads(deployment: Deployment) -> None:

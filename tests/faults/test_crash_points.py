@@ -24,14 +24,21 @@ COMMANDS = (
     *(
         "removal.disconnect",
         "removal.purge",
-        "sharing.set_company",
+        "sharing.resume",
         "orphaned_emails._unlink",
         "orphaned_emails._tombstone",
     ),
     *("erasing._remove_dead_letters", "erasing._tombstone", "erasing.erase", "erasures.add", "erasures.end"),
     *("user_lifecycle._transfer", "user_lifecycle.disable", "user_lifecycle.enable", "user_lifecycle.remove"),
     *("blob_refs.drop_heads", "sign_ins._lock_out", "sign_ins.end_all"),
-    *("former_accounts.connect_again", "record_addresses._remove", "users.add", "users.save", "users.set_admin"),
+    *(
+        "former_accounts.connect_again",
+        "record_addresses._remove",
+        "users.add",
+        "users.followed",
+        "users.save",
+        "users.set_admin",
+    ),
     *("withdrawals.add", "withdrawals.remove"),
     *("deleted_emails.drop_account", "deleted_emails.keep", "deleted_emails.restore"),
     *(

@@ -112,7 +112,7 @@ class Company:
                 await self._settings.update_one({"_id": _COMPANY}, {"$addToSet": {"senders": address}}, upsert=True)
 
     async def save(self, policy: CompanyPolicy) -> CompanyPolicy:
-        """Store the policy, but not its ``senders``, under its next version and return it.
+        """Store the policy, but not its ``senders``, under its next version and return it. Links do not follow it yet (``to_follow``).
 
         ``store.sharing.set_company`` also updates the links.
 
@@ -123,10 +123,20 @@ class Company:
         first = policy.version == 0
         # A policy that was never changed, or was stored by a release without versions, has no version.
         query: Doc = {"_id": _COMPANY, "policy.version": {"$in": [0, None]} if first else policy.version}
+        change: Doc = {"policy": plain(stored), "follow": stored.version}
         try:
-            result = await self._settings.update_one(query, {"$set": {"policy": plain(stored)}}, upsert=first)
+            result = await self._settings.update_one(query, {"$set": change}, upsert=first)
         except DuplicateKeyError:
             raise ChangedMeanwhileError(_CHANGED) from None
         if not result.matched_count and result.upserted_id is None:
             raise ChangedMeanwhileError(_CHANGED)
         return stored
+
+    async def to_follow(self) -> int | None:
+        """Return the version of the policy if the accounts are not marked yet for their links to follow it."""
+        found = await self._settings.find_one({"_id": _COMPANY}, {"follow": 1})
+        return found.get("follow") if found else None
+
+    async def followed(self, version: int) -> None:
+        """Note that the accounts are marked for a version. A newer one stays to be followed."""
+        await self._settings.update_one({"_id": _COMPANY, "follow": version}, {"$unset": {"follow": ""}})

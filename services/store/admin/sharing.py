@@ -163,6 +163,8 @@ class Sharing:
     async def set_company(self, policy: CompanyPolicy, *, by: str) -> int:
         """Change the administrator's policy and update all links. Returns the number of emails checked.
 
+        ``resume`` finishes an interrupted update.
+
         Raises:
             ChangedMeanwhileError: ``policy`` is not based on the current version.
         """
@@ -170,7 +172,6 @@ class Sharing:
         moved = moved_domains(before, policy)
         await self._colleagues.domains_change(moved)
         saved = await self._company.save(policy)
-        await self._accounts_documents.update_many({}, {"$set": {"relink": now()}})
         former, lists = ({name: getattr(one, name) for name in _DOMAIN_LISTS} for one in (before, saved))
         if moved:
             await self._audit.add("company.domains", by=by, subject="company", before=former, after=lists)
@@ -180,6 +181,9 @@ class Sharing:
 
     async def resume(self) -> int:
         """Update links after interrupted policy changes. For the sweeper. Returns the number of emails checked."""
+        if (version := await self._company.to_follow()) is not None:
+            await self._accounts_documents.update_many({}, {"$set": {"relink": now()}})
+            await self._company.followed(version)
         pending = [
             found["_id"] async for found in self._accounts_documents.find({"relink": {"$exists": True}}, {"_id": 1})
         ]
