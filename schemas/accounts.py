@@ -63,6 +63,28 @@ class AccountState(StrEnum):
     """Removed with its copies kept and its policy frozen."""
 
 
+Phase = Literal["connect", "folders", "backfill", "live", "compare"]
+"""A part of the work on an account: log in, list folders, import, follow new mail, compare with the server."""
+
+
+class Trouble(Contract):
+    """Why the work on an account cannot go on at the moment. It is tried again without anyone acting."""
+
+    code: str
+    """Stable word, e.g. ``unavailable``, ``throttled``, ``empty-folder-contradicted``."""
+    phase: Phase
+    folder: FolderId | None = None
+    """The folder that it is about."""
+    since: Utc
+    """When it started."""
+    next_try: Utc | None = None
+    """When the poller tries again."""
+    detail: str = Field(default="", max_length=300)
+    """What happened: our words and the server's cleaned answer. No mail, no secrets."""
+    owner_told: bool = False
+    """Whether the owner was notified."""
+
+
 class FolderRules(Contract):
     """Which folders are synchronised, where that differs from the rule (all of the user's own but Trash, Spam and unsent mail)."""
 
@@ -146,6 +168,8 @@ class Account(Contract):
     state: AccountState = AccountState.ACTIVE
     reason: str | None = None
     """Stable code of why it is blocked, e.g. ``wrong-password``."""
+    trouble: Trouble | None = None
+    """Why an active account cannot go on; None if all is well."""
     incident: int = 0
     """How many times it has become blocked."""
     attention_sent: int = 0

@@ -72,6 +72,7 @@ NO_STAGE = {
     "mark_keys.setup": "the first start of a new version, which the store's tests have",
     "remarking.save": "a new secret, which the poller's tests have, with a poller that is killed",
     "message_ids._note": "two mails with one Message-ID, which the poller's and the store's tests have",
+    "accounts.trouble": "a mail server that refuses, which the poller's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
 }
 """Functions that write and are not reached, and why."""

@@ -8,7 +8,7 @@ import pytest
 
 from services.mailbox import advice
 from services.mailbox.connection.errors import MAX_ANSWER, TRANSIENT, Code, MailServerError, clean_answer
-from services.mailbox.connection.refusals import Protocol, classify
+from services.mailbox.connection.refusals import Protocol, classify, passing
 from services.mailbox.providers import directory
 from tests.mailbox.scripted_server import at
 
@@ -143,3 +143,38 @@ def test_steps_fit_the_refusal() -> None:
     assert advice.steps(Code.TIMEOUT, gmail) == ((), "")
     assert advice.steps(Code.APP_PASSWORD_NEEDED, None) == ((), "")
     assert "Bridge" in " ".join(advice.steps(Code.NOT_PUBLIC, proton)[0])
+
+
+COMMANDS: list[tuple[str, tuple[bool, float]]] = [
+    ("UID command error: BAD [b'Request is throttled. Suggested Backoff Time: 299961 milliseconds']", (True, 299.961)),
+    ("System Error (Suggested Backoff Time: 300000)", (True, 300.0)),
+    ("Suggested Backoff Time (ms): 250000", (True, 250.0)),
+    ("Suggested Backoff Time (ms) : 250000", (True, 250.0)),
+    ("Suggested backoff time = 12000 ms", (True, 12.0)),
+    ("BAD Command Error. 12, try again in 5 minutes", (True, 300.0)),
+    ("NO [UNAVAILABLE] Retry-After: 30", (True, 30.0)),
+    ("NO [LIMIT] wait 10 seconds", (True, 10.0)),
+    ("NO [UNAVAILABLE] Backend error", (True, 0.0)),
+    ("NO [INUSE] Mailbox is locked by another session", (True, 0.0)),
+    ("NO [SERVERBUG] Internal error occurred. Refer to server log for more information.", (True, 0.0)),
+    ("NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)", (True, 0.0)),
+    ("NO [OVERQUOTA] Mailbox is full", (False, 0.0)),
+    ("NO Service temporarily unavailable", (True, 0.0)),
+    ("NO Server Unavailable. 15", (True, 0.0)),
+    ("NO Timeout while waiting for lock", (True, 0.0)),
+    ("BAD User is authenticated but not connected.", (True, 0.0)),
+    ("NO [CONTACTADMIN] Server busy", (False, 0.0)),
+    ("NO [NONEXISTENT] Unknown Mailbox: Old (Failure)", (False, 0.0)),
+    ("NO [NOPERM] Permission denied", (False, 0.0)),
+    ("NO Some messages could not be FETCHed (Failure)", (False, 0.0)),
+    ("NO The specified message set is invalid.", (False, 0.0)),
+    ("BAD Command received in Invalid state.", (False, 0.0)),
+    ("", (False, 0.0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "meaning"), COMMANDS)
+def test_a_refused_command_may_pass(answer: str, meaning: tuple[bool, float]) -> None:
+    """Whether the same command may succeed later, and the seconds that the server asks to wait."""
+    passes, pause = passing(answer)
+    assert (passes, round(pause, 6)) == meaning

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import Folder, Lease
+from schemas.accounts import Folder, Lease, Trouble
 from schemas.ledger import Row, RowState
 from services.store import FolderPatch, LeaseLostError, RemarkedRow, Store, copy_ref
 from services.store.core.documents import now
@@ -40,6 +40,9 @@ def ids(lease: Lease) -> list[str]:
 
 WRITES: dict[str, Write] = {
     "accounts.block": lambda store, lease: store.accounts.block(lease, "wrong-password", tried=SEALED),
+    "accounts.trouble": lambda store, lease: store.accounts.trouble(
+        lease, Trouble(code="unavailable", phase="connect", since=now())
+    ),
     "blob_refs.hold": lambda store, lease: store.blob_refs.hold(lease, dict.fromkeys(ids(lease), "name")),
     "epochs.start": lambda store, lease: store.epochs.start(lease, [], expected=1),
     "epochs.seal": lambda store, lease: store.epochs.seal(lease, 1),

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from schemas.accounts import AccountState, Lease
+from schemas.accounts import AccountState, Lease, Trouble
 from services.store import AlreadyExistsError, NotFoundError, Store
 from services.store.core.documents import now
 from tests.factories import account, row
@@ -230,3 +230,17 @@ async def test_two_windows_of_one_account_at_once_are_both_stored(world: World, 
     windows = [[row(mine.id, 100 * part + uid) for uid in range(1, 51)] for part in range(8)]
     await asyncio.gather(*(store.poller_ledger.add_window(world.leases[mine.id], rows) for rows in windows))
     assert await world.states(mine.id) == {"planned": 400}
+
+
+async def test_trouble_with_one_code_is_one_trouble(world: World, store: Store) -> None:
+    """While the code stays the same, the trouble keeps its start; with another code it is another one; None ends it."""
+    mine = await world.account("a@corp.com")
+    lease, start = world.leases[mine.id], now()
+    for minutes, code in ((0, "throttled"), (5, "throttled"), (9, "unavailable")):
+        shown = Trouble(code=code, phase="live", since=start + timedelta(minutes=minutes), detail=str(minutes))
+        await store.accounts.trouble(lease, shown)
+        stored = (await store.accounts.get(mine.id)).trouble
+        began = start if code == "throttled" else shown.since
+        assert stored == shown.model_copy(update={"since": began})
+    await store.accounts.trouble(lease, None)
+    assert (await store.accounts.get(mine.id)).trouble is None

@@ -19,7 +19,7 @@ from services.mailbox.connection.hostname import HostNameError, host_name
 from services.mailbox.connection.line_breaks import InjectionError, refuse_line_breaks
 from services.mailbox.connection.netguard import NetGuard
 from services.mailbox.connection.policy import ConnectPolicy, Timeouts
-from services.mailbox.connection.refusals import Protocol, classify, passing
+from services.mailbox.connection.refusals import Protocol, classify, passing, response_code, suggested_pause
 from services.mailbox.connection.sasl import (
     BearerExchange,
     SaslExchange,
@@ -57,5 +57,7 @@ __all__ = [
     "password",
     "plain_exchange",
     "refuse_line_breaks",
+    "response_code",
+    "suggested_pause",
     "tls_error",
 ]

@@ -17,6 +17,7 @@ from schemas.accounts import (
     Lease,
     SealedCredentials,
     ServerAddress,
+    Trouble,
 )
 from schemas.addresses import normal_address_or_none
 from schemas.sharing import SharingPolicy
@@ -167,6 +168,27 @@ class Accounts:
             return int(document["incident"]) if document else None
 
         return await self._fence.write(lease, write)
+
+    async def trouble(self, lease: Lease, trouble: Trouble | None) -> None:
+        """Store why an account cannot go on, or that it can (None).
+
+        While the code stays the same, so do ``since`` and ``owner_told``: it is one trouble.
+
+        Raises:
+            LeaseLostError: another poller has it.
+        """
+
+        async def write(session: MongoSession) -> None:
+            fields = None if trouble is None else plain(trouble)
+            account = {"_id": lease.account}
+            if fields is not None:
+                known = await self._accounts.find_one(account, {"trouble": 1}, session=session)
+                before = (known or {}).get("trouble") or {}
+                if before.get("code") == fields["code"]:
+                    fields |= {name: before[name] for name in ("since", "owner_told")}
+            await self._accounts.update_one(account, {"$set": {"trouble": fields}}, session=session)
+
+        await self._fence.write(lease, write)
 
     async def request_resync(self, account: str, *, by: str) -> None:
         """Request a new backfill.
