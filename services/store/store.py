@@ -289,6 +289,7 @@ class Store:
             folders=self.folders,
             ledger=self.ledger,
             emails=self.emails,
+            deleted_emails=self.deleted_emails,
             blobs=self.blobs,
             audit=self.audit,
         )

@@ -59,6 +59,25 @@ def test_export_into_a_folder(deployment: Deployment, tmp_path: Path) -> None:
     assert (refused.code, taken.read_bytes()) == (2, b"mine")
 
 
+def test_export_has_deleted_mail_that_is_still_kept(deployment: Deployment, tmp_path: Path) -> None:
+    """What can be restored is stored, so the person gets it, marked as deleted. An erasure takes it, and the export with it."""
+    deployment.ok("email", "delete", OFFER.key, "--by", ANNA, "--yes")
+    target = tmp_path / "kim"
+    told = deployment.ok("privacy", "export", KIM, *BY, "--output", str(target))
+    assert "2 emails" in told
+    assert "Deleted in the CRM, but still kept: 1 email of these" in told.replace("\n", " ")
+    about = {one["email"]: one for one in json.loads((target / "about.json").read_bytes())["emails"]}
+    assert [key for key, one in about.items() if one["deleted_at"]] == [OFFER.key]
+    assert about[OFFER.key]["deleted_at"] < about[OFFER.key]["kept_until"]
+    assert about[OFFER.key]["roles"] == ["from"]
+    (folder,) = [path.parent for path in target.glob("emails/*/email.json") if OFFER.key in path.read_text()]
+    assert (folder / "mail.eml").read_bytes() == RAW.replace(b"Bcc: secret@x.example\r\n", b"")
+    assert (folder / "attachments/1-offer.pdf").read_bytes() == FILE
+    deployment.ok("privacy", "erase", KIM, *BY, "--yes")
+    deployment.ok("privacy", "export", KIM, *BY, "--output", str(tmp_path / "after"))
+    assert json.loads((tmp_path / "after/about.json").read_bytes())["emails"] == []
+
+
 def test_erase(deployment: Deployment) -> None:
     """A dry run changes nothing. Then it asks, the page is empty, and the output says what is left to do elsewhere."""
     shown = deployment.ok("privacy", "erase", KIM, *BY, "--dry-run")

@@ -49,6 +49,8 @@ async def export(
         f"{plural(len(dossier.dead_letters), 'dead letter')} and {plural(len(dossier.audit), 'log entry', 'log entries')} "
         f"about {wanted} are in {target}."
     )
+    if deleted := sum(email.deleted_at is not None for email in dossier.emails):
+        say(f"Deleted in the CRM, but still kept: {plural(deleted, 'email')} of these; see about.json.")
     if dossier.unread:
         say(f"Only the location of {plural(len(dossier.unread), 'more email')} is known; see about.json.")
 

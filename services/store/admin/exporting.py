@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from schemas.accounts import Account
 from schemas.base import Contract
 from schemas.ledger import Row
-from schemas.mail import Content
+from schemas.mail import Content, Role
 from schemas.records import Record, RecordRef
 from services.store.access.users import Users
 from services.store.admin.data_subjects import DataSubjects, Mentioned
@@ -18,8 +18,9 @@ from services.store.crm.record_addresses import RecordAddresses
 from services.store.crm.records import Records
 from services.store.mail.blobs import Blobs
 from services.store.mail.dead_letters import DeadLetter
+from services.store.mail.deleted_emails import DeletedEmails, KeptEmail
 from services.store.mail.emails import Emails
-from services.store.mail.raw_forms import RawForms
+from services.store.mail.raw_forms import RawCopy, RawForms
 from services.store.sync.accounts import Accounts
 from services.store.sync.folders import Folders
 from services.store.sync.ledger import Ledger, LiveRow
@@ -59,6 +60,10 @@ class ExportedEmail(Contract):
     records: tuple[RecordRef, ...]
     copies: tuple[ExportedCopy, ...]
     """Of accounts that the email names, or that have the address. Other holders stay unnamed."""
+    deleted_at: datetime | None = None
+    """When it was deleted in the CRM. Its copies are among those that were not imported."""
+    kept_until: datetime | None = None
+    """Until when the content of a deleted email is kept, because the deletion can be undone."""
 
 
 class Dossier(NamedTuple):
@@ -89,6 +94,7 @@ class Exporting:
         folders: Folders,
         ledger: Ledger,
         emails: Emails,
+        deleted_emails: DeletedEmails,
         blobs: Blobs,
         audit: Audit,
     ) -> None:
@@ -100,6 +106,7 @@ class Exporting:
         self._folders = folders
         self._ledger = ledger
         self._emails = emails
+        self._deleted = deleted_emails
         self._raw = RawForms(blobs)
         self._audit = audit
 
@@ -113,6 +120,7 @@ class Exporting:
             async for part in self._data_subjects.mentions(address)
             for email in await self._exported(part, address, accounts, names)
         ]
+        emails += [_deleted(one, address) async for one in self._deleted.mentioning(address)]
         unread = [
             _copy(row, accounts, names, size=row.size)
             async for row in self._data_subjects.unread(address)
@@ -138,9 +146,9 @@ class Exporting:
         return dossier
 
     async def contents(self, emails: Iterable[ExportedEmail]) -> AsyncIterator[Content]:
-        """Iterate over the contents of emails, without emails deleted meanwhile."""
+        """Iterate over the contents of emails, without emails deleted permanently meanwhile."""
         for email in emails:
-            if (found := await self._emails.get(email.email)) is not None:
+            if found := await self._emails.get(email.email) or await self._deleted.get(email.email):
                 yield found.content
 
     async def raw(self, content: Content) -> bytes:
@@ -149,7 +157,9 @@ class Exporting:
         Raises:
             NotFoundError: it was deleted meanwhile.
         """
-        copies = (await self._ledger.live_copies([content.key])).get(content.key, [])
+        copies: Sequence[RawCopy] = (await self._ledger.live_copies([content.key])).get(content.key, [])
+        if not copies and (kept := await self._deleted.get(content.key)):
+            copies = kept.copies
         return await self._raw.shown(copies, content)
 
     async def _exported(
@@ -217,6 +227,21 @@ def _copy(
         flags=row.flags,
         size=size,
         received_at=row.internal_date,
+    )
+
+
+def _deleted(kept: KeptEmail, address: str) -> ExportedEmail:
+    roles = [one.role.value for one in kept.content.participants if one.address == address]
+    roles += ["bcc" for copy in kept.copies if address in copy.bcc]
+    return ExportedEmail(
+        email=kept.content.key,
+        sent_at=kept.content.sent_at,
+        subject=kept.content.subject,
+        roles=tuple(dict.fromkeys(roles)) or (Role.THREAD.value,),
+        records=(),
+        copies=(),
+        deleted_at=kept.at,
+        kept_until=kept.until,
     )
 
 

@@ -5,18 +5,20 @@ A document has the email's own document, the rows of the copies that it had, and
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from pymongo import UpdateOne
 
 from schemas.base import Contract
 from schemas.ledger import DELETED_IN_CRM, RowState
+from schemas.mail import Content
 from services.store.core.blind_index import BlindIndex
 from services.store.core.bulk import insert_new
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
-from services.store.core.documents import Doc, now
+from services.store.core.documents import Doc, decode_email, now
 from services.store.core.errors import NotFoundError
 from services.store.core.pending_work import PendingWork
 from services.store.mail.blob_refs import BlobReferences
@@ -52,8 +54,27 @@ class HeldDeletedEmail(DeletedEmail):
     """The accounts whose copies it had."""
 
 
+class KeptEmail(NamedTuple):
+    """The content of a deleted email that can be restored. For the person whom it names (a data subject), and no one else."""
+
+    content: Content
+    at: datetime
+    """When it was deleted."""
+    until: datetime
+    """Until when it can be restored."""
+    copies: tuple[KeptCopy, ...]
+
+
+class KeptCopy(NamedTuple):
+    """A copy that a deleted email had."""
+
+    bcc: tuple[str, ...] = ()
+    head: str | None = None
+    body: str | None = None
+
+
 class DeletedEmails:
-    """What is in here is shown to nobody, and searched by nobody."""
+    """What is in here is shown to nobody, and searched by nobody. A data subject's export has it, because it is stored."""
 
     def __init__(
         self,
@@ -151,6 +172,16 @@ class DeletedEmails:
         """Return how many of them name an address, or were on a record because of it."""
         return await self._deleted.count_documents({"addresses": address})
 
+    async def mentioning(self, address: str) -> AsyncIterator[KeptEmail]:
+        """Iterate over those that name an address, or were on a record because of it."""
+        async for found in self._deleted.find({"addresses": address}).sort("_id"):
+            yield _kept(found)
+
+    async def get(self, key: str) -> KeptEmail | None:
+        """Return a deleted email, if it can still be restored."""
+        found = await self._deleted.find_one({"_id": key})
+        return None if found is None else _kept(found)
+
     async def erase(self, address: str) -> None:
         """Remove the content of those that name an address, or were on a record because of it."""
         await self._remove({"addresses": address})
@@ -183,6 +214,11 @@ class DeletedEmails:
             if (await self._deleted.delete_one({**query, "_id": key})).deleted_count:
                 await self._blob_refs.release([key])
         return len(keys)
+
+
+def _kept(found: Doc) -> KeptEmail:
+    copies = [KeptCopy(tuple(row.get("bcc", ())), row.get("head"), row.get("body")) for row in found["rows"]]
+    return KeptEmail(decode_email(found["content"]).content, found["at"], found["until"], tuple(copies))
 
 
 def _heads(rows: list[Doc]) -> set[str]:
