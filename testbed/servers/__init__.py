@@ -8,6 +8,7 @@
 - ``dovecot``: Dovecot: IMAP and LMTP
 - ``dovecot_config``: Dovecot's configuration, for 2.3 and 2.4
 - ``imap``: mail delivery and reading over IMAP
+- ``scripted``: an IMAP server in memory that speaks dialects and lies on demand
 - ``smtp``: the SMTP sink as a process
 - ``smtp_sink``: the SMTP sink itself: keeps what it receives as files
 """

@@ -1,0 +1,1 @@
+"""Servers that speak dialects and lie: what the poller makes of each, on the scripted server."""
