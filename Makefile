@@ -104,7 +104,7 @@ chaos: servers ## Inject random faults into a whole deployment for MINUTES=3, an
 	$(PY) -m testbed.chaos --minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 backpressure: servers ## Measure memory and live mail while no parser handles a backfill of 50,000 messages
-	LEADMAIL_LONG=1 $(PY) -m pytest -q -s tests/e2e/test_backpressure.py
+	LEADMAIL_LONG=1 $(PY) -m pytest -q -s tests/e2e/failures/test_backpressure.py
 
 image: ## Build the container image; IMAGE=name:tag, PYTHON_IMAGE=base
 	docker build --tag $(IMAGE) --file deploy/docker/leadmail/Dockerfile $(BUILD_ARGUMENTS) .

@@ -3,27 +3,18 @@
 ``Store(database, crm, config)`` has one attribute per subject. The classes behind them are in sub-packages:
 
 - ``core``: what the others build on: collections, fenced writes, migrations, pending work, the audit log
-- ``sync``: accounts, leases, folders, backfills, the ledger
+- ``sync``: accounts, leases, backfills
+- ``ledger``: folders, and one row per copy
 - ``crm``: leads and contacts, the index of their addresses, their changes and summaries
 - ``mail``: emails, links, blobs, dead letters
-- ``access``: users, the guard, and everything that users read
+- ``access``: users, which records they may read, and the guard
+- ``readers``: everything that users read
 - ``admin``: sharing policies, removal, privacy requests, diagnostics
 - ``store``: the class ``Store``
 
 It imports only ``schemas``. It needs a replica set (transactions, change streams) and MongoDB 6.0 or later.
 """
 
-from services.store.access.views import (
-    EmailPage,
-    Explanation,
-    FoundEmail,
-    Obstacle,
-    SearchResult,
-    ShownEmail,
-    SuggestedAddress,
-    VisibleCopy,
-    VisibleEmail,
-)
 from services.store.admin.aliases import AliasCandidate
 from services.store.admin.checkup import DatabaseFacts
 from services.store.admin.erasing import ErasureCounts
@@ -47,19 +38,30 @@ from services.store.core.mark_keys import MarkState
 from services.store.core.pending_work import WorkId
 from services.store.crm.record_watch import RecordChangeBatch
 from services.store.crm.records import NewRecord
+from services.store.ledger.folders import FolderPatch
+from services.store.ledger.ledger import KnownUid, LiveRow, Twin, TwinQuery
+from services.store.ledger.ledger_matcher import RowOutcome
+from services.store.ledger.remarking import RemarkedRow
 from services.store.mail.blob_refs import copy_ref, dead_ref, email_ref
 from services.store.mail.dead_letters import DeadLetter
 from services.store.mail.deleted_emails import DeletedEmail
 from services.store.mail.emails import BriefEmail
 from services.store.mail.links import LinkAddition
+from services.store.readers.views import (
+    EmailPage,
+    Explanation,
+    FoundEmail,
+    Obstacle,
+    SearchResult,
+    ShownEmail,
+    SuggestedAddress,
+    VisibleCopy,
+    VisibleEmail,
+)
 from services.store.store import Store
 from services.store.sync.accounts import new_account_id
 from services.store.sync.backlog import Waiting
-from services.store.sync.folders import FolderPatch
-from services.store.sync.ledger import KnownUid, LiveRow, Twin, TwinQuery
-from services.store.sync.ledger_matcher import RowOutcome
 from services.store.sync.progress import AccountGroup, OpenBackfill
-from services.store.sync.remarking import RemarkedRow
 from services.store.sync.status import AccountStatus, EpochReport, FolderReport
 
 __all__ = [

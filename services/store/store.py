@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.store.access.candidates import Candidates
 from services.store.access.copies import Copies
-from services.store.access.deleting import Deleting
-from services.store.access.email_search import EmailSearch
-from services.store.access.explaining import Explaining
 from services.store.access.guard import Guard
-from services.store.access.reading import Reading
-from services.store.access.record_search import RecordSearch
 from services.store.access.rights import RecordRights
 from services.store.access.sign_ins import SignIns
-from services.store.access.suggesting import Suggesting
 from services.store.access.users import Company, Users
-from services.store.access.visible_lines import VisibleLines
 from services.store.access.withdrawals import Withdrawals
 from services.store.admin.address_codes import AddressCodes
 from services.store.admin.aliases import Aliases
@@ -49,6 +41,14 @@ from services.store.crm.record_addresses import RecordAddresses
 from services.store.crm.record_watch import RecordWatch
 from services.store.crm.records import Records
 from services.store.crm.summaries import Summaries
+from services.store.ledger.folders import Folders
+from services.store.ledger.ledger import Ledger
+from services.store.ledger.ledger_counts import LedgerCounts
+from services.store.ledger.ledger_matcher import MatcherLedger
+from services.store.ledger.ledger_operator import OperatorLedger
+from services.store.ledger.ledger_poller import PollerLedger
+from services.store.ledger.message_ids import MessageIds
+from services.store.ledger.remarking import Remarking
 from services.store.mail.blob_refs import BlobReferences
 from services.store.mail.blob_sweep import BlobSweep
 from services.store.mail.blobs import Blobs
@@ -57,20 +57,20 @@ from services.store.mail.deleted_emails import DeletedEmails
 from services.store.mail.emails import Emails
 from services.store.mail.links import Links
 from services.store.mail.orphaned_emails import OrphanedEmails
+from services.store.readers.candidates import Candidates
+from services.store.readers.deleting import Deleting
+from services.store.readers.email_search import EmailSearch
+from services.store.readers.explaining import Explaining
+from services.store.readers.reading import Reading
+from services.store.readers.record_search import RecordSearch
+from services.store.readers.suggesting import Suggesting
+from services.store.readers.visible_lines import VisibleLines
 from services.store.sync.accounts import Accounts
 from services.store.sync.backlog import Backlog
 from services.store.sync.epochs import Epochs
-from services.store.sync.folders import Folders
 from services.store.sync.former_accounts import FormerAccounts
 from services.store.sync.leases import Leases
-from services.store.sync.ledger import Ledger
-from services.store.sync.ledger_counts import LedgerCounts
-from services.store.sync.ledger_matcher import MatcherLedger
-from services.store.sync.ledger_operator import OperatorLedger
-from services.store.sync.ledger_poller import PollerLedger
-from services.store.sync.message_ids import MessageIds
 from services.store.sync.progress import Progress
-from services.store.sync.remarking import Remarking
 from services.store.sync.status import Status
 
 

@@ -16,8 +16,9 @@ from services.cli.app import app
 from testbed.demo.phone import Phone
 from testbed.processes.certificates import make_certificates
 from testbed.processes.users import MailUsers
-from testbed.samples.company import USERS, User, contacts_csv, leads_csv
+from testbed.samples.company import USERS, contacts_csv, leads_csv
 from testbed.samples.demo_mail import DemoMail
+from testbed.samples.person import User
 from testbed.servers.dovecot_config import DovecotSettings, dovecot_config
 
 FILES = Path("/demo")

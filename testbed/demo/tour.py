@@ -17,9 +17,10 @@ from schemas.records import RecordRef
 from services.store import AccountStatus, Store, VisibleEmail
 from testbed.demo import screen
 from testbed.demo.world import World
-from testbed.samples.company import CONTACTS, LATE_CONTACT, LEADS, USERS, User, contacts_csv, leads_csv
+from testbed.samples.company import CONTACTS, LATE_CONTACT, LEADS, USERS, contacts_csv, leads_csv
 from testbed.samples.demo_mail import DemoMail
 from testbed.samples.model import SampleMail
+from testbed.samples.person import User
 
 BACKFILL_SECONDS = 180.0
 LIVE_SECONDS = 30.0

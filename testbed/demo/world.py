@@ -16,7 +16,8 @@ from pathlib import Path
 from testbed.demo.phone import Phone
 from testbed.local import LocalServers
 from testbed.local.settings_file import write_settings
-from testbed.samples.company import USERS, User
+from testbed.samples.company import USERS
+from testbed.samples.person import User
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".demo"

@@ -16,22 +16,22 @@ class Target(NamedTuple):
     """Whether the tests need the servers: these are started once."""
 
 
-_VISIBLE = ("tests/store/test_candidates.py", "tests/store/test_rights.py")
+_VISIBLE = ("tests/store/readers/test_candidates.py", "tests/store/access/test_rights.py")
 
 TARGETS = (
     Target("schemas/sharing.py", ("tests/schemas/test_sharing.py", "tests/schemas/test_policies.py")),
     Target("schemas/threads.py", ("tests/matcher/test_linking.py",)),
     Target("schemas/raw_mail.py", ("tests/schemas/test_raw_mail.py",)),
-    Target("services/store/access/guard.py", ("tests/store/test_guard.py",)),
+    Target("services/store/access/guard.py", ("tests/store/access/test_guard.py",)),
     Target(
         "services/store/access/withdrawals.py",
-        ("tests/store/test_withdrawals.py", "tests/store/test_sharing.py"),
+        ("tests/store/access/test_withdrawals.py", "tests/store/admin/test_sharing.py"),
         servers=True,
     ),
-    Target("services/store/access/deleting.py", ("tests/store/test_deleting.py",), servers=True),
-    Target("services/store/access/candidates.py", _VISIBLE, servers=True),
-    Target("services/store/access/visible_lines.py", _VISIBLE, servers=True),
-    Target("services/store/admin/user_lifecycle.py", ("tests/store/test_user_lifecycle.py",), servers=True),
+    Target("services/store/readers/deleting.py", ("tests/store/readers/test_deleting.py",), servers=True),
+    Target("services/store/readers/candidates.py", _VISIBLE, servers=True),
+    Target("services/store/readers/visible_lines.py", _VISIBLE, servers=True),
+    Target("services/store/admin/user_lifecycle.py", ("tests/store/admin/test_user_lifecycle.py",), servers=True),
     Target(
         "services/amqp/delivery/dispatch.py",
         ("tests/amqp/test_dispatch.py", "tests/amqp/test_retry.py"),
@@ -43,8 +43,8 @@ TARGETS = (
         functions=("send", "close", "_confirmed", "_put_back"),
     ),
     Target(
-        "services/store/sync/ledger_poller.py",
-        ("tests/store/test_ledger.py", "tests/store/test_fence.py"),
+        "services/store/ledger/ledger_poller.py",
+        ("tests/store/ledger/test_rows.py", "tests/store/core/test_fence.py"),
         functions=("_insert_missing", "published", "_move"),
         servers=True,
     ),
@@ -59,10 +59,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "Dispatcher._send_failed: True → False": _ONE_RESULT_EACH,
     },
     "services/store/admin/user_lifecycle.py": {"-: 500 → 501": "how many emails one piece of work has"},
-    "services/store/access/candidates.py": {
+    "services/store/readers/candidates.py": {
         "Candidates.ids: '\\uffff' → '\\uffff~'": "ids are hexadecimal digits: none lies between the two",
     },
-    "services/store/access/visible_lines.py": {
+    "services/store/readers/visible_lines.py": {
         f"-: '{name}' → '{name}~'": "a text that is read and not used costs only time"
         for name in ("text", "reply_text", "html")
     }
@@ -71,7 +71,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
             "whose other addresses these are is asked and not used"
         ),
     },
-    "services/store/sync/ledger_poller.py": {
+    "services/store/ledger/ledger_poller.py": {
         "PollerLedger._move: if not ids → if False": "an update of no rows changes nothing, it only takes a transaction",
         "PollerLedger._insert_missing: self._ledger.find({'_id': {'$in': ids}}, fields, session=session) → "
         "self._ledger.find({'_id': {'$in': ids}}, fields)": (

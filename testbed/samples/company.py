@@ -1,73 +1,20 @@
 """The demo's company: Northwind Instruments, its users, its leads and contacts, and the people who are no record.
 
 All domains are reserved ones (.example, .test). Internationalized domains are written as a CRM holds them (U-labels);
-:func:`normal` gives the form that is compared.
+:func:`person.normal` gives the form that is compared.
 """
 
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
-import idna
+from testbed.samples.person import Person, Record, User, normal
 
 COMPANY = "Northwind Instruments"
 DOMAIN = "northwind-instruments.example"
 LAW_FIRM_DOMAIN = "kanzlei-hartwig.example"
 CSV_COLUMNS = ("email", "other_emails", "name", "company", "owner")
-
-
-def normal(address: str) -> str:
-    """Return the address as it is compared: lower case, domain in A-labels."""
-    local, _, domain = address.lower().rpartition("@")
-    return f"{local}@{idna.encode(domain, uts46=True).decode()}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """A person who writes mail.
-
-    Attributes:
-        key: short name used by the scripts.
-        addresses: the usual one first.
-        client: the program they write with: gmail, outlook, apple, thunderbird, webmail, mobile.
-        language: en, de or fr; decides closing, quoting and reply prefix.
-        signature: lines below the name.
-        offset: hours from UTC in their Date header.
-    """
-
-    key: str
-    name: str
-    addresses: tuple[str, ...]
-    client: str = "gmail"
-    language: str = "en"
-    signature: tuple[str, ...] = ()
-    offset: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User(Person):
-    """A colleague with a mailbox; further addresses are aliases. ``sharing`` is public, private or custom."""
-
-    sharing: str
-    excluded_domains: tuple[str, ...] = ()
-    admin: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record(Person):
-    """A lead or a contact; ``owner`` is a user's key, ``old`` the addresses that stay as history."""
-
-    kind: str
-    company: str
-    owner: str
-    old: tuple[str, ...] = ()
-
-    @property
-    def all_addresses(self) -> tuple[str, ...]:
-        """Current addresses, then old ones."""
-        return self.addresses + self.old
 
 
 USERS = (

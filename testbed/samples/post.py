@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from random import Random
 
-from testbed.samples.company import DOMAIN, LATE_CONTACT, PEOPLE, RECORDS, Person, addresses_of, normal
+from testbed.samples.company import DOMAIN, LATE_CONTACT, PEOPLE, RECORDS, addresses_of
 from testbed.samples.model import AttachmentTruth, Link, SampleMail, Truth, rng
+from testbed.samples.person import Person, normal
 from testbed.samples.wire import Headers, head, mailboxes
 
 RECORD_ADDRESSES = addresses_of(RECORDS)

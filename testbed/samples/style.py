@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from testbed.samples.company import Person, normal
+from testbed.samples.person import Person, normal
 from testbed.samples.wire import Headers
 
 WEEKDAYS = {

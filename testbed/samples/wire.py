@@ -8,8 +8,8 @@ from email.header import Header
 from email.utils import quote
 from urllib.parse import quote as percent
 
-from testbed.samples.company import normal
 from testbed.samples.files import File
+from testbed.samples.person import normal
 
 CRLF = "\r\n"
 Headers = list[tuple[str, str]]

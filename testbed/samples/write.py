@@ -7,10 +7,11 @@ from email.utils import format_datetime
 from random import Random
 
 from testbed.samples import files, style
-from testbed.samples.company import USERS, Person
+from testbed.samples.company import USERS
 from testbed.samples.correspondence.script import Charset, Thread, Turn
 from testbed.samples.files import LOGO, File, document
 from testbed.samples.model import AttachmentTruth, rng
+from testbed.samples.person import Person
 from testbed.samples.post import ComposedMail, party, person_of
 from testbed.samples.style import Written
 from testbed.samples.wire import Headers, file_part, mailboxes, multipart, text_part, words

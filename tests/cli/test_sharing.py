@@ -108,8 +108,8 @@ def test_search_and_threads(deployment: Deployment) -> None:
 
 def test_a_search_that_is_cut_short_says_so(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says on standard error how far it got and how to continue. JSON stays JSON."""
-    monkeypatch.setattr("services.store.access.email_search.MOST_READ", 1)
-    monkeypatch.setattr("services.store.access.email_search._BATCH", 1)
+    monkeypatch.setattr("services.store.readers.email_search.MOST_READ", 1)
+    monkeypatch.setattr("services.store.readers.email_search._BATCH", 1)
     first = deployment.run("search", "offer", "--viewer", LUC, "--json")
     assert (first.code, json.loads(first.out)) == (0, [])
     assert "This search read 1 email, back to" in first.errors

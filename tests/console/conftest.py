@@ -17,7 +17,7 @@ from services.usecases.overview import OptionalBus
 from services.wiring import make_store
 from testbed.local import LocalServers
 from tests.console.fixtures import URL, Office, open_office, set_up_company
-from tests.matcher.history import History
+from tests.matcher.histories.history import History
 
 
 @pytest.fixture

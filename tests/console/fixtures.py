@@ -27,8 +27,8 @@ from services.settings import ConsoleSettings
 from services.store import email_ref
 from services.usecases.overview import OptionalBus
 from tests.matcher.fixtures import mail
-from tests.matcher.history import History
-from tests.matcher.steps import USERS
+from tests.matcher.histories.history import History
+from tests.matcher.histories.steps import USERS
 
 URL = "https://console.test"
 ANN, BOB, EVE, ZOE = USERS

@@ -10,10 +10,10 @@ import pytest
 
 from services.settings import ConsoleSettings
 from tests.console.fixtures import Browser, Office, open_office, text_of
-from tests.matcher.company import Held, Line
-from tests.matcher.history import History, file_of
-from tests.matcher.steps import USERS
-from tests.matcher.steps import life as life_of
+from tests.matcher.histories.company import Held, Line
+from tests.matcher.histories.history import History, file_of
+from tests.matcher.histories.steps import USERS
+from tests.matcher.histories.steps import life as life_of
 
 SEEDS, CHANGES = range(12), 4
 _KEY = re.compile(r"/mail/(v1-[0-9a-f]{40})")

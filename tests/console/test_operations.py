@@ -17,7 +17,7 @@ from schemas.sharing import Mode
 from services.console.web.costly_answer import CostlyAnswer
 from services.store import DeadLetter, NewRecord
 from services.store.core.documents import now
-from services.store.sync.ledger_rows import row_document
+from services.store.ledger.ledger_rows import row_document
 from tests.console.fixtures import ANN, BOB, EVE, Office, text_of
 from tests.factories import row
 

@@ -14,7 +14,7 @@ import pytest
 from testbed.local import LocalServers
 from testbed.processes.ports import free_port
 from tests.console.fixtures import ANN, token_of
-from tests.matcher.history import History
+from tests.matcher.histories.history import History
 from tests.processes import DEADLINE, Spawn, exit_code, spawning
 
 

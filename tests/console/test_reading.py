@@ -16,7 +16,7 @@ from services.settings import ConsoleSettings
 from services.store import NewRecord
 from tests.console.fixtures import ANN, BOB, CARLA, EVE, PIXEL, ZOE, Office, put_rich, rich, text_of
 from tests.matcher.fixtures import mail, raw_of
-from tests.matcher.history import file_of
+from tests.matcher.histories.history import file_of
 
 
 def record(office: Office, label: str = "R1") -> str:
@@ -133,8 +133,8 @@ async def test_a_search_that_is_cut_short_says_so_and_continues(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page says how far the search got. Following its link to the end finds what one search would find."""
-    monkeypatch.setattr("services.store.access.email_search.MOST_READ", 1)
-    monkeypatch.setattr("services.store.access.email_search._BATCH", 1)
+    monkeypatch.setattr("services.store.readers.email_search.MOST_READ", 1)
+    monkeypatch.setattr("services.store.readers.email_search._BATCH", 1)
     browser = await office.signed_in(ANN)
     for start in (f"{record(office)}?q=blind", "/mail?q=blind"):
         path, seen, steps = start, list[str](), 0

@@ -1,4 +1,4 @@
-"""The module maps in package docstrings: one line per module, ``- ``name``: what it is``, complete and true."""
+"""Packages stay small, and say what is in them: module maps in docstrings are complete and true."""
 
 from __future__ import annotations
 
@@ -67,3 +67,13 @@ def test_modules_that_a_docstring_names_exist(package: Path) -> None:
     """A full dotted name in a package docstring is a module, or something in a module."""
     names = DOTTED.findall(docstring(package))
     assert [name for name in names if not is_module(name) and not is_module(name.rpartition(".")[0])] == []
+
+
+LARGEST = 15
+EVERY_FOLDER = sorted({path.parent for top in (*TOPS, "deploy", "tests") for path in (ROOT / top).rglob("*.py")})
+
+
+@pytest.mark.parametrize("folder", EVERY_FOLDER, ids=lambda path: str(path.relative_to(ROOT)))
+def test_folders_stay_small(folder: Path) -> None:
+    """A folder has at most fifteen modules; a larger one has several subjects, each of which gets a package of its own."""
+    assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= LARGEST

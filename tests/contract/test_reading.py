@@ -25,16 +25,16 @@ TOUCHING: Mapping[str, str] = {
     "mail.deleted_emails": "keeps deleted emails until they can no longer be restored",
     "mail.blob_sweep": "deletes",
     "mail.orphaned_emails": "deletes",
-    "sync.ledger_matcher": "asks which emails on records a row's owner sent: keys only",
-    "sync.ledger_poller": "checks whether emails exist",
-    "sync.ledger": "finds copies of an account's emails by Message-ID: keys only",
+    "ledger.ledger_matcher": "asks which emails on records a row's owner sent: keys only",
+    "ledger.ledger_poller": "checks whether emails exist",
+    "ledger.ledger": "finds copies of an account's emails by Message-ID: keys only",
     "admin.key_rotation": "gives emails the hash of their Message-ID by a new key: ids only",
     "access.copies": "participants, for the guard's own decision",
-    "access.visible_lines": "reads for users, through the guard",
-    "access.candidates": "finds links for readers; every reader lets the guard decide on them",
-    "access.explaining": "reads for users, through the guard",
-    "access.reading": "reads for users, through the guard",
-    "access.email_search": "reads for users, through the guard",
+    "readers.visible_lines": "reads for users, through the guard",
+    "readers.candidates": "finds links for readers; every reader lets the guard decide on them",
+    "readers.explaining": "reads for users, through the guard",
+    "readers.reading": "reads for users, through the guard",
+    "readers.email_search": "reads for users, through the guard",
     "crm.summaries": "writes what every user may see into the CRM's documents",
     "core.colleagues": "checks whether any stored mail names an address",
     "admin.aliases": "senders in an account's own Sent folders, for its owner",
@@ -44,15 +44,15 @@ TOUCHING: Mapping[str, str] = {
 """Modules of the store that may touch these, and why. Add one only if it cannot use the guard."""
 
 READERS: Mapping[str, str] = {
-    "reading": "access.reading",
-    "email_search": "access.email_search",
-    "explaining": "access.explaining",
-    "suggesting": "access.suggesting",
-    "deleting": "access.deleting",
-    "record_search": "access.record_search",
+    "reading": "readers.reading",
+    "email_search": "readers.email_search",
+    "explaining": "readers.explaining",
+    "suggesting": "readers.suggesting",
+    "deleting": "readers.deleting",
+    "record_search": "readers.record_search",
 }
 """What users read by: attributes of the store, and their modules. ``record_search`` returns records, no mail."""
-LINES = "access.visible_lines"
+LINES = "readers.visible_lines"
 """What these readers are built on."""
 
 OUTSIDE: Mapping[str, set[str]] = {
@@ -294,7 +294,7 @@ def test_every_way_to_read_asks_the_guard() -> None:
     """Every public method of a reader looks up the viewer and lets the guard decide on the links."""
     sources = {
         name: (ROOT / f"services/store/{name.replace('.', '/')}.py").read_text(encoding="utf-8")
-        for name in {LINES, *READERS.values()} - {"access.record_search"}
+        for name in {LINES, *READERS.values()} - {"readers.record_search"}
     }
     # These take links that the guard has decided on, or a user that a reader has looked up.
     assert unguarded(sources) == {"visible", "lines", "found", "in_scope"}

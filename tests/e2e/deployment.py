@@ -28,8 +28,9 @@ from services.store.core.documents import now
 from services.wiring import make_store
 from testbed.demo.phone import Phone
 from testbed.local import LocalServers
-from testbed.samples.company import CONTACTS, LEADS, USERS, Record, User
+from testbed.samples.company import CONTACTS, LEADS, USERS
 from testbed.samples.model import SampleMail
+from testbed.samples.person import Record, User
 from tests.factories import confirmed
 
 ROOT = Path(__file__).parents[2]

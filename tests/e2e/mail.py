@@ -9,8 +9,9 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
-from testbed.samples.company import CONTACTS, User
+from testbed.samples.company import CONTACTS
 from testbed.samples.model import SampleMail, Truth
+from testbed.samples.person import User
 from tests.e2e.deployment import ROOT, Deployment
 
 CONTACT = CONTACTS[0]

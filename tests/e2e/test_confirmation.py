@@ -25,7 +25,7 @@ from services.cli.terminal.session import Session
 from services.settings import CliSettings
 from services.store import NewRecord
 from testbed.local import LocalServers
-from testbed.samples.company import User
+from testbed.samples.person import User
 from testbed.servers.imap import log_in
 from tests.e2e.deployment import ROOT, STAGES, Deployment, deploy
 from tests.poller.imap_proxy import Proxy, proxy

@@ -13,7 +13,7 @@ from services.store import NewRecord
 from testbed.local import LocalServers
 from tests.e2e.deployment import STAGES, Deployment, deploy
 from tests.e2e.mail import leadmail
-from tests.e2e.test_known_message_id import lying, person, raw
+from tests.e2e.privacy.test_known_message_id import lying, person, raw
 
 pytestmark = pytest.mark.timeout(600)
 NEW = "n" * 43 + "="

@@ -16,10 +16,10 @@ from services.store import NewRecord
 from testbed.local import LocalServers
 from testbed.processes.ports import free_port
 from testbed.samples.company import USERS
-from tests.e2e import places
-from tests.e2e.canaries import Stranger, lying, stranger
 from tests.e2e.deployment import STAGES, Deployment, deploy
-from tests.e2e.traces import Traces
+from tests.e2e.privacy import places
+from tests.e2e.privacy.canaries import Stranger, lying, stranger
+from tests.e2e.privacy.traces import Traces
 from tests.trace_receiver import Got, Receiver, receiving
 
 pytestmark = pytest.mark.timeout(240)

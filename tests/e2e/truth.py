@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from services.parser.content.parse import parse_mail
-from testbed.samples.company import normal
 from testbed.samples.model import SampleMail
+from testbed.samples.person import normal
 from tests.e2e.deployment import Deployment
 
 Links = set[tuple[str, str, str, str]]

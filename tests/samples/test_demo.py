@@ -20,12 +20,13 @@ import pytest
 import webencodings
 
 from testbed.samples import company
-from testbed.samples.company import CONTACTS, DOMAIN, LATE_CONTACT, LEADS, PEOPLE, RECORDS, USERS, addresses_of, normal
+from testbed.samples.company import CONTACTS, DOMAIN, LATE_CONTACT, LEADS, PEOPLE, RECORDS, USERS, addresses_of
 from testbed.samples.correspondence import charsets
 from testbed.samples.correspondence.live import SCENES
 from testbed.samples.correspondence.script import Thread
 from testbed.samples.demo_mail import DEFAULT_NOW, DemoMail
 from testbed.samples.model import SKIPPED_FOLDERS, Link, SampleMail
+from testbed.samples.person import normal
 
 DEMO = DemoMail()
 MAILS = DEMO.mailboxes()

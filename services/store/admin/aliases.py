@@ -11,12 +11,12 @@ from schemas.identity import copies_of_folder
 from schemas.ledger import RowState
 from services.store.access.rights import RecordRights
 from services.store.access.users import Users
-from services.store.access.visible_lines import VisibleLines
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
 from services.store.crm.record_addresses import RecordAddresses
-from services.store.sync.folders import Folders
+from services.store.ledger.folders import Folders
+from services.store.readers.visible_lines import VisibleLines
 
 _LOOK_AT = 5000
 _AT_ONCE = 500

@@ -9,7 +9,7 @@ from schemas.ledger import RowState
 from schemas.records import RecordKind, RecordRef
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
-from services.store.sync.ledger_rows import account_range
+from services.store.ledger.ledger_rows import account_range
 from services.store.sync.status import AttachedCounts
 
 Readable = Callable[[str, Collection[RecordRef]], Awaitable[Collection[RecordRef]]]

@@ -12,10 +12,10 @@ from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode
 from services.store.crm.erasures import Erasures
 from services.store.crm.record_addresses import RecordAddresses
+from services.store.ledger.ledger import Ledger
+from services.store.ledger.ledger_rows import row_of
 from services.store.mail.dead_letters import DeadLetter
 from services.store.mail.links import Links
-from services.store.sync.ledger import Ledger
-from services.store.sync.ledger_rows import row_of
 
 AT_ONCE = 500
 

@@ -17,11 +17,11 @@ from services.store.core.errors import StoreError
 from services.store.core.pending_work import PendingWork
 from services.store.crm.record_addresses import RecordAddresses
 from services.store.crm.summaries import Summaries
+from services.store.ledger.ledger import Ledger
 from services.store.mail.dead_letters import DeadLetters
 from services.store.mail.deleted_emails import DeletedEmails
 from services.store.mail.links import Links
 from services.store.mail.orphaned_emails import OrphanedEmails
-from services.store.sync.ledger import Ledger
 
 _ROUNDS = 20
 

@@ -16,14 +16,14 @@ from services.store.admin.data_subjects import DataSubjects, Mentioned
 from services.store.core.audit import Audit, AuditEntry
 from services.store.crm.record_addresses import RecordAddresses
 from services.store.crm.records import Records
+from services.store.ledger.folders import Folders
+from services.store.ledger.ledger import Ledger, LiveRow
 from services.store.mail.blobs import Blobs
 from services.store.mail.dead_letters import DeadLetter
 from services.store.mail.deleted_emails import DeletedEmails, KeptEmail
 from services.store.mail.emails import Emails
 from services.store.mail.raw_forms import RawCopy, RawForms
 from services.store.sync.accounts import Accounts
-from services.store.sync.folders import Folders
-from services.store.sync.ledger import Ledger, LiveRow
 
 
 class ExportedRecord(Contract):

@@ -4,7 +4,7 @@
 2. ``extend_emails``: stored emails are found by the hash of the new key, too.
 3. ``switch``: new marks are made with the new key. Every look-up asks with all keys.
 4. ``remark_addresses``, ``remark_erasures``: what can be computed from stored addresses.
-5. The pollers read the headers of mail again and replace the marks of its rows (``sync.remarking``).
+5. The pollers read the headers of mail again and replace the marks of its rows (``ledger.remarking``).
 6. ``retire``: when nothing is left, the old secrets are no longer needed.
 """
 
@@ -27,8 +27,8 @@ from services.store.core.documents import Doc, plain
 from services.store.core.mark_keys import MarkKeys, MarkState
 from services.store.crm.erasures import Erasures
 from services.store.crm.records import Records
+from services.store.ledger.remarking import Remarking
 from services.store.sync.accounts import Accounts
-from services.store.sync.remarking import Remarking
 
 _AT_ONCE = 500
 

@@ -15,14 +15,14 @@ from schemas.sharing import CompanyPolicy, CopyDecision, SharingPolicy, Verdict,
 from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
 from services.store.access.users import Company, Users
-from services.store.access.visible_lines import VisibleLines
 from services.store.admin.sharing import moved_domains
 from services.store.core.colleagues import Colleagues
 from services.store.core.documents import Doc
 from services.store.crm.record_addresses import RecordAddresses
+from services.store.ledger.ledger import Ledger
+from services.store.ledger.ledger_rows import account_range
 from services.store.mail.links import Links
-from services.store.sync.ledger import Ledger
-from services.store.sync.ledger_rows import account_range
+from services.store.readers.visible_lines import VisibleLines
 
 EXAMPLES = 3
 _AT_ONCE = 500

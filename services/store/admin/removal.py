@@ -18,14 +18,14 @@ from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now, plain
 from services.store.core.errors import NotFoundError
+from services.store.ledger.ledger import Ledger
+from services.store.ledger.ledger_counts import LedgerCounts
+from services.store.ledger.ledger_rows import DISCONNECTED, account_range
 from services.store.mail.blob_refs import BlobReferences
 from services.store.mail.dead_letters import DeadLetters
 from services.store.mail.deleted_emails import DeletedEmails
 from services.store.mail.links import Links
 from services.store.sync.accounts import Accounts
-from services.store.sync.ledger import Ledger
-from services.store.sync.ledger_counts import LedgerCounts
-from services.store.sync.ledger_rows import DISCONNECTED, account_range
 
 _NO_CREDENTIALS = SealedCredentials(key_id="", wrapped_key=b"", nonce=b"", ciphertext=b"")
 _RELINKS = 500

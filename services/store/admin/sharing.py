@@ -18,12 +18,12 @@ from services.store.core.documents import now
 from services.store.core.errors import NotAllowedError
 from services.store.core.pending_work import PendingWork, WorkId
 from services.store.crm.summaries import Summaries
+from services.store.ledger.ledger import Ledger
+from services.store.ledger.ledger_rows import account_range
 from services.store.mail.emails import Emails
 from services.store.mail.links import Links
 from services.store.mail.orphaned_emails import OrphanedEmails
 from services.store.sync.accounts import Accounts
-from services.store.sync.ledger import Ledger
-from services.store.sync.ledger_rows import account_range
 
 _AT_ONCE = 500
 _DOMAIN_LISTS = ("internal_domains", "opened_domains")

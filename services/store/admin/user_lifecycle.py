@@ -16,9 +16,9 @@ from services.store.core.collections import Collections
 from services.store.core.documents import now, plain
 from services.store.core.errors import NotAllowedError
 from services.store.core.pending_work import PendingWork
+from services.store.ledger.ledger import Ledger
+from services.store.ledger.ledger_rows import account_range
 from services.store.sync.accounts import Accounts
-from services.store.sync.ledger import Ledger
-from services.store.sync.ledger_rows import account_range
 
 OWNER_DISABLED = "owner-disabled"
 """Why an account is paused: enabling the owner resumes it."""

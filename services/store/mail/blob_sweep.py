@@ -9,7 +9,7 @@ from bson import ObjectId
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.core.fence import Fence, MongoSession
-from services.store.sync.ledger_matcher import MatcherLedger
+from services.store.ledger.ledger_matcher import MatcherLedger
 
 GRACE = timedelta(minutes=5)
 """Time from a blob's release to its deletion. A message normally takes less from parser to matcher."""

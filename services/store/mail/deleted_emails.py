@@ -21,9 +21,9 @@ from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc, decode_email, now
 from services.store.core.errors import NotFoundError
 from services.store.core.pending_work import PendingWork
+from services.store.ledger.ledger_matcher import MatcherLedger
+from services.store.ledger.ledger_rows import OF_EMAIL
 from services.store.mail.blob_refs import BlobReferences
-from services.store.sync.ledger_matcher import MatcherLedger
-from services.store.sync.ledger_rows import OF_EMAIL
 
 _RESTORING = timedelta(hours=1)
 """How long a restoration that has started keeps the sweep from taking the email away."""

@@ -14,10 +14,10 @@ from services.store.core.audit import Audit
 from services.store.core.collections import Collections
 from services.store.core.documents import encode, now
 from services.store.core.pending_work import PendingWork
+from services.store.ledger.ledger import Ledger
+from services.store.ledger.ledger_matcher import MatcherLedger
 from services.store.mail.blob_refs import BlobReferences
 from services.store.mail.deleted_emails import DeletedEmails
-from services.store.sync.ledger import Ledger
-from services.store.sync.ledger_matcher import MatcherLedger
 
 
 class OrphanedEmails:

@@ -9,7 +9,7 @@ from schemas.accounts import AccountState
 from schemas.ledger import RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
-from services.store.sync.ledger_rows import UNFINISHED_STATES
+from services.store.ledger.ledger_rows import UNFINISHED_STATES
 
 
 class Waiting(NamedTuple):

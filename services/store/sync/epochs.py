@@ -12,8 +12,8 @@ from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, encode, now
 from services.store.core.errors import FolderChangedError
 from services.store.core.fence import Fence, MongoSession
-from services.store.sync.folders import Folders
-from services.store.sync.ledger_rows import UNFINISHED_STATES
+from services.store.ledger.folders import Folders
+from services.store.ledger.ledger_rows import UNFINISHED_STATES
 
 
 class Epochs:

@@ -9,7 +9,7 @@ from schemas.ledger import RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import decode, now, plain
 from services.store.core.errors import AlreadyExistsError
-from services.store.sync.ledger_rows import DISCONNECTED, account_range
+from services.store.ledger.ledger_rows import DISCONNECTED, account_range
 
 
 class FormerAccounts:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from schemas.accounts import AccountState, EpochState, NotificationState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
-from services.store.sync.ledger_rows import UNFINISHED_STATES, account_range
+from services.store.ledger.ledger_rows import UNFINISHED_STATES, account_range
 
 _OPEN = {"$in": [EpochState.ENUMERATING.value, EpochState.SEALED.value]}
 _DUE = {"$in": [NotificationState.DUE.value, NotificationState.SENDING.value]}

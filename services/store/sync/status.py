@@ -14,11 +14,11 @@ from schemas.ledger import RowState
 from schemas.records import RecordKind
 from schemas.sharing import SharingPolicy
 from services.store.core.collections import Collections
+from services.store.ledger.folders import Folders
+from services.store.ledger.ledger_counts import LedgerCounts
+from services.store.ledger.message_ids import MessageIds
 from services.store.sync.accounts import Accounts
 from services.store.sync.epochs import Epochs
-from services.store.sync.folders import Folders
-from services.store.sync.ledger_counts import LedgerCounts
-from services.store.sync.message_ids import MessageIds
 
 
 class AccountStatus(Contract):

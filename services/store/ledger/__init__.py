@@ -1,0 +1,8 @@
+"""The folders of accounts, and the ledger: one row per copy.
+
+- ``folders``: folders of accounts
+- ``ledger``, ``ledger_rows``, ``ledger_counts``: rows looked up, in BSON, and counted
+- ``ledger_poller``, ``ledger_matcher``, ``ledger_operator``: what each of them writes
+- ``remarking``: rows whose marks another key made
+- ``message_ids``: Message-IDs that different mails of a mailbox carry
+"""

@@ -1,0 +1,1 @@
+"""Commands about the company's policy, and requests of data subjects."""

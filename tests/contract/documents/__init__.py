@@ -1,0 +1,1 @@
+"""Pages and derived files agree with the program."""

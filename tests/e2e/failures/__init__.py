@@ -1,0 +1,1 @@
+"""Servers that run out of something, and mail that kills a process."""

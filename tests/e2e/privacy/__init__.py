@@ -1,0 +1,1 @@
+"""What a deployment must not keep, print or show."""

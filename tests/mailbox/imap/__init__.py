@@ -1,0 +1,1 @@
+"""The IMAP client, on real and on scripted servers."""

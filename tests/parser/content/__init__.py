@@ -1,0 +1,1 @@
+"""What a mail says: its fields, texts and attachments."""

@@ -1,0 +1,1 @@
+"""Single copies: their headers and flags."""

@@ -1,0 +1,1 @@
+"""Backfills, live mail, and comparing a mailbox with its ledger."""

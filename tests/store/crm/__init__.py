@@ -1,0 +1,1 @@
+"""Leads and contacts of the CRM."""

@@ -1,0 +1,1 @@
+"""What users read, and what they do with single emails."""

@@ -1,0 +1,1 @@
+"""Accounts, leases and backfills."""
