@@ -148,6 +148,12 @@ def test_a_bcc_of_another_copy_in_the_same_mailbox_says_nothing() -> None:
     assert not may_see(decide(ANN, [copy(PUBLIC)], matches, subject((PARTNER, ANN)), NOBODY))
 
 
+def test_a_bcc_of_a_copy_in_another_mailbox_says_nothing() -> None:
+    """A reason that another mailbox gave shows nobody the email there, even if their own copy has the same Bcc."""
+    matches = [Match(address=CLIENT, role=Role.BCC, account="2" * 24)]
+    assert not may_see(decide(ANN, [copy(PUBLIC, bcc=(CLIENT,))], matches, subject((PARTNER, ANN)), NOBODY))
+
+
 def test_a_bcc_makes_no_difference_to_what_others_see() -> None:
     """Internal mail stays internal whoever was in Bcc: if others saw it, they would learn of the Bcc."""
     matches = [Match(address=CLIENT, role=Role.THREAD)]
@@ -354,6 +360,12 @@ def test_a_withdrawn_copy_is_for_its_owner_only() -> None:
             "x@eu.firm.example",
             CompanyPolicy(internal_domains=("firm.example",), opened_domains=("eu.firm.example",)),
             False,
+        ),
+        # what Leadmail sends itself stays internal whatever is opened
+        (
+            "leadmail@firm.example",
+            CompanyPolicy(senders=("leadmail@firm.example",), opened_domains=("firm.example",)),
+            True,
         ),
     ],
 )

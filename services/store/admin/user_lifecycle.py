@@ -138,7 +138,7 @@ class UserLifecycle:
             await self._pending.enqueue(emails=part)
         proofs = [*account.proofs]
         theirs = [{"_id": account.id}, {"state": {"$ne": AccountState.DISCONNECTED.value}}]
-        proven = await self._c.accounts.find_one({"proofs.address": account.owner, "$or": theirs}, {"_id": 1})
+        proven = await self._c.accounts.find_one({"proofs.address": account.owner, "$or": theirs})
         if account.owner in account.claims and proven is None:
             # It counted because it named its owner; it must not cease to be a colleague's.
             proofs.append(AddressProof(address=account.owner, how=ProofKind.USER, by=by, at=now()))

@@ -135,6 +135,17 @@ async def test_a_viewer_knows_of_granting_copies_only() -> None:
     assert {of.id for _, of in own.copies()} == {public.id, private.id}
 
 
+async def test_holders_that_the_email_does_not_name_stay_unnamed() -> None:
+    """A colleague who was in Bcc, or only on a list, is known to themselves only."""
+    named, unnamed = account(ANN), account(BOB)
+    facts = known([named, unnamed], [row(named, 1), row(unnamed, 2)], {KEY: {KIM, ANN}})
+    for viewer, holders in (("eve@firm.example", [ANN]), (ANN, [ANN]), (BOB, [ANN, BOB])):
+        (found,) = await decided(facts, viewer, link())
+        assert found.named == {named.id}
+        assert [of.owner for _, of in found.copies()] == [ANN, BOB]
+        assert [of.owner for _, of in found.known_copies(viewer)] == holders
+
+
 async def test_copies_of_one_account_are_distinguished_by_their_bcc() -> None:
     """A copy with the Bcc grants its owner. The same owner's copy without it is no reason for the link."""
     mine, other = account(ANN), account(BOB)

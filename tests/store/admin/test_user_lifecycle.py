@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import AccountState
+from schemas.accounts import Account, AccountState, AddressProof, ProofKind
 from schemas.sharing import Mode
 from services.store import NotAllowedError, NotFoundError, Store
 from services.store.admin import user_lifecycle
-from tests.store.fixtures import World, content
+from tests.store.fixtures import START, World, content
 
 ADMIN, ANN, BOB = "admin@corp.com", "ann@corp.com", "bob@corp.com"
 HOUR = timedelta(hours=1)
@@ -173,6 +173,55 @@ async def test_a_transferred_mailbox_goes_on_where_it_was(world: World, store: S
     await store.user_lifecycle.remove(ANN, by=ADMIN, transfer_to=BOB)
     states = [(await store.accounts.get(account.id)).state for account in (running, paused, ended)]
     assert states == [AccountState.ACTIVE, AccountState.PAUSED, AccountState.DISCONNECTED]
+
+
+async def proofs(store: Store, of: Account) -> list[tuple[str, ProofKind, str]]:
+    """Return what proves an account's addresses now."""
+    return [(one.address, one.how, one.by) for one in (await store.accounts.get(of.id)).proofs]
+
+
+async def test_the_address_of_a_removed_user_stays_a_colleagues(world: World, store: Store) -> None:
+    """The mailbox that names it proves it from now on, so that mail among colleagues stays internal; no other mailbox gains a proof."""
+    mine, sales = await world.account(ANN), await world.account("sales@corp.com", owner=ANN)
+    await world.user(BOB)
+    await store.user_lifecycle.remove(ANN, by=ADMIN, transfer_to=BOB)
+    assert await proofs(store, mine) == [(ANN, ProofKind.USER, ADMIN)]
+    assert await proofs(store, sales) == [(sales.address, ProofKind.ADMINISTRATOR, "operator")]
+    assert await store.colleagues.own_among([ANN]) == {ANN}
+
+
+SIGNED_IN = AddressProof(address=ANN, how=ProofKind.SIGN_IN, by=ANN, at=START)
+
+
+@pytest.mark.parametrize("disconnected", [False, True])
+async def test_a_mailbox_that_proved_the_address_keeps_its_proof(
+    world: World, store: Store, *, disconnected: bool
+) -> None:
+    """Another one is not added, although a disconnected mailbox's proof would not hinder other mailboxes."""
+    mine = await world.account(ANN, proofs=(SIGNED_IN,))
+    await world.user(BOB)
+    if disconnected:
+        await store.removal.disconnect(mine.id, by=ANN)
+    await store.user_lifecycle.remove(ANN, by=ADMIN, transfer_to=BOB)
+    assert await proofs(store, mine) == [(ANN, ProofKind.SIGN_IN, ANN)]
+
+
+@pytest.mark.parametrize("disconnected", [False, True])
+async def test_of_several_mailboxes_one_proves_the_address(world: World, store: Store, *, disconnected: bool) -> None:
+    """The one that proved it already, unless it is disconnected: its proof does not count beside a connected mailbox's."""
+    second = await world.account("second@corp.com", owner=ANN, aliases=(ANN,), proofs=(SIGNED_IN,))
+    await world.user(ANN)
+    first, third = (
+        await world.account("first@corp.com", owner=ANN, aliases=(ANN,), proofs=()),
+        await world.account("third@corp.com", owner=ANN, aliases=(ANN,), proofs=()),
+    )
+    await world.user(BOB)
+    if disconnected:
+        await store.removal.disconnect(second.id, by=ANN)
+    await store.user_lifecycle.remove(ANN, by=ADMIN, transfer_to=BOB)
+    kinds = [(await store.accounts.get(one.id)).proof_of(ANN) for one in (first, third)]
+    assert await proofs(store, second) == [(ANN, ProofKind.SIGN_IN, ANN)]
+    assert sorted(map(str, kinds)) == (["None", "user"] if disconnected else ["None", "None"])
 
 
 async def test_all_mail_of_a_transferred_mailbox_follows(

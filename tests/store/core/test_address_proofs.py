@@ -162,13 +162,3 @@ async def test_leadmails_own_sender_is_internal_whatever_is_opened(world: World,
     company = await store.company.policy()
     assert company.senders == ("leadmail@firm.example",)
     assert internal_among(["leadmail@firm.example", ANN], {ANN}, company) == {"leadmail@firm.example"}
-
-
-async def test_a_mailbox_that_is_handed_over_keeps_its_addresses(world: World, store: Store) -> None:
-    """Mail of a colleague who left does not open because the CRM no longer knows them."""
-    ann, _ = await world.account(ANN), await world.account(BOB)
-    await store.users.set_admin(BOB, admin=True, by="operator")
-    await store.user_lifecycle.remove(ANN, by=BOB, transfer_to=BOB)
-    found = await store.accounts.get(ann.id)
-    assert (found.owner, found.proof_of(ANN)) == (BOB, ProofKind.USER)
-    assert await store.colleagues.own_among([ANN]) == {ANN}

@@ -30,8 +30,8 @@ def lines(store: Store) -> VisibleLines:
 
 @pytest.fixture
 async def mails(world: World) -> list[Content]:
-    """Six mails on two records: Ann's own and Bob's, who shares; some of the same moment. Their ids begin alike."""
-    ann, bob = await world.account(ANN), await world.account(BOB)
+    """Six mails on two records: Ann's own, which are private, and Bob's, who shares; some of the same moment. Their ids begin alike."""
+    ann, bob = await world.account(ANN, Mode.PRIVATE), await world.account(BOB)
     for address in ("lead@x.com", "kim@y.com"):
         await world.record(address)
     made = []
@@ -86,8 +86,11 @@ async def test_emails_are_paged_as_wholes(store: Store, candidates: Candidates, 
 async def test_the_links_of_emails_come_newest_first(
     store: Store, candidates: Candidates, mails: list[Content]
 ) -> None:
-    """Those of one moment in the order of their ids."""
-    found = await candidates.of_emails(await store.users.get(ANN), [one.key for one in mails])
+    """Those of one moment in the order of their ids; no links of other emails."""
+    viewer = await store.users.get(ANN)
+    for mail in (mails[0], mails[5]):
+        assert [one.email for one in await candidates.of_emails(viewer, [mail.key])] == [mail.key] * 2
+    found = await candidates.of_emails(viewer, [one.key for one in mails])
     assert len(found) == 12
     assert found == sorted(sorted(found, key=lambda one: one.id), key=lambda one: one.sent_at, reverse=True)
     assert found[0].sent_at > found[-1].sent_at
