@@ -67,6 +67,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         for name in ("text", "reply_text", "html")
     }
     | {
+        "-: 100 → 101": "how many links one query has",
         "VisibleLines.lines:  for one in email['participants'] if one['role'] == 'from' →  for one in email['participants']": (
             "whose other addresses these are is asked and not used"
         ),

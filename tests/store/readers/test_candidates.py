@@ -9,6 +9,7 @@ from schemas.mail import Content
 from schemas.records import RecordRef
 from schemas.sharing import Mode
 from services.store import Store
+from services.store.readers import visible_lines
 from services.store.readers.candidates import EVERYTHING, Candidates, Position, Scope, in_thread, on_record
 from services.store.readers.visible_lines import VisibleLines
 from tests.store.fixtures import World, content
@@ -127,6 +128,37 @@ async def test_only_visible_links_become_lines(world: World, store: Store, lines
     assert [(one.link.email, one.link.record) for one in visible] == [(hers.key, record)]
     await world.database["emails"].delete_many({})
     assert await lines.lines(ann, visible) == []
+
+
+async def test_what_a_link_says_of_sharing_is_not_trusted(world: World, store: Store, lines: VisibleLines) -> None:
+    """Links that were not computed again since a mailbox became private are candidates, but not visible."""
+    mine, other = await world.account(ANN), await world.account(BOB, Mode.PRIVATE)
+    record = await world.record("lead@x.com")
+    hers, his = content("m1", "lead@x.com", ANN), content("m2", "lead@x.com", BOB)
+    await world.attach(mine, hers)
+    await world.attach(other, his)
+    await world.database["links"].update_many({"owners": BOB}, {"$set": {"shared_by": [other.id]}})
+    ann = await store.users.get(ANN)
+    assert [one.link.email for one in await lines.visible(ann, [hers.key, his.key])] == [hers.key]
+    for scope in (on_record(record), in_thread("t" * 24), EVERYTHING):
+        assert [one.link.email for one in await lines.in_scope(ann, scope)] == [hers.key]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 12, 100])
+async def test_a_scope_is_whole_whatever_the_size_of_a_batch(
+    store: Store, lines: VisibleLines, mails: list[Content], monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """Every visible link once, newest first; each email once, with every record that it is on."""
+    monkeypatch.setattr(visible_lines, "_BATCH", batch)
+    ann = await store.users.get(ANN)
+    visible = await lines.in_scope(ann, in_thread("t" * 24))
+    assert len({one.link.id for one in visible}) == len(visible) == 12
+    assert [one.link.sent_at for one in visible] == sorted((one.link.sent_at for one in visible), reverse=True)
+    found = await lines.found(ann, visible)
+    assert [one.line.email for one in found] == list(dict.fromkeys(one.link.email for one in visible))
+    for one in found:
+        assert one.records == tuple(link.link.record for link in visible if link.link.email == one.line.email)
+        assert len(one.records) == 2
 
 
 async def test_a_line_says_who_wrote(world: World, store: Store, lines: VisibleLines) -> None:
