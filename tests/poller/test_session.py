@@ -14,7 +14,7 @@ import pytest
 from schemas.accounts import ServerAddress
 from services.mailbox.connection.credentials import password
 from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.imap import ConnectionLostError, ImapSession, RefusedError, connect_imap
+from services.mailbox.imap import ConnectionLostError, ContradictionError, ImapSession, RefusedError, connect_imap
 from testbed.local import LocalServers
 from tests.poller.fixtures import Mailbox, mail
 
@@ -172,7 +172,7 @@ async def test_one_bad_mail_does_not_cost_the_batch(pool: ThreadPoolExecutor) ->
             for uid in range(int(part.partition(":")[0]), int(part.partition(":")[2] or part) + 1)
         ]
         if 13 in uids:
-            writer.write(f"{tag} NO [SERVERBUG] cannot read\r\n".encode())
+            writer.write(f"{tag} NO cannot read\r\n".encode())
             return True
         for uid in uids:
             writer.write(f"* {uid} FETCH (UID {uid} BODY[] {{2}}\r\nx{uid % 10})\r\n".encode())
@@ -187,14 +187,17 @@ async def test_one_bad_mail_does_not_cost_the_batch(pool: ThreadPoolExecutor) ->
         session.discard()
 
 
-async def test_odd_answers_to_examine(pool: ThreadPoolExecutor) -> None:
-    """HIGHESTMODSEQ NIL and a missing UIDNEXT are accepted: uids are compared, and the highest is requested."""
+@pytest.mark.parametrize(("status", "uidnext"), [(0, 42), (50, 50), (7, 42)])
+async def test_odd_answers_to_examine(pool: ThreadPoolExecutor, status: int, uidnext: int) -> None:
+    """HIGHESTMODSEQ NIL and a missing UIDNEXT are accepted: uids are compared, and STATUS or the newest mail gives the next."""
 
     def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
         if command.startswith("EXAMINE"):
             writer.write(b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [HIGHESTMODSEQ NIL] x\r\n")
-        elif command.startswith("UID SEARCH UID *"):
-            writer.write(b"* SEARCH 41\r\n")
+        elif command.startswith("UID FETCH *"):
+            writer.write(b"* 3 FETCH (UID 41)\r\n")
+        elif command.startswith("STATUS") and status:
+            writer.write(f"* STATUS INBOX (MESSAGES 3 UIDNEXT {status})\r\n".encode())
         else:
             return False
         writer.write(f"{tag} OK done\r\n".encode())
@@ -202,7 +205,105 @@ async def test_odd_answers_to_examine(pool: ThreadPoolExecutor) -> None:
 
     async with server(answer) as port:
         session = await connect(port, "me", "pw", pool)
-        assert await session.examine(b"INBOX") == (3, 7, 42, None)
+        assert await session.examine(b"INBOX") == (3, 7, uidnext, None)
+        session.discard()
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["* 3 EXISTS", "* OK [UIDVALIDITY 7] x"], "no-uidnext"),
+        (["* 3 EXISTS", "* OK [UIDVALIDITY 7] x", "* OK [UIDNEXT 9000000000] x"], "uid-out-of-range"),
+    ],
+)
+async def test_a_folder_without_possible_uids_is_not_opened(
+    pool: ThreadPoolExecutor, lines: list[str], code: str
+) -> None:
+    """A server that holds messages and names no uid of theirs, or one that cannot be, contradicts itself: no folder is empty for it."""
+
+    def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
+        if command.startswith("EXAMINE"):
+            writer.write("".join(f"{line}\r\n" for line in lines).encode())
+        return False
+
+    async with server(answer) as port:
+        session = await connect(port, "me", "pw", pool)
+        with pytest.raises(ContradictionError) as raised:
+            await session.examine(b"INBOX")
+        assert raised.value.code == code
+        assert session.selected is None
+        session.discard()
+
+
+@pytest.mark.parametrize(
+    "words", ["NO [UNAVAILABLE] later", "BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds"]
+)
+async def test_a_refusal_that_may_pass_is_raised(pool: ThreadPoolExecutor, words: str) -> None:
+    """Nothing is concluded from it, and the server is not asked again at once."""
+    heard: list[str] = []
+
+    def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
+        if not command.startswith("UID FETCH"):
+            return False
+        heard.append(command)
+        writer.write(f"{tag} {words}\r\n".encode())
+        return True
+
+    async with server(answer) as port:
+        session = await connect(port, "me", "pw", pool)
+        await session.examine(b"INBOX")
+        for ask in (session.headers([1, 2, 3]), session.bodies([1, 2, 3]), session.header_rest(1, 10, 20)):
+            with pytest.raises(RefusedError) as raised:
+                await ask
+            assert raised.value.passing
+        assert len(heard) == 3
+        session.discard()
+
+
+async def test_what_was_not_asked_for_is_left_out(pool: ThreadPoolExecutor) -> None:
+    """Of one message twice in an answer the last counts; uids that were not asked for, or lie below the range, do not."""
+
+    def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
+        if command.startswith("UID FETCH"):
+            for uid, words in ((5, "old!"), (5, "new!"), (6, "more"), (77, "none"), (2, "less")):
+                writer.write(
+                    f"* 1 FETCH (UID {uid} FLAGS () RFC822.SIZE 9 BODY[HEADER]<0> {{4}}\r\n{words})\r\n".encode()
+                )
+        return False
+
+    async with server(answer) as port:
+        session = await connect(port, "me", "pw", pool)
+        await session.examine(b"INBOX")
+        assert [(one.uid, one.header) for one in await session.headers([5, 6])] == [(5, b"new!"), (6, b"more")]
+        assert [one.uid for one in await session.newest(5)] == [5, 6, 77]
+        session.discard()
+
+
+LISTS = {
+    "empty-list": ("", ""),
+    "no-inbox": ('* LIST () "/" Sent\r\n', ""),
+    None: ('* LIST () "/" Sent\r\n', '* LIST () "/" INBOX\r\n'),
+}
+"""The code of the contradiction, the answer to LIST of all, and of INBOX alone."""
+
+
+@pytest.mark.parametrize("code", LISTS)
+async def test_a_list_without_inbox_proves_nothing(pool: ThreadPoolExecutor, code: str | None) -> None:
+    """INBOX always exists. Where a LIST lacks it, the server is asked for it alone, and no folder is missing for it."""
+
+    def answer(tag: str, command: str, writer: asyncio.StreamWriter) -> bool:
+        if command.startswith("LIST"):
+            writer.write(LISTS[code]["INBOX" in command].encode())
+        return False
+
+    async with server(answer) as port:
+        session = await connect(port, "me", "pw", pool)
+        if code is None:
+            assert [entry.raw_name for entry in (await session.list_folders())[0]] == [b"Sent", b"INBOX"]
+        else:
+            with pytest.raises(ContradictionError) as raised:
+                await session.list_folders()
+            assert raised.value.code == code
         session.discard()
 
 

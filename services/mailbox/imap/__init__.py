@@ -32,9 +32,10 @@ from services.mailbox.imap.folders import NEVER, plan_folders, primary, readable
 from services.mailbox.imap.protocol import MailClient
 from services.mailbox.imap.reader import MailboxReader, open_reader
 from services.mailbox.imap.session import ImapSession
-from services.mailbox.imap.uids import SPAN, SPARSE, WIDER, all_uids, uid_windows
+from services.mailbox.imap.uids import HIGHEST_UID, SPAN, SPARSE, WIDER, all_uids, uid_windows
 
 __all__ = [
+    "HIGHEST_UID",
     "NEVER",
     "SPAN",
     "SPARSE",

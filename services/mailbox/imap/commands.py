@@ -5,6 +5,7 @@ Everything is read from imaplib's raw answers (see ``answers``). Folder names go
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from services.mailbox.imap.tokens import responses
 HEADER_PIECE = 32 * 1024
 """Bytes of each header that are fetched at first; hardly any is longer."""
 HEADER_ITEMS = f"UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]<0.{HEADER_PIECE}>"
+_UID = re.compile(rb"[( ]UID (\d{1,10})(?=[ )])", re.IGNORECASE)
 STATUS_ITEMS = "MESSAGES UIDNEXT UIDVALIDITY"
 _NOTIFY = (
     b"SET (SELECTED (MessageNew MessageExpunge FlagChange))"
@@ -29,6 +31,7 @@ class Selected(NamedTuple):
     exists: int
     uidvalidity: int
     uidnext: int
+    """0 if the server leaves it out."""
     highestmodseq: int | None
 
 
@@ -45,6 +48,11 @@ def namespace(client: MailClient) -> list[Namespace]:
 def list_plain(client: MailClient) -> list[Listed]:
     """LIST as every server supports it."""
     return answers.listed(client.command("LIST", b'""', b'"*"', own=("LIST",)).pop("LIST", []))
+
+
+def list_inbox(client: MailClient) -> list[Listed]:
+    """LIST of INBOX alone."""
+    return answers.listed(client.command("LIST", b'""', b"INBOX", own=("LIST",)).pop("LIST", []))
 
 
 def list_extended(client: MailClient, status: bool, modseq: bool) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
@@ -70,19 +78,29 @@ def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:
     found = client.command("EXAMINE", _astring(folder), *([b"(CONDSTORE)"] if condstore else []))
     protocol.state = "SELECTED"
     exists = answers.number(found.get("EXISTS", [])) or 0
-    uidnext = answers.number(found.get("UIDNEXT", []))
+    uidnext = answers.number(found.get("UIDNEXT", [])) or 0
     validity = answers.number(found.get("UIDVALIDITY", []))
     modseq = answers.number(found.get("HIGHESTMODSEQ", []))
     protocol.untagged_responses.clear()
-    if uidnext is None:  # a few servers leave it out
-        newest = search(client, "*") if exists else []
-        uidnext = max(newest, default=0) + 1
     return Selected(exists, validity or 0, uidnext, modseq or None)
 
 
 def search(client: MailClient, uids: str) -> list[int]:
     """UID SEARCH UID: which of these exist."""
     return answers.searched(client.uid_command("SEARCH", "UID", uids))
+
+
+def present(client: MailClient, uids: str) -> list[int]:
+    """UID FETCH (UID): which of these exist. Shares nothing with ``search``, so that each can prove the other."""
+    found: set[int] = set()
+    kept = client.protocol.untagged_responses
+    earlier = "FETCH" in kept
+    for line, _ in responses(client.uid_command("FETCH", uids, "(UID)")):
+        found.update(map(int, _UID.findall(line)))
+        earlier = earlier or b"FLAGS" in line.upper()
+    if earlier:  # flags that came unasked are an event
+        kept["FETCH"] = [b"0 (FLAGS ())"]
+    return sorted(found)
 
 
 def headers(client: MailClient, uids: str, gmail: bool) -> list[Fetched]:

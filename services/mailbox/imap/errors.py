@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from schemas.errors import LeadmailError
-from services.mailbox.connection import clean_answer, passing
+from services.mailbox.connection import Code, classify, clean_answer, passing
 
 _ANSWER = re.compile(r"^[\w .():]{0,60}?\b(NO|BAD)\b(?: |$)", re.IGNORECASE)
 """What imaplib and this package put before a server's words."""
@@ -30,6 +30,8 @@ class RefusedError(LeadmailError):
     """Whether it may pass by itself (throttling, an outage): nothing final follows from it."""
     pause: float
     """Seconds that the server asks to wait; 0 if it names none."""
+    throttled: bool
+    """Whether it is about the account as a whole: any other command would be refused, too."""
 
     def __init__(self, message: str = "") -> None:
         """``message`` names the command and has the tagged answer, as imaplib's errors do."""
@@ -43,6 +45,8 @@ class RefusedError(LeadmailError):
         found = _CODE.search(self.text)
         self.code = found[1].upper() if found else ""
         self.passing, self.pause = passing(self.text)
+        limited = classify(self.text, protocol="imap", default=None) is Code.TOO_MANY_CONNECTIONS
+        self.throttled = self.pause > 0 or (self.passing and limited)
 
     @property
     def nonexistent(self) -> bool:

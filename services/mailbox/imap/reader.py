@@ -11,7 +11,7 @@ from services.mailbox.connection import Code, ConnectPolicy, Credentials, MailSe
 from services.mailbox.imap.answers import Listed, uid_set
 from services.mailbox.imap.commands import Selected
 from services.mailbox.imap.connect import connect_imap
-from services.mailbox.imap.errors import ConnectionLostError, RefusedError
+from services.mailbox.imap.errors import ConnectionLostError, ContradictionError, RefusedError
 from services.mailbox.imap.session import ImapSession
 
 BATCH = 500
@@ -62,5 +62,7 @@ async def open_reader(
         raise MailServerError(code, "the connection was lost", answer=clean_answer(str(error))) from error
     except RefusedError as error:
         raise MailServerError(Code.REFUSED, "the server refused a command", answer=clean_answer(str(error))) from error
+    except ContradictionError as error:
+        raise MailServerError(Code.REFUSED, f"the server contradicts itself: {error.detail}") from error
     finally:
         session.discard()

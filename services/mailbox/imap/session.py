@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 
@@ -12,8 +12,9 @@ from services.mailbox.imap import commands
 from services.mailbox.imap.answers import Fetched, Listed, Namespace, UidRanges, in_namespaces, uid_set
 from services.mailbox.imap.async_connection import DEADLINE, AsyncConnection, CommandObserver
 from services.mailbox.imap.commands import Selected
-from services.mailbox.imap.errors import RefusedError, UidValidityChangedError
+from services.mailbox.imap.errors import ContradictionError, RefusedError, UidValidityChangedError
 from services.mailbox.imap.protocol import MailClient
+from services.mailbox.imap.uids import HIGHEST_UID
 
 PART = 1024 * 1024
 """Bytes of one piece of a large mail, and the memory that it takes."""
@@ -75,10 +76,20 @@ class ImapSession(AsyncConnection):
 
         What belongs to other users or is shared says so, where the server can tell (NAMESPACE). A refusal of that is raised: to
         take it for "all is the user's own" would open what others own.
+
+        Raises:
+            ContradictionError: the answer lacks INBOX.
         """
         if self._namespaces is None and "NAMESPACE" in self.capabilities:
             self._namespaces = await self.run(commands.namespace)
         listed, statuses = await self._list()
+        if not listed:
+            raise ContradictionError("empty-list", "the server listed no folder at all, and every mailbox has an INBOX")
+        if not any(entry.raw_name.upper() == b"INBOX" for entry in listed):  # RFC 3501 section 5.1
+            inbox = await self.run(commands.list_inbox)
+            if not any(entry.raw_name.upper() == b"INBOX" for entry in inbox):
+                raise ContradictionError("no-inbox", "the server's list of folders lacks INBOX, which always exists")
+            listed += inbox
         return in_namespaces(listed, self._namespaces or ()), statuses
 
     async def _list(self) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
@@ -100,11 +111,33 @@ class ImapSession(AsyncConnection):
         return await self.run(commands.status, folder, self.condstore)
 
     async def examine(self, folder: bytes) -> Selected:
-        """Open a folder for reading only."""
+        """Open a folder for reading only.
+
+        Raises:
+            ContradictionError: the server says nothing of its uids, or what cannot be.
+        """
         self.selected = None
         selected = await self.run(commands.examine, folder, self.condstore)
+        if not selected.uidnext:
+            selected = selected._replace(uidnext=await self._uidnext(folder, selected.exists))
+        if selected.uidnext > HIGHEST_UID + 1:
+            raise ContradictionError("uid-out-of-range", f"the server expects uid {selected.uidnext} next")
         self.selected, self._uidvalidity = folder, selected.uidvalidity
         return selected
+
+    async def _uidnext(self, folder: bytes, exists: int) -> int:
+        """Find out the next uid of the folder that was just opened, where EXAMINE does not say (Courier)."""
+        status: dict[str, int] = {}
+        try:
+            status = await self.run(commands.status, folder, False)
+        except RefusedError as error:
+            if error.passing:
+                raise
+        highest = max(await self.run(commands.present, "*"), default=0) if exists else 0
+        uidnext = max(status.get("uidnext", 0), highest + 1)
+        if exists and uidnext == 1:
+            raise ContradictionError("no-uidnext", f"the server holds {exists} messages and names no uid of theirs")
+        return uidnext
 
     @asynccontextmanager
     async def opened(self, folder: Folder) -> AsyncIterator[None]:
@@ -128,42 +161,60 @@ class ImapSession(AsyncConnection):
         """Return which of a set of uids (IMAP syntax) exist in the open folder."""
         return set(await self.run(commands.search, uids))
 
+    async def present(self, uids: str) -> set[int]:
+        """Return which of a set of uids exist in the open folder, as FETCH says. ``existing`` is what SEARCH says."""
+        return set(await self.run(commands.present, uids))
+
     async def headers(self, uids: Sequence[int]) -> list[Fetched]:
         """Return flags, dates, sizes and header blocks, ascending by uid, without messages that the server does not return.
 
         Of a long header it is the beginning (``Fetched.header_cut``): 500 of 256 KiB would fill the memory.
-        When a server refuses the batch because of one bad mail (Yahoo), each half is requested alone.
+        When a server refuses the batch because of one bad mail, each half is requested alone.
+
+        Raises:
+            RefusedError: a refusal that may pass.
         """
         try:
-            return await self.run(commands.headers, uid_set(uids), self.gmail)
-        except RefusedError:
+            found = await self.run(commands.headers, uid_set(uids), self.gmail)
+        except RefusedError as error:
+            if error.passing:
+                raise
             if len(uids) == 1:
                 return []
             half = len(uids) // 2
             return [*await self.headers(uids[:half]), *await self.headers(uids[half:])]
+        return _asked(found, uids)
 
     async def header_rest(self, uid: int, offset: int, size: int) -> bytes | None:
-        """Return a header from ``offset`` on, at most ``size`` bytes; None when the server does not return it."""
-        with suppress(RefusedError):
+        """Return a header from ``offset`` on, at most ``size`` bytes; None when the server does not return it.
+
+        Raises:
+            RefusedError: a refusal that may pass.
+        """
+        try:
             return await self.run(commands.header_part, uid, offset, size)
-        return None
+        except RefusedError as error:
+            if error.passing:
+                raise
+            return None
 
     async def newest(self, first: int) -> list[Fetched]:
         """Return the same for all mail from a uid on."""
-        # n:* also returns the last message when it is below n (RFC 3501 section 6.4.8).
-        return [
-            message for message in await self.run(commands.headers, f"{first}:*", self.gmail) if message.uid >= first
-        ]
+        found = await self.run(commands.headers, f"{first}:{HIGHEST_UID}", self.gmail)
+        return _asked(found, range(first, HIGHEST_UID + 1))
 
     async def bodies(self, uids: Sequence[int]) -> dict[int, bytes]:
         """Return whole mails by uid. Missing and refused messages are treated as in ``headers``."""
         try:
-            return await self.run(commands.bodies, uids)
-        except RefusedError:
+            found = await self.run(commands.bodies, uids)
+        except RefusedError as error:
+            if error.passing:
+                raise
             if len(uids) == 1:
                 return {}
             half = len(uids) // 2
             return {**await self.bodies(uids[:half]), **await self.bodies(uids[half:])}
+        return {uid: found[uid] for uid in uids if uid in found}
 
     async def parts(self, uid: int) -> AsyncIterator[bytes]:
         """Yield a large mail in pieces, until the server returns less than a whole piece."""
@@ -198,3 +249,8 @@ class ImapSession(AsyncConnection):
     async def idle_done(self) -> list[bytes]:
         """Leave IDLE; returns the lines that came before it ended."""
         return await self.run(commands.idle_done)
+
+
+def _asked(messages: list[Fetched], uids: Container[int]) -> list[Fetched]:
+    """Return the messages that were asked for, each once: the last of several answers for one uid counts."""
+    return list({message.uid: message for message in messages if message.uid in uids}.values())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import NamedTuple, Protocol
 
+HIGHEST_UID = 4_294_967_295
+"""The highest uid that there can be. A range ends with it: ``*`` is the highest uid in use, and may lie below the range's start."""
 SPAN = 100_000
 """Uids of the first SEARCH: an answer of at most 0.7 MB."""
 SPARSE = SPAN // 20

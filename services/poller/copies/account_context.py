@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from services.amqp.delivery.tracing import Tracing
 
 
+REFUSED = "refused"
+"""Why a folder is not synchronised that the server refuses to open. Its rows are kept: it is tried again at every check."""
+
+
 class Marker:
     """Makes the marks (keyed hashes) of a row. Caches those of addresses, since people write more than once."""
 
@@ -90,6 +94,8 @@ class AccountContext:
     """By id, those that exist on the server."""
     missed: dict[str, int] = field(default_factory=dict)
     """By folder id, how many consecutive LIST answers lacked it."""
+    refused: dict[str, int] = field(default_factory=dict)
+    """By folder id, how many attempts to open it for a backfill the server refused."""
     base: str = ""
     """The key of rows that do not name theirs."""
     former: tuple[Marker, ...] = ()

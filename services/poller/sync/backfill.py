@@ -17,7 +17,7 @@ from schemas.ledger import Row, RowState
 from schemas.messages import Lane, SyncCompleted
 from services.mailbox.imap import Fetched, ImapSession, RefusedError, plan_folders
 from services.poller.copies import relevance, removals
-from services.poller.copies.account_context import AccountContext
+from services.poller.copies.account_context import REFUSED, AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.copies.folder_scan import FolderScan, Window
 from services.poller.copies.header_reader import read_headers
@@ -26,6 +26,8 @@ from services.store import FolderPatch
 
 PUBLISHING = 3
 """Batches of bodies in memory at the same time: one being fetched, two being published."""
+REFUSALS = 2
+"""A folder is left out of a backfill when the server has refused this many times in a row to open it."""
 _UTMOST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -33,6 +35,7 @@ async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
     """Open the account's next epoch and note where each folder ends. Later mail is live."""
     listed, _ = await session.list_folders()
     planned: dict[str, Folder] = {}
+    doubtful: RefusedError | None = None
     expected = 0
     for folder in plan_folders(context.account, listed, gmail=session.gmail):
         planned[folder.id] = folder
@@ -40,8 +43,17 @@ async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
             old = context.folders.get(folder.id)
             try:
                 selected = await session.examine(folder.raw_name)
-            except RefusedError:
-                planned[folder.id] = folder.model_copy(update={"selected": False, "reason": "refused"})
+            except RefusedError as error:
+                if error.passing or folder.raw_name.upper() == b"INBOX":
+                    raise
+                context.refused[folder.id] = context.refused.get(folder.id, 0) + 1
+                # Dovecot 2.3 lists deleted parents of folders as if they were there.
+                if context.refused[folder.id] < REFUSALS and not (
+                    error.nonexistent and (old is None or not old.selected)
+                ):
+                    doubtful = error
+                reason = "no-mail" if error.nonexistent else REFUSED
+                planned[folder.id] = folder.model_copy(update={"selected": False, "reason": reason})
                 continue
             expected += selected.exists
             planned[folder.id] = folder.model_copy(
@@ -56,6 +68,9 @@ async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
                     else selected.highestmodseq,
                 }
             )
+    if doubtful is not None:
+        raise doubtful
+    context.refused.clear()
     epoch = await context.store.epochs.start(context.lease, planned.values(), expected=expected)
     before = context.folders
     context.folders = {
@@ -63,7 +78,8 @@ async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
         for folder_id, folder in {**before, **planned}.items()
     }
     for folder_id, folder in planned.items():
-        if not folder.selected and (old := before.get(folder_id)) is not None and old.selected:
+        old = before.get(folder_id)
+        if not folder.selected and folder.reason != REFUSED and old is not None and old.selected:
             await removals.drop_folder(context, folder_id)  # the owner excluded it
     await context.store.matcher_ledger.replan_former(context.account.id)
     context.log.info("backfill opened", epoch=epoch.number, folders=len(context.selected), expected=expected)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from schemas.accounts import Folder, FolderState
 from services.mailbox.imap import NEVER, ImapSession, Listed, RefusedError, plan_folders, readable
 from services.poller.copies import removals
-from services.poller.copies.account_context import AccountContext
+from services.poller.copies.account_context import REFUSED, AccountContext
 
 LIST_ANSWERS = 2
 """A folder is gone when this many consecutive LIST answers lack it and STATUS refuses it."""
@@ -36,7 +36,7 @@ class FolderTracker:
             # A known folder may become selectable: it only had subfolders before, or the server refused to open it.
             if known is None or (folder.selected and not known.selected and not self._context.account.resync_requested):
                 opened = await self._open(folder)
-                if known is None or opened.selected:
+                if opened is not None and (known is None or opened.selected):
                     new.append(opened)
             elif known.selected and folder.reason in NEVER:
                 new.append(known.model_copy(update={"role": folder.role, "selected": False, "reason": folder.reason}))
@@ -46,14 +46,19 @@ class FolderTracker:
             self._context.folders |= {folder.id: folder for folder in new}
             self._context.log.info("folders appeared or changed", count=len(new))
 
-    async def _open(self, folder: Folder) -> Folder:
+    async def _open(self, folder: Folder) -> Folder | None:
+        """Return the folder as the server has it; None if that cannot be known at the moment."""
         update: dict[str, object] = {"epoch": self._context.account.epoch, "state": FolderState.ENUMERATED, "cursor": 1}
         if folder.selected:
             try:
                 selected = await self._session.examine(folder.raw_name)
                 update |= {"uidvalidity": selected.uidvalidity, "highestmodseq": selected.highestmodseq}
-            except RefusedError:
-                update |= {"selected": False, "reason": "refused"}
+            except RefusedError as error:
+                if error.throttled:
+                    raise
+                if error.passing:
+                    return None
+                update |= {"selected": False, "reason": REFUSED}
         return folder.model_copy(update=update)
 
     async def drop_missing(self, listed: Sequence[Listed], nonexistent: Collection[str] = ()) -> None:
@@ -83,6 +88,8 @@ class FolderTracker:
     async def _refused(self, folder: Folder) -> bool:
         try:
             await self._session.status(folder.raw_name)
-        except RefusedError:
-            return True
+        except RefusedError as error:
+            if error.throttled:
+                raise
+            return not error.passing
         return False

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from schemas.accounts import Folder
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane
-from services.mailbox.imap import Fetched, ImapSession, Selected, UidRanges, all_uids
+from services.mailbox.imap import HIGHEST_UID, Fetched, ImapSession, Selected, UidRanges, all_uids
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
@@ -113,7 +113,7 @@ class LiveSync:
         ``upto`` is the modification sequence of the open folder when it was opened.
         """
         if self._session.condstore and folder.highestmodseq is not None:
-            changed, vanished = await self._session.flags("1:*", folder.highestmodseq)
+            changed, vanished = await self._session.flags(f"1:{HIGHEST_UID}", folder.highestmodseq)
             changed = [message for message in changed if message.uid < folder.live_next]
             modseq = max((message.modseq or 0 for message in changed), default=0)
             await self._vanished(folder, vanished)
@@ -124,7 +124,7 @@ class LiveSync:
                 if walked:
                     self._context.update_folder(folder, highestmodseq=modseq)
             return
-        messages, _ = await self._session.flags(f"{max(1, folder.live_next - RECENT_FLAGS)}:*")
+        messages, _ = await self._session.flags(f"{max(1, folder.live_next - RECENT_FLAGS)}:{HIGHEST_UID}")
         seen = {message.uid: relevance.flags_of(message) for message in messages if message.uid < folder.live_next}
         before = self._flags.get(folder.id) or await self._stored(folder)
         different = [

@@ -95,6 +95,8 @@ class MailboxWatcher:
         try:
             return await self._session.status(folder.raw_name)
         except RefusedError as error:
+            if error.throttled:
+                raise
             if error.nonexistent:
                 self._nonexistent.add(folder.id)
             return None
@@ -114,6 +116,8 @@ class MailboxWatcher:
         try:
             return await self._live.open(folder)
         except RefusedError as error:
+            if error.throttled:
+                raise
             self._context.log.info("folder cannot be opened", folder=folder.id, error=str(error)[:100])
             return None
 

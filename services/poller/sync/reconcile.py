@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 from schemas.accounts import Folder
 from schemas.ledger import RowState
-from services.mailbox.imap import ImapSession, RefusedError, uid_windows
+from services.mailbox.imap import ContradictionError, ImapSession, RefusedError, uid_windows
 from services.poller.copies import relevance, removals
-from services.poller.copies.account_context import AccountContext
+from services.poller.copies.account_context import REFUSED, AccountContext
 from services.poller.copies.ledger_repair import repair, store_flags
 from services.runtime.backoff import jittered
 from services.store import FolderPatch
@@ -40,14 +40,21 @@ async def reconcile(context: AccountContext, session: ImapSession) -> None:
 
     Mail found this way is live, so no confirmation waits for it. New rows of relevant mail stay ``planned``.
     """
+    postponed: RefusedError | ContradictionError | None = None
     for folder_id in [folder.id for folder in context.selected]:
         folder = context.folders.get(folder_id)
         if folder is None or folder.cursor > 1:
             continue
         try:
             await _reconcile_folder(context, session, folder)
-        except RefusedError as error:
+        except (RefusedError, ContradictionError) as error:
+            if isinstance(error, ContradictionError) or error.passing:
+                postponed = error
+            if isinstance(error, RefusedError) and error.throttled:
+                break
             context.log.info("folder cannot be compared", folder=folder.id, error=str(error)[:100])
+    if postponed is not None:
+        raise postponed
     await _drop_strays(context)
     # The poller may have died after it wrote rows and before it noted those that share a Message-ID.
     await context.store.message_ids.note(context.lease, await context.store.message_ids.repeated(context.account.id))
@@ -105,6 +112,6 @@ async def _drop_strays(context: AccountContext) -> None:
     counts = await context.store.ledger_counts.counts_by_folder(context.account.id)
     for folder_id in sorted({folder for folder, state, _ in counts if state is not RowState.GONE}):
         folder = context.folders.get(folder_id)
-        if folder is None or not folder.selected:
+        if folder is None or not (folder.selected or folder.reason == REFUSED):
             await removals.drop_folder(context, folder_id)
             context.log.warning("dropped rows of a folder that is not synchronised", folder=folder_id)
