@@ -52,6 +52,16 @@ class PollerSettings(StageSettings, SecretSettings, MailServerSettings, LeaseSet
         le=1024 * 1024 * 1024,
     )
     account_connections: int = setting(2, "how many connections to one mailbox may be open", "2", ge=1, le=10)
+    block_refusals: int = setting(
+        3, "after how many refused log-ins in a row an account may be blocked", "3", ge=1, le=100
+    )
+    block_seconds: float = setting(
+        600.0,
+        "over how many seconds these refusals must be spread: servers refuse the right password for a moment, too",
+        "600",
+        ge=0.1,
+        le=86_400,
+    )
     reaper_seconds: float = setting(
         900.0, "after how many seconds a copy without a final state is fetched again", "900", ge=5, le=86_400
     )

@@ -11,6 +11,7 @@ _SENTENCES: dict[Code, str] = {
     Code.APP_PASSWORD_NEEDED: "{service} requires an app-specific password, not the password of your account. Create one and try again.",
     Code.OAUTH2_NEEDED: "{service} accepts no passwords, only its own sign-in (OAuth2), which this version does not offer yet.",
     Code.OAUTH2_EXPIRED: "{service} no longer accepts the permission that you gave. Sign in to it again.",
+    Code.PASSWORD_EXPIRED: "{service} says that the password has expired. Choose a new one there, then enter it here.",
     Code.IMAP_DISABLED: "IMAP access seems to be disabled for this mailbox. Enable it and try again.",
     Code.SMTP_DISABLED: "Sending over SMTP is disabled for this mailbox. Enable it, or ask your administrator to enable it.",
     Code.WEB_LOGIN_NEEDED: "{service} requires you to sign in once in the browser and to confirm that it is you. Do that, then try again.",
@@ -32,8 +33,9 @@ _SENTENCES: dict[Code, str] = {
     Code.PLAINTEXT_REFUSED: "The password would travel to {host} without encryption. Choose TLS or STARTTLS.",
     Code.TIMEOUT: "{host}, port {port}, did not answer in time. Check the name, the port and the kind of encryption, and try again.",
     Code.TOO_MANY_CONNECTIONS: "{service} reports too many connections or log-ins for this account. Try again in a few minutes.",
+    Code.THROTTLED: "{service} limits how fast this account may be used. Leadmail waits and goes on by itself.",
     Code.UNAVAILABLE: "{service} is not available at the moment. Try again later.",
-    Code.REFUSED: "{service} refused the login.",
+    Code.REFUSED: "{service} refused the login. Check the user name and the password, or ask the server's administrator.",
 }
 _APP_PASSWORD_CODES = frozenset({Code.APP_PASSWORD_NEEDED, Code.WRONG_PASSWORD})
 _UNREACHABLE_CODES = frozenset({Code.NOT_PUBLIC, Code.WRONG_SERVER, Code.UNAVAILABLE, Code.TIMEOUT, Code.CERTIFICATE})

@@ -13,6 +13,7 @@ from schemas.accounts import Account, Lease
 from services.amqp.stage import Stage, run_stage
 from services.mailbox.providers import directory
 from services.poller.account_worker import AccountWorker, Timing
+from services.poller.connections.backoff import BlockRule
 from services.poller.connections.connector import Connector
 from services.poller.copies.account_context import AccountContext, Marker
 from services.poller.copies.metrics import PollerMetrics
@@ -52,6 +53,7 @@ async def main(stage: Stage[PollerSettings]) -> None:
         reaper=settings.reaper_seconds,
         reconcile=settings.reconcile_seconds,
         connections=settings.account_connections,
+        block=BlockRule(settings.block_refusals, settings.block_seconds),
     )
     with (
         thread_pool(COMMAND_THREADS, "imap") as commands,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from schemas.accounts import Account, FolderState
 from services.mailbox.imap import ImapSession
-from services.poller.connections.backoff import ConnectionBackoff
+from services.poller.connections.backoff import BlockRule, ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
 from services.poller.connections.connector import Connector
 from services.poller.connections.errors import BlockedError, deciding_error, is_connection_limit
+from services.poller.connections.troubles import BACKGROUND, CONNECT, LIVE
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.recovery import Recovery
@@ -38,6 +39,7 @@ class Timing:
     reconcile: float = 21_600.0
     connections: int = 2
     """Connections at a time."""
+    block: BlockRule = field(default_factory=BlockRule)
 
 
 class AccountWorker:
@@ -55,7 +57,7 @@ class AccountWorker:
         provider = connector.provider(context.account)
         self._idles = provider is None or "poll" not in provider.quirks
         limit = min(timing.connections, provider.connections if provider else timing.connections)
-        backoff = ConnectionBackoff()
+        backoff = ConnectionBackoff(timing.block)
         self._slots = ConnectionSlots(self._connect, backoff, limit)
         self._folders_known = asyncio.Event()
         self._check_now = asyncio.Event()
@@ -96,14 +98,14 @@ class AccountWorker:
         while True:
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    for task in (
-                        self._sync_background,
-                        self._watch,
-                        self._replan_stale,
-                        self._compare,
-                        self._renew_marks,
+                    for task, name, phase in (
+                        (self._sync_background, BACKGROUND, lambda: self._background.phase),
+                        (self._watch, LIVE, lambda: "live"),
+                        (self._replan_stale, "replan", lambda: "backfill"),
+                        (self._compare, "compare", lambda: "compare"),
+                        (self._renew_marks, "marks", lambda: "backfill"),
                     ):
-                        tasks.create_task(self._recovery.keep_running(task))
+                        tasks.create_task(self._recovery.keep_running(task, name, phase))
             except BaseExceptionGroup as group:
                 cause = deciding_error(group)
                 if isinstance(cause, BlockedError):
@@ -117,7 +119,9 @@ class AccountWorker:
                 self._slots.close()
 
     async def _connect(self) -> ImapSession:
-        return await self._connector.connect(self._context.account)
+        session = await self._connector.connect(self._context.account)
+        await self._recovery.worked(CONNECT)
+        return session
 
     async def _watch(self) -> None:
         await self._folders_known.wait()
@@ -132,11 +136,13 @@ class AccountWorker:
                 # Background work takes precedence on a single connection.
                 leave=self._slots.wanted if self._slots.single else None,
                 idles=self._idles,
+                checked=lambda: self._recovery.worked(LIVE),
             ).run()
 
     async def _sync_background(self) -> None:
         """Wait for background work, then do all of it on one connection."""
         if not await self._background.pending():
+            await self._recovery.worked(BACKGROUND)
             await self._background.wake.wait()
             if not await self._background.pending():
                 self._background.wake.clear()
@@ -150,6 +156,7 @@ class AccountWorker:
             while True:
                 async with self._background_slots:
                     await self._background.run(session)
+                await self._recovery.worked(BACKGROUND)
                 if self._slots.single:
                     break
                 try:

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any
 
+from schemas.accounts import Phase
 from schemas.messages import AccountAttention
-from services.mailbox.connection import Code, MailServerError, SealError
-from services.mailbox.imap import ConnectionLostError, RefusedError, UidValidityChangedError
-from services.poller.connections.backoff import ConnectionBackoff
-from services.poller.connections.connection_slots import ConnectionSlots
+from services.mailbox.connection import Code, MailServerError, SealError, suggested_pause
+from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError
+from services.poller.connections.backoff import FIRST_PAUSE, LONGEST_PAUSE, ConnectionBackoff, hinted
+from services.poller.connections.connection_slots import STEADY, ConnectionSlots
 from services.poller.connections.errors import BlockedError, deciding_error, is_connection_limit
+from services.poller.connections.troubles import CONNECT, Troubles, describe_trouble, folder_of, is_healing
 from services.poller.copies.account_context import AccountContext
+from services.runtime.backoff import Backoff
 from services.runtime.failures import facts
 from services.runtime.tasks import run_isolated
 from services.store import FolderChangedError, LeaseLostError
 
 FOLDER_CHANGED = (RefusedError, UidValidityChangedError, FolderChangedError)
 """The folder is gone or was recreated. The watcher finds out which."""
-EXPECTED = (*FOLDER_CHANGED, ConnectionLostError, MailServerError, SealError)
+EXPECTED = (*FOLDER_CHANGED, ConnectionLostError, ContradictionError, MailServerError, SealError)
 """Failures that remote servers cause. Anything else is logged as an error, and retried all the same."""
 
 
 class Recovery:
-    """Decides what follows a failure of one account's tasks."""
+    """Decides what follows a failure of one account's tasks, and shows what hinders them."""
 
     def __init__(
         self, context: AccountContext, backoff: ConnectionBackoff, slots: ConnectionSlots, check_folders: asyncio.Event
@@ -34,8 +39,18 @@ class Recovery:
         self._backoff = backoff
         self._slots = slots
         self._check_folders = check_folders
+        self._pauses: defaultdict[str, Backoff] = defaultdict(lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE))
+        self._failures = Counter[str]()
+        self.troubles = Troubles(context.store, context.lease, context.account.trouble, context.log)
 
-    async def keep_running(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def worked(self, task: str) -> None:
+        """Note that a task works, though it does not end."""
+        self._failures.pop(task, None)
+        await self.troubles.worked(task)
+
+    async def keep_running(
+        self, task: Callable[[], Coroutine[Any, Any, None]], name: str, phase: Callable[[], Phase]
+    ) -> None:
         """Run a task over and over, with a pause after each failure.
 
         Raises:
@@ -44,22 +59,39 @@ class Recovery:
             MailServerError: the server refuses a second connection, and the worker uses more than one.
         """
         while True:
+            started = monotonic()
             try:
                 await run_isolated(task())
             except Exception as error:  # noqa: BLE001 - one bad mailbox must not stop the others
                 cause = deciding_error(error)
                 self._raise_if_final(cause)
-                if isinstance(cause, FOLDER_CHANGED):
+                if isinstance(cause, FOLDER_CHANGED) and not getattr(cause, "passing", False):
                     self._check_folders.set()
-                pause = self._backoff.pause(cause)
-                self._report(cause, pause)
-                await asyncio.sleep(pause)
+                if monotonic() - started > STEADY:
+                    self._pauses[name].reset()
+                await asyncio.sleep(await self._failed(name, phase(), cause))
+            else:
+                await self.worked(name)
 
     def _raise_if_final(self, cause: BaseException) -> None:
         if isinstance(cause, LeaseLostError | BlockedError) or (is_connection_limit(cause) and not self._slots.single):
             raise cause from None
         if isinstance(cause, MailServerError) and self._backoff.needs_owner(cause):
             raise BlockedError(cause.code) from None
+
+    async def _failed(self, name: str, phase: Phase, cause: BaseException) -> float:
+        """Note a failure. Returns the seconds to wait."""
+        connecting = isinstance(cause, MailServerError | SealError)
+        pause = self._backoff.left
+        if not isinstance(cause, MailServerError):
+            pause = hinted(self._pauses[name].next(), suggested_pause(str(cause)))
+        self._failures[name] += 1
+        if self._failures[name] > 1 or not is_healing(cause):
+            code, detail = describe_trouble(cause)
+            key, phase = (CONNECT, "connect") if connecting else (name, phase)
+            await self.troubles.note(key, phase, code, detail, pause=pause, folder=folder_of(cause))
+        self._report(cause, pause)
+        return pause
 
     def _report(self, cause: BaseException, pause: float) -> None:
         context = self._context

@@ -192,6 +192,7 @@ async def deploy(servers: LocalServers, environment: dict[str, str], logs: Path)
         "LEADMAIL_CRM_DATABASE": environment["LEADMAIL_MONGO_DATABASE"],
         "LEADMAIL_LEASE_SECONDS": "3",
         "LEADMAIL_POLL_SECONDS": "2",
+        "LEADMAIL_BLOCK_SECONDS": "1",
         "LEADMAIL_PARSER_WORKERS": "1",
     }
     settings = CliSettings.model_validate(

@@ -357,6 +357,7 @@ async def company(
         "LEADMAIL_LEASE_SECONDS": "2",
         "LEADMAIL_REAPER_SECONDS": "20",
         "LEADMAIL_POLL_SECONDS": "2",
+        "LEADMAIL_BLOCK_SECONDS": "1",
         "LEADMAIL_SWEEP_SECONDS": "1",
         "LEADMAIL_SHUTDOWN_SECONDS": "10",
     }

@@ -21,7 +21,7 @@ ANSWERS: list[tuple[Protocol, str, Code]] = [
     ("imap", "[ALERT] Your account is not enabled for IMAP use. Please visit your Gmail settings page and enable your account for IMAP access. (Failure)", Code.IMAP_DISABLED),
     ("imap", "[ALERT] IMAP access is disabled for your domain. Please contact your domain administrator for questions about this feature. (Failure)", Code.IMAP_DISABLED),
     ("imap", "[ALERT] Too many simultaneous connections. (Failure)", Code.TOO_MANY_CONNECTIONS),
-    ("imap", "[OVERQUOTA] Account exceeded command or bandwidth limits.", Code.TOO_MANY_CONNECTIONS),
+    ("imap", "[OVERQUOTA] Account exceeded command or bandwidth limits.", Code.THROTTLED),
     ("imap", "[ALERT] Lookup failed (Failure)", Code.UNAVAILABLE),
     ("imap", "[UNAVAILABLE] Temporary System Error", Code.UNAVAILABLE),
     ("smtp", "534 5.7.9 Application-specific password required. For more information, go to https://support.google.com/mail/?p=InvalidSecondFactor", Code.APP_PASSWORD_NEEDED),
@@ -32,7 +32,7 @@ ANSWERS: list[tuple[Protocol, str, Code]] = [
     ("imap", "AUTHENTICATE failed.", Code.WRONG_PASSWORD),
     ("imap", "LOGIN failed.", Code.WRONG_PASSWORD),
     ("imap", "command: LIST => User is authenticated but not connected.", Code.WRONG_PASSWORD),
-    ("imap", "Request is throttled. Suggested Backoff Time: 299980 milliseconds", Code.TOO_MANY_CONNECTIONS),
+    ("imap", "Request is throttled. Suggested Backoff Time: 299980 milliseconds", Code.THROTTLED),
     ("imap", "LOGIN failed. BasicAuthBlocked", Code.OAUTH2_NEEDED),
     ("imap", "Server Unavailable. 15", Code.UNAVAILABLE),
     ("smtp", "535 5.7.139 Authentication unsuccessful, basic authentication is disabled. [PH7P220CA0132.NAMP220.PROD.OUTLOOK.COM]", Code.OAUTH2_NEEDED),
@@ -41,7 +41,7 @@ ANSWERS: list[tuple[Protocol, str, Code]] = [
     ("smtp", "535 5.7.139 Authentication unsuccessful, user is locked by your organization's security defaults policy.", Code.ACCOUNT_DISABLED),
     # Yahoo, AOL
     ("imap", "[AUTHENTICATIONFAILED] LOGIN Invalid credentials", Code.WRONG_PASSWORD),
-    ("imap", "[LIMIT] CAPABILITY Rate limit hit.", Code.TOO_MANY_CONNECTIONS),
+    ("imap", "[LIMIT] CAPABILITY Rate limit hit.", Code.THROTTLED),
     ("imap", "[AUTHORIZATIONFAILED] Please verify your account by going to https://login.yahoo.com", Code.WEB_LOGIN_NEEDED),
     ("smtp", "535 5.7.0 (#AUTH005) Too many bad auth attempts.", Code.TOO_MANY_CONNECTIONS),
     # iCloud
@@ -100,7 +100,7 @@ def test_an_answer_is_cleaned() -> None:
 def test_only_time_cures_what_is_transient() -> None:
     """Time-outs and full or failing servers are tried again; everything else needs a person to act."""
     assert {code for code in Code if MailServerError(code).transient} == TRANSIENT == {
-        Code.TIMEOUT, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE,
+        Code.TIMEOUT, Code.THROTTLED, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE,
     }  # fmt: skip
 
 

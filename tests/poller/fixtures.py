@@ -90,6 +90,7 @@ class PollerEnvironment:
             **self.environment,
             "LEADMAIL_INSTANCE": name,
             "LEADMAIL_LOG_FORMAT": "json",
+            "LEADMAIL_BLOCK_SECONDS": "1",
             "PYTHONFAULTHANDLER": "1",
         }
         environment |= {f"LEADMAIL_{key.upper()}": value for key, value in settings.items()}

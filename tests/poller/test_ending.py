@@ -107,7 +107,7 @@ async def test_failed_work_is_started_again(trouble: Callable[[], Coroutine[Any,
         again.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(worker_of()._recovery.keep_running(part))
+    task = asyncio.create_task(worker_of()._recovery.keep_running(part, "live", lambda: "live"))
     waiting = asyncio.create_task(again.wait())
     await asyncio.wait({task, waiting}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
     assert again.is_set()

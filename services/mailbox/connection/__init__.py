@@ -14,7 +14,7 @@
 """
 
 from services.mailbox.connection.credentials import Credentials, OAuth2Credentials, PasswordCredentials, password
-from services.mailbox.connection.errors import Code, MailServerError, clean_answer
+from services.mailbox.connection.errors import TRANSIENT, Code, MailServerError, clean_answer
 from services.mailbox.connection.hostname import HostNameError, host_name
 from services.mailbox.connection.line_breaks import InjectionError, refuse_line_breaks
 from services.mailbox.connection.netguard import NetGuard
@@ -31,6 +31,7 @@ from services.mailbox.connection.secret_box import SealError, SecretBox, derive,
 from services.mailbox.connection.tls import tls_error
 
 __all__ = [
+    "TRANSIENT",
     "BearerExchange",
     "Code",
     "ConnectPolicy",

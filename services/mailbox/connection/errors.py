@@ -20,6 +20,7 @@ class Code(StrEnum):
     APP_PASSWORD_NEEDED = "app-password-needed"  # noqa: S105  a code, not a password
     OAUTH2_NEEDED = "oauth2-needed"
     OAUTH2_EXPIRED = "oauth2-expired"
+    PASSWORD_EXPIRED = "password-expired"  # noqa: S105  a code, not a password
     IMAP_DISABLED = "imap-disabled"
     SMTP_DISABLED = "smtp-disabled"
     WEB_LOGIN_NEEDED = "web-login-needed"
@@ -32,11 +33,12 @@ class Code(StrEnum):
     PLAINTEXT_REFUSED = "plaintext-refused"
     TIMEOUT = "timeout"
     TOO_MANY_CONNECTIONS = "too-many-connections"
+    THROTTLED = "throttled"
     UNAVAILABLE = "unavailable"
     REFUSED = "refused"
 
 
-TRANSIENT = frozenset({Code.TIMEOUT, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE})
+TRANSIENT = frozenset({Code.TIMEOUT, Code.TOO_MANY_CONNECTIONS, Code.THROTTLED, Code.UNAVAILABLE})
 """Codes that may pass without anyone acting."""
 
 

@@ -32,8 +32,11 @@ RULES: tuple[Rule, ...] = (
         Code.TOO_MANY_CONNECTIONS,
         r"too many (simultaneous |concurrent |open |imap |smtp |failed |bad |invalid )*"
         r"(connections?|sessions?|log-?ins?|auth\w{0,20}|attempts|commands)"
-        r"|maximum number of (connections|sessions)|connections? limit|\[LIMIT\]|rate.?limit|throttl|suggested backoff"
-        r"|bandwidth (limit|quota)|exceeded command or bandwidth",
+        r"|maximum number of (connections|sessions)|connections? limit",
+    ),
+    _rule(
+        Code.THROTTLED,
+        r"\[LIMIT\]|rate.?limit|throttl|suggested backoff|bandwidth (limit|quota)|exceeded command or bandwidth",
     ),
     _rule(Code.UNAVAILABLE, r"\[(UNAVAILABLE|INUSE|SERVERBUG)\]"),  # RFC 5530: all three are temporary
     # The account is right, the kind of password is wrong.

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
 
+from services.mailbox.connection import MailServerError
 from services.mailbox.imap import ImapSession
 from services.poller.connections.backoff import ConnectionBackoff
 
@@ -25,6 +26,7 @@ class ConnectionSlots:
         self._connect = connect
         self._backoff = backoff
         self._free = asyncio.Semaphore(limit)
+        self._connecting = asyncio.Lock()
         self._kept: ImapSession | None = None
         self.single = limit == 1
         """Whether background work and watching take turns on one connection."""
@@ -41,14 +43,25 @@ class ConnectionSlots:
         if kept is not None:
             kept.discard()
 
+    async def _new(self) -> ImapSession:
+        """Connect, one task at a time: of an account that is refused, each attempt counts, and servers lock accounts after some."""
+        async with self._connecting:
+            await self._backoff.ready()
+            try:
+                session = await self._connect()
+            except MailServerError as error:
+                self._backoff.failed(error)
+                raise
+            self._backoff.connected()
+            return session
+
     @asynccontextmanager
     async def session(self) -> AsyncIterator[ImapSession]:
         """Yield a connection. It is dropped at the end of the block, or kept for the next task where it is the only one."""
         async with self._free:
             session, self._kept = self._kept, None
             if session is None or session.closed:
-                session = await self._connect()
-                self._backoff.connected()
+                session = await self._new()
             started = monotonic()
             try:
                 yield session

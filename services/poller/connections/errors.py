@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.errors import LeadmailError
 from services.mailbox.connection import Code, MailServerError
-from services.mailbox.imap import ConnectionLostError, UidValidityChangedError
+from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError
 from services.store import FolderChangedError, LeaseLostError
 
 
@@ -21,7 +21,9 @@ _ORDER = (
     BlockedError,
     UidValidityChangedError,
     FolderChangedError,
-    ConnectionLostError,
+    ContradictionError,
+    RefusedError,
+    ConnectionLostError,  # also what a task gets whose neighbour failed
     MailServerError,
 )
 

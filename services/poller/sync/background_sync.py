@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from schemas.accounts import Epoch, EpochState
+from schemas.accounts import Epoch, EpochState, Phase
 from schemas.ledger import Row
 from schemas.messages import Lane
 from services.mailbox.imap import ImapSession
@@ -31,6 +31,8 @@ class BackgroundSync:
         """Set unless a comparison with the server is due."""
         self.compared.set()
         self._renewal = MarkRenewal(context)
+        self.phase: Phase = "backfill"
+        """What it is doing."""
 
     async def look_for_marks(self) -> None:
         """Request that rows are marked again whose marks another key made, if there are any."""
@@ -59,14 +61,17 @@ class BackgroundSync:
         self.wake.clear()
         epoch = await self._unsealed()
         if self._context.account.resync_requested:
+            self.phase = "folders"
             epoch = await backfill.open_epoch(self._context, session)
             self._context.account = self._context.account.model_copy(
                 update={"epoch": epoch.number, "resync_requested": False}
             )
             self._opened()
+        self.phase = "backfill"
         await self._fetch_planned(session, late=False)
         if epoch is None:
             if not self.compared.is_set():
+                self.phase = "compare"
                 await reconcile(self._context, session)
                 self.compared.set()
                 await self._fetch_planned(session, late=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from schemas.accounts import Folder
@@ -32,8 +33,12 @@ class MailboxWatcher:
         wake: asyncio.Event,
         leave: asyncio.Event | None = None,
         idles: bool = True,
+        checked: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Setting ``wake`` triggers a check; with ``leave`` set, too, the watcher ends after that check."""
+        """Setting ``wake`` triggers a check; with ``leave`` set, too, the watcher ends after that check.
+
+        ``checked`` is called after each check.
+        """
         self._context = context
         self._session = session
         self._live = LiveSync(context, fetcher, session)
@@ -47,6 +52,7 @@ class MailboxWatcher:
         """Ids of folders that did not exist at the last check, though the server may list them."""
         self._round = 0
         self._leave = leave
+        self._checked = checked
 
     async def run(self) -> None:
         """Watch until the connection is lost, background work needs it, or the task is cancelled."""
@@ -55,6 +61,8 @@ class MailboxWatcher:
         while True:
             self._wake.clear()
             await self.check()
+            if self._checked is not None:
+                await self._checked()
             if self._leave is not None and self._leave.is_set():
                 return
             pause = self._idle_seconds if notified_of_all else self._poll_seconds

@@ -146,7 +146,7 @@ class Accounts:
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
         """
-        changed = await self._change(account, {"state": state, "reason": reason})
+        changed = await self._change(account, {"state": state, "reason": reason, "trouble": None})
         await self._audit.add("account.state", by=by, subject=f"account:{account}", state=state, reason=reason)
         return changed
 
@@ -161,7 +161,8 @@ class Accounts:
 
         async def write(session: MongoSession) -> int | None:
             active = {"_id": lease.account, "state": AccountState.ACTIVE.value, "credentials": plain(tried)}
-            update = {"$set": {"state": AccountState.BLOCKED.value, "reason": reason}, "$inc": {"incident": 1}}
+            blocked = {"state": AccountState.BLOCKED.value, "reason": reason, "trouble": None}
+            update = {"$set": blocked, "$inc": {"incident": 1}}
             document = await self._accounts.find_one_and_update(
                 active, update, projection={"incident": 1}, return_document=ReturnDocument.AFTER, session=session
             )
@@ -172,7 +173,7 @@ class Accounts:
     async def trouble(self, lease: Lease, trouble: Trouble | None) -> None:
         """Store why an account cannot go on, or that it can (None).
 
-        While the code stays the same, so do ``since`` and ``owner_told``: it is one trouble.
+        While the code stays the same, so does ``since``; while that does, so does ``owner_told``: it is one trouble.
 
         Raises:
             LeaseLostError: another poller has it.
@@ -185,7 +186,9 @@ class Accounts:
                 known = await self._accounts.find_one(account, {"trouble": 1}, session=session)
                 before = (known or {}).get("trouble") or {}
                 if before.get("code") == fields["code"]:
-                    fields |= {name: before[name] for name in ("since", "owner_told")}
+                    fields["since"] = before["since"]
+                if before.get("since") == fields["since"]:
+                    fields["owner_told"] = before["owner_told"]
             await self._accounts.update_one(account, {"$set": {"trouble": fields}}, session=session)
 
         await self._fence.write(lease, write)
@@ -213,7 +216,7 @@ class Accounts:
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
         """
-        fields: dict[str, Any] = {"credentials": credentials}
+        fields: dict[str, Any] = {"credentials": credentials, "trouble": None}
         fields |= {name: value for name, value in (("incoming", incoming), ("outgoing", outgoing)) if value is not None}
         await self._change(account, fields)
         blocked = {"_id": account, "state": AccountState.BLOCKED.value}

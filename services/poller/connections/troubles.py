@@ -1,0 +1,104 @@
+"""Why an account cannot go on: what each of its tasks meets, and which of it is stored and shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from schemas.accounts import Lease, Phase, Trouble
+from services.mailbox.connection import TRANSIENT, MailServerError, SealError, classify, clean_answer
+from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError
+from services.runtime.failures import describe
+from services.store import FolderChangedError, LeaseLostError, Store
+
+CONNECT, BACKGROUND, LIVE = "connect", "background", "live"
+"""Names of tasks."""
+_TASKS: dict[Phase, str] = {"connect": CONNECT, "live": LIVE}
+
+
+class Troubles:
+    """What hinders the work on one account, by task. A failed login is shown first, then what has lasted longest."""
+
+    def __init__(
+        self, store: Store, lease: Lease, stored: Trouble | None, log: structlog.typing.FilteringBoundLogger
+    ) -> None:
+        """``stored`` is what the account's last poller left."""
+        self._store = store
+        self._lease = lease
+        self._log = log
+        self._stored = stored
+        self._current = {} if stored is None else {_TASKS.get(stored.phase, BACKGROUND): stored}
+
+    async def note(
+        self, task: str, phase: Phase, code: str, detail: str, *, pause: float | None, folder: str | None = None
+    ) -> None:
+        """Store that a task cannot go on, and is tried again after ``pause`` seconds."""
+        moment = _now()
+        before = self._current.get(task)
+        self._current[task] = Trouble(
+            code=code,
+            phase=phase,
+            folder=folder,
+            since=moment if before is None else before.since,
+            next_try=None if pause is None else moment + timedelta(seconds=pause),
+            detail=detail[:300],
+        )
+        await self._save()
+
+    async def worked(self, task: str) -> None:
+        """Note that a task works."""
+        if self._current.pop(task, None) is not None:
+            await self._save()
+
+    async def _save(self) -> None:
+        order = sorted(self._current, key=lambda task: (task != CONNECT, self._current[task].since))
+        shown = self._current[order[0]] if order else None
+        if shown == self._stored:
+            return
+        try:
+            await self._store.accounts.trouble(self._lease, shown)
+        except LeaseLostError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a database that is down must not end the account's tasks
+            self._log.warning("the trouble of an account is not stored", error=describe(error))
+            return
+        self._stored = shown
+
+
+HEALING = (ConnectionLostError, UidValidityChangedError, FolderChangedError)
+"""What usually is over at the next attempt. It is no trouble before it happens twice."""
+
+
+def describe_trouble(cause: BaseException) -> tuple[str, str]:
+    """Return the code of a failure, and what happened in words without mail or secrets."""
+    words = clean_answer(str(cause))
+    if isinstance(cause, MailServerError):
+        return cause.code.value, words
+    if isinstance(cause, SealError):
+        return "wrong-secret-key", words
+    if isinstance(cause, ContradictionError):
+        return cause.code, clean_answer(cause.detail)
+    if isinstance(cause, RefusedError):
+        known = classify(cause.text, protocol="imap", default=None)
+        passes = known.value if known in TRANSIENT else "unavailable"
+        return passes if cause.passing else "command-refused", words
+    if isinstance(cause, HEALING):
+        return "connection-lost" if isinstance(cause, ConnectionLostError) else "folder-changed", words
+    return "internal-error", describe(cause)
+
+
+def folder_of(cause: BaseException) -> str | None:
+    """Return the id of the folder that a failure is about, if it says so."""
+    folder = getattr(cause, "folder", None)
+    return folder if isinstance(folder, str) else None
+
+
+def is_healing(cause: BaseException) -> bool:
+    """Whether a failure is usually over at the next attempt."""
+    return isinstance(cause, HEALING) or (isinstance(cause, RefusedError) and not cause.passing)
+
+
+def _now() -> datetime:
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
