@@ -118,7 +118,7 @@ class Verdict(StrEnum):
     """The link is by an address of the company's own people."""
     INTERNAL_ONLY = "internal-only"
     THREAD_NOT_ATTESTED = "thread-not-attested"
-    """The link is by a thread that is not about the record in the mailboxes of the copy's owner."""
+    """The link is by a thread that is not about the record in the mailboxes of the copy's owner, or now in no mailbox at all."""
 
     @property
     def grants(self) -> bool:
@@ -235,8 +235,13 @@ def decide(
         for match in matches:
             if match.role is Role.BCC and (match.account != copy.account or match.address not in copy.bcc):
                 continue
-            own = copy.owner == viewer
-            decision = Decision(verdict=Verdict.OWN_COPY) if own else shares(copy, match, subject, company)
+            if copy.owner != viewer:
+                decision = shares(copy, match, subject, company)
+            elif match.role is Role.THREAD and not subject.attesting:
+                # A thread that no one's mail opens now puts the email on no page, its holders' included.
+                decision = Decision(verdict=Verdict.THREAD_NOT_ATTESTED)
+            else:
+                decision = Decision(verdict=Verdict.OWN_COPY)
             lines.append(CopyDecision(copy_of=copy, match=match, decision=decision))
     return lines
 

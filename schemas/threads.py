@@ -62,6 +62,11 @@ def is_sender(participants: Iterable[Participant], own_addresses: Collection[str
     return bool(senders) and senders.issubset(own_addresses)
 
 
+def is_outgoing(role: str | None, labels: Collection[str]) -> bool:
+    """Whether a copy in a folder with this role, and with these labels, lies where sent mail does."""
+    return role == SENT_FOLDER or (role == ALL_MAIL and SENT_LABEL in labels)
+
+
 def external_records(matches: Mapping[RecordRef, Iterable[Match]], internal: InternalAmong) -> dict[RecordRef, str]:
     """Return what the text of an email claims about its thread: each external record with one of its addresses.
 

@@ -16,8 +16,9 @@ from schemas.accounts import (
     SealedCredentials,
     ServerAddress,
 )
-from schemas.identity import copy_id, folder_id
+from schemas.identity import copy_id, folder_id, link_id
 from schemas.ledger import Row, RowState
+from schemas.mail import Content
 from schemas.sharing import Mode, SharingPolicy
 from services.store import Store, new_account_id
 from services.store.core.documents import now
@@ -129,3 +130,20 @@ async def sealed_epoch(store: Store, lease: Lease, mails: int = 3, *others: Fold
     await store.poller_ledger.add_window(lease, rows)
     await store.epochs.seal(lease, epoch.number)
     return epoch, rows
+
+
+async def sent_before(store: Store, answer: str, sent: Content, *, like: str, by: str) -> None:
+    """Store a mail that a user sent, on the same record and in the same folder as another, and let a third one answer it."""
+    collections = store._collections
+    await store.emails.save_many([sent])
+    await collections.emails.update_one({"_id": answer}, {"$set": {"in_reply_to": sent.message_id}})
+    copy = await collections.ledger.find_one({"email": like})
+    link = await collections.links.find_one({"email": like, "owners": by})
+    assert copy is not None
+    assert link is not None
+    number = 4_000_000_000
+    name = copy_id(copy["account"], copy["folder"], copy["uidvalidity"], number)
+    await collections.ledger.insert_one({**copy, "_id": name, "uid": number, "email": sent.key})
+    await collections.folders.update_one({"account": copy["account"], "id": copy["folder"]}, {"$set": {"role": "sent"}})
+    name = link_id(link["record"]["kind"], link["record"]["id"], sent.key)
+    await collections.links.insert_one({**link, "_id": name, "email": sent.key, "sent_by": [by]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from services.store.access.attesting import Attesting
 from services.store.access.copies import Copies
 from services.store.access.guard import Guard
 from services.store.access.rights import RecordRights
@@ -166,6 +167,14 @@ class Store:
             colleagues=self.colleagues,
             company=self.company,
             withdrawals=self.withdrawals,
+            attesting=Attesting(
+                emails=self.emails,
+                ledger=self.ledger,
+                accounts=self.accounts,
+                folders=self.folders,
+                colleagues=self.colleagues,
+                company=self.company,
+            ),
         )
         guard = Guard(self.users, copies, rights)
         candidates = Candidates(c, guard)

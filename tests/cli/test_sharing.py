@@ -21,8 +21,9 @@ from services.cli.results import accounts as results
 from services.mailbox.connection import SecretBox
 from services.store import DeletedEmail, NewRecord, Store
 from testbed.local import LocalServers
-from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, PLAIN, Deployment, check_result
+from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, PLAIN, Deployment, check_result, content
 from tests.factories import account as account_of
+from tests.factories import sent_before
 
 
 def test_a_dry_run_reports_and_changes_nothing(deployment: Deployment) -> None:
@@ -253,6 +254,8 @@ def test_suggestions_tell_nothing_of_records_that_the_crm_hides(deployment: Depl
         for key, sender in ((PLAIN.key, jo), (OFFER.key, old)):
             await collections.emails.update_one({"_id": key}, {"$set": {"participants.0.address": sender}})
         await collections.folders.update_many({}, {"$set": {"role": "sent"}})
+        people = (Participant(address=ANNA, role=Role.FROM), Participant(address=KIM, role=Role.TO))
+        await sent_before(store, PLAIN.key, content("sent", participants=people), like=OFFER.key, by=ANNA)
 
     deployment.store(by_thread)
 

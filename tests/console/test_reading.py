@@ -15,6 +15,7 @@ from services.matcher.sweepers import sweep_pending_work
 from services.settings import ConsoleSettings
 from services.store import NewRecord
 from tests.console.fixtures import ANN, BOB, CARLA, EVE, PIXEL, ZOE, Office, put_rich, rich, text_of
+from tests.factories import sent_before
 from tests.matcher.fixtures import mail, raw_of
 from tests.matcher.histories.history import file_of
 
@@ -101,6 +102,7 @@ async def test_suggestions_tell_nothing_of_records_that_the_crm_hides(office: Of
     for name, sender in (("shared", jo), ("answer", old)):
         change = {"$set": {"participants.0.address": sender}}
         await office.life.database["emails"].update_one({"_id": keys[name]}, change)
+    await sent_before(store, keys["shared"], mail("sent", ANN, CARLA), like=keys["answer"], by=ANN)
     ann, eve = await office.signed_in(ANN), await office.signed_in(EVE)
     addresses = f"/mailboxes/{office.life.boxes[ANN]}/addresses"
     for readers in (None, {jo: ANN, old: EVE}, {old: ANN}):

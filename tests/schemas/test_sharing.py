@@ -240,8 +240,8 @@ def reference(
         bcc = match.role == "bcc"
         if bcc and (match.account != held.account or match.address not in held.bcc):
             continue  # "Bcc is shown to the owner of the copy only"
-        if held.owner == viewer:
-            return True  # "(a) V owns a live copy of M"
+        if held.owner == viewer and (match.role != "thread" or about.attesting):
+            return True  # "(a) V owns a live copy of M", and M is linked to R: by a thread if any holder attests it
         mode = held.policy.mode
         excluded = company.excluded_domains + (held.policy.excluded_domains if mode == "custom" else ())
         others = set(about.participants) - set(held.own_addresses)

@@ -13,13 +13,13 @@ from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
 from schemas.accounts import Account, AccountState, Lease
-from schemas.emails import Match
+from schemas.emails import Attestation, Match
 from schemas.ledger import RowState
 from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
 from schemas.sharing import Mode
 from services.store import LinkAddition, RowOutcome, Store
-from tests.factories import account, row
+from tests.factories import SENT, account, row, sent_folder
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -97,6 +97,26 @@ class World:
         await self.store.matcher_ledger.finish([RowOutcome(copy.id, RowState.ATTACHED, email=mail.key, bcc=tuple(bcc))])
         await self.store.sharing.recompute([mail.key])
         return copy.id
+
+    async def answered(self, by: Account, mail: Content, about: str) -> tuple[Content, str]:
+        """Import a mail as the answer to one that the account's owner sent to a record's address.
+
+        Returns it as it is stored, and the row of the sent mail.
+        """
+        sent, copy = content(f"sent-{mail.key}", by.address, about), row(by.id, next(_numbers), folder=SENT)
+        answer = mail.model_copy(update={"in_reply_to": sent.message_id})
+        await self.store.folders.save(self.leases[by.id], [sent_folder(by.id)])
+        await self.store.poller_ledger.add_window(self.leases[by.id], [copy])
+        await self.store.emails.save_many([sent])
+        await self.store.emails.save_many([answer], by_thread={answer.key})
+        additions = await self.additions(by, sent)
+        await self.store.links.save_many([one._replace(sent=True) for one in additions])
+        await self.store.matcher_ledger.finish([RowOutcome(copy.id, RowState.ATTACHED, email=sent.key)])
+        match, attested = Match(address=about, role=Role.THREAD), Attestation(owner=by.owner, address=about)
+        links = [one._replace(email=answer.key, matches=(match,), attestations=(attested,)) for one in additions]
+        await self.store.links.save_many(links)
+        await self.attach(by, answer)
+        return answer, copy.id
 
     async def additions(self, to: Account, mail: Content, bcc: tuple[str, ...] = ()) -> list[LinkAddition]:
         """Return what a copy of a mail adds to links, before sharing."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from schemas.identity import thread_id
 from schemas.messages import Copy, MailParsed
 from schemas.sharing import CompanyPolicy, LiveCopy, internal_among
-from schemas.threads import ALL_MAIL, SENT_FOLDER, SENT_LABEL, ThreadClaims, claims_of_links, is_sender
+from schemas.threads import ALL_MAIL, SENT_FOLDER, SENT_LABEL, ThreadClaims, claims_of_links, is_outgoing, is_sender
 from services.matcher.linking.decisions import View, thread_candidates, unnamed
 from services.matcher.linking.matches import Known
 from services.matcher.linking.threads import Ancestors
@@ -138,10 +138,7 @@ async def _outgoing_copies(copies: Collection[Copy], store: Store) -> frozenset[
 async def outgoing_rows(rows: Collection[LiveRow], store: Store) -> frozenset[str]:
     """Do the same with live copies, whose labels are known."""
     roles = await store.folders.roles({(row.account, row.folder) for row in rows})
-    places = [(row, roles.get((row.account, row.folder))) for row in rows]
-    return frozenset(
-        row.id for row, role in places if role == SENT_FOLDER or (role == ALL_MAIL and SENT_LABEL in row.labels)
-    )
+    return frozenset(row.id for row in rows if is_outgoing(roles.get((row.account, row.folder)), row.labels))
 
 
 def _claims_to(held: Mapping[str, frozenset[str]], ancestors: Ancestors) -> Ancestors:

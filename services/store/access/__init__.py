@@ -3,4 +3,5 @@
 - ``users``, ``sign_ins``: users, the administrator's policy, one-time links and console sessions
 - ``rights``: which records a user may read
 - ``copies``, ``withdrawals``, ``guard``: the facts that the sharing rule needs, and the rule applied to links
+- ``attesting``: who attests a thread now
 """

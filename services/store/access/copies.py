@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from schemas.accounts import Account
 from schemas.emails import Link
 from schemas.sharing import CompanyPolicy, CopyDecision, LiveCopy, Subject, decide, internal_among
+from services.store.access.attesting import Attesting
 from services.store.access.users import Company
 from services.store.access.withdrawals import Withdrawals
 from services.store.core.colleagues import Colleagues
@@ -29,6 +30,8 @@ class SharingFacts(NamedTuple):
     withdrawn: frozenset[tuple[str, str]]
     """(owner, email) of what its holder keeps private."""
     company: CompanyPolicy
+    attesting: Mapping[str, frozenset[str]] | None
+    """By link: who attests its thread now. None: those whom the link names."""
 
     def copies(self, email: str) -> list[LiveCopy]:
         """Return the live copies of an email as the rule needs them: one per account and Bcc, not one per folder."""
@@ -55,15 +58,18 @@ class SharingFacts(NamedTuple):
 
         Without a viewer no line is an own copy: every line names an owner, and shared lines say what the policies share.
         """
-        people = self.participants.get(link.email, frozenset())
+        people, copies = self.participants.get(link.email, frozenset()), self.copies(link.email)
+        attesting = {one.owner for one in link.attestations}
+        if self.attesting is not None:
+            attesting &= self.attesting.get(link.id, frozenset()) & {copy.owner for copy in copies}
         subject = Subject(
             participants=people,
             internal=internal_among(
                 people.union(match.address for match in link.matches), self.colleagues, self.company
             ),
-            attesting=frozenset(one.owner for one in link.attestations),
+            attesting=frozenset(attesting),
         )
-        return decide(viewer, self.copies(link.email), link.matches, subject, self.company)
+        return decide(viewer, copies, link.matches, subject, self.company)
 
 
 class Copies:
@@ -78,6 +84,7 @@ class Copies:
         colleagues: Colleagues,
         company: Company,
         withdrawals: Withdrawals,
+        attesting: Attesting,
     ) -> None:
         self._emails = collections.emails
         self._ledger = ledger
@@ -85,16 +92,26 @@ class Copies:
         self._colleagues = colleagues
         self._company = company
         self._withdrawals = withdrawals
+        self._attesting = attesting
 
-    async def facts(self, keys: Collection[str], links: Iterable[Link]) -> SharingFacts:
-        """Return what is true now of emails and of the addresses of their links."""
+    async def facts(
+        self, keys: Collection[str], links: Iterable[Link], *, stored_threads: bool = False
+    ) -> SharingFacts:
+        """Return what is true now of emails and of the addresses of their links.
+
+        With ``stored_threads``, threads count as the links say: for those who compute links, which the matcher brings up to date.
+        """
+        links = list(links)
+        attesting = None if stored_threads else await self._attesting.now(links)
         rows = await self._ledger.live_copies(keys)
         accounts = await self._accounts.of_ids({row.account for copies in rows.values() for row in copies})
         participants, threads = await self._emails_in_brief(keys)
         withdrawn = await self._withdrawals.of({account.owner for account in accounts.values()}, threads)
         addresses = {match.address for link in links for match in link.matches}.union(*participants.values())
         colleagues = await self._colleagues.own_among(addresses)
-        return SharingFacts(rows, accounts, participants, colleagues, withdrawn, await self._company.policy())
+        return SharingFacts(
+            rows, accounts, participants, colleagues, withdrawn, await self._company.policy(), attesting
+        )
 
     async def _emails_in_brief(self, keys: Iterable[str]) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
         """Return participants and thread of each email that is stored."""

@@ -117,7 +117,7 @@ class Sharing:
         this withdrew them.
         """
         links = await self._links.of_emails(keys)
-        facts = await self._copies.facts(keys, chain.from_iterable(links.values()))
+        facts = await self._copies.facts(keys, chain.from_iterable(links.values()), stored_threads=True)
         pairs = [(link, regranted(link, facts)) for several in links.values() for link in several]
         changes = [wanted for link, wanted in pairs if not _same(link, wanted)]
         if changes:  # before the change: after a crash the changed links no longer show whose summaries to update

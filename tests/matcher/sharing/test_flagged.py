@@ -126,6 +126,9 @@ async def test_a_thread_follows_the_flag(world: World, users: None) -> None:
     await world.match(*copies)
     assert len(await seen(world, BOB, record)) == 2
     await world.flag(copies[0].source.id)
+    for viewer in (ANN, BOB):  # before links follow
+        assert await seen(world, viewer, record) == []
+        assert not await opens(world, viewer, reply)
     await world.announce_gone(copies[0].source.id)
     assert await seen(world, BOB, record) == []
     await world.flag(copies[0].source.id, on=False)
@@ -147,3 +150,40 @@ async def test_a_lost_event_is_covered(world: World, users: None) -> None:
         assert await world.snapshot() == world.truth()
     assert await seen(world, BOB, record) == [content.key]
     assert await world.store.ledger.to_relink() == {}
+
+
+async def test_a_thread_of_several_steps_closes_at_once(world: World, users: None) -> None:
+    """Each step is checked as it is now: the flag on the first own mail closes all that is behind it, and back."""
+    ann, record = await world.account(ANN), await world.record(CLIENT)
+    names = [
+        ("offer", ANN, CLIENT, None),
+        ("r1", "x@else.example", ANN, "offer"),
+        ("own", ANN, "x@else.example", "offer"),
+    ]
+    mails = [mail(name, sender, to, answers=answers) for name, sender, to, answers in names]
+    mails.append(mail("r2", "x@else.example", ANN, answers="own"))
+    copies = [await world.copy(ann, one) for one in mails]
+    await world.match(*copies)
+    assert len(await seen(world, ANN, record)) == len(await seen(world, BOB, record)) == 4
+    await world.flag(copies[2].source.id)
+    assert await seen(world, BOB, record) == sorted(one.key for one in mails[:2])
+    await world.flag(copies[2].source.id, on=False)
+    await world.flag(copies[0].source.id)
+    for viewer in (ANN, BOB):
+        assert await seen(world, viewer, record) == []
+    await world.flag(copies[0].source.id, on=False)
+    assert len(await seen(world, BOB, record)) == 4
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+async def test_a_copy_elsewhere_does_not_keep_a_thread_open(world: World, users: None) -> None:
+    """Only the copy in the Sent folder says that the owner sent the mail; the one that came back to their inbox does not."""
+    ann, record = await world.account(ANN), await world.record(CLIENT)
+    offer, reply = mail("offer", ANN, CLIENT), mail("reply", "assistant@elsewhere.example", ANN, answers="offer")
+    sent, back = await world.copy(ann, offer), await world.copy(ann, offer, sent=False)
+    await world.match(sent, back, await world.copy(ann, reply))
+    assert len(await seen(world, ANN, record)) == 2
+    await world.flag(sent.source.id)
+    assert await seen(world, ANN, record) == await seen(world, BOB, record) == [offer.key]
+    assert not await opens(world, ANN, reply)

@@ -74,14 +74,27 @@ class Known:
         return frozenset(records) - self.closed
 
 
-def known(accounts: list[Account], rows: list[LiveRow], people: dict[str, set[str]] | None = None) -> Known:
+def known(
+    accounts: list[Account],
+    rows: list[LiveRow],
+    people: dict[str, set[str]] | None = None,
+    attesting: Collection[str] = (ANN, BOB),
+) -> Known:
     """Return the facts about these copies."""
     held: dict[str, list[LiveRow]] = {}
     for one in rows:
         held.setdefault(one.email, []).append(one)
     participants = {key: frozenset(names) for key, names in (people or {KEY: {KIM, ANN}}).items()}
     return Known(
-        SharingFacts(held, {one.id: one for one in accounts}, participants, frozenset(), frozenset(), CompanyPolicy())
+        SharingFacts(
+            held,
+            {one.id: one for one in accounts},
+            participants,
+            frozenset(),
+            frozenset(),
+            CompanyPolicy(),
+            {link().id: frozenset(attesting)},
+        )
     )
 
 
@@ -168,6 +181,21 @@ async def test_a_bcc_does_not_make_internal_mail_external() -> None:
     (found,) = await decided(known([mine], rows, {KEY: {ANN, BOB}}), "eve@firm.example", attested)
     assert {line.decision.verdict for line in found.lines} == {Verdict.INTERNAL_ONLY}
     assert found.copies() == []
+
+
+async def test_a_thread_that_no_mailbox_opens_now_shows_nothing_not_even_to_holders() -> None:
+    """What a link says of its thread counts only while someone who holds a copy attests it."""
+    mine, other = account(ANN), account(BOB)
+    attested = link(KEY, Match(address=KIM, role=Role.THREAD)).model_copy(
+        update={"attestations": (Attestation(owner=ANN, address=KIM), Attestation(owner=BOB, address=KIM))}
+    )
+    facts = known([mine, other], [row(other, 1)], {KEY: {LOU, BOB}})
+    assert [one.visible for viewer in (ANN, BOB) for one in await decided(facts, viewer, attested)] == [True, True]
+    closed = known([mine, other], [row(other, 1)], {KEY: {LOU, BOB}}, {ANN})  # Ann holds no copy
+    for viewer in (ANN, BOB):
+        (found,) = await decided(closed, viewer, attested)
+        assert not found.visible
+        assert [line.decision.verdict for line in found.lines] == [Verdict.THREAD_NOT_ATTESTED]
 
 
 async def test_a_record_that_may_not_be_read_shows_nothing() -> None:

@@ -6,7 +6,6 @@ import hashlib
 
 import pytest
 
-from schemas.emails import Attestation, Match
 from schemas.mail import Attachment, Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, Verdict
@@ -232,13 +231,8 @@ async def test_a_thread_match_is_judged_by_the_threads_address(world: World, sto
     mine, _ = await world.account("a@corp.com"), await world.user("b@corp.com")
     record = await world.record("lead@x.com")
     mail = content("reply", "unknown@z.com", "a@corp.com")
-    base = (await world.additions(mine, content("named", "lead@x.com")))[0]
-    match = Match(address="lead@x.com", role=Role.THREAD)
-    attested = (Attestation(owner="a@corp.com", address="lead@x.com"),)
-    await store.emails.save_many([mail], by_thread={mail.key})
-    await store.links.save_many([base._replace(email=mail.key, matches=(match,), attestations=attested)])
-    await world.attach(mine, mail)
-    (line,) = (await store.reading.visible_emails("b@corp.com", record)).emails
+    mail, _ = await world.answered(mine, mail, "lead@x.com")
+    (line,) = (await store.reading.visible_emails("b@corp.com", record, thread=mail.thread)).emails
     assert (line.direction, line.reasons[0].role) == ("in", Role.THREAD)
     await store.company.save(CompanyPolicy(excluded_domains=("x.com",)))
     assert await subjects(store, "b@corp.com", record) == []

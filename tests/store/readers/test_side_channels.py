@@ -14,9 +14,8 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 
 from schemas.accounts import Account
-from schemas.emails import Attestation, Match
 from schemas.ledger import RowState
-from schemas.mail import Content, Role
+from schemas.mail import Content
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode
 from services.store import NotFoundError, RowOutcome, Store, StoreConfig
@@ -231,13 +230,7 @@ async def test_a_missing_suggestion_reveals_nothing_of_a_hidden_record(closed: W
     ann = await closed.store.accounts.find(ANN)
     for name, sender in (("r1", KIM), ("r2", "new@client.com")):
         mail = content(name, sender, ANN, minutes=HIDDEN + 9)
-        base = (await closed.additions(ann, content("s2", "lou@client.com")))[0]
-        match = Match(address="lou@client.com", role=Role.THREAD)
-        attested = (Attestation(owner=ANN, address="lou@client.com"),)
-        addition = base._replace(email=mail.key, matches=(match,), attestations=attested)
-        await closed.store.emails.save_many([mail], by_thread={mail.key})
-        await closed.store.links.save_many([addition])
-        await closed.attach(ann, mail)
+        await closed.answered(ann, mail, "lou@client.com")
 
     async def suggested(viewer: str) -> list[str]:
         return [one.address for one in await closed.store.suggesting.suggested_addresses(viewer, lou.ref)]

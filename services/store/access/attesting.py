@@ -1,0 +1,161 @@
+"""Which users attest threads now: a stored attestation counts only while the mail that it rests on is still there, and sent.
+
+Links follow a change of a mailbox a little later. Until then readers must not see an answer through a thread whose own mail was
+deleted or moved out of the Sent folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from schemas.emails import Link
+from schemas.sharing import internal_among
+from schemas.threads import InternalAmong, ThreadClaims, claims_of_links, is_outgoing, is_sender, thread_links
+from services.store.access.users import Company
+from services.store.core.colleagues import Colleagues
+from services.store.ledger.folders import Folders
+from services.store.ledger.ledger import Ledger
+from services.store.mail.emails import Ancestor, BriefEmail, Emails
+from services.store.sync.accounts import Accounts
+
+_GENERATIONS = 100
+"""How far back a thread is followed, where a mail names its parent only. What is further back attests nothing."""
+
+
+class _Evidence(NamedTuple):
+    """Emails with attestations, what they answer, and who has that now."""
+
+    emails: Mapping[str, BriefEmail]
+    ancestors: Mapping[str, Sequence[Ancestor]]
+    """By Message-ID."""
+    holders: Mapping[str, Collection[str]]
+    """Owners of live copies by email."""
+    senders: Mapping[str, Collection[str]]
+    """Those of them who sent the email."""
+    internal: InternalAmong
+
+    def parents(self, key: str) -> Iterator[Ancestor]:
+        """Iterate over what an email answers."""
+        names = self.emails[key].ancestors if key in self.emails else ()
+        return (one for name in names for one in self.ancestors.get(name, ()) if one.key != key)
+
+
+class Attesting:
+    """Applies ``schemas.threads`` to what is stored now. It can only take away from what links say."""
+
+    def __init__(
+        self,
+        *,
+        emails: Emails,
+        ledger: Ledger,
+        accounts: Accounts,
+        folders: Folders,
+        colleagues: Colleagues,
+        company: Company,
+    ) -> None:
+        self._emails = emails
+        self._ledger = ledger
+        self._accounts = accounts
+        self._folders = folders
+        self._colleagues = colleagues
+        self._company = company
+
+    async def now(self, links: Iterable[Link]) -> dict[str, frozenset[str]]:
+        """Return which of the users named by the attestations of links attest them now, by link id; links without any are left out."""
+        stored = [link for link in links if link.attestations]
+        if not stored:
+            return {}
+        evidence = await self._evidence({link.email for link in stored})
+        held = dict[str, frozenset[str]]()
+        of_email: dict[str, list[Link]] = {}
+        for link in (
+            *stored,
+            *(link for several in evidence.ancestors.values() for one in several for link in one.links),
+        ):
+            of_email.setdefault(link.email, []).append(link)
+        claims: dict[str, ThreadClaims] = {}
+        for key in _oldest_first(of_email, evidence):
+            inherited = [claims[parent.key] for parent in evidence.parents(key) if parent.key in claims]
+            owners = {one.owner for link in of_email[key] for one in link.attestations}
+            threads = thread_links(inherited, owners)
+            for link in of_email[key]:
+                named = {one.owner for one in link.attestations}
+                held[link.id] = frozenset(
+                    owner for owner in named if owner in threads and threads[owner].record == link.record
+                )
+            claims[key] = claims_of_links(
+                [_now(link, held[link.id], evidence) for link in of_email[key]], evidence.internal
+            )
+        return {link.id: held[link.id] for link in stored}
+
+    async def _evidence(self, keys: set[str]) -> _Evidence:
+        emails: dict[str, BriefEmail] = {}
+        ancestors: dict[str, list[Ancestor]] = {}
+        for _ in range(_GENERATIONS):
+            emails |= await self._emails.briefs(keys - emails.keys())
+            names = {name for key in keys if key in emails for name in emails[key].ancestors} - ancestors.keys()
+            if not names:
+                break
+            ancestors |= {name: [] for name in names}
+            found = await self._emails.ancestors(names)
+            for one in found:
+                ancestors[one.message_id].append(one)
+            keys = {one.key for one in found if any(link.attestations for link in one.links)} - emails.keys()
+        named = {one.key for several in ancestors.values() for one in several}
+        emails |= await self._emails.briefs(named - emails.keys())
+        links = [link for several in ancestors.values() for one in several for link in one.links]
+        addresses = {
+            reason.address for link in links for reasons in (link.matches, link.attestations) for reason in reasons
+        }
+        colleagues = await self._colleagues.own_among(addresses)
+        internal = internal_among(addresses, colleagues, await self._company.policy())
+        return _Evidence(emails, ancestors, *(await self._held(named, emails)), internal.intersection)
+
+    async def _held(
+        self, keys: Collection[str], emails: Mapping[str, BriefEmail]
+    ) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+        """Return the holders and the senders of emails."""
+        copies = [row for rows in (await self._ledger.live_copies(keys)).values() for row in rows]
+        accounts = await self._accounts.of_ids({row.account for row in copies})
+        roles = await self._folders.roles({(row.account, row.folder) for row in copies})
+        holders: dict[str, set[str]] = {}
+        senders: dict[str, set[str]] = {}
+        for row in copies:
+            if (account := accounts.get(row.account)) is None or row.email not in emails:
+                continue
+            holders.setdefault(row.email, set()).add(account.owner)
+            people = emails[row.email].participants
+            if is_outgoing(roles.get((row.account, row.folder)), row.labels) and is_sender(
+                people, account.own_addresses
+            ):
+                senders.setdefault(row.email, set()).add(account.owner)
+        return holders, senders
+
+
+def _now(link: Link, attesting: Collection[str], evidence: _Evidence) -> Link:
+    """Return a link with those of its holders, senders and attestations that are so now."""
+    holders, senders = evidence.holders.get(link.email, ()), evidence.senders.get(link.email, ())
+    return link.model_copy(
+        update={
+            "owners": tuple(owner for owner in link.owners if owner in holders),
+            "sent_by": tuple(owner for owner in link.sent_by if owner in senders),
+            "attestations": tuple(one for one in link.attestations if one.owner in attesting),
+        }
+    )
+
+
+def _oldest_first(keys: Iterable[str], evidence: _Evidence) -> list[str]:
+    """Return emails after those that they answer, without recursion: a thread can be long. In a circle, which is forged, any order."""
+    done: dict[str, None] = {}
+    for start in keys:
+        stack, entered = [start], set[str]()
+        while stack:
+            key = stack[-1]
+            waiting = [one.key for one in evidence.parents(key) if one.key not in done and one.key not in entered]
+            if key in entered or not waiting:
+                done[stack.pop()] = None
+            else:
+                stack.extend(dict.fromkeys(waiting))
+            entered.add(key)
+    return list(done)
