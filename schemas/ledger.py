@@ -25,10 +25,17 @@ DRAFT_FLAG = "\\Draft"
 """A copy with this flag was not sent; see ``DRAFT``."""
 DRAFT = "draft"
 """Reason of rows that are skipped until the message is sent."""
+HEADER_UNCLEAR = "header-unclear"
+"""Reason of rows whose header does not tell who takes part. The body stays in the mailbox; a contact found in what was read plans them."""
 DELETED_IN_CRM = "deleted-in-crm"
 """Reason of the rows of emails with a tombstone."""
 UNFINISHED = (RowState.PLANNED, RowState.PUBLISHED)
 FINAL = (RowState.ATTACHED, RowState.UNMATCHED, RowState.SKIPPED, RowState.QUARANTINED, RowState.GONE)
+
+
+def is_undecided(state: str, reason: str | None) -> bool:
+    """Whether a contact or a thread that is found later may concern a row in this state, which has no body here."""
+    return state == RowState.UNMATCHED or (state == RowState.SKIPPED and reason == HEADER_UNCLEAR)
 
 
 class Row(Contract):

@@ -18,6 +18,7 @@ SKIPPED = {
     "too-large": "larger than your company's limit",
     "deleted-in-crm": "deleted in the CRM earlier",
     "withheld": "listed by your mail server but not delivered by it",
+    "header-unclear": "with a header that is too long or too malformed to tell who takes part",
     "draft": "not sent yet",
     "disconnected": "not checked before the mailbox was disconnected",
 }

@@ -1,7 +1,7 @@
 """Reads the headers of fetched messages outside the event loop, in order, a bounded piece at a time.
 
 The server is asked for the beginning of each header, which is all of it in nearly every mail. What a longer one lacks is fetched
-for one message at a time, as far as the parser reads, so that no participant is missed.
+for one message at a time, in pieces, as far as the parser reads, so that no participant is missed. A body is never fetched for it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from services.poller.copies import headers
 from services.poller.copies.account_context import AccountContext, Marker
 from services.poller.copies.headers import MAX_HEADER, HeaderFacts
 
+PIECE = 32 * 1024
+"""Bytes of a long header that are fetched at a time."""
 SLICE = 128 * 1024
 """Bytes of header that are read in one go. In between the accounts take turns."""
+_BLANK_LINES = (b"\r\n\r\n", b"\n\n")
 PEOPLE = 5_000
 """Participants of one group, which makes one look-up and one transaction."""
 
@@ -82,12 +85,18 @@ def _slice(messages: Sequence[Fetched], start: int) -> Sequence[Fetched]:
 
 
 async def _complete(session: ImapSession, message: Fetched) -> _Block:
-    """Return the header of a message, of which the beginning is known, as far as the parser reads."""
-    begin = message.header or b""
-    rest = await session.header_rest(message.uid, len(begin), MAX_HEADER + 1 - len(begin))
-    if rest is None:
-        return _Block(message, begin, whole=False, withheld=True)
-    return _Block(message, begin + rest, whole=len(begin) + len(rest) <= MAX_HEADER)
+    """Return the header of a message, of which the beginning is known, as far as the parser reads, fetched piece by piece."""
+    data = bytearray(message.header or b"")
+    while len(data) <= MAX_HEADER:
+        size = min(PIECE, MAX_HEADER + 1 - len(data))
+        piece = await session.header_rest(message.uid, len(data), size)
+        if piece is None:
+            return _Block(message, bytes(data), whole=False, withheld=True)
+        data += piece[:size]
+        # A server may return less than it is asked for: the header ends with its blank line, or where nothing follows.
+        if not piece or (len(piece) < size and data.endswith(_BLANK_LINES)):
+            return _Block(message, bytes(data))
+    return _Block(message, bytes(data), whole=False)
 
 
 def _read(
@@ -96,7 +105,7 @@ def _read(
     read = []
     for message, data, whole, withheld in blocks:
         facts = headers.read(data)
-        if withheld:
+        if not whole:
             facts = facts._replace(whole=False)
         mark, *former = [one.of_header(data) if whole else b"" for one in (marker, *formers)]
         read.append(

@@ -37,7 +37,7 @@ class HeaderFacts(NamedTuple):
     references: tuple[str, ...]
     """Distinct ids of In-Reply-To and References, at most 100: the first one and the newest."""
     whole: bool = True
-    """Whether it names everybody whom the parser may find. If not, only the mail itself can tell whether it is relevant."""
+    """Whether it tells everybody who takes part. If not, the mail is skipped unless somebody who is named is known."""
 
 
 def read(block: bytes) -> HeaderFacts:

@@ -25,6 +25,11 @@ class PollerMetrics:
             ["extent"],
             registry=registry,
         )
+        self.unclear_headers = Counter(
+            "leadmail_poller_unclear_headers",
+            "Mails that were skipped because their header does not tell who takes part",
+            registry=registry,
+        )
         self.gone = Counter("leadmail_poller_gone", "Copies found to be gone", registry=registry)
         self.repaired = Counter(
             "leadmail_poller_mended",

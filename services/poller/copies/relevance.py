@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from schemas.accounts import Folder
 from schemas.identity import copy_id
-from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, Row, RowState
+from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, HEADER_UNCLEAR, Row, RowState, is_undecided
 from services.mailbox.imap import Fetched
 from services.poller.copies import removals, threads
 from services.poller.copies.account_context import AccountContext
@@ -96,6 +96,9 @@ async def decide(
             state, reason = (
                 (RowState.PLANNED, None) if query.size <= context.max_bytes else (RowState.SKIPPED, "too-large")
             )
+        elif not header.facts.whole:  # the body stays where it is, and the owner is shown that there is such mail
+            state, reason = RowState.SKIPPED, HEADER_UNCLEAR
+            context.metrics.unclear_headers.inc()
         row = new_row(
             folder,
             message.uid,
@@ -149,7 +152,7 @@ async def write_rows(
         decision for decision in decisions if decision.row.id in present and decision.row.state is RowState.PLANNED
     ]
     again += await _newly_relevant(
-        context, [decision for decision in decisions if decision.row.state is RowState.UNMATCHED], version
+        context, [decision for decision in decisions if is_undecided(decision.row.state, decision.row.reason)], version
     )
     if again:
         await context.store.poller_ledger.replan(context.lease, [decision.row.id for decision in again])
@@ -181,5 +184,4 @@ async def _relevant(context: AccountContext, facts: Sequence[HeaderFacts]) -> li
     named = [not addresses.isdisjoint(fact.participants) for fact in facts]
     strangers = [fact for fact, is_named in zip(facts, named, strict=True) if not is_named]
     opened = iter(await threads.opened(context, strangers))
-    # Where the header does not tell who takes part, the parser and the matcher decide.
-    return [is_named or next(opened) or not fact.whole for fact, is_named in zip(facts, named, strict=True)]
+    return [is_named or next(opened) for is_named in named]

@@ -146,7 +146,8 @@ class Backfill:
             )
             known = {row.uid: row.state for row in rows}
             # Decide again on mail that was not relevant: a requested backfill repairs what it can.
-            wanted = [uid for uid in window.uids if known.get(uid, RowState.UNMATCHED) is RowState.UNMATCHED]
+            decided = {row.uid for row in rows if not row.undecided}
+            wanted = [uid for uid in window.uids if uid not in decided]
             messages = await self._session.headers(wanted) if wanted else []
             gone = sorted(known.keys() - set(window.uids))
             if gone:

@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure
 
 from schemas.accounts import AccountState
 from schemas.errors import LayoutError
-from schemas.ledger import DELETED_IN_CRM, UNFINISHED, RowState
+from schemas.ledger import DELETED_IN_CRM, HEADER_UNCLEAR, UNFINISHED, RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Documents
 
@@ -51,6 +51,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                 _index("same_id", "account", "id_mark", partialFilterExpression={"same_id": True}),
                 _index("email", "email", partialFilterExpression={"state": RowState.ATTACHED.value}),
                 _index("relink", "relink", "account", partialFilterExpression={"relink": True}),
+                _index("unclear", "marks", partialFilterExpression={"reason": HEADER_UNCLEAR}),
                 _index("deleted", "marks", partialFilterExpression={"reason": DELETED_IN_CRM}),
                 # Few rows have a Bcc, and the others are not in this index.
                 _index("bcc", "bcc", partialFilterExpression={"bcc": {"$exists": True}}),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from schemas.base import Contract
 from schemas.identity import copies_of_folder
-from schemas.ledger import DELETED_FLAG, DRAFT, Row, RowState
+from schemas.ledger import DELETED_FLAG, DRAFT, Row, RowState, is_undecided
 from services.store.core.blind_index import BlindIndex
 from services.store.core.bulk import batched
 from services.store.core.collections import Collections
@@ -23,6 +23,8 @@ class KnownUid(NamedTuple):
     uid: int
     state: RowState
     flags: tuple[str, ...]
+    undecided: bool = False
+    """Whether a backfill decides again on it."""
 
 
 class TwinQuery(NamedTuple):
@@ -118,9 +120,14 @@ class Ledger:
         """Return what is known of an inclusive range of uids of a folder, sorted by uid, without ``gone`` rows."""
         lowest, highest = copies_of_folder(account, folder, uidvalidity, first, last)
         query = {"_id": {"$gte": lowest, "$lte": highest}, "state": {"$ne": RowState.GONE.value}}
-        found = self._ledger.find(query, {"_id": 0, "uid": 1, "state": 1, "flags": 1}).sort("_id", 1)
+        found = self._ledger.find(query, {"_id": 0, "uid": 1, "state": 1, "flags": 1, "reason": 1}).sort("_id", 1)
         return [
-            KnownUid(document["uid"], RowState(document["state"]), tuple(document.get("flags", ())))
+            KnownUid(
+                document["uid"],
+                RowState(document["state"]),
+                tuple(document.get("flags", ())),
+                is_undecided(document["state"], document.get("reason")),
+            )
             async for document in found
         ]
 

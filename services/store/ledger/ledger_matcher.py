@@ -14,7 +14,7 @@ from schemas.ledger import DELETED_IN_CRM, DRAFT, RowState
 from services.store.core.bulk import batched
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
-from services.store.ledger.ledger_rows import DISCONNECTED, OF_EMAIL, UNFINISHED_STATES, account_range
+from services.store.ledger.ledger_rows import DISCONNECTED, OF_EMAIL, UNDECIDED, UNFINISHED_STATES, account_range
 
 _HASHES_AT_ONCE = 1000
 _ROWS_AT_ONCE = 500
@@ -74,7 +74,7 @@ class MatcherLedger:
         return bool((await self._ledger.update_one(unfinished, update)).modified_count)
 
     async def replan_by_hashes(self, hashes: Iterable[bytes]) -> int:
-        """Set ``unmatched`` rows with any of the hashes back to ``planned``, because they are relevant now. Returns how many.
+        """Set undecided rows with any of the hashes back to ``planned``, because they are relevant now. Returns how many.
 
         They leave their epoch, whose completion does not wait for them. ``attempts`` grows, so that publishing them is a new event.
         Rows of disconnected accounts stay, because no poller could fetch them.
@@ -82,8 +82,8 @@ class MatcherLedger:
         disconnected = await self._disconnected()
         count, rest = 0, iter(dict.fromkeys(hashes))
         while part := list(islice(rest, _HASHES_AT_ONCE)):
-            query: Doc = {"marks": {"$in": part}, "state": RowState.UNMATCHED.value}
-            count += await self._replan(query, disconnected)
+            for undecided in UNDECIDED:
+                count += await self._replan({"marks": {"$in": part}, **undecided}, disconnected)
         return count
 
     async def replan_threads(
@@ -101,13 +101,15 @@ class MatcherLedger:
         """
         count, rest = 0, iter(dict.fromkeys(hashes))
         while part := list(islice(rest, _HASHES_AT_ONCE)):
-            query: Doc = {"marks": {"$in": part}, "state": RowState.UNMATCHED.value}
+            query: Doc = {"marks": {"$in": part}}
             if but:
                 query["_id"] = {"$nin": list(but)}
             if owners is not None:
                 query["account"] = {"$in": await self._of(owners)}
-            async for rows in batched(self._ledger.find(query, {"account": 1, "marks": 1}), _ROWS_AT_ONCE):
-                count += await self.replan_unmatched(await self._opened(rows))
+            for undecided in UNDECIDED:
+                found = self._ledger.find({**query, **undecided}, {"account": 1, "marks": 1})
+                async for rows in batched(found, _ROWS_AT_ONCE):
+                    count += await self.replan_unmatched(await self._opened(rows))
         return count
 
     async def _opened(self, rows: Sequence[Doc]) -> list[str]:
@@ -127,8 +129,8 @@ class MatcherLedger:
         return [row["_id"] for row in rows if any((mark, owner.get(row["account"])) in sent for mark in row["marks"])]
 
     async def replan_unmatched(self, rows: Sequence[str]) -> int:
-        """Set those of the rows that are ``unmatched`` back to ``planned``. Returns how many."""
-        query: Doc = {"_id": {"$in": list(rows)}, "state": RowState.UNMATCHED.value}
+        """Set those of the rows that are undecided back to ``planned``. Returns how many."""
+        query: Doc = {"_id": {"$in": list(rows)}, "$or": list(UNDECIDED)}
         return await self._replan(query, await self._disconnected())
 
     async def replan_former(self, account: str) -> int:

@@ -10,7 +10,7 @@ from pymongo.errors import BulkWriteError
 
 from schemas.accounts import Lease
 from schemas.identity import copies_of_folder
-from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, UNFINISHED, Row, RowState
+from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, HEADER_UNCLEAR, UNFINISHED, Row, RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.core.fence import Fence, MongoSession
@@ -114,9 +114,10 @@ class PollerLedger:
         )
 
     async def replan(self, lease: Lease, ids: Sequence[str]) -> int:
-        """Set ``unmatched`` rows that turn out to be relevant back to ``planned`` (see the races in the poller). Returns how many."""
-        plan = {"$set": {"state": RowState.PLANNED.value, "epoch": None}}
-        return await self._move(lease, ids, (RowState.UNMATCHED,), plan)
+        """Set undecided rows that turn out to be relevant back to ``planned`` (see the races in the poller). Returns how many."""
+        plan: Doc = {"$set": {"state": RowState.PLANNED.value, "epoch": None}, "$unset": {"reason": ""}}
+        count = await self._move(lease, ids, (RowState.UNMATCHED,), plan)
+        return count + await self._move(lease, ids, (RowState.SKIPPED,), plan, {"reason": HEADER_UNCLEAR})
 
     async def finish(self, lease: Lease, ids: Sequence[str], state: RowState, reason: str | None = None) -> None:
         """End unfinished rows without publishing: ``skipped`` or ``quarantined`` with a reason, ``unmatched`` without."""
@@ -218,11 +219,13 @@ class PollerLedger:
         ids = [document["_id"] async for document in self._ledger.find(query, {"_id": 1})]
         return await self.gone(lease, ids)
 
-    async def _move(self, lease: Lease, ids: Sequence[str], states: tuple[RowState, ...], update: Doc) -> int:
+    async def _move(
+        self, lease: Lease, ids: Sequence[str], states: tuple[RowState, ...], update: Doc, but_only: Doc | None = None
+    ) -> int:
         if not ids:
             return 0
         moment: datetime = now()
-        query = {"_id": {"$in": list(ids)}, "state": {"$in": [state.value for state in states]}}
+        query = {"_id": {"$in": list(ids)}, "state": {"$in": [state.value for state in states]}, **(but_only or {})}
         change = {**update, "$set": {**update["$set"], "updated_at": moment}}
 
         async def write(session: MongoSession) -> int:

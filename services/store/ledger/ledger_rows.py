@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.ledger import UNFINISHED, Row
+from schemas.ledger import HEADER_UNCLEAR, UNFINISHED, Row, RowState
 from services.store.core.documents import Doc, decode
 
 UNFINISHED_STATES: Doc = {"$in": [state.value for state in UNFINISHED]}
 """The condition that a row has no final state."""
+UNDECIDED: tuple[Doc, ...] = (
+    {"state": RowState.UNMATCHED.value},
+    {"state": RowState.SKIPPED.value, "reason": HEADER_UNCLEAR},
+)
+"""The conditions of rows that a contact or a thread that is found later concerns; each has its index of marks."""
 DISCONNECTED = "disconnected"
 """Reason of rows that no poller will fetch because their account is disconnected."""
 OF_EMAIL = ("email", "bcc", "head", "body")

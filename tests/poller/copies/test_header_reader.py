@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from services.mailbox.imap import Fetched, ImapSession
 from services.poller.copies import headers
 from services.poller.copies.account_context import AccountContext, Marker
-from services.poller.copies.header_reader import PEOPLE, SLICE, MessageHeader, read_headers
+from services.poller.copies.header_reader import PEOPLE, PIECE, SLICE, MessageHeader, read_headers
 from services.poller.copies.headers import MAX_HEADER
 from services.poller.copies.metrics import PollerMetrics
 from tests.poller.fixtures import SECRET
@@ -38,14 +38,20 @@ def context_of() -> AccountContext:
 class Session:
     """A server that has the rest of headers."""
 
-    def __init__(self, rest: bytes | None = None) -> None:
+    def __init__(self, rest: bytes | None = None, most: int = PIECE) -> None:
         self.rest = rest
+        self.most = most
+        """Bytes of an answer at most."""
+        self.start: int | None = None
         self.asked: list[tuple[int, int, int]] = []
 
     async def header_rest(self, uid: int, offset: int, size: int) -> bytes | None:
         """Return the rest."""
         self.asked.append((uid, offset, size))
-        return None if self.rest is None else self.rest[:size]
+        if self.rest is None:
+            return None
+        self.start = self.asked[0][1] if self.start is None else self.start
+        return self.rest[offset - self.start :][: min(size, self.most)]
 
 
 async def read_all(
@@ -133,7 +139,10 @@ async def test_long_header_is_read_to_its_end(length: int) -> None:
     begin, rest = b"X: " + b"y" * 100 + b"\r\n", b"Z: " + b"z" * length + b"\r\nFrom: late@x.test\r\n\r\n"
     context, session = context_of(), Session(rest)
     ((header,),) = await read_all(context, [Fetched(7, header=begin, header_cut=True)], session)
-    assert session.asked == [(7, len(begin), MAX_HEADER + 1 - len(begin))]
+    assert {size for _, _, size in session.asked} == {PIECE}
+    assert [offset for _, offset, _ in session.asked] == [
+        len(begin) + PIECE * number for number in range(len(rest) // PIECE + 1)
+    ]
     assert header.facts.participants == {"late@x.test"}
     assert header.facts.whole
     assert header.mark == MARKER.of_header(begin + rest)
@@ -147,13 +156,24 @@ async def test_header_without_end_has_no_mark() -> None:
     ((header,),) = await read_all(context, [Fetched(7, header=begin, header_cut=True)], session)
     assert header.mark == b""
     assert header.facts.participants == {"a@x.test"}
-    assert header.facts.whole  # the parser reads no more of it, either
+    assert not header.facts.whole
+    assert max(offset + size for _, offset, size in session.asked) == MAX_HEADER + 1
     counted: Any = context.metrics.long_headers
     assert counted.labels("cut")._value.get() == 1
 
 
+async def test_a_server_that_returns_less_than_it_is_asked_for() -> None:
+    """The header ends with its blank line, not with a short answer."""
+    rest = b"X: " + b"y" * 30_000 + b"\r\nCc: late@x.test\r\n\r\n"
+    session = Session(rest, most=1_000)
+    ((header,),) = await read_all(context_of(), [Fetched(7, header=b"From: a@x.test\r\n", header_cut=True)], session)
+    assert header.facts.participants == {"a@x.test", "late@x.test"}
+    assert header.facts.whole
+    assert header.mark
+
+
 async def test_rest_that_the_server_withholds_is_unknown() -> None:
-    """Nobody knows who is named there: only the mail itself can tell."""
+    """Nobody knows who is named there."""
     ((header,),) = await read_all(context_of(), [Fetched(7, header=b"From: a@x.test\r\n", header_cut=True)])
     assert (header.facts.whole, header.mark, header.withheld) == (False, b"", True)
 

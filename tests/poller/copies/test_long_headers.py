@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
-from schemas.ledger import RowState
+import pytest
+
+from schemas.accounts import Account
+from schemas.ledger import HEADER_UNCLEAR, RowState
 from tests.conftest import MailUser
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 from tests.poller.imap_proxy import proxy
@@ -37,6 +41,35 @@ async def test_long_headers_are_read_whole(world: PollerEnvironment, mailbox: Ma
         await until(lambda: _count(world, 4), "the copy has its row", world)
         assert await world.states(account) == {"attached": 4}
         assert len(world.fetched) == 3
+
+
+@pytest.mark.parametrize("header", ["crowd", "endless"])
+async def test_mail_whose_header_does_not_tell_who_takes_part_stays_in_the_mailbox(
+    world: PollerEnvironment, mailbox: Mailbox, header: str
+) -> None:
+    """It is skipped and counted, and its body is not fetched to find out; who is named in what was read is found later."""
+    crowd = ",\r\n ".join(" ".join(f"<u{line}.{n}@crowd.test>" for n in range(20)) for line in range(200))
+    extra = {"crowd": f"Cc: {crowd}\r\nReply-To: late@else.test\r\n", "endless": f"Cc: late@else.test\r\n{ENDLESS}"}
+    mailbox.append(mail("stranger@else.test", extra=extra[header], body="secret-"))
+    mailbox.append(mail(CLIENT, extra=extra[header], body="business-"))
+    await world.know(CLIENT)
+    async with proxy(world.servers.imap.host, world.servers.imap.port) as wire:
+        account = await world.connect(mailbox.user, port=wire.port)
+        world.start_poller()
+        await world.complete(account)
+        assert await world.states(account) == {"attached": 1, "skipped": 1}
+        (row,) = await world.rows(account, RowState.SKIPPED)
+        assert row.reason == HEADER_UNCLEAR
+        assert b"business-" in wire.answered
+        assert b"secret-" not in wire.answered
+        assert all(int(size) <= 32_768 for size in re.findall(rb"BODY.PEEK\[HEADER\]<\d+\.(\d+)>", wire.sent))
+        await world.know("late@else.test", sweep=True)
+        await until(lambda: len(world.fetched) == 2, "the late contact's history", world)
+        await until(lambda: _attached(world, account, 2), "the row is attached", world)
+
+
+async def _attached(world: PollerEnvironment, account: Account, number: int) -> bool:
+    return await world.states(account) == {"attached": number}
 
 
 async def test_headers_without_end_have_no_twins(world: PollerEnvironment, mailbox: Mailbox) -> None:
