@@ -11,6 +11,8 @@ _SHOWN = frozenset(
     b"list-id auto-submitted precedence importance priority".split()
 )
 """The fields that say what a mail is, not how or to whom a copy of it came. Any other field may name a recipient or carry a token."""
+_LIST_NAMES = frozenset((b"list-id", b"list-post", b"mailing-list", b"x-mailing-list", b"x-beenthere", b"x-loop"))
+_BETWEEN_NAMES = re.compile(rb"[\s<>()\[\],;:?\"]+")
 _NAME = re.compile(rb"([!-9;-~]++)[ \t]*+:")
 _BLANK_LINE = re.compile(rb"\A\r*\n|\n\r*\n")
 _BLANK_LINE_OF_CR = re.compile(rb"(?:\A|\r)\r")
@@ -42,6 +44,19 @@ def shown_fields(head: bytes) -> bytes:
         if showing:
             kept.append(line)
     return b"".join(line + newline for line in [*kept, b""])
+
+
+def is_list_mail_of(head: bytes, address: str) -> bool:
+    """Whether a header block says that its mail came through a list which has this normal address (RFC 2919, RFC 2369)."""
+    own, wanted = address.lower().encode(), False
+    names = {own, own.replace(b"@", b".")}
+    for line in head.lower().splitlines():
+        if not line.startswith((b" ", b"\t")):
+            field = _NAME.match(line)
+            wanted = field is not None and field[1] in _LIST_NAMES
+        if wanted and not names.isdisjoint(_BETWEEN_NAMES.split(line)):
+            return True
+    return False
 
 
 def shown_raw(raw: bytes) -> bytes:

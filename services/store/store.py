@@ -204,7 +204,7 @@ class Store:
         self.undoing = Undoing(
             users=self.users, accounts=self.accounts, deleted_emails=self.deleted_emails, audit=self.audit
         )
-        self.address_codes = AddressCodes(c, address_proofs=self.address_proofs, audit=self.audit)
+        self.address_codes = AddressCodes(c, address_proofs=self.address_proofs, blobs=self.blobs, audit=self.audit)
         self.aliases = Aliases(
             c,
             users=self.users,

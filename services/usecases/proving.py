@@ -77,6 +77,7 @@ async def send_code(account: Account, address: str, *, store: Store, post: SendM
         raise NotAllowedError(f"{address} is not an unproven address of {account.address}")
     if await store.address_proofs.is_another_users(address, account.owner):
         raise AlreadyExistsError(f"{address} is the address of another user")
+    await _refuse_list(account, address, store=store)
     limits = {f"codes/{account.owner}": MOST_CODES, f"codes-to/{address}/{account.owner}": MOST_TO_ADDRESS}
     for what, most in {**limits, f"codes-to/{address}": MOST_OF_ALL}.items():
         if not await store.sign_ins.attempt(what, most=most, within=WITHIN):
@@ -108,7 +109,17 @@ async def enter_code(account: Account, code: str, *, store: Store) -> tuple[Acco
     """
     if not await store.sign_ins.attempt(f"codes-typed/{account.owner}", most=MOST_TYPED, within=WITHIN):
         raise NotAllowedError("too many codes were entered: try again in an hour")
+    for address in account.unproven:
+        await _refuse_list(account, address, store=store)
     return await store.address_codes.enter(account.id, code, by=account.owner)
+
+
+async def _refuse_list(account: Account, address: str, *, store: Store) -> None:
+    """Refuse a code for a list's address: it reaches everyone on the list."""
+    if await store.address_codes.is_list(account.id, address):
+        raise NotAllowedError(
+            f"{address} is a mailing list: others read its mail, too, so a code proves nothing. An administrator can confirm it"
+        )
 
 
 async def confirm(account: Account, address: str, *, store: Store, by: str) -> Account:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from schemas.identity import copy_id
 from schemas.mail import Participant, Role
 from services.cli.results import accounts as results
 from services.mailbox.connection import SecretBox
-from services.store import DeletedEmail, NewRecord, Store
+from services.store import DeletedEmail, NewRecord, Store, email_ref
 from testbed.local import LocalServers
 from tests.cli.fixtures import ANNA, KIM, LUC, OFFER, PLAIN, Deployment, check_result, content
 from tests.factories import account as account_of
@@ -237,8 +238,29 @@ def test_a_claimed_client_stays_a_client(deployment: Deployment, servers: LocalS
     sent = next(one for one in reversed(servers.sink.sent()) if one.recipients == (KIM,))
     code = re.search(rb"[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}", sent.raw)
     assert code is not None
-    proven = deployment.ok("account", "aliases", LUC, "--code", code[0].decode(), "--by", LUC)
+    enter = ("account", "aliases", LUC, "--code", code[0].decode(), "--by", LUC)
+    deployment.store(partial(_through_list, KIM.replace("@", ".")))
+    assert f"{KIM} is a mailing list" in deployment.run(*enter).errors
+    deployment.store(partial(_through_list, "team.customer.example"))
+    proven = deployment.ok(*enter)
     assert f"{KIM}  proven by a code" in proven
+
+
+async def _through_list(name: str, store: Store, _box: SecretBox) -> None:
+    """Let Luc hold a copy of Kim's mail that came through a list."""
+    collections, (luc,) = store._collections, [one for one in await store.accounts.get_all() if one.owner == LUC]
+    head = f"From: {KIM}\r\nList-Id: Team\r\n <{name}>\r\n\r\n".encode()
+    await store.blobs.put_many([(head, email_ref(OFFER.key))])
+    copy = await collections.ledger.find_one({"email": OFFER.key, "state": "attached"})
+    assert copy is not None
+    mine = {
+        **copy,
+        "_id": copy_id(luc.id, copy["folder"], 1, 1),
+        "account": luc.id,
+        "head": hashlib.sha256(head).hexdigest(),
+    }
+    await collections.ledger.replace_one({"_id": mine["_id"]}, mine, upsert=True)
+    await collections.emails.update_one({"_id": OFFER.key}, {"$set": {"marks.mailing_list": True}})
 
 
 def test_suggestions_tell_nothing_of_records_that_the_crm_hides(deployment: Deployment) -> None:

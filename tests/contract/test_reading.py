@@ -37,6 +37,7 @@ TOUCHING: Mapping[str, str] = {
     "readers.email_search": "reads for users, through the guard",
     "crm.summaries": "writes what every user may see into the CRM's documents",
     "core.colleagues": "checks whether any stored mail names an address",
+    "admin.address_codes": "asks whether an account's own mail came through a list: yes or no, for its owner",
     "admin.aliases": "senders in an account's own Sent folders, for its owner",
     "admin.withdrawing": "finds the emails of a thread that a user holds, for this user: keys only",
     "admin.data_subjects": "finds what names an address, for a data subject: an administrator's request, audited",

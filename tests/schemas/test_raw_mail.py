@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.raw_mail import shown_fields, shown_raw, split_raw
+from schemas.raw_mail import is_list_mail_of, shown_fields, shown_raw, split_raw
 
 SHOWN = [
     "From",
@@ -141,3 +141,18 @@ def test_the_header_block_ends_with_the_first_blank_line(raw: bytes, parts: tupl
     """Joined again, header block and body are the mail byte for byte."""
     assert split_raw(raw) == parts
     assert b"".join(split_raw(raw)) == raw
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (b"List-Id: Team <team.client.example>\r\n\r\n", True),
+        (b"From: a@x.example\r\nList-Post:\r\n\t<mailto:Team@Client.example?subject=x>\r\n\r\n", True),
+        (b"Mailing-List: contact team-help@client.example; list team@client.example\n\n", True),
+        (b"List-Id: <myteam.client.example>\r\nTo: team@client.example\r\n\r\n", False),
+        (b"List-Unsubscribe: <https://news.example/u/team@client.example>\r\nTo: team@client.example\r\n\r\n", False),
+    ],
+)
+def test_mail_of_a_list_names_the_list(head: bytes, found: bool) -> None:
+    """A newsletter to a person is not the mail of a list with the person's address."""
+    assert is_list_mail_of(head, "team@client.example") is found

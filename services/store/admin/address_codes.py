@@ -6,15 +6,20 @@ The database holds only hashes of codes. MongoDB removes expired ones.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from datetime import timedelta
 
 from schemas.accounts import Account, ProofKind
+from schemas.ledger import RowState
+from schemas.raw_mail import is_list_mail_of
 from services.store.core.address_proofs import AddressProofs
 from services.store.core.audit import Audit
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
-from services.store.core.errors import NotAllowedError
+from services.store.core.errors import NotAllowedError, NotFoundError
+from services.store.mail.blobs import Blobs
 
+_LOOKED_AT = 100
 MOST_TRIES = 5
 """How many codes may be entered for an account before those that were sent end."""
 
@@ -22,10 +27,28 @@ MOST_TRIES = 5
 class AddressCodes:
     """Documents of ``address_codes``: at most one for each address that an account claims."""
 
-    def __init__(self, collections: Collections, *, address_proofs: AddressProofs, audit: Audit) -> None:
+    def __init__(self, collections: Collections, *, address_proofs: AddressProofs, blobs: Blobs, audit: Audit) -> None:
         self._codes = collections.address_codes
+        self._emails = collections.emails
+        self._ledger = collections.ledger
+        self._blobs = blobs
         self._proofs = address_proofs
         self._audit = audit
+
+    async def is_list(self, account: str, address: str) -> bool:
+        """Whether the mail that an account holds says that an address is a list's, so that others read what is sent to it.
+
+        Looks at the newest copies of the account only: what others hold must not show.
+        """
+        query: Doc = {"participants.address": address, "marks.mailing_list": True}
+        keys = [one["_id"] async for one in self._emails.find(query, {"_id": 1}).sort("sent_at", -1).limit(_LOOKED_AT)]
+        copies: Doc = {"email": {"$in": keys}, "account": account, "state": RowState.ATTACHED.value}
+        heads = {row["head"] async for row in self._ledger.find(copies, {"head": 1}) if "head" in row}
+        for head in heads:
+            with suppress(NotFoundError):  # the copy was deleted meanwhile
+                if is_list_mail_of(await self._blobs.get(head), address):
+                    return True
+        return False
 
     async def offer(self, account: str, address: str, code: str, *, lasts: timedelta, by: str) -> None:
         """Store a code that is about to be sent to an address. An earlier one for the address ends."""
