@@ -1,12 +1,10 @@
-"""The IMAP client. A command passes four layers: session, commands, protocol, deadline_socket.
+"""The IMAP client. A command passes four layers: session, commands, and two of protocol.
 
 - ``session``: ``ImapSession``, what can be asked of a mailbox (asyncio)
 - ``async_connection``: the base of a session: run commands in threads, one at a time; drop the connection on errors
 - ``commands``: the IMAP commands in use (blocking)
-- ``answers``: answers as values
-- ``tokens``: imaplib's raw answers as nested lists
+- ``answers``: answers as values, within their bounds
 - ``protocol``: the adapter to imaplib and imapclient, with every private member of theirs that is used
-- ``deadline_socket``: read lines and literals, bounded in size and time
 - ``connect``: from a server and credentials to a logged-in connection (blocking)
 - ``events``: wait until the server reports something
 - ``reader``: look into a mailbox, for commands of the operator
@@ -20,16 +18,16 @@ from services.mailbox.imap.answers import Fetched, Listed, UidRanges, uid_set
 from services.mailbox.imap.async_connection import CommandObserver
 from services.mailbox.imap.commands import Selected
 from services.mailbox.imap.connect import connect_imap, open_imap
-from services.mailbox.imap.deadline_socket import DeadlineSocket
 from services.mailbox.imap.errors import (
     ConnectionLostError,
     ContradictionError,
     RefusedError,
     UidValidityChangedError,
+    UnusableAnswerError,
 )
 from services.mailbox.imap.events import MailboxEvents, wait_for_events
 from services.mailbox.imap.folders import NEVER, plan_folders, primary, readable
-from services.mailbox.imap.protocol import MailClient
+from services.mailbox.imap.protocol import DeadlineSocket, MailClient
 from services.mailbox.imap.reader import MailboxReader, open_reader
 from services.mailbox.imap.session import ImapSession
 from services.mailbox.imap.uids import HIGHEST_UID, SPAN, SPARSE, WIDER, all_uids, uid_windows
@@ -54,6 +52,7 @@ __all__ = [
     "Selected",
     "UidRanges",
     "UidValidityChangedError",
+    "UnusableAnswerError",
     "all_uids",
     "connect_imap",
     "open_imap",

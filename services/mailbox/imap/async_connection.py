@@ -20,8 +20,9 @@ from typing import Any, Protocol, TypeVar
 from imapclient.exceptions import ProtocolError
 
 from services.mailbox.imap import commands
-from services.mailbox.imap.errors import ConnectionLostError, RefusedError
-from services.mailbox.imap.protocol import MailClient
+from services.mailbox.imap.answers import AnswerError
+from services.mailbox.imap.errors import ConnectionLostError, ContradictionError, RefusedError, UnusableAnswerError
+from services.mailbox.imap.protocol import AnswerTooLargeError, MailClient, UnreadableAnswerError
 
 T = TypeVar("T")
 
@@ -61,10 +62,13 @@ class AsyncConnection:
         """Return the socket's descriptor, for the event loop to watch while the server idles."""
         return int(self.client.socket().fileno())
 
-    def events(self) -> list[bytes]:
-        """Return the lines that the server has sent unasked, without waiting. Raises ConnectionLostError."""
+    def events(self) -> tuple[list[bytes], bool]:
+        """Return lines that the server has sent unasked, without waiting, and whether more are there. Raises ConnectionLostError."""
         try:
             return self.client.protocol.waiting_lines()
+        except AnswerTooLargeError as error:
+            self.discard()
+            raise UnusableAnswerError("too-much-data", str(error)) from error
         except (imaplib.IMAP4.error, OSError, ValueError) as error:
             self.discard()
             raise ConnectionLostError(describe_error(error)) from error
@@ -95,6 +99,7 @@ class AsyncConnection:
 
         Raises:
             RefusedError: the server says NO.
+            ContradictionError: the answer cannot be used. It is also a ConnectionLostError.
             ConnectionLostError: anything else.
         """
         async with self._command_lock:
@@ -108,7 +113,7 @@ class AsyncConnection:
                 if isinstance(error, RefusedError):
                     raise
                 self.discard()
-                if isinstance(error, asyncio.CancelledError):
+                if isinstance(error, asyncio.CancelledError | ContradictionError):
                     raise
                 raise ConnectionLostError(describe_error(error)) from error
             finally:
@@ -120,6 +125,12 @@ class AsyncConnection:
         try:
             with self.client.protocol.stream.within(self._deadline):
                 return command(self.client, *arguments)
+        except AnswerTooLargeError as error:
+            raise UnusableAnswerError("too-much-data", str(error)) from error
+        except AnswerError as error:
+            raise UnusableAnswerError(error.code, error.detail) from error
+        except UnreadableAnswerError as error:
+            raise UnusableAnswerError("unreadable-answer", "the server sent what is no answer to a command") from error
         except imaplib.IMAP4.abort:
             raise
         except imaplib.IMAP4.error as error:  # IMAPClient's errors are subclasses

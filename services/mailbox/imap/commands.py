@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.mailbox.imap import answers
-from services.mailbox.imap.answers import Fetched, Listed, Namespace, UidRanges
-from services.mailbox.imap.protocol import MailClient
-from services.mailbox.imap.tokens import responses
+from services.mailbox.imap.answers import MAX_UID, Fetched, Listed, Namespace, UidRanges, responses
+from services.mailbox.imap.protocol import MAX_LITERALS, MailClient
 
 HEADER_PIECE = 32 * 1024
 """Bytes of each header that are fetched at first; hardly any is longer."""
 HEADER_ITEMS = f"UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER]<0.{HEADER_PIECE}>"
-_UID = re.compile(rb"[( ]UID (\d{1,10})(?=[ )])", re.IGNORECASE)
+_UID = re.compile(rb"[( ]UID[ \t]++([^\s()]++)", re.IGNORECASE)
+PIECE_LITERALS = 2 * 1024 * 1024
+"""Bytes that come at most where a piece of a mail is asked for."""
 STATUS_ITEMS = "MESSAGES UIDNEXT UIDVALIDITY"
 _NOTIFY = (
     b"SET (SELECTED (MessageNew MessageExpunge FlagChange))"
@@ -77,9 +78,9 @@ def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:
     protocol.untagged_responses.clear()
     found = client.command("EXAMINE", _astring(folder), *([b"(CONDSTORE)"] if condstore else []))
     protocol.state = "SELECTED"
-    exists = answers.number(found.get("EXISTS", [])) or 0
-    uidnext = answers.number(found.get("UIDNEXT", [])) or 0
-    validity = answers.number(found.get("UIDVALIDITY", []))
+    exists = answers.number(found.get("EXISTS", []), MAX_UID) or 0
+    uidnext = answers.number(found.get("UIDNEXT", []), MAX_UID + 1, "uidnext") or 0
+    validity = answers.number(found.get("UIDVALIDITY", []), MAX_UID)
     modseq = answers.number(found.get("HIGHESTMODSEQ", []))
     protocol.untagged_responses.clear()
     return Selected(exists, validity or 0, uidnext, modseq or None)
@@ -87,7 +88,7 @@ def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:
 
 def search(client: MailClient, uids: str) -> list[int]:
     """UID SEARCH UID: which of these exist."""
-    return answers.searched(client.uid_command("SEARCH", "UID", uids))
+    return answers.searched(client.uid_command("SEARCH", "UID", uids), answers.asked_ranges(uids))
 
 
 def present(client: MailClient, uids: str) -> list[int]:
@@ -96,7 +97,7 @@ def present(client: MailClient, uids: str) -> list[int]:
     kept = client.protocol.untagged_responses
     earlier = "FETCH" in kept
     for line, _ in responses(client.uid_command("FETCH", uids, "(UID)")):
-        found.update(map(int, _UID.findall(line)))
+        found.update(answers.uid(match[1]) for match in _UID.finditer(line))
         earlier = earlier or b"FLAGS" in line.upper()
     if earlier:  # flags that came unasked are an event
         kept["FETCH"] = [b"0 (FLAGS ())"]
@@ -114,7 +115,7 @@ def headers(client: MailClient, uids: str, gmail: bool) -> list[Fetched]:
 
 def header_part(client: MailClient, uid: int, offset: int, size: int) -> bytes | None:
     """A piece of one header, empty past its end; None when the server does not return it."""
-    found = _fetch(client, str(uid), f"(UID BODY.PEEK[HEADER]<{offset}.{size}>)")
+    found = _fetch(client, str(uid), f"(UID BODY.PEEK[HEADER]<{offset}.{size}>)", PIECE_LITERALS)
     return next((message.header for message in found if message.uid == uid), None)
 
 
@@ -126,7 +127,7 @@ def bodies(client: MailClient, uids: Sequence[int]) -> dict[int, bytes]:
 
 def part(client: MailClient, uid: int, offset: int, size: int) -> bytes:
     """A piece of one mail (RFC 3501 section 6.4.5, partial); empty past its end."""
-    found = _fetch(client, str(uid), f"(UID BODY.PEEK[]<{offset}.{size}>)")
+    found = _fetch(client, str(uid), f"(UID BODY.PEEK[]<{offset}.{size}>)", PIECE_LITERALS)
     return next((message.body for message in found if message.uid == uid and message.body is not None), b"")
 
 
@@ -174,11 +175,11 @@ def unsolicited(client: MailClient) -> list[bytes]:
     return lines
 
 
-def _fetch(client: MailClient, uids: str, items: str) -> list[Fetched]:
-    """FETCH header blocks or bodies. Flags that come unasked among the answers are kept as an event."""
+def _fetch(client: MailClient, uids: str, items: str, literals: int = MAX_LITERALS) -> list[Fetched]:
+    """FETCH header blocks or bodies of at most ``literals`` bytes. Flags that come unasked are kept as an event."""
     kept = client.protocol.untagged_responses
     earlier = "FETCH" in kept
-    found = answers.fetched(client.uid_command("FETCH", uids, items))
+    found = answers.fetched(client.uid_command("FETCH", uids, items, literals=literals))
     requested = [message for message in found if message.header is not None or message.body is not None]
     if earlier or len(requested) < len(found):
         kept["FETCH"] = [b"0 (FLAGS ())"]

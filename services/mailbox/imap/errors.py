@@ -65,5 +65,9 @@ class ContradictionError(LeadmailError):
         self.folder = folder
 
 
+class UnusableAnswerError(ContradictionError, ConnectionLostError):
+    """An answer that is too large, out of range, or no IMAP: the connection was dropped because of it."""
+
+
 class UidValidityChangedError(LeadmailError):
     """The known uids are void: another folder has the same name by now (RFC 3501 section 2.3.1.1)."""

@@ -1,17 +1,22 @@
-"""Wait for a mailbox without a thread: the event loop watches the socket until the server sends something."""
+"""Wait for a mailbox without a thread: the event loop watches the socket until the server sends something.
+
+What a server sends is read in small turns with pauses, so that one that chatters cannot occupy the loop.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 
 from services.mailbox.imap import answers
+from services.mailbox.imap.protocol import parse_line
 from services.mailbox.imap.session import ImapSession
 
-_LINE = re.compile(rb"\* (?:\d+ )?(EXISTS|EXPUNGE|FETCH|VANISHED|STATUS|LIST)\b ?(.*)", re.IGNORECASE | re.DOTALL)
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds after a turn that brought no event; each next pause is twice as long, until the server is silent for that long."""
 
 
 @dataclass(slots=True)
@@ -29,33 +34,45 @@ class MailboxEvents:
     """When the first event came."""
     everything: bool = False
     """The list of folders changed, or an event could not be read."""
+    exists: int | None = None
+    """How many messages the open folder has, if known: Microsoft 365 says so at each IDLE, which is no event."""
 
     def __bool__(self) -> bool:
         return bool(self.new or self.flags or self.expunged or self.others or self.everything)
 
     def add(self, line: bytes) -> None:
         """Note what one line reports."""
-        match = _LINE.match(line)
-        if not match:
+        parsed = parse_line(line)
+        if parsed is None or parsed.tag:
             return
-        kind, rest = match[1].upper(), match[2]
-        self.at = self.at or datetime.now(UTC)
-        if kind == b"EXISTS":
-            self.new = True
-        elif kind == b"FETCH":
+        kind, data = parsed.kind, parsed.data
+        if kind == "EXISTS":
+            count = int(data) if data.isdigit() and len(data) <= len(str(answers.MAX_UID)) else None
+            self.new = self.new or count is None or count != self.exists
+            self.exists = count
+        elif kind == "FETCH":
             self.flags = True
-        elif kind in (b"EXPUNGE", b"VANISHED"):
-            self.expunged = True
-        elif kind == b"LIST" or rest.endswith(b"}"):  # a literal follows: look everywhere instead of reading on
+        elif kind in ("EXPUNGE", "VANISHED"):
+            self.expunged, self.exists = True, None
+        elif kind == "STATUS" and not data.endswith(b"}"):
+            try:
+                self.others.update(answers.statuses([data]))
+            except answers.AnswerError:
+                self.everything = True
+        elif kind in ("LIST", "STATUS"):  # a literal follows: look everywhere instead of reading on
             self.everything = True
-        else:
-            self.others.update(answers.statuses([rest]))
+        if self:
+            self.at = self.at or datetime.now(UTC)
 
 
 async def wait_for_events(session: ImapSession, events: MailboxEvents, *, seconds: float, wake: asyncio.Event) -> None:
     """Idle until the server reports something, ``wake`` is set or the time is up. Adds to ``events`` what was reported.
 
-    The session can run commands again afterwards. Raises ConnectionLostError when the server closes the connection.
+    The session can run commands again afterwards.
+
+    Raises:
+        RefusedError: the server refuses to idle.
+        ConnectionLostError: the server closed the connection.
     """
     end = monotonic() + seconds
     for line in await session.idle():
@@ -67,29 +84,46 @@ async def wait_for_events(session: ImapSession, events: MailboxEvents, *, second
 
 
 async def _watch_socket(session: ImapSession, events: MailboxEvents, end: float, wake: asyncio.Event) -> None:
+    pause = FIRST_PAUSE
+    while not events and not wake.is_set() and (left := end - monotonic()) > 0:
+        # TLS may hold decrypted lines that the socket does not report as readable: look before waiting.
+        lines, more = session.events()
+        for line in lines:
+            events.add(line)
+        if events:
+            return
+        waited = monotonic()
+        if not more and not await _readable(session.fileno(), left, wake):
+            return
+        if monotonic() - waited > LONGEST_PAUSE:
+            pause = FIRST_PAUSE
+        elif lines or more:
+            # The socket is not watched during the pause: the loop would spin over what is there to be read.
+            await _sleep(min(pause, left), wake)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def _readable(descriptor: int, seconds: float, wake: asyncio.Event) -> bool:
+    """Wait until a socket has data. Returns False when ``wake`` is set or the time is up instead."""
     loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    descriptor = session.fileno()
-    forwarding = loop.create_task(_forward(wake, readable))
-    loop.add_reader(descriptor, readable.set)
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, _finish, ready)
+    waking = loop.create_task(wake.wait())
     try:
-        while not events and not wake.is_set():
-            # TLS may hold decrypted lines that the socket does not report as readable: look before waiting.
-            for line in session.events():
-                events.add(line)
-            if events:
-                return
-            readable.clear()
-            try:
-                async with asyncio.timeout(end - monotonic()):
-                    await readable.wait()
-            except TimeoutError:
-                return
+        await asyncio.wait((ready, waking), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return ready.done()
     finally:
         loop.remove_reader(descriptor)
-        forwarding.cancel()
+        waking.cancel()
+        ready.cancel()
 
 
-async def _forward(wake: asyncio.Event, readable: asyncio.Event) -> None:
-    await wake.wait()
-    readable.set()
+def _finish(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+async def _sleep(seconds: float, wake: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await wake.wait()

@@ -45,7 +45,6 @@ def test_hostile_fetch_answers_raise_nothing() -> None:
     """Unbalanced brackets, odd numbers of items and missing literals cost the message, never the answer."""
     junk = [
         b"1 (UID",
-        b"2 (UID x FLAGS (\\Seen)",
         b")))",
         b"",
         None,

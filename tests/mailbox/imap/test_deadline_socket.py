@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.mailbox.imap import deadline_socket
-from services.mailbox.imap.deadline_socket import AnswerTooLargeError, DeadlineError, DeadlineSocket
+from services.mailbox.imap.protocol.deadline_socket import AnswerTooLargeError, DeadlineError, DeadlineSocket
 
 
 @pytest.fixture
@@ -84,11 +83,11 @@ def test_a_literal_larger_than_allowed_is_refused_before_it_is_allocated(
 
 
 def test_a_line_without_end_is_refused(
-    pair: tuple[DeadlineSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[DeadlineSocket, socket.socket],
 ) -> None:
     """A line over the bound ends the connection instead of filling the memory."""
     reader, far = pair
-    monkeypatch.setattr(deadline_socket, "MAX_LINE", 1000)
+    reader.max_line = 1000
     far.sendall(b"x" * 5000)
     with pytest.raises(AnswerTooLargeError):
         reader.readline()

@@ -6,6 +6,7 @@ size a literal claims, and loses half a line when a non-blocking read runs dry i
 
 from __future__ import annotations
 
+import imaplib
 import socket
 import time
 from collections.abc import Iterator
@@ -15,12 +16,14 @@ CHUNK = 64 * 1024
 """Bytes requested from the socket at once."""
 MAX_LINE = 8 * 1024 * 1024
 """Bytes of one line: a SEARCH answer for a very full folder still fits."""
-MAX_LITERAL = 128 * 1024 * 1024
-"""Bytes of one literal: twice what any provider delivers. Larger mail is fetched in parts."""
+MAX_EARLY_LINE = 64 * 1024
+"""Bytes of one line before the login and while the server idles: nothing long is expected then."""
+MAX_LITERAL = 32 * 1024 * 1024
+"""Bytes of one literal. Large mail is fetched in parts."""
 
 
-class AnswerTooLargeError(OSError):
-    """The server sent a line or a literal over the limit. Discard the connection."""
+class AnswerTooLargeError(imaplib.IMAP4.abort):
+    """The server sent more than was asked for, or more than is accepted. Discard the connection."""
 
 
 class DeadlineError(TimeoutError):
@@ -30,7 +33,7 @@ class DeadlineError(TimeoutError):
 class DeadlineSocket:
     """A socket with its read buffer."""
 
-    __slots__ = ("_buffer", "_position", "deadline", "read_timeout", "received", "sent", "sock")
+    __slots__ = ("_buffer", "_searched", "deadline", "max_line", "read_timeout", "received", "sent", "sock")
 
     def __init__(self, sock: socket.socket, *, read_timeout: float) -> None:
         """Take over a connected socket; ``read_timeout`` (seconds) bounds one silent wait."""
@@ -41,13 +44,21 @@ class DeadlineSocket:
         self.received = 0
         self.sent = 0
         """Octets so far, without those of TLS itself."""
-        self._buffer = b""
-        self._position = 0
+        self.max_line = MAX_EARLY_LINE
+        """Bytes of one line that are accepted."""
+        self._buffer = bytearray()
+        self._searched = 0
+        """Bytes at the start of the buffer that contain no line end."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that arrived and were not read yet."""
+        return len(self._buffer)
 
     def replace(self, sock: socket.socket) -> None:
         """Continue on the TLS layer over the same connection. Drop what was buffered in plain text: it may be forged (RFC 9051 6.2.1)."""
         self.sock = sock
-        self._buffer, self._position = b"", 0
+        self._buffer, self._searched = bytearray(), 0
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -70,43 +81,36 @@ class DeadlineSocket:
 
         A socket error in the middle of a line keeps what was read, so the call can be repeated.
         """
-        search = self._position
-        while (end := self._buffer.find(b"\n", search)) < 0:
-            buffered = len(self._buffer) - self._position
-            if buffered > MAX_LINE:
+        while (end := self._buffer.find(b"\n", self._searched)) < 0:
+            self._searched = len(self._buffer)
+            if self._searched > self.max_line:
                 raise AnswerTooLargeError("the server sent a line without end")
             data = self._receive(CHUNK)
-            self._buffer = self._buffer[self._position :] + data
-            self._position, search = 0, buffered
             if not data:
-                end = len(self._buffer) - 1
-                break
-        line = self._buffer[self._position : end + 1]
-        self._position = end + 1
-        return line
+                return self._take(len(self._buffer))
+            self._buffer += data
+        if end > self.max_line:
+            raise AnswerTooLargeError("the server sent a longer line than is accepted")
+        return self._take(end + 1)
 
     def read(self, size: int) -> bytes:
         """Return exactly ``size`` bytes, or fewer at the end of the stream."""
         if size > MAX_LITERAL:
             raise AnswerTooLargeError("the server announced a larger literal than is accepted")
-        end = self._position + size
-        if end <= len(self._buffer):
-            data = self._buffer[self._position : end]
-            self._position = end
-            return data
-        parts = [self._buffer[self._position :]]
-        self._buffer, self._position = b"", 0
-        missing = size - len(parts[0])
-        while missing > 0:
-            data = self._receive(CHUNK)
-            if not data:
-                break
-            parts.append(data)
-            missing -= len(data)
-        if missing < 0:
-            self._buffer, self._position = parts[-1], len(parts[-1]) + missing
-            parts[-1] = parts[-1][: self._position]
-        return b"".join(parts)
+        if size <= len(self._buffer):
+            return self._take(size)
+        # One growing block: a list of pieces would take forty times their size if each is a byte.
+        literal, self._buffer = self._buffer, bytearray()
+        while len(literal) < size and (data := self._receive(CHUNK)):
+            literal += data
+        self._buffer += memoryview(literal)[size:]
+        return bytes(memoryview(literal)[:size])
+
+    def _take(self, size: int) -> bytes:
+        data = bytes(memoryview(self._buffer)[:size])
+        del self._buffer[:size]  # without moving what follows
+        self._searched = 0
+        return data
 
     def send(self, data: bytes) -> None:
         """Send all of ``data``."""

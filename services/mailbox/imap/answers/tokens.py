@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TypeAlias
 
 Item: TypeAlias = bytes | tuple[bytes, bytes] | None
@@ -17,7 +18,14 @@ _TOKEN = re.compile(
     rb'\(|\)|"((?:[^"\\]|\\.)*+)"?|\{(\d+)\}|([^\s()"{\[]++(?:\[[^\[\]]*+\](?:<\d+>)?)?+[^\s()]*+)|\S', re.DOTALL
 )
 """A string without an end takes the rest of the line: to try each of its quotes as a beginning would be quadratic."""
+MAX_TOKENS, MAX_DEPTH = 20_000, 32
+"""Of one response: what comes behind, or lies deeper, is left out."""
 ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+
+
+def text(value: bytes) -> str:
+    """Return flags and the like as text; invalid 8-bit characters stay visible as escapes."""
+    return value.decode("utf-8", "backslashreplace")
 
 
 def responses(items: Iterable[Item]) -> Iterator[tuple[bytes, list[bytes]]]:
@@ -38,7 +46,7 @@ def tokens(line: bytes, literals: list[bytes]) -> list[Value]:
     top: list[Value] = []
     stack = [top]
     remaining = iter(literals)
-    for match in _TOKEN.finditer(line):
+    for match in islice(_TOKEN.finditer(line), MAX_TOKENS):
         kind = match.lastindex
         if kind == 3:  # noqa: PLR2004 - an atom
             stack[-1].append(match[3])
@@ -48,6 +56,8 @@ def tokens(line: bytes, literals: list[bytes]) -> list[Value]:
         elif kind == 2:  # noqa: PLR2004 - a literal
             stack[-1].append(next(remaining, b""))
         elif match[0] == b"(":
+            if len(stack) > MAX_DEPTH:
+                break
             inner: list[Value] = []
             stack[-1].append(inner)
             stack.append(inner)

@@ -1,0 +1,1 @@
+"""Servers that send more, other, or differently than was asked for."""
