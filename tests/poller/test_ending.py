@@ -52,7 +52,8 @@ async def test_work_ends_although_its_cancellation_was_lost() -> None:
     """Work whose connection breaks while it is cancelled does not continue: its supervisor waits for it."""
     connector: Any = DroppingConnector()
     context: Any = SimpleNamespace(
-        account=SimpleNamespace(id="a" * 24, epoch=0, resync_requested=True),
+        account=SimpleNamespace(id="a" * 24, epoch=0, resync_requested=True, trouble=None),
+        lease=None,
         store=SimpleNamespace(folders=SimpleNamespace(of=no_folders)),
         metrics=PollerMetrics(CollectorRegistry()),
         log=LOG,
@@ -71,7 +72,11 @@ async def test_work_ends_although_its_cancellation_was_lost() -> None:
 def worker_of(**fields: Any) -> AccountWorker:
     """Return a worker for an account that has nothing."""
     context: Any = SimpleNamespace(
-        account=SimpleNamespace(id="a" * 24), metrics=PollerMetrics(CollectorRegistry()), log=LOG, **fields
+        account=SimpleNamespace(id="a" * 24, trouble=None),
+        lease=None,
+        metrics=PollerMetrics(CollectorRegistry()),
+        log=LOG,
+        **{"store": None, **fields},
     )
     connector: Any = DroppingConnector()
     return AccountWorker(context, connector, Timing(), asyncio.Semaphore(1))
