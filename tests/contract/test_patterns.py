@@ -10,7 +10,7 @@ from tests.contract import patterns
 from tests.contract.pattern_analysis import Analysis
 from tests.contract.patterns import Found
 
-NOT_MAIL = ["services.mailbox.connection.refusals: re.compile", "services.mailbox.providers: re.fullmatch"]
+NOT_MAIL = ["services.mailbox.connection.refusal_rules: re.compile", "services.mailbox.providers: re.fullmatch"]
 """Rows of a table that is searched as patterns, too; the form of a password, by the provider directory."""
 FOUND = patterns.patterns()
 

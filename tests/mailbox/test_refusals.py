@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+import base64
+import re
+from collections.abc import Callable
+from contextlib import suppress
+
 import pytest
 
 from services.mailbox import advice
 from services.mailbox.connection.errors import MAX_ANSWER, TRANSIENT, Code, MailServerError, clean_answer
-from services.mailbox.connection.refusals import Protocol, classify, passing
+from services.mailbox.connection.refusal_rules import Protocol
+from services.mailbox.connection.refusals import classify, passing
 from services.mailbox.providers import directory
 from tests.mailbox.scripted_server import at
 
@@ -27,7 +33,7 @@ ANSWERS: list[tuple[Protocol, str, Code]] = [
     ("smtp", "534 5.7.9 Application-specific password required. For more information, go to https://support.google.com/mail/?p=InvalidSecondFactor", Code.APP_PASSWORD_NEEDED),
     ("smtp", "535 5.7.8 Username and Password not accepted. For more information, go to https://support.google.com/mail/?p=BadCredentials", Code.WRONG_PASSWORD),
     ("smtp", "534 5.7.14 Please log in via your web browser and then try again.", Code.WEB_LOGIN_NEEDED),
-    ("smtp", "454 4.7.0 Too many login attempts, please try again later.", Code.TOO_MANY_CONNECTIONS),
+    ("smtp", "454 4.7.0 Too many login attempts, please try again later.", Code.THROTTLED),
     # Microsoft
     ("imap", "AUTHENTICATE failed.", Code.WRONG_PASSWORD),
     ("imap", "LOGIN failed.", Code.WRONG_PASSWORD),
@@ -43,7 +49,7 @@ ANSWERS: list[tuple[Protocol, str, Code]] = [
     ("imap", "[AUTHENTICATIONFAILED] LOGIN Invalid credentials", Code.WRONG_PASSWORD),
     ("imap", "[LIMIT] CAPABILITY Rate limit hit.", Code.THROTTLED),
     ("imap", "[AUTHORIZATIONFAILED] Please verify your account by going to https://login.yahoo.com", Code.WEB_LOGIN_NEEDED),
-    ("smtp", "535 5.7.0 (#AUTH005) Too many bad auth attempts.", Code.TOO_MANY_CONNECTIONS),
+    ("smtp", "535 5.7.0 (#AUTH005) Too many bad auth attempts.", Code.THROTTLED),
     # iCloud
     ("imap", "[AUTHENTICATIONFAILED] Authentication Failed", Code.WRONG_PASSWORD),
     ("smtp", "535 5.7.8 Error: authentication failed: authentication failure", Code.WRONG_PASSWORD),
@@ -178,3 +184,44 @@ def test_a_refused_command_may_pass(answer: str, meaning: tuple[bool, float]) ->
     """Whether the same command may succeed later, and the seconds that the server asks to wait."""
     passes, pause = passing(answer)
     assert (passes, round(pause, 6)) == meaning
+
+
+TOKEN = "ya29.a0AfB_byC-1xQ-7h3Zw9JkLmNoPqRsTuVwXyZ0123456789"
+ECHOES = [
+    lambda user, secret: f'BAD unknown command: LOGIN {user} "{secret}"',
+    lambda user, secret: 'BAD LOGIN "' + secret.replace("\\", "\\\\").replace('"', '\\"') + '"',
+    lambda user, secret: f"BAD login {user} {secret}".lower(),
+    lambda user, secret: f"BAD LOGIN {user} {secret}".upper(),
+    lambda user, secret: "NO AUTHENTICATE PLAIN " + b64(f"\0{user}\0{secret}"),
+    lambda user, secret: "NO AUTHENTICATE PLAIN " + b64(f"{user}\0{user}\0{secret}")[:-3],
+    lambda user, secret: "NO unexpected: " + b64(f"\0{user}\0{secret}")[5:],
+    lambda user, secret: "NO got " + b64(secret),
+    lambda user, secret: "NO XOAUTH2 " + b64(f"user={user}\1auth=Bearer {secret}\1\1"),
+    lambda user, secret: "NO OAUTHBEARER " + b64(f"n,a={user},\1auth=Bearer {secret}\1\1"),
+    lambda user, secret: repr([b64(f"\0{user}\0{secret}").encode()]),
+]
+
+
+def b64(text: str) -> str:
+    """Return what SASL sends."""
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize("secret", ["s3cret-Pass", 'qu"ote\\d', "p\u00e4ss w\u00f6rt", TOKEN])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_no_echo_shows_a_secret(echo: Callable[[str, str], str], secret: str) -> None:
+    """A server that repeats the command shows the secret neither as it is, nor quoted, nor in base64, whole or in pieces."""
+    shown = clean_answer(echo("ann@firm.example", secret), secret)
+    assert "***" in shown
+    assert secret not in shown
+    for start in range(4):
+        for word in re.findall("[A-Za-z0-9+/=]{8,}", shown):
+            whole = word[start:][: len(word[start:]) // 4 * 4]
+            with suppress(ValueError):
+                assert secret.encode()[:4] not in base64.b64decode(whole)
+
+
+def test_what_is_no_secret_stays() -> None:
+    """Names, addresses and identifiers are kept: they are what an operator needs."""
+    answer = "NO [AUTHENTICATIONFAILED] ann@firm.example sc=kNYmTpKkVKo0 https://support.google.com/mail/answer/7126229 (Failure)"
+    assert clean_answer(answer, "s3cret-Pass") == answer

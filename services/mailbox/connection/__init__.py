@@ -10,6 +10,7 @@
 - ``sasl``: SASL exchanges
 - ``line_breaks``: refuse arguments that could inject a command
 - ``refusals``: what a server's refusal means
+- ``refusal_rules``: the table of wordings
 - ``errors``: why a mail server cannot be used, as stable codes
 """
 
@@ -19,7 +20,8 @@ from services.mailbox.connection.hostname import HostNameError, host_name
 from services.mailbox.connection.line_breaks import InjectionError, refuse_line_breaks
 from services.mailbox.connection.netguard import NetGuard
 from services.mailbox.connection.policy import ConnectPolicy, Timeouts
-from services.mailbox.connection.refusals import Protocol, classify, passing, response_code, suggested_pause
+from services.mailbox.connection.refusal_rules import Protocol
+from services.mailbox.connection.refusals import classify, passing, response_code, suggested_pause
 from services.mailbox.connection.sasl import (
     BearerExchange,
     SaslExchange,

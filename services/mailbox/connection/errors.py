@@ -5,6 +5,8 @@ Other parts decide by the code, tests assert it, and ``advice`` turns it into se
 
 from __future__ import annotations
 
+import base64
+import re
 from enum import StrEnum
 
 from schemas.errors import LeadmailError
@@ -58,12 +60,48 @@ class MailServerError(LeadmailError):
         return self.code in TRANSIENT
 
 
+_RUN = re.compile(r"[A-Za-z0-9+/_.~=-]{6,}")
+"""What may be base64, or a token."""
+_SHORT, _LONG = 4, 12
+"""Characters of a secret that give it away: in base64, where chance is no reason, and in plain text."""
+
+
 def clean_answer(text: str | bytes, *secrets: str) -> str:
-    """Return a server's answer on one line, printable, bounded, without the secrets: some servers echo the command."""
+    """Return a server's answer on one line, printable, bounded, without the secrets: some servers echo the command.
+
+    A secret is removed as it is, as a quoted string (RFC 3501 section 4.3), and within base64, where SASL puts it.
+    """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
+    for secret in filter(None, secrets):
+        quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
+        for form in (quoted, secret, secret.upper(), secret.lower()):
+            text = text.replace(form, "***")
+        text = _without(text, secret)
     line = "".join(char if char.isprintable() else " " for char in text)
     return " ".join(line.split())[:MAX_ANSWER]
+
+
+def _without(text: str, secret: str) -> str:
+    """Return a text without the words that hold a part of a secret."""
+    return _RUN.sub(lambda run: "***" if _gives_away(run[0], secret) else run[0], text)
+
+
+def _gives_away(run: str, secret: str) -> bool:
+    """Whether a word holds a part of a secret, as a long piece of it or in base64, of which servers may show any piece."""
+    if any(secret[start : start + _LONG] in run for start in range(len(secret) - _LONG + 1)):
+        return True
+    spoken = secret.encode()
+    parts = {spoken[start : start + _SHORT] for start in range(max(1, len(spoken) - _SHORT + 1))}
+    letters = run.rstrip("=").replace("-", "+").replace("_", "/")
+    for offset in range(4):
+        piece = letters[offset:]
+        try:
+            decoded = base64.b64decode(
+                piece[: len(piece) // 4 * 4] if len(piece) % 4 == 1 else piece + "=" * (-len(piece) % 4)
+            )
+        except ValueError:
+            continue
+        if any(part in decoded for part in parts):
+            return True
+    return False

@@ -1,111 +1,31 @@
-"""Classify what servers say when they refuse. The first matching row of a table decides.
-
-The texts are those that users of the services report; the tests have an example of each.
-"""
+"""Classify what servers say when they refuse: response codes first, then words (``refusal_rules``)."""
 
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple, TypeVar
+from typing import TypeVar
 
 from services.mailbox.connection.errors import TRANSIENT, Code
+from services.mailbox.connection.refusal_rules import LIMITS, OUTAGES, RULES, Protocol, Rule
 
-Protocol = Literal["imap", "smtp"]
 Default = TypeVar("Default", Code, None)
-
-
-class Rule(NamedTuple):
-    """A case-insensitive pattern, what it means, and in which protocol (None: both)."""
-
-    pattern: re.Pattern[str]
-    code: Code
-    protocol: Protocol | None
-
-
-def _rule(code: Code, pattern: str, protocol: Protocol | None = None) -> Rule:
-    return Rule(re.compile(pattern, re.IGNORECASE), code, protocol)
-
-
-RULES: tuple[Rule, ...] = (
-    # Connection and rate limits. First, because Dovecot sends them as [UNAVAILABLE] and others in a refused log-in.
-    _rule(
-        Code.TOO_MANY_CONNECTIONS,
-        r"too many (simultaneous |concurrent |open |imap |smtp |failed |bad |invalid )*"
-        r"(connections?|sessions?|log-?ins?|auth\w{0,20}|attempts|commands)"
-        r"|maximum number of (connections|sessions)|connections? limit",
-    ),
-    _rule(
-        Code.THROTTLED,
-        r"\[LIMIT\]|rate.?limit|throttl|suggested backoff|bandwidth (limit|quota)|exceeded command or bandwidth",
-    ),
-    _rule(Code.UNAVAILABLE, r"\[(UNAVAILABLE|INUSE|SERVERBUG)\]"),  # RFC 5530: all three are temporary
-    # The account is right, the kind of password is wrong.
-    _rule(
-        Code.APP_PASSWORD_NEEDED,
-        r"app(lication)?[- ]?(specific)?[- ]?password|invalidsecondfactor|authoriz(ation|ed) code|\u6388\u6743\u7801"
-        r"|account is abnormal, service is not open|parol prilozheniya",
-    ),
-    _rule(
-        Code.OAUTH2_NEEDED,
-        r"basic ?auth(entication)?( is)? ?(disabled|blocked)|basicauthblocked|modern auth\w{0,20}|(x?oauth2?|oauthbearer) (is )?required"
-        r"|less secure app",
-    ),
-    _rule(Code.OAUTH2_EXPIRED, r"(access )?token.{0,40}(expired|invalid|revoked)|invalid_token|invalid sasl argument"),
-    _rule(
-        Code.WEB_LOGIN_NEEDED,
-        r"via (your|a) web browser|web ?login required|\[WEBALERT|unsafe log-?in|verify your (account|identity)|login\.yahoo\.com",
-    ),
-    # The account is right, this protocol is disabled for it.
-    _rule(
-        Code.SMTP_DISABLED,
-        r"smtp.{0,80}(disabled|not (been )?(enabled|activated|allowed))",
-        "smtp",
-    ),
-    _rule(Code.SMTP_DISABLED, r"user has no permission|does not have access rights to this service", "smtp"),
-    _rule(
-        Code.IMAP_DISABLED,
-        r"(imap|pop3?/imap|external access|third.?party)\b.{0,60}(disabled|deactivated|not (been )?(enabled|activated|allowed|open))"
-        r"|not (been )?(enabled|activated|allowed) (for|to use) .{0,20}imap|yet to enable imap|(enable|activate) .{0,30}imap"
-        r"|does not have access rights to this service",
-        "imap",
-    ),
-    _rule(
-        Code.ACCOUNT_DISABLED,
-        r"(account|mailbox|user)( has been| is|:)? (temporarily |permanently )?"
-        r"(disabled|suspended|locked|blocked|deactivated|inactive|expired|frozen)",
-    ),
-    _rule(
-        Code.PLAINTEXT_REFUSED,
-        r"\[PRIVACYREQUIRED\]|plain-?text auth\w{0,20} (disallowed|disabled)|must issue a starttls|encryption required",
-    ),
-    _rule(
-        Code.UNAVAILABLE,
-        r"temporar|try (again )?later|server (is )?(too )?busy"
-        r"|system (error|busy|problem)|internal (server )?error|service (is )?(not |un)available|server unavailable|backend error"
-        r"|lookup failed|shutting down",
-    ),
-    _rule(Code.UNAVAILABLE, r"^4\d\d\b", "smtp"),
-    # Exchange accepts some wrong passwords (a good user with a bad alias, a mailbox without licence) and then answers only this.
-    _rule(Code.WRONG_PASSWORD, r"authenticated but not connected"),
-    _rule(
-        Code.WRONG_PASSWORD,
-        r"\[AUTHENTICATIONFAILED\]|\[AUTHORIZATIONFAILED\]|invalid (credentials|log-?in|user|password)"
-        r"|(log-?in|logon|sign-?in) (is )?(fail\w{0,20}|error|denied|incorrect|refused|rejected)"
-        r"|auth\w{0,20} (has )?(fail\w{0,20}|unsuccessful|error|rejected|denied)"
-        r"|(incorrect|wrong|bad|invalid|unknown) (user ?name|user|account|log-?in|password|credentials)"
-        r"|password (is )?(error|incorrect|wrong|invalid)|not accepted|failed to authenticate",
-    ),
-    _rule(Code.WRONG_PASSWORD, r"^535\b", "smtp"),
-)
-
-
 _LONGEST_ANSWER = 2_000
 """Characters that are looked at: what a server says has no bound of its own."""
+_CODES: dict[str, Code] = {
+    "LIMIT": Code.THROTTLED,
+    "UNAVAILABLE": Code.UNAVAILABLE,
+    "INUSE": Code.UNAVAILABLE,
+    "SERVERBUG": Code.UNAVAILABLE,
+    "TEMPFAIL": Code.UNAVAILABLE,
+    "PRIVACYREQUIRED": Code.PLAINTEXT_REFUSED,
+    "EXPIRED": Code.PASSWORD_EXPIRED,
+}
+"""What response codes mean by themselves (RFC 5530; TEMPFAIL is Yahoo's). Words decide only among limits."""
 
 
 _RESPONSE_CODE = re.compile(r"\[([A-Z][A-Z0-9-]{1,30})[\] ]", re.IGNORECASE)
-PASSING = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"})
-"""Response codes of RFC 5530 that say that the same command may succeed later."""
+PASSING = frozenset(code for code, meaning in _CODES.items() if meaning in TRANSIENT)
+"""Response codes that say that the same command may succeed later."""
 LASTING = frozenset(
     {
         "ALREADYEXISTS", "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "CANNOT", "CLIENTBUG", "CONTACTADMIN", "EXPIRED",
@@ -144,7 +64,7 @@ def passing(text: str) -> tuple[bool, float]:
     if code == "OVERQUOTA":
         return bool(_BANDWIDTH.search(text)), 0.0
     passes = "authenticated but not connected" in text.casefold() or bool(_DROPPED.search(text))
-    return passes or classify(text, protocol="imap", default=None) in TRANSIENT, 0.0
+    return passes or _first((*LIMITS, *OUTAGES), text, "imap", None) in TRANSIENT, 0.0
 
 
 def suggested_pause(text: str) -> float:
@@ -160,7 +80,17 @@ def suggested_pause(text: str) -> float:
 def classify(answer: str, *, protocol: Protocol, default: Default) -> Code | Default:
     """Return what a refusal means, or ``default`` if no row matches (an empty answer, a language that the table lacks)."""
     answer = answer[:_LONGEST_ANSWER]
-    for rule in RULES:
+    known = _CODES.get(response_code(answer)) if protocol == "imap" else None
+    if known is not None:
+        return _first(LIMITS, answer, protocol, known) if known in TRANSIENT else known
+    found = _first(RULES, answer, protocol, default)
+    if response_code(answer) == "CONTACTADMIN" and found in (*TRANSIENT, default):
+        return Code.REFUSED
+    return found
+
+
+def _first(rules: tuple[Rule, ...], answer: str, protocol: Protocol, default: Default) -> Code | Default:
+    for rule in rules:
         if rule.protocol in (None, protocol) and rule.pattern.search(answer):
             return rule.code
     return default

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from services.mailbox.connection.line_breaks import refuse_line_breaks
@@ -24,6 +25,10 @@ def login_exchange(username: str, password: str) -> SaslExchange:
     return lambda _challenge: next(answers, b"")
 
 
+_SERVER_STATUS = re.compile(rb'"status"\s{0,3}:\s{0,3}"?(?:5\d\d|429)\b')
+_LONGEST_CHALLENGE = 2_000
+
+
 class BearerExchange:
     """XOAUTH2 (Google, Microsoft) or OAUTHBEARER (RFC 7628): the token, and on an error challenge the empty reply that it requires.
 
@@ -44,6 +49,11 @@ class BearerExchange:
         else:
             self.first = f"user={username}\1auth=Bearer {token}\1\1".encode()
             self._acknowledge = b""
+
+    @property
+    def server_failed(self) -> bool:
+        """Whether the error says that the server has a problem, not the token (``{"status":"503"}``)."""
+        return bool(_SERVER_STATUS.search(self.challenge[:_LONGEST_CHALLENGE]))
 
     def __call__(self, challenge: bytes) -> bytes:
         """Answer one challenge."""
