@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from schemas.accounts import Account, EpochState, Folder, FolderState
 from schemas.ledger import UNFINISHED, RowState
-from services.mailbox.imap import Listed, MailboxReader, plan_folders, uid_windows
+from services.mailbox.imap import Listed, MailboxReader, plan_folders, same_uids, uid_windows
 from services.store import KnownUid, Store
 
 SETTLE_SECONDS = 2.0
@@ -115,7 +115,7 @@ class _Comparison:
     async def run(self) -> FolderBalance:
         found = self._found
         selected = await self._reader.open(self._folder.raw_name)
-        if selected is None or selected.uidvalidity != self._folder.uidvalidity:
+        if selected is None or not same_uids(self._folder, selected.uidvalidity, selected.uidnext):
             await self._count_rows()
             found.server = found.unseen = selected.exists if selected else 0
             if selected is not None or not self._on_server:

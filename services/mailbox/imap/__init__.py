@@ -30,7 +30,7 @@ from services.mailbox.imap.folders import NEVER, plan_folders, primary, readable
 from services.mailbox.imap.protocol import DeadlineSocket, MailClient
 from services.mailbox.imap.reader import MailboxReader, open_reader
 from services.mailbox.imap.session import ImapSession
-from services.mailbox.imap.uids import HIGHEST_UID, SPAN, SPARSE, WIDER, all_uids, uid_windows
+from services.mailbox.imap.uids import HIGHEST_UID, SPAN, SPARSE, WIDER, all_uids, same_uids, uid_windows
 
 __all__ = [
     "HIGHEST_UID",
@@ -60,6 +60,7 @@ __all__ = [
     "plan_folders",
     "primary",
     "readable",
+    "same_uids",
     "uid_set",
     "uid_windows",
     "wait_for_events",

@@ -14,7 +14,7 @@ from services.mailbox.imap.async_connection import DEADLINE, AsyncConnection, Co
 from services.mailbox.imap.commands import Selected
 from services.mailbox.imap.errors import ContradictionError, RefusedError, UidValidityChangedError
 from services.mailbox.imap.protocol import MailClient
-from services.mailbox.imap.uids import HIGHEST_UID
+from services.mailbox.imap.uids import HIGHEST_UID, same_uids
 
 PART = 1024 * 1024
 """Bytes of one piece of a large mail, and the memory that it takes."""
@@ -148,7 +148,7 @@ class ImapSession(AsyncConnection):
         async with self._folder_lock:
             if (self.selected, self._uidvalidity) != (folder.raw_name, folder.uidvalidity):
                 selected = await self.examine(folder.raw_name)
-                if selected.uidvalidity != folder.uidvalidity:
+                if not same_uids(folder, selected.uidvalidity, selected.uidnext):
                     raise UidValidityChangedError(folder.name)
             yield
 

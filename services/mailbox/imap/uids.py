@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import NamedTuple, Protocol
 
+from schemas.accounts import Folder
+
 HIGHEST_UID = 4_294_967_295
 """The highest uid that there can be. A range ends with it: ``*`` is the highest uid in use, and may lie below the range's start."""
 SPAN = 100_000
@@ -12,6 +14,14 @@ SPAN = 100_000
 SPARSE = SPAN // 20
 """With fewer uids in an answer than this, the next window is wider."""
 WIDER = 8
+
+
+def same_uids(folder: Folder, uidvalidity: int, uidnext: int) -> bool:
+    """Return whether the uids that are known of a folder hold: it has the same uidvalidity, or never had mail.
+
+    Courier gives a folder that never had mail a new uidvalidity whenever it is looked at.
+    """
+    return uidvalidity == folder.uidvalidity or uidnext == folder.live_next == 1
 
 
 class UidSource(Protocol):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from schemas.accounts import Folder
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane
-from services.mailbox.imap import HIGHEST_UID, Fetched, ImapSession, Selected, UidRanges, all_uids
+from services.mailbox.imap import HIGHEST_UID, Fetched, ImapSession, Selected, UidRanges, all_uids, same_uids
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
@@ -39,7 +39,7 @@ class LiveSync:
         """Open a folder. If its uidvalidity changed, start it again."""
         selected = await self._session.examine(folder.raw_name)
         folder = self._context.folders.get(folder.id, folder)  # an epoch may have been opened meanwhile
-        if selected.uidvalidity != folder.uidvalidity:
+        if not same_uids(folder, selected.uidvalidity, selected.uidnext):
             folder = await self._renew(folder, selected)
         return folder, selected
 

@@ -7,7 +7,15 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from schemas.accounts import Folder
-from services.mailbox.imap import ImapSession, MailboxEvents, RefusedError, Selected, primary, wait_for_events
+from services.mailbox.imap import (
+    ImapSession,
+    MailboxEvents,
+    RefusedError,
+    Selected,
+    primary,
+    same_uids,
+    wait_for_events,
+)
 from services.poller.copies import removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
@@ -113,7 +121,9 @@ class MailboxWatcher:
         shown = FolderSnapshot.of_status(status)
         if (seen := self._snapshots.get(folder.id)) is not None:
             # The known folder may be older than the snapshot: opening an epoch updates all folders.
-            return shown != seen or shown.uidvalidity != folder.uidvalidity
+            if shown.uidvalidity == folder.uidvalidity:
+                return shown != seen
+            return not same_uids(folder, shown.uidvalidity, shown.uidnext)
         if folder.checked_at is None:
             return True  # recreated, perhaps by a poller that died before it dropped the stale rows
         known = (folder.uidvalidity, folder.live_next, folder.highestmodseq)
