@@ -18,6 +18,7 @@ from pathlib import Path
 from testbed.local import PARTS, HostingError, LocalServers
 from testbed.local.choice import choose
 from testbed.local.settings_file import write_settings
+from testbed.processes.parts import MAIL_SERVERS
 
 FILE = Path(".testbed/env")
 SENDER = "kim@customer.example"
@@ -35,13 +36,14 @@ def main() -> int:
         metavar="ADDRESS:PASSWORD",
         help=f"a mailbox to create, with one mail from {SENDER} in it",
     )
+    up.add_argument("--mail", choices=MAIL_SERVERS, default=MAIL_SERVERS[0], help="the mail server to start")
     commands.add_parser("prepare", help="install, download and build what the servers need, then exit")
     arguments = parser.parse_args()
     try:
         if arguments.command == "prepare":
-            choose(None, PARTS)
+            choose(None, PARTS | set(MAIL_SERVERS))
         else:
-            _up([user.partition(":") for user in arguments.user])
+            _up([user.partition(":") for user in arguments.user], arguments.mail)
     except HostingError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a command's output
         return 1
@@ -50,11 +52,11 @@ def main() -> int:
     return 0
 
 
-def _up(users: list[tuple[str, str, str]]) -> None:
+def _up(users: list[tuple[str, str, str]], mail_server: str) -> None:
     # kill(1) and a closed terminal stop the servers in order, as Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
-    with LocalServers() as servers:
+    with LocalServers(mail=mail_server) as servers:
         for address, _, password in users:
             servers.add_user(address, password)
             servers.deliver(address, _mail_to(address))

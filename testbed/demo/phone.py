@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import imaplib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from testbed.samples.model import SampleMail
-from testbed.servers.imap import log_in
+from testbed.servers.imap import log_in, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Phone:
         with self._open() as client:
             made: set[str] = set()
             for mail in mails:
-                folder = _quoted(mail.folder)
+                folder = quoted(mail.folder, client)
                 if folder not in made and mail.folder != "INBOX":
                     client.create(folder)
                     made.add(folder)
@@ -65,25 +64,10 @@ class Phone:
         with self._open() as client:
             client.select("INBOX")
             _, found = client.uid("SEARCH", "HEADER", "Message-ID", f'"{message_id}"')
-            client.uid("MOVE", found[0].split()[-1].decode(), _quoted(folder))
-
-
-def _quoted(folder: str) -> str:
-    """Return a folder name in IMAP's modified UTF-7 (RFC 3501 section 5.1.3), quoted."""
-    out, run = [], ""
-
-    def flush() -> None:
-        nonlocal run
-        if run:
-            encoded = base64.b64encode(run.encode("utf-16-be")).rstrip(b"=").replace(b"/", b",")
-            out.append(f"&{encoded.decode()}-")
-            run = ""
-
-    for char in folder:
-        if " " <= char <= "~":
-            flush()
-            out.append("&-" if char == "&" else char)
-        else:
-            run += char
-    flush()
-    return '"' + "".join(out).replace("\\", "\\\\").replace('"', '\\"') + '"'
+            uid, target = found[0].split()[-1].decode(), quoted(folder, client)
+            if "MOVE" in client.capabilities:
+                client.uid("MOVE", uid, target)
+            else:
+                client.uid("COPY", uid, target)
+                client.uid("STORE", uid, "+FLAGS", r"(\Deleted)")
+                client.expunge()

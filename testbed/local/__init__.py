@@ -6,6 +6,7 @@
 - ``hosting``: makes each part in the chosen way
 - ``container_part``: one server as a container
 - ``containers``: all servers as containers
+- ``mail_containers``: the mail servers among them
 - ``container_reaper``: removes the containers of a run that was killed
 - ``images``: builds and pulls container images
 - ``settings_file``: a file with which another terminal uses running servers

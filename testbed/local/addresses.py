@@ -16,6 +16,7 @@ class Addresses:
     _names: frozenset[str]
     _hosting: Hosting | None = None
     _sink: SmtpSink | None = None
+    _mail: str
 
     @property
     def hosting(self) -> str:
@@ -49,13 +50,13 @@ class Addresses:
 
     @property
     def imap(self) -> ImapEndpoint:
-        """The IMAP server."""
-        return self._running.dovecot.imap
+        """The mail server's IMAP."""
+        return self._running.mail[self._mail].imap
 
     @property
     def lmtp(self) -> LmtpEndpoint:
         """Where the mail server accepts deliveries."""
-        return self._running.dovecot.lmtp
+        return self._running.mail[self._mail].lmtp
 
     @property
     def smtp(self) -> SmtpEndpoint:
@@ -77,7 +78,7 @@ class Addresses:
     def environment(self) -> dict[str, str]:
         """Return the LEADMAIL_* settings with which services use the requested servers."""
         found = {"LEADMAIL_ALLOW_NETWORKS": "127.0.0.0/8", "LEADMAIL_ALLOW_PLAINTEXT": "true"}
-        if "dovecot" in self._names:
+        if self._mail in self._names:
             found["LEADMAIL_CA_FILE"] = str(self.imap.ca_file)
         if "rabbitmq" in self._names:
             found["LEADMAIL_RABBITMQ_URL"] = self.rabbitmq_url

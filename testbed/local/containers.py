@@ -1,4 +1,4 @@
-"""RabbitMQ, MongoDB and Dovecot as containers, published on the loopback."""
+"""RabbitMQ, MongoDB and the mail servers as containers, published on the loopback."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from testcontainers.core.config import testcontainers_config
 
 from testbed.local import images
 from testbed.local.container_part import ContainerPart
-from testbed.local.hosting import DatabasePart
+from testbed.local.hosting import DatabasePart, MailPart
+from testbed.local.mail_containers import DovecotContainer, MailContainer
 from testbed.processes.certificates import Certificates
 from testbed.processes.child import Spawner
-from testbed.processes.parts import LOOPBACK, HostingError, ImapEndpoint, LmtpEndpoint
+from testbed.processes.parts import LOOPBACK, MAIL_SERVERS, HostingError
 from testbed.processes.ports import free_ports
 from testbed.processes.reaper import container_reaper
 from testbed.processes.users import MailUsers
 from testbed.servers.broker import Broker, wait_for_new_queues
-from testbed.servers.dovecot import wait_for_mail
-from testbed.servers.dovecot_config import DovecotSettings, dovecot_config
 from testbed.servers.mongo import MONGOD_ARGUMENTS, mongo_url, wait_for_primary
 from testbed.servers.replica_set import MemberPorts, ReplicaSet, wait_for_member
 
@@ -88,53 +87,6 @@ class MongoMemberContainer(ContainerPart):
         )
 
 
-class DovecotContainer(ContainerPart):
-    """Dovecot from our own image, its configuration, certificates and users mounted from the host."""
-
-    def __init__(self, run: str, folder: Path, users: MailUsers, certificates: Certificates) -> None:
-        imap, imaps, lmtp = free_ports(3)
-        self.imap = ImapEndpoint(LOOPBACK, imap, imaps, certificates.ca)
-        self.lmtp = LmtpEndpoint(LOOPBACK, lmtp)
-        self._configuration = folder
-        super().__init__(
-            images.dovecot_image(),
-            run,
-            ports={1143: imap, 1993: imaps, 1024: lmtp},
-            mounts={
-                folder: "/etc/leadmail",
-                certificates.ca.parent: "/etc/leadmail-certificates",
-                users.folder: "/etc/leadmail-users",
-            },
-            wait=lambda alive: wait_for_mail(imap, lmtp, alive),
-        )
-
-    def start(self) -> None:
-        """Write the configuration in both syntaxes (the image knows which Dovecot it has), then start."""
-        self._configuration.mkdir(exist_ok=True)
-        self._configuration.chmod(0o755)
-        for version in ("2.3", "2.4"):
-            path = self._configuration / f"dovecot-{version}.conf"
-            path.write_text(dovecot_config(f"{version}.0", _DOVECOT_INSIDE))
-            path.chmod(0o644)
-        super().start()
-
-
-_DOVECOT_INSIDE = DovecotSettings(
-    run=PurePosixPath("/run/leadmail"),
-    mail=PurePosixPath("/srv/mail"),
-    users=PurePosixPath("/etc/leadmail-users"),
-    certificate=PurePosixPath("/etc/leadmail-certificates/server.pem"),
-    key=PurePosixPath("/etc/leadmail-certificates/server.key"),
-    log="/dev/stderr",
-    listen="*",
-    imap_port=1143,
-    imaps_port=1993,
-    lmtp_port=1024,
-    user="mail",
-    group="mail",
-)
-
-
 class Containers:
     """Our containers, which are removed at the end or when we die."""
 
@@ -160,7 +112,9 @@ class Containers:
             if members
             else MongoContainer(run)
         )
-        self.dovecot = DovecotContainer(run, shared / "dovecot", users, certificates)
+        self.mail: dict[str, MailPart] = {"dovecot": DovecotContainer(run, shared / "dovecot", users, certificates)}
+        for kind in ("cyrus", "courier"):
+            self.mail[kind] = MailContainer(kind, run, users, certificates)
 
     def close(self) -> None:
         """Stop the reaper, which first removes what is left."""
@@ -175,5 +129,6 @@ class Containers:
             images.ensure_pulled(images.rabbitmq_image())
         if "mongo" in names:
             images.ensure_pulled(images.mongo_image())
-        if "dovecot" in names:
-            images.ensure_dovecot_built()
+        for kind in MAIL_SERVERS:
+            if kind in names:
+                images.ensure_mail_built(kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,8 @@ from testbed.processes.parts import ImapEndpoint, LmtpEndpoint, Part
 from testbed.processes.users import MailUsers
 from testbed.servers.broker import Broker
 from testbed.servers.dovecot import DovecotProcess
+from testbed.servers.mail.process import MailProcess
+from testbed.servers.mail.unpacked import unpacked
 from testbed.servers.mongo import MongoProcess
 from testbed.servers.mongod import mongod_binary
 from testbed.servers.rabbitmq import RabbitMQProcess
@@ -39,7 +41,7 @@ class DatabasePart(Part, Protocol):
 
 
 class MailPart(Part, Protocol):
-    """A Dovecot."""
+    """A mail server."""
 
     @property
     def imap(self) -> ImapEndpoint:
@@ -51,7 +53,7 @@ class MailPart(Part, Protocol):
 
 
 class Hosting(Protocol):
-    """One way of hosting: the three servers that are not our own program."""
+    """One way of hosting: the servers that are not our own program."""
 
     def __init__(
         self,
@@ -77,8 +79,8 @@ class Hosting(Protocol):
         """The database."""
 
     @property
-    def dovecot(self) -> MailPart:
-        """The mail server."""
+    def mail(self) -> Mapping[str, MailPart]:
+        """The mail servers by name."""
 
     def close(self) -> None:
         """Release what is not a part's own."""
@@ -111,15 +113,20 @@ class Processes:
                 for number, each in enumerate(members, 1)
             ]
             self.mongo = ReplicaSet(mongods, members)
-        self.dovecot = DovecotProcess(shared / "dovecot", users, certificates, spawner)
+        self.mail: dict[str, MailPart] = {"dovecot": DovecotProcess(shared / "dovecot", users, certificates, spawner)}
+        for kind in ("cyrus", "courier"):
+            self.mail[kind] = MailProcess(kind, shared / kind, users, certificates, spawner)
 
     def close(self) -> None:
         """Do nothing: the parts and the spawner stop their own processes."""
 
     @classmethod
     def prepare(cls, names: Collection[str]) -> None:
-        """Install the distribution's packages (as root) and download mongod."""
+        """Install the distribution's packages (as root), download mongod, and unpack what cannot be installed."""
         wanted = {"rabbitmq": [packages.RABBITMQ], "dovecot": [packages.DOVECOT_IMAP, packages.DOVECOT_LMTP]}
         packages.ensure([package for name in sorted(names) for package in wanted.get(name, [])])
         if "mongo" in names:
             mongod_binary()
+        for kind in ("cyrus", "courier"):
+            if kind in names:
+                unpacked(kind)

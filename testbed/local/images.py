@@ -12,7 +12,7 @@ from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 
 from testbed.processes.parts import HostingError
 
-_DOVECOT_CONTEXT = Path(__file__).parents[1] / "images" / "dovecot"
+_CONTEXTS = Path(__file__).parents[1] / "images"
 _ENGINE_ANSWERS_S = 5
 _BUILD_S = 900
 
@@ -39,12 +39,12 @@ def mongo_image() -> str:
     return os.environ.get("MONGO_IMAGE") or "mongo:6.0"
 
 
-def dovecot_image() -> str:
-    """The tag of our own Dovecot image, which changes whenever its sources change."""
+def mail_image(kind: str) -> str:
+    """The tag of our own image of "dovecot", "cyrus" or "courier", which changes whenever its sources change."""
     made_of = hashlib.sha256(_python_image().encode())
-    for path in sorted(_DOVECOT_CONTEXT.iterdir()):
+    for path in sorted((_CONTEXTS / kind).iterdir()):
         made_of.update(path.name.encode() + b"\0" + path.read_bytes())
-    return f"leadmail-dovecot:{made_of.hexdigest()[:12]}"
+    return f"leadmail-{kind}:{made_of.hexdigest()[:12]}"
 
 
 def ensure_pulled(image: str) -> None:
@@ -67,13 +67,13 @@ def ensure_pulled(image: str) -> None:
         client.close()
 
 
-def ensure_dovecot_built() -> None:
-    """Build our Dovecot image if it is missing (about half a minute).
+def ensure_mail_built(kind: str) -> None:
+    """Build our image of a mail server if it is missing (about half a minute).
 
     Raises:
         HostingError: when the build fails.
     """
-    tag = dovecot_image()
+    tag, context = mail_image(kind), _CONTEXTS / kind
     client = docker.from_env(timeout=_BUILD_S)
     try:
         if _present(client, tag):
@@ -81,13 +81,13 @@ def ensure_dovecot_built() -> None:
         ensure_pulled(_python_image())
         print(f"building {tag}", file=sys.stderr)  # noqa: T201 - progress for the person who waits
         client.images.build(
-            path=str(_DOVECOT_CONTEXT), tag=tag, buildargs={"PYTHON_IMAGE": _python_image()}, rm=True, forcerm=True
+            path=str(context), tag=tag, buildargs={"PYTHON_IMAGE": _python_image()}, rm=True, forcerm=True
         )
     except BuildError as error:
         said = "".join(str(line.get("stream", "")) for line in error.build_log)[-1_500:]
-        raise HostingError(f"cannot build {tag} from {_DOVECOT_CONTEXT}: {error.msg}\n{said}") from error
+        raise HostingError(f"cannot build {tag} from {context}: {error.msg}\n{said}") from error
     except APIError as error:
-        raise HostingError(f"cannot build {tag} from {_DOVECOT_CONTEXT}: {error.explanation}") from error
+        raise HostingError(f"cannot build {tag} from {context}: {error.explanation}") from error
     finally:
         client.close()
 

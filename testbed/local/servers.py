@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import smtplib
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
@@ -14,19 +15,20 @@ from testbed.local import choice
 from testbed.local.addresses import Addresses
 from testbed.processes.certificates import Certificates, make_certificates
 from testbed.processes.child import Spawner
-from testbed.processes.parts import HostingError, Part
+from testbed.processes.parts import MAIL_SERVERS, HostingError, Part
 from testbed.processes.reaper import folder_reaper
 from testbed.processes.users import MailUsers
 from testbed.servers.dovecot import DovecotProcess
+from testbed.servers.imap import log_in
 from testbed.servers.replica_set import MemberPorts, ReplicaSet, member_ports
 from testbed.servers.smtp import SmtpSink
 
-#: The names of the parts, as given to LocalServers and to its start, stop, kill and restart.
+#: The names of the parts, as given to LocalServers and to its start, stop, kill and restart. "dovecot" stands for the mail server.
 PARTS: Final = frozenset({"rabbitmq", "mongo", "dovecot", "smtp"})
 
 
 class LocalServers(Addresses):
-    """Real RabbitMQ, MongoDB, Dovecot and an SMTP sink, on loopback ports, for as long as the `with` block runs.
+    """Real RabbitMQ, MongoDB, a mail server and an SMTP sink, on loopback ports, for as long as the `with` block runs.
 
     The servers are child processes or containers (`LEADMAIL_HOSTING`); callers see no difference. Each call is
     blocking: from a coroutine, `await asyncio.to_thread(servers.kill, "rabbitmq")`.
@@ -35,6 +37,8 @@ class LocalServers(Addresses):
         folder: where the sink, and as processes RabbitMQ and MongoDB, keep their data and logs: new or empty, and left
             there for inspection afterwards. None for a temporary folder that is deleted. Mailboxes are always temporary.
         parts: which servers to start.
+        mail: which mail server is started in the place of "dovecot" and is meant by `imap`, `lmtp`, `add_user` and `deliver`:
+            "dovecot", "cyrus" or "courier".
         hosting: "auto", "processes" or "containers"; None for what `LEADMAIL_HOSTING` says (auto where unset).
         mongo_members: of how many MongoDB servers the replica set is, or their ports. Of several each is a part, too:
             "mongo-1", "mongo-2" and so on.
@@ -45,6 +49,7 @@ class LocalServers(Addresses):
         folder: Path | None = None,
         *,
         parts: Collection[str] = PARTS,
+        mail: str = MAIL_SERVERS[0],
         hosting: str | None = None,
         mongo_members: int | Sequence[MemberPorts] = 1,
     ) -> None:
@@ -52,7 +57,10 @@ class LocalServers(Addresses):
         if unknown:
             raise ValueError(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(sorted(PARTS))}")
         self._given_folder = folder
-        self._names = frozenset(parts)
+        if mail not in MAIL_SERVERS:
+            raise ValueError(f"no such mail server: {mail}; there are {', '.join(MAIL_SERVERS)}")
+        self._names = frozenset(mail if name == "dovecot" else name for name in parts)
+        self._mail = mail
         self._wanted = hosting
         self._members = () if mongo_members == 1 else member_ports(mongo_members)
         self._parts: dict[str, Part] = {}
@@ -74,7 +82,7 @@ class LocalServers(Addresses):
             way = choice.choose(self._wanted, self._names)
             hosting = self._hosting = way(folder, shared, self._users, certificates, spawner, members=self._members)
             stack.callback(hosting.close)
-            every: dict[str, Part] = {"rabbitmq": hosting.rabbitmq, "mongo": hosting.mongo, "dovecot": hosting.dovecot}
+            every: dict[str, Part] = {"rabbitmq": hosting.rabbitmq, "mongo": hosting.mongo, **hosting.mail}
             self._parts = {name: part for name, part in every.items() if name in self._names}
             if "smtp" in self._names:
                 self._sink = self._make_sink(folder, certificates, spawner)
@@ -96,7 +104,7 @@ class LocalServers(Addresses):
         return folder
 
     def _make_sink(self, folder: Path, certificates: Certificates, spawner: Spawner) -> SmtpSink:
-        lmtp = self.lmtp if "dovecot" in self._names else None
+        lmtp = self.lmtp if self._mail in self._names else None
         return SmtpSink(folder / "smtp", self._mail_users, certificates, lmtp, spawner)
 
     def _start_all(self) -> None:
@@ -111,11 +119,25 @@ class LocalServers(Addresses):
         for end in ends:
             end.result()
 
+    def with_mail(self, name: str) -> Self:
+        """Return the same servers with another mail server, which is started when it is first asked for."""
+        if name not in self._parts:
+            self._running.prepare({name})
+            part = self._running.mail[name]
+            part.start()
+            self._parts[name] = part
+        other = copy.copy(self)
+        other._mail = name  # noqa: SLF001 - of the same class
+        return other
+
     # -- mail --------------------------------------------------------------------------------------------------------
 
     def add_user(self, address: str, password: str) -> None:
         """Give `address` a mailbox and a login for IMAP and SMTP, or change its password."""
         self._mail_users.add(address, password)
+        if self._mail == "cyrus":  # makes a mailbox at the first login
+            with log_in(self.imap.host, self.imap.port, address, password):
+                pass
 
     def deliver(self, address: str, raw: bytes, *, sender: str = "") -> None:
         """Deliver a raw message into the INBOX of a user, as mail that arrives (LMTP).
@@ -132,9 +154,11 @@ class LocalServers(Addresses):
         Raises:
             HostingError: it is in a container.
         """
-        dovecot = self._running.dovecot
+        dovecot = self._running.mail[self._mail]
         if not isinstance(dovecot, DovecotProcess):
-            raise HostingError("a prepared mailbox cannot be put into a container: set LEADMAIL_HOSTING=processes")
+            raise HostingError(
+                "a prepared mailbox can be put only where Dovecot is a process: set LEADMAIL_HOSTING=processes"
+            )
         return dovecot.mail / address.lower() / "Maildir"
 
     # -- faults ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 - ``replica_set``: MongoDB with several members
 - ``dovecot``: Dovecot: IMAP and LMTP
 - ``dovecot_config``: Dovecot's configuration, for 2.3 and 2.4
+- ``mail``: Cyrus and Courier
 - ``imap``: mail delivery and reading over IMAP
 - ``scripted``: an IMAP server in memory that speaks dialects and lies on demand
 - ``smtp``: the SMTP sink as a process

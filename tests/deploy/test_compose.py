@@ -19,7 +19,7 @@ import pytest
 from deploy.compose import make_secrets
 from schemas.routes import routes_to
 from testbed.demo.phone import Phone
-from testbed.local.images import dovecot_image, ensure_dovecot_built, mongo_image, rabbitmq_image
+from testbed.local.images import ensure_mail_built, mail_image, mongo_image, rabbitmq_image
 from testbed.processes.ports import free_ports
 from testbed.samples.company import CONTACTS, USERS
 from tests.deploy.docker import ROOT, docker
@@ -96,7 +96,7 @@ class Project:
 @pytest.fixture
 def project(image: str, demo_image: str, tmp_path: Path) -> Iterator[Project]:
     """The demo under its own name, on its own ports; it is removed at the end, even after a failure."""
-    ensure_dovecot_built()
+    ensure_mail_built("dovecot")
     make_secrets.make(tmp_path / "secrets", make_secrets.DEMO_SMTP)
     pages, imap, console = free_ports(3)
     name = f"leadmail-test-{secrets.token_hex(4)}"
@@ -106,7 +106,7 @@ def project(image: str, demo_image: str, tmp_path: Path) -> Iterator[Project]:
             "COMPOSE_PROJECT_NAME": name,
             "LEADMAIL_IMAGE": image,
             "DEMO_IMAGE": demo_image,
-            "DOVECOT_IMAGE": dovecot_image(),
+            "DOVECOT_IMAGE": mail_image("dovecot"),
             "RABBITMQ_IMAGE": rabbitmq_image(),
             "MONGO_IMAGE": mongo_image(),
             "SECRETS": str(tmp_path / "secrets"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from testbed.local import LocalServers
+from testbed.processes.parts import MAIL_SERVERS
 from testbed.samples.company import LATE_CONTACT, USERS
 from testbed.samples.demo_mail import DemoMail
 from testbed.samples.model import SampleMail
@@ -20,9 +22,18 @@ MAILS = DemoMail(now=datetime(2026, 11, 23, 12, tzinfo=UTC)).mailboxes()
 
 
 @pytest.fixture
-async def company(servers: LocalServers, environment: dict[str, str], tmp_path: Path) -> AsyncIterator[Deployment]:
+def mail_server(request: pytest.FixtureRequest) -> str:
+    """The mail server that has the mailboxes; tests that are about it name others."""
+    return str(getattr(request, "param", MAIL_SERVERS[0]))
+
+
+@pytest.fixture
+async def company(
+    servers: LocalServers, environment: dict[str, str], tmp_path: Path, mail_server: str
+) -> AsyncIterator[Deployment]:
     """The demo's company: three filled mailboxes, twenty records, no stage running."""
-    async with deploy(servers, environment, tmp_path) as deployment:
+    chosen = await asyncio.to_thread(servers.with_mail, mail_server)
+    async with deploy(chosen, environment, tmp_path) as deployment:
         for user in USERS:
             await deployment.add_user(user, MAILS)
         await deployment.add_records(*PEOPLE)
@@ -46,6 +57,7 @@ async def assert_true(deployment: Deployment, mails: list[SampleMail], *, late: 
 
 
 @pytest.mark.containers
+@pytest.mark.parametrize("mail_server", MAIL_SERVERS, indirect=True)
 async def test_backfills_match_the_samples(company: Deployment) -> None:
     """Links and states are as the truths say, with one confirmation each; a late contact gets its history; SIGTERM stops every stage."""
     company.start(*STAGES)
