@@ -75,15 +75,22 @@ def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:
     """EXAMINE, with CONDSTORE where offered (RFC 7162 section 3.1.8)."""
     protocol = client.protocol
     protocol.is_readonly = True
-    protocol.untagged_responses.clear()
+    _forget_all_but_notices(client)
     found = client.command("EXAMINE", _astring(folder), *([b"(CONDSTORE)"] if condstore else []))
     protocol.state = "SELECTED"
     exists = answers.number(found.get("EXISTS", []), MAX_UID) or 0
     uidnext = answers.number(found.get("UIDNEXT", []), MAX_UID + 1, "uidnext") or 0
     validity = answers.number(found.get("UIDVALIDITY", []), MAX_UID)
     modseq = answers.number(found.get("HIGHESTMODSEQ", []))
-    protocol.untagged_responses.clear()
+    _forget_all_but_notices(client)
     return Selected(exists, validity or 0, uidnext, modseq or None)
+
+
+def _forget_all_but_notices(client: MailClient) -> None:
+    """Forget what concerns the open folder. What concerns others came unasked (NOTIFY), and Cyrus sends it with any answer."""
+    kept = client.protocol.untagged_responses
+    for kind in kept.keys() - {"LIST", "STATUS"}:
+        del kept[kind]
 
 
 def search(client: MailClient, uids: str) -> list[int]:
@@ -170,7 +177,7 @@ def unsolicited(client: MailClient) -> list[bytes]:
     lines = [
         b"* " + line + b" " + kind.encode() for kind in ("EXISTS", "EXPUNGE") for line in kept.pop(kind, []) if line
     ]
-    for kind in ("VANISHED", "FETCH", "STATUS"):
+    for kind in ("VANISHED", "FETCH", "STATUS", "LIST"):
         lines += [b"* " + kind.encode() + b" " + line for line, _ in responses(kept.pop(kind, []))]
     return lines
 

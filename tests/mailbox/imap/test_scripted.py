@@ -325,6 +325,23 @@ async def test_idle_keeps_what_comes_before_the_plus(policy: ConnectPolicy) -> N
         session.discard()
 
 
+async def test_notices_in_the_answer_to_examine_are_kept(policy: ConnectPolicy) -> None:
+    """Cyrus reports a renamed folder, and changes in others, with the answer to any command: they are events, told once."""
+    said = ['* LIST () "/" Bern (OLDNAME (Zurich))', "* STATUS Sent (MESSAGES 4 UIDNEXT 5)", "* OK [CLOSED] Ok"]
+    folder = ["* 3 EXISTS", "* OK [UIDVALIDITY 7] Ok", "* OK [UIDNEXT 4] Ok", "{tag} OK [READ-ONLY] done"]
+    with Scripted(imap({"EXAMINE": "\r\n".join([*said, *folder])})) as server:
+        session = ImapSession(connect_imap(at(server.port), password(SECRET), policy=policy))
+        assert (await session.examine(b"INBOX")).uidnext == 4
+        events = MailboxEvents()
+        for line in session.unsolicited():
+            events.add(line)
+        assert events.everything
+        assert events.others == {b"Sent"}
+        assert not events.new, "the number of messages answers the command"
+        assert session.unsolicited() == []
+        session.discard()
+
+
 async def test_a_refused_idle_says_so(policy: ConnectPolicy) -> None:
     """A NO to IDLE raises instead of waiting for a continuation that never comes."""
     with Scripted(imap({"IDLE": "{tag} NO not now"}, capability="IMAP4rev1 AUTH=PLAIN IDLE")) as server:
