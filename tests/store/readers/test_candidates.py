@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from schemas.accounts import User
-from schemas.mail import Content
+from schemas.emails import Match
+from schemas.mail import Content, Role
 from schemas.records import RecordRef
 from schemas.sharing import Mode
 from services.store import Store
+from services.store.access.guard import LinkDecision
 from services.store.readers import visible_lines
 from services.store.readers.candidates import EVERYTHING, Candidates, Position, Scope, in_thread, on_record
 from services.store.readers.visible_lines import VisibleLines
@@ -174,9 +176,17 @@ async def test_a_line_says_who_wrote(world: World, store: Store, lines: VisibleL
     mails = [content(f"m{number}", sender, to) for number, (sender, to, _) in enumerate(ways)]
     for mail in mails:
         await world.attach(mine, mail)
-    visible = await lines.visible(await store.users.get(ANN), [mail.key for mail in mails])
-    found = {one.email: one.direction for one in await lines.lines(await store.users.get(ANN), visible)}
-    assert [found[mail.key] for mail in mails] == [way for _, _, way in ways]
+    ann = await store.users.get(ANN)
+    visible = await lines.visible(ann, [mail.key for mail in mails])
+    reason = Match(address="lead@x.com", role=Role.THREAD)
+    for decisions in (visible, [_by(reason, one) for one in visible]):
+        found = {one.email: one.direction for one in await lines.lines(ann, decisions)}
+        assert [found[mail.key] for mail in mails] == [way for _, _, way in ways]
+
+
+def _by(reason: Match, decision: LinkDecision) -> LinkDecision:
+    """Return a decision with another reason: by a thread, only who wrote the email tells its direction."""
+    return decision._replace(lines=tuple(line.model_copy(update={"match": reason}) for line in decision.lines))
 
 
 def test_a_scope_names_its_order() -> None:
