@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from time import monotonic
@@ -74,6 +74,8 @@ class ImapFault:
     """Only where it is asked for alone (True), or with others (False)."""
     what: str | None = None
     """Only for a FETCH of this kind."""
+    argument: bytes | None = None
+    """Only where a word of the command is this."""
     count: int = 0
     """How often it applied."""
     _since: float | None = None
@@ -86,6 +88,7 @@ class ImapFault:
             and (self.uid is None or self.uid in call.uids)
             and (self.alone is None or self.alone == (len(call.uids) == 1))
             and self.what in (None, call.what)
+            and (self.argument is None or self.argument in call.arguments)
         )
         if not fits:
             return False
@@ -179,7 +182,7 @@ class Rewrite(ImapFault):
     """Replaces a pattern in each line of the answer; without a replacement, leaves out the lines that have it."""
 
     pattern: bytes = b""
-    to: bytes | None = None
+    to: bytes | Callable[[re.Match[bytes]], bytes] | None = None
 
     def after(self, call: Call, lines: list[bytes]) -> list[bytes]:
         """Return the changed lines."""

@@ -53,7 +53,7 @@ def find(link: Connection, name: Value) -> Folder:
 
 
 def _line(link: Connection, folder: Folder, kind: bytes) -> bytes:
-    special = link.dialect.has("SPECIAL-USE") or link.dialect.has("XLIST")
+    special = link.dialect.has("SPECIAL-USE") or link.dialect.marks_folders
     shown = [one for one in folder.attributes if special or one in _PLAIN]
     name = link.dialect.inbox if folder.name == b"INBOX" else folder.name
     return b"* %s (%s) %s %s" % (kind, " ".join(shown).encode(), link.dialect.delimiter_form, quoted(name))

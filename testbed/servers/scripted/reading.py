@@ -77,7 +77,10 @@ async def fetch(link: Connection, call: Call) -> None:
     if vanished:
         text = call.arguments[0] if isinstance(call.arguments[0], bytes) else b""
         lost = {uid_ for modseq, uid_ in folder.gone if modseq > (since or 0)}
-        if lost := searching.members(text, sorted({*lost, *folder.uids})) & lost:
+        known = {*lost, *folder.uids}
+        if link.dialect.star_is_newest:
+            known = {uid_ for uid_ in known if uid_ <= max(folder.uids, default=0)} if b"*" in text else known
+        if lost := searching.members(text, sorted(known)) & lost:
             link.lines.append(b"* VANISHED (EARLIER) " + compact(sorted(lost)))
     if since is not None:
         chosen = [(place, message) for place, message in chosen if message.modseq > since]

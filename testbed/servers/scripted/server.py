@@ -107,6 +107,6 @@ class ScriptedServer:
         mailbox = self.mailboxes[user] = ScriptedMailbox(user, password)
         known = dialect or Dialect()
         for name, attributes in known.folders:
-            mailbox.create(name, *attributes)
+            mailbox.create(name.encode("latin-1"), *attributes)
         mailbox.faults = [make() for make in known.faults]
         return mailbox
