@@ -213,6 +213,8 @@ async def test_odd_answers_to_examine(pool: ThreadPoolExecutor, status: int, uid
     ("lines", "code"),
     [
         (["* 3 EXISTS", "* OK [UIDVALIDITY 7] x"], "no-uidnext"),
+        (["* 3 EXISTS", "* OK [UIDNEXT 4] x"], "no-uidvalidity"),
+        (["* 3 EXISTS", "* OK [UIDVALIDITY 0] x", "* OK [UIDNEXT 4] x"], "no-uidvalidity"),
         (["* 3 EXISTS", "* OK [UIDVALIDITY 7] x", "* OK [UIDNEXT 9000000000] x"], "uid-out-of-range"),
     ],
 )

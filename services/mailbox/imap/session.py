@@ -120,6 +120,10 @@ class ImapSession(AsyncConnection):
         selected = await self.run(commands.examine, folder, self.condstore)
         if not selected.uidnext:
             selected = selected._replace(uidnext=await self._uidnext(folder, selected.exists))
+        if (
+            selected.exists and not selected.uidvalidity
+        ):  # required (RFC 3501 section 6.3.1): no uid means anything without
+            raise ContradictionError("no-uidvalidity", "the server does not say which uids are valid in a folder")
         if selected.uidnext > HIGHEST_UID + 1:
             raise ContradictionError("uid-out-of-range", f"the server expects uid {selected.uidnext} next")
         self.selected, self._uidvalidity = folder, selected.uidvalidity
