@@ -170,6 +170,8 @@ class Account(Contract):
     """Stable code of why it is blocked, e.g. ``wrong-password``."""
     trouble: Trouble | None = None
     """Why an active account cannot go on; None if all is well."""
+    retry_at: Utc | None = None
+    """When the login of a blocked account is tried again; None for soon."""
     incident: int = 0
     """How many times it has become blocked."""
     attention_sent: int = 0

@@ -62,6 +62,13 @@ class PollerSettings(StageSettings, SecretSettings, MailServerSettings, LeaseSet
         ge=0.1,
         le=86_400,
     )
+    blocked_retry_hours: float = setting(
+        24.0,
+        "after how many hours the login of a blocked account is tried again; one that works continues",
+        "24",
+        gt=0,
+        le=8_760,
+    )
     reaper_seconds: float = setting(
         900.0, "after how many seconds a copy without a final state is fetched again", "900", ge=5, le=86_400
     )
@@ -111,6 +118,14 @@ class NotifierSettings(StageSettings, SenderSettings, ConsoleUrlSettings):
 
     process: ClassVar[str] = "notifier"
     required: ClassVar[tuple[str, ...]] = ("rabbitmq_url", "mongo_url", "smtp_url", "mail_from")
+
+    trouble_mail_hours: float = setting(
+        24.0,
+        "after how many hours of trouble with a mailbox its owner gets a mail, once each time; `0` for never",
+        "24",
+        ge=0,
+        le=8_760,
+    )
 
 
 class CliSettings(StoreSettings, OverviewSettings, SecretSettings, SenderSettings, ConsoleUrlSettings, UndoSettings):

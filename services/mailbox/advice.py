@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.accounts import Account, ServerAddress
+from schemas.accounts import Account, Phase, ServerAddress, Trouble
 from services.mailbox.connection import Code, MailServerError
 from services.mailbox.providers import Provider, directory
 
@@ -63,6 +63,26 @@ def of_blocked(account: Account) -> tuple[str, tuple[str, ...], str]:
         code = Code(account.reason or "")
     except ValueError:
         return f"its mail server refuses it ({account.reason or 'no reason given'}).", (), ""
+    return sentence(MailServerError(code), account.incoming, "IMAP", provider), *steps(code, provider)
+
+
+_PHASES: dict[Phase, str] = {
+    "connect": "logging in",
+    "folders": "reading the list of folders",
+    "backfill": "importing earlier mail",
+    "live": "following new mail",
+    "compare": "comparing the mailbox with what was imported",
+}
+
+
+def of_trouble(account: Account, trouble: Trouble) -> tuple[str, tuple[str, ...], str]:
+    """Return what hinders an active account, in sentences, with the provider's own steps and the page that describes them."""
+    provider = directory().by_key.get(account.provider or "")
+    try:
+        code = Code(trouble.code)
+    except ValueError:
+        said = f": {trouble.detail}" if trouble.detail else ""
+        return f"The problem is with {_PHASES[trouble.phase]} ({trouble.code}{said}).", (), ""
     return sentence(MailServerError(code), account.incoming, "IMAP", provider), *steps(code, provider)
 
 

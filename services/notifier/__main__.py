@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from schemas.messages import AccountAttention, Event, SyncCompleted
 from schemas.routes import routes_to
 from services.amqp.delivery.outcomes import Handle
@@ -28,7 +30,9 @@ async def main(stage: Stage[NotifierSettings]) -> None:
     await store.setup()
     await note_sender(store, settings)
     counted = counting(send, mail_counter(stage.metrics.registry))
-    notifier = Notifier(store, counted, settings.mail_from, stage.log, settings.console_url)
+    hours = settings.trouble_mail_hours
+    lasting = timedelta(hours=hours) if hours else None
+    notifier = Notifier(store, counted, settings.mail_from, stage.log, settings.console_url, lasting)
     handlers: dict[type[Event], Handle] = {SyncCompleted: notifier.completed, AccountAttention: notifier.attention}
     for route in routes_to("notifier"):
         await stage.bus.consume(route, handlers[route.message])

@@ -8,13 +8,14 @@ The event is not retried, so an outage of the mail server fills no queue and cre
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
 from schemas.accounts import Account, Epoch, User
 from schemas.messages import AccountAttention, Event, SyncCompleted
 from services.amqp.delivery.outcomes import Delivery
-from services.notifier.attention import attention
+from services.notifier.attention import attention, trouble_mail
 from services.notifier.confirmation import confirmation
 from services.notifier.notification import STALE, Notification, OwnerMail, Send
 from services.store import NotFoundError, Store, now
@@ -30,6 +31,8 @@ class Notifier:
     log: structlog.typing.FilteringBoundLogger
     console: str = ""
     """The address of the web console, or empty."""
+    lasting: timedelta | None = None
+    """After how long a trouble with an active account is worth a mail; None for never."""
 
     async def completed(self, delivery: Delivery[SyncCompleted]) -> tuple[Event, ...]:
         """Send the confirmation of the epoch, unless it was sent or is being sent."""
@@ -51,6 +54,27 @@ class Notifier:
         for account, incident, _ in await self.store.attention.due():
             if not await self._send_attention(account, incident):
                 return
+
+        if self.lasting is not None:
+            for account, number in await self.store.trouble_mails.due(self.lasting):
+                if not await self._send_trouble(account, number):
+                    return
+
+    async def _send_trouble(self, account_id: str, number: int) -> bool:
+        account = await self.store.trouble_mails.claim(account_id, number, stale=STALE)
+        if account is None or account.trouble is None:
+            return True
+        trouble = account.trouble
+
+        async def compose() -> OwnerMail:
+            owner = await self._owner(account.owner)
+            mail = trouble_mail(
+                sender=self.sender, owner=owner, account=account, trouble=trouble, now=now(), console=self.console
+            )
+            return OwnerMail(mail, owner.email, "attention")
+
+        log = self.log.bind(mail="trouble", reason=trouble.code)
+        return await Notification(self.store.trouble_mails, account_id, number).deliver(compose, self.send, log)
 
     async def _send_confirmation(self, epoch: Epoch) -> bool:
         async def compose() -> OwnerMail | None:

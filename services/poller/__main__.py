@@ -11,13 +11,16 @@ from contextlib import contextmanager
 
 from schemas.accounts import Account, Lease
 from services.amqp.stage import Stage, run_stage
+from services.mailbox.connection import require_usable_secret
 from services.mailbox.providers import directory
 from services.poller.account_worker import AccountWorker, Timing
 from services.poller.connections.backoff import BlockRule
+from services.poller.connections.blocked_retry import BlockedRetry
 from services.poller.connections.connector import Connector
 from services.poller.copies.account_context import AccountContext, Marker
 from services.poller.copies.metrics import PollerMetrics
 from services.poller.supervisor import Supervisor
+from services.runtime.periodic import periodic
 from services.settings import PollerSettings
 from services.wiring import make_blind_index_keys, make_policy, make_secret_box, make_store
 
@@ -47,12 +50,14 @@ async def main(stage: Stage[PollerSettings]) -> None:
     keys = make_blind_index_keys(settings)
     metrics = PollerMetrics(stage.metrics.registry)
     policy, box = make_policy(settings), make_secret_box(settings)
+    await require_usable_secret(store.accounts.sealed(), box)
     timing = Timing(
         poll=settings.poll_seconds,
         idle=settings.idle_seconds,
         reaper=settings.reaper_seconds,
         reconcile=settings.reconcile_seconds,
         connections=settings.account_connections,
+        blocked_retry=3600 * settings.blocked_retry_hours,
         block=BlockRule(settings.block_refusals, settings.block_seconds),
     )
     with (
@@ -70,12 +75,16 @@ async def main(stage: Stage[PollerSettings]) -> None:
             )
             return AccountWorker(context, connector, timing, slots)
 
+        retry = BlockedRetry(store, connector, seconds=3600 * settings.blocked_retry_hours, log=stage.log)
         lease_seconds = settings.lease_seconds
         supervisor = Supervisor(
             store, make, name=settings.instance, lease_seconds=lease_seconds, metrics=metrics, log=stage.log
         )
         try:
-            await stage.run(*supervisor.loops())
+            await stage.run(
+                *supervisor.loops(),
+                periodic("blocked accounts", retry.run, seconds=retry.look_seconds, log=stage.log),
+            )
         finally:
             await supervisor.stop()
 

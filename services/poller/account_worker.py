@@ -40,6 +40,8 @@ class Timing:
     connections: int = 2
     """Connections at a time."""
     block: BlockRule = field(default_factory=BlockRule)
+    blocked_retry: float = 86_400.0
+    """Until the login of a blocked account is tried again."""
 
 
 class AccountWorker:
@@ -109,7 +111,8 @@ class AccountWorker:
             except BaseExceptionGroup as group:
                 cause = deciding_error(group)
                 if isinstance(cause, BlockedError):
-                    await self._recovery.block(cause.code)
+                    retry = timedelta(seconds=self._timing.blocked_retry)
+                    await self._recovery.block(cause.code, retry=retry)
                     return
                 if self._slots.single or not is_connection_limit(cause):
                     raise cause from None

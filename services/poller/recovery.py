@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -102,11 +103,14 @@ class Recovery:
             return
         context.log.error("account task failed", pause=round(pause, 1), **facts(cause))
 
-    async def block(self, code: Code) -> None:
-        """Block the account and announce that it needs its owner, unless the owner has just changed the credentials."""
+    async def block(self, code: Code, *, retry: timedelta) -> None:
+        """Block the account and announce that it needs its owner, unless the owner has just changed the credentials.
+
+        Its login is tried again after ``retry``.
+        """
         context = self._context
         tried = context.account.credentials
-        incident = await context.store.accounts.block(context.lease, code.value, tried=tried)
+        incident = await context.store.accounts.block(context.lease, code.value, tried=tried, retry=retry)
         if incident is None:
             return
         context.log.warning("account blocked", reason=code.value, incident=incident)

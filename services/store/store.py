@@ -14,7 +14,7 @@ from services.store.access.withdrawals import Withdrawals
 from services.store.admin.address_codes import AddressCodes
 from services.store.admin.aliases import Aliases
 from services.store.admin.attached_mail import AttachedMail
-from services.store.admin.attention import Attention
+from services.store.admin.attention import Attention, TroubleMails
 from services.store.admin.checkup import Checkup
 from services.store.admin.data_subjects import DataSubjects
 from services.store.admin.erasing import Erasing
@@ -68,6 +68,7 @@ from services.store.readers.suggesting import Suggesting
 from services.store.readers.visible_lines import VisibleLines
 from services.store.sync.accounts import Accounts
 from services.store.sync.backlog import Backlog
+from services.store.sync.blocked_accounts import BlockedAccounts
 from services.store.sync.epochs import Epochs
 from services.store.sync.former_accounts import FormerAccounts
 from services.store.sync.leases import Leases
@@ -215,6 +216,8 @@ class Store:
             record_addresses=self.record_addresses,
         )
         self.attention = Attention(c)
+        self.trouble_mails = TroubleMails(c)
+        self.blocked_accounts = BlockedAccounts(c, audit=self.audit)
         self.key_rotation = KeyRotation(
             c,
             config,

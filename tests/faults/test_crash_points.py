@@ -72,6 +72,15 @@ NO_STAGE = {
     "mark_keys.setup": "the first start of a new version, which the store's tests have",
     "remarking.save": "a new secret, which the poller's tests have, with a poller that is killed",
     "message_ids._note": "two mails with one Message-ID, which the poller's and the store's tests have",
+    **dict.fromkeys(
+        (
+            "blocked_accounts.claim",
+            "blocked_accounts.note_reason",
+            "blocked_accounts.postpone",
+            "blocked_accounts.unblock",
+        ),
+        "a blocked account that is due, which the poller's and the store's tests have",
+    ),
     "accounts.trouble": "a mail server that refuses, which the poller's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
 }

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from schemas.accounts import AccountState
+from dataclasses import replace
+from datetime import timedelta
+
+from schemas.accounts import Account, AccountState, Trouble
 from services.notifier.notification import REJECTED_DELAY, STALE
+from services.store import now
+from tests.factories import lease_of
 from tests.notifier.fixtures import NotifierEnvironment, blocked, new_address
 
 
@@ -96,3 +101,51 @@ async def test_a_notifier_that_died_is_replaced(world: NotifierEnvironment) -> N
     await world.wait_out(account.id, STALE)
     await world.notifier().sweep()
     assert len(world.received(owner)) == 1
+
+
+async def shown(world: NotifierEnvironment, account: Account, trouble: Trouble | None) -> None:
+    """Store a trouble as a poller does."""
+    lease = await lease_of(world.store, account.id)
+    await world.store.accounts.trouble(lease, trouble)
+    await world.store.leases.release(lease)
+
+
+async def test_one_mail_per_lasting_trouble(world: NotifierEnvironment) -> None:
+    """The owner of an active account hears once of what has lasted for a day, with its reason; not of what is new."""
+    owner, day = new_address(), timedelta(days=1)
+    account = await world.account(owner, provider="gmail")
+    notifier = replace(world.notifier(), lasting=day)
+    trouble = Trouble(code="throttled", phase="backfill", since=now() - day / 2, detail="Suggested Backoff Time")
+    await shown(world, account, trouble)
+    await notifier.sweep()
+    assert world.received(owner) == []
+    old = trouble.model_copy(update={"since": now() - 2 * day})
+    await shown(world, account, None)
+    for _ in range(2):
+        await shown(world, account, old)
+        await notifier.sweep()
+    (first,) = world.received(owner)
+    assert "not fully synchronised" in str(first["Subject"])
+    body = first.get_body(("plain",))
+    assert body is not None
+    assert "Gmail limits how fast" in body.get_content()
+    stored = (await world.store.accounts.get(account.id)).trouble
+    assert stored is not None
+    assert stored.owner_told
+    another = old.model_copy(update={"code": "no-inbox", "since": now() - 3 * day, "detail": "LIST has no INBOX"})
+    await shown(world, account, None)
+    await shown(world, account, another)
+    await notifier.sweep()
+    assert len(world.received(owner)) == 2
+
+
+async def test_a_trouble_that_is_over_causes_no_mail(world: NotifierEnvironment) -> None:
+    """Neither does one of a paused account, nor any if the operator wants none."""
+    owner, day = new_address(), timedelta(days=1)
+    account = await world.account(owner)
+    trouble = Trouble(code="throttled", phase="backfill", since=now() - 2 * day)
+    await shown(world, account, trouble)
+    await world.notifier().sweep()
+    await world.store.accounts.set_state(account.id, AccountState.PAUSED, by="operator")
+    await replace(world.notifier(), lasting=day).sweep()
+    assert world.received(owner) == []

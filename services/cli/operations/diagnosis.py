@@ -11,6 +11,7 @@ from typing import NamedTuple
 from schemas.accounts import AccountState
 from services.amqp.delivery.outcomes import QueueDepth
 from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts
+from services.mailbox.connection import SealedSample
 from services.store import AccountGroup, DatabaseFacts
 from services.usecases.key_rotation import RotationStatus
 from services.usecases.stages import queues_of, replicas
@@ -185,6 +186,19 @@ def secrets(status: RotationStatus) -> Iterable[Check]:
         yield Check(
             name, State.WARNING, found, "See `leadmail secrets status`; `leadmail secrets rotate` replaces them."
         )
+
+
+def passwords(sample: SealedSample) -> Iterable[Check]:
+    """Check that a stored password opens with the secrets of this process."""
+    name = "stored passwords"
+    if sample.opened:
+        yield Check(name, State.FINE, f"one was opened, with the secret {sample.opened}")
+    elif sample.tried:
+        found = f"none of {sample.tried} opens; they were sealed under {', '.join(sample.sealed_under)}"
+        advice = "Set LEADMAIL_SECRET_KEY to the secret that the mailboxes were connected with. Pollers do not start until then."
+        yield Check(name, State.WRONG, found, advice)
+    else:
+        yield Check(name, State.FINE, "there is none to open")
 
 
 def internal_people(proposed: Sequence[str], records: int) -> Iterable[Check]:

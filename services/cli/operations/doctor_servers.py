@@ -19,7 +19,7 @@ from services.amqp.rabbitmq import broker_diagnostics
 from services.cli.operations import diagnosis
 from services.cli.operations.diagnosis import Check, State
 from services.cli.terminal.session import Session
-from services.mailbox.connection import MailServerError
+from services.mailbox.connection import MailServerError, open_one
 from services.mailbox.smtp import check, parse_relay
 from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError
@@ -76,6 +76,11 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
         *diagnosis.database(facts),
         *diagnosis.mail(accounts, dead_letters),
         *(diagnosis.secrets(await key_rotation.read_status(store, make_secret_box(settings))) if has_secret else ()),
+        *(
+            diagnosis.passwords(await open_one(store.accounts.sealed(), make_secret_box(settings)))
+            if has_secret
+            else ()
+        ),
         *diagnosis.repeated_ids(len(repeated), sum(repeated.values())),
         *diagnosis.internal_people(
             [one.domain for one in await company_domains.proposed(store)], await company_domains.internal_records(store)

@@ -7,6 +7,7 @@
 - ``tls``: verified TLS
 - ``credentials``: passwords and tokens
 - ``secret_box``: envelope encryption of credentials, keys derived from the deployment's secret
+- ``sealed_sample``: whether the deployment's secrets open stored credentials
 - ``sasl``: SASL exchanges
 - ``line_breaks``: refuse arguments that could inject a command
 - ``refusals``: what a server's refusal means
@@ -29,6 +30,7 @@ from services.mailbox.connection.sasl import (
     login_exchange,
     plain_exchange,
 )
+from services.mailbox.connection.sealed_sample import SealedSample, open_one, require_usable_secret
 from services.mailbox.connection.secret_box import SealError, SecretBox, derive, key_id
 from services.mailbox.connection.tls import tls_error
 
@@ -47,6 +49,7 @@ __all__ = [
     "Protocol",
     "SaslExchange",
     "SealError",
+    "SealedSample",
     "SecretBox",
     "Timeouts",
     "bearer_mechanism",
@@ -56,10 +59,12 @@ __all__ = [
     "host_name",
     "key_id",
     "login_exchange",
+    "open_one",
     "passing",
     "password",
     "plain_exchange",
     "refuse_line_breaks",
+    "require_usable_secret",
     "response_code",
     "suggested_pause",
     "tls_error",

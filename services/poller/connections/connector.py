@@ -69,6 +69,10 @@ class Connector:
             observer=self._metrics.logged_in(account, provider, client.protocol.stream),
         )
 
+    def forget(self, account: Account) -> None:
+        """Take no more note of an account that this process does not work on."""
+        self._metrics.forget(account.id)
+
 
 def _shut_down(call: Future[MailClient]) -> None:
     if not call.cancelled() and call.exception() is None:

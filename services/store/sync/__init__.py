@@ -4,4 +4,5 @@
 - ``leases``: which poller works on which account
 - ``epochs``: backfills from the first folder to the confirmation
 - ``backlog``, ``progress``, ``status``: numbers
+- ``blocked_accounts``: blocked accounts whose login is tried again
 """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -119,6 +120,12 @@ class Accounts:
             raise NotFoundError(f"there is no account {name}: `leadmail account list` shows all")
         return min(found, key=lambda account: account.state is AccountState.DISCONNECTED)
 
+    async def sealed(self) -> AsyncIterator[tuple[str, SealedCredentials]]:
+        """Yield the ids and sealed credentials of connected accounts."""
+        connected = {"state": {"$ne": AccountState.DISCONNECTED.value}}
+        async for document in self._accounts.find(connected, {"credentials": 1}):
+            yield document["_id"], SealedCredentials.model_validate(document["credentials"])
+
     async def connected(self, address: str) -> Account | None:
         """Return the account that is connected under an address."""
         query = {"address": address, "state": {"$ne": AccountState.DISCONNECTED.value}}
@@ -150,8 +157,12 @@ class Accounts:
         await self._audit.add("account.state", by=by, subject=f"account:{account}", state=state, reason=reason)
         return changed
 
-    async def block(self, lease: Lease, reason: str, *, tried: SealedCredentials) -> int | None:
+    async def block(
+        self, lease: Lease, reason: str, *, tried: SealedCredentials, retry: timedelta = timedelta(days=1)
+    ) -> int | None:
         """Block an account that cannot log in, so that no poller takes it. Returns the incident's number.
+
+        Its login is tried again after ``retry``.
 
         Returns None and changes nothing if the owner has paused it meanwhile, or has replaced the credentials that were tried.
 
@@ -161,7 +172,12 @@ class Accounts:
 
         async def write(session: MongoSession) -> int | None:
             active = {"_id": lease.account, "state": AccountState.ACTIVE.value, "credentials": plain(tried)}
-            blocked = {"state": AccountState.BLOCKED.value, "reason": reason, "trouble": None}
+            blocked = {
+                "state": AccountState.BLOCKED.value,
+                "reason": reason,
+                "trouble": None,
+                "retry_at": now() + retry,
+            }
             update = {"$set": blocked, "$inc": {"incident": 1}}
             document = await self._accounts.find_one_and_update(
                 active, update, projection={"incident": 1}, return_document=ReturnDocument.AFTER, session=session

@@ -20,6 +20,7 @@ from services.amqp.delivery.outcomes import QueueDepth
 from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts, unknown_queues
 from services.cli.operations import diagnosis
 from services.cli.operations.diagnosis import State
+from services.mailbox.connection import SealedSample
 from services.store import AccountGroup, DatabaseFacts
 from services.usecases.stages import replicas
 from testbed.local import LocalServers
@@ -252,3 +253,14 @@ def test_repeated_message_ids() -> None:
 def test_other_peoples_queues_are_not_strange() -> None:
     """Only queues whose names start like ours are reported."""
     assert unknown_queues(["billing.invoices", "parser.old", *WORKING]) == ("parser.old",)
+
+
+def test_stored_passwords() -> None:
+    """One that opens is enough; if none does, no mailbox can be read."""
+    (fine,) = diagnosis.passwords(SealedSample(3, "aa", ("bb",)))
+    (wrong,) = diagnosis.passwords(SealedSample(2, None, ("bb", "cc")))
+    (empty,) = diagnosis.passwords(SealedSample(0, None, ()))
+    assert (fine.state, wrong.state, empty.state) == (State.FINE, State.WRONG, State.FINE)
+    assert "aa" in fine.found
+    assert "bb, cc" in wrong.found
+    assert "LEADMAIL_SECRET_KEY" in wrong.advice
