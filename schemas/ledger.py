@@ -29,6 +29,16 @@ HEADER_UNCLEAR = "header-unclear"
 """Reason of rows whose header does not tell who takes part. The body stays in the mailbox; a contact found in what was read plans them."""
 DELETED_IN_CRM = "deleted-in-crm"
 """Reason of the rows of emails with a tombstone."""
+WITHHELD = "withheld"
+"""The server lists the mail and does not deliver it."""
+UNREADABLE = "unreadable"
+"""The connection breaks, or the server fails, whenever this mail is asked for."""
+SHORT = "short-body"
+"""The server delivers less of the mail than it announces."""
+MISSING = "missing"
+"""The server did not deliver the mail, and does not list it any more."""
+TRIED_AGAIN = (WITHHELD, UNREADABLE, "refused")
+"""Reasons of skipped rows that a resync tries again, and the comparison with the mailbox now and then."""
 UNFINISHED = (RowState.PLANNED, RowState.PUBLISHED)
 FINAL = (RowState.ATTACHED, RowState.UNMATCHED, RowState.SKIPPED, RowState.QUARANTINED, RowState.GONE)
 
@@ -78,8 +88,24 @@ class Row(Contract):
     """SHA-256 of what follows the header block. Copies of an email usually share it."""
     relink: bool = False
     """Whether it ceased or started to be a live copy, and the links of its email are not updated yet."""
+    doubt: str | None = None
+    """Of a planned row: why its mail did not come at the last attempt (``withheld``, ``unreadable``, ``short-body``, ``missing``,
+    ``refused``). It takes several attempts, some time apart, until that is final."""
+    doubts: int = 0
+    """How many attempts in a row ended like that."""
+    withheld_at: Utc | None = None
+    """When the first of them did."""
+    retry_at: Utc | None = None
+    """When it is tried next."""
+    short: int = 0
+    """How many bytes of those that the server announced it never sent; the mail was taken without them."""
     attempts: int = 0
     """How many times it was published."""
     noticed_at: Utc
     """When the poller learned of it."""
     updated_at: Utc
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing of its mail was read yet, not even the header."""
+        return not (self.size or self.header or self.marks)

@@ -79,6 +79,13 @@ class PollerSettings(StageSettings, SecretSettings, MailServerSettings, LeaseSet
         ge=2,
         le=604_800,
     )
+    evidence_seconds: float = setting(
+        600.0,
+        "for how many seconds a mail server must fail to deliver a mail, at several attempts, until the copy is skipped",
+        "600",
+        ge=1,
+        le=604_800,
+    )
 
 
 class ParserSettings(StageSettings):

@@ -19,6 +19,9 @@ SKIPPED = {
     "deleted-in-crm": "deleted in the CRM earlier",
     "withheld": "listed by your mail server but not delivered by it",
     "header-unclear": "with a header that is too long or too malformed to tell who takes part",
+    "unreadable": "your mail server fails whenever this mail is asked for",
+    "short-body": "your mail server delivers only a part of it",
+    "missing": "no longer listed by your mail server",
     "draft": "not sent yet",
     "disconnected": "not checked before the mailbox was disconnected",
 }

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 
 from schemas.accounts import Account, Lease
 from services.amqp.stage import Stage, run_stage
@@ -71,7 +72,17 @@ async def main(stage: Stage[PollerSettings]) -> None:
         def make(account: Account, lease: Lease) -> AccountWorker:
             log, limit = stage.log.bind(account=account.id), settings.max_message_bytes
             context = AccountContext(
-                account, lease, store, stage.bus, marker, metrics, limit, log, stage.tracing, readers
+                account,
+                lease,
+                store,
+                stage.bus,
+                marker,
+                metrics,
+                limit,
+                log,
+                stage.tracing,
+                readers,
+                evidence=timedelta(seconds=settings.evidence_seconds),
             )
             return AccountWorker(context, connector, timing, slots)
 

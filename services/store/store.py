@@ -45,6 +45,7 @@ from services.store.crm.summaries import Summaries
 from services.store.ledger.folders import Folders
 from services.store.ledger.ledger import Ledger
 from services.store.ledger.ledger_counts import LedgerCounts
+from services.store.ledger.ledger_doubts import LedgerDoubts
 from services.store.ledger.ledger_matcher import MatcherLedger
 from services.store.ledger.ledger_operator import OperatorLedger
 from services.store.ledger.ledger_poller import PollerLedger
@@ -113,6 +114,7 @@ class Store:
         self.ledger = Ledger(c, config)
         self.ledger_counts = LedgerCounts(c)
         self.poller_ledger = PollerLedger(c, fence, self.folders)
+        self.ledger_doubts = LedgerDoubts(c, fence)
         self.matcher_ledger = MatcherLedger(c)
         self.operator_ledger = OperatorLedger(c)
         self.remarking = Remarking(c, fence)

@@ -16,6 +16,8 @@ from services.mailbox.imap.errors import ContradictionError, RefusedError, UidVa
 from services.mailbox.imap.protocol import MailClient
 from services.mailbox.imap.uids import HIGHEST_UID, same_uids
 
+BEGINNING = 1024
+"""Bytes of a mail that tell whether the server delivers mail at all."""
 PART = 1024 * 1024
 """Bytes of one piece of a large mail, and the memory that it takes."""
 
@@ -220,14 +222,24 @@ class ImapSession(AsyncConnection):
             return {**await self.bodies(uids[:half]), **await self.bodies(uids[half:])}
         return {uid: found[uid] for uid in uids if uid in found}
 
-    async def parts(self, uid: int) -> AsyncIterator[bytes]:
-        """Yield a large mail in pieces, until the server returns less than a whole piece."""
-        offset = 0
-        while piece := await self.run(commands.part, uid, offset, PART):
-            yield piece
-            if len(piece) < PART:
-                return
+    async def beginning(self, uid: int) -> bytes:
+        """Return the first bytes of a mail."""
+        return await self.run(commands.part, uid, 0, BEGINNING)
+
+    async def parts(self, uid: int, size: int = 0, *, offset: int = 0) -> AsyncIterator[bytes]:
+        """Yield a large mail in pieces, from ``offset`` on.
+
+        A piece that is not whole ends it only where ``size`` bytes have come. Before, the server must say twice that nothing follows.
+        """
+        empty = 0
+        while empty < 2:  # noqa: PLR2004 - twice
+            piece = await self.run(commands.part, uid, offset, PART)
+            if piece:
+                yield piece
             offset += len(piece)
+            empty = 0 if piece else empty + 1
+            if len(piece) != PART and offset >= size:
+                return
 
     async def flags(self, uids: str, since: int | None = None) -> tuple[list[Fetched], UidRanges]:
         """Return the flags of a set of uids; with ``since`` only those changed after it, and the uids expunged since."""

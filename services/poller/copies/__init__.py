@@ -9,6 +9,8 @@
 - ``relevance``: which mail concerns a record, and the ledger rows for it
 - ``threads``: whether a mail without a known participant answers mail that the owner sent about a record
 - ``body_fetcher``: fetches bodies of relevant mail in batches
+- ``doubts``: which mail it is that does not come, and when that is final
+- ``completeness``: whether a mail came as a whole
 - ``publish_tracker``: publishes mail and marks its rows
 - ``removals``: records and announces copies that are gone
 - ``ledger_repair``: compares a folder with its rows and repairs them

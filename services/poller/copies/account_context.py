@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from schemas.identity import address_hash, header_hash, message_id_hash
 from schemas.ledger import Row
 from services.amqp.delivery.bus import Bus
 from services.mailbox.imap import UidValidityChangedError
+from services.poller.copies.doubts import Suspects
 from services.poller.copies.headers import HeaderFacts
 from services.poller.copies.metrics import PollerMetrics
 from services.store import MarkState, Store
@@ -94,6 +96,10 @@ class AccountContext:
     """By id, those that exist on the server."""
     missed: dict[str, int] = field(default_factory=dict)
     """By folder id, how many consecutive LIST answers lacked it."""
+    evidence: timedelta = timedelta(minutes=10)
+    """How long a mail server must fail to deliver a mail until that is final."""
+    suspects: Suspects = field(default_factory=Suspects)
+    """The mails that may break the connection."""
     refused: dict[str, int] = field(default_factory=dict)
     """By folder id, how many attempts to open it for a backfill the server refused."""
     base: str = ""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.accounts import Folder
-from schemas.ledger import Row, RowState
+from schemas.ledger import MISSING, SHORT, UNREADABLE, WITHHELD, Row, RowState
 from schemas.messages import Copy, Lane, MailFetched
 from services.amqp.delivery.trace_context import TraceContext
 from services.mailbox.imap import ImapSession, uid_set
+from services.poller.copies.completeness import BEGINNING, END, lacking
+from services.poller.copies.doubts import ask_other, doubt
 from services.poller.copies.publish_tracker import Outgoing, PublishTracker
+from services.poller.copies.removals import APART
 
 if TYPE_CHECKING:
     from services.amqp.delivery.tracing import Tracing
@@ -32,6 +36,8 @@ class Streamed(NamedTuple):
 
     name: str
     size: int
+    lacking: int
+    """How many of the announced bytes did not come."""
 
 
 def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -62,71 +68,121 @@ class BodyFetcher(PublishTracker):
             self.release(mine)
 
     async def fetch(self, session: ImapSession, folder: Folder, rows: Sequence[Row], lane: Lane) -> list[Outgoing]:
-        """Return the messages of a batch. Rows whose mail is gone, withheld or too large get that state."""
+        """Return the messages of a batch. Rows whose mail is too large end; those whose mail did not come are doubted."""
         began = time.time_ns()
         mails: list[Outgoing] = []
         blobs: dict[str, str] = {}
         """By row id, for mail that is published by reference."""
         small = [row for row in rows if row.size <= STREAMED]
         async with session.opened(folder):
-            found = await session.bodies([row.uid for row in small]) if small else {}
-            if absent := [row.uid for row in small if row.uid not in found]:
+            found = await self._bodies(session, small)
+            if absent := [row for row in small if row.uid not in found]:
                 # The session may not know mail that arrived after the folder was opened. SEARCH makes the server look.
-                there = await session.existing(uid_set(absent))
-                found |= await session.bodies(sorted(there)) if there else {}
+                there = await session.existing(uid_set(row.uid for row in absent))
+                found |= await self._bodies(session, [row for row in absent if row.uid in there])
             missing = [row for row in small if row.uid not in found]
+            short = await self._complete(session, small, found)
             for row in rows:
                 if row.size > STREAMED:
                     streamed = await self._stream(session, row)
-                    if streamed is None:
+                    if not streamed.size:
                         missing.append(row)
                     elif streamed.size > self._context.max_bytes:
                         await self._context.store.poller_ledger.finish(
                             self._context.lease, [row.id], RowState.SKIPPED, "too-large"
                         )
                     else:
+                        short |= {row.id: streamed.lacking} if streamed.lacking else {}
                         blobs[row.id] = streamed.name
                         mails.append(Outgoing(_message(row, lane, streamed.size, streamed.name), b""))
             if missing:
-                await self._finish_missing(session, missing)
-        large = [row for row in small if len(found.get(row.uid, b"")) > INLINE]
+                await self._doubt_missing(session, missing)
+        refused = await self._shortened(short)
+        large = [row for row in small if len(found.get(row.uid, b"")) > INLINE and row.id not in refused]
         names = await self._context.store.blobs.put_many([(found[row.uid], None) for row in large])
         blobs |= zip((row.id for row in large), names, strict=True)
-        lacking = await self._context.store.blob_refs.hold(self._context.lease, blobs)  # their rows stay planned
+        blobs = {row: name for row, name in blobs.items() if row not in refused}
+        unheld = await self._context.store.blob_refs.hold(self._context.lease, blobs)  # their rows stay planned
         for row in small:
             if (raw := found.get(row.uid)) is not None:
                 blob = blobs.get(row.id)
                 mails.append(Outgoing(_message(row, lane, len(raw), blob), b"" if blob else raw))
-        mails = [mail for mail in mails if mail.message.source.id not in lacking]
+        mails = [mail for mail in mails if mail.message.source.id not in unheld | refused]
         if (tracing := self._context.tracing) is None:
             return mails
         return [mail._replace(context=_traced(mail.message, began, tracing)) for mail in mails]
 
-    async def _stream(self, session: ImapSession, row: Row) -> Streamed | None:
-        """Store a very large mail as a blob, piece by piece, without a reference to it yet. Return None if nothing came."""
+    async def _bodies(self, session: ImapSession, rows: Sequence[Row]) -> dict[int, bytes]:
+        """Return mails by uid. Those that may break the connection are asked for last, and alone in the end."""
+        found: dict[int, bytes] = {}
+        by_uid = {row.uid: row for row in rows}
+        known = [row for row in rows if row.doubt == UNREADABLE]
+        innocent = [row.uid for row in rows if row.doubt != UNREADABLE]
+        groups = self._context.suspects.split(rows[0].folder, innocent) if innocent else []
+        for group in [*groups, *([row.uid] for row in known)]:
+            if by_uid[group[0]] in known:
+                await ask_other(self._context, session, by_uid[group[0]])
+            async with self._asking(session, [by_uid[uid] for uid in group]):
+                found |= await session.bodies(group)
+        return found
+
+    def _asking(self, session: ImapSession, rows: Sequence[Row]) -> AbstractAsyncContextManager[None]:
+        """Ask for mails within the block. A single one that breaks the connection is doubted."""
+
+        async def alone() -> None:
+            await doubt(self._context, [rows[0].id], UNREADABLE)
+
+        uids = [row.uid for row in rows]
+        return self._context.suspects.asking(session, rows[0].folder, uids, alone=alone)
+
+    async def _complete(self, session: ImapSession, rows: Sequence[Row], found: dict[int, bytes]) -> dict[str, int]:
+        """Ask for the rest of mails that came in part. Return how many bytes they still lack, by row id."""
+        short: dict[str, int] = {}
+        for row in rows:
+            raw = found.get(row.uid)
+            if raw is not None and lacking(raw, raw, len(raw), row.size):
+                async with self._asking(session, [row]):
+                    rest = [piece async for piece in session.parts(row.uid, row.size, offset=len(raw))]
+                raw = found[row.uid] = b"".join((raw, *rest))
+                if count := lacking(raw, raw, len(raw), row.size):
+                    short[row.id] = count
+        return short
+
+    async def _shortened(self, short: Mapping[str, int]) -> frozenset[str]:
+        """Doubt mails that the server delivers in part. Return those that are not taken like that yet."""
+        if not short:
+            return frozenset()
+        taken = await doubt(self._context, list(short), SHORT)
+        await self._context.store.ledger_doubts.shortened(self._context.lease, {row: short[row] for row in taken})
+        return frozenset(short) - taken
+
+    async def _stream(self, session: ImapSession, row: Row) -> Streamed:
+        """Store a very large mail as a blob, piece by piece, without a reference to it yet."""
         limit, received = self._context.max_bytes, 0
+        head = tail = b""
 
         async def pieces() -> AsyncIterator[bytes]:
-            nonlocal received
-            async for piece in session.parts(row.uid):
+            nonlocal received, head, tail
+            async for piece in session.parts(row.uid, row.size):
                 received += len(piece)
+                head, tail = head or piece[:BEGINNING], (tail + piece)[-END:]
                 if received > limit:  # more than RFC822.SIZE said
                     return
                 yield piece
 
-        name, _ = await self._context.store.blobs.put_stream(pieces(), None)
-        return Streamed(name, received) if received else None
+        if row.doubt == UNREADABLE:
+            await ask_other(self._context, session, row)
+        async with self._asking(session, [row]):
+            name, _ = await self._context.store.blobs.put_stream(pieces(), None)
+        return Streamed(name, received, lacking(head, tail, received, row.size))
 
-    async def _finish_missing(self, session: ImapSession, rows: Sequence[Row]) -> None:
-        """Give rows whose body did not come their state: gone, or withheld (Microsoft lists deleted mail)."""
+    async def _doubt_missing(self, session: ImapSession, rows: Sequence[Row]) -> None:
+        """Doubt rows whose body did not come: the mail is gone, or withheld (Microsoft lists deleted mail)."""
         there = await session.existing(uid_set(row.uid for row in rows))
-        gone = [row.id for row in rows if row.uid not in there]
-        if gone:
-            await self._context.store.poller_ledger.gone(self._context.lease, gone)
-        withheld = [row.id for row in rows if row.uid in there]
-        if withheld:
-            await self._context.store.poller_ledger.finish(self._context.lease, withheld, RowState.SKIPPED, "withheld")
-            self._context.log.warning("the server withholds bodies", rows=len(withheld))
+        if gone := [row.id for row in rows if row.uid not in there]:
+            await doubt(self._context, gone, MISSING, apart=APART)
+        if withheld := [row.id for row in rows if row.uid in there]:
+            await doubt(self._context, withheld, WITHHELD)
 
 
 def _message(row: Row, lane: Lane, size: int, blob: str | None) -> MailFetched:

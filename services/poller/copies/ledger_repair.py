@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from schemas.accounts import Folder, FolderState
 from schemas.identity import copy_id
-from schemas.ledger import DRAFT_FLAG, Row, RowState
-from services.mailbox.imap import Fetched, ImapSession, uid_windows
+from schemas.ledger import DRAFT_FLAG, MISSING, UNREADABLE, WITHHELD, Row, RowState
+from services.mailbox.imap import Fetched, ImapSession, uid_set, uid_windows
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
+from services.poller.copies.doubts import ask_other, doubt
 from services.poller.copies.folder_scan import WINDOW
 from services.poller.copies.header_reader import read_headers
 from services.store import FolderPatch
@@ -73,10 +74,49 @@ async def repair(
     return Repair(wanted, missing, gone)
 
 
+async def read_headers_of(
+    context: AccountContext, session: ImapSession, folder: Folder, uids: Sequence[int], epoch: int | None
+) -> list[Fetched]:
+    """Return the headers of mails of the open folder. One that breaks the connection gets a row, and is asked for alone later."""
+    found: list[Fetched] = []
+    for group in context.suspects.split(folder.id, uids):
+
+        async def alone(group: Sequence[int] = group) -> None:
+            await _set_aside(context, folder, group, UNREADABLE, epoch)
+
+        async with context.suspects.asking(session, folder.id, group, alone=alone):
+            found += await session.headers(group)
+    return sorted(found, key=lambda message: message.uid)
+
+
+async def _set_aside(
+    context: AccountContext, folder: Folder, uids: Sequence[int], reason: str, epoch: int | None
+) -> None:
+    """Give mail of which nothing was read a row. What is final ends."""
+    moment = datetime.now(UTC)
+    fields = {"epoch": epoch, "state": RowState.PLANNED, "size": 0, "internal_date": moment}
+    rows = [relevance.new_row(folder, uid, moment, **fields) for uid in uids]
+    await context.store.poller_ledger.add_window(context.lease, rows, folder=None)
+    await doubt(context, [row.id for row in rows], reason)
+
+
+async def read_blank(context: AccountContext, session: ImapSession, folder: Folder, rows: Sequence[Row]) -> None:
+    """Read the headers of mail again of which nothing was read yet, each that broke the connection alone."""
+    async with session.opened(folder):
+        for epoch in {row.epoch for row in rows}:
+            together = [row.uid for row in rows if row.epoch == epoch and row.doubt != UNREADABLE]
+            if together:
+                await _add(context, session, folder, sorted(together), epoch)
+        for row in rows:
+            if row.doubt == UNREADABLE:
+                await ask_other(context, session, row)
+                await _add(context, session, folder, [row.uid], row.epoch)
+
+
 async def _add(
     context: AccountContext, session: ImapSession, folder: Folder, uids: list[int], epoch: int | None
 ) -> list[Row]:
-    messages = await session.headers(uids)
+    messages = await read_headers_of(context, session, folder, uids, epoch)
     moment = datetime.now(UTC)
     rows: list[Row] = []
     left: Sequence[Fetched] = messages
@@ -85,13 +125,12 @@ async def _add(
         decisions, version = await relevance.decide(context, folder, group, epoch=epoch, noticed_at=moment)
         rows += await relevance.write_rows(context, decisions, version, patch=None)
     received = {message.uid for message in messages}
-    existing = await session.existing(",".join(map(str, uids)))
-    withheld = [uid for uid in uids if uid in existing and uid not in received]
-    if withheld:
-        # The server lists it but withholds it (Microsoft does so with deleted mail). It needs a row to balance the ledger.
-        fields = {"epoch": epoch, "state": RowState.SKIPPED, "reason": "withheld", "size": 0, "internal_date": moment}
-        rows_of_withheld = [relevance.new_row(folder, uid, moment, **fields) for uid in withheld]
-        await context.store.poller_ledger.add_window(context.lease, rows_of_withheld, folder=None)
+    if missing := [uid for uid in uids if uid not in received]:
+        existing = await session.existing(uid_set(missing))
+        # The server may list mail that it does not deliver (Microsoft does so with deleted mail). The ledger must balance.
+        await _set_aside(context, folder, [uid for uid in missing if uid in existing], WITHHELD, epoch)
+        gone = [copy_id(folder.account, folder.id, folder.uidvalidity, uid) for uid in missing if uid not in existing]
+        await doubt(context, gone, MISSING, apart=removals.APART)
     return rows
 
 

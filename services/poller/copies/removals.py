@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from schemas.accounts import Folder
 from schemas.identity import copy_id
@@ -14,6 +15,8 @@ from schemas.messages import MailboxChanged
 from services.mailbox.imap import ImapSession, uid_set
 from services.poller.copies.account_context import AccountContext
 
+APART = timedelta(seconds=5)
+"""How far apart two answers are that prove that a mail is gone which could not be fetched."""
 BATCH = 500
 """Emails per message, and uids per question to the server."""
 

@@ -21,7 +21,7 @@ from services.poller.copies.account_context import REFUSED, AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.copies.folder_scan import FolderScan, Window
 from services.poller.copies.header_reader import read_headers
-from services.poller.copies.ledger_repair import verify_folder
+from services.poller.copies.ledger_repair import read_headers_of, verify_folder
 from services.store import FolderPatch
 
 PUBLISHING = 3
@@ -82,6 +82,7 @@ async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
         if not folder.selected and folder.reason != REFUSED and old is not None and old.selected:
             await removals.drop_folder(context, folder_id)  # the owner excluded it
     await context.store.matcher_ledger.replan_former(context.account.id)
+    await context.store.ledger_doubts.try_again(context.lease, epoch=epoch.number)
     context.log.info("backfill opened", epoch=epoch.number, folders=len(context.selected), expected=expected)
     return epoch
 
@@ -148,7 +149,7 @@ class Backfill:
             # Decide again on mail that was not relevant: a requested backfill repairs what it can.
             decided = {row.uid for row in rows if not row.undecided}
             wanted = [uid for uid in window.uids if uid not in decided]
-            messages = await self._session.headers(wanted) if wanted else []
+            messages = await read_headers_of(self._context, self._session, folder, wanted, self._epoch.number)
             gone = sorted(known.keys() - set(window.uids))
             if gone:
                 await removals.confirm_gone(self._context, self._session, folder, gone)

@@ -9,8 +9,10 @@ from schemas.accounts import Epoch, EpochState, Phase
 from schemas.ledger import Row
 from schemas.messages import Lane
 from services.mailbox.imap import ImapSession
-from services.poller.copies.account_context import AccountContext
+from services.poller.copies.account_context import REFUSED, AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
+from services.poller.copies.doubts import doubt
+from services.poller.copies.ledger_repair import read_blank
 from services.poller.sync import backfill
 from services.poller.sync.live_sync import LIVE_LIMIT, now
 from services.poller.sync.mark_renewal import MarkRenewal
@@ -69,6 +71,7 @@ class BackgroundSync:
             self._opened()
         self.phase = "backfill"
         await self._fetch_planned(session, late=False)
+        await backfill.complete(self._context, self._context.account.epoch)  # its last row may just have ended
         if epoch is None:
             if not self.compared.is_set():
                 self.phase = "compare"
@@ -98,17 +101,24 @@ class BackgroundSync:
         """Fetch and publish bodies of planned rows until none is left that can be."""
         while rows := await self._context.store.ledger.planned(self._context.account.id, late=late):
             lane = Lane.LIVE if len(rows) <= LIVE_LIMIT else Lane.BACKFILL
-            published = 0
-            for batch in batches(await self._fetchable(rows)):
-                published += await self._fetcher.deliver(session, batch, lane)
+            progress = 0
+            fetchable = await self._fetchable(rows)
+            for batch in batches(row for row in fetchable if not row.blank):
+                progress += await self._fetcher.deliver(session, batch, lane)
+            for batch in batches(row for row in fetchable if row.blank):
+                await read_blank(self._context, session, self._context.folder_of(batch[0]), batch)
+                progress += len(batch)  # each has its header now, or is due later
             await self._fetcher.settle()
-            if not published:
+            if not progress:
                 return
 
     async def _fetchable(self, rows: list[Row]) -> list[Row]:
-        """Return the rows in synchronised folders. Set the others to ``gone``: their folder is gone or has new uids."""
+        """Return the rows in synchronised folders. Set the others to ``gone``: their folder is gone or has new uids.
+
+        Those in a folder that the server refuses to open wait.
+        """
         fetchable: list[Row] = []
-        void: list[Row] = []
+        void, closed = list[Row](), list[Row]()
         moment = now()
         for row in rows:
             folder = self._context.folders.get(row.folder)
@@ -116,7 +126,9 @@ class BackgroundSync:
                 # The delay of a replanned row counts from now, not from its arrival.
                 fetchable.append(row.model_copy(update={"noticed_at": moment}) if row.attempts else row)
             else:
-                void.append(row)
+                (closed if folder is not None and folder.reason == REFUSED else void).append(row)
+        if closed:
+            await doubt(self._context, [row.id for row in closed], REFUSED)
         if void:
             await self._context.store.poller_ledger.gone(self._context.lease, [row.id for row in void])
         return fetchable

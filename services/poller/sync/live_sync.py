@@ -9,13 +9,22 @@ from datetime import UTC, datetime
 from schemas.accounts import Folder
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane
-from services.mailbox.imap import HIGHEST_UID, Fetched, ImapSession, Selected, UidRanges, all_uids, same_uids
+from services.mailbox.imap import (
+    HIGHEST_UID,
+    ConnectionLostError,
+    Fetched,
+    ImapSession,
+    Selected,
+    UidRanges,
+    all_uids,
+    same_uids,
+)
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.copies.folder_scan import WINDOW
 from services.poller.copies.header_reader import MessageHeader, read_headers
-from services.poller.copies.ledger_repair import store_flags
+from services.poller.copies.ledger_repair import read_headers_of, store_flags
 from services.poller.copies.publish_tracker import Outgoing
 from services.store import FolderPatch
 
@@ -62,17 +71,32 @@ class LiveSync:
         Where ``uidnext`` says that there is much new mail, it is processed in windows.
         """
         count = 0
-        if uidnext is not None and uidnext - folder.live_next > WINDOW:
-            waiting = sorted(await all_uids(self._session, uidnext - 1, first=folder.live_next))
+        suspects = self._context.suspects
+        if folder.id in suspects.unsafe or (uidnext is not None and uidnext - folder.live_next > WINDOW):
+            last = HIGHEST_UID if uidnext is None else uidnext - 1
+            waiting = await self._waiting(folder, last)
             for start in range(0, len(waiting), WINDOW):
                 window = waiting[start : start + WINDOW]
-                messages = await self._session.headers(window)
+                messages = await read_headers_of(self._context, self._session, folder, window, None)
                 count += await self._take(folder, messages, window[-1] + 1, noticed_at)
                 folder = self._context.folders[folder.id]
-        messages = await self._session.newest(folder.live_next)
+            if folder.id in suspects.unsafe:
+                suspects.unsafe.discard(folder.id)
+                return count
+        try:
+            messages = await self._session.newest(folder.live_next)
+        except ConnectionLostError:
+            suspects.unsafe.add(folder.id)
+            raise
         if messages:
             count += await self._take(folder, messages, messages[-1].uid + 1, noticed_at)
         return count
+
+    async def _waiting(self, folder: Folder, last: int) -> list[int]:
+        """Return the uids of new mail, without mail that was set aside because it breaks the connection."""
+        known = await self._context.store.ledger.uids(folder.account, folder.id, folder.uidvalidity, folder.live_next)
+        aside = {row.uid for row in known if row.blank}
+        return sorted(await all_uids(self._session, last, first=folder.live_next) - aside)
 
     async def _take(self, folder: Folder, messages: list[Fetched], live_next: int, noticed_at: datetime) -> int:
         left: Sequence[Fetched] = messages
@@ -95,8 +119,13 @@ class LiveSync:
             wanted, fetched = await asyncio.gather(
                 relevance.write_rows(self._context, decisions, version, patch=patch),
                 self._fetcher.fetch(self._session, folder, first, lane),
+                return_exceptions=True,
             )
+            if isinstance(wanted, BaseException):
+                raise wanted
             self._context.update_folder(folder, live_next=live_next)
+            if isinstance(fetched, BaseException):
+                raise fetched  # background sync fetches them, and finds out which mail it is because of
             await self._publish(wanted, fetched)
             for batch in rest:
                 await self._publish(wanted, await self._fetcher.fetch(self._session, folder, batch, lane))

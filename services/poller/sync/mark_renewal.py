@@ -75,7 +75,14 @@ class MarkRenewal:
         context, marker = self._context, self._context.marker
         bare = [RemarkedRow(row, (), None, b"") for row in rows if not row.marks and not row.header]
         wanted = {row.uid: row for row in rows if row.marks or row.header}
-        messages = await session.headers(sorted(wanted)) if wanted else []
+        messages: list[Fetched] = []
+        for uids in context.suspects.split(folder.id, sorted(wanted)):
+
+            async def alone(uids: Sequence[int] = uids) -> None:
+                self._wait(wanted[uid] for uid in uids)
+
+            async with context.suspects.asking(session, folder.id, uids, alone=alone):
+                messages += await session.headers(uids)
         await context.store.remarking.save(context.lease, bare, marker.key_id)
         left: Sequence[Fetched] = [message for message in messages if message.uid in wanted]
         absent = wanted.keys() - {message.uid for message in left}

@@ -6,7 +6,7 @@ It costs one SEARCH per folder, and flags only without CONDSTORE. Comparisons ar
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from schemas.accounts import Folder
 from schemas.ledger import RowState
@@ -19,6 +19,8 @@ from services.store import FolderPatch
 
 FLAGS_BATCH = 5_000
 """Messages whose flags are fetched in one command."""
+TRIED_AGAIN_AFTER = timedelta(days=1)
+"""How long after its last attempt a mail is tried again that the server did not deliver."""
 _JITTER = 0.1
 
 
@@ -53,6 +55,7 @@ async def reconcile(context: AccountContext, session: ImapSession) -> None:
             if isinstance(error, RefusedError) and error.throttled:
                 break
             context.log.info("folder cannot be compared", folder=folder.id, error=str(error)[:100])
+    await context.store.ledger_doubts.try_again(context.lease, epoch=None, untouched=TRIED_AGAIN_AFTER)
     if postponed is not None:
         raise postponed
     await _drop_strays(context)

@@ -3,6 +3,7 @@
 - ``folders``: folders of accounts
 - ``ledger``, ``ledger_rows``, ``ledger_counts``: rows looked up, in BSON, and counted
 - ``ledger_poller``, ``ledger_matcher``, ``ledger_operator``: what each of them writes
+- ``ledger_doubts``: rows whose mail did not come, until that is final
 - ``remarking``: rows whose marks another key made
 - ``message_ids``: Message-IDs that different mails of a mailbox carry
 """

@@ -13,7 +13,7 @@ from services.store.core.blind_index import BlindIndex
 from services.store.core.bulk import batched
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
-from services.store.core.documents import Doc
+from services.store.core.documents import Doc, now
 from services.store.ledger.ledger_rows import OF_EMAIL, row_of
 
 
@@ -25,6 +25,8 @@ class KnownUid(NamedTuple):
     flags: tuple[str, ...]
     undecided: bool = False
     """Whether a backfill decides again on it."""
+    blank: bool = False
+    """Whether nothing of it was read yet."""
 
 
 class TwinQuery(NamedTuple):
@@ -69,6 +71,10 @@ class LiveRow(Contract):
 _LIVE_FIELDS = dict.fromkeys(("account", "folder", "flags", "labels", "internal_date", *OF_EMAIL), 1)
 
 
+def _due() -> Doc:
+    return {"retry_at": {"$not": {"$gt": now()}}}
+
+
 class Ledger:
     """Reads only. ``ledger_poller``, ``ledger_matcher`` and ``ledger_operator`` write, but for ``relink_done``."""
 
@@ -83,9 +89,12 @@ class Ledger:
         return None if document is None else row_of(document)
 
     async def waiting(self, accounts: Iterable[str]) -> dict[str, int]:
-        """Return the number of ``planned`` rows by account, without accounts that have none. Cheap enough to ask every second."""
+        """Return the number of ``planned`` rows that are due, by account, without accounts that have none.
+
+        Cheap enough to ask every second.
+        """
         pipeline = [
-            {"$match": {"account": {"$in": list(accounts)}, "state": RowState.PLANNED.value}},
+            {"$match": {"account": {"$in": list(accounts)}, "state": RowState.PLANNED.value, **_due()}},
             {"$group": {"_id": "$account", "count": {"$sum": 1}}},
         ]
         return {found["_id"]: found["count"] async for found in await self._ledger.aggregate(pipeline)}
@@ -104,15 +113,23 @@ class Ledger:
             yield part
 
     async def planned(self, account: str, *, limit: int = 500, late: bool = False) -> list[Row]:
-        """Return rows of an account that wait to be published, by folder, newest (highest uid) first.
+        """Return rows of an account that wait to be published and are due, by folder, newest (highest uid) first.
 
         ``late`` selects rows that no backfill waits for: those set back for a late contact or thread, and live mail.
         """
-        query: Doc = {"account": account, "state": RowState.PLANNED.value}
+        query: Doc = {"account": account, "state": RowState.PLANNED.value, **_due()}
         if late:
             query["epoch"] = None
         found = self._ledger.find(query).sort("_id", -1).limit(limit)
         return [row_of(document) async for document in found]
+
+    async def other(self, row: Row) -> int | None:
+        """Return the uid of another mail in a row's folder that the server delivered, None if there is none."""
+        lowest, highest = copies_of_folder(row.account, row.folder, row.uidvalidity)
+        states = {"$nin": [RowState.GONE.value, RowState.SKIPPED.value, RowState.PLANNED.value]}
+        query = {"_id": {"$gte": lowest, "$lte": highest, "$ne": row.id}, "state": states}
+        found = await self._ledger.find_one(query, {"uid": 1}, sort=[("_id", -1)])
+        return None if found is None else int(found["uid"])
 
     async def uids(
         self, account: str, folder: str, uidvalidity: int, first: int = 0, last: int = 4_294_967_295
@@ -120,13 +137,15 @@ class Ledger:
         """Return what is known of an inclusive range of uids of a folder, sorted by uid, without ``gone`` rows."""
         lowest, highest = copies_of_folder(account, folder, uidvalidity, first, last)
         query = {"_id": {"$gte": lowest, "$lte": highest}, "state": {"$ne": RowState.GONE.value}}
-        found = self._ledger.find(query, {"_id": 0, "uid": 1, "state": 1, "flags": 1, "reason": 1}).sort("_id", 1)
+        fields = {"_id": 0, "uid": 1, "state": 1, "flags": 1, "reason": 1, "size": 1}
+        found = self._ledger.find(query, fields).sort("_id", 1)
         return [
             KnownUid(
                 document["uid"],
                 RowState(document["state"]),
                 tuple(document.get("flags", ())),
                 is_undecided(document["state"], document.get("reason")),
+                not document["size"],
             )
             async for document in found
         ]

@@ -15,7 +15,7 @@ from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.core.fence import Fence, MongoSession
 from services.store.ledger.folders import FolderPatch, Folders
-from services.store.ledger.ledger_rows import OF_EMAIL, row_document
+from services.store.ledger.ledger_rows import DOUBT, OF_EMAIL, row_document
 
 _DUPLICATE = 11000
 _GONE_AT_ONCE = 1000
@@ -35,8 +35,8 @@ class PollerLedger:
     ) -> frozenset[str]:
         """Insert the rows of a window and move the folder's cursor, in one transaction.
 
-        Existing rows stay unchanged unless they are ``gone`` or skipped as drafts, which are decided on again. Returns the ids
-        of those that stay, so that no copy is planned twice.
+        Existing rows stay unchanged unless they are ``gone``, skipped as drafts, or blank and their headers have come: those are
+        decided on again. Returns the ids of those that stay, so that no copy is planned twice.
 
         A row may arrive as ``attached`` (a twin, see ``twins``). If its email was removed meanwhile, it is set
         back to ``planned``. ``OrphanedEmails`` removes an email and then looks for live copies; this method writes the copy
@@ -73,7 +73,8 @@ class PollerLedger:
         self, lease: Lease, documents: list[Doc], folder: FolderPatch | None, session: MongoSession
     ) -> frozenset[str]:
         ids = [document["_id"] for document in documents]
-        fields = ["state", "reason", "relink", "attempts", "email"]
+        fields = ["state", "reason", "relink", "attempts", "email", "size", "header", "marks"]
+        come = {document["_id"] for document in documents if not _blank(document)}
         there = {
             found["_id"]: found async for found in self._ledger.find({"_id": {"$in": ids}}, fields, session=session)
         }
@@ -82,7 +83,9 @@ class PollerLedger:
         back = {
             row: found
             for row, found in there.items()
-            if (found["state"] == RowState.GONE.value and not found.get("relink")) or found.get("reason") == DRAFT
+            if (found["state"] == RowState.GONE.value and not found.get("relink"))
+            or found.get("reason") == DRAFT
+            or (row in come and _blank(found))
         }
         if back:
             await self._ledger.delete_many({"_id": {"$in": list(back)}}, session=session)
@@ -110,7 +113,14 @@ class PollerLedger:
     async def published(self, lease: Lease, ids: Sequence[str]) -> None:
         """Note that the broker confirmed the messages of these rows. Rows that the matcher has finished stay finished."""
         await self._move(
-            lease, ids, (RowState.PLANNED,), {"$set": {"state": RowState.PUBLISHED.value}, "$inc": {"attempts": 1}}
+            lease,
+            ids,
+            (RowState.PLANNED,),
+            {
+                "$set": {"state": RowState.PUBLISHED.value},
+                "$inc": {"attempts": 1},
+                "$unset": dict.fromkeys(DOUBT, ""),
+            },
         )
 
     async def replan(self, lease: Lease, ids: Sequence[str]) -> int:
@@ -232,3 +242,7 @@ class PollerLedger:
             return (await self._ledger.update_many(query, change, session=session)).modified_count
 
         return await self._fence.write(lease, write)
+
+
+def _blank(document: Doc) -> bool:
+    return not (document.get("size") or document.get("header") or document.get("marks"))

@@ -19,6 +19,8 @@ DISCONNECTED = "disconnected"
 """Reason of rows that no poller will fetch because their account is disconnected."""
 OF_EMAIL = ("email", "bcc", "head", "body")
 """What only a row has whose copy is attached to an email, or was."""
+DOUBT = ("doubt", "doubts", "withheld_at", "retry_at")
+"""What only a row has whose mail did not come at the last attempt."""
 _OPTIONAL = (
     "reason",
     "flags",
@@ -30,6 +32,8 @@ _OPTIONAL = (
     "header",
     *OF_EMAIL,
     "relink",
+    *DOUBT,
+    "short",
     "attempts",
 )
 """Omitted when empty, so that a row has no more bytes and index entries than it needs."""

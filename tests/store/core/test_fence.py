@@ -62,6 +62,11 @@ WRITES: dict[str, Write] = {
     ),
     "poller_ledger.set_flags": lambda store, lease: store.poller_ledger.set_flags(lease, {ids(lease)[0]: ["\\Seen"]}),
     "poller_ledger.gone": lambda store, lease: store.poller_ledger.gone(lease, ids(lease)),
+    "ledger_doubts.note": lambda store, lease: store.ledger_doubts.note(
+        lease, ids(lease), "withheld", apart=timedelta(0), times=1
+    ),
+    "ledger_doubts.shortened": lambda store, lease: store.ledger_doubts.shortened(lease, {ids(lease)[0]: 7}),
+    "ledger_doubts.try_again": lambda store, lease: store.ledger_doubts.try_again(lease, epoch=1),
     "message_ids.note": lambda store, lease: store.message_ids.note(lease, [SAME]),
     "remarking.save": lambda store, lease: store.remarking.save(
         lease, [RemarkedRow(marked(lease.account, 1), (b"m",), None, b"h")], "new"
