@@ -250,6 +250,11 @@ class Folder(Contract):
     highestmodseq: int | None = None
     """Flag changes are known up to here (RFC 7162); None without CONDSTORE."""
     checked_at: Utc | None = None
+    """When it was last compared with its rows."""
+    expected: int | None = None
+    """How many messages the server said then that it holds."""
+    found: int | None = None
+    """How many messages the server named then. Each of them has a row."""
 
 
 class EpochState(StrEnum):

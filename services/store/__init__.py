@@ -40,6 +40,7 @@ from services.store.crm.record_watch import RecordChangeBatch
 from services.store.crm.records import NewRecord
 from services.store.ledger.folders import FolderPatch
 from services.store.ledger.ledger import KnownUid, LiveRow, Twin, TwinQuery
+from services.store.ledger.ledger_counts import FolderTotals
 from services.store.ledger.ledger_matcher import RowOutcome
 from services.store.ledger.remarking import RemarkedRow
 from services.store.mail.blob_refs import copy_ref, dead_ref, email_ref
@@ -84,6 +85,7 @@ __all__ = [
     "FolderChangedError",
     "FolderPatch",
     "FolderReport",
+    "FolderTotals",
     "FoundEmail",
     "KeyUses",
     "KnownUid",

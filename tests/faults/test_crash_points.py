@@ -72,7 +72,6 @@ NO_STAGE = {
     "mark_keys.setup": "the first start of a new version, which the store's tests have",
     "ledger_doubts.note": "a server that does not deliver a mail, which the poller's tests have",
     "ledger_doubts.shortened": "a server that delivers a part of a mail, which the poller's tests have",
-    "ledger_doubts.try_again": "a server that does not deliver a mail, which the poller's tests have",
     "remarking.save": "a new secret, which the poller's tests have, with a poller that is killed",
     "message_ids._note": "two mails with one Message-ID, which the poller's and the store's tests have",
     **dict.fromkeys(

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 
 from schemas.accounts import Account, EpochState, Folder, FolderState
 from schemas.ledger import UNFINISHED, RowState
-from services.mailbox.imap import Listed, MailboxReader, plan_folders, same_uids, uid_windows
+from services.mailbox.imap import Listed, MailboxReader, OpenFolder, plan_folders, same_uids
 from services.store import KnownUid, Store
 
 SETTLE_SECONDS = 2.0
 """Time before differences are checked again, in which a poller that the server notified can catch up."""
+
+
+UNREADABLE = ("refused", "contradicted")
+"""Notes on folders that could not be compared."""
 
 
 @dataclass(slots=True)
@@ -27,6 +31,7 @@ class FolderBalance:
     note: str | None = None
     """``new-folder``: no poller has seen it yet; ``no-folder``: the server no longer has it;
     ``new-uids``: its uidvalidity changed and the ledger has not followed yet; ``refused``: it cannot be opened;
+    ``contradicted``: the server says that it holds another number of messages than it names;
     ``left-out``: it is not synchronised but has rows."""
     server: int | None = 0
     """Number of messages; None if it cannot be known."""
@@ -54,7 +59,7 @@ class FolderBalance:
     @property
     def balanced(self) -> bool:
         """Whether it has no gap and could be compared."""
-        return not (self.lost or self.stale or self.void or self.note == "refused")
+        return not (self.lost or self.stale or self.void or self.note in UNREADABLE)
 
     def add(self, state: RowState, count: int = 1) -> None:
         """Add to the count of a state, or subtract from it."""
@@ -76,8 +81,8 @@ async def compare_account(store: Store, account: Account, reader: MailboxReader)
     planned = plan_folders(account, listed, gmail=reader.gmail)
     for folder in planned:
         if folder.selected and (folder.id not in known or known[folder.id].state is FolderState.GONE):
-            selected = await reader.open(folder.raw_name)
-            found.append(FolderBalance(folder.name, "new-folder", selected and selected.exists))
+            opened = await reader.read(folder.raw_name)
+            found.append(FolderBalance(folder.name, "new-folder", None if opened is None else len(opened.uids)))
             found[-1].unseen = found[-1].server or 0
     if not backfilling:  # which drops what its owner took out when it opens
         found += await _left_out(store, account, {folder.id for folder in compared}, known)
@@ -114,17 +119,22 @@ class _Comparison:
 
     async def run(self) -> FolderBalance:
         found = self._found
-        selected = await self._reader.open(self._folder.raw_name)
-        if selected is None or not same_uids(self._folder, selected.uidvalidity, selected.uidnext):
+        opened = await self._read()
+        # By its uids alone: a folder that never had mail holds none.
+        if opened is None or not same_uids(self._folder, opened.uidvalidity, max(opened.uids, default=0) + 1):
             await self._count_rows()
-            found.server = found.unseen = selected.exists if selected else 0
-            if selected is not None or not self._on_server:
-                found.note = "no-folder" if selected is None else "new-uids"
+            found.server = found.unseen = len(opened.uids) if opened else 0
+            if opened is not None or not self._on_server:
+                found.note = "no-folder" if opened is None else "new-uids"
                 found.void = found.rows
             else:
                 found.note, found.server = "refused", None
             return found
-        await self._look(max(selected.uidnext, self._folder.live_next) - 1)
+        if not opened.agreed:
+            await self._count_rows()
+            found.note, found.server = "contradicted", None
+            return found
+        await self._look(opened.uids)
         if found.lost or found.stale:
             await asyncio.sleep(SETTLE_SECONDS)
             await self._look_again()
@@ -132,27 +142,28 @@ class _Comparison:
             found.void = await self._superseded()
         return found
 
-    async def _look(self, last: int) -> None:
+    async def _read(self) -> OpenFolder | None:
+        """Read the folder; again if mail came or went meanwhile."""
+        opened = await self._reader.read(self._folder.raw_name)
+        return opened if opened is None or opened.agreed else await self._reader.read(self._folder.raw_name)
+
+    async def _look(self, uids: frozenset[int]) -> None:
         found, folder = self._found, self._folder
-        async for window in uid_windows(self._reader, last):
-            rows = {row.uid: row.state for row in await self._rows(window.low, window.high)}
-            there = set(window.uids)
-            found.server = (found.server or 0) + len(there)
-            self._add(rows)
-            for uid in sorted(there - rows.keys()):
-                if folder.cursor <= uid < folder.live_next:
-                    found.lost.append(uid)
-                else:
-                    found.unseen += 1
-            self._differ({uid: state for uid, state in rows.items() if uid not in there})
-        above = {row.uid: row.state for row in await self._rows(last + 1)}
-        self._add(above)
-        self._differ(above)
+        rows = {row.uid: row.state for row in await self._rows(0)}
+        found.server = len(uids)
+        self._add(rows)
+        for uid in sorted(uids - rows.keys()):
+            if folder.cursor <= uid < folder.live_next:
+                found.lost.append(uid)
+            else:
+                found.unseen += 1
+        self._differ({uid: state for uid, state in rows.items() if uid not in uids})
 
     async def _look_again(self) -> None:
         """Keep only what still differs, and update the counts of what has changed."""
         found, doubtful = self._found, sorted({*self._found.lost, *self._found.stale})
-        there = await self._reader.existing(doubtful)
+        opened = await self._read()
+        there = opened.uids.intersection(doubtful) if opened else frozenset[int]()
         rows = {row.uid: row.state for row in await self._rows(doubtful[0], doubtful[-1])}
         assert found.server is not None
         found.server += len(there.intersection(found.stale)) - len(set(found.lost) - there)

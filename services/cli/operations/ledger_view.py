@@ -11,7 +11,7 @@ from rich.text import Text
 
 from schemas.accounts import Account
 from schemas.ledger import RowState
-from services.cli.operations.ledger_compare import FolderBalance
+from services.cli.operations.ledger_compare import UNREADABLE, FolderBalance
 from services.cli.results import operations as results
 from services.cli.terminal.output import line
 from services.mailbox.imap import uid_set
@@ -26,6 +26,7 @@ _NOTES = {
     "no-folder": "no longer on the server",
     "new-uids": "its uidvalidity changed, and the ledger has not followed yet",
     "refused": "the server refuses to open it",
+    "contradicted": "the server says that it holds another number of messages than it names",
     "left-out": "not synchronised, but has rows",
 }
 
@@ -85,7 +86,7 @@ def verdict(found: Sequence[AccountBalance]) -> str:
         sum(len(folder.lost) for folder in folders),
         sum(len(folder.stale) + folder.void for folder in folders),
     )
-    closed = sum(one.error is not None for one in found) + sum(folder.note == "refused" for folder in folders)
+    closed = sum(one.error is not None for one in found) + sum(folder.note in UNREADABLE for folder in folders)
     if not (lost or stale or closed):
         return (
             f"The ledger balances: {plural(sum(folder.rows for folder in folders), 'row')} "

@@ -53,7 +53,7 @@ class FolderBalanceResult(Result):
     folder: str
     """Name of the folder."""
     note: str | None
-    """``new-folder``, ``no-folder``, ``new-uids``, ``refused`` or ``left-out``."""
+    """``new-folder``, ``no-folder``, ``new-uids``, ``refused``, ``contradicted`` or ``left-out``."""
     balanced: bool
     """Whether there is no gap and the folder could be compared."""
     server: int | None

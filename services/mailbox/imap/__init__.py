@@ -28,7 +28,7 @@ from services.mailbox.imap.errors import (
 from services.mailbox.imap.events import MailboxEvents, wait_for_events
 from services.mailbox.imap.folders import NEVER, plan_folders, primary, readable
 from services.mailbox.imap.protocol import DeadlineSocket, MailClient
-from services.mailbox.imap.reader import MailboxReader, open_reader
+from services.mailbox.imap.reader import MailboxReader, OpenFolder, open_reader
 from services.mailbox.imap.session import ImapSession
 from services.mailbox.imap.uids import HIGHEST_UID, SPAN, SPARSE, WIDER, all_uids, same_uids, uid_windows
 
@@ -48,6 +48,7 @@ __all__ = [
     "MailClient",
     "MailboxEvents",
     "MailboxReader",
+    "OpenFolder",
     "RefusedError",
     "Selected",
     "UidRanges",

@@ -13,5 +13,5 @@
 - ``completeness``: whether a mail came as a whole
 - ``publish_tracker``: publishes mail and marks its rows
 - ``removals``: records and announces copies that are gone
-- ``ledger_repair``: compares a folder with its rows and repairs them
+- ``ledger_repair``: rows of mail that came or changed unnoticed, or is not delivered
 """

@@ -100,6 +100,8 @@ class AccountContext:
     """How long a mail server must fail to deliver a mail until that is final."""
     suspects: Suspects = field(default_factory=Suspects)
     """The mails that may break the connection."""
+    emptied: dict[str, float] = field(default_factory=dict)
+    """By folder id, when most of its mail seemed to be gone, on the monotonic clock."""
     refused: dict[str, int] = field(default_factory=dict)
     """By folder id, how many attempts to open it for a backfill the server refused."""
     base: str = ""

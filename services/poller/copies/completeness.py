@@ -12,6 +12,7 @@ TOLERANCE = 0.8
 """A mail that has at least this share of the announced size counts as whole, if its form does not say otherwise."""
 SMALL = 2_048
 """So does one that lacks fewer bytes than this."""
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
 _FOLDED = re.compile(rb"\r?\n(?=[ \t])")
 _BOUNDARY = re.compile(rb'boundary=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 
@@ -36,7 +37,7 @@ def lacking(head: bytes, tail: bytes, received: int, announced: int) -> int:
 
 def _boundary(head: bytes) -> bytes | None:
     """Return the boundary of a mail that consists of parts."""
-    block = re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0]
+    block = _HEADER_END.split(head, maxsplit=1)[0]
     for line in _FOLDED.sub(b"", block).splitlines():
         if line[:13].lower() == b"content-type:":
             found = _BOUNDARY.search(line) if b"multipart/" in line.lower() else None

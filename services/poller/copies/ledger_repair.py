@@ -1,77 +1,19 @@
-"""Compares one folder with its rows and repairs them: mail that came, went or changed unnoticed."""
+"""Writes the rows of mail that came or changed unnoticed, and of mail that the server does not deliver."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
 
-from schemas.accounts import Folder, FolderState
+from schemas.accounts import Folder
 from schemas.identity import copy_id
 from schemas.ledger import DRAFT_FLAG, MISSING, UNREADABLE, WITHHELD, Row, RowState
-from services.mailbox.imap import Fetched, ImapSession, uid_set, uid_windows
+from services.mailbox.imap import Fetched, ImapSession, uid_set
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.doubts import ask_other, doubt
-from services.poller.copies.folder_scan import WINDOW
 from services.poller.copies.header_reader import read_headers
 from services.store import FolderPatch
-
-
-class Repair(NamedTuple):
-    """What a repair changed."""
-
-    wanted: list[Row]
-    """The new rows whose bodies are wanted."""
-    missing: int
-    """Rows that were added."""
-    gone: int
-    """Rows whose mail is gone."""
-
-
-async def verify_folder(
-    context: AccountContext, session: ImapSession, folder: Folder, *, epoch: int | None
-) -> list[Row]:
-    """Make the rows of a backfilled folder agree with the server. Return those whose bodies are wanted.
-
-    New rows belong to the backfill ``epoch``.
-    """
-    async with session.opened(folder):
-        repaired = await repair(context, session, folder, folder.uidnext - 1, epoch=epoch)
-        if folder.highestmodseq is not None and session.condstore:
-            # Flags may have changed after a window was read and before its rows were written.
-            changed, _ = await session.flags(f"1:{max(1, folder.uidnext - 1)}", folder.highestmodseq)
-            await store_flags(context, session, folder, changed)
-    await removals.drop_superseded(context, folder)
-    moment = datetime.now(UTC)
-    # A folder that was recreated meanwhile was compared instead of walked, which is enough.
-    done: dict[str, Any] = {"cursor": 1, "state": FolderState.ENUMERATED, "checked_at": moment}
-    await context.store.folders.patch(context.lease, FolderPatch(folder.id, folder.uidvalidity, **done))
-    context.update_folder(folder, **done)
-    return repaired.wanted
-
-
-async def repair(
-    context: AccountContext, session: ImapSession, folder: Folder, last: int, *, epoch: int | None
-) -> Repair:
-    """Add rows for messages of the open folder up to uid ``last`` that lack one, and drop rows whose mail is gone.
-
-    The server has to confirm that mail is gone. One window at a time is in memory.
-    """
-    wanted: list[Row] = []
-    missing = gone = 0
-    async for window in uid_windows(session, last):
-        rows = await context.store.ledger.uids(
-            context.account.id, folder.id, folder.uidvalidity, window.low, window.high
-        )
-        known, on_server = {row.uid for row in rows}, set(window.uids)
-        if absent := sorted(known - on_server):
-            gone += await removals.confirm_gone(context, session, folder, absent)
-        lacking = sorted(on_server - known, reverse=True)
-        missing += len(lacking)
-        for start in range(0, len(lacking), WINDOW):
-            wanted += await _add(context, session, folder, sorted(lacking[start : start + WINDOW]), epoch)
-    return Repair(wanted, missing, gone)
 
 
 async def read_headers_of(
@@ -106,16 +48,17 @@ async def read_blank(context: AccountContext, session: ImapSession, folder: Fold
         for epoch in {row.epoch for row in rows}:
             together = [row.uid for row in rows if row.epoch == epoch and row.doubt != UNREADABLE]
             if together:
-                await _add(context, session, folder, sorted(together), epoch)
+                await add_rows(context, session, folder, sorted(together), epoch)
         for row in rows:
             if row.doubt == UNREADABLE:
                 await ask_other(context, session, row)
-                await _add(context, session, folder, [row.uid], row.epoch)
+                await add_rows(context, session, folder, [row.uid], row.epoch)
 
 
-async def _add(
+async def add_rows(
     context: AccountContext, session: ImapSession, folder: Folder, uids: list[int], epoch: int | None
 ) -> list[Row]:
+    """Add rows for messages of the open folder. Return those whose bodies are wanted."""
     messages = await read_headers_of(context, session, folder, uids, epoch)
     moment = datetime.now(UTC)
     rows: list[Row] = []
@@ -151,6 +94,6 @@ async def store_flags(
         return
     # First, because the flags are not asked for again once they are stored.
     if sent := await context.store.ledger.drafts(row for row, names in flags.items() if DRAFT_FLAG not in names):
-        await _add(context, session, folder, sent, None)
+        await add_rows(context, session, folder, sent, None)
     keys = await context.store.poller_ledger.set_flags(context.lease, flags, folder=update)
     await removals.announce(context, keys, [*flags, datetime.now(UTC).isoformat()])

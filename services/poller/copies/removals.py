@@ -22,11 +22,16 @@ BATCH = 500
 
 
 async def confirm_gone(context: AccountContext, session: ImapSession, folder: Folder, uids: Sequence[int]) -> int:
-    """Ask again for uids of the open folder that seem to be gone. Record and announce those that are, and return how many."""
+    """Ask again for uids of the open folder that seem to be gone. Record and announce those that are, and return how many.
+
+    SEARCH and FETCH must agree.
+    """
     gone: list[str] = []
     for start in range(0, len(uids), BATCH):
         part = uids[start : start + BATCH]
         there = await session.existing(uid_set(part))
+        if absent := [uid for uid in part if uid not in there]:
+            there |= await session.present(uid_set(absent))
         gone += [copy_id(folder.account, folder.id, folder.uidvalidity, uid) for uid in part if uid not in there]
     if gone:
         context.metrics.gone.inc(len(gone))

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from schemas.accounts import Epoch, Folder, FolderState
+from schemas.accounts import Epoch, Folder
 from schemas.identity import copy_id
 from schemas.ledger import Row, RowState
 from schemas.messages import Lane, SyncCompleted
@@ -21,7 +21,8 @@ from services.poller.copies.account_context import REFUSED, AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.copies.folder_scan import FolderScan, Window
 from services.poller.copies.header_reader import read_headers
-from services.poller.copies.ledger_repair import read_headers_of, verify_folder
+from services.poller.copies.ledger_repair import read_headers_of
+from services.poller.sync.comparison import verify_folder
 from services.store import FolderPatch
 
 PUBLISHING = 3
@@ -43,6 +44,9 @@ async def open_epoch(context: AccountContext, session: ImapSession) -> Epoch:
             old = context.folders.get(folder.id)
             try:
                 selected = await session.examine(folder.raw_name)
+                if selected.exists:  # UIDNEXT may be too low
+                    highest = max(await session.present("*"), default=0)
+                    selected = selected._replace(uidnext=max(selected.uidnext, highest + 1))
             except RefusedError as error:
                 if error.passing or folder.raw_name.upper() == b"INBOX":
                     raise
@@ -161,8 +165,7 @@ class Backfill:
     async def _write(self, read: _Read) -> list[Row]:
         """Write the rows of a window. Return those whose bodies are wanted."""
         folder = read.folder
-        state = FolderState.ENUMERATED if read.window.low == 1 else None
-        patch = FolderPatch(folder.id, folder.uidvalidity, cursor=read.window.low, state=state)
+        patch = FolderPatch(folder.id, folder.uidvalidity, cursor=read.window.low)
         present = frozenset(copy_id(folder.account, folder.id, folder.uidvalidity, uid) for uid in read.known)
         rows: list[Row] = []
         left: Sequence[Fetched] = read.messages
@@ -180,7 +183,7 @@ class Backfill:
                 )
                 if not left:
                     break
-        self._context.update_folder(folder, cursor=read.window.low, **({"state": state} if state else {}))
+        self._context.update_folder(folder, cursor=read.window.low)
         return rows
 
     async def _deliver(self, rows: Sequence[Row]) -> None:

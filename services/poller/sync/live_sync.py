@@ -12,6 +12,7 @@ from schemas.messages import Lane
 from services.mailbox.imap import (
     HIGHEST_UID,
     ConnectionLostError,
+    ContradictionError,
     Fetched,
     ImapSession,
     Selected,
@@ -26,6 +27,7 @@ from services.poller.copies.folder_scan import WINDOW
 from services.poller.copies.header_reader import MessageHeader, read_headers
 from services.poller.copies.ledger_repair import read_headers_of, store_flags
 from services.poller.copies.publish_tracker import Outgoing
+from services.poller.sync.comparison import compare, second_look
 from services.store import FolderPatch
 
 LIVE_LIMIT = 50
@@ -174,14 +176,41 @@ class LiveSync:
             if rows:
                 await removals.confirm_gone(self._context, self._session, folder, [row.uid for row in rows])
 
-    async def find_expunged(self, folder: Folder) -> None:
-        """Find expunges by comparing the uids of server and ledger."""
+    async def find_expunged(self, folder: Folder, exists: int) -> None:
+        """Find expunges by comparing the uids of server and ledger. ``exists`` is how many messages the server says there are.
+
+        Raises:
+            ContradictionError: the server names none of them.
+        """
         rows = await self._context.store.ledger.uids(folder.account, folder.id, folder.uidvalidity)
         if rows:
             there = await all_uids(self._session, max(folder.live_next - 1, rows[-1].uid))
             gone = [row.uid for row in rows if row.uid not in there]
+            if gone and exists and not there:
+                detail = f"the server says that the folder holds {exists} messages, and names none"
+                raise ContradictionError("empty-folder-contradicted", detail, folder=folder.id)
             if gone:
+                second_look(self._context, folder, gone=len(gone), left=len(rows) - len(gone))
                 await removals.confirm_gone(self._context, self._session, folder, gone)
+
+    async def find_unseen(self, folder: Folder, exists: int) -> bool:
+        """Find mail that arrived under another uid than UIDNEXT said. Return whether the server was asked.
+
+        ``exists`` is how many messages the server says there are.
+        """
+        rows = await self._context.store.ledger.uids(folder.account, folder.id, folder.uidvalidity)
+        if folder.cursor > 1 or exists <= len(rows) or await self.new_mail(folder, noticed_at=now()):
+            return False
+        compared = await compare(self._context, self._session, folder, folder.live_next - 1, epoch=None)
+        if not compared.missing:
+            return True
+        highest = max(await self._session.present("*"), default=0)
+        self._context.log.warning("mail below the next uid", folder=folder.id, mails=compared.missing)
+        if highest + 1 < folder.live_next:
+            patch = FolderPatch(folder.id, folder.uidvalidity, live_next=highest + 1)
+            await self._context.store.folders.patch(self._context.lease, patch)
+            self._context.update_folder(folder, live_next=highest + 1)
+        return True
 
 
 def now() -> datetime:

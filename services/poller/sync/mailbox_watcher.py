@@ -58,6 +58,8 @@ class MailboxWatcher:
         self._snapshots: dict[str, FolderSnapshot] = {}
         self._nonexistent: set[str] = set()
         """Ids of folders that did not exist at the last check, though the server may list them."""
+        self._unseen: set[str] = set()
+        """Ids of folders where mail was announced and none with a new uid was found."""
         self._round = 0
         self._leave = leave
         self._checked = checked
@@ -158,11 +160,18 @@ class MailboxWatcher:
             folder = self._context.folders[folder.id]
         seen = self._snapshots.get(folder.id)
         await self._live.flags(folder, selected.highestmodseq)
+        grown = seen is not None and selected.exists > seen.messages and selected.uidnext <= seen.uidnext
+        if (grown or folder.id in self._unseen or selected.uidnext < folder.live_next) and await self._live.find_unseen(
+            folder, selected.exists
+        ):
+            self._session.selected = None  # what the server reported meanwhile is not in the snapshot below
+        self._unseen.discard(folder.id)
+        folder = self._context.folders.get(folder.id, folder)
         fresh = seen is None or seen.uidvalidity != selected.uidvalidity
         if not (self._session.announces_vanished and selected.highestmodseq):
             came = selected.uidnext - seen.uidnext if seen else 0
             if seen is None or fresh or selected.exists < seen.messages + came:
-                await self._live.find_expunged(folder)
+                await self._live.find_expunged(folder, selected.exists)
         if fresh and folder.cursor <= 1:
             await removals.drop_superseded(self._context, folder)
         self._snapshots[folder.id] = FolderSnapshot.of_selected(selected)
@@ -203,8 +212,8 @@ class MailboxWatcher:
         folder = primary(self._context.selected)
         if folder is not None and folder.raw_name == self._session.selected:
             events.others.discard(folder.raw_name)
-            if events.new:
-                await self._live.new_mail(folder, noticed_at=moment)
+            if events.new and not await self._live.new_mail(folder, noticed_at=moment):
+                self._unseen.add(folder.id)
             if events.flags:
                 await self._live.flags(self._context.folders[folder.id])
             if events.new or events.flags:

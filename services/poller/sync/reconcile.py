@@ -1,6 +1,6 @@
 """Compares the ledger with the server periodically and repairs differences, whatever caused them.
 
-It costs one SEARCH per folder, and flags only without CONDSTORE. Comparisons are spread over time and accounts.
+It costs the uids of each folder, and flags only without CONDSTORE. Comparisons are spread over time and accounts.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from schemas.ledger import RowState
 from services.mailbox.imap import ContradictionError, ImapSession, RefusedError, uid_windows
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import REFUSED, AccountContext
-from services.poller.copies.ledger_repair import repair, store_flags
+from services.poller.copies.ledger_repair import store_flags
+from services.poller.sync.comparison import compare, note_compared
 from services.runtime.backoff import jittered
-from services.store import FolderPatch
 
 FLAGS_BATCH = 5_000
 """Messages whose flags are fetched in one command."""
@@ -64,20 +64,16 @@ async def reconcile(context: AccountContext, session: ImapSession) -> None:
 
 
 async def _reconcile_folder(context: AccountContext, session: ImapSession, folder: Folder) -> None:
-    # Open it again: a server may show the folder as it was when it was opened.
-    session.selected = None
     async with session.opened(folder):
-        repaired = await repair(context, session, folder, folder.live_next - 1, epoch=None)
-        gone = repaired.gone + await _above(context, session, folder)
+        compared = await compare(context, session, folder, folder.live_next - 1, epoch=None)
+        gone = compared.gone + await _above(context, session, folder)
         flags = 0 if session.condstore and folder.highestmodseq is not None else await _flags(context, session, folder)
     await removals.drop_superseded(context, folder)
-    for what, count in (("missing", repaired.missing), ("gone", gone), ("flags", flags)):
+    for what, count in (("missing", compared.missing), ("gone", gone), ("flags", flags)):
         context.metrics.repaired.labels(what).inc(count)
-    if repaired.missing or gone:
-        context.log.warning("ledger repaired", folder=folder.id, missing=repaired.missing, gone=gone)
-    moment = datetime.now(UTC)
-    await context.store.folders.patch(context.lease, FolderPatch(folder.id, folder.uidvalidity, checked_at=moment))
-    context.update_folder(folder, checked_at=moment)
+    if compared.missing or gone:
+        context.log.warning("ledger repaired", folder=folder.id, missing=compared.missing, gone=gone)
+    await note_compared(context, folder, compared)
 
 
 async def _above(context: AccountContext, session: ImapSession, folder: Folder) -> int:

@@ -30,6 +30,8 @@ class FolderPatch:
     highestmodseq: int | None = None
     state: FolderState | None = None
     checked_at: datetime | None = None
+    expected: int | None = None
+    found: int | None = None
 
     def update(self) -> Doc:
         """Return the fields to set."""

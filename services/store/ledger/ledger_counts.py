@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from schemas.ledger import Row, RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
 from services.store.ledger.ledger_rows import UNFINISHED_STATES, account_range, row_of
+
+
+class FolderTotals(NamedTuple):
+    """What became of the messages of a folder. ``gone`` rows do not count."""
+
+    rows: int
+    """How many messages have a row."""
+    states: Mapping[RowState, int]
+    """How many are in each state."""
+    left_out: Mapping[str, int]
+    """How many were skipped or quarantined, by reason."""
+    doubted: Mapping[str, int]
+    """How many did not come at the last attempt and are tried again, by reason."""
+    short: int
+    """How many came without a part of the bytes that the server announced."""
 
 
 class LedgerCounts:
@@ -34,6 +51,19 @@ class LedgerCounts:
             async for found in await self._ledger.aggregate(pipeline)
         }
 
+    async def totals(self, account: str) -> dict[str, FolderTotals]:
+        """Return, by folder id, what became of an account's messages. ``Folder.expected`` is what the server says it holds."""
+        group = {"folder": "$folder", "state": "$state", "reason": "$reason", "doubt": "$doubt"}
+        short = {"$sum": {"$cond": [{"$gt": ["$short", 0]}, 1, 0]}}
+        pipeline: list[Doc] = [
+            {"$match": {**account_range(account), "state": {"$ne": RowState.GONE.value}}},
+            {"$group": {"_id": group, "count": {"$sum": 1}, "short": short}},
+        ]
+        found: dict[str, list[Doc]] = {}
+        async for one in await self._ledger.aggregate(pipeline):
+            found.setdefault(one["_id"]["folder"], []).append(one)
+        return {folder: _totals(groups) for folder, groups in found.items()}
+
     async def oldest_unfinished(self, accounts: Iterable[str]) -> dict[str, datetime]:
         """Return, by account, when its oldest row without a final state was noticed."""
         pipeline: list[Doc] = [
@@ -46,3 +76,16 @@ class LedgerCounts:
         """Iterate over every row of an account, sorted by id."""
         async for document in self._ledger.find(account_range(account)).sort("_id", 1):
             yield row_of(document)
+
+
+def _totals(groups: list[Doc]) -> FolderTotals:
+    states, left_out, doubted = Counter[RowState](), Counter[str](), Counter[str]()
+    for group in groups:
+        of, number = group["_id"], group["count"]
+        state = RowState(of["state"])
+        states[state] += number
+        if state in (RowState.SKIPPED, RowState.QUARANTINED):
+            left_out[of.get("reason") or "-"] += number
+        elif state is RowState.PLANNED and of.get("doubt"):
+            doubted[of["doubt"]] += number
+    return FolderTotals(states.total(), states, left_out, doubted, sum(group["short"] for group in groups))

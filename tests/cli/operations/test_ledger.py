@@ -11,7 +11,7 @@ from schemas.ledger import RowState
 from services.cli.operations import ledger_compare
 from services.cli.operations.ledger_compare import FolderBalance, compare_account
 from services.mailbox.connection import SecretBox
-from services.mailbox.imap import Listed, Selected
+from services.mailbox.imap import Listed, OpenFolder
 from services.store import Store
 from services.store.core.documents import now
 from tests.cli.fixtures import ANNA, Deployment
@@ -23,25 +23,17 @@ class Moving:
 
     gmail = False
 
-    def __init__(self, first: set[int], second: set[int]) -> None:
-        self.first = first
-        self.second = second
+    def __init__(self, *looks: set[int], agreed: bool = True) -> None:
+        self.looks = list(looks)
+        self.agreed = agreed
 
     async def folders(self) -> list[Listed]:
         """Answer LIST."""
         return [Listed(b"INBOX", "/", frozenset())]
 
-    async def open(self, folder: bytes) -> Selected:
-        """Answer EXAMINE."""
-        return Selected(len(self.first), 1, max(self.first, default=0) + 1, None)
-
-    async def uids(self, first: int, last: int) -> list[int]:
-        """Answer the first SEARCH."""
-        return sorted(uid for uid in self.first if first <= uid <= last)
-
-    async def existing(self, uids: list[int]) -> set[int]:
-        """Answer the second."""
-        return self.second.intersection(uids)
+    async def read(self, folder: bytes) -> OpenFolder:
+        """Answer the next look."""
+        return OpenFolder(1, frozenset(self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]), self.agreed)
 
 
 def compared(deployment: Deployment, first: set[int], second: set[int], *, live_next: int = 10) -> FolderBalance:
@@ -91,6 +83,19 @@ def test_mail_above_the_newest_that_was_taken_in_is_not_seen_yet(deployment: Dep
     assert (found.unseen, found.lost, found.balanced) == (2, [], True)
     assert found.states == {RowState.ATTACHED: 2, RowState.QUARANTINED: 1}
     assert found.unfinished == 0
+
+
+def test_a_server_that_contradicts_itself_is_not_compared(deployment: Deployment) -> None:
+    """If it names fewer messages than it says there are, no row is stale for it, and the folder does not balance."""
+
+    async def go(store: Store, _: SecretBox) -> FolderBalance:
+        reader: Any = Moving({1}, agreed=False)
+        (found,) = await compare_account(store, await store.accounts.find(ANNA), reader)
+        return found
+
+    found = deployment.store(go)
+    assert (found.note, found.server, found.stale, found.balanced) == ("contradicted", None, [], False)
+    assert found.rows == 3
 
 
 def test_what_people_see(empty: Deployment, deployment: Deployment) -> None:
