@@ -1,7 +1,8 @@
 """Which users attest threads now: a stored attestation counts only while the mail that it rests on is still there, and sent.
 
 Links follow a change of a mailbox a little later. Until then readers must not see an answer through a thread whose own mail was
-deleted or moved out of the Sent folder.
+flagged as deleted or moved out of the Sent folder. A mail that is nowhere may be on its way to another folder: for that the links
+have a grace period, and what they say counts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from schemas.emails import Link
+from schemas.records import RecordRef
 from schemas.sharing import internal_among
 from schemas.threads import InternalAmong, ThreadClaims, claims_of_links, is_outgoing, is_sender, thread_links
 from services.store.access.users import Company
@@ -33,12 +35,19 @@ class _Evidence(NamedTuple):
     """Owners of live copies by email."""
     senders: Mapping[str, Collection[str]]
     """Those of them who sent the email."""
+    present: Mapping[str, Collection[str]]
+    """Owners of any copies by email, be they flagged as deleted."""
     internal: InternalAmong
 
     def parents(self, key: str) -> Iterator[Ancestor]:
         """Iterate over what an email answers."""
         names = self.emails[key].ancestors if key in self.emails else ()
         return (one for name in names for one in self.ancestors.get(name, ()) if one.key != key)
+
+    def moving(self, key: str) -> set[RecordRef]:
+        """Return the records of what an email answers that no mailbox has at the moment, and whose links are hidden meanwhile."""
+        nowhere = (one for one in self.parents(key) if one.key not in self.present)
+        return {link.record for one in nowhere for link in one.links if not link.owners}
 
 
 class Attesting:
@@ -79,10 +88,13 @@ class Attesting:
             inherited = [claims[parent.key] for parent in evidence.parents(key) if parent.key in claims]
             owners = {one.owner for link in of_email[key] for one in link.attestations}
             threads = thread_links(inherited, owners)
+            silent, moving = owners.difference(*inherited), evidence.moving(key)
             for link in of_email[key]:
-                named = {one.owner for one in link.attestations}
                 held[link.id] = frozenset(
-                    owner for owner in named if owner in threads and threads[owner].record == link.record
+                    owner
+                    for owner in {one.owner for one in link.attestations}
+                    if (owner in threads and threads[owner].record == link.record)
+                    or (owner in silent and link.record in moving)
                 )
             claims[key] = claims_of_links(
                 [_now(link, held[link.id], evidence) for link in of_email[key]], evidence.internal
@@ -110,19 +122,23 @@ class Attesting:
         }
         colleagues = await self._colleagues.own_among(addresses)
         internal = internal_among(addresses, colleagues, await self._company.policy())
-        return _Evidence(emails, ancestors, *(await self._held(named, emails)), internal.intersection)
+        return _Evidence(emails, ancestors, *(await self._held(named, emails)), internal=internal.intersection)
 
     async def _held(
         self, keys: Collection[str], emails: Mapping[str, BriefEmail]
-    ) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-        """Return the holders and the senders of emails."""
-        copies = [row for rows in (await self._ledger.live_copies(keys)).values() for row in rows]
+    ) -> tuple[dict[str, set[str]], dict[str, set[str]], dict[str, set[str]]]:
+        """Return the holders and the senders of emails, and who has any copy."""
+        copies = [row for rows in (await self._ledger.copies(keys)).values() for row in rows]
         accounts = await self._accounts.of_ids({row.account for row in copies})
         roles = await self._folders.roles({(row.account, row.folder) for row in copies})
         holders: dict[str, set[str]] = {}
         senders: dict[str, set[str]] = {}
+        present: dict[str, set[str]] = {}
         for row in copies:
             if (account := accounts.get(row.account)) is None or row.email not in emails:
+                continue
+            present.setdefault(row.email, set()).add(account.owner)
+            if not row.live:
                 continue
             holders.setdefault(row.email, set()).add(account.owner)
             people = emails[row.email].participants
@@ -130,16 +146,17 @@ class Attesting:
                 people, account.own_addresses
             ):
                 senders.setdefault(row.email, set()).add(account.owner)
-        return holders, senders
+        return holders, senders, present
 
 
 def _now(link: Link, attesting: Collection[str], evidence: _Evidence) -> Link:
     """Return a link with those of its holders, senders and attestations that are so now."""
     holders, senders = evidence.holders.get(link.email, ()), evidence.senders.get(link.email, ())
+    present = evidence.present.get(link.email, ())
     return link.model_copy(
         update={
-            "owners": tuple(owner for owner in link.owners if owner in holders),
-            "sent_by": tuple(owner for owner in link.sent_by if owner in senders),
+            "owners": tuple(owner for owner in link.owners if owner in holders or owner not in present),
+            "sent_by": tuple(owner for owner in link.sent_by if owner in senders or owner not in present),
             "attestations": tuple(one for one in link.attestations if one.owner in attesting),
         }
     )
