@@ -27,14 +27,16 @@ def commands(settings: MailSettings) -> Commands:
     logins = _redirect_logins(settings)
     tls = settings.program("usr/bin/couriertls")
     serve = (settings.program("usr/lib/courier/courier/imaplogin"), settings.program("usr/bin/imapd"), "Maildir")
-    listen = (settings.program("usr/sbin/couriertcpd"), f"-address={settings.listen}", "-nodnslookup", "-noidentlookup")
+    gamin = settings.program("usr/libexec/gam_server")  # until 5.0; later Couriers ask the kernel, and no ident server
+    older = Path(gamin).exists()
+    listen = [settings.program("usr/sbin/couriertcpd"), f"-address={settings.listen}", "-nodnslookup"]
+    listen += ["-noidentlookup"] if older else []
     limits = ("-maxprocs=500", "-maxperip=500")
     with_tls = ("env", "IMAP_TLS=1", *listen, *limits, str(settings.imaps_port), tls, "-server", "-tcpd", *serve)
     monitor = folder.parent.name  # of the file alteration monitor that Courier asks: one for this server alone
-    gamin = settings.program("usr/libexec/gam_server")  # later Couriers ask the kernel
     return Commands(
         commands=(
-            *(((gamin, "--notimeout", monitor),) if Path(gamin).exists() else ()),
+            *(((gamin, "--notimeout", monitor),) if older else ()),
             (*listen, *limits, str(settings.imap_port), *serve),
             with_tls,
         ),
