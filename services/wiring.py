@@ -33,7 +33,6 @@ def make_store(
         database,
         crm,
         StoreConfig(
-            blind_index_key=next(reversed(keys.values()), None),
             blind_index_keys=keys,
             leads=settings.crm_leads_collection,
             contacts=settings.crm_contacts_collection,

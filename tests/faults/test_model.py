@@ -250,7 +250,7 @@ def machine(servers: LocalServers, mongo_database: str) -> Iterator[type[Pipelin
         client = AsyncMongoClient[dict[str, Any]](servers.mongo_url, w="majority", journal=True)
         database = client[mongo_database]
         # Time passes only when a step lets it, however slow the machine is.
-        store = Store(database, database, StoreConfig(blind_index_key=b"k" * 32, lease_seconds=86_400))
+        store = Store(database, database, StoreConfig(blind_index_keys={"only": b"k" * 32}, lease_seconds=86_400))
         runner.run(store.setup())
         Pipeline.ground = Ground(runner.get_loop(), database, store)
         yield Pipeline

@@ -17,7 +17,7 @@ async def world(servers: LocalServers, mongo_database: str) -> AsyncIterator[Not
     """A store that is set up, and the sink."""
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         crm = f"{mongo_database}_crm"
-        store = Store(client[mongo_database], client[crm], StoreConfig(blind_index_key=b"k" * 32))
+        store = Store(client[mongo_database], client[crm], StoreConfig(blind_index_keys={"only": b"k" * 32}))
         await store.setup()
         yield NotifierEnvironment(store, client[mongo_database], servers)
         await client.drop_database(crm)

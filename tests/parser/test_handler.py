@@ -35,7 +35,7 @@ async def database(servers: Any, mongo_database: str) -> AsyncIterator[Database]
 @pytest.fixture
 async def store(database: Database) -> Store:
     """A store without the key of the marks, as the parser has it."""
-    made = Store(database, database, StoreConfig(blind_index_key=None))
+    made = Store(database, database, StoreConfig(blind_index_keys={}))
     await made.setup()
     return made
 

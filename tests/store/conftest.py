@@ -23,7 +23,7 @@ async def mongo(servers: LocalServers) -> AsyncIterator[AsyncMongoClient[dict[st
 async def world(mongo: AsyncMongoClient[dict[str, object]], mongo_database: str) -> AsyncIterator[World]:
     """A store after set-up, with helpers to fill it."""
     crm = f"{mongo_database}_crm"
-    store = Store(mongo[mongo_database], mongo[crm], StoreConfig(blind_index_key=b"k" * 32, lease_seconds=5))
+    store = Store(mongo[mongo_database], mongo[crm], StoreConfig(blind_index_keys={"only": b"k" * 32}, lease_seconds=5))
     await store.setup()
     yield World(store, mongo[mongo_database], mongo[crm])
     await mongo.drop_database(crm)

@@ -91,7 +91,9 @@ async def released(
         for name, documents in collections.items():
             if documents:
                 await databases[part][name].insert_many(documents)
-    store = Store(databases["leadmail"], databases["crm"], StoreConfig(blind_index_key=b"k" * 32, lease_seconds=5))
+    store = Store(
+        databases["leadmail"], databases["crm"], StoreConfig(blind_index_keys={"only": b"k" * 32}, lease_seconds=5)
+    )
     await store.setup()
     yield World(store, databases["leadmail"], databases["crm"])
     await mongo.drop_database(databases["crm"].name)

@@ -72,7 +72,7 @@ class KeyRotation:
         audit: Audit,
     ) -> None:
         self._c = collections
-        self._keys = config.mark_keys
+        self._keys = config.blind_index_keys
         self._blind_index = BlindIndex(config)
         self._mark_keys = mark_keys
         self._accounts = accounts

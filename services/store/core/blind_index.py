@@ -18,7 +18,7 @@ class BlindIndex:
     """Makes hashes with the deployment's keys. A process without a key cannot make any."""
 
     def __init__(self, config: StoreConfig) -> None:
-        self._keys = tuple(config.mark_keys.values())
+        self._keys = tuple(config.blind_index_keys.values())
 
     @property
     def _known_keys(self) -> tuple[bytes, ...]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
     """Settings of the store. The defaults suit tests."""
 
-    blind_index_key: bytes | None
-    """Oldest key of the blind index (HMAC-SHA256), 32 bytes. None for a process that looks nothing up (parser, notifier)."""
-    blind_index_keys: Mapping[str, bytes] = field(default_factory=dict)
-    """All keys of the blind index by their ids, the oldest last. Empty if there is only ``blind_index_key``."""
+    blind_index_keys: Mapping[str, bytes]
+    """Keys of the blind index (HMAC-SHA256, 32 bytes) by their ids, the oldest last. A process without any looks nothing up."""
     leads: str = "leads"
     """The CRM's collection of leads."""
     contacts: str = "contacts"
@@ -34,7 +32,7 @@ class StoreConfig:
 
     def __post_init__(self) -> None:
         """Refuse a key that is too short to be secret and a summary field that would overwrite the CRM's own data."""
-        if self.blind_index_key is not None and len(self.blind_index_key) < 16:  # noqa: PLR2004 - as many bytes as a hash has
+        if any(len(key) < 16 for key in self.blind_index_keys.values()):  # noqa: PLR2004 - as many bytes as a hash has
             raise ValueError("the key of the blind index must have at least 16 bytes")
         roots = {name.split(".")[0] for names in (*self.address_fields, *self.name_fields) for name in names.split(",")}
         if (
@@ -42,9 +40,3 @@ class StoreConfig:
             or "." in self.summary_field
         ):
             raise ValueError(f"the summary field {self.summary_field!r} must be a top-level field of its own")
-
-    @property
-    def mark_keys(self) -> Mapping[str, bytes]:
-        """All keys of the blind index by their ids, the oldest last."""
-        alone = {} if self.blind_index_key is None else {"only": self.blind_index_key}
-        return self.blind_index_keys or alone

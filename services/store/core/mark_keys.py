@@ -44,7 +44,7 @@ class MarkKeys:
     def __init__(self, collections: Collections, config: StoreConfig) -> None:
         self._settings = collections.settings
         self._holders = collections.key_holders
-        self.keys: Mapping[str, bytes] = config.mark_keys
+        self.keys: Mapping[str, bytes] = config.blind_index_keys
         """All keys of this process, the oldest last."""
 
     async def setup(self) -> None:

@@ -25,7 +25,7 @@ class MessageIds:
 
     def __init__(self, collections: Collections, config: StoreConfig, fence: Fence) -> None:
         self._ledger = collections.ledger
-        self._keys = list(config.mark_keys)
+        self._keys = list(config.blind_index_keys)
         self._fence = fence
 
     async def note(self, lease: Lease, hashes: Iterable[bytes]) -> int:

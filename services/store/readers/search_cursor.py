@@ -24,7 +24,7 @@ class SearchCursor:
     """Turns positions into texts that tell users nothing. A text is valid until the deployment's key changes."""
 
     def __init__(self, config: StoreConfig) -> None:
-        self._key = config.blind_index_key
+        self._key = next(reversed(list(config.blind_index_keys.values())), None)
 
     def seal(self, position: Position) -> str:
         """Return the text of a position."""

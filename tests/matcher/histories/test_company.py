@@ -47,7 +47,7 @@ async def lives(servers: LocalServers, mongo_database: str) -> AsyncIterator[lis
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         names = [f"{mongo_database}_{number}" for number in range(AT_ONCE)]
         for name in names:
-            config = StoreConfig(blind_index_key=b"k" * 32, readers_field="access.readers")
+            config = StoreConfig(blind_index_keys={"only": b"k" * 32}, readers_field="access.readers")
             store = Store(client[name], client[f"{name}_crm"], config)
             await store.setup()
             made.append(History(store, client[name], client[f"{name}_crm"], SummaryKeeper(store), lists_readers=True))

@@ -23,7 +23,7 @@ async def world(servers: LocalServers, mongo_database: str) -> AsyncIterator[Wor
     """A store whose CRM lists readers in a field."""
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         crm = f"{mongo_database}_crm"
-        config = StoreConfig(blind_index_key=b"k" * 32, readers_field="access.readers")
+        config = StoreConfig(blind_index_keys={"only": b"k" * 32}, readers_field="access.readers")
         store = Store(client[mongo_database], client[crm], config)
         await store.setup()
         yield World(store, client[mongo_database], client[crm])

@@ -23,9 +23,7 @@ KIM, LEE, ME = "kim@x.com", "lee@x.com", "a@corp.com"
 
 def config(*names: str) -> StoreConfig:
     """Return the configuration of a process with these keys, the oldest last."""
-    return StoreConfig(
-        blind_index_key=KEYS[names[-1]], blind_index_keys={name: KEYS[name] for name in names}, lease_seconds=60
-    )
+    return StoreConfig(blind_index_keys={name: KEYS[name] for name in names}, lease_seconds=60)
 
 
 @pytest.fixture

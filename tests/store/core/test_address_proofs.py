@@ -77,7 +77,7 @@ async def test_what_counted_before_proofs_existed_goes_on_counting(world: World,
     for box in (ann, bob):
         change = {"$set": {"aliases": [OTHER]}, "$unset": {"proofs": ""}}
         await world.database["accounts"].update_one({"_id": box.id}, change)
-    collections = Collections(world.database, world.crm, StoreConfig(blind_index_key=None))
+    collections = Collections(world.database, world.crm, StoreConfig(blind_index_keys={}))
     for _ in range(2):
         await next(one for one in MIGRATIONS if one.number == KEEPING).run(collections)
         mine, other = await store.accounts.get(ann.id), await store.accounts.get(bob.id)

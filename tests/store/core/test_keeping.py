@@ -134,7 +134,9 @@ async def test_setting_up_at_once_and_again_does_no_harm(
     mongo: AsyncMongoClient[dict[str, object]], mongo_database: str
 ) -> None:
     """All processes can set up at the same time."""
-    stores = [Store(mongo[mongo_database], mongo["crm"], StoreConfig(blind_index_key=b"k" * 32)) for _ in range(6)]
+    stores = [
+        Store(mongo[mongo_database], mongo["crm"], StoreConfig(blind_index_keys={"only": b"k" * 32})) for _ in range(6)
+    ]
     await asyncio.gather(*(store.setup() for store in stores))
     before = await mongo[mongo_database]["ledger"].index_information()
     await stores[0].setup()

@@ -17,7 +17,7 @@ from services.store import NewRecord, NotFoundError, RecordChangeBatch, Store, S
 from services.store.crm.record_fields import addresses_of, id_candidates, name_of, new_document, record_of
 from tests.store.fixtures import World
 
-CONFIG = StoreConfig(blind_index_key=b"k" * 32)
+CONFIG = StoreConfig(blind_index_keys={"only": b"k" * 32})
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,9 @@ def test_a_new_document_reads_back() -> None:
         "o@corp.com",
         "X",
     )
-    joined = StoreConfig(blind_index_key=b"k" * 32, address_fields=("mail.work",), name_fields=("first,last",))
+    joined = StoreConfig(
+        blind_index_keys={"only": b"k" * 32}, address_fields=("mail.work",), name_fields=("first,last",)
+    )
     again = record_of("lead", new_document(joined, ["a@x.com", "b@x.com"], name="Ann Mary Lee"), joined)
     assert (again.addresses, again.name) == (("a@x.com", "b@x.com"), "Ann Mary Lee")
 
@@ -90,9 +92,9 @@ def test_the_summary_field_must_not_be_the_crms() -> None:
     """A setting that would overwrite the CRM's own data is refused."""
     for field in ("email", "name", "first_name", "a.b", "_id"):
         with pytest.raises(ValueError, match="field"):
-            StoreConfig(blind_index_key=b"k" * 32, summary_field=field)
+            StoreConfig(blind_index_keys={"only": b"k" * 32}, summary_field=field)
     with pytest.raises(ValueError, match="16 bytes"):
-        StoreConfig(blind_index_key=b"short")
+        StoreConfig(blind_index_keys={"only": b"short"})
 
 
 async def test_new_addresses_are_returned_until_they_are_swept(world: World, store: Store) -> None:

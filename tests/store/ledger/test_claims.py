@@ -28,7 +28,7 @@ Body = Callable[[MongoSession], Awaitable[Any]]
 async def other(world: World, servers: LocalServers) -> AsyncIterator[Store]:
     """The same store over a second client."""
     async with AsyncMongoClient[dict[str, Any]](servers.mongo_url) as client:
-        config = StoreConfig(blind_index_key=b"k" * 32, lease_seconds=5)
+        config = StoreConfig(blind_index_keys={"only": b"k" * 32}, lease_seconds=5)
         yield Store(client[world.database.name], client[world.crm.name], config)
 
 

@@ -175,7 +175,7 @@ async def closed(servers: LocalServers, mongo_database: str) -> AsyncIterator[Wo
     """A CRM that lists readers, with one record that only Bob may read and 800 shared mails on it."""
     async with AsyncMongoClient[dict[str, object]](servers.mongo_url) as client:
         crm = f"{mongo_database}_crm"
-        config = StoreConfig(blind_index_key=b"k" * 32, readers_field="readers")
+        config = StoreConfig(blind_index_keys={"only": b"k" * 32}, readers_field="readers")
         world = World(Store(client[mongo_database], client[crm], config), client[mongo_database], client[crm])
         await world.store.setup()
         ann, bob = await world.account(ANN), await world.account(BOB)
