@@ -1,10 +1,95 @@
-"""The ledger: one row per copy. Document of ``ledger``, id: ``identity.copy_id``."""
+"""What is synchronised of an account: documents of ``folders``, ``epochs`` (backfills) and ``ledger`` (one row per copy)."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from schemas.base import AccountId, Contract, EmailKey, FolderId, Utc
+
+
+class FolderState(StrEnum):
+    """How far a folder has come in the account's newest epoch."""
+
+    ENUMERATING = "enumerating"
+    ENUMERATED = "enumerated"
+    GONE = "gone"
+    """No longer on the server, by more than one answer."""
+
+
+class Folder(Contract):
+    """A folder of an account. Document id: ``<account>.<folder>``."""
+
+    account: AccountId
+    id: FolderId
+    raw_name: bytes
+    """As the server sent it (modified UTF-7, RFC 3501 section 5.1.3, or whatever it really is)."""
+    name: str
+    """For people."""
+    role: Literal["inbox", "sent", "archive", "all", "drafts", "templates", "outbox", "trash", "junk", "user"]
+    selected: bool
+    """Whether its mail is synchronised."""
+    reason: str | None = None
+    """Why not, e.g. ``trash``, ``excluded by the owner``."""
+    state: FolderState = FolderState.ENUMERATING
+    epoch: int = 0
+    uidvalidity: int = 0
+    uidnext: int = 1
+    """Anchor of the epoch: mail below it is the backfill."""
+    cursor: int = 0
+    """The backfill has rows for every uid from ``cursor`` up to ``uidnext`` (exclusive); it moves down to 1."""
+    live_next: int = 1
+    """Live mail has rows for every uid from ``uidnext`` up to this (exclusive)."""
+    highestmodseq: int | None = None
+    """Flag changes are known up to here (RFC 7162); None without CONDSTORE."""
+    checked_at: Utc | None = None
+    """When it was last compared with its rows."""
+    expected: int | None = None
+    """How many messages the server said then that it holds."""
+    found: int | None = None
+    """How many messages the server named then. Each of them has a row."""
+
+
+class EpochState(StrEnum):
+    """How far a backfill has come."""
+
+    ENUMERATING = "enumerating"
+    SEALED = "sealed"
+    COMPLETE = "complete"
+
+
+class NotificationState(StrEnum):
+    """How far the confirmation of a backfill has come."""
+
+    NONE = "none"
+    DUE = "due"
+    SENDING = "sending"
+    SENT = "sent"
+
+
+class Epoch(Contract):
+    """A backfill of an account. Document id: ``<account>.<number>``."""
+
+    account: AccountId
+    """The account that is imported."""
+    number: int
+    """Counts the imports of an account, from 1."""
+    state: EpochState = EpochState.ENUMERATING
+    """``enumerating``, then ``sealed`` (every message has a row), then ``complete``."""
+    opened_at: Utc
+    """When the import started."""
+    sealed_at: Utc | None = None
+    """When every folder was enumerated."""
+    completed_at: Utc | None = None
+    """When every row was final."""
+    expected: int = 0
+    """Messages that the servers said are in the selected folders when the epoch opened."""
+    notification: NotificationState = NotificationState.NONE
+    """State of the confirmation to the owner."""
+    claimed_at: Utc | None = None
+    """When a notifier last claimed the confirmation."""
+    sent_at: Utc | None = None
+    """When the confirmation was sent."""
 
 
 class RowState(StrEnum):
@@ -49,7 +134,7 @@ def is_undecided(state: str, reason: str | None) -> bool:
 
 
 class Row(Contract):
-    """One message in one folder of one account."""
+    """One message in one folder of one account. Document id: ``identity.copy_id``."""
 
     id: str
     account: AccountId

@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from schemas.accounts import (
-    Account,
-    AddressProof,
-    Epoch,
-    Folder,
-    FolderState,
-    Lease,
-    ProofKind,
-    SealedCredentials,
-    ServerAddress,
-)
+from schemas.accounts import Account, AddressProof, Lease, ProofKind, SealedCredentials, ServerAddress
 from schemas.identity import copy_id, folder_id, link_id
-from schemas.ledger import Row, RowState
+from schemas.ledger import Epoch, Folder, FolderState, Row, RowState
 from schemas.mail import Content
 from schemas.sharing import Mode, SharingPolicy
 from services.store import Store, new_account_id

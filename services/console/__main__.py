@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
-from services.amqp.delivery.bus import Bus
-from services.amqp.rabbitmq.bus import open_bus
-from services.amqp.stage import tracing_of
+from services.amqp import Bus, open_bus, tracing_of
 from services.console.app import make_app, make_console
 from services.console.web.endpoints import request_histogram
 from services.runtime.http import listen, serve_app

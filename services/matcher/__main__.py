@@ -7,7 +7,7 @@ from functools import partial
 
 from schemas.messages import Lane, MailboxChanged, MailParsed, RecordChanged
 from schemas.routes import Route, routes_to
-from services.amqp.stage import Stage, run_stage
+from services.amqp import Stage, run_stage
 from services.matcher import dead_letters, handler, mailbox_changed, record_changed
 from services.matcher.backlog import READ_SECONDS, BacklogMetric
 from services.matcher.completion import sweep_epochs

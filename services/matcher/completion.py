@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from schemas.messages import SyncCompleted
-from services.amqp.delivery.bus import Bus
+from services.amqp import Bus
 from services.store import Store
 
 

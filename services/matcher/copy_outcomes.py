@@ -13,12 +13,11 @@ from prometheus_client import CollectorRegistry, Counter
 
 from schemas.ledger import RowState
 from schemas.messages import MailParsed
-from services.amqp.delivery.outcomes import Delivery
-from services.amqp.delivery.trace_context import UNTRACED, TraceContext, logged
+from services.amqp import UNTRACED, Delivery, TraceContext, trace_fields
 from services.store import RowOutcome
 
 if TYPE_CHECKING:
-    from services.amqp.delivery.tracing import Tracing
+    from services.amqp import Tracing
 
 
 class CopyOutcomes:
@@ -53,7 +52,7 @@ class CopyOutcomes:
                     state=row.state.value,
                     reason=row.reason,
                     email=row.email,
-                    **logged(context),
+                    **trace_fields(context),
                 )
             if self._tracing is not None and context:
                 self._trace(self._tracing, context, row, started)

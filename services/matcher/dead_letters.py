@@ -6,9 +6,7 @@ import hashlib
 import re
 
 from schemas.messages import Event, MailFetched, MailParsed
-from services.amqp.delivery.bus import Bus
-from services.amqp.delivery.codec import replays_of
-from services.amqp.delivery.outcomes import DeadLetterDelivery
+from services.amqp import Bus, DeadLetterDelivery, replays_of
 from services.matcher.completion import complete
 from services.matcher.linking.changes import Orphans
 from services.matcher.linking.relinking import relink

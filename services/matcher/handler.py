@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from schemas.errors import TransientError
 from schemas.messages import MailParsed, SyncCompleted
-from services.amqp.delivery.outcomes import Delivery, Done
+from services.amqp import Delivery, Done
 from services.matcher.completion import complete
 from services.matcher.linking.changes import Orphans
 from services.matcher.linking.decisions import decide

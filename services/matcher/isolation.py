@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from schemas.errors import TransientError
-from services.amqp.delivery.outcomes import Delivery, Done, Failed, HandleBatch
+from services.amqp import Delivery, Done, Failed, HandleBatch
 from services.runtime.failures import is_outage
 
 

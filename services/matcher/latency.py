@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram
 
-from services.amqp.delivery.outcomes import Delivery, Done, Failed, HandleBatch
+from services.amqp import Delivery, Done, Failed, HandleBatch
 
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 

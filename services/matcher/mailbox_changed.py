@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from schemas.messages import MailboxChanged
-from services.amqp.delivery.outcomes import Delivery
+from services.amqp import Delivery
 from services.matcher.linking.changes import Orphans
 from services.matcher.linking.relinking import relink
 from services.matcher.linking.summaries import SummaryKeeper

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from schemas.accounts import EpochState
+from schemas.ledger import EpochState
 from services.mailbox.providers import directory
 from services.store import AccountGroup, OpenBackfill, Store
 

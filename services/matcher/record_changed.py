@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from schemas.messages import RecordChanged
 from schemas.records import RecordRef
-from services.amqp.delivery.outcomes import Delivery, Done
+from services.amqp import Delivery, Done
 from services.matcher.linking.relinking import relink
 from services.matcher.linking.summaries import SummaryKeeper
 from services.store import Store

@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 
 from schemas.messages import RecordChanged
-from services.amqp.delivery.bus import Bus
+from services.amqp import Bus
 from services.runtime.failures import facts
 from services.store import RecordChangeBatch, Store
 

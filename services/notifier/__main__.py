@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from schemas.messages import AccountAttention, Event, SyncCompleted
 from schemas.routes import routes_to
-from services.amqp.delivery.outcomes import Handle
-from services.amqp.stage import Stage, run_stage
+from services.amqp import Handle, Stage, run_stage
 from services.notifier.handler import Notifier
 from services.notifier.metrics import counting, mail_counter
 from services.notifier.notification import OwnerMail

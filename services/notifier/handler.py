@@ -12,9 +12,10 @@ from datetime import timedelta
 
 import structlog
 
-from schemas.accounts import Account, Epoch, User
+from schemas.accounts import Account, User
+from schemas.ledger import Epoch
 from schemas.messages import AccountAttention, Event, SyncCompleted
-from services.amqp.delivery.outcomes import Delivery
+from services.amqp import Delivery
 from services.notifier.attention import attention, trouble_mail
 from services.notifier.confirmation import confirmation
 from services.notifier.notification import STALE, Notification, OwnerMail, Send

@@ -8,7 +8,7 @@ from functools import partial
 
 from schemas.messages import Lane
 from schemas.routes import routes_to
-from services.amqp.stage import Stage, run_stage
+from services.amqp import Stage, run_stage
 from services.parser.handler import handle
 from services.parser.worker_pool import WorkerPool
 from services.settings import ParserSettings

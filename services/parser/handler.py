@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from schemas.errors import PermanentError
 from schemas.messages import Lane, MailFetched, MailParsed
-from services.amqp.delivery.outcomes import Delivery, Done, Failed
+from services.amqp import Delivery, Done, Failed
 from services.parser.content.parse import ParsedMail
 from services.parser.worker_pool import WorkerPool
 from services.parser.worker_protocol import Request

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from schemas.accounts import Account, Lease
-from services.amqp.stage import Stage, run_stage
+from services.amqp import Stage, run_stage
 from services.mailbox.connection import require_usable_secret
 from services.mailbox.providers import directory
 from services.poller.account_worker import AccountWorker, Timing

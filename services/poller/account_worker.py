@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from schemas.accounts import Account, FolderState
+from schemas.accounts import Account
+from schemas.ledger import FolderState
 from services.mailbox.imap import ImapSession
 from services.poller.connections.backoff import BlockRule, ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots

@@ -10,7 +10,7 @@
 - ``access``: users, which records they may read, and the guard
 - ``readers``: everything that users read
 - ``admin``: sharing policies, removal, privacy requests, diagnostics
-- ``store``: the class ``Store``
+- ``stage_store``, ``store``: the class ``Store``, and the part of it that stages work on
 
 It imports only ``schemas``. It needs a replica set (transactions, change streams) and MongoDB 6.0 or later.
 """
@@ -41,7 +41,7 @@ from services.store.crm.records import NewRecord
 from services.store.ledger.folders import FolderPatch
 from services.store.ledger.ledger import KnownUid, LiveRow, Twin, TwinQuery
 from services.store.ledger.ledger_counts import FolderTotals
-from services.store.ledger.ledger_matcher import RowOutcome
+from services.store.ledger.ledger_outcomes import RowOutcome
 from services.store.ledger.remarking import RemarkedRow
 from services.store.mail.blob_refs import copy_ref, dead_ref, email_ref
 from services.store.mail.dead_letters import DeadLetter

@@ -9,11 +9,11 @@ import orjson
 
 from schemas.base import Contract
 from schemas.ledger import RowState
-from services.amqp.delivery.outcomes import CRASHED
+from services.amqp import CRASHED
 from services.store import DeadLetter, Store, copy_ref, email_ref
 
 if TYPE_CHECKING:
-    from services.amqp.delivery.bus import Bus
+    from services.amqp import Bus
 
 _FIELDS = "leadmail"
 """The header with the fields of a message whose body is a raw mail."""

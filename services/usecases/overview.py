@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from schemas.accounts import EpochState
 from schemas.errors import BusClosedError, NotReadyError
-from schemas.ledger import RowState
-from services.amqp.rabbitmq.management import alarms
+from schemas.ledger import EpochState, RowState
+from services.amqp import broker_alarms
 from services.runtime.settings import OverviewSettings
 from services.store import AccountStatus, Store
 from services.usecases.stages import replicas
 from services.wording import span
 
 if TYPE_CHECKING:
-    from services.amqp.delivery.bus import Bus
+    from services.amqp import Bus
 
 _ANSWER_SECONDS = 3.0
 
@@ -65,7 +64,7 @@ async def read_overview(store: Store, settings: OverviewSettings, bus: Bus | Non
             _depths(bus),
             store.dead_letters.count(),
             store.checkup.pollers(settings.lease_seconds),
-            alarms(settings),
+            broker_alarms(settings),
         )
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from schemas.routes import DEAD_QUEUE, ISOLATED, ROUTES
-from services.amqp.delivery.outcomes import QueueDepth
+from services.amqp import QueueDepth
 
 
 def queues_of(stage: str) -> list[str]:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from schemas.accounts import EpochState
-from schemas.ledger import RowState
+from schemas.ledger import EpochState, RowState
 from schemas.records import RecordRef
 from services.store import AccountStatus, Store, VisibleEmail
 from testbed.demo import screen

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from pymongo import AsyncMongoClient
 
-from services.amqp.rabbitmq.bus import open_bus
+from services.amqp import open_bus
 from services.matcher.linking.summaries import SummaryKeeper
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from schemas.routes import ROUTES
-from services.amqp.rabbitmq.bus import open_bus
+from services.amqp import open_bus
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
 from services.runtime.settings import BrokerSettings

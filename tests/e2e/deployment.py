@@ -17,7 +17,8 @@ from pathlib import Path
 
 import structlog
 
-from schemas.accounts import Account, EpochState, ServerAddress
+from schemas.accounts import Account, ServerAddress
+from schemas.ledger import EpochState
 from schemas.records import RecordRef
 from schemas.sharing import Mode, SharingPolicy
 from services.mailbox.connection import SecretBox, password

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.accounts import AccountState, Epoch, EpochState, NotificationState
-from schemas.ledger import RowState
+from schemas.accounts import AccountState
+from schemas.ledger import Epoch, EpochState, NotificationState, RowState
 from services.cli.operations.ledger import compare
 from services.cli.terminal.session import Session
 from services.settings import CliSettings

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from pymongo import MongoClient
 
-from schemas.accounts import EpochState
+from schemas.ledger import EpochState
 from testbed.local import LocalServers
 from testbed.processes.parts import MAIL_SERVERS
 from testbed.samples.person import User

@@ -13,10 +13,9 @@ import aio_pika
 import pytest
 import structlog
 
-from schemas.accounts import EpochState
-from schemas.ledger import RowState
+from schemas.ledger import EpochState, RowState
 from schemas.routes import EXCHANGE, ROUTES
-from services.amqp.rabbitmq.bus import open_bus
+from services.amqp import open_bus
 from services.runtime.metrics import Metrics
 from services.runtime.settings import BrokerSettings
 from services.store.core.setup import indexes

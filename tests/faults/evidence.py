@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from testbed.chaos.proof.expected import ExpectedState, Mailowner
 from testbed.chaos.proof.findings import Asked, Evidence, Seen
 from testbed.chaos.proof.observer import Completion, Observed, Place
 from testbed.chaos.proof.reader import Held, ServerCopy, letter
-from testbed.chaos.proof.reference import ExpectedState, Mailowner, work_out
+from testbed.chaos.proof.reference import work_out
 from testbed.chaos.proof.stored import AttentionMail, Confirmation, Stored, StoredAccount, StoredEpoch, StoredRow
 
 INBOX, SENT = b"INBOX", b"Sent"

@@ -15,9 +15,9 @@ from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from schemas.accounts import Folder, FolderState, Lease
+from schemas.accounts import Lease
 from schemas.identity import copy_id, folder_id
-from schemas.ledger import FINAL, UNFINISHED, Row, RowState
+from schemas.ledger import FINAL, UNFINISHED, Folder, FolderState, Row, RowState
 from schemas.sharing import Mode
 from services.store import FolderPatch, LeaseLostError, RowOutcome, Store, new_account_id
 from tests.factories import account, folder, row

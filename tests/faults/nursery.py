@@ -26,7 +26,7 @@ from types import FunctionType
 from typing import Any, NamedTuple, Self
 
 from schemas.errors import PermanentError
-from services.amqp.stage import run_stage
+from services.amqp import run_stage
 from services.parser.content.parse import ParsedMail, parse_mail
 from services.parser.worker_protocol import Request, WorkerBugError
 from services.settings import STAGES

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from testbed.chaos.proof.expected import RecordLink
 from testbed.chaos.proof.findings import DOUBLED, EARLY, LOST, UNFINISHED_WORK, Evidence
 from testbed.chaos.proof.observer import Completion
 from testbed.chaos.proof.reader import ServerCopy
-from testbed.chaos.proof.reference import RecordLink
 from testbed.chaos.proof.stored import AttentionMail, Confirmation, StoredEpoch
 from testbed.chaos.proof.verdict import judge
 from testbed.chaos.report import last_line

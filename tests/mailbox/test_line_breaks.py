@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import Folder
+from schemas.ledger import Folder
 from services.mailbox.connection import ConnectPolicy, password
 from services.mailbox.imap import ConnectionLostError, ImapSession, MailClient, connect_imap
 from tests.mailbox.scripted_server import Scripted, at, imap

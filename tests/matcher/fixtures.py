@@ -19,7 +19,7 @@ from schemas.mail import Content, Participant, Role
 from schemas.messages import Copy, Event, Lane, MailboxChanged, MailParsed, RecordChanged
 from schemas.records import RecordRef
 from schemas.sharing import Mode
-from services.amqp.delivery.outcomes import Delivery
+from services.amqp import Delivery
 from services.matcher import handler, mailbox_changed, record_changed
 from services.matcher.linking.summaries import SummaryKeeper
 from services.parser.content.parse import parse_mail

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from schemas.accounts import EpochState
 from schemas.errors import TransientError
+from schemas.ledger import EpochState
 from schemas.messages import RecordChanged
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode
-from services.amqp.delivery.outcomes import Delivery, Done, Failed
+from services.amqp import Delivery, Done, Failed
 from services.matcher import handler
 from services.matcher.isolation import isolating
 from services.matcher.latency import VisibleLatency

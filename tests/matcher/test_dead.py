@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import EpochState
+from schemas.ledger import EpochState
 from schemas.messages import Lane, MailFetched, MailParsed, RecordChanged
 from schemas.routes import routes_to
+from services.amqp import DeadLetterDelivery, Delivery, Done
 from services.amqp.delivery import codec
-from services.amqp.delivery.outcomes import DeadLetterDelivery, Delivery, Done
 from services.matcher import dead_letters, handler
 from services.store import copy_ref, dead_ref, email_ref
 from services.store.core.documents import now

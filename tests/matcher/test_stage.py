@@ -16,10 +16,10 @@ import pytest
 import structlog
 from pymongo import AsyncMongoClient
 
-from schemas.accounts import EpochState
+from schemas.ledger import EpochState
 from schemas.messages import Lane, MailParsed
 from schemas.routes import ROUTES
-from services.amqp.delivery.outcomes import Delivery
+from services.amqp import Delivery
 from services.amqp.rabbitmq.bus import RabbitBus, open_bus
 from services.matcher.linking.summaries import SummaryKeeper
 from services.matcher.mailbox_changed import sweep_unlinked

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import structlog
 
-from schemas.accounts import EpochState
+from schemas.ledger import EpochState
 from schemas.records import RecordRef
 from schemas.sharing import Mode
 from services.matcher import mailbox_changed

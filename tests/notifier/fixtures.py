@@ -16,16 +16,10 @@ from typing import Any
 import structlog
 from pymongo.asynchronous.database import AsyncDatabase
 
-from schemas.accounts import (
-    Account,
-    Epoch,
-    EpochState,
-    NotificationState,
-    ServerAddress,
-)
-from schemas.ledger import RowState
+from schemas.accounts import Account, ServerAddress
+from schemas.ledger import Epoch, EpochState, NotificationState, RowState
 from schemas.messages import AccountAttention, SyncCompleted
-from services.amqp.delivery.outcomes import Delivery
+from services.amqp import Delivery
 from services.mailbox.connection import ConnectPolicy
 from services.mailbox.outgoing_mail import serialize
 from services.mailbox.smtp import parse_relay, submit

@@ -7,8 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from schemas.accounts import NotificationState
-from schemas.ledger import RowState
+from schemas.ledger import NotificationState, RowState
 from services.notifier import notification
 from services.notifier.handler import Notifier
 from services.notifier.notification import REJECTED_DELAY, RETRY_DELAY, STALE, OwnerMail

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import Account, Epoch, EpochState, ServerAddress, User
-from schemas.ledger import RowState
+from schemas.accounts import Account, ServerAddress, User
+from schemas.ledger import Epoch, EpochState, RowState
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection import Code
 from services.mailbox.outgoing_mail import serialize

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from schemas.accounts import NotificationState
+from schemas.ledger import NotificationState
 from tests.notifier.fixtures import NotifierEnvironment, blocked, completed, new_address
 
 SWEEPS = 6

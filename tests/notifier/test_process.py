@@ -11,8 +11,8 @@ from functools import partial
 import pytest
 from pydantic import SecretStr
 
-from schemas.accounts import NotificationState
-from services.amqp.rabbitmq.bus import open_bus
+from schemas.ledger import NotificationState
+from services.amqp import open_bus
 from services.runtime.metrics import Metrics
 from services.runtime.settings import BrokerSettings
 from tests.notifier.fixtures import LOG, NotifierEnvironment, blocked, completed, new_address

@@ -15,7 +15,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from schemas.errors import PermanentError
 from schemas.messages import Copy, Lane, MailFetched, MailParsed
-from services.amqp.delivery.outcomes import Delivery, Done, Failed
+from services.amqp import Delivery, Done, Failed
 from services.parser.handler import handle
 from services.parser.worker_pool import WorkerPool
 from services.store import Store, StoreConfig, copy_ref, email_ref

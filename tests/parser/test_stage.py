@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from schemas.messages import Lane, MailFetched, MailParsed
 from schemas.routes import ROUTES
-from services.amqp.delivery.outcomes import Delivery
+from services.amqp import Delivery
 from services.amqp.rabbitmq.bus import RabbitBus, open_bus
 from services.runtime.metrics import Metrics
 from services.runtime.settings import BrokerSettings

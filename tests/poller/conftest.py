@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.messages import AccountAttention, MailboxChanged, MailFetched, SyncCompleted
 from schemas.routes import ROUTES
-from services.amqp.rabbitmq.bus import open_bus
+from services.amqp import open_bus
 from services.mailbox.connection.credentials import password
 from services.mailbox.connection.policy import ConnectPolicy
 from services.mailbox.imap import ImapSession, connect_imap

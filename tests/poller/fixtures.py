@@ -19,15 +19,14 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import Account, EpochState, ServerAddress, Tls
+from schemas.accounts import Account, ServerAddress, Tls
 from schemas.emails import Match
-from schemas.ledger import RowState
+from schemas.ledger import EpochState, RowState
 from schemas.mail import Content, Role
 from schemas.messages import Event, MailFetched
 from schemas.records import Record, RecordRef
 from schemas.sharing import Mode, SharingPolicy
-from services.amqp.delivery.bus import Bus
-from services.amqp.delivery.outcomes import Delivery, Done
+from services.amqp import Bus, Delivery, Done
 from services.mailbox.connection.credentials import password
 from services.store import LinkAddition, RowOutcome, Store, new_account_id
 from testbed.local import LocalServers

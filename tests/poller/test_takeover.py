@@ -8,7 +8,8 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from schemas.accounts import Account, EpochState, NotificationState
+from schemas.accounts import Account
+from schemas.ledger import EpochState, NotificationState
 from schemas.messages import SyncCompleted
 from services.store.core.documents import now
 from tests.poller.fixtures import CLIENT, Mailbox, Poller, PollerEnvironment, mail, until

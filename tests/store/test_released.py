@@ -18,8 +18,7 @@ import pytest
 from bson import json_util
 from pymongo import AsyncMongoClient
 
-from schemas.accounts import EpochState
-from schemas.ledger import RowState
+from schemas.ledger import EpochState, RowState
 from schemas.sharing import Mode
 from services.store import DeadLetter, RowOutcome, Store, StoreConfig, email_ref
 from tests.factories import folder, row

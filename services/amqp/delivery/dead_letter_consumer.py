@@ -18,7 +18,7 @@ from services.amqp.delivery import codec
 from services.amqp.delivery.codec import SendEnvelopes
 from services.amqp.delivery.incoming import IncomingMessage, settle
 from services.amqp.delivery.outcomes import CRASHED, DeadLetterDelivery, HandleDead
-from services.amqp.delivery.trace_context import context_of, logged
+from services.amqp.delivery.trace_context import context_of, trace_fields
 from services.runtime.backoff import Backoff
 from services.runtime.failures import describe, facts
 from services.runtime.metrics import QueueMetrics
@@ -55,7 +55,7 @@ class DeadLetterConsumer:
         """Handle and acknowledge dead letters."""
         for incoming in batch:
             started = time.time_ns()
-            structlog.contextvars.bind_contextvars(**logged(context_of(incoming.headers)))
+            structlog.contextvars.bind_contextvars(**trace_fields(context_of(incoming.headers)))
             queue = limit_queue(incoming.headers)
             if queue in self._isolated_queues:
                 await self._isolate(incoming, queue)

@@ -22,7 +22,7 @@ from services.amqp.delivery.incoming import IncomingMessage, settle
 from services.amqp.delivery.outcome_logger import OutcomeLogger
 from services.amqp.delivery.outcomes import Delivery, Done, Failed, Handle, HandleBatch
 from services.amqp.delivery.retry import Retry, decide
-from services.amqp.delivery.trace_context import TraceContext, context_of, logged
+from services.amqp.delivery.trace_context import TraceContext, context_of, trace_fields
 from services.runtime.failures import describe
 from services.runtime.metrics import QueueMetrics
 
@@ -179,5 +179,5 @@ def _bind(incoming: IncomingMessage, context: TraceContext) -> None:
     """Add the message's id to every line that is logged while it is handled."""
     headers = incoming.headers
     structlog.contextvars.bind_contextvars(
-        message=headers.get(codec.ID), attempt=codec.attempt_of(headers), **logged(context)
+        message=headers.get(codec.ID), attempt=codec.attempt_of(headers), **trace_fields(context)
     )

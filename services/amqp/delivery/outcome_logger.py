@@ -14,7 +14,7 @@ from services.amqp.delivery import codec
 from services.amqp.delivery.incoming import IncomingMessage
 from services.amqp.delivery.outcomes import Done, Failed
 from services.amqp.delivery.retry import Retry, decide
-from services.amqp.delivery.trace_context import TraceContext, logged, trace_id
+from services.amqp.delivery.trace_context import TraceContext, trace_fields, trace_id
 from services.runtime.failures import describe, is_bug, trace
 
 _LOGGED_IDS = 5
@@ -39,7 +39,7 @@ class OutcomeLogger:
                 id=incoming.headers.get(codec.ID),
                 attempt=codec.attempt_of(incoming.headers),
                 outcome="done" if isinstance(outcome, Done) else "failed",
-                **logged(context),
+                **trace_fields(context),
             )
 
     def failed(

@@ -43,6 +43,6 @@ def trace_id(context: TraceContext) -> str | None:
     return form[1] if form is not None and int(form[2], 16) & _SAMPLED else None
 
 
-def logged(context: TraceContext) -> dict[str, str]:
+def trace_fields(context: TraceContext) -> dict[str, str]:
     """Return the log fields that name the message's trace; none if it is not recorded."""
     return {"trace_id": trace} if context and (trace := trace_id(context)) else {}

@@ -41,7 +41,7 @@ async def unacknowledged(settings: BrokerSettings) -> dict[str, int]:
     return {queue["name"]: queue.get("messages_unacknowledged", 0) for queue in found}
 
 
-async def alarms(settings: BrokerSettings) -> list[str]:
+async def broker_alarms(settings: BrokerSettings) -> list[str]:
     """Return why the broker accepts no messages at present, e.g. ``memory on rabbit@host``; empty if that is unknown."""
     try:
         return alarms_of(await ask(settings, NODES))
@@ -55,7 +55,7 @@ def alarms_of(nodes: list[dict[str, Any]]) -> list[str]:
     return [f"{kind} on {node.get('name')}" for node in nodes for flag, kind in kinds.items() if node.get(flag) is True]
 
 
-async def rates(settings: BrokerSettings) -> dict[str, QueueRates]:
+async def queue_rates(settings: BrokerSettings) -> dict[str, QueueRates]:
     """Return the rates by queue; queues without rates are left out.
 
     Raises:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schemas.accounts import Account, Folder
+from schemas.accounts import Account
+from schemas.ledger import Folder
 from schemas.sharing import Mode, SharingPolicy, excludable_domain
 from services import wording
 from services.cli.accounts import login_result

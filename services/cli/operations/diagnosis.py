@@ -9,8 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from schemas.accounts import AccountState
-from services.amqp.delivery.outcomes import QueueDepth
-from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts
+from services.amqp import BrokerFacts, QueueDepth
 from services.mailbox.connection import SealedSample
 from services.store import AccountGroup, DatabaseFacts
 from services.usecases.key_rotation import RotationStatus
@@ -79,6 +78,14 @@ def database(facts: DatabaseFacts) -> Iterable[Check]:
         yield Check(f"{name}: disk", State.WARNING, f"{facts.disk_used:.0%} used", advice)
     else:
         yield Check(f"{name}: disk", State.FINE, f"{facts.disk_used:.0%} used")
+
+
+def broker_advice(error: str) -> str:
+    """Return what to do when RabbitMQ cannot be used."""
+    if "INTERNAL_ERROR" in error:
+        # https://github.com/rabbitmq/rabbitmq-server/issues/16652; from then on each connection that declares our queues ends so.
+        return "Restart this RabbitMQ node: its dead-letter workers crashed, and it does not start them again (docs/gotchas.md)."
+    return "Check the server and LEADMAIL_RABBITMQ_URL."
 
 
 def broker(facts: BrokerFacts) -> Iterable[Check]:

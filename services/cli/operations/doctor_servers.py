@@ -14,8 +14,7 @@ from yarl import URL
 
 from schemas.accounts import AccountState
 from schemas.errors import BusClosedError, NotReadyError, TopologyError
-from services.amqp.delivery.outcomes import QueueDepth
-from services.amqp.rabbitmq import broker_diagnostics
+from services.amqp import QueueDepth, read_broker_facts
 from services.cli.operations import diagnosis
 from services.cli.operations.diagnosis import Check, State
 from services.cli.terminal.session import Session
@@ -101,13 +100,12 @@ async def _broker(settings: CliSettings, client: Client, counts: PollerCounts | 
     except TopologyError as error:
         yield Check("RabbitMQ: topology", State.WRONG, *_split(str(error)))
     except (NotReadyError, BusClosedError, TimeoutError, OSError) as error:
-        yield Check(
-            "RabbitMQ", State.WRONG, str(error) or "stopped answering", "Check the server and LEADMAIL_RABBITMQ_URL."
-        )
+        found = str(error) or "stopped answering"
+        yield Check("RabbitMQ", State.WRONG, found, diagnosis.broker_advice(found))
     else:
         yield Check("RabbitMQ", State.FINE, "answers")
         yield Check("RabbitMQ: topology", State.FINE, "exchanges, queues and bindings match this version")
-    for one in diagnosis.broker(await broker_diagnostics.read_broker_facts(settings)):
+    for one in diagnosis.broker(await read_broker_facts(settings)):
         yield one
     if depths:
         for one in diagnosis.stages(depths, counts.pollers if counts else None, counts.active if counts else None):

@@ -10,8 +10,8 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
-from schemas.accounts import Account, EpochState, Folder, FolderState
-from schemas.ledger import UNFINISHED, RowState
+from schemas.accounts import Account
+from schemas.ledger import UNFINISHED, EpochState, Folder, FolderState, RowState
 from services.mailbox.imap import Listed, MailboxReader, OpenFolder, plan_folders, same_uids
 from services.store import KnownUid, Store
 

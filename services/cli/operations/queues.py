@@ -5,8 +5,7 @@ from __future__ import annotations
 import typer
 from rich.text import Text
 
-from services.amqp.delivery.outcomes import QueueDepth
-from services.amqp.rabbitmq.management import ManagementError, QueueRates, rates
+from services.amqp import ManagementError, QueueDepth, QueueRates, queue_rates
 from services.cli.results import operations as results
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, print_json, say, table
@@ -29,7 +28,7 @@ async def queues(as_json: Json = False) -> None:
     async with open_session() as session, session.bus() as bus:
         depths = await bus.queue_depths()
         try:
-            speeds, trouble = await rates(session.settings), None
+            speeds, trouble = await queue_rates(session.settings), None
         except ManagementError as error:
             speeds, trouble = {}, str(error)
     if as_json:

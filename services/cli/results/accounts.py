@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from schemas.accounts import AccountState, AddressProof, Epoch, FolderRules, FolderState, ServerAddress
-from schemas.ledger import RowState
+from schemas.accounts import AccountState, AddressProof, FolderRules, ServerAddress
+from schemas.ledger import Epoch, FolderState, RowState
 from schemas.sharing import CompanyPolicy, SharingPolicy
 from services.cli.results.base import Result
 from services.store import AliasCandidate, Preview

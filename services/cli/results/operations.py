@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.accounts import AccountState, Epoch
-from schemas.ledger import RowState
+from schemas.accounts import AccountState
+from schemas.ledger import Epoch, RowState
 from services.cli.results.base import Result
 from services.store import ErasureCounts
 from services.usecases.dead_letters import CopyLocation

@@ -22,7 +22,7 @@ from services.store import Store, StoreError
 from services.wiring import make_policy, make_secret_box, make_store
 
 if TYPE_CHECKING:
-    from services.amqp.delivery.bus import Bus
+    from services.amqp import Bus
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Session:
             NotReadyError: it does not answer.
         """
         # Imported here because few commands need the broker, and its client takes longer to import than most commands run.
-        from services.amqp.rabbitmq.bus import open_bus  # noqa: PLC0415
+        from services.amqp import open_bus  # noqa: PLC0415
         from services.runtime.logs import setup_logs  # noqa: PLC0415
         from services.runtime.metrics import Metrics  # noqa: PLC0415
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from schemas.accounts import AccountState
 from schemas.ledger import RowState
-from services.amqp.rabbitmq.management import ManagementError, QueueRates, rates
+from services.amqp import ManagementError, QueueRates, queue_rates
 from services.console.web.request_context import RequestContext
 from services.mailbox import advice
 from services.store import AccountStatus
@@ -59,7 +59,7 @@ async def overview(context: RequestContext) -> Response:
 async def _speeds(context: RequestContext) -> dict[str, QueueRates] | None:
     """Return the rates by queue; None if the broker's management interface is unavailable."""
     try:
-        return await rates(context.console.settings)
+        return await queue_rates(context.console.settings)
     except ManagementError:
         return None
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from schemas.accounts import Account, Folder
+from schemas.accounts import Account
 from schemas.identity import folder_id
+from schemas.ledger import Folder
 from services.mailbox.imap.answers import Listed
 from services.mailbox.imap.folder_names import FolderRole, decode_name, role_by_name
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Container, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 
-from schemas.accounts import Folder
+from schemas.ledger import Folder
 from services.mailbox.imap import commands
 from services.mailbox.imap.answers import Fetched, Listed, Namespace, UidRanges, in_namespaces, uid_set
 from services.mailbox.imap.async_connection import DEADLINE, AsyncConnection, CommandObserver

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import NamedTuple, Protocol
 
-from schemas.accounts import Folder
+from schemas.ledger import Folder
 
 HIGHEST_UID = 4_294_967_295
 """The highest uid that there can be. A range ends with it: ``*`` is the highest uid in use, and may lie below the range's start."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from schemas.accounts import Account, Folder, Lease
+from schemas.accounts import Account, Lease
 from schemas.identity import address_hash, header_hash, message_id_hash
-from schemas.ledger import Row
-from services.amqp.delivery.bus import Bus
+from schemas.ledger import Folder, Row
+from services.amqp import Bus
 from services.mailbox.imap import UidValidityChangedError
 from services.poller.copies.doubts import Suspects
 from services.poller.copies.headers import HeaderFacts
@@ -22,7 +22,7 @@ from services.poller.copies.metrics import PollerMetrics
 from services.store import MarkState, Store
 
 if TYPE_CHECKING:
-    from services.amqp.delivery.tracing import Tracing
+    from services.amqp import Tracing
 
 
 REFUSED = "refused"

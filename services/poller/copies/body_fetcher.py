@@ -8,10 +8,9 @@ from contextlib import AbstractAsyncContextManager
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.accounts import Folder
-from schemas.ledger import MISSING, SHORT, UNREADABLE, WITHHELD, Row, RowState
+from schemas.ledger import MISSING, SHORT, UNREADABLE, WITHHELD, Folder, Row, RowState
 from schemas.messages import Copy, Lane, MailFetched
-from services.amqp.delivery.trace_context import TraceContext
+from services.amqp import TraceContext
 from services.mailbox.imap import ImapSession, uid_set
 from services.poller.copies.completeness import BEGINNING, END, lacking
 from services.poller.copies.doubts import ask_other, doubt
@@ -19,7 +18,7 @@ from services.poller.copies.publish_tracker import Outgoing, PublishTracker
 from services.poller.copies.removals import APART
 
 if TYPE_CHECKING:
-    from services.amqp.delivery.tracing import Tracing
+    from services.amqp import Tracing
 
 BATCH = 100
 """Messages per FETCH."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from schemas.accounts import Folder
+from schemas.ledger import Folder
 from services.mailbox.imap import SPAN, SPARSE, WIDER, ImapSession
 
 WINDOW = 500

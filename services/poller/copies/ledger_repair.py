@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from schemas.accounts import Folder
 from schemas.identity import copy_id
-from schemas.ledger import DRAFT_FLAG, MISSING, UNREADABLE, WITHHELD, Row, RowState
+from schemas.ledger import DRAFT_FLAG, MISSING, UNREADABLE, WITHHELD, Folder, Row, RowState
 from services.mailbox.imap import Fetched, ImapSession, uid_set
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext

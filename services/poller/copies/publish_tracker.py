@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from schemas.ledger import Row
 from schemas.messages import MailFetched
-from services.amqp.delivery.trace_context import UNTRACED, TraceContext, logged
+from services.amqp import UNTRACED, TraceContext, trace_fields
 from services.poller.copies.account_context import AccountContext
 from services.store import LeaseLostError
 
@@ -128,5 +128,9 @@ class PublishTracker:
             for mail in mails:
                 message = mail.message
                 self._context.log.debug(
-                    "mail published", copy=message.source.id, id=message.id, lane=message.lane, **logged(mail.context)
+                    "mail published",
+                    copy=message.source.id,
+                    id=message.id,
+                    lane=message.lane,
+                    **trace_fields(mail.context),
                 )

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from schemas.accounts import Folder
 from schemas.identity import copy_id
-from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, HEADER_UNCLEAR, Row, RowState, is_undecided
+from schemas.ledger import DELETED_FLAG, DRAFT, DRAFT_FLAG, HEADER_UNCLEAR, Folder, Row, RowState, is_undecided
 from services.mailbox.imap import Fetched
 from services.poller.copies import removals, threads
 from services.poller.copies.account_context import AccountContext

@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from schemas.accounts import Folder
 from schemas.identity import copy_id
+from schemas.ledger import Folder
 from schemas.messages import MailboxChanged
 from services.mailbox.imap import ImapSession, uid_set
 from services.poller.copies.account_context import AccountContext

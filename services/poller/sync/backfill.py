@@ -11,9 +11,8 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from schemas.accounts import Epoch, Folder
 from schemas.identity import copy_id
-from schemas.ledger import Row, RowState
+from schemas.ledger import Epoch, Folder, Row, RowState
 from schemas.messages import Lane, SyncCompleted
 from services.mailbox.imap import Fetched, ImapSession, RefusedError, plan_folders
 from services.poller.copies import relevance, removals

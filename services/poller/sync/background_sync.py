@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from schemas.accounts import Epoch, EpochState, Phase
-from schemas.ledger import Row
+from schemas.accounts import Phase
+from schemas.ledger import Epoch, EpochState, Row
 from schemas.messages import Lane
 from services.mailbox.imap import ImapSession
 from services.poller.copies.account_context import REFUSED, AccountContext

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, NamedTuple
 
-from schemas.accounts import Folder, FolderState
-from schemas.ledger import Row
+from schemas.ledger import Folder, FolderState, Row
 from services.mailbox.imap import (
     HIGHEST_UID,
     ContradictionError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from schemas.accounts import Folder, FolderState
+from schemas.ledger import Folder, FolderState
 from services.mailbox.imap import NEVER, ImapSession, Listed, RefusedError, plan_folders, readable
 from services.poller.copies import removals
 from services.poller.copies.account_context import REFUSED, AccountContext

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from schemas.accounts import Folder
-from schemas.ledger import Row, RowState
+from schemas.ledger import Folder, Row, RowState
 from schemas.messages import Lane
 from services.mailbox.imap import (
     HIGHEST_UID,

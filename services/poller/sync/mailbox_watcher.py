@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-from schemas.accounts import Folder
+from schemas.ledger import Folder
 from services.mailbox.imap import (
     ImapSession,
     MailboxEvents,

@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from time import monotonic
 
-from schemas.accounts import Folder
-from schemas.ledger import Row
+from schemas.ledger import Folder, Row
 from services.mailbox.imap import Fetched, ImapSession, RefusedError, UidValidityChangedError
 from services.poller.copies import removals
 from services.poller.copies.account_context import AccountContext

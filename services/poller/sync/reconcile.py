@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from schemas.accounts import Folder
-from schemas.ledger import RowState
+from schemas.ledger import Folder, RowState
 from services.mailbox.imap import ContradictionError, ImapSession, RefusedError, uid_windows
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import REFUSED, AccountContext

@@ -4,6 +4,7 @@
 - ``ledger``, ``ledger_rows``, ``ledger_counts``: rows looked up, in BSON, and counted
 - ``ledger_poller``, ``ledger_matcher``, ``ledger_operator``: what each of them writes
 - ``ledger_doubts``: rows whose mail did not come, until that is final
+- ``ledger_outcomes``: final states, written many at a time
 - ``remarking``: rows whose marks another key made
 - ``message_ids``: Message-IDs that different mails of a mailbox carry
 """

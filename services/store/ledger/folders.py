@@ -8,7 +8,8 @@ from datetime import datetime
 
 from pymongo import ReplaceOne
 
-from schemas.accounts import EpochState, Folder, FolderState, Lease
+from schemas.accounts import Lease
+from schemas.ledger import EpochState, Folder, FolderState
 from schemas.threads import ALL_MAIL, SENT_FOLDER
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, encode, plain

@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
 from itertools import islice
-from typing import NamedTuple
-
-from pymongo import UpdateMany
 
 from schemas.accounts import AccountState
-from schemas.ledger import DELETED_IN_CRM, DRAFT, RowState
+from schemas.ledger import DELETED_IN_CRM, RowState
 from services.store.core.bulk import batched
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
+from services.store.ledger.ledger_outcomes import OPEN_ROWS, RowOutcome, outcome_writes
 from services.store.ledger.ledger_rows import DISCONNECTED, OF_EMAIL, UNDECIDED, UNFINISHED_STATES, account_range
 
 _HASHES_AT_ONCE = 1000
 _ROWS_AT_ONCE = 500
-_LOOK_UP = 200
-"""How many rows one write updates from a list. The server scans the list for each row."""
-_OPEN: Doc = {"state": {"$ne": RowState.GONE.value}, "reason": {"$ne": DRAFT}}
-"""Rows that a result may change: the copy is not gone, and it did not become a draft."""
-
-
-class RowOutcome(NamedTuple):
-    """The final state of a copy."""
-
-    id: str
-    """The row's id."""
-    state: RowState
-    """``attached`` with the email, ``unmatched``, ``skipped`` or ``quarantined`` with a reason."""
-    reason: str | None = None
-    email: str | None = None
-    bcc: tuple[str, ...] = ()
-    head: str | None = None
-    """Of an attached copy: the hashes of its header block and of its body, see ``schemas.ledger.Row``."""
-    body: str | None = None
 
 
 class MatcherLedger:
@@ -60,11 +38,11 @@ class MatcherLedger:
         wanted = {update.id: update for update in updates}
         if not wanted:
             return []
-        result = await self._ledger.bulk_write(_writes(list(wanted.values())), ordered=False)
+        result = await self._ledger.bulk_write(outcome_writes(list(wanted.values())), ordered=False)
         ids = wanted.keys()
         if result.matched_count >= len(ids):
             return []
-        living = self._ledger.find({"_id": {"$in": list(ids)}, **_OPEN}, {"_id": 1})
+        living = self._ledger.find({"_id": {"$in": list(ids)}, **OPEN_ROWS}, {"_id": 1})
         return sorted(ids - {document["_id"] async for document in living})
 
     async def quarantine(self, row: str, reason: str) -> bool:
@@ -160,7 +138,7 @@ class MatcherLedger:
         A row without a final state stays in its epoch, whose completion waits for it.
         Rows of disconnected accounts end as ``skipped`` instead, because no poller could fetch them.
         """
-        return await self._replan_lost({"_id": {"$in": list(rows)}, **_OPEN})
+        return await self._replan_lost({"_id": {"$in": list(rows)}, **OPEN_ROWS})
 
     async def replan_emails(self, keys: Iterable[str]) -> int:
         """Do the same as ``replan_rows`` with the live copies of emails whose content was lost in a race."""
@@ -221,42 +199,3 @@ class MatcherLedger:
     async def _disconnected(self) -> list[str]:
         found = self._accounts.find({"state": AccountState.DISCONNECTED.value}, {"_id": 1})
         return [document["_id"] async for document in found]
-
-
-def _writes(updates: Sequence[RowOutcome]) -> list[UpdateMany]:
-    """Return few writes for many rows: rows with the same outcome share one, and so do attached rows.
-
-    One write per row would take the server twice and the client four times as long.
-    """
-    moment = now()
-    attached = [update for update in updates if update.email is not None and not update.bcc and not update.reason]
-    groups: dict[tuple[object, ...], list[RowOutcome]] = {}
-    for update in set(updates) - set(attached):
-        groups.setdefault(update[1:], []).append(update)
-    writes = [_write([update.id for update in alike], _change(alike[0], moment)) for alike in groups.values()]
-    for start in range(0, len(attached), _LOOK_UP):
-        part = attached[start : start + _LOOK_UP]
-        writes.append(_write([update.id for update in part], _attached(part, moment)))
-    return writes
-
-
-def _write(ids: list[str], change: Doc | list[Doc]) -> UpdateMany:
-    return UpdateMany({"_id": {"$in": ids}, **_OPEN}, change)
-
-
-def _change(update: RowOutcome, moment: datetime) -> Doc:
-    values: Doc = {"state": update.state.value, "updated_at": moment}
-    values |= {name: value for name in ("reason", *OF_EMAIL) if (value := getattr(update, name))}
-    absent = {name: "" for name in ("reason", *OF_EMAIL) if name not in values}
-    return {"$set": values, "$unset": absent}
-
-
-def _attached(updates: Sequence[RowOutcome], moment: datetime) -> list[Doc]:
-    """Return one update for rows of different emails: each row finds its email by its position in a list."""
-    place = {"$indexOfArray": [{"$literal": [update.id for update in updates]}, "$_id"]}
-    lists = {
-        "state": [update.state.value for update in updates],
-        **{name: [getattr(update, name) for update in updates] for name in ("email", "head", "body")},
-    }
-    values = {name: {"$arrayElemAt": [{"$literal": each}, place]} for name, each in lists.items()}
-    return [{"$set": {**values, "updated_at": moment}}, {"$unset": ["reason", "bcc"]}]

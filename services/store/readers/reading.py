@@ -15,8 +15,8 @@ from services.store.core.errors import NotFoundError
 from services.store.mail.blobs import Blobs
 from services.store.mail.raw_forms import RawForms
 from services.store.readers.candidates import Candidates, Position, on_record
-from services.store.readers.views import EmailPage, ShownEmail, folded, shown_marks
-from services.store.readers.visible_lines import VisibleLines
+from services.store.readers.views import EmailPage, ShownEmail
+from services.store.readers.visible_lines import VisibleLines, folded, shown_marks
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 100

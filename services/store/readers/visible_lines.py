@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from schemas.accounts import User
 from schemas.emails import Link
+from schemas.mail import Attachment, Classification, Participant, Role
 from schemas.records import RecordRef
 from services.store.access.guard import Guard, LinkDecision
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
+from services.store.crm.summaries import direction
 from services.store.ledger.folders import Folders
 from services.store.readers.candidates import Candidates, Position, Scope
-from services.store.readers.views import FoundEmail, VisibleEmail, visible_email
+from services.store.readers.views import FoundEmail, Reason, VisibleCopy, VisibleEmail
 
 _BATCH = 100
 _HEAVY = {"text": 0, "reply_text": 0, "html": 0}
@@ -76,3 +79,81 @@ class VisibleLines:
             first.setdefault(line.email, line)
             records.setdefault(line.email, []).append(line.record)
         return [FoundEmail(line=line, records=tuple(records[email])) for email, line in first.items()]
+
+
+def visible_email(
+    viewer: str,
+    decision: LinkDecision,
+    email: Mapping[str, Any],
+    folders: Mapping[tuple[str, str], str],
+    own_addresses: Collection[str],
+) -> VisibleEmail:
+    """Return the line of an email that the rule lets the viewer see. ``email`` is its document; it needs no body texts."""
+    link: Link = decision.link
+    copies = sorted(
+        (
+            VisibleCopy(
+                owner=account.owner,
+                account=account.id,
+                address=account.address,
+                folder=folders.get((account.id, row.folder), ""),
+                flags=row.flags,
+                labels=row.labels,
+                own=account.owner == viewer,
+            )
+            for row, account in decision.known_copies(viewer)
+        ),
+        key=lambda copy: not copy.own,
+    )
+    granted = {(line.match.address, line.match.role): None for line in decision.granting}
+    participants = tuple(Participant.model_validate(one) for one in email.get("participants", ()))
+    authors = [one.address for one in participants if one.role is Role.FROM]
+    own_bcc = [address for row, account in decision.copies() if account.owner == viewer for address in row.bcc]
+    return VisibleEmail(
+        email=link.email,
+        record=link.record,
+        sent_at=link.sent_at,
+        thread=link.thread,
+        subject=email["subject"],
+        snippet=email["snippet"],
+        direction=direction(authors, [role.value for _, role in granted], own_addresses),
+        participants=participants,
+        bcc=tuple(dict.fromkeys(own_bcc)),
+        attachments=tuple(Attachment.model_validate(one) for one in email.get("attachments", ())),
+        marks=shown_marks(Classification.model_validate(email.get("marks", {}))),
+        reasons=tuple(Reason(address=address, role=role) for address, role in granted),
+        copies=tuple(copies),
+        holders=tuple(dict.fromkeys(copy.owner for copy in copies)),
+        flags=copies[0].flags if copies else (),
+        folder=copies[0].folder if copies else "",
+        message_id=email.get("message_id"),
+        date=email.get("date"),
+    )
+
+
+def shown_marks(marks: Classification) -> Classification:
+    """Return marks without ``defects``, which say how one copy was encoded on its way."""
+    return marks.model_copy(update={"defects": ()})
+
+
+def folded(lines: Iterable[VisibleEmail]) -> list[VisibleEmail]:
+    """Return visible lines with one for emails that are one mail to a person: same Message-ID, sender and date.
+
+    They differ by a list's footer, a gateway's mark, or a spelling of names. The viewer's own one comes first.
+    """
+    groups: dict[object, list[VisibleEmail]] = {}
+    for line in lines:
+        senders = frozenset(one.address for one in line.participants if one.role is Role.FROM)
+        named = line.message_id and line.date and senders
+        groups.setdefault((line.message_id, line.date, senders) if named else line.email, []).append(line)
+    return [_one_line(several) for several in groups.values()]
+
+
+def _one_line(several: list[VisibleEmail]) -> VisibleEmail:
+    if len(several) == 1:
+        return several[0]
+    first, *others = sorted(several, key=lambda one: not any(copy.own for copy in one.copies))
+    copies = sorted((copy for one in (first, *others) for copy in one.copies), key=lambda copy: not copy.own)
+    holders = tuple(dict.fromkeys(copy.owner for copy in copies))
+    also = tuple(one.email for one in others)
+    return first.model_copy(update={"copies": tuple(copies), "holders": holders, "also": also})

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from pymongo import ReturnDocument
 
-from schemas.accounts import Epoch, EpochState, Folder, Lease, NotificationState
+from schemas.accounts import Lease
+from schemas.ledger import Epoch, EpochState, Folder, NotificationState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, encode, now
 from services.store.core.errors import FolderChangedError

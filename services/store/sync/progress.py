@@ -6,7 +6,8 @@ import asyncio
 from collections import Counter
 from typing import NamedTuple
 
-from schemas.accounts import AccountState, EpochState, NotificationState
+from schemas.accounts import AccountState
+from schemas.ledger import EpochState, NotificationState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc
 from services.store.ledger.ledger_rows import UNFINISHED_STATES, account_range

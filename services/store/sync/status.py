@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from schemas.accounts import Account, Epoch
+from schemas.accounts import Account
 from schemas.base import Contract
-from schemas.ledger import RowState
+from schemas.ledger import Epoch, RowState
 from schemas.records import RecordKind
 from schemas.sharing import SharingPolicy
 from services.store.core.collections import Collections

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from testbed.chaos.proof.expected import ExpectedState
 from testbed.chaos.proof.observer import Observed
 from testbed.chaos.proof.reader import Held, ServerCopy
-from testbed.chaos.proof.reference import ExpectedState
 from testbed.chaos.proof.stored import AttentionMail, Confirmation, Stored
 
 LOST, DOUBLED, EARLY, UNFINISHED_WORK = "lost", "doubled", "early", "unfinished"

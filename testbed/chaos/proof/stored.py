@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from pymongo import MongoClient
 
+from testbed.chaos.proof.expected import RecordLink
 from testbed.chaos.proof.reader import ServerCopy
-from testbed.chaos.proof.reference import RecordLink
 from testbed.local import SentMail
 
 UNFINISHED = frozenset({"planned", "published"})

@@ -23,8 +23,8 @@ from services.runtime.mongo import Client, make_client
 from services.settings import CliSettings
 from services.store import OPERATOR, Store, new_account_id, now
 from services.wiring import make_store
+from testbed.chaos.proof.expected import Mailowner
 from testbed.chaos.proof.mailbox import Mailbox
-from testbed.chaos.proof.reference import Mailowner
 from testbed.chaos.world.network import Network
 from testbed.samples.bench.team import COMPANY_EXCLUDED, Colleague, Team, TeamRecord
 

@@ -16,7 +16,7 @@ from yarl import URL
 
 from schemas.accounts import AccountState
 from schemas.routes import DEAD_QUEUE, ROUTES
-from services.amqp.delivery.outcomes import QueueDepth
+from services.amqp import QueueDepth
 from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts, unknown_queues
 from services.cli.operations import diagnosis
 from services.cli.operations.diagnosis import State
@@ -25,6 +25,7 @@ from services.store import AccountGroup, DatabaseFacts
 from services.usecases.stages import replicas
 from testbed.local import LocalServers
 from tests.cli.fixtures import Deployment
+from tests.hosting.test_broker import crash_dead_letter_workers
 
 WORKING = {name: QueueDepth(0, 2, None) for name in (*(route.queue for route in ROUTES), DEAD_QUEUE)}
 
@@ -134,6 +135,20 @@ def test_servers_that_are_down(deployment: Deployment) -> None:
     found = checks(deployment, LEADMAIL_MONGO_URL=gone)
     assert found["MongoDB"]["state"] == "wrong"
     assert found["RabbitMQ"]["state"] == "fine"
+
+
+def test_a_broker_whose_dead_letter_workers_crashed(deployment: Deployment) -> None:
+    """A broker that ends each connection with INTERNAL_ERROR is up, and its URL is right: only a restart helps."""
+    with LocalServers(parts={"rabbitmq"}) as servers:
+        url = servers.broker.create_virtual_host("leadmail")
+        assert servers.broker.can_dead_letter()
+        crash_dead_letter_workers(servers)
+        found = checks(
+            deployment, LEADMAIL_RABBITMQ_URL=url, LEADMAIL_RABBITMQ_MANAGEMENT_URL=servers.broker.management_url
+        )
+    assert found["RabbitMQ"]["state"] == "wrong"
+    assert "INTERNAL_ERROR" in found["RabbitMQ"]["found"]
+    assert "Restart this RabbitMQ node" in found["RabbitMQ"]["advice"]
 
 
 def test_people_read_it(deployment: Deployment) -> None:

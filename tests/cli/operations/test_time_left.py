@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from schemas.accounts import Epoch, EpochState
-from schemas.ledger import RowState
+from schemas.ledger import Epoch, EpochState, RowState
 from services.cli.operations.status_view import accounts_view
 from services.store import AccountStatus
 from services.usecases.time_left import TimeLeftEstimator

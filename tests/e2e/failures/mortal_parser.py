@@ -6,7 +6,7 @@ import os
 import signal
 from typing import Any
 
-from services.amqp.stage import run_stage
+from services.amqp import run_stage
 from services.parser import __main__ as parser
 from services.parser.handler import handle
 from services.settings import ParserSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.ledger import Row, RowState
-from services.amqp.delivery.outcomes import CRASHED
+from services.amqp import CRASHED
 from testbed.local import LocalServers
 from tests.e2e.deployment import ROOT, STAGES, USERS, Deployment, deploy
 from tests.e2e.mail import CONTACT, leadmail, small

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from schemas.accounts import Account, AccountState, EpochState
-from schemas.ledger import Row, RowState
+from schemas.accounts import Account, AccountState
+from schemas.ledger import EpochState, Row, RowState
 from services.store import Store
 from testbed.servers.scripted import Listener, Message, ScriptedMailbox
 from tests.lying.harness.cases import Case

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from services.amqp.stage import run_stage
+from services.amqp import run_stage
 from services.mailbox.connection.policy import Timeouts
 from services.mailbox.imap import ImapSession
 from services.poller.__main__ import main

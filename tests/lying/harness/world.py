@@ -15,7 +15,7 @@ from pymongo import MongoClient
 
 from schemas.messages import AccountAttention, MailFetched
 from schemas.routes import ROUTES
-from services.amqp.rabbitmq.bus import open_bus
+from services.amqp import open_bus
 from services.runtime.logs import setup_logs
 from services.runtime.metrics import Metrics
 from services.runtime.mongo import make_client

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from schemas.accounts import Account, EpochState
-from schemas.ledger import RowState
+from schemas.accounts import Account
+from schemas.ledger import EpochState, RowState
 from schemas.messages import SyncCompleted
 from services.store import RowOutcome
 from tests.poller.fixtures import CLIENT, OTHER, Mailbox, PollerEnvironment, mail, until

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from schemas.accounts import Account, EpochState, Folder
-from schemas.ledger import RowState
+from schemas.accounts import Account
+from schemas.ledger import EpochState, Folder, RowState
 from testbed.servers.scripted import Dialect, ScriptedMailbox, ScriptedServer
 from testbed.servers.scripted.faults import Rewrite
 from tests.conftest import MailUser

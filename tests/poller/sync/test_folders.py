@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import Account, Folder, FolderRules
+from schemas.accounts import Account, FolderRules
+from schemas.ledger import Folder
 from services.mailbox.imap import Listed, all_uids, plan_folders, primary
 from services.mailbox.imap.answers import in_namespaces, namespaces
 from services.mailbox.imap.folder_names import decode_name, role_by_name

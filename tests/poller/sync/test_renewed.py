@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.accounts import EpochState, Folder
-from schemas.ledger import RowState
+from schemas.ledger import EpochState, Folder, RowState
 from schemas.messages import Lane
 from services.mailbox.imap import ImapSession, UidValidityChangedError
 from services.poller.copies.account_context import AccountContext

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import Folder, Lease, Trouble
-from schemas.ledger import Row, RowState
+from schemas.accounts import Lease, Trouble
+from schemas.ledger import Folder, Row, RowState
 from services.store import FolderPatch, LeaseLostError, RemarkedRow, Store, copy_ref
 from services.store.core.documents import now
 from tests.factories import INBOX, SEALED, folder, row

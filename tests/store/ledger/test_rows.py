@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import Account, Folder
+from schemas.accounts import Account
 from schemas.identity import address_hash, copy_id, message_id_hash
-from schemas.ledger import DRAFT_FLAG, RowState
+from schemas.ledger import DRAFT_FLAG, Folder, RowState
 from services.store import FolderPatch, KnownUid, LinkAddition, RowOutcome, Store, Twin, TwinQuery
 from tests.factories import INBOX, account, row
 from tests.store.fixtures import World, content, key

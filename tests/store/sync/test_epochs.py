@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from schemas.accounts import AccountState, EpochState, FolderState, NotificationState
-from schemas.ledger import RowState
+from schemas.accounts import AccountState
+from schemas.ledger import EpochState, FolderState, NotificationState, RowState
 from services.store import FolderChangedError, FolderPatch, RowOutcome, Store
 from tests.factories import INBOX, enumerated, row
 from tests.store.fixtures import World, content
