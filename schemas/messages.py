@@ -15,7 +15,7 @@ from schemas.mail import Content
 
 
 class Lane(StrEnum):
-    """Live and backfill have queues of their own, so that a long backfill never delays a new mail."""
+    """Live and backfill have separate queues, so that a long backfill never delays a new mail."""
 
     LIVE = "live"
     BACKFILL = "backfill"
@@ -27,7 +27,7 @@ class Event(Contract):
     TYPE: ClassVar[str]
     """CloudEvents ``type`` and first part of the routing key, e.g. ``mail.fetched``."""
     VERSION: ClassVar[int] = 1
-    """A breaking change is a new version with a routing key of its own."""
+    """A breaking change is a new version with its own routing key."""
 
     id: str
     """CloudEvents ``id``."""

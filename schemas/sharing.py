@@ -174,7 +174,7 @@ class LiveCopy(Contract):
 
 
 class Subject(Contract):
-    """What the rule needs to know of an email, whoever holds a copy."""
+    """What the rule needs to know of an email. It is the same for every holder of a copy."""
 
     participants: frozenset[str]
     """Normal addresses of everybody the email names. Not a copy's Bcc: what others see must not tell of it."""

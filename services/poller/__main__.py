@@ -44,7 +44,7 @@ def thread_pool(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
 
 
 async def main(stage: Stage[PollerSettings]) -> None:
-    """Lease accounts and synchronise them until the process is told to stop."""
+    """Lease accounts and synchronise them until the process is asked to stop."""
     settings = stage.settings
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()

@@ -166,7 +166,7 @@ class Supervisor:
 
 
 def _login_differs(now: Account, before: Account) -> bool:
-    """Whether the password or the server was changed, so that the worker has to start again. Sealing it anew is no change."""
+    """Whether the password or the server was changed, so that the worker has to start again. Sealing it again is no change."""
     return (now.credentials.ciphertext, now.incoming, now.provider) != (
         before.credentials.ciphertext,
         before.incoming,

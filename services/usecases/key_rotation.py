@@ -14,7 +14,7 @@ from services.store import OPERATOR, KeyUses, Store, now
 from services.wording import plural
 
 SETTLED = timedelta(seconds=15)
-"""How long after the new key took over a write may come that had begun before."""
+"""How long after the new key took over a write may arrive that started before."""
 _ADVICE = {
     AccountState.ACTIVE: "nothing to do: its poller reads the headers again",
     AccountState.PAUSED: "resume it: `leadmail account resume {address}`",

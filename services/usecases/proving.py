@@ -32,7 +32,7 @@ this code in Leadmail, under My mailboxes, {account}, My other addresses:
 
 It works once, within {minutes} minutes.
 
-If this was not you, ignore this email and give the code to no one: whoever enters it is taken for the
+If this was not you, ignore this email and give the code to no one: anyone who enters it is taken for the
 owner of {address}.
 """
 

@@ -35,7 +35,7 @@ SETTINGS: Final = {
     "parser_workers": "1",
     "log_format": "json",
 }
-"""Short spans, so that what takes a quarter of an hour in earnest takes a minute here."""
+"""Short spans, so that what takes a quarter of an hour in production takes a minute here."""
 _LOOK_S = 1.0
 _AGAIN_S = 5.0
 

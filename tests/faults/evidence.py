@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from testbed.chaos.proof.expected import ExpectedState, Mailowner
 from testbed.chaos.proof.findings import Asked, Evidence, Seen
 from testbed.chaos.proof.observer import Completion, Observed, Place
-from testbed.chaos.proof.reader import Held, ServerCopy, letter
+from testbed.chaos.proof.reader import Held, ServerCopy, read_mail
 from testbed.chaos.proof.reference import work_out
 from testbed.chaos.proof.stored import AttentionMail, Confirmation, Stored, StoredAccount, StoredEpoch, StoredRow
 
@@ -40,7 +40,7 @@ def mail(  # noqa: PLR0917 - the headers of a mail
 
 def held(account: str, folder: bytes, uid: int, raw: bytes, *flags: str) -> Held:
     """Return a copy."""
-    return Held(ServerCopy(account, folder, 7, uid), frozenset(flags), letter(raw, account))
+    return Held(ServerCopy(account, folder, 7, uid), frozenset(flags), read_mail(raw, account))
 
 
 def truth_of(copies: Sequence[Held]) -> ExpectedState:
@@ -68,14 +68,14 @@ def clean() -> Evidence:
     """Return the evidence of a company without any fault."""
     copies = company()
     truth = truth_of(copies)
-    keys = {each.letter.identity: f"v1-{each.letter.message_id}" for each in copies}
+    keys = {each.mail.identity: f"v1-{each.mail.message_id}" for each in copies}
     rows = [
         StoredRow(
             f"{each.copy.account}.{each.copy.folder.decode()}.{each.copy.uid}",
             each.copy,
             truth.states[each.copy],
             None,
-            keys[each.letter.identity] if truth.states[each.copy] == "attached" else None,
+            keys[each.mail.identity] if truth.states[each.copy] == "attached" else None,
             each.flags,
         )
         for each in copies

@@ -34,7 +34,7 @@ def clients(box: Mailbox) -> list[Held]:
 
 def ids(held: list[Held]) -> list[str | None]:
     """Return Message-IDs."""
-    return [each.letter.message_id for each in held]
+    return [each.mail.message_id for each in held]
 
 
 @pytest.mark.servers
@@ -55,7 +55,7 @@ def test_a_deleted_folder_spares_referenced_mail_and_subfolders(box: Mailbox) ->
     box.fill([("Clients/Old", MAILS[0][1], 0)])
     assert box.drop("Clients", "INBOX", frozenset({"<3@x>"}))
     held = Reader().read("a", box)
-    assert sorted((each.copy.folder, each.letter.message_id) for each in held) == [
+    assert sorted((each.copy.folder, each.mail.message_id) for each in held) == [
         (b"Clients/Old", "0@x"),
         (b"INBOX", "3@x"),
     ]

@@ -34,7 +34,7 @@ def test_a_copy_is_relevant_by_its_people_its_own_bcc_or_its_thread() -> None:
 def test_public_mail_is_shared_and_private_mail_is_its_holders() -> None:
     """The offer is shared by the public copy; the answer to the lawyer is in a private mailbox only."""
     copies = company()
-    offer, answer, lawyer = (copies[number].letter.identity for number in (0, 5, 6))
+    offer, answer, lawyer = (copies[number].mail.identity for number in (0, 5, 6))
     visible = truth_of(copies).visible
     assert visible["dee@own.example", "lead:1"] == {offer}
     assert visible["bo@own.example", "contact:2"] == {answer, lawyer}
@@ -48,7 +48,7 @@ def test_a_holder_whom_the_mail_does_not_name_is_known_to_himself_only() -> None
     """Bo shares nothing. Cy got the offer by Bcc: neither is named to others, and each is to himself."""
     offer = mail("1@x", "ana@own.example", "kim@client.example", cc="bo@own.example")
     copies = [held("a", SENT, 1, offer), held("b", INBOX, 1, offer), held("c", INBOX, 1, offer)]
-    holders, identity = truth_of(copies).holders, copies[0].letter.identity
+    holders, identity = truth_of(copies).holders, copies[0].mail.identity
     assert holders["dee@own.example", identity] == holders["ana@own.example", identity] == {"ana@own.example"}
     assert holders["cy@own.example", identity] == {"ana@own.example", "cy@own.example"}
     assert truth_of(copies[2:]).holders["dee@own.example", identity] == frozenset()
@@ -72,7 +72,7 @@ def test_a_thread_with_one_record_passes_it_on() -> None:
     places = ((SENT, first), (INBOX, second), (SENT, third), (INBOX, inside), (INBOX, fourth))
     copies = [held("a", folder, uid, raw) for uid, (folder, raw) in enumerate(places, 1)]
     links = truth_of(copies).links
-    assert [{record for record, identity in links if identity == each.letter.identity} for each in copies] == [
+    assert [{record for record, identity in links if identity == each.mail.identity} for each in copies] == [
         {"contact:2"}, {"contact:2"}, {"contact:2"}, set(), {"contact:2"},
     ]  # fmt: skip
 
@@ -89,7 +89,7 @@ def test_what_one_has_says_nothing_about_mail_that_others_have() -> None:
     stubs = [held("b", SENT, 1, offer), held("c", INBOX, 1, forged)]
     assert truth_of([hers, on, *stubs]).states[hers.copy] == "unmatched"
     both = truth_of([hers, on, *stubs, held("b", INBOX, 2, answer)])
-    assert {record for record, identity in both.links if identity == hers.letter.identity} == {"contact:2"}
+    assert {record for record, identity in both.links if identity == hers.mail.identity} == {"contact:2"}
     assert both.states[hers.copy] == "unmatched", "her own mailbox says nothing of a record"
     assert both.states[on.copy] == "unmatched", "in her own mail the thread concerns no record"
 
@@ -101,10 +101,10 @@ def test_excluded_domains_bcc_and_internal_mail_share_nothing() -> None:
     inside = held("a", INBOX, 1, mail("3@x", "desk@own.example", "ana@own.example"))
     truth = truth_of([lawyer, blind, inside])
     assert {name for name, link in truth.links.items() if link.shared_by} == set()
-    assert truth.visible["cy@own.example", "contact:2"] == {lawyer.letter.identity}
-    assert truth.visible["ana@own.example", "contact:4"] == {blind.letter.identity}
-    assert truth.visible["ana@own.example", "contact:3"] == {inside.letter.identity}
+    assert truth.visible["cy@own.example", "contact:2"] == {lawyer.mail.identity}
+    assert truth.visible["ana@own.example", "contact:4"] == {blind.mail.identity}
+    assert truth.visible["ana@own.example", "contact:3"] == {inside.mail.identity}
     beside = held("a", INBOX, 2, mail("4@x", "kim@client.example", "ana@own.example", cc="desk@own.example"))
     shared = truth_of([beside]).links
-    assert shared["lead:1", beside.letter.identity].shared_by == {"a"}
-    assert shared["contact:3", beside.letter.identity].shared_by == frozenset(), "excluded is per link"
+    assert shared["lead:1", beside.mail.identity].shared_by == {"a"}
+    assert shared["contact:3", beside.mail.identity].shared_by == frozenset(), "excluded is per link"

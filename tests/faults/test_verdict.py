@@ -262,6 +262,6 @@ def test_a_forged_message_id_is_another_email() -> None:
     original = held("a", INBOX, 1, mail("1@x", "kim@client.example", "ana@own.example"))
     stub = held("b", INBOX, 1, mail("1@x", "kim@client.example", "ana@own.example", body="let me read it"))
     truth = truth_of([original, stub])
-    assert len({original.letter.identity, stub.letter.identity}) == 2
-    assert truth.links["lead:1", stub.letter.identity].shared_by == frozenset()
-    assert stub.letter.identity not in truth.visible["dee@own.example", "lead:1"]
+    assert len({original.mail.identity, stub.mail.identity}) == 2
+    assert truth.links["lead:1", stub.mail.identity].shared_by == frozenset()
+    assert stub.mail.identity not in truth.visible["dee@own.example", "lead:1"]

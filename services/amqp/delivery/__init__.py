@@ -1,4 +1,4 @@
-"""Handles and settles messages, whatever the broker.
+"""Handles and settles messages. It knows no broker.
 
 - ``bus``: the interface of the bus, and how every bus publishes and handles
 - ``outcomes``: what handlers are, receive and return

@@ -59,8 +59,8 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
             internal = await company_domains.internal_addresses(
                 session.store, [address for record in found.records for address in record.addresses]
             )
-            with progress(f"{kind}s", len(found.records)) as told:
-                added, known = await session.store.records.import_many(kind, found.records, progress=told)
+            with progress(f"{kind}s", len(found.records)) as report:
+                added, known = await session.store.records.import_many(kind, found.records, progress=report)
         skipped = [f"{known} (an address already exists)"] if known else []
         skipped += [f"{found.without_address} (no address)"] if found.without_address else []
         say(f"{plural(added, kind)} added" + "".join(f"; skipped {why}" for why in skipped) + ".")

@@ -65,7 +65,7 @@ async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -
         ),
         _update_threads(decided, new | (old - held) | found.gaining, found.joined, store=store, summaries=summaries),
     )
-    # Not earlier: whoever recomputes summaries now must find the links, and the threads must be up to date.
+    # Not earlier: a process that recomputes summaries now must find the links, and the threads must be up to date.
     summaries.take(records, work)
     gone = await store.matcher_ledger.finish(
         [row for row in decided.rows if row.email is None or row.email not in lost]

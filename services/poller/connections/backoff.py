@@ -80,7 +80,7 @@ class ConnectionBackoff:
         """Note a log-in that failed."""
         now = monotonic()
         if error.transient:
-            self.connected()  # whoever is down cannot judge passwords
+            self.connected()  # a server that is down cannot judge passwords
             pause = self.pauses.next()
         else:
             self.refusals += 1
@@ -98,7 +98,7 @@ class ConnectionBackoff:
         return min(max(left, _STEPS[0] * self.rule.seconds), LONGEST_PAUSE)
 
     def needs_owner(self, error: MailServerError) -> bool:
-        """Whether the owner has to act, after ``failed`` was told of this error."""
+        """Whether the owner has to act, after ``failed`` recorded this error."""
         if error.transient or self.first is None:
             return False
         refusals, share = _NEEDED.get(error.code, (self.rule.refusals, 1.0))

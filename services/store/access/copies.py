@@ -44,7 +44,7 @@ class SharingFacts(NamedTuple):
         return list(found.values())
 
     def names_holder(self, email: str, account: str) -> bool:
-        """Whether whoever sees an email may know that an account holds it: one of its addresses is among the participants."""
+        """Whether a user who sees an email may know that an account holds it: one of its addresses is among the participants."""
         holder = self.accounts.get(account)
         return holder is not None and not holder.own_addresses.isdisjoint(self.participants.get(email, ()))
 

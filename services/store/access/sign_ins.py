@@ -102,7 +102,7 @@ class SignIns:
         return {one["_id"]: one["count"] async for one in found}
 
     async def was_ended(self, session: str) -> bool:
-        """Whether a session ended because its user was disabled or removed, so that the user can be told."""
+        """Whether a session ended because its user was disabled or removed, so that the user can be notified."""
         query = {"_id": _hash(session), "until": {"$gt": now()}, "ended": True}
         return await self._sessions.find_one(query, {"_id": 1}) is not None
 

@@ -1,4 +1,4 @@
-"""Codes that are sent to an address, so that whoever reads its mail can prove it.
+"""Codes that are sent to an address, so that a user who reads its mail can prove it.
 
 The database holds only hashes of codes. MongoDB removes expired ones.
 """

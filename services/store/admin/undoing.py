@@ -10,7 +10,7 @@ from services.store.mail.deleted_emails import DeletedEmails, HeldDeletedEmail
 from services.store.sync.accounts import Accounts
 
 WITHHELD = ""
-"""The subject of a deleted email for whoever held no copy of it."""
+"""The subject of a deleted email for a user who held no copy of it."""
 
 
 class Undoing:

@@ -49,8 +49,8 @@ class Withdrawing:
     async def _change(self, email: str, *, by: str, thread: bool, private: bool) -> int:
         user = await self._guard.viewer(by)
         found = self._links.find({"email": email})
-        judged = await self._guard.decide(user, [decode(Link, document) async for document in found])
-        visible = [one for one in judged if one.visible]
+        decisions = await self._guard.decide(user, [decode(Link, document) async for document in found])
+        visible = [one for one in decisions if one.visible]
         if not visible:
             raise NotFoundError(f"there is no email {email}")
         if not any(account.owner == user.email for one in visible for _, account in one.copies()):

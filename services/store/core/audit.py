@@ -13,7 +13,7 @@ from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now, plain
 
 OPERATOR = "operator"
-"""The name for whoever uses the CLI on the machine, which asks for no password."""
+"""The name for anyone who uses the CLI on the machine, which asks for no password."""
 _NEWEST = [("at", -1), ("_id", -1)]
 
 

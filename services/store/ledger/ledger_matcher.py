@@ -70,7 +70,7 @@ class MatcherLedger:
         """Do the same with rows that name an email by its Message-ID, where the mailbox's owner opened the thread.
 
         That is: the owner sent one of the emails that the row names, and that email is on a record. A body never leaves a
-        mailbox because another user's mail, under whatever Message-ID, names a record.
+        mailbox because another user's mail, under any Message-ID, names a record.
 
         Args:
             hashes: of the Message-IDs.
@@ -115,7 +115,7 @@ class MatcherLedger:
         """Do the same with an account's copies of emails that have a former key and a copy in another account, too.
 
         What readers are shown of such an email may come from any of its copies. When they are parsed again, copies that
-        differ become emails of their own.
+        differ become separate emails.
         """
         former: Doc = {"email": {"$gte": "v1-", "$lt": "v1."}, "state": RowState.ATTACHED.value}
         count = 0

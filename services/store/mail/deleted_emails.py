@@ -42,7 +42,7 @@ class DeletedEmail(Contract):
     until: datetime
     """Until when it can be restored."""
     subject: str
-    """Its subject for whoever held a copy; else empty."""
+    """Its subject for a user who held a copy; else empty."""
     sent_at: datetime
     """When it was sent."""
 
@@ -74,7 +74,7 @@ class KeptCopy(NamedTuple):
 
 
 class DeletedEmails:
-    """What is in here is shown to nobody, and searched by nobody. A data subject's export has it, because it is stored."""
+    """Emails that can still be restored. No user sees or finds them. A data subject's export has them, because they are stored."""
 
     def __init__(
         self,

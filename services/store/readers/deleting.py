@@ -43,7 +43,7 @@ class Deleting:
         """Delete an email from every record, for every user. The mailboxes keep it; a resync does not bring it back.
 
         ``store.undoing`` undoes it within the grace period (setting ``undo_days``).
-        A user may delete an email of which they hold the only copies: whoever downloads a shared mail and puts it into
+        A user may delete an email of which they hold the only copies: a user who downloads a shared mail and puts it into
         their own mailbox must not be able to delete it for everyone. An administrator, and the operator at the machine
         (``by`` None), may delete any email.
 

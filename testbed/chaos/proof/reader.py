@@ -51,14 +51,14 @@ class Held(NamedTuple):
 
     copy: ServerCopy
     flags: frozenset[str]
-    letter: ServerMail
+    mail: ServerMail
 
 
 class Reader:
     """Reads mailboxes. Each body is read once: a uid's content never changes (RFC 3501 section 2.3.1.1)."""
 
     def __init__(self) -> None:
-        self._letters: dict[ServerCopy, ServerMail] = {}
+        self._mails: dict[ServerCopy, ServerMail] = {}
 
     def uids(self, account: str, mailbox: Mailbox) -> dict[ServerCopy, frozenset[str]]:
         """Return the flags of every copy in the synchronised folders of a mailbox."""
@@ -82,12 +82,12 @@ class Reader:
                     ServerCopy(account, folder, uidvalidity, uid): flags
                     for uid, flags, _ in _fetch(client, "1:*", "(UID FLAGS)")
                 }
-                new = [copy for copy in flags if copy not in self._letters]
+                new = [copy for copy in flags if copy not in self._mails]
                 for start in range(0, len(new), _AT_ONCE):
                     wanted = ",".join(str(copy.uid) for copy in new[start : start + _AT_ONCE])
                     for uid, _, raw in _fetch(client, wanted, "(UID BODY.PEEK[])"):
-                        self._letters[ServerCopy(account, folder, uidvalidity, uid)] = letter(raw, account)
-                held += [Held(copy, flags[copy], self._letters[copy]) for copy in flags if copy in self._letters]
+                        self._mails[ServerCopy(account, folder, uidvalidity, uid)] = read_mail(raw, account)
+                held += [Held(copy, flags[copy], self._mails[copy]) for copy in flags if copy in self._mails]
         return held
 
 
@@ -123,7 +123,7 @@ def _fetch(client: imaplib.IMAP4, uids: str, what: str) -> Iterator[tuple[int, f
             yield int(uid[1]), frozenset(name for name in names if name != "\\Recent"), raw
 
 
-def letter(raw: bytes, account: str) -> ServerMail:
+def read_mail(raw: bytes, account: str) -> ServerMail:
     """Return what a raw mail says. Two with the same identity are the same email; without a Message-ID only within one account."""
     mail = message_from_bytes(raw)
     message_id = next(iter(_ids(mail, "Message-ID")), None)

@@ -48,7 +48,7 @@ def work_out(
             identities=everything.identities,
         )
     truth.states.update({each.copy: "skipped" for each in held if "\\Draft" in each.flags})
-    truth.identities.update({each.copy: each.letter.identity for each in held})
+    truth.identities.update({each.copy: each.mail.identity for each in held})
     return truth
 
 
@@ -61,30 +61,30 @@ def _of_live(
     excluded: Collection[str],
 ) -> ExpectedState:
     """Return the truth of copies that all count."""
-    truth = ExpectedState({}, {each.copy: each.letter.identity for each in held}, {}, defaultdict(set), {}, {})
+    truth = ExpectedState({}, {each.copy: each.mail.identity for each in held}, {}, defaultdict(set), {}, {})
     by_address: dict[str, list[str]] = defaultdict(list)
     for record, addresses in records.items():
         for address in addresses:
             by_address[address].append(record)
     copies: dict[str, list[Held]] = defaultdict(list)
     for each in held:
-        copies[each.letter.identity].append(each)
+        copies[each.mail.identity].append(each)
     colleagues = frozenset[str]().union(*(account.own for account in accounts.values()))
     having = {identity: {accounts[one.copy.account].owner for one in each} for identity, each in copies.items()}
-    letters = {identity: each[0].letter for identity, each in copies.items()}
+    mails = {identity: each[0].mail for identity, each in copies.items()}
     sending = {
         identity: {accounts[one.copy.account].owner for one in each if _is_sent(one, accounts[one.copy.account])}
         for identity, each in copies.items()
     }
-    texts, attesting = _texts(letters, having, sending, by_address, colleagues)
+    texts, attesting = _texts(mails, having, sending, by_address, colleagues)
     for identity, several in copies.items():
-        people = {address for address, _ in several[0].letter.participants}
+        people = {address for address, _ in several[0].mail.participants}
         reasons: dict[str, set[Reason]] = defaultdict(set)
         holders: dict[str, list[Held]] = defaultdict(list)
         for each in several:
             blind = {
                 (record, (address, "bcc", each.copy.account))
-                for address in each.letter.bcc
+                for address in each.mail.bcc
                 for record in by_address.get(address, ())
             }
             owner = accounts[each.copy.account].owner
@@ -95,7 +95,7 @@ def _of_live(
             for record, reason in texts[identity] | blind if kept else ():
                 reasons[record].add(reason)
                 holders[record].append(each)
-            truth.bcc[owner, identity] = truth.bcc.get((owner, identity), frozenset()) | each.letter.bcc
+            truth.bcc[owner, identity] = truth.bcc.get((owner, identity), frozenset()) | each.mail.bcc
         for record, why in reasons.items():
             sharing = frozenset(
                 each.copy.account
@@ -103,7 +103,7 @@ def _of_live(
                 if _shares(
                     accounts[each.copy.account],
                     why,
-                    people | each.letter.bcc,
+                    people | each.mail.bcc,
                     excluded,
                     colleagues=colleagues,
                     attesting=attesting[record, identity],
@@ -121,7 +121,7 @@ def _of_live(
 
 
 def _texts(
-    letters: Mapping[str, ServerMail],
+    mails: Mapping[str, ServerMail],
     having: Mapping[str, Collection[str]],
     sending: Mapping[str, Collection[str]],
     by_address: Mapping[str, Sequence[str]],
@@ -136,19 +136,19 @@ def _texts(
     found = {
         identity: {
             (record, (address, role, ""))
-            for address, role in letter.participants
+            for address, role in mail.participants
             for record in by_address.get(address, ())
         }
-        for identity, letter in letters.items()
+        for identity, mail in mails.items()
     }
     named = {identity for identity, why in found.items() if why}
     of_id: dict[str, list[str]] = defaultdict(list)
-    for identity, letter in letters.items():
-        if letter.message_id:
-            of_id[letter.message_id].append(identity)
+    for identity, mail in mails.items():
+        if mail.message_id:
+            of_id[mail.message_id].append(identity)
     attesting: dict[tuple[str, str], set[str]] = defaultdict(set)
     for user in set[str]().union(*having.values()):
-        theirs = {identity: letters[identity] for identity, users in having.items() if user in users}
+        theirs = {identity: mails[identity] for identity, users in having.items() if user in users}
         says = {identity: found[identity] if identity in named else set() for identity in theirs}
         mine = {identity for identity in theirs if user in sending[identity]}
         while _handed_down(theirs, says, named, mine, of_id, colleagues):  # so that no order matters
@@ -162,7 +162,7 @@ def _texts(
 
 def _is_sent(held: Held, account: Mailowner) -> bool:
     """Whether a copy was sent by the account's owner: it is in the Sent folder, and from an address of the account."""
-    senders = {address for address, role in held.letter.participants if role == "from"}
+    senders = {address for address, role in held.mail.participants if role == "from"}
     return held.copy.folder == SENT and bool(senders) and senders <= account.own
 
 
@@ -180,12 +180,12 @@ def _handed_down(  # noqa: PLR0917 - each is a view of one user's mail
     """
     changed = False
     for identity in theirs.keys() - named:
-        letter = theirs[identity]
-        if all(address in colleagues for address, _ in letter.participants):
+        mail = theirs[identity]
+        if all(address in colleagues for address, _ in mail.participants):
             continue
         heirs: dict[str, str] = {}
         opened: set[str] = set()
-        ancestors = theirs.keys() & {other for name in letter.references for other in of_id.get(name, ())} - {identity}
+        ancestors = theirs.keys() & {other for name in mail.references for other in of_id.get(name, ())} - {identity}
         for other in ancestors & {*named, *mine}:
             for record, (address, _, _) in says[other]:
                 if address not in colleagues:

@@ -69,14 +69,14 @@ def _fading(row: StoredRow, evidence: Evidence) -> bool:
 def _dead(evidence: Evidence) -> Iterator[Finding]:
     """I6: each quarantined row has one dead letter, and there is no other."""
     quarantined = {row.id for row in evidence.stored.rows if row.state == "quarantined"}
-    letters = Counter(row for row in evidence.stored.dead if row is not None)
-    for name in quarantined - letters.keys():
+    dead_letters = Counter(row for row in evidence.stored.dead if row is not None)
+    for name in quarantined - dead_letters.keys():
         yield Finding(LOST, f"{name} is quarantined without a dead letter")
-    for name in letters.keys() - quarantined:
+    for name in dead_letters.keys() - quarantined:
         yield Finding(UNFINISHED_WORK, f"a dead letter for {name}, which is not quarantined")
-    for name, count in letters.items():
+    for name, count in dead_letters.items():
         if count > 1:
-            yield Finding(DOUBLED, f"{count} dead letters for {name}")
+            yield Finding(DOUBLED, f"{count} dead dead_letters for {name}")
 
 
 def _emails(evidence: Evidence, keys: Mapping[str, str]) -> Iterator[Finding]:
