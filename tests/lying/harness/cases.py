@@ -39,6 +39,8 @@ class Case:
     """The reason with which the account is blocked in the end."""
     lost: Mapping[int, str] = field(default_factory=dict)
     """By uid in INBOX, the reason with which a mail is skipped."""
+    partial: bool = False
+    """Whether the server delivers a mail in part only, which is taken then."""
     prepare: Callable[[ScriptedMailbox], None] | None = None
     """Fills the mailbox beside the usual mail."""
     then: Callable[[ScriptedMailbox], None] | None = None

@@ -1,0 +1,101 @@
+"""Lies of TLS: certificates that no client may take, handshakes that never end, words slipped in before the encryption."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Final
+
+from testbed.servers.scripted.dialects import FULL
+from testbed.servers.scripted.faults import Announce, Call, ImapFault, Refuse, SendRaw
+from tests.lying.harness.batch import check, check_batch
+from tests.lying.harness.cases import Case
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Accept, and say nothing."""
+    while await reader.read(1000):
+        pass
+    writer.close()
+
+
+async def in_plain_text(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Greet in plain text."""
+    writer.write(b"* OK ready\r\n")
+    await silent(reader, writer)
+
+
+async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take the client's hello and close."""
+    await reader.read(100)
+    writer.close()
+
+
+async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer the hello with bytes without end."""
+    while not writer.is_closing():
+        writer.write(b"\x16\x03\x03\xff\xff" + b"x" * 60_000)
+        await writer.drain()
+
+
+@dataclass
+class Inject(ImapFault):
+    """Sends words with the OK of STARTTLS, as an attacker on the line can."""
+
+    async def before(self, call: Call) -> bool:
+        """Answer, slip something in, and start TLS."""
+        link = call.link
+        await link.write(call.tag + b" OK begin TLS\r\n* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n* BYE injected\r\n")
+        await link.writer.start_tls(link.listener.tls)  # type: ignore[attr-defined]
+        link.encrypted = True  # type: ignore[attr-defined]
+        return True
+
+
+ENDS = {"says nothing": silent, "speaks plain text": in_plain_text, "closes": closing, "sends nonsense": nonsense}
+BAD = ("expired", "for another name", "of an unknown authority")
+STARTTLS: Final = "starttls"
+CASES = [
+    Case("TLS", tls="tls"),
+    Case("STARTTLS", tls=STARTTLS),
+    Case("no server", tls="tls", first=None, held=True, mails=4),
+    *(Case(f"a TLS port that {name}", tls="tls", first=handler, held=True, mails=4) for name, handler in ENDS.items()),
+    *(Case(f"a certificate {name}", tls="tls", certificate=name, held=True, mails=4) for name in BAD),
+    *(
+        Case(f"a certificate {name} for good", tls="tls", certificate=name, blocked="certificate", mails=4)
+        for name in BAD
+    ),
+    *(Case(f"STARTTLS with a certificate {name}", tls=STARTTLS, certificate=name, held=True, mails=4) for name in BAD),
+    Case("STARTTLS is refused", tls=STARTTLS, login_faults=lambda: [Refuse("STARTTLS", text="NO not now")], held=True),
+    Case("STARTTLS is not offered", tls=STARTTLS, certificate="none", blocked="tls-failed", mails=4),
+    Case(
+        "STARTTLS after PREAUTH",
+        tls=STARTTLS,
+        login_faults=lambda: [SendRaw("CONNECT", text=b"* PREAUTH [CAPABILITY IMAP4rev1] welcome\r\n")],
+        held=True,
+    ),
+    Case("words slipped in after STARTTLS", tls=STARTTLS, login_faults=lambda: [Inject("STARTTLS")]),
+    Case(
+        "capabilities slipped in before STARTTLS",
+        tls=STARTTLS,
+        login_faults=lambda: [Announce("STARTTLS", text=b"* CAPABILITY IMAP4rev1 AUTH=X-OWN\r\n")],
+    ),
+    Case(
+        "the handshake of STARTTLS never comes",
+        tls=STARTTLS,
+        login_faults=lambda: [SendRaw("STARTTLS", text=b"<tag> OK begin TLS\r\n")],
+        held=True,
+    ),
+    Case(
+        "no password in plain text", dialect=replace(FULL, logins="LOGINDISABLED"), blocked="plaintext-refused", mails=4
+    ),
+]
+
+
+def test_tls(case: Case, outcomes: dict[str, str]) -> None:
+    """No password goes over a line that is not checked, and the account says why it cannot connect."""
+    check(case, outcomes)
+
+
+def test_nothing_else_suffers(outcomes: dict[str, str]) -> None:
+    """Neighbours are in step, bodies are whole, and the log keeps secrets."""
+    check_batch(outcomes)
