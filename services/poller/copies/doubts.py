@@ -7,7 +7,7 @@ of a mail on its row. It takes several attempts, some time apart, until the row 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
@@ -35,6 +35,8 @@ class Suspects:
         self._group: dict[tuple[str, int], int] = {}
         """By folder and uid, the request that it is asked for in."""
         self._numbers = count()
+        self.long_headers = Counter[tuple[bytes | None, int]]()
+        """By folder and uid, how often the connection was lost over the rest of a long header."""
         self.unsafe: set[str] = set()
         """Ids of folders in which a request for all new mail failed."""
 

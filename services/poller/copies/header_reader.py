@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from services.mailbox.imap import Fetched, ImapSession
+from services.mailbox.imap import ConnectionLostError, Fetched, ImapSession, RefusedError
 from services.poller.copies import headers
 from services.poller.copies.account_context import AccountContext, Marker
 from services.poller.copies.headers import MAX_HEADER, HeaderFacts
@@ -20,6 +20,8 @@ PIECE = 32 * 1024
 SLICE = 128 * 1024
 """Bytes of header that are read in one go. In between the accounts take turns."""
 _BLANK_LINES = (b"\r\n\r\n", b"\n\n")
+FAILURES = 3
+"""Attempts at the rest of a header that break the connection, until it counts as withheld."""
 PEOPLE = 5_000
 """Participants of one group, which makes one look-up and one transaction."""
 
@@ -65,7 +67,7 @@ async def read_headers(
     marker, formers = context.marker, context.former
     while len(group) < len(messages) and len(people) < PEOPLE:
         if messages[len(group)].header_cut:
-            blocks = [await _complete(session, messages[len(group)])]
+            blocks = [await _complete(context, session, messages[len(group)])]
             context.metrics.long_headers.labels("read" if blocks[0].whole else "cut").inc()
         else:
             blocks = [_Block(message, message.header or b"") for message in _slice(messages, len(group))]
@@ -84,12 +86,20 @@ def _slice(messages: Sequence[Fetched], start: int) -> Sequence[Fetched]:
     return messages[start:end]
 
 
-async def _complete(session: ImapSession, message: Fetched) -> _Block:
-    """Return the header of a message, of which the beginning is known, as far as the parser reads, fetched piece by piece."""
+async def _complete(context: AccountContext, session: ImapSession, message: Fetched) -> _Block:
+    """Return the header of a message, of which the beginning is known, as far as the parser reads, fetched piece by piece.
+
+    Where the server fails at the rest again and again, it counts as withheld.
+    """
+    failures, copy = context.suspects.long_headers, (session.selected, message.uid)
     data = bytearray(message.header or b"")
     while len(data) <= MAX_HEADER:
         size = min(PIECE, MAX_HEADER + 1 - len(data))
-        piece = await session.header_rest(message.uid, len(data), size)
+        try:
+            piece = await session.header_rest(message.uid, len(data), size) if failures[copy] < FAILURES else None
+        except (ConnectionLostError, RefusedError) as error:
+            failures[copy] += not (isinstance(error, RefusedError) and error.throttled)
+            raise
         if piece is None:
             return _Block(message, bytes(data), whole=False, withheld=True)
         data += piece[:size]

@@ -12,9 +12,10 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.mailbox.imap import Fetched, ImapSession
+from services.mailbox.imap import ConnectionLostError, Fetched, ImapSession
 from services.poller.copies import headers
 from services.poller.copies.account_context import AccountContext, Marker
+from services.poller.copies.doubts import Suspects
 from services.poller.copies.header_reader import PEOPLE, PIECE, SLICE, MessageHeader, read_headers
 from services.poller.copies.headers import MAX_HEADER
 from services.poller.copies.metrics import PollerMetrics
@@ -31,12 +32,15 @@ def context_of() -> AccountContext:
         """Keep the key."""
 
     made = SimpleNamespace(account=account, marker=MARKER, former=(), readers=None, follow_key=follow_key)
+    made.suspects = Suspects()
     made.metrics = PollerMetrics(CollectorRegistry())
     return cast("AccountContext", made)
 
 
 class Session:
     """A server that has the rest of headers."""
+
+    selected = b"INBOX"
 
     def __init__(self, rest: bytes | None = None, most: int = PIECE) -> None:
         self.rest = rest
@@ -176,6 +180,24 @@ async def test_rest_that_the_server_withholds_is_unknown() -> None:
     """Nobody knows who is named there."""
     ((header,),) = await read_all(context_of(), [Fetched(7, header=b"From: a@x.test\r\n", header_cut=True)])
     assert (header.facts.whole, header.mark, header.withheld) == (False, b"", True)
+
+
+async def test_rest_that_breaks_the_connection_counts_as_withheld_in_the_end() -> None:
+    """The mail is asked for three times; then the other mail of its batch goes on."""
+
+    class Breaking(Session):
+        async def header_rest(self, uid: int, offset: int, size: int) -> bytes | None:
+            """Lose the connection."""
+            self.asked.append((uid, offset, size))
+            raise ConnectionLostError("the server closed the connection")
+
+    context, session = context_of(), Breaking()
+    messages = [Fetched(7, header=b"From: a@x.test\r\n", header_cut=True), Fetched(8, header=b"From: b@x.test\r\n\r\n")]
+    for _ in range(3):
+        with pytest.raises(ConnectionLostError):
+            await read_all(context, messages, session)
+    ((cut, whole),) = await read_all(context, messages, session)
+    assert (cut.withheld, whole.withheld, len(session.asked)) == (True, False, 3)
 
 
 async def test_marks_of_former_keys_are_made_while_the_key_changes() -> None:
