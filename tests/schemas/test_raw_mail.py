@@ -148,6 +148,8 @@ def test_the_header_block_ends_with_the_first_blank_line(raw: bytes, parts: tupl
     [
         (b"List-Id: Team <team.client.example>\r\n\r\n", True),
         (b"From: a@x.example\r\nList-Post:\r\n\t<mailto:Team@Client.example?subject=x>\r\n\r\n", True),
+        (b"List-Post:\r\n <mailto:team@client.example>\r\n\r\n", True),
+        (b"\tteam.client.example\r\nFrom: a@x.example\r\n\r\n", False),
         (b"Mailing-List: contact team-help@client.example; list team@client.example\n\n", True),
         (b"List-Id: <myteam.client.example>\r\nTo: team@client.example\r\n\r\n", False),
         (b"List-Unsubscribe: <https://news.example/u/team@client.example>\r\nTo: team@client.example\r\n\r\n", False),

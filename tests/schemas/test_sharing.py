@@ -332,6 +332,14 @@ def test_a_thread_shares_only_where_the_owner_of_the_copy_attests_it() -> None:
     assert shares(copy(PUBLIC, owner=BOB), match, about, NOBODY).verdict is Verdict.SHARED
 
 
+def test_a_thread_that_no_one_attests_puts_the_email_on_no_page() -> None:
+    """The page of a copy's owner included, for whom it is enough that some holder attests it."""
+    match = Match(address=CLIENT, role=Role.THREAD)
+    for attesting, verdict in (((), Verdict.THREAD_NOT_ATTESTED), ((BOB,), Verdict.OWN_COPY)):
+        (line,) = decide(ANN, [copy(PUBLIC)], [match], subject((ANN, PARTNER), attesting=attesting), NOBODY)
+        assert line.decision.verdict is verdict
+
+
 def test_a_withdrawn_copy_is_for_its_owner_only() -> None:
     """The owner keeps it private; a copy that someone else shares still grants."""
     held = copy(PUBLIC).model_copy(update={"withdrawn": True})
