@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -15,18 +13,20 @@ from services.amqp import Stage, run_stage
 from services.mailbox.connection import require_usable_secret
 from services.mailbox.providers import directory
 from services.poller.account_worker import AccountWorker, Timing
+from services.poller.connections.background_slots import BackgroundSlots
 from services.poller.connections.backoff import BlockRule
 from services.poller.connections.blocked_retry import BlockedRetry
 from services.poller.connections.connector import Connector
 from services.poller.copies.account_context import AccountContext, Marker
 from services.poller.copies.metrics import PollerMetrics
 from services.poller.supervisor import Supervisor
+from services.runtime.patient_threads import PatientThreads
 from services.runtime.periodic import periodic
 from services.settings import PollerSettings
 from services.wiring import make_blind_index_keys, make_policy, make_secret_box, make_store
 
 COMMAND_THREADS, CONNECT_THREADS = 32, 16
-"""IMAP commands, and connection attempts, that run at the same time."""
+"""IMAP commands, and connection attempts, that run at the same time, besides those whose servers are silent."""
 READER_THREADS = 1
 """Headers are read one slice at a time, beside the event loop: more threads would only share the interpreter's lock."""
 BACKGROUND_SLOTS = 8
@@ -34,13 +34,13 @@ BACKGROUND_SLOTS = 8
 
 
 @contextmanager
-def thread_pool(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
-    """Yield a thread pool. At the end its threads are not waited for: one may hang in a login to a silent server."""
-    pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+def thread_pool(count: int, name: str) -> Iterator[PatientThreads]:
+    """Yield a pool of threads. At the end its threads are not waited for: one may hang in a login to a silent server."""
+    pool = PatientThreads(count, name)
     try:
         yield pool
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
 async def main(stage: Stage[PollerSettings]) -> None:
@@ -67,7 +67,7 @@ async def main(stage: Stage[PollerSettings]) -> None:
         thread_pool(READER_THREADS, "headers") as readers,
     ):
         connector = Connector(policy, box, directory(), commands=commands, connects=connects, metrics=metrics.imap)
-        marker, slots = Marker(keys, list(keys)[-1]), asyncio.Semaphore(BACKGROUND_SLOTS)
+        marker, slots = Marker(keys, list(keys)[-1]), BackgroundSlots(BACKGROUND_SLOTS)
 
         def make(account: Account, lease: Lease) -> AccountWorker:
             log, limit = stage.log.bind(account=account.id), settings.max_message_bytes

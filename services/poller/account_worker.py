@@ -9,6 +9,7 @@ from datetime import timedelta
 from schemas.accounts import Account
 from schemas.ledger import FolderState
 from services.mailbox.imap import ImapSession
+from services.poller.connections.background_slots import BackgroundSlots
 from services.poller.connections.backoff import BlockRule, ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
 from services.poller.connections.connector import Connector
@@ -49,7 +50,7 @@ class AccountWorker:
     """Works until it is cancelled, the lease is lost, or the account is blocked."""
 
     def __init__(
-        self, context: AccountContext, connector: Connector, timing: Timing, background_slots: asyncio.Semaphore
+        self, context: AccountContext, connector: Connector, timing: Timing, background_slots: BackgroundSlots
     ) -> None:
         """``background_slots`` bounds how many accounts of this process do background work at the same time."""
         self._context = context
@@ -158,7 +159,7 @@ class AccountWorker:
             self._slots.wanted.clear()
             await session.prepare()
             while True:
-                async with self._background_slots:
+                async with self._background_slots.hold(session):
                     await self._background.run(session)
                 await self._recovery.worked(BACKGROUND)
                 if self._slots.single:

@@ -6,5 +6,6 @@
 - ``http``: the health and metrics endpoint
 - ``logs``, ``metrics``, ``otlp_exporter``: telemetry
 - ``failures``: how an error is described in the log
+- ``patient_threads``: threads for calls that may hang
 - ``periodic``, ``tasks``, ``backoff``: helpers for asyncio
 """

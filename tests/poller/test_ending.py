@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from services.mailbox.imap import ConnectionLostError
 from services.poller.account_worker import AccountWorker, Timing
+from services.poller.connections.background_slots import BackgroundSlots
 from services.poller.copies.metrics import PollerMetrics
 from services.runtime.tasks import cancel_and_wait, raise_if_cancelled, run_isolated
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
@@ -60,7 +61,7 @@ async def test_work_ends_although_its_cancellation_was_lost() -> None:
         folders={},
         selected=[],
     )
-    worker = AccountWorker(context, connector, Timing(), asyncio.Semaphore(1))
+    worker = AccountWorker(context, connector, Timing(), BackgroundSlots(1))
     task = asyncio.create_task(worker.run())
     async with asyncio.timeout(20):
         await connector.waited_for.wait()
@@ -79,7 +80,7 @@ def worker_of(**fields: Any) -> AccountWorker:
         **{"store": None, **fields},
     )
     connector: Any = DroppingConnector()
-    return AccountWorker(context, connector, Timing(), asyncio.Semaphore(1))
+    return AccountWorker(context, connector, Timing(), BackgroundSlots(1))
 
 
 async def _breaks() -> None:

@@ -51,12 +51,21 @@ class AsyncConnection:
         """Take over ``client``; ``pool`` None means the event loop's default threads."""
         self.client = client
         self.closed = False
+        self.commands = 0
+        """Commands so far."""
+        self._since: float | None = None
+        """When the running command started."""
         self._pool = pool
         self._deadline = deadline
         self._observer = observer
         self._command_lock = asyncio.Lock()
         self._in_thread = False
         """Whether a thread is running a command."""
+
+    @property
+    def waited(self) -> float:
+        """Return for how many seconds the running command has been waiting; 0 if there is none."""
+        return 0.0 if self._since is None else monotonic() - self._since
 
     def fileno(self) -> int:
         """Return the socket's descriptor, for the event loop to watch while the server idles."""
@@ -105,7 +114,8 @@ class AsyncConnection:
         async with self._command_lock:
             if self.closed:
                 raise ConnectionLostError("the connection was dropped")
-            started = monotonic()
+            started = self._since = monotonic()
+            self.commands += 1
             try:
                 call = asyncio.get_running_loop().run_in_executor(self._pool, self._run_in_thread, command, *arguments)
                 return await call
@@ -117,6 +127,7 @@ class AsyncConnection:
                     raise
                 raise ConnectionLostError(describe_error(error)) from error
             finally:
+                self._since = None
                 if self._observer is not None:
                     self._observer.command(command.__name__, monotonic() - started)
 

@@ -76,6 +76,12 @@ def connect_imap(server: ServerAddress, credentials: Credentials, *, policy: Con
             _log_in(client, server, credentials)
             _introduce(client)
             _require_mailbox(client)
+    except TimeoutError as error:
+        client.shutdown()
+        raise MailServerError(Code.TIMEOUT, "the server did not answer in time") from error
+    except (imaplib.IMAP4.error, OSError) as error:
+        client.shutdown()
+        raise MailServerError(Code.UNAVAILABLE, "the server gave no answer that can be used") from error
     except BaseException:
         client.shutdown()
         raise

@@ -52,6 +52,8 @@ class ImapSession(AsyncConnection):
         """Whether the server has answered with SPECIAL-USE on this connection."""
         self.selected: bytes | None = None
         """Raw name of the open folder."""
+        self.exists: int | None = None
+        """How many messages the open folder has, as far as it was said."""
         self._uidvalidity = 0
         """Of the open folder."""
         self.announces_vanished = False
@@ -128,7 +130,7 @@ class ImapSession(AsyncConnection):
             raise ContradictionError("no-uidvalidity", "the server does not say which uids are valid in a folder")
         if selected.uidnext > HIGHEST_UID + 1:
             raise ContradictionError("uid-out-of-range", f"the server expects uid {selected.uidnext} next")
-        self.selected, self._uidvalidity = folder, selected.uidvalidity
+        self.selected, self._uidvalidity, self.exists = folder, selected.uidvalidity, selected.exists
         return selected
 
     async def _uidnext(self, folder: bytes, exists: int) -> int:

@@ -52,7 +52,7 @@ class Connector:
         """
         credentials = self._box.open(account.id, account.credentials)
         provider = self.provider(account)
-        async with self._logins[account.incoming.host]:
+        async with self._logins[f"{account.incoming.host}:{account.incoming.port}"]:
             call = self._connects.submit(connect_imap, account.incoming, credentials, policy=self._policy)
             try:
                 client = await asyncio.wrap_future(call)

@@ -3,6 +3,7 @@
 - ``background_sync``: the order of background work: backfill, waiting bodies, comparison
 - ``backfill``: opens an epoch, walks its folders, seals it
 - ``comparison``: compares a folder with its rows by other commands than those that made them
+- ``command_pace``: how many commands a mailbox may cost when they bring nothing
 - ``reconcile``: compares all folders with their rows now and then
 - ``mark_renewal``: reads headers again whose marks another key made
 - ``mailbox_watcher``: notices changes by IDLE, NOTIFY or polling

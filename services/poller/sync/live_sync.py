@@ -42,6 +42,8 @@ class LiveSync:
         self._context = context
         self._fetcher = fetcher
         self._session = session
+        self.taken = 0
+        """New mails so far."""
         self._flags: dict[str, dict[int, tuple[str, ...]]] = {}
         """By folder id, the last known flags of the newest messages, for servers without CONDSTORE."""
 
@@ -104,6 +106,7 @@ class LiveSync:
         while left:
             group, left = await read_headers(self._context, self._session, left)
             await self._take_group(folder, group, left[0].uid if left else live_next, noticed_at)
+            self.taken += len(group)
         return len(messages)
 
     async def _take_group(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from time import monotonic
 
 from schemas.ledger import Folder
@@ -19,6 +20,7 @@ from services.mailbox.imap import (
 from services.poller.copies import removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
+from services.poller.sync.command_pace import CommandPace
 from services.poller.sync.folder_changes import FolderTracker
 from services.poller.sync.folder_snapshot import FolderSnapshot
 from services.poller.sync.live_sync import LiveSync, now
@@ -62,6 +64,7 @@ class MailboxWatcher:
         """Ids of folders where mail was announced and none with a new uid was found."""
         self._round = 0
         self._leave = leave
+        self._event_pace, self._check_pace = CommandPace(), CommandPace()
         self._checked = checked
 
     async def run(self) -> None:
@@ -70,18 +73,35 @@ class MailboxWatcher:
         notified_of_all = self._idles and await self._session.watch_all()
         while True:
             self._wake.clear()
-            await self.check()
+            async with self._paced(self._check_pace):
+                await self.check()
             if self._checked is not None:
                 await self._checked()
             if self._leave is not None and self._leave.is_set():
                 return
-            pause = self._idle_seconds if notified_of_all else self._poll_seconds
-            end = monotonic() + (min(SOON, pause) if self._folders.doubtful else pause)
+            pause = self._idle_seconds if notified_of_all and self._idles else self._poll_seconds
+            end = monotonic() + max(min(SOON, pause) if self._folders.doubtful else pause, self._check_pace.seconds)
             while (left := end - monotonic()) > 0 and not self._wake.is_set():
-                events = await self._wait(left)
-                if events.everything or events.expunged:
-                    break
-                await self._process(events)
+                async with self._paced(self._event_pace):
+                    events = await self._wait(left)
+                    if events.everything or events.expunged:
+                        end = min(end, monotonic() + self._check_pace.seconds)
+                        if end <= monotonic():
+                            break
+                    await self._process(events)
+                await self._pause(min(self._event_pace.seconds, max(0.0, end - monotonic())))
+
+    @asynccontextmanager
+    async def _paced(self, pace: CommandPace) -> AsyncIterator[None]:
+        """Note what the commands of the block cost, unless they brought mail: a server may report changes for ever that are none."""
+        commands, mails = self._session.commands, self._live.taken
+        try:
+            yield
+        finally:
+            if self._live.taken > mails:
+                pace.refill()
+            elif self._round > 1 or pace is self._event_pace:  # the first check compares everything
+                pace.spend(self._session.commands - commands)
 
     async def check(self) -> None:
         """Check every folder. New mail comes first everywhere, so that moved mail is known at its new place before the old copy goes."""
@@ -178,7 +198,7 @@ class MailboxWatcher:
 
     async def _wait(self, seconds: float) -> MailboxEvents:
         """Keep the folder open where new mail arrives, and wait for events."""
-        events = MailboxEvents()
+        events = MailboxEvents(exists=self._session.exists)
         folder = primary(self._context.selected)
         if folder is None or not self._idles:
             await self._pause(seconds)
@@ -189,6 +209,7 @@ class MailboxWatcher:
                 await self._pause(seconds)
                 return events
             folder, selected = opened
+            events.exists = selected.exists
             shown = FolderSnapshot.of_selected(selected)
             if shown != self._snapshots.get(folder.id):
                 events.everything = True  # it changed while another folder was open
@@ -196,7 +217,14 @@ class MailboxWatcher:
         for line in self._session.unsolicited():  # sent with the answers to other commands: IDLE does not repeat it
             events.add(line)
         if not events:
-            await wait_for_events(self._session, events, seconds=min(seconds, self._idle_seconds), wake=self._wake)
+            try:
+                await wait_for_events(self._session, events, seconds=min(seconds, self._idle_seconds), wake=self._wake)
+            except RefusedError as error:
+                if error.passing:
+                    raise
+                self._idles = False  # it offers IDLE and refuses it: the next rounds poll
+                self._context.log.info("the server refuses to idle", error=str(error)[:100])
+        self._session.exists = events.exists
         return events
 
     async def _pause(self, seconds: float) -> None:

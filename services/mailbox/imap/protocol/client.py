@@ -79,6 +79,14 @@ class MailClient(IMAPClient):  # type: ignore[misc]  # imapclient has no types
         """Return the given protocol object: IMAPClient would resolve the name and connect by itself."""
         return self.protocol
 
+    def _do_capabilites(self) -> tuple[bytes, ...]:
+        """Ask for the capabilities. IMAPClient's own fails on an answer without any."""
+        typ, data = self.protocol.capability()
+        _require_ok("CAPABILITY", typ, data)
+        if not data or not isinstance(data[-1], bytes):
+            raise imaplib.IMAP4.abort("no CAPABILITY response from server")
+        return tuple(data[-1].upper().split())
+
     def _raw_command(self, command: bytes, args: Any, uid: bool = True) -> Any:
         """Refuse line breaks in SEARCH, FETCH and the like, which IMAPClient sends past ``ImapProtocol._command``."""
         for argument in args if isinstance(args, (list, tuple)) else [args]:
