@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.accounts import Account, Phase, ServerAddress, Trouble
-from services.mailbox.connection import Code, MailServerError
+from services.mailbox.connection import TRANSIENT, Code, MailServerError
 from services.mailbox.providers import Provider, directory
 
 _SENTENCES: dict[Code, str] = {
@@ -66,13 +66,80 @@ def of_blocked(account: Account) -> tuple[str, tuple[str, ...], str]:
     return sentence(MailServerError(code), account.incoming, "IMAP", provider), *steps(code, provider)
 
 
-_PHASES: dict[Phase, str] = {
+PHASES: dict[Phase, str] = {
     "connect": "logging in",
     "folders": "reading the list of folders",
     "backfill": "importing earlier mail",
     "live": "following new mail",
     "compare": "comparing the mailbox with what was imported",
 }
+"""What an account was doing when a trouble occurred."""
+_CAUSES: dict[str, str] = {
+    Code.WRONG_PASSWORD: "the mail server does not accept the user name and password",
+    Code.APP_PASSWORD_NEEDED: "the mail server requires an app-specific password",
+    Code.OAUTH2_NEEDED: "the mail server accepts no passwords, only its own sign-in",
+    Code.OAUTH2_EXPIRED: "the mail server no longer accepts the owner's permission",
+    Code.PASSWORD_EXPIRED: "the password has expired",
+    Code.IMAP_DISABLED: "IMAP is disabled for the mailbox",
+    Code.SMTP_DISABLED: "sending over SMTP is disabled for the mailbox",
+    Code.WEB_LOGIN_NEEDED: "the mail service wants its user to sign in once in the browser",
+    Code.ACCOUNT_DISABLED: "the mail service has locked or suspended the mailbox",
+    Code.UNSUPPORTED_LOGIN: "the mail server offers no way to log in with a password",
+    Code.WRONG_SERVER: "no mail server answers at the address",
+    Code.NOT_PUBLIC: "the mail server's name leads to no public address",
+    Code.TLS_FAILED: "no encrypted connection can be established",
+    Code.CERTIFICATE: "the mail server's certificate is not valid for its name",
+    Code.PLAINTEXT_REFUSED: "the password would travel without encryption",
+    Code.TIMEOUT: "the mail server does not answer in time",
+    Code.TOO_MANY_CONNECTIONS: "the mail server reports too many connections or log-ins",
+    Code.THROTTLED: "the mail server limits how fast the mailbox may be used",
+    Code.UNAVAILABLE: "the mail server is not available at the moment",
+    Code.REFUSED: "the mail server refuses the login",
+    "wrong-secret-key": "no secret of the pollers opens the stored password",
+    "connection-lost": "the connection to the mail server breaks again and again",
+    "folder-changed": "a folder changes again and again while it is read",
+    "command-refused": "the mail server refuses a command that the work needs",
+    "internal-error": "Leadmail itself fails",
+    "empty-folder-contradicted": "the mail server calls a folder empty that holds mail by its other answers",
+    "count-contradicted": "the mail server names fewer or more messages than it says that a folder holds",
+    "many-gone": "the mail server suddenly lists only a small part of a folder",
+    "empty-list": "the mail server lists no folder at all",
+    "no-inbox": "the mail server's list of folders lacks the inbox",
+    "no-uidvalidity": "the mail server does not say which message numbers are valid",
+    "no-uidnext": "the mail server holds messages and numbers none of them",
+    "unreadable-answer": "the mail server's answers cannot be understood",
+    "too-much-data": "the mail server sends more than any answer needs",
+}
+"""Who reads this may be the owner, a colleague or an operator."""
+_OUT_OF_RANGE = "the mail server sends a number that cannot be"
+_WAIT = "Leadmail keeps trying and continues by itself."
+_ADVICE: dict[str, str] = {
+    **dict.fromkeys(TRANSIENT, _WAIT),
+    "connection-lost": _WAIT,
+    "folder-changed": _WAIT,
+    "wrong-secret-key": "Set LEADMAIL_SECRET_KEY, or LEADMAIL_SECRET_KEYS_OLD, to the secret that sealed it, and restart the pollers.",
+    "internal-error": "The pollers' log names the error. Please report it.",
+    "command-refused": "Leadmail keeps trying. Ask the mail server's administrator if it lasts.",
+}
+_CONTRADICTION = "Leadmail believes no such answer and asks again. If it lasts, the mail server's administrator must repair the mailbox."
+
+
+def cause(code: str) -> str:
+    """Return what a code of a trouble means, as a clause without a full stop."""
+    known = _CAUSES.get(code)
+    return known or (_OUT_OF_RANGE if code.endswith("-out-of-range") else code.replace("-", " "))
+
+
+def what_to_do(code: str) -> str:
+    """Return what an operator can do about a trouble, in sentences."""
+    if code in _ADVICE:
+        return _ADVICE[code]
+    return "Its owner must act, or whoever runs the mail server. " + _WAIT if code in set(Code) else _CONTRADICTION
+
+
+def trouble_words(trouble: Trouble, folder: str | None = None) -> str:
+    """Return what hinders an account and at what, as one clause; ``folder`` is the name of the folder that it is about."""
+    return f"{cause(trouble.code)}, while {PHASES[trouble.phase]}{f' in the folder {folder}' if folder else ''}"
 
 
 def of_trouble(account: Account, trouble: Trouble) -> tuple[str, tuple[str, ...], str]:
@@ -81,8 +148,9 @@ def of_trouble(account: Account, trouble: Trouble) -> tuple[str, tuple[str, ...]
     try:
         code = Code(trouble.code)
     except ValueError:
-        said = f": {trouble.detail}" if trouble.detail else ""
-        return f"The problem is with {_PHASES[trouble.phase]} ({trouble.code}{said}).", (), ""
+        words = trouble_words(trouble)
+        said = f" ({trouble.detail})" if trouble.detail else ""
+        return f"{words[:1].upper()}{words[1:]}{said}.", (), ""
     return sentence(MailServerError(code), account.incoming, "IMAP", provider), *steps(code, provider)
 
 

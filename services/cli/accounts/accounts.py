@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from services.cli.results import accounts as results
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, moment, print_json, say, table
 from services.cli.terminal.session import command, open_session
+from services.mailbox import advice
 from services.store import OPERATOR
 from services.usecases.overview import left_out
 
@@ -76,6 +78,7 @@ async def show(name: AccountName, as_json: Json = False) -> None:
         ("id", account.id),
         ("owner", account.owner),
         ("state", _state(account)),
+        *_trouble(account, {folder.id: folder.name for folder in folders}),
         ("sharing", wording.sharing(account.sharing)),
         *((which, f"{at.host}:{at.port} {at.tls} as {at.username}") for which, at in servers),
         *((address, _proof(account, address)) for address in sorted(account.claims)),
@@ -98,6 +101,22 @@ async def show(name: AccountName, as_json: Json = False) -> None:
 def _proof(account: Account, address: str) -> str:
     how = account.proof_of(address)
     return wording.PROOFS[how] if how else wording.NOT_PROVEN
+
+
+def _trouble(account: Account, folders: Mapping[str, str]) -> list[tuple[str, str]]:
+    found = account.trouble
+    if account.state is AccountState.BLOCKED:
+        return [("tried again", moment(account.retry_at) if account.retry_at else "soon")]
+    if found is None:
+        return []
+    return [
+        ("trouble", f"{advice.trouble_words(found, folders.get(found.folder or ''))} ({found.code})"),
+        ("since", f"{moment(found.since)}, {wording.age(found.since)} ago"),
+        *([("details", found.detail)] if found.detail else []),
+        ("tried again", moment(found.next_try) if found.next_try else "soon"),
+        ("what to do", advice.what_to_do(found.code)),
+        ("owner", "was told" if found.owner_told else "has not been told: it is told when the trouble lasts"),
+    ]
 
 
 def _why(state: RowState, reason: str, account: Account) -> str:

@@ -5,11 +5,30 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from schemas.accounts import AccountState, AddressProof, FolderRules, ServerAddress
+from schemas.accounts import AccountState, AddressProof, FolderRules, Phase, ServerAddress
 from schemas.ledger import Epoch, FolderState, RowState
 from schemas.sharing import CompanyPolicy, SharingPolicy
 from services.cli.results.base import Result
 from services.store import AliasCandidate, Preview
+
+
+class TroubleResult(Result):
+    """Why the work on a mailbox cannot go on at the moment. It is tried again without anyone acting."""
+
+    code: str
+    """Stable code, such as ``throttled`` or ``many-gone``."""
+    phase: Phase
+    """What the poller was doing."""
+    folder: str | None
+    """Id of the folder that it is about."""
+    since: datetime
+    """When it started."""
+    next_try: datetime | None
+    """When the poller tries again."""
+    detail: str
+    """What happened, without mail."""
+    owner_told: bool
+    """Whether the owner was notified."""
 
 
 class AccountResult(Result):
@@ -41,6 +60,10 @@ class AccountResult(Result):
     """Whether the mailbox is synchronised."""
     reason: str | None
     """Stable code of why it is blocked, such as ``wrong-password``."""
+    trouble: TroubleResult | None = None
+    """Why an active mailbox cannot go on; null if all is well."""
+    retry_at: datetime | None = None
+    """When the login of a blocked mailbox is tried again; null for soon."""
     incident: int
     """How many times it has been blocked."""
     attention_sent: int
