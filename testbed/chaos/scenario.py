@@ -31,6 +31,7 @@ SETTINGS: Final = {
     "lease_seconds": str(LEASE_S),
     "poll_seconds": "2",
     "idle_seconds": "10",
+    "block_seconds": "2",
     "reaper_seconds": "30",
     "parser_workers": "1",
     "log_format": "json",

@@ -97,3 +97,45 @@ async def test_one_process_is_disturbed_and_the_others_are_not(proxy: Proxy) -> 
     assert (await poller.says(b"1"), await matcher.says(b"2")) == (b"", b"2")
     assert await (await Client.connect(proxy)).says(HELLO) == b""
     assert await (await Client.connect(proxy)).says(other) == other
+
+
+FETCH, SEARCH = b"a1 UID FETCH 1:9 (UID FLAGS)\r\n", b"a2 UID SEARCH UID 1:9\r\n"
+
+
+@pytest.fixture
+async def imap() -> AsyncIterator[Proxy]:
+    """A proxy in front of an echo server that stands for IMAP."""
+    listens, target = free_ports(2)
+    server = await asyncio.start_server(echo, LOOPBACK, target)
+    async with server, Proxy(listens, target) as made:
+        yield made
+
+
+async def heard(proxy: Proxy, words: bytes) -> bytes:
+    """Return the line that answers a command."""
+    reader, writer = await asyncio.open_connection(LOOPBACK, proxy.listens)
+    writer.write(words)
+    async with asyncio.timeout(DEADLINE):
+        line = await reader.readline()
+    writer.close()
+    return line
+
+
+async def test_a_throttling_server_refuses_commands_for_the_moment(imap: Proxy) -> None:
+    """Each refusal carries the command's tag and may pass; what is no such command, and what comes later, is passed on."""
+    imap.set(Mood.THROTTLING)
+    answers = {await heard(imap, FETCH) for _ in range(20)}
+    assert len(answers) > 1
+    assert all(answer.startswith((b"a1 BAD Request is throttled", b"a1 NO [")) for answer in answers)
+    assert await heard(imap, b"a3 LOGIN x y\r\n") == b"a3 LOGIN x y\r\n"
+    imap.set(Mood.CLEAR)
+    assert await heard(imap, FETCH) == FETCH
+
+
+async def test_a_lying_server_denies_mail_and_breaks_off(imap: Proxy) -> None:
+    """SEARCH finds nothing; some mails end in the middle, and the connection with them."""
+    imap.set(Mood.LYING)
+    assert await heard(imap, SEARCH) == b"* SEARCH\r\n"
+    answers = [await heard(imap, FETCH) for _ in range(30)]
+    assert FETCH in answers
+    assert any(answer.startswith(b"* 1 FETCH (UID 1 BODY[] {4096}") for answer in answers)

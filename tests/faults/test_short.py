@@ -24,8 +24,10 @@ FAULTS = (
     Fault(4.1, faults.KILL, "parser-2", 0.3),
     Fault(4.4, faults.SLOW, "parser-1~broker", 2),
     Fault(4.6, owners.RESYNC, "ada", 0),
+    Fault(4.7, faults.THROTTLE, "poller~imap", 1),
     Fault(4.8, owners.PASSWORD, "ada", 2),
     Fault(5.4, faults.PRIMARY_KILL, "", 1),
+    Fault(5.6, faults.LIE, "poller~imap", 1.5),
     Fault(6.0, owners.LOCKOUT, "ben", 0),
     Fault(6.8, faults.BROKER_KILL, "", 0.5),
     Fault(7.5, faults.FREEZE, "poller-2", 4.5),
@@ -37,6 +39,7 @@ FAULTS = (
     Fault(11.6, faults.CUT, "notifier~smtp", 0.5),
     Fault(12.2, faults.KILL, "notifier-1", 0.3),
     Fault(12.9, faults.BROKER_RESTART, "", 0.5),
+    Fault(13.4, faults.LIE, "poller~imap", 1),
     Fault(14.3, faults.STALL, "mongo-1", 1),
 )
 

@@ -14,6 +14,7 @@ from testbed.chaos.world.replicas import Replicas
 
 KILL, FREEZE = "kill", "freeze"
 CUT, STALL, SLOW = "cut", "stall", "slow"
+THROTTLE, LIE = "throttle", "lie"
 BROKER_RESTART, BROKER_KILL = "broker restart", "broker kill"
 STEP_DOWN, PRIMARY_KILL, SECONDARY_KILL = "step-down", "primary kill", "secondary kill"
 IMAP_KILL, SMTP_KILL = "imap kill", "smtp kill"
@@ -21,6 +22,7 @@ IMAP_KILL, SMTP_KILL = "imap kill", "smtp kill"
 KINDS: Final[Mapping[str, int]] = {
     KILL: 30, FREEZE: 8, CUT: 14, STALL: 8, SLOW: 6, BROKER_RESTART: 3, BROKER_KILL: 3,
     STEP_DOWN: 5, PRIMARY_KILL: 4, SECONDARY_KILL: 2, IMAP_KILL: 3, SMTP_KILL: 3, RESYNC: 6, PAUSE: 6,
+    THROTTLE: 5, LIE: 5,
 }  # fmt: skip
 """With how often each happens, relative to one another."""
 ONCE: Final = (PASSWORD, LOCKOUT)
@@ -29,10 +31,12 @@ EMPHASES: Final[Mapping[str, frozenset[str]]] = {
     "everything": frozenset(),
     "processes": frozenset({KILL, FREEZE}),
     "network": frozenset({CUT, STALL, SLOW}),
-    "servers": frozenset({BROKER_RESTART, BROKER_KILL, STEP_DOWN, PRIMARY_KILL, SECONDARY_KILL, IMAP_KILL, SMTP_KILL}),
+    "servers": frozenset(
+        {BROKER_RESTART, BROKER_KILL, STEP_DOWN, PRIMARY_KILL, SECONDARY_KILL, IMAP_KILL, SMTP_KILL, THROTTLE, LIE}
+    ),
 }
 """Scenarios take turns in what they have three times as much of."""
-_MOODS = {CUT: Mood.CUT, STALL: Mood.STALLED, SLOW: Mood.SLOW}
+_MOODS = {CUT: Mood.CUT, STALL: Mood.STALLED, SLOW: Mood.SLOW, THROTTLE: Mood.THROTTLING, LIE: Mood.LYING}
 
 
 class Fault(NamedTuple):
@@ -98,6 +102,8 @@ def _fault(  # noqa: PLR0917 - see plan
         return Fault(at, kind, numbers.choice(replicas), numbers.uniform(0, 3))
     if kind == FREEZE:
         return Fault(at, kind, numbers.choice(replicas), lease + numbers.uniform(1, 6))
+    if kind in (THROTTLE, LIE):
+        return Fault(at, kind, "poller~imap", numbers.uniform(0.5, 8))
     if kind in _MOODS:
         return Fault(at, kind, numbers.choice(links), numbers.uniform(0.3, 8))
     return Fault(at, kind, "", numbers.uniform(0.5, 6))
@@ -130,6 +136,7 @@ class Injector:
     async def _do(self, fault: Fault) -> None:
         ways: dict[str, Callable[[Fault], Awaitable[bool]]] = {
             KILL: self._kill, FREEZE: self._freeze, CUT: self._disturb, STALL: self._disturb, SLOW: self._disturb,
+            THROTTLE: self._disturb, LIE: self._disturb,
             BROKER_RESTART: self._broker, BROKER_KILL: self._broker, STEP_DOWN: self._step_down,
             PRIMARY_KILL: self._member, SECONDARY_KILL: self._member, IMAP_KILL: self._part, SMTP_KILL: self._part,
             **dict.fromkeys(ACTS, self._act),

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from random import Random
 from typing import Self
 
+from testbed.chaos.world import imap_faults
 from testbed.processes.parts import LOOPBACK
 
 _CHUNK = 65_536
@@ -29,6 +31,16 @@ class Mood(Enum):
     STALLED = "stalled"
     """Connections stay, new ones are taken, nothing passes."""
     SLOW = "slow"
+    THROTTLING = "throttling"
+    """The IMAP server behind refuses commands for the moment."""
+    LYING = "lying"
+    """The IMAP server behind contradicts itself."""
+
+
+_ANSWERS: dict[Mood, Callable[[Random, bytes], bytes | None]] = {
+    Mood.THROTTLING: imap_faults.throttling,
+    Mood.LYING: imap_faults.lying,
+}
 
 
 @dataclass(eq=False, slots=True)
@@ -66,12 +78,14 @@ class Proxy:
         listens: the port for clients.
         target: the server's port.
         named: connections say in their first bytes whose they are, as those to MongoDB do.
+        numbers: source of what a faulty IMAP server says.
     """
 
-    def __init__(self, listens: int, target: int, *, named: bool = False) -> None:
+    def __init__(self, listens: int, target: int, *, named: bool = False, numbers: Random | None = None) -> None:
         self.listens = listens
         self._target = target
         self._named = named
+        self._numbers = numbers or Random(0)  # noqa: S311 - faults, nothing secret
         self._connections: set[_Connection] = set()
         self._moods: list[tuple[Callable[[str], bool], Mood]] = []
         self._server: asyncio.Server | None = None
@@ -113,7 +127,7 @@ class Proxy:
         answers, connection.server = await asyncio.open_connection(LOOPBACK, self._target)
         connection.server.write(first)
         ways = [
-            asyncio.create_task(_pump(connection, reader, connection.server)),
+            asyncio.create_task(_pump(connection, reader, connection.server, self._answered)),
             asyncio.create_task(_pump(connection, answers, connection.client)),
         ]
         _, rest = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -121,11 +135,29 @@ class Proxy:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
 
+    def _answered(self, connection: _Connection, said: bytes) -> bool:
+        """Answer a command in the server's place, if the server is faulty; a client here sends one command at a time."""
+        answer = _ANSWERS[connection.mood](self._numbers, said) if connection.mood in _ANSWERS else None
+        if answer is None:
+            return False
+        connection.client.write(answer)
+        if imap_faults.breaks_off(answer):
+            connection.client.close()
+            raise ConnectionResetError
+        return True
 
-async def _pump(connection: _Connection, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+
+async def _pump(
+    connection: _Connection,
+    source: asyncio.StreamReader,
+    sink: asyncio.StreamWriter,
+    answered: Callable[[_Connection, bytes], bool] = lambda _connection, _said: False,
+) -> None:
     while chunk := await source.read(_CHUNK):
         if connection.mood is not Mood.CLEAR:
             await connection.passes(len(chunk))
+            if answered(connection, chunk):
+                continue
         sink.write(chunk)
         await sink.drain()
     # Orderly ends are passed on in both directions at once: no protocol here half-closes.
