@@ -14,7 +14,7 @@
 - ``errors``: what can go wrong on a logged-in connection
 """
 
-from services.mailbox.imap.answers import Fetched, Listed, UidRanges, uid_set
+from services.mailbox.imap.answers import Fetched, Listed, UidRanges, canonical, uid_set
 from services.mailbox.imap.async_connection import CommandObserver
 from services.mailbox.imap.commands import Selected
 from services.mailbox.imap.connect import connect_imap, open_imap
@@ -55,6 +55,7 @@ __all__ = [
     "UidValidityChangedError",
     "UnusableAnswerError",
     "all_uids",
+    "canonical",
     "connect_imap",
     "open_imap",
     "open_reader",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from schemas.ledger import Folder, FolderState
-from services.mailbox.imap import NEVER, ImapSession, Listed, RefusedError, plan_folders, readable
+from services.mailbox.imap import NEVER, ImapSession, Listed, RefusedError, canonical, plan_folders, readable
 from services.poller.copies import removals
 from services.poller.copies.account_context import REFUSED, AccountContext
 
@@ -77,7 +77,9 @@ class FolderTracker:
                 self._context.missed.pop(folder.id, None)
                 continue
             self._context.missed[folder.id] = self._context.missed.get(folder.id, 0) + 1
-            if self._context.missed[folder.id] >= LIST_ANSWERS and await self._refused(folder):
+            # An INBOX that was stored as the server wrote it once is the INBOX that is there now.
+            renamed = canonical(folder.raw_name) != folder.raw_name
+            if self._context.missed[folder.id] >= LIST_ANSWERS and (renamed or await self._refused(folder)):
                 await removals.drop_folder(self._context, folder.id)
                 await self._context.store.folders.save(
                     self._context.lease, [folder.model_copy(update={"state": FolderState.GONE, "cursor": 1})]

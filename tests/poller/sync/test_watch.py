@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+from schemas.identity import folder_id
 from services.mailbox.imap import ImapSession
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
+from services.poller.sync.folder_changes import FolderTracker
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from services.poller.sync.reconcile import reconcile, until_due
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail
@@ -65,3 +67,19 @@ async def test_comparisons_are_remembered(
     long_ago = stored[0].model_copy(update={"checked_at": datetime(2026, 1, 1, tzinfo=UTC)})
     assert until_due([*stored, long_ago], 3600) == 0
     assert until_due([*stored, long_ago.model_copy(update={"checked_at": None})], 3600) < 3600
+
+
+async def test_an_inbox_that_was_stored_in_other_letters_is_the_inbox(
+    session: ImapSession, context: AccountContext
+) -> None:
+    """Servers write it as they like, from one answer to the next: the folder in capitals takes over."""
+    known = context.folders[inbox(context)]
+    former = known.model_copy(update={"raw_name": b"Inbox", "id": folder_id(b"Inbox")})
+    await context.store.folders.save(context.lease, [former])
+    context.folders[former.id] = former
+    tracker = FolderTracker(context, session)
+    listed, _ = await session.list_folders()
+    for _ in range(3):
+        await tracker.drop_missing(listed)
+    assert former.id not in context.folders
+    assert known.id in context.folders
