@@ -14,7 +14,7 @@ from services.mailbox.imap.async_connection import DEADLINE, AsyncConnection, Co
 from services.mailbox.imap.commands import Selected
 from services.mailbox.imap.errors import ContradictionError, RefusedError, UidValidityChangedError
 from services.mailbox.imap.protocol import MailClient
-from services.mailbox.imap.uids import HIGHEST_UID, same_uids
+from services.mailbox.imap.uids import HIGHEST_UID, MANY, same_uids, split_range
 
 BEGINNING = 1024
 """Bytes of a mail that tell whether the server delivers mail at all."""
@@ -54,6 +54,8 @@ class ImapSession(AsyncConnection):
         """Raw name of the open folder."""
         self.exists: int | None = None
         """How many messages the open folder has, as far as it was said."""
+        self._top = 1
+        """The next uid of the open folder."""
         self._uidvalidity = 0
         """Of the open folder."""
         self.announces_vanished = False
@@ -131,6 +133,7 @@ class ImapSession(AsyncConnection):
         if selected.uidnext > HIGHEST_UID + 1:
             raise ContradictionError("uid-out-of-range", f"the server expects uid {selected.uidnext} next")
         self.selected, self._uidvalidity, self.exists = folder, selected.uidvalidity, selected.exists
+        self._top = selected.uidnext
         return selected
 
     async def _uidnext(self, folder: bytes, exists: int) -> int:
@@ -244,8 +247,17 @@ class ImapSession(AsyncConnection):
                 return
 
     async def flags(self, uids: str, since: int | None = None) -> tuple[list[Fetched], UidRanges]:
-        """Return the flags of a set of uids; with ``since`` only those changed after it, and the uids expunged since."""
-        return await self.run(commands.flags, uids, since, self.announces_vanished, self.gmail)
+        """Return the flags of a set of uids; with ``since`` only those changed after it, and the uids expunged since.
+
+        Of a folder with more messages than one answer may name, a range is asked for in parts.
+        """
+        found: list[Fetched] = []
+        gone: UidRanges = []
+        for part in split_range(uids, self._top) if (self.exists or 0) > MANY else [uids]:
+            changed, vanished = await self.run(commands.flags, part, since, self.announces_vanished, self.gmail)
+            found += changed
+            gone += vanished
+        return found, gone
 
     async def noop(self) -> None:
         """Let the server report what is new."""

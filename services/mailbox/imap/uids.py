@@ -24,6 +24,23 @@ def same_uids(folder: Folder, uidvalidity: int, uidnext: int) -> bool:
     return uidvalidity == folder.uidvalidity or uidnext == folder.live_next == 1
 
 
+MANY = 100_000
+"""Messages that one answer may name; and uids of one question about flags in a folder that has more."""
+PARTS = 32
+"""Questions at most."""
+
+
+def split_range(uids: str, top: int) -> list[str]:
+    """Return a range of uids in parts; any other set as it is. ``top`` is the folder's next uid: few are above it."""
+    first, _, last = uids.partition(":")
+    if not (first.isdigit() and last.isdigit()):
+        return [uids]
+    width = max(MANY, (top - int(first)) // PARTS + 1)
+    starts = [*range(int(first), min(top, int(last)) + 1, width)] or [int(first)]
+    ends = [start - 1 for start in starts[1:]] + [int(last)]
+    return [f"{start}:{end}" for start, end in zip(starts, ends, strict=True)]
+
+
 class UidSource(Protocol):
     """Returns uids of the open folder: a session or a reader."""
 

@@ -9,6 +9,7 @@ import pytest
 from services.mailbox.connection import ConnectPolicy, password
 from services.mailbox.imap import ContradictionError, ImapSession, MailboxEvents, answers, connect_imap
 from services.mailbox.imap.answers import Listed
+from services.mailbox.imap.uids import PARTS, split_range
 from tests.mailbox.scripted_server import Scripted, at, imap
 
 EXAMINED = "* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 10] x\r\n* OK [HIGHESTMODSEQ 5] x\r\n{tag} OK done"
@@ -193,3 +194,32 @@ def test_exists_that_is_known_is_no_event() -> None:
     events.add(b"* 3 exists")
     assert events.expunged
     assert events.new
+
+
+def test_flags_of_a_very_full_folder_are_asked_for_in_parts() -> None:
+    """Without gap or overlap, in a bounded number of questions; any other set stays as it is."""
+    assert split_range("1:4294967295", 250_001) == ["1:100000", "100001:200000", "200001:4294967295"]
+    assert split_range("1:*", 250_001) == ["1:*"]
+    assert split_range("1,5", 250_001) == ["1,5"]
+    assert split_range("300000:4294967295", 250_001) == ["300000:4294967295"]
+    assert len(split_range("1:4294967295", 4_294_967_295)) <= PARTS + 1
+
+
+async def test_a_very_full_folder_changes_within_the_bounds(policy: ConnectPolicy) -> None:
+    """Each answer names some of the messages; together they are all."""
+    examined = EXAMINED.replace("* 3 EXISTS", "* 250000 EXISTS").replace("UIDNEXT 10", "UIDNEXT 250001")
+    script = imap(
+        {
+            "EXAMINE": examined,
+            "UID FETCH 1:": "* 1 FETCH (UID 1 FLAGS (a))\r\n* VANISHED (EARLIER) 7\r\n{tag} OK done",
+            "UID FETCH 100001:": "* 2 FETCH (UID 100001 FLAGS (a))\r\n{tag} OK done",
+            "UID FETCH 200001:": "* 3 FETCH (UID 200001 FLAGS (a))\r\n{tag} OK done",
+        }
+    )
+    with Scripted(script) as server:
+        session = ImapSession(connect_imap(at(server.port), password("secret"), policy=policy))
+        await session.examine(b"INBOX")
+        session.announces_vanished = True
+        found, gone = await session.flags("1:4294967295", since=3)
+        assert ([message.uid for message in found], gone) == ([1, 100_001, 200_001], [(7, 7)])
+        session.discard()
