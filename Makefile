@@ -21,7 +21,7 @@ BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 export DOCKER_BUILDKIT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test check lint format bench backpressure mutants image sbom secrets lock clean alerts crash chaos
+.PHONY: help setup servers demo test test-long check lint format bench backpressure mutants image sbom secrets lock clean alerts crash chaos
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ demo: servers ## Show the whole system on three sample mailboxes; ONCE=1 exits a
 
 test: servers ## Run all tests on real servers; T=path or M=mark selects some, LEADMAIL_HOSTING=processes|containers chooses the servers
 	$(PY) -m pytest $(if $(T),$(T),-n $(WORKERS) --dist worksteal) $(if $(M),-m "$(M)")
+
+test-long: servers ## Run every case of what `make test` samples: lying servers, backpressure, made-up companies; T=path selects
+	LEADMAIL_LONG=1 $(PY) -m pytest $(or $(T),tests/lying tests/e2e/failures/test_backpressure.py tests/matcher)
 
 crash: servers ## Kill the stages at every failpoint, and run the model thousands of times; EACH=1: one death per run
 	LEADMAIL_LONG=$(if $(filter-out 0,$(EACH)),each,1) $(PY) -m pytest tests/faults/test_crash_points.py tests/faults/test_model.py

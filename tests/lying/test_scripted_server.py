@@ -8,8 +8,10 @@ import imaplib
 import pytest
 
 from testbed.servers.scripted import Dialect, ScriptedServer
+from testbed.servers.scripted import dialects as known
 from testbed.servers.scripted.faults import Refuse, Rewrite
 from testbed.servers.scripted.process import PASSWORD, ScriptedProcess, user
+from tests.poller.fixtures import ROOT
 
 RAW = b"Subject: offer\r\nFrom: ana@x.example\r\n\r\nhello\r\n"
 
@@ -83,3 +85,35 @@ def test_the_process_serves_many_mailboxes() -> None:
         process.cut()
         with pytest.raises((imaplib.IMAP4.abort, OSError)):
             client.noop()
+
+
+COLUMNS = ("IDLE", "NOTIFY", "CONDSTORE QRESYNC", "SPECIAL-USE", "LIST-STATUS", "MOVE", "UIDPLUS")
+"""Of the table in docs/servers.md, after the name."""
+
+
+@pytest.mark.parametrize(
+    "dialect",
+    [
+        known.GMAIL,
+        known.MICROSOFT,
+        known.EXCHANGE,
+        known.YAHOO,
+        known.NETEASE,
+        known.QQ,
+        known.ZIMBRA,
+        known.HMAILSERVER,
+    ],
+    ids=lambda dialect: dialect.name,
+)
+def test_the_page_of_servers_says_what_a_dialect_offers(dialect: Dialect) -> None:
+    """A row of docs/servers.md is what was tried."""
+    page = (ROOT / "docs/servers.md").read_text()
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| {dialect.name} |")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")][1:]
+    said = dict(zip(COLUMNS, cells, strict=False))
+    offered = {names: [name for name in names.split() if dialect.has(name)] for names in COLUMNS}
+    forms = {
+        names: "no" if not some else "yes" if some == names.split() else some[0] for names, some in offered.items()
+    }
+    assert said == forms
+    assert cells[-1] == "dialect"

@@ -82,6 +82,8 @@ CASES = [
     Case("IDLE ends at once", faults=lambda: [SendRaw("IDLE", text=b"+ idling\r\n<tag> OK done\r\n")], live=True),
     Case("IDLE is answered without +", faults=lambda: [SendRaw("IDLE", text=b"<tag> OK done\r\n")], live=True),
     Case("IDLE tells nothing", faults=lambda: [Chatter(line=b"* OK still here\r\n", every=2.0)], live=True),
+    Case("IDLE says EXISTS each time", faults=lambda: [Announce("IDLE", text=b"* 12 EXISTS\r\n")], live=True),
+    Case("IDLE says EXPUNGE each time", faults=lambda: [Announce("IDLE", text=b"* 12 EXPUNGE\r\n")], live=True),
     Case("a modification sequence that moves at each EXAMINE", faults=lambda: [Moving("EXAMINE")], live=True),
     Case(
         "LOGOUT is not needed", faults=lambda: [Refuse("NOOP", text="BAD no")], dialect=FULL.without("IDLE"), live=True

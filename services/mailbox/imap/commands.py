@@ -127,9 +127,9 @@ def header_part(client: MailClient, uid: int, offset: int, size: int) -> bytes |
 
 
 def bodies(client: MailClient, uids: Sequence[int]) -> dict[int, bytes]:
-    """Whole mails. ``BODY.PEEK[]`` sets no flag, and iCloud's RFC822 comes without a body."""
+    """Whole mails. ``BODY.PEEK[]`` sets no flag, and iCloud's RFC822 comes without a body. Nothing at all is no mail."""
     found = _fetch(client, answers.uid_set(uids), "(UID BODY.PEEK[])")
-    return {message.uid: message.body for message in found if message.body is not None}
+    return {message.uid: message.body for message in found if message.body}
 
 
 def part(client: MailClient, uid: int, offset: int, size: int) -> bytes:

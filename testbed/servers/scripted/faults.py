@@ -73,7 +73,7 @@ class ImapFault:
     alone: bool | None = None
     """Only where it is asked for alone (True), or with others (False)."""
     what: str | None = None
-    """Only for a FETCH of this kind."""
+    """Only for a FETCH of this kind, or of one of several with ``|`` between them."""
     argument: bytes | None = None
     """Only where a word of the command is this."""
     count: int = 0
@@ -87,7 +87,7 @@ class ImapFault:
             and self.folder in (None, call.folder)
             and (self.uid is None or self.uid in call.uids)
             and (self.alone is None or self.alone == (len(call.uids) == 1))
-            and self.what in (None, call.what)
+            and (self.what is None or call.what in self.what.split("|"))
             and (self.argument is None or self.argument in call.arguments)
         )
         if not fits:

@@ -35,8 +35,8 @@ DEADLINE = float(os.environ.get("LEADMAIL_LYING_DEADLINE", "90"))
 """Seconds for one step of a case; a loaded machine takes its time."""
 NEIGHBOURS = 3
 MIB = 1024 * 1024
-GROWTH, PER_ACCOUNT = 64 * MIB, 2 * MIB
-"""Bytes by which a poller may grow, whatever servers send."""
+GROWTH, PER_ACCOUNT = 64 * MIB, 12 * MIB
+"""Bytes by which a poller may grow, whatever servers send: one server, and each more that does so at the same time."""
 RATE, BURST = 5.0, 40
 """Commands a second that an account may cause for long, and commands that one event may cause at once."""
 LOOKED = 6.0
