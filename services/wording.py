@@ -21,6 +21,7 @@ SKIPPED = {
     "header-unclear": "with a header that is too long or too malformed to tell who takes part",
     "unreadable": "your mail server fails whenever this mail is asked for",
     "short-body": "your mail server delivers only a part of it",
+    "refused": "your mail server refuses to deliver it",
     "missing": "no longer listed by your mail server",
     "draft": "not sent yet",
     "disconnected": "not checked before the mailbox was disconnected",

@@ -54,6 +54,7 @@ PAGES = (
     PageRoute("/mailboxes", mailboxes.index),
     PageRoute("/mailboxes/connect", connect.address, connect.connect),
     PageRoute("/mailboxes/{account}", mailboxes.show, mailboxes.change),
+    PageRoute("/mailboxes/{account}/messages", mailboxes.messages),
     PageRoute("/mailboxes/{account}/sharing", sharing.form, sharing.change),
     PageRoute("/mailboxes/{account}/password", mailbox_settings.password, mailbox_settings.save_password),
     PageRoute("/mailboxes/{account}/folders", mailbox_settings.folders, mailbox_settings.save_folders),

@@ -7,6 +7,7 @@
 - ``leaving``: users with their sessions and mailboxes; what a removal concerns, and the removal
 - ``key_rotation``: which secret of the deployment is needed, and replacing it
 - ``overview``: what the operator looks at first
+- ``balance``: what became of each message that a mailbox holds, per folder and in all
 - ``time_left``: how long backfills will still take
 - ``stages``: which stage reads which queue
 - ``dead_letters``: inspect, replay and drop dead letters

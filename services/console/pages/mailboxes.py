@@ -14,7 +14,7 @@ from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
 from services.mailbox import advice
 from services.store import AccountStatus, NotFoundError
-from services.usecases import company_domains, overview
+from services.usecases import balance, company_domains, overview
 from services.usecases.company_domains import ProposedDomain
 
 
@@ -26,6 +26,8 @@ class Mailbox(NamedTuple):
     """In words."""
     problem: tuple[str, tuple[str, ...], str] | None
     """Why it is blocked, how to fix it step by step, and the URL of the instructions."""
+    trouble: tuple[str, tuple[str, ...], str] | None
+    """The same for an active mailbox that cannot go on at the moment, and is tried again without its owner."""
     done: int
     total: int
     backfill: str
@@ -83,11 +85,13 @@ async def connected_account(context: RequestContext) -> Account:
 def mailbox_of(context: RequestContext, status: AccountStatus) -> Mailbox:
     """Return what is shown of a mailbox; how fast it goes is known of who looks again."""
     account, (done, total) = status.account, overview.progress(status)
+    trouble = account.trouble if account.state is AccountState.ACTIVE else None
     context.console.estimator.note(account.id, done, total, monotonic())
     return Mailbox(
         account=account,
-        state=_STATES.get(account.state) or wording.paused(account.reason),
+        state="active, with a problem" if trouble else _STATES.get(account.state) or wording.paused(account.reason),
         problem=advice.of_blocked(account) if account.state is AccountState.BLOCKED else None,
+        trouble=advice.of_trouble(account, trouble) if trouble else None,
         done=done,
         total=total,
         backfill=overview.backfill_progress(status, context.console.estimator.seconds_left(account.id)),
@@ -129,10 +133,19 @@ async def show(context: RequestContext) -> Response:
             for (state, reason), count in counts.items()
         ],
         sharing=wording.sharing_in_force(account.sharing, company),
-        folders=await context.store.folders.of(account.id),
+        folders=(folders := await context.store.folders.of(account.id)),
+        hindered=[one.name for one in folders if account.trouble and one.id == account.trouble.folder],
         proposed=await unconfirmed(context),
         epochs=(await context.store.epochs.of(account.id))[:3],
     )
+
+
+async def messages(context: RequestContext) -> Response:
+    """Show what became of each message of a mailbox."""
+    account = await own_account(context)
+    together, each = await balance.of_account(context.store, account.id)
+    hidden = bool(context.console.settings.crm_readers_field)
+    return context.render("messages.html", account=account, together=together, each=each, hidden=hidden)
 
 
 async def change(context: RequestContext) -> Response:

@@ -42,8 +42,10 @@ async def overview(context: RequestContext) -> Response:
             )
         )
     queues = sorted((seen.queues or {}).items())
+    hindered = [one.account for one in seen.accounts if one.account.state is AccountState.ACTIVE]
     return context.render(
         "operations.html",
+        troubles=sorted((one.trouble.code, one.address, one.trouble) for one in hindered if one.trouble),
         overview=seen,
         rows=rows,
         left_out={state: usecase.FINAL_LABELS[state] for state in (RowState.SKIPPED, RowState.QUARANTINED)},

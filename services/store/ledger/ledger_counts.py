@@ -24,6 +24,8 @@ class FolderTotals(NamedTuple):
     """How many were skipped or quarantined, by reason."""
     doubted: Mapping[str, int]
     """How many did not come at the last attempt and are tried again, by reason."""
+    next_try: datetime | None
+    """When the first of these is tried again."""
     short: int
     """How many came without a part of the bytes that the server announced."""
 
@@ -57,7 +59,7 @@ class LedgerCounts:
         short = {"$sum": {"$cond": [{"$gt": ["$short", 0]}, 1, 0]}}
         pipeline: list[Doc] = [
             {"$match": {**account_range(account), "state": {"$ne": RowState.GONE.value}}},
-            {"$group": {"_id": group, "count": {"$sum": 1}, "short": short}},
+            {"$group": {"_id": group, "count": {"$sum": 1}, "short": short, "next": {"$min": "$retry_at"}}},
         ]
         found: dict[str, list[Doc]] = {}
         async for one in await self._ledger.aggregate(pipeline):
@@ -79,7 +81,7 @@ class LedgerCounts:
 
 
 def _totals(groups: list[Doc]) -> FolderTotals:
-    states, left_out, doubted = Counter[RowState](), Counter[str](), Counter[str]()
+    states, left_out, doubted, tries = Counter[RowState](), Counter[str](), Counter[str](), []
     for group in groups:
         of, number = group["_id"], group["count"]
         state = RowState(of["state"])
@@ -88,4 +90,6 @@ def _totals(groups: list[Doc]) -> FolderTotals:
             left_out[of.get("reason") or "-"] += number
         elif state is RowState.PLANNED and of.get("doubt"):
             doubted[of["doubt"]] += number
-    return FolderTotals(states.total(), states, left_out, doubted, sum(group["short"] for group in groups))
+            tries += [group["next"]] if group["next"] else []
+    short = sum(group["short"] for group in groups)
+    return FolderTotals(states.total(), states, left_out, doubted, min(tries, default=None), short)
