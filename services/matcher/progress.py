@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from schemas.ledger import EpochState
 from services.mailbox.providers import directory
-from services.store import AccountGroup, OpenBackfill, Store
+from services.store import AccountGroup, OpenBackfill, Store, TroubleGroup
 
 _LEASE = timedelta(seconds=40)
 """How long after a replica has died another one takes over. The time without progress then starts again at 0."""
@@ -32,6 +32,7 @@ class ProgressMetric(Collector):
         self._holder = holder
         self._backfills: Sequence[OpenBackfill] | None = None
         self._accounts: Counter[AccountGroup] = Counter()
+        self._troubles: Sequence[TroubleGroup] = ()
         self._due = self._dead_letters = self._unproven = 0
         self._moved: dict[tuple[str, int], tuple[OpenBackfill, float]] = {}
         """The last state of each backfill that differed from the one before, and when it was read."""
@@ -44,6 +45,7 @@ class ProgressMetric(Collector):
             return
         backfills = await self._store.progress.backfills()
         self._accounts = await self._store.progress.accounts()
+        self._troubles = await self._store.progress.troubles()
         self._due = await self._store.progress.confirmations_due()
         self._dead_letters = await self._store.dead_letters.count()
         self._unproven = sum(len(claims) for _, claims in await self._store.address_proofs.unproven())
@@ -71,6 +73,11 @@ class ProgressMetric(Collector):
             "Accounts by state, reason for being blocked, and mail service",
             labels=["state", "reason", "provider"],
         )
+        in_trouble = GaugeMetricFamily(
+            "leadmail_accounts_in_trouble",
+            "Active accounts that cannot go on at the moment, by reason; they are tried again",
+            labels=["code"],
+        )
         due = GaugeMetricFamily("leadmail_confirmations_due", "Complete backfills whose owner has no confirmation yet")
         dead_letters = GaugeMetricFamily(
             "leadmail_dead_letters_waiting", "Dead letters that wait for a decision by an operator"
@@ -84,10 +91,13 @@ class ProgressMetric(Collector):
                 groups[group.state.value, group.reason or "", _provider(group)] += count
             for labels, count in groups.items():
                 accounts.add_metric(list(labels), count)
+            for hindered in self._troubles:
+                in_trouble.add_metric([hindered.code], hindered.accounts)
             due.add_metric([], self._due)
             dead_letters.add_metric([], self._dead_letters)
             unproven.add_metric([], self._unproven)
         yield accounts
+        yield in_trouble
         yield due
         yield dead_letters
         yield unproven

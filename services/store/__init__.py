@@ -62,7 +62,7 @@ from services.store.readers.views import (
 from services.store.store import Store
 from services.store.sync.accounts import new_account_id
 from services.store.sync.backlog import Waiting
-from services.store.sync.progress import AccountGroup, OpenBackfill
+from services.store.sync.progress import AccountGroup, OpenBackfill, TroubleGroup
 from services.store.sync.status import AccountStatus, EpochReport, FolderReport
 
 __all__ = [
@@ -110,6 +110,7 @@ __all__ = [
     "StoreConfig",
     "StoreError",
     "SuggestedAddress",
+    "TroubleGroup",
     "Twin",
     "TwinQuery",
     "VisibleCopy",

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from schemas.accounts import AccountState
 from schemas.errors import BusClosedError, NotReadyError
 from schemas.ledger import EpochState, RowState
 from services.amqp import broker_alarms
 from services.runtime.settings import OverviewSettings
-from services.store import AccountStatus, Store
+from services.store import AccountStatus, Store, TroubleGroup
 from services.usecases.stages import replicas
 from services.wording import span
 
@@ -54,6 +55,15 @@ class Overview:
         """When the oldest copy without a final state was noticed."""
         moments = [one.oldest_unfinished for one in self.accounts if one.oldest_unfinished]
         return min(moments) if moments else None
+
+    @property
+    def troubles(self) -> list[TroubleGroup]:
+        """What hinders active accounts, by code."""
+        by_code: dict[str, list[datetime]] = {}
+        for one in self.accounts:
+            if one.account.state is AccountState.ACTIVE and one.account.trouble:
+                by_code.setdefault(one.account.trouble.code, []).append(one.account.trouble.since)
+        return [TroubleGroup(code, len(since), min(since)) for code, since in sorted(by_code.items())]
 
 
 async def read_overview(store: Store, settings: OverviewSettings, bus: Bus | None) -> Overview:

@@ -8,12 +8,13 @@ from io import StringIO
 import pytest
 from prometheus_client import CollectorRegistry
 
-from schemas.accounts import AccountState
+from schemas.accounts import AccountState, Trouble
 from services.matcher import handler, progress
 from services.matcher.copy_outcomes import CopyOutcomes
 from services.matcher.progress import ProgressMetric
 from services.runtime.logs import setup_logs
 from services.runtime.settings import ProcessSettings
+from services.store import now
 from tests.matcher.fixtures import World, delivery_of, mail
 
 
@@ -52,6 +53,10 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
     assert value(registry, "backfill_expected_messages") == 40
     assert value(registry, "backfill_done_messages") == 0
     assert value(registry, "backfill_standstill_seconds") == 100
+    assert value(registry, "accounts_in_trouble", code="throttled") is None
+    await world.store.accounts.trouble(lease, Trouble(code="throttled", phase="backfill", since=now()))
+    await metric.read()
+    assert value(registry, "accounts_in_trouble", code="throttled") == 1
     await world.database["folders"].update_many({}, {"$set": {"state": "enumerated"}})
     await world.store.epochs.seal(lease, 1)
     clock.now += 7
@@ -63,6 +68,7 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
     await metric.read()
     assert value(registry, "backfills", state="sealed") == 0
     assert value(registry, "accounts", state="blocked", reason="wrong-password", provider="gmail") == 1
+    assert value(registry, "accounts_in_trouble", code="throttled") is None
     assert value(registry, "accounts", state=AccountState.ACTIVE.value, reason="", provider="gmail") is None
 
 

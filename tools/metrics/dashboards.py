@@ -107,6 +107,11 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
                 "short",
                 (('sum by (reason, provider) (leadmail_accounts{state="blocked"})', "{{provider}}: {{reason}}"),),
             ),
+            Panel(
+                "Active but in trouble, and why",
+                "short",
+                (("sum by (code) (leadmail_accounts_in_trouble)", "{{code}}"),),
+            ),
             Panel("Active accounts by poller", "short", (("leadmail_poller_accounts", "{{instance}}"),)),
             Panel("Open backfills", "short", (("sum by (state) (leadmail_backfills)", "{{state}}"),)),
             Panel(

@@ -10,7 +10,7 @@ import typer
 from schemas.accounts import Account, AccountState
 from schemas.ledger import RowState
 from services import wording
-from services.cli.accounts import aliases, connect, removal, settings
+from services.cli.accounts import aliases, connect, folder_view, removal, settings
 from services.cli.accounts.settings import AccountName
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
@@ -64,12 +64,14 @@ async def show(name: AccountName, as_json: Json = False) -> None:
         folders = await session.store.folders.of(account.id)
         epochs = await session.store.epochs.of(account.id)
         counts = await session.store.ledger_counts.counts(account.id)
+        totals = await session.store.ledger_counts.totals(account.id)
         kept_out = left_out(await session.store.ledger_counts.counts_by_folder(account.id))
     messages = {state.value: count for state, count in counts.items()}
     if as_json:
         left = [{"state": state, "reason": reason, "messages": count} for (state, reason), count in kept_out.items()]
+        listed = folder_view.results_of(results.FolderResult, folders, totals)
         print_json(
-            results.AccountDetails.of(account, messages=counts, left_out=left, folder_list=folders, epochs=epochs)
+            results.AccountDetails.of(account, messages=counts, left_out=left, folder_list=listed, epochs=epochs)
         )
         return
     say(account.address, style="bold")
@@ -95,7 +97,7 @@ async def show(name: AccountName, as_json: Json = False) -> None:
     table(None, ("", ""), rows)
     if folders:
         say("")
-        settings.print_folders(folders)
+        folder_view.print_folders(folders, totals)
 
 
 def _proof(account: Account, address: str) -> str:
@@ -125,7 +127,9 @@ def _why(state: RowState, reason: str, account: Account) -> str:
 
 
 def _state(account: Account) -> str:
-    return account.state.value + (f" ({account.reason})" if account.reason else "")
+    hindered = f"{account.trouble.code} for {wording.age(account.trouble.since)}" if account.trouble else None
+    why = account.reason or hindered
+    return account.state.value + (f" ({why})" if why else "")
 
 
 @app.command("pause")

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.accounts import Account
-from schemas.ledger import Folder
 from schemas.sharing import Mode, SharingPolicy, excludable_domain
 from services import wording
-from services.cli.accounts import login_result
+from services.cli.accounts import folder_view, login_result
 from services.cli.mail.previews import DryRun, print_preview
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
 from services.cli.terminal import questions
-from services.cli.terminal.output import USAGE, Json, fail, print_json, say, table
+from services.cli.terminal.output import USAGE, Json, fail, print_json, say
 from services.cli.terminal.session import command, do, open_session
 from services.mailbox.connection import Credentials
 from services.store import OPERATOR
@@ -54,12 +53,6 @@ def typed_domains(mode: Mode | None, domains: Iterable[str] | None) -> tuple[str
     if found and mode is not None and mode is not Mode.CUSTOM:
         fail(f"--exclude-domain goes with --sharing custom, not with {mode.value}", code=USAGE)
     return found
-
-
-def print_folders(folders: Iterable[Folder]) -> None:
-    """Print the folders, and why some are not synchronised."""
-    rows = [(folder.name, "yes" if folder.selected else f"no: {folder.reason}") for folder in folders]
-    table(None, ("folder", "synchronised"), rows)
 
 
 @prints(results.LoginResult)
@@ -175,9 +168,11 @@ async def folders(
             say(f"Saved. {account.address} is being synchronised again with these folders.")
             return
         found = await session.store.folders.of(account.id)
+        totals = await session.store.ledger_counts.totals(account.id)
     if as_json:
-        print_json(results.FoldersResult.of(account.folders, folders=found))
+        choices = folder_view.results_of(results.FolderChoice, found, totals)
+        print_json(results.FoldersResult.of(account.folders, folders=choices))
     elif found:
-        print_folders(found)
+        folder_view.print_folders(found, totals)
     else:
         say("The folders are not known yet: no poller has opened this mailbox.", style="dim")

@@ -10,17 +10,20 @@ from typing import NamedTuple
 
 from schemas.accounts import AccountState
 from services.amqp import BrokerFacts, QueueDepth
+from services.mailbox import advice as advice_on
 from services.mailbox.connection import SealedSample
-from services.store import AccountGroup, DatabaseFacts
+from services.store import AccountGroup, DatabaseFacts, TroubleGroup
 from services.usecases.key_rotation import RotationStatus
 from services.usecases.stages import queues_of, replicas
-from services.wording import plural
+from services.wording import age, plural
 
 OLDEST_MONGODB, OLDEST_RABBITMQ = (6, 0), (3, 10)
 SKEW_SECONDS = 1.0
 """Leases and retries tolerate more, but times on record pages and in logs would be wrong."""
 DISK_FULL = 0.9
 SOON = timedelta(days=14)
+LASTING = timedelta(days=1)
+"""What hinders an account for so long is wrong, and no warning."""
 
 
 class State(StrEnum):
@@ -162,6 +165,17 @@ def mail(accounts: Mapping[AccountGroup, int], dead_letters: int) -> Iterable[Ch
         yield Check("dead letters", State.WARNING, f"{dead_letters} to review", "See `leadmail dead-letters list`.")
     else:
         yield Check("dead letters", State.FINE, "none")
+
+
+def troubles(found: Sequence[TroubleGroup]) -> Iterable[Check]:
+    """Check for active accounts that cannot go on. What lasts for a day does not pass by itself."""
+    for one in found:
+        lasts = datetime.now(UTC) - one.oldest >= LASTING
+        words = f"{plural(one.accounts, 'account')}, the oldest for {age(one.oldest)}: {advice_on.cause(one.code)}"
+        advice = f"{advice_on.what_to_do(one.code)} `leadmail account list` shows which."
+        yield Check(f"trouble: {one.code}", State.WRONG if lasts else State.WARNING, words, advice)
+    if not found:
+        yield Check("trouble", State.FINE, "every active account can go on")
 
 
 def repeated_ids(accounts: int, ids: int) -> Iterable[Check]:

@@ -74,6 +74,7 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
         Check("MongoDB", State.FINE, "answers"),
         *diagnosis.database(facts),
         *diagnosis.mail(accounts, dead_letters),
+        *diagnosis.troubles(await store.progress.troubles()),
         *(diagnosis.secrets(await key_rotation.read_status(store, make_secret_box(settings))) if has_secret else ()),
         *(
             diagnosis.passwords(await open_one(store.accounts.sealed(), make_secret_box(settings)))

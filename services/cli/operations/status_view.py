@@ -14,6 +14,7 @@ from schemas.accounts import AccountState
 from schemas.ledger import RowState
 from services.cli.results import operations as results
 from services.cli.terminal.output import longest_word
+from services.mailbox import advice
 from services.store import AccountStatus
 from services.usecases.overview import FINAL_LABELS, Overview, backfill_progress, progress
 from services.usecases.stages import is_waiting_queue
@@ -32,6 +33,9 @@ def view(overview: Overview, left: Mapping[str, float] | None = None) -> Rendera
     head = Text(oldest, style="bold")
     if overview.dead_letters:
         head.append(f"   {plural(overview.dead_letters, 'dead letter')}: see `leadmail dead-letters list`", style="red")
+    for one in overview.troubles:
+        words = f"\n{plural(one.accounts, 'account')} cannot go on: {advice.cause(one.code)} ({one.code}), the oldest for {age(one.oldest)}"
+        head.append(words, style="yellow")
     if overview.alarms:
         head.append(
             f"\nRabbitMQ accepts no messages, so all processing waits. Active alarms: {', '.join(overview.alarms)}",
@@ -97,7 +101,8 @@ def _word(one: AccountStatus, left: float | None) -> Text:
     """Return the progress of the newest backfill, or why the account is stopped."""
     state = one.account.state
     if state is AccountState.ACTIVE:
-        return Text(backfill_progress(one, left))
+        hindered = f"; {one.account.trouble.code}" if one.account.trouble else ""
+        return Text(backfill_progress(one, left) + hindered, style="yellow" if hindered else "")
     style = "red" if state is AccountState.BLOCKED else "yellow"
     return Text(state.value + (f": {one.account.reason}" if one.account.reason else ""), style=style)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from schemas.accounts import AccountState, AddressProof, FolderRules, Phase, ServerAddress
 from schemas.ledger import Epoch, FolderState, RowState
 from schemas.sharing import CompanyPolicy, SharingPolicy
@@ -98,6 +100,20 @@ class FolderChoice(Result):
     """Whether it is synchronised."""
     reason: str | None
     """Stable code of why it is not synchronised."""
+    expected: int | None = None
+    """How many messages the server said that it holds, at the last comparison; null before the first."""
+    found: int | None = None
+    """How many messages the server named then."""
+    messages: dict[RowState, int] = Field(default_factory=dict)
+    """Number of messages by state in the ledger, without those that are gone."""
+    left_out: dict[str, int] = Field(default_factory=dict)
+    """Messages that were skipped or quarantined, by reason."""
+    waiting: dict[str, int] = Field(default_factory=dict)
+    """Messages that the server did not deliver at the last attempt and that are tried again, by reason."""
+    next_try: datetime | None = None
+    """When the first of these is tried again."""
+    short: int = 0
+    """Messages that came without the end, because the server sent less than it announced."""
 
 
 class FolderResult(FolderChoice):

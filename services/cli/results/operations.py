@@ -9,6 +9,7 @@ from pydantic import Field
 
 from schemas.accounts import AccountState
 from schemas.ledger import Epoch, RowState
+from services.cli.results.accounts import TroubleResult
 from services.cli.results.base import Result
 from services.store import ErasureCounts
 from services.usecases.dead_letters import CopyLocation
@@ -120,6 +121,8 @@ class AccountStatusResult(Result):
     """Whether the mailbox is synchronised."""
     reason: str | None
     """Stable code of why it is blocked."""
+    trouble: TroubleResult | None = None
+    """Why it cannot go on although it is active; null if all is well."""
     poller: str | None
     """The poller that works on it."""
     epoch: Epoch | None
@@ -147,6 +150,17 @@ class QueueDepthResult(Result):
     """Messages in progress; null without a management URL."""
 
 
+class TroubleGroupResult(Result):
+    """Active accounts that cannot go on at the moment for the same reason."""
+
+    code: str
+    """Stable code, such as ``throttled``."""
+    accounts: int
+    """How many accounts."""
+    oldest: datetime
+    """Since when the first of them cannot."""
+
+
 class StatusResult(Result):
     """The state of the deployment."""
 
@@ -160,6 +174,8 @@ class StatusResult(Result):
     """Number of replicas by stage; null if RabbitMQ does not answer."""
     accounts: list[AccountStatusResult]
     """All accounts."""
+    troubles: list[TroubleGroupResult] = Field(default_factory=list)
+    """What hinders active accounts, by code."""
     queues: dict[str, QueueDepthResult] | None
     """All queues by name; null if RabbitMQ does not answer."""
 

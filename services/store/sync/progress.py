@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import datetime
 from typing import NamedTuple
 
 from schemas.accounts import AccountState
@@ -38,6 +39,15 @@ class AccountGroup(NamedTuple):
     """Key in the provider directory."""
     host: str
     """Their IMAP server."""
+
+
+class TroubleGroup(NamedTuple):
+    """Active accounts that cannot go on at the moment for the same reason."""
+
+    code: str
+    accounts: int
+    oldest: datetime
+    """Since when the first of them cannot."""
 
 
 class Progress:
@@ -85,6 +95,14 @@ class Progress:
                 async for group in await self._accounts.aggregate(pipeline)
             }
         )
+
+    async def troubles(self) -> list[TroubleGroup]:
+        """Return what hinders active accounts, by code."""
+        group: Doc = {"_id": "$trouble.code", "accounts": {"$sum": 1}, "oldest": {"$min": "$trouble.since"}}
+        hindered: Doc = {"state": AccountState.ACTIVE.value, "trouble": {"$ne": None}}
+        pipeline: list[Doc] = [{"$match": hindered}, {"$group": group}, {"$sort": {"_id": 1}}]
+        found = await self._accounts.aggregate(pipeline)
+        return [TroubleGroup(one["_id"], one["accounts"], one["oldest"]) async for one in found]
 
     async def confirmations_due(self) -> int:
         """Return how many complete backfills are not confirmed yet."""
