@@ -39,6 +39,7 @@ TOUCHING: Mapping[str, str] = {
     "core.colleagues": "checks whether any stored mail names an address",
     "admin.address_codes": "asks whether an account's own mail came through a list: yes or no, for its owner",
     "admin.aliases": "senders in an account's own Sent folders, for its owner",
+    "admin.user_lifecycle": "finds the emails of an heir that become private with what they take over: keys only",
     "admin.withdrawing": "finds the emails of a thread that a user holds, for this user: keys only",
     "admin.data_subjects": "finds what names an address, for a data subject: an administrator's request, audited",
 }

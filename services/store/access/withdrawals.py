@@ -36,6 +36,10 @@ class Withdrawals:
         found = self._withdrawals.find({"_id": {"$in": list(wanted)}}, {"_id": 1})
         return frozenset([wanted[one["_id"]] async for one in found])
 
+    async def targets(self, owner: str) -> list[str]:
+        """Return the keys of emails and the ids of threads that a user keeps private."""
+        return await self._withdrawals.distinct("target", {"owner": owner})
+
     async def hand_over(self, owner: str, heir: str) -> None:
         """Let what a user keeps private stay private when their mailboxes go to another user."""
         async for one in self._withdrawals.find({"owner": owner}):

@@ -132,10 +132,14 @@ class UserLifecycle:
 
     async def _transfer(self, account: Account, heir: User, *, by: str) -> None:
         """Hand an account over. What hangs on its owner (own copies, threads) is the matcher's to work out again."""
-        await self._withdrawals.hand_over(account.owner, heir.email)
         parts = [part async for part in self._ledger.attached_emails(account_range(account.id), batch=_AT_ONCE)]
+        kept = await self._withdrawals.targets(account.owner)
+        covered = {"owners": heir.email, "$or": [{name: {"$in": kept}} for name in ("email", "thread")]}
+        own = await self._c.links.distinct("email", covered)  # the heir's own copies become private, too
+        parts += [own] if own else []
         for part in parts:  # stays enqueued: the attestations of threads are the matcher's to compute
             await self._pending.enqueue(emails=part)
+        await self._withdrawals.hand_over(account.owner, heir.email)
         proofs = [*account.proofs]
         theirs = [{"_id": account.id}, {"state": {"$ne": AccountState.DISCONNECTED.value}}]
         proven = await self._c.accounts.find_one({"proofs.address": account.owner, "$or": theirs})

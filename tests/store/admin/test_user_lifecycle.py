@@ -94,6 +94,25 @@ async def test_a_transferred_mailbox_belongs_to_its_new_owner(world: World, stor
     assert {one.owner for one in await store.accounts.get_all()} == {BOB}
 
 
+@pytest.mark.parametrize("thread", [False, True])
+async def test_what_the_heir_holds_of_it_becomes_private_too(world: World, store: Store, *, thread: bool) -> None:
+    """The heir's own copies of what the former owner kept private grant nothing any more, and the summary does not count them."""
+    mine, theirs = await world.account(ANN), await world.account(BOB)
+    record = await world.record("lead@x.com")
+    both, answer = content("m1", "lead@x.com", ANN, BOB), content("m2", "lead@x.com", BOB)
+    for mailbox, mail in ((mine, both), (theirs, both), (theirs, answer)):
+        await world.attach(mailbox, mail)
+    other = content("m3", "lead@x.com", BOB, thread="u" * 24)
+    await world.attach(theirs, other)
+    await store.withdrawing.keep_private(both.key, by=ANN, thread=thread)
+    await store.user_lifecycle.remove(ANN, by=ADMIN, transfer_to=BOB)
+    granted = await world.database["links"].distinct("email", {"shared_by.0": {"$exists": True}})
+    assert set(granted) == {other.key} | (set() if thread else {answer.key})
+    summary = await world.summary(record)
+    assert summary is not None
+    assert summary["count"] == len(granted)
+
+
 async def test_the_last_administrator_stays(world: World, store: Store) -> None:
     """Without an administrator no one could change the company's policy."""
     await store.users.add(ADMIN, admin=True)
