@@ -124,9 +124,16 @@ class DeadlineSocket:
         self.received += len(data)
         return data
 
+    @property
+    def patience(self) -> float:
+        """Return the seconds that the next wait may take. Raises DeadlineError if there are none left."""
+        if self.deadline is None:
+            return self.read_timeout
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0:
+            raise DeadlineError("the server did not finish its answer in time")
+        return min(self.read_timeout, remaining)
+
     def _arm(self) -> None:
         if self.deadline is not None:
-            remaining = self.deadline - time.monotonic()
-            if remaining <= 0:
-                raise DeadlineError("the server did not finish its answer in time")
-            self.sock.settimeout(min(self.read_timeout, remaining))
+            self.sock.settimeout(self.patience)

@@ -63,7 +63,7 @@ class ImapProtocol(AnswerReader):
         typ, data = self._simple_command("STARTTLS")  # private: imaplib has no public way to send a bare command
         if typ != "OK":
             raise self.error("the server refused STARTTLS")
-        self.stream.sock.settimeout(self.stream.read_timeout)
+        self.stream.sock.settimeout(self.stream.patience)  # it bounds the whole handshake
         self.sock = ssl_context.wrap_socket(self.stream.sock, server_hostname=self.host)
         self.stream.replace(self.sock)
         self.untagged_responses.clear()
