@@ -23,10 +23,10 @@ pytestmark = pytest.mark.containers
 PROJECT = Path(__file__).parents[2]
 
 
-def start_by_hand(folder: Path) -> tuple[subprocess.Popen[str], list[int], list[Path]]:
+def start_by_hand(folder: Path, mail: str) -> tuple[subprocess.Popen[str], list[int], list[Path]]:
     """Run `python -m testbed up` in a folder; return it, the ports that it announced and the temporary folder."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "testbed", "up"],
+        [sys.executable, "-m", "testbed", "up", "--mail", mail],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         stdout=subprocess.PIPE,
@@ -60,10 +60,19 @@ def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_when_the_starter_ends(tmp_path: Path, ending: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("ending", "mail"),
+    [
+        (signal.SIGINT, "dovecot"),
+        (signal.SIGTERM, "dovecot"),
+        (signal.SIGKILL, "dovecot"),
+        (signal.SIGKILL, "cyrus"),
+        (signal.SIGKILL, "courier"),
+    ],
+)
+def test_nothing_is_left_when_the_starter_ends(tmp_path: Path, ending: signal.Signals, mail: str) -> None:
     """After Ctrl-C, kill and kill -9 of the starter no server listens and no file is left."""
-    process, ports, folders = start_by_hand(tmp_path)
+    process, ports, folders = start_by_hand(tmp_path, mail)
     assert len(ports) >= 5
     assert folders
     assert all(listens(port) for port in ports)
