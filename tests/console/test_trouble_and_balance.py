@@ -158,7 +158,8 @@ async def test_administrators_see_trouble_by_code(office: Office) -> None:
     office.console.overview._good_until = 0.0
     page = text_of(await ann.shows("/operations"))
     assert "1 active mailbox in trouble" in page
-    assert f"throttled {BOB} live " in page
+    assert "throttled the mail server limits how fast the mailbox may be used, while following new mail" in page
+    assert f"continues by itself. {BOB} " in page
     assert ("canary" in page, "INBOX" in page) == (False, False)
     for other in ("/mailboxes", f"/mailboxes/{office.life.boxes[EVE]}"):
         assert "throttled" not in await eve.shows(other)

@@ -42,10 +42,14 @@ async def overview(context: RequestContext) -> Response:
             )
         )
     queues = sorted((seen.queues or {}).items())
-    hindered = [one.account for one in seen.accounts if one.account.state is AccountState.ACTIVE]
+    active = [one.account for one in seen.accounts if one.account.state is AccountState.ACTIVE]
+    hindered = sorted((one.trouble.code, one.address, one.trouble) for one in active if one.trouble)
     return context.render(
         "operations.html",
-        troubles=sorted((one.trouble.code, one.address, one.trouble) for one in hindered if one.trouble),
+        troubles=[
+            (address, trouble, advice.trouble_words(trouble), advice.what_to_do(code))
+            for code, address, trouble in hindered
+        ],
         overview=seen,
         rows=rows,
         left_out={state: usecase.FINAL_LABELS[state] for state in (RowState.SKIPPED, RowState.QUARANTINED)},
