@@ -69,6 +69,27 @@ class PollerSettings(StageSettings, SecretSettings, MailServerSettings, LeaseSet
         gt=0,
         le=8_760,
     )
+    mailbox_bytes: int = setting(
+        0,
+        "how many bytes may be downloaded from one mailbox in a day, of which new mail keeps a fifth;"
+        " `0` for what the mail service is known to allow (Gmail 2.5 GB)",
+        "2500000000",
+        ge=0,
+    )
+    mailbox_bytes_hours: float = setting(24.0, "the hours that `LEADMAIL_MAILBOX_BYTES` is for", "24", gt=0, le=744)
+    host_logins: int = setting(
+        0,
+        "how many log-ins all pollers together may send to one mail server in a minute; `0` for what the service is known to allow",
+        "300",
+        ge=0,
+    )
+    host_commands: int = setting(
+        0,
+        "how many commands all pollers together may send to one mail server in a minute, of which new mail keeps a fifth;"
+        " `0` for what the service is known to allow",
+        "6000",
+        ge=0,
+    )
     reaper_seconds: float = setting(
         900.0, "after how many seconds a copy without a final state is fetched again", "900", ge=5, le=86_400
     )

@@ -16,6 +16,7 @@ from services.poller.account_worker import AccountWorker, Timing
 from services.poller.connections.background_slots import BackgroundSlots
 from services.poller.connections.backoff import BlockRule
 from services.poller.connections.blocked_retry import BlockedRetry
+from services.poller.connections.budgets import Limits, ServiceBudgets
 from services.poller.connections.connector import Connector
 from services.poller.copies.account_context import AccountContext, Marker
 from services.poller.copies.metrics import PollerMetrics
@@ -61,12 +62,18 @@ async def main(stage: Stage[PollerSettings]) -> None:
         blocked_retry=3600 * settings.blocked_retry_hours,
         block=BlockRule(settings.block_refusals, settings.block_seconds),
     )
+    limits = Limits(
+        settings.mailbox_bytes, settings.host_logins, settings.host_commands, 3600 * settings.mailbox_bytes_hours
+    )
+    budgets = ServiceBudgets(store, limits)
     with (
         thread_pool(COMMAND_THREADS, "imap") as commands,
         thread_pool(CONNECT_THREADS, "connect") as connects,
         thread_pool(READER_THREADS, "headers") as readers,
     ):
-        connector = Connector(policy, box, directory(), commands=commands, connects=connects, metrics=metrics.imap)
+        connector = Connector(
+            policy, box, directory(), budgets, commands=commands, connects=connects, metrics=metrics.imap
+        )
         marker, slots = Marker(keys, list(keys)[-1]), BackgroundSlots(BACKGROUND_SLOTS)
 
         def make(account: Account, lease: Lease) -> AccountWorker:

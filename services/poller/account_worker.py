@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from schemas.accounts import Account
 from schemas.ledger import FolderState
@@ -62,6 +63,7 @@ class AccountWorker:
         self._idles = provider is None or "poll" not in provider.quirks
         limit = min(timing.connections, provider.connections if provider else timing.connections)
         backoff = ConnectionBackoff(timing.block)
+        self._budget = connector.budgets.of(context.account, provider)
         self._slots = ConnectionSlots(self._connect, backoff, limit)
         self._folders_known = asyncio.Event()
         self._check_now = asyncio.Event()
@@ -124,13 +126,14 @@ class AccountWorker:
                 self._slots.close()
 
     async def _connect(self) -> ImapSession:
-        session = await self._connector.connect(self._context.account)
+        session = await self._connector.connect(self._context.account, self._budget)
         await self._recovery.worked(CONNECT)
         return session
 
     async def _watch(self) -> None:
         await self._folders_known.wait()
         async with self._slots.session() as session:
+            session.gate = partial(self._budget.command, bulk=False)
             await MailboxWatcher(
                 self._context,
                 self._fetcher,
@@ -157,6 +160,7 @@ class AccountWorker:
             self._check_now.set()
         async with self._slots.session() as session:
             self._slots.wanted.clear()
+            session.gate = partial(self._budget.command, bulk=True)
             await session.prepare()
             while True:
                 async with self._background_slots.hold(session):

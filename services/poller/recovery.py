@@ -14,19 +14,22 @@ from schemas.messages import AccountAttention
 from services.mailbox.connection import Code, MailServerError, SealError, suggested_pause
 from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError
 from services.poller.connections.backoff import FIRST_PAUSE, LONGEST_PAUSE, ConnectionBackoff, hinted
+from services.poller.connections.budgets import BudgetSpentError
 from services.poller.connections.connection_slots import STEADY, ConnectionSlots
 from services.poller.connections.errors import BlockedError, deciding_error, is_connection_limit
 from services.poller.connections.troubles import CONNECT, Troubles, describe_trouble, folder_of, is_healing
 from services.poller.copies.account_context import AccountContext
-from services.runtime.backoff import Backoff
+from services.runtime.backoff import Backoff, jittered
 from services.runtime.failures import facts
 from services.runtime.tasks import run_isolated
 from services.store import FolderChangedError, LeaseLostError
 
 FOLDER_CHANGED = (RefusedError, UidValidityChangedError, FolderChangedError)
 """The folder is gone or was recreated. The watcher finds out which."""
-EXPECTED = (*FOLDER_CHANGED, ConnectionLostError, ContradictionError, MailServerError, SealError)
+EXPECTED = (*FOLDER_CHANGED, ConnectionLostError, ContradictionError, MailServerError, SealError, BudgetSpentError)
 """Failures that remote servers cause. Anything else is logged as an error, and retried all the same."""
+
+LONGEST_BUDGET_PAUSE = 3600.0
 
 
 class Recovery:
@@ -84,7 +87,9 @@ class Recovery:
         """Note a failure. Returns the seconds to wait."""
         connecting = isinstance(cause, MailServerError | SealError)
         pause = self._backoff.left
-        if not isinstance(cause, MailServerError):
+        if isinstance(cause, BudgetSpentError):
+            pause = min(cause.seconds, LONGEST_BUDGET_PAUSE) + jittered(1.0, 1)
+        elif not isinstance(cause, MailServerError):
             pause = hinted(self._pauses[name].next(), suggested_pause(str(cause)))
         self._failures[name] += 1
         if self._failures[name] > 1 or not is_healing(cause):

@@ -38,6 +38,7 @@ from services.store.readers.suggesting import Suggesting
 from services.store.readers.visible_lines import VisibleLines
 from services.store.stage_store import StageStore
 from services.store.sync.blocked_accounts import BlockedAccounts
+from services.store.sync.budgets import Budgets
 from services.store.sync.status import Status
 
 
@@ -124,6 +125,7 @@ class Store(StageStore):
             record_addresses=self.record_addresses,
         )
         self.attention = Attention(c)
+        self.budgets = Budgets(c)
         self.trouble_mails = TroubleMails(c)
         self.blocked_accounts = BlockedAccounts(c, audit=self.audit)
         self.key_rotation = KeyRotation(

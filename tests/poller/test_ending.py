@@ -31,10 +31,12 @@ class DroppingConnector:
         self.waited_for = asyncio.Event()
         self.calls = 0
 
+        self.budgets = SimpleNamespace(of=lambda _account, _provider: None)
+
     def provider(self, _: Any) -> None:
         """Return no provider."""
 
-    async def connect(self, _: Any) -> Any:
+    async def connect(self, _: Any, _budget: Any) -> Any:
         """Wait, and fail when cancelled, like a task group in which something else fails at the same time."""
         self.calls += 1
         self.waited_for.set()

@@ -10,7 +10,7 @@ import imaplib
 import re
 import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from pathlib import Path
@@ -58,6 +58,8 @@ class AsyncConnection:
         self._pool = pool
         self._deadline = deadline
         self._observer = observer
+        self.gate: Callable[[], Awaitable[None]] | None = None
+        """Is awaited before each command, and may raise."""
         self._command_lock = asyncio.Lock()
         self._in_thread = False
         """Whether a thread is running a command."""
@@ -111,6 +113,8 @@ class AsyncConnection:
             ContradictionError: the answer cannot be used. It is also a ConnectionLostError.
             ConnectionLostError: anything else.
         """
+        if self.gate is not None and not self.closed:
+            await self.gate()
         async with self._command_lock:
             if self.closed:
                 raise ConnectionLostError("the connection was dropped")

@@ -9,6 +9,7 @@ import structlog
 
 from schemas.accounts import Account
 from services.mailbox.connection import MailServerError, SealError
+from services.poller.connections.budgets import BudgetSpentError
 from services.poller.connections.connector import Connector
 from services.runtime.backoff import jittered
 from services.store import Store
@@ -57,6 +58,9 @@ class BlockedRetry:
                 await self._store.blocked_accounts.postpone(account, self._delay(SOONER))
             else:
                 await self._store.blocked_accounts.note_reason(account, error.code.value)
+            return
+        except BudgetSpentError:
+            await self._store.blocked_accounts.postpone(account, self._delay(SOONER))
             return
         except SealError as error:
             self._log.warning("the credentials of a blocked account do not open", account=account.id, error=str(error))

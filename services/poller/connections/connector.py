@@ -10,6 +10,7 @@ from schemas.accounts import Account
 from services.mailbox.connection import ConnectPolicy, MailServerError, SecretBox
 from services.mailbox.imap import ImapSession, MailClient, connect_imap
 from services.mailbox.providers import Directory, Provider
+from services.poller.connections.budgets import AccountBudget, MeteredTraffic, ServiceBudgets
 from services.poller.connections.imap_metrics import ImapMetrics
 
 LOGINS = 5
@@ -24,6 +25,7 @@ class Connector:
         policy: ConnectPolicy,
         box: SecretBox,
         directory: Directory,
+        budgets: ServiceBudgets,
         *,
         commands: Executor,
         connects: Executor,
@@ -33,6 +35,7 @@ class Connector:
         self._policy = policy
         self._box = box
         self._directory = directory
+        self.budgets = budgets
         self._commands = commands
         self._connects = connects
         self._metrics = metrics
@@ -43,15 +46,18 @@ class Connector:
         known = self._directory.by_key.get(account.provider or "")
         return known or self._directory.for_server(account.incoming.host)
 
-    async def connect(self, account: Account) -> ImapSession:
+    async def connect(self, account: Account, budget: AccountBudget | None = None) -> ImapSession:
         """Return a logged-in session.
 
         Raises:
+            BudgetSpentError: the server gets no more log-ins for now.
             MailServerError: see ``connect_imap``.
             SealError: the credentials cannot be decrypted.
         """
         credentials = self._box.open(account.id, account.credentials)
         provider = self.provider(account)
+        budget = budget or self.budgets.of(account, provider)
+        await budget.login()
         async with self._logins[f"{account.incoming.host}:{account.incoming.port}"]:
             call = self._connects.submit(connect_imap, account.incoming, credentials, policy=self._policy)
             try:
@@ -66,7 +72,11 @@ class Connector:
             client,
             self._commands,
             qresync=provider is None or "no_qresync" not in provider.quirks,
-            observer=self._metrics.logged_in(account, provider, client.protocol.stream),
+            observer=MeteredTraffic(
+                self._metrics.logged_in(account, provider, client.protocol.stream),
+                client.protocol.stream,
+                budget.octets,
+            ),
         )
 
     def forget(self, account: Account) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from schemas.errors import LeadmailError
 from services.mailbox.connection import Code, MailServerError
 from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError
+from services.poller.connections.budgets import BudgetSpentError
 from services.store import FolderChangedError, LeaseLostError
 
 
@@ -21,6 +22,7 @@ _ORDER = (
     BlockedError,
     UidValidityChangedError,
     FolderChangedError,
+    BudgetSpentError,
     ContradictionError,
     RefusedError,
     ConnectionLostError,  # also what a task gets whose neighbour failed

@@ -9,6 +9,7 @@ import structlog
 from schemas.accounts import Lease, Phase, Trouble
 from services.mailbox.connection import TRANSIENT, MailServerError, SealError, classify, clean_answer
 from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError
+from services.poller.connections.budgets import BudgetSpentError
 from services.runtime.failures import describe
 from services.store import FolderChangedError, LeaseLostError, Store
 
@@ -75,8 +76,8 @@ def describe_trouble(cause: BaseException) -> tuple[str, str]:
     words = clean_answer(str(cause))
     if isinstance(cause, MailServerError):
         return cause.code.value, words
-    if isinstance(cause, SealError):
-        return "wrong-secret-key", words
+    if isinstance(cause, BudgetSpentError | SealError):
+        return "budget" if isinstance(cause, BudgetSpentError) else "wrong-secret-key", words
     if isinstance(cause, ContradictionError):
         return cause.code, clean_answer(cause.detail)
     if isinstance(cause, RefusedError):
@@ -96,6 +97,8 @@ def folder_of(cause: BaseException) -> str | None:
 
 def is_healing(cause: BaseException) -> bool:
     """Whether a failure is usually over at the next attempt."""
+    if isinstance(cause, ContradictionError):  # some are lost connections, too
+        return False
     return isinstance(cause, HEALING) or (isinstance(cause, RefusedError) and not cause.passing)
 
 

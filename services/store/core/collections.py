@@ -34,6 +34,8 @@ class Collections:
         self.key_holders: Documents = self.database["key_holders"]
         """Which keys each running poller and matcher has, by the process's name."""
         self.pollers: Documents = self.database["pollers"]
+        self.budgets: Documents = self.database["budgets"]
+        """What was used of a mail service's budget in a span of time; they expire."""
         self.singleton_leases: Documents = self.database["turns"]
         """Keeps its first name: an older version that runs beside this one must find the same leases."""
         self.sign_in_links: Documents = self.database["sign_in_links"]

@@ -121,6 +121,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
             c.epochs,
             [_index("account", "account", "-number"), _index("notification", "notification"), _index("state", "state")],
         ),
+        (c.budgets, [_index("until", "until", expireAfterSeconds=0)]),
         (c.key_holders, [_index("at", "at", expireAfterSeconds=_DAY_S)]),
         (c.pollers, [_index("at", "at", expireAfterSeconds=_DAY_S)]),
         *(

@@ -5,4 +5,5 @@
 - ``epochs``: backfills from the first folder to the confirmation
 - ``backlog``, ``progress``, ``status``: numbers
 - ``blocked_accounts``: blocked accounts whose login is tried again
+- ``budgets``: what all pollers together may ask of a mail service
 """

@@ -1,0 +1,157 @@
+"""What a mail service allows: bytes a day per mailbox, log-ins and commands a minute per server. All pollers share the counters.
+
+Background work may use the larger part only, so that new mail has its share at the end of the day, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import time
+
+from schemas.accounts import Account
+from schemas.errors import LeadmailError
+from services.mailbox.imap import CommandObserver, DeadlineSocket
+from services.mailbox.providers import Provider
+from services.store import Store
+
+BULK_SHARE = 0.8
+"""The share of a budget that background work may use."""
+_CHUNKS = 50
+"""Chunks that a budget is taken in: few questions to the database, and little is lost with a poller."""
+MINUTE = 60.0
+
+
+class BudgetSpentError(LeadmailError):
+    """A budget is spent. The work goes on by itself in ``seconds``."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(f"the mail service's budget of {what} is spent for now")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The operator's settings. 0 means what the directory of mail services says, which may be no limit."""
+
+    mailbox_bytes: int = 0
+    """Per mailbox and ``span``."""
+    host_logins: int = 0
+    """Per minute."""
+    host_commands: int = 0
+    """Per minute."""
+    span: float = 86_400.0
+
+    def of(self, provider: Provider | None) -> Limits:
+        """Return the limits at a service."""
+        return Limits(
+            self.mailbox_bytes or (provider.mailbox_bytes if provider else 0),
+            self.host_logins or (provider.host_logins if provider else 0),
+            self.host_commands or (provider.host_commands if provider else 0),
+            self.span,
+        )
+
+
+@dataclass(slots=True)
+class Allowance:
+    """One budget as this process sees it: a chunk in hand, and the shared counter behind it."""
+
+    store: Store
+    name: str
+    what: str
+    limit: int
+    span: float
+    clock: Callable[[], float] = time
+    left: int = 0
+    """Of the chunk; negative if more was used than was known before."""
+    bucket: int = 0
+
+    async def require(self, *, bulk: bool, amount: int = 0) -> None:
+        """Make sure that something is left, and use ``amount`` of it.
+
+        Raises:
+            BudgetSpentError: nothing is left in this span.
+        """
+        if not self.limit:
+            return
+        now = self.clock()
+        bucket = int(now // self.span)
+        if bucket != self.bucket:
+            self.bucket, self.left = bucket, 0
+        if self.left <= 0:
+            end = (bucket + 1) * self.span
+            chunk = max(1, self.limit // _CHUNKS) - self.left
+            limit = max(1, int(self.limit * BULK_SHARE)) if bulk else self.limit
+            until = datetime.fromtimestamp(end + self.span, UTC)
+            self.left += await self.store.budgets.take(f"{self.name}.{bucket}", chunk, limit=limit, until=until)
+            if self.left <= 0:
+                raise BudgetSpentError(self.what, end - now)
+        self.left -= amount
+
+    def use(self, amount: int) -> None:
+        """Note what was used without asking first, such as the bytes of an answer."""
+        if self.limit:
+            self.left -= amount
+
+
+@dataclass(slots=True)
+class AccountBudget:
+    """The budgets that the work on one account meets."""
+
+    logins: Allowance
+    commands: Allowance
+    octets: Allowance
+
+    async def login(self) -> None:
+        """Use one log-in. Raises BudgetSpentError."""
+        await self.logins.require(bulk=False, amount=1)
+
+    async def command(self, *, bulk: bool) -> None:
+        """Use one command, if the mailbox has bytes left. Raises BudgetSpentError."""
+        await self.octets.require(bulk=bulk)
+        await self.commands.require(bulk=bulk, amount=1)
+
+
+@dataclass(slots=True)
+class ServiceBudgets:
+    """The budgets of a process. Those of a server are shared by its accounts."""
+
+    store: Store
+    limits: Limits
+    _hosts: dict[tuple[str, str], Allowance] = field(default_factory=dict)
+
+    def of(self, account: Account, provider: Provider | None) -> AccountBudget:
+        """Return the budgets of an account."""
+        limits = self.limits.of(provider)
+        host = account.incoming.host
+        octets = Allowance(self.store, f"bytes.{account.id}", "bytes", limits.mailbox_bytes, limits.span)
+        return AccountBudget(
+            self._of_host(host, "log-ins", limits.host_logins),
+            self._of_host(host, "commands", limits.host_commands),
+            octets,
+        )
+
+    def _of_host(self, host: str, what: str, limit: int) -> Allowance:
+        made = Allowance(self.store, f"{what}.{host}", what, limit, MINUTE)
+        return self._hosts.setdefault((host, what), made)
+
+
+class MeteredTraffic:
+    """Notes the bytes of a connection, and passes on what its observer wants to know."""
+
+    def __init__(self, observer: CommandObserver, stream: DeadlineSocket, octets: Allowance) -> None:
+        self._observer = observer
+        self._stream = stream
+        self._octets = octets
+        self._noted = 0
+
+    def command(self, name: str, seconds: float) -> None:
+        """Note a command that ended."""
+        before, self._noted = self._noted, self._stream.received
+        self._octets.use(self._noted - before)
+        self._observer.command(name, seconds)
+
+    def closed(self) -> None:
+        """Note the end of the connection."""
+        self._observer.closed()

@@ -1,0 +1,1 @@
+"""Tests of a mailbox's connections: pauses, budgets, blocked accounts, secrets."""
