@@ -70,6 +70,33 @@ async def save_password(account: Account, credentials: Credentials, *, store: St
     await store.accounts.save_credentials(account.id, sealed, by=by)
 
 
+class ChangedLogin(NamedTuple):
+    """How the same mailbox is reached from now on."""
+
+    incoming: ServerAddress
+    outgoing: ServerAddress | None
+    credentials: Credentials
+
+    @property
+    def provider(self) -> Provider | None:
+        """The mail service of the incoming server if the directory knows it."""
+        return directory().for_server(self.incoming.host)
+
+
+async def save_login(account: Account, changed: ChangedLogin, *, store: Store, box: SecretBox, by: str) -> None:
+    """Save servers and credentials that work. Everything else of the account stays; a blocked account becomes active again."""
+    same = changed.incoming.host == account.incoming.host
+    provider = provider_of(account) if same else changed.provider
+    await store.accounts.save_credentials(
+        account.id,
+        box.seal(account.id, clean_credentials(changed.credentials, provider)),
+        by=by,
+        incoming=changed.incoming,
+        outgoing=changed.outgoing,
+        provider=provider.key if provider else None,
+    )
+
+
 async def is_taken(address: str, owner: str, store: Store) -> bool:
     """Whether a mailbox is connected under an address in such a way that no login of this user can change that."""
     holder = await store.accounts.connected(address)

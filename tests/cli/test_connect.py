@@ -168,6 +168,35 @@ def test_a_new_password(empty: Deployment, servers: LocalServers, owner: Any) ->
     assert empty.run("account", "password", owner.address).errors.startswith("leadmail: the password is missing")
 
 
+def test_another_login_for_the_same_mailbox(
+    empty: Deployment, servers: LocalServers, owner: Any, new_mail_user: Callable[..., Any]
+) -> None:
+    """Servers, login name and password change together or one by one, if they work; everything else of the account stays."""
+    empty.ok(*add(owner, *servers_of(servers), "--sharing", "private"), stdin=owner.password)
+    before = saved(empty, owner.address)
+    change = ("account", "change", owner.address)
+    assert empty.run(*change).code == 2
+
+    imap = servers.imap
+    wrong = empty.run(*change, "--imap-port", "1")
+    assert (wrong.code, "nothing was changed" in wrong.errors) == (1, True)
+    assert saved(empty, owner.address) == before
+    empty.ok(*change, "--imap-port", str(imap.tls_port), "--imap-tls", "tls")
+    tls = saved(empty, owner.address)
+    assert (tls.incoming.port, tls.incoming.tls, tls.incoming.host) == (imap.tls_port, "tls", imap.host)
+    assert tls.outgoing == before.outgoing
+
+    moved = new_mail_user("moved")
+    refused = empty.run(*change, "--username", moved.address, "--password-stdin", stdin="wrong")
+    assert (refused.code, saved(empty, owner.address)) == (1, tls)
+    empty.ok(*change, "--username", moved.address, "--password-stdin", stdin=moved.password)
+    after = saved(empty, owner.address)
+    assert after.incoming.username == after.outgoing.username == moved.address  # type: ignore[union-attr]
+    same = {"incoming": None, "outgoing": None, "credentials": None, "provider": None}
+    assert after.model_dump(exclude=set(same)) == before.model_dump(exclude=set(same))
+    assert empty.run("account", "test", owner.address).code == 0
+
+
 @pytest.mark.parametrize(
     ("choice", "expected"),
     [

@@ -1,0 +1,93 @@
+"""``leadmail account change``: other servers, another login name or another password for the same mailbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from schemas.accounts import Account, ServerAddress, Tls
+from services.cli.accounts import login_result
+from services.cli.accounts.connect import Encryption, Port
+from services.cli.accounts.settings import AccountName, PasswordStdin
+from services.cli.terminal import questions
+from services.cli.terminal.output import USAGE, fail, say
+from services.cli.terminal.session import do, open_session
+from services.mailbox.connection import Credentials, Protocol
+from services.store import OPERATOR
+from services.usecases import connecting
+from services.usecases.connecting import ChangedLogin, provider_of
+from services.usecases.servers import PORTS
+
+if TYPE_CHECKING:
+    from services.mailbox.check import CheckResult
+
+
+def change(  # noqa: PLR0917 - typer names them by keyword
+    name: AccountName,
+    imap_host: Annotated[str | None, typer.Option(help="The incoming server.")] = None,
+    imap_port: Port = None,
+    imap_tls: Encryption = None,
+    smtp_host: Annotated[str | None, typer.Option(help="The outgoing server.")] = None,
+    smtp_port: Port = None,
+    smtp_tls: Encryption = None,
+    username: Annotated[str | None, typer.Option(help="The login name at both servers.")] = None,
+    password: Annotated[bool, typer.Option("--password", help="Ask for a new password, too.")] = False,
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Change servers, login name or password of a mailbox, if the login works. What was imported, sharing and confirmations stay.
+
+    Use it when the same mailbox has moved. What you do not name stays as it is. For another mailbox, connect it with `account add`.
+    """
+    account = do(_account(name))
+    incoming = _changed(account.incoming, "imap", imap_host, imap_port, imap_tls, username)
+    outgoing = account.outgoing
+    if outgoing is not None:
+        outgoing = _changed(outgoing, "smtp", smtp_host, smtp_port, smtp_tls, username)
+    elif smtp_host is not None:
+        first = ServerAddress(host=smtp_host, port=PORTS["smtp"]["tls"], tls="tls", username=incoming.username)
+        outgoing = _changed(first, "smtp", smtp_host, smtp_port, smtp_tls, username)
+    asked = password or password_stdin
+    if not asked and (incoming, outgoing) == (account.incoming, account.outgoing):
+        fail(
+            "nothing to change: name a server, a login name or a password (`leadmail account change --help`)",
+            code=USAGE,
+        )
+    credentials = None
+    if asked:
+        credentials = questions.password(account.address, stdin=password_stdin, provider=provider_of(account))
+    result = do(_try_and_save(account, incoming, outgoing, credentials))
+    if not result.ok:
+        login_result.show(result, to_errors=True)
+        fail("nothing was changed")
+    say(f"The new login of {account.address} works and is saved.", style="green")
+
+
+def _changed(  # noqa: PLR0917 - one per option
+    server: ServerAddress, protocol: Protocol, host: str | None, port: int | None, tls: Tls | None, username: str | None
+) -> ServerAddress:
+    """Return a server with what was typed. Another encryption has its usual port."""
+    usual = server.port if tls in (None, server.tls) else PORTS[protocol][tls]
+    return ServerAddress(
+        host=host or server.host,
+        port=port or usual,
+        tls=tls or server.tls,
+        username=username or server.username,
+    )
+
+
+async def _account(name: str) -> Account:
+    async with open_session() as session:
+        return await session.connected(name)
+
+
+async def _try_and_save(
+    account: Account, incoming: ServerAddress, outgoing: ServerAddress | None, credentials: Credentials | None
+) -> CheckResult:
+    async with open_session() as session:
+        known = credentials or session.box.open(account.id, account.credentials)
+        changed = ChangedLogin(incoming, outgoing, known)
+        result = await connecting.check_login(incoming, outgoing, known, session.policy, changed.provider)
+        if result.ok:
+            await connecting.save_login(account, changed, store=session.store, box=session.box, by=OPERATOR)
+        return result
