@@ -18,7 +18,7 @@ from services.runtime.periodic import periodic
 from services.runtime.tasks import cancel_and_wait
 from services.store import LeaseLostError, NotFoundError, Store
 
-LEASE_BATCH = 50
+LEASE_BATCH = 500
 """Accounts that are leased before their workers are started."""
 FOLLOW_SECONDS = 1.0
 MakeWorker = Callable[[Account, Lease], AccountWorker]
@@ -85,8 +85,7 @@ class Supervisor:
             self._log.info("account released", account=leased.lease.account)
         await asyncio.gather(*(self._drop(leased, release=True) for leased in excess))
         while leases := await self._store.leases.acquire(self._name, share, at_most=LEASE_BATCH):
-            for lease in leases:
-                await self._start(lease)
+            await asyncio.gather(*(self._start(lease) for lease in leases))
             if len(leases) < LEASE_BATCH:
                 break
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bson import ObjectId
-from pymongo import ReturnDocument
+from pymongo import UpdateOne
 
 from schemas.accounts import AccountState, Lease
 from services.store.core.collections import Collections
@@ -50,19 +50,34 @@ class Leases:
         return await self._accounts.find_one(query, {"_id": 1}) is not None
 
     async def acquire(self, poller: str, share: int, *, at_most: int = 50) -> list[Lease]:
-        """Lease free accounts until the poller holds ``share`` of them, at most ``at_most`` per call. Returns the new leases."""
+        """Lease free accounts until the poller holds ``share`` of them, at most ``at_most`` per call. Returns the new leases.
+
+        A poller that died leaves thousands: they are claimed in bulk.
+        """
         # Expired leases do not count, even under this name: a killed process may have restarted with it.
         alive = {"$expr": {"$gte": ["$lease.expires", "$$NOW"]}}
         held = await self._accounts.count_documents(
             {"lease.holder": poller, "state": AccountState.ACTIVE.value, **alive}
         )
         taken: list[Lease] = []
-        if share > held:
+        wanted = min(share - held, at_most)
+        if wanted > 0:
             await self._kill_dead_sessions()
-        while len(taken) < min(share - held, at_most):
-            session, session_id = self._fence.new_session()
-            document = await self._accounts.find_one_and_update(
-                {"state": AccountState.ACTIVE.value, "$expr": {"$lt": [{"$ifNull": ["$lease.expires", 0]}, "$$NOW"]}},
+        while len(taken) < wanted and (free := await self._sample_free(wanted - len(taken))):
+            taken += await self._claim(poller, free)
+        return taken
+
+    async def _sample_free(self, count: int) -> list[str]:
+        """Return some free accounts, picked at random: pollers that claim at the same time seldom want the same ones."""
+        pipeline = [{"$match": self._free()}, {"$sample": {"size": count}}, {"$project": {"_id": 1}}]
+        return [document["_id"] async for document in await self._accounts.aggregate(pipeline)]
+
+    async def _claim(self, poller: str, accounts: Sequence[str]) -> list[Lease]:
+        """Lease those of the accounts that are still free."""
+        sessions = {account: self._fence.new_session() for account in accounts}
+        claims = [
+            UpdateOne(
+                {"_id": account, **self._free()},
                 [
                     {
                         "$set": {
@@ -76,16 +91,25 @@ class Leases:
                         }
                     }
                 ],
-                projection={"lease": 1},
-                return_document=ReturnDocument.AFTER,
             )
-            if document is None:
-                await session.end_session()
-                break
+            for account, (_, session_id) in sessions.items()
+        ]
+        await self._accounts.bulk_write(claims, ordered=False)
+        mine = {
+            "_id": {"$in": list(accounts)},
+            "lease.session": {"$in": [session_id for _, session_id in sessions.values()]},
+        }
+        taken: list[Lease] = []
+        async for document in self._accounts.find(mine, {"lease.token": 1}):
             lease = Lease(account=document["_id"], holder=poller, token=document["lease"]["token"])
-            self._fence.bind(lease, session)
+            self._fence.bind(lease, sessions.pop(lease.account)[0])
             taken.append(lease)
+        for session, _ in sessions.values():
+            await session.end_session()
         return taken
+
+    def _free(self) -> Doc:
+        return {"state": AccountState.ACTIVE.value, "$expr": {"$lt": [{"$ifNull": ["$lease.expires", 0]}, "$$NOW"]}}
 
     async def _kill_dead_sessions(self) -> None:
         """End the transactions of killed pollers. They would lock the accounts for up to a minute."""
