@@ -22,6 +22,8 @@ PASSING = {
     "try later": "NO Please try again later",
 }
 """What servers say when the same command may work later."""
+PASSES = frozenset({"throttled", "unavailable", "too-many-connections"})
+"""The reasons that are shown then."""
 
 
 def refused(text: str, what: str, **fields: Any) -> Faults:
@@ -80,11 +82,17 @@ WITHOUT_BODY = {
     "no line": (rb"^\* 5 FETCH \(UID 5 BODY\[\].*", None),
 }
 CASES = [
-    *(Case(f"body: {name}", faults=refused(text, "body|piece"), held=True) for name, text in PASSING.items()),
-    *(Case(f"headers: {name}", faults=refused(text, "header"), held=True) for name, text in PASSING.items()),
+    *(
+        Case(f"body: {name}", faults=refused(text, "body|piece"), held=True, trouble=PASSES)
+        for name, text in PASSING.items()
+    ),
+    *(
+        Case(f"headers: {name}", faults=refused(text, "header"), held=True, trouble=PASSES)
+        for name, text in PASSING.items()
+    ),
     *(Case(f"body for a moment: {name}", faults=refused(text, "body", times=3)) for name, text in PASSING.items()),
     *(
-        Case(f"body of new mail: {name}", faults=refused(text, "body|piece"), live=True, held=True)
+        Case(f"body of new mail: {name}", faults=refused(text, "body|piece"), live=True, held=True, trouble=PASSES)
         for name, text in list(PASSING.items())[:4]
     ),
     *(

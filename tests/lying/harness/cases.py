@@ -57,10 +57,3 @@ class Case:
     """The one that the server has at first; ``good`` once it is healed."""
     first: Handler | Literal["server"] | None = "server"
     """What answers connections at first, instead of the server; None for nothing."""
-    long: bool = False
-    """Whether it runs only with LEADMAIL_LONG=1."""
-
-
-def codes(*names: str) -> frozenset[str]:
-    """Return codes of trouble."""
-    return frozenset(names)
