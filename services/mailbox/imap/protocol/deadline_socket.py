@@ -50,11 +50,6 @@ class DeadlineSocket:
         self._searched = 0
         """Bytes at the start of the buffer that contain no line end."""
 
-    @property
-    def buffered(self) -> int:
-        """Bytes that arrived and were not read yet."""
-        return len(self._buffer)
-
     def replace(self, sock: socket.socket) -> None:
         """Continue on the TLS layer over the same connection. Drop what was buffered in plain text: it may be forged (RFC 9051 6.2.1)."""
         self.sock = sock
