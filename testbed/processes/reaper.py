@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,11 @@ from pathlib import Path
 LABEL = "leadmail.run"
 _PROJECT = Path(__file__).parents[2]
 _END_S = 60
+_DELETE = """
+word=$(cat)
+rm -rf "$0" 2>/dev/null || { sleep 1; rm -rf "$0"; }
+[ -n "$word" ] || for n in 1 2 3 4 5; do sleep 1; rm -rf "$0"; done
+"""
 
 
 class Reaper:
@@ -24,9 +30,11 @@ class Reaper:
         )
 
     def close(self) -> None:
-        """Have it remove what is left, and wait for that."""
+        """Have it remove what is left, and wait for that. Nothing of the run may be alive."""
         if self._process.stdin:
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(b"closed")
+                self._process.stdin.close()
         self._process.wait(_END_S)
 
 
@@ -36,5 +44,8 @@ def container_reaper(run: str) -> Reaper:
 
 
 def folder_reaper(folder: Path) -> Reaper:
-    """Start the process that deletes a temporary folder (a second time, for what dying servers still write)."""
-    return Reaper(["sh", "-c", 'cat >/dev/null; rm -rf "$0" || { sleep 1; rm -rf "$0"; }', str(folder)])
+    """Start the process that deletes a temporary folder.
+
+    Servers whose starter was killed take some seconds to end, and write until then: it is deleted several times.
+    """
+    return Reaper(["sh", "-c", _DELETE, str(folder)])

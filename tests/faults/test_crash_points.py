@@ -76,7 +76,6 @@ NO_STAGE = {
     "message_ids._note": "two mails with one Message-ID, which the poller's and the store's tests have",
     **dict.fromkeys(
         (
-            "blocked_accounts.claim",
             "blocked_accounts.note_reason",
             "blocked_accounts.postpone",
             "blocked_accounts.unblock",

@@ -17,6 +17,7 @@ from services.poller.connections.backoff import ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
 from services.poller.copies.account_context import AccountContext
 from services.poller.recovery import Recovery
+from tests.conftest import MailUser
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 from tests.poller.imap_proxy import proxy
 
@@ -200,8 +201,11 @@ async def test_an_outage_is_shown_and_ends(world: PollerEnvironment, mailbox: Ma
         await until(over, "over", world)
 
 
-async def test_a_wrong_secret_key_is_shown(world: PollerEnvironment, mailbox: Mailbox) -> None:
-    """Credentials that another secret sealed stop an account: it says so."""
+async def test_a_wrong_secret_key_is_shown(
+    world: PollerEnvironment, mailbox: Mailbox, new_mail_user: Callable[..., MailUser]
+) -> None:
+    """Credentials that another secret sealed stop an account: it says so. The poller starts, because it can open others."""
+    await world.connect(new_mail_user())
     account = await world.connect(mailbox.user)
     other = account.credentials.model_copy(update={"wrapped_key": bytes(len(account.credentials.wrapped_key))})
     await world.store.accounts.save_credentials(account.id, other, by="test")

@@ -141,7 +141,7 @@ async def test_setting_up_at_once_and_again_does_no_harm(
     before = await mongo[mongo_database]["ledger"].index_information()
     await stores[0].setup()
     assert await mongo[mongo_database]["ledger"].index_information() == before
-    names = {"_id_", "unfinished", "marks", "email", "relink", "bcc", "deleted", "id_mark", "same_id"}
+    names = {"_id_", "unfinished", "marks", "email", "relink", "bcc", "deleted", "id_mark", "same_id", "unclear"}
     assert set(before) == names
 
 
