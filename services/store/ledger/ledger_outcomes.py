@@ -10,7 +10,7 @@ from pymongo import UpdateMany
 
 from schemas.ledger import DRAFT, RowState
 from services.store.core.documents import Doc, now
-from services.store.ledger.ledger_rows import OF_EMAIL
+from services.store.ledger.ledger_rows import DOUBT, OF_EMAIL
 
 _LOOK_UP = 200
 """How many rows one write updates from a list. The server scans the list for each row."""
@@ -57,7 +57,7 @@ def _write(ids: list[str], change: Doc | list[Doc]) -> UpdateMany:
 def _change(update: RowOutcome, moment: datetime) -> Doc:
     values: Doc = {"state": update.state.value, "updated_at": moment}
     values |= {name: value for name in ("reason", *OF_EMAIL) if (value := getattr(update, name))}
-    absent = {name: "" for name in ("reason", *OF_EMAIL) if name not in values}
+    absent = {name: "" for name in ("reason", *OF_EMAIL, *DOUBT) if name not in values}
     return {"$set": values, "$unset": absent}
 
 
@@ -69,4 +69,4 @@ def _attached(updates: Sequence[RowOutcome], moment: datetime) -> list[Doc]:
         **{name: [getattr(update, name) for update in updates] for name in ("email", "head", "body")},
     }
     values = {name: {"$arrayElemAt": [{"$literal": each}, place]} for name, each in lists.items()}
-    return [{"$set": {**values, "updated_at": moment}}, {"$unset": ["reason", "bcc"]}]
+    return [{"$set": {**values, "updated_at": moment}}, {"$unset": ["reason", "bcc", *DOUBT]}]

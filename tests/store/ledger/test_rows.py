@@ -208,6 +208,20 @@ async def test_the_reaper_plans_what_stays_published(world: World, store: Store,
     assert (planned.uid, planned.epoch, planned.attempts) == (1, 1, 1)
 
 
+async def test_a_result_ends_every_doubt(world: World, store: Store, mine: Account) -> None:
+    """A row whose mail came at last keeps no doubt, even if its result overtakes the note that it was published."""
+    lease, ids = world.leases[mine.id], [row(mine.id, uid).id for uid in (1, 2)]
+    await store.poller_ledger.add_window(lease, [row(mine.id, uid) for uid in (1, 2)])
+    await store.ledger_doubts.note(lease, ids, "withheld", apart=timedelta(minutes=10), times=2)
+    assert {one.doubt async for one in store.ledger_counts.rows(mine.id)} == {"withheld"}
+    await store.matcher_ledger.finish(
+        [RowOutcome(ids[0], RowState.ATTACHED, email=key("m")), RowOutcome(ids[1], RowState.UNMATCHED)]
+    )
+    await store.poller_ledger.published(lease, ids)
+    found = [one async for one in store.ledger_counts.rows(mine.id)]
+    assert {(one.doubt, one.doubts, one.withheld_at, one.retry_at) for one in found} == {(None, 0, None, None)}
+
+
 async def test_a_row_ends_without_publishing(world: World, store: Store, mine: Account) -> None:
     """Unfinished rows end with a reason. Finished rows stay."""
     lease = world.leases[mine.id]
