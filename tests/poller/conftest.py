@@ -14,23 +14,16 @@ import pytest_asyncio
 import structlog
 from prometheus_client import CollectorRegistry
 
-from schemas.messages import AccountAttention, MailboxChanged, MailFetched, SyncCompleted
-from schemas.routes import ROUTES
-from services.amqp import open_bus
+from schemas.messages import AccountAttention, MailboxChanged, SyncCompleted
 from services.mailbox.connection.credentials import password
 from services.mailbox.connection.policy import ConnectPolicy
 from services.mailbox.imap import ImapSession, connect_imap
 from services.poller.copies.account_context import AccountContext, Marker
 from services.poller.copies.metrics import PollerMetrics
 from services.poller.sync.backfill import open_epoch
-from services.runtime.logs import setup_logs
-from services.runtime.metrics import Metrics
-from services.runtime.mongo import make_client
-from services.settings import CliSettings
-from services.wiring import make_secret_box, make_store
 from testbed.local import LocalServers
 from tests.conftest import MailUser
-from tests.poller.fixtures import SECRET, Mailbox, PollerEnvironment
+from tests.poller.fixtures import SECRET, Mailbox, PollerEnvironment, open_environment
 
 POLICY = ConnectPolicy.build(allow_networks=(ip_network("127.0.0.0/8"),), allow_plaintext=True)
 LOG = structlog.wrap_logger(
@@ -46,28 +39,9 @@ async def world(servers: LocalServers, environment: dict[str, str], tmp_path: Pa
         "LEADMAIL_SECRET_KEY": SECRET,
         "LEADMAIL_CRM_DATABASE": environment["LEADMAIL_MONGO_DATABASE"],
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings_of.items():
-            patch.setenv(name, value)
-        settings = CliSettings.read()
-    client = make_client(settings)
-    store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
-    await store.setup()
-    async with open_bus(settings, "test", metrics=Metrics("test"), log=setup_logs(settings, "test")) as bus:
-        world = PollerEnvironment(servers, settings_of, store, bus, make_secret_box(settings), tmp_path)
-        for route in ROUTES:
-            if route.message is MailFetched:
-                await bus.consume_batches(route, world.take, size=100)
-            elif route.message in (MailboxChanged, AccountAttention, SyncCompleted):
-                await bus.consume(route, world.note)
-        try:
-            yield world
-        finally:
-            for poller in world.pollers:
-                # In order: the database would keep a killed one's open transaction, and drop nothing, for a minute.
-                if poller.process.poll() is None:
-                    poller.stop()
-    await client.close()
+    noted = (MailboxChanged, AccountAttention, SyncCompleted)
+    async with open_environment(servers, settings_of, tmp_path, noted=noted) as world:
+        yield world
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,10 +26,16 @@ from schemas.ledger import EpochState, RowState
 from schemas.mail import Content, Role
 from schemas.messages import Event, MailFetched
 from schemas.records import Record, RecordRef
+from schemas.routes import ROUTES
 from schemas.sharing import Mode, SharingPolicy
-from services.amqp import Bus, Delivery, Done
+from services.amqp import Bus, Delivery, Done, open_bus
 from services.mailbox.connection.credentials import password
+from services.runtime.logs import setup_logs
+from services.runtime.metrics import Metrics
+from services.runtime.mongo import make_client
+from services.settings import CliSettings
 from services.store import LinkAddition, RowOutcome, Store, new_account_id
+from services.wiring import make_secret_box, make_store
 from testbed.local import LocalServers
 from testbed.servers.imap import log_in
 from tests import factories
@@ -81,8 +88,8 @@ class PollerEnvironment:
     """Whether the stand-in for parser and matcher finishes rows."""
     pollers: list[Poller] = field(default_factory=list)
 
-    def start_poller(self, name: str = "poller", **settings: str) -> Poller:
-        """Start a poller process."""
+    def start_poller(self, name: str = "poller", *, module: str = "services.poller", **settings: str) -> Poller:
+        """Start a poller process, of another ``module`` if one wraps it."""
         log = self.folder / f"{name}-{len(self.pollers)}.log"
         environment = {
             **os.environ,
@@ -95,7 +102,7 @@ class PollerEnvironment:
         environment |= {f"LEADMAIL_{key.upper()}": value for key, value in settings.items()}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "services.poller"], env=environment, stdout=output, stderr=output, cwd=ROOT
+                [sys.executable, "-m", module], env=environment, stdout=output, stderr=output, cwd=ROOT
             )
         poller = Poller(process, name, log)
         self.pollers.append(poller)
@@ -199,6 +206,40 @@ class PollerEnvironment:
 
 
 ROOT = Path(__file__).parents[2]
+
+
+@asynccontextmanager
+async def open_environment(
+    servers: LocalServers, environment: dict[str, str], folder: Path, *, noted: Collection[type[Event]]
+) -> AsyncIterator[PollerEnvironment]:
+    """Yield an environment with consumers on the poller's queues. Pollers are stopped at the end.
+
+    Messages of the types ``noted`` are recorded. ``environment`` names a database and a virtual host of their own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        settings = CliSettings.read()
+    client = make_client(settings)
+    try:
+        store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
+        await store.setup()
+        async with open_bus(settings, "test", metrics=Metrics("test"), log=setup_logs(settings, "test")) as bus:
+            world = PollerEnvironment(servers, environment, store, bus, make_secret_box(settings), folder)
+            for route in ROUTES:
+                if route.message is MailFetched:
+                    await bus.consume_batches(route, world.take, size=100)
+                elif route.message in noted:
+                    await bus.consume(route, world.note)
+            try:
+                yield world
+            finally:
+                for poller in world.pollers:
+                    # In order: the database would keep a killed one's open transaction, and drop nothing, for a minute.
+                    if poller.process.poll() is None:
+                        poller.stop()
+    finally:
+        await client.close()
 
 
 async def until(

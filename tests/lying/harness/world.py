@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from pymongo import MongoClient
 
-from schemas.messages import AccountAttention, MailFetched
-from schemas.routes import ROUTES
-from services.amqp import open_bus
-from services.runtime.logs import setup_logs
-from services.runtime.metrics import Metrics
-from services.runtime.mongo import make_client
-from services.settings import CliSettings, PollerSettings
-from services.wiring import make_secret_box, make_store
+from schemas.messages import AccountAttention
 from testbed.local import LocalServers
-from tests.poller.fixtures import ROOT, SECRET, Poller, PollerEnvironment
+from tests.poller.fixtures import SECRET, Poller, PollerEnvironment, open_environment
 
 SETTINGS = {
-    "LEADMAIL_POLL_SECONDS": "3",
-    "LEADMAIL_IDLE_SECONDS": "5",
-    "LEADMAIL_REAPER_SECONDS": "5",
-    "LEADMAIL_RECONCILE_SECONDS": "8",
-    "LEADMAIL_BLOCK_SECONDS": "4",
-    "LEADMAIL_EVIDENCE_SECONDS": "2",
+    "poll_seconds": "3",
+    "idle_seconds": "5",
+    "reaper_seconds": "5",
+    "reconcile_seconds": "8",
+    "block_seconds": "4",
+    "evidence_seconds": "2",
 }
 
 
@@ -45,29 +34,10 @@ async def open_world(servers: LocalServers, folder: Path) -> AsyncIterator[Polle
         "LEADMAIL_CRM_DATABASE": name,
         "LEADMAIL_SECRET_KEY": SECRET,
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for key, value in environment.items():
-            patch.setenv(key, value)
-        settings = CliSettings.read()
-    client = make_client(settings)
-    store = make_store(client[settings.mongo_database], client[settings.crm_database], settings)
-    await store.setup()
     try:
-        async with open_bus(settings, "test", metrics=Metrics("test"), log=setup_logs(settings, "test")) as bus:
-            world = PollerEnvironment(servers, environment, store, bus, make_secret_box(settings), folder)
-            for route in ROUTES:
-                if route.message is MailFetched:
-                    await bus.consume_batches(route, world.take, size=100)
-                elif route.message is AccountAttention:
-                    await bus.consume(route, world.note)
-            try:
-                yield world
-            finally:
-                for poller in world.pollers:
-                    if poller.process.poll() is None:
-                        poller.stop()
+        async with open_environment(servers, environment, folder, noted=(AccountAttention,)) as world:
+            yield world
     finally:
-        await client.close()
         servers.broker.drop_virtual_host(name)
         with MongoClient[dict[str, object]](servers.mongo_url) as dropping:
             dropping.drop_database(name)
@@ -84,23 +54,4 @@ def memory(poller: Poller, name: str) -> int:
 
 def start_poller(world: PollerEnvironment) -> Poller:
     """Start the poller with short pauses."""
-    log = world.folder / "poller.log"
-    environment = {
-        **os.environ,
-        **world.environment,
-        **{name: text for name, text in SETTINGS.items() if name[9:].lower() in PollerSettings.model_fields},
-        "LEADMAIL_INSTANCE": "poller",
-        "LEADMAIL_LOG_FORMAT": "json",
-        "PYTHONFAULTHANDLER": "1",
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.lying.harness.poller"],
-            env=environment,
-            stdout=output,
-            stderr=output,
-            cwd=ROOT,
-        )
-    poller = Poller(process, "poller", log)
-    world.pollers.append(poller)
-    return poller
+    return world.start_poller(module="tests.lying.harness.poller", **SETTINGS)
