@@ -18,56 +18,81 @@ def attention(*, sender: str, owner: User, account: Account, now: datetime, cons
 
     The steps link to the web console at ``console``, or name CLI commands if there is none.
     """
-    domain = parseaddr(sender)[1].rpartition("@")[2]
     sentence, lines, url = advice.of_blocked(account)
-    steps = (*lines, f"See {url}") if url else lines
-    facts: dict[str, object] = {
-        "owner": owner,
-        "address": wording.readable(account.address),
-        "sentence": sentence[:1].upper() + sentence[1:],
-        "steps": (*steps, *_last_steps(account, console)),
-        "blocked": True,
-    }
-    return build_mail(
+    return _mail(
+        "needs your attention: it is no longer synchronised",
+        f"attention.{account.id}.{account.incident}",
+        sentence=sentence[:1].upper() + sentence[1:],
+        steps=(*lines, *_see(url), *_last_steps(account, console)),
+        blocked=True,
         sender=sender,
-        to=owner,
-        subject=f"{wording.readable(account.address)} needs your attention: it is no longer synchronised",
-        message_id=f"<attention.{account.id}.{account.incident}@{domain}>",
-        date=format_datetime(now),
-        text=render("attention.txt", **facts),
-        html=render("attention.html", **facts),
+        owner=owner,
+        account=account,
+        now=now,
     )
 
 
 def trouble_mail(
-    *, sender: str, owner: User, account: Account, trouble: Trouble, now: datetime, console: str = ""
+    *, sender: str, owner: User, account: Account, trouble: Trouble, number: int, now: datetime, console: str = ""
 ) -> EmailMessage:
-    """Return the mail about a trouble that lasts, though Leadmail keeps trying. Sent twice, it has the same Message-ID."""
-    domain = parseaddr(sender)[1].rpartition("@")[2]
+    """Return the mail about a trouble that lasts, though Leadmail keeps trying. Sent twice, it has the same Message-ID.
+
+    ``number`` is the trouble's (see ``store.trouble_mails``).
+    """
     sentence, lines, url = advice.of_trouble(account, trouble)
     where = f"{console}/mailboxes/{account.id}" if console else f"leadmail account show {account.address}"
-    facts: dict[str, object] = {
-        "owner": owner,
-        "address": wording.readable(account.address),
-        "sentence": f"This has lasted since {trouble.since:%d %B %Y, %H:%M} UTC. {sentence}",
-        "steps": (
+    return _mail(
+        "is not fully synchronised at the moment",
+        f"trouble.{account.id}.{number}",
+        sentence=f"This has lasted since {trouble.since:%d %B %Y, %H:%M} UTC. {sentence}",
+        steps=(
             *lines,
-            *((f"See {url}",) if url else ()),
+            *_see(url),
             "If you did not change anything, you can wait: Leadmail keeps trying and continues by itself.",
             f"To see whether it works again: {where}",
         ),
-        "blocked": False,
+        blocked=False,
+        sender=sender,
+        owner=owner,
+        account=account,
+        now=now,
+    )
+
+
+def _mail(
+    what: str,
+    name: str,
+    *,
+    sentence: str,
+    steps: tuple[str, ...],
+    blocked: bool,
+    sender: str,
+    owner: User,
+    account: Account,
+    now: datetime,
+) -> EmailMessage:
+    """Return a mail of which the subject says ``what`` of the account, with a Message-ID that begins with ``name``."""
+    address = wording.readable(account.address)
+    facts: dict[str, object] = {
+        "owner": owner,
+        "address": address,
+        "sentence": sentence,
+        "steps": steps,
+        "blocked": blocked,
     }
-    number = round(trouble.since.timestamp() * 1000)
     return build_mail(
         sender=sender,
         to=owner,
-        subject=f"{wording.readable(account.address)} is not fully synchronised at the moment",
-        message_id=f"<trouble.{account.id}.{number}@{domain}>",
+        subject=f"{address} {what}",
+        message_id=f"<{name}@{parseaddr(sender)[1].rpartition('@')[2]}>",
         date=format_datetime(now),
         text=render("attention.txt", **facts),
         html=render("attention.html", **facts),
     )
+
+
+def _see(url: str | None) -> tuple[str, ...]:
+    return (f"See {url}",) if url else ()
 
 
 def _last_steps(account: Account, console: str) -> tuple[str, ...]:

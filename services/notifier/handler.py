@@ -55,7 +55,6 @@ class Notifier:
         for account, incident, _ in await self.store.attention.due():
             if not await self._send_attention(account, incident):
                 return
-
         if self.lasting is not None:
             for account, number in await self.store.trouble_mails.due(self.lasting):
                 if not await self._send_trouble(account, number):
@@ -70,7 +69,13 @@ class Notifier:
         async def compose() -> OwnerMail:
             owner = await self._owner(account.owner)
             mail = trouble_mail(
-                sender=self.sender, owner=owner, account=account, trouble=trouble, now=now(), console=self.console
+                sender=self.sender,
+                owner=owner,
+                account=account,
+                trouble=trouble,
+                number=number,
+                now=now(),
+                console=self.console,
             )
             return OwnerMail(mail, owner.email, "attention")
 

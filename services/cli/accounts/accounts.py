@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -63,15 +64,19 @@ async def show(name: AccountName, as_json: Json = False) -> None:
         account = await session.store.accounts.find(name)
         folders = await session.store.folders.of(account.id)
         epochs = await session.store.epochs.of(account.id)
-        counts = await session.store.ledger_counts.counts(account.id)
         totals = await session.store.ledger_counts.totals(account.id)
-        kept_out = left_out(await session.store.ledger_counts.counts_by_folder(account.id))
-    messages = {state.value: count for state, count in counts.items()}
+        counts = await session.store.ledger_counts.counts_by_folder(account.id)
+    kept_out = left_out(counts)
+    messages = Counter[str]()
+    for (_, state, _), count in counts.items():
+        messages[state.value] += count
     if as_json:
         left = [{"state": state, "reason": reason, "messages": count} for (state, reason), count in kept_out.items()]
         listed = folder_view.results_of(results.FolderResult, folders, totals)
         print_json(
-            results.AccountDetails.of(account, messages=counts, left_out=left, folder_list=listed, epochs=epochs)
+            results.AccountDetails.of(
+                account, messages=dict(messages), left_out=left, folder_list=listed, epochs=epochs
+            )
         )
         return
     say(account.address, style="bold")

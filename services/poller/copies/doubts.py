@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
 from schemas.ledger import MISSING, SHORT, UNREADABLE, WITHHELD, RowState
-from services.mailbox.imap import ConnectionLostError, ImapSession, RefusedError
+from services.mailbox.imap import ConnectionLostError, Fetched, ImapSession, RefusedError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -70,6 +71,21 @@ class Suspects:
             raise
         for uid in uids:
             self._group.pop((folder, uid), None)
+
+    async def headers(
+        self,
+        session: ImapSession,
+        folder: str,
+        uids: Sequence[int],
+        *,
+        alone: Callable[[Sequence[int]], Awaitable[None]],
+    ) -> list[Fetched]:
+        """Return the headers of mails of the open folder, ascending by uid. See ``asking``; ``alone`` gets the single uid."""
+        found: list[Fetched] = []
+        for group in self.split(folder, uids):
+            async with self.asking(session, folder, group, alone=partial(alone, group)):
+                found += await session.headers(group)
+        return sorted(found, key=lambda message: message.uid)
 
 
 async def doubt(

@@ -7,7 +7,7 @@ for one message at a time, in pieces, as far as the parser reads, so that no par
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import NamedTuple
 
 from services.mailbox.imap import ConnectionLostError, Fetched, ImapSession, RefusedError
@@ -75,6 +75,16 @@ async def read_headers(
         group += read
         people = people.union(*(header.facts.participants for header in read))
     return group, messages[len(group) :]
+
+
+async def header_groups(
+    context: AccountContext, session: ImapSession, messages: Sequence[Fetched]
+) -> AsyncIterator[tuple[list[MessageHeader], Sequence[Fetched]]]:
+    """Yield the headers of all messages, a group at a time, each with the messages that are left (see ``read_headers``)."""
+    left = messages
+    while left:
+        group, left = await read_headers(context, session, left)
+        yield group, left
 
 
 def _slice(messages: Sequence[Fetched], start: int) -> Sequence[Fetched]:

@@ -11,7 +11,7 @@ from services.mailbox.imap import Fetched, ImapSession, uid_set
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.doubts import ask_other, doubt
-from services.poller.copies.header_reader import read_headers
+from services.poller.copies.header_reader import header_groups
 from services.store import FolderPatch
 
 
@@ -19,15 +19,11 @@ async def read_headers_of(
     context: AccountContext, session: ImapSession, folder: Folder, uids: Sequence[int], epoch: int | None
 ) -> list[Fetched]:
     """Return the headers of mails of the open folder. One that breaks the connection gets a row, and is asked for alone later."""
-    found: list[Fetched] = []
-    for group in context.suspects.split(folder.id, uids):
 
-        async def alone(group: Sequence[int] = group) -> None:
-            await _set_aside(context, folder, group, UNREADABLE, epoch)
+    async def alone(uids: Sequence[int]) -> None:
+        await _set_aside(context, folder, uids, UNREADABLE, epoch)
 
-        async with context.suspects.asking(session, folder.id, group, alone=alone):
-            found += await session.headers(group)
-    return sorted(found, key=lambda message: message.uid)
+    return await context.suspects.headers(session, folder.id, uids, alone=alone)
 
 
 async def _set_aside(
@@ -61,9 +57,7 @@ async def add_rows(
     messages = await read_headers_of(context, session, folder, uids, epoch)
     moment = datetime.now(UTC)
     rows: list[Row] = []
-    left: Sequence[Fetched] = messages
-    while left:
-        group, left = await read_headers(context, session, left)
+    async for group, _ in header_groups(context, session, messages):
         decisions, version = await relevance.decide(context, folder, group, epoch=epoch, noticed_at=moment)
         rows += await relevance.write_rows(context, decisions, version, patch=None)
     received = {message.uid for message in messages}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from schemas.ledger import Folder, Row, RowState
@@ -23,7 +22,7 @@ from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.copies.folder_scan import WINDOW
-from services.poller.copies.header_reader import MessageHeader, read_headers
+from services.poller.copies.header_reader import MessageHeader, header_groups
 from services.poller.copies.ledger_repair import read_headers_of, store_flags
 from services.poller.copies.publish_tracker import Outgoing
 from services.poller.sync.comparison import compare, second_look
@@ -102,9 +101,7 @@ class LiveSync:
         return sorted(await all_uids(self._session, last, first=folder.live_next) - aside)
 
     async def _take(self, folder: Folder, messages: list[Fetched], live_next: int, noticed_at: datetime) -> int:
-        left: Sequence[Fetched] = messages
-        while left:
-            group, left = await read_headers(self._context, self._session, left)
+        async for group, left in header_groups(self._context, self._session, messages):
             await self._take_group(folder, group, left[0].uid if left else live_next, noticed_at)
             self.taken += len(group)
         return len(messages)

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from time import monotonic
 
 from schemas.ledger import Folder, Row
-from services.mailbox.imap import Fetched, ImapSession, RefusedError, UidValidityChangedError
+from services.mailbox.imap import ImapSession, RefusedError, UidValidityChangedError
 from services.poller.copies import removals
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.folder_scan import WINDOW
-from services.poller.copies.header_reader import MessageHeader, read_headers
+from services.poller.copies.header_reader import MessageHeader, header_groups
 from services.store import RemarkedRow
 
 AT_ONCE = 2_000
@@ -74,19 +74,15 @@ class MarkRenewal:
         context, marker = self._context, self._context.marker
         bare = [RemarkedRow(row, (), None, b"") for row in rows if not row.marks and not row.header]
         wanted = {row.uid: row for row in rows if row.marks or row.header}
-        messages: list[Fetched] = []
-        for uids in context.suspects.split(folder.id, sorted(wanted)):
 
-            async def alone(uids: Sequence[int] = uids) -> None:
-                self._wait(wanted[uid] for uid in uids)
+        async def alone(uids: Sequence[int]) -> None:
+            self._wait(wanted[uid] for uid in uids)
 
-            async with context.suspects.asking(session, folder.id, uids, alone=alone):
-                messages += await session.headers(uids)
+        messages = await context.suspects.headers(session, folder.id, sorted(wanted), alone=alone)
         await context.store.remarking.save(context.lease, bare, marker.key_id)
-        left: Sequence[Fetched] = [message for message in messages if message.uid in wanted]
-        absent = wanted.keys() - {message.uid for message in left}
-        while left:
-            group, left = await read_headers(context, session, left)
+        received = [message for message in messages if message.uid in wanted]
+        absent = wanted.keys() - {message.uid for message in received}
+        async for group, _ in header_groups(context, session, received):
             self._wait(wanted[header.message.uid] for header in group if header.withheld)
             await self._save([(wanted[header.message.uid], header) for header in group if not header.withheld])
         if absent:
