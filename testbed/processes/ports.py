@@ -11,10 +11,12 @@ from testbed.processes.parts import LOOPBACK, HostingError
 # is down for a moment is then never taken by a client connection.
 _LOWEST, _HIGHEST = 20_000, 32_000
 _ATTEMPTS = 500
+_reserved: list[socket.socket] = []
+"""What tells other processes that this one has a port, also while nothing listens there. Ends with the process."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different loopback ports on which nothing listens.
+    """Return `count` different loopback ports on which nothing listens, and which no other call returns, in any process.
 
     Raises:
         HostingError: when no free port was found.
@@ -24,7 +26,7 @@ def free_ports(count: int) -> list[int]:
         if len(found) == count:
             return found
         port = random.randint(_LOWEST, _HIGHEST)  # noqa: S311 - a port number, not a secret
-        if port not in found and _is_free(port):
+        if _is_free(port) and _reserve(port):
             found.append(port)
     raise HostingError(f"no {count} free ports between {_LOWEST} and {_HIGHEST} on {LOOPBACK}: stop what holds them")
 
@@ -41,4 +43,15 @@ def _is_free(port: int) -> bool:
             probe.bind((LOOPBACK, port))
         except OSError:
             return False
+    return True
+
+
+def _reserve(port: int) -> bool:
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        holder.bind(f"\0leadmail-port-{port}")  # a name without a file: the kernel drops it with the socket
+    except OSError:
+        holder.close()
+        return False
+    _reserved.append(holder)
     return True

@@ -30,11 +30,12 @@ class ServerProcess:
         cwd: Path,
         user: str | None = None,
     ) -> None:
-        """Start the server; returns when ``wait`` does."""
+        """Start the server; returns when ``wait`` does. One that does not answer is killed: the next start needs its ports."""
         self._child = self._spawner.spawn(command, log=log, env=env, cwd=cwd, user=user)
         try:
             wait(self._child.alive)
         except HostingError as error:
+            self._child.kill()
             raise HostingError(f"{error}; the end of its log:\n{self.log()}") from error
 
     @property

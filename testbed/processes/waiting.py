@@ -9,6 +9,7 @@ from collections.abc import Callable
 from testbed.processes.parts import LOOPBACK, HostingError
 
 _PAUSE_S = 0.03
+_GREETING_S = 10  # a server that forks for each connection may take long on a busy machine
 Probe = Callable[[], bool]
 Wait = Callable[[Probe], None]
 """Returns once a server answers; takes whether it is alive."""
@@ -28,21 +29,22 @@ def until(answers: Callable[[], bool], *, what: str, seconds: float, part_alive:
     """
     deadline = time.monotonic() + seconds
     while True:
+        why = "its answer is not the expected one"
         try:
             if answers():
                 return
-        except OSError:
-            pass
+        except OSError as error:
+            why = str(error) or type(error).__name__
         if not part_alive():
             raise HostingError(f"{what} ended while it was starting")
         if time.monotonic() > deadline:
-            raise HostingError(f"{what} did not answer within {seconds:.0f} s")
+            raise HostingError(f"{what} did not answer within {seconds:.0f} s: {why}")
         time.sleep(_PAUSE_S)
 
 
 def greets(port: int, *, greeting: bytes, say: bytes = b"", host: str = LOOPBACK) -> bool:
     """Return whether the server at `port` answers with `greeting` (after `say`, if given)."""
-    with socket.create_connection((host, port), timeout=2) as connection:
+    with socket.create_connection((host, port), timeout=_GREETING_S) as connection:
         if say:
             connection.sendall(say)
         received = b""
