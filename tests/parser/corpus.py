@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
+SHARED = Path(os.environ.get("LEADMAIL_SHARED") or Path(__file__).resolve().parents[3] / "shared")
+"""Collections of mail that others wrote, which are no part of the project: ``LEADMAIL_SHARED`` says where, if not beside it."""
+CORPUS = SHARED / "corpus"
 MANIFEST = CORPUS / "MANIFEST.tsv"
 
 
