@@ -57,6 +57,7 @@ PAGES = (
     PageRoute("/mailboxes/{account}/messages", mailboxes.messages),
     PageRoute("/mailboxes/{account}/sharing", sharing.form, sharing.change),
     PageRoute("/mailboxes/{account}/password", mailbox_settings.password, mailbox_settings.save_password),
+    PageRoute("/mailboxes/{account}/login", mailbox_settings.login, mailbox_settings.save_login),
     PageRoute("/mailboxes/{account}/folders", mailbox_settings.folders, mailbox_settings.save_folders),
     PageRoute("/mailboxes/{account}/addresses", mailbox_settings.addresses, mailbox_settings.change_addresses),
     PageRoute("/mailboxes/{account}/remove", mailbox_removal.counts, mailbox_removal.remove),

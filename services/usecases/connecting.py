@@ -9,7 +9,7 @@ from schemas.addresses import normal_address_or_none
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection import ConnectPolicy, Credentials, SecretBox
 from services.mailbox.providers import Provider, clean_credentials, directory
-from services.store import NotAllowedError, Store, new_account_id, now
+from services.store import OPERATOR, NotAllowedError, Store, new_account_id, now
 from services.usecases.servers import is_declared
 
 if TYPE_CHECKING:
@@ -70,31 +70,50 @@ async def save_password(account: Account, credentials: Credentials, *, store: St
     await store.accounts.save_credentials(account.id, sealed, by=by)
 
 
-class ChangedLogin(NamedTuple):
-    """How the same mailbox is reached from now on."""
+class Login(NamedTuple):
+    """How a mailbox is reached."""
 
     incoming: ServerAddress
     outgoing: ServerAddress | None
-    credentials: Credentials
-
-    @property
-    def provider(self) -> Provider | None:
-        """The mail service of the incoming server if the directory knows it."""
-        return directory().for_server(self.incoming.host)
+    credentials: Credentials | None
+    """None for those that are saved."""
 
 
-async def save_login(account: Account, changed: ChangedLogin, *, store: Store, box: SecretBox, by: str) -> None:
-    """Save servers and credentials that work. Everything else of the account stays; a blocked account becomes active again."""
-    same = changed.incoming.host == account.incoming.host
-    provider = provider_of(account) if same else changed.provider
-    await store.accounts.save_credentials(
-        account.id,
-        box.seal(account.id, clean_credentials(changed.credentials, provider)),
-        by=by,
-        incoming=changed.incoming,
-        outgoing=changed.outgoing,
-        provider=provider.key if provider else None,
-    )
+async def change_login(
+    account: Account, changed: Login, *, store: Store, box: SecretBox, policy: ConnectPolicy, by: str
+) -> CheckResult:
+    """Try another login for the same mailbox, and save it if it works: servers, login name, password.
+
+    Everything else of the account stays; a blocked account becomes active again.
+
+    Raises:
+        NotAllowedError: the saved password would be sent to a server that it was not saved for. Only the operator, who has
+            the key, may do that.
+    """
+    incoming, outgoing, credentials = changed
+    if credentials is None:
+        if by != OPERATOR and not _endpoints(incoming, outgoing) <= _endpoints(account.incoming, account.outgoing):
+            raise NotAllowedError("enter the password, too: the saved one is sent only to the servers it was saved for")
+        credentials = box.open(account.id, account.credentials)
+    same = incoming.host == account.incoming.host
+    provider = provider_of(account) if same else directory().for_server(incoming.host)
+    credentials = clean_credentials(credentials, provider)
+    result = await check_login(incoming, outgoing, credentials, policy, provider)
+    if result.ok:
+        await store.accounts.save_credentials(
+            account.id,
+            box.seal(account.id, credentials),
+            by=by,
+            incoming=incoming,
+            outgoing=outgoing,
+            provider=provider.key if provider else None,
+        )
+    return result
+
+
+def _endpoints(incoming: ServerAddress, outgoing: ServerAddress | None) -> set[tuple[str, str, int, str]]:
+    servers = {"imap": incoming, "smtp": outgoing}
+    return {(name, one.host.lower(), one.port, one.tls) for name, one in servers.items() if one is not None}
 
 
 async def is_taken(address: str, owner: str, store: Store) -> bool:

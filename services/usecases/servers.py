@@ -40,6 +40,16 @@ class ServerChoice:
         host = self.host or (base.host if base else "")
         return ServerAddress(host=host, port=port, tls=tls, username=username)
 
+    def instead_of(self, server: ServerAddress, protocol: Protocol, username: str | None) -> ServerAddress:
+        """Return a server with what was typed in place of its own. Another encryption has its usual port."""
+        usual = server.port if self.tls in {None, server.tls} else PORTS[protocol][self.tls or server.tls]
+        return ServerAddress(
+            host=self.host or server.host,
+            port=self.port or usual,
+            tls=self.tls or server.tls,
+            username=username or server.username,
+        )
+
 
 def read_host(typed: str) -> str:
     """Return the name of a server if what was typed is one.

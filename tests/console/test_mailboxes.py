@@ -149,7 +149,7 @@ async def test_no_access_to_other_users_mailboxes(office: Office) -> None:
     for other in (ANN, EVE):
         browser = await office.signed_in(other)
         assert BOB not in await browser.shows("/mailboxes")
-        for page in ("", "/sharing", "/password", "/folders", "/addresses", "/remove"):
+        for page in ("", "/sharing", "/password", "/login", "/folders", "/addresses", "/remove"):
             assert (await browser.get(path + page)).status_code == 404
             answer = await browser.post(
                 path + page, page="/mailboxes", do="pause", mode="public", password="x", confirm=BOB
@@ -207,6 +207,45 @@ async def test_a_new_password(office: Office, servers: LocalServers, box: Any) -
     assert after.state is AccountState.ACTIVE
     assert after.credentials != account.credentials
     assert (await browser.post(path, page=path, password="")).status_code == 400
+
+
+async def test_another_login(
+    office: Office, servers: LocalServers, box: Any, new_mail_user: Callable[..., Any]
+) -> None:
+    """Servers, login name and password change if they work; the saved password goes to no other server; the rest stays."""
+    browser = await office.signed_in(ANN)
+    await browser.post("/mailboxes/connect", page="/mailboxes/connect", **form_of(box, servers))
+    store = office.console.store
+    before = await store.accounts.find(box.address)
+    path = f"/mailboxes/{before.id}/login"
+    same = {**servers_of(servers), "imap_user": box.address, "smtp_user": box.address, "password": ""}
+
+    assert f'href="{path}"' in await browser.shows(f"/mailboxes/{before.id}")
+    assert f'value="{servers.imap.tls_port}"' in await browser.shows(path)
+    moved = new_mail_user("moved")
+    for fields, sentence in (
+        ({"imap_host": "evil.example"}, "Enter the password, too"),
+        ({"imap_port": "1"}, "Enter the password, too"),
+        ({"smtp_tls": "starttls"}, "Enter the password, too"),
+        ({"imap_host": ""}, "Enter both servers"),
+        ({"imap_user": moved.address}, _WRONG),
+        ({"password": "not-it"}, _WRONG),
+    ):
+        answer = await browser.post(path, page=path, **{**same, **fields})
+        assert (answer.status_code, sentence in text_of(answer.text)) == (422, True), (fields, text_of(answer.text))
+        assert "not-it" not in answer.text
+        assert await store.accounts.find(box.address) == before
+    assert (await browser.post(path, page=path, **{**same, "imap_port": "x"})).status_code == 400
+
+    fields = {"imap_user": moved.address, "password": moved.password, "no_smtp": "1"}
+    saved = await browser.follow(await browser.post(path, page=path, **{**same, **fields}))
+    assert "The new login works and is saved" in saved
+    after = await store.accounts.find(box.address)
+    assert (after.incoming.username, after.outgoing) == (moved.address, None)
+    changed = {"incoming", "outgoing", "credentials", "provider"}
+    assert after.model_dump(exclude=changed) == before.model_dump(exclude=changed)
+    (entry,) = await store.audit.newest(subject=f"account:{before.id}", action="account.credentials")
+    assert entry.by == ANN
 
 
 async def test_sharing_preview(office: Office) -> None:

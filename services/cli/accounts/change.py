@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schemas.accounts import Account, ServerAddress, Tls
+from schemas.accounts import Account
 from services.cli.accounts import login_result
 from services.cli.accounts.connect import Encryption, Port
 from services.cli.accounts.settings import AccountName, PasswordStdin
 from services.cli.terminal import questions
 from services.cli.terminal.output import USAGE, fail, say
 from services.cli.terminal.session import do, open_session
-from services.mailbox.connection import Credentials, Protocol
 from services.store import OPERATOR
 from services.usecases import connecting
-from services.usecases.connecting import ChangedLogin, provider_of
-from services.usecases.servers import PORTS
+from services.usecases.connecting import Login, provider_of
+from services.usecases.servers import ServerChoice
 
 if TYPE_CHECKING:
     from services.mailbox.check import CheckResult
@@ -40,13 +39,12 @@ def change(  # noqa: PLR0917 - typer names them by keyword
     Use it when the same mailbox has moved. What you do not name stays as it is. For another mailbox, connect it with `account add`.
     """
     account = do(_account(name))
-    incoming = _changed(account.incoming, "imap", imap_host, imap_port, imap_tls, username)
-    outgoing = account.outgoing
+    incoming = ServerChoice(imap_host, imap_port, imap_tls).instead_of(account.incoming, "imap", username)
+    smtp, outgoing = ServerChoice(smtp_host, smtp_port, smtp_tls), account.outgoing
     if outgoing is not None:
-        outgoing = _changed(outgoing, "smtp", smtp_host, smtp_port, smtp_tls, username)
+        outgoing = smtp.instead_of(outgoing, "smtp", username)
     elif smtp_host is not None:
-        first = ServerAddress(host=smtp_host, port=PORTS["smtp"]["tls"], tls="tls", username=incoming.username)
-        outgoing = _changed(first, "smtp", smtp_host, smtp_port, smtp_tls, username)
+        outgoing = smtp.over(None, "smtp", incoming.username)
     asked = password or password_stdin
     if not asked and (incoming, outgoing) == (account.incoming, account.outgoing):
         fail(
@@ -56,24 +54,11 @@ def change(  # noqa: PLR0917 - typer names them by keyword
     credentials = None
     if asked:
         credentials = questions.password(account.address, stdin=password_stdin, provider=provider_of(account))
-    result = do(_try_and_save(account, incoming, outgoing, credentials))
+    result = do(_try_and_save(account, Login(incoming, outgoing, credentials)))
     if not result.ok:
         login_result.show(result, to_errors=True)
         fail("nothing was changed")
     say(f"The new login of {account.address} works and is saved.", style="green")
-
-
-def _changed(  # noqa: PLR0917 - one per option
-    server: ServerAddress, protocol: Protocol, host: str | None, port: int | None, tls: Tls | None, username: str | None
-) -> ServerAddress:
-    """Return a server with what was typed. Another encryption has its usual port."""
-    usual = server.port if tls in (None, server.tls) else PORTS[protocol][tls]
-    return ServerAddress(
-        host=host or server.host,
-        port=port or usual,
-        tls=tls or server.tls,
-        username=username or server.username,
-    )
 
 
 async def _account(name: str) -> Account:
@@ -81,13 +66,8 @@ async def _account(name: str) -> Account:
         return await session.connected(name)
 
 
-async def _try_and_save(
-    account: Account, incoming: ServerAddress, outgoing: ServerAddress | None, credentials: Credentials | None
-) -> CheckResult:
+async def _try_and_save(account: Account, changed: Login) -> CheckResult:
     async with open_session() as session:
-        known = credentials or session.box.open(account.id, account.credentials)
-        changed = ChangedLogin(incoming, outgoing, known)
-        result = await connecting.check_login(incoming, outgoing, known, session.policy, changed.provider)
-        if result.ok:
-            await connecting.save_login(account, changed, store=session.store, box=session.box, by=OPERATOR)
-        return result
+        return await connecting.change_login(
+            account, changed, store=session.store, box=session.box, policy=session.policy, by=OPERATOR
+        )

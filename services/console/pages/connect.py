@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 from starlette.responses import Response
 
@@ -25,6 +25,7 @@ from services.usecases.servers import PORTS, ServerChoice, find, read_host, read
 
 MOST, WITHIN = 40, timedelta(minutes=15)
 """At most so many login attempts at mail servers by one user within this time."""
+SERVER_MISSING = "Enter both servers, or select that there is no outgoing server."
 _TLS: tuple[Tls, ...] = get_args(Tls)
 
 
@@ -72,18 +73,15 @@ async def count_login_attempt(context: RequestContext) -> None:
 async def _save(context: RequestContext, typed: str) -> Response:
     form, console = context.form, context.console
     provider = directory().by_key.get(form.text("provider"))
-    incoming = _server(form, "imap", typed)
-    outgoing = None if form.text("no_smtp") else _server(form, "smtp", typed)
-    servers = Servers(incoming, outgoing)
+    servers = read_servers(form, typed)
     company = await context.store.company.policy()
     try:
         policy = read_policy(form, None, company)
     except PageError as error:
         return await _form(context, typed, provider, servers, wrong=error.sentence)
-    secret = form.secret("password")
+    secret, (incoming, outgoing) = form.secret("password"), servers
     if incoming is None or (outgoing is None and not form.text("no_smtp")):
-        wrong = "Enter both servers, or select that there is no outgoing server."
-        return await _form(context, typed, provider, servers, policy=policy, wrong=wrong)
+        return await _form(context, typed, provider, servers, policy=policy, wrong=SERVER_MISSING)
     if not secret:
         return await _form(context, typed, provider, servers, policy=policy, wrong="The password is empty.")
     credentials = password_credentials(secret)
@@ -111,24 +109,37 @@ async def _form(
     if policy is None and context.form.text("do") == "find":
         default = company.default_mode if company.default_mode in company.allowed_modes else offered[0][0]
         policy = SharingPolicy(mode=default)
-    plain = context.console.settings.allow_plaintext
     return context.render(
         "connect.html",
         status=422 if wrong or result else 200,
         address=typed,
         provider=provider,
-        servers=servers,
         found=found,
-        no_smtp=bool(context.form.text("no_smtp")),
-        encryptions=[tls for tls in _TLS if tls != "none" or plain],
-        ports=PORTS,
         modes=offered,
         company=company,
         policy=policy,
         domains=context.form.text("domains"),
         result=result,
         wrong=wrong,
+        **server_fields(context, servers, no_smtp=bool(context.form.text("no_smtp"))),
     )
+
+
+def server_fields(context: RequestContext, servers: Servers, *, no_smtp: bool) -> dict[str, Any]:
+    """Return what a template needs to ask for both servers."""
+    plain = context.console.settings.allow_plaintext
+    encryptions = [tls for tls in _TLS if tls != "none" or plain]
+    return {"servers": servers, "no_smtp": no_smtp, "encryptions": encryptions, "ports": PORTS}
+
+
+def read_servers(form: Form, username: str) -> Servers:
+    """Return both servers as typed.
+
+    Raises:
+        PageError: a part of them is invalid.
+    """
+    outgoing = None if form.text("no_smtp") else _server(form, "smtp", username)
+    return Servers(_server(form, "imap", username), outgoing)
 
 
 def _server(form: Form, protocol: Protocol, typed: str) -> ServerAddress | None:

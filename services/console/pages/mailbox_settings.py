@@ -1,4 +1,4 @@
-"""Settings of a mailbox: password, folders, and its owner's other addresses."""
+"""Settings of a mailbox: servers and login, password, folders, and its owner's other addresses."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from starlette.responses import Response
 
 from schemas.accounts import Account, FolderRules
 from schemas.addresses import normal_address
-from services.console.pages.connect import count_login_attempt
+from services.console.pages.connect import SERVER_MISSING, Servers, count_login_attempt, read_servers, server_fields
 from services.console.pages.mailboxes import connected_account
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
 from services.mailbox.check import CheckResult
 from services.mailbox.connection import password as password_credentials
+from services.store import NotAllowedError
 from services.usecases import connecting, proving
+from services.usecases.connecting import Login
 
 
 async def password(context: RequestContext) -> Response:
@@ -42,6 +44,53 @@ async def save_password(context: RequestContext) -> Response:
         account, credentials, store=context.store, box=context.console.box, by=context.viewer
     )
     return context.redirect(f"/mailboxes/{account.id}", "password")
+
+
+async def login(context: RequestContext) -> Response:
+    """Ask for other servers, another login name or another password."""
+    account = await connected_account(context)
+    return _login(context, account, Servers(account.incoming, account.outgoing))
+
+
+def _login(
+    context: RequestContext,
+    account: Account,
+    servers: Servers,
+    *,
+    result: CheckResult | None = None,
+    wrong: str | None = None,
+) -> Response:
+    return context.render(
+        "login.html",
+        status=422 if result or wrong else 200,
+        account=account,
+        address=account.address,
+        provider=connecting.provider_of(account),
+        result=result,
+        wrong=wrong,
+        **server_fields(context, servers, no_smtp=servers.outgoing is None and servers.incoming is not None),
+    )
+
+
+async def save_login(context: RequestContext) -> Response:
+    """Save the login if it works at both servers. Everything else of the mailbox stays."""
+    account = await connected_account(context)
+    form, console = context.form, context.console
+    servers = incoming, outgoing = read_servers(form, account.incoming.username)
+    if incoming is None or (outgoing is None and not form.text("no_smtp")):
+        return _login(context, account, servers, wrong=SERVER_MISSING)
+    typed = form.secret("password")
+    changed = Login(incoming, outgoing, password_credentials(typed) if typed else None)
+    await count_login_attempt(context)
+    try:
+        result = await connecting.change_login(
+            account, changed, store=context.store, box=console.box, policy=console.policy, by=context.viewer
+        )
+    except NotAllowedError as error:
+        return _login(context, account, servers, wrong=f"{str(error).capitalize()}.")
+    if not result.ok:
+        return _login(context, account, servers, result=result)
+    return context.redirect(f"/mailboxes/{account.id}", "login")
 
 
 async def folders(context: RequestContext) -> Response:

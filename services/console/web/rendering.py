@@ -20,6 +20,7 @@ FLASHES = {
     "resumed": "The mailbox is active again.",
     "resync": "The whole mailbox is being synchronised again.",
     "password": "The new password works and is saved.",
+    "login": "The new login works and is saved.",
     "sharing": "The sharing settings are saved.",
     "folders": "Saved. The mailbox is being synchronised again with these folders.",
     "aliases": "Your addresses are saved.",

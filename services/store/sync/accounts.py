@@ -228,14 +228,14 @@ class Accounts:
         outgoing: ServerAddress | None = None,
         provider: str | None = None,
     ) -> Account:
-        """Store new credentials (and servers, with their provider) that were tested. This ends a block.
+        """Store new credentials that were tested (with ``incoming`` also both servers and their provider). This ends a block.
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
         """
         fields: dict[str, Any] = {"credentials": credentials, "trouble": None}
-        fields |= {name: value for name, value in (("incoming", incoming), ("outgoing", outgoing)) if value is not None}
-        fields |= {"provider": provider} if incoming is not None else {}
+        if incoming is not None:
+            fields |= {"incoming": incoming, "outgoing": outgoing, "provider": provider}
         await self._change(account, fields)
         blocked = {"_id": account, "state": AccountState.BLOCKED.value}
         await self._accounts.update_one(blocked, {"$set": {"state": AccountState.ACTIVE.value, "reason": None}})
