@@ -18,11 +18,11 @@ from services.parser.content.attachments import collect_attachments
 from services.parser.content.body_selection import Selection, select
 from services.parser.content.body_text import html_of, text_of
 from services.parser.content.bounces import read_bounce
-from services.parser.content.reply import reply_text, snippet
 from services.parser.mime import limits
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import Fields, decoded, first, one_line
 from services.parser.mime.structure import read_structure
+from services.parser.reply.text import read_reply
 
 
 class ParsedMail(NamedTuple):
@@ -116,7 +116,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
     in_reply_to = message_ids.in_reply_to(_text_field(fields, "in-reply-to", diagnostics, hint))
     references, thinned = message_ids.references(_text_field(fields, "references", diagnostics, hint))
     text, html = text_of(selection, contents, diagnostics), html_of(selection, contents, diagnostics)
-    reply = reply_text(text, diagnostics)
+    reply = read_reply(text)
     header_block, body = split_raw(raw)
     head = hashlib.sha256(header_block).hexdigest()
     blobs = {head: header_block}
@@ -161,8 +161,8 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         sent_at=_sent_at(date, internal_date),
         participants=people,
         text=text,
-        reply_text=reply,
-        snippet=snippet(reply),
+        reply_text=reply.text,
+        snippet=reply.snippet,
         html=html,
         html_blob=html_blob,
         attachments=attachments,

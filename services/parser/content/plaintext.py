@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from html import unescape
 
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
@@ -12,8 +13,14 @@ from services.parser.mime.diagnostics import Diagnostics
 
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_FILLER = re.compile("(?:[\u00ad\u034f\u180e\u200b-\u200f\u2060-\u2064\ufeff][ \u00a0\u2007]*){3,}")
+"""Invisible characters in a row, which keep a mail's text out of its preview; single ones join letters in many languages."""
 _SIGNATURE = "-- "
 
+_STYLE = 2_000
+_HIDDEN_STYLE = re.compile(
+    r"(?:display:none|visibility:hidden|mso-hide:all|(?<!-)font-size:0(?:px|pt|em|%)?(?![\d.a-z%])|opacity:0(?![\d.]))(?!\w)"
+)
 _DROPPED = ["style", "script", "head", "title", "template", "noscript", "iframe", "object", "svg", "select", "textarea"]
 _BLOCK = re.compile(
     r"<(/?)(br|p|div|td|th|li|h[1-6]|hr|table|tr|ul|ol|dl|dt|dd|blockquote|pre|center|address|article|aside|caption|details|"
@@ -28,7 +35,10 @@ _LONG_REFERENCE = re.compile(r"&#(?:\d{20}|[xX][0-9a-fA-F]{20})[0-9a-fA-F]*;?")
 _PARSER_WORK = 50_000_000
 """Block elements times depth: an HTML parser looks through the open elements at every block (HTML standard, "in scope")."""
 _PRE = re.compile(r"(<(/?)pre(?=[\s>]))", re.IGNORECASE)
-_MARKS = re.compile("([\ue000-\ue004])")
+_MARKS = re.compile("([\ue000-\ue006])")
+_HIDE, _SHOW = "\ue005\ue006"
+_HIDDEN = re.compile(f"([{_HIDE}{_SHOW}])")
+"""Where an element that is not shown begins and ends."""
 _LINE, _GAP, _QUOTE, _UNQUOTE, _BULLET = "\ue000\ue001\ue002\ue003\ue004"
 """Private use characters, taken out of the HTML before: where a line, a paragraph, a quote begins, where a quote ends, a list item."""
 _MARK_OF = {"p": _GAP, "ul": _GAP, "ol": _GAP, "hr": _GAP, "li": _LINE + _BULLET, "blockquote": _QUOTE}
@@ -40,7 +50,7 @@ _DEEPEST_QUOTE = 20
 def clean_text(text: str) -> str:
     """Return text with LF line ends and without NUL and other control characters."""
     if "\r" in text or not text.isascii():
-        text = _LINE_ENDS.sub("\n", text)
+        text = _FILLER.sub(" ", _LINE_ENDS.sub("\n", text))
     return _CONTROL.sub("", text)
 
 
@@ -92,11 +102,42 @@ def html_to_text(html: str, diagnostics: Diagnostics) -> str:
     try:
         tree = LexborHTMLParser(html)
         tree.strip_tags(_DROPPED, recursive=True)
-        text = tree.body.text() if tree.body is not None else ""
+        text = _visible_text(tree)
     except (SelectolaxError, RuntimeError, ValueError):
         diagnostics.defect("html")
         text = _without_tags(html)
     return _from_marks(text)
+
+
+def _visible_text(tree: LexborHTMLParser) -> str:
+    """Return the text of a page without the elements that are hidden, unless nothing else is in it: then a style shows them."""
+    if tree.body is None:
+        return ""
+    hidden = [node for node in tree.body.css("[style], [hidden]") if _is_hidden(node.attributes)]
+    for node in hidden:
+        node.insert_before(_HIDE)
+        node.insert_after(_SHOW)
+    text = tree.body.text()
+    if hidden:
+        seen = _outside(text)
+        text = seen if _MARKS.sub("", seen).strip() else _HIDDEN.sub("", text)
+    return _FILLER.sub(" ", text)
+
+
+def _outside(text: str) -> str:
+    """Return what is not between the marks of hidden elements, which may be within one another."""
+    out: list[str] = []
+    depth = 0
+    for piece in _HIDDEN.split(text):
+        depth += (piece == _HIDE) - (piece == _SHOW)
+        if not depth and piece != _SHOW:
+            out.append(piece)
+    return "".join(out)
+
+
+def _is_hidden(attributes: Mapping[str, str | None]) -> bool:
+    style = "".join((attributes.get("style") or "")[:_STYLE].split()).lower()
+    return "hidden" in attributes or (_HIDDEN_STYLE.search(style) is not None and "display:block" not in style)
 
 
 def _depth(html: str) -> int:

@@ -39,5 +39,3 @@ DECODED_TEXT_BYTES = 1024 * KIB
 """Of one text part before its charset is decoded; more can never be shown."""
 CONVERTED_HTML = 1024 * KIB
 """Characters of HTML that are turned into text."""
-REPLY_INPUT = 64 * KIB
-"""Characters in which quotes and signatures are looked for: regular expressions run over them."""

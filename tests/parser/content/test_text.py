@@ -169,3 +169,34 @@ def test_control_characters_are_not_text() -> None:
     """NUL and other control characters are taken out of text and HTML."""
     assert content(mail(b"a\x00b\x07c")).text == "abc"
     assert content(mail(b"<p>a\x00b", b"Content-Type: text/html")).html == "<p>ab"
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ('<div style="display:none">Preview</div><p>Hello</p>', "Hello"),
+        ('<div style="Display : none !important">Preview<p style="display:none">x</p></div><p>Hello</p>', "Hello"),
+        ('<span style="font-size:0px;line-height:0">Preview</span><p>Hello</p>', "Hello"),
+        ('<span style="visibility:hidden">Preview</span><p>Hello</p>', "Hello"),
+        ("<p hidden>Preview</p><p>Hello</p>", "Hello"),
+        ('<div style="mso-hide:all">Preview</div>Hello', "Hello"),
+        ("<p>Hello" + "&#847;&zwnj;&nbsp;" * 20 + "</p><p>Kim</p>", "Hello\n\nKim"),
+        ("<p>Hello" + "&#8203;&#65279;" * 9 + " Kim", "Hello Kim"),
+        # what looks like it and is shown
+        ('<div style="display:none"><p>All of it</p></div>', "All of it"),
+        ('<span style="font-size:0.9em">Small</span> print', "Small print"),
+        ('<span style="mso-line-height-alt:0;display:block;opacity:0.5">Pale</span>', "Pale"),
+        ('<p>the style is "display:none"</p>', 'the style is "display:none"'),
+        ("<p>می&zwnj;خواهم 👩&zwj;👩&zwj;👧 auto&shy;mat</p>", "می\u200cخواهم 👩\u200d👩\u200d👧 auto\u00admat"),
+        ('<div style="display:none">Preview</div><blockquote>quoted</blockquote>own', "> quoted\n\nown"),
+    ],
+)
+def test_hidden_html_is_no_text(html: str, text: str) -> None:
+    """What a page hides, and invisible characters that fill a preview, are not read."""
+    assert content(mail(html.encode(), b"Content-Type: text/html; charset=utf-8")).text == text
+
+
+def test_invisible_filler_in_plain_text_is_left_out() -> None:
+    """The text that programs make of such HTML has it, too."""
+    raw = mail(("Hello" + "\u034f \u200c \u00a0" * 20 + "\nKim").encode(), b"Content-Type: text/plain; charset=utf-8")
+    assert content(raw).snippet == "Hello Kim"

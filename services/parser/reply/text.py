@@ -1,0 +1,71 @@
+"""The text that a mail adds itself, and its start for lists of mail. Reads each line once; nothing here searches back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from services.parser.mime import limits
+from services.parser.reply.armour import without_armour
+from services.parser.reply.header_blocks import block_end
+from services.parser.reply.quotes import Cut, first_cut, own_parts
+from services.parser.reply.signatures import without_signature
+
+
+class Reply(NamedTuple):
+    """What a mail adds itself."""
+
+    text: str
+    """Without quotes and signature; the whole text when nothing else is in it."""
+    snippet: str
+    """The start of it on one line; of a mail that was forwarded what it says, after the words of who forwards it."""
+
+
+def read_reply(text: str) -> Reply:
+    """Return what a mail says itself."""
+    lines = without_armour(text.split("\n"))
+    cut = first_cut(lines)
+    if cut is not None:
+        own = _own(lines[: cut.line])
+        if own:
+            forwarded = "\n".join(lines[cut.content :]) if cut.forwarded else ""
+            return Reply(own, _line(own, forwarded))
+        if not any(line.strip() for line in lines[: cut.line]):
+            return _forwarded(lines, cut)
+    whole = _joined(lines)
+    own = (_own(lines) if cut is None else "") or whole
+    return Reply(own, _line(own))
+
+
+def _forwarded(lines: list[str], cut: Cut) -> Reply:
+    """Return what a mail forwards that says nothing itself: the snippet without the header, which a reader knows from the subject."""
+    whole = _joined(lines[cut.header :])
+    content = _joined(lines[cut.content :])
+    end, _ = block_end(lines, cut.content)
+    return Reply(whole, _line(_joined(lines[end:]) or content or whole) if end else _line(content or whole))
+
+
+def _own(lines: list[str]) -> str:
+    out: list[str] = []
+    for part in own_parts(lines):
+        kept = without_signature(part, first=not any(line.strip() for line in out))
+        if out and kept:
+            out.append("")
+        out += kept
+    return _joined(out)
+
+
+def _joined(lines: list[str]) -> str:
+    """Return lines as text, without empty lines at its ends and two in a row."""
+    out: list[str] = []
+    for line in lines:
+        if line.strip():
+            out.append(line)
+        elif out and out[-1]:
+            out.append("")
+    return "\n".join(out).strip()
+
+
+def _line(*texts: str) -> str:
+    """Return the start of texts on one line, at most 200 characters."""
+    start = " ".join(text[: limits.SNIPPET * 10] for text in texts)
+    return " ".join(start.split())[: limits.SNIPPET].rstrip()
