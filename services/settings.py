@@ -90,6 +90,13 @@ class PollerSettings(StageSettings, SecretSettings, MailServerSettings, LeaseSet
         "6000",
         ge=0,
     )
+    host_connections: int = setting(
+        0,
+        "how many connections to one mail server all pollers together may have open at once; new mail comes first, and accounts"
+        " take turns if there are more of them; `0` for what the service is known to allow",
+        "100",
+        ge=0,
+    )
     reaper_seconds: float = setting(
         900.0, "after how many seconds a copy without a final state is fetched again", "900", ge=5, le=86_400
     )

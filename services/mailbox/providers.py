@@ -63,6 +63,7 @@ class Provider(Contract):
     mailbox_bytes: int = Field(default=0, ge=0)
     host_logins: int = Field(default=0, ge=0)
     host_commands: int = Field(default=0, ge=0)
+    host_connections: int = Field(default=0, ge=0)
     quirks: frozenset[Quirk] = frozenset()
     note: str = ""
 

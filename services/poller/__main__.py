@@ -63,9 +63,14 @@ async def main(stage: Stage[PollerSettings]) -> None:
         block=BlockRule(settings.block_refusals, settings.block_seconds),
     )
     limits = Limits(
-        settings.mailbox_bytes, settings.host_logins, settings.host_commands, 3600 * settings.mailbox_bytes_hours
+        settings.mailbox_bytes,
+        settings.host_logins,
+        settings.host_commands,
+        settings.host_connections,
+        3600 * settings.mailbox_bytes_hours,
     )
-    budgets = ServiceBudgets(store, limits)
+    budgets = ServiceBudgets(store, limits, settings.lease_seconds)
+    connections = budgets.connections
     with (
         thread_pool(COMMAND_THREADS, "imap") as commands,
         thread_pool(CONNECT_THREADS, "connect") as connects,
@@ -101,10 +106,14 @@ async def main(stage: Stage[PollerSettings]) -> None:
         try:
             await stage.run(
                 *supervisor.loops(),
+                periodic(
+                    "connections", connections.renew, seconds=lease_seconds / 3, log=stage.log, wake=connections.changed
+                ),
                 periodic("blocked accounts", retry.run, seconds=retry.look_seconds, log=stage.log),
             )
         finally:
             await supervisor.stop()
+            await connections.renew()
 
 
 if __name__ == "__main__":

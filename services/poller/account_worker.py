@@ -22,6 +22,7 @@ from services.poller.recovery import Recovery
 from services.poller.sync.background_sync import BackgroundSync
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from services.poller.sync.reconcile import until_due
+from services.store import Purpose
 
 LINGER_SECONDS = 30.0
 """How long the background connection stays open without work, in case more arrives."""
@@ -125,15 +126,19 @@ class AccountWorker:
             finally:
                 self._slots.close()
 
-    async def _connect(self) -> ImapSession:
-        session = await self._connector.connect(self._context.account, self._budget)
+    async def _connect(self, purpose: Purpose) -> ImapSession:
+        session = await self._connector.connect(self._context.account, self._budget, purpose=purpose)
         await self._recovery.worked(CONNECT)
         return session
+
+    async def _before_command(self, session: ImapSession, *, bulk: bool) -> None:
+        self._budget.connections.check(self._slots.purpose(bulk=bulk), session.age)
+        await self._budget.command(bulk=bulk)
 
     async def _watch(self) -> None:
         await self._folders_known.wait()
         async with self._slots.session() as session:
-            session.gate = partial(self._budget.command, bulk=False)
+            session.gate = partial(self._before_command, session, bulk=False)
             await MailboxWatcher(
                 self._context,
                 self._fetcher,
@@ -158,16 +163,16 @@ class AccountWorker:
         self._slots.wanted.set()
         if self._slots.single:
             self._check_now.set()
-        async with self._slots.session() as session:
+        async with self._slots.session(bulk=True) as session:
             self._slots.wanted.clear()
-            session.gate = partial(self._budget.command, bulk=True)
+            session.gate = partial(self._before_command, session, bulk=True)
             await session.prepare()
             while True:
                 async with self._background_slots.hold(session):
                     await self._background.run(session)
                 await self._recovery.worked(BACKGROUND)
-                if self._slots.single:
-                    break
+                if self._slots.single or self._budget.connections.limit:
+                    break  # others may want it
                 try:
                     async with asyncio.timeout(LINGER_SECONDS):
                         await self._background.wake.wait()

@@ -14,9 +14,8 @@ from schemas.messages import AccountAttention
 from services.mailbox.connection import Code, MailServerError, SealError, suggested_pause
 from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError
 from services.poller.connections.backoff import FIRST_PAUSE, LONGEST_PAUSE, ConnectionBackoff, hinted
-from services.poller.connections.budgets import BudgetSpentError
 from services.poller.connections.connection_slots import STEADY, ConnectionSlots
-from services.poller.connections.errors import BlockedError, deciding_error, is_connection_limit
+from services.poller.connections.errors import BlockedError, BudgetSpentError, deciding_error, is_connection_limit
 from services.poller.connections.troubles import CONNECT, Troubles, describe_trouble, folder_of, is_healing
 from services.poller.copies.account_context import AccountContext
 from services.runtime.backoff import Backoff, jittered

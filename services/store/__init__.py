@@ -62,6 +62,7 @@ from services.store.readers.views import (
 from services.store.store import Store
 from services.store.sync.accounts import new_account_id
 from services.store.sync.backlog import Waiting
+from services.store.sync.host_connections import HostUse, Open, Purpose
 from services.store.sync.progress import AccountGroup, OpenBackfill, TroubleGroup
 from services.store.sync.status import AccountStatus, EpochReport, FolderReport
 
@@ -87,6 +88,7 @@ __all__ = [
     "FolderReport",
     "FolderTotals",
     "FoundEmail",
+    "HostUse",
     "KeyUses",
     "KnownUid",
     "LeaseLostError",
@@ -97,9 +99,11 @@ __all__ = [
     "NotAllowedError",
     "NotFoundError",
     "Obstacle",
+    "Open",
     "OpenBackfill",
     "Preview",
     "PreviewEffect",
+    "Purpose",
     "RecordChangeBatch",
     "RemarkedRow",
     "RemovalCounts",

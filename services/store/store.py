@@ -39,6 +39,7 @@ from services.store.readers.visible_lines import VisibleLines
 from services.store.stage_store import StageStore
 from services.store.sync.blocked_accounts import BlockedAccounts
 from services.store.sync.budgets import Budgets
+from services.store.sync.host_connections import HostConnections
 from services.store.sync.status import Status
 
 
@@ -126,6 +127,7 @@ class Store(StageStore):
         )
         self.attention = Attention(c)
         self.budgets = Budgets(c)
+        self.host_connections = HostConnections(c)
         self.trouble_mails = TroubleMails(c)
         self.blocked_accounts = BlockedAccounts(c, audit=self.audit)
         self.key_rotation = KeyRotation(

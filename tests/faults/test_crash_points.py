@@ -82,7 +82,9 @@ NO_STAGE = {
         ),
         "a blocked account that is due, which the poller's and the store's tests have",
     ),
-    "budgets.take": "a mail service with limits, which the poller's tests have",
+    **dict.fromkeys(
+        ("budgets.take", "host_connections._write"), "a mail service with limits, which the poller's tests have"
+    ),
     "accounts.trouble": "a mail server that refuses, which the poller's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
 }

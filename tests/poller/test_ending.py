@@ -36,7 +36,7 @@ class DroppingConnector:
     def provider(self, _: Any) -> None:
         """Return no provider."""
 
-    async def connect(self, _: Any, _budget: Any) -> Any:
+    async def connect(self, _: Any, _budget: Any, **_purpose: Any) -> Any:
         """Wait, and fail when cancelled, like a task group in which something else fails at the same time."""
         self.calls += 1
         self.waited_for.set()

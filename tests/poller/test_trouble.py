@@ -50,7 +50,7 @@ class Task:
 async def recovering(context: AccountContext) -> AsyncIterator[tuple[Recovery, Task, Task]]:
     """Run a backfill and live mail that fail as the test wants."""
 
-    async def connect() -> Any:
+    async def connect(_: object) -> Any:
         raise AssertionError("not called")
 
     backoff = ConnectionBackoff()

@@ -53,6 +53,7 @@ class AsyncConnection:
         self.closed = False
         self.commands = 0
         """Commands so far."""
+        self._opened = monotonic()
         self._since: float | None = None
         """When the running command started."""
         self._pool = pool
@@ -63,6 +64,11 @@ class AsyncConnection:
         self._command_lock = asyncio.Lock()
         self._in_thread = False
         """Whether a thread is running a command."""
+
+    @property
+    def age(self) -> float:
+        """Return for how many seconds the connection has been open."""
+        return monotonic() - self._opened
 
     @property
     def waited(self) -> float:

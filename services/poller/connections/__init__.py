@@ -4,6 +4,7 @@
 - ``connection_slots``: share an account's connections among its tasks
 - ``background_slots``: how many accounts do background work at the same time
 - ``budgets``: what a mail service allows in a span of time, shared by all pollers
+- ``host_slots``: how many connections to a server may be open at once, shared by all pollers
 - ``backoff``: how long to pause, and when the owner has to act
 - ``blocked_retry``: try blocked accounts again now and then
 - ``troubles``: why an account cannot go on, as it is stored and shown

@@ -9,8 +9,8 @@ import structlog
 
 from schemas.accounts import Account
 from services.mailbox.connection import MailServerError, SealError
-from services.poller.connections.budgets import BudgetSpentError
 from services.poller.connections.connector import Connector
+from services.poller.connections.errors import BudgetSpentError
 from services.runtime.backoff import jittered
 from services.store import Store
 

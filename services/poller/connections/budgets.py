@@ -1,4 +1,6 @@
-"""What a mail service allows: bytes a day per mailbox, log-ins and commands a minute per server. All pollers share the counters.
+"""What a mail service allows: bytes a day per mailbox, log-ins and commands a minute and connections per server.
+
+All pollers share the counters.
 
 Background work may use the larger part only, so that new mail has its share at the end of the day, too.
 """
@@ -11,9 +13,10 @@ from datetime import UTC, datetime
 from time import time
 
 from schemas.accounts import Account
-from schemas.errors import LeadmailError
 from services.mailbox.imap import CommandObserver, DeadlineSocket
 from services.mailbox.providers import Provider
+from services.poller.connections.errors import BudgetSpentError
+from services.poller.connections.host_slots import AllHostSlots, HostSlots
 from services.store import Store
 
 BULK_SHARE = 0.8
@@ -21,14 +24,6 @@ BULK_SHARE = 0.8
 _CHUNKS = 50
 """Chunks that a budget is taken in: few questions to the database, and little is lost with a poller."""
 MINUTE = 60.0
-
-
-class BudgetSpentError(LeadmailError):
-    """A budget is spent. The work goes on by itself in ``seconds``."""
-
-    def __init__(self, what: str, seconds: float) -> None:
-        super().__init__(f"the mail service's budget of {what} is spent for now")
-        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +36,8 @@ class Limits:
     """Per minute."""
     host_commands: int = 0
     """Per minute."""
+    host_connections: int = 0
+    """At a time."""
     span: float = 86_400.0
 
     def of(self, provider: Provider | None) -> Limits:
@@ -49,6 +46,7 @@ class Limits:
             self.mailbox_bytes or (provider.mailbox_bytes if provider else 0),
             self.host_logins or (provider.host_logins if provider else 0),
             self.host_commands or (provider.host_commands if provider else 0),
+            self.host_connections or (provider.host_connections if provider else 0),
             self.span,
         )
 
@@ -102,6 +100,7 @@ class AccountBudget:
     logins: Allowance
     commands: Allowance
     octets: Allowance
+    connections: HostSlots
 
     async def login(self) -> None:
         """Use one log-in. Raises BudgetSpentError."""
@@ -119,7 +118,13 @@ class ServiceBudgets:
 
     store: Store
     limits: Limits
+    lease_seconds: float = 30.0
+    """After so long without a word from a poller, its connections count no more."""
     _hosts: dict[tuple[str, str], Allowance] = field(default_factory=dict)
+    connections: AllHostSlots = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.connections = AllHostSlots(self.store, self.lease_seconds)
 
     def of(self, account: Account, provider: Provider | None) -> AccountBudget:
         """Return the budgets of an account."""
@@ -130,6 +135,7 @@ class ServiceBudgets:
             self._of_host(host, "log-ins", limits.host_logins),
             self._of_host(host, "commands", limits.host_commands),
             octets,
+            self.connections.of(host, limits.host_connections),
         )
 
     def _of_host(self, host: str, what: str, limit: int) -> Allowance:
@@ -140,11 +146,15 @@ class ServiceBudgets:
 class MeteredTraffic:
     """Notes the bytes of a connection, and passes on what its observer wants to know."""
 
-    def __init__(self, observer: CommandObserver, stream: DeadlineSocket, octets: Allowance) -> None:
+    def __init__(
+        self, observer: CommandObserver, stream: DeadlineSocket, octets: Allowance, closed: Callable[[], None]
+    ) -> None:
+        """``closed`` is called at the end of the connection."""
         self._observer = observer
         self._stream = stream
         self._octets = octets
         self._noted = 0
+        self._closed = closed
 
     def command(self, name: str, seconds: float) -> None:
         """Note a command that ended."""
@@ -155,3 +165,4 @@ class MeteredTraffic:
     def closed(self) -> None:
         """Note the end of the connection."""
         self._observer.closed()
+        self._closed()

@@ -10,6 +10,7 @@ from time import monotonic
 from services.mailbox.connection import MailServerError
 from services.mailbox.imap import ImapSession
 from services.poller.connections.backoff import ConnectionBackoff
+from services.store import Purpose
 
 STEADY = 60.0
 """Seconds after which a connection counts as working: pauses start small again."""
@@ -22,7 +23,9 @@ class ConnectionSlots:
     would refuse the next one.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[ImapSession]], backoff: ConnectionBackoff, limit: int) -> None:
+    def __init__(
+        self, connect: Callable[[Purpose], Awaitable[ImapSession]], backoff: ConnectionBackoff, limit: int
+    ) -> None:
         self._connect = connect
         self._backoff = backoff
         self._free = asyncio.Semaphore(limit)
@@ -43,12 +46,16 @@ class ConnectionSlots:
         if kept is not None:
             kept.discard()
 
-    async def _new(self) -> ImapSession:
+    def purpose(self, *, bulk: bool) -> Purpose:
+        """What a connection counts as that is for background work, or not: the only one is for new mail, too."""
+        return "bulk" if bulk and not self.single else "live"
+
+    async def _new(self, purpose: Purpose) -> ImapSession:
         """Connect, one task at a time: of an account that is refused, each attempt counts, and servers lock accounts after some."""
         async with self._connecting:
             await self._backoff.ready()
             try:
-                session = await self._connect()
+                session = await self._connect(purpose)
             except MailServerError as error:
                 self._backoff.failed(error)
                 raise
@@ -56,12 +63,15 @@ class ConnectionSlots:
             return session
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[ImapSession]:
-        """Yield a connection. It is dropped at the end of the block, or kept for the next task where it is the only one."""
+    async def session(self, *, bulk: bool = False) -> AsyncIterator[ImapSession]:
+        """Yield a connection, for background work (``bulk``) or for new mail.
+
+        It is dropped at the end of the block, or kept for the next task where it is the only one.
+        """
         async with self._free:
             session, self._kept = self._kept, None
             if session is None or session.closed:
-                session = await self._new()
+                session = await self._new(self.purpose(bulk=bulk))
             started = monotonic()
             try:
                 yield session

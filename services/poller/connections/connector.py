@@ -7,11 +7,12 @@ from collections import defaultdict
 from concurrent.futures import Executor, Future
 
 from schemas.accounts import Account
-from services.mailbox.connection import ConnectPolicy, MailServerError, SecretBox
+from services.mailbox.connection import ConnectPolicy, Credentials, MailServerError, SecretBox
 from services.mailbox.imap import ImapSession, MailClient, connect_imap
 from services.mailbox.providers import Directory, Provider
 from services.poller.connections.budgets import AccountBudget, MeteredTraffic, ServiceBudgets
 from services.poller.connections.imap_metrics import ImapMetrics
+from services.store import Purpose
 
 LOGINS = 5
 """Concurrent log-ins to one server."""
@@ -46,28 +47,25 @@ class Connector:
         known = self._directory.by_key.get(account.provider or "")
         return known or self._directory.for_server(account.incoming.host)
 
-    async def connect(self, account: Account, budget: AccountBudget | None = None) -> ImapSession:
-        """Return a logged-in session.
+    async def connect(
+        self, account: Account, budget: AccountBudget | None = None, *, purpose: Purpose = "bulk"
+    ) -> ImapSession:
+        """Return a logged-in session for new mail or for background work.
 
         Raises:
-            BudgetSpentError: the server gets no more log-ins for now.
+            BudgetSpentError: the server gets no more log-ins or connections for now.
             MailServerError: see ``connect_imap``.
             SealError: the credentials cannot be decrypted.
         """
         credentials = self._box.open(account.id, account.credentials)
         provider = self.provider(account)
         budget = budget or self.budgets.of(account, provider)
-        await budget.login()
-        async with self._logins[f"{account.incoming.host}:{account.incoming.port}"]:
-            call = self._connects.submit(connect_imap, account.incoming, credentials, policy=self._policy)
-            try:
-                client = await asyncio.wrap_future(call)
-            except asyncio.CancelledError:
-                call.add_done_callback(_shut_down)
-                raise
-            except MailServerError as error:
-                self._metrics.login_failed(account, provider, error.code.value)
-                raise
+        closed = await budget.connections.take(purpose)
+        try:
+            client = await self._log_in(account, credentials, provider, budget)
+        except BaseException:
+            closed()
+            raise
         return ImapSession(
             client,
             self._commands,
@@ -76,8 +74,24 @@ class Connector:
                 self._metrics.logged_in(account, provider, client.protocol.stream),
                 client.protocol.stream,
                 budget.octets,
+                closed,
             ),
         )
+
+    async def _log_in(
+        self, account: Account, credentials: Credentials, provider: Provider | None, budget: AccountBudget
+    ) -> MailClient:
+        await budget.login()
+        async with self._logins[f"{account.incoming.host}:{account.incoming.port}"]:
+            call = self._connects.submit(connect_imap, account.incoming, credentials, policy=self._policy)
+            try:
+                return await asyncio.wrap_future(call)
+            except asyncio.CancelledError:
+                call.add_done_callback(_shut_down)
+                raise
+            except MailServerError as error:
+                self._metrics.login_failed(account, provider, error.code.value)
+                raise
 
     def forget(self, account: Account) -> None:
         """Take no more note of an account that this process does not work on."""

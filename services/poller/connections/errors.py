@@ -5,7 +5,6 @@ from __future__ import annotations
 from schemas.errors import LeadmailError
 from services.mailbox.connection import Code, MailServerError
 from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError
-from services.poller.connections.budgets import BudgetSpentError
 from services.store import FolderChangedError, LeaseLostError
 
 
@@ -15,6 +14,14 @@ class BlockedError(LeadmailError):
     def __init__(self, code: Code) -> None:
         super().__init__(code.value)
         self.code = code
+
+
+class BudgetSpentError(LeadmailError):
+    """A budget is spent. The work goes on by itself in ``seconds``."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(f"the mail service's budget of {what} is spent for now")
+        self.seconds = seconds
 
 
 _ORDER = (

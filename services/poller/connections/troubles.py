@@ -9,7 +9,7 @@ import structlog
 from schemas.accounts import Lease, Phase, Trouble
 from services.mailbox.connection import TRANSIENT, MailServerError, SealError, classify, clean_answer
 from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError
-from services.poller.connections.budgets import BudgetSpentError
+from services.poller.connections.errors import BudgetSpentError
 from services.runtime.failures import describe
 from services.store import FolderChangedError, LeaseLostError, Store
 

@@ -6,4 +6,5 @@
 - ``backlog``, ``progress``, ``status``: numbers
 - ``blocked_accounts``: blocked accounts whose login is tried again
 - ``budgets``: what all pollers together may ask of a mail service
+- ``host_connections``: how many connections to a mail server they have open
 """

@@ -1,1 +1,1 @@
-"""Tests of a mailbox's connections: pauses, budgets, blocked accounts, secrets."""
+"""Tests of a mailbox's connections: pauses, budgets, shared connections, blocked accounts, secrets."""

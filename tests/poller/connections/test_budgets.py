@@ -7,7 +7,8 @@ import pytest
 from schemas.accounts import Account
 from schemas.ledger import EpochState
 from services.mailbox.providers import directory
-from services.poller.connections.budgets import BudgetSpentError, Limits, ServiceBudgets
+from services.poller.connections.budgets import Limits, ServiceBudgets
+from services.poller.connections.errors import BudgetSpentError
 from tests.factories import account
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 
