@@ -6,10 +6,10 @@ Types, docstrings, imports and the sentences of errors stay as they are.
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -51,10 +51,9 @@ def mutants(source: str) -> Iterator[Mutant]:
         if _is_sentence_of_error(tree, path):
             continue
         for change, replacement in _changes(_at(tree, path), members):
-            wrong = copy.deepcopy(tree)
             line = _line(tree, path)
-            _replace(wrong, path, replacement)
-            text = ast.unparse(ast.fix_missing_locations(wrong))
+            with _replaced(tree, path, replacement):
+                text = ast.unparse(tree)
             if text not in seen:
                 seen.add(text)
                 found.append(Mutant(line, change, text))
@@ -119,14 +118,21 @@ def _line(tree: ast.AST, path: Path) -> int:
     return 0
 
 
-def _replace(tree: ast.AST, path: Path, replacement: ast.AST | None) -> None:
+@contextmanager
+def _replaced(tree: ast.AST, path: Path, replacement: ast.AST | None) -> Iterator[None]:
+    """Change a part of a module for a while: a copy of the whole for each change would take most of the time."""
     parent, (name, number) = _at(tree, path[:-1]), path[-1]
-    if number is None:
-        setattr(parent, name, replacement)
-    elif replacement is None:
-        del getattr(parent, name)[number]
-    else:
-        getattr(parent, name)[number] = replacement
+    before: Any = getattr(parent, name)
+    after: Any = replacement
+    if number is not None:
+        after = [
+            *before[:number],
+            *([] if replacement is None else [ast.fix_missing_locations(replacement)]),
+            *before[number + 1 :],
+        ]
+    setattr(parent, name, after)
+    yield
+    setattr(parent, name, before)
 
 
 def _changes(node: ast.AST, members: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ast.AST | None]]:

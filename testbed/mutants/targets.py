@@ -23,6 +23,7 @@ TARGETS = (
     Target("schemas/threads.py", ("tests/matcher/test_linking.py",)),
     Target("schemas/raw_mail.py", ("tests/schemas/test_raw_mail.py",)),
     Target("services/store/access/guard.py", ("tests/store/access/test_guard.py",)),
+    Target("services/store/access/attesting.py", ("tests/store/access/test_attesting.py",)),
     Target(
         "services/store/access/withdrawals.py",
         ("tests/store/access/test_withdrawals.py", "tests/store/admin/test_sharing.py"),
@@ -44,7 +45,7 @@ TARGETS = (
     ),
     Target(
         "services/store/ledger/ledger_poller.py",
-        ("tests/store/ledger/test_rows.py", "tests/store/core/test_fence.py"),
+        ("tests/store/ledger/test_rows.py", "tests/store/ledger/test_blank_rows.py", "tests/store/core/test_fence.py"),
         functions=("_insert_missing", "published", "_move"),
         servers=True,
     ),

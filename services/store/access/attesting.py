@@ -39,14 +39,16 @@ class _Evidence(NamedTuple):
     """Owners of any copies by email, be they flagged as deleted."""
     internal: InternalAmong
 
-    def parents(self, key: str) -> Iterator[Ancestor]:
-        """Iterate over what an email answers."""
-        names = self.emails[key].ancestors if key in self.emails else ()
-        return (one for name in names for one in self.ancestors.get(name, ()) if one.key != key)
+    def parents(self) -> dict[str, list[Ancestor]]:
+        """Return what each email answers."""
+        return {
+            key: [one for name in email.ancestors for one in self.ancestors.get(name, ())]
+            for key, email in self.emails.items()
+        }
 
-    def moving(self, key: str) -> set[RecordRef]:
-        """Return the records of what an email answers that no mailbox has at the moment, and whose links are hidden meanwhile."""
-        nowhere = (one for one in self.parents(key) if one.key not in self.present)
+    def moving(self, parents: Iterable[Ancestor]) -> set[RecordRef]:
+        """Return the records of those emails that no mailbox has at the moment, and whose links are hidden meanwhile."""
+        nowhere = (one for one in parents if one.key not in self.present)
         return {link.record for one in nowhere for link in one.links if not link.owners}
 
 
@@ -83,29 +85,32 @@ class Attesting:
             *(link for several in evidence.ancestors.values() for one in several for link in one.links),
         ):
             of_email.setdefault(link.email, []).append(link)
-        claims: dict[str, ThreadClaims] = {}
-        for key in _oldest_first(of_email, evidence):
-            inherited = [claims[parent.key] for parent in evidence.parents(key) if parent.key in claims]
-            owners = {one.owner for link in of_email[key] for one in link.attestations}
+        claims, parents = dict[str, ThreadClaims](), evidence.parents()
+        alike: dict[object, ThreadClaims] = {}  # the mails of a thread say mostly the same: a long thread says it once
+        for key in _oldest_first(of_email, parents):
+            inherited = {
+                id(claims[one.key]): claims[one.key] for one in parents.get(key, ()) if one.key in claims
+            }.values()
+            own = of_email.get(key, ())
+            owners = {one.owner for link in own for one in link.attestations}
             threads = thread_links(inherited, owners)
-            silent, moving = owners.difference(*inherited), evidence.moving(key)
-            for link in of_email[key]:
+            silent, moving = owners.difference(*inherited), evidence.moving(parents.get(key, ()))
+            for link in own:
                 held[link.id] = frozenset(
                     owner
                     for owner in {one.owner for one in link.attestations}
                     if (owner in threads and threads[owner].record == link.record)
                     or (owner in silent and link.record in moving)
                 )
-            claims[key] = claims_of_links(
-                [_now(link, held[link.id], evidence) for link in of_email[key]], evidence.internal
-            )
+            said = claims_of_links([_now(link, held[link.id], evidence) for link in own], evidence.internal)
+            claims[key] = alike.setdefault(frozenset((who, *one) for who in said for one in said[who].items()), said)
         return {link.id: held[link.id] for link in stored}
 
     async def _evidence(self, keys: set[str]) -> _Evidence:
         emails: dict[str, BriefEmail] = {}
         ancestors: dict[str, list[Ancestor]] = {}
         for _ in range(_GENERATIONS):
-            emails |= await self._emails.briefs(keys - emails.keys())
+            emails |= await self._emails.briefs(keys)
             names = {name for key in keys if key in emails for name in emails[key].ancestors} - ancestors.keys()
             if not names:
                 break
@@ -162,17 +167,19 @@ def _now(link: Link, attesting: Collection[str], evidence: _Evidence) -> Link:
     )
 
 
-def _oldest_first(keys: Iterable[str], evidence: _Evidence) -> list[str]:
-    """Return emails after those that they answer, without recursion: a thread can be long. In a circle, which is forged, any order."""
+def _oldest_first(keys: Iterable[str], parents: Mapping[str, Sequence[Ancestor]]) -> list[str]:
+    """Return emails after those that they answer, without recursion: a thread can be long. In a circle, which is forged, any order.
+
+    Looks at each answer once.
+    """
     done: dict[str, None] = {}
+    waiting: dict[str, Iterator[Ancestor]] = {}
     for start in keys:
-        stack, entered = [start], set[str]()
+        stack = [start]
         while stack:
-            key = stack[-1]
-            waiting = [one.key for one in evidence.parents(key) if one.key not in done and one.key not in entered]
-            if key in entered or not waiting:
+            answered = waiting.setdefault(stack[-1], iter(parents.get(stack[-1], ())))
+            if (older := next(answered, None)) is None:
                 done[stack.pop()] = None
             else:
-                stack.extend(dict.fromkeys(waiting))
-            entered.add(key)
+                stack.append(older.key)
     return list(done)

@@ -15,7 +15,7 @@ from services.store.core.errors import NotFoundError
 from services.store.readers.candidates import EVERYTHING, Candidates, in_thread, on_record
 from services.store.readers.search_cursor import SearchCursor
 from services.store.readers.views import FoundEmail, SearchResult
-from services.store.readers.visible_lines import VisibleLines
+from services.store.readers.visible_lines import VisibleLines, growing
 
 MOST_WORDS = 20
 MOST_READ = 5_000
@@ -63,8 +63,8 @@ class EmailSearch:
         query, position = _query(text), None if before is None else self._cursor.open(before)
         scope = EVERYTHING if record is None else on_record(record)
         found = SearchResult()
-        looked_at = 0
-        while links := await self._candidates.newest(user, scope, position, _BATCH):
+        looked_at, size = 0, _BATCH
+        while links := await self._candidates.newest(user, scope, position, size):
             looked_at, position = looked_at + len(links), scope.position(links[-1])
             visible = [
                 one
@@ -81,9 +81,10 @@ class EmailSearch:
                 last = next(one.link for one in matching if one.link.email == found[-1].line.email)
                 found.before, found.back_to = self._cursor.seal(scope.position(last)), last.sent_at
                 break
-            if len(links) == _BATCH and (found.read >= MOST_READ or looked_at >= MOST_READ * _HIDDEN):
+            if len(links) == size and (found.read >= MOST_READ or looked_at >= MOST_READ * _HIDDEN):
                 found.before, found.cut_short = self._cursor.seal(position), True
                 break
+            size = min(growing(size), max(_BATCH, MOST_READ - found.read))
         return found
 
     async def thread(self, viewer: str, email: str) -> list[FoundEmail]:

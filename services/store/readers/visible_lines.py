@@ -18,6 +18,7 @@ from services.store.readers.candidates import Candidates, Position, Scope
 from services.store.readers.views import FoundEmail, Reason, VisibleCopy, VisibleEmail
 
 _BATCH = 100
+_MOST_AT_ONCE = 1_000
 _HEAVY = {"text": 0, "reply_text": 0, "html": 0}
 
 
@@ -53,9 +54,10 @@ class VisibleLines:
         """Return every visible link of a scope, newest first."""
         found: list[LinkDecision] = []
         position: Position | None = None
-        while links := await self._candidates.newest(user, scope, position, _BATCH):
+        size = _BATCH
+        while links := await self._candidates.newest(user, scope, position, size):
             found += [one for one in await self._guard.decide(user, links) if one.visible]
-            position = scope.position(links[-1])
+            position, size = scope.position(links[-1]), growing(size)
         return found
 
     async def lines(self, user: User, visible: Sequence[LinkDecision]) -> list[VisibleEmail]:
@@ -79,6 +81,15 @@ class VisibleLines:
             first.setdefault(line.email, line)
             records.setdefault(line.email, []).append(line.record)
         return [FoundEmail(line=line, records=tuple(records[email])) for email, line in first.items()]
+
+
+def growing(size: int) -> int:
+    """Return the size of the next batch of links.
+
+    Whether a mail's thread counts depends on what it answers, so that each batch looks at the older mail of its threads: with
+    batches of one size, a long thread would be read as many times as it has batches.
+    """
+    return min(2 * size, _MOST_AT_ONCE)
 
 
 def visible_email(

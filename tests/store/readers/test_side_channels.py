@@ -26,6 +26,8 @@ from tests.store.fixtures import World, content
 
 ANN, BOB, EVE, KIM = "ann@corp.com", "bob@corp.com", "eve@corp.com", "kim@client.com"
 HIDDEN = 800
+PROFILE = 64 * 1024 * 1024
+"""Bytes of notes, so that none is overwritten."""
 KEYS = 8
 """Index keys that may differ."""
 
@@ -50,6 +52,7 @@ async def work(world: World, call: Callable[[], Awaitable[object]]) -> Counter[t
     for database in (world.database, world.crm):
         await database.command("profile", 0)
         await database.drop_collection("system.profile")
+        await database.create_collection("system.profile", capped=True, size=PROFILE)
         await database.command("profile", 2)
     with suppress(NotFoundError):
         await call()
