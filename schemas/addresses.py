@@ -16,7 +16,8 @@ from schemas.errors import LeadmailError
 MAX_ADDRESS = 254
 """Octets, RFC 5321 section 4.5.3.1.3 (a path of 256 less its angle brackets)."""
 
-_LOCAL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f]{1,64}")
+_LOCAL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f]{1,252}")
+"""Longer than RFC 5321 section 4.5.3.1.1 allows (64): addresses that programs make up for replies are."""
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
@@ -66,6 +67,8 @@ def normal_address(address: str) -> str:
 
 def normal_address_or_none(address: str) -> str | None:
     """Return the normal form, or None for what is no address: mail is full of such."""
+    if len(address) > 2 * MAX_ADDRESS:  # which would fill the cache
+        return None
     try:
         return normal_address(address)
     except InvalidAddressError:

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.mail import Content
-from services.parser.content import addresses
 from services.parser.content.parse import parse_mail
 from services.parser.mime import charsets, limits, parameters
 from services.parser.mime.diagnostics import Diagnostics
@@ -132,7 +131,7 @@ def test_number_of_thousands_of_digits_is_no_character(number: str) -> None:
 
 def test_caches_hold_no_long_values() -> None:
     """What a hostile mail says in 100 KB is read, and forgotten."""
-    caches: list[Any] = [addresses._plain, parameters._parse, charsets.codec_of]
+    caches: list[Any] = [parameters._parse, charsets.codec_of]
     for cache in caches:
         cache.cache_clear()
 

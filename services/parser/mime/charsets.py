@@ -100,7 +100,7 @@ def _guess(data: bytes) -> str:
     lines = [line for line in data[: 64 * 1024].splitlines() if not line.isascii()]
     sample = b"\n".join(lines)[:_SAMPLE]
     runs = [len(run) for run in _HIGH_RUN.findall(sample)]
-    if runs and max(runs) < _LONG_RUN and sum(runs) < len(sample) // 4:
+    if runs and max(runs) < _LONG_RUN and sum(runs) * 3 <= len(sample):
         turkish = sum(map(sample.count, _TURKISH)) * 2 > sum(runs)
         return data.decode("cp1254" if turkish else "cp1252", "replace")
     if sum(0xC0 <= byte <= 0xDF for byte in sample) * 5 > sum(runs) * 4:  # noqa: PLR2004 - small letters of KOI8

@@ -2,32 +2,9 @@
 
 from __future__ import annotations
 
-import binascii
-import re
-
+from schemas.header import WORD, word_bytes
 from services.parser.mime import charsets
 from services.parser.mime.diagnostics import Diagnostics
-from services.parser.mime.transfer_encoding import decode_base64
-
-WORD = re.compile(
-    r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?"
-    r"([^?]{0,16384}+(?:(?<!=)\?(?!=)[^?]{0,200}+){0,8}+)"
-    r"(?:\?=|\Z)"
-)
-"""Charset (a language tag, RFC 2231 section 5, is dropped), encoding, text; a question mark in the text is forgiven.
-
-Possessive repetitions keep it linear on hostile input.
-"""
-
-
-def _bytes(encoding: str, text: str, diagnostics: Diagnostics) -> bytes:
-    data = text.encode("utf-8", "replace")
-    if encoding in "bB":
-        data, sound = decode_base64(data)
-        if not sound:
-            diagnostics.defect("encoded-word")
-        return data
-    return binascii.a2b_qp(data, header=True)
 
 
 def decode_words(text: str, diagnostics: Diagnostics) -> str:
@@ -41,7 +18,9 @@ def decode_words(text: str, diagnostics: Diagnostics) -> str:
     label, position = "", 0
     for word in WORD.finditer(text):
         gap = text[position : word.start()]
-        data = _bytes(word[2], word[3], diagnostics)
+        data, sound = word_bytes(word)
+        if not sound:
+            diagnostics.defect("encoded-word")
         neighbours = bool(label) and not gap.strip()
         if neighbours and word[1].lower() == label.lower():
             pending.append(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from schemas.header import unfolded
 from services.parser.mime import charsets, limits
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.encoded_words import decode_words
@@ -12,7 +13,6 @@ _FIELD = re.compile(rb"([!-9;-~]{1,128}+)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*
 _ALMOST = re.compile(rb"[A-Za-z][A-Za-z0-9 _-]{0,60}:[ \t]")
 """A field whose name has spaces in it."""
 _LINE = re.compile(rb"[^\n]*\n?")
-_FOLD = re.compile(rb"[\r\n]+[ \t]*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 Fields = dict[str, list[bytes]]
@@ -67,12 +67,6 @@ def first(fields: Fields, name: str) -> bytes | None:
     """Return the first raw value of a field, unfolded and of bounded length, or None."""
     values = fields.get(name)
     return unfolded(values[0]) if values else None
-
-
-def unfolded(value: bytes) -> bytes:
-    """Return a raw value on one line (RFC 5322 section 2.2.3), cut to what is read of it."""
-    value = value[: limits.HEADER_VALUE].rstrip()
-    return _FOLD.sub(b" ", value) if b"\n" in value or b"\r" in value else value
 
 
 def one_line(text: str, length: int) -> str:

@@ -5,6 +5,8 @@ The sizes that ``schemas.mail`` promises are here, too, so that each limit is de
 
 from __future__ import annotations
 
+from schemas.header import MAX_VALUE
+
 KIB = 1024
 
 PARTS = 500
@@ -15,8 +17,8 @@ HEADERS = 1_000
 """Header fields of one part."""
 HEADER_BYTES = 512 * KIB
 """Of one part's whole header block."""
-HEADER_VALUE = 128 * KIB
-"""Of one header field; a thousand recipients fit."""
+HEADER_VALUE = MAX_VALUE
+"""Of one header field."""
 PARAMETERS = 100
 """Parameters of one Content-Type or Content-Disposition, RFC 2231 segments included."""
 

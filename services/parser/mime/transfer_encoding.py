@@ -5,9 +5,9 @@ from __future__ import annotations
 import binascii
 import re
 
+from schemas.header import decode_base64
 from services.parser.mime.diagnostics import Diagnostics
 
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*\r?\n", re.MULTILINE)
 _SOFT_SPACE = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 
@@ -16,16 +16,6 @@ IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "8bits", "
 _BASE64 = frozenset({"base64", "base-64", "x-base64"})
 _QUOTED_PRINTABLE = frozenset({"quoted-printable", "quotedprintable", "quoted_printable", "quoted-printible"})
 _UUENCODE = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
-
-
-def decode_base64(data: bytes) -> tuple[bytes, bool]:
-    """Return the decoded bytes, and whether the encoding was sound. Wrong padding and foreign characters are forgiven."""
-    try:
-        return binascii.a2b_base64(data), True
-    except binascii.Error:
-        sound = _NOT_BASE64.sub(b"", data)
-        sound = sound[: len(sound) - (len(sound) % 4 == 1)]
-        return binascii.a2b_base64(sound + b"=" * (-len(sound) % 4)), False
 
 
 def decode_quoted_printable(data: bytes) -> bytes:

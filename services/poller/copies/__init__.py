@@ -3,7 +3,6 @@
 - ``account_context``: the account, lease and collaborators that all work on an account shares
 - ``metrics``: the poller's metrics
 - ``folder_scan``: the uids of one folder in windows, newest first
-- ``address_lists``: the addresses of an address field
 - ``headers``: participants and thread ids of a raw header block
 - ``header_reader``: reads the headers of fetched messages outside the event loop, in bounded pieces
 - ``relevance``: which mail concerns a record, and the ledger rows for it

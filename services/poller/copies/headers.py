@@ -6,19 +6,20 @@ It reads at least what the parser reads: mail that is missed here is never fetch
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.poller.copies.address_lists import MAX_DECODED, AddressReader, decode_words
+from schemas.header import PEOPLE, WORD, people_fields, read_addresses, word_bytes
 
 MAX_HEADER = 512 * 1024
 """Bytes that are read; the parser reads no more of a header."""
 MAX_REFERENCES = 100
 MAX_MESSAGE_ID = 998
-
-_PEOPLE = (b"from", b"sender", b"reply-to", b"to", b"cc")
-"""In the order in which the parser reads them, until it has a thousand people. Bcc is counted alone."""
+MAX_ADDRESSES = 2_000
+"""Addresses that are noted of the fields together, and as many of Bcc: twice as many as the parser keeps."""
+_IDS = ("message-id", "in-reply-to", "references")
 _FIELD = re.compile(
-    rb"^(from|sender|to|cc|bcc|reply-to|message-id|in-reply-to|references)[ \t]*:", re.IGNORECASE | re.MULTILINE
+    rb"^(" + "|".join((*PEOPLE, "bcc", "list-id", *_IDS)).encode() + rb")[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
 _FIELD_END = re.compile(rb"\n(?![ \t])")
 """Searched for, because a pattern that repeats folded lines takes memory for each of them."""
@@ -37,7 +38,8 @@ class HeaderFacts(NamedTuple):
     references: tuple[str, ...]
     """Distinct ids of In-Reply-To and References, at most 100: the first one and the newest."""
     whole: bool = True
-    """Whether it tells everybody who takes part. If not, the mail is skipped unless somebody who is named is known."""
+    """Whether it tells everybody who takes part: not if a mailbox cannot be read. If not, the mail is skipped unless somebody
+    who is named is known."""
 
 
 def read(block: bytes) -> HeaderFacts:
@@ -46,34 +48,43 @@ def read(block: bytes) -> HeaderFacts:
     if block.count(b"\r") != block.count(b"\r\n"):
         # Programs disagree on whether a bare CR ends a line: read the block both ways.
         block += b"\n" + block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    lists: dict[bytes, list[bytes]] = {}
-    message_id: str | None = None
-    named: dict[str, None] = {}
+    values: dict[str, list[bytes]] = {}
     for start in _FIELD.finditer(block):
         end = _FIELD_END.search(block, start.end())
-        field, raw = start[1].lower(), block[start.end() : end.start() if end else None]
-        if field in _PEOPLE or field == b"bcc":
-            lists.setdefault(field, []).append(raw)
-            continue
-        value = raw.decode("utf-8", "replace").strip()
-        if "=?" in value:
-            value = decode_words(value[:MAX_DECODED])
-        if field == b"message-id":
-            message_id = message_id or next(iter(message_ids(value)), None) or _clean(value.strip("<>")) or None
-        else:
-            named.update(dict.fromkeys(message_ids(value)))
-    references = tuple(named)
+        values.setdefault(start[1].lower().decode(), []).append(block[start.end() : end.start() if end else None])
+    people, unread = _addresses(raw for name in people_fields(values) for raw in values[name])
+    hidden, unread_hidden = _addresses(values.get("bcc", ()))
+    references = tuple(
+        dict.fromkeys(found for name in _IDS[1:] for raw in values.get(name, ()) for found in message_ids(_text(raw)))
+    )
     if len(references) > MAX_REFERENCES:
         references = (references[0], *references[-(MAX_REFERENCES - 1) :])
-    people, hidden = AddressReader(), AddressReader()
-    for name in _PEOPLE:
-        for raw in lists.get(name, ()):
-            people.read(raw)
-    for raw in lists.get(b"bcc", ()):
-        hidden.read(raw)
+    own = (_own_id(_text(raw)) for raw in values.get("message-id", ()))
     return HeaderFacts(
-        frozenset(people.found | hidden.found), message_id, references, whole=people.whole and hidden.whole
+        people | hidden, next(filter(None, own), None), references, whole=not unread and not unread_hidden
     )
+
+
+def _text(raw: bytes) -> str:
+    value = raw.decode("utf-8", "replace").strip()
+    return WORD.sub(lambda word: word_bytes(word)[0].decode("utf-8", "replace"), value) if "=?" in value else value
+
+
+def _own_id(value: str) -> str | None:
+    return next(iter(message_ids(value)), None) or _clean(value.strip("<>")) or None
+
+
+def _addresses(values: Iterable[bytes]) -> tuple[frozenset[str], int]:
+    """Return the addresses of some fields, and how many mailboxes cannot be read."""
+    found: set[str] = set()
+    unread = 0
+    for value in values:
+        if len(found) >= MAX_ADDRESSES:
+            break
+        read = read_addresses(value, MAX_ADDRESSES - len(found))
+        unread += read.unread
+        found.update(mailbox.address for mailbox in read.mailboxes)
+    return frozenset(found), unread
 
 
 def message_ids(value: str) -> list[str]:

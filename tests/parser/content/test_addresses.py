@@ -1,4 +1,4 @@
-"""Who is named in a mail, in which role: exact addresses only."""
+"""Who is named in a mail, in which role."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from tests.parser.samples import content, mail, parsed, people, with_field
         (b'"john.doe"@x.example', [("", "john.doe@x.example")]),
         (b'"john doe"@x.example', []),  # no address that we compare
         (b"boss@bank.example <thief@x.example>", [("boss@bank.example", "thief@x.example")]),
-        (b"<a@x.example> <b@x.example>", []),  # which one?
-        (b"a@x.example b@x.example", []),
-        (b"=?utf-8?q?a=40x=2Eexample?=", []),  # RFC 2047: an encoded word is never an address
+        (b"<a@x.example> <b@x.example>", [("", "a@x.example"), ("", "b@x.example")]),
+        (b"a@x.example b@x.example", [("", "a@x.example"), ("", "b@x.example")]),
+        (b"=?utf-8?q?a=40x=2Eexample?=", [("", "a@x.example")]),  # against RFC 2047, where there is nothing else
         (b"=?utf-8?q?x=3Cboss=40bank=2Eexample=3E?= <thief@x.example>", [("x<boss@bank.example>", "thief@x.example")]),
         ("Jörg <j@bücher.example>".encode(), [("Jörg", "j@xn--bcher-kva.example")]),  # RFC 6532
         ("Jörg <j@x.example>".encode("latin-1"), [("Jörg", "j@x.example")]),
@@ -38,9 +38,44 @@ from tests.parser.samples import content, mail, parsed, people, with_field
         (b"", []),
     ],
 )
-def test_only_exact_addresses_are_taken(raw: bytes, expected: list[tuple[str, str]]) -> None:
-    """Every usual form gives its one address; an ambiguous one gives none."""
+def test_addresses_are_those_that_mail_programs_show(raw: bytes, expected: list[tuple[str, str]]) -> None:
+    """Every usual form gives its addresses, as mail programs show them; what a display name claims counts for nothing."""
     assert people(with_field(b"To", raw), Role.TO) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "defect"),
+    [
+        (b"a@x.example, B <b@x.example>; Team: c@x.example;", None),
+        (b"undisclosed-recipients:;", None),
+        (b"a@x.example b@x.example", "address:repaired"),
+        (b"Ann <a@x.example", "address:repaired"),
+        (b'b@x.example, "a b"@x.example', "address:to"),
+        (b"a@x.example\xfc\xfc", "address:to"),
+    ],
+)
+def test_what_cannot_be_read_is_a_defect(raw: bytes, defect: str | None) -> None:
+    """A mail says in which field an address could not be read, or that one was repaired."""
+    assert content(with_field(b"To", raw)).marks.defects == ((defect,) if defect else ())
+
+
+def test_sender_without_an_address_is_a_defect() -> None:
+    """A mail whose writer has no address says so."""
+    assert content(with_field(b"From", b"Mail Delivery System")).marks.defects == ("address:from",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "senders"),
+    [
+        ((b"X-Original-Sender: kim@client.example",), []),  # anybody may write that; a list's mail has it for a reason
+        ((b"X-Original-Sender: kim@client.example", b"List-Id: <l.x.example>"), [("", "kim@client.example")]),
+        ((b"X-Original-From: Kim <kim@client.example>", b"List-Id: <l.x>"), [("Kim", "kim@client.example")]),
+        ((b"X-Original-Sender: joerg@client.example", b"List-Id: <l.x.example>"), []),  # From says it
+    ],
+)
+def test_writer_whom_a_list_rewrote_is_the_sender(fields: tuple[bytes, ...], senders: list[tuple[str, str]]) -> None:
+    """Where a list puts its own address into From, the writer is found elsewhere."""
+    assert people(mail(b"x", *fields), Role.SENDER) == senders
 
 
 def test_roles_are_distinguished_and_resent_is_left_out() -> None:

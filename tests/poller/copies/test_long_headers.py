@@ -43,13 +43,15 @@ async def test_long_headers_are_read_whole(world: PollerEnvironment, mailbox: Ma
         assert len(world.fetched) == 3
 
 
-@pytest.mark.parametrize("header", ["crowd", "endless"])
+@pytest.mark.parametrize("header", ["unreadable", "endless"])
 async def test_mail_whose_header_does_not_tell_who_takes_part_stays_in_the_mailbox(
     world: PollerEnvironment, mailbox: Mailbox, header: str
 ) -> None:
     """It is skipped and counted, and its body is not fetched to find out; who is named in what was read is found later."""
-    crowd = ",\r\n ".join(" ".join(f"<u{line}.{n}@crowd.test>" for n in range(20)) for line in range(200))
-    extra = {"crowd": f"Cc: {crowd}\r\nReply-To: late@else.test\r\n", "endless": f"Cc: late@else.test\r\n{ENDLESS}"}
+    extra = {
+        "unreadable": 'Cc: "no one"@else.test\r\nReply-To: late@else.test\r\n',
+        "endless": f"Cc: late@else.test\r\n{ENDLESS}",
+    }
     mailbox.append(mail("stranger@else.test", extra=extra[header], body="secret-"))
     mailbox.append(mail(CLIENT, extra=extra[header], body="business-"))
     await world.know(CLIENT)
