@@ -39,6 +39,7 @@ LEFT_OUT = {
     "virtual": "shows mail from other folders",
     "no-mail": "cannot hold mail",
     "unusable-name": "has an unusable name",
+    "unreadable-line": "a line of your mail server's list that cannot be read; there may be a folder behind it",
     "excluded-by-owner": "you left it out",
     "refused": "your mail server refuses access to it",
 }

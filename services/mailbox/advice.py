@@ -104,6 +104,7 @@ _CAUSES: dict[str, str] = {
     "count-contradicted": "the mail server names fewer or more messages than it says that a folder holds",
     "many-gone": "the mail server suddenly lists only a small part of a folder",
     "empty-list": "the mail server lists no folder at all",
+    "list-contradicted": "the mail server lists other folders each time it is asked",
     "no-inbox": "the mail server's list of folders lacks the inbox",
     "no-uidvalidity": "the mail server does not say which message numbers are valid",
     "no-uidnext": "the mail server holds messages and numbers none of them",

@@ -54,6 +54,7 @@ CASES = [
         )
         for name, pattern in MISSING.items()
     ),
+    Case("list has INBOX only, at first", faults=listed(MISSING["INBOX only"], None, times=1)),
     *(
         Case(f"{command} is refused: {text}", faults=refused(command, text), held=True)
         for command in ("LIST", "EXAMINE", "NAMESPACE")

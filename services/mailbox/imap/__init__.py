@@ -14,7 +14,7 @@
 - ``errors``: what can go wrong on a logged-in connection
 """
 
-from services.mailbox.imap.answers import Fetched, Listed, UidRanges, canonical, uid_set
+from services.mailbox.imap.answers import UNREADABLE_LINE, Fetched, Listed, UidRanges, canonical, uid_set
 from services.mailbox.imap.async_connection import CommandObserver
 from services.mailbox.imap.commands import Selected
 from services.mailbox.imap.connect import connect_imap, open_imap
@@ -30,14 +30,13 @@ from services.mailbox.imap.folders import NEVER, plan_folders, primary, readable
 from services.mailbox.imap.protocol import DeadlineSocket, MailClient
 from services.mailbox.imap.reader import MailboxReader, OpenFolder, open_reader
 from services.mailbox.imap.session import ImapSession
-from services.mailbox.imap.uids import HIGHEST_UID, SPAN, SPARSE, WIDER, all_uids, same_uids, uid_windows
+from services.mailbox.imap.uids import HIGHEST_UID, SPAN, UidSpan, all_uids, same_uids, uid_windows
 
 __all__ = [
     "HIGHEST_UID",
     "NEVER",
     "SPAN",
-    "SPARSE",
-    "WIDER",
+    "UNREADABLE_LINE",
     "CommandObserver",
     "ConnectionLostError",
     "ContradictionError",
@@ -52,6 +51,7 @@ __all__ = [
     "RefusedError",
     "Selected",
     "UidRanges",
+    "UidSpan",
     "UidValidityChangedError",
     "UnusableAnswerError",
     "all_uids",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from schemas.accounts import Account
 from schemas.identity import folder_id
 from schemas.ledger import Folder
-from services.mailbox.imap.answers import Listed
+from services.mailbox.imap.answers import UNREADABLE_LINE, Listed
 from services.mailbox.imap.folder_names import FolderRole, decode_name, role_by_name
 
 _SPECIAL: dict[str, FolderRole] = {
@@ -21,7 +21,7 @@ _SPECIAL: dict[str, FolderRole] = {
     "\\trash": "trash",
     "\\junk": "junk",
 }
-_UNREADABLE = frozenset({"\\noselect", "\\nonexistent"})
+_UNREADABLE = frozenset({"\\noselect", "\\nonexistent", UNREADABLE_LINE})
 _VIRTUAL = frozenset({"\\all", "\\flagged", "\\important"})
 """Views of mail in other folders (RFC 6154 section 2, RFC 8457)."""
 _UNSENT: frozenset[FolderRole] = frozenset({"drafts", "templates", "outbox"})
@@ -77,7 +77,7 @@ def _reason(  # noqa: PLR0911 - one return per rule
 ) -> str | None:
     """Return why the folder is left out, as a stable code; None if it is synchronised."""
     if not readable(entry):
-        return "no-mail"
+        return UNREADABLE_LINE if UNREADABLE_LINE in entry.attributes else "no-mail"
     if any(byte in entry.raw_name for byte in b"\0\r\n"):
         return "unusable-name"
     if entry.foreign:

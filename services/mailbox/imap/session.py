@@ -163,6 +163,12 @@ class ImapSession(AsyncConnection):
                     raise UidValidityChangedError(folder.name)
             yield
 
+    @asynccontextmanager
+    async def between_folders(self) -> AsyncIterator[None]:
+        """Let the block open folders by ``examine``. Callers of ``opened`` wait."""
+        async with self._folder_lock:
+            yield
+
     async def uids(self, first: int, last: int) -> list[int]:
         """Return the uids of the open folder in a range (both ends included), ascending. An answer holds about 800,000 at most."""
         found = await self.run(commands.search, f"{first}:{last}")

@@ -11,8 +11,6 @@ HIGHEST_UID = 4_294_967_295
 """The highest uid that there can be. A range ends with it: ``*`` is the highest uid in use, and may lie below the range's start."""
 SPAN = 100_000
 """Uids of the first SEARCH: an answer of at most 0.7 MB."""
-SPARSE = SPAN // 20
-"""With fewer uids in an answer than this, the next window is wider."""
 WIDER = 8
 
 
@@ -26,6 +24,8 @@ def same_uids(folder: Folder, uidvalidity: int, uidnext: int) -> bool:
 
 MANY = 100_000
 """Messages that one answer may name; and uids of one question about flags in a folder that has more."""
+MOST_SPANS = 5
+"""While more messages than this many times the usual width are left, no window is wider."""
 PARTS = 32
 """Questions at most."""
 
@@ -41,8 +41,35 @@ def split_range(uids: str, top: int) -> list[str]:
     return [f"{start}:{end}" for start, end in zip(starts, ends, strict=True)]
 
 
+class UidSpan:
+    """How many uids the next question covers: more where there are few, and never so many that the answer could be too long."""
+
+    def __init__(self, usual: int, exists: int | None) -> None:
+        """``usual`` is where it starts. ``exists`` is how many messages the folder has; None if that is unknown."""
+        self.width = usual
+        self._usual = usual
+        self._left = exists or 0
+        self._bound()
+
+    def found(self, count: int) -> None:
+        """Note how many uids an answer had. With less than a twentieth of the usual width, the next window is wider."""
+        self._left -= count
+        if count < self._usual // 20:
+            self.width *= WIDER
+        elif count > self._usual:
+            self.width = max(self._usual, self.width // WIDER)
+        self._bound()
+
+    def _bound(self) -> None:
+        if self._left > (most := MOST_SPANS * self._usual):
+            self.width = min(self.width, most)
+
+
 class UidSource(Protocol):
     """Returns uids of the open folder: a session or a reader."""
+
+    exists: int | None
+    """How many messages it has, as far as it was said."""
 
     async def uids(self, first: int, last: int) -> list[int]:
         """Return the uids in a range (both ends included), ascending."""
@@ -60,14 +87,13 @@ class UidWindow(NamedTuple):
 
 async def uid_windows(source: UidSource, last: int, *, first: int = 1) -> AsyncIterator[UidWindow]:
     """Yield the open folder from ``last`` down to ``first`` in windows, without gap or overlap."""
-    high, span = last, SPAN
+    high, span = last, UidSpan(SPAN, source.exists)
     while high >= first:
-        low = max(first, high - span + 1)
+        low = max(first, high - span.width + 1)
         found = await source.uids(low, high)
         yield UidWindow(low, high, found)
         high = low - 1
-        if len(found) < SPARSE:
-            span *= WIDER
+        span.found(len(found))
 
 
 async def all_uids(source: UidSource, last: int, *, first: int = 1) -> set[int]:

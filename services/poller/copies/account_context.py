@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -94,6 +95,8 @@ class AccountContext:
     """Threads that read headers; None for the event loop's default threads."""
     folders: dict[str, Folder] = field(default_factory=dict)
     """By id, those that exist on the server."""
+    listing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Is held while new folders are added."""
     missed: dict[str, int] = field(default_factory=dict)
     """By folder id, how many consecutive LIST answers lacked it."""
     evidence: timedelta = timedelta(minutes=10)

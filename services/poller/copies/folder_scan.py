@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from schemas.ledger import Folder
-from services.mailbox.imap import SPAN, SPARSE, WIDER, ImapSession
+from services.mailbox.imap import SPAN, ImapSession, UidSpan
 
 WINDOW = 500
 """Messages whose headers are one FETCH and whose rows are one transaction."""
@@ -30,7 +30,7 @@ class FolderScan:
         self.folder = folder
         self._cursor = folder.cursor
         self._floor = folder.cursor
-        self._span = SPAN
+        self._span: UidSpan | None = None
         self._found: list[int] = []
 
     @property
@@ -40,12 +40,12 @@ class FolderScan:
 
     async def next(self, session: ImapSession) -> Window:
         """Return the next window. The folder must be open."""
+        span = self._span = self._span or UidSpan(SPAN, session.exists)
         while not self._found and self._floor > 1:
-            low = max(1, self._floor - self._span)
+            low = max(1, self._floor - span.width)
             self._found = await session.uids(low, self._floor - 1)
             self._floor = low
-            if len(self._found) < SPARSE:
-                self._span *= WIDER
+            span.found(len(self._found))
         uids, self._found = self._found[-WINDOW:], self._found[:-WINDOW]
         low = uids[0] if uids and (self._found or self._floor > 1) else 1
         window = Window(self.folder.id, low, self._cursor - 1, uids)

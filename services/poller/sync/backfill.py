@@ -14,7 +14,7 @@ from typing import NamedTuple
 from schemas.identity import copy_id
 from schemas.ledger import Epoch, Folder, Row, RowState
 from schemas.messages import Lane, SyncCompleted
-from services.mailbox.imap import Fetched, ImapSession, RefusedError, plan_folders
+from services.mailbox.imap import ContradictionError, Fetched, ImapSession, RefusedError, plan_folders
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import REFUSED, AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
@@ -22,12 +22,15 @@ from services.poller.copies.folder_scan import FolderScan, Window
 from services.poller.copies.header_reader import read_headers
 from services.poller.copies.ledger_repair import read_headers_of
 from services.poller.sync.comparison import verify_folder
+from services.poller.sync.folder_changes import FolderTracker
 from services.store import FolderPatch
 
 PUBLISHING = 3
 """Batches of bodies in memory at the same time: one being fetched, two being published."""
 REFUSALS = 2
 """A folder is left out of a backfill when the server has refused this many times in a row to open it."""
+LISTS = 5
+"""How often the folders are asked for at most at the end of a backfill."""
 _UTMOST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -124,6 +127,7 @@ class Backfill:
                 for rows in batches(await self._write(read)):
                     await self._slots.acquire()
                     tasks.create_task(self._deliver(rows))
+            await self._confirm_folders()
             for folder in self._context.selected:
                 rows = await verify_folder(self._context, self._session, folder, epoch=self._epoch.number)
                 for batch in batches(rows):
@@ -133,6 +137,24 @@ class Backfill:
             self._context.log.info("backfill sealed", epoch=self._epoch.number)
         await self._fetcher.settle()
         await complete(self._context, self._epoch.number)
+
+    async def _confirm_folders(self) -> None:
+        """Ask for the folders until an answer adds none: the first one may have lacked some.
+
+        All mail of a folder that is added is live, and gets its rows, as part of this backfill, when the folder is compared.
+
+        Raises:
+            ContradictionError: each answer adds folders.
+        """
+        tracker = FolderTracker(self._context, self._session)
+        for _ in range(LISTS):
+            before = {folder.id for folder in self._context.selected}
+            listed, _ = await self._session.list_folders()
+            async with self._session.between_folders():
+                await tracker.add_new(listed)
+            if {folder.id for folder in self._context.selected} <= before:
+                return
+        raise ContradictionError("list-contradicted", "the server lists other folders each time it is asked")
 
     def _read_next(self, tasks: asyncio.TaskGroup) -> asyncio.Task[_Read] | None:
         """Start to read the window with the newest remaining mail. Return None when every folder is done."""

@@ -17,6 +17,7 @@ from services.mailbox.imap import (
     ContradictionError,
     ImapSession,
     Selected,
+    UidSpan,
     UidValidityChangedError,
     same_uids,
 )
@@ -28,8 +29,6 @@ from services.store import FolderPatch
 
 SPAN = 20_000
 """Uids of the first question: an answer of at most 0.7 MB."""
-SPARSE = SPAN // 20
-WIDER = 8
 MANY = 10
 """So many mails that are gone at once, more than are left, are looked for again before their rows end."""
 SECOND_LOOK = 5.0
@@ -111,14 +110,13 @@ async def compare(
 
 
 async def _windows(session: ImapSession, last: int) -> AsyncIterator[tuple[int, int, set[int]]]:
-    high, span = last, SPAN
+    high, span = last, UidSpan(SPAN, session.exists)
     while high >= 1:
-        low = max(1, high - span + 1)
+        low = max(1, high - span.width + 1)
         there = {uid for uid in await session.present(f"{low}:{high}") if low <= uid <= high}
         yield low, high, there
         high = low - 1
-        if len(there) < SPARSE:
-            span *= WIDER
+        span.found(len(there))
 
 
 async def _open(session: ImapSession, folder: Folder) -> Selected:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from schemas.ledger import Folder, FolderState
-from services.mailbox.imap import NEVER, ImapSession, Listed, RefusedError, canonical, plan_folders, readable
+from services.mailbox.imap import (
+    NEVER,
+    UNREADABLE_LINE,
+    ImapSession,
+    Listed,
+    RefusedError,
+    canonical,
+    plan_folders,
+    readable,
+)
 from services.poller.copies import removals
 from services.poller.copies.account_context import REFUSED, AccountContext
 
@@ -30,6 +39,10 @@ class FolderTracker:
 
         A folder that now holds unsent or deleted mail, or another user's mail, is excluded from now on.
         """
+        async with self._context.listing:
+            await self._add_new(listed)
+
+    async def _add_new(self, listed: Sequence[Listed]) -> None:
         new = []
         for folder in plan_folders(self._context.account, listed, gmail=self._session.gmail):
             known = self._context.folders.get(folder.id)
@@ -78,8 +91,8 @@ class FolderTracker:
                 continue
             self._context.missed[folder.id] = self._context.missed.get(folder.id, 0) + 1
             # An INBOX that was stored as the server wrote it once is the INBOX that is there now.
-            renamed = canonical(folder.raw_name) != folder.raw_name
-            if self._context.missed[folder.id] >= LIST_ANSWERS and (renamed or await self._refused(folder)):
+            nameless = canonical(folder.raw_name) != folder.raw_name or folder.reason == UNREADABLE_LINE
+            if self._context.missed[folder.id] >= LIST_ANSWERS and (nameless or await self._refused(folder)):
                 await removals.drop_folder(self._context, folder.id)
                 await self._context.store.folders.save(
                     self._context.lease, [folder.model_copy(update={"state": FolderState.GONE, "cursor": 1})]

@@ -83,6 +83,7 @@ def test_list_keeps_every_entry_apart() -> None:
         Listed(b"Gesendet &APw-ber", "/", frozenset({"\\hasnochildren", "\\sent"})),
         Listed(b"INBOX", ".", frozenset()),
         Listed(b'a"b\xffc ', None, frozenset({"\\marked"})),
+        Listed(b"LIST garbage", None, frozenset({"unreadable-line"})),
         Listed(b"broken &***-", "/", frozenset()),
         Listed(b'quo"te\\d', "/", frozenset()),
         Listed(b"[Gmail]/All Mail", "/", frozenset()),

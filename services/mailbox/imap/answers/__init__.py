@@ -8,6 +8,7 @@
 
 from services.mailbox.imap.answers.fetch import Fetched, fetched, internal_date
 from services.mailbox.imap.answers.folders import (
+    UNREADABLE_LINE,
     Listed,
     Namespace,
     canonical,
@@ -31,6 +32,7 @@ from services.mailbox.imap.answers.tokens import responses
 
 __all__ = [
     "MAX_UID",
+    "UNREADABLE_LINE",
     "AnswerError",
     "Fetched",
     "Listed",

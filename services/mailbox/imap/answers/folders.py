@@ -27,6 +27,10 @@ _LIST = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 INBOX = b"INBOX"
+UNREADABLE_LINE = "unreadable-line"
+"""Marks, among the attributes, what is no folder but a line of the answer that cannot be read, and may have been one."""
+_SHOWN = 200
+"""Bytes of such a line that are kept."""
 
 
 class Namespace(NamedTuple):
@@ -55,7 +59,7 @@ def _attributes(words: bytes) -> frozenset[str]:
 
 
 def listed(items: Iterable[Item]) -> list[Listed]:
-    """Return the folders of a LIST answer. Each entry is parsed alone: a malformed one affects no other.
+    """Return the folders of a LIST answer. Each entry is parsed alone: a malformed one affects no other, and is returned as such.
 
     INBOX is one folder however it is written (RFC 3501 section 5.1), and has its name in capitals.
 
@@ -65,14 +69,14 @@ def listed(items: Iterable[Item]) -> list[Listed]:
     found: dict[bytes, Listed] = {}
     for line, literals in responses(items):
         match = _LIST.match(line)
-        if not match:
-            continue
-        name = tokens(match[3], literals)
-        if not name or not isinstance(name[0], bytes):
-            continue
-        # An unquoted name may contain what our tokens split at: then the rest of the line is the name.
-        raw = canonical(name[0] if literals or match[3][:1] == b'"' else match[3].rstrip())
-        if len(raw) > MAX_NAME:
+        name = tokens(match[3], literals) if match else []
+        raw = name[0] if name else None
+        if match and isinstance(raw, bytes):
+            # An unquoted name may contain what our tokens split at: then the rest of the line is the name.
+            raw = canonical(raw if literals or match[3][:1] == b'"' else match[3].rstrip())
+        if not match or not isinstance(raw, bytes) or len(raw) > MAX_NAME:
+            raw = b"LIST " + line.strip()[:_SHOWN]
+            found[raw] = Listed(raw, None, frozenset({UNREADABLE_LINE}))
             continue
         delimiter = None if match[2].upper() == b"NIL" else text(ESCAPED.sub(rb"\1", match[2].strip(b'"'))) or None
         entry = Listed(raw, delimiter, _attributes(match[1]))
