@@ -21,7 +21,7 @@ BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 export DOCKER_BUILDKIT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test test-long check lint format bench backpressure mutants image sbom secrets lock clean alerts crash chaos
+.PHONY: help setup servers demo test test-long check lint format bench bench-idle backpressure mutants image sbom secrets lock clean alerts crash chaos
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ format: $(READY) ## Format the code
 
 bench: servers ## Measure a backfill of 20,000 messages; writes bench/results.json
 	$(PY) -m testbed.bench
+
+bench-idle: servers ## Measure ACCOUNTS=500 mailboxes at rest on POLLERS=1 pollers; with several, one dies
+	$(PY) -m testbed.bench.idle --accounts $(or $(ACCOUNTS),500) --pollers $(or $(POLLERS),1)
 
 chaos: servers ## Inject random faults into a whole deployment for MINUTES=3, and check that nothing was lost; SEED=n repeats a run
 	$(PY) -m testbed.chaos --minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))

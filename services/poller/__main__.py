@@ -20,6 +20,7 @@ from services.poller.connections.budgets import Limits, ServiceBudgets
 from services.poller.connections.connector import Connector
 from services.poller.copies.account_context import AccountContext, Marker
 from services.poller.copies.metrics import PollerMetrics
+from services.poller.housekeeping import Housekeeping
 from services.poller.supervisor import Supervisor
 from services.runtime.patient_threads import PatientThreads
 from services.runtime.periodic import periodic
@@ -56,7 +57,6 @@ async def main(stage: Stage[PollerSettings]) -> None:
     timing = Timing(
         poll=settings.poll_seconds,
         idle=settings.idle_seconds,
-        reaper=settings.reaper_seconds,
         reconcile=settings.reconcile_seconds,
         connections=settings.account_connections,
         blocked_retry=3600 * settings.blocked_retry_hours,
@@ -103,12 +103,14 @@ async def main(stage: Stage[PollerSettings]) -> None:
         supervisor = Supervisor(
             store, make, name=settings.instance, lease_seconds=lease_seconds, metrics=metrics, log=stage.log
         )
+        housekeeping = Housekeeping(store, supervisor.leased, reaper=settings.reaper_seconds, log=stage.log)
         try:
             await stage.run(
                 *supervisor.loops(),
                 periodic(
                     "connections", connections.renew, seconds=lease_seconds / 3, log=stage.log, wake=connections.changed
                 ),
+                *housekeeping.loops(),
                 periodic("blocked accounts", retry.run, seconds=retry.look_seconds, log=stage.log),
             )
         finally:

@@ -1,4 +1,4 @@
-"""The work on one leased account: background sync, live sync, replanning of stale rows, and the periodic comparison."""
+"""The work on one leased account: background sync, live sync, and the periodic comparison."""
 
 from __future__ import annotations
 
@@ -28,9 +28,6 @@ LINGER_SECONDS = 30.0
 """How long the background connection stays open without work, in case more arrives."""
 SHARED_PAUSE_SECONDS = 0.2
 """Pause between two turns of background work on a single connection, so that work that fails at once does not spin."""
-REPLAN_SECONDS = 30.0
-MARK_SECONDS = 30.0
-"""How often rows are looked for whose marks another key made. Each time, some of them are marked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,6 @@ class Timing:
 
     poll: float = 60.0
     idle: float = 300.0
-    reaper: float = 900.0
     reconcile: float = 21_600.0
     connections: int = 2
     """Connections at a time."""
@@ -79,6 +75,10 @@ class AccountWorker:
         """Take note that rows wait for their bodies."""
         self._background.wake.set()
 
+    async def look_for_marks(self) -> bool:
+        """Have rows marked again, a few at a time, if another key made their marks. Returns False if there are none."""
+        return not self._folders_known.is_set() or await self._background.look_for_marks()
+
     def update_account(self, account: Account) -> None:
         """Take over what the owner changed. The worker keeps the servers and credentials that it started with."""
         if account.epoch < self._context.account.epoch:
@@ -108,9 +108,7 @@ class AccountWorker:
                     for task, name, phase in (
                         (self._sync_background, BACKGROUND, lambda: self._background.phase),
                         (self._watch, LIVE, lambda: "live"),
-                        (self._replan_stale, "replan", lambda: "backfill"),
                         (self._compare, "compare", lambda: "compare"),
-                        (self._renew_marks, "marks", lambda: "backfill"),
                     ):
                         tasks.create_task(self._recovery.keep_running(task, name, phase))
             except BaseExceptionGroup as group:
@@ -179,21 +177,6 @@ class AccountWorker:
                 except TimeoutError:
                     return
         await asyncio.sleep(SHARED_PAUSE_SECONDS)
-
-    async def _replan_stale(self) -> None:
-        """Fetch rows again that have been without a final state for too long."""
-        await asyncio.sleep(min(REPLAN_SECONDS, self._timing.reaper))
-        stale = timedelta(seconds=self._timing.reaper)
-        count = await self._context.store.poller_ledger.replan_stale(self._context.lease, older_than=stale)
-        if count:
-            self._context.log.warning("rows without a final state are fetched again", count=count)
-            self._background.wake.set()
-
-    async def _renew_marks(self) -> None:
-        """Have rows marked again, a few at a time, if another key made their marks."""
-        await self._folders_known.wait()
-        await self._background.look_for_marks()
-        await asyncio.sleep(min(MARK_SECONDS, self._timing.reaper))
 
     async def _compare(self) -> None:
         """Have the ledger compared with the server now and then, so that nothing stays missed."""

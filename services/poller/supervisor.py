@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -21,6 +22,8 @@ from services.store import LeaseLostError, NotFoundError, Store
 LEASE_BATCH = 500
 """Accounts that are leased before their workers are started."""
 FOLLOW_SECONDS = 1.0
+REVIEW_ROUNDS = 600
+"""In how many rounds every account is read again, changed or not: an older version does not mark what it changes."""
 MakeWorker = Callable[[Account, Lease], AccountWorker]
 
 
@@ -55,6 +58,11 @@ class Supervisor:
         self._metrics = metrics
         self._log = log
         self._leased: dict[str, LeasedAccount] = {}
+        self._changes: dict[str, object] = {}
+        """The changes of the last minute that were followed."""
+        self._unreviewed: list[str] = []
+        self._ended: set[str] = set()
+        """The accounts whose workers ended by themselves."""
         self._renewed = monotonic()
         self._new_accounts = asyncio.Event()
         metrics.accounts.set_function(lambda: self.account_count)
@@ -63,6 +71,11 @@ class Supervisor:
     def account_count(self) -> int:
         """How many accounts this poller works on."""
         return len(self._leased)
+
+    @property
+    def leased(self) -> Mapping[str, LeasedAccount]:
+        """The accounts that this poller works on, by their ids. It follows."""
+        return self._leased
 
     def loops(self) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
         """Return the two loops to run: leases every third of a lease or when an account is connected; accounts every second."""
@@ -112,10 +125,12 @@ class Supervisor:
             self._new_accounts.set()
         if not self._leased:
             return
-        accounts = await self._store.accounts.of_holder(self._name)
-        waiting = await self._store.ledger.waiting(self._leased)
-        for account_id, leased in list(self._leased.items()):
-            account = accounts.get(account_id)
+        changes = await self._store.leases.changes()
+        changed = {account for account, at in changes.items() if self._changes.get(account) != at}
+        followed = self._leased.keys() & {*changed, *self._ended, *self._next_to_review()}
+        accounts = await self._store.accounts.of_holder(self._name, followed)
+        for account_id in followed & self._leased.keys():
+            leased, account = self._leased[account_id], accounts.get(account_id)
             if account is None:
                 self._log.info("account is no longer leased", account=account_id)
             if account is None or account.state is not AccountState.ACTIVE or leased.task.done():
@@ -126,8 +141,18 @@ class Supervisor:
             else:
                 leased.account = account
                 leased.worker.update_account(account)
-                if account_id in waiting:
-                    leased.worker.rows_planned()
+        self._changes = changes
+        for account_id in await self._store.ledger.waiting(self._leased):
+            if account_id in self._leased:
+                self._leased[account_id].worker.rows_planned()
+
+    def _next_to_review(self) -> list[str]:
+        """Return some accounts to read again."""
+        if not self._unreviewed:
+            self._unreviewed = list(self._leased)
+        count = -(-len(self._leased) // REVIEW_ROUNDS)
+        chosen, self._unreviewed = self._unreviewed[:count], self._unreviewed[count:]
+        return chosen
 
     async def stop(self) -> None:
         """Stop every worker and release every account."""
@@ -145,18 +170,21 @@ class Supervisor:
             await self._drop(before, release=False, lost=True)
         worker = self._make(account, lease)
         task = asyncio.create_task(worker.run(), name=f"account {lease.account}")
-        task.add_done_callback(self._log_failure)
+        task.add_done_callback(partial(self._note_end, lease.account))
         self._leased[lease.account] = LeasedAccount(lease, account, worker, task)
         self._metrics.taken()
         self._log.info("account leased", account=lease.account, token=lease.token)
 
-    def _log_failure(self, task: asyncio.Task[None]) -> None:
+    def _note_end(self, account: str, task: asyncio.Task[None]) -> None:
+        if (leased := self._leased.get(account)) is not None and leased.task is task:
+            self._ended.add(account)
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, LeaseLostError):
             self._log.error("worker failed", task=task.get_name(), error=describe(error))
 
     async def _drop(self, leased: LeasedAccount, *, release: bool, lost: bool = False) -> None:
         if self._leased.get(leased.lease.account) is leased:
             del self._leased[leased.lease.account]
+            self._ended.discard(leased.lease.account)
         await cancel_and_wait(leased.task)
         self._metrics.dropped(leased.lease.account, lost=lost)
         if release:

@@ -34,7 +34,7 @@ from testbed.samples.bench.people import Correspondent
 STAGES: Final = ("poller", "parser", "matcher", "notifier")
 _PROJECT = Path(__file__).parents[2]
 _LOOK_S = 0.05
-_READY_S = 60
+_READY_S = 120
 _IDLE_S = 0.5
 _IDLE_SHARE = 0.1
 """Of one processor, all processes together: what heartbeats and sweepers need is below it."""
@@ -150,7 +150,7 @@ async def deployed(
     """
     await asyncio.to_thread(folder.mkdir, parents=True)
     name = f"bench-{secrets.token_hex(4)}"
-    environment = _environment(servers, name)
+    environment = settings_of(servers, name)
     settings = CliSettings(
         mongo_url=SecretStr(servers.mongo_url),
         mongo_database=name,
@@ -170,7 +170,7 @@ async def deployed(
                 stages[stage] = spawner.spawn(command, log=folder / f"{stage}.log", env=env, cwd=_PROJECT)
             deployment = Deployment(servers, environment, folder, store, stages, server_pids)
             for stage, port in ports.items():
-                await _ready(deployment, stage, port)
+                await ready(stage, port, check=deployment.check_alive)
             await deployment.know(people)
             await deployment.rest()
             yield deployment
@@ -183,7 +183,8 @@ async def deployed(
         servers.broker.drop_virtual_host(name)
 
 
-def _environment(servers: LocalServers, name: str) -> dict[str, str]:
+def settings_of(servers: LocalServers, name: str) -> dict[str, str]:
+    """Return the environment of a deployment with a database and a virtual host of its own."""
     # The settings of the person who runs the bench must not change the measurement.
     kept = {key: value for key, value in os.environ.items() if not key.startswith("LEADMAIL_")}
     return {
@@ -197,7 +198,9 @@ def _environment(servers: LocalServers, name: str) -> dict[str, str]:
     }
 
 
-async def _ready(deployment: Deployment, stage: str, port: int) -> None:
+async def ready(stage: str, port: int, *, check: Callable[[], None]) -> None:
+    """Wait until a stage is ready. ``check`` raises BenchError if it has ended."""
+
     def ask() -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
@@ -205,11 +208,11 @@ async def _ready(deployment: Deployment, stage: str, port: int) -> None:
         except (urllib.error.URLError, OSError):
             return False
 
-    async def ready() -> bool:
-        deployment.check_alive()
+    async def answers() -> bool:
+        check()
         return await asyncio.to_thread(ask)
 
-    await until(ready, what=f"that the {stage} is ready", seconds=_READY_S)
+    await until(answers, what=f"that the {stage} is ready", seconds=_READY_S)
 
 
 def _end(stages: dict[str, Child]) -> None:

@@ -29,7 +29,7 @@ async def test_accounts_are_spread_over_the_pollers(
         await world.complete(account)
 
     async def held(name: str) -> int:
-        return len(await world.store.accounts.of_holder(name))
+        return len(await world.store.accounts.of_holder(name, [account.id for account in accounts]))
 
     assert await held("first") == 4
     world.start_poller("second", lease_seconds="3")

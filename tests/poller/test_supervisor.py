@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any, cast
 
 import structlog
+from bson import Timestamp
 from prometheus_client import CollectorRegistry
 
 from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
 from services.poller.copies.metrics import PollerMetrics
-from services.poller.supervisor import Supervisor
+from services.poller.supervisor import REVIEW_ROUNDS, Supervisor
 from services.store import Store
 from tests.factories import account as account_of
 
@@ -31,18 +33,24 @@ class Worker:
         finally:
             self.ended = True
 
+    def update_account(self, account: Account) -> None:
+        """Note what the account is now."""
+        self.account = account
+
     async def finish(self) -> None:
         """Do nothing: no notes are left."""
 
 
 class Leases:
-    """Leases in memory: acquiring always returns the first account."""
+    """Leases in memory: acquiring always returns the same accounts."""
 
     def __init__(self) -> None:
         self.token = 0
         self.wanted = 1
+        self.free = ["a" * 24]
         self.lost: list[Lease] = []
         self.during: Any = None
+        self.changed: dict[str, Timestamp] = {}
 
     async def heartbeat(self, _poller: str) -> int:
         """Report one poller."""
@@ -50,16 +58,16 @@ class Leases:
 
     async def share(self, _pollers: int) -> int:
         """Return everything."""
-        return 1
+        return len(self.free)
 
     async def acquire(self, poller: str, _share: int, *, at_most: int) -> list[Lease]:
-        """Hand out the account whenever it is requested."""
+        """Hand out the accounts whenever they are requested."""
         assert at_most
         if not self.wanted:
             return []
         self.wanted -= 1
         self.token += 1
-        return [Lease(account="a" * 24, holder=poller, token=self.token)]
+        return [Lease(account=account, holder=poller, token=self.token) for account in self.free]
 
     async def renew(self, _leases: list[Lease]) -> list[Lease]:
         """Return the lost leases; something else happens meanwhile."""
@@ -70,6 +78,10 @@ class Leases:
     async def fresh(self) -> bool:
         """Return nothing: no account was just connected."""
         return False
+
+    async def changes(self) -> dict[str, Timestamp]:
+        """Return what users changed."""
+        return self.changed
 
     async def leave(self, _poller: str) -> None:
         """Nothing to do."""
@@ -83,14 +95,16 @@ class Accounts:
 
     def __init__(self) -> None:
         self.state = AccountState.ACTIVE
+        self.reads: list[set[str]] = []
 
     async def get(self, account: str) -> Account:
         """Return it."""
         return account_of("ann@firm.example", id=account, state=self.state)
 
-    async def of_holder(self, _poller: str) -> dict[str, Account]:
-        """Return it."""
-        return {"a" * 24: await self.get("a" * 24)}
+    async def of_holder(self, _poller: str, accounts: Collection[str]) -> dict[str, Account]:
+        """Return those that are asked for."""
+        self.reads.append(set(accounts))
+        return {account: await self.get(account) for account in accounts}
 
 
 class Ledger:
@@ -161,4 +175,40 @@ async def test_an_account_whose_lease_expired_has_one_worker() -> None:
     await supervisor.update_leases()
     assert [worker.ended for worker in workers] == [True, False]
     assert supervisor.account_count == 1
+    await supervisor.stop()
+
+
+async def test_few_accounts_are_read_in_a_round_and_every_change_is_followed() -> None:
+    """Changed accounts are read in the next round; each of the others, whose change an older version does not mark, in its turn."""
+    stub = StubStore()
+    stub.leases.free = [f"{number:024x}" for number in range(2 * REVIEW_ROUNDS)]
+    supervisor, _ = supervised(stub)
+    await supervisor.update_leases()
+    stub.accounts.reads.clear()
+    changed = stub.leases.free[-1]
+    for moment in (1, 1, 2):
+        stub.leases.changed = {changed: Timestamp(moment, 1), "f" * 24: Timestamp(moment, 1)}
+        await supervisor.follow_accounts()
+    assert [changed in read for read in stub.accounts.reads] == [True, False, True]
+    for _ in range(REVIEW_ROUNDS - 3):
+        await supervisor.follow_accounts()
+    assert max(map(len, stub.accounts.reads)) == 3
+    assert set[str]().union(*stub.accounts.reads) == set(stub.leases.free)
+    await supervisor.stop()
+
+
+async def test_a_worker_that_ended_is_dropped_in_the_next_round() -> None:
+    """Its account is read though nothing of it changed, and released."""
+    stub = StubStore()
+    stub.leases.free = [f"{number:024x}" for number in range(2 * REVIEW_ROUNDS)]
+    supervisor, workers = supervised(stub)
+    await supervisor.update_leases()
+    await asyncio.sleep(0)
+    last = stub.leases.free[-1]
+    supervisor.leased[last].task.cancel()
+    await asyncio.sleep(0.01)
+    assert workers[-1].ended
+    await supervisor.follow_accounts()
+    assert last not in supervisor.leased
+    assert supervisor.account_count == len(stub.leases.free) - 1
     await supervisor.stop()

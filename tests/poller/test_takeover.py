@@ -126,7 +126,7 @@ async def test_a_poller_that_wakes_up_too_late_writes_nothing(world: PollerEnvir
     assert [one for one in late if "lease.token" in str(one["command"]) and one.get("nMatched")] == []
     assert [one for one in late if one["ns"].partition(".")[2] not in OURS and changed(one)] == []
     assert await state_of(world) == before
-    assert await world.store.accounts.of_holder("second") != {}
+    assert await world.store.accounts.of_holder("second", [account.id]) != {}
     assert second.stop() == 0
 
     validity, uids = mailbox.read("INBOX")

@@ -36,10 +36,11 @@ class BackgroundSync:
         self.phase: Phase = "backfill"
         """What it is doing."""
 
-    async def look_for_marks(self) -> None:
-        """Request that rows are marked again whose marks another key made, if there are any."""
-        if await self._renewal.look():
+    async def look_for_marks(self) -> bool:
+        """Request that rows are marked again whose marks another key made. Returns whether there are any."""
+        if found := await self._renewal.look():
             self.wake.set()
+        return found
 
     def compare(self) -> None:
         """Request a comparison of the ledger with the server, after all other background work."""

@@ -23,7 +23,7 @@ from services.store.core.audit import Audit
 from services.store.core.blind_index import BlindIndex
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
-from services.store.core.documents import Doc, plain
+from services.store.core.documents import CHANGED, Doc, plain
 from services.store.core.mark_keys import MarkKeys, MarkState
 from services.store.crm.erasures import Erasures
 from services.store.crm.records import Records
@@ -118,7 +118,8 @@ class KeyRotation:
     async def reseal(self, account: str, before: SealedCredentials, after: SealedCredentials) -> bool:
         """Store credentials that were wrapped again. False if they were changed meanwhile."""
         query = {"_id": account, "credentials": plain(before)}
-        return bool((await self._c.accounts.update_one(query, {"$set": {"credentials": plain(after)}})).modified_count)
+        change = {"$set": {"credentials": plain(after)}, **CHANGED}
+        return bool((await self._c.accounts.update_one(query, change)).modified_count)
 
     async def extend_emails(self, key: str, *, progress: Callable[[int], None] | None = None) -> None:
         """Have every stored email found by its Message-ID's hash by each key. Continues where it was interrupted."""

@@ -16,7 +16,7 @@ from services.store.admin.sharing import Sharing
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import Doc, now, plain
+from services.store.core.documents import CHANGED, Doc, now, plain
 from services.store.core.errors import NotFoundError
 from services.store.ledger.ledger import Ledger
 from services.store.ledger.ledger_counts import LedgerCounts
@@ -179,4 +179,4 @@ class Removal:
         }
         # Without a holder every fenced write fails.
         lease: Doc = {"$unset": {"lease.holder": "", "lease.expires": ""}, "$inc": {"lease.token": 1}}
-        return bool((await self._c.accounts.update_one(connected, {"$set": end, **lease})).modified_count)
+        return bool((await self._c.accounts.update_one(connected, {"$set": end, **lease, **CHANGED})).modified_count)

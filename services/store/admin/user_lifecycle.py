@@ -13,7 +13,7 @@ from services.store.admin.sharing import Sharing
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import now, plain
+from services.store.core.documents import CHANGED, now, plain
 from services.store.core.errors import NotAllowedError
 from services.store.core.pending_work import PendingWork
 from services.store.ledger.ledger import Ledger
@@ -147,7 +147,7 @@ class UserLifecycle:
             # It counted because it named its owner; it must not cease to be a colleague's.
             proofs.append(AddressProof(address=account.owner, how=ProofKind.USER, by=by, at=now()))
         handed = {"owner": heir.email, "proofs": plain(proofs)}
-        await self._c.accounts.update_one({"_id": account.id}, {"$set": handed})
+        await self._c.accounts.update_one({"_id": account.id}, {"$set": handed, **CHANGED})
         if account.reason == OWNER_DISABLED:
             await self._accounts.set_state(account.id, AccountState.ACTIVE, by=by)
         await self._audit.add(

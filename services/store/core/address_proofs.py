@@ -8,7 +8,7 @@ from schemas.accounts import Account, AccountState, AddressProof, ProofKind
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import Doc, decode, now, plain
+from services.store.core.documents import CHANGED, Doc, decode, now, plain
 from services.store.core.errors import AlreadyExistsError, NotFoundError
 from services.store.core.fence import Fence, MongoSession
 
@@ -80,7 +80,7 @@ class AddressProofs:
             "aliases": sorted({*before.aliases, address} - {before.address}),
             "relink": now(),
         }
-        await self._accounts.update_one({"_id": account}, {"$set": fields}, session=session)
+        await self._accounts.update_one({"_id": account}, {"$set": fields, **CHANGED}, session=session)
         return decode(Account, {**document, **fields}), losers
 
     async def _take_from_others(self, account: str, proof: AddressProof, session: MongoSession) -> list[str]:
@@ -89,7 +89,7 @@ class AddressProofs:
         for other in found:
             if any(one.address == proof.address and not proof.how.outranks(one.how) for one in other.proofs):
                 raise AlreadyExistsError(f"{proof.address} already belongs to another mailbox")
-        lost: Doc = {"$pull": {"proofs": {"address": proof.address}}, "$set": {"relink": now()}}
+        lost: Doc = {"$pull": {"proofs": {"address": proof.address}}, "$set": {"relink": now()}, **CHANGED}
         for other in found:
             await self._accounts.update_one({"_id": other.id}, lost, session=session)
         return [other.id for other in found]

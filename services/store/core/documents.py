@@ -42,6 +42,9 @@ _KEYS: dict[type[Contract], str] = {
 }
 """The field that becomes the document's ``_id``. Other models have an ``_id`` made of several fields, and keep these fields."""
 
+CHANGED: Doc = {"$currentDate": {"changed_at": {"$type": "timestamp"}}}
+"""Part of every update of an account that its poller has to notice. The server makes no such time twice."""
+
 
 def now() -> datetime:
     """Return the current time as MongoDB stores it."""

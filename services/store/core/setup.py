@@ -110,6 +110,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                 _index("aliases", "aliases"),
                 _index("state", "state"),
                 _index("holder", "lease.holder", sparse=True),
+                _index("changed", "changed_at", sparse=True),
             ],
         ),
         (c.folders, [_index("account", "account")]),

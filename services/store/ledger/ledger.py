@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -88,13 +88,20 @@ class Ledger:
         document = await self._ledger.find_one({"_id": row})
         return None if document is None else row_of(document)
 
-    async def waiting(self, accounts: Iterable[str]) -> dict[str, int]:
+    async def accounts_with(self, state: RowState) -> set[str]:
+        """Return the accounts with rows in one of the unfinished states. Reads one entry of an index per account with unfinished rows."""
+        return set(await self._ledger.distinct("account", {"account": {"$gt": ""}, "state": state.value}))
+
+    async def waiting(self, accounts: Collection[str]) -> dict[str, int]:
         """Return the number of ``planned`` rows that are due, by account, without accounts that have none.
 
         Cheap enough to ask every second.
         """
+        planned = [account for account in await self.accounts_with(RowState.PLANNED) if account in accounts]
+        if not planned:
+            return {}
         pipeline = [
-            {"$match": {"account": {"$in": list(accounts)}, "state": RowState.PLANNED.value, **_due()}},
+            {"$match": {"account": {"$in": planned}, "state": RowState.PLANNED.value, **_due()}},
             {"$group": {"_id": "$account", "count": {"$sum": 1}}},
         ]
         return {found["_id"]: found["count"] async for found in await self._ledger.aggregate(pipeline)}

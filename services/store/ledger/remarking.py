@@ -33,6 +33,10 @@ class Remarking:
         self._ledger = collections.ledger
         self._fence = fence
 
+    async def accounts(self, key: str) -> set[str]:
+        """Return the accounts with rows that another key marked, gone ones included. Reads one entry of an index per account."""
+        return set(await self._ledger.distinct("account", {"account": {"$gt": ""}, "mark_key": {"$ne": key}}))
+
     async def rows(self, account: str, key: str, *, limit: int, but: Collection[str] = ()) -> list[Row]:
         """Return rows of an account that another key marked, in no order.
 

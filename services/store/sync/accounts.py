@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -26,7 +26,7 @@ from services.store.core.address_proofs import AddressProofs
 from services.store.core.audit import OPERATOR, Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import decode, encode, now, plain
+from services.store.core.documents import CHANGED, decode, encode, now, plain
 from services.store.core.errors import AlreadyExistsError, NotFoundError
 from services.store.core.fence import Fence, MongoSession
 from services.store.sync.former_accounts import FormerAccounts
@@ -142,9 +142,9 @@ class Accounts:
         found = self._accounts.find({"_id": {"$in": list(set(accounts))}})
         return {document["_id"]: decode(Account, document) async for document in found}
 
-    async def of_holder(self, poller: str) -> dict[str, Account]:
-        """Return the accounts that a poller holds, with current state, credentials, folder rules and ``resync_requested``."""
-        found = self._accounts.find({"lease.holder": poller})
+    async def of_holder(self, poller: str, accounts: Collection[str]) -> dict[str, Account]:
+        """Return those of some accounts that a poller holds, with current state, credentials, rules and ``resync_requested``."""
+        found = self._accounts.find({"_id": {"$in": list(accounts)}, "lease.holder": poller})
         return {document["_id"]: decode(Account, document) async for document in found}
 
     async def set_state(self, account: str, state: AccountState, *, by: str, reason: str | None = None) -> Account:
@@ -283,7 +283,7 @@ class Accounts:
 
     async def _change(self, account: str, fields: dict[str, Any], pull: dict[str, Any] | None = None) -> Account:
         connected = {"_id": account, "state": {"$ne": AccountState.DISCONNECTED.value}}
-        update = {"$set": plain(fields), **({"$pull": pull} if pull else {})}
+        update = {"$set": plain(fields), **CHANGED, **({"$pull": pull} if pull else {})}
         document = await self._accounts.find_one_and_update(connected, update, return_document=ReturnDocument.AFTER)
         if document is None:
             raise NotFoundError(f"there is no connected account {account}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from bson import ObjectId
+from bson import ObjectId, Timestamp
 from pymongo import UpdateOne
 
 from schemas.accounts import AccountState, Lease
@@ -48,6 +48,15 @@ class Leases:
         since = str(ObjectId.from_datetime(now() - _FRESH))
         query = {"_id": {"$gte": since}, "state": AccountState.ACTIVE.value, "lease": {"$exists": False}}
         return await self._accounts.find_one(query, {"_id": 1}) is not None
+
+    async def changes(self) -> dict[str, object]:
+        """Return the accounts that users changed within the last minute, each with a value that the next change replaces.
+
+        Cheap enough to ask every second.
+        """
+        since = Timestamp(int((now() - _FRESH).timestamp()), 0)
+        found = self._accounts.find({"changed_at": {"$gte": since}}, {"changed_at": 1})
+        return {document["_id"]: document["changed_at"] async for document in found}
 
     async def acquire(self, poller: str, share: int, *, at_most: int = 50) -> list[Lease]:
         """Lease free accounts until the poller holds ``share`` of them, at most ``at_most`` per call. Returns the new leases.
@@ -126,6 +135,14 @@ class Leases:
         holder, ids = leases[0].holder, [lease.account for lease in leases]
         mine: Doc = {"_id": {"$in": ids}, "lease.holder": holder}
         await self._accounts.update_many(mine, [{"$set": {"lease.expires": self._expires()}}])
+        # Tokens only grow. So if there are as many leases, and their tokens have the same sum, every one is the same.
+        total: list[Doc] = [
+            {"$match": mine},
+            {"$group": {"_id": None, "leases": {"$sum": 1}, "tokens": {"$sum": "$lease.token"}}},
+        ]
+        async for found in await self._accounts.aggregate(total):
+            if (found["leases"], found["tokens"]) == (len(leases), sum(lease.token for lease in leases)):
+                return []
         tokens = {
             document["_id"]: document["lease"]["token"]
             async for document in self._accounts.find(mine, {"lease.token": 1})

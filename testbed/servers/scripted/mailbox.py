@@ -18,6 +18,9 @@ COUNTED = 20_000
 class Watcher(Protocol):
     """A connection that is told of changes."""
 
+    idling: bool
+    """Whether the client waits for them."""
+
     def changed(self, folder: Folder) -> None:
         """Take note that a folder changed."""
 

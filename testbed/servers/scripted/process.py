@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
+from time import time
 from typing import Any, Self
 
 from testbed.processes.certificates import Certificates
@@ -60,8 +61,12 @@ class ScriptedProcess:
         """Deliver a mail to a mailbox; returns its uid."""
         return int(self._order(do="deliver", user=user(number), raw=raw.decode("latin-1"), folder=folder)["uid"])
 
+    def notice(self, number: int, raw: bytes) -> float:
+        """Deliver a mail to a mailbox; returns when the server said so to idling clients, by the system's clock."""
+        return float(self._order(do="deliver", user=user(number), raw=raw.decode("latin-1"), folder="INBOX")["at"])
+
     def counts(self) -> dict[str, int]:
-        """Return commands, bytes sent, and open connections of all mailboxes together."""
+        """Return commands, bytes sent, open connections and those that idle, of all mailboxes together."""
         return self._order(do="counts")
 
     def uids(self, number: int, folder: str = "INBOX") -> list[int]:
@@ -105,12 +110,14 @@ def _obey(server: ScriptedServer, order: dict[str, Any]) -> dict[str, Any]:
     boxes = server.mailboxes
     match order["do"]:
         case "deliver":
-            return {"uid": boxes[order["user"]].add(order["raw"].encode("latin-1"), order["folder"]).uid}
+            moment = time()
+            return {"uid": boxes[order["user"]].add(order["raw"].encode("latin-1"), order["folder"]).uid, "at": moment}
         case "counts":
             return {
                 "commands": sum(box.calls.total() for box in boxes.values()),
                 "bytes": sum(box.sent for box in boxes.values()),
                 "connections": sum(len(box.watchers) for box in boxes.values()),
+                "idling": sum(watcher.idling for box in boxes.values() for watcher in box.watchers),
             }
         case "uids":
             return {"uids": boxes[order["user"]].folder(order["folder"]).uids}

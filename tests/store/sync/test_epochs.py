@@ -26,7 +26,7 @@ async def test_opening_answers_the_request_and_anchors_the_folders(world: World,
     assert (account.epoch, account.resync_requested) == (1, False)
     assert await store.folders.of(mine.id) == [enumerated(mine.id).model_copy(update={"epoch": 1})]
     await store.accounts.request_resync(mine.id, by="operator")
-    assert (await store.accounts.of_holder("poller-1"))[mine.id].resync_requested
+    assert (await store.accounts.of_holder("poller-1", [mine.id]))[mine.id].resync_requested
 
 
 async def test_complete_only_when_sealed_and_done(world: World, store: Store) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from schemas.accounts import AccountState, Lease, Trouble
+from schemas.accounts import AccountState, FolderRules, Lease, Trouble
 from services.store import AlreadyExistsError, NotFoundError, Store
 from services.store.core.documents import now
 from tests.factories import account, row
@@ -32,7 +32,8 @@ async def test_accounts_are_shared_out_evenly_and_never_twice(store: Store) -> N
     first, second = await asyncio.gather(store.leases.acquire("p1", share), store.leases.acquire("p2", share))
     assert sorted((len(first), len(second))) == [2, 3]
     assert len({lease.account for lease in first + second}) == 5
-    assert set(await store.accounts.of_holder("p1")) == {lease.account for lease in first}
+    everything = [lease.account for lease in first + second]
+    assert set(await store.accounts.of_holder("p1", everything)) == {lease.account for lease in first}
 
 
 async def test_a_new_account_is_noticed_until_a_poller_leases_it(store: Store) -> None:
@@ -44,6 +45,26 @@ async def test_a_new_account_is_noticed_until_a_poller_leases_it(store: Store) -
     assert not await store.leases.fresh()
     await store.leases.release(lease)
     assert not await store.leases.fresh()
+
+
+async def test_every_change_of_a_user_is_noticed_and_no_write_of_a_poller(world: World, store: Store) -> None:
+    """A pause, a resync and new rules are changes, each at its own time. Leases, rows and trouble are none."""
+    mine = await world.account("a@corp.com")
+    lease = world.leases[mine.id]
+    before = await store.leases.changes()
+    await store.leases.renew([lease])
+    await store.poller_ledger.add_window(lease, [row(mine.id, 1)])
+    await store.accounts.trouble(lease, Trouble(code="unavailable", phase="live", since=now()))
+    assert await store.leases.changes() == before
+    seen = set()
+    for change in (
+        store.accounts.request_resync(mine.id, by="test"),
+        store.accounts.save_folder_rules(mine.id, FolderRules(exclude=("News",)), by="test"),
+        store.accounts.set_state(mine.id, AccountState.PAUSED, by="test"),
+    ):
+        await change
+        seen.add((await store.leases.changes())[mine.id])
+    assert len(seen) == 3
 
 
 async def test_a_poller_takes_no_more_than_its_share(store: Store) -> None:

@@ -1,0 +1,255 @@
+"""The order of a run: an empty poller, its accounts at rest, new mail, and one of several pollers that dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import secrets
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from aiormq import connect
+from aiormq.abc import DeliveredMessage
+from pydantic import SecretBytes, SecretStr
+
+from schemas.ledger import EpochState
+from services.runtime.mongo import Client, make_client
+from services.settings import CliSettings
+from services.wiring import make_secret_box, make_store
+from testbed.bench.accounting import children_of_this, cpu_seconds
+from testbed.bench.deployment import settings_of, until
+from testbed.bench.idle.fixture import CONTACT, add_copies, add_first
+from testbed.bench.idle.pollers import Pollers
+from testbed.bench.session import SERVERS
+from testbed.local import LocalServers
+from testbed.processes.certificates import Certificates
+from testbed.processes.child import Spawner
+from testbed.servers.scripted.process import ScriptedProcess
+
+QUEUE = "parser.mail-fetched.live"
+_LONGEST = 1_800
+_MAIL = "From: {sender}\r\nTo: me@bench.example\r\nSubject: hello\r\nMessage-ID: <{number}@idle.bench>\r\n\r\ntext\r\n"
+_NUMBER = re.compile(rb"Message-ID: <(\d+)@idle\.bench>")
+_GAP_S = 0.1
+_BASE_S = 30.0
+_OPERATIONS = ("query", "insert", "update", "command", "getmore")
+
+
+@dataclass(frozen=True, slots=True)
+class IdlePlan:
+    """What is measured."""
+
+    accounts: int
+    pollers: int
+    mails: int
+    """New mails, one by one, in accounts at random."""
+    seconds: float
+    """At rest."""
+    dialect: str
+    seed: int = 1
+
+
+class Rest(NamedTuple):
+    """What some pollers use at rest."""
+
+    memory_mb: float
+    cores: float
+    mongod_cores: float
+    commands: float
+    """IMAP commands a second."""
+    operations: float
+    """Of MongoDB a second."""
+    connections: int
+
+
+class IdleFigures(NamedTuple):
+    """The figures of a run."""
+
+    plan: IdlePlan
+    base: Rest
+    """Of the same pollers without accounts."""
+    start_s: float
+    start_cpu_s: float
+    rest: Rest
+    published_s: list[float]
+    """From the server's notice until the message is in the parser's queue."""
+    takeover_s: float | None
+    """Until every account idles again after one of several pollers died."""
+    load: str
+    """The system's load averages at the end: of other work, too."""
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return the figures for people."""
+        count, base, rest = self.plan.accounts, self.base, self.rest
+        took = sorted(self.published_s)
+        lines = [
+            (
+                "accounts; pollers; connections per account",
+                f"{count:,}; {self.plan.pollers}; {rest.connections / count:.2f}",
+            ),
+            ("start until every account idles", f"{self.start_s:.1f} s ({self.start_cpu_s:.1f} CPU seconds)"),
+            ("memory at rest; without accounts", f"{rest.memory_mb:.0f} MB; {base.memory_mb:.0f} MB"),
+            ("memory per account", f"{(rest.memory_mb - base.memory_mb) * 1024 / count:.1f} KB"),
+            ("CPU at rest; without accounts", f"{100 * rest.cores:.2f}%; {100 * base.cores:.2f}% of a core"),
+            ("CPU per account", f"{100 * (rest.cores - base.cores) / count:.5f}% of a core"),
+            (
+                "CPU of MongoDB at rest; without accounts",
+                f"{100 * rest.mongod_cores:.2f}%; {100 * base.mongod_cores:.2f}%",
+            ),
+            ("operations of MongoDB a second; without accounts", f"{rest.operations:.1f}; {base.operations:.1f}"),
+            ("IMAP commands a minute and account", f"{60 * rest.commands / count:.2f}"),
+        ]
+        if took:
+            p99 = took[min(len(took) - 1, int(len(took) * 0.99))]
+            lines.append(
+                (
+                    "notice until published: median; 99th percentile",
+                    f"{1000 * statistics.median(took):.0f} ms; {1000 * p99:.0f} ms",
+                )
+            )
+        if self.takeover_s is not None:
+            lines.append(("a poller dies: until every account idles again", f"{self.takeover_s:.1f} s"))
+        return [*lines, ("load of the machine (1, 5, 15 minutes)", self.load)]
+
+
+class Bench:
+    """One deployment with a scripted server."""
+
+    def __init__(
+        self, plan: IdlePlan, client: Client, pollers: Pollers, server: ScriptedProcess, mongod: list[int]
+    ) -> None:
+        self._plan, self._client, self.pollers, self.server, self._mongod = plan, client, pollers, server, mongod
+
+    async def idling(self, count: int) -> None:
+        """Wait until this many connections idle."""
+
+        async def there() -> bool:
+            self.pollers.check_alive()
+            return (await asyncio.to_thread(self.server.counts))["idling"] >= count
+
+        await until(there, what=f"that {count} accounts idle", seconds=_LONGEST, pause=0.25)
+
+    async def at_rest(self, wanted: float) -> Rest:
+        """Measure for so many seconds."""
+        began, mongod, cpu = time.monotonic(), cpu_seconds({"": self._mongod})[""], self.pollers.cpu_seconds()
+        operations, counts = await self._operations(), await asyncio.to_thread(self.server.counts)
+        await asyncio.sleep(wanted)
+        after = await asyncio.to_thread(self.server.counts)
+        seconds = time.monotonic() - began
+        return Rest(
+            self.pollers.memory_kb() / 1024,
+            (self.pollers.cpu_seconds() - cpu) / seconds,
+            (cpu_seconds({"": self._mongod})[""] - mongod) / seconds,
+            (after["commands"] - counts["commands"]) / seconds,
+            (await self._operations() - operations) / seconds,
+            after["connections"],
+        )
+
+    async def _operations(self) -> int:
+        found = (await self._client.admin.command("serverStatus"))["opcounters"]
+        return sum(found[name] for name in _OPERATIONS)
+
+    async def published(self, url: str) -> list[float]:
+        """Deliver mail; return the seconds from each notice until its message is in the queue."""
+        chosen, arrived, sent = random.Random(self._plan.seed), dict[int, float](), dict[int, float]()  # noqa: S311 - which mailbox
+
+        async def arrive(message: DeliveredMessage) -> None:
+            if found := _NUMBER.search(message.body):
+                arrived[int(found[1])] = time.time()
+
+        connection = await connect(url)
+        try:
+            await (await connection.channel()).basic_consume(QUEUE, arrive, no_ack=True)
+            for number in range(self._plan.mails):
+                raw = _MAIL.format(sender=CONTACT, number=number).encode()
+                box = chosen.randrange(self._plan.accounts)
+                sent[number] = await asyncio.to_thread(self.server.notice, box, raw)
+                await asyncio.sleep(_GAP_S)
+
+            async def all_there() -> bool:
+                return len(arrived) == len(sent)
+
+            await until(all_there, what="that every new mail is published", seconds=60)
+        finally:
+            await connection.close()
+        return [arrived[number] - at for number, at in sent.items()]
+
+
+async def run(
+    servers: LocalServers, plan: IdlePlan, certificates: Certificates, logs: Path, say: Callable[[str], None]
+) -> IdleFigures:
+    """Measure, and return the figures."""
+    name = f"idle-{secrets.token_hex(4)}"
+    environment = {**settings_of(servers, name), "LEADMAIL_CA_FILE": str(certificates.ca)}
+    spawner = Spawner()
+    pollers = Pollers(spawner, environment, logs)
+    url = environment["LEADMAIL_RABBITMQ_URL"]
+    settings = CliSettings(
+        mongo_url=SecretStr(servers.mongo_url),
+        mongo_database=name,
+        crm_database=f"{name}-crm",
+        secret_key=SecretBytes(bytes.fromhex(environment["LEADMAIL_SECRET_KEY"])),
+    )
+    box = make_secret_box(settings)
+    mongod = children_of_this(SERVERS)["mongodb"]
+    try:
+        async with make_client(settings) as client:
+            store = make_store(client[name], client[settings.crm_database], settings)
+            await store.setup()
+            with ScriptedProcess(plan.accounts, dialect=plan.dialect, certificates=certificates, mails=2) as server:
+                bench = Bench(plan, client, pollers, server, mongod)
+                say(f"{plan.pollers} pollers without accounts")
+                await asyncio.to_thread(pollers.start, plan.pollers)
+                await pollers.ready()
+                await pollers.rest(60)
+                base = await bench.at_rest(min(plan.seconds, _BASE_S))
+                first = await add_first(store, box, server.port)
+
+                async def synchronised() -> bool:
+                    pollers.check_alive()
+                    epoch = await store.epochs.get(first.id, 1)
+                    return epoch is not None and epoch.state is EpochState.COMPLETE
+
+                await until(synchronised, what="that one account is synchronised", seconds=120)
+                await asyncio.to_thread(pollers.stop)
+                await add_copies(client, name, box, first, plan.accounts - 1)
+                say(f"{plan.accounts:,} accounts: start")
+                began = time.monotonic()
+                await asyncio.to_thread(pollers.start, plan.pollers)
+                await bench.idling(plan.accounts)
+                start_s, start_cpu_s = time.monotonic() - began, pollers.cpu_seconds()
+                say(f"every account idles after {start_s:.1f} s")
+                await pollers.rest(180)
+                rest = await bench.at_rest(plan.seconds)
+                say(f"at rest: {rest}")
+                published_s = await bench.published(url) if plan.mails else []
+                takeover_s = await _die(bench, plan) if plan.pollers > 1 else None
+                load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+                await asyncio.to_thread(pollers.stop)
+                for database in (name, settings.crm_database):
+                    await client.drop_database(database)
+                return IdleFigures(plan, base, start_s, start_cpu_s, rest, published_s, takeover_s, load)
+    finally:
+        await asyncio.to_thread(pollers.stop)
+        spawner.close()
+        servers.broker.drop_virtual_host(name)
+
+
+async def _die(bench: Bench, plan: IdlePlan) -> float:
+    began = time.monotonic()
+    await asyncio.to_thread(bench.pollers.kill_one)
+    await until(
+        lambda: _fewer(bench, plan.accounts), what="that the server notices that a poller died", seconds=60, pause=0.02
+    )
+    await bench.idling(plan.accounts)
+    return time.monotonic() - began
+
+
+async def _fewer(bench: Bench, count: int) -> bool:
+    return (await asyncio.to_thread(bench.server.counts))["idling"] < count
