@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from schemas.base import Contract, EmailKey, Utc
 
@@ -52,11 +53,21 @@ class Classification(Contract):
     """What kind of mail it is."""
 
     auto_reply: bool = False
-    """Auto-Submitted (RFC 3834) or one of the usual older headers."""
+    """A program answered: Auto-Submitted (RFC 3834) says so, one of the usual older headers, or the subject."""
+    auto_generated: bool = False
+    """A program wrote it of its own accord (RFC 3834 ``auto-generated``): a notification, an order's confirmation."""
     bounce: bool = False
     """A delivery status notification (RFC 3464) or one of its older forms."""
     bounced: tuple[str, ...] = ()
     """Normal addresses that a bounce says could not be reached, at most 50."""
+    bounce_kind: Literal["hard", "soft"] | None = None
+    """Of a bounce: ``hard`` if the address will never work, ``soft`` if it does not at the moment, or not for this mail."""
+    bounce_status: str = ""
+    """Enhanced status code (RFC 3463), such as ``5.1.1``; empty when the bounce has none."""
+    bounce_reason: str = ""
+    """What the other server said, at most 300 characters on one line."""
+    bounced_id: str | None = None
+    """Message-ID of the mail that bounced, without angle brackets."""
     mailing_list: bool = False
     """List-Id, List-Unsubscribe or Precedence say so (RFC 2919, RFC 2369)."""
     ambiguous_from: bool = False

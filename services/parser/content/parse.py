@@ -13,11 +13,11 @@ from typing import NamedTuple
 from schemas.identity import RECIPE, email_key, thread_id
 from schemas.mail import Attachment, Classification, Content, Participant, Role
 from schemas.raw_mail import split_raw
+from services.parser.bounces.recognition import Bounce, read_bounce
 from services.parser.content import addresses, classification, dates, message_ids
 from services.parser.content.attachments import collect_attachments
 from services.parser.content.body_selection import Selection, select
 from services.parser.content.body_text import html_of, text_of
-from services.parser.content.bounces import read_bounce
 from services.parser.mime import limits
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import Fields, decoded, first, one_line
@@ -77,7 +77,7 @@ def _shown(
             for leaf in selection.leaves
         ],
         [(one.name, one.media_type, one.content_id, one.inline) for one in attachments],
-        (marks.auto_reply, marks.mailing_list, marks.ambiguous_from, marks.bounce, marks.bounced),
+        (marks.auto_reply, marks.auto_generated, marks.mailing_list, marks.ambiguous_from, marks.bounce, marks.bounced),
     )
     return json.dumps(facts).encode()
 
@@ -125,13 +125,20 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         html, html_blob = None, hashlib.sha256(data).hexdigest()
         blobs[html_blob] = data
     attachments = collect_attachments(selection, contents, html or "", blobs, diagnostics)
-    bounce, bounced = read_bounce(
-        fields, selection.leaves, people=people, subject=subject, text=text, diagnostics=diagnostics
+    bounce = read_bounce(
+        root, selection.leaves, people=people, subject=subject, text=text, own_id=message_id, diagnostics=diagnostics
     )
+    says = bounce or Bounce()
+    auto_reply = classification.is_auto_reply(fields, subject)
     marks = Classification(
-        auto_reply=classification.is_auto_reply(fields, subject),
-        bounce=bounce,
-        bounced=bounced,
+        auto_reply=auto_reply,
+        auto_generated=not auto_reply and classification.is_auto_generated(fields),
+        bounce=bounce is not None,
+        bounced=says.addresses,
+        bounce_kind=says.kind,
+        bounce_status=says.status,
+        bounce_reason=says.reason,
+        bounced_id=says.message_id,
         mailing_list=classification.is_mailing_list(fields),
         ambiguous_from=classification.is_ambiguous(fields, len(senders)),
         truncated=diagnostics.truncated or thinned or len(whole_subject) > limits.SUBJECT,

@@ -30,6 +30,7 @@ NAME = 200
 """Characters of a display name or of a file name."""
 ATTACHMENTS = 200
 BOUNCED = 50
+REASON = 300
 DEFECTS = 20
 SNIPPET = 200
 

@@ -40,7 +40,8 @@ class Suggesting:
         names: dict[str, str] = {}
         counts: dict[str, int] = {}
         for mail in mails:
-            if mail.marks.bounce or mail.marks.auto_reply or mail.marks.mailing_list or mail.marks.ambiguous_from:
+            marks = mail.marks
+            if marks.bounce or marks.auto_reply or marks.auto_generated or marks.mailing_list or marks.ambiguous_from:
                 continue
             for person in mail.participants:
                 if person.role is Role.FROM:

@@ -1,4 +1,4 @@
-"""Automatic answers, bounces, lists."""
+"""Automatic answers, generated mail, bounces, lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from tests.parser.samples import content, mail, multipart, part, with_field
     [
         (mail(), False),
         (mail(b"x", b"Auto-Submitted: auto-replied"), True),
-        (mail(b"x", b"Auto-Submitted: auto-generated; owner=x"), True),
+        (mail(b"x", b"Auto-Submitted: auto-generated; owner=x"), False),
+        (mail(b"x", b"Auto-Submitted: auto-notified; owner=x"), False),
+        (mail(b"x", b"Auto-Submitted: auto-generated", b"X-Autoreply: yes"), False),
+        (b"Auto-Submitted: auto-generated\r\n" + with_field(b"Subject", b"Automatic reply: Offer"), True),
+        (b"Auto-Submitted: no\r\n" + with_field(b"Subject", b"Automatic reply: Offer"), False),
         (mail(b"x", b"Auto-Submitted: no"), False),
         (mail(b"x", b"X-Autoreply: yes"), True),
         (mail(b"x", b"Precedence: auto_reply"), True),
@@ -24,6 +28,94 @@ from tests.parser.samples import content, mail, multipart, part, with_field
 def test_automatic_answers_are_marked(raw: bytes, automatic: bool) -> None:
     """RFC 3834's field, its older forms, and the usual subjects."""
     assert content(raw).marks.auto_reply is automatic
+
+
+@pytest.mark.parametrize(
+    ("raw", "generated"),
+    [
+        (mail(), False),
+        (mail(b"x", b"Auto-Submitted: no"), False),
+        (mail(b"x", b"Auto-Submitted: auto-replied"), False),
+        (mail(b"x", b"Auto-Submitted: auto-generated; owner=x"), True),
+        (mail(b"x", b"Auto-Submitted: auto-notified"), True),
+        (b"Auto-Submitted: auto-generated\r\n" + with_field(b"Subject", b"Automatic reply: Offer"), False),
+    ],
+)
+def test_generated_mail_is_told_from_automatic_answers(raw: bytes, generated: bool) -> None:
+    """RFC 3834 tells a program's own mail from its answers."""
+    assert content(raw).marks.auto_generated is generated
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        *(
+            "Out of Office: Offer",
+            "Out of Office AutoReply: Offer",
+            "Abwesenheitsnotiz: Angebot",
+            "Automatische Antwort: Angebot",
+        ),
+        *(
+            "Réponse automatique : Offre",
+            "Respuesta automática: Oferta",
+            "Fuera de la oficina",
+            "Risposta automatica: Offerta",
+        ),
+        *(
+            "Fuori sede: Offerta",
+            "Resposta automática: Oferta",
+            "Automatisch antwoord: Offerte",
+            "Automatisk svar: Tilbud",
+        ),
+        *(
+            "Autosvar: Tilbud",
+            "Automatiskt svar: Offert",
+            "Automaattinen vastaus: Tarjous",
+            "Odpowiedź automatyczna: Oferta",
+        ),
+        *(
+            "Automatyczna odpowiedź: Oferta",
+            "Automatická odpověď: Nabídka",
+            "Automatická odpoveď: Ponuka",
+            "Automatikus válasz: Ajánlat",
+        ),
+        *(
+            "Răspuns automat: Ofertă",
+            "Otomatik Yanıt: Teklif",
+            "Автоматический ответ: Предложение",
+            "Автоматична відповідь: Пропозиція",
+        ),
+        *(
+            "Αυτόματη απάντηση: Προσφορά",
+            "自動応答: 見積",
+            "自动答复: 报价",
+            "自動回覆: 報價",
+            "자동 회신: 견적",
+            "[EXT] Automatic reply: Offer",
+        ),
+    ],
+)
+def test_answers_are_known_by_their_subject_in_many_languages(subject: str) -> None:
+    """Mail programs put it in front of the subject."""
+    assert content(with_field(b"Subject", subject.encode())).marks.auto_reply
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        *("Out of office party on Friday", "Automatic reply machines for sale", "Autosvarets indstillinger"),
+        *(
+            "Re: Automatic reply: Offer",
+            "Antwort: automatische Antwort",
+            "Fuera de la oficina nueva",
+            "Fravær i projektet",
+        ),
+        "Our out of office: new rules",
+    ],
+)
+def test_subjects_of_people_are_no_automatic_answers(subject: str) -> None:
+    """People write such words, too."""
+    assert not content(with_field(b"Subject", subject.encode())).marks.auto_reply
 
 
 @pytest.mark.parametrize(

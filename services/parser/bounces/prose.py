@@ -1,0 +1,93 @@
+"""Reads the forms that bounces had before RFC 3464: text that people read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from services.parser.bounces.status import ADDRESS, CODE, READ, SPEC
+
+DAEMON = re.compile(
+    r"^(?=[^@]*@)(?:mailer[-_.]?daemon|post[-_.]?master|mail[-_.]?daemon|mdaemon|mail[-_.]delivery|"
+    r"bounce[sd]?|[^@]*-daemon)[-_.@]",
+    re.IGNORECASE,
+)
+_COPY_BEGINS = re.compile(
+    r"^[^\w\n]*+(?:[^\n]{0,60}(?:original message (?:follows|-)|(?<!receive a )copy of (?:the|your) (?:mail|message)|"
+    r"unsent message|headers? follow|message is below|returned message|message text follows|headers of your message|"
+    r"transcript of session|session transcript|your message (?:reads|follows|begins)|undelivered message you sent)|"
+    r"original message[^\w\n]*$|(?:Received|Return-Path): )",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ALONE = re.compile(
+    rf"^(?:[^\S\n]|[>*<\"'(-])*+({ADDRESS})[>\"')]*"
+    rf"(?:[^\S\n]*[:,;.](?:[^\S\n].*)?|[^\S\n].{{0,40}}|)$|[:)]\s*<?({ADDRESS})>?[^\S\n]*\)?$",
+    re.MULTILINE,
+)
+"""An address that begins a line, or ends one after a label."""
+POSTPONED = re.compile(
+    r"postponed|will (?:continue|keep|be) (?:to )?(?:try|retr)|has not (?:yet )?been delivered|not yet been delivered",
+    re.IGNORECASE,
+)
+"""That a mail system is still trying."""
+_HEADER = re.compile(
+    r"^[>\s]{0,8}(?:message-?id|in-reply-to|references|from|date|received|return-path|reply-to|sender|x-[\w-]{1,40}|list-[\w-]{1,20}|"
+    r"envelope-from|reporting-mta|remote-mta)[ \t]{0,4}:",
+    re.IGNORECASE,
+)
+_SAID = re.compile(
+    r"(?<![\d.])[45]\d\d(?:[ -]|$)|unknown|no such|not exist|full|quota|rejected|denied|refused|timed out|disabled|invalid",
+    re.IGNORECASE,
+)
+_LINE = 300
+_REASON_LINES = 4
+
+
+_TO = re.compile(r"^[>\s]{0,8}(?:to|cc|subject|sent)[ \t]{0,4}:", re.IGNORECASE)
+"""In older bounces, whom the mail was for; it may be the only address that they name."""
+FAILED = re.compile(
+    r"(?:could|can|was|were|did|has|have) ?n[o']t (?:be |been )?(?:deliver|reach|receiv)|(?:wasn't|unable|not able|failed) to deliver|"
+    r"undeliver|delivery (?:\w{1,20} ){0,3}fail|permanent(?:ly)? (?:error|fail)|returned to (?:the )?sender|unknown user|user unknown|"
+    r"配信できません|送信できません",
+    re.IGNORECASE,
+)
+"""What only a mail system says of a mail."""
+
+
+def head(text: str) -> str:
+    """Return the text above the copy of the mail, without header lines."""
+    above = text[:READ]
+    if (copy := _COPY_BEGINS.search(above)) is not None and copy.start() > 0:
+        above = above[: copy.start()]
+    return "\n".join(line for line in above.split("\n") if not _HEADER.match(line))
+
+
+def lost_addresses(text: str, others: Iterable[str]) -> list[str]:
+    """Return the addresses that an older bounce's prose names before its copy of the mail begins.
+
+    Those that stand alone on a line are meant; where there is none, any will do that is not one of ``others``, the
+    addresses of who writes and who is written to.
+    """
+    known = set(others)
+    above = head(text)
+    without_to = "\n".join(line for line in above.split("\n") if not _TO.match(line))
+    alone = [found[1] or found[2] for found in _ALONE.finditer(without_to)]
+    for specs in (alone, SPEC.findall(without_to), SPEC.findall(above)):
+        lost = [spec for spec in specs if spec.lower() not in known and not DAEMON.match(spec)]
+        if lost:
+            return lost
+    return []
+
+
+def said(text: str, addresses: Iterable[str]) -> str:
+    """Return why a mail was not delivered: what stands below the first of the addresses, or a line that says so."""
+    lines = head(text).split("\n")
+    wanted = [address.lower() for address in addresses]
+    for at, line in enumerate(lines):
+        if any(address in line[:_LINE].lower() for address in wanted):
+            below = lines[at : at + _REASON_LINES]
+            told = [each for each in below if _SAID.search(each[:_LINE])] or below[1:]
+            if any(each.strip() for each in told):
+                return " ".join(" ".join(told).split())
+    found = next((line for line in lines if CODE.search(line[:_LINE]) or _SAID.search(line[:_LINE])), "")
+    return " ".join(found.split())

@@ -1,0 +1,168 @@
+"""What bounces say: who was not reached, for how long, why, and which mail it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.mail import Classification
+from tests.parser.samples import content, mail, multipart, part
+
+DAEMON = (
+    b"From: MAILER-DAEMON@mx.x.example\r\nTo: anna@acme.example\r\nSubject: Undelivered Mail Returned to Sender\r\n"
+    b"Message-ID: <b@x.example>\r\n"
+)
+HEADERS = (
+    b"From: Anna <anna@acme.example>\r\nTo: gone@x.example\r\nSubject: Offer\r\nMessage-ID: <offer@acme.example>\r\n"
+)
+
+
+def report(
+    status: bytes,
+    diagnostic: bytes = b"",
+    *,
+    action: bytes = b"failed",
+    recipient: bytes = b"rfc822; gone@x.example",
+    copy: bytes = b"text/rfc822-headers",
+) -> bytes:
+    """Return a delivery status notification."""
+    block = b"Final-Recipient: " + recipient + b"\r\nAction: " + action + b"\r\nStatus: " + status + b"\r\n"
+    block += b"Diagnostic-Code: smtp; " + diagnostic + b"\r\n" if diagnostic else b""
+    body, field = multipart(
+        b"report; report-type=delivery-status",
+        part(b"It could not be delivered.", b"Content-Type: text/plain"),
+        part(b"Reporting-MTA: dns; mx.x.example\r\n\r\n" + block, b"Content-Type: message/delivery-status"),
+        part(HEADERS, b"Content-Type: " + copy),
+    )
+    return mail(body, field, head=DAEMON)
+
+
+def marks(raw: bytes) -> Classification:
+    """Return what kind of mail it is."""
+    return content(raw).marks
+
+
+@pytest.mark.parametrize(
+    ("status", "diagnostic", "kind", "code"),
+    [
+        (b"5.1.1", b"550 5.1.1 <gone@x.example>: Recipient address rejected: User unknown", "hard", "5.1.1"),
+        (b"5.0.0", b"550 No such user here", "hard", "5.0.0"),
+        (b"5.4.4", b"Host or domain name not found", "hard", "5.4.4"),
+        (b"5.1.10", b"550 5.1.10 RESOLVER.ADR.RecipNotFound; not found", "hard", "5.1.10"),
+        (b"5.0.0", b"550 5.1.1 mailbox does not exist", "hard", "5.1.1"),
+        (b"5.1.1", b"", "hard", "5.1.1"),
+        (b"5.2.2", b"", "soft", "5.2.2"),
+        (b"5.1.1", b"552 5.2.2 mailbox full", "soft", "5.2.2"),
+        (b"5.7.1", b"554 5.7.1 blocked by spam policy", "soft", "5.7.1"),
+        (b"5.7.26", b"550 5.7.26 Unauthenticated email is not accepted due to DMARC", "soft", "5.7.26"),
+        (b"5.3.4", b"552 5.3.4 message too large", "soft", "5.3.4"),
+        (b"5.1.8", b"553 5.1.8 Domain of sender address does not exist", "soft", "5.1.8"),
+        (b"4.4.7", b"delivery time expired", "soft", "4.4.7"),
+        # an address that looks like a reason is none
+        (b"5.7.1", b"550 5.7.1 <user.unknown@x.example>: blocked for abuse", "soft", "5.7.1"),
+        (b"5.1.1", b"550 5.1.1 <mailbox.full@x.example>: no such user", "hard", "5.1.1"),
+    ],
+)
+def test_hard_and_soft_bounces_differ(status: bytes, diagnostic: bytes, kind: str, code: str) -> None:
+    """An address that will never work is told from a mailbox that is full and a mail that is refused."""
+    found = marks(report(status, diagnostic))
+    assert (found.bounced, found.bounce_kind, found.bounce_status) == (("gone@x.example",), kind, code)
+    assert found.bounce_reason == diagnostic.decode() or not diagnostic
+
+
+@pytest.mark.parametrize("copy", [b"text/rfc822-headers", b"message/rfc822", b"message/global-headers"])
+def test_bounce_names_the_mail_that_bounced(copy: bytes) -> None:
+    """It is known by its Message-ID, in whatever part its header is."""
+    assert marks(report(b"5.1.1", copy=copy)).bounced_id == "offer@acme.example"
+
+
+def test_delay_loses_no_address() -> None:
+    """Who is still tried is not lost."""
+    found = marks(report(b"4.4.1", b"connection timed out", action=b"delayed"))
+    assert (found.bounce, found.bounced, found.bounce_kind) == (True, (), "soft")
+    text = b"Your mail to gone@x.example could not be delivered yet.\r\nWe will continue to try for four days."
+    head = DAEMON.replace(b"Undelivered Mail Returned to Sender", b"Mail delivery delayed 4 hours")
+    found = marks(mail(text, head=head))
+    assert (found.bounce, found.bounced, found.bounce_kind) == (True, (), "soft")
+
+
+@pytest.mark.parametrize(
+    ("recipient", "bounced"),
+    [
+        (b"rfc822;<gone@x.example>", ("gone@x.example",)),
+        (b"gone@x.example", ("gone@x.example",)),
+        (b"X-LOCAL; gone@x.example (Gone)", ("gone@x.example",)),
+        (b"x400; /G=Gone/S=Away/O=Acme/C=US", ()),
+        (b"rfc822; IMCEAEX-_O=ACME_OU=CN@x.example", ()),
+        (b"rfc822; gone", ()),
+    ],
+)
+def test_recipient_is_an_address_of_mail(recipient: bytes, bounced: tuple[str, ...]) -> None:
+    """Addresses of X.400 and of Exchange's directory are none."""
+    assert marks(report(b"5.1.1", recipient=recipient)).bounced == bounced
+
+
+@pytest.mark.parametrize(
+    ("text", "bounced", "reason"),
+    [
+        (
+            b"It could not be delivered.\r\n\r\nMessage-ID: <20250303.ABC@mx.acme.example>\r\n\r\ngone@x.example\r\n  550 unknown user\r\n",
+            ("gone@x.example",),
+            "550 unknown user",
+        ),
+        (
+            b"did not reach these recipient(s):\r\n\r\n  To:      list@acme.example\r\n\r\nSMTP=gone@x.example; on Fri\r\n    User unknown",
+            ("gone@x.example",),
+            "User unknown",
+        ),
+        (
+            b"The following address failed:\r\n\r\n  gone@x.example\r\n    mailbox is full\r\n",
+            ("gone@x.example",),
+            "mailbox is full",
+        ),
+        (
+            b"These did NOT receive a copy of your message:\r\n\r\n> gone@x.example\r\n\r\n--- Session Transcript ---\r\nother@y.example",
+            ("gone@x.example",),
+            "",
+        ),
+        (b"Delivery failed.\r\n\r\nReferences: <a@y.example>\r\nX-Loop: b@y.example\r\n", (), ""),
+    ],
+)
+def test_only_the_failed_address_is_read_from_prose(text: bytes, bounced: tuple[str, ...], reason: str) -> None:
+    """Message-IDs, lists and header lines name nobody who was not reached."""
+    found = marks(mail(text, head=DAEMON))
+    assert (found.bounce, found.bounced, found.bounce_reason) == (True, bounced, reason)
+
+
+def test_bounce_of_prose_names_the_mail_by_its_header() -> None:
+    """Older bounces have the mail's header below their text."""
+    text = (
+        b"<gone@x.example>:\r\nno mailbox here\r\n\r\n--- Below this line is a copy of the message.\r\n\r\n" + HEADERS
+    )
+    assert marks(mail(text, head=DAEMON)).bounced_id == "offer@acme.example"
+
+
+def test_what_a_person_forwards_or_writes_is_no_bounce() -> None:
+    """Neither an attached notification, nor a quoted one, nor talk of one makes a mail a bounce."""
+    status = (
+        b"Reporting-MTA: dns; x\r\n\r\nFinal-Recipient: rfc822; gone@x.example\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+    )
+    inner, field = multipart(
+        b"report; report-type=delivery-status",
+        part(b"x", b"Content-Type: text/plain"),
+        part(status, b"Content-Type: message/delivery-status"),
+        boundary=b"inner",
+    )
+    body, outer = multipart(b"mixed", part(b"what is this?", b"Content-Type: text/plain"), part(inner, field))
+    attached, attached_field = multipart(
+        b"mixed", part(b"see", b"Content-Type: text/plain"), part(report(b"5.1.1"), b"Content-Type: message/rfc822")
+    )
+    text = b"I got this: delivery failed, user unknown, gone@x.example"
+    for raw in (mail(body, outer), mail(attached, attached_field), mail(text)):
+        found = marks(raw)
+        assert (found.bounce, found.bounced, found.bounce_kind, found.bounced_id) == (False, (), None, None)
+
+
+def test_vacation_notice_of_a_daemon_is_no_bounce() -> None:
+    """Who wants no answer need not be a mail system that failed."""
+    head = DAEMON.replace(b"Undelivered Mail Returned to Sender", b"Out of Office: Offer")
+    assert not marks(mail(b"I am away until Monday.", head=b"Return-Path: <>\r\n" + head)).bounce
