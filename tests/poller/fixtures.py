@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import imaplib
+import itertools
 import os
 import re
 import signal
@@ -42,6 +43,8 @@ from tests import factories
 from tests.conftest import MailUser
 
 DEADLINE = 60.0
+SHORT_PAUSES, LONGEST_PAUSE = (0.02,) * 10, 0.1
+"""Between two looks. Most look into the database, which what is waited for needs, too."""
 SECRET = "00" * 32
 CLIENT = "client@acme.test"
 """The one whom the CRM knows."""
@@ -249,6 +252,7 @@ async def until(
     seconds: float = DEADLINE,
 ) -> None:
     """Wait until a condition holds; fails with the pollers' logs when it does not in time."""
+    pauses = itertools.chain(SHORT_PAUSES, itertools.repeat(LONGEST_PAUSE))
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -257,7 +261,7 @@ async def until(
                     result = await result
                 if result:
                     return
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(next(pauses))
     except TimeoutError:
         logs = (
             "\n".join(f"--- {poller.log.name}\n{poller.log.read_text()[-3000:]}" for poller in world.pollers)

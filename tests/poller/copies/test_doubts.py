@@ -31,14 +31,19 @@ async def server() -> AsyncIterator[ScriptedServer]:
         yield server
 
 
-async def start(world: PollerEnvironment, server: ScriptedServer, **settings: str) -> tuple[Account, ScriptedMailbox]:
-    """Connect a mailbox with twelve mails of a client, and start a poller."""
+async def start(world: PollerEnvironment, server: ScriptedServer) -> tuple[Account, ScriptedMailbox]:
+    """Connect a mailbox with twelve mails of a client."""
     box = server.add(USER.address, USER.password)
     for _ in range(12):
         box.add(mail(CLIENT))
     await world.know(CLIENT)
     listener = await server.listen(Dialect())
     return await world.connect(USER, port=listener.port), box
+
+
+def begin(world: PollerEnvironment, *, evidence_seconds: str) -> None:
+    """Start a poller that tries again after short pauses."""
+    world.start_poller(module="tests.poller.quick", evidence_seconds=evidence_seconds, poll_seconds="3")
 
 
 async def inbox(world: PollerEnvironment, account: Account) -> dict[int, Row]:
@@ -57,7 +62,7 @@ async def test_one_mail_that_fails_stops_no_other(world: PollerEnvironment, serv
     account, box = await start(world, server)
     fault = FAILURES[name]()
     box.faults.append(fault)
-    world.start_poller(evidence_seconds="1")
+    begin(world, evidence_seconds="1")
     await world.complete(account)
     found = states(await inbox(world, account))
     assert found == {uid: "unreadable" if uid == BAD else "attached" for uid in range(1, 13)}
@@ -73,7 +78,7 @@ async def test_one_mail_that_fails_stops_no_other(world: PollerEnvironment, serv
 async def test_one_new_mail_that_fails_stops_no_other(world: PollerEnvironment, server: ScriptedServer) -> None:
     """New mail arrives behind one that breaks the connection."""
     account, box = await start(world, server)
-    world.start_poller(evidence_seconds="1")
+    begin(world, evidence_seconds="1")
     await world.complete(account)
     for what in ("header", "body"):
         uid = box.folder().uidnext
@@ -91,7 +96,7 @@ async def test_withheld_takes_two_answers(world: PollerEnvironment, server: Scri
     account, box = await start(world, server)
     for uid, times in ((BAD, None), (3, 3)):
         box.faults.append(Rewrite("UID FETCH", uid=uid, what=what, times=times, pattern=rb"UID %d " % uid))
-    world.start_poller(evidence_seconds="2")
+    begin(world, evidence_seconds="2")
     await until(lambda: _doubted(world, account, BAD), "it is doubted", world)
     assert (await inbox(world, account))[BAD].state == "planned"
     await world.complete(account)
@@ -105,7 +110,7 @@ async def test_throttling_ends_nothing(world: PollerEnvironment, server: Scripte
     """While the server refuses every FETCH, nothing is final, and it is not asked over and over."""
     account, box = await start(world, server)
     box.faults.append(Refuse("UID FETCH", seconds=4, text="NO [UNAVAILABLE] Request is throttled."))
-    world.start_poller(evidence_seconds="1")
+    begin(world, evidence_seconds="1")
     await world.complete(account)
     assert set(states(await inbox(world, account)).values()) == {"attached"}
     assert box.faults[-1].count < 25
