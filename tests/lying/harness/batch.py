@@ -215,7 +215,11 @@ async def run_batch(servers: LocalServers, folder: Path, cases: Sequence[Case]) 
         healthy = [Case(f"neighbour {number}") for number in range(NEIGHBOURS)]
         await asyncio.gather(*(one(case) for case in (*healthy, *cases)))
         growth = memory(poller, "VmHWM") - before - len(cases) * PER_ACCOUNT
-        wrong[""] = "\n".join(_aside(batch, poller, wrong, growth))
+        code = poller.process.poll()
+        found = [] if code is None else [f"the poller ended with {code}"]
+        if code is None and await asyncio.to_thread(poller.stop) != 0:  # other batches go on meanwhile
+            found.append("the poller did not end in order")
+        wrong[""] = "\n".join(found + _aside(batch, poller, wrong, growth))
     return wrong
 
 
@@ -224,10 +228,6 @@ def _aside(batch: Batch, poller: Poller, wrong: dict[str, str], growth: int) -> 
     found = [f"a neighbour was disturbed: {text}" for name, text in wrong.items() if name.startswith("neighbour")]
     if growth > GROWTH:
         found.append(f"memory grew by {growth // MIB} MiB")
-    if poller.process.poll() is not None:
-        found.append(f"the poller ended with {poller.process.returncode}")
-    elif poller.stop() != 0:
-        found.append("the poller did not end in order")
     log = poller.log.read_text()
     if any(secret in log for box in batch.server.mailboxes.values() for secret in (MARK, *_forms(box))):
         found.append("the log has mail or secrets")

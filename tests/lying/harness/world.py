@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,9 +39,13 @@ async def open_world(servers: LocalServers, folder: Path) -> AsyncIterator[Polle
         async with open_environment(servers, environment, folder, noted=(AccountAttention,)) as world:
             yield world
     finally:
-        servers.broker.drop_virtual_host(name)
-        with MongoClient[dict[str, object]](servers.mongo_url) as dropping:
-            dropping.drop_database(name)
+        await asyncio.to_thread(_drop, servers, name)
+
+
+def _drop(servers: LocalServers, name: str) -> None:
+    servers.broker.drop_virtual_host(name)
+    with MongoClient[dict[str, object]](servers.mongo_url) as client:
+        client.drop_database(name)
 
 
 def memory(poller: Poller, name: str) -> int:
