@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pymongo import MongoClient
 
 from testbed.local import LocalServers
@@ -25,6 +26,10 @@ _numbers = itertools.count(1)
 
 # What commands print is as wide as in a pipe, whatever terminal (or parallel worker, which claims to be one of 80 columns) this is.
 os.environ.pop("COLUMNS", None)
+
+# How long an example takes is a matter of the machine.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @dataclass(frozen=True, slots=True)
