@@ -14,11 +14,19 @@ WORD = re.compile(
 
 Possessive repetitions keep it linear on hostile input.
 """
+_PADDING = re.compile(rb"=+")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 
 
 def decode_base64(data: bytes) -> tuple[bytes, bool]:
-    """Return the decoded bytes, and whether the encoding was sound. Wrong padding and foreign characters are forgiven."""
+    """Return the decoded bytes, and whether the encoding was sound. Wrong padding and foreign characters are forgiven.
+
+    Chunks that were encoded one by one, each with its padding, are joined.
+    """
+    if b"=" in data.rstrip()[:-2]:
+        chunks = list(filter(None, _PADDING.split(b"".join(data.split()))))
+        if len(chunks) > 1 and all(len(one) % 4 != 1 and _NOT_BASE64.search(one) is None for one in chunks):
+            return b"".join(binascii.a2b_base64(one + b"=" * (-len(one) % 4)) for one in chunks), False
     try:
         return binascii.a2b_base64(data), True
     except binascii.Error:

@@ -14,22 +14,11 @@ pytestmark = pytest.mark.skipif(not FILES, reason="the collection of cases is no
 NOT_YET = frozenset(
     (
         "parsing/calendar-only.eml",
-        "parsing/date-cet.eml",
-        "parsing/date-colon-zone.eml",
-        "parsing/date-fraction.eml",
         "parsing/forward-as-attachment-only.eml",
-        "parsing/header-two-unfolded-lines.eml",
-        "parsing/latin1-declared-overridden.eml",
-        "parsing/related-image-first-no-start.eml",
-        "parsing/related-image-first.eml",
-        "parsing/utf8-one-bad-byte.eml",
-        "parsing/uuencode-in-text.eml",
         "reports/06-winmail-dat/mail.eml",
         "reports/06-winmail-dat/only-tnef.eml",
         "reports/19-calendar-only/alternative.eml",
         "reports/19-calendar-only/only.eml",
-        "reports/21-related-start/mail.eml",
-        "reports/26-amp-alternative/mail.eml",
     )
 )
 """Mails that are still read wrongly. One that is right now must leave the set."""

@@ -15,6 +15,10 @@ _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([A-Za-z0-9_:
 _META_WITHIN = 2048
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _NUL = re.compile("\x00")
+_LONGEST_STUB = 400
+"""Characters of a plain text that only says that its reader should look at the HTML."""
+_ENRICHED = frozenset({"text/enriched", "text/richtext"})
+_ENRICHED_MARK = re.compile(r"<<|<param>[^<]{0,1000}</param>|<nl>|</?[A-Za-z][A-Za-z0-9-]{0,60}>|(\n+)", re.IGNORECASE)
 
 
 def within_bytes(text: str, size: int, diagnostics: Diagnostics) -> str:
@@ -42,9 +46,18 @@ def _plain(part: Part, data: bytes, diagnostics: Diagnostics) -> str:
         data = data[: limits.DECODED_TEXT_BYTES]
         diagnostics.cut()
     text = clean_text(_characters(part, data, diagnostics))
+    if part.media_type in _ENRICHED:
+        text = _ENRICHED_MARK.sub(_of_enriched, text)
     if part.parameters.get("format", "").lower() == "flowed":
         text = unflow(text, delete_space=part.parameters.get("delsp", "").lower() == "yes")
     return text.strip("\n").rstrip()
+
+
+def _of_enriched(mark: re.Match[str]) -> str:
+    """Return what a mark of text/enriched (RFC 1896) means in plain text: n line ends in a row are n - 1."""
+    if mark[1]:
+        return mark[1][1:] or " "
+    return {"<<": "<", "<nl>": "\n"}.get(mark[0].lower(), "")
 
 
 def _readable(parts: list[Part], contents: dict[int, bytes], diagnostics: Diagnostics) -> str:
@@ -64,10 +77,16 @@ def text_of(selection: Selection, contents: dict[int, bytes], diagnostics: Diagn
     ``contents`` is by ``id`` of the part.
     """
     text = _readable(selection.text, contents, diagnostics)
-    if not text and selection.html:
-        # Some mailers send an empty text beside the HTML, or none.
-        text = _readable(selection.html, contents, diagnostics)
+    if selection.html and (not text or _may_be_stub(text, selection)):
+        # Some mailers send an empty text beside the HTML, or none, or a sentence on HTML.
+        rich = _readable(selection.html, contents, diagnostics)
+        text = rich if len(rich) > 2 * len(text) else text
     return within_bytes(text, limits.TEXT_BYTES, diagnostics)
+
+
+def _may_be_stub(text: str, selection: Selection) -> bool:
+    """Whether a plain text may only say that the mail is in HTML."""
+    return len(text) <= _LONGEST_STUB and "html" in text.lower() and selection.text != selection.html
 
 
 def html_of(selection: Selection, contents: dict[int, bytes], diagnostics: Diagnostics) -> str | None:

@@ -18,6 +18,7 @@ from services.parser.content import addresses, classification, dates, message_id
 from services.parser.content.attachments import collect_attachments
 from services.parser.content.body_selection import Selection, select
 from services.parser.content.body_text import html_of, text_of
+from services.parser.content.embedded_files import take_embedded_files
 from services.parser.mime import limits
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import Fields, decoded, first, one_line
@@ -115,7 +116,8 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
     message_id = message_ids.message_id(_text_field(fields, "message-id", diagnostics, hint))
     in_reply_to = message_ids.in_reply_to(_text_field(fields, "in-reply-to", diagnostics, hint))
     references, thinned = message_ids.references(_text_field(fields, "references", diagnostics, hint))
-    text, html = text_of(selection, contents, diagnostics), html_of(selection, contents, diagnostics)
+    shown = contents | take_embedded_files(selection, contents)
+    text, html = text_of(selection, shown, diagnostics), html_of(selection, shown, diagnostics)
     reply = read_reply(text)
     header_block, body = split_raw(raw)
     head = hashlib.sha256(header_block).hexdigest()

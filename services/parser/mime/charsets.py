@@ -11,9 +11,9 @@ import codecs
 import re
 from functools import lru_cache
 
-import charset_normalizer
 import webencodings
 
+from services.parser.mime.charset_guess import guess, wide
 from services.parser.mime.diagnostics import Diagnostics
 
 _WIDER = {
@@ -55,16 +55,15 @@ _MULTIBYTE = frozenset({"gb18030", "big5hkscs", "cp949", "cp932", "euc-jp"})
 _SHIFT = re.compile(rb"\x1b(\$[@B]|\([BJI])")
 _SHIFT_JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\([BJ])")
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
-_SAMPLE = 4096
-_CANDIDATES = [
-    *("cp1252", "cp1251", "koi8_r", "gb18030", "big5", "cp949", "cp932", "euc_jp"),
-    *("cp1250", "iso8859_2", "cp1253", "cp1254", "cp1255", "cp1256", "cp874"),
-]
-_TURKISH = (b"\xfd", b"\xfe", b"\xf0", b"\xdd", b"\xde")
-"""Dotless i, s with cedilla, soft g, dotted I: in windows-1252 letters of Icelandic."""
+_NO_UTF8 = re.compile("[\udc80-\udcff]+")
+_NUMBERED = re.compile(r"(?:cp|ibm|dos|windows|win|ansi|microsoft|ms)[-_ .]*(\d{3,5})")
 _LONGEST_LABEL = 64
-_LONG_RUN = 6
-"""Bytes above 0x7F in a row: text in Latin letters hardly ever has so many, text in other scripts always."""
+_LONG_RUN = 4
+"""Bytes above 0x7F in a row: text in Latin letters hardly ever has so many, text in other scripts in most words."""
+_EVIDENCE = 16
+"""Bytes in such rows that overrule a label which names Latin letters."""
+_FEW = 6
+_SAMPLE = 4096
 
 
 def without_surrogates(text: str) -> str:
@@ -85,6 +84,9 @@ def codec_of(label: str) -> str | None:
     if name in _OURS:
         return _OURS[name]
     known = webencodings.lookup(name)
+    if known is None and (numbered := _NUMBERED.fullmatch(name)) is not None:
+        name = f"cp{numbered[1]}"
+        known = webencodings.lookup(name)
     if known is not None and known.name not in ("replacement", "x-user-defined"):
         return _WIDER.get(known.name) or str(known.name)
     try:
@@ -95,34 +97,32 @@ def codec_of(label: str) -> str | None:
     return name if getattr(info, "_is_text_encoding", True) and name not in _UNFIT else None
 
 
-def _guess(data: bytes) -> str:
-    """Return the text of undeclared or mislabelled 8-bit bytes."""
-    lines = [line for line in data[: 64 * 1024].splitlines() if not line.isascii()]
-    sample = b"\n".join(lines)[:_SAMPLE]
-    runs = [len(run) for run in _HIGH_RUN.findall(sample)]
-    if runs and max(runs) < _LONG_RUN and sum(runs) * 3 <= len(sample):
-        turkish = sum(map(sample.count, _TURKISH)) * 2 > sum(runs)
-        return data.decode("cp1254" if turkish else "cp1252", "replace")
-    if sum(0xC0 <= byte <= 0xDF for byte in sample) * 5 > sum(runs) * 4:  # noqa: PLR2004 - small letters of KOI8
-        return data.decode("koi8_u")
-    best = charset_normalizer.from_bytes(
-        sample, steps=3, chunk_size=512, threshold=0.3, cp_isolation=_CANDIDATES, preemptive_behaviour=False
-    ).best()
-    return data.decode(best.encoding if best else "cp1252", "replace")
-
-
 def _damaged(data: bytes) -> bool:
     """Whether bytes that are said to be Latin letters are so dense that they are something else."""
-    sample = data[: 16 * 1024]
-    high = sum(map(len, runs := _HIGH_RUN.findall(sample)))
-    return bool(high) and sum(len(run) for run in runs if len(run) >= _LONG_RUN) * 2 > high
+    runs = _HIGH_RUN.findall(data[: 16 * 1024])
+    dense = sum(len(run) for run in runs if len(run) >= _LONG_RUN and len(set(run)) > 2)  # noqa: PLR2004 - no line of dashes
+    return dense >= _EVIDENCE and dense * 2 > sum(map(len, runs))
 
 
-def _valid_utf8(data: bytes) -> str | None:
+def _as_utf8(data: bytes) -> tuple[str | None, int]:
+    """Return the text, if it is UTF-8 but for a few bytes, and how many are wrong."""
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8"), 0
     except UnicodeDecodeError:
-        return None
+        text = data.decode("utf-8", "surrogateescape")
+    bad = sum(map(len, _NO_UTF8.findall(text)))
+    good = sum(character > "\x7f" for character in text) - bad
+    if good <= 2 * (bad - (text[-1] >= "\udc80")):  # the last one may have been cut
+        return None, bad
+    return _NO_UTF8.sub(_of_one_byte, text), bad
+
+
+def _of_one_byte(found: re.Match[str]) -> str:
+    """Return what a byte among UTF-8 probably is: text of another charset was put in, or a character was cut."""
+    code = ord(found[0][0]) - 0xDC00
+    if len(found[0]) > 1 or (found.end() == len(found.string) and 0xC0 < code < 0xF5):  # noqa: PLR2004 - the first byte of a character
+        return "\ufffd"
+    return bytes((code,)).decode("cp1252", "replace")
 
 
 def _from_iso_2022_jp(data: bytes) -> str:
@@ -152,37 +152,57 @@ def decode(data: bytes, label: str | None, diagnostics: Diagnostics) -> str:
     if codec in _SEVEN_BIT and not data.isascii():
         codec = None
     if codec not in _STATEFUL:
+        if b"\x00" in data[:_SAMPLE] and (text := wide(data)) is not None:
+            diagnostics.defect("charset", label or "undeclared")
+            return without_surrogates(text)
         if data.isascii():
             if b"\x1b" not in data or not _SHIFT_JAPANESE.search(data):
                 return data.decode("ascii")
             diagnostics.defect("charset", label or "undeclared")
             return _from_iso_2022_jp(data)
-        text = _valid_utf8(data)
-        if text is not None and (codec == "utf-8" or not _plausible(data, codec)):
-            if codec != "utf-8":
+        text, bad = _as_utf8(data)
+        if text is not None and (codec == "utf-8" or not _plausible(data, codec, bad)):
+            if codec != "utf-8" or bad:
                 diagnostics.defect("charset", label or "undeclared")
             return text
     return without_surrogates(_decode_declared(data, codec, label, diagnostics))
 
 
-def _plausible(data: bytes, codec: str | None) -> bool:
-    """Whether bytes that are valid UTF-8 may all the same be what the label says: a few characters of an East Asian charset."""
-    if codec not in _MULTIBYTE or sum(map(len, _HIGH_RUN.findall(data[:_SAMPLE]))) > _LONG_RUN:
+def _plausible(data: bytes, codec: str | None, bad: int) -> bool:
+    """Whether bytes that are UTF-8, but for some, may all the same be what the label says.
+
+    That is so for a few characters of an East Asian charset, and for what is wrong as UTF-8 and right as the label says.
+    """
+    if codec is None or (not bad and codec not in _MULTIBYTE):
+        return False
+    if codec in _MULTIBYTE and not bad and sum(map(len, _HIGH_RUN.findall(data[:_SAMPLE]))) > _FEW:
         return False
     try:
         data.decode(codec)
     except UnicodeError:
         return False
-    return True
+    return codec in _MULTIBYTE
+
+
+def _byte_order(data: bytes) -> str:
+    """Return UTF-16 in the byte order of a text that has no mark: that in which most of the high bytes are the same."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    first, second = data[:_SAMPLE:2], data[1:_SAMPLE:2]
+    return (
+        "utf-16-be"
+        if max(map(first.count, set(first)), default=0) > max(map(second.count, set(second)), default=0)
+        else "utf-16-le"
+    )
 
 
 def _decode_declared(data: bytes, codec: str | None, label: str | None, diagnostics: Diagnostics) -> str:
     latin = codec in _LATIN
     if codec is None or (latin and (_damaged(data) or (label or "").lower() in ("us-ascii", "ascii"))):
         diagnostics.defect("charset", label or "undeclared")
-        return _guess(data)
+        return guess(data)
     try:
-        return data.decode(codec)
+        return data.decode(_byte_order(data) if (label or "").lower() == "utf-16" else codec)
     except (UnicodeError, LookupError):
         diagnostics.defect("charset", label or "")
     if codec == "iso-2022-jp":
@@ -191,4 +211,4 @@ def _decode_declared(data: bytes, codec: str | None, label: str | None, diagnost
     bad = text.count("\ufffd")
     good = sum(character > "\x7f" for character in text[: 64 * 1024]) - bad
     tolerated = 4 if codec in _MULTIBYTE else 20
-    return text if latin or codec in _STATEFUL or bad * tolerated <= good else _guess(data)
+    return text if latin or codec in _STATEFUL or bad * tolerated <= good else guess(data)

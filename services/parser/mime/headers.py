@@ -12,7 +12,13 @@ from services.parser.mime.encoded_words import decode_words
 _FIELD = re.compile(rb"([!-9;-~]{1,128}+)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?")
 _ALMOST = re.compile(rb"[A-Za-z][A-Za-z0-9 _-]{0,60}:[ \t]")
 """A field whose name has spaces in it."""
+_KNOWN = re.compile(
+    rb"(?:from|to|cc|subject|date|message-id|reply-to|mime-version|content-(?:type|transfer-encoding)|received|return-path)[ \t]*+:",
+    re.IGNORECASE,
+)
 _LINE = re.compile(rb"[^\n]*\n?")
+_STRAY_LINES = 5
+"""Lines in a row that are no fields, and do not end the header if one of the usual fields follows."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 Fields = dict[str, list[bytes]]
@@ -22,7 +28,8 @@ Fields = dict[str, list[bytes]]
 def parse_headers(raw: bytes, start: int, end: int, diagnostics: Diagnostics) -> tuple[Fields, int]:
     """Return the header fields of the part in ``raw[start:end]`` and where its body begins.
 
-    A line that is no field is skipped when a field follows it, else the body begins there: some mail has no blank line.
+    A line that is no field is skipped if a field follows it, and up to five of them if one of the usual fields follows. Otherwise
+    the body begins there: some mail has no blank line.
     """
     fields: Fields = {}
     position, count = start, 0
@@ -49,12 +56,28 @@ def parse_headers(raw: bytes, start: int, end: int, diagnostics: Diagnostics) ->
         mbox = position == start and text.startswith((b"From ", b">From "))
         if not mbox:
             diagnostics.defect("header-line")
-            if _FIELD.match(raw, line.end(), limit) is None and _ALMOST.match(text) is None:
+            if (
+                _FIELD.match(raw, line.end(), limit) is None
+                and _ALMOST.match(text) is None
+                and not _known_field_follows(raw, line.end(), limit)
+            ):
                 break
         position = line.end()
     if count > limits.HEADERS:
         diagnostics.cut()
     return fields, position
+
+
+def _known_field_follows(raw: bytes, position: int, limit: int) -> bool:
+    """Whether one of the usual fields is among the next lines, before a blank one."""
+    for _ in range(_STRAY_LINES - 1):
+        if _KNOWN.match(raw, position, limit) is not None:
+            return True
+        line = _LINE.match(raw, position, limit)
+        if line is None or not line.group().strip(b"\r\n"):
+            return False
+        position = line.end()
+    return False
 
 
 def _blank_line(raw: bytes, position: int, end: int) -> int:

@@ -69,6 +69,19 @@ def test_subject_in_8_bit_is_read_in_the_charset_of_the_text() -> None:
         (b"Tue, 3 Mar 2025 11:11:10 +0100 (CET)", datetime(2025, 3, 3, 10, 11, 10, tzinfo=UTC)),  # it was a Monday
         (b"2025-03-03T11:11:10+01:00", datetime(2025, 3, 3, 10, 11, 10, tzinfo=UTC)),
         (b"Mon Mar  3 11:11:10 2025", datetime(2025, 3, 3, 11, 11, 10, tzinfo=UTC)),
+        (b"Mon, 3 Mar 2025 11:11:10 +01:00", datetime(2025, 3, 3, 10, 11, 10, tzinfo=UTC)),
+        (b"Mon Mar 03 2025 11:11:10 GMT+0100 (CET)", datetime(2025, 3, 3, 10, 11, 10, tzinfo=UTC)),
+        (b"Mon, 3 Mar 2025 11:11:10.987 +0100", datetime(2025, 3, 3, 10, 11, 10, tzinfo=UTC)),
+        (b"Mon, 3 Mar 2025 11:11:10 MEZ", datetime(2025, 3, 3, 10, 11, 10, tzinfo=UTC)),
+        (b"Mon, 3 Mar 2025 11:11:10 CEST", datetime(2025, 3, 3, 9, 11, 10, tzinfo=UTC)),
+        (b"Mon, 3 Mar 2025 11:11:10 Eastern Standard Time", datetime(2025, 3, 3, 16, 11, 10, tzinfo=UTC)),
+        (b"03.03.2025 11:11:10 +0100", datetime(2025, 3, 3, 10, 11, 10, tzinfo=UTC)),
+        (b"3/3/2025 11:11:10 PM -0500", datetime(2025, 3, 4, 4, 11, 10, tzinfo=UTC)),
+        ("Mo., 3. März 2025 11:11:10 +0100".encode(), datetime(2025, 3, 3, 10, 11, 10, tzinfo=UTC)),
+        (b"mar., 4 feb. 2025 11:11:10 +0100", datetime(2025, 2, 4, 10, 11, 10, tzinfo=UTC)),  # martes, not marzo
+        ("вт, 4 марта 2025 11:11:10 +0300".encode(), datetime(2025, 3, 4, 8, 11, 10, tzinfo=UTC)),
+        ("2025年3月3日 11:11:10 +0900".encode(), datetime(2025, 3, 3, 2, 11, 10, tzinfo=UTC)),
+        (b"Mon, 3 Mar 2025 11:1:9 +0100", datetime(2025, 3, 3, 10, 1, 9, tzinfo=UTC)),
         (b"Mon, 33 Mar 2025 11:11:10 +0100", None),
         (b"yesterday", None),
         (b"Mon, 3 Mar 99999 11:11:10 +0100", None),
@@ -80,6 +93,53 @@ def test_date_is_read_tolerantly(raw: bytes, date: datetime | None) -> None:
     found = content(with_field(b"Date", raw))
     assert found.date == date
     assert found.sent_at == (date or RECEIVED)
+
+
+@pytest.mark.parametrize(
+    ("raw", "defects"),
+    [
+        (b"Mon, 3 Mar 2025 11:11:10 +0100", ()),
+        (b"Mon, 3 Mar 2025 11:11:10 EST", ()),
+        (b"Mon, 3 Mar 2025 11:11:10 +01:00", ("date",)),
+        (b"Mon, 3 Mar 2025 11:11:10 CET", ("date",)),
+        (b"Mon, 3 Mar 2025 11:11:10", ("date:guessed",)),  # in which zone?
+        (b"Mon, 3 Mar 2025 11:11:10 IST", ("date:guessed",)),  # India, Israel, Ireland
+        (b"3/4/2025 11:11:10 +0100", ("date:guessed",)),  # March or April?
+        (b"yesterday", ("date",)),
+    ],
+)
+def test_what_is_guessed_of_a_date_is_marked(raw: bytes, defects: tuple[str, ...]) -> None:
+    """A date that is not as it should be is a defect, and what is not certain is named."""
+    assert content(with_field(b"Date", raw)).marks.defects == defects
+
+
+MONTHS = (
+    "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+    "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+    "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
+    "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
+    "januari februari maart april mei juni juli augustus september oktober november december",
+    "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia",
+    "ledna února března dubna května června července srpna září října listopadu prosince",
+    "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
+    "січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня",
+    "Ocak Şubat Mart Nisan Mayıs Haziran Temmuz Ağustos Eylül Ekim Kasım Aralık",
+    "tammi helmi maalis huhti touko kesä heinä elo syys loka marras joulu",
+    "ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie decembrie",
+    "január február március április május június július augusztus szeptember október november december",
+    "Ιανουαρίου Φεβρουαρίου Μαρτίου Απριλίου Μαΐου Ιουνίου Ιουλίου Αυγούστου Σεπτεμβρίου Οκτωβρίου Νοεμβρίου Δεκεμβρίου",
+    "januar februar marts april maj juni juli august september oktober november december",
+    "januari februari mars april maj juni juli augusti september oktober november december",
+)
+
+
+@pytest.mark.parametrize("names", MONTHS)
+def test_months_are_known_in_many_languages(names: str) -> None:
+    """Names of months are read in the languages of mail programs."""
+    for month, name in enumerate(names.split(), 1):
+        found = content(with_field(b"Date", f"5 {name} 2025 11:11:10 +0000".encode())).date
+        assert found == datetime(2025, month, 5, 11, 11, 10, tzinfo=UTC), name
 
 
 @pytest.mark.parametrize("raw", [b"Mon, 1 Jan 1970 00:00:00 +0000", b"Wed, 3 Mar 2038 11:11:10 +0100"])
@@ -130,6 +190,15 @@ def test_line_that_is_no_field_is_skipped() -> None:
     found = content(raw)
     assert (found.subject, found.text) == ("Offer", "Hello")
     assert "header-line" in found.marks.defects
+
+
+def test_lines_that_were_not_folded_do_not_end_the_header() -> None:
+    """Several lines that are no fields are skipped when one of the usual fields follows, and a line of one space is a fold."""
+    stray = b"Received: from mx\r\nby mx.acme.example\r\nid 17\r\n \r\nSubject:"
+    found = content(HEAD.replace(b"Subject:", stray) + b"\r\nHello\r\n")
+    assert (found.subject, found.text) == ("Offer", "Hello")
+    found = content(HEAD + b"Hello there\r\nsecond line\r\n\r\nTo: be or not to be\r\n")
+    assert found.text == "Hello there\nsecond line\n\nTo: be or not to be"
 
 
 def test_body_without_blank_line_is_found() -> None:

@@ -70,7 +70,9 @@ OTHER = {
     "automatic": sample(head=HEAD + b"Auto-Submitted: auto-replied\r\n"),
     "file name": sample().replace(b"application/pdf", b"application/pdf; name=secret.pdf"),
     "kind of file": sample().replace(b"application/pdf", b"application/x-pdf"),
-    "text as a file": sample().replace(b"charset=utf-8", b"charset=utf-8\r\nContent-Disposition: attachment"),
+    "text as a file": sample().replace(
+        b"charset=utf-8", b"charset=utf-8\r\nContent-Disposition: attachment; filename=a.txt"
+    ),
     "flowed text": sample().replace(b"charset=utf-8", b"charset=utf-8; format=flowed"),
     "one part less": sample().replace(b"application/pdf", b"message/rfc822")[:-200],
 }

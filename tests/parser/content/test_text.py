@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from tests.parser.samples import content, mail, mixed, parsed, part
+from tests.parser.samples import content, mail, mixed, parsed, part, with_field
 
 GERMAN = "Grüße aus Köln: 5 €"
 RUSSIAN = "Добрый день, высылаю вам договор и счёт на оплату за март."
@@ -50,6 +50,59 @@ def test_text_is_decoded_whatever_the_label_says(charset: bytes | None, codec: s
     assert content(raw).text == text
 
 
+@pytest.mark.parametrize(
+    ("charset", "data", "text"),
+    [
+        (b"utf-8", GERMAN.encode() + b"\xe2\x82", GERMAN + "\ufffd"),  # cut within its last character
+        (b"utf-8", "Grüße, ".encode() + b"K\xf6ln, S\xc3\xa4le", "Grüße, Köln, Säle"),  # a byte of another charset
+        (None, RUSSIAN.encode() + b"\xff", RUSSIAN + "ÿ"),
+        (b"iso-8859-1", b"\xc4\xd6\xdc\xdf\xe4\xf6\xfc", "ÄÖÜßäöü"),  # no evidence against the label
+        (b"iso-8859-1", b"a" + b"\xa0" * 40 + b"b", "a" + "\xa0" * 40 + "b"),
+        (b"iso-8859-1", RUSSIAN.encode("cp1251"), RUSSIAN),
+        (b"cp-850", "Grüße".encode("cp850"), "Grüße"),
+        (b"windows1251", RUSSIAN.encode("cp1251"), RUSSIAN),
+        (b"utf-16", GERMAN.encode("utf-16-be"), GERMAN),
+        (None, GERMAN.encode("utf-16-le"), GERMAN),
+        (
+            None,
+            "Proszę o wycenę śrub, żeby nie było za późno".encode("cp1250"),
+            "Proszę o wycenę śrub, żeby nie było za późno",
+        ),
+        (None, "Teşekkürler, iyi çalışmalar".encode("cp1254"), "Teşekkürler, iyi çalışmalar"),
+    ],
+)
+def test_damaged_and_badly_labelled_text(charset: bytes | None, data: bytes, text: str) -> None:
+    """One bad byte spoils no text, a label that may be right is believed, and the letters decide where there is none."""
+    kind = b"Content-Type: text/plain" + (b"; charset=" + charset if charset else b"")
+    raw = mail(base64.encodebytes(data), kind, b"Content-Transfer-Encoding: base64")
+    assert content(raw).text == text
+
+
+@pytest.mark.parametrize(
+    ("codec", "words"),
+    [
+        (
+            "cp1252",
+            "Für Sie|Grüße|Müller|Über uns|déjà|café|señor|mañana|você|ação|Malmö|smørrebrød|forêt|perché|città|Öl|øl|naïve|José",
+        ),
+        ("cp1251", "Привет|Добрый день|Счёт на оплату|Договор № 5"),
+        ("koi8-r", "Привет|Добрый день|Москва"),
+        ("gbk", "您好|报价单|合同|请查收附件|订单确认|朱镕基|关于合作的建议|你好，世界"),
+        ("big5", "您好|報價單|訂單確認"),
+        ("cp932", "こんにちは|見積書|テスト"),
+        ("euc_jp", "こんにちは|見積書について"),
+        ("cp949", "안녕하세요|견적서"),
+        ("cp1253", "Καλημέρα|Ευχαριστώ πολύ"),
+        ("cp1255", "הצעת מחיר"),
+        ("cp1256", "السلام عليكم"),
+    ],
+)
+def test_short_words_without_a_label(codec: str, words: str) -> None:
+    """Even a word or two in 8 bits is read by its letters."""
+    for word in words.split("|"):
+        assert content(with_field(b"Subject", word.encode(codec))).subject == word
+
+
 def test_iso_2022_jp_with_characters_that_only_mailers_have() -> None:
     """NEC's circled digits in ISO-2022-JP are read, declared or not."""
     data = (
@@ -75,6 +128,7 @@ def test_wrong_label_is_a_defect() -> None:
         (b"base64", b"SGVs\r\n bG8", "Hello"),  # padding left out
         (b"BASE64 ; x", b"SGVsbG8=", "Hello"),
         (b"base64", b"SGVsbG8=\r\n-- \r\nA list's footer", "Hello"),
+        (b"base64", b"SGVs\r\nbA==\r\nbyB5b3U=\r\n", "Hello you"),  # encoded in chunks
         (b"8-bit", b"Hello", "Hello"),
         (b"no-such-encoding", b"Hello", "Hello"),
         (b"x-uuencode", b"begin 644 a.txt\r\n%2&5L;&\\\r\n`\r\nend\r\n", "Hello"),

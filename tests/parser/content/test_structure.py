@@ -1,0 +1,105 @@
+"""Which parts of a mail are its text, which its files, in structures that are usual and wrong."""
+
+from __future__ import annotations
+
+import binascii
+
+import pytest
+
+from tests.parser.samples import content, mail, mixed, multipart, parsed, part
+
+PLAIN, HTML = b"Content-Type: text/plain", b"Content-Type: text/html"
+IMAGE = part(b"\x89PNG", b"Content-Type: image/png; name=logo.png", b"Content-ID: <logo@x>")
+
+
+def names(raw: bytes) -> list[str]:
+    """Return the names of the attachments."""
+    return [each.name for each in content(raw).attachments]
+
+
+@pytest.mark.parametrize("start", [b'; start="<body@x>"', b"; start=body@x", b""])
+def test_root_of_related_may_be_anywhere(start: bytes) -> None:
+    """The body of multipart/related is what ``start`` names, or the first part that can be shown; the rest is what it refers to."""
+    body, field = multipart(b"related", IMAGE, part(b'<p>order <img src="cid:logo@x">', HTML, b"Content-ID: <body@x>"))
+    found = content(mail(body, field + start))
+    assert (found.text, [(each.name, each.inline) for each in found.attachments]) == ("order", [("logo.png", True)])
+
+
+def test_start_names_a_later_text() -> None:
+    """Of two texts in multipart/related the one that ``start`` names is the body."""
+    body, field = multipart(b"related", part(b"no", PLAIN), part(b"yes", PLAIN, b"Content-ID: <b@x>"))
+    assert content(mail(body, field + b'; start="<b@x>"')).text == "yes"
+
+
+def test_only_text_is_the_body_although_marked_as_attachment() -> None:
+    """Where nothing else can be shown the only text is shown; with a file name it stays a file, too."""
+    attached = b"Content-Disposition: attachment"
+    found = content(mail(b"the text", PLAIN, attached))
+    assert (found.text, found.attachments) == ("the text", ())
+    raw = mixed(part(b"the text", PLAIN, attached + b"; filename=a.txt"), IMAGE)
+    assert (content(raw).text, names(raw)) == ("the text", ["a.txt", "logo.png"])
+    raw = mixed(part(b"own words", PLAIN), part(b"the text", PLAIN, attached))
+    assert (content(raw).text, names(raw)) == ("own words", ["attachment-1.txt"])
+
+
+def test_stub_beside_html_yields_to_it() -> None:
+    """A plain text that only says that the mail is in HTML is not the text; a short one that says something is."""
+    rich = part(
+        b"<p>We offer 40 units at 5.20 each, delivered in March, and ask for your answer by Friday, the 7th, by mail.",
+        HTML,
+    )
+    stub = part(b"Your program does not support HTML.", PLAIN)
+    assert content(mixed(stub, rich, kind=b"alternative")).text.startswith("We offer 40 units")
+    assert content(mixed(part(b"40 units.", PLAIN), rich, kind=b"alternative")).text == "40 units."
+
+
+def test_other_forms_of_the_text_are_neither_text_nor_files() -> None:
+    """AMP and text/enriched beside plain text or HTML repeat it."""
+    amp, rich = (part(b"<x>other", b"Content-Type: " + kind) for kind in (b"text/x-amp-html", b"text/enriched"))
+    raw = mixed(part(b"plain", PLAIN), amp, rich, part(b"<p>rich", HTML), kind=b"alternative")
+    assert (content(raw).text, content(raw).html, names(raw)) == ("plain", "<p>rich", [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "text"),
+    [
+        (b"text/enriched", b"<bold>Now</bold> or\r\n<<never>.\r\n\r\n<param>red</param>End", "Now or <never>.\nEnd"),
+        (b"text/markdown", b"# Offer\r\n\r\n* 40 units", "# Offer\n\n* 40 units"),
+    ],
+)
+def test_enriched_and_markdown_texts_are_shown(kind: bytes, body: bytes, text: str) -> None:
+    """Text of kinds that mail programs show is text."""
+    assert content(mail(body, b"Content-Type: " + kind)).text == text
+
+
+def uuencoded(name: bytes, data: bytes, end: bytes = b"`\r\nend\r\n") -> bytes:
+    """Return a uuencoded file."""
+    lines = (binascii.b2a_uu(data[at : at + 45]).rstrip(b"\n") + b"\r\n" for at in range(0, len(data), 45))
+    return b"begin 644 " + name + b"\r\n" + b"".join(lines) + end
+
+
+def test_uuencoded_files_in_a_text_are_attachments() -> None:
+    """They are taken out of the text, one by one; what only looks like one stays."""
+    data = bytes(range(256)) * 2
+    found = parsed(mail(b"See:\r\n" + uuencoded(b"a.bin", data) + b"and\r\n" + uuencoded(b"b.bin", b"b") + b"bye\r\n"))
+    assert found.content.text == "See:\nand\nbye"
+    assert [(each.name, found.blobs[each.sha256]) for each in found.content.attachments] == [
+        ("a.bin", data),
+        ("b.bin", b"b"),
+    ]
+    for body in (b"begin 644 words\r\nand so on.\r\nend\r\n", uuencoded(b"cut.bin", data, end=b"")):
+        found = parsed(mail(body))
+        assert (found.content.text[:9], found.content.attachments) == ("begin 644", ())
+
+
+def test_yenc_file_in_a_text_is_an_attachment() -> None:
+    """Text in yEnc is decoded, escapes included."""
+    data = bytes(range(256))
+    escaped = b"".join(
+        b"=" + bytes([(byte + 106) % 256]) if (byte + 42) % 256 in b"\x00\r\n=" else bytes([(byte + 42) % 256])
+        for byte in data
+    )
+    body = b"See:\r\n=ybegin line=128 size=256 name=a.bin\r\n" + escaped + b"\r\n=yend size=256\r\nbye\r\n"
+    found = parsed(mail(body, b"Content-Type: text/plain; charset=iso-8859-1"))
+    assert found.content.text == "See:\nbye"
+    assert [found.blobs[each.sha256] for each in found.content.attachments] == [data]
