@@ -114,7 +114,7 @@ class Recovery:
         """
         context = self._context
         tried = context.account.credentials
-        incident = await context.store.accounts.block(context.lease, code.value, tried=tried, retry=retry)
+        incident = await context.store.account_troubles.block(context.lease, code.value, tried=tried, retry=retry)
         if incident is None:
             return
         context.log.warning("account blocked", reason=code.value, incident=incident)

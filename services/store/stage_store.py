@@ -35,6 +35,7 @@ from services.store.mail.deleted_emails import DeletedEmails
 from services.store.mail.emails import Emails
 from services.store.mail.links import Links
 from services.store.mail.orphaned_emails import OrphanedEmails
+from services.store.sync.account_troubles import AccountTroubles
 from services.store.sync.accounts import Accounts
 from services.store.sync.backlog import Backlog
 from services.store.sync.epochs import Epochs
@@ -62,12 +63,12 @@ class StageStore:
         self.former_accounts = FormerAccounts(c)
         self.accounts = Accounts(
             c,
-            fence=fence,
             colleagues=self.colleagues,
             address_proofs=self.address_proofs,
             former_accounts=self.former_accounts,
             audit=self.audit,
         )
+        self.account_troubles = AccountTroubles(c, fence)
         self.leases = Leases(c, config, fence)
         self.folders = Folders(c, fence)
         self.epochs = Epochs(c, fence, self.folders)

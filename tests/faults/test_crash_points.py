@@ -85,7 +85,7 @@ NO_STAGE = {
     **dict.fromkeys(
         ("budgets.take", "host_connections._write"), "a mail service with limits, which the poller's tests have"
     ),
-    "accounts.trouble": "a mail server that refuses, which the poller's tests have",
+    "account_troubles.note": "a mail server that refuses, which the poller's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
 }
 """Functions that write and are not reached, and why."""

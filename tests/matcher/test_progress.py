@@ -54,7 +54,7 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
     assert value(registry, "backfill_done_messages") == 0
     assert value(registry, "backfill_standstill_seconds") == 100
     assert value(registry, "accounts_in_trouble", code="throttled") is None
-    await world.store.accounts.trouble(lease, Trouble(code="throttled", phase="backfill", since=now()))
+    await world.store.account_troubles.note(lease, Trouble(code="throttled", phase="backfill", since=now()))
     await metric.read()
     assert value(registry, "accounts_in_trouble", code="throttled") == 1
     await world.database["folders"].update_many({}, {"$set": {"state": "enumerated"}})
@@ -64,7 +64,7 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
     assert value(registry, "backfills", state="sealed") == 1
     assert value(registry, "backfill_standstill_seconds") == 0
     assert value(registry, "accounts", state="active", reason="", provider="gmail") == 1
-    await world.store.accounts.block(lease, "wrong-password", tried=account.credentials)
+    await world.store.account_troubles.block(lease, "wrong-password", tried=account.credentials)
     await metric.read()
     assert value(registry, "backfills", state="sealed") == 0
     assert value(registry, "accounts", state="blocked", reason="wrong-password", provider="gmail") == 1

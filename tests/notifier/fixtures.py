@@ -96,7 +96,7 @@ class NotifierEnvironment:
     async def block(self, account: Account, reason: str) -> int:
         """Block an account as a poller does; returns the incident."""
         lease = await lease_of(self.store, account.id)
-        incident = await self.store.accounts.block(lease, reason, tried=account.credentials)
+        incident = await self.store.account_troubles.block(lease, reason, tried=account.credentials)
         assert incident is not None
         await self.store.leases.release(lease)
         return incident

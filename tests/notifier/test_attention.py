@@ -106,7 +106,7 @@ async def test_a_notifier_that_died_is_replaced(world: NotifierEnvironment) -> N
 async def shown(world: NotifierEnvironment, account: Account, trouble: Trouble | None) -> None:
     """Store a trouble as a poller does."""
     lease = await lease_of(world.store, account.id)
-    await world.store.accounts.trouble(lease, trouble)
+    await world.store.account_troubles.note(lease, trouble)
     await world.store.leases.release(lease)
 
 

@@ -151,7 +151,7 @@ async def test_the_oldest_of_two_troubles_is_shown_and_a_failed_login_before_bot
 async def test_what_an_earlier_poller_left_ends_when_the_work_goes_on(context: AccountContext) -> None:
     """A poller dies with a trouble stored: the next one keeps it until its own work succeeds."""
     trouble = Trouble(code="throttled", phase="backfill", since=context.account.created_at)
-    await context.store.accounts.trouble(context.lease, trouble)
+    await context.store.account_troubles.note(context.lease, trouble)
     context.account = await context.store.accounts.get(context.account.id)
     async with recovering(context) as (made, _background, _):
         await made.worked("live")

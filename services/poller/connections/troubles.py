@@ -58,7 +58,7 @@ class Troubles:
         if shown == self._stored:
             return
         try:
-            await self._store.accounts.trouble(self._lease, shown)
+            await self._store.account_troubles.note(self._lease, shown)
         except LeaseLostError:
             raise
         except Exception as error:  # noqa: BLE001 - a database that is down must not end the account's tasks

@@ -1,10 +1,9 @@
-"""Connected mailboxes. The lease is part of an account's document, see ``leases``."""
+"""Connected mailboxes. Their documents also hold the lease (``leases``) and what hinders the poller (``account_troubles``)."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -15,10 +14,8 @@ from schemas.accounts import (
     Account,
     AccountState,
     FolderRules,
-    Lease,
     SealedCredentials,
     ServerAddress,
-    Trouble,
 )
 from schemas.addresses import normal_address_or_none
 from schemas.sharing import SharingPolicy
@@ -28,7 +25,6 @@ from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import CHANGED, decode, encode, now, plain
 from services.store.core.errors import AlreadyExistsError, NotFoundError
-from services.store.core.fence import Fence, MongoSession
 from services.store.sync.former_accounts import FormerAccounts
 
 
@@ -42,20 +38,18 @@ def new_account_id() -> str:
 
 
 class Accounts:
-    """What users, administrators and the poller do with accounts."""
+    """What users and administrators do with accounts."""
 
     def __init__(
         self,
         collections: Collections,
         *,
-        fence: Fence,
         colleagues: Colleagues,
         address_proofs: AddressProofs,
         former_accounts: FormerAccounts,
         audit: Audit,
     ) -> None:
         self._accounts = collections.accounts
-        self._fence = fence
         self._colleagues = colleagues
         self._proofs = address_proofs
         self._former = former_accounts
@@ -148,7 +142,7 @@ class Accounts:
         return {document["_id"]: decode(Account, document) async for document in found}
 
     async def set_state(self, account: str, state: AccountState, *, by: str, reason: str | None = None) -> Account:
-        """Pause or resume an account (``active`` also ends a block). The poller blocks with ``block``.
+        """Pause or resume an account (``active`` also ends a block). The poller blocks, see ``account_troubles``.
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
@@ -156,58 +150,6 @@ class Accounts:
         changed = await self._change(account, {"state": state, "reason": reason, "trouble": None})
         await self._audit.add("account.state", by=by, subject=f"account:{account}", state=state, reason=reason)
         return changed
-
-    async def block(
-        self, lease: Lease, reason: str, *, tried: SealedCredentials, retry: timedelta = timedelta(days=1)
-    ) -> int | None:
-        """Block an account that cannot log in, so that no poller takes it. Returns the incident's number.
-
-        Its login is tried again after ``retry``.
-
-        Returns None and changes nothing if the owner has paused it meanwhile, or has replaced the credentials that were tried.
-
-        Raises:
-            LeaseLostError: another poller has it.
-        """
-
-        async def write(session: MongoSession) -> int | None:
-            active = {"_id": lease.account, "state": AccountState.ACTIVE.value, "credentials": plain(tried)}
-            blocked = {
-                "state": AccountState.BLOCKED.value,
-                "reason": reason,
-                "trouble": None,
-                "retry_at": now() + retry,
-            }
-            update = {"$set": blocked, "$inc": {"incident": 1}}
-            document = await self._accounts.find_one_and_update(
-                active, update, projection={"incident": 1}, return_document=ReturnDocument.AFTER, session=session
-            )
-            return int(document["incident"]) if document else None
-
-        return await self._fence.write(lease, write)
-
-    async def trouble(self, lease: Lease, trouble: Trouble | None) -> None:
-        """Store why an account cannot go on, or that it can (None).
-
-        While the code stays the same, so does ``since``; while that does, so does ``owner_told``: it is one trouble.
-
-        Raises:
-            LeaseLostError: another poller has it.
-        """
-
-        async def write(session: MongoSession) -> None:
-            fields = None if trouble is None else plain(trouble)
-            account = {"_id": lease.account}
-            if fields is not None:
-                known = await self._accounts.find_one(account, {"trouble": 1}, session=session)
-                before = (known or {}).get("trouble") or {}
-                if before.get("code") == fields["code"]:
-                    fields["since"] = before["since"]
-                if before.get("since") == fields["since"]:
-                    fields["owner_told"] = before["owner_told"]
-            await self._accounts.update_one(account, {"$set": {"trouble": fields}}, session=session)
-
-        await self._fence.write(lease, write)
 
     async def request_resync(self, account: str, *, by: str) -> None:
         """Request a new backfill.

@@ -39,8 +39,8 @@ def ids(lease: Lease) -> list[str]:
 
 
 WRITES: dict[str, Write] = {
-    "accounts.block": lambda store, lease: store.accounts.block(lease, "wrong-password", tried=SEALED),
-    "accounts.trouble": lambda store, lease: store.accounts.trouble(
+    "account_troubles.block": lambda store, lease: store.account_troubles.block(lease, "wrong-password", tried=SEALED),
+    "account_troubles.note": lambda store, lease: store.account_troubles.note(
         lease, Trouble(code="unavailable", phase="connect", since=now())
     ),
     "blob_refs.hold": lambda store, lease: store.blob_refs.hold(lease, dict.fromkeys(ids(lease), "name")),

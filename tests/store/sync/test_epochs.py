@@ -238,10 +238,10 @@ async def test_an_account_whose_owner_was_quicker_is_not_blocked(world: World, s
     lease = world.leases[mine.id]
     new = mine.credentials.model_copy(update={"ciphertext": b"new"})
     await store.accounts.save_credentials(mine.id, new, by="a@corp.com")
-    assert await store.accounts.block(lease, "wrong-password", tried=mine.credentials) is None
+    assert await store.account_troubles.block(lease, "wrong-password", tried=mine.credentials) is None
     assert (await store.accounts.get(mine.id)).state is AccountState.ACTIVE
     await store.accounts.set_state(mine.id, AccountState.PAUSED, by="a@corp.com")
-    assert await store.accounts.block(lease, "wrong-password", tried=new) is None
+    assert await store.account_troubles.block(lease, "wrong-password", tried=new) is None
     found = await store.accounts.get(mine.id)
     assert (found.state, found.incident) == (AccountState.PAUSED, 0)
     assert await store.attention.due() == []
@@ -251,8 +251,8 @@ async def test_each_incident_has_one_attention_mail(world: World, store: Store) 
     """A block is one incident, however often it is noticed. Its mail is claimed once, and never after recovery."""
     mine = await world.account("a@corp.com")
     lease = world.leases[mine.id]
-    assert await store.accounts.block(lease, "wrong-password", tried=mine.credentials) == 1
-    assert await store.accounts.block(lease, "wrong-password", tried=mine.credentials) is None
+    assert await store.account_troubles.block(lease, "wrong-password", tried=mine.credentials) == 1
+    assert await store.account_troubles.block(lease, "wrong-password", tried=mine.credentials) is None
     assert await store.attention.due() == [(mine.id, 1, "wrong-password")]
     claims = await asyncio.gather(*(store.attention.claim(mine.id, 1, stale=STALE) for _ in range(4)))
     (claimed,) = [claim for claim in claims if claim]
@@ -265,6 +265,6 @@ async def test_each_incident_has_one_attention_mail(world: World, store: Store) 
     assert await store.attention.due() == []
     await store.accounts.save_credentials(mine.id, mine.credentials, by="a@corp.com")
     assert (await store.accounts.get(mine.id)).state is AccountState.ACTIVE
-    assert await store.accounts.block(lease, "imap-off", tried=mine.credentials) == 2
+    assert await store.account_troubles.block(lease, "imap-off", tried=mine.credentials) == 2
     await store.accounts.set_state(mine.id, AccountState.ACTIVE, by="a@corp.com")
     assert await store.attention.claim(mine.id, 2, stale=STALE) is None

@@ -259,9 +259,9 @@ async def test_trouble_with_one_code_is_one_trouble(world: World, store: Store) 
     lease, start = world.leases[mine.id], now()
     for minutes, code in ((0, "throttled"), (5, "throttled"), (9, "unavailable")):
         shown = Trouble(code=code, phase="live", since=start + timedelta(minutes=minutes), detail=str(minutes))
-        await store.accounts.trouble(lease, shown)
+        await store.account_troubles.note(lease, shown)
         stored = (await store.accounts.get(mine.id)).trouble
         began = start if code == "throttled" else shown.since
         assert stored == shown.model_copy(update={"since": began})
-    await store.accounts.trouble(lease, None)
+    await store.account_troubles.note(lease, None)
     assert (await store.accounts.get(mine.id)).trouble is None
