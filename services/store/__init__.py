@@ -39,10 +39,10 @@ from services.store.core.pending_work import WorkId
 from services.store.crm.record_watch import RecordChangeBatch
 from services.store.crm.records import NewRecord
 from services.store.ledger.folders import FolderPatch
-from services.store.ledger.ledger import KnownUid, LiveRow, Twin, TwinQuery
 from services.store.ledger.ledger_counts import FolderTotals
 from services.store.ledger.ledger_outcomes import RowOutcome
 from services.store.ledger.remarking import RemarkedRow
+from services.store.ledger.row_views import KnownUid, LiveRow, Twin, TwinQuery
 from services.store.mail.blob_refs import copy_ref, dead_ref, email_ref
 from services.store.mail.dead_letters import DeadLetter
 from services.store.mail.deleted_emails import DeletedEmail

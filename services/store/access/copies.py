@@ -13,7 +13,8 @@ from services.store.access.users import Company
 from services.store.access.withdrawals import Withdrawals
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.ledger.ledger import Ledger, LiveRow
+from services.store.ledger.ledger import Ledger
+from services.store.ledger.row_views import LiveRow
 from services.store.sync.accounts import Accounts
 
 

@@ -13,7 +13,7 @@ from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
 from services.store.access.users import Users
 from services.store.core.documents import Doc
-from services.store.ledger.ledger import LiveRow
+from services.store.ledger.row_views import LiveRow
 
 
 class LinkDecision(NamedTuple):

@@ -17,7 +17,8 @@ from services.store.core.audit import Audit, AuditEntry
 from services.store.crm.record_addresses import RecordAddresses
 from services.store.crm.records import Records
 from services.store.ledger.folders import Folders
-from services.store.ledger.ledger import Ledger, LiveRow
+from services.store.ledger.ledger import Ledger
+from services.store.ledger.row_views import LiveRow
 from services.store.mail.blobs import Blobs
 from services.store.mail.dead_letters import DeadLetter
 from services.store.mail.deleted_emails import DeletedEmails, KeptEmail

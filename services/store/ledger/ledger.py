@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
-from schemas.base import Contract
 from schemas.identity import copies_of_folder
 from schemas.ledger import DELETED_FLAG, DRAFT, Row, RowState, is_undecided
 from services.store.core.blind_index import BlindIndex
@@ -15,58 +13,7 @@ from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc, now
 from services.store.ledger.ledger_rows import OF_EMAIL, row_of
-
-
-class KnownUid(NamedTuple):
-    """What the ledger knows of a message in a folder."""
-
-    uid: int
-    state: RowState
-    flags: tuple[str, ...]
-    undecided: bool = False
-    """Whether a backfill decides again on it."""
-    blank: bool = False
-    """Whether nothing of it was read yet."""
-
-
-class TwinQuery(NamedTuple):
-    """A message that may be another copy of a stored email (moved, or under a new uidvalidity)."""
-
-    message_id: str
-    header: bytes
-    size: int
-    former: tuple[bytes, ...] = ()
-    """``header`` by the keys that made it before, while the deployment's key changes."""
-
-
-class Twin(NamedTuple):
-    """What the new copy has in common with the attached one."""
-
-    email: str
-    bcc: tuple[str, ...]
-    head: str | None
-    body: str | None
-
-
-class LiveRow(Contract):
-    """A copy of an email: the parts of its row that readers and the sharing rule need."""
-
-    id: str
-    account: str
-    folder: str
-    email: str
-    flags: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    bcc: tuple[str, ...] = ()
-    head: str | None = None
-    body: str | None = None
-    internal_date: datetime
-
-    @property
-    def live(self) -> bool:
-        """Whether it counts for the sharing rule: it is not flagged as deleted."""
-        return DELETED_FLAG not in self.flags
-
+from services.store.ledger.row_views import KnownUid, LiveRow, Twin, TwinQuery
 
 _LIVE_FIELDS = dict.fromkeys(("account", "folder", "flags", "labels", "internal_date", *OF_EMAIL), 1)
 

@@ -17,7 +17,7 @@ from services.store.access.guard import Guard, LinkDecision, redacted
 from services.store.access.rights import RecordRights
 from services.store.access.users import Users
 from services.store.core.documents import now
-from services.store.ledger.ledger import LiveRow
+from services.store.ledger.row_views import LiveRow
 from tests.factories import account
 from tests.store.fixtures import START
 
