@@ -18,7 +18,7 @@ It imports only ``schemas``. It needs a replica set (transactions, change stream
 from services.store.admin.aliases import AliasCandidate
 from services.store.admin.checkup import DatabaseFacts
 from services.store.admin.erasing import ErasureCounts
-from services.store.admin.exporting import Dossier
+from services.store.admin.exported import Dossier
 from services.store.admin.key_rotation import KeyUses
 from services.store.admin.previewing import Preview, PreviewEffect
 from services.store.admin.removal import RemovalCounts

@@ -14,7 +14,6 @@ from services.store.access.withdrawals import Withdrawals
 from services.store.admin.address_codes import AddressCodes
 from services.store.admin.aliases import Aliases
 from services.store.admin.attached_mail import AttachedMail
-from services.store.admin.attention import Attention, TroubleMails
 from services.store.admin.checkup import Checkup
 from services.store.admin.data_subjects import DataSubjects
 from services.store.admin.erasing import Erasing
@@ -37,6 +36,7 @@ from services.store.readers.record_search import RecordSearch
 from services.store.readers.suggesting import Suggesting
 from services.store.readers.visible_lines import VisibleLines
 from services.store.stage_store import StageStore
+from services.store.sync.attention import Attention, TroubleMails
 from services.store.sync.blocked_accounts import BlockedAccounts
 from services.store.sync.budgets import Budgets
 from services.store.sync.host_connections import HostConnections

@@ -5,9 +5,9 @@
 - ``withdrawing``: keeping an email or a thread private, and sharing it again
 - ``undoing``: deletions of emails undone
 - ``user_lifecycle``: users disabled, enabled and removed
-- ``removal``, ``attention``: disconnecting and purging accounts, mails about blocked accounts
+- ``removal``: disconnecting and purging accounts
 - ``aliases``, ``address_codes``: further addresses of an account's owner, and codes that prove them
-- ``data_subjects``, ``exporting``, ``erasing``: requests of data subjects
+- ``data_subjects``, ``exported``, ``exporting``, ``erasing``: requests of data subjects
 - ``key_rotation``: the deployment's secret is replaced in what is stored
 - ``checkup``: the state of the database
 """

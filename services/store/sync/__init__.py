@@ -6,6 +6,7 @@
 - ``epochs``: backfills from the first folder to the confirmation
 - ``backlog``, ``progress``, ``status``: numbers
 - ``blocked_accounts``: blocked accounts whose login is tried again
+- ``attention``: mails about blocked accounts, and about lasting trouble
 - ``budgets``: what all pollers together may ask of a mail service
 - ``host_connections``: how many connections to a mail server they have open
 """
