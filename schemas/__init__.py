@@ -3,7 +3,7 @@
 Imports nothing of ours; everything else imports this.
 
 - ``base``: the frozen model that every contract derives from
-- ``addresses``: one normal form of an email address and of a domain
+- ``addresses``: one normal form of an email address and of a domain; public suffixes
 - ``identity``: keys of copies, emails and links
 - ``messages``: what crosses a queue
 - ``mail``: the parts of a parsed mail, shared by messages and documents

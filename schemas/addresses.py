@@ -1,4 +1,4 @@
-"""One normal form of an e-mail address and of a domain, used wherever two of them are compared.
+"""One normal form of an e-mail address and of a domain, used wherever two of them are compared, and public suffixes.
 
 Exact comparison only (CVE-2023-27043: parsers differ on malformed addresses, so what is not one plain
 addr-spec is no address): lower case, domain as IDNA A-labels. ``a+x@d`` is another address than ``a@d``.
@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 
 import idna
+from publicsuffixlist import PublicSuffixList
 
 from schemas.errors import LeadmailError
 
@@ -27,6 +28,10 @@ class InvalidAddressError(LeadmailError, ValueError):
 
 class InvalidDomainError(LeadmailError, ValueError):
     """This is not a domain name."""
+
+
+class PublicSuffixError(InvalidDomainError):
+    """Excluding a public suffix would exclude half the world."""
 
 
 @lru_cache(maxsize=65536)
@@ -84,3 +89,26 @@ def in_domain(address: str, domain: str) -> bool:
     """Whether a normal address lies in a normal domain or below it: ``acme.com`` covers ``x.acme.com``, never ``notacme.com``."""
     own = domain_of(address)
     return own == domain or own.endswith("." + domain)
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def excludable_domain(domain: str) -> str:
+    """Return the normal form of a domain that a user or administrator wants to exclude.
+
+    Raises:
+        InvalidDomainError: it is no domain name.
+        PublicSuffixError: it is a public suffix such as ``com`` or ``co.uk``.
+    """
+    name = normal_domain(domain.removeprefix("@"))
+    if _suffixes().is_public(name):  # a single label counts as one
+        raise PublicSuffixError(f"{domain!r} is a public suffix: name the company's own domain, such as example.{name}")
+    return name
+
+
+def registered_domain(domain: str) -> str:
+    """Return the part of a normal domain that can be registered, such as ``acme.co.uk``; a public suffix as it is."""
+    return _suffixes().privatesuffix(domain) or domain

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
-from functools import lru_cache
 
-from publicsuffixlist import PublicSuffixList
 from pydantic import Field, field_validator
 
-from schemas.addresses import InvalidDomainError, in_domain, normal_domain
+from schemas.addresses import excludable_domain, in_domain
 from schemas.base import Contract
 from schemas.emails import Match
 from schemas.mail import Role
@@ -27,33 +25,6 @@ class Mode(StrEnum):
     PUBLIC = "public"
     CUSTOM = "custom"
     """Like public, except for excluded domains."""
-
-
-class PublicSuffixError(InvalidDomainError):
-    """Excluding a public suffix would exclude half the world."""
-
-
-@lru_cache(maxsize=1)
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
-
-
-def excludable_domain(domain: str) -> str:
-    """Return the normal form of a domain that a user or administrator wants to exclude.
-
-    Raises:
-        InvalidDomainError: it is no domain name.
-        PublicSuffixError: it is a public suffix such as ``com`` or ``co.uk``.
-    """
-    name = normal_domain(domain.removeprefix("@"))
-    if _suffixes().is_public(name):  # a single label counts as one
-        raise PublicSuffixError(f"{domain!r} is a public suffix: name the company's own domain, such as example.{name}")
-    return name
-
-
-def registered_domain(domain: str) -> str:
-    """Return the part of a normal domain that can be registered, such as ``acme.co.uk``; a public suffix as it is."""
-    return _suffixes().privatesuffix(domain) or domain
 
 
 def _normal_domains(domains: Iterable[str]) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.sharing import covering_domain, registered_domain
+from schemas.addresses import registered_domain
+from schemas.sharing import covering_domain
 from services.mailbox.providers import directory
 
 _FAMILIES = frozenset(

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from schemas.accounts import AccountState
-from schemas.addresses import InvalidDomainError, domain_of, in_domain
+from schemas.addresses import InvalidDomainError, domain_of, excludable_domain, in_domain
 from schemas.base import Contract
-from schemas.sharing import CompanyPolicy, covering_domain, excludable_domain, internal_among
+from schemas.sharing import CompanyPolicy, covering_domain, internal_among
 from services.mailbox.public_mail import is_public_mail
 from services.store import Store
 

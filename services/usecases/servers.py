@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.accounts import ServerAddress, Tls
-from schemas.sharing import excludable_domain
+from schemas.addresses import excludable_domain
 from services.mailbox.connection import ConnectPolicy, Protocol
 from services.mailbox.providers import Provider, directory
 

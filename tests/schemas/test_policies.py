@@ -5,21 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from schemas.addresses import InvalidDomainError
+from schemas.addresses import InvalidDomainError, PublicSuffixError, excludable_domain
 from schemas.emails import Match
 from schemas.mail import Role
-from schemas.sharing import (
-    CompanyPolicy,
-    LiveCopy,
-    Mode,
-    PublicSuffixError,
-    SharingPolicy,
-    Subject,
-    Verdict,
-    covering_domain,
-    decide,
-    excludable_domain,
-)
+from schemas.sharing import CompanyPolicy, LiveCopy, Mode, SharingPolicy, Subject, Verdict, covering_domain, decide
 from services import wording
 
 

@@ -9,18 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.addresses import PublicSuffixError, excludable_domain
 from schemas.emails import Match
 from schemas.mail import Role
 from schemas.sharing import (
     CompanyPolicy,
     LiveCopy,
     Mode,
-    PublicSuffixError,
     SharingPolicy,
     Subject,
     Verdict,
     decide,
-    excludable_domain,
     internal_among,
     may_see,
     shares,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.accounts import Account
-from schemas.sharing import Mode, SharingPolicy, excludable_domain
+from schemas.addresses import excludable_domain
+from schemas.sharing import Mode, SharingPolicy
 from services import wording
 from services.cli.accounts import folder_view, login_result
 from services.cli.mail.previews import DryRun, print_preview

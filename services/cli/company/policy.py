@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from schemas.sharing import Mode, excludable_domain
+from schemas.addresses import excludable_domain
+from schemas.sharing import Mode
 from services.cli.company import company_domains
 from services.cli.mail.previews import DryRun, print_preview
 from services.cli.results import accounts as results
