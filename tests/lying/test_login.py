@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from testbed.servers.scripted import Call, ImapFault
 from testbed.servers.scripted.dialects import FULL, MICROSOFT
-from testbed.servers.scripted.faults import Announce, Call, ImapFault, Refuse, SendRaw
+from testbed.servers.scripted.faults import Announce, Refuse, SendRaw
 from tests.lying.harness.batch import check, check_batch
 from tests.lying.harness.cases import Case, Faults
 

@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Final
 
+from testbed.servers.scripted import Call, ImapFault
 from testbed.servers.scripted.dialects import FULL
-from testbed.servers.scripted.faults import Announce, Call, ImapFault, Refuse, SendRaw
+from testbed.servers.scripted.faults import Announce, Refuse, SendRaw
 from tests.lying.harness.batch import check, check_batch
 from tests.lying.harness.cases import Case
 

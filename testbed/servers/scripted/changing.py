@@ -12,8 +12,8 @@ from testbed.servers.scripted.reading import named, opened
 from testbed.servers.scripted.searching import compact
 
 if TYPE_CHECKING:
+    from testbed.servers.scripted.calls import Call
     from testbed.servers.scripted.connection import Connection
-    from testbed.servers.scripted.faults import Call
 
 
 def _mailbox(link: Connection) -> ScriptedMailbox:

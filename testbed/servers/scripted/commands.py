@@ -9,8 +9,8 @@ from testbed.servers.scripted import changing, listing, login, reading
 from testbed.servers.scripted.grammar import Refused, Value, quoted, word
 
 if TYPE_CHECKING:
+    from testbed.servers.scripted.calls import Call
     from testbed.servers.scripted.connection import Connection
-    from testbed.servers.scripted.faults import Call
 
 Handler: TypeAlias = "Callable[[Connection, Call], Awaitable[None]]"
 _NEEDS = {

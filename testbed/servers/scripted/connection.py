@@ -8,8 +8,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from testbed.servers.scripted import commands, fetching, listing
+from testbed.servers.scripted.calls import Call, ImapFault
 from testbed.servers.scripted.dialects import Dialect
-from testbed.servers.scripted.faults import Call, ImapFault
 from testbed.servers.scripted.grammar import Refused, Value, parse, read_command, word, words
 from testbed.servers.scripted.mailbox import Folder, ScriptedMailbox
 from testbed.servers.scripted.searching import compact, members

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from testbed.servers.scripted.faults import ImapFault, Rewrite
+from testbed.servers.scripted.calls import ImapFault
+from testbed.servers.scripted.faults import Rewrite
 
 EVERYTHING = (
     "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UIDPLUS CONDSTORE QRESYNC ESEARCH MOVE UNSELECT "

@@ -10,8 +10,8 @@ from testbed.servers.scripted.grammar import Refused, Value, quoted, word, words
 from testbed.servers.scripted.mailbox import Folder
 
 if TYPE_CHECKING:
+    from testbed.servers.scripted.calls import Call
     from testbed.servers.scripted.connection import Connection
-    from testbed.servers.scripted.faults import Call
 
 FULL_STATUS = [b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY", b"HIGHESTMODSEQ"]
 _PLAIN = ("\\Noselect", "\\NonExistent", "\\HasChildren", "\\HasNoChildren", "\\Noinferiors", "\\Marked")

@@ -9,8 +9,8 @@ from testbed.servers.scripted.grammar import Refused, word
 from testbed.servers.scripted.mailbox import ScriptedMailbox
 
 if TYPE_CHECKING:
+    from testbed.servers.scripted.calls import Call
     from testbed.servers.scripted.connection import Connection
-    from testbed.servers.scripted.faults import Call
 
 WRONG = "NO [AUTHENTICATIONFAILED] Invalid credentials"
 _EXPIRED = b'{"status":"400","schemes":"bearer","scope":"https://mail.example/"}'

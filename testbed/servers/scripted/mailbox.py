@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Protocol
 
-from testbed.servers.scripted.faults import ImapFault
+from testbed.servers.scripted.calls import ImapFault
 
 COUNTED = 20_000
 """Commands whose times are kept."""

@@ -10,8 +10,8 @@ from testbed.servers.scripted.mailbox import Folder, Message
 from testbed.servers.scripted.searching import compact
 
 if TYPE_CHECKING:
+    from testbed.servers.scripted.calls import Call
     from testbed.servers.scripted.connection import Connection
-    from testbed.servers.scripted.faults import Call
 
 
 def opened(link: Connection) -> Folder:

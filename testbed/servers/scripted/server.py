@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
+from testbed.servers.scripted.calls import ImapFault
 from testbed.servers.scripted.connection import Connection
 from testbed.servers.scripted.dialects import Dialect
-from testbed.servers.scripted.faults import ImapFault
 from testbed.servers.scripted.mailbox import ScriptedMailbox
 
 LINE = 1024 * 1024

@@ -8,8 +8,8 @@ import pytest
 
 from schemas.accounts import Account
 from schemas.ledger import Row
-from testbed.servers.scripted import Dialect, ScriptedMailbox, ScriptedServer
-from testbed.servers.scripted.faults import Break, ImapFault, Refuse, Rewrite, SendRaw
+from testbed.servers.scripted import Dialect, ImapFault, ScriptedMailbox, ScriptedServer
+from testbed.servers.scripted.faults import Break, Refuse, Rewrite, SendRaw
 from tests.conftest import MailUser
 from tests.poller.fixtures import CLIENT, PollerEnvironment, mail, until
 

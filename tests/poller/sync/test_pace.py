@@ -17,8 +17,8 @@ from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync import command_pace
 from services.poller.sync.mailbox_watcher import MailboxWatcher
-from testbed.servers.scripted import Dialect, ScriptedServer
-from testbed.servers.scripted.faults import Call, ImapFault, Refuse
+from testbed.servers.scripted import Call, Dialect, ImapFault, ScriptedServer
+from testbed.servers.scripted.faults import Refuse
 from testbed.servers.scripted.mailbox import ScriptedMailbox
 from tests.poller.conftest import POLICY
 from tests.poller.fixtures import Mailbox, PollerEnvironment, mail
