@@ -18,7 +18,8 @@ from services.store.access.attesting import Attesting
 from services.store.access.users import Company
 from services.store.core.colleagues import Colleagues
 from services.store.ledger.folders import Folders
-from services.store.ledger.ledger import Ledger, LiveRow
+from services.store.ledger.ledger import Ledger
+from services.store.ledger.row_views import LiveRow
 from services.store.mail.emails import Ancestor, BriefEmail, Emails
 from services.store.sync.accounts import Accounts
 from tests.factories import INBOX, SENT, account
