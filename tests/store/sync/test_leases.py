@@ -54,7 +54,7 @@ async def test_every_change_of_a_user_is_noticed_and_no_write_of_a_poller(world:
     before = await store.leases.changes()
     await store.leases.renew([lease])
     await store.poller_ledger.add_window(lease, [row(mine.id, 1)])
-    await store.accounts.trouble(lease, Trouble(code="unavailable", phase="live", since=now()))
+    await store.account_troubles.note(lease, Trouble(code="unavailable", phase="live", since=now()))
     assert await store.leases.changes() == before
     seen = set()
     for change in (
