@@ -19,6 +19,7 @@ SKIPPED = {
     "deleted-in-crm": "deleted in the CRM earlier",
     "withheld": "listed by your mail server but not delivered by it",
     "header-unclear": "with a header that is too long or too malformed to tell who takes part",
+    "unavailable": "your mail server says that it cannot deliver it at the moment",
     "unreadable": "your mail server fails whenever this mail is asked for",
     "short-body": "your mail server delivers only a part of it",
     "refused": "your mail server refuses to deliver it",

@@ -153,7 +153,7 @@ class AccountWorker:
     async def _sync_background(self) -> None:
         """Wait for background work, then do all of it on one connection."""
         if not await self._background.pending():
-            await self._recovery.worked(BACKGROUND)
+            await self._background_worked()
             await self._background.wake.wait()
             if not await self._background.pending():
                 self._background.wake.clear()
@@ -168,7 +168,7 @@ class AccountWorker:
             while True:
                 async with self._background_slots.hold(session):
                     await self._background.run(session)
-                await self._recovery.worked(BACKGROUND)
+                await self._background_worked()
                 if self._slots.single or self._budget.connections.limit:
                     break  # others may want it
                 try:
@@ -177,6 +177,14 @@ class AccountWorker:
                 except TimeoutError:
                     return
         await asyncio.sleep(SHARED_PAUSE_SECONDS)
+
+    async def _background_worked(self) -> None:
+        """Note that background work does what it can, and what the server does not deliver at the moment."""
+        found = await self._context.store.ledger_doubts.unavailable(self._context.account.id)
+        if found is None:
+            await self._recovery.worked(BACKGROUND)
+        else:
+            await self._recovery.troubles.waits(BACKGROUND, folder=found[0], next_try=found[1])
 
     async def _compare(self) -> None:
         """Have the ledger compared with the server now and then, so that nothing stays missed."""

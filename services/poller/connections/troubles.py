@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from schemas.accounts import Lease, Phase, Trouble
-from services.mailbox.connection import TRANSIENT, MailServerError, SealError, classify, clean_answer
+from services.mailbox.connection import TRANSIENT, Code, MailServerError, SealError, classify, clean_answer
 from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError
 from services.poller.connections.errors import BudgetSpentError
 from services.runtime.failures import describe
@@ -35,15 +35,21 @@ class Troubles:
         self, task: str, phase: Phase, code: str, detail: str, *, pause: float | None, folder: str | None = None
     ) -> None:
         """Store that a task cannot go on, and is tried again after ``pause`` seconds."""
-        moment = _now()
+        next_try = None if pause is None else _now() + timedelta(seconds=pause)
+        await self._note(task, phase, code, detail[:300], folder, next_try)
+
+    async def waits(self, task: str, *, folder: str, next_try: datetime) -> None:
+        """Store that a task works, but for a mail that the server does not deliver at the moment."""
+        detail = "the server does not deliver a mail at the moment"
+        await self._note(task, "backfill", Code.UNAVAILABLE.value, detail, folder, next_try)
+
+    async def _note(  # noqa: PLR0917 - the fields of a trouble
+        self, task: str, phase: Phase, code: str, detail: str, folder: str | None, next_try: datetime | None
+    ) -> None:
         before = self._current.get(task)
+        since = _now() if before is None else before.since
         self._current[task] = Trouble(
-            code=code,
-            phase=phase,
-            folder=folder,
-            since=moment if before is None else before.since,
-            next_try=None if pause is None else moment + timedelta(seconds=pause),
-            detail=detail[:300],
+            code=code, phase=phase, folder=folder, since=since, next_try=next_try, detail=detail
         )
         await self._save()
 

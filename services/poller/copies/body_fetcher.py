@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.ledger import MISSING, SHORT, UNREADABLE, WITHHELD, Folder, Row, RowState
+from schemas.ledger import ALONE, MISSING, SHORT, WITHHELD, Folder, Row, RowState
 from schemas.messages import Copy, Lane, MailFetched
 from services.amqp import TraceContext
 from services.mailbox.imap import ImapSession, uid_set
@@ -115,8 +115,8 @@ class BodyFetcher(PublishTracker):
         """Return mails by uid. Those that may break the connection are asked for last, and alone in the end."""
         found: dict[int, bytes] = {}
         by_uid = {row.uid: row for row in rows}
-        known = [row for row in rows if row.doubt == UNREADABLE]
-        innocent = [row.uid for row in rows if row.doubt != UNREADABLE]
+        known = [row for row in rows if row.doubt in ALONE]
+        innocent = [row.uid for row in rows if row.doubt not in ALONE]
         groups = self._context.suspects.split(rows[0].folder, innocent) if innocent else []
         for group in [*groups, *([row.uid] for row in known)]:
             if by_uid[group[0]] in known:
@@ -128,8 +128,8 @@ class BodyFetcher(PublishTracker):
     def _asking(self, session: ImapSession, rows: Sequence[Row]) -> AbstractAsyncContextManager[None]:
         """Ask for mails within the block. A single one that breaks the connection is doubted."""
 
-        async def alone() -> None:
-            await doubt(self._context, [rows[0].id], UNREADABLE)
+        async def alone(reason: str) -> None:
+            await doubt(self._context, [rows[0].id], reason)
 
         uids = [row.uid for row in rows]
         return self._context.suspects.asking(session, rows[0].folder, uids, alone=alone)
@@ -169,7 +169,7 @@ class BodyFetcher(PublishTracker):
                     return
                 yield piece
 
-        if row.doubt == UNREADABLE:
+        if row.doubt in ALONE:
             await ask_other(self._context, session, row)
         async with self._asking(session, [row]):
             name, _ = await self._context.store.blobs.put_stream(pieces(), None)

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from schemas.ledger import MISSING, SHORT, UNREADABLE, WITHHELD, RowState
+from schemas.ledger import MISSING, SHORT, UNAVAILABLE, UNREADABLE, WITHHELD, RowState
 from services.mailbox.imap import ConnectionLostError, Fetched, ImapSession, RefusedError
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 PARTS = 8
 """Into how many requests one is split. A batch of 500 takes three more failures until the mail that causes them is alone."""
-TIMES = {WITHHELD: 2, MISSING: 2, SHORT: 2, UNREADABLE: 3, "refused": 3}
-"""How many attempts in a row must end alike."""
+TIMES = {WITHHELD: 2, MISSING: 2, SHORT: 2, UNREADABLE: 3, UNAVAILABLE: 3, "refused": 3}
+"""How many attempts in a row must end alike. ``UNAVAILABLE`` is never final: the attempts after these are as far apart."""
 
 
 class Suspects:
@@ -50,11 +50,11 @@ class Suspects:
 
     @asynccontextmanager
     async def asking(
-        self, session: ImapSession, folder: str, uids: Sequence[int], *, alone: Callable[[], Awaitable[None]]
+        self, session: ImapSession, folder: str, uids: Sequence[int], *, alone: Callable[[str], Awaitable[None]]
     ) -> AsyncIterator[None]:
         """Ask for mails within the block. If that fails because of one of them, they are split from then on.
 
-        ``alone`` is called if a single one was asked for.
+        ``alone`` is called, with the doubt, if a single one was asked for.
         """
         innocent = session.closed  # another request broke the connection
         try:
@@ -67,7 +67,7 @@ class Suspects:
                 number = next(self._numbers)
                 self._group |= {(folder, uid): number for uid in uids[start : start + size]}
             if len(uids) == 1:
-                await alone()
+                await alone(UNAVAILABLE if isinstance(error, RefusedError) else UNREADABLE)
             raise
         for uid in uids:
             self._group.pop((folder, uid), None)
@@ -78,9 +78,9 @@ class Suspects:
         folder: str,
         uids: Sequence[int],
         *,
-        alone: Callable[[Sequence[int]], Awaitable[None]],
+        alone: Callable[[Sequence[int], str], Awaitable[None]],
     ) -> list[Fetched]:
-        """Return the headers of mails of the open folder, ascending by uid. See ``asking``; ``alone`` gets the single uid."""
+        """Return the headers of mails of the open folder, ascending by uid. See ``asking``; ``alone`` gets the single uid, too."""
         found: list[Fetched] = []
         for group in self.split(folder, uids):
             async with self.asking(session, folder, group, alone=partial(alone, group)):
@@ -98,6 +98,8 @@ async def doubt(
     enough = await context.store.ledger_doubts.note(
         context.lease, ids, reason, apart=context.evidence if apart is None else apart, times=TIMES[reason]
     )
+    if reason == UNAVAILABLE:
+        enough = frozenset()
     context.log.warning("mail did not come", reason=reason, rows=len(ids), final=len(enough))
     if enough and reason == MISSING:
         await context.store.poller_ledger.gone(context.lease, sorted(enough))

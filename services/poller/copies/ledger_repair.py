@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from schemas.identity import copy_id
-from schemas.ledger import DRAFT_FLAG, MISSING, UNREADABLE, WITHHELD, Folder, Row, RowState
+from schemas.ledger import ALONE, DRAFT_FLAG, MISSING, WITHHELD, Folder, Row, RowState
 from services.mailbox.imap import Fetched, ImapSession, uid_set
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
@@ -20,8 +20,8 @@ async def read_headers_of(
 ) -> list[Fetched]:
     """Return the headers of mails of the open folder. One that breaks the connection gets a row, and is asked for alone later."""
 
-    async def alone(uids: Sequence[int]) -> None:
-        await _set_aside(context, folder, uids, UNREADABLE, epoch)
+    async def alone(uids: Sequence[int], reason: str) -> None:
+        await _set_aside(context, folder, uids, reason, epoch)
 
     return await context.suspects.headers(session, folder.id, uids, alone=alone)
 
@@ -41,11 +41,11 @@ async def read_blank(context: AccountContext, session: ImapSession, folder: Fold
     """Read the headers of mail again of which nothing was read yet, each that broke the connection alone."""
     async with session.opened(folder):
         for epoch in {row.epoch for row in rows}:
-            together = [row.uid for row in rows if row.epoch == epoch and row.doubt != UNREADABLE]
+            together = [row.uid for row in rows if row.epoch == epoch and row.doubt not in ALONE]
             if together:
                 await add_rows(context, session, folder, sorted(together), epoch)
         for row in rows:
-            if row.doubt == UNREADABLE:
+            if row.doubt in ALONE:
                 await ask_other(context, session, row)
                 await add_rows(context, session, folder, [row.uid], row.epoch)
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 from schemas.accounts import Phase
-from schemas.ledger import Epoch, EpochState, Row
+from schemas.ledger import UNAVAILABLE, Epoch, EpochState, Row
 from schemas.messages import Lane
-from services.mailbox.imap import ImapSession
+from services.mailbox.imap import ImapSession, RefusedError
 from services.poller.copies.account_context import REFUSED, AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.copies.doubts import doubt
@@ -104,14 +104,32 @@ class BackgroundSync:
             lane = Lane.LIVE if len(rows) <= LIVE_LIMIT else Lane.BACKFILL
             progress = 0
             fetchable = await self._fetchable(rows)
-            for batch in batches(row for row in fetchable if not row.blank):
+            usual = [row for row in fetchable if row.doubt != UNAVAILABLE]
+            for batch in batches(row for row in usual if not row.blank):
                 progress += await self._fetcher.deliver(session, batch, lane)
-            for batch in batches(row for row in fetchable if row.blank):
+            for batch in batches(row for row in usual if row.blank):
                 await read_blank(self._context, session, self._context.folder_of(batch[0]), batch)
                 progress += len(batch)  # each has its header now, or is due later
+            for row in (row for row in fetchable if row.doubt == UNAVAILABLE):
+                await self._ask_again(session, row, lane)
+                progress += 1
             await self._fetcher.settle()
             if not progress:
                 return
+
+    async def _ask_again(self, session: ImapSession, row: Row, lane: Lane) -> None:
+        """Ask for a mail that the server did not deliver. If it does not now, it is due later, and nothing else waits for it."""
+        try:
+            if row.blank:
+                await read_blank(self._context, session, self._context.folder_of(row), [row])
+            else:
+                await self._fetcher.deliver(session, [row], lane)
+        except RefusedError:
+            after = await self._context.store.ledger.get(row.id)
+            if (
+                after is None or after.retry_at is None or after.retry_at <= now()
+            ):  # it is not this mail that was refused
+                raise
 
     async def _fetchable(self, rows: list[Row]) -> list[Row]:
         """Return the rows in synchronised folders. Set the others to ``gone``: their folder is gone or has new uids.

@@ -75,7 +75,7 @@ class MarkRenewal:
         bare = [RemarkedRow(row, (), None, b"") for row in rows if not row.marks and not row.header]
         wanted = {row.uid: row for row in rows if row.marks or row.header}
 
-        async def alone(uids: Sequence[int]) -> None:
+        async def alone(uids: Sequence[int], _: str) -> None:
             self._wait(wanted[uid] for uid in uids)
 
         messages = await context.suspects.headers(session, folder.id, sorted(wanted), alone=alone)

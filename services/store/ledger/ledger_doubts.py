@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pymongo import UpdateOne
 
 from schemas.accounts import Lease
-from schemas.ledger import TRIED_AGAIN, RowState
+from schemas.ledger import TRIED_AGAIN, UNAVAILABLE, RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.core.fence import Fence, MongoSession
@@ -52,6 +52,12 @@ class LedgerDoubts:
             return frozenset([found["_id"] async for found in self._ledger.find(proven, {"_id": 1}, session=session)])
 
         return await self._fence.write(lease, write) if ids else frozenset()
+
+    async def unavailable(self, account: str) -> tuple[str, datetime] | None:
+        """Return the folder of a mail that the server does not deliver at the moment, and when it is tried again; None if all come."""
+        query: Doc = {"account": account, "state": RowState.PLANNED.value, "doubt": UNAVAILABLE}
+        found = await self._ledger.find_one(query, {"folder": 1, "retry_at": 1})
+        return (found["folder"], found["retry_at"]) if found else None
 
     async def shortened(self, lease: Lease, lacking: Mapping[str, int]) -> None:
         """Note how many bytes the server never sent of mails that are taken all the same."""

@@ -20,7 +20,6 @@ FAILURES: dict[str, Callable[[], ImapFault]] = {
     "the connection is cut": lambda: SendRaw("UID FETCH", uid=BAD, what="header", then_cut=True),
     "BYE": lambda: SendRaw("UID FETCH", uid=BAD, what="body", text=b"* BYE Connection closed. 14\r\n", then_cut=True),
     "a literal that is too short": lambda: Break("UID FETCH", uid=BAD, what="body", share=0.4),
-    "NO that may pass": lambda: Refuse("UID FETCH", uid=BAD, what="header", text="NO [SERVERBUG] FETCH Server error"),
 }
 
 
@@ -75,6 +74,34 @@ async def test_one_mail_that_fails_stops_no_other(world: PollerEnvironment, serv
     await until(lambda: _attached(world, account, BAD), "the mail is tried again", world)
 
 
+@pytest.mark.parametrize("what", ["header", "body"])
+async def test_a_refusal_that_may_pass_is_never_final(
+    world: PollerEnvironment, server: ScriptedServer, what: str
+) -> None:
+    """The other eleven come, and new mail; the mail stays planned, with its trouble shown, until it comes: then all is complete."""
+    account, box = await start(world, server)
+    fault = Refuse("UID FETCH", uid=BAD, what=what, text="NO [SERVERBUG] FETCH Server error")
+    box.faults.append(fault)
+    world.start_poller(evidence_seconds="1")
+    for uid in (12, 6):
+        await until(lambda uid=uid: _attached(world, account, uid), f"mail {uid} comes", world)
+    await until(lambda: _doubted(world, account, BAD), "it is doubted", world)
+    box.add(mail(CLIENT))
+    await until(lambda: _attached(world, account, 13), "new mail comes", world)
+    await until(lambda: fault.count > 5, "it is asked for again", world)
+    await until(lambda: _sealed(world, account), "all has its row", world)
+    found = await inbox(world, account)
+    assert (found[BAD].state, found[BAD].doubt) == ("planned", "unavailable")
+    assert {state for uid, state in states(found).items() if uid != BAD} == {"attached"}
+    trouble = (await world.store.accounts.get(account.id)).trouble
+    assert trouble is not None
+    assert (trouble.code, trouble.phase) == ("unavailable", "backfill")
+    box.faults.clear()
+    await world.complete(account)
+    await until(lambda: _untroubled(world, account), "the trouble is over", world)
+    assert set(states(await inbox(world, account)).values()) == {"attached"}
+
+
 async def test_one_new_mail_that_fails_stops_no_other(world: PollerEnvironment, server: ScriptedServer) -> None:
     """New mail arrives behind one that breaks the connection."""
     account, box = await start(world, server)
@@ -122,6 +149,15 @@ async def _attached(world: PollerEnvironment, account: Account, uid: int) -> boo
 
 async def _ended(world: PollerEnvironment, account: Account, uid: int, reason: str) -> bool:
     return states(await inbox(world, account)).get(uid) == reason
+
+
+async def _sealed(world: PollerEnvironment, account: Account) -> bool:
+    epoch = await world.store.epochs.get(account.id, 1)
+    return epoch is not None and epoch.state == "sealed"
+
+
+async def _untroubled(world: PollerEnvironment, account: Account) -> bool:
+    return (await world.store.accounts.get(account.id)).trouble is None
 
 
 async def _doubted(world: PollerEnvironment, account: Account, uid: int) -> bool:
