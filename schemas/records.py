@@ -59,5 +59,5 @@ class SummaryLine(Contract):
     subject: str
     snippet: str
     direction: Literal["in", "out"]
-    """``in``: the record wrote it."""
+    """``out`` if a colleague wrote it, else ``in``."""
     sender: str

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from schemas.addresses import InvalidAddressError, normal_address
+from schemas.header import read_addresses
 from services.cli.terminal.output import fail
 from services.store import NewRecord
 
 _ADDRESSES = re.compile(r"(other|secondary|further)?[ _-]*(e?-?mails?|address(es)?)([ _-]*address(es)?)?[ _-]*\d*")
+_MOST_ADDRESSES = 100
+"""Addresses of one cell."""
 _OTHERS = {
     "name": ("name", "full_name", "full name", "fullname"),
     "owner": ("owner",),
@@ -53,15 +55,16 @@ def _read(file: Path, lines: Iterator[str]) -> CsvRecords:
     reader = csv.reader(lines, delimiter=delimiter)
     for row in reader:
         cells = [cell.strip() for cell in row] + [""] * (len(columns) - len(row))
-        typed = [part for place in addressed for part in re.split(r"[\s;,]+", cells[place]) if part]
+        typed = [cells[place] for place in addressed if cells[place]]
         if not typed:
             without += any(cells)
             continue
-        try:
-            addresses = tuple(dict.fromkeys(normal_address(text) for text in typed))
-        except InvalidAddressError as error:
-            # The reader did not see the header, so its line number is one too low.
-            fail(f"{file}, line {reader.line_num + 1}: {error}. Nothing was imported")
+        found = [read_addresses(text.encode(), _MOST_ADDRESSES) for text in typed]
+        for text, one in zip(typed, found, strict=True):
+            if one.unread or not one.mailboxes:
+                # The reader did not see the header, so its line number is one too low.
+                fail(f"{file}, line {reader.line_num + 1}: {text!r} is not an e-mail address. Nothing was imported")
+        addresses = tuple(dict.fromkeys(mailbox.address for one in found for mailbox in one.mailboxes))
         named = {field: cells[place] or None for field, place in others.items()}
         records.append(
             NewRecord(addresses, name=named.get("name") or "", owner=named.get("owner"), company=named.get("company"))

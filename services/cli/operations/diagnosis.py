@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from schemas.accounts import AccountState
+from schemas.records import RecordRef
 from services.amqp import BrokerFacts, QueueDepth
 from services.mailbox import advice as advice_on
 from services.mailbox.connection import SealedSample
@@ -21,6 +22,7 @@ OLDEST_MONGODB, OLDEST_RABBITMQ = (6, 0), (3, 10)
 SKEW_SECONDS = 1.0
 """Leases and retries tolerate more, but times on record pages and in logs would be wrong."""
 DISK_FULL = 0.9
+_EXAMPLES = 3
 SOON = timedelta(days=14)
 LASTING = timedelta(days=1)
 """What hinders an account for so long is wrong, and no warning."""
@@ -186,6 +188,17 @@ def repeated_ids(accounts: int, ids: int) -> Iterable[Check]:
         yield Check("Message-IDs", State.WARNING, found, advice)
     else:
         yield Check("Message-IDs", State.FINE, "each is carried by one mail of a mailbox")
+
+
+def unreadable_addresses(records: Sequence[RecordRef]) -> Iterable[Check]:
+    """Check for records with an address in the CRM that cannot be read."""
+    name = "CRM addresses"
+    if records:
+        found = f"{plural(len(records), 'record has', 'records have')} an address that cannot be read: no mail is found by it"
+        examples = ", ".join(map(str, records[:_EXAMPLES]))
+        yield Check(name, State.WARNING, found, f"Correct it in the CRM, for example of {examples}.")
+    else:
+        yield Check(name, State.FINE, "each can be read")
 
 
 def secrets(status: RotationStatus) -> Iterable[Check]:

@@ -82,6 +82,7 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
             else ()
         ),
         *diagnosis.repeated_ids(len(repeated), sum(repeated.values())),
+        *diagnosis.unreadable_addresses(await store.records.unreadable()),
         *diagnosis.internal_people(
             [one.domain for one in await company_domains.proposed(store)], await company_domains.internal_records(store)
         ),

@@ -10,10 +10,13 @@ from typing import Any
 from bson import ObjectId
 
 from schemas.addresses import normal_address_or_none
+from schemas.header import read_addresses
 from schemas.records import Record, RecordKind, RecordRef
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc
 
+_MOST_ADDRESSES = 100
+"""Addresses of one text."""
 _IN_DOCUMENTS = ("email", "address", "value")
 
 
@@ -75,9 +78,23 @@ def _first(document: Doc, path: str) -> str | None:
 
 
 def addresses_of(document: Doc, fields: Sequence[str]) -> tuple[str, ...]:
-    """Return the valid addresses of a document in normal form, in order."""
+    """Return the addresses of a document in normal form, in order: also of ``Name <address>``, ``mailto:`` and lists."""
     texts = (text for field in fields for text in _texts(document, field))
-    return tuple(dict.fromkeys(address for text in texts if (address := normal_address_or_none(text))))
+    return tuple(dict.fromkeys(address for text in texts for address in _addresses(text)[0]))
+
+
+def has_unreadable_address(document: Doc, fields: Sequence[str]) -> bool:
+    """Whether a document has an address that cannot be read, so that no mail is found by it."""
+    texts = (text for field in fields for text in _texts(document, field) if text.strip())
+    return any(not found or unread for found, unread in map(_addresses, texts))
+
+
+def _addresses(text: str) -> tuple[list[str], int]:
+    """Return the addresses in a text, and how many in it cannot be read."""
+    if (address := normal_address_or_none(text)) is not None:
+        return [address], 0
+    found = read_addresses(text.encode("utf-8", "replace"), _MOST_ADDRESSES)
+    return [one.address for one in found.mailboxes], found.unread
 
 
 def name_of(document: Doc, fields: Sequence[str]) -> str:

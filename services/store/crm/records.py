@@ -12,7 +12,15 @@ from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc
 from services.store.core.errors import NotFoundError
-from services.store.crm.record_fields import addresses_of, id_candidates, new_document, record_id, record_of, text_paths
+from services.store.crm.record_fields import (
+    addresses_of,
+    has_unreadable_address,
+    id_candidates,
+    new_document,
+    record_id,
+    record_of,
+    text_paths,
+)
 
 _AT_ONCE = 1000
 _MOST_WORDS = 10
@@ -103,6 +111,16 @@ class Records:
         """Return the newest records of a kind (by id), newest first."""
         found = self._records[kind].find({}, self._fields).sort("_id", -1).limit(limit)
         return [record_of(kind, document, self._config) async for document in found]
+
+    async def unreadable(self, *, limit: int = 100_000) -> list[RecordRef]:
+        """Return those of the newest records of each kind that have an address which cannot be read."""
+        fields = self._config.address_fields
+        return [
+            RecordRef(kind=kind, id=record_id(document["_id"]))
+            for kind, collection in self._records.items()
+            async for document in collection.find({}, self._fields).sort("_id", -1).limit(limit)
+            if has_unreadable_address(document, fields)
+        ]
 
     async def matching(self, text: str, *, among: Doc | None = None) -> AsyncIterator[Record]:
         """Iterate over records that contain every word of a text, first those with an address that begins with it.

@@ -108,7 +108,7 @@ class Summaries:
         emails = {
             document["_id"]: document async for document in self._emails.find({"_id": {"$in": list(keys)}}, _LINE)
         }
-        named = {one["address"] for email in emails.values() for one in email["participants"] if one["role"] == "from"}
+        named = {address for email in emails.values() for address in authors_of(email)}
         own = await self._colleagues.own_among(named)
         return {
             (name, link["email"]): summary_line(emails[link["email"]], _public(link["matches"]), own)
@@ -120,14 +120,14 @@ class Summaries:
 
 def summary_line(email: Mapping[str, Any], matches: Collection[Mapping[str, Any]], own: Collection[str]) -> SummaryLine:
     """Return the line of a stored email on a record."""
-    authors = [one for one in email.get("participants", ()) if one["role"] == Role.FROM.value]
+    writers = [one for one in email.get("participants", ()) if one["role"] == Role.FROM.value]
     return SummaryLine(
         email=email["_id"],
         sent_at=email["sent_at"],
         subject=email["subject"],
         snippet=email["snippet"],
-        direction=direction([one["address"] for one in authors], [match["role"] for match in matches], own),
-        sender=(authors[0]["name"] or authors[0]["address"]) if authors else "",
+        direction=direction(authors_of(email), [match["role"] for match in matches], own),
+        sender=(writers[0]["name"] or writers[0]["address"]) if writers else "",
     )
 
 
@@ -136,15 +136,18 @@ def _public(matches: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [match for match in matches if match["role"] != Role.BCC.value]
 
 
-def direction(authors: Collection[str], roles: Iterable[str], own: Collection[str]) -> Literal["in", "out"]:
-    """Return ``in`` if the record wrote the email.
+def authors_of(email: Mapping[str, Any]) -> list[str]:
+    """Return the addresses that wrote a stored email: From, and Sender, who may have written for another."""
+    written = (Role.FROM.value, Role.SENDER.value)
+    return [one["address"] for one in email.get("participants", ()) if one["role"] in written]
 
-    A thread link does not name the record. An email that no colleague wrote then counts as the record's, from an address that
-    the CRM does not know.
+
+def direction(authors: Iterable[str], roles: Iterable[str], own: Collection[str]) -> Literal["in", "out"]:
+    """Return ``out`` if a colleague wrote the email, from a proven address: who merely receives it did not send it.
+
+    What the record wrote is ``in`` whoever else did, and so is what names the record in Reply-To alone: a web form writes for it.
     """
     named = set(roles)
-    if named & {Role.FROM.value, Role.SENDER.value}:
+    if named & {Role.FROM.value, Role.SENDER.value} or named == {Role.REPLY_TO.value}:
         return "in"
-    if named - {Role.THREAD.value}:
-        return "out"
-    return "in" if authors and not any(author in own for author in authors) else "out"
+    return "out" if any(author in own for author in authors) else "in"

@@ -56,7 +56,7 @@ class VisibleEmail(Contract):
     snippet: str
     """Start of the text."""
     direction: Literal["in", "out"]
-    """``in`` if the record wrote it."""
+    """``out`` if a colleague wrote it, else ``in``."""
     participants: tuple[Participant, ...]
     """All except Bcc."""
     bcc: tuple[str, ...]

@@ -12,7 +12,7 @@ from schemas.records import RecordRef
 from services.store.access.guard import Guard, LinkDecision
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.crm.summaries import direction
+from services.store.crm.summaries import authors_of, direction
 from services.store.ledger.folders import Folders
 from services.store.readers.candidates import Candidates, Position, Scope
 from services.store.readers.views import FoundEmail, Reason, VisibleCopy, VisibleEmail
@@ -65,7 +65,7 @@ class VisibleLines:
         keys = list({one.link.email for one in visible})
         emails = {document["_id"]: document async for document in self._emails.find({"_id": {"$in": keys}}, _HEAVY)}
         folders = await self._folders.names({row.account for one in visible for row in one.rows})
-        named = {one["address"] for email in emails.values() for one in email["participants"] if one["role"] == "from"}
+        named = {address for email in emails.values() for address in authors_of(email)}
         own = await self._colleagues.own_among(named)
         return [
             visible_email(user.email, one, emails[one.link.email], folders, own)
@@ -118,7 +118,6 @@ def visible_email(
     )
     granted = {(line.match.address, line.match.role): None for line in decision.granting}
     participants = tuple(Participant.model_validate(one) for one in email.get("participants", ()))
-    authors = [one.address for one in participants if one.role is Role.FROM]
     own_bcc = [address for row, account in decision.copies() if account.owner == viewer for address in row.bcc]
     return VisibleEmail(
         email=link.email,
@@ -127,7 +126,7 @@ def visible_email(
         thread=link.thread,
         subject=email["subject"],
         snippet=email["snippet"],
-        direction=direction(authors, [role.value for _, role in granted], own_addresses),
+        direction=direction(authors_of(email), [role.value for _, role in granted], own_addresses),
         participants=participants,
         bcc=tuple(dict.fromkeys(own_bcc)),
         attachments=tuple(Attachment.model_validate(one) for one in email.get("attachments", ())),

@@ -15,6 +15,7 @@ from pymongo import MongoClient
 from yarl import URL
 
 from schemas.accounts import AccountState
+from schemas.records import RecordRef
 from schemas.routes import DEAD_QUEUE, ROUTES
 from services.amqp import QueueDepth
 from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts, unknown_queues
@@ -263,6 +264,15 @@ def test_repeated_message_ids() -> None:
     assert (found.state, found.found) == (State.WARNING, "3 are carried by different mails, in 2 mailboxes")
     (found,) = diagnosis.repeated_ids(0, 0)
     assert found.state is State.FINE
+
+
+def test_unreadable_addresses() -> None:
+    """They are a warning, with examples."""
+    (found,) = diagnosis.unreadable_addresses([RecordRef(kind="lead", id=str(number)) for number in range(9)])
+    assert found.state is State.WARNING
+    assert found.found.startswith("9 records have")
+    assert "lead:0, lead:1, lead:2." in found.advice
+    assert [check.state for check in diagnosis.unreadable_addresses([])] == [State.FINE]
 
 
 def test_other_peoples_queues_are_not_strange() -> None:

@@ -33,6 +33,12 @@ CONFIG = StoreConfig(blind_index_keys={"only": b"k" * 32})
         ({"people": [{"mail": {"work": "a@x.com"}}, {"mail": {}}]}, ("people.mail.work",), ("a@x.com",)),
         ({"email": "no address", "emails": [None, 3, {"value": 4}], "other": "a@x.com"}, ("email", "emails"), ()),
         ({"email": "a@bücher.example"}, ("email",), ("a@xn--bcher-kva.example",)),
+        (
+            {"email": "mailto:a@x.com", "emails": ["Ann <b@x.com>", "c@x.com; d@x.com"]},
+            ("email", "emails"),
+            ("a@x.com", "b@x.com", "c@x.com", "d@x.com"),
+        ),
+        ({"email": "a@x.com, b@x.com"}, ("email",), ("a@x.com", "b@x.com")),
     ],
 )
 def test_addresses_are_read_from_every_usual_shape(
@@ -156,6 +162,17 @@ async def test_the_look_up_reads_only_the_index(world: World, store: Store) -> N
     plan = await world.database.command("explain", query, verbosity="executionStats")
     assert plan["executionStats"]["totalDocsExamined"] == 0
     assert plan["executionStats"]["nReturned"] == 1
+
+
+async def test_records_whose_addresses_cannot_be_read_are_named(world: World, store: Store) -> None:
+    """Of each kind; an empty field is no address, and one good address does not excuse another."""
+    leads = world.crm["leads"]
+    for value in ("a@x.com", "", None, "Ann <a@x.com>", ["a@x.com", "b@x.com; c@x.com"]):
+        await leads.insert_one({"email": value})
+    wrong = [
+        (await leads.insert_one({"email": value})).inserted_id for value in ("n/a", "a@b@x.com", ["a@x.com", "b@"])
+    ]
+    assert await store.records.unreadable() == [RecordRef(kind="lead", id=str(one)) for one in reversed(wrong)]
 
 
 async def test_adding_importing_and_finding(world: World, store: Store) -> None:

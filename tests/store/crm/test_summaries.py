@@ -67,12 +67,18 @@ async def test_a_deleted_record_gets_no_summary(store: Store) -> None:
     [
         (["lead@x.com"], ["from", "to"], "in"),
         (["own@corp.com"], ["to"], "out"),
-        (["list@y.com"], ["cc"], "out"),
+        (["list@y.com"], ["cc"], "in"),
+        (["law@z.com"], ["to"], "in"),  # a third party's mail to both
+        (["form@z.com"], ["reply-to"], "in"),
+        (["own@corp.com"], ["reply-to"], "in"),  # a form that writes from the company's own address
+        (["own@corp.com"], ["to", "reply-to"], "out"),
+        (["boss@corp.com", "own@corp.com"], ["to"], "out"),  # a Sender who wrote for another
+        (["own@corp.com", "lead@x.com"], ["sender"], "in"),  # a list that put its own address into From
         (["unknown@z.com"], ["thread"], "in"),
         (["own@corp.com"], ["thread"], "out"),
-        ([], ["thread"], "out"),
+        ([], ["thread"], "in"),
     ],
 )
 def test_direction(authors: list[str], roles: list[str], expected: str) -> None:
-    """``in`` means that the record wrote it, or an unknown sender in its thread."""
+    """``out`` needs a proven address of ours among the authors; what the record wrote, or asks to be answered by, is ``in``."""
     assert direction(authors, roles, {"own@corp.com"}) == expected
