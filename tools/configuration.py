@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from pathlib import Path
@@ -12,15 +11,10 @@ from pydantic.fields import FieldInfo
 
 from services.runtime.environment import variable
 from services.settings import PROCESSES
+from tools import derive
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 BEGIN, END = "<!-- settings:begin (made by tools.configuration) -->", "<!-- settings:end -->"
-_HEADING = """# Configuration
-
-You configure Leadmail with environment variables. You can also set `<NAME>_FILE` to the path of a file that holds the value, for
-example for a secret. A missing or wrong setting stops the process with one sentence that names it. A process in bold does not start
-without the setting; the others have a default.
-"""
 
 
 def settings() -> dict[str, FieldInfo]:
@@ -64,31 +58,9 @@ def _text(value: object, separator: str) -> str:
 
 def page(old: str) -> str:
     """Return the page with the current table; the text around the table stays."""
-    block = f"{BEGIN}\n{table()}\n{END}"
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if begin and end:
-        return f"{before}{block}{after}"
-    return f"{old or _HEADING}\n{block}\n"
-
-
-def main() -> int:
-    """Check or write; 1 when stale."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--check", action="store_true", help="say whether the page is stale")
-    what.add_argument("--write", action="store_true", help="bring the page up to date")
-    arguments = parser.parse_args()
-    old = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    new = page(old)
-    if arguments.write:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(new, encoding="utf-8")
-    elif old != new:
-        sys.stderr.write(f"{PAGE} is stale: run `python -m tools.configuration --write`\n")
-        return 1
-    return 0
+    return derive.between_marks(old, BEGIN, END, table())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    new = page(PAGE.read_text(encoding="utf-8"))
+    sys.exit(derive.main("tools.configuration", "The table of settings.", {PAGE: new}))

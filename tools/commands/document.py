@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.app import SUBJECTS, load
+from tools import derive
 from tools.commands.results import ANCHOR, TITLE, kind, schemas, sections
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
@@ -71,22 +71,5 @@ def page() -> str:
     return "\n".join([*parts, f"\n## {TITLE}", *sections(definitions)]) + "\n"
 
 
-def main() -> int:
-    """Check or write; 1 when stale."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--check", action="store_true", help="fail if the page is stale")
-    what.add_argument("--write", action="store_true", help="update the page")
-    arguments = parser.parse_args()
-    new = page()
-    if arguments.write:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(new, encoding="utf-8")
-    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != new:
-        sys.stderr.write(f"{PAGE} is stale: run `python -m tools.commands.document --write`\n")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(derive.main("tools.commands.document", "The page of commands.", {PAGE: page()}))

@@ -6,7 +6,6 @@ A test fails when one of them is stale.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from schemas.messages import MESSAGES, Event
 from schemas.routes import ROUTES
 from schemas.topology import EXCHANGES, bindings, queues
+from tools import derive
 from tools.contracts.asyncapi import document, duration, first_line, message_name, to_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -74,16 +74,6 @@ def routes_table() -> str:
     return "\n".join(lines)
 
 
-def with_routes(page: str) -> str:
-    """Return a page with the present table between its markers, which are added where they are missing."""
-    block = f"{BEGIN}\n{routes_table()}\n{END}"
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if begin and end:
-        return f"{before}{block}{after}"
-    return f"{page or '# Architecture' + chr(10)}\n{block}\n"
-
-
 def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
@@ -95,39 +85,10 @@ def files(root: Path = ROOT) -> dict[Path, str]:
     return {
         root / DEFINITIONS: _json(definitions()),
         root / ASYNCAPI: "# Made by `python -m tools.contracts.derived --write`.\n" + to_yaml(document()),
-        page: with_routes(page.read_text(encoding="utf-8") if page.exists() else ""),
+        page: derive.between_marks(page.read_text(encoding="utf-8"), BEGIN, END, routes_table()),
         **schemas,
     }
 
 
-def stale(root: Path = ROOT) -> list[Path]:
-    """Return the files that are not as they should be."""
-    return [path for path, text in files(root).items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-
-
-def write(root: Path = ROOT) -> None:
-    """Bring every file up to date."""
-    for path, text in files(root).items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-
-def main() -> int:
-    """Check or write; 1 when something is stale."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.contracts.derived", description="Files made from the contracts."
-    )
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--check", action="store_true", help="name the stale files")
-    what.add_argument("--write", action="store_true", help="bring them up to date")
-    if parser.parse_args().write:
-        write()
-        return 0
-    names = [str(path.relative_to(ROOT)) for path in stale()]
-    for name in names:
-        sys.stderr.write(f"{name} is stale: run `python -m tools.contracts.derived --write`\n")
-    return 1 if names else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(derive.main("tools.contracts.derived", "Files made from the contracts.", files()))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import textwrap
 from pathlib import Path
 
+from tools import derive
 from tools.metrics.catalogue import FOREIGN, STAGES, Known, common, of_stage
 from tools.metrics.dashboards import DASHBOARDS
 from tools.metrics.grafana import to_json
@@ -51,11 +51,7 @@ def page(old: str) -> str:
     Raises:
         ValueError: the marks around the tables are gone.
     """
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE} has lost the marks around its tables: put {BEGIN} and {END} where they are to stand")
-    return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
+    return derive.between_marks(old, BEGIN, END, tables())
 
 
 def operator_rules() -> str:
@@ -70,24 +66,5 @@ def files() -> dict[Path, str]:
     return {PAGE: page(PAGE.read_text(encoding="utf-8")), OPERATOR: operator_rules(), **made}
 
 
-def main() -> int:
-    """Check or write; 1 when something is stale."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--check", action="store_true", help="say what is stale")
-    what.add_argument("--write", action="store_true", help="bring everything up to date")
-    arguments = parser.parse_args()
-    stale = {
-        path: text for path, text in files().items() if not path.exists() or path.read_text(encoding="utf-8") != text
-    }
-    for path, text in stale.items():
-        if arguments.write:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        else:
-            sys.stderr.write(f"{path} is stale: run `python -m tools.metrics --write`\n")
-    return 1 if stale and not arguments.write else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(derive.main("tools.metrics", "The page of metrics, dashboards, and the operator's rules.", files()))

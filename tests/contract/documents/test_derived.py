@@ -11,6 +11,7 @@ import pytest
 from schemas.messages import MESSAGES, MailFetched
 from schemas.routes import DEAD_QUEUE, ROUTES
 from schemas.topology import bindings, queues
+from tools import derive
 from tools.contracts import derived
 from tools.contracts.asyncapi import document, message_name, to_yaml
 
@@ -27,14 +28,14 @@ def test_stale_and_missing_are_found(tmp_path: Path) -> None:
     page = tmp_path / derived.ARCHITECTURE
     page.parent.mkdir()
     page.write_text(f"# Words\n{derived.BEGIN}\nold\n{derived.END}\nmore words\n", encoding="utf-8")
-    assert set(derived.stale(tmp_path)) == set(derived.files(tmp_path))
-    derived.write(tmp_path)
-    assert derived.stale(tmp_path) == []
+    assert set(derive.stale(derived.files(tmp_path))) == set(derived.files(tmp_path))
+    derive.write(derived.files(tmp_path))
+    assert derive.stale(derived.files(tmp_path)) == []
     assert page.read_text(encoding="utf-8").startswith("# Words\n")
     assert page.read_text(encoding="utf-8").endswith("\nmore words\n")
     definitions = tmp_path / derived.DEFINITIONS
     definitions.write_text(definitions.read_text().replace("20000", "20001"), encoding="utf-8")
-    assert derived.stale(tmp_path) == [definitions]
+    assert derive.stale(derived.files(tmp_path)) == [definitions]
 
 
 def test_definitions_have_every_queue() -> None:
