@@ -102,6 +102,11 @@ class Broker:
         (node,) = self._list("/api/nodes")
         return int(node["mem_used"])
 
+    def waiting(self, virtual_host: str) -> dict[str, int]:
+        """Return the number of messages per queue that has any, including those being processed."""
+        path = f"/api/queues/{quote(virtual_host, safe='')}?disable_stats=true&enable_queue_totals=true"
+        return {queue["name"]: queue["messages"] for queue in self._list(path) if queue.get("messages")}
+
     def _list(self, path: str) -> list[dict[str, Any]]:
         answer: Any = self._call("GET", path, None)
         return list(answer)

@@ -91,7 +91,7 @@ def clean() -> Evidence:
             StoredAccount(account, "active", int(account == "b"), resync_requested=False) for account in ACCOUNTS
         ],
         dead=[],
-        debts=0,
+        pending_work=0,
         counts={
             record: sum(bool(link.shared_by) for (each, _), link in truth.links.items() if each == record)
             for record in RECORDS

@@ -200,7 +200,7 @@ def test_a_correct_state_has_no_findings() -> None:
         pytest.param(EARLY, early_mail, id="a confirmation before the backfill was complete"),
         pytest.param(UNFINISHED_WORK, row(0, state="planned"), id="a planned row"),
         pytest.param(UNFINISHED_WORK, row(0, state="published"), id="a published row"),
-        pytest.param(UNFINISHED_WORK, lambda each: stored(each, debts=1), id="a debt"),
+        pytest.param(UNFINISHED_WORK, lambda each: stored(each, pending_work=1), id="pending work"),
         pytest.param(
             UNFINISHED_WORK, lambda each: stored(each, dead=["a.Sent.1"]), id="a dead letter of a row that goes on"
         ),

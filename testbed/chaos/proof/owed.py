@@ -34,8 +34,8 @@ def _epochs(evidence: Evidence) -> Iterator[Finding]:
     for name, several in names.items():
         if name not in epochs or len(several) > 1:
             yield Finding(DOUBLED, f"confirmations of backfill {name}: {sorted(several)}")
-    if evidence.stored.debts:
-        yield Finding(UNFINISHED_WORK, f"{evidence.stored.debts} debts")
+    if pending := evidence.stored.pending_work:
+        yield Finding(UNFINISHED_WORK, f"{pending} pieces of work are pending")
 
 
 def _asked(evidence: Evidence) -> Iterator[Finding]:

@@ -62,33 +62,31 @@ class Reader:
 
     def uids(self, account: str, mailbox: Mailbox) -> dict[ServerCopy, frozenset[str]]:
         """Return the flags of every copy in the synchronised folders of a mailbox."""
-        found: dict[ServerCopy, frozenset[str]] = {}
         with mailbox.opened() as client:
-            for folder in folders(client):
-                if (uidvalidity := _examine(client, folder)) is None:
-                    continue
-                for uid, flags, _ in _fetch(client, "1:*", "(UID FLAGS)"):
-                    found[ServerCopy(account, folder, uidvalidity, uid)] = flags
-        return found
+            return {copy: flags for there in _by_folder(client, account) for copy, flags in there.items()}
 
     def read(self, account: str, mailbox: Mailbox) -> list[Held]:
         """Return every copy in the synchronised folders of a mailbox with what it says."""
         held: list[Held] = []
         with mailbox.opened() as client:
-            for folder in folders(client):
-                if (uidvalidity := _examine(client, folder)) is None:
-                    continue
-                flags = {
-                    ServerCopy(account, folder, uidvalidity, uid): flags
-                    for uid, flags, _ in _fetch(client, "1:*", "(UID FLAGS)")
-                }
+            for flags in _by_folder(client, account):
                 new = [copy for copy in flags if copy not in self._mails]
                 for start in range(0, len(new), _AT_ONCE):
                     wanted = ",".join(str(copy.uid) for copy in new[start : start + _AT_ONCE])
                     for uid, _, raw in _fetch(client, wanted, "(UID BODY.PEEK[])"):
-                        self._mails[ServerCopy(account, folder, uidvalidity, uid)] = read_mail(raw, account)
+                        self._mails[new[start]._replace(uid=uid)] = read_mail(raw, account)
                 held += [Held(copy, flags[copy], self._mails[copy]) for copy in flags if copy in self._mails]
         return held
+
+
+def _by_folder(client: imaplib.IMAP4, account: str) -> Iterator[dict[ServerCopy, frozenset[str]]]:
+    """Open each synchronised folder, and yield the flags of every copy in it."""
+    for folder in folders(client):
+        if (uidvalidity := _examine(client, folder)) is not None:
+            yield {
+                ServerCopy(account, folder, uidvalidity, uid): flags
+                for uid, flags, _ in _fetch(client, "1:*", "(UID FLAGS)")
+            }
 
 
 def folders(client: imaplib.IMAP4) -> list[bytes]:

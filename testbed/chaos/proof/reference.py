@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from testbed.chaos.proof.expected import ExpectedState, Mailowner, Reason, RecordLink
 from testbed.chaos.proof.reader import Held, ServerMail
@@ -32,10 +33,7 @@ def work_out(
         viewers: the users; all of them may read every record.
         excluded: domains that the administrator excludes.
     """
-
-    def of(copies: Sequence[Held]) -> ExpectedState:
-        return _of_live(copies, records=records, accounts=accounts, viewers=viewers, excluded=excluded)
-
+    of = partial(_of_live, records=records, accounts=accounts, viewers=viewers, excluded=excluded)
     sent = [each for each in held if "\\Draft" not in each.flags]
     unmarked = [each for each in sent if "\\Deleted" not in each.flags]
     truth = of(unmarked)

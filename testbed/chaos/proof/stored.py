@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from email import message_from_bytes
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ from testbed.chaos.proof.expected import RecordLink
 from testbed.chaos.proof.reader import ServerCopy
 from testbed.local import SentMail
 
+_CONFIRMATION = re.compile(r"<sync\.([0-9a-f]+)\.(\d+)@.*>")
+_ATTENTION = re.compile(r"<attention\.([0-9a-f]+)\.(\d+)@.*>")
 UNFINISHED = frozenset({"planned", "published"})
 Document = Mapping[str, Any]
 
@@ -56,7 +58,7 @@ class AttentionMail(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """A mail that the SMTP server took."""
+    """A mail that confirms a backfill, which the SMTP server took."""
 
     message_id: str
     account: str
@@ -81,7 +83,8 @@ class Stored(NamedTuple):
     accounts: list[StoredAccount]
     dead: list[str | None]
     """The rows of the dead letters."""
-    debts: int
+    pending_work: int
+    """Pieces of it."""
     counts: dict[str, int]
     """Shared emails by record, as the CRM's document says."""
 
@@ -111,7 +114,7 @@ def read_stored(client: MongoClient[dict[str, Any]], database: str, crm: str) ->
             for one in ours.accounts.find()
         ],
         dead=[one.get("row") for one in ours.dead_letters.find({}, {"row": 1})],
-        debts=ours.debts.count_documents({}),
+        pending_work=ours.debts.count_documents({}),
         counts={
             f"{kind}:{one['_id']}": int((one.get("leadmail") or {}).get("count", 0))
             for kind in ("lead", "contact")
@@ -130,20 +133,18 @@ def _row(one: Document, names: Mapping[tuple[str, str], bytes]) -> StoredRow:
 
 def attentions(sent: Iterable[SentMail]) -> list[AttentionMail]:
     """Return the mails about accounts in trouble among what the SMTP server took."""
-    found = []
-    for mail in sent:
-        message_id = str(message_from_bytes(mail.raw)["Message-ID"] or "")
-        if match := re.fullmatch(r"<attention\.([0-9a-f]+)\.(\d+)@.*>", message_id):
-            found.append(AttentionMail(message_id, match[1], int(match[2])))
-    return found
+    return [AttentionMail(found[0], found[1], int(found[2])) for _, found in _named(sent, _ATTENTION)]
 
 
 def confirmations(sent: Iterable[SentMail]) -> list[Confirmation]:
     """Return the confirmations among what the SMTP server took."""
-    found = []
+    return [
+        Confirmation(found[0], found[1], int(found[2]), int(mail.path.name.partition("-")[0]) / 1e9)
+        for mail, found in _named(sent, _CONFIRMATION)
+    ]
+
+
+def _named(sent: Iterable[SentMail], message_id: re.Pattern[str]) -> Iterator[tuple[SentMail, re.Match[str]]]:
     for mail in sent:
-        message_id = str(message_from_bytes(mail.raw)["Message-ID"] or "")
-        if match := re.fullmatch(r"<sync\.([0-9a-f]+)\.(\d+)@.*>", message_id):
-            taken = int(mail.path.name.partition("-")[0]) / 1e9
-            found.append(Confirmation(message_id, match[1], int(match[2]), taken))
-    return found
+        if found := message_id.fullmatch(str(message_from_bytes(mail.raw)["Message-ID"] or "")):
+            yield mail, found

@@ -76,7 +76,7 @@ def _dead(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(UNFINISHED_WORK, f"a dead letter for {name}, which is not quarantined")
     for name, count in dead_letters.items():
         if count > 1:
-            yield Finding(DOUBLED, f"{count} dead dead_letters for {name}")
+            yield Finding(DOUBLED, f"{count} dead letters for {name}")
 
 
 def _emails(evidence: Evidence, keys: Mapping[str, str]) -> Iterator[Finding]:

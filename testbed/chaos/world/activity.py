@@ -16,11 +16,11 @@ from testbed.samples.bench.team import TeamRecord
 from testbed.samples.bench.team_mail import FOLDERS, SENT, TeamMail
 
 _TROUBLE = (imaplib.IMAP4.error, smtplib.SMTPException, OSError, EOFError, HostingError)
-"""Errors while the mail server is down: the action is repeated or skipped."""
+"""Errors while the mail server is down, or when a folder of a name does not exist or only contains folders: repeated or skipped."""
 _DELIVER_S = 60
 _TRASH = "Trash"
 _NAMES = (*FOLDERS[1:], "Projects", "Projects/Pier", "Clients", "Clients/Old", "Clients/Old/North")
-"""Errors of renaming and deleting folders: a name may denote a folder, none, or one that only contains folders."""
+"""Names of folders to recreate, rename and delete, whether they exist or not."""
 DEEDS = {
     "flagged": 50,
     "moved": 25,

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import imaplib
-import json
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
@@ -22,7 +18,7 @@ from testbed.chaos.proof.reader import Held, Reader, ServerCopy
 from testbed.chaos.proof.reference import work_out
 from testbed.chaos.proof.stored import AttentionMail, Stored, attentions, confirmations, read_stored
 from testbed.chaos.world.company import Company
-from testbed.local import HostingError, LocalServers
+from testbed.local import HostingError
 from testbed.samples.bench.team import COMPANY_EXCLUDED
 
 _PAGE = 200
@@ -79,9 +75,9 @@ class Gatherer:
             {"$or": [{"state": {"$ne": "active"}}, {"resync_requested": True}]}
         ):
             return f"{waiting} accounts are not active, or wait for a backfill"
-        if debts := await ours.debts.count_documents({}):
-            return f"{debts} debts are to be paid"
-        queues = await asyncio.to_thread(waiting_messages, company.network.servers, company.name)
+        if pending := await ours.debts.count_documents({}):
+            return f"{pending} pieces of work are pending"
+        queues = await asyncio.to_thread(company.network.servers.broker.waiting, company.name)
         return f"messages wait: {queues}" if queues else None
 
     async def gather(self) -> Evidence:
@@ -151,15 +147,3 @@ async def patiently(what: Callable[[], Awaitable[T]]) -> T:
 def _stored(company: Company) -> Stored:
     with MongoClient[dict[str, Any]](company.network.servers.mongo_url, readConcernLevel="majority") as client:
         return read_stored(client, company.name, f"{company.name}-crm")
-
-
-def waiting_messages(servers: LocalServers, virtual_host: str) -> dict[str, int]:
-    """Return the number of messages per queue that has any, including those being processed."""
-    broker = servers.broker
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{broker.management_port}/api/queues/{quote(virtual_host, safe='')}?disable_stats=true&enable_queue_totals=true",
-        headers={"Authorization": "Basic " + base64.b64encode(f"{broker.user}:{broker.password}".encode()).decode()},
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=30) as answer:
-        return {queue["name"]: queue["messages"] for queue in json.load(answer) if queue.get("messages")}

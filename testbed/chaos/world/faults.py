@@ -170,10 +170,13 @@ class Injector:
     async def _broker(self, fault: Fault) -> bool:
         end = self._servers.kill if fault.kind == BROKER_KILL else self._servers.stop
         async with self._turns["rabbitmq"]:
-            await asyncio.to_thread(end, "rabbitmq")
-            await asyncio.sleep(fault.seconds)
-            await asyncio.to_thread(self._servers.start, "rabbitmq")
+            await self._down("rabbitmq", fault.seconds, end)
         return True
+
+    async def _down(self, part: str, seconds: float, end: Callable[[str], None]) -> None:
+        await asyncio.to_thread(end, part)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(self._servers.start, part)
 
     async def _step_down(self, _fault: Fault) -> bool:
         async with self._turns["mongo"]:
@@ -185,16 +188,11 @@ class Injector:
             if primary is None:
                 return False
             number = primary if fault.kind == PRIMARY_KILL else (primary + 1) % len(self._servers.replica_set.members)
-            name = f"mongo-{number + 1}"
-            await asyncio.to_thread(self._servers.kill, name)
-            await asyncio.sleep(fault.seconds)
-            await asyncio.to_thread(self._servers.start, name)
+            await self._down(f"mongo-{number + 1}", fault.seconds, self._servers.kill)
         return True
 
     async def _part(self, fault: Fault) -> bool:
         part = "dovecot" if fault.kind == IMAP_KILL else "smtp"
         async with self._turns[part]:
-            await asyncio.to_thread(self._servers.kill, part)
-            await asyncio.sleep(fault.seconds)
-            await asyncio.to_thread(self._servers.start, part)
+            await self._down(part, fault.seconds, self._servers.kill)
         return True
