@@ -6,7 +6,9 @@ import os
 import sys
 from collections.abc import Collection
 
+from testbed.local.containers import Containers
 from testbed.local.hosting import Hosting, Processes
+from testbed.local.images import engine_answers
 from testbed.processes.parts import HostingError
 
 VARIABLE = "LEADMAIL_HOSTING"
@@ -26,10 +28,6 @@ def choose(wanted: str | None, names: Collection[str]) -> type[Hosting]:
     way = wanted or os.environ.get(VARIABLE) or "auto"
     if way not in ("auto", "processes", "containers"):
         raise HostingError(f"{VARIABLE} is {way!r}: it must be auto, processes or containers")
-    # Imported here, because the demo's image has no client of a container engine.
-    from testbed.local.containers import Containers  # noqa: PLC0415
-    from testbed.local.images import engine_answers  # noqa: PLC0415
-
     if way == "containers" or (way == "auto" and engine_answers()):
         try:
             Containers.prepare(names)

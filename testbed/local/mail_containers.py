@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from testbed.local import images
 from testbed.local.container_part import ContainerPart
+from testbed.processes import waiting
 from testbed.processes.certificates import Certificates
-from testbed.processes.parts import LOOPBACK, ImapEndpoint, LmtpEndpoint
-from testbed.processes.ports import free_ports
+from testbed.processes.ports import mail_endpoints
 from testbed.processes.users import MailUsers
-from testbed.servers.dovecot import wait_for_mail
 from testbed.servers.dovecot_config import DovecotSettings, dovecot_config
-from testbed.servers.mail.process import wait_for
 from testbed.servers.mail.settings import MailSettings
 
 _TESTBED = Path(__file__).parents[1]
@@ -21,25 +20,38 @@ _CERTIFICATES = PurePosixPath("/etc/leadmail-certificates")
 _USERS = PurePosixPath("/etc/leadmail-users")
 
 
-class DovecotContainer(ContainerPart):
-    """Dovecot from our own image, its configuration, certificates and users mounted from the host."""
+class _FromImage(ContainerPart):
+    """A mail server from our own image, its certificates and users mounted from the host."""
+
+    def __init__(
+        self,
+        kind: str,
+        run: str,
+        users: MailUsers,
+        certificates: Certificates,
+        mounts: Mapping[Path, str],
+        *,
+        command: list[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.imap, self.lmtp = mail_endpoints(certificates.ca)
+        super().__init__(
+            images.mail_image(kind),
+            run,
+            ports={1143: self.imap.port, 1993: self.imap.tls_port, 1024: self.lmtp.port},
+            command=command,
+            environment=environment,
+            mounts={**mounts, certificates.ca.parent: str(_CERTIFICATES), users.folder: str(_USERS)},
+            wait=partial(waiting.for_mail_server, kind.capitalize(), self.imap, self.lmtp),
+        )
+
+
+class DovecotContainer(_FromImage):
+    """Dovecot, its configuration mounted from the host, too."""
 
     def __init__(self, run: str, folder: Path, users: MailUsers, certificates: Certificates) -> None:
-        imap, imaps, lmtp = free_ports(3)
-        self.imap = ImapEndpoint(LOOPBACK, imap, imaps, certificates.ca)
-        self.lmtp = LmtpEndpoint(LOOPBACK, lmtp)
         self._configuration = folder
-        super().__init__(
-            images.mail_image("dovecot"),
-            run,
-            ports={1143: imap, 1993: imaps, 1024: lmtp},
-            mounts={
-                folder: "/etc/leadmail",
-                certificates.ca.parent: str(_CERTIFICATES),
-                users.folder: str(_USERS),
-            },
-            wait=lambda alive: wait_for_mail(imap, lmtp, alive),
-        )
+        super().__init__("dovecot", run, users, certificates, {folder: "/etc/leadmail"})
 
     def start(self) -> None:
         """Write the configuration in both syntaxes (the image knows which Dovecot it has), then start."""
@@ -68,25 +80,18 @@ _DOVECOT_INSIDE = DovecotSettings(
 )
 
 
-class MailContainer(ContainerPart):
-    """Cyrus or Courier from our own image; what runs them is this package, mounted from the host."""
+class MailContainer(_FromImage):
+    """Cyrus or Courier; what runs them is this package, mounted from the host."""
 
     def __init__(self, kind: str, run: str, users: MailUsers, certificates: Certificates) -> None:
-        imap, imaps, lmtp = free_ports(3)
-        self.imap = ImapEndpoint(LOOPBACK, imap, imaps, certificates.ca)
-        self.lmtp = LmtpEndpoint(LOOPBACK, lmtp)
         super().__init__(
-            images.mail_image(kind),
+            kind,
             run,
-            ports={1143: imap, 1993: imaps, 1024: lmtp},
+            users,
+            certificates,
+            {_TESTBED: "/opt/leadmail/testbed"},
             command=["python", "-m", "testbed.servers.mail", *_INSIDE.arguments(kind)],
             environment={"PYTHONPATH": "/opt/leadmail", "PYTHONDONTWRITEBYTECODE": "1"},
-            mounts={
-                _TESTBED: "/opt/leadmail/testbed",
-                certificates.ca.parent: str(_CERTIFICATES),
-                users.folder: str(_USERS),
-            },
-            wait=partial(wait_for, kind, self.imap, self.lmtp),
         )
 
 

@@ -23,15 +23,15 @@ _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A distribution package, how to see that it is installed, and the system services that it enables."""
+    """A distribution package, a program that shows that it is installed, and the system services that it enables."""
 
     name: str
-    sign: str
+    path: str
     services: tuple[str, ...] = ()
 
     def installed(self) -> bool:
         """Return whether the program that we need from it is installed."""
-        return program(self.sign) is not None
+        return program(self.path) is not None
 
 
 RABBITMQ = Package("rabbitmq-server", str(RABBITMQ_SERVER), ("rabbitmq-server.service", "epmd.service", "epmd.socket"))

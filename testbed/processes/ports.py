@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import socket
+from pathlib import Path
 
-from testbed.processes.parts import LOOPBACK, HostingError
+from testbed.processes.parts import LOOPBACK, HostingError, ImapEndpoint, LmtpEndpoint
 
 # Below the range from which the kernel takes ports for outgoing connections (32768 and up): a port of a server that
 # is down for a moment is then never taken by a client connection.
@@ -34,6 +35,12 @@ def free_ports(count: int) -> list[int]:
 def free_port() -> int:
     """Return a loopback port on which nothing listens."""
     return free_ports(1)[0]
+
+
+def mail_endpoints(ca_file: Path) -> tuple[ImapEndpoint, LmtpEndpoint]:
+    """Return free ports for a mail server, as what clients need to know of it."""
+    imap, imaps, lmtp = free_ports(3)
+    return ImapEndpoint(LOOPBACK, imap, imaps, ca_file), LmtpEndpoint(LOOPBACK, lmtp)
 
 
 def _is_free(port: int) -> bool:

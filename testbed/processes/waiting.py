@@ -6,10 +6,11 @@ import socket
 import time
 from collections.abc import Callable
 
-from testbed.processes.parts import LOOPBACK, HostingError
+from testbed.processes.parts import LOOPBACK, HostingError, ImapEndpoint, LmtpEndpoint
 
 _PAUSE_S = 0.03
 _GREETING_S = 10  # a server that forks for each connection may take long on a busy machine
+_MAIL_SERVER_S = 40
 Probe = Callable[[], bool]
 Wait = Callable[[Probe], None]
 """Returns once a server answers; takes whether it is alive."""
@@ -40,6 +41,20 @@ def until(answers: Callable[[], bool], *, what: str, seconds: float, part_alive:
         if time.monotonic() > deadline:
             raise HostingError(f"{what} did not answer within {seconds:.0f} s: {why}")
         time.sleep(_PAUSE_S)
+
+
+def for_mail_server(name: str, imap: ImapEndpoint, lmtp: LmtpEndpoint, part_alive: Probe) -> None:
+    """Return once a mail server greets on IMAP and LMTP.
+
+    Raises:
+        HostingError: it has ended, or does not greet in time.
+    """
+    until(
+        lambda: greets(imap.port, greeting=b"* OK") and greets(lmtp.port, greeting=b"220 "),
+        what=name,
+        seconds=_MAIL_SERVER_S,
+        part_alive=part_alive,
+    )
 
 
 def greets(port: int, *, greeting: bytes, say: bytes = b"", host: str = LOOPBACK) -> bool:

@@ -8,7 +8,7 @@
 - ``dovecot``: Dovecot: IMAP and LMTP
 - ``dovecot_config``: Dovecot's configuration, for 2.3 and 2.4
 - ``mail``: Cyrus and Courier
-- ``imap``: mail delivery and reading over IMAP
+- ``imap``: a login and names of folders over IMAP, for what reads mailboxes without the services
 - ``scripted``: an IMAP server in memory that speaks dialects and lies on demand
 - ``smtp``: the SMTP sink as a process
 - ``smtp_sink``: the SMTP sink itself: keeps what it receives as files

@@ -14,24 +14,13 @@ from testbed.processes import waiting
 from testbed.processes.certificates import Certificates
 from testbed.processes.child import Spawner
 from testbed.processes.packages import program
-from testbed.processes.parts import LOOPBACK, HostingError, ImapEndpoint, LmtpEndpoint
-from testbed.processes.ports import free_ports
+from testbed.processes.parts import LOOPBACK, HostingError
+from testbed.processes.ports import mail_endpoints
 from testbed.processes.server import ServerProcess
 from testbed.processes.users import MailUsers
 from testbed.servers.dovecot_config import DovecotSettings, dovecot_config
 
-_START_S = 30
 _UNPRIVILEGED = "mail"  # in every Debian and Ubuntu (package base-passwd)
-
-
-def wait_for_mail(imap_port: int, lmtp_port: int, part_alive: waiting.Probe) -> None:
-    """Return once IMAP and LMTP greet."""
-    waiting.until(
-        lambda: waiting.greets(imap_port, greeting=b"* OK") and waiting.greets(lmtp_port, greeting=b"220 "),
-        what="Dovecot",
-        seconds=_START_S,
-        part_alive=part_alive,
-    )
 
 
 class DovecotProcess(ServerProcess):
@@ -42,9 +31,7 @@ class DovecotProcess(ServerProcess):
         self._folder = folder
         self._users = users
         self._certificates = certificates
-        imap_port, imaps_port, lmtp_port = free_ports(3)
-        self.imap = ImapEndpoint(LOOPBACK, imap_port, imaps_port, certificates.ca)
-        self.lmtp = LmtpEndpoint(LOOPBACK, lmtp_port)
+        self.imap, self.lmtp = mail_endpoints(certificates.ca)
 
     def start(self) -> None:
         """Start Dovecot; returns when IMAP and LMTP answer."""
@@ -55,7 +42,7 @@ class DovecotProcess(ServerProcess):
         configuration.chmod(0o644)
         self._run(
             [str(_dovecot()), "-F", "-c", str(configuration)],
-            partial(wait_for_mail, self.imap.port, self.lmtp.port),
+            partial(waiting.for_mail_server, "Dovecot", self.imap, self.lmtp),
             log=folder / "dovecot.log",
             env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(folder), "LANG": "C.UTF-8"},
             cwd=folder,

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from pymongo import MongoClient
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from testbed.processes import waiting
 from testbed.processes.child import Spawner
-from testbed.processes.parts import LOOPBACK
+from testbed.processes.parts import LOOPBACK, HostingError
 from testbed.processes.ports import free_ports
 from testbed.processes.server import ServerProcess
 from testbed.servers.mongod import mongod_binary
-from testbed.servers.replica_set import REPLICA_SET
+from testbed.servers.replica_set import REPLICA_SET, hello, initiate
 
 _START_S = 60
-_NOT_YET_INITIALISED = 94
 #: Arguments that both ways of hosting give to mongod.
 MONGOD_ARGUMENTS = (
     "--replSet",
@@ -44,24 +43,15 @@ def wait_for_primary(port: int, part_alive: Callable[[], bool]) -> None:
 
     The member is named by its address on the loopback, so `port` must be the one that clients use.
     """
-    with MongoClient[dict[str, object]](
-        LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=200, connectTimeoutMS=1_000
-    ) as client:
 
-        def is_primary() -> bool:
-            try:
-                if client.admin.command("hello")["isWritablePrimary"]:
-                    return True
-                client.admin.command("replSetGetStatus")
-            except OperationFailure as error:
-                if error.code == _NOT_YET_INITIALISED:
-                    members = [{"_id": 0, "host": f"{LOOPBACK}:{port}"}]
-                    client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
-            except PyMongoError:
-                pass  # not listening yet
-            return False
+    def is_primary() -> bool:
+        if hello(port).get("isWritablePrimary"):
+            return True
+        with suppress(PyMongoError, HostingError):  # not listening yet
+            initiate(port, [port], {})
+        return False
 
-        waiting.until(is_primary, what="MongoDB", seconds=_START_S, part_alive=part_alive)
+    waiting.until(is_primary, what="MongoDB", seconds=_START_S, part_alive=part_alive)
 
 
 class MongoProcess(ServerProcess):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
@@ -53,7 +53,7 @@ def wait_for_member(port: int, part_alive: Callable[[], bool]) -> None:
     waiting.until(lambda: _takes_part(port), what="MongoDB", seconds=_START_S, part_alive=part_alive)
 
 
-def _hello(port: int) -> dict[str, Any]:
+def hello(port: int) -> dict[str, Any]:
     """Return what a server says of itself; nothing while it does not answer."""
     with MongoClient[dict[str, Any]](
         LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=300, connectTimeoutMS=1_000
@@ -64,8 +64,25 @@ def _hello(port: int) -> dict[str, Any]:
             return {}
 
 
+def initiate(port: int, members: Sequence[int], settings: Mapping[str, int]) -> None:
+    """Make a set of the servers at some ports, by the one at ``port``; nothing if it is in a set.
+
+    Raises:
+        HostingError: it refuses to say.
+        PyMongoError: it does not answer.
+    """
+    with MongoClient[dict[str, Any]](LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=5_000) as client:
+        try:
+            client.admin.command("replSetGetStatus")
+        except OperationFailure as error:
+            if error.code != _NOT_YET_INITIALISED:
+                raise HostingError(f"the replica set does not answer: {error}") from error
+            hosts = [{"_id": number, "host": f"{LOOPBACK}:{each}"} for number, each in enumerate(members)]
+            client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": hosts, "settings": dict(settings)})
+
+
 def _takes_part(port: int) -> bool:
-    said = _hello(port)
+    said = hello(port)
     return bool(said.get("isWritablePrimary") or said.get("secondary") or said.get("isreplicaset"))
 
 
@@ -84,7 +101,11 @@ class ReplicaSet:
     def start(self) -> None:
         """Start every member; returns when one of them is primary."""
         self._all(lambda member: member.start())
-        self._initiate()
+        initiate(
+            self.members[0].port,
+            [each.advertised for each in self._ports],
+            {"electionTimeoutMillis": _ELECTION_TIMEOUT_MS},
+        )
         waiting.until(lambda: self.primary() is not None, what="MongoDB", seconds=_START_S, part_alive=lambda: True)
 
     def stop(self) -> None:
@@ -106,7 +127,7 @@ class ReplicaSet:
     def primary(self) -> int | None:
         """Return the number of the member that is primary, None while there is none."""
         return next(
-            (number for number, member in enumerate(self.members) if _hello(member.port).get("isWritablePrimary")), None
+            (number for number, member in enumerate(self.members) if hello(member.port).get("isWritablePrimary")), None
         )
 
     def step_down(self, seconds: int = 10) -> bool:
@@ -120,20 +141,6 @@ class ReplicaSet:
             except PyMongoError:
                 return False
         return True
-
-    def _initiate(self) -> None:
-        with MongoClient[dict[str, Any]](LOOPBACK, self.members[0].port, directConnection=True) as client:
-            try:
-                client.admin.command("replSetGetStatus")
-            except OperationFailure as error:
-                if error.code != _NOT_YET_INITIALISED:
-                    raise HostingError(f"the replica set does not answer: {error}") from error
-                members = [
-                    {"_id": number, "host": f"{LOOPBACK}:{each.advertised}"} for number, each in enumerate(self._ports)
-                ]
-                settings = {"electionTimeoutMillis": _ELECTION_TIMEOUT_MS}
-                wanted = {"_id": REPLICA_SET, "members": members, "settings": settings}
-                client.admin.command("replSetInitiate", wanted)
 
     def _all(self, do: Callable[[Member], None]) -> None:
         with ThreadPoolExecutor(max_workers=len(self.members)) as pool:

@@ -10,25 +10,14 @@ from pathlib import Path
 from testbed.processes import waiting
 from testbed.processes.certificates import Certificates
 from testbed.processes.child import Spawner
-from testbed.processes.parts import LOOPBACK, ImapEndpoint, LmtpEndpoint
-from testbed.processes.ports import free_ports
+from testbed.processes.parts import LOOPBACK
+from testbed.processes.ports import mail_endpoints
 from testbed.processes.server import ServerProcess
 from testbed.processes.users import MailUsers
 from testbed.servers.mail.settings import MailSettings
 from testbed.servers.mail.unpacked import unpacked
 
 _PROJECT = Path(__file__).parents[3]
-_START_S = 40
-
-
-def wait_for(kind: str, imap: ImapEndpoint, lmtp: LmtpEndpoint, part_alive: waiting.Probe) -> None:
-    """Return once IMAP and LMTP greet."""
-    waiting.until(
-        lambda: waiting.greets(imap.port, greeting=b"* OK") and waiting.greets(lmtp.port, greeting=b"220 "),
-        what=kind.capitalize(),
-        seconds=_START_S,
-        part_alive=part_alive,
-    )
 
 
 class MailProcess(ServerProcess):
@@ -40,9 +29,7 @@ class MailProcess(ServerProcess):
         self._folder = folder
         self._users = users
         self._certificates = certificates
-        imap, imaps, lmtp = free_ports(3)
-        self.imap = ImapEndpoint(LOOPBACK, imap, imaps, certificates.ca)
-        self.lmtp = LmtpEndpoint(LOOPBACK, lmtp)
+        self.imap, self.lmtp = mail_endpoints(certificates.ca)
 
     def start(self) -> None:
         """Start it; returns when IMAP and LMTP answer."""
@@ -60,7 +47,7 @@ class MailProcess(ServerProcess):
         self._folder.mkdir(exist_ok=True)
         self._run(
             [sys.executable, "-m", "testbed.servers.mail", *settings.arguments(self.kind)],
-            partial(wait_for, self.kind, self.imap, self.lmtp),
+            partial(waiting.for_mail_server, self.kind.capitalize(), self.imap, self.lmtp),
             log=self._folder.with_suffix(".log"),
             env={**os.environ, "PYTHONPATH": str(_PROJECT)},
             cwd=_PROJECT,
