@@ -107,14 +107,14 @@ async def run(
     mails = list(team_mail(people, seed=seed * 1000 + number, mails=shape.mails))
     first, live = mails[: round(len(mails) * (1 - shape.live))], mails[round(len(mails) * (1 - shape.live)) :]
     async with AsyncExitStack() as stack:
-        there = await stack.enter_async_context(company(network, people, **SETTINGS, sweep_seconds=str(shape.sweep)))
-        await _fill(there, first)
-        await there.add_records(people.known)
-        observer = await stack.enter_async_context(Observer(network.servers.mongo_url, there.name))
-        replicas = await stack.enter_async_context(Replicas(there.settings_of, folder))
-        gatherer = Gatherer(there, observer)
-        injector = Injector(network, Owners(there, gatherer), replicas, say)
-        activity = Activity(there, rng(seed, number, "activity"), ancestors(mails))
+        firm = await stack.enter_async_context(company(network, people, **SETTINGS, sweep_seconds=str(shape.sweep)))
+        await _fill(firm, first)
+        await firm.add_records(people.known)
+        observer = await stack.enter_async_context(Observer(network.servers.mongo_url, firm.name))
+        replicas = await stack.enter_async_context(Replicas(firm.settings_of, folder))
+        gatherer = Gatherer(firm, observer)
+        injector = Injector(network, Owners(firm, gatherer), replicas, say)
+        activity = Activity(firm, rng(seed, number, "activity"), ancestors(mails))
         numbers = rng(seed, number, "faults")
         if faults is None:
             keys = [each.key for each in people.colleagues]
@@ -132,32 +132,32 @@ async def run(
             f"scenario {number} ({emphasis}): {len(people.colleagues)} accounts, {len(mails)} mails, {len(faults)} faults"
         )
         async with asyncio.TaskGroup() as group:
-            group.create_task(_connect(gatherer, there, shape.seconds * 0.6))
+            group.create_task(_connect(gatherer, firm, shape.seconds * 0.6))
             group.create_task(injector.run(faults))
             group.create_task(activity.run(shape.seconds, live, people.late))
         ended = time.monotonic()
         result.findings, result.messages = await _rest(gatherer, shape.rest, say)
         result.rest = time.monotonic() - ended
-        result.accounts, result.activity = len(there.accounts), activity.counts
+        result.accounts, result.activity = len(firm.accounts), activity.counts
         result.faults = Counter(fault.kind for fault in injector.done)
         result.restarts = replicas.ends()
     result.seconds = time.monotonic() - began
     return result
 
 
-async def _fill(there: Company, mails: Sequence[TeamMail]) -> None:
-    boxes: dict[str, list[tuple[str, bytes, int]]] = {each.key: [] for each in there.team.colleagues}
+async def _fill(firm: Company, mails: Sequence[TeamMail]) -> None:
+    boxes: dict[str, list[tuple[str, bytes, int]]] = {each.key: [] for each in firm.team.colleagues}
     for mail in mails:
         for key, folder, raw in mail.copies:
             boxes[key].append((folder, raw, mail.seconds))
     async with asyncio.TaskGroup() as group:
-        for each in there.team.colleagues:
-            group.create_task(there.add_mailbox(each, boxes[each.key]))
+        for each in firm.team.colleagues:
+            group.create_task(firm.add_mailbox(each, boxes[each.key]))
 
 
-async def _connect(gatherer: Gatherer, there: Company, seconds: float) -> None:
+async def _connect(gatherer: Gatherer, firm: Company, seconds: float) -> None:
     """Connect the mailboxes one after another, so that a backfill is in progress most of the time."""
-    keys = [each.key for each in there.team.colleagues]
+    keys = [each.key for each in firm.team.colleagues]
     for key in keys:
         await gatherer.connecting(key)
         await asyncio.sleep(seconds / len(keys))
