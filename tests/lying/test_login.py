@@ -69,10 +69,10 @@ class Echo(ImapFault):
 
     async def before(self, call: Call) -> bool:
         """Read the credentials and send them back."""
-        await call.link.write(b"+ \r\n")
-        line = (await call.link.read_line()).strip()
+        await call.client.write(b"+ \r\n")
+        line = (await call.client.read_line()).strip()
         text = b"* BAD you said " + line + b"\r\n" + call.tag + b" NO [UNAVAILABLE] cannot read " + line + b"\r\n"
-        await call.link.write(text)
+        await call.client.write(text)
         return True
 
 

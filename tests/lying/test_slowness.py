@@ -47,7 +47,7 @@ class SilentDone(Pause):
 
     async def before(self, call: object) -> bool:
         """Invite, then be silent."""
-        await call.link.write(b"+ idling\r\n")  # type: ignore[attr-defined]
+        await call.client.write(b"+ idling\r\n")  # type: ignore[attr-defined]
         return await super().before(call)  # type: ignore[arg-type]
 
 

@@ -45,10 +45,10 @@ class Inject(ImapFault):
 
     async def before(self, call: Call) -> bool:
         """Answer, slip something in, and start TLS."""
-        link = call.link
-        await link.write(call.tag + b" OK begin TLS\r\n* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n* BYE injected\r\n")
-        await link.writer.start_tls(link.listener.tls)  # type: ignore[attr-defined]
-        link.encrypted = True  # type: ignore[attr-defined]
+        client = call.client
+        await client.write(call.tag + b" OK begin TLS\r\n* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n* BYE injected\r\n")
+        await client.writer.start_tls(client.listener.tls)  # type: ignore[attr-defined]
+        client.encrypted = True  # type: ignore[attr-defined]
         return True
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from testbed.servers.scripted.mailbox import ScriptedMailbox
 
 
-class ClientLink(Protocol):
+class Client(Protocol):
     """The connection on which a command came."""
 
     mailbox: ScriptedMailbox | None
@@ -36,7 +36,7 @@ class ClientLink(Protocol):
 class Call:
     """One command."""
 
-    link: ClientLink
+    client: Client
     tag: bytes
     name: str
     """In capitals, such as UID FETCH."""

@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from testbed.servers.scripted.connection import Connection
 
 
-def _mailbox(link: Connection) -> ScriptedMailbox:
-    if link.mailbox is None:
+def _mailbox(client: Connection) -> ScriptedMailbox:
+    if client.mailbox is None:
         raise Refused("BAD log in first")
-    return link.mailbox
+    return client.mailbox
 
 
-def _code(link: Connection, name: str, *values: bytes) -> str:
-    return f"[{name} {b' '.join(values).decode()}] done" if link.dialect.has("UIDPLUS") else "done"
+def _code(client: Connection, name: str, *values: bytes) -> str:
+    return f"[{name} {b' '.join(values).decode()}] done" if client.dialect.has("UIDPLUS") else "done"
 
 
-async def append(link: Connection, call: Call) -> None:
+async def append(client: Connection, call: Call) -> None:
     """APPEND."""
-    folder = listing.find(link, call.arguments[0])
+    folder = listing.find(client, call.arguments[0])
     *options, raw = call.arguments[1:]
     flags: list[str] = []
     date = None
@@ -37,14 +37,14 @@ async def append(link: Connection, call: Call) -> None:
             flags = [flag.decode() for flag in option if isinstance(flag, bytes)]
         else:
             date = datetime.strptime(option.decode().strip(), "%d-%b-%Y %H:%M:%S %z")
-    message = _mailbox(link).add(raw if isinstance(raw, bytes) else b"", folder.name, flags=flags, date=date)
-    link.ok(call, _code(link, "APPENDUID", b"%d" % folder.uidvalidity, b"%d" % message.uid))
+    message = _mailbox(client).add(raw if isinstance(raw, bytes) else b"", folder.name, flags=flags, date=date)
+    client.ok(call, _code(client, "APPENDUID", b"%d" % folder.uidvalidity, b"%d" % message.uid))
 
 
-async def store(link: Connection, call: Call) -> None:
+async def store(client: Connection, call: Call) -> None:
     """STORE and UID STORE."""
     uid = call.name.startswith("UID")
-    chosen = named(link, call.arguments[0], uid=uid)
+    chosen = named(client, call.arguments[0], uid=uid)
     action = word(call.arguments[1])
     value = call.arguments[2]
     flags = {flag.decode() for flag in (value if isinstance(value, list) else [value]) if isinstance(flag, bytes)}
@@ -52,29 +52,29 @@ async def store(link: Connection, call: Call) -> None:
         add, remove = {b"+": (flags, set[str]()), b"-": (set[str](), flags)}.get(
             action[:1], (flags, message.flags - flags)
         )
-        _mailbox(link).flag([message.uid], add=add, remove=remove, folder=opened(link).name)
+        _mailbox(client).flag([message.uid], add=add, remove=remove, folder=opened(client).name)
     if action.endswith(b".SILENT"):
-        link.know_flags()
-    link.ok(call, expunges=uid)
+        client.know_flags()
+    client.ok(call, expunges=uid)
 
 
-async def copy(link: Connection, call: Call) -> None:
+async def copy(client: Connection, call: Call) -> None:
     """COPY and MOVE, by uid or sequence number."""
-    source, target = opened(link), listing.find(link, call.arguments[1])
-    uids = [message.uid for _, message in named(link, call.arguments[0], uid=call.name.startswith("UID"))]
+    source, target = opened(client), listing.find(client, call.arguments[1])
+    uids = [message.uid for _, message in named(client, call.arguments[0], uid=call.name.startswith("UID"))]
     moving = call.name.endswith("MOVE")
-    new = (_mailbox(link).move if moving else _mailbox(link).copy)(uids, source.name, target.name)
+    new = (_mailbox(client).move if moving else _mailbox(client).copy)(uids, source.name, target.name)
     values = (b"%d" % target.uidvalidity, compact(sorted(new)), compact(sorted(new.values())))
     if moving and new:
-        link.lines.append(f"* OK {_code(link, 'COPYUID', *values)}".encode())
-    link.ok(call, _code(link, "COPYUID", *values) if new and not moving else "done")
+        client.lines.append(f"* OK {_code(client, 'COPYUID', *values)}".encode())
+    client.ok(call, _code(client, "COPYUID", *values) if new and not moving else "done")
 
 
-async def expunge(link: Connection, call: Call) -> None:
+async def expunge(client: Connection, call: Call) -> None:
     """EXPUNGE and UID EXPUNGE."""
-    folder = opened(link)
-    chosen = {message.uid for _, message in named(link, call.arguments[0], uid=True)} if call.arguments else None
-    _mailbox(link).delete(
+    folder = opened(client)
+    chosen = {message.uid for _, message in named(client, call.arguments[0], uid=True)} if call.arguments else None
+    _mailbox(client).delete(
         [
             message.uid
             for message in folder.messages
@@ -82,4 +82,4 @@ async def expunge(link: Connection, call: Call) -> None:
         ],
         folder.name,
     )
-    link.ok(call)
+    client.ok(call)

@@ -27,116 +27,116 @@ _NEEDS = {
 _ANYTIME = {"CONNECT", "CAPABILITY", "NOOP", "LOGOUT", "ID", "STARTTLS", "LOGIN", "AUTHENTICATE"}
 
 
-async def run(link: Connection, call: Call) -> None:
+async def run(client: Connection, call: Call) -> None:
     """Run a command; its answer is added to the connection's lines."""
     handler = COMMANDS.get(call.name)
     needed = _NEEDS.get(call.name)
-    if handler is None or (needed and not (link.dialect.has(needed) or link.dialect.rev2)):
+    if handler is None or (needed and not (client.dialect.has(needed) or client.dialect.rev2)):
         raise Refused("BAD unknown command")
-    if link.mailbox is None and call.name not in _ANYTIME:
+    if client.mailbox is None and call.name not in _ANYTIME:
         raise Refused("BAD log in first")
-    if link.mailbox is not None and call.name in ("LOGIN", "AUTHENTICATE", "STARTTLS"):
+    if client.mailbox is not None and call.name in ("LOGIN", "AUTHENTICATE", "STARTTLS"):
         raise Refused("BAD already logged in")
-    await handler(link, call)
+    await handler(client, call)
 
 
-def offered(link: Connection) -> str:
+def offered(client: Connection) -> str:
     """Return the capabilities in the connection's present state."""
-    if link.mailbox is not None:
-        return link.dialect.capabilities
-    starttls = ["STARTTLS"] if link.listener.tls is not None and not link.encrypted else []
-    return " ".join([link.dialect.capabilities, link.dialect.logins, *starttls])
+    if client.mailbox is not None:
+        return client.dialect.capabilities
+    starttls = ["STARTTLS"] if client.listener.tls is not None and not client.encrypted else []
+    return " ".join([client.dialect.capabilities, client.dialect.logins, *starttls])
 
 
-async def connect(link: Connection, call: Call) -> None:
+async def connect(client: Connection, call: Call) -> None:
     """Greet the client."""
     del call
-    link.lines.append(link.dialect.greeting.encode())
+    client.lines.append(client.dialect.greeting.encode())
 
 
-async def capability(link: Connection, call: Call) -> None:
+async def capability(client: Connection, call: Call) -> None:
     """CAPABILITY."""
-    link.lines.append(f"* CAPABILITY {offered(link)}".encode())
-    link.ok(call)
+    client.lines.append(f"* CAPABILITY {offered(client)}".encode())
+    client.ok(call)
 
 
-async def noop(link: Connection, call: Call) -> None:
+async def noop(client: Connection, call: Call) -> None:
     """NOOP and CHECK."""
-    link.ok(call)
+    client.ok(call)
 
 
-async def logout(link: Connection, call: Call) -> None:
+async def logout(client: Connection, call: Call) -> None:
     """LOGOUT."""
-    link.lines.append(b"* BYE")
-    link.ok(call)
-    link.ended = True
+    client.lines.append(b"* BYE")
+    client.ok(call)
+    client.ended = True
 
 
-async def identify(link: Connection, call: Call) -> None:
+async def identify(client: Connection, call: Call) -> None:
     """ID (RFC 2971)."""
-    link.identified = True
-    link.lines.append(b"* ID (%s %s)" % (quoted(b"name"), quoted(link.dialect.name.encode())))
-    link.ok(call)
+    client.identified = True
+    client.lines.append(b"* ID (%s %s)" % (quoted(b"name"), quoted(client.dialect.name.encode())))
+    client.ok(call)
 
 
-async def enable(link: Connection, call: Call) -> None:
+async def enable(client: Connection, call: Call) -> None:
     """ENABLE (RFC 5161)."""
     names = [word(one).decode() for one in call.arguments]
-    known = [one for one in names if link.dialect.has(one)]
-    link.enabled |= set(known)
-    link.lines.append(f"* ENABLED {' '.join(known)}".rstrip().encode())
-    link.ok(call)
+    known = [one for one in names if client.dialect.has(one)]
+    client.enabled |= set(known)
+    client.lines.append(f"* ENABLED {' '.join(known)}".rstrip().encode())
+    client.ok(call)
 
 
-async def idle(link: Connection, call: Call) -> None:
+async def idle(client: Connection, call: Call) -> None:
     """IDLE (RFC 2177)."""
-    before = link.updates()
-    if link.dialect.exists_before_idle and link.folder is not None:
-        before = [b"* %d EXISTS" % len(link.seen), *before]
-    after = [] if link.dialect.exists_before_idle else before
-    lines = [*(before if link.dialect.exists_before_idle else []), b"+ idling", *after]
-    link.idling = True
+    before = client.updates()
+    if client.dialect.exists_before_idle and client.folder is not None:
+        before = [b"* %d EXISTS" % len(client.seen), *before]
+    after = [] if client.dialect.exists_before_idle else before
+    lines = [*(before if client.dialect.exists_before_idle else []), b"+ idling", *after]
+    client.idling = True
     try:
-        await link.write(b"".join(line + b"\r\n" for line in lines))
-        done = await link.read_line()
+        await client.write(b"".join(line + b"\r\n" for line in lines))
+        done = await client.read_line()
     finally:
-        link.idling = False
+        client.idling = False
     if done.strip().upper() != b"DONE":
         raise Refused("BAD expected DONE")
-    link.ok(call)
+    client.ok(call)
 
 
-async def notify(link: Connection, call: Call) -> None:
+async def notify(client: Connection, call: Call) -> None:
     """NOTIFY (RFC 5465): everything or nothing."""
-    link.notified_of_all = word(call.arguments[0]) == b"SET"
-    link.ok(call)
+    client.notified_of_all = word(call.arguments[0]) == b"SET"
+    client.ok(call)
 
 
 def _first(value: Value) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-async def create(link: Connection, call: Call) -> None:
+async def create(client: Connection, call: Call) -> None:
     """CREATE."""
     name = _first(call.arguments[0])
-    if link.mailbox is None or name in link.mailbox.folders:
+    if client.mailbox is None or name in client.mailbox.folders:
         raise Refused("NO [ALREADYEXISTS] it exists")
-    link.mailbox.create(name)
-    link.ok(call)
+    client.mailbox.create(name)
+    client.ok(call)
 
 
-async def delete(link: Connection, call: Call) -> None:
+async def delete(client: Connection, call: Call) -> None:
     """DELETE."""
-    if link.mailbox is not None:
-        link.mailbox.drop(listing.find(link, call.arguments[0]).name)
-    link.ok(call)
+    if client.mailbox is not None:
+        client.mailbox.drop(listing.find(client, call.arguments[0]).name)
+    client.ok(call)
 
 
-async def rename(link: Connection, call: Call) -> None:
+async def rename(client: Connection, call: Call) -> None:
     """RENAME."""
-    if link.mailbox is not None:
-        link.mailbox.rename(listing.find(link, call.arguments[0]).name, _first(call.arguments[1]))
-    link.ok(call)
+    if client.mailbox is not None:
+        client.mailbox.rename(listing.find(client, call.arguments[0]).name, _first(call.arguments[1]))
+    client.ok(call)
 
 
 COMMANDS: dict[str, Handler] = {

@@ -42,10 +42,10 @@ class Connection:
         self.notified_of_all = False
         self._others: dict[bytes, Folder] = {}
         self.lines: list[bytes] = []
-        """Of the answer under way."""
+        """Of the answer that is being made."""
         self.ended = False
 
-    # What faults and watchers use.
+    # What faults and mailboxes use.
 
     async def write(self, data: bytes) -> None:
         """Send bytes; waits while the client does not read."""

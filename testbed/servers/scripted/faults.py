@@ -21,7 +21,7 @@ class Refuse(ImapFault):
 
     async def before(self, call: Call) -> bool:
         """Refuse."""
-        await call.link.write(call.tag + b" " + self.text.encode() + b"\r\n")
+        await call.client.write(call.tag + b" " + self.text.encode() + b"\r\n")
         return True
 
 
@@ -36,9 +36,9 @@ class SendRaw(ImapFault):
     async def before(self, call: Call) -> bool:
         """Send it."""
         if self.text:
-            await call.link.write(self.text.replace(b"<tag>", call.tag))
+            await call.client.write(self.text.replace(b"<tag>", call.tag))
         if self.then_cut:
-            call.link.close()
+            call.client.close()
         return True
 
 
@@ -50,7 +50,7 @@ class Announce(ImapFault):
 
     async def before(self, call: Call) -> bool:
         """Send them."""
-        await call.link.write(self.text)
+        await call.client.write(self.text)
         return False
 
 
@@ -63,7 +63,7 @@ class Pause(ImapFault):
     async def before(self, call: Call) -> bool:
         """Wait, for as long as the client stays."""
         if self.delay is None:
-            while await call.link.read_line():
+            while await call.client.read_line():
                 pass
             return True
         await asyncio.sleep(self.delay)
@@ -110,7 +110,7 @@ class Flood(ImapFault):
         """Send them, as fast as the client reads."""
         piece = self.line * max(1, PIECE // len(self.line))
         for _ in range(max(1, self.size // len(piece))):
-            await call.link.write(piece)
+            await call.client.write(piece)
         return False
 
 
@@ -125,16 +125,16 @@ class Chatter(ImapFault):
 
     async def before(self, call: Call) -> bool:
         """Send until the client ends it."""
-        await call.link.write(b"+ idling\r\n")
-        done = asyncio.ensure_future(call.link.read_line())
+        await call.client.write(b"+ idling\r\n")
+        done = asyncio.ensure_future(call.client.read_line())
         piece = self.line if self.every else self.line * max(1, PIECE // len(self.line))
         try:
             while not done.done():
-                await call.link.write(piece)
+                await call.client.write(piece)
                 await asyncio.wait({done}, timeout=self.every)
         finally:
             done.cancel()
-        await call.link.write(call.tag + b" OK done\r\n")
+        await call.client.write(call.tag + b" OK done\r\n")
         return True
 
 
@@ -148,7 +148,7 @@ class Drip(ImapFault):
     async def send(self, call: Call, data: bytes) -> bool:
         """Send it."""
         for start in range(0, len(data), self.size):
-            await call.link.write(data[start : start + self.size])
+            await call.client.write(data[start : start + self.size])
             await asyncio.sleep(self.every)
         return True
 
@@ -161,6 +161,6 @@ class Break(ImapFault):
 
     async def send(self, call: Call, data: bytes) -> bool:
         """Send the beginning."""
-        await call.link.write(data[: int(len(data) * self.share)])
-        call.link.close()
+        await call.client.write(data[: int(len(data) * self.share)])
+        call.client.close()
         return True

@@ -35,31 +35,31 @@ def status_line(folder: Folder, items: list[bytes], dialect: Dialect) -> bytes:
     return b"* STATUS %s (%s)" % (quoted(folder.name), b" ".join(parts))
 
 
-async def status(link: Connection, call: Call) -> None:
+async def status(client: Connection, call: Call) -> None:
     """STATUS."""
-    folder = find(link, call.arguments[0])
-    link.lines.append(status_line(folder, words(call.arguments[1]), link.dialect))
-    link.ok(call)
+    folder = find(client, call.arguments[0])
+    client.lines.append(status_line(folder, words(call.arguments[1]), client.dialect))
+    client.ok(call)
 
 
-def find(link: Connection, name: Value) -> Folder:
+def find(client: Connection, name: Value) -> Folder:
     """Return the folder of a name, INBOX in any case (RFC 3501 section 5.1)."""
     raw = name if isinstance(name, bytes) else b""
-    folders = link.mailbox.folders if link.mailbox else {}
+    folders = client.mailbox.folders if client.mailbox else {}
     folder = folders.get(b"INBOX" if raw.upper() == b"INBOX" else raw)
     if folder is None or "\\Noselect" in folder.attributes:
         raise Refused("NO [NONEXISTENT] no such folder")
     return folder
 
 
-def _line(link: Connection, folder: Folder, kind: bytes) -> bytes:
-    special = link.dialect.has("SPECIAL-USE") or link.dialect.marks_folders
+def _line(client: Connection, folder: Folder, kind: bytes) -> bytes:
+    special = client.dialect.has("SPECIAL-USE") or client.dialect.marks_folders
     shown = [one for one in folder.attributes if special or one in _PLAIN]
-    name = link.dialect.inbox if folder.name == b"INBOX" else folder.name
-    return b"* %s (%s) %s %s" % (kind, " ".join(shown).encode(), link.dialect.delimiter_form, quoted(name))
+    name = client.dialect.inbox if folder.name == b"INBOX" else folder.name
+    return b"* %s (%s) %s %s" % (kind, " ".join(shown).encode(), client.dialect.delimiter_form, quoted(name))
 
 
-async def listing(link: Connection, call: Call) -> None:
+async def listing(client: Connection, call: Call) -> None:
     """LIST and LSUB."""
     arguments = list(call.arguments)
     extended = isinstance(arguments[0], list)
@@ -68,26 +68,26 @@ async def listing(link: Connection, call: Call) -> None:
     wanted: list[Value] = []
     if len(arguments) > 2 and word(arguments[2]) == b"RETURN" and isinstance(arguments[3], list):  # noqa: PLR2004
         extended, wanted = True, arguments[3]
-    if extended and not link.dialect.has("LIST-EXTENDED"):
+    if extended and not client.dialect.has("LIST-EXTENDED"):
         raise Refused("BAD unexpected arguments to LIST")
     items: list[bytes] = []
     if any(word(one) == b"STATUS" for one in wanted):
-        if not link.dialect.has("LIST-STATUS"):
+        if not client.dialect.has("LIST-STATUS"):
             raise Refused("BAD unknown LIST return option STATUS")
         items = next(words(one) for one in wanted if isinstance(one, list))
     kind = call.name.encode()
     if not pattern:
-        link.lines.append(b'* %s (\\Noselect) %s ""' % (kind, link.dialect.delimiter_form))
-        return link.ok(call)
-    delimiter = re.escape(link.dialect.delimiter)
+        client.lines.append(b'* %s (\\Noselect) %s ""' % (kind, client.dialect.delimiter_form))
+        return client.ok(call)
+    delimiter = re.escape(client.dialect.delimiter)
     form = re.escape(reference + pattern).replace(rb"\*", b".*").replace(b"*", b".*")
     form = re.sub(rb"\\?%", b"[^" + delimiter + b"]*", form.replace(b"..*", b".*"))
-    for folder in link.mailbox.folders.values() if link.mailbox else ():
+    for folder in client.mailbox.folders.values() if client.mailbox else ():
         if re.fullmatch(form, folder.name, re.DOTALL) and _selected(folder, selection):
-            link.lines.append(_line(link, folder, kind))
+            client.lines.append(_line(client, folder, kind))
             if items and "\\Noselect" not in folder.attributes:
-                link.lines.append(status_line(folder, items, link.dialect))
-    return link.ok(call)
+                client.lines.append(status_line(folder, items, client.dialect))
+    return client.ok(call)
 
 
 def _selected(folder: Folder, selection: list[bytes]) -> bool:
@@ -96,9 +96,9 @@ def _selected(folder: Folder, selection: list[bytes]) -> bool:
     )
 
 
-async def namespace(link: Connection, call: Call) -> None:
+async def namespace(client: Connection, call: Call) -> None:
     """NAMESPACE."""
-    if not link.dialect.has("NAMESPACE"):
+    if not client.dialect.has("NAMESPACE"):
         raise Refused("BAD unknown command")
-    link.lines.append(b"* NAMESPACE " + link.dialect.namespaces)
-    link.ok(call)
+    client.lines.append(b"* NAMESPACE " + client.dialect.namespaces)
+    client.ok(call)

@@ -16,64 +16,64 @@ WRONG = "NO [AUTHENTICATIONFAILED] Invalid credentials"
 _EXPIRED = b'{"status":"400","schemes":"bearer","scope":"https://mail.example/"}'
 
 
-def _admit(link: Connection, call: Call, user: str, password: str, *, token: bool = False) -> None:
-    mailbox = link.listener.server.mailboxes.get(user)
+def _admit(client: Connection, call: Call, user: str, password: str, *, token: bool = False) -> None:
+    mailbox = client.listener.server.mailboxes.get(user)
     if mailbox is None or password != (mailbox.token if token else mailbox.password) or not password:
         raise Refused(WRONG)
-    if len(mailbox.watchers) >= link.dialect.connections:
-        raise Refused(f"NO {link.dialect.limit_text}")
-    _enter(link, mailbox)
+    if len(mailbox.watchers) >= client.dialect.connections:
+        raise Refused(f"NO {client.dialect.limit_text}")
+    _enter(client, mailbox)
     mailbox.calls[call.name] += 1
-    link.ok(call, f"[CAPABILITY {link.dialect.capabilities}] logged in")
+    client.ok(call, f"[CAPABILITY {client.dialect.capabilities}] logged in")
 
 
-def _enter(link: Connection, mailbox: ScriptedMailbox) -> None:
-    link.mailbox = mailbox
-    mailbox.watchers.add(link)
+def _enter(client: Connection, mailbox: ScriptedMailbox) -> None:
+    client.mailbox = mailbox
+    mailbox.watchers.add(client)
     mailbox.most_connections = max(mailbox.most_connections, len(mailbox.watchers))
 
 
-async def login(link: Connection, call: Call) -> None:
+async def login(client: Connection, call: Call) -> None:
     """LOGIN."""
     user, password = (value.decode() for value in call.arguments[:2] if isinstance(value, bytes))
-    _admit(link, call, user, password)
+    _admit(client, call, user, password)
 
 
-async def authenticate(link: Connection, call: Call) -> None:
+async def authenticate(client: Connection, call: Call) -> None:
     """AUTHENTICATE PLAIN, LOGIN, XOAUTH2 and OAUTHBEARER, with or without an initial response (RFC 4959)."""
     mechanism = word(call.arguments[0]).decode()
-    if f"AUTH={mechanism}" not in link.dialect.logins.split():
+    if f"AUTH={mechanism}" not in client.dialect.logins.split():
         raise Refused("NO unsupported mechanism")
     first = call.arguments[1] if len(call.arguments) > 1 else None
     if mechanism == "LOGIN":
-        user = await _answer(link, b"VXNlcm5hbWU6")
-        _admit(link, call, user.decode(), (await _answer(link, b"UGFzc3dvcmQ6")).decode())
+        user = await _answer(client, b"VXNlcm5hbWU6")
+        _admit(client, call, user.decode(), (await _answer(client, b"UGFzc3dvcmQ6")).decode())
         return
-    response = base64.b64decode(first) if isinstance(first, bytes) else await _answer(link, b"")
+    response = base64.b64decode(first) if isinstance(first, bytes) else await _answer(client, b"")
     if mechanism == "PLAIN":
         _, user, password = response.split(b"\0")
-        _admit(link, call, user.decode(), password.decode())
+        _admit(client, call, user.decode(), password.decode())
         return
     text = response.decode()
     user_name = text.partition("user=" if mechanism == "XOAUTH2" else "a=")[2].split("\1")[0].split(",")[0]
     token = text.partition("auth=Bearer ")[2].split("\1")[0]
     try:
-        _admit(link, call, user_name, token, token=True)
+        _admit(client, call, user_name, token, token=True)
     except Refused:
-        await _answer(link, base64.b64encode(_EXPIRED))
+        await _answer(client, base64.b64encode(_EXPIRED))
         raise
 
 
-async def _answer(link: Connection, challenge: bytes) -> bytes:
-    await link.write(b"+ " + challenge + b"\r\n")
-    return base64.b64decode((await link.read_line()).strip() or b"")
+async def _answer(client: Connection, challenge: bytes) -> bytes:
+    await client.write(b"+ " + challenge + b"\r\n")
+    return base64.b64decode((await client.read_line()).strip() or b"")
 
 
-async def starttls(link: Connection, call: Call) -> None:
+async def starttls(client: Connection, call: Call) -> None:
     """STARTTLS."""
-    context = link.listener.tls
-    if context is None or link.encrypted:
+    context = client.listener.tls
+    if context is None or client.encrypted:
         raise Refused("BAD no TLS here")
-    await link.write(call.tag + b" OK begin TLS\r\n")
-    await link.writer.start_tls(context)
-    link.encrypted = True
+    await client.write(call.tag + b" OK begin TLS\r\n")
+    await client.writer.start_tls(context)
+    client.encrypted = True

@@ -46,7 +46,7 @@ class Restless(ImapFault):
     async def before(self, call: Call) -> bool:
         """Say it before an IDLE is answered."""
         if call.name == "IDLE":
-            await call.link.write(self.line.replace(b"%d", b"%d" % next(self._numbers)) + b"\r\n")
+            await call.client.write(self.line.replace(b"%d", b"%d" % next(self._numbers)) + b"\r\n")
         return False
 
 
