@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from testbed.samples.bench.message import Conversation, Press
+from testbed.samples.bench.message import Conversation, MessageMaker
 from testbed.samples.bench.people import OWNER_ADDRESS, Correspondent, contacts, strangers
 from testbed.samples.model import rng
 
@@ -79,7 +79,7 @@ def bench_messages(*, count: int, relevant: float, seed: int) -> Iterator[BenchM
         relevant: share (0 to 1) of messages with a known contact; met to within one thread.
         seed: of everything.
     """
-    press, known, unknown = Press(seed), contacts(seed), strangers(seed)
+    maker, known, unknown = MessageMaker(seed), contacts(seed), strangers(seed)
     numbers = rng(seed, "bench mailbox", count, relevant)
     names, weights = list(FOLDERS), [share for _, share in FOLDERS.values()]
     threads: list[Conversation] = []
@@ -91,21 +91,21 @@ def bench_messages(*, count: int, relevant: float, seed: int) -> Iterator[BenchM
         if candidates:
             thread = numbers.choice(candidates)
         else:
-            thread = begin(press, known, unknown, relevant=due, numbers=numbers)
+            thread = begin(maker, known, unknown, relevant=due, numbers=numbers)
             threads.append(thread)
             if len(threads) > OPEN_THREADS:
                 threads.pop(0)
         hits += thread.relevant
         folder = numbers.choices(names, weights)[0]
         seconds = LAST_MOMENT - (count - number) * SECONDS_APART + numbers.randrange(SECONDS_APART)
-        raw = press.message(number, thread, sent=folder == "Sent", seconds=seconds, numbers=numbers)
+        raw = maker.message(number, thread, sent=folder == "Sent", seconds=seconds, numbers=numbers)
         if len(thread.ids) >= LONGEST_THREAD:
             threads.remove(thread)
         yield BenchMessage(folder, seconds, thread.relevant, raw)
 
 
 def begin(
-    press: Press,
+    maker: MessageMaker,
     known: tuple[Correspondent, ...],
     unknown: tuple[Correspondent, ...],
     *,
@@ -122,7 +122,7 @@ def begin(
             people.append(contact)
         else:
             people[0] = contact
-    return Conversation(people, numbers.choice(press.subjects), relevant)
+    return Conversation(people, numbers.choice(maker.subjects), relevant)
 
 
 def write_maildir(folder: Path, *, messages: int, relevant: float, seed: int) -> BenchMailbox:
@@ -183,9 +183,9 @@ def live_messages(count: int, *, seed: int, seconds: int) -> Iterator[bytes]:
         seed: the mailbox's.
         seconds: Unix time of the first; each is one second later.
     """
-    press, known = Press(seed), contacts(seed)
+    maker, known = MessageMaker(seed), contacts(seed)
     numbers = rng(seed, "bench live", seconds)
     for number in range(count):
-        thread = Conversation((numbers.choice(known),), numbers.choice(press.subjects), relevant=True)
-        raw = press.message(900_000 + number, thread, sent=False, seconds=seconds + number, numbers=numbers)
+        thread = Conversation((numbers.choice(known),), numbers.choice(maker.subjects), relevant=True)
+        raw = maker.message(900_000 + number, thread, sent=False, seconds=seconds + number, numbers=numbers)
         yield raw.replace(b"\n", b"\r\n")

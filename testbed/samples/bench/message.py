@@ -40,7 +40,7 @@ class Conversation:
     ids: list[str] = field(default_factory=list)
 
 
-class Press:
+class MessageMaker:
     """Makes messages (LF line ends) from blocks that are built once for a seed."""
 
     def __init__(self, seed: int) -> None:

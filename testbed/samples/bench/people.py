@@ -18,34 +18,13 @@ LAST = (
     "Zimmermann", "Brontë", "Müller",
 )  # fmt: skip
 FIELDS = (
-    "pumps",
-    "valves",
-    "sensors",
-    "logistics",
-    "brewing",
-    "water",
-    "energy",
-    "labs",
-    "foods",
-    "marine",
-    "paper",
+    "pumps", "valves", "sensors", "logistics", "brewing", "water", "energy", "labs", "foods", "marine", "paper",
     "optics",
-)
+)  # fmt: skip
 PLACES = (
-    "alpine",
-    "baltic",
-    "delta",
-    "harbour",
-    "island",
-    "lake",
-    "moor",
-    "north",
-    "river",
-    "south",
-    "summit",
-    "valley",
+    "alpine", "baltic", "delta", "harbour", "island", "lake", "moor", "north", "river", "south", "summit", "valley",
     "west",
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

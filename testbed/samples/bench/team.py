@@ -27,7 +27,7 @@ class Colleague:
     excluded: tuple[str, ...] = ()
 
     @property
-    def somebody(self) -> Correspondent:
+    def correspondent(self) -> Correspondent:
         """Name and first address."""
         return Correspondent(self.name, self.addresses[0])
 

@@ -13,7 +13,7 @@ from random import Random
 from time import gmtime, strftime
 
 from testbed.samples.bench.mailbox import LAST_MOMENT
-from testbed.samples.bench.message import KINDS, WEIGHTS, Press
+from testbed.samples.bench.message import KINDS, WEIGHTS, MessageMaker
 from testbed.samples.bench.people import Correspondent
 from testbed.samples.bench.team import OWN, Team, TeamRecord
 from testbed.samples.model import rng
@@ -52,8 +52,8 @@ class _Thread:
 
 def team_mail(team: Team, *, seed: int, mails: int) -> Iterator[TeamMail]:
     """Yield so many mails, oldest first; of each there are one to four copies."""
-    numbers, press = rng(seed, "team mail", mails), Press(seed)
-    writer = _Writer(team, press, numbers)
+    numbers, maker = rng(seed, "team mail", mails), MessageMaker(seed)
+    writer = _Writer(team, maker, numbers)
     threads: list[_Thread] = []
     for number in range(mails):
         if not threads or numbers.random() < 0.35:  # noqa: PLR2004 - a third begins a thread
@@ -67,9 +67,9 @@ def team_mail(team: Team, *, seed: int, mails: int) -> Iterator[TeamMail]:
 
 
 class _Writer:
-    def __init__(self, team: Team, press: Press, numbers: Random) -> None:
+    def __init__(self, team: Team, maker: MessageMaker, numbers: Random) -> None:
         self._team = team
-        self._press = press
+        self._maker = maker
         self._numbers = numbers
         self._keys = {address: each.key for each in team.colleagues for address in each.addresses}
         self._used: list[str] = []
@@ -87,7 +87,7 @@ class _Writer:
         return _Thread(
             colleagues=own,
             others=others,
-            subject=numbers.choice(self._press.subjects),
+            subject=numbers.choice(self._maker.subjects),
             nameless=numbers.choice(team.strangers) if numbers.random() < 0.25 else None,  # noqa: PLR2004 - a quarter
             left=numbers.randrange(1, 7),
         )
@@ -114,7 +114,9 @@ class _Writer:
         bcc: list[Correspondent] = []
         if author.address in self._keys and numbers.random() < 0.1:  # noqa: PLR2004 - one in ten of their own
             bcc.append(
-                numbers.choice([*self._team.outside(self._team.known), *(c.somebody for c in self._team.colleagues)])
+                numbers.choice(
+                    [*self._team.outside(self._team.known), *(c.correspondent for c in self._team.colleagues)]
+                )
             )
         message_id: str | None = f"<{number:06d}.{numbers.randbytes(8).hex()}@{author.address.partition('@')[2]}>"
         chance = numbers.random()
@@ -146,9 +148,9 @@ class _Writer:
         to, cc = readers[:1], readers[1:]
         lines = [
             f"Date: {strftime('%a, %d %b %Y %H:%M:%S +0000', gmtime(seconds))}",
-            f"From: {self._press.named(author)}",
-            f"To: {', '.join(map(self._press.named, to))}",
-            *([f"Cc: {(',' + chr(10) + chr(9)).join(map(self._press.named, cc))}"] if cc else []),
+            f"From: {self._maker.named(author)}",
+            f"To: {', '.join(map(self._maker.named, to))}",
+            *([f"Cc: {(',' + chr(10) + chr(9)).join(map(self._maker.named, cc))}"] if cc else []),
             f"Subject: {subject if subject.isascii() else Header(subject, 'utf-8').encode()}",
             *([f"Message-ID: {message_id}"] if message_id else []),
             *([f"In-Reply-To: {ids[-1]}"] if ids else []),
@@ -163,9 +165,9 @@ class _Writer:
         token = numbers.randbytes(32).hex()
         hello = f"Dear {reader.name},\n\nour reference TM-{number:06d}-{token[:8]}.\n\n"
         if numbers.random() < 0.004:  # noqa: PLR2004 - one in 250
-            return self._press.body("mixed", hello, token, LARGE, numbers)
+            return self._maker.body("mixed", hello, token, LARGE, numbers)
         kind = numbers.choices(KINDS, WEIGHTS)[0]
-        return self._press.body(kind, hello, token, int(min(2_500 * numbers.lognormvariate(0, 0.6), 40_000)), numbers)
+        return self._maker.body(kind, hello, token, int(min(2_500 * numbers.lognormvariate(0, 0.6), 40_000)), numbers)
 
     def _copies(  # noqa: PLR0917 - a mail in its parts
         self,

@@ -53,15 +53,9 @@ THINGS = (
 )  # fmt: skip
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "the 3rd", "the 12th", "the 24th", "next week")
 PEOPLE = (
-    "Marta",
-    "Mr Osei",
-    "our controller",
-    "Jules",
-    "the lab",
-    "Frau Lindner",
-    "Tom from logistics",
+    "Marta", "Mr Osei", "our controller", "Jules", "the lab", "Frau Lindner", "Tom from logistics",
     "the plant manager",
-)
+)  # fmt: skip
 
 
 def paragraph(numbers: Random) -> str:
