@@ -72,6 +72,8 @@ class Classification(Contract):
     """List-Id, List-Unsubscribe or Precedence say so (RFC 2919, RFC 2369)."""
     ambiguous_from: bool = False
     """More than one From header or address: who wrote it is not certain."""
+    signed: bool = False
+    """It carries a signature (S/MIME, OpenPGP). Leadmail does not check it: it proves nothing here."""
     truncated: bool = False
     """A limit cut something off: text, HTML, headers, parts or recipients."""
     defects: tuple[str, ...] = ()

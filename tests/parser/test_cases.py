@@ -11,16 +11,7 @@ from tests.parser.cases import CASES, FILES, RIGHT, facts
 
 pytestmark = pytest.mark.skipif(not FILES, reason="the collection of cases is not beside the repository")
 
-NOT_YET = frozenset(
-    (
-        "parsing/calendar-only.eml",
-        "parsing/forward-as-attachment-only.eml",
-        "reports/06-winmail-dat/mail.eml",
-        "reports/06-winmail-dat/only-tnef.eml",
-        "reports/19-calendar-only/alternative.eml",
-        "reports/19-calendar-only/only.eml",
-    )
-)
+NOT_YET: frozenset[str] = frozenset()
 """Mails that are still read wrongly. One that is right now must leave the set."""
 
 

@@ -54,9 +54,18 @@ _EXTENSIONS = {
     "video/mpeg": "mpg",
     "message/rfc822": "eml",
     "message/global": "eml",
+    "message/partial": "eml",
+    "message/external-body": "txt",
     "message/delivery-status": "txt",
     "message/global-delivery-status": "txt",
     "message/disposition-notification": "txt",
+}
+
+_STEMS = {
+    "text/calendar": "invite",
+    "application/ics": "invite",
+    "message/partial": "part-of-a-mail",
+    "message/external-body": "kept-elsewhere",
 }
 
 
@@ -81,4 +90,4 @@ def made_up_name(media_type: str, number: int, subject: str = "") -> str:
     """
     extension = _EXTENSIONS.get(media_type, "bin")
     stem = safe_name(subject[:100].replace("/", "-")) if subject else ""
-    return f"{stem or f'attachment-{number}'}.{extension}"
+    return f"{stem or _STEMS.get(media_type, f'attachment-{number}')}.{extension}"

@@ -15,6 +15,7 @@ from schemas.mail import Attachment, Classification, Content, Participant, Role
 from schemas.raw_mail import split_raw
 from services.parser.bounces.recognition import Bounce, read_bounce
 from services.parser.content import addresses, classification, dates, message_ids
+from services.parser.content.attached_mail import attached_text
 from services.parser.content.attachments import collect_attachments
 from services.parser.content.body_selection import Selection, select
 from services.parser.content.body_text import html_of, text_of
@@ -23,7 +24,9 @@ from services.parser.mime import limits
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import Fields, decoded, first, one_line
 from services.parser.mime.structure import read_structure
-from services.parser.reply.text import read_reply
+from services.parser.reply.text import read_reply, start_of
+from services.parser.wrappers.notes import notes_of
+from services.parser.wrappers.opening import UNVERIFIED, open_wrappers
 
 
 class ParsedMail(NamedTuple):
@@ -102,8 +105,11 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
     """
     diagnostics = Diagnostics(careful=careful)
     root = read_structure(raw, diagnostics)
-    selection = select(root)
-    contents = {id(leaf): leaf.content(diagnostics) for leaf in selection.leaves}
+    sent = select(root)
+    contents = {id(leaf): leaf.content(diagnostics) for leaf in sent.leaves}
+    opened = open_wrappers(root, diagnostics)
+    selection = sent if opened is root else select(opened)
+    contents |= {id(leaf): leaf.content(diagnostics) for leaf in selection.leaves if id(leaf) not in contents}
     fields, hint = root.fields, _charset_hint(selection)
 
     people = addresses.participants(fields, diagnostics, hint)
@@ -119,6 +125,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
     shown = contents | take_embedded_files(selection, contents)
     text, html = text_of(selection, shown, diagnostics), html_of(selection, shown, diagnostics)
     reply = read_reply(text)
+    notes = "\n\n".join(notes_of(selection.leaves, contents, text, careful=careful))
     header_block, body = split_raw(raw)
     head = hashlib.sha256(header_block).hexdigest()
     blobs = {head: header_block}
@@ -127,6 +134,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         html, html_blob = None, hashlib.sha256(data).hexdigest()
         blobs[html_blob] = data
     attachments = collect_attachments(selection, contents, html or "", blobs, diagnostics)
+    attached = "" if notes else attached_text(selection, contents, careful=careful)
     bounce = read_bounce(
         root, selection.leaves, people=people, subject=subject, text=text, own_id=message_id, diagnostics=diagnostics
     )
@@ -143,6 +151,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         bounced_id=says.message_id,
         mailing_list=classification.is_mailing_list(fields),
         ambiguous_from=classification.is_ambiguous(fields, len(senders)),
+        signed=root.media_type == "multipart/signed" or UNVERIFIED in diagnostics.defects,
         truncated=diagnostics.truncated or thinned or len(whole_subject) > limits.SUBJECT,
         defects=diagnostics.defects,
     )
@@ -154,9 +163,9 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         to=addresses.in_role(people, Role.TO),
         cc=addresses.in_role(people, Role.CC),
         subject=subject,
-        leaves=_leaf_digests(selection, contents),
+        leaves=_leaf_digests(sent, contents),
         account=account,
-        shown=_shown(people, (in_reply_to, references), selection, attachments, marks),
+        shown=_shown(people, (in_reply_to, references), sent, attachments, marks),
     )
     key, former_key = keyed(), keyed(recipe=RECIPE - 1)
     content = Content(
@@ -169,9 +178,9 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         date=date,
         sent_at=_sent_at(date, internal_date),
         participants=people,
-        text=text,
-        reply_text=reply.text,
-        snippet=reply.snippet,
+        text=_joined(text, notes),
+        reply_text=_joined(reply.text, notes),
+        snippet=reply.snippet if bounce or not (notes or attached) else start_of(reply.text, notes, attached),
         html=html,
         html_blob=html_blob,
         attachments=attachments,
@@ -179,6 +188,10 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         marks=marks,
     )
     return ParsedMail(content, addresses.bcc(fields, diagnostics, hint), former_key, head, blobs)
+
+
+def _joined(text: str, notes: str) -> str:
+    return "\n\n".join(filter(None, (text, notes)))
 
 
 def _sent_at(date: datetime | None, internal_date: datetime) -> datetime:

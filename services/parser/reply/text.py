@@ -28,12 +28,12 @@ def read_reply(text: str) -> Reply:
         own = _own(lines[: cut.line])
         if own:
             forwarded = "\n".join(lines[cut.content :]) if cut.forwarded else ""
-            return Reply(own, _line(own, forwarded))
+            return Reply(own, start_of(own, forwarded))
         if not any(line.strip() for line in lines[: cut.line]):
             return _forwarded(lines, cut)
     whole = _joined(lines)
     own = (_own(lines) if cut is None else "") or whole
-    return Reply(own, _line(own))
+    return Reply(own, start_of(own))
 
 
 def _forwarded(lines: list[str], cut: Cut) -> Reply:
@@ -41,7 +41,7 @@ def _forwarded(lines: list[str], cut: Cut) -> Reply:
     whole = _joined(lines[cut.header :])
     content = _joined(lines[cut.content :])
     end, _ = block_end(lines, cut.content)
-    return Reply(whole, _line(_joined(lines[end:]) or content or whole) if end else _line(content or whole))
+    return Reply(whole, start_of(_joined(lines[end:]) or content or whole) if end else start_of(content or whole))
 
 
 def _own(lines: list[str]) -> str:
@@ -65,7 +65,7 @@ def _joined(lines: list[str]) -> str:
     return "\n".join(out).strip()
 
 
-def _line(*texts: str) -> str:
+def start_of(*texts: str) -> str:
     """Return the start of texts on one line, at most 200 characters."""
     start = " ".join(text[: limits.SNIPPET * 10] for text in texts)
     return " ".join(start.split())[: limits.SNIPPET].rstrip()

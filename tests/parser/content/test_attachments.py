@@ -94,7 +94,7 @@ def test_attached_mail_is_one_attachment_named_for_its_subject() -> None:
         (b"application/ms-tnef; name=winmail.dat", "winmail.dat"),
         (b"application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m", "smime.p7m"),
         (b"application/pgp-encrypted", "attachment-1.asc"),
-        (b"text/calendar; method=REQUEST; charset=utf-8", "attachment-1.ics"),
+        (b"text/calendar; method=REQUEST; charset=utf-8", "invite.ics"),
         (b"text/rfc822-headers", "attachment-1.txt"),
         (b"image/png", "attachment-1.png"),
         (b"application/x-unheard-of", "attachment-1.bin"),

@@ -1,0 +1,40 @@
+"""What is said of parts that are not text: invitations, attached mail, parts of a mail, files that are kept elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.parser.mime.structure import Part
+from services.parser.wrappers import invitations
+
+_NAMED = 300
+
+
+def notes_of(leaves: Sequence[Part], contents: dict[int, bytes], text: str, *, careful: bool) -> list[str]:
+    """Return what a reader is told beside the text, each in a paragraph of its own; ``contents`` is by ``id`` of the part.
+
+    What the text says already is left out: most programs tell an invitation in words, too.
+    """
+    notes = []
+    for part in leaves:
+        if part.media_type in invitations.MEDIA_TYPES and not careful:
+            notes.append(invitations.invitation_text(contents[id(part)], part.parameters.get("method", "")))
+        elif part.media_type == "message/partial":
+            notes.append(_partial(part))
+        elif part.media_type == "message/external-body":
+            notes.append(_external(part))
+    told = " ".join(text.split())
+    distinct = dict.fromkeys(note for note in notes if note)
+    return [note for note in distinct if note.partition("\n")[0].partition(": ")[2] not in told or not told]
+
+
+def _partial(part: Part) -> str:
+    number, total = (part.parameters.get(name, "")[:9] for name in ("number", "total"))
+    counted = f"part {number} of {total}" if total else f"part {number or '?'}"
+    return f"This mail was sent in pieces: {counted}."
+
+
+def _external(part: Part) -> str:
+    where = [part.parameters.get(name, "")[:_NAMED] for name in ("url", "site", "directory", "name")]
+    kind = part.parameters.get("access-type", "").lower()[:40]
+    return f"A file is kept elsewhere ({kind or 'unknown'}): {' '.join(filter(None, where))}".rstrip(": ") + "."

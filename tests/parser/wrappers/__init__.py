@@ -1,0 +1,1 @@
+"""Mail within something else: winmail.dat, S/MIME, invitations, attached mail, pieces."""

@@ -1,0 +1,142 @@
+"""What is told of invitations, attached mail, pieces of a mail, and files that are kept elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.parser.samples import content, mail, mixed, part
+
+KICK_OFF = (
+    "BEGIN:VEVENT", "UID:u1", "SUMMARY:Kick-off\\, part 1", "LOCATION:Room 4", "DTSTART:20261201T090000Z", "DTEND:20261201T100000Z",
+    "ORGANIZER;CN=Kim Weber:mailto:kim@client.example", "ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:anna@acme.example", "END:VEVENT",
+)  # fmt: skip
+
+
+def calendar(*lines: str, method: str = "REQUEST") -> bytes:
+    """Return a calendar."""
+    return "\r\n".join(("BEGIN:VCALENDAR", "VERSION:2.0", f"METHOD:{method}", *lines, "END:VCALENDAR", "")).encode()
+
+
+def told(data: bytes, method: bytes = b"REQUEST") -> str:
+    """Return the text of a mail that is a calendar."""
+    return content(mail(data, b"Content-Type: text/calendar; charset=utf-8; method=" + method)).text
+
+
+def event(*lines: str, method: str = "REQUEST") -> str:
+    """Return the text of a mail with one event."""
+    return told(calendar("BEGIN:VEVENT", "UID:u", *lines, "END:VEVENT", method=method))
+
+
+def test_invitation_tells_what_when_where_and_who() -> None:
+    """A mail that is an invitation says so in words, and the calendar stays a file."""
+    found = content(mail(calendar(*KICK_OFF), b"Content-Type: text/calendar; charset=utf-8; method=REQUEST"))
+    assert found.text.splitlines() == [
+        "Invitation: Kick-off, part 1",
+        "When: Tue, 1 Dec 2026, 09:00-10:00 UTC",
+        "Where: Room 4",
+        "Organizer: Kim Weber <kim@client.example>",
+        "Who: anna@acme.example",
+    ]
+    assert found.snippet.startswith("Invitation: Kick-off, part 1 When: Tue, 1 Dec 2026")
+    assert [one.name for one in found.attachments] == ["invite.ics"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "when"),
+    [
+        (
+            ("DTSTART;TZID=Europe/Berlin:20261201T090000", "DTEND;TZID=Europe/Berlin:20261201T101500"),
+            "1 Dec 2026, 09:00-10:15 Europe/Berlin",
+        ),
+        (("DTSTART:20261201T090000",), "1 Dec 2026, 09:00"),
+        (("DTSTART;VALUE=DATE:20261201", "DTEND;VALUE=DATE:20261203"), "1 Dec 2026 to Thu, 3 Dec 2026"),
+        (("DTSTART;VALUE=DATE:20261201",), "1 Dec 2026"),
+        (("DTSTART:20261201T230000Z", "DTEND:20261202T010000Z"), "1 Dec 2026, 23:00 to Wed, 2 Dec 2026, 01:00 UTC"),
+    ],
+)
+def test_time_has_its_zone(lines: tuple[str, ...], when: str) -> None:
+    """Days, times with and without a zone, over midnight."""
+    assert event("SUMMARY:x", *lines) == f"Invitation: x\nWhen: Tue, {when}"
+
+
+@pytest.mark.parametrize(
+    ("method", "lines", "said"),
+    [
+        ("CANCEL", (), "Cancelled: x"),
+        ("REQUEST", ("STATUS:CANCELLED",), "Cancelled: x"),
+        (
+            "REPLY",
+            ("ATTENDEE;PARTSTAT=ACCEPTED:mailto:a@x.example",),
+            "Answer to an invitation: x\nWho: a@x.example (accepted)",
+        ),
+        (
+            "REPLY",
+            ("ATTENDEE;CN=A B;PARTSTAT=DECLINED:mailto:a@x.example",),
+            "Answer to an invitation: x\nWho: A B <a@x.example> (declined)",
+        ),
+        (
+            "REPLY",
+            ("ATTENDEE;PARTSTAT=TENTATIVE:MAILTO:a@x.example",),
+            "Answer to an invitation: x\nWho: a@x.example (tentatively accepted)",
+        ),
+        ("COUNTER", (), "Other time proposed: x"),
+        ("PUBLISH", ("RRULE:FREQ=DAILY",), "Event: x\nRepeats: yes"),
+    ],
+)
+def test_answers_and_changes_are_told(method: str, lines: tuple[str, ...], said: str) -> None:
+    """What became of an invitation."""
+    assert event("SUMMARY:x", *lines, method=method) == said
+
+
+def test_invitation_beside_a_text_is_told_once() -> None:
+    """Most programs say it in words, too; who does not gets it added."""
+    invitation = part(calendar(*KICK_OFF), b"Content-Type: text/calendar; method=REQUEST")
+    plain = part(b"You are invited.", b"Content-Type: text/plain")
+    found = content(mixed(plain, invitation, kind=b"alternative"))
+    assert found.text.startswith("You are invited.\n\nInvitation: Kick-off, part 1\nWhen:")
+    assert found.snippet.startswith("You are invited. Invitation: Kick-off")
+    said = part(b"Kick-off, part 1\r\nTuesday at 9 in room 4", b"Content-Type: text/plain")
+    assert content(mixed(said, invitation, kind=b"alternative")).text == "Kick-off, part 1\nTuesday at 9 in room 4"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no calendar",
+        b"BEGIN:VCALENDAR",
+        calendar("BEGIN:VEVENT", "DTSTART:soon"),
+        calendar(),
+        b"BEGIN:VCALENDAR\r\n" + b"BEGIN:VEVENT\r\n" * 2_000,
+        b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY;" + b"A=B;" * 5_000,
+        "BEGIN:VCALENDAR\r\n\u00e9".encode("latin-1"),
+    ],
+)
+def test_what_is_no_calendar_is_a_file(data: bytes) -> None:
+    """Whatever is in it, the mail is read."""
+    found = content(mail(data, b"Content-Type: text/calendar"))
+    assert [one.name for one in found.attachments] == ["invite.ics"]
+    assert found.text in ("", "Invitation: (no title)", "Event: (no title)")
+
+
+FORWARDED = b"From: client@client.example\r\nSubject: our order\r\n\r\nPlease send 40 units.\r\n-- \r\nClient\r\n"
+
+
+def test_snippet_of_a_forward_as_attachment_says_what_is_forwarded() -> None:
+    """After the words of who forwards it; the text itself stays what was written."""
+    attached = part(FORWARDED, b"Content-Type: message/rfc822")
+    found = content(mixed(part(b"\r\n", b"Content-Type: text/plain"), attached))
+    assert (found.text, found.snippet) == ("", "Please send 40 units.")
+    found = content(mixed(part(b"Can you?", b"Content-Type: text/plain"), attached))
+    assert (found.text, found.reply_text, found.snippet) == ("Can you?", "Can you?", "Can you? Please send 40 units.")
+    assert [one.name for one in found.attachments] == ["our order.eml"]
+
+
+def test_pieces_and_files_elsewhere_are_named() -> None:
+    """RFC 2046 sections 5.2.2 and 5.2.3."""
+    piece = content(mail(b"the rest of it", b"Content-Type: message/partial; id=x; number=2; total=3"))
+    assert piece.text == "This mail was sent in pieces: part 2 of 3."
+    assert [one.name for one in piece.attachments] == ["part-of-a-mail.eml"]
+    where = b'Content-Type: message/external-body; access-type=URL; URL="http://x.example/offer.pdf"'
+    found = content(mixed(part(b"See the offer.", b"Content-Type: text/plain"), part(b"\r\n", where)))
+    assert found.text == "See the offer.\n\nA file is kept elsewhere (url): http://x.example/offer.pdf."
