@@ -52,7 +52,7 @@ class StageStore:
         fence = Fence(c)
 
         # core
-        self.audit = Audit(c)
+        self.audit = Audit(c, fence)
         self.singleton_lease = SingletonLease(c)
         self.pending_work = PendingWork(c)
         self.mark_keys = MarkKeys(c, config)
@@ -97,7 +97,12 @@ class StageStore:
         self.blob_sweep = BlobSweep(c, fence, self.matcher_ledger)
         self.dead_letters = DeadLetters(c, self.blob_refs)
         self.deleted_emails = DeletedEmails(
-            c, config, blob_refs=self.blob_refs, matcher_ledger=self.matcher_ledger, pending_work=self.pending_work
+            c,
+            config,
+            blob_refs=self.blob_refs,
+            matcher_ledger=self.matcher_ledger,
+            pending_work=self.pending_work,
+            audit=self.audit,
         )
         self.orphaned_emails = OrphanedEmails(
             c,

@@ -112,9 +112,7 @@ class Store(StageStore):
         )
 
         # admin
-        self.undoing = Undoing(
-            users=self.users, accounts=self.accounts, deleted_emails=self.deleted_emails, audit=self.audit
-        )
+        self.undoing = Undoing(users=self.users, accounts=self.accounts, deleted_emails=self.deleted_emails)
         self.address_codes = AddressCodes(c, address_proofs=self.address_proofs, blobs=self.blobs, audit=self.audit)
         self.aliases = Aliases(
             c,

@@ -178,5 +178,4 @@ async def _displace(account: Account, store: Store, *, by: str) -> None:
     if holder is None or how is None or await store.address_proofs.is_another_users(account.address, account.owner):
         return
     if _yields(holder, account.address, account.owner, how):
-        await store.removal.disconnect(holder.id, by=by)
-        await store.audit.add("account.displaced", by=by, subject=f"account:{holder.id}", address=account.address)
+        await store.removal.disconnect(holder.id, by=by, displaced_from=account.address)

@@ -69,28 +69,30 @@ async def location_of(dead_letter: DeadLetter, store: Store) -> CopyLocation | N
 
 
 async def replay(dead_letter: DeadLetter, store: Store, bus: Bus, *, by: str) -> None:
-    """Send a dead letter to its queue again. If this is interrupted, it can be replayed once more.
+    """Send a dead letter to its queue again. If this is interrupted, it can be replayed once more. Each time is in the audit log.
 
     The row comes first: if the message were handled before the row is unfinished, the row would stay unfinished forever. A
     message that crashed its consumers is handled in isolation again: if it still does, it harms no other mail.
     """
+    await _note(dead_letter, store, "dead-letter.replay", by=by)
     if dead_letter.row:
         await store.operator_ledger.requeue_quarantined(dead_letter.row)
     await _return_blobs(dead_letter, store)
     headers = {**dead_letter.headers, "content-type": dead_letter.content_type}
     await bus.replay(dead_letter.queue, dead_letter.body, headers, isolated=dead_letter.reason == CRASHED)
-    await _forget(dead_letter, store, "dead-letter.replay", by=by)
+    await store.dead_letters.remove([dead_letter.id])
 
 
 async def drop(dead_letter: DeadLetter, store: Store, *, by: str) -> None:
     """Drop a dead letter: its copy ends as skipped, its body and blobs are deleted."""
+    await _note(dead_letter, store, "dead-letter.drop", by=by)
     if dead_letter.row:
         await store.operator_ledger.drop_quarantined(dead_letter.row, by=by)
-    await _forget(dead_letter, store, "dead-letter.drop", by=by)
-
-
-async def _forget(dead_letter: DeadLetter, store: Store, what: str, *, by: str) -> None:
     await store.dead_letters.remove([dead_letter.id])
+
+
+async def _note(dead_letter: DeadLetter, store: Store, what: str, *, by: str) -> None:
+    """Note what is about to happen: the broker is in no transaction, and a sweep may remove the dead letter of a finished copy."""
     await store.audit.add(
         what, by=by, subject=f"dead-letter:{dead_letter.id}", queue=dead_letter.queue, row=dead_letter.row
     )

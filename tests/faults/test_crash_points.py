@@ -29,10 +29,11 @@ COMMANDS = (
         "orphaned_emails._tombstone",
     ),
     *("erasing._remove_dead_letters", "erasing._tombstone", "erasing.erase", "erasures.add", "erasures.end"),
-    *("user_lifecycle._transfer", "user_lifecycle.disable", "user_lifecycle.enable", "user_lifecycle.remove"),
+    *("user_lifecycle._set_disabled", "user_lifecycle._transfer", "user_lifecycle.remove"),
     *("blob_refs.drop_heads", "sign_ins._lock_out", "sign_ins.end_all"),
     *(
         "former_accounts.connect_again",
+        "former_accounts.prepare",
         "record_addresses._remove",
         "users.add",
         "users.followed",

@@ -16,8 +16,9 @@ from schemas.accounts import User
 from services.store.access.users import Users
 from services.store.core.audit import Audit
 from services.store.core.collections import Collections
-from services.store.core.documents import now
+from services.store.core.documents import Doc, now
 from services.store.core.errors import NotFoundError
+from services.store.core.fence import MongoSession
 
 
 class SignInLink(NamedTuple):
@@ -49,9 +50,14 @@ class SignIns:
             NotFoundError: there is no such user, or the user is disabled.
         """
         found = await self._users.active(user)
-        await self._links.insert_one({"_id": _hash(token), "user": found.email, "page": page, "until": now() + lasts})
-        if by is not None:
-            await self._audit.add("console.link", by=by, subject=f"user:{found.email}")
+        link: Doc = {"_id": _hash(token), "user": found.email, "page": page, "until": now() + lasts}
+
+        async def write(session: MongoSession) -> None:
+            await self._links.insert_one(link, session=session)
+            if by is not None:
+                await self._audit.add("console.link", by=by, subject=f"user:{found.email}", session=session)
+
+        await self._audit.transaction(write)
         return found
 
     async def offered(self, token: str) -> SignInLink:
@@ -71,16 +77,20 @@ class SignIns:
         Raises:
             NotFoundError: as for ``offered``.
         """
-        document = await self._links.find_one_and_delete({"_id": _hash(token), "until": {"$gt": now()}})
-        if document is None:
-            raise NotFoundError("there is no such link")
-        user = await self._users.active(document["user"])
         moment = now()
-        await self._sessions.insert_one(
-            {"_id": _hash(session), "user": user.email, "since": moment, "until": moment + lasts}
-        )
-        await self._audit.add("console.sign-in", by=user.email, subject=f"user:{user.email}")
-        return SignInLink(user, document["page"])
+
+        async def write(mongo: MongoSession) -> SignInLink:
+            link: Doc = {"_id": _hash(token), "until": {"$gt": moment}}
+            document = await self._links.find_one_and_delete(link, session=mongo)
+            if document is None:
+                raise NotFoundError("there is no such link")
+            user = await self._users.active(document["user"])
+            started: Doc = {"_id": _hash(session), "user": user.email, "since": moment, "until": moment + lasts}
+            await self._sessions.insert_one(started, session=mongo)
+            await self._audit.add("console.sign-in", by=user.email, subject=f"user:{user.email}", session=mongo)
+            return SignInLink(user, document["page"])
+
+        return await self._audit.transaction(write)
 
     async def user_of(self, session: str) -> User | None:
         """Return the user of a session; None if it has expired, or its user does not exist or is disabled."""

@@ -12,6 +12,7 @@ from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, encode, now, plain
 from services.store.core.errors import AlreadyExistsError, ChangedMeanwhileError, NotAllowedError, NotFoundError
+from services.store.core.fence import MongoSession
 
 _COMPANY = "company"
 _CHANGED = "the company's policy was changed in the meantime, so nothing was saved: look at it and try again"
@@ -33,12 +34,16 @@ class Users:
             AlreadyExistsError: there is such a user already.
         """
         user = User(email=normal_address(email), name=name, admin=admin, created_at=now())
+
+        async def write(session: MongoSession) -> None:
+            await self._users.insert_one(encode(user), session=session)
+            await self._audit.add("user.add", by=by, subject=f"user:{user.email}", session=session, admin=admin)
+
         try:
             async with self._colleagues.changing([user.email]):
-                await self._users.insert_one(encode(user))
+                await self._audit.transaction(write)
         except DuplicateKeyError:
             raise AlreadyExistsError(f"there is a user {user.email} already") from None
-        await self._audit.add("user.add", by=by, subject=f"user:{user.email}", admin=admin)
         return user
 
     async def set_admin(self, email: str, *, admin: bool, by: str) -> User:
@@ -48,9 +53,14 @@ class Users:
             NotFoundError: there is no such user.
         """
         before = await self.get(email)
+
+        async def write(session: MongoSession) -> None:
+            await self._users.update_one({"_id": before.email}, {"$set": {"admin": admin}}, session=session)
+            subject, change = f"user:{before.email}", {"before": before.admin, "after": admin}
+            await self._audit.add("user.admin", by=by, subject=subject, session=session, **change)
+
         if before.admin is not admin:
-            await self._users.update_one({"_id": before.email}, {"$set": {"admin": admin}})
-            await self._audit.add("user.admin", by=by, subject=f"user:{before.email}", before=before.admin, after=admin)
+            await self._audit.transaction(write)
         return before.model_copy(update={"admin": admin})
 
     async def get(self, email: str) -> User:
@@ -111,7 +121,7 @@ class Company:
             async with self._colleagues.changing([address]):
                 await self._settings.update_one({"_id": _COMPANY}, {"$addToSet": {"senders": address}}, upsert=True)
 
-    async def save(self, policy: CompanyPolicy) -> CompanyPolicy:
+    async def save(self, policy: CompanyPolicy, session: MongoSession | None = None) -> CompanyPolicy:
         """Store the policy, but not its ``senders``, under its next version and return it. Links do not follow it yet (``to_follow``).
 
         ``store.sharing.set_company`` also updates the links.
@@ -125,7 +135,7 @@ class Company:
         query: Doc = {"_id": _COMPANY, "policy.version": {"$in": [0, None]} if first else policy.version}
         change: Doc = {"policy": plain(stored), "follow": stored.version}
         try:
-            result = await self._settings.update_one(query, {"$set": change}, upsert=first)
+            result = await self._settings.update_one(query, {"$set": change}, upsert=first, session=session)
         except DuplicateKeyError:
             raise ChangedMeanwhileError(_CHANGED) from None
         if not result.matched_count and result.upserted_id is None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
+from services.store.core.fence import MongoSession
 
 Kind = Literal["email", "thread"]
 
@@ -17,17 +18,17 @@ class Withdrawals:
     def __init__(self, collections: Collections) -> None:
         self._withdrawals = collections.withdrawals
 
-    async def add(self, owner: str, kind: Kind, target: str) -> bool:
+    async def add(self, owner: str, kind: Kind, target: str, session: MongoSession | None = None) -> bool:
         """Withdraw an email (``target``: its key) or a thread (``target``: its id). Returns whether that is new."""
         document = {"owner": owner, "kind": kind, "target": target, "at": now()}
         result = await self._withdrawals.update_one(
-            {"_id": _id(owner, kind, target)}, {"$setOnInsert": document}, upsert=True
+            {"_id": _id(owner, kind, target)}, {"$setOnInsert": document}, upsert=True, session=session
         )
         return result.upserted_id is not None
 
-    async def remove(self, owner: str, kind: Kind, target: str) -> bool:
+    async def remove(self, owner: str, kind: Kind, target: str, session: MongoSession | None = None) -> bool:
         """Take a withdrawal back. Returns whether there was one."""
-        result = await self._withdrawals.delete_one({"_id": _id(owner, kind, target)})
+        result = await self._withdrawals.delete_one({"_id": _id(owner, kind, target)}, session=session)
         return result.deleted_count > 0
 
     async def kinds(self, owner: str, email: str, thread: str) -> frozenset[Kind]:

@@ -17,6 +17,7 @@ from services.store.core.audit import Audit
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
 from services.store.core.errors import NotAllowedError, NotFoundError
+from services.store.core.fence import MongoSession
 from services.store.mail.blobs import Blobs
 
 _LOOKED_AT = 100
@@ -54,8 +55,12 @@ class AddressCodes:
         """Store a code that is about to be sent to an address. An earlier one for the address ends."""
         fields: Doc = {"account": account, "address": address, "hash": _hash(account, code)}
         document = {**fields, "until": now() + lasts, "tries": 0}
-        await self._codes.replace_one({"_id": f"{account}/{address}"}, document, upsert=True)
-        await self._audit.add("account.code", by=by, subject=f"account:{account}", address=address)
+
+        async def write(session: MongoSession) -> None:
+            await self._codes.replace_one({"_id": f"{account}/{address}"}, document, upsert=True, session=session)
+            await self._audit.add("account.code", by=by, subject=f"account:{account}", session=session, address=address)
+
+        await self._audit.transaction(write)
 
     async def enter(self, account: str, code: str, *, by: str) -> tuple[Account, str]:
         """Use up a code: the address that it was sent to is the account's own. Returns the account and the address.

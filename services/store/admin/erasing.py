@@ -103,13 +103,16 @@ class Erasing:
     async def erase(self, address: str, *, by: str) -> ErasureCounts:
         """Erase what is stored about a normal address. Returns what was stored.
 
-        Call it again after an interruption: it continues where it stopped.
+        Call it again after an interruption: it continues where it stopped. Each start has its entry in the audit log.
 
         Raises:
             StoreError: other processes keep changing the same links.
         """
         by = (await self._users.administrator(by)).email
         counts = await self.counts(address, by=by)
+        # The log says what is done without the address. Whoever knows the address can find the entry by it.
+        subject = self._data_subjects.audit_names(address)[0]
+        await self._audit.add("privacy.erase", by=by, subject=subject, **counts.model_dump())
         await self._record_addresses.erase_address(address)
         touched: set[RecordRef] = set()
         async for mentioned in self._data_subjects.mentions(address):
@@ -120,10 +123,6 @@ class Erasing:
         hashes = {"$in": self._data_subjects.hashes_of(address)}
         await self._rows.update_many({"marks": hashes}, {"$pull": {"marks": hashes}})
         await self._summaries.recompute(touched)
-        # The log says what was done without the address. Whoever knows the address can find the entry by it.
-        await self._audit.add(
-            "privacy.erase", by=by, subject=self._data_subjects.audit_names(address)[0], **counts.model_dump()
-        )
         return counts
 
     async def _unlink(self, keys: Sequence[str], address: str) -> set[RecordRef]:

@@ -24,6 +24,7 @@ from services.store.core.blind_index import BlindIndex
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import CHANGED, Doc, plain
+from services.store.core.fence import MongoSession
 from services.store.core.mark_keys import MarkKeys, MarkState
 from services.store.crm.erasures import Erasures
 from services.store.crm.records import Records
@@ -151,10 +152,14 @@ class KeyRotation:
 
     async def switch(self, key: str, *, by: str) -> bool:
         """Have a key make new marks. False if it does already."""
-        if not await self._mark_keys.switch(key):
-            return False
-        await self._audit.add("secrets.rotate", by=by, subject="secrets", key=key)
-        return True
+
+        async def write(session: MongoSession) -> bool:
+            switched = await self._mark_keys.switch(key, session)
+            if switched:
+                await self._audit.add("secrets.rotate", by=by, subject="secrets", session=session, key=key)
+            return switched
+
+        return await self._audit.transaction(write)
 
     async def remark_addresses(self, key: str) -> int:
         """Give the addresses of records their hashes by a key. Returns how many were changed."""
@@ -192,15 +197,23 @@ class KeyRotation:
 
     async def forget(self, key: str, *, by: str) -> None:
         """Note that a key is lost, so that stages start without it."""
-        if await self._mark_keys.forget(key):
-            await self._audit.add("secrets.lost", by=by, subject="secrets", key=key)
+
+        async def write(session: MongoSession) -> None:
+            if await self._mark_keys.forget(key, session):
+                await self._audit.add("secrets.lost", by=by, subject="secrets", session=session, key=key)
+
+        await self._audit.transaction(write)
 
     async def retire(self, *, by: str) -> bool:
         """Note that only the key that makes new marks is needed. False if anything is left under another."""
         uses = await self.uses()
         if uses.left or uses.state.emails != uses.state.key:
             return False
+
+        async def write(session: MongoSession) -> None:
+            await self._mark_keys.retire(uses.state.key, session)
+            await self._audit.add("secrets.rotated", by=by, subject="secrets", session=session, key=uses.state.key)
+
         if uses.state.used != {uses.state.key}:
-            await self._mark_keys.retire(uses.state.key)
-            await self._audit.add("secrets.rotated", by=by, subject="secrets", key=uses.state.key)
+            await self._audit.transaction(write)
         return True

@@ -18,6 +18,7 @@ from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import CHANGED, Doc, now, plain
 from services.store.core.errors import NotFoundError
+from services.store.core.fence import MongoSession
 from services.store.ledger.ledger import Ledger
 from services.store.ledger.ledger_counts import LedgerCounts
 from services.store.ledger.ledger_rows import DISCONNECTED, account_range
@@ -99,33 +100,53 @@ class Removal:
                     )
         return RemovalCounts(rows, copies, emails, only_here)
 
-    async def disconnect(self, account: str, *, by: str) -> None:
+    async def disconnect(self, account: str, *, by: str, displaced_from: str | None = None) -> None:
         """Stop synchronising an account permanently. Its imported mail stays, under its current policy.
 
         Its unfinished rows end as ``skipped``, because no poller will fetch them.
 
+        Args:
+            account: its id.
+            by: who does it.
+            displaced_from: the address that another user proved, if that is why.
+
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
         """
-        if not await self._end(account):
-            raise NotFoundError(f"there is no connected account {account}")
+        subject = f"account:{account}"
+
+        async def write(session: MongoSession) -> None:
+            if not await self._end(account, session):
+                raise NotFoundError(f"there is no connected account {account}")
+            await self._audit.add("account.disconnect", by=by, subject=subject, session=session)
+            if displaced_from is not None:
+                await self._audit.add(
+                    "account.displaced", by=by, subject=subject, session=session, address=displaced_from
+                )
+
+        await self._audit.transaction(write)
         unfinished: Doc = {"account": account, "state": {"$in": [RowState.PLANNED.value, RowState.PUBLISHED.value]}}
         end = {"state": RowState.SKIPPED.value, "reason": DISCONNECTED, "updated_at": now()}
         await self._c.ledger.update_many(unfinished, {"$set": end})
         await self._c.epochs.delete_many({"account": account, "state": {"$ne": "complete"}})
-        await self._audit.add("account.disconnect", by=by, subject=f"account:{account}")
 
     async def purge(self, account: str, *, by: str) -> None:
         """Delete an account with its copies and grants, and emails without a copy left.
 
-        Call it again after an interruption: it continues where it stopped.
+        Call it again after an interruption: it continues where it stopped. Each start has its entry in the audit log.
 
         Raises:
             NotFoundError: there is no such account.
         """
         addresses = (await self._accounts.get(account)).own_addresses
         total = sum((await self._ledger_counts.counts(account)).values())
-        await self._end(account)
+
+        async def write(session: MongoSession) -> None:
+            # Administrators read the log: it has no count of mail on records, which they might not see.
+            await self._audit.add("account.purge", by=by, subject=f"account:{account}", session=session, rows=total)
+            await self._end(account, session)
+
+        await self._audit.transaction(write)
         everything = account_range(account)
         # Every row, not only attached ones: a matcher that is attaching one finds it gone and removes what it stored.
         linked = {"$or": [{"$eq": ["$state", RowState.ATTACHED.value]}, {"$ifNull": ["$relink", False]}]}
@@ -142,8 +163,6 @@ class Removal:
         ids = [found["_id"] async for found in self._c.dead_letters.find({"account": account}, {"_id": 1})]
         await self._dead_letters.remove(ids)
         await self._blob_refs.drop_copies(account)
-        # Administrators read the log: it has no count of mail on records, which they might not see.
-        await self._audit.add("account.purge", by=by, subject=f"account:{account}", rows=total)
         async with self._colleagues.changing(await self._colleagues.no_users(addresses)):
             await self._c.accounts.delete_one({"_id": account})
 
@@ -168,7 +187,7 @@ class Removal:
         shared = {row["head"] async for row in self._c.ledger.find(others, {"head": 1})}
         await self._blob_refs.drop_heads(heads.keys() - shared)
 
-    async def _end(self, account: str) -> bool:
+    async def _end(self, account: str, session: MongoSession) -> bool:
         """Take the account from its poller and delete its credentials; False if that was done before."""
         connected = {"_id": account, "state": {"$ne": AccountState.DISCONNECTED.value}}
         end: Doc = {
@@ -179,4 +198,5 @@ class Removal:
         }
         # Without a holder every fenced write fails.
         lease: Doc = {"$unset": {"lease.holder": "", "lease.expires": ""}, "$inc": {"lease.token": 1}}
-        return bool((await self._c.accounts.update_one(connected, {"$set": end, **lease, **CHANGED})).modified_count)
+        ended = await self._c.accounts.update_one(connected, {"$set": end, **lease, **CHANGED}, session=session)
+        return bool(ended.modified_count)

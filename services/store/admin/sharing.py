@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from typing import Any
 
 from schemas.emails import Link
 from schemas.mail import Role
@@ -16,6 +17,7 @@ from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import now
 from services.store.core.errors import NotAllowedError
+from services.store.core.fence import MongoSession
 from services.store.core.pending_work import PendingWork, WorkId
 from services.store.crm.summaries import Summaries
 from services.store.ledger.ledger import Ledger
@@ -153,11 +155,7 @@ class Sharing:
         if policy.mode not in company.allowed_modes:
             allowed = ", ".join(company.allowed_modes)
             raise NotAllowedError(f"the administrator does not allow {policy.mode}: choose one of {allowed}")
-        before = await self._accounts.get(account)
-        await self._accounts.save_sharing(account, policy)
-        await self._audit.add(
-            "account.sharing", by=by, subject=f"account:{account}", before=before.sharing, after=policy
-        )
+        await self._accounts.save_sharing(account, policy, by=by)
         return await self._follow(account)
 
     async def set_company(self, policy: CompanyPolicy, *, by: str) -> int:
@@ -171,12 +169,19 @@ class Sharing:
         before = await self._company.policy()
         moved = moved_domains(before, policy)
         await self._colleagues.domains_change(moved)
-        saved = await self._company.save(policy)
-        former, lists = ({name: getattr(one, name) for name in _DOMAIN_LISTS} for one in (before, saved))
-        if moved:
-            await self._audit.add("company.domains", by=by, subject="company", before=former, after=lists)
-        if not moved or saved != before.replaced(**lists, version=saved.version):
-            await self._audit.add("company.sharing", by=by, subject="company", before=before, after=saved)
+
+        async def write(session: MongoSession) -> None:
+            saved = await self._company.save(policy, session)
+            former, lists = ({name: getattr(one, name) for name in _DOMAIN_LISTS} for one in (before, saved))
+            entries: dict[str, dict[str, Any]] = {}
+            if moved:
+                entries["company.domains"] = {"before": former, "after": lists}
+            if not moved or saved != before.replaced(**lists, version=saved.version):
+                entries["company.sharing"] = {"before": before, "after": saved}
+            for action, change in entries.items():
+                await self._audit.add(action, by=by, subject="company", session=session, **change)
+
+        await self._audit.transaction(write)
         return await self.resume()
 
     async def resume(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.accounts import User
 from services.store.access.users import Users
-from services.store.core.audit import OPERATOR, Audit
+from services.store.core.audit import OPERATOR
 from services.store.core.errors import NotFoundError
 from services.store.mail.deleted_emails import DeletedEmails, HeldDeletedEmail
 from services.store.sync.accounts import Accounts
@@ -16,11 +16,10 @@ WITHHELD = ""
 class Undoing:
     """For everyone else a deleted email is like one that never existed. The audit log names it by its id only."""
 
-    def __init__(self, *, users: Users, accounts: Accounts, deleted_emails: DeletedEmails, audit: Audit) -> None:
+    def __init__(self, *, users: Users, accounts: Accounts, deleted_emails: DeletedEmails) -> None:
         self._users = users
         self._accounts = accounts
         self._deleted = deleted_emails
-        self._audit = audit
 
     async def deleted(self, by: str | None) -> list[HeldDeletedEmail]:
         """Return the deletions that a user may undo, newest first: an administrator all, others their own.
@@ -52,8 +51,7 @@ class Undoing:
                 f"there is no deleted email {start} that {'you' if user else 'the operator'} can restore"
             )
         key = found[0].email
-        await self._deleted.restore(key)
-        await self._audit.add("email.restore", by=user.email if user else OPERATOR, subject=f"email:{key}")
+        await self._deleted.restore(key, by=user.email if user else OPERATOR)
         return key
 
     async def _shown(self, user: User | None, start: str) -> list[HeldDeletedEmail]:

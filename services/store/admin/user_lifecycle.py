@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from typing import Literal
 
 from schemas.accounts import Account, AccountState, AddressProof, ProofKind, User
 from services.store.access.sign_ins import SignIns
@@ -15,6 +16,7 @@ from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import CHANGED, now, plain
 from services.store.core.errors import NotAllowedError
+from services.store.core.fence import MongoSession
 from services.store.core.pending_work import PendingWork
 from services.store.ledger.ledger import Ledger
 from services.store.ledger.ledger_rows import account_range
@@ -64,13 +66,11 @@ class UserLifecycle:
         """
         user = await self._users.get(email)
         await self._spare_last_administrator(user)
-        await self._c.users.update_one({"_id": user.email}, {"$set": {"disabled": True}})
+        await self._set_disabled(user, "user.disable", by=by)
         await self._sign_ins.end_all(user.email)
         for account in await self._accounts.get_all(user.email):
             if account.state in (AccountState.ACTIVE, AccountState.BLOCKED):  # a blocked one would be tried again daily
                 await self._accounts.set_state(account.id, AccountState.PAUSED, by=by, reason=OWNER_DISABLED)
-        if not user.disabled:
-            await self._audit.add("user.disable", by=by, subject=f"user:{user.email}")
         return user.model_copy(update={"disabled": True})
 
     async def enable(self, email: str, *, by: str) -> User:
@@ -80,13 +80,21 @@ class UserLifecycle:
             NotFoundError: there is no such user.
         """
         user = await self._users.get(email)
-        await self._c.users.update_one({"_id": user.email}, {"$set": {"disabled": False}})
+        await self._set_disabled(user, "user.enable", by=by)
         for account in await self._accounts.get_all(user.email):
             if account.reason == OWNER_DISABLED:
                 await self._accounts.set_state(account.id, AccountState.ACTIVE, by=by)
-        if user.disabled:
-            await self._audit.add("user.enable", by=by, subject=f"user:{user.email}")
         return user.model_copy(update={"disabled": False})
+
+    async def _set_disabled(self, user: User, action: Literal["user.disable", "user.enable"], *, by: str) -> None:
+        disabled = action == "user.disable"
+
+        async def write(session: MongoSession) -> None:
+            await self._c.users.update_one({"_id": user.email}, {"$set": {"disabled": disabled}}, session=session)
+            await self._audit.add(action, by=by, subject=f"user:{user.email}", session=session)
+
+        if user.disabled is not disabled:
+            await self._audit.transaction(write)
 
     async def remove(
         self, email: str, *, by: str, purge: bool = False, transfer_to: str | None = None
@@ -118,16 +126,16 @@ class UserLifecycle:
                 await self._removal.purge(account.id, by=by)
             elif account.state is not AccountState.DISCONNECTED:
                 await self._removal.disconnect(account.id, by=by)
+        how = "transfer" if heir else "purge" if purge else "disconnect"
+        details = {"accounts": [account.id for account in accounts], "how": how}
+
+        async def write(session: MongoSession) -> None:
+            await self._c.users.delete_one({"_id": user.email}, session=session)
+            await self._audit.add("user.remove", by=by, subject=f"user:{user.email}", session=session, **details)
+
         async with self._colleagues.changing([user.email]):
-            await self._c.users.delete_one({"_id": user.email})
+            await self._audit.transaction(write)
         await self._sign_ins.end_all(user.email)
-        await self._audit.add(
-            "user.remove",
-            by=by,
-            subject=f"user:{user.email}",
-            accounts=[account.id for account in accounts],
-            how="transfer" if heir else "purge" if purge else "disconnect",
-        )
         return accounts
 
     async def _transfer(self, account: Account, heir: User, *, by: str) -> None:
@@ -147,12 +155,15 @@ class UserLifecycle:
             # It counted because it named its owner; it must not cease to be a colleague's.
             proofs.append(AddressProof(address=account.owner, how=ProofKind.USER, by=by, at=now()))
         handed = {"owner": heir.email, "proofs": plain(proofs)}
-        await self._c.accounts.update_one({"_id": account.id}, {"$set": handed, **CHANGED})
+        subject, change = f"account:{account.id}", {"before": account.owner, "after": heir.email}
+
+        async def write(session: MongoSession) -> None:
+            await self._c.accounts.update_one({"_id": account.id}, {"$set": handed, **CHANGED}, session=session)
+            await self._audit.add("account.transfer", by=by, subject=subject, session=session, **change)
+
+        await self._audit.transaction(write)
         if account.reason == OWNER_DISABLED:
             await self._accounts.set_state(account.id, AccountState.ACTIVE, by=by)
-        await self._audit.add(
-            "account.transfer", by=by, subject=f"account:{account.id}", before=account.owner, after=heir.email
-        )
         await self._sharing.recompute(chain.from_iterable(parts))
 
     async def _spare_last_administrator(self, user: User) -> None:

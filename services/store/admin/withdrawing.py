@@ -10,6 +10,7 @@ from services.store.core.audit import Audit
 from services.store.core.collections import Collections
 from services.store.core.documents import decode
 from services.store.core.errors import NotAllowedError, NotFoundError
+from services.store.core.fence import MongoSession
 from services.store.core.pending_work import PendingWork
 
 
@@ -60,9 +61,13 @@ class Withdrawing:
         keys = await self._links.distinct("email", {"thread": target, "owners": user.email}) if thread else [email]
         work = await self._pending.enqueue(emails=keys)
         change = self._withdrawals.add if private else self._withdrawals.remove
-        if await change(user.email, kind, target):
-            action = "email.private" if private else "email.share"
-            await self._audit.add(action, by=user.email, subject=f"email:{email}", thread=thread)
+        action = "email.private" if private else "email.share"
+
+        async def write(session: MongoSession) -> None:
+            if await change(user.email, kind, target, session):
+                await self._audit.add(action, by=user.email, subject=f"email:{email}", session=session, thread=thread)
+
+        await self._audit.transaction(write)
         await self._sharing.recompute(keys)
         await self._pending.done([work])
         return len(keys)

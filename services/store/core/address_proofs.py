@@ -38,14 +38,9 @@ class AddressProofs:
         proof = AddressProof(address=address, how=how, by=by, at=now())
         async with self._colleagues.changing({address}):
             try:
-                after, losers = await self._fence.transaction(lambda session: self._write(account, proof, session))
+                return await self._fence.transaction(lambda session: self._write(account, proof, session))
             except DuplicateKeyError:
                 raise AlreadyExistsError(f"{address} already belongs to another mailbox") from None
-        for loser in losers:
-            await self._audit.add("account.proof-lost", by=by, subject=f"account:{loser}", address=address, to=account)
-        if proof in after.proofs:
-            await self._audit.add("account.proof", by=by, subject=f"account:{account}", address=address, how=how)
-        return after
 
     async def is_another_users(self, address: str, user: str) -> bool:
         """Whether an address names another user of the CRM. Only that user's mailboxes can prove it."""
@@ -64,7 +59,7 @@ class AddressProofs:
         found = await self._accounts.aggregate(pipeline)
         return [(one["address"], tuple(sorted(one["unproven"]))) async for one in found]
 
-    async def _write(self, account: str, proof: AddressProof, session: MongoSession) -> tuple[Account, list[str]]:
+    async def _write(self, account: str, proof: AddressProof, session: MongoSession) -> Account:
         address = proof.address
         document = await self._accounts.find_one({"_id": account, "state": _CONNECTED}, session=session)
         if document is None:
@@ -73,15 +68,26 @@ class AddressProofs:
         if address != before.owner and await self._users.find_one({"_id": address}, session=session) is not None:
             raise AlreadyExistsError(f"{address} is the address of another user")
         if any(one.address == address and not proof.how.outranks(one.how) for one in before.proofs):
-            return before, []
-        losers = await self._take_from_others(account, proof, session)
+            return before
+        for loser in await self._take_from_others(account, proof, session):
+            await self._audit.add(
+                "account.proof-lost",
+                by=proof.by,
+                subject=f"account:{loser}",
+                session=session,
+                address=address,
+                to=account,
+            )
         fields: Doc = {
             "proofs": plain([*(one for one in before.proofs if one.address != address), proof]),
             "aliases": sorted({*before.aliases, address} - {before.address}),
             "relink": now(),
         }
         await self._accounts.update_one({"_id": account}, {"$set": fields, **CHANGED}, session=session)
-        return decode(Account, {**document, **fields}), losers
+        await self._audit.add(
+            "account.proof", by=proof.by, subject=f"account:{account}", session=session, address=address, how=proof.how
+        )
+        return decode(Account, {**document, **fields})
 
     async def _take_from_others(self, account: str, proof: AddressProof, session: MongoSession) -> list[str]:
         others: Doc = {"_id": {"$ne": account}, "proofs.address": proof.address, "state": _CONNECTED}

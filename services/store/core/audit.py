@@ -1,16 +1,23 @@
-"""The audit log: who changed what. Entries are only ever added."""
+"""The audit log: who changed what. Entries are only ever added.
+
+A change and its entry are one transaction, so that no death in between loses the entry. A change of many steps that no
+transaction can hold has its entry before its first step: then the log may name a change that was not finished.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 
 from schemas.base import Contract
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now, plain
+from services.store.core.fence import Fence, MongoSession
+
+T = TypeVar("T")
 
 OPERATOR = "operator"
 """The name for anyone who uses the CLI on the machine, which asks for no password."""
@@ -35,13 +42,20 @@ class AuditEntry(Contract):
 class Audit:
     """Documents of ``audit``."""
 
-    def __init__(self, collections: Collections) -> None:
+    def __init__(self, collections: Collections, fence: Fence) -> None:
         self._audit = collections.audit
+        self._fence = fence
 
-    async def add(self, action: str, *, by: str, subject: str, **details: Any) -> None:
-        """Add an entry; ``details`` must hold no secret and nothing from a mail."""
+    async def transaction(self, change: Callable[[MongoSession], Awaitable[T]]) -> T:
+        """Run a change in one transaction with the entries that it adds by its session. A transient conflict runs it again."""
+        return await self._fence.transaction(change)
+
+    async def add(
+        self, action: str, *, by: str, subject: str, session: MongoSession | None = None, **details: Any
+    ) -> None:
+        """Add an entry, with a session as part of its transaction. ``details`` must hold no secret and nothing from a mail."""
         entry: Doc = {"action": action, "by": by, "subject": subject, "at": now(), "details": plain(details)}
-        await self._audit.insert_one(entry)
+        await self._audit.insert_one(entry, session=session)
 
     async def newest(
         self,

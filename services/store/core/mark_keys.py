@@ -15,6 +15,7 @@ from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc
 from services.store.core.errors import StoreError
+from services.store.core.fence import MongoSession
 
 _STATE = "marks"
 _ALIVE = timedelta(minutes=1)
@@ -121,16 +122,17 @@ class MarkKeys:
         done: Doc = {"emails": key, "next_emails": None} if after is None else {"next_emails": [key, after]}
         await self._settings.update_one({"_id": _STATE}, {"$set": done})
 
-    async def switch(self, key: str) -> bool:
+    async def switch(self, key: str, session: MongoSession) -> bool:
         """Have a key make new marks. False if it does already."""
         change: Doc = {"$set": {"key": key}, "$addToSet": {"used": key}, "$currentDate": {"since": True}}
-        return bool((await self._settings.update_one({"_id": _STATE, "key": {"$ne": key}}, change)).modified_count)
+        other: Doc = {"_id": _STATE, "key": {"$ne": key}}
+        return bool((await self._settings.update_one(other, change, session=session)).modified_count)
 
-    async def retire(self, key: str) -> None:
+    async def retire(self, key: str, session: MongoSession) -> None:
         """Note that only this key is needed, unless another one has taken over meanwhile."""
-        await self._settings.update_one({"_id": _STATE, "key": key}, {"$set": {"used": [key]}})
+        await self._settings.update_one({"_id": _STATE, "key": key}, {"$set": {"used": [key]}}, session=session)
 
-    async def forget(self, key: str) -> bool:
+    async def forget(self, key: str, session: MongoSession) -> bool:
         """Note that a key is lost: what it marked is not found by it any more. False if it makes new marks, or was not needed."""
         lost = {"_id": _STATE, "key": {"$ne": key}, "used": key}
-        return bool((await self._settings.update_one(lost, {"$pull": {"used": key}})).modified_count)
+        return bool((await self._settings.update_one(lost, {"$pull": {"used": key}}, session=session)).modified_count)

@@ -14,12 +14,14 @@ from pymongo import UpdateOne
 from schemas.base import Contract
 from schemas.ledger import DELETED_IN_CRM, RowState
 from schemas.mail import Content
+from services.store.core.audit import Audit
 from services.store.core.blind_index import BlindIndex
 from services.store.core.bulk import insert_new
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc, decode_email, now
 from services.store.core.errors import NotFoundError
+from services.store.core.fence import MongoSession
 from services.store.core.pending_work import PendingWork
 from services.store.ledger.ledger_matcher import MatcherLedger
 from services.store.ledger.ledger_rows import OF_EMAIL
@@ -84,6 +86,7 @@ class DeletedEmails:
         blob_refs: BlobReferences,
         matcher_ledger: MatcherLedger,
         pending_work: PendingWork,
+        audit: Audit,
     ) -> None:
         self._deleted = collections.deleted_emails
         self._emails = collections.emails
@@ -94,6 +97,7 @@ class DeletedEmails:
         self._blob_refs = blob_refs
         self._matcher_ledger = matcher_ledger
         self._pending = pending_work
+        self._audit = audit
 
     async def keep(self, keys: Collection[str], *, by: str, until: datetime) -> None:
         """Keep emails that are about to be deleted. A repetition after a crash keeps what the first attempt found."""
@@ -132,7 +136,7 @@ class DeletedEmails:
             async for one in found
         ]
 
-    async def restore(self, key: str) -> None:
+    async def restore(self, key: str, *, by: str) -> None:
         """Undo a deletion: the email has its copies again, as far as the mailboxes still do, and the matcher relinks it.
 
         Repeat it after an interruption.
@@ -155,7 +159,12 @@ class DeletedEmails:
         email.pop("unlinked_at", None)
         await self._pending.enqueue(emails=[key], message_ids=filter(None, [email.get("message_id")]))
         await insert_new(self._emails, [email])
-        await self._tombstones.delete_one({"_id": key})
+
+        async def write(session: MongoSession) -> None:
+            if (await self._tombstones.delete_one({"_id": key}, session=session)).deleted_count:
+                await self._audit.add("email.restore", by=by, subject=f"email:{key}", session=session)
+
+        await self._audit.transaction(write)
         for row in rows:
             attached = {name: row[name] for name in OF_EMAIL if name in row}
             change = {"$set": {**attached, "state": RowState.ATTACHED.value, "updated_at": moment}}

@@ -13,6 +13,7 @@ from schemas.records import RecordRef
 from services.store.core.audit import Audit
 from services.store.core.collections import Collections
 from services.store.core.documents import encode, now
+from services.store.core.fence import MongoSession
 from services.store.core.pending_work import PendingWork
 from services.store.ledger.ledger import Ledger
 from services.store.ledger.ledger_matcher import MatcherLedger
@@ -80,18 +81,21 @@ class OrphanedEmails:
         wanted = list(keys)
         if undo:
             await self._deleted.keep(wanted, by=by, until=now() + undo)
-        records = await self._tombstone(wanted, by) if wanted else frozenset[RecordRef]()
-        for key in wanted if audited else ():
-            await self._audit.add("email.delete", by=by, subject=f"email:{key}")
-        return records
+        return await self._tombstone(wanted, by, audited=audited) if wanted else frozenset[RecordRef]()
 
-    async def _tombstone(self, wanted: list[str], by: str) -> frozenset[RecordRef]:
+    async def _tombstone(self, wanted: list[str], by: str, *, audited: bool) -> frozenset[RecordRef]:
         moment = now()
         writes = []
         for key in wanted:
             document = encode(Tombstone(email=key, by=by, at=moment))
             writes.append(UpdateOne({"_id": document.pop("_id")}, {"$setOnInsert": document}, upsert=True))
-        await self._tombstones.bulk_write(writes, ordered=False)
+
+        async def write(session: MongoSession) -> None:
+            await self._tombstones.bulk_write(writes, ordered=False, session=session)
+            for key in wanted if audited else ():
+                await self._audit.add("email.delete", by=by, subject=f"email:{key}", session=session)
+
+        await self._audit.transaction(write)
         await self._enqueue(wanted)
         records = await self._unlink(wanted)
         await self._matcher_ledger.skip_emails(wanted, DELETED_IN_CRM)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from schemas.accounts import User
 from schemas.emails import Link
 from schemas.identity import link_id
@@ -44,7 +46,7 @@ class Explaining:
         if not everything and own != user.email:
             raise NotAllowedError("only administrators may ask what another user sees")
         if own != user.email:
-            asked = {"viewer": user.email, "record": str(record)}
+            asked: dict[str, Any] = {"viewer": user.email, "record": str(record)}
             await self._audit.add("explain", by=own or OPERATOR, subject=f"email:{email}", **asked)
 
         def may_know(line: CopyDecision, named: frozenset[str]) -> bool:

@@ -25,6 +25,7 @@ from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.core.documents import CHANGED, decode, encode, now, plain
 from services.store.core.errors import AlreadyExistsError, NotFoundError
+from services.store.core.fence import MongoSession
 from services.store.sync.former_accounts import FormerAccounts
 
 
@@ -68,22 +69,21 @@ class Accounts:
         before = frozenset[str]().union(*(one.own_addresses for one in known.values()))
         same = [one for one in known.values() if _login(one) == _login(account)]
         kept = [proof for one in same for proof in one.proofs if proof.address in account.claims]
+
+        async def write(session: MongoSession) -> None:
+            again = await self._former.connect_again(claimed, session)
+            if not again:
+                await self._accounts.insert_one(encode(claimed), session=session)
+            details = {"owner": account.owner, "sharing": account.sharing, "again": again}
+            await self._audit.add("account.add", by=by, subject=f"account:{account.id}", session=session, **details)
+
         # The address of a user was a colleague's before.
         async with self._colleagues.changing(await self._colleagues.no_users(before | claimed.own_addresses)):
-            again = await self._former.connect_again(claimed)
-            if not again:
-                try:
-                    await self._accounts.insert_one(encode(claimed))
-                except DuplicateKeyError:
-                    raise AlreadyExistsError(f"{account.address} is connected already") from None
-        await self._audit.add(
-            "account.add",
-            by=by,
-            subject=f"account:{account.id}",
-            owner=account.owner,
-            sharing=account.sharing,
-            again=again,
-        )
+            await self._former.prepare(claimed)
+            try:
+                await self._audit.transaction(write)
+            except DuplicateKeyError:
+                raise AlreadyExistsError(f"{account.address} is connected already") from None
         for proof in (*kept, *account.proofs):
             with suppress(AlreadyExistsError):
                 await self._proofs.prove(account.id, proof.address, proof.how, by=proof.by)
@@ -147,9 +147,8 @@ class Accounts:
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
         """
-        changed = await self._change(account, {"state": state, "reason": reason, "trouble": None})
-        await self._audit.add("account.state", by=by, subject=f"account:{account}", state=state, reason=reason)
-        return changed
+        fields = {"state": state, "reason": reason, "trouble": None}
+        return await self._change(account, fields, action="account.state", by=by, state=state, reason=reason)
 
     async def request_resync(self, account: str, *, by: str) -> None:
         """Request a new backfill.
@@ -157,8 +156,7 @@ class Accounts:
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
         """
-        await self._change(account, {"resync_requested": True})
-        await self._audit.add("account.resync", by=by, subject=f"account:{account}")
+        await self._change(account, {"resync_requested": True}, action="account.resync", by=by)
 
     async def save_credentials(
         self,
@@ -178,10 +176,9 @@ class Accounts:
         fields: dict[str, Any] = {"credentials": credentials, "trouble": None}
         if incoming is not None:
             fields |= {"incoming": incoming, "outgoing": outgoing, "provider": provider}
-        await self._change(account, fields)
+        await self._change(account, fields, action="account.credentials", by=by)
         blocked = {"_id": account, "state": AccountState.BLOCKED.value}
         await self._accounts.update_one(blocked, {"$set": {"state": AccountState.ACTIVE.value, "reason": None}})
-        await self._audit.add("account.credentials", by=by, subject=f"account:{account}")
         return await self.get(account)
 
     async def save_folder_rules(self, account: str, rules: FolderRules, *, by: str) -> Account:
@@ -190,9 +187,8 @@ class Accounts:
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
         """
-        changed = await self._change(account, {"folders": rules, "resync_requested": True})
-        await self._audit.add("account.folders", by=by, subject=f"account:{account}", rules=rules)
-        return changed
+        fields = {"folders": rules, "resync_requested": True}
+        return await self._change(account, fields, action="account.folders", by=by, rules=rules)
 
     async def save_aliases(self, account: str, aliases: Iterable[str], *, by: str) -> Account:
         """Store the further addresses that the owner claims. A new one has no effect until it is proven.
@@ -208,25 +204,39 @@ class Accounts:
         ending = before.own_addresses - after.own_addresses
         async with self._colleagues.changing(ending):
             fields: dict[str, Any] = {"aliases": wanted, **({"relink": now()} if ending else {})}
-            stale = {"address": {"$nin": sorted(after.claims)}}
-            changed = await self._change(account, fields, pull={"proofs": stale})
-        await self._audit.add(
-            "account.aliases", by=by, subject=f"account:{account}", before=before.aliases, after=wanted
-        )
-        return changed
+            pull = {"proofs": {"address": {"$nin": sorted(after.claims)}}}
+            moved: dict[str, Any] = {"before": before.aliases, "after": wanted}
+            return await self._change(account, fields, pull, action="account.aliases", by=by, **moved)
 
-    async def save_sharing(self, account: str, policy: SharingPolicy) -> Account:
+    async def save_sharing(self, account: str, policy: SharingPolicy, *, by: str = OPERATOR) -> Account:
         """Store a policy and note that the links need an update. Call ``store.sharing.set_account`` instead, which updates them.
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected (its policy is frozen).
         """
-        return await self._change(account, {"sharing": policy, "relink": now()})
+        before, fields = await self.get(account), {"sharing": policy, "relink": now()}
+        return await self._change(account, fields, action="account.sharing", by=by, before=before.sharing, after=policy)
 
-    async def _change(self, account: str, fields: dict[str, Any], pull: dict[str, Any] | None = None) -> Account:
+    async def _change(
+        self,
+        account: str,
+        fields: dict[str, Any],
+        pull: dict[str, Any] | None = None,
+        *,
+        action: str,
+        by: str,
+        **details: Any,
+    ) -> Account:
+        """Change a connected account and add an entry of the audit log."""
         connected = {"_id": account, "state": {"$ne": AccountState.DISCONNECTED.value}}
         update = {"$set": plain(fields), **CHANGED, **({"$pull": pull} if pull else {})}
-        document = await self._accounts.find_one_and_update(connected, update, return_document=ReturnDocument.AFTER)
-        if document is None:
-            raise NotFoundError(f"there is no connected account {account}")
-        return decode(Account, document)
+        after = ReturnDocument.AFTER
+
+        async def write(session: MongoSession) -> Account:
+            found = await self._accounts.find_one_and_update(connected, update, return_document=after, session=session)
+            if found is None:
+                raise NotFoundError(f"there is no connected account {account}")
+            await self._audit.add(action, by=by, subject=f"account:{account}", session=session, **details)
+            return decode(Account, found)
+
+        return await self._audit.transaction(write)

@@ -8,6 +8,7 @@ from schemas.accounts import Account, AccountState
 from services.store.core.audit import Audit
 from services.store.core.collections import Collections
 from services.store.core.documents import decode, now, plain
+from services.store.core.fence import MongoSession
 
 _BLOCKED = {"state": AccountState.BLOCKED.value}
 
@@ -40,9 +41,12 @@ class BlockedAccounts:
         """Activate an account whose login works again. Returns False if it was changed meanwhile."""
         tried = {"_id": account.id, **_BLOCKED, "credentials": plain(account.credentials)}
         active = {"state": AccountState.ACTIVE.value, "reason": None, "retry_at": None, "trouble": None}
-        done = bool((await self._accounts.update_one(tried, {"$set": active})).modified_count)
-        if done:
-            await self._audit.add(
-                "account.state", by="poller", subject=f"account:{account.id}", state=AccountState.ACTIVE, reason=None
-            )
-        return done
+        subject, became = f"account:{account.id}", {"state": AccountState.ACTIVE, "reason": None}
+
+        async def write(session: MongoSession) -> bool:
+            done = bool((await self._accounts.update_one(tried, {"$set": active}, session=session)).modified_count)
+            if done:
+                await self._audit.add("account.state", by="poller", subject=subject, session=session, **became)
+            return done
+
+        return await self._audit.transaction(write)

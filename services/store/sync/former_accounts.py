@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pymongo.errors import DuplicateKeyError
-
 from schemas.accounts import Account, AccountState
 from schemas.ledger import RowState
 from services.store.core.collections import Collections
-from services.store.core.documents import decode, now, plain
-from services.store.core.errors import AlreadyExistsError
+from services.store.core.documents import Doc, decode, now, plain
+from services.store.core.fence import MongoSession
 from services.store.ledger.ledger_rows import DISCONNECTED, account_range
 
 
@@ -29,21 +27,13 @@ class FormerAccounts:
         document = await self._accounts.find_one(query, sort=[("_id", -1)])
         return None if document is None else decode(Account, document)
 
-    async def connect_again(self, account: Account) -> bool:
-        """Replace a disconnected account of the same id, owner and address; False if there is none.
+    async def prepare(self, account: Account) -> None:
+        """Forget the undecided rows of a disconnected account that is about to be connected again.
 
-        Raises:
-            AlreadyExistsError: another user has connected the address meanwhile.
+        No late contact was looked up in it while it was disconnected, so the next backfill decides on these rows again.
         """
-        former = {
-            "_id": account.id,
-            "owner": account.owner,
-            "address": account.address,
-            "state": AccountState.DISCONNECTED.value,
-        }
-        if await self._accounts.find_one(former, {"_id": 1}) is None:
-            return False
-        # No late contact was looked up in it while it was disconnected, so the next backfill decides on these rows again.
+        if await self._accounts.find_one(_former(account), {"_id": 1}) is None:
+            return
         undecided = {
             **account_range(account.id),
             "$or": [
@@ -52,10 +42,19 @@ class FormerAccounts:
             ],
         }
         await self._ledger.delete_many(undecided)
+
+    async def connect_again(self, account: Account, session: MongoSession) -> bool:
+        """Replace a disconnected account of the same id, owner and address; False if there is none. Call ``prepare`` first."""
         kept = ("id", "epoch", "incident", "attention_sent", "created_at")
         fields = {name: value for name, value in plain(account).items() if name not in kept}
-        try:
-            result = await self._accounts.update_one(former, {"$set": {**fields, "relink": now()}})
-        except DuplicateKeyError:
-            raise AlreadyExistsError(f"{account.address} is connected already") from None
-        return bool(result.modified_count)
+        change = {"$set": {**fields, "relink": now()}}
+        return bool((await self._accounts.update_one(_former(account), change, session=session)).modified_count)
+
+
+def _former(account: Account) -> Doc:
+    return {
+        "_id": account.id,
+        "owner": account.owner,
+        "address": account.address,
+        "state": AccountState.DISCONNECTED.value,
+    }

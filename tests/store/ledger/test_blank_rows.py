@@ -1,13 +1,16 @@
-"""Rows of which nothing was read yet, and what a poller's write says it changed."""
+"""Rows of which nothing was read yet, and what a poller's write changes and says that it changed."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from schemas.accounts import Lease
 from schemas.ledger import HEADER_UNCLEAR, RowState
-from services.store import Store
+from services.store import LeaseLostError, Store
+from services.store.core.fence import MongoSession
 from tests.factories import row
 from tests.store.fixtures import World
 
@@ -67,3 +70,26 @@ async def test_only_undecided_rows_are_planned_again_and_counted(world: World, s
     assert await store.poller_ledger.replan(lease, [one.id for one in rows]) == 2
     found = {one.uid: one.state.value async for one in store.ledger_counts.rows(mine.id)}
     assert found == {1: "planned", 2: "planned", 3: "skipped"}
+
+
+async def test_a_lease_that_is_lost_before_the_commit_leaves_rows_as_they_were(
+    world: World, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another poller has the account by then: what this one wrote in its transaction never was."""
+    mine = await world.account("a@corp.com")
+    lease, one = world.leases[mine.id], row(mine.id, 1)
+    await store.poller_ledger.add_window(lease, [one])
+    fence = store.poller_ledger._fence
+    write = fence.write
+
+    async def lost(held: Lease, body: Callable[[MongoSession], Awaitable[Any]]) -> Any:
+        async def then_lose(session: MongoSession) -> Any:
+            await body(session)
+            raise LeaseLostError("lost")
+
+        return await write(held, then_lose)
+
+    monkeypatch.setattr(fence, "write", lost)
+    with pytest.raises(LeaseLostError):
+        await store.poller_ledger.published(lease, [one.id])
+    assert await world.states(mine.id) == {"planned": 1}
