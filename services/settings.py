@@ -34,10 +34,10 @@ class PollerSettings(StageSettings, SecretSettings, MailServerSettings, LeaseSet
     required: ClassVar[tuple[str, ...]] = ("rabbitmq_url", "mongo_url", "secret_key")
 
     poll_seconds: float = setting(
-        60.0,
+        12.0,
         "how many seconds pass between two checks of what a mail server does not announce: other folders than INBOX"
-        " if it has no NOTIFY, every folder if it has no IDLE",
-        "60",
+        " if it has no NOTIFY, every folder if it has no IDLE; quiet folders and flags have their turn less often",
+        "12",
         gt=0,
         le=86_400,
     )
@@ -51,7 +51,14 @@ class PollerSettings(StageSettings, SecretSettings, MailServerSettings, LeaseSet
         ge=1024,
         le=1024 * 1024 * 1024,
     )
-    account_connections: int = setting(2, "how many connections to one mailbox may be open", "2", ge=1, le=10)
+    account_connections: int = setting(
+        2,
+        "how many connections to one mailbox may be open; the second is for background work, and between that it waits"
+        " for mail in Sent if the server announces one folder at a time",
+        "2",
+        ge=1,
+        le=10,
+    )
     block_refusals: int = setting(
         3, "after how many refused log-ins in a row an account may be blocked", "3", ge=1, le=100
     )

@@ -18,9 +18,10 @@ A backfill, which is one epoch of an account (``sync.background_sync``, ``sync.b
                                                │       ^
                                                └───────┘ next window: headers, relevance, rows and cursor, bodies
 
-Live mail, in every folder from the noted end on (``sync.mailbox_watcher``, ``sync.live_sync``)::
+Live mail, in every folder from the noted end on (``sync.mailbox_watcher``, ``sync.live_sync``). The second connection
+(``second_connection``) idles on Sent while it has no background work::
 
-    watching ── IDLE, NOTIFY, poll interval ──> checking ── new mail of all folders, then flags and removals ──> watching
+    watching ── IDLE, NOTIFY, round of turns ─> checking ── new mail of all folders, then flags and removals ──> watching
                                                  │    ^
                                                  └────┘ other uidvalidity: supersede the rows, enumerate the folder again
 """

@@ -19,22 +19,20 @@ from services.poller.connections.troubles import BACKGROUND, CONNECT, LIVE
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.recovery import Recovery
+from services.poller.second_connection import SecondConnection
 from services.poller.sync.background_sync import BackgroundSync
+from services.poller.sync.folder_rounds import FolderRounds
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from services.poller.sync.reconcile import until_due
+from services.poller.sync.sent_watcher import SentWatcher
 from services.store import Purpose
-
-LINGER_SECONDS = 30.0
-"""How long the background connection stays open without work, in case more arrives."""
-SHARED_PAUSE_SECONDS = 0.2
-"""Pause between two turns of background work on a single connection, so that work that fails at once does not spin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
     """The settings for the work on one account, in seconds."""
 
-    poll: float = 60.0
+    poll: float = 12.0
     idle: float = 300.0
     reconcile: float = 21_600.0
     connections: int = 2
@@ -54,7 +52,6 @@ class AccountWorker:
         self._context = context
         self._connector = connector
         self._timing = timing
-        self._background_slots = background_slots
         self._fetcher = BodyFetcher(context)
         provider = connector.provider(context.account)
         self._idles = provider is None or "poll" not in provider.quirks
@@ -66,6 +63,18 @@ class AccountWorker:
         self._check_now = asyncio.Event()
         self._background = BackgroundSync(context, self._fetcher, opened=self._epoch_opened)
         self._recovery = Recovery(context, backoff, self._slots, self._check_now)
+        self._rounds = FolderRounds(timing.poll)
+        self._second = SecondConnection(
+            context,
+            background=self._background,
+            sent=SentWatcher(context, self._rounds, self._check_now, idle_seconds=timing.idle),
+            slots=self._slots,
+            background_slots=background_slots,
+            budget=self._budget,
+            recovery=self._recovery,
+            before_command=self._before_command,
+            check_now=self._check_now,
+        )
 
     async def finish(self) -> None:
         """Mark the mail that was being published when the worker ended. Call it before the lease is released."""
@@ -106,7 +115,7 @@ class AccountWorker:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     for task, name, phase in (
-                        (self._sync_background, BACKGROUND, lambda: self._background.phase),
+                        (self._second.run, BACKGROUND, lambda: self._background.phase),
                         (self._watch, LIVE, lambda: "live"),
                         (self._compare, "compare", lambda: "compare"),
                     ):
@@ -148,43 +157,8 @@ class AccountWorker:
                 leave=self._slots.wanted if self._slots.single else None,
                 idles=self._idles,
                 checked=lambda: self._recovery.worked(LIVE),
+                rounds=self._rounds,
             ).run()
-
-    async def _sync_background(self) -> None:
-        """Wait for background work, then do all of it on one connection."""
-        if not await self._background.pending():
-            await self._background_worked()
-            await self._background.wake.wait()
-            if not await self._background.pending():
-                self._background.wake.clear()
-                return
-        self._slots.wanted.set()
-        if self._slots.single:
-            self._check_now.set()
-        async with self._slots.session(bulk=True) as session:
-            self._slots.wanted.clear()
-            session.gate = partial(self._before_command, session, bulk=True)
-            await session.prepare()
-            while True:
-                async with self._background_slots.hold(session):
-                    await self._background.run(session)
-                await self._background_worked()
-                if self._slots.single or self._budget.connections.limit:
-                    break  # others may want it
-                try:
-                    async with asyncio.timeout(LINGER_SECONDS):
-                        await self._background.wake.wait()
-                except TimeoutError:
-                    return
-        await asyncio.sleep(SHARED_PAUSE_SECONDS)
-
-    async def _background_worked(self) -> None:
-        """Note that background work does what it can, and what the server does not deliver at the moment."""
-        found = await self._context.store.ledger_doubts.unavailable(self._context.account.id)
-        if found is None:
-            await self._recovery.worked(BACKGROUND)
-        else:
-            await self._recovery.troubles.waits(BACKGROUND, folder=found[0], next_try=found[1])
 
     async def _compare(self) -> None:
         """Have the ledger compared with the server now and then, so that nothing stays missed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from testbed.servers.scripted.dialects import FULL
-from testbed.servers.scripted.faults import Announce, Break, Chatter, Insert, Refuse, Rewrite, SendRaw
+from testbed.servers.scripted.faults import Announce, Break, Chatter, Insert, Pause, Refuse, Rewrite, SendRaw
 from tests.lying.harness.batch import check, check_batch
 from tests.lying.harness.cases import Case, Faults
 
@@ -81,6 +81,7 @@ CASES = [
     Case("IDLE is unknown", faults=lambda: [Refuse("IDLE", text="BAD unknown command")], live=True),
     Case("IDLE ends at once", faults=lambda: [SendRaw("IDLE", text=b"+ idling\r\n<tag> OK done\r\n")], live=True),
     Case("IDLE is answered without +", faults=lambda: [SendRaw("IDLE", text=b"<tag> OK done\r\n")], live=True),
+    Case("IDLE is never answered", faults=lambda: [Pause("IDLE")], live=True),
     Case("IDLE tells nothing", faults=lambda: [Chatter(line=b"* OK still here\r\n", every=2.0)], live=True),
     Case("IDLE says EXISTS each time", faults=lambda: [Announce("IDLE", text=b"* 12 EXISTS\r\n")], live=True),
     Case("IDLE says EXPUNGE each time", faults=lambda: [Announce("IDLE", text=b"* 12 EXPUNGE\r\n")], live=True),

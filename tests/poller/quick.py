@@ -14,6 +14,7 @@ SHORTER = {
     "LONGEST_PAUSE": 2.0,
     "LINGER_SECONDS": 2.0,
     "REPLAN_SECONDS": 2.0,
+    "SETTLE_SECONDS": 1.0,
 }
 """Constants of the poller, in whatever modules use them."""
 

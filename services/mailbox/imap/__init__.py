@@ -21,6 +21,7 @@ from services.mailbox.imap.connect import connect_imap, open_imap
 from services.mailbox.imap.errors import (
     ConnectionLostError,
     ContradictionError,
+    IdleUnansweredError,
     RefusedError,
     UidValidityChangedError,
     UnusableAnswerError,
@@ -42,6 +43,7 @@ __all__ = [
     "ContradictionError",
     "DeadlineSocket",
     "Fetched",
+    "IdleUnansweredError",
     "ImapSession",
     "Listed",
     "MailClient",

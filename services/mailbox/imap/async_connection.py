@@ -75,6 +75,11 @@ class AsyncConnection:
         """Return for how many seconds the running command has been waiting; 0 if there is none."""
         return 0.0 if self._since is None else monotonic() - self._since
 
+    @property
+    def received(self) -> int:
+        """Return how many bytes the server has sent."""
+        return self.client.protocol.stream.received
+
     def fileno(self) -> int:
         """Return the socket's descriptor, for the event loop to watch while the server idles."""
         return int(self.client.socket().fileno())

@@ -20,6 +20,13 @@ _UID = re.compile(rb"[( ]UID[ \t]++([^\s()]++)", re.IGNORECASE)
 PIECE_LITERALS = 2 * 1024 * 1024
 """Bytes that come at most where a piece of a mail is asked for."""
 STATUS_ITEMS = "MESSAGES UIDNEXT UIDVALIDITY"
+
+
+def _status_items(modseq: bool) -> bytes:
+    """Return what STATUS is asked for. Without modification sequences, UNSEEN tells of mail that was read."""
+    return f"({STATUS_ITEMS} {'HIGHESTMODSEQ' if modseq else 'UNSEEN'})".encode()
+
+
 _NOTIFY = (
     b"SET (SELECTED (MessageNew MessageExpunge FlagChange))"
     b" (PERSONAL (MessageNew MessageExpunge FlagChange MailboxName))"
@@ -56,19 +63,29 @@ def list_inbox(client: MailClient) -> list[Listed]:
     return answers.listed(client.command("LIST", b'""', b"INBOX", own=("LIST",)).pop("LIST", []))
 
 
-def list_extended(client: MailClient, status: bool, modseq: bool) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
-    """LIST with SPECIAL-USE (RFC 6154) and STATUS (RFC 5819) in one answer."""
-    items = (STATUS_ITEMS + " HIGHESTMODSEQ") if modseq else STATUS_ITEMS
-    options = f"(SPECIAL-USE STATUS ({items}))" if status else "(SPECIAL-USE)"
-    found = client.command("LIST", b'""', b'"*"', b"RETURN", options.encode(), own=("LIST", "STATUS"))
+def list_extended(
+    client: MailClient, marks: bool, status: bool, modseq: bool
+) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
+    """LIST with SPECIAL-USE (RFC 6154) and STATUS (RFC 5819) in one answer, as far as the server has them."""
+    wanted = [*([b"SPECIAL-USE"] if marks else []), *([b"STATUS " + _status_items(modseq)] if status else [])]
+    options = b"(" + b" ".join(wanted) + b")"
+    found = client.command("LIST", b'""', b'"*"', b"RETURN", options, own=("LIST", "STATUS"))
     return answers.listed(found.pop("LIST", [])), answers.statuses(found.pop("STATUS", []))
 
 
 def status(client: MailClient, folder: bytes, modseq: bool) -> dict[str, int]:
-    """STATUS of one folder."""
-    items = f"({STATUS_ITEMS} HIGHESTMODSEQ)" if modseq else f"({STATUS_ITEMS})"
-    found = client.command("STATUS", _astring(folder), items.encode(), own=("STATUS",)).pop("STATUS", [])
-    return next(iter(answers.statuses(found[-1:]).values()), {}) if found else {}
+    """STATUS of one folder. What the server has reported of others stays for ``unsolicited``."""
+    kept = client.protocol.untagged_responses
+    reported = kept.pop("STATUS", [])
+    try:
+        found = client.command("STATUS", _astring(folder), _status_items(modseq), own=("STATUS",)).pop("STATUS", [])
+        by_name = answers.statuses(found)
+        if len(by_name) > 1:
+            reported += found
+    finally:
+        if reported:
+            kept["STATUS"] = reported
+    return by_name.get(answers.canonical(folder)) or next(iter(by_name.values()), {})
 
 
 def examine(client: MailClient, folder: bytes, condstore: bool) -> Selected:

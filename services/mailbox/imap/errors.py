@@ -18,6 +18,10 @@ class ConnectionLostError(LeadmailError):
     """The connection is gone, or was dropped after an error. A new one may work."""
 
 
+class IdleUnansweredError(ConnectionLostError):
+    """The connection was lost, or took too long, before the server answered IDLE."""
+
+
 class RefusedError(LeadmailError):
     """The server answered NO or BAD to this command. The connection is still usable."""
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from services.mailbox.imap import answers
+from services.mailbox.imap.errors import ConnectionLostError, ContradictionError, IdleUnansweredError
 from services.mailbox.imap.protocol import parse_line
 from services.mailbox.imap.session import ImapSession
 
@@ -72,10 +73,17 @@ async def wait_for_events(session: ImapSession, events: MailboxEvents, *, second
 
     Raises:
         RefusedError: the server refuses to idle.
+        IdleUnansweredError: the connection was lost before the server idled.
         ConnectionLostError: the server closed the connection.
     """
     end = monotonic() + seconds
-    for line in await session.idle():
+    try:
+        lines = await session.idle()
+    except ContradictionError:
+        raise
+    except ConnectionLostError as error:
+        raise IdleUnansweredError(str(error)) from error
+    for line in lines:
         events.add(line)
     if not events and not wake.is_set():
         await _watch_socket(session, events, end, wake)

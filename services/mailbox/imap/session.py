@@ -99,16 +99,15 @@ class ImapSession(AsyncConnection):
         return in_namespaces(listed, self._namespaces or ()), statuses
 
     async def _list(self) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
-        extended = "LIST-EXTENDED" in self.capabilities and "SPECIAL-USE" in self.capabilities
-        if extended:
-            with_status = "LIST-STATUS" in self.capabilities
+        marks, statuses = "SPECIAL-USE" in self.capabilities, "LIST-STATUS" in self.capabilities
+        if "LIST-EXTENDED" in self.capabilities and (marks or statuses):
             try:
-                answer = await self.run(commands.list_extended, with_status, self.condstore)
+                answer = await self.run(commands.list_extended, marks, statuses, self.condstore)
             except RefusedError:
                 if self._marks_folders:  # without the marks, a folder of drafts would pass for an ordinary one
                     raise
             else:
-                self._marks_folders = True
+                self._marks_folders = marks
                 return answer
         return await self.run(commands.list_plain), {}
 
@@ -266,8 +265,12 @@ class ImapSession(AsyncConnection):
         return found, gone
 
     async def noop(self) -> None:
-        """Let the server report what is new."""
-        await self.run(commands.noop)
+        """Let the server report what is new. A refusal means nothing, unless it may pass."""
+        try:
+            await self.run(commands.noop)
+        except RefusedError as error:
+            if error.passing:
+                raise
 
     async def watch_all(self) -> bool:
         """Subscribe to the changes of all folders (NOTIFY, RFC 5465). Returns False where that is not offered."""

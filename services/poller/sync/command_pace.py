@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from time import monotonic
 
-RATE, BURST = 2.0, 40.0
-"""Commands a second in the long run, and at once. An account has two paces, for events and for checks: together below 5 a second."""
+CHECK_RATE, EVENT_RATE, SENT_RATE = 3.25, 1.25, 0.5
+"""Commands a second in the long run, of checks, of events, and of the connection that idles on Sent: together at most 5."""
+BURST = 40.0
+"""Commands at once."""
 
 
 class CommandPace:
     """A bucket of tokens, one for each command. Commands that brought mail fill it up."""
 
-    def __init__(self, rate: float = RATE, burst: float = BURST) -> None:
-        self._rate, self._burst = rate, burst
-        self._tokens, self._at = burst, monotonic()
+    def __init__(self, rate: float, burst: float | None = None) -> None:
+        self._rate, self._burst = rate, BURST if burst is None else burst
+        self._tokens, self._at = self._burst, monotonic()
 
     def spend(self, commands: int) -> None:
         """Note commands that were sent and brought nothing."""
@@ -24,6 +26,12 @@ class CommandPace:
     def refill(self) -> None:
         """Note that the commands brought mail: the next ones wait for nothing."""
         self._tokens, self._at = self._burst, monotonic()
+
+    @property
+    def room(self) -> int:
+        """How many commands may be sent at once."""
+        self.spend(0)
+        return max(0, int(self._tokens))
 
     @property
     def seconds(self) -> float:

@@ -25,3 +25,7 @@ class FolderSnapshot(NamedTuple):
     def of_status(cls, status: Mapping[str, int]) -> Self:
         """Return the snapshot that a STATUS answer gives."""
         return cls(*(status.get(name, 0) for name in cls._fields))
+
+    def shrinks_to(self, later: FolderSnapshot) -> bool:
+        """Whether mail has left the folder between two snapshots, as far as numbers tell."""
+        return later.messages < self.messages + later.uidnext - self.uidnext

@@ -30,8 +30,8 @@ from services.store import FolderPatch
 
 LIVE_LIMIT = 50
 """More mails at once (a folder was moved in) use the backfill lane, so that they do not delay other people's new mail."""
-RECENT_FLAGS = 500
-"""How many of the newest messages have their flags compared if the server lacks CONDSTORE."""
+RECENT_FLAGS, FEW_FLAGS = 500, 100
+"""How many of the newest messages have their flags compared if the server lacks CONDSTORE, in busy and in quiet folders."""
 
 
 class LiveSync:
@@ -43,8 +43,8 @@ class LiveSync:
         self._session = session
         self.taken = 0
         """New mails so far."""
-        self._flags: dict[str, dict[int, tuple[str, ...]]] = {}
-        """By folder id, the last known flags of the newest messages, for servers without CONDSTORE."""
+        self._flags: dict[str, int] = {}
+        """By folder id, a hash of the last known flags of the newest messages, for servers without CONDSTORE."""
 
     async def open(self, folder: Folder) -> tuple[Folder, Selected]:
         """Open a folder. If its uidvalidity changed, start it again."""
@@ -137,37 +137,41 @@ class LiveSync:
         ids = {row.id for row in wanted}
         await self._fetcher.publish([mail for mail in fetched if mail.message.source.id in ids])
 
-    async def flags(self, folder: Folder, upto: int | None = None) -> None:
-        """Store flags that changed on any device, and expunges if the server names them.
+    async def flags(self, folder: Folder, upto: int | None = None, *, recent: int = RECENT_FLAGS) -> bool:
+        """Store flags that changed on any device, and expunges if the server names them. Return whether flags changed.
 
-        ``upto`` is the modification sequence of the open folder when it was opened.
+        ``upto`` is the modification sequence of the open folder when it was opened. Without CONDSTORE, only the ``recent`` newest
+        messages are compared.
         """
-        if self._session.condstore and folder.highestmodseq is not None:
-            changed, vanished = await self._session.flags(f"1:{HIGHEST_UID}", folder.highestmodseq)
-            changed = [message for message in changed if message.uid < folder.live_next]
-            modseq = max((message.modseq or 0 for message in changed), default=0)
-            await self._vanished(folder, vanished)
-            if (modseq := max(modseq, upto or 0)) > folder.highestmodseq:
-                # Mail without a row has no flags to update: the backfill asks for changes since it started.
-                walked = folder.cursor <= 1
-                await store_flags(self._context, self._session, folder, changed, modseq=modseq if walked else None)
-                if walked:
-                    self._context.update_folder(folder, highestmodseq=modseq)
-            return
-        messages, _ = await self._session.flags(f"{max(1, folder.live_next - RECENT_FLAGS)}:{HIGHEST_UID}")
+        if not self._session.condstore or folder.highestmodseq is None:
+            return await self._compare_flags(folder, max(1, folder.live_next - recent))
+        changed, vanished = await self._session.flags(f"1:{HIGHEST_UID}", folder.highestmodseq)
+        changed = [message for message in changed if message.uid < folder.live_next]
+        modseq = max((message.modseq or 0 for message in changed), default=0)
+        await self._vanished(folder, vanished)
+        if (modseq := max(modseq, upto or 0)) > folder.highestmodseq:
+            # Mail without a row has no flags to update: the backfill asks for changes since it started.
+            walked = folder.cursor <= 1
+            await store_flags(self._context, self._session, folder, changed, modseq=modseq if walked else None)
+            if walked:
+                self._context.update_folder(folder, highestmodseq=modseq)
+        return bool(changed)
+
+    async def _compare_flags(self, folder: Folder, first: int) -> bool:
+        messages, _ = await self._session.flags(f"{first}:{HIGHEST_UID}")
         seen = {message.uid: relevance.flags_of(message) for message in messages if message.uid < folder.live_next}
-        before = self._flags.get(folder.id) or await self._stored(folder)
+        digest = hash((first, frozenset(seen.items())))
+        if self._flags.get(folder.id) == digest:
+            return False
+        rows = await self._context.store.ledger.uids(folder.account, folder.id, folder.uidvalidity, first)
+        stored = {row.uid: row.flags for row in rows}
         different = [
-            message for message in messages if message.uid in seen and before.get(message.uid) != seen[message.uid]
+            message for message in messages if message.uid in seen and stored.get(message.uid) != seen[message.uid]
         ]
         if different:
             await store_flags(self._context, self._session, folder, different)
-        self._flags[folder.id] = seen
-
-    async def _stored(self, folder: Folder) -> dict[int, tuple[str, ...]]:
-        first = max(1, folder.live_next - RECENT_FLAGS)
-        rows = await self._context.store.ledger.uids(folder.account, folder.id, folder.uidvalidity, first)
-        return {row.uid: row.flags for row in rows}
+        self._flags[folder.id] = digest
+        return bool(different)
 
     async def _vanished(self, folder: Folder, ranges: UidRanges) -> None:
         for first, last in ranges:

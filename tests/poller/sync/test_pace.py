@@ -120,7 +120,7 @@ async def test_changes_that_are_none_cost_few_commands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """At first as many as it takes, then at most five a second."""
-    monkeypatch.setattr(command_pace.CommandPace.__init__, "__defaults__", (command_pace.RATE, BURST))
+    monkeypatch.setattr(command_pace, "BURST", BURST)
     scripted.faults.append(fault)
     async with watching(context, session):
         await until(lambda: scripted.calls["IDLE"] > 0)

@@ -71,7 +71,7 @@ async def test_a_window_with_outdated_uids_is_not_written(
     run = await backfill(context, session)
     read = await run._read(run._scans[named(context, "Clients").id])
     recreate(mailbox, "Clients", ours, theirs)
-    await watch._open(named(context, "Clients"))
+    await watch.sync.open(named(context, "Clients"))
     with pytest.raises(FolderChangedError):
         await run._write(read)
     assert await states(world, context) == {}
@@ -91,8 +91,8 @@ async def test_rows_of_a_recreated_folder_are_cleaned_up_after_a_crash(
     await (await backfill(context, session)).run()
     await watch.check()
     recreate(mailbox, "Clients", mail(STRANGER))
-    await watch._sync_new(named(context, "Clients"))
-    await watch._live.flags(named(context, "Clients"), (await session.examine(b"Clients")).highestmodseq)
+    await watch.sync.new_mail(named(context, "Clients"))
+    await watch.sync.live.flags(named(context, "Clients"), (await session.examine(b"Clients")).highestmodseq)
     await session.examine(b"INBOX")
     assert len(await states(world, context)) == 2, "it dies here"
     await MailboxWatcher(
@@ -111,7 +111,7 @@ async def test_a_folder_recreated_after_its_walk_is_walked_again_before_sealing(
 
     async def late(*arguments: object) -> None:
         recreate(mailbox, "Clients", mail(STRANGER), mail(STRANGER), mail(STRANGER))
-        await watch._open(named(context, "Clients"))
+        await watch.sync.open(named(context, "Clients"))
         await seal(*arguments)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -135,7 +135,7 @@ async def test_an_outdated_comparison_drops_nothing_of_a_recreated_folder(
     await watch.check()
     before = named(context, "Clients")
     recreate(mailbox, "Clients", mail(STRANGER))
-    await watch._sync_new(before)
+    await watch.sync.new_mail(before)
     now = named(context, "Clients")
     await drop_superseded(context, before)
     assert ("Clients", now.uidvalidity) in await states(world, context)
@@ -186,7 +186,7 @@ async def test_a_backfill_notices_a_folder_recreated_while_it_opens(
     before = named(context, "Clients")
     recreate(mailbox, "Clients", mail(STRANGER))
     await watch.check()
-    await watch._open(named(context, "INBOX"))
+    await watch.sync.open(named(context, "INBOX"))
     await world.store.folders.save(context.lease, [before])
     context.folders[before.id] = before
     await watch.check()
@@ -201,7 +201,7 @@ async def test_a_folder_recreated_and_deleted_at_once_leaves_nothing(
     recreate(mailbox, "Clients", mail(STRANGER))
     await watch.check()
     recreate(mailbox, "Clients", mail(STRANGER))
-    await watch._sync_new(named(context, "Clients"))
+    await watch.sync.new_mail(named(context, "Clients"))
     mailbox.imap.select("INBOX")
     mailbox.imap.delete("Clients")
     await watch.check()
@@ -235,7 +235,7 @@ async def test_a_deleted_parent_folder_is_gone_until_it_is_recreated(
     for _ in range(3):
         await watch.check()
     assert {name for name, _ in await states(world, context)} == {"Clients/Old"}
-    assert not watch._folders.doubtful
+    assert not watch.folders.tracker.doubtful
     assert not named(context, "Clients").selected
     await (await backfill(context, session)).run()
     recreate(mailbox, "Clients", mail(STRANGER))

@@ -27,9 +27,9 @@ async def test_mail_that_arrives_between_two_checks_is_synchronized(
     watch = MailboxWatcher(
         context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
     )
-    await watch._sync_new(context.folders[inbox(context)])
+    await watch.sync.new_mail(context.folders[inbox(context)])
     mailbox.append(mail("stranger@else.test"))
-    await watch._sync_changes(context.folders[inbox(context)])
+    await watch.sync.changes(context.folders[inbox(context)])
     assert await world.states(context.account) == {"unmatched": 1}
 
 
@@ -43,7 +43,7 @@ async def test_a_second_comparison_changes_nothing(
     await world.know(CLIENT)
     for sender in (CLIENT, "stranger@else.test"):
         mailbox.append(mail(sender))
-    await watch._sync_new(context.folders[inbox(context)])
+    await watch.sync.new_mail(context.folders[inbox(context)])
     mailbox.append(mail(CLIENT))
     before = {row.id: row.updated_at for row in await world.rows(context.account)}
     assert len(before) == 2

@@ -1,0 +1,198 @@
+"""Whose turn it is, round by round, with a clock of the test's own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from schemas.identity import folder_id
+from schemas.ledger import Folder
+from services.poller.sync.command_pace import BURST, CHECK_RATE, EVENT_RATE, SENT_RATE
+from services.poller.sync.folder_rounds import QUIETEST, ROOM, SLOW, UNANSWERED, WITHOUT_IDLE, FolderRounds
+from services.poller.sync.folder_snapshot import FolderSnapshot
+
+POLL = 12.0
+SHOWN = FolderSnapshot(1, 1, 0, 0)
+
+
+class Clock:
+    """Time that the test lets pass."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+def folders(count: int) -> list[Folder]:
+    """Return INBOX, Sent, and others."""
+    names = ["INBOX", "Sent", *(f"F{number}" for number in range(count - 2))]
+    return [
+        Folder(
+            account="a" * 24,
+            id=folder_id(name.encode()),
+            raw_name=name.encode(),
+            name=name,
+            role={"INBOX": "inbox", "Sent": "sent"}.get(name, "user"),
+            selected=True,
+        )
+        for name in names
+    ]
+
+
+def take(
+    rounds: FolderRounds, clock: Clock, count: int, turn: Callable[[int], Sequence[Folder]], *, cost: int = 1
+) -> tuple[dict[str, float], int]:
+    """Take rounds with the room that the pace gives. Return by name the longest pause between turns, and the commands."""
+    last: dict[str, float] = {}
+    pauses: dict[str, float] = {}
+    tokens, spent = BURST, 0
+    for _ in range(count):
+        clock.now += POLL
+        tokens = min(BURST, tokens + CHECK_RATE * POLL)
+        chosen = turn(int(tokens) // cost)
+        tokens -= cost * len(chosen)
+        spent += cost * len(chosen)
+        for folder in chosen:
+            pauses[folder.name] = max(pauses.get(folder.name, 0), clock.now - last.get(folder.name, clock.now))
+            last[folder.name] = clock.now
+            rounds.asked(folder.id)
+    return pauses, spent
+
+
+def test_an_account_costs_at_most_five_commands_a_second() -> None:
+    """Checks, events and the connection on Sent have their shares."""
+    assert CHECK_RATE + EVENT_RATE + SENT_RATE <= 5
+
+
+def test_of_2000_folders_busy_ones_have_every_turn() -> None:
+    """INBOX, Sent and a folder that just changed are asked about in each round, and no folder waits for ever."""
+    clock = Clock()
+    rounds, many = FolderRounds(POLL, clock=clock), folders(2_000)
+    busy = many[777]
+    for folder in many:
+        rounds.asked(folder.id)
+
+    def turn(room: int) -> Sequence[Folder]:
+        rounds.changed(busy.id)
+        return rounds.to_ask(many, room)
+
+    count = 90
+    pauses, spent = take(rounds, clock, count, turn)
+    assert {pauses[name] for name in ("INBOX", "Sent", busy.name)} == {POLL}
+    assert pauses.keys() == {folder.name for folder in many}
+    assert max(pauses.values()) <= 1.1 * len(many) / CHECK_RATE
+    assert spent <= BURST + CHECK_RATE * POLL * count
+
+
+def test_a_folder_is_asked_about_less_the_quieter_it_is() -> None:
+    """Its pause grows with the time since it changed, up to a bound; a change makes it busy at once."""
+    clock = Clock()
+    rounds, many = FolderRounds(POLL, clock=clock), folders(50)
+    one = many[7]
+    assert rounds.seconds(one) == QUIETEST * POLL
+    rounds.changed(one.id)
+    seconds = []
+    for hours in (0, 0.5, 1, 2, 3, 24):
+        clock.now = 1000 + 3600 * hours
+        seconds.append(rounds.seconds(one))
+    assert seconds == sorted(seconds)
+    assert seconds[0] == POLL
+    assert seconds[-1] == QUIETEST * POLL
+    assert rounds.seconds(many[0]) == POLL
+    rounds.changed(one.id)
+    assert rounds.seconds(one) == POLL
+
+
+def test_quiet_folders_of_a_usual_mailbox_cost_less_than_a_command_a_second() -> None:
+    """None waits longer than the bound."""
+    clock = Clock()
+    rounds, several = FolderRounds(POLL, clock=clock), folders(50)
+    for folder in several:
+        rounds.asked(folder.id)
+    count = 200
+    pauses, spent = take(rounds, clock, count, lambda room: rounds.to_ask(several, room))
+    assert max(pauses.values()) == QUIETEST * POLL
+    assert spent <= count * POLL
+
+
+def test_flags_of_50_folders_are_compared_within_a_minute() -> None:
+    """While the mailbox is in use; less often when nothing has changed for long. A turn costs two commands."""
+    clock = Clock()
+    rounds, several = FolderRounds(POLL, clock=clock), folders(50)
+
+    def turn(room: int) -> Sequence[Folder]:
+        chosen = rounds.to_compare(several, room)
+        for folder in chosen:
+            rounds.compared(folder.id, SHOWN)
+        return chosen
+
+    rounds.changed(several[3].id)
+    pauses, spent = take(rounds, clock, 60, turn, cost=2)
+    assert max(pauses.values()) <= 60
+    assert spent / (60 * POLL) <= CHECK_RATE
+    clock.now += 24 * 3600
+    quiet, rest = take(rounds, clock, 60, turn, cost=2)
+    assert max(quiet.values()) >= QUIETEST * POLL
+    assert rest < spent / 2
+
+
+def test_the_busiest_and_the_longest_waiting_share_the_room() -> None:
+    """More busy folders than there is room keep the others from nothing."""
+    clock = Clock()
+    rounds, many = FolderRounds(POLL, clock=clock), folders(400)
+    for folder in many:
+        rounds.asked(folder.id)
+    asked = Counter[str]()
+    for _ in range(40):
+        clock.now += POLL
+        for folder in many[:300]:
+            rounds.changed(folder.id)
+        for folder in rounds.to_ask(many, 20):
+            asked[folder.id] += 1
+            rounds.asked(folder.id)
+    assert all(asked[folder.id] for folder in many)
+
+
+def test_a_long_list_is_not_asked_for_in_every_round() -> None:
+    """2,000 folders would take a server's bytes of a day."""
+    clock = Clock()
+    rounds = FolderRounds(POLL, clock=clock)
+
+    def due_after(size: int, *, statuses: bool) -> float:
+        assert rounds.list_due
+        rounds.listed(size, statuses=statuses)
+        before = clock.now
+        while not rounds.list_due:
+            clock.now += 1
+        return clock.now - before
+
+    assert due_after(8_000, statuses=True) == POLL
+    assert due_after(4_000, statuses=False) == SLOW * POLL
+    assert due_after(400_000, statuses=True) > SLOW * POLL
+
+
+def test_a_server_that_never_answers_idle_is_polled() -> None:
+    """One lost connection says nothing. After some in a row, IDLE is left alone for a while."""
+    clock = Clock()
+    rounds = FolderRounds(POLL, clock=clock)
+    for _ in range(UNANSWERED):
+        rounds.idled(answered=False)
+        rounds.idled(answered=True)
+    assert rounds.idle_works
+    for _ in range(UNANSWERED):
+        rounds.idled(answered=False)
+    assert not rounds.idle_works
+    clock.now += WITHOUT_IDLE
+    assert rounds.idle_works
+
+
+def test_all_at_once_is_bounded() -> None:
+    """When everything should be looked at, it is the most urgent of many folders."""
+    rounds, many = FolderRounds(POLL, clock=Clock()), folders(2_000)
+    rounds.changed(many[1234].id)
+    chosen = rounds.first(many, ROOM)
+    assert len(chosen) == ROOM
+    assert {many[0], many[1], many[1234]} <= set(chosen)
