@@ -4,5 +4,6 @@
 - ``phone``: a mailbox as the user's other devices see it
 - ``screen``: what the tour prints
 - ``tour``: the steps
+- ``commands``: the commands that set the company up
 - ``compose``: prepares the demo's mailboxes in a Compose deployment
 """

@@ -6,19 +6,18 @@ import argparse
 import json
 import shlex
 import sys
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from typer.testing import CliRunner
 
 from services.cli.app import app
+from testbed.demo import commands
 from testbed.demo.phone import Phone
 from testbed.processes.certificates import make_certificates
 from testbed.processes.users import MailUsers
-from testbed.samples.company import USERS, contacts_csv, leads_csv
+from testbed.samples.company import USERS
 from testbed.samples.demo_mail import DemoMail
-from testbed.samples.person import User
 from testbed.servers.dovecot_config import DovecotSettings, dovecot_config
 
 FILES = Path("/demo")
@@ -68,29 +67,19 @@ def seed(password: str) -> None:
         if not phone.count():
             print(f"{address}: {phone.fill(mail for mail in mails if mail.user == user.key)} mails", flush=True)  # noqa: T201
         if address not in known:
-            leadmail("user", "add", address, "--name", user.name, *(("--admin",) if user.admin else ()))
-    with tempfile.TemporaryDirectory() as folder:
-        for kind, text in (("lead", leads_csv()), ("contact", contacts_csv())):
-            file = Path(folder) / f"{kind}s.csv"
-            file.write_text(text, encoding="utf-8")
-            print(leadmail(kind, "import", str(file)).strip(), flush=True)  # noqa: T201 - a command's output
-    administrator = next(user.addresses[0] for user in USERS if user.admin)
+            commands.add_user(leadmail, user)
+    commands.import_records(printed)
     for user in USERS:
         if user.addresses[0] not in connected:
-            connect(user, password)
-        for alias in user.addresses[1:]:  # what is only claimed has no effect
-            leadmail("account", "confirm-address", user.addresses[0], alias, "--by", administrator)
+            commands.connect(printed, user, password, imap=(IMAP_HOST, IMAP_PORT), smtp=(SMTP_HOST, SMTP_PORT))
+        commands.confirm_aliases(leadmail, user)
 
 
-def connect(user: User, password: str) -> None:
-    """Connect a mailbox as its owner would."""
-    address, *aliases = user.addresses
-    arguments = ["account", "add", "--owner", address, "--email", address, "--sharing", user.sharing]
-    arguments += [part for alias in aliases for part in ("--alias", alias)]
-    arguments += [part for domain in user.excluded_domains for part in ("--exclude-domain", domain)]
-    arguments += ["--imap-host", IMAP_HOST, "--imap-port", str(IMAP_PORT), "--imap-tls", "none"]
-    arguments += ["--smtp-host", SMTP_HOST, "--smtp-port", str(SMTP_PORT), "--smtp-tls", "none", "--password-stdin"]
-    print(leadmail(*arguments, stdin=password).strip(), flush=True)  # noqa: T201 - a command's output
+def printed(*arguments: str, stdin: str | None = None) -> str:
+    """Run a ``leadmail`` command, print what it prints, and return it."""
+    text = leadmail(*arguments, stdin=stdin)
+    print(text.strip(), flush=True)  # noqa: T201 - a command's output
+    return text
 
 
 def leadmail(*arguments: str, stdin: str | None = None) -> str:

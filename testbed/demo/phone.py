@@ -6,6 +6,7 @@ import imaplib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from testbed.samples.model import SampleMail
 from testbed.servers.imap import log_in, quoted
@@ -39,35 +40,39 @@ class Phone:
                 if folder not in made and mail.folder != "INBOX":
                     client.create(folder)
                     made.add(folder)
-                state, answer = client.append(folder, f"({' '.join(mail.flags)})", mail.internaldate, mail.raw)
-                if state != "OK":
-                    raise RuntimeError(f"the mail server refused a mail for {self.address}: {answer!r}")
+                self._append(client, folder, f"({' '.join(mail.flags)})", mail.internaldate, mail.raw)
                 count += 1
         return count
+
+    def _append(self, client: imaplib.IMAP4, folder: str, flags: str, date: datetime | str, raw: bytes) -> None:
+        state, answer = client.append(folder, flags, date, raw)
+        if state != "OK":
+            raise RuntimeError(f"the mail server refused a mail for {self.address}: {answer!r}")
 
     def put(self, raw: bytes) -> None:
         """Put an unread mail into the inbox, as the server does when it arrives."""
         with self._open() as client:
-            state, answer = client.append("INBOX", "()", imaplib.Time2Internaldate(time.time()), raw)
-            if state != "OK":
-                raise RuntimeError(f"the mail server refused a mail for {self.address}: {answer!r}")
+            self._append(client, "INBOX", "()", imaplib.Time2Internaldate(time.time()), raw)
 
     def mark_read(self, message_id: str) -> None:
         """Mark a mail in the inbox as read."""
         with self._open() as client:
-            client.select("INBOX")
-            _, found = client.uid("SEARCH", "HEADER", "Message-ID", f'"{message_id}"')
-            client.uid("STORE", found[0].split()[-1].decode(), "+FLAGS", r"(\Seen)")
+            client.uid("STORE", _in_inbox(client, message_id), "+FLAGS", r"(\Seen)")
 
     def move(self, message_id: str, folder: str) -> None:
         """Move a mail of the inbox to another folder."""
         with self._open() as client:
-            client.select("INBOX")
-            _, found = client.uid("SEARCH", "HEADER", "Message-ID", f'"{message_id}"')
-            uid, target = found[0].split()[-1].decode(), quoted(folder, client)
+            uid, target = _in_inbox(client, message_id), quoted(folder, client)
             if "MOVE" in client.capabilities:
                 client.uid("MOVE", uid, target)
             else:
                 client.uid("COPY", uid, target)
                 client.uid("STORE", uid, "+FLAGS", r"(\Deleted)")
                 client.expunge()
+
+
+def _in_inbox(client: imaplib.IMAP4, message_id: str) -> str:
+    """Open the inbox and return the uid of a mail in it."""
+    client.select("INBOX")
+    _, found = client.uid("SEARCH", "HEADER", "Message-ID", f'"{message_id}"')
+    return str(found[0].split()[-1].decode())

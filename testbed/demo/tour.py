@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from schemas.ledger import EpochState, RowState
 from schemas.records import RecordRef
 from services.store import AccountStatus, Store, VisibleEmail
-from testbed.demo import screen
+from testbed.demo import commands, screen
 from testbed.demo.world import World
-from testbed.samples.company import CONTACTS, LATE_CONTACT, LEADS, USERS, contacts_csv, leads_csv
+from testbed.samples.company import CONTACTS, LATE_CONTACT, LEADS, USERS
 from testbed.samples.demo_mail import DemoMail
 from testbed.samples.model import SampleMail
 from testbed.samples.person import User
@@ -46,40 +44,17 @@ class Tour:
             screen.say(f"  {user.addresses[0]}: {count} mails in a real Dovecot")
         screen.say("")
         for user in USERS:
-            admin = ("--admin",) if user.admin else ()
-            screen.run(self.world, "user", "add", user.addresses[0], "--name", user.name, *admin)
-        with tempfile.TemporaryDirectory() as folder:
-            for kind, text in (("lead", leads_csv()), ("contact", contacts_csv())):
-                file = Path(folder) / f"{kind}s.csv"
-                file.write_text(text, encoding="utf-8")
-                screen.run(self.world, kind, "import", str(file))
+            commands.add_user(self._run, user)
+        commands.import_records(self._run)
 
     def connect(self) -> None:
         """Connect the mailboxes, each shared as its owner wants."""
         screen.step(2, "Each connects a mailbox and chooses who may see its mail")
-        administrator = next(user.addresses[0] for user in USERS if user.admin)
+        imap, smtp = self.world.servers.imap, self.world.servers.smtp
         for user in USERS:
-            imap, smtp = self.world.servers.imap, self.world.servers.smtp
-            servers: tuple[str, ...] = ("--imap-host", imap.host, "--imap-port", str(imap.port), "--imap-tls", "none")
-            servers += ("--smtp-host", smtp.host, "--smtp-port", str(smtp.port), "--smtp-tls", "none")
-            excluded = tuple(part for domain in user.excluded_domains for part in ("--exclude-domain", domain))
-            aliases = tuple(part for alias in user.addresses[1:] for part in ("--alias", alias))
-            who = ("--owner", user.addresses[0], "--email", user.addresses[0])
-            sharing = ("--password-stdin", "--sharing", user.sharing)
-            screen.run(
-                self.world,
-                "account",
-                "add",
-                *who,
-                *aliases,
-                *servers,
-                *sharing,
-                *excluded,
-                stdin=self.world.passwords[user.key],
-            )
-            for alias in user.addresses[1:]:  # what is only claimed has no effect
-                confirmed = ("confirm-address", user.addresses[0], alias, "--by", administrator)
-                screen.run(self.world, "account", *confirmed)
+            password = self.world.passwords[user.key]
+            commands.connect(self._run, user, password, imap=(imap.host, imap.port), smtp=(smtp.host, smtp.port))
+            commands.confirm_aliases(self._run, user)
 
     async def backfill(self) -> list[AccountStatus]:
         """Watch until every mailbox is synchronised and confirmed."""
@@ -178,14 +153,17 @@ class Tour:
         seconds = time.monotonic() - self.started
         return f"demo: {messages} messages: {ended}; {confirmations} confirmations; {seconds:.0f} s"
 
+    def _run(self, *arguments: str, stdin: str | None = None) -> str:
+        return screen.run(self.world, *arguments, stdin=stdin)
+
     async def _private_mail(self) -> tuple[str, str]:
         """Return an email that Helen sees and Anna does not, and an address of its record."""
         for person in (*CONTACTS, *LEADS):
             for record in await self.store.records.find(person.addresses[0]):
                 for line in await self._page(HELEN, record.ref):
                     explain = self.store.explaining.explain
-                    told = await explain(ANNA.addresses[0], record.ref, line.email, asked_by=None)
-                    if not told.visible:
+                    explanation = await explain(ANNA.addresses[0], record.ref, line.email, asked_by=None)
+                    if not explanation.visible:
                         return line.email, record.addresses[0]
         raise RuntimeError("Anna sees all of Helen's mail on every record")
 
