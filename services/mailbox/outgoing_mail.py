@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from email import policy
 from email.headerregistry import Address, Group
 from email.message import EmailMessage
-from email.utils import parseaddr
+from email.utils import format_datetime, make_msgid, parseaddr
 
 from schemas.accounts import User
 from services.mailbox.connection import refuse_line_breaks
@@ -17,11 +18,19 @@ def one_line(text: str) -> str:
 
 
 def build_mail(
-    *, sender: str, to: User | None, subject: str, message_id: str, date: str, text: str, html: str | None = None
+    *,
+    sender: str,
+    to: User | None,
+    subject: str,
+    text: str,
+    html: str | None = None,
+    message_id: str | None = None,
+    date: str | None = None,
 ) -> EmailMessage:
     """Return a mail in text, and HTML if there is any, that is marked as automatic (RFC 3834).
 
-    Without ``to`` it names no recipient (RFC 5322 section 3.4, a group without members).
+    Without ``message_id`` it gets a new one, without ``date`` the present one. Without ``to`` it names no recipient (RFC 5322
+    section 3.4, a group without members).
 
     Headers contain only addresses, counts and the owner's own name: nothing that others wrote in a mail.
     """
@@ -30,8 +39,8 @@ def build_mail(
     mail["From"] = _mailbox(name, address)
     mail["To"] = Group("undisclosed-recipients") if to is None else _mailbox(one_line(to.name), to.email)
     mail["Subject"] = one_line(subject)
-    mail["Date"] = date
-    mail["Message-ID"] = message_id
+    mail["Date"] = date or format_datetime(datetime.now(UTC))
+    mail["Message-ID"] = message_id or make_msgid(domain=address.rpartition("@")[2])
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"  # what Exchange reads instead
     mail.set_content(text)

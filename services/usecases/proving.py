@@ -6,12 +6,11 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from email.message import EmailMessage
-from email.utils import format_datetime, make_msgid, parseaddr
 
 from schemas.accounts import Account, ProofKind
 from services.mailbox.connection import MailServerError
 from services.mailbox.outgoing_mail import build_mail
-from services.store import AlreadyExistsError, NotAllowedError, Store, now
+from services.store import AlreadyExistsError, NotAllowedError, Store
 
 SendMail = Callable[[EmailMessage, str], Awaitable[None]]
 """Sends a mail to an address; raises ``MailServerError`` or ``RejectedError``."""
@@ -90,8 +89,6 @@ async def send_code(account: Account, address: str, *, store: Store, post: SendM
         sender=sender,
         to=None,
         subject="Confirm your address for Leadmail",
-        message_id=make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2]),
-        date=format_datetime(now()),
         text=text,
     )
     try:

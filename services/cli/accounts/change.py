@@ -9,9 +9,9 @@ import typer
 from schemas.accounts import Account
 from services.cli.accounts import login_result
 from services.cli.accounts.connect import Encryption, Port
-from services.cli.accounts.settings import AccountName, PasswordStdin
+from services.cli.accounts.settings import AccountName, PasswordStdin, connected_account
 from services.cli.terminal import questions
-from services.cli.terminal.output import USAGE, fail, say
+from services.cli.terminal.output import USAGE, fail
 from services.cli.terminal.session import do, open_session
 from services.store import OPERATOR
 from services.usecases import connecting
@@ -38,7 +38,7 @@ def change(  # noqa: PLR0917 - typer names them by keyword
 
     Use it when the same mailbox has moved. What you do not name stays as it is. For another mailbox, connect it with `account add`.
     """
-    account = do(_account(name))
+    account = do(connected_account(name))
     incoming = ServerChoice(imap_host, imap_port, imap_tls).instead_of(account.incoming, "imap", username)
     smtp, outgoing = ServerChoice(smtp_host, smtp_port, smtp_tls), account.outgoing
     if outgoing is not None:
@@ -55,15 +55,7 @@ def change(  # noqa: PLR0917 - typer names them by keyword
     if asked:
         credentials = questions.password(account.address, stdin=password_stdin, provider=provider_of(account))
     result = do(_try_and_save(account, Login(incoming, outgoing, credentials)))
-    if not result.ok:
-        login_result.show(result, to_errors=True)
-        fail("nothing was changed")
-    say(f"The new login of {account.address} works and is saved.", style="green")
-
-
-async def _account(name: str) -> Account:
-    async with open_session() as session:
-        return await session.connected(name)
+    login_result.show_saved(result, f"The new login of {account.address}")
 
 
 async def _try_and_save(account: Account, changed: Login) -> CheckResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.cli.terminal.output import console, errors, say
+from services.cli.terminal.output import console, errors, fail, say
 
 if TYPE_CHECKING:
     from services.mailbox.check import CheckResult, Refusal
@@ -24,6 +24,14 @@ def show(result: CheckResult, *, to_errors: bool = False) -> None:
             _say(f"{which} server: {one.sentence}", one, on)
         elif checked:
             say(f"{which} server: the login works.", style="green", on=on)
+
+
+def show_saved(result: CheckResult, what: str) -> None:
+    """Print that what was tried works and is saved; exits if it does not work."""
+    if not result.ok:
+        show(result, to_errors=True)
+        fail("nothing was changed")
+    say(f"{what} works and is saved.", style="green")
 
 
 def _say(sentence: str, refusal: Refusal, on: Any) -> None:

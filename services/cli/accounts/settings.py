@@ -74,16 +74,14 @@ async def try_login(name: AccountName, as_json: Json = False) -> None:
 
 def password(name: AccountName, password_stdin: PasswordStdin = False) -> None:
     """Save a new password for an account, if it works. A blocked account becomes active again."""
-    account = do(_account(name))
+    account = do(connected_account(name))
     credentials = questions.password(account.address, stdin=password_stdin, provider=provider_of(account))
     result = do(_try_and_save(account, credentials))
-    if not result.ok:
-        login_result.show(result, to_errors=True)
-        fail("nothing was changed")
-    say(f"The new password of {account.address} works and is saved.", style="green")
+    login_result.show_saved(result, f"The new password of {account.address}")
 
 
-async def _account(name: str) -> Account:
+async def connected_account(name: str) -> Account:
+    """Return an account that is not disconnected, in a session that ends before the user is asked for a password."""
     async with open_session() as session:
         return await session.connected(name)
 

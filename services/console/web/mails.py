@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from email.utils import format_datetime, make_msgid, parseaddr
 from typing import NamedTuple
 
 import structlog
@@ -16,7 +15,7 @@ from services.mailbox.outgoing_mail import build_mail
 from services.runtime.failures import describe
 from services.runtime.tasks import raise_if_cancelled
 from services.settings import ConsoleSettings
-from services.store import NotFoundError, Store, now
+from services.store import NotFoundError, Store
 from services.usecases.signing import LASTS, Signer, link_url
 from services.wiring import Post
 
@@ -89,8 +88,6 @@ class SignInMails:
             sender=sender,
             to=user,
             subject="Sign in to Leadmail",
-            message_id=make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2]),
-            date=format_datetime(now()),
             text=self._templates.render("mails/sign_in.txt", **values),
             html=self._templates.render("mails/sign_in.html", **values),
         )
