@@ -22,4 +22,6 @@ Utc = AwareDatetime
 class Contract(BaseModel):
     """A frozen value. Unknown fields are ignored, so that a newer sender may add some (contracts are additive)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64", defer_build=True
+    )

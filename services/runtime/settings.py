@@ -35,7 +35,9 @@ def setting(default: Any, description: str, example: str, **limits: Any) -> Any:
 class ProcessSettings(BaseSettings):
     """What every process reads. A process's class names the process and the settings that it cannot do without."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=False)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=False, defer_build=True
+    )
     process: ClassVar[str] = ""
     required: ClassVar[tuple[str, ...]] = ()
 

@@ -13,7 +13,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Result(BaseModel):
     """A frozen value for programs."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True, serialize_by_alias=True, validate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, from_attributes=True, serialize_by_alias=True, validate_by_name=True, defer_build=True
+    )
 
     @classmethod
     def of(cls, source: object, **more: Any) -> Self:
