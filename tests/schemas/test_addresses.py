@@ -57,7 +57,7 @@ def test_spellings_of_an_address_have_one_normal_form(written: str, normal: str)
         "a\nb@acme.com",
         "a\x00b@acme.com",
         "ann@acme.com\r\nBcc: x@y.example",
-        "x" * 65 + "@acme.com",
+        "x" * 253 + "@acme.com",
         "ann@" + "a" * 300 + ".com",
     ],
 )
