@@ -13,51 +13,36 @@ from testbed.samples.wire import file_part, mailboxes, multipart, text_part
 
 def addressing(writer: OddMailWriter) -> Iterator[SampleMail]:
     """Yield unusual headers: raw UTF-8, raw Latin-1, upper case, groups, two From, no Message-ID, no Date."""
-    yield writer.deliver(
-        writer.compose(
-            "utf8-headers",
-            "mueller",
-            "anna",
-            "Prüfstand: Grüße aus Freiburg",
-            (
-                "Hallo Frau Brandt,\n\nder Stand läuft seit drei Wochen ohne Murren, die Tür haben wir trotzdem verbreitert."
-            ),
-            days=17.1,
-            headers=[
-                ("From", "Jörg Müller <joerg@müller-prüftechnik.example>"),
-                ("Subject", "Prüfstand: Grüße aus Freiburg"),
-            ],
-        ),
+    yield writer.received(
+        "utf8-headers",
+        "mueller",
         "anna",
+        "Prüfstand: Grüße aus Freiburg",
+        "Hallo Frau Brandt,\n\nder Stand läuft seit drei Wochen ohne Murren, die Tür haben wir trotzdem verbreitert.",
+        days=17.1,
+        headers=[
+            ("From", "Jörg Müller <joerg@müller-prüftechnik.example>"),
+            ("Subject", "Prüfstand: Grüße aus Freiburg"),
+        ],
     )
-    yield writer.deliver(
-        writer.compose(
-            "latin1-header",
-            "schmid",
-            "anna",
-            "Käse für das Büro",
-            (
-                "Grüezi Frau Brandt\n\nwir legen der nächsten Sendung einen halben Laib bei, bitte kühl und nicht zu trocken lagern."
-            ),
-            days=10.2,
-            headers=[("Subject", "Käse für das Büro".encode("latin-1").decode("utf-8", "surrogateescape"))],
-        ),
+    yield writer.received(
+        "latin1-header",
+        "schmid",
         "anna",
+        "Käse für das Büro",
+        "Grüezi Frau Brandt\n\nwir legen der nächsten Sendung einen halben Laib bei, bitte kühl und nicht zu trocken lagern.",
+        days=10.2,
+        headers=[("Subject", "Käse für das Büro".encode("latin-1").decode("utf-8", "surrogateescape"))],
     )
-    yield writer.deliver(
-        writer.compose(
-            "upper-case-address",
-            "halvorsen",
-            "anna",
-            "INSPECTION ON MONDAY",
-            (
-                "Anna,\n\nexcuse the capitals, the terminal on board knows nothing else. The class inspector comes on Monday."
-            ),
-            days=56.1,
-            headers=[("From", '"HALVORSEN, INGRID" <INGRID.HALVORSEN@FJORDLINE-MARINE.EXAMPLE>')],
-        ),
+    yield writer.received(
+        "upper-case-address",
+        "halvorsen",
         "anna",
-        "Archive",
+        "INSPECTION ON MONDAY",
+        "Anna,\n\nexcuse the capitals, the terminal on board knows nothing else. The class inspector comes on Monday.",
+        days=56.1,
+        headers=[("From", '"HALVORSEN, INGRID" <INGRID.HALVORSEN@FJORDLINE-MARINE.EXAMPLE>')],
+        folder="Archive",
     )
     yield writer.deliver(
         replace(
@@ -66,7 +51,7 @@ def addressing(writer: OddMailWriter) -> Iterator[SampleMail]:
                 "lefevre",
                 "luc",
                 "Les vendanges commencent",
-                ("Chers amis,\n\nles vendanges commencent lundi, le chai sera fermé aux visites jusqu'au 5 octobre."),
+                "Chers amis,\n\nles vendanges commencent lundi, le chai sera fermé aux visites jusqu'au 5 octobre.",
                 days=42.3,
                 headers=[("To", "undisclosed-recipients:;")],
             ),
@@ -75,63 +60,51 @@ def addressing(writer: OddMailWriter) -> Iterator[SampleMail]:
         "luc",
     )
     two = [("From", f"{mailboxes((party('kowalska'),))}\r\nFrom: Billing <billing@polmet-invoices.example>")]
-    yield writer.deliver(
-        writer.compose(
-            "double-from",
-            "kowalska",
-            "helen",
-            "Correction of delivery address",
-            ("Dear Helen,\n\nplease note that deliveries go to gate 4 from next week, gate 2 is closed for repairs."),
-            days=27.2,
-            headers=two,
-        ),
+    yield writer.received(
+        "double-from",
+        "kowalska",
         "helen",
+        "Correction of delivery address",
+        "Dear Helen,\n\nplease note that deliveries go to gate 4 from next week, gate 2 is closed for repairs.",
+        days=27.2,
+        headers=two,
     )
-    yield writer.deliver(
-        writer.compose(
-            "no-message-id",
-            "grant",
-            "helen",
-            "scan from the yard",
-            ("Delivery note for the six, signed.\n\nThe scanner sends this by itself, no need to answer."),
-            days=32.1,
-            headers=[("Message-ID", "")],
-            files=(document("Scan0001.pdf", "odd", writer.now),),
-        ),
+    yield writer.received(
+        "no-message-id",
+        "grant",
         "helen",
+        "scan from the yard",
+        "Delivery note for the six, signed.\n\nThe scanner sends this by itself, no need to answer.",
+        days=32.1,
+        headers=[("Message-ID", "")],
+        files=(document("Scan0001.pdf", "odd", writer.now),),
     )
-    yield writer.deliver(
-        writer.compose(
-            "no-date",
-            "okonkwo",
-            "luc",
-            "Station log, week 31",
-            ("Log of the week, sent by the station itself.\n\nAll six meters within limits, pump 2 started 41 times."),
-            days=61.2,
-            headers=[("Date", "")],
-        ),
+    yield writer.received(
+        "no-date",
+        "okonkwo",
         "luc",
-        "Archive",
+        "Station log, week 31",
+        "Log of the week, sent by the station itself.\n\nAll six meters within limits, pump 2 started 41 times.",
+        days=61.2,
+        headers=[("Date", "")],
+        folder="Archive",
     )
     long = ("Re: Fwd: Re: Minutes of the meeting about the minutes of the previous meeting, with remarks by Žofie, Jörg and "
             "Camille, and the agenda for the next one in Plzeň")  # fmt: skip
-    yield writer.deliver(
-        writer.compose(
-            "long-subject",
-            "svoboda",
-            "anna",
-            long,
-            ("Dear Anna,\n\nI am sorry about the subject line, it has grown. The only decision is: Thursday at nine."),
-            days=8.4,
-        ),
+    yield writer.received(
+        "long-subject",
+        "svoboda",
         "anna",
+        long,
+        "Dear Anna,\n\nI am sorry about the subject line, it has grown. The only decision is: Thursday at nine.",
+        days=8.4,
     )
     for name in ("../../../../etc/cron.d/northwind", "..\\..\\Startup\\invoice.pdf", "invoice_\u202efdp.exe"):
         quirk = "file-name-" + hashlib.sha256(name.encode()).hexdigest()[:4]
         strange = File(name, "application/octet-stream", b"harmless\n", "rfc2231" if not name.isascii() else "plain")
-        yield writer.deliver(writer.compose(quirk, "kowalska", "helen", "Fwd: strange attachment", (
+        yield writer.received(quirk, "kowalska", "helen", "Fwd: strange attachment", (
             "Dear Helen,\n\nwe received this in your name. I suppose it is not from you, please have a look with care."),
-            days=24.5, files=(strange,)), "helen")  # fmt: skip
+            days=24.5, files=(strange,))  # fmt: skip
 
 
 def duplicates(writer: OddMailWriter) -> Iterator[SampleMail]:

@@ -63,6 +63,24 @@ class OddMailWriter:
             snippet=snippet(blocks), charset="utf-8", attachments=tuple(map(attachment, files)), mark=mark, quirk=quirk,
         )  # fmt: skip
 
+    def received(
+        self,
+        quirk: str,
+        sender: str,
+        user: str,
+        subject: str,
+        text: str,
+        *,
+        days: float,
+        body: bytes | None = None,
+        files: Sequence[File] = (),
+        headers: Headers | None = None,
+        folder: str = "INBOX",
+    ) -> SampleMail:
+        """Return the copy of the one user to whom a mail was sent."""
+        composed = self.compose(quirk, sender, user, subject, text, days=days, body=body, files=files, headers=headers)
+        return self.deliver(composed, user, folder)
+
     def plain(self, sender: str, text: str) -> str:
         """Return the text with its signature, wrapped."""
         author = person_of(sender)

@@ -24,17 +24,14 @@ def structures(writer: OddMailWriter) -> Iterator[SampleMail]:
     )
     page = style.html_page("apple", style.html_body("apple", style.paragraphs(text), (
         '<img src="https://img.andesbrewing.example/invitation.jpg?to=anna" width="480" height="300">')))  # fmt: skip
-    yield writer.deliver(
-        writer.compose(
-            "html-only",
-            "ramirez",
-            "anna",
-            "You are invited",
-            text,
-            days=7.2,
-            body=text_part(page, "html", "utf-8", "quoted-printable"),
-        ),
+    yield writer.received(
+        "html-only",
+        "ramirez",
         "anna",
+        "You are invited",
+        text,
+        days=7.2,
+        body=text_part(page, "html", "utf-8", "quoted-printable"),
     )
     text = "Hi Luc,\n\nthis is the ballast panel with the new labels, somebody has a sense of humour."
     page = style.html_page("apple", style.html_body("apple", style.paragraphs(text), '<img src="cid:panel@fjordline">'))
