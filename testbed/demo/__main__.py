@@ -77,7 +77,7 @@ def main() -> int:
                 if not once:
                     signal.pause()
     except KeyboardInterrupt:
-        screen.say("Ended.", style="dim")
+        screen.say("The demo has ended.", style="dim")
     except (HostingError, RuntimeError) as error:
         screen.say(f"demo: {error}", style="red")
         return 1

@@ -8,7 +8,7 @@ from typing import Protocol
 
 #: Everything is bound to, or published on, this address only: the servers are for the machine they run on.
 LOOPBACK = "127.0.0.1"
-#: The mail servers that can be hosted. The first one is started where nothing else is asked for.
+#: The mail servers that can be hosted. The first one is the default.
 MAIL_SERVERS = ("dovecot", "cyrus", "courier")
 
 

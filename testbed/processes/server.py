@@ -62,7 +62,7 @@ class ServerProcess:
             self._child = None
 
     def close(self) -> None:
-        """End it for good."""
+        """End it permanently."""
         self.kill()
 
     def log(self) -> str:

@@ -35,7 +35,7 @@ def mailbox(name: str, address: str, charset: str = "utf-8") -> str:
 
 
 def mailboxes(people: Iterable[tuple[str, str]], charset: str = "utf-8") -> str:
-    """Return an address header's value, one (name, address) a line."""
+    """Return an address header's value, one (name, address) per line."""
     return ("," + CRLF + " ").join(mailbox(name, address, charset) for name, address in people)
 
 

@@ -21,7 +21,7 @@ from testbed.processes.parts import LOOPBACK
 _START_S = 90
 _HTTP_S = 30
 # RabbitMQ (3.10 and 4.0 alike) writes the name of a new quorum queue to disk three seconds late, and after a kill before
-# that the queue has no leader for ever. Succeeds when every queue's folder is older than that.
+# that the queue never gets a leader again. Succeeds when every queue's folder is older than that.
 _QUEUES_ARE_ON_DISK = """\
 for names in $(find "$0" -name names.dets); do
   [ -z "$(find "$(dirname "$names")" -mindepth 1 -maxdepth 1 -type d -newermt '4 seconds ago')" ] || exit 1

@@ -117,7 +117,7 @@ class ReplicaSet:
         self._all(lambda member: member.kill())
 
     def close(self) -> None:
-        """End every member for good."""
+        """End every member permanently."""
         self._all(lambda member: member.close())
 
     def log(self) -> str:

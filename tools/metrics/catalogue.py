@@ -41,7 +41,7 @@ FOREIGN: dict[str, str] = {
     "rabbitmq_alarms_memory_used_watermark": "RabbitMQ: 1 while the memory alarm blocks publishers",
     "rabbitmq_alarms_free_disk_space_watermark": "RabbitMQ: 1 while the disk alarm blocks publishers",
     "rabbitmq_detailed_queue_messages_ready": "RabbitMQ: messages that wait in a queue (`/metrics/detailed`)",
-    "rabbitmq_detailed_queue_messages_unacked": "RabbitMQ: messages in work (`/metrics/detailed`)",
+    "rabbitmq_detailed_queue_messages_unacked": "RabbitMQ: messages in progress (`/metrics/detailed`)",
     "rabbitmq_detailed_queue_consumers": "RabbitMQ: consumers of a queue (`/metrics/detailed`)",
     "rabbitmq_process_resident_memory_bytes": "RabbitMQ: memory in use",
     "rabbitmq_resident_memory_limit_bytes": "RabbitMQ: where the memory alarm begins",
@@ -58,14 +58,14 @@ class Known(NamedTuple):
     """A metric."""
 
     name: str
-    """As it is exposed and asked for: a counter's ends in ``_total``."""
+    """As it is exposed and queried: a counter's ends in ``_total``."""
     kind: str
     labels: tuple[str, ...]
     text: str
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names that can be asked for."""
+        """The names that can be queried."""
         match self.kind:
             case "histogram":
                 return tuple(f"{self.name}_{part}" for part in ("bucket", "sum", "count"))

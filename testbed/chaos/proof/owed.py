@@ -47,10 +47,10 @@ def _asked(evidence: Evidence) -> Iterator[Finding]:
     last = {account: max((number for whose, number in epochs if whose == account), default=0) for account in asked}
     for each in evidence.asked:
         if last[each.account] <= each.last:
-            yield Finding(LOST, f"no backfill of {each.account} after number {each.last}, though one was asked for")
+            yield Finding(LOST, f"no backfill of {each.account} after number {each.last}, though one was requested")
     for account, times in asked.items():
         if last[account] > times:
-            yield Finding(DOUBLED, f"{last[account]} backfills of {account}, which was asked for {times} times")
+            yield Finding(DOUBLED, f"{last[account]} backfills of {account}, for {times} requests")
 
 
 def _accounts(evidence: Evidence) -> Iterator[Finding]:

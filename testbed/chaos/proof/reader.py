@@ -131,7 +131,7 @@ def read_mail(raw: bytes, account: str) -> ServerMail:
         for part in mail.walk()
         if not part.is_multipart()
     ]
-    # What readers are shown beside that: names, who else stands for the sender, and what is answered.
+    # What readers are shown beside that: names, other addresses of the sender, and what is answered.
     named = [f"{name} <{address}>" for role in _ROLES for name, address in getaddresses(_values(mail, role))]
     answered = [*_ids(mail, "In-Reply-To"), "", *_ids(mail, "References")]
     date = str(mail["Date"] or "")

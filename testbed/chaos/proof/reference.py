@@ -128,7 +128,7 @@ def _texts(
     """Return the records of each email that do not come from a Bcc, with the reasons; and whose mail says so of a thread.
 
     An email that names no record is on that of its thread, where it answers an email that the user sent and all that it
-    answers is about exactly one external record; unless it is among colleagues. Each user's mail is looked at by itself:
+    answers is about exactly one external record; unless it is among colleagues. Each user's mail is considered on its own:
     what one user has in their mailboxes says nothing about the thread of mail that only others have.
     """
     found = {

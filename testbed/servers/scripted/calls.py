@@ -44,7 +44,7 @@ class Call:
     folder: bytes = b""
     """The folder that is named, or else the open one."""
     uids: frozenset[int] = frozenset()
-    """Of a FETCH: the uids that exist and are asked for."""
+    """Of a FETCH: the requested uids that exist."""
     what: str = ""
     """Of a FETCH: body, piece, header, or flags."""
 
@@ -63,9 +63,9 @@ class ImapFault:
     """For how long it applies, from the first time on."""
     folder: bytes | None = None
     uid: int | None = None
-    """Only where this mail is asked for."""
+    """Only where this mail is requested."""
     alone: bool | None = None
-    """Only where it is asked for alone (True), or with others (False)."""
+    """Only where it is requested alone (True), or with others (False)."""
     what: str | None = None
     """Only for a FETCH of this kind, or of one of several with ``|`` between them."""
     argument: bytes | None = None

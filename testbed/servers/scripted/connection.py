@@ -64,7 +64,7 @@ class Connection:
             self.writer.close()
 
     def changed(self, folder: Folder) -> None:
-        """Take note that a folder changed; tell the client where it may be told now."""
+        """Note that a folder changed, and notify the client if that is allowed now."""
         if folder is self.folder:
             self._changed = True
         elif self.notified_of_all:
@@ -94,7 +94,7 @@ class Connection:
         self._modseq = self.folder.modseq if self.folder else 0
 
     def updates(self, *, expunges: bool = True) -> list[bytes]:
-        """Return what changed since the client was last told."""
+        """Return what changed since the client was last notified."""
         lines = [listing.status_line(one, listing.FULL_STATUS, self.dialect) for one in self._others.values()]
         self._others.clear()
         folder = self.folder

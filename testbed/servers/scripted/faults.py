@@ -100,7 +100,7 @@ class Insert(ImapFault):
 
 @dataclass
 class Flood(ImapFault):
-    """Sends a line over and over before the answer."""
+    """Sends a line many times before the answer."""
 
     line: bytes = b"* 1 FETCH (FLAGS ())\r\n"
     size: int = 1024 * 1024

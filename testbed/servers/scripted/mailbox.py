@@ -16,13 +16,13 @@ COUNTED = 20_000
 
 
 class Watcher(Protocol):
-    """A connection that is told of changes."""
+    """A connection that is notified of changes."""
 
     idling: bool
     """Whether the client waits for them."""
 
     def changed(self, folder: Folder) -> None:
-        """Take note that a folder changed."""
+        """Note that a folder changed."""
 
     def close(self) -> None:
         """Cut the connection."""
@@ -192,7 +192,7 @@ class ScriptedMailbox:
     # What tests look at.
 
     def rate(self, since: float) -> float:
-        """Return the commands a second from a moment on (monotonic clock)."""
+        """Return the commands per second since a moment (monotonic clock)."""
         return sum(moment >= since for moment in self.times) / max(monotonic() - since, 0.001)
 
     def cut(self) -> None:

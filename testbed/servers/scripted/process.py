@@ -1,6 +1,6 @@
 """The scripted server as a child process with many mailboxes: for benchmarks and chaos.
 
-It takes one JSON object a line on its standard input and answers each with one on its output.
+It takes one JSON object per line on its standard input, and answers each with one on its output.
 """
 
 from __future__ import annotations
