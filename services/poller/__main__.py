@@ -103,7 +103,13 @@ async def main(stage: Stage[PollerSettings]) -> None:
         supervisor = Supervisor(
             store, make, name=settings.instance, lease_seconds=lease_seconds, metrics=metrics, log=stage.log
         )
-        housekeeping = Housekeeping(store, supervisor.leased, reaper=settings.reaper_seconds, log=stage.log)
+        housekeeping = Housekeeping(
+            store,
+            supervisor.leased,
+            reaper=settings.reaper_seconds,
+            reconcile=settings.reconcile_seconds,
+            log=stage.log,
+        )
         try:
             await stage.run(
                 *supervisor.loops(),

@@ -1,4 +1,4 @@
-"""The work on one leased account: background sync, live sync, and the periodic comparison."""
+"""The work on one leased account: background sync and live sync."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 
 from schemas.accounts import Account
 from schemas.ledger import FolderState
@@ -61,6 +62,8 @@ class AccountWorker:
         self._slots = ConnectionSlots(self._connect, backoff, limit)
         self._folders_known = asyncio.Event()
         self._check_now = asyncio.Event()
+        self._compare_at: float | None = None
+        """When the next comparison is due, on the monotonic clock; None if that was not drawn yet."""
         self._background = BackgroundSync(context, self._fetcher, opened=self._epoch_opened)
         self._recovery = Recovery(context, backoff, self._slots, self._check_now)
         self._rounds = FolderRounds(timing.poll)
@@ -87,6 +90,16 @@ class AccountWorker:
     async def look_for_marks(self) -> bool:
         """Have rows marked again, a few at a time, if another key made their marks. Returns False if there are none."""
         return not self._folders_known.is_set() or await self._background.look_for_marks()
+
+    def compare_if_due(self) -> None:
+        """Have the ledger compared with the server now and then, so that nothing stays missed."""
+        if not self._folders_known.is_set() or not self._background.compared.is_set():
+            return
+        if self._compare_at is None:
+            self._compare_at = monotonic() + until_due(self._context.selected, self._timing.reconcile)
+        if monotonic() >= self._compare_at:
+            self._compare_at = None
+            self._background.compare()
 
     def update_account(self, account: Account) -> None:
         """Take over what the owner changed. The worker keeps the servers and credentials that it started with."""
@@ -117,7 +130,6 @@ class AccountWorker:
                     for task, name, phase in (
                         (self._second.run, BACKGROUND, lambda: self._background.phase),
                         (self._watch, LIVE, lambda: "live"),
-                        (self._compare, "compare", lambda: "compare"),
                     ):
                         tasks.create_task(self._recovery.keep_running(task, name, phase))
             except BaseExceptionGroup as group:
@@ -159,10 +171,3 @@ class AccountWorker:
                 checked=lambda: self._recovery.worked(LIVE),
                 rounds=self._rounds,
             ).run()
-
-    async def _compare(self) -> None:
-        """Have the ledger compared with the server now and then, so that nothing stays missed."""
-        await self._folders_known.wait()
-        await asyncio.sleep(until_due(self._context.selected, self._timing.reconcile))
-        self._background.compare()
-        await self._background.compared.wait()

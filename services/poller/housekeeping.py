@@ -16,12 +16,14 @@ from services.store import LeaseLostError, Store
 REPLAN_SECONDS = 30.0
 MARK_SECONDS = 30.0
 """How often rows are looked for whose marks another key made. Each time, some of them are marked again."""
+COMPARE_SECONDS = 30.0
+"""How often accounts are looked for whose comparison is due."""
 SETTLED = timedelta(minutes=10)
 """How long after a change of the key a process may still store a row that the former key marked."""
 
 
 class Housekeeping:
-    """Finds stale rows and rows with old marks of the accounts that this poller works on."""
+    """Finds stale rows, rows with old marks and due comparisons of the accounts that this poller works on."""
 
     def __init__(
         self,
@@ -29,12 +31,16 @@ class Housekeeping:
         leased: Mapping[str, LeasedAccount],
         *,
         reaper: float,
+        reconcile: float,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
-        """``leased`` follows what the poller works on; after ``reaper`` seconds a row without a final state is stale."""
+        """``leased`` follows what the poller works on; after ``reaper`` seconds a row without a final state is stale.
+
+        An account is compared with its mailbox about every ``reconcile`` seconds.
+        """
         self._store = store
         self._leased = leased
-        self._reaper = reaper
+        self._reaper, self._reconcile = reaper, reconcile
         self._log = log
         self._key = ""
         self._marked: set[str] = set()
@@ -45,6 +51,7 @@ class Housekeeping:
         replan, marks = min(REPLAN_SECONDS, self._reaper), min(MARK_SECONDS, self._reaper)
         return (
             periodic("stale rows", self.replan_stale, seconds=replan, log=self._log, at_once=False),
+            periodic("comparisons", self.compare, seconds=min(COMPARE_SECONDS, self._reconcile / 4), log=self._log),
             periodic("old marks", self.look_for_marks, seconds=marks, log=self._log),
         )
 
@@ -61,6 +68,11 @@ class Housekeeping:
             if count:
                 self._log.warning("rows without a final state are fetched again", account=account, count=count)
                 leased.worker.rows_planned()
+
+    async def compare(self) -> None:
+        """Have accounts compared with their mailboxes if that is due."""
+        for leased in list(self._leased.values()):
+            leased.worker.compare_if_due()
 
     async def look_for_marks(self) -> None:
         """Have rows marked again, a few at a time, if another key made their marks."""

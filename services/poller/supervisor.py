@@ -17,7 +17,7 @@ from services.poller.copies.metrics import PollerMetrics
 from services.runtime.failures import describe
 from services.runtime.periodic import periodic
 from services.runtime.tasks import cancel_and_wait
-from services.store import LeaseLostError, NotFoundError, Store
+from services.store import LeaseLostError, Store
 
 LEASE_BATCH = 500
 """Accounts that are leased before their workers are started."""
@@ -87,6 +87,7 @@ class Supervisor:
 
     async def update_leases(self) -> None:
         """Send a heartbeat, renew the leases, release what exceeds the fair share, and lease what is free."""
+        began = monotonic()
         await self._renew()
         # Before the share is computed: a blocked account counts for no poller, and another would be released for it.
         for ended in [leased for leased in self._leased.values() if leased.task.done()]:
@@ -98,8 +99,16 @@ class Supervisor:
             self._log.info("account released", account=leased.lease.account)
         await asyncio.gather(*(self._drop(leased, release=True) for leased in excess))
         while leases := await self._store.leases.acquire(self._name, share, at_most=LEASE_BATCH):
-            await asyncio.gather(*(self._start(lease) for lease in leases))
+            accounts = await self._store.accounts.of_ids(lease.account for lease in leases)
+            for lease in leases:
+                if (account := accounts.get(lease.account)) is not None:
+                    await self._start(lease, account)
             if len(leases) < LEASE_BATCH:
+                break
+            if (
+                monotonic() - began > self._lease_seconds / 3
+            ):  # the first ones have to be renewed before the last are taken
+                self._new_accounts.set()
                 break
 
     async def _renew(self) -> None:
@@ -137,7 +146,7 @@ class Supervisor:
                 await self._drop(leased, release=True)
             elif _login_differs(account, leased.account):
                 await self._drop(leased, release=False)
-                await self._start(leased.lease)
+                await self._start(leased.lease, account)
             else:
                 leased.account = account
                 leased.worker.update_account(account)
@@ -160,11 +169,7 @@ class Supervisor:
         await self._store.leases.leave(self._name)
         await self._store.mark_keys.leave(self._name)
 
-    async def _start(self, lease: Lease) -> None:
-        try:
-            account = await self._store.accounts.get(lease.account)
-        except NotFoundError:
-            return
+    async def _start(self, lease: Lease, account: Account) -> None:
         if (before := self._leased.get(lease.account)) is not None:
             # Its lease ended while this process was suspended.
             await self._drop(before, release=False, lost=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, cast
 
+import pytest
 import structlog
 from bson import Timestamp
 from prometheus_client import CollectorRegistry
@@ -97,14 +98,14 @@ class Accounts:
         self.state = AccountState.ACTIVE
         self.reads: list[set[str]] = []
 
-    async def get(self, account: str) -> Account:
-        """Return it."""
-        return account_of("ann@firm.example", id=account, state=self.state)
+    async def of_ids(self, accounts: Iterable[str]) -> dict[str, Account]:
+        """Return them."""
+        return {account: account_of("ann@firm.example", id=account, state=self.state) for account in accounts}
 
     async def of_holder(self, _poller: str, accounts: Collection[str]) -> dict[str, Account]:
         """Return those that are asked for."""
         self.reads.append(set(accounts))
-        return {account: await self.get(account) for account in accounts}
+        return await self.of_ids(accounts)
 
 
 class Ledger:
@@ -135,7 +136,7 @@ class StubStore:
         self.mark_keys = MarkKeys()
 
 
-def supervised(stub: StubStore) -> tuple[Supervisor, list[Worker]]:
+def supervised(stub: StubStore, *, lease_seconds: float = 3) -> tuple[Supervisor, list[Worker]]:
     """Return a supervisor on a stub, and the workers that it creates."""
     workers: list[Worker] = []
 
@@ -144,7 +145,12 @@ def supervised(stub: StubStore) -> tuple[Supervisor, list[Worker]]:
         return cast("AccountWorker", workers[-1])
 
     return Supervisor(
-        cast("Store", stub), make, name="p1", lease_seconds=3, metrics=PollerMetrics(CollectorRegistry()), log=LOG
+        cast("Store", stub),
+        make,
+        name="p1",
+        lease_seconds=lease_seconds,
+        metrics=PollerMetrics(CollectorRegistry()),
+        log=LOG,
     ), workers
 
 
@@ -211,4 +217,18 @@ async def test_a_worker_that_ended_is_dropped_in_the_next_round() -> None:
     await supervisor.follow_accounts()
     assert last not in supervisor.leased
     assert supervisor.account_count == len(stub.leases.free) - 1
+    await supervisor.stop()
+
+
+async def test_leases_are_renewed_while_many_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taking thousands of accounts takes longer than a lease: the round ends, and the next one renews and goes on at once."""
+    monkeypatch.setattr("services.poller.supervisor.LEASE_BATCH", 1)
+    stub = StubStore()
+    stub.leases.wanted = 3
+    supervisor, workers = supervised(stub, lease_seconds=0)
+    rounds = 0
+    while stub.leases.wanted:
+        await supervisor.update_leases()
+        rounds += 1
+    assert (rounds, len(workers)) == (3, 3)
     await supervisor.stop()

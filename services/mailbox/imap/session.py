@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Container, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 
 from schemas.ledger import Folder
 from services.mailbox.imap import commands
@@ -46,7 +47,7 @@ class ImapSession(AsyncConnection):
         super().__init__(client, pool, deadline=deadline, observer=observer)
         self._qresync = qresync
         self._folder_lock = asyncio.Lock()
-        self.capabilities = frozenset(name.decode("ascii", "replace") for name in client.capabilities())
+        self.capabilities = _names(client.capabilities())
         self._namespaces: list[Namespace] | None = None
         self._marks_folders = False
         """Whether the server has answered with SPECIAL-USE on this connection."""
@@ -288,6 +289,12 @@ class ImapSession(AsyncConnection):
     async def idle_done(self) -> list[bytes]:
         """Leave IDLE; returns the lines that came before it ended."""
         return await self.run(commands.idle_done)
+
+
+@lru_cache(maxsize=64)
+def _names(capabilities: tuple[bytes, ...]) -> frozenset[str]:
+    """Return capabilities as text. Connections to which a server offers the same have one set."""
+    return frozenset(name.decode("ascii", "replace") for name in capabilities)
 
 
 def _asked(messages: list[Fetched], uids: Container[int]) -> list[Fetched]:

@@ -46,6 +46,10 @@ CHANGED: Doc = {"$currentDate": {"changed_at": {"$type": "timestamp"}}}
 """Part of every update of an account that its poller has to notice. The server makes no such time twice."""
 
 
+_ALL_FIELDS: dict[type[Contract], set[str]] = {}
+"""One set for all models of a kind. Nothing changes it: models are frozen, and ``model_copy`` copies it."""
+
+
 def now() -> datetime:
     """Return the current time as MongoDB stores it."""
     moment = datetime.now(UTC)
@@ -79,7 +83,11 @@ def encode(model: Contract, document_id: str | None = None) -> Doc:
 def decode(kind: type[M], document: Mapping[str, Any]) -> M:
     """Return the model of a document, without fields that the model does not know."""
     key = _KEYS.get(kind)
-    return kind.model_validate({**document, key: document["_id"]} if key else document)
+    made = kind.model_validate({**document, key: document["_id"]} if key else document)
+    # pydantic notes in a set of its own which fields each model was given. A poller keeps thousands that were given all.
+    if len(fields := made.model_fields_set) == len(kind.model_fields):
+        object.__setattr__(made, "__pydantic_fields_set__", _ALL_FIELDS.setdefault(kind, fields))
+    return made
 
 
 def encode_email(email: Email) -> Doc:

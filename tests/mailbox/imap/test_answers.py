@@ -8,6 +8,7 @@ import pytest
 
 from services.mailbox.imap import MailboxEvents, answers
 from services.mailbox.imap.answers import Listed
+from services.mailbox.imap.protocol.response_lines import with_implied
 from tests.cpu_cost import MOST, growth
 
 
@@ -123,3 +124,10 @@ def test_what_a_server_says_by_itself() -> None:
     )
     events.add(b"* STATUS {5}")
     assert events.everything
+
+
+def test_connections_share_what_their_servers_offer() -> None:
+    """Equal capabilities are one tuple; a very long list is kept by no one."""
+    assert with_implied(["IMAP4REV1", "IDLE", "IDLE"]) is with_implied(("IMAP4REV1", "IDLE"))
+    many = [f"X{number}" for number in range(1000)]
+    assert with_implied(many) is not with_implied(many)

@@ -11,7 +11,7 @@ from services.mailbox.connection import refuse_line_breaks
 from services.mailbox.imap.protocol.notices import EVENTS, condense
 from services.mailbox.imap.protocol.protocol import ImapProtocol
 from services.mailbox.imap.protocol.reading import Answers
-from services.mailbox.imap.protocol.response_lines import with_implied
+from services.mailbox.imap.protocol.response_lines import shared, with_implied
 
 
 class MailClient(IMAPClient):  # type: ignore[misc]  # imapclient has no types
@@ -71,7 +71,7 @@ class MailClient(IMAPClient):  # type: ignore[misc]  # imapclient has no types
     def capabilities(self) -> tuple[bytes, ...]:
         """Return what the server offers, in capitals, with what IMAP4rev2 includes."""
         found = (name.decode("ascii", "replace") for name in super().capabilities())
-        return tuple(name.encode() for name in with_implied(found))
+        return shared(tuple(name.encode() for name in with_implied(found)))
 
     # Private members that are overridden.
 
@@ -85,7 +85,7 @@ class MailClient(IMAPClient):  # type: ignore[misc]  # imapclient has no types
         _require_ok("CAPABILITY", typ, data)
         if not data or not isinstance(data[-1], bytes):
             raise imaplib.IMAP4.abort("no CAPABILITY response from server")
-        return tuple(data[-1].upper().split())
+        return shared(tuple(data[-1].upper().split()))
 
     def _raw_command(self, command: bytes, args: Any, uid: bool = True) -> Any:
         """Refuse line breaks in SEARCH, FETCH and the like, which IMAPClient sends past ``ImapProtocol._command``."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
 
 _UNTAGGED = re.compile(rb"\*[ \t]*+(?:(\d{1,20}+)[ \t]*+)?([A-Za-z][A-Za-z0-9.-]*+)[ \t]*+(.*)", re.DOTALL)
 _TAGGED = re.compile(rb"([A-Za-z0-9.]{1,40}+)[ \t]++(OK|NO|BAD)(?![A-Za-z0-9])[ \t]*+(.*)", re.DOTALL | re.IGNORECASE)
@@ -18,6 +19,11 @@ STATUSES = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})
 
 _IMPLIED = ("NAMESPACE", "ENABLE", "IDLE", "LIST-EXTENDED", "LIST-STATUS", "ESEARCH", "UIDPLUS")
 """What IMAP4rev2 includes (RFC 9051 appendix E), whether or not the server names it."""
+
+
+T = TypeVar("T", str, bytes)
+_SHARED = 64
+"""The longest list of capabilities that is kept, and how many are."""
 
 
 class Line(NamedTuple):
@@ -72,4 +78,14 @@ def with_implied(capabilities: Iterable[str]) -> tuple[str, ...]:
     found = dict.fromkeys(capabilities)
     if "IMAP4REV2" in found and "IMAP4REV1" not in found:
         found |= dict.fromkeys(_IMPLIED)
-    return tuple(found)
+    return shared(tuple(found))
+
+
+def shared(words: tuple[T, ...]) -> tuple[T, ...]:
+    """Return an equal tuple. Connections have the same one: thousands of them are offered the same."""
+    return _kept(words) if len(words) <= _SHARED else words
+
+
+@lru_cache(maxsize=_SHARED)
+def _kept(words: tuple[T, ...]) -> tuple[T, ...]:
+    return words

@@ -1,0 +1,20 @@
+"""Models to BSON and back."""
+
+from __future__ import annotations
+
+from schemas.accounts import Account
+from services.store.core.documents import decode, encode
+from tests.factories import account
+
+
+def test_models_that_were_given_every_field_share_the_set_of_their_names() -> None:
+    """Thousands are kept. A copy with changes has a set of its own, and so has a model that an older version stored."""
+    document = encode(account("a@corp.com"))
+    one, other = decode(Account, document), decode(Account, document)
+    assert one == other
+    assert one.model_fields_set is other.model_fields_set
+    changed = one.model_copy(update={"epoch": 7})
+    assert (changed.epoch, one.epoch) == (7, 0)
+    assert changed.model_fields_set is not one.model_fields_set
+    del document["trouble"]
+    assert decode(Account, document).model_fields_set == one.model_fields_set - {"trouble"}
