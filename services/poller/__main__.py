@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,12 @@ BACKGROUND_SLOTS = 8
 """Accounts in background work at the same time: each holds up to 12 MiB of mail in memory."""
 
 
+def allow_many_connections() -> None:
+    """Use the highest number of open files that the system allows: each account takes one or two, and the default is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 @contextmanager
 def thread_pool(count: int, name: str) -> Iterator[PatientThreads]:
     """Yield a pool of threads. At the end its threads are not waited for: one may hang in a login to a silent server."""
@@ -47,6 +54,7 @@ def thread_pool(count: int, name: str) -> Iterator[PatientThreads]:
 
 async def main(stage: Stage[PollerSettings]) -> None:
     """Lease accounts and synchronise them until the process is asked to stop."""
+    allow_many_connections()
     settings = stage.settings
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()

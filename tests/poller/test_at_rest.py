@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -60,6 +62,15 @@ async def asked(world: PollerEnvironment, since: datetime) -> list[dict[str, Any
 def rounds(operations: list[dict[str, Any]]) -> int:
     """Return in how many rounds the poller looked for new accounts."""
     return sum("lease" in one.get("command", {}).get("filter", {}) for one in operations)
+
+
+def test_a_poller_may_open_as_many_files_as_the_system_allows() -> None:
+    """Each connection is one, and more accounts than the default of 1,024 would stay without."""
+    lower = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (200, r.getrlimit(r.RLIMIT_NOFILE)[1]))"
+    use = "from services.poller.__main__ import allow_many_connections as allow; allow()"
+    code = f"{lower}; {use}; print(*r.getrlimit(r.RLIMIT_NOFILE))"
+    soft, hard = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout.split()
+    assert soft == hard
 
 
 async def test_accounts_at_rest_cost_the_database_the_same_however_many_they_are(fleet: Fleet) -> None:
