@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--mails", type=int, default=200, help="new mails, one by one (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=120, help="at rest (default: %(default)s)")
-    parser.add_argument("--dialect", default="FULL", help="of the server (default: %(default)s)")
+    parser.add_argument(
+        "--dialect", default="FULL", help="of the server; FULL+NOTIFY adds to it (default: %(default)s)"
+    )
     parser.add_argument("--logs", type=Path, help="a folder for the pollers' logs, to be kept")
     options = parser.parse_args(arguments)
     plan = IdlePlan(options.accounts, options.pollers, options.mails, options.seconds, options.dialect)

@@ -29,6 +29,8 @@ class Pollers:
         self._environment = environment
         self._folder = folder
         self.running: list[Child] = []
+        self.names: list[str] = []
+        """Of those that run."""
         self._ports: list[int] = []
 
     def start(self, count: int = 1) -> None:
@@ -36,6 +38,7 @@ class Pollers:
         self._ports = free_ports(count)
         for port in self._ports:
             name = f"poller-{len(self.running)}-{port}"
+            self.names.append(name)
             env = {**self._environment, "LEADMAIL_HTTP_PORT": str(port), "LEADMAIL_INSTANCE": name}
             self.running.append(self._spawner.spawn(COMMAND, log=self._folder / f"{name}.log", env=env, cwd=_PROJECT))
 
@@ -49,10 +52,12 @@ class Pollers:
         for child in self.running:
             child.terminate(seconds=120)
         self.running.clear()
+        self.names.clear()
 
     def kill_one(self) -> None:
         """Kill the first one."""
         self.running.pop(0).kill()
+        del self.names[0]
 
     def check_alive(self) -> None:
         """Raise BenchError if one has ended by itself."""

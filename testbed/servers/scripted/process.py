@@ -35,7 +35,10 @@ class ScriptedProcess:
     def __init__(
         self, accounts: int, *, dialect: str = "FULL", certificates: Certificates | None = None, mails: int = 0
     ) -> None:
-        """Prepare `accounts` mailboxes of `mails` mails each; with certificates it speaks TLS from the first byte."""
+        """Prepare `accounts` mailboxes of `mails` mails each; with certificates it speaks TLS from the first byte.
+
+        `dialect` is the name of one in `dialects`; `FULL+NOTIFY` adds a capability.
+        """
         pair = [str(certificates.certificate), str(certificates.key)] if certificates else []
         arguments = [str(accounts), str(mails), dialect, *pair]
         self._command = [sys.executable, "-m", "testbed.servers.scripted.process", *arguments]
@@ -145,7 +148,8 @@ async def _main(accounts: int, mails: int, dialect: str, pair: list[str]) -> Non
     if pair:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*pair)
-    known = getattr(dialects, dialect)
+    name, *more = dialect.split("+")
+    known = getattr(dialects, name).including(*more) if more else getattr(dialects, name)
     async with ScriptedServer() as server:
         for number in range(accounts):
             mailbox = server.add(user(number), PASSWORD, known)
