@@ -21,6 +21,11 @@ _ENTRIES = "tests/store/admin/test_audit_entries.py"
 
 TARGETS = (
     Target("schemas/sharing.py", ("tests/schemas/test_sharing.py", "tests/schemas/test_policies.py")),
+    Target(
+        "schemas/addresses.py",
+        ("tests/schemas/test_addresses.py", "tests/schemas/test_policies.py"),
+        functions=("in_domain", "excludable_domain"),
+    ),
     Target("schemas/threads.py", ("tests/matcher/test_linking.py",)),
     Target("schemas/raw_mail.py", ("tests/schemas/test_raw_mail.py",)),
     Target("services/store/access/guard.py", ("tests/store/access/test_guard.py",)),
@@ -70,12 +75,16 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         f"-: '{name}' → '{name}~'": "a text that is read and not used costs only time"
         for name in ("text", "reply_text", "html")
     }
-    | {
-        "-: 100 → 101": "how many links one query has",
-        "VisibleLines.lines:  for one in email['participants'] if one['role'] == 'from' →  for one in email['participants']": (
-            "whose other addresses these are is asked and not used"
+    | dict.fromkeys(
+        (
+            "-: 100 → 101",
+            "-: 1000 → 1001",
+            "growing: min(2 * size, _MOST_AT_ONCE) → max(2 * size, _MOST_AT_ONCE)",
+            *(f"growing: 2 * size → {other}" for other in ("2 + size", "2", "size")),
+            "growing: 2 → 3",
         ),
-    },
+        "how many links one query has: as much is found, in other steps",
+    ),
     "services/store/ledger/ledger_poller.py": {
         "PollerLedger._move: if not ids → if False": "an update of no rows changes nothing, it only takes a transaction",
         "PollerLedger._insert_missing: self._ledger.find({'_id': {'$in': ids}}, fields, session=session) → "
