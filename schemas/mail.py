@@ -13,6 +13,7 @@ class Role(StrEnum):
 
     FROM = "from"
     SENDER = "sender"
+    """The Sender header; who wrote, if a list wrote its own address into From; or whom a bounce is about."""
     TO = "to"
     CC = "cc"
     BCC = "bcc"

@@ -10,7 +10,7 @@ import idna
 import orjson
 
 from schemas.accounts import ProofKind
-from schemas.mail import Participant, Role
+from schemas.mail import Classification, Participant, Role
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy, Verdict
 from services.store import Obstacle, PreviewEffect
 
@@ -119,6 +119,15 @@ def span(length: float) -> str:
 def age(since: datetime | None) -> str:
     """Return how long ago a moment was, in its largest unit."""
     return "-" if since is None else span((datetime.now(UTC) - since).total_seconds())
+
+
+def bounce(marks: Classification) -> str:
+    """Say what a bounce says."""
+    what = {"hard": "cannot be delivered", "soft": "could not be delivered this time", None: "could not be delivered"}
+    whom = f" to {', '.join(marks.bounced)}" if marks.bounced else ""
+    return f"Bounce: mail{whom} {what[marks.bounce_kind]}" + (
+        f" ({marks.bounce_status})" if marks.bounce_status else ""
+    )
 
 
 def people(participants: Sequence[Participant]) -> str:

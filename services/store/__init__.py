@@ -58,6 +58,7 @@ from services.store.readers.views import (
     SuggestedAddress,
     VisibleCopy,
     VisibleEmail,
+    with_failures,
 )
 from services.store.store import Store
 from services.store.sync.accounts import new_account_id
@@ -126,4 +127,5 @@ __all__ = [
     "email_ref",
     "new_account_id",
     "now",
+    "with_failures",
 ]

@@ -70,6 +70,20 @@ async def test_what_may_not_be_seen_is_not_there(office: Office, part: str) -> N
         assert await office.console.store.emails.existing([key])
 
 
+async def test_a_mail_that_bounced_is_marked(office: Office) -> None:
+    """The bounce says why, and the mail that it is about says that it was not delivered, in lists and by itself."""
+    bounced, bounce = (office.life.written[name] for name in ("shared", "answer"))
+    marks = {"bounce": True, "bounced": ["gone@client.example"], "bounce_kind": "hard", "bounce_status": "5.1.1"}
+    change = {"$set": {"marks": {**marks, "bounce_reason": "<b>unknown", "bounced_id": bounced.message_id}}}
+    await office.life.database["emails"].update_one({"_id": bounce.key}, change)
+    browser = await office.signed_in(ANN)
+    page = await browser.shows(record(office))
+    assert page.count("Bounce: mail to gone@client.example cannot be delivered (5.1.1)") == 1
+    assert page.count(f'<a href="/mail/{bounce.key}">not delivered to gone@client.example</a>') == 1
+    assert "Not delivered</a> to gone@client.example (5.1.1)" in await browser.shows(email(office, "shared"))
+    assert "&lt;b&gt;unknown" in await browser.shows(email(office, "answer"))
+
+
 async def test_finding(office: Office) -> None:
     """A record is found by name, company or the start of an address; the page says when nothing matches."""
     browser = await office.signed_in(ZOE)

@@ -113,6 +113,8 @@ def _row(email: VisibleEmail, viewer: str, thread: str) -> tuple[Text, ...]:
     subject.truncate(_SUBJECT, overflow="ellipsis")
     extras = [f"{len(email.attachments)} att."] if email.attachments else []
     extras += ["answered"] if own and "\\Answered" in email.flags else []
+    extras += ["bounce"] if email.marks.bounce else []
+    extras += ["not delivered"] if email.failures else []
     extras += ["by thread"] if any(reason.role is Role.THREAD for reason in email.reasons) else []
     extras += [f"also {key[:SHOWN_ID]}" for key in email.also]
     holders = ", ".join("you" if holder == viewer else holder.partition("@")[0] for holder in email.holders)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from schemas.addresses import normal_address_or_none
+from schemas.header import read_addresses
 from schemas.mail import Participant, Role
 from services.parser.bounces import prose, status
 from services.parser.bounces.kinds import BounceKind, kind_of
-from services.parser.bounces.returned import returned_id
+from services.parser.bounces.returned import returned_mail
 from services.parser.mime import limits
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import Fields, first
@@ -44,6 +45,19 @@ class Bounce(NamedTuple):
     status: str = ""
     reason: str = ""
     message_id: str | None = None
+    """Of the mail that bounced."""
+    references: tuple[str, ...] = ()
+    """What that mail answers, oldest first."""
+    named: frozenset[str] = frozenset()
+    """Addresses that the header says and the mail that bounced names in To or Cc: they take part in the bounce."""
+    hidden: frozenset[str] = frozenset()
+    """Other addresses that the header says. They may have been in Bcc, so that only the holder of this copy may know."""
+
+    def thread(self, in_reply_to: str | None, references: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what a mail refers to. A bounce that names nothing is in the thread of the mail that bounced."""
+        if in_reply_to or references or not self.message_id:
+            return references
+        return (*self.references, self.message_id)
 
 
 def read_bounce(
@@ -72,8 +86,12 @@ def read_bounce(
         actions |= notification.actions
     final = [one for one in failures if one.final]
     failed = [one.address for one in final if one.address]
-    if value := root.fields.get("x-failed-recipients"):
-        failed += status.SPEC.findall(b",".join(value)[: status.READ].decode("utf-8", "replace"))
+    headed = dict.fromkeys(
+        mailbox.address
+        for value in root.fields.get("x-failed-recipients", ())
+        for mailbox in read_addresses(value, limits.BOUNCED).mailboxes
+    )
+    failed += headed
     if not failed and not (reports and not (actions and actions <= status.DELIVERED)):
         if reports or not automatic:
             return None
@@ -90,16 +108,17 @@ def read_bounce(
     code = (worst.status if worst else "") or status.code_of("", said)
     lost = (normal_address_or_none(spec.strip(".'").removeprefix("SMTP=").removeprefix("smtp=")) for spec in failed)
     distinct = dict.fromkeys(address for address in lost if address)
+    addresses = () if delayed else tuple(distinct)[: limits.BOUNCED]
+    mail = returned_mail(leaves, text, own_id)
     return Bounce(
-        () if delayed else tuple(distinct)[: limits.BOUNCED],
-        kind_of(
-            code,
-            said if worst and worst.diagnostic else f"{said} {subject} {prose.head(text)[:_READ]}",
-            final=not delayed,
-        ),
+        addresses,
+        kind_of(code, said, subject, prose.head(text)[:_READ], final=not delayed),
         code,
         said[: limits.REASON],
-        returned_id(leaves, text, own_id),
+        mail.message_id,
+        mail.references,
+        mail.recipients.intersection(headed),
+        frozenset(headed).difference(mail.recipients),
     )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
+from schemas.header import read_addresses
+from services.parser.mime import limits
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import first, parse_headers, raw_text
 from services.parser.mime.structure import Part
@@ -13,12 +16,23 @@ _COPIES = frozenset(
     {"message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers", "message/global-headers"}
 )
 _READ = 64 * 1024
+_REFERENCES = 20
 _BRACKETED = re.compile(r"<([^<>\s]{1,998})>")
 _ID = re.compile(r"^[ \t>]{0,8}Message-I[Dd]:[ \t]{0,8}(?:\n[ \t]{1,8})?<([^<>\s]{1,998})>", re.MULTILINE)
 
 
-def returned_id(leaves: Iterable[Part], text: str, own: str | None) -> str | None:
-    """Return the Message-ID of the mail that bounced, or None if the bounce does not have it."""
+class ReturnedMail(NamedTuple):
+    """What a bounce says of the mail that bounced."""
+
+    message_id: str | None = None
+    references: tuple[str, ...] = ()
+    """What it answers, oldest first, as far as its header says."""
+    recipients: frozenset[str] = frozenset()
+    """Normal addresses of its To and Cc."""
+
+
+def returned_mail(leaves: Iterable[Part], text: str, own: str | None) -> ReturnedMail:
+    """Return the Message-ID of the mail that bounced, and whom it was for, as far as the bounce has its header."""
     for part in leaves:
         if part.media_type in _COPIES:
             quiet = Diagnostics()
@@ -26,5 +40,11 @@ def returned_id(leaves: Iterable[Part], text: str, own: str | None) -> str | Non
             fields, _ = parse_headers(data, 0, len(data), quiet)
             value = first(fields, "message-id")
             if value and (found := _BRACKETED.search(raw_text(value, quiet))) and found[1] != own:
-                return found[1]
-    return next((found[1] for found in _ID.finditer(text[:_READ]) if found[1] != own), None)
+                named = (one for name in ("to", "cc") for raw in fields.get(name, ()) for one in _addresses(raw))
+                above = raw_text(first(fields, "references") or first(fields, "in-reply-to") or b"", quiet)
+                return ReturnedMail(found[1], tuple(_BRACKETED.findall(above))[-_REFERENCES:], frozenset(named))
+    return ReturnedMail(next((found[1] for found in _ID.finditer(text[:_READ]) if found[1] != own), None))
+
+
+def _addresses(value: bytes) -> Iterable[str]:
+    return (mailbox.address for mailbox in read_addresses(value, limits.BOUNCED).mailboxes)

@@ -83,3 +83,10 @@ def in_role(people: Iterable[Participant], role: Role) -> tuple[str, ...]:
 
 def _distinct(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
+
+
+def with_failed(people: tuple[Participant, ...], failed: Iterable[str]) -> tuple[Participant, ...]:
+    """Return the people of a bounce with those whom it is about: it comes from their side, and belongs on their page."""
+    known = {person.address for person in people}
+    more = (Participant(address=address, role=Role.SENDER) for address in sorted(failed) if address not in known)
+    return (*people, *more)[: limits.RECIPIENTS]

@@ -127,8 +127,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
     reply = read_reply(text)
     notes = "\n\n".join(notes_of(selection.leaves, contents, text, careful=careful))
     header_block, body = split_raw(raw)
-    head = hashlib.sha256(header_block).hexdigest()
-    blobs = {head: header_block}
+    blobs = {(head := hashlib.sha256(header_block).hexdigest()): header_block}
     html_blob = None
     if html is not None and len(html) * 4 > limits.HTML_BYTES and len(data := html.encode()) > limits.HTML_BYTES:
         html, html_blob = None, hashlib.sha256(data).hexdigest()
@@ -168,16 +167,17 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         shown=_shown(people, (in_reply_to, references), sent, attachments, marks),
     )
     key, former_key = keyed(), keyed(recipe=RECIPE - 1)
+    above = says.thread(in_reply_to, references)
     content = Content(
         key=key,
         message_id=message_id,
         in_reply_to=in_reply_to,
-        references=references,
-        thread=thread_id(message_id=message_id, in_reply_to=in_reply_to, references=references, key=key),
+        references=above,
+        thread=thread_id(message_id=message_id, in_reply_to=in_reply_to, references=above, key=key),
         subject=subject,
         date=date,
         sent_at=_sent_at(date, internal_date),
-        participants=people,
+        participants=addresses.with_failed(people, says.named),
         text=_joined(text, notes),
         reply_text=_joined(reply.text, notes),
         snippet=reply.snippet if bounce or not (notes or attached) else start_of(reply.text, notes, attached),
@@ -187,7 +187,8 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         raw=hashlib.sha256(body).hexdigest(),
         marks=marks,
     )
-    return ParsedMail(content, addresses.bcc(fields, diagnostics, hint), former_key, head, blobs)
+    bcc = {*addresses.bcc(fields, diagnostics, hint), *says.hidden}
+    return ParsedMail(content, tuple(sorted(bcc)), former_key, head, blobs)
 
 
 def _joined(text: str, notes: str) -> str:

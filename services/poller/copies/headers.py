@@ -17,9 +17,11 @@ MAX_REFERENCES = 100
 MAX_MESSAGE_ID = 998
 MAX_ADDRESSES = 2_000
 """Addresses that are noted of the fields together, and as many of Bcc: twice as many as the parser keeps."""
+_HIDDEN = ("bcc", "x-failed-recipients")
+"""Who belongs to one copy: a bounce names whom it is about, who may have been in Bcc."""
 _IDS = ("message-id", "in-reply-to", "references")
 _FIELD = re.compile(
-    rb"^(" + "|".join((*PEOPLE, "bcc", "list-id", *_IDS)).encode() + rb")[ \t]*:", re.IGNORECASE | re.MULTILINE
+    rb"^(" + "|".join((*PEOPLE, *_HIDDEN, "list-id", *_IDS)).encode() + rb")[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
 _FIELD_END = re.compile(rb"\n(?![ \t])")
 """Searched for, because a pattern that repeats folded lines takes memory for each of them."""
@@ -53,7 +55,7 @@ def read(block: bytes) -> HeaderFacts:
         end = _FIELD_END.search(block, start.end())
         values.setdefault(start[1].lower().decode(), []).append(block[start.end() : end.start() if end else None])
     people, unread = _addresses(raw for name in people_fields(values) for raw in values[name])
-    hidden, unread_hidden = _addresses(values.get("bcc", ()))
+    hidden, unread_hidden = _addresses(raw for name in _HIDDEN for raw in values.get(name, ()))
     references = tuple(
         dict.fromkeys(found for name in _IDS[1:] for raw in values.get(name, ()) for found in message_ids(_text(raw)))
     )

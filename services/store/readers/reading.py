@@ -15,7 +15,7 @@ from services.store.core.errors import NotFoundError
 from services.store.mail.blobs import Blobs
 from services.store.mail.raw_forms import RawForms
 from services.store.readers.candidates import Candidates, Position, on_record
-from services.store.readers.views import EmailPage, ShownEmail
+from services.store.readers.views import EmailPage, ShownEmail, with_failures
 from services.store.readers.visible_lines import VisibleLines, folded, shown_marks
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,7 +61,8 @@ class Reading:
             position = scope.position(links[-1])
         shown = found[:limit]
         before = _cursor(shown[-1].link) if len(found) > limit and shown else None
-        return EmailPage(folded(await self._lines.lines(user, shown)), before)
+        lines = folded(await self._lines.lines(user, shown))
+        return EmailPage(with_failures(lines, lines), before)
 
     async def count(self, viewer: str, record: RecordRef) -> int:
         """Return how many emails the viewer may see on a record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -38,6 +39,21 @@ class Reason(Contract):
     """The record's address that the email names."""
     role: Role
     """Where the email names it; ``thread`` for a reply."""
+
+
+class DeliveryFailure(Contract):
+    """What a bounce that the viewer may see says of an email."""
+
+    email: str
+    """The bounce's id."""
+    addresses: tuple[str, ...]
+    """Who was not reached."""
+    kind: Literal["hard", "soft"] | None
+    """``hard`` if an address will never work."""
+    status: str
+    """Enhanced status code (RFC 3463), or empty."""
+    reason: str
+    """What the other server said."""
 
 
 class VisibleEmail(Contract):
@@ -79,8 +95,31 @@ class VisibleEmail(Contract):
     """Its Message-ID, without angle brackets."""
     date: datetime | None = None
     """Its Date header; ``sent_at`` if that is believable."""
+    failures: tuple[DeliveryFailure, ...] = ()
+    """On a record page: the bounces on the same page that say that it was not delivered."""
     also: tuple[str, ...] = ()
     """On a record page: ids of other emails that are the same mail to a person. Their copies are among the copies."""
+
+
+def with_failures(lines: Iterable[VisibleEmail], among: Iterable[VisibleEmail]) -> list[VisibleEmail]:
+    """Return lines with what bounces say of them, as far as these are among lines that the viewer sees."""
+    failures: dict[str, dict[str, DeliveryFailure]] = {}
+    for bounce in among:
+        marks = bounce.marks
+        if marks.bounced_id:
+            failures.setdefault(marks.bounced_id, {})[bounce.email] = DeliveryFailure(
+                email=bounce.email,
+                addresses=marks.bounced,
+                kind=marks.bounce_kind,
+                status=marks.bounce_status,
+                reason=marks.bounce_reason,
+            )
+    return [
+        line.model_copy(update={"failures": tuple(failures[line.message_id].values())})
+        if line.message_id in failures
+        else line
+        for line in lines
+    ]
 
 
 class EmailPage(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.mail import Classification
-from tests.parser.samples import content, mail, multipart, part
+from schemas.mail import Classification, Role
+from tests.parser.samples import content, mail, multipart, parsed, part, people
 
 DAEMON = (
     b"From: MAILER-DAEMON@mx.x.example\r\nTo: anna@acme.example\r\nSubject: Undelivered Mail Returned to Sender\r\n"
@@ -166,3 +166,32 @@ def test_vacation_notice_of_a_daemon_is_no_bounce() -> None:
     """Who wants no answer need not be a mail system that failed."""
     head = DAEMON.replace(b"Undelivered Mail Returned to Sender", b"Out of Office: Offer")
     assert not marks(mail(b"I am away until Monday.", head=b"Return-Path: <>\r\n" + head)).bounce
+
+
+FAILED = b"X-Failed-Recipients: gone@x.example, hidden@x.example\r\n"
+
+
+def test_bounce_belongs_to_whom_it_is_about() -> None:
+    """Whom the mail named that bounced takes part in the bounce; others may have been in Bcc, and belong to the copy."""
+    found = parsed(FAILED + report(b"5.1.1"))
+    assert people(FAILED + report(b"5.1.1"), Role.SENDER) == [("", "gone@x.example")]
+    assert found.bcc == ("hidden@x.example",)
+    assert set(found.content.marks.bounced) == {"gone@x.example", "hidden@x.example"}
+    bare = parsed(mail(b"The following address failed:\r\n\r\n  gone@x.example", head=FAILED + DAEMON))
+    assert [one.role for one in bare.content.participants] == [Role.FROM, Role.TO]
+    assert bare.bcc == ("gone@x.example", "hidden@x.example")
+
+
+def test_whom_only_the_body_names_takes_no_part() -> None:
+    """Only what the header says counts for whose page it is on: the poller looks at nothing else."""
+    assert [one.role for one in content(report(b"5.1.1")).participants] == [Role.FROM, Role.TO]
+    assert parsed(report(b"5.1.1")).bcc == ()
+
+
+def test_bounce_is_in_the_thread_of_the_mail_that_bounced() -> None:
+    """Its own header counts first."""
+    sent = content(mail(b"x", head=HEADERS))
+    found = content(report(b"5.1.1"))
+    assert (found.references, found.thread) == (("offer@acme.example",), sent.thread)
+    answer = content(b"In-Reply-To: <other@acme.example>\r\n" + report(b"5.1.1"))
+    assert (answer.references, answer.in_reply_to) == ((), "other@acme.example")

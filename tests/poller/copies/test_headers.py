@@ -20,9 +20,10 @@ def test_folded_repeated_and_bcc_fields() -> None:
     """Every address field counts, folded or repeated, in any case; other fields do not."""
     block = (
         b"FROM: A\r\n <a@x.test>\r\nTo: b@x.test,\r\n\tc@x.test\r\nto: d@x.test\r\nBcc: e@x.test\r\n"
-        b"X-To: f@x.test\r\nSubject: From: g@x.test\r\nReply-To: h@x.test\r\nSender: i@x.test\r\n\r\n"
+        b"X-To: f@x.test\r\nSubject: From: g@x.test\r\nReply-To: h@x.test\r\nSender: i@x.test\r\n"
+        b"X-Failed-Recipients: j@x.test\r\n\r\n"
     )
-    assert headers.read(block).participants == {f"{letter}@x.test" for letter in "abcdehi"}
+    assert headers.read(block).participants == {f"{letter}@x.test" for letter in "abcdehij"}
 
 
 def test_thread_ids() -> None:
@@ -63,7 +64,8 @@ def test_agrees_with_the_parser_on_real_mail() -> None:
         people = {person.address for person in parsed.content.participants} | set(parsed.bcc)
         # What is no UTF-8 is guessed by the parser from the body's charset; no CRM knows such an address.
         assert people <= facts.participants, path
-        assert set(parsed.content.references[-50:]) <= set(facts.references), path
+        if parsed.content.marks.bounced_id is None:  # a bounce is in the thread of the mail that it has a copy of
+            assert set(parsed.content.references[-50:]) <= set(facts.references), path
         if parsed.content.message_id is not None:
             assert facts.message_id == parsed.content.message_id, path
         checked += 1
