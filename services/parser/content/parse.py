@@ -133,11 +133,11 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         html, html_blob = None, hashlib.sha256(data).hexdigest()
         blobs[html_blob] = data
     attachments = collect_attachments(selection, contents, html or "", blobs, diagnostics)
-    attached = "" if notes else attached_text(selection, contents, careful=careful)
     bounce = read_bounce(
         root, selection.leaves, people=people, subject=subject, text=text, own_id=message_id, diagnostics=diagnostics
     )
     says = bounce or Bounce()
+    attached = "" if notes or bounce else attached_text(selection, contents, careful=careful)
     auto_reply = classification.is_auto_reply(fields, subject)
     marks = Classification(
         auto_reply=auto_reply,
@@ -180,7 +180,7 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         participants=addresses.with_failed(people, says.named),
         text=_joined(text, notes),
         reply_text=_joined(reply.text, notes),
-        snippet=reply.snippet if bounce or not (notes or attached) else start_of(reply.text, notes, attached),
+        snippet=reply.snippet if not (notes or attached) else start_of(reply.text, notes, attached),
         html=html,
         html_blob=html_blob,
         attachments=attachments,

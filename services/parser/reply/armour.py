@@ -38,10 +38,12 @@ def _after_fields(lines: list[str], at: int) -> int:
 
 def _end(lines: list[str], start: int) -> int:
     """Return where the block that begins at a line is over; 0 if its end is missing and other text may be in it."""
-    for at in range(start + 1, min(len(lines), start + _MOST_LINES)):
+    end = min(len(lines), start + _MOST_LINES)
+    for at in range(start + 1, end):
         if lines[at].startswith(_END):
             return at + 1
         if lines[at].startswith(_BEGIN):
-            break
-    rest = lines[start + 1 :]
-    return len(lines) if not any(" " in line.strip() and ": " not in line for line in rest[:_MOST_LINES]) else 0
+            return 0
+    return (
+        0 if end < len(lines) or any(" " in line.strip() and ": " not in line for line in lines[start + 1 :]) else end
+    )

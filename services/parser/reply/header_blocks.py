@@ -13,7 +13,10 @@ COLONS = (":", "\uff1a")
 
 def label_kind(line: str) -> str | None:
     """Return what the label at the start of a line names, if it is one of a mail's header."""
-    head = line[: LONGEST_LABEL + 12].lstrip(" \t*_\u00a0")
+    head = line[: LONGEST_LABEL + 12]
+    if ":" not in head and "\uff1a" not in head:
+        return None
+    head = head.lstrip(" \t*_\u00a0")
     place = min((at for colon in COLONS if (at := head.find(colon)) > 0), default=0)
     return LABELS.get(head[:place].strip(" \t*_.\u00a0").casefold()) if place else None
 

@@ -74,6 +74,12 @@ VERB = re.compile(
     re.IGNORECASE,
 )
 """That somebody wrote what follows."""
+_ENDS = (
+    "wrote|writes|schrieb|écrit|escribió|scritto|schreef|geschreven|escreveu|napisał|napisała|napsal|napsala|napísal|skrev|"
+    "kirjoitti|написал|написала|пишет|написав|пише|yazdı|írta|scris|έγραψε|写道|寫道|작성"
+)
+ENDS = (":", "\uff1a", *_ENDS.split("|"))
+"""How the line ends that says who wrote."""
 BEGINS = re.compile(
     r" ?(?:(?:On|Am|Le|El|Il|Op|Em|Den|Dne|Dňa|Dnia|W dniu|På|Pe|În|La|Στις|Στην|V|Ons|Man|Tir|Tor|Fre|Lør|Lör|Søn|Sön|Ma|Ti|Ke|To|Su|"
     r"Wt|Pon|Śr|Czw|Pt|Sob|Niedz|[пП]н|[вВ]т|[сС]р|[чЧ]т|[пП]т|[сС]б|[вВ]с|[нН]д|在|于)\b|\d{1,4}[ ./年년-])"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from services.parser.reply.header_blocks import COLONS, block_end, label_kind
-from services.parser.reply.quote_words import BEGINS, DATED, INITIALS, PARTICLES, PRONOUNS, SEPARATORS, VERB, YEAR
+from services.parser.reply.quote_words import BEGINS, DATED, ENDS, INITIALS, PARTICLES, PRONOUNS, SEPARATORS, VERB, YEAR
 
 _INTRODUCTION_LINES = 3
 _LINE = 300
@@ -41,7 +41,7 @@ def is_quoted(line: str) -> bool:
 
 def separator(line: str) -> bool | None:
     """Return whether a separator says that the mail below was forwarded; None for a line that is none."""
-    if line[:1] not in "-=_*#>|" and not line.rstrip().endswith(COLONS):
+    if line[0] not in "-=_*#>|" and not line.endswith(COLONS):
         return None
     inner = line[:_LINE].strip().strip("-=_*#|> \t")
     bare = not line.lstrip().startswith("--")
@@ -69,8 +69,7 @@ def _follows_quote(lines: list[str], at: int) -> bool:
 
 def introduction(lines: list[str], last: int) -> tuple[int, bool] | None:
     """Return the first line of the introduction that ends at a line, and whether it names time and writer beyond doubt."""
-    end = lines[last][-_LINE:].rstrip().rstrip("*_")
-    if not end.endswith(COLONS) and not VERB.search(end[-20:]):
+    if not lines[last].rstrip(" \t*_-").endswith(ENDS):
         return None
     found: tuple[int, bool] | None = None
     for first in range(last, max(last - _INTRODUCTION_LINES, -1), -1):

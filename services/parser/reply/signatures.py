@@ -26,7 +26,7 @@ _SENT_LINE = 90
 _SENT_LINES_BELOW = 2
 _SENTENCE_WORDS, _LONG_WORDS = 5, 12
 _LONGEST_LINE = 160
-_DISCLAIMER_PARAGRAPHS = 6
+_DISCLAIMER_PARAGRAPHS, _DISCLAIMER_LINES = 6, 100
 _RULES = ("_" * 20, "-" * 20, "=" * 20)
 _FOOTER_LINES = 8
 _SENTENCE_ENDS = (".", "!", "?", "。", "\uff01", "\uff1f", "…")
@@ -79,9 +79,9 @@ def _is_short(tail: list[str], most: int, size: int) -> bool:
 def _without_marked(lines: list[str], least: int) -> list[str]:
     """Cut at ``-- ``. Its space is often lost; then what follows has to look like a signature, too. Several marks separate text."""
     for mark in (_MARK, _BARE_MARK):
-        places = [at for at, line in enumerate(lines) if line == mark]
-        if not places:
+        if mark not in lines:
             continue
+        places = [at for at, line in enumerate(lines) if line == mark]
         for at in (place for place in places if place >= len(lines) - _NEAR_THE_END):
             tail = lines[at + 1 :]
             if at < least or not _is_short(
@@ -180,6 +180,9 @@ def _without_footer(lines: list[str], _least: int) -> list[str]:
 
 def _without_disclaimer(lines: list[str], least: int) -> list[str]:
     """Cut the last paragraphs that say that the mail is confidential and for its recipients."""
+    tail = " ".join(lines[-_DISCLAIMER_LINES:]).casefold()
+    if not any(word in tail for word in DISCLAIMER[1]):
+        return lines
     end, cut = len(lines), len(lines)
     for _ in range(_DISCLAIMER_PARAGRAPHS):
         start = end
