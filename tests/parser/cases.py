@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.mail import Role
 from services.parser.content.parse import parse_mail
-from tests.parser.corpus import SHARED
+from testbed.parsing.corpus import SHARED
 from tests.parser.samples import ACCOUNT
 
 CASES = SHARED / "cases"

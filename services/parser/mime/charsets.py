@@ -104,15 +104,16 @@ def _damaged(data: bytes) -> bool:
     return dense >= _EVIDENCE and dense * 2 > sum(map(len, runs))
 
 
-def _as_utf8(data: bytes) -> tuple[str | None, int]:
-    """Return the text, if it is UTF-8 but for a few bytes, and how many are wrong."""
+def _as_utf8(data: bytes, *, declared: bool) -> tuple[str | None, int]:
+    """Return the text, if it is UTF-8 but for a few bytes, and how many are wrong. If it is said to be UTF-8, they may be more."""
     try:
         return data.decode("utf-8"), 0
     except UnicodeDecodeError:
         text = data.decode("utf-8", "surrogateescape")
     bad = sum(map(len, _NO_UTF8.findall(text)))
-    good = sum(character > "\x7f" for character in text) - bad
-    if good <= 2 * (bad - (text[-1] >= "\udc80")):  # the last one may have been cut
+    good = len(text) - len(text.encode("ascii", "ignore")) - bad
+    cut = text[-1] >= "\udc80"  # perhaps within the last character
+    if not good or (good * 2 < bad - cut if declared else good <= 2 * (bad - cut)):
         return None, bad
     return _NO_UTF8.sub(_of_one_byte, text), bad
 
@@ -160,7 +161,7 @@ def decode(data: bytes, label: str | None, diagnostics: Diagnostics) -> str:
                 return data.decode("ascii")
             diagnostics.defect("charset", label or "undeclared")
             return _from_iso_2022_jp(data)
-        text, bad = _as_utf8(data)
+        text, bad = _as_utf8(data, declared=codec == "utf-8")
         if text is not None and (codec == "utf-8" or not _plausible(data, codec, bad)):
             if codec != "utf-8" or bad:
                 diagnostics.defect("charset", label or "undeclared")

@@ -72,8 +72,8 @@ def wrong_modules(text: str) -> list[str]:
 
 def wrong_targets(text: str) -> list[str]:
     """Return the targets that a page makes and the Makefile does not have."""
-    known = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    return [name for name in re.findall(r"(?:`|^ *)make ([a-z]+)", text, re.MULTILINE) if name not in known]
+    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    return [name for name in re.findall(r"(?:`|^ *)make ([a-z-]+)", text, re.MULTILINE) if name not in known]
 
 
 def anchors(path: Path) -> set[str]:

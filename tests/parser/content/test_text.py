@@ -56,6 +56,11 @@ def test_text_is_decoded_whatever_the_label_says(charset: bytes | None, codec: s
         (b"utf-8", GERMAN.encode() + b"\xe2\x82", GERMAN + "\ufffd"),  # cut within its last character
         (b"utf-8", "Grüße, ".encode() + b"K\xf6ln, S\xc3\xa4le", "Grüße, Köln, Säle"),  # a byte of another charset
         (None, RUSSIAN.encode() + b"\xff", RUSSIAN + "ÿ"),
+        (
+            b"utf-8",
+            "päivää".encode() + b" \xe4\xe4\xe4\xe4",
+            "päivää \ufffd",
+        ),  # said to be UTF-8: it is, and something else
         (b"iso-8859-1", b"\xc4\xd6\xdc\xdf\xe4\xf6\xfc", "ÄÖÜßäöü"),  # no evidence against the label
         (b"iso-8859-1", b"a" + b"\xa0" * 40 + b"b", "a" + "\xa0" * 40 + "b"),
         (b"iso-8859-1", RUSSIAN.encode("cp1251"), RUSSIAN),

@@ -12,8 +12,8 @@ from services.parser.content.parse import parse_mail
 from services.parser.mime import limits
 from services.poller.copies import headers
 from services.poller.copies.headers import MAX_ADDRESSES
+from testbed.parsing.corpus import mails
 from tests.cpu_cost import MOST, growth
-from tests.parser.corpus import mails
 
 
 def test_folded_repeated_and_bcc_fields() -> None:
