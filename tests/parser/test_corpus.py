@@ -31,7 +31,7 @@ def test_whole_corpus_is_read_within_bounds() -> None:
         (stalwart, "subject", 0.07),
         (stalwart, "senders", 0.0),
         (stalwart, "recipients", 0.0),
-        (stalwart, "text", 0.21),
+        (stalwart, "text", 0.24),
         (stalwart, "attachments", 0.25),
         (imap_tools, "subject", 0.05),
         (imap_tools, "senders", 0.05),
