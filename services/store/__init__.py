@@ -39,7 +39,7 @@ from services.store.core.pending_work import WorkId
 from services.store.crm.record_watch import RecordChangeBatch
 from services.store.crm.records import NewRecord
 from services.store.ledger.folders import FolderPatch
-from services.store.ledger.ledger_counts import FolderTotals
+from services.store.ledger.ledger_counts import LEFT_OUT, FolderTotals, sum_of
 from services.store.ledger.ledger_outcomes import RowOutcome
 from services.store.ledger.remarking import RemarkedRow
 from services.store.ledger.row_views import KnownUid, LiveRow, Twin, TwinQuery
@@ -68,6 +68,7 @@ from services.store.sync.progress import AccountGroup, OpenBackfill, TroubleGrou
 from services.store.sync.status import AccountStatus, EpochReport, FolderReport
 
 __all__ = [
+    "LEFT_OUT",
     "OPERATOR",
     "AccountGroup",
     "AccountStatus",
@@ -127,5 +128,6 @@ __all__ = [
     "email_ref",
     "new_account_id",
     "now",
+    "sum_of",
     "with_failures",
 ]

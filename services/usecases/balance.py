@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from schemas.ledger import Folder, FolderState, RowState
-from services.store import FolderTotals, Store
+from services.store import LEFT_OUT, FolderTotals, Store, sum_of
 
 
 @dataclass
@@ -27,30 +26,34 @@ class Balance:
     """When it was last compared; of several folders, the longest ago."""
     unchecked: int = 0
     """How many synchronised folders were not compared yet."""
-    states: Counter[RowState] = field(default_factory=Counter)
-    left_out: Counter[str] = field(default_factory=Counter)
-    """How many are left out for good, by reason."""
-    doubted: Counter[str] = field(default_factory=Counter)
-    """How many of the waiting ones did not come at the last attempt, by reason."""
-    next_try: datetime | None = None
-    """When the first of these is tried again."""
-    short: int = 0
-    """How many came without a part of the bytes that the server announced."""
+    totals: FolderTotals = field(default_factory=FolderTotals)
+    """What became of the messages until now."""
+    folder: Folder | None = None
+    """None for all folders together."""
 
     @property
-    def rows(self) -> int:
-        """How many messages are accounted for now; the sum of all below."""
-        return self.states.total()
+    def is_gone(self) -> bool:
+        """Whether the folder no longer exists."""
+        return self.folder is not None and self.folder.state is FolderState.GONE
+
+    @property
+    def left_out(self) -> list[tuple[RowState, str, int]]:
+        """How many are left out for good, by state and reason."""
+        counts = self.totals.counts.items()
+        found = [(state, reason or "-", count) for (state, reason), count in counts if state in LEFT_OUT]
+        return sorted(found)
 
     @property
     def decided(self) -> int:
         """How many are on records or about none."""
-        return self.states[RowState.ATTACHED] + self.states[RowState.UNMATCHED]
+        states = self.totals.states
+        return states[RowState.ATTACHED] + states[RowState.UNMATCHED]
 
     @property
     def waiting(self) -> int:
         """How many have no final state yet."""
-        return self.states[RowState.PLANNED] + self.states[RowState.PUBLISHED]
+        states = self.totals.states
+        return states[RowState.PLANNED] + states[RowState.PUBLISHED]
 
     @property
     def is_even(self) -> bool:
@@ -61,36 +64,25 @@ class Balance:
 async def of_account(store: Store, account: str) -> tuple[Balance, list[Balance]]:
     """Return the balance of an account: all folders together, and each."""
     folders, totals = await store.folders.of(account), await store.ledger_counts.totals(account)
-    each = list(_by_folder(folders, totals))
-    return _together(each), each
+    each = [_of(folder, totals.get(folder.id, FolderTotals())) for folder in folders]
+    return _together(each, totals.values()), each
 
 
-def _by_folder(folders: Iterable[Folder], totals: Mapping[str, FolderTotals]) -> Iterator[Balance]:
-    for folder in folders:
-        known = totals.get(folder.id)
-        if folder.state is FolderState.GONE and known is None:
-            continue
-        one = Balance(name=folder.name, reason=None if folder.selected else folder.reason or "left-out")
-        if folder.selected and folder.state is not FolderState.GONE:
-            compared = folder.checked_at is not None and folder.expected is not None and folder.found is not None
-            one.unchecked = int(not compared)
-            if compared:
-                one.expected, one.found, one.checked_at = folder.expected or 0, folder.found or 0, folder.checked_at
-        if known is not None:
-            one.states.update(known.states)
-            one.left_out.update(known.left_out)
-            one.doubted.update(known.doubted)
-            one.next_try, one.short = known.next_try, known.short
-        yield one
+def _of(folder: Folder, totals: FolderTotals) -> Balance:
+    one = Balance(folder.name, None if folder.selected else folder.reason or "left-out", totals=totals, folder=folder)
+    if folder.selected and not one.is_gone:
+        if folder.checked_at is None or folder.expected is None or folder.found is None:
+            one.unchecked = 1
+        else:
+            one.expected, one.found, one.checked_at = folder.expected, folder.found, folder.checked_at
+    return one
 
 
-def _together(each: Iterable[Balance]) -> Balance:
-    total = Balance()
-    for one in each:
-        for name in ("expected", "found", "unchecked", "short"):
-            setattr(total, name, getattr(total, name) + getattr(one, name))
-        for name in ("states", "left_out", "doubted"):
-            getattr(total, name).update(getattr(one, name))
-        total.checked_at = min(filter(None, (total.checked_at, one.checked_at)), default=None)
-        total.next_try = min(filter(None, (total.next_try, one.next_try)), default=None)
-    return total
+def _together(each: Sequence[Balance], totals: Iterable[FolderTotals]) -> Balance:
+    return Balance(
+        expected=sum(one.expected for one in each),
+        found=sum(one.found for one in each),
+        checked_at=min((one.checked_at for one in each if one.checked_at), default=None),
+        unchecked=sum(one.unchecked for one in each),
+        totals=sum_of(totals),
+    )

@@ -115,15 +115,6 @@ def _backfill_state(one: AccountStatus) -> str:
     return "complete, confirmed" if one.epoch.sent_at else "complete"
 
 
-def left_out(counts: Mapping[tuple[str, RowState, str | None], int]) -> dict[tuple[RowState, str], int]:
-    """Return the number of messages that were skipped or quarantined for each reason, from counts by folder."""
-    found: dict[tuple[RowState, str], int] = {}
-    for (_, state, reason), count in sorted(counts.items(), key=lambda item: (item[0][1], item[0][2] or "")):
-        if state in (RowState.SKIPPED, RowState.QUARANTINED):
-            found[state, reason or "-"] = found.get((state, reason or "-"), 0) + count
-    return found
-
-
 class OptionalBus:
     """A connection to a broker that may be down: the overview is most useful then."""
 

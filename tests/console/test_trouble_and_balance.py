@@ -90,10 +90,12 @@ async def test_each_number_is_the_stores(office: Office) -> None:
     ):
         assert line in page, line
     together, each = await balance.of_account(office.console.store, account)
-    assert together.rows == sum(count for (_, state, _), count in kinds.items() if state is not RowState.GONE) == 51
-    assert together.decided + together.left_out.total() + together.waiting == together.rows
-    assert sum(one.rows for one in each) == together.rows
-    assert together.next_try is not None
+    assert (
+        together.totals.rows == sum(count for (_, state, _), count in kinds.items() if state is not RowState.GONE) == 51
+    )
+    assert together.decided + together.totals.left_out.total() + together.waiting == together.totals.rows
+    assert sum(one.totals.rows for one in each) == together.totals.rows
+    assert together.totals.next_try is not None
 
 
 @pytest.mark.parametrize(

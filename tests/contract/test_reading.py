@@ -192,7 +192,6 @@ CONSOLE: Mapping[str, set[str]] = {
     "dead_letters": {"count", "get", "newest"},
     "epochs": {"of"},
     "folders": {"of"},
-    "ledger_counts": {"counts_by_folder"},
     "previewing": {"account", "company", "opened_records"},
     "removal": {"counts", "disconnect", "purge"},
     "setup": set(),

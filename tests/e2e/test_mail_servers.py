@@ -96,10 +96,8 @@ async def test_one_confirmation_says_what_is_there(company: Deployment, user: Us
     report = await company.store.status.report(company.accounts[user.key], 1)
     assert report is not None
     assert report.emails == len(FOLDERS) * MAILS
-    rows = await company.store.ledger_counts.counts_by_folder(company.accounts[user.key])
-    assert sorted((str(state), number) for (_, state, _), number in rows.items()) == [("attached", MAILS)] * len(
-        FOLDERS
-    )
+    totals = await company.store.ledger_counts.totals(company.accounts[user.key])
+    assert [dict(one.every_state) for one in totals.values()] == [{"attached": MAILS}] * len(FOLDERS)
 
 
 async def test_live_mail_arrives_in_any_folder(company: Deployment, user: User) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from services.cli.terminal.output import Json, moment, print_json, say, table
 from services.cli.terminal.session import command, open_session
 from services.mailbox import advice
 from services.store import OPERATOR
-from services.usecases.overview import left_out
+from services.usecases import balance
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command("add")(connect.add)
@@ -62,21 +61,14 @@ async def show(name: AccountName, as_json: Json = False) -> None:
     """Show an account: servers, sharing, folders, backfills, and messages by state."""
     async with open_session() as session:
         account = await session.store.accounts.find(name)
-        folders = await session.store.folders.of(account.id)
+        together, each = await balance.of_account(session.store, account.id)
         epochs = await session.store.epochs.of(account.id)
-        totals = await session.store.ledger_counts.totals(account.id)
-        counts = await session.store.ledger_counts.counts_by_folder(account.id)
-    kept_out = left_out(counts)
-    messages = Counter[str]()
-    for (_, state, _), count in counts.items():
-        messages[state.value] += count
+    messages = {state.value: count for state, count in together.totals.every_state.items()}
     if as_json:
-        left = [{"state": state, "reason": reason, "messages": count} for (state, reason), count in kept_out.items()]
-        listed = folder_view.results_of(results.FolderResult, folders, totals)
+        left = [{"state": state, "reason": reason, "messages": count} for state, reason, count in together.left_out]
+        listed = folder_view.results_of(results.FolderResult, each)
         print_json(
-            results.AccountDetails.of(
-                account, messages=dict(messages), left_out=left, folder_list=listed, epochs=epochs
-            )
+            results.AccountDetails.of(account, messages=messages, left_out=left, folder_list=listed, epochs=epochs)
         )
         return
     say(account.address, style="bold")
@@ -85,12 +77,12 @@ async def show(name: AccountName, as_json: Json = False) -> None:
         ("id", account.id),
         ("owner", account.owner),
         ("state", _state(account)),
-        *_trouble(account, {folder.id: folder.name for folder in folders}),
+        *_trouble(account, {one.folder.id: one.name for one in each if one.folder}),
         ("sharing", wording.sharing(account.sharing)),
         *((which, f"{at.host}:{at.port} {at.tls} as {at.username}") for which, at in servers),
         *((address, _proof(account, address)) for address in sorted(account.claims)),
         ("messages", ", ".join(f"{count:,} {state}" for state, count in sorted(messages.items())) or "none yet"),
-        *((state.value, f"{count:,}: {_why(state, reason, account)}") for (state, reason), count in kept_out.items()),
+        *((state.value, f"{count:,}: {_why(state, reason, account)}") for state, reason, count in together.left_out),
         *(
             (
                 f"backfill {epoch.number}",
@@ -100,9 +92,9 @@ async def show(name: AccountName, as_json: Json = False) -> None:
         ),
     ]
     table(None, ("", ""), rows)
-    if folders:
+    if each:
         say("")
-        folder_view.print_folders(folders, totals)
+        folder_view.print_folders(each)
 
 
 def _proof(account: Account, address: str) -> str:

@@ -20,7 +20,7 @@ from services.cli.terminal.output import USAGE, Json, fail, print_json, say
 from services.cli.terminal.session import command, do, open_session
 from services.mailbox.connection import Credentials
 from services.store import OPERATOR
-from services.usecases import connecting
+from services.usecases import balance, connecting
 from services.usecases.connecting import provider_of
 
 if TYPE_CHECKING:
@@ -166,12 +166,11 @@ async def folders(
                 say(f"Note: the mailbox has no folder {', '.join(strange)} yet.", style="yellow")
             say(f"Saved. {account.address} is being synchronised again with these folders.")
             return
-        found = await session.store.folders.of(account.id)
-        totals = await session.store.ledger_counts.totals(account.id)
+        _, found = await balance.of_account(session.store, account.id)
     if as_json:
-        choices = folder_view.results_of(results.FolderChoice, found, totals)
+        choices = folder_view.results_of(results.FolderChoice, found)
         print_json(results.FoldersResult.of(account.folders, folders=choices))
     elif found:
-        folder_view.print_folders(found, totals)
+        folder_view.print_folders(found)
     else:
         say("The folders are not known yet: no poller has opened this mailbox.", style="dim")

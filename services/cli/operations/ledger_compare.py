@@ -92,14 +92,16 @@ async def compare_account(store: Store, account: Account, reader: MailboxReader)
 async def _left_out(
     store: Store, account: Account, compared: set[str], known: dict[str, Folder]
 ) -> list[FolderBalance]:
-    strays: dict[str, FolderBalance] = {}
-    for (folder, state, _), count in (await store.ledger_counts.counts_by_folder(account.id)).items():
-        if folder not in compared and state is not RowState.GONE:
+    strays: list[FolderBalance] = []
+    for folder, totals in (await store.ledger_counts.totals(account.id)).items():
+        if folder not in compared and totals.rows:
             name = known[folder].name if folder in known else folder
-            stray = strays.setdefault(folder, FolderBalance(name, "left-out", None))
-            stray.add(state, count)
-            stray.void += count
-    return list(strays.values())
+            stray = FolderBalance(name, "left-out", None)
+            for state, count in totals.states.items():
+                stray.add(state, count)
+            stray.void = totals.rows
+            strays.append(stray)
+    return strays
 
 
 class _Comparison:

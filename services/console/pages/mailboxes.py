@@ -121,7 +121,7 @@ async def show(context: RequestContext) -> Response:
     (status,) = [
         found for found in await context.store.status.accounts(context.viewer) if found.account.id == account.id
     ]
-    counts = overview.left_out(await context.store.ledger_counts.counts_by_folder(account.id))
+    together, _ = await balance.of_account(context.store, account.id)
     mailbox = mailbox_of(context, status)
     company = await context.store.company.policy()
     return context.render(
@@ -130,7 +130,7 @@ async def show(context: RequestContext) -> Response:
         live=mailbox.importing,
         left_out=[
             (count, wording.skipped(reason) if state is RowState.SKIPPED else wording.QUARANTINED)
-            for (state, reason), count in counts.items()
+            for state, reason, count in together.left_out
         ],
         sharing=wording.sharing_in_force(account.sharing, company),
         folders=(folders := await context.store.folders.of(account.id)),
@@ -145,7 +145,8 @@ async def messages(context: RequestContext) -> Response:
     account = await own_account(context)
     together, each = await balance.of_account(context.store, account.id)
     hidden = bool(context.console.settings.crm_readers_field)
-    return context.render("messages.html", account=account, together=together, each=each, hidden=hidden)
+    there = [one for one in each if one.totals.rows or not one.is_gone]
+    return context.render("messages.html", account=account, together=together, each=there, hidden=hidden)
 
 
 async def change(context: RequestContext) -> Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from schemas.ledger import Folder, RowState
+from schemas.ledger import Folder
 from services.mailbox.imap import ContradictionError, ImapSession, RefusedError, uid_windows
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import REFUSED, AccountContext
@@ -107,8 +107,8 @@ async def _flags(context: AccountContext, session: ImapSession, folder: Folder) 
 
 async def _drop_strays(context: AccountContext) -> None:
     """Drop rows of folders that are unknown or no longer synchronised."""
-    counts = await context.store.ledger_counts.counts_by_folder(context.account.id)
-    for folder_id in sorted({folder for folder, state, _ in counts if state is not RowState.GONE}):
+    totals = await context.store.ledger_counts.totals(context.account.id)
+    for folder_id in sorted(folder for folder, of_folder in totals.items() if of_folder.rows):
         folder = context.folders.get(folder_id)
         if folder is None or not (folder.selected or folder.reason == REFUSED):
             await removals.drop_folder(context, folder_id)

@@ -15,7 +15,7 @@ from schemas.records import RecordKind
 from schemas.sharing import SharingPolicy
 from services.store.core.collections import Collections
 from services.store.ledger.folders import Folders
-from services.store.ledger.ledger_counts import LedgerCounts
+from services.store.ledger.ledger_counts import FolderTotals, LedgerCounts, sum_of
 from services.store.ledger.message_ids import MessageIds
 from services.store.sync.accounts import Accounts
 from services.store.sync.epochs import Epochs
@@ -126,24 +126,21 @@ class Status:
         holder = (await self._accounts.of_ids([account])).get(account)
         if epoch is None or holder is None:
             return None
-        by_folder = await self._ledger_counts.counts_by_folder(account)
+        totals = await self._ledger_counts.totals(account)
         reports = []
         for folder in await self._folders.of(account):
-            counts, reasons = _summed({key[1:]: n for key, n in by_folder.items() if key[0] == folder.id})
+            of_folder = totals.get(folder.id, FolderTotals())
             reports.append(
                 FolderReport(
                     name=folder.name,
                     role=folder.role,
                     selected=folder.selected,
                     reason=folder.reason,
-                    counts=counts,
-                    reasons=reasons,
+                    counts=of_folder.every_state,
+                    reasons=of_folder.skipped,
                 )
             )
-        everything: dict[tuple[RowState, str | None], int] = {}
-        for (_, state, reason), n in by_folder.items():
-            everything[state, reason] = everything.get((state, reason), 0) + n
-        counts, reasons = _summed(everything)
+        together = sum_of(totals.values())
         emails, oldest, newest, linked = await self._seen_by_owner(account, holder.owner)
         return EpochReport(
             epoch=epoch,
@@ -151,20 +148,10 @@ class Status:
             address=holder.address,
             sharing=holder.sharing,
             folders=tuple(reports),
-            counts=counts,
-            reasons=reasons,
+            counts=together.every_state,
+            reasons=together.skipped,
             emails=emails,
             linked=linked,
             oldest=oldest,
             newest=newest,
         )
-
-
-def _summed(counts: dict[tuple[RowState, str | None], int]) -> tuple[dict[RowState, int], dict[str, int]]:
-    states: dict[RowState, int] = {}
-    reasons: dict[str, int] = {}
-    for (state, reason), n in counts.items():
-        states[state] = states.get(state, 0) + n
-        if reason and state is RowState.SKIPPED:
-            reasons[reason] = reasons.get(reason, 0) + n
-    return states, reasons
