@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from time import monotonic
 
-from schemas.accounts import Account
+from schemas.accounts import Account, Phase
 from schemas.ledger import FolderState
 from services.mailbox.imap import ImapSession
 from services.poller.connections.background_slots import BackgroundSlots
@@ -127,11 +127,9 @@ class AccountWorker:
         while True:
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    for task, name, phase in (
-                        (self._second.run, BACKGROUND, lambda: self._background.phase),
-                        (self._watch, LIVE, lambda: "live"),
-                    ):
-                        tasks.create_task(self._recovery.keep_running(task, name, phase))
+                    run, second = self._recovery.keep_running, self._second
+                    tasks.create_task(run(second.run, BACKGROUND, self._background_phase, worked=second.worked))
+                    tasks.create_task(run(self._watch, LIVE, lambda: "live"))
             except BaseExceptionGroup as group:
                 cause = deciding_error(group)
                 if isinstance(cause, BlockedError):
@@ -144,6 +142,9 @@ class AccountWorker:
                 self._slots.limit_to_one()
             finally:
                 self._slots.close()
+
+    def _background_phase(self) -> Phase:
+        return self._background.phase
 
     async def _connect(self, purpose: Purpose) -> ImapSession:
         session = await self._connector.connect(self._context.account, self._budget, purpose=purpose)

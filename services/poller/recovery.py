@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from time import monotonic
 from typing import Any
@@ -52,9 +52,16 @@ class Recovery:
         await self.troubles.worked(task)
 
     async def keep_running(
-        self, task: Callable[[], Coroutine[Any, Any, None]], name: str, phase: Callable[[], Phase]
+        self,
+        task: Callable[[], Coroutine[Any, Any, None]],
+        name: str,
+        phase: Callable[[], Phase],
+        *,
+        worked: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Run a task over and over, with a pause after each failure.
+
+        ``worked`` is called when it ends, instead of the method of this name.
 
         Raises:
             LeaseLostError: another poller has the account.
@@ -74,7 +81,7 @@ class Recovery:
                     self._pauses[name].reset()
                 await asyncio.sleep(await self._failed(name, phase(), cause))
             else:
-                await self.worked(name)
+                await (self.worked(name) if worked is None else worked())
 
     def _raise_if_final(self, cause: BaseException) -> None:
         if isinstance(cause, LeaseLostError | BlockedError) or (is_connection_limit(cause) and not self._slots.single):

@@ -61,7 +61,7 @@ class SecondConnection:
         """Wait for something to do, and do all of it on one connection."""
         wake, pending = self._background.wake, await self._background.pending()
         if not pending:
-            await self._worked()
+            await self.worked()
             if self._fleeting or not await self._sent.ready(wake):
                 await wake.wait()
                 if not await self._background.pending():
@@ -83,7 +83,7 @@ class SecondConnection:
             self._sent.failed(error)
         await asyncio.sleep(SHARED_PAUSE_SECONDS)
 
-    async def _worked(self) -> None:
+    async def worked(self) -> None:
         """Note that background work does what it can, and what the server does not deliver at the moment."""
         found = await self._context.store.ledger_doubts.unavailable(self._context.account.id)
         if found is None:
@@ -99,7 +99,7 @@ class SecondConnection:
             if pending:
                 async with self._background_slots.hold(session):
                     await self._background.run(session)
-                await self._worked()
+                await self.worked()
             if self._fleeting:
                 return
             await self._sent.run(session, wake)

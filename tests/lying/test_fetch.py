@@ -83,11 +83,8 @@ WITHOUT_BODY = {
 }
 CASES = [
     *(
-        Case(f"body: {name}", faults=refused(text, "body|piece"), held=True, trouble=PASSES)
-        for name, text in PASSING.items()
-    ),
-    *(
-        Case(f"headers: {name}", faults=refused(text, "header"), held=True, trouble=PASSES)
+        Case(f"{what}: {name}", faults=refused(text, parts), held=True, trouble=PASSES)
+        for what, parts in (("body", "body|piece"), ("headers", "header"))
         for name, text in PASSING.items()
     ),
     *(Case(f"body for a moment: {name}", faults=refused(text, "body", times=3)) for name, text in PASSING.items()),
@@ -96,31 +93,15 @@ CASES = [
         for name, text in list(PASSING.items())[:4]
     ),
     *(
-        Case(f"one body {name}", faults=broken("body", fields), lost={5: "unreadable"})
-        for name, fields in BREAKS.items()
-    ),
-    *(
-        Case(f"one header {name}", faults=broken("header", fields), lost={5: "unreadable"})
-        for name, fields in BREAKS.items()
-    ),
-    *(
         Case(
-            f"one new body {name}",
-            faults=broken("body", fields, 15),
-            live=True,
+            f"one {new}{what} {name}",
+            faults=broken(what, fields, uid),
+            live=bool(new),
             then=bad_new_mail,
-            lost={15: "unreadable"},
+            lost={uid: "unreadable"},
         )
-        for name, fields in BREAKS.items()
-    ),
-    *(
-        Case(
-            f"one new header {name}",
-            faults=broken("header", fields, 15),
-            live=True,
-            then=bad_new_mail,
-            lost={15: "unreadable"},
-        )
+        for new, uid in (("", 5), ("new ", 15))
+        for what in ("body", "header")
         for name, fields in BREAKS.items()
     ),
     *(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -64,6 +65,29 @@ async def recovering(context: AccountContext) -> AsyncIterator[tuple[Recovery, T
     for task in running:
         task.cancel()
     await asyncio.wait(running)
+
+
+async def test_what_waits_for_one_mail_is_shown_since_it_began(context: AccountContext) -> None:
+    """A task that works but for one mail keeps its trouble, with the time that it started, however often it ends."""
+    made = Recovery(context, ConnectionBackoff(), None, asyncio.Event())  # type: ignore[arg-type]
+    seen = list[datetime]()
+
+    async def task() -> None:
+        await asyncio.sleep(0)
+
+    async def waits() -> None:
+        await made.troubles.waits("background", folder="f" * 12, next_try=datetime.now(UTC))
+        found = (await context.store.accounts.get(context.account.id)).trouble
+        assert found is not None
+        assert (found.code, found.phase, found.folder) == ("unavailable", "backfill", "f" * 12)
+        seen.append(found.since)
+
+    running = asyncio.create_task(made.keep_running(task, "background", lambda: "backfill", worked=waits))
+    while len(seen) < 3:  # noqa: ASYNC110 - it runs over and over
+        await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait([running])
+    assert len(set(seen)) == 1
 
 
 @pytest.fixture(autouse=True)
