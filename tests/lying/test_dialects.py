@@ -11,7 +11,7 @@ from testbed.servers.scripted.dialects import FULL
 from testbed.servers.scripted.faults import Refuse, Rewrite, SendRaw
 from tests.lying.harness import mails
 from tests.lying.harness.batch import check, check_batch
-from tests.lying.harness.cases import Case
+from tests.lying.harness.cases import Case, codes
 from tests.lying.harness.mails import raw_mail
 
 Step = Callable[[ScriptedMailbox], frozenset[bytes] | None]
@@ -100,7 +100,7 @@ CASES = [
     gmail(
         Case(
             "bandwidth",
-            held=True,
+            held=codes("throttled"),
             faults=lambda: [
                 Refuse("UID FETCH", what="body", text="NO [OVERQUOTA] Account exceeded command or bandwidth limits.")
             ],
@@ -142,7 +142,7 @@ CASES = [
     microsoft(
         Case(
             "throttled",
-            held=True,
+            held=codes("throttled"),
             faults=lambda: [
                 Refuse("UID FETCH", text="BAD Request is throttled. Suggested Backoff Time: 2961 milliseconds")
             ],

@@ -7,7 +7,7 @@ from typing import Any
 from testbed.servers.scripted import ScriptedMailbox
 from testbed.servers.scripted.faults import Announce, Break, Insert, Refuse, Rewrite, SendRaw
 from tests.lying.harness.batch import check, check_batch
-from tests.lying.harness.cases import Case, Faults
+from tests.lying.harness.cases import Case, Faults, codes
 from tests.lying.harness.mails import raw_mail
 
 PASSING = {
@@ -22,7 +22,7 @@ PASSING = {
     "try later": "NO Please try again later",
 }
 """What servers say when the same command may work later."""
-PASSES = frozenset({"throttled", "unavailable", "too-many-connections"})
+PASSES = codes("throttled", "unavailable", "too-many-connections")
 """The reasons that are shown then."""
 
 
@@ -83,13 +83,13 @@ WITHOUT_BODY = {
 }
 CASES = [
     *(
-        Case(f"{what}: {name}", faults=refused(text, parts), held=True, trouble=PASSES)
+        Case(f"{what}: {name}", faults=refused(text, parts), held=PASSES)
         for what, parts in (("body", "body|piece"), ("headers", "header"))
         for name, text in PASSING.items()
     ),
     *(Case(f"body for a moment: {name}", faults=refused(text, "body", times=3)) for name, text in PASSING.items()),
     *(
-        Case(f"body of new mail: {name}", faults=refused(text, "body|piece"), live=True, held=True, trouble=PASSES)
+        Case(f"body of new mail: {name}", faults=refused(text, "body|piece"), live=True, held=PASSES)
         for name, text in list(PASSING.items())[:4]
     ),
     *(
@@ -157,7 +157,7 @@ CASES = [
     Case(
         "sizes beyond what is stored",
         faults=changed(rb"RFC822.SIZE \d+", b"RFC822.SIZE 99999999999999999999999"),
-        held=True,
+        held=codes("number-out-of-range"),
     ),
     Case("sizes of nothing", faults=changed(rb"RFC822.SIZE \d+", b"RFC822.SIZE 0")),
     Case("sizes missing", faults=changed(rb"RFC822.SIZE \d+ ", b"")),
@@ -169,7 +169,7 @@ CASES = [
         "modseqs beyond what is stored",
         faults=changed(rb"MODSEQ \(\d+\)", b"MODSEQ (99999999999999999999999)"),
         live=True,
-        held=True,
+        held=codes("number-out-of-range"),
     ),
     Case("modseqs of nothing", faults=changed(rb"MODSEQ \(\d+\)", b"MODSEQ (NIL)"), live=True),
     Case("flags of bytes", faults=changed(rb"FLAGS \(", b"FLAGS ($\xff\xfe nil ")),
@@ -187,14 +187,14 @@ CASES = [
     Case(
         "uids of nothing",
         faults=lambda: [Insert("UID FETCH", lines=[b"* 1 FETCH (UID 0 FLAGS () BODY[] {3}\r\nabc)"])],
-        held=True,
+        held=codes("uid-out-of-range"),
     ),
     Case(
         "uids beyond 32 bits",
         faults=lambda: [
             Insert("UID FETCH", lines=[b"* 1 FETCH (UID 99999999999999999999 FLAGS () BODY[HEADER] {3}\r\nabc)"])
         ],
-        held=True,
+        held=codes("uid-out-of-range"),
     ),
     Case(
         "unasked lines before each answer",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from testbed.servers.scripted.faults import Chatter, Flood, SendRaw
 from tests.lying.harness.batch import check, check_batch
-from tests.lying.harness.cases import Case, Faults
+from tests.lying.harness.cases import Case, Faults, codes
 
 MIB = 1024 * 1024
+TOO_MUCH = codes("too-much-data", "connection-lost")
+"""A slow machine's deadline comes before its bound."""
+NO_LOGIN = codes("unavailable", "wrong-server", "timeout")
 LINES = {
     "flags": b"* 1 FETCH (FLAGS (\\Seen))\r\n",
     "bodies": b"* 1 FETCH (UID 1 BODY[] {40}\r\n" + b"x" * 40 + b")\r\n",
@@ -32,7 +35,7 @@ def chatter(line: bytes) -> Faults:
 
 CASES = [
     *(
-        Case(f"{name} before each FETCH", faults=flood("UID FETCH", line, 300 * MIB), held=True)
+        Case(f"{name} before each FETCH", faults=flood("UID FETCH", line, 300 * MIB), held=TOO_MUCH)
         for name, line in LINES.items()
     ),
     *(
@@ -40,7 +43,7 @@ CASES = [
         for name, line in LINES.items()
     ),
     *(
-        Case(f"{name} before the login", login_faults=flood("LOGIN|AUTHENTICATE", line, 300 * MIB), held=True)
+        Case(f"{name} before the login", login_faults=flood("LOGIN|AUTHENTICATE", line, 300 * MIB), held=NO_LOGIN)
         for name, line in list(LINES.items())[-5:]
     ),
     *(
@@ -48,7 +51,7 @@ CASES = [
         for name, line in LINES.items()
         if name != "a line without end"
     ),
-    Case("a greeting without end", login_faults=flood("CONNECT", b"* OK " + b"x" * 4000, 300 * MIB), held=True),
+    Case("a greeting without end", login_faults=flood("CONNECT", b"* OK " + b"x" * 4000, 300 * MIB), held=NO_LOGIN),
     Case(
         "a few hundred EXISTS a second while idling",
         faults=lambda: [Chatter(line=b"* 12 EXISTS\r\n", every=0.003)],

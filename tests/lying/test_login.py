@@ -9,9 +9,11 @@ from testbed.servers.scripted import Call, ImapFault
 from testbed.servers.scripted.dialects import FULL, MICROSOFT
 from testbed.servers.scripted.faults import Announce, Refuse, SendRaw
 from tests.lying.harness.batch import check, check_batch
-from tests.lying.harness.cases import Case, Faults
+from tests.lying.harness.cases import Case, Faults, codes
 
 LOGIN = "LOGIN|AUTHENTICATE"
+OUTAGE = codes("unavailable", "throttled", "too-many-connections", "refused", "timeout")
+"""What is shown then: never a wrong password."""
 OUTAGES = (
     "NO [UNAVAILABLE] Temporary authentication failure.",
     "NO [INUSE] Mailbox is in use",
@@ -82,13 +84,13 @@ def short(text: str) -> str:
 
 
 CASES = [
-    *(Case(f"passing: {short(text)}", login_faults=refused(text), held=True, mails=4) for text in OUTAGES),
+    *(Case(f"passing: {short(text)}", login_faults=refused(text), held=OUTAGE, mails=4) for text in OUTAGES),
     *(
         Case(
             f"passing, live: {short(text)}",
             login_faults=refused_later(text),
             live=True,
-            held=True,
+            held=OUTAGE,
             mails=4,
         )
         for text in OUTAGES[:4]
@@ -121,7 +123,7 @@ CASES = [
     Case(
         "the greeting is BYE",
         login_faults=lambda: [SendRaw("CONNECT", text=b"* BYE Too many connections\r\n", then_cut=True)],
-        held=True,
+        held=OUTAGE,
         mails=4,
     ),
     Case(
@@ -135,7 +137,7 @@ CASES = [
         login_faults=lambda: [
             SendRaw("CONNECT", text=b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n", then_cut=True)
         ],
-        held=True,
+        held=codes("wrong-server"),
         mails=4,
     ),
     Case(
@@ -148,7 +150,9 @@ CASES = [
         login_faults=lambda: [SendRaw(LOGIN, text=b"* BYE Autologout\r\n", then_cut=True, times=3)],
         mails=4,
     ),
-    Case("the login ends the line for good", login_faults=lambda: [SendRaw(LOGIN, then_cut=True)], held=True, mails=4),
+    Case(
+        "the login ends the line for good", login_faults=lambda: [SendRaw(LOGIN, then_cut=True)], held=OUTAGE, mails=4
+    ),
     Case(
         "an alert before the login",
         login_faults=lambda: [Announce(LOGIN, text=b"* NO [ALERT] maintenance soon\r\n")],

@@ -5,7 +5,9 @@ from __future__ import annotations
 from testbed.servers.scripted.dialects import FULL
 from testbed.servers.scripted.faults import Drip, Pause, SendRaw
 from tests.lying.harness.batch import check, check_batch
-from tests.lying.harness.cases import Case, Faults
+from tests.lying.harness.cases import Case, Faults, codes
+
+SILENT = codes("timeout", "connection-lost")
 
 
 def silent(command: str, times: int | None = None, **fields: str) -> Faults:
@@ -18,19 +20,24 @@ CASES = [
         Case(f"silent at {command}, once", faults=silent(command, 1))
         for command in ("LIST", "EXAMINE", "UID SEARCH", "UID FETCH", "ENABLE")
     ),
-    *(Case(f"silent at {command}", faults=silent(command), held=True) for command in ("LIST", "EXAMINE", "UID FETCH")),
+    *(
+        Case(f"silent at {command}", faults=silent(command), held=SILENT)
+        for command in ("LIST", "EXAMINE", "UID FETCH")
+    ),
     Case("silent before the greeting, once", login_faults=silent("CONNECT", 1)),
-    Case("silent before the greeting", login_faults=silent("CONNECT"), held=True),
+    Case("silent before the greeting", login_faults=silent("CONNECT"), held=SILENT),
     Case("silent at the login, once", login_faults=silent("LOGIN|AUTHENTICATE", 1)),
-    Case("silent at the login", login_faults=silent("LOGIN|AUTHENTICATE"), held=True),
+    Case("silent at the login", login_faults=silent("LOGIN|AUTHENTICATE"), held=SILENT),
     Case("silent at IDLE", faults=silent("IDLE", 2), live=True),
     Case("silent at DONE", faults=lambda: [SilentDone("IDLE", times=2)], live=True),
     Case("silent at NOOP", dialect=FULL.without("IDLE"), faults=silent("NOOP", 2), live=True),
-    Case("one body for ever", faults=silent("UID FETCH", what="body"), held=True),
+    Case("one body for ever", faults=silent("UID FETCH", what="body"), held=SILENT),
     Case("a greeting in drips", login_faults=lambda: [Drip("CONNECT", every=0.1)]),
-    Case("a greeting in drips that never ends", login_faults=lambda: [Drip("CONNECT", every=2.0)], held=True),
+    Case("a greeting in drips that never ends", login_faults=lambda: [Drip("CONNECT", every=2.0)], held=SILENT),
     Case(
-        "bodies in drips that never end", faults=lambda: [Drip("UID FETCH", what="body", size=1, every=0.2)], held=True
+        "bodies in drips that never end",
+        faults=lambda: [Drip("UID FETCH", what="body", size=1, every=0.2)],
+        held=SILENT,
     ),
     Case("answers in small pieces", faults=lambda: [Drip(size=40, every=0.002)]),
     Case("answers after a moment", faults=lambda: [Pause(delay=0.2)]),

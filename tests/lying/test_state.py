@@ -5,7 +5,7 @@ from __future__ import annotations
 from testbed.servers.scripted.dialects import FULL
 from testbed.servers.scripted.faults import Announce, Break, Chatter, Insert, Pause, Refuse, Rewrite, SendRaw
 from tests.lying.harness.batch import check, check_batch
-from tests.lying.harness.cases import Case, Faults
+from tests.lying.harness.cases import Case, Faults, codes
 
 BYE = b"* BYE [UNAVAILABLE] Server shutting down\r\n"
 COMMANDS = ("LIST", "EXAMINE", "UID SEARCH", "UID FETCH", "ENABLE", "ID", "NAMESPACE")
@@ -28,7 +28,10 @@ def lower(found: object) -> bytes:
 
 CASES = [
     *(Case(f"BYE at {command}, twice", faults=ends(command, 2)) for command in COMMANDS),
-    *(Case(f"BYE at {command}", faults=ends(command, None), held=True) for command in COMMANDS[:4]),
+    *(
+        Case(f"BYE at {command}", faults=ends(command, None), held=codes("connection-lost", "unavailable"))
+        for command in COMMANDS[:4]
+    ),
     *(Case(f"the line is lost at {command}, twice", faults=ends(command, 2, b"")) for command in COMMANDS),
     *(Case(f"the line is lost within the answer to {command}", faults=breaks(command)) for command in COMMANDS[:4]),
     *(
@@ -89,7 +92,11 @@ CASES = [
     Case(
         "LOGOUT is not needed", faults=lambda: [Refuse("NOOP", text="BAD no")], dialect=FULL.without("IDLE"), live=True
     ),
-    Case("an empty line before each answer", faults=lambda: [Announce("UID FETCH", text=b"* \r\n")], held=True),
+    Case(
+        "an empty line before each answer",
+        faults=lambda: [Announce("UID FETCH", text=b"* \r\n")],
+        held=codes("unreadable-answer"),
+    ),
     Case("a continuation that was not asked for", faults=lambda: [Announce("UID FETCH", text=b"+ go on\r\n", times=2)]),
     Case("the tagged answer twice", faults=lambda: [Insert("EXAMINE", lines=[b"* OK done"])]),
 ]

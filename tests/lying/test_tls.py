@@ -10,7 +10,7 @@ from testbed.servers.scripted import Call, ImapFault
 from testbed.servers.scripted.dialects import FULL
 from testbed.servers.scripted.faults import Announce, Refuse, SendRaw
 from tests.lying.harness.batch import check, check_batch
-from tests.lying.harness.cases import Case
+from tests.lying.harness.cases import Case, codes
 
 
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -53,26 +53,38 @@ class Inject(ImapFault):
 
 
 ENDS = {"says nothing": silent, "speaks plain text": in_plain_text, "closes": closing, "sends nonsense": nonsense}
+BAD_TLS, BAD_CERTIFICATE = codes("timeout", "tls-failed"), codes("certificate")
 BAD = ("expired", "for another name", "of an unknown authority")
 STARTTLS: Final = "starttls"
 CASES = [
     Case("TLS", tls="tls"),
     Case("STARTTLS", tls=STARTTLS),
-    Case("no server", tls="tls", first=None, held=True, mails=4),
-    *(Case(f"a TLS port that {name}", tls="tls", first=handler, held=True, mails=4) for name, handler in ENDS.items()),
-    *(Case(f"a certificate {name}", tls="tls", certificate=name, held=True, mails=4) for name in BAD),
+    Case("no server", tls="tls", first=None, held=codes("wrong-server", "unavailable", "timeout"), mails=4),
+    *(
+        Case(f"a TLS port that {name}", tls="tls", first=handler, held=BAD_TLS, mails=4)
+        for name, handler in ENDS.items()
+    ),
+    *(Case(f"a certificate {name}", tls="tls", certificate=name, held=BAD_CERTIFICATE, mails=4) for name in BAD),
     *(
         Case(f"a certificate {name} for good", tls="tls", certificate=name, blocked="certificate", mails=4)
         for name in BAD
     ),
-    *(Case(f"STARTTLS with a certificate {name}", tls=STARTTLS, certificate=name, held=True, mails=4) for name in BAD),
-    Case("STARTTLS is refused", tls=STARTTLS, login_faults=lambda: [Refuse("STARTTLS", text="NO not now")], held=True),
+    *(
+        Case(f"STARTTLS with a certificate {name}", tls=STARTTLS, certificate=name, held=BAD_CERTIFICATE, mails=4)
+        for name in BAD
+    ),
+    Case(
+        "STARTTLS is refused",
+        tls=STARTTLS,
+        login_faults=lambda: [Refuse("STARTTLS", text="NO not now")],
+        held=codes("tls-failed"),
+    ),
     Case("STARTTLS is not offered", tls=STARTTLS, certificate="none", blocked="tls-failed", mails=4),
     Case(
         "STARTTLS after PREAUTH",
         tls=STARTTLS,
         login_faults=lambda: [SendRaw("CONNECT", text=b"* PREAUTH [CAPABILITY IMAP4rev1] welcome\r\n")],
-        held=True,
+        held=codes("tls-failed"),
     ),
     Case("words slipped in after STARTTLS", tls=STARTTLS, login_faults=lambda: [Inject("STARTTLS")]),
     Case(
@@ -84,7 +96,7 @@ CASES = [
         "the handshake of STARTTLS never comes",
         tls=STARTTLS,
         login_faults=lambda: [SendRaw("STARTTLS", text=b"<tag> OK begin TLS\r\n")],
-        held=True,
+        held=BAD_TLS,
     ),
     Case(
         "no password in plain text", dialect=replace(FULL, logins="LOGINDISABLED"), blocked="plaintext-refused", mails=4

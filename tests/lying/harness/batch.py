@@ -214,7 +214,7 @@ async def run_batch(servers: LocalServers, folder: Path, cases: Sequence[Case]) 
         before = memory(poller, "VmRSS")
         healthy = [Case(f"neighbour {number}") for number in range(NEIGHBOURS)]
         await asyncio.gather(*(one(case) for case in (*healthy, *cases)))
-        growth = memory(poller, "VmHWM") - before - len(cases) * PER_ACCOUNT
+        growth = memory(poller, "VmHWM") - before - (len(cases) - 1) * PER_ACCOUNT
         code = poller.process.poll()
         found = [] if code is None else [f"the poller ended with {code}"]
         if code is None and await asyncio.to_thread(poller.stop) != 0:  # other batches go on meanwhile

@@ -16,12 +16,17 @@ Faults: TypeAlias = Callable[[], Sequence[ImapFault]]
 """Makes the faults of one run."""
 
 
+def codes(*names: str) -> frozenset[str]:
+    """Return the codes of trouble of which one is shown. A loaded machine may lose the line before the server's lie is seen."""
+    return frozenset(names)
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A mailbox on a server of its own, and what its rows and its account have to be in the end.
 
     The server lies from the first connection on, or (``live``) once the backfill is complete and in step. By itself it stops
-    (``times`` and ``seconds`` of its faults), or it goes on (``held``) until its trouble is shown, and is healed then; with neither
+    (``times`` and ``seconds`` of its faults), or it goes on until one of ``held`` is shown, and is healed then; with neither
     it never stops, and the rest is synchronised in spite of it. In the end the ledger has what the mailbox has, except ``lost``.
     """
 
@@ -32,9 +37,8 @@ class Case:
     """On the listener, from the connection on."""
     dialect: Dialect = FULL
     live: bool = False
-    held: bool = False
-    trouble: frozenset[str] = frozenset()
-    """Where it is held: codes of which one is shown; any by default."""
+    held: frozenset[str] = frozenset()
+    """Codes of trouble, of which one is shown."""
     blocked: str | None = None
     """The reason with which the account is blocked in the end."""
     lost: Mapping[int, str] = field(default_factory=dict)

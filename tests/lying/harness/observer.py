@@ -81,7 +81,7 @@ class Observer:
         await self.honest()
         await self.active()
         trouble = (await self.account()).trouble
-        return trouble is not None and (not self._case.trouble or trouble.code in self._case.trouble)
+        return trouble is not None and trouble.code in self._case.held
 
     async def untroubled(self) -> bool:
         """Whether it shows none any more; what was lost may stay shown."""
