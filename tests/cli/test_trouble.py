@@ -8,7 +8,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from schemas.accounts import Trouble
-from services.cli.operations import diagnosis
+from services.cli.operations import mailbox_diagnosis
 from services.cli.operations.diagnosis import State
 from services.store import TroubleGroup
 from services.store.core.documents import plain
@@ -78,7 +78,7 @@ def checks_of(deployment: Deployment) -> dict[str, dict[str, str]]:
 
 def test_what_is_new_is_a_warning() -> None:
     """Most troubles pass: a server that is down for a minute is nothing to act on."""
-    (check,) = diagnosis.troubles([TroubleGroup("timeout", 3, datetime.now(UTC) - timedelta(minutes=5))])
+    (check,) = mailbox_diagnosis.troubles([TroubleGroup("timeout", 3, datetime.now(UTC) - timedelta(minutes=5))])
     assert (check.name, check.state) == ("trouble: timeout", State.WARNING)
     assert check.found.startswith("3 accounts, the oldest for 5 min: ")
 

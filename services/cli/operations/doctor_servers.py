@@ -15,7 +15,7 @@ from yarl import URL
 from schemas.accounts import AccountState
 from schemas.errors import BusClosedError, NotReadyError, TopologyError
 from services.amqp import QueueDepth, read_broker_facts
-from services.cli.operations import diagnosis
+from services.cli.operations import diagnosis, mailbox_diagnosis
 from services.cli.operations.diagnosis import Check, State
 from services.cli.terminal.session import Session
 from services.mailbox.connection import MailServerError, open_one
@@ -73,20 +73,20 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
     return counts, [
         Check("MongoDB", State.FINE, "answers"),
         *diagnosis.database(facts),
-        *diagnosis.mail(accounts, dead_letters),
-        *diagnosis.troubles(await store.progress.troubles()),
+        *mailbox_diagnosis.mail(accounts, dead_letters),
+        *mailbox_diagnosis.troubles(await store.progress.troubles()),
         *(diagnosis.secrets(await key_rotation.read_status(store, make_secret_box(settings))) if has_secret else ()),
         *(
-            diagnosis.passwords(await open_one(store.accounts.sealed(), make_secret_box(settings)))
+            mailbox_diagnosis.passwords(await open_one(store.accounts.sealed(), make_secret_box(settings)))
             if has_secret
             else ()
         ),
-        *diagnosis.repeated_ids(len(repeated), sum(repeated.values())),
-        *diagnosis.unreadable_addresses(await store.records.unreadable()),
-        *diagnosis.internal_people(
+        *mailbox_diagnosis.repeated_ids(len(repeated), sum(repeated.values())),
+        *mailbox_diagnosis.unreadable_addresses(await store.records.unreadable()),
+        *mailbox_diagnosis.internal_people(
             [one.domain for one in await company_domains.proposed(store)], await company_domains.internal_records(store)
         ),
-        *diagnosis.unproven_addresses(await store.address_proofs.unproven()),
+        *mailbox_diagnosis.unproven_addresses(await store.address_proofs.unproven()),
     ]
 
 

@@ -19,7 +19,7 @@ from schemas.records import RecordRef
 from schemas.routes import DEAD_QUEUE, ROUTES
 from services.amqp import QueueDepth
 from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts, unknown_queues
-from services.cli.operations import diagnosis
+from services.cli.operations import diagnosis, mailbox_diagnosis
 from services.cli.operations.diagnosis import State
 from services.mailbox.connection import SealedSample
 from services.store import AccountGroup, DatabaseFacts
@@ -250,7 +250,7 @@ def test_stages() -> None:
 def test_mail_and_certificates() -> None:
     """Blocked accounts and dead letters need a decision; a certificate gives a warning two weeks before it expires."""
     blocked = AccountGroup(AccountState.BLOCKED, "wrong-password", "gmail", "imap.gmail.com")
-    assert [check.state for check in diagnosis.mail({blocked: 3}, 0)] == [State.WARNING, State.FINE]
+    assert [check.state for check in mailbox_diagnosis.mail({blocked: 3}, 0)] == [State.WARNING, State.FINE]
     now = datetime.now(UTC)
     ends = (now - timedelta(hours=1), now + timedelta(days=3), now + timedelta(days=90))
     states = [check.state for end in ends for check in diagnosis.certificate("c", end)]
@@ -260,19 +260,19 @@ def test_mail_and_certificates() -> None:
 
 def test_repeated_message_ids() -> None:
     """They are a warning, with numbers only."""
-    (found,) = diagnosis.repeated_ids(2, 3)
+    (found,) = mailbox_diagnosis.repeated_ids(2, 3)
     assert (found.state, found.found) == (State.WARNING, "3 are carried by different mails, in 2 mailboxes")
-    (found,) = diagnosis.repeated_ids(0, 0)
+    (found,) = mailbox_diagnosis.repeated_ids(0, 0)
     assert found.state is State.FINE
 
 
 def test_unreadable_addresses() -> None:
     """They are a warning, with examples."""
-    (found,) = diagnosis.unreadable_addresses([RecordRef(kind="lead", id=str(number)) for number in range(9)])
+    (found,) = mailbox_diagnosis.unreadable_addresses([RecordRef(kind="lead", id=str(number)) for number in range(9)])
     assert found.state is State.WARNING
     assert found.found.startswith("9 records have")
     assert "lead:0, lead:1, lead:2." in found.advice
-    assert [check.state for check in diagnosis.unreadable_addresses([])] == [State.FINE]
+    assert [check.state for check in mailbox_diagnosis.unreadable_addresses([])] == [State.FINE]
 
 
 def test_other_peoples_queues_are_not_strange() -> None:
@@ -282,9 +282,9 @@ def test_other_peoples_queues_are_not_strange() -> None:
 
 def test_stored_passwords() -> None:
     """One that opens is enough; if none does, no mailbox can be read."""
-    (fine,) = diagnosis.passwords(SealedSample(3, "aa", ("bb",)))
-    (wrong,) = diagnosis.passwords(SealedSample(2, None, ("bb", "cc")))
-    (empty,) = diagnosis.passwords(SealedSample(0, None, ()))
+    (fine,) = mailbox_diagnosis.passwords(SealedSample(3, "aa", ("bb",)))
+    (wrong,) = mailbox_diagnosis.passwords(SealedSample(2, None, ("bb", "cc")))
+    (empty,) = mailbox_diagnosis.passwords(SealedSample(0, None, ()))
     assert (fine.state, wrong.state, empty.state) == (State.FINE, State.WRONG, State.FINE)
     assert "aa" in fine.found
     assert "bb, cc" in wrong.found
