@@ -19,8 +19,8 @@ ANN, EVE, LEAD = "ann@corp.com", "eve@corp.com", "lead@x.com"
 REFERENCES = 100
 """So many the parser keeps."""
 SHORT, LONG = 100, 300
-FASTER = 1.6
-"""How much more than ``LONG / SHORT`` the work may grow: some is done once, and the last batch is not always full."""
+FASTER = 2.2
+"""How much more than ``LONG / SHORT`` the work may grow: in the short thread a mail names half as many others. It grew thrice as much."""
 
 
 async def fill(world: World, length: int) -> list[str]:
