@@ -187,8 +187,8 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         raw=hashlib.sha256(body).hexdigest(),
         marks=marks,
     )
-    bcc = {*addresses.bcc(fields, diagnostics, hint), *says.hidden}
-    return ParsedMail(content, tuple(sorted(bcc)), former_key, head, blobs)
+    bcc = dict.fromkeys((*addresses.bcc(fields, diagnostics, hint), *sorted(says.hidden)))
+    return ParsedMail(content, tuple(bcc), former_key, head, blobs)
 
 
 def _joined(text: str, notes: str) -> str:
