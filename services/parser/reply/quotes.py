@@ -23,6 +23,10 @@ _RULE = 20
 """Underscores; Outlook draws such a line above its header block."""
 
 
+_MARKS = frozenset("-=_*#>|")
+"""How a line of a separator begins that ends without a colon."""
+
+
 class Cut(NamedTuple):
     """Where a quote without marks begins."""
 
@@ -41,7 +45,7 @@ def is_quoted(line: str) -> bool:
 
 def separator(line: str) -> bool | None:
     """Return whether a separator says that the mail below was forwarded; None for a line that is none."""
-    if line[0] not in "-=_*#>|" and not line.endswith(COLONS):
+    if line[0] not in _MARKS and not line.endswith(COLONS):
         return None
     inner = line[:_LINE].strip().strip("-=_*#|> \t")
     bare = not line.lstrip().startswith("--")
@@ -67,9 +71,18 @@ def _follows_quote(lines: list[str], at: int) -> bool:
     return False
 
 
+def _may_introduce(line: str) -> bool:
+    return line.rstrip(" \t*_-").endswith(ENDS)
+
+
+def _may_begin(line: str) -> bool:
+    """Whether a line can be a separator, a label or an introduction. Of most lines this is all that is looked at."""
+    return line[:1] in _MARKS or ":" in line or "\uff1a" in line or _may_introduce(line)
+
+
 def introduction(lines: list[str], last: int) -> tuple[int, bool] | None:
     """Return the first line of the introduction that ends at a line, and whether it names time and writer beyond doubt."""
-    if not lines[last].rstrip(" \t*_-").endswith(ENDS):
+    if not _may_introduce(lines[last]):
         return None
     found: tuple[int, bool] | None = None
     for first in range(last, max(last - _INTRODUCTION_LINES, -1), -1):
@@ -117,7 +130,7 @@ def first_cut(lines: list[str]) -> Cut | None:
     """Return where a quote without marks begins, or None."""
     skip = 0
     for at, line in enumerate(lines):
-        if at < skip or not line.strip() or is_quoted(line):
+        if at < skip or not _may_begin(line) or not line.strip() or is_quoted(line):
             continue
         if (forwarded := separator(line)) is not None:
             below = _next(lines, at + 1)
