@@ -20,7 +20,7 @@ REFERENCES = 100
 """So many the parser keeps."""
 SHORT, LONG = 100, 300
 FASTER = 2.2
-"""How much more than ``LONG / SHORT`` the work may grow: in the short thread a mail names half as many others. It grew thrice as much."""
+"""How much more than ``LONG / SHORT`` the work may grow: in the short thread a mail names half as many others."""
 
 
 async def fill(world: World, length: int) -> list[str]:
