@@ -67,7 +67,7 @@ def test_a_dry_run_of_the_companys_policy(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize(
-    "point", ["users.save/settings:after", "sharing.resume/accounts:after", "users.followed/settings:before"]
+    "point", ["sharing.resume/accounts:before", "sharing.resume/accounts:after", "users.followed/settings:before"]
 )
 def test_a_wider_company_policy_takes_effect_although_the_command_died(
     deployment: Deployment, tmp_path: Path, point: str
