@@ -50,7 +50,11 @@ def for_mail_server(name: str, imap: ImapEndpoint, lmtp: LmtpEndpoint, part_aliv
         HostingError: it has ended, or does not greet in time.
     """
     until(
-        lambda: greets(imap.port, greeting=b"* OK") and greets(lmtp.port, greeting=b"220 "),
+        lambda: (
+            greets(imap.port, greeting=b"* OK")
+            and greets(lmtp.port, greeting=b"220 ")
+            and greets(imap.tls_port, greeting=b"")  # open is enough; some programs open one port after the other
+        ),
         what=name,
         seconds=_MAIL_SERVER_S,
         part_alive=part_alive,
