@@ -39,3 +39,12 @@ async def test_what_is_kept_private_goes_to_the_heir(store: Store) -> None:
     await store.withdrawals.add(ANN, "email", "k2")
     await store.withdrawals.hand_over(ANN, BOB)
     assert await store.withdrawals.of([BOB], {"k1": "t1", "k2": "t2", "k3": "t3"}) == {(BOB, "k1"), (BOB, "k2")}
+
+
+async def test_a_user_is_told_the_targets_of_their_own_withdrawals(store: Store) -> None:
+    """Keys of emails and ids of threads, and nothing that another user keeps private."""
+    await store.withdrawals.add(ANN, "email", "k1")
+    await store.withdrawals.add(ANN, "thread", "t1")
+    await store.withdrawals.add(BOB, "email", "k2")
+    assert sorted(await store.withdrawals.targets(ANN)) == ["k1", "t1"]
+    assert await store.withdrawals.targets("carl@corp.com") == []
