@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.bench.idle.measure import IdleFigures, IdlePlan, Rest
+from testbed.bench.idle.figures import IdleFigures, IdlePlan, Rest
 
 
 def test_the_figures_are_above_those_of_pollers_without_accounts() -> None:

@@ -2,5 +2,6 @@
 
 - ``fixture``: thousands of synchronised accounts in a moment
 - ``pollers``: the processes that are measured
-- ``measure``: the order of a run, and its figures
+- ``measure``: the order of a run, step by step
+- ``figures``: what a run measures, for people
 """

@@ -10,7 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from testbed.bench.idle.measure import IdlePlan, run
+from testbed.bench.idle.figures import IdlePlan
+from testbed.bench.idle.measure import run
 from testbed.bench.mailboxes import BenchError
 from testbed.local import HostingError, LocalServers
 from testbed.processes.certificates import make_certificates
