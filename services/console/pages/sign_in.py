@@ -7,13 +7,12 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from schemas.addresses import InvalidAddressError, normal_address
-from services.console.web.forms import PageError
 from services.console.web.mails import LinkRequest
 from services.console.web.request_context import RequestContext, local_path, new_secret
 from services.store import NotFoundError
 
 MOST, WITHIN = 60, timedelta(minutes=15)
-"""At most so many addresses typed by one client within this time."""
+"""At most so many addresses typed by one client within this time; for what is beyond it no mail is sent."""
 
 
 async def form(context: RequestContext) -> Response:
@@ -31,22 +30,17 @@ def _form(context: RequestContext, to: str, *, typed: str = "", wrong: str | Non
 
 
 async def request_link(context: RequestContext) -> Response:
-    """Send a sign-in link. The page is the same whether or not the address belongs to a user."""
+    """Send a sign-in link. The page is the same whether or not the address belongs to a user or has got too many links."""
     typed, to = context.form.text("address"), local_path(context.form.text("to", "/"))
     try:
         address = normal_address(typed)
     except InvalidAddressError:
         return _form(context, to, typed=typed, wrong="This is not an email address.")
-    await _count(context)
-    if context.console.mails is not None:
-        context.console.mails.enqueue(LinkRequest(address, to))
-    return context.render("sent.html", address=address, mails=context.console.mails is not None)
-
-
-async def _count(context: RequestContext) -> None:
-    client = context.request.client
-    if not await context.store.sign_ins.attempt(f"client/{client.host if client else ''}", most=MOST, within=WITHIN):
-        raise PageError(429, "Too many attempts. Try again in 15 minutes.")
+    client, mails = context.client, context.console.mails
+    counted = await context.store.sign_ins.attempt(f"client/{client}", most=MOST, within=WITHIN)
+    if counted and mails is not None:
+        mails.enqueue(LinkRequest(address, to, client))
+    return context.render("sent.html", address=address, mails=mails is not None)
 
 
 async def confirm(context: RequestContext) -> Response:

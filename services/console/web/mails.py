@@ -20,8 +20,11 @@ from services.usecases.signing import LASTS, Signer, link_url
 from services.wiring import Post
 
 _MOST_WAITING = 100
-MOST, WITHIN = 5, timedelta(minutes=15)
-"""At most so many links to one address within this time."""
+MOST, MOST_IN_ALL, WITHIN = 5, 15, timedelta(minutes=15)
+"""At most so many links to one address within this time: requested by one client, and by all of them.
+
+One client cannot use up what an address gets, so that strangers do not keep a user from signing in.
+"""
 
 
 class LinkRequest(NamedTuple):
@@ -29,6 +32,7 @@ class LinkRequest(NamedTuple):
 
     address: str
     page: str
+    client: str
 
 
 class SignInMails:
@@ -72,10 +76,22 @@ class SignInMails:
                 why = str(error) if isinstance(error, MailServerError) else describe(error)
                 self._log.error("could not send a sign-in mail", error=why)
                 self._count("failed")
+            finally:
+                self._waiting.task_done()
 
     async def _send(self, request: LinkRequest) -> str:
-        if not await self._store.sign_ins.attempt(f"address/{request.address}", most=MOST, within=WITHIN):
-            return "too-many"
+        sign_ins, limits = self._store.sign_ins, _limits(request)
+        for what, most in limits.items():
+            if not await sign_ins.attempt(what, most=most, within=WITHIN):
+                return "too-many"
+        try:
+            return await self._offer(request)
+        except Exception:
+            for what in limits:  # a mail that was not sent does not count
+                await sign_ins.take_back_attempt(what, within=WITHIN)
+            raise
+
+    async def _offer(self, request: LinkRequest) -> str:
         token = self._signer.new_link()
         try:
             user = await self._store.sign_ins.offer(request.address, token, lasts=LASTS, page=request.page)
@@ -96,6 +112,12 @@ class SignInMails:
 
     def _count(self, outcome: str) -> None:
         self._sent.labels(outcome).inc()
+
+
+def _limits(request: LinkRequest) -> dict[str, int]:
+    """Return what a request counts for, the client's own limit first: what is beyond it counts for no one else."""
+    address = f"address/{request.address}"
+    return {f"{address}/{request.client}": MOST, address: MOST_IN_ALL}
 
 
 def sign_in_counter(registry: CollectorRegistry) -> Counter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import structlog
@@ -99,6 +100,11 @@ class RequestContext:
         """Whether the browser loads the page into a frame of another page."""
         return self.request.headers.get("sec-fetch-dest", "") in _FRAMED
 
+    @property
+    def client(self) -> str:
+        """The client's address, for limits; of IPv6 its /64 network, which belongs to one client."""
+        return client_of(self.request)
+
     def path_part(self, name: str) -> str:
         """Return a parameter of the path."""
         return str(self.request.path_params[name])
@@ -119,6 +125,16 @@ class RequestContext:
     def redirect(self, path: str, flash: str | None = None) -> Response:
         """Return a redirect to another page; ``flash`` is the key of the message that it shows (``FLASHES``)."""
         return RedirectResponse(f"{path}?flash={flash}" if flash else path, 303)
+
+
+def client_of(request: Request) -> str:
+    """Return the address of the client of a request, or its /64 network."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return str(ip_network((address, 64), strict=False)) if address.version == 6 else host  # noqa: PLR2004
 
 
 def record_of(kind: str, identifier: str) -> RecordRef:

@@ -33,6 +33,10 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def _attempts_at(what: str, within: timedelta) -> Doc:
+    return {"_id": _hash(f"{what}/{int(now().timestamp() // within.total_seconds())}")}
+
+
 class SignIns:
     """Documents of ``sign_in_links``, ``sessions`` and ``attempts``."""
 
@@ -131,12 +135,14 @@ class SignIns:
 
     async def attempt(self, what: str, *, most: int, within: timedelta) -> bool:
         """Count an attempt; False if there were too many within a span of time. ``what`` is stored as a hash."""
-        moment, seconds = now(), within.total_seconds()
-        window = int(moment.timestamp() // seconds)
         found = await self._attempts.find_one_and_update(
-            {"_id": _hash(f"{what}/{window}")},
-            {"$inc": {"count": 1}, "$setOnInsert": {"until": moment + within}},
+            _attempts_at(what, within),
+            {"$inc": {"count": 1}, "$setOnInsert": {"until": now() + within}},
             upsert=True,
             return_document=ReturnDocument.AFTER,
         )
         return found is not None and found["count"] <= most
+
+    async def take_back_attempt(self, what: str, *, within: timedelta) -> None:
+        """Count one attempt less, of those within the same span of time."""
+        await self._attempts.update_one({**_attempts_at(what, within), "count": {"$gt": 0}}, {"$inc": {"count": -1}})
