@@ -7,6 +7,7 @@ Does not know the accounts in the database, queues or stages. Imports ``schemas`
 - ``imap``: the IMAP client
 - ``smtp``: the SMTP client, and the operator's relay
 - ``providers``: the directory of mail services (``providers.toml``)
+- ``popular``: the services of the directory that users choose from
 - ``public_mail``: which domains belong to public mail services
 - ``discovery``: from an e-mail address to its servers
 - ``check``: try the log-in at an account's two servers

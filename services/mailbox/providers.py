@@ -76,6 +76,17 @@ class Provider(Contract):
         """Whether the account's own password can log in."""
         return "password" in self.auth
 
+    @property
+    def password_advice(self) -> str:
+        """Say which password logs in, before the steps of ``app_password``; empty if there are none."""
+        if not self.app_password:
+            return ""
+        if self.takes_account_password:
+            return (
+                f"If {self.name} refuses your account password (with two-factor login it does), create an app password:"
+            )
+        return f"{self.name} needs an app password here, not your account password:"
+
     def clean_password(self, typed: str) -> str:
         """Return an app password without the spaces it is displayed with (``abcd efgh ijkl mnop``); any other password as typed."""
         bare = "".join(typed.split())

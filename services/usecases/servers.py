@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.accounts import ServerAddress, Tls
 from schemas.addresses import excludable_domain
 from services.mailbox.connection import ConnectPolicy, Protocol
+from services.mailbox.popular import PopularService
 from services.mailbox.providers import Provider, directory
 
 if TYPE_CHECKING:
@@ -89,10 +90,22 @@ async def is_declared(address: str, server: ServerAddress, *, policy: ConnectPol
     return await Discovery(Dns(), HttpsGet(policy), policy).declares(address, server)
 
 
-async def find(address: str, provider: Provider | None, *, policy: ConnectPolicy, look: bool) -> Discovered:
+async def find(
+    address: str,
+    provider: Provider | None,
+    *,
+    policy: ConnectPolicy,
+    look: bool,
+    chosen: PopularService | None = None,
+) -> Discovered:
     """Return what is known about the servers of an address.
 
-    ``look`` says whether to ask the network if the directory does not know the address.
+    Args:
+        address: the mailbox's address.
+        provider: its service if it is known for sure: nothing else counts then.
+        policy: for connections.
+        look: whether to ask the network if the directory does not know the address.
+        chosen: the service that the user chose: what the address's own domain declares takes precedence.
     """
     # Imported here because no other account command asks the DNS, whose library is slow to load.
     from services.mailbox.discovery import (  # noqa: PLC0415
@@ -107,5 +120,9 @@ async def find(address: str, provider: Provider | None, *, policy: ConnectPolicy
     if known is not None:
         return of_provider(address, known, "directory")
     if look:
-        return await Discovery(Dns(), HttpsGet(policy), policy).discover(address)
+        found = await Discovery(Dns(), HttpsGet(policy), policy).discover(address)
+        if chosen is None or found.source not in ("guess", "none"):
+            return found
+    if chosen is not None:
+        return of_provider(address, chosen.for_company, "directory")
     return Discovered(address=address, provider=None, incoming=None, outgoing=None, auth=("password",), source="none")

@@ -278,6 +278,8 @@ def test_guided(empty: Deployment, servers: LocalServers, owner: Any) -> None:
     with terminal(empty, "account", "add", "--no-smtp") as (person, process):
         person.answer("Owner of the mailbox", "nobody@nw.example")
         person.answer("there is no user nobody@nw.example", owner.address)
+        person.answer("1 Gmail, Google Workspace", "hotmail")
+        person.answer("enter a number from 1 to", "other")
         person.answer("Address of the mailbox", "")
         person.answer("Incoming server", "not a name")
         person.answer("such as imap.example.com", imap.host)
@@ -309,6 +311,27 @@ def test_guided_at_a_known_provider(empty: Deployment, owner: Any) -> None:
     assert "anna@gmail.com is hosted by Gmail." in person.seen
     assert "myaccount.google.com/apppasswords" in person.seen
     assert "Traceback" not in person.seen
+
+
+@pytest.mark.parametrize(
+    ("choice", "address", "server", "advice"),
+    [
+        ("5", "anna@zoho.eu", "imap.zoho.eu:993", "If Zoho Mail (Europe) refuses your account password"),
+        ("gmail", "anna@company.invalid", "imap.gmail.com:993", "Google Workspace needs an app password"),
+    ],
+)
+def test_a_chosen_service(  # noqa: PLR0917 - pytest names them
+    empty: Deployment, owner: Any, choice: str, address: str, server: str, advice: str
+) -> None:
+    """The user picks a service by number or key. A domain that says nothing of itself is the chosen service's."""
+    with terminal(empty, "account", "add", "--owner", owner.address) as (person, process):
+        person.answer("Mail service", choice)
+        person.answer("Address of the mailbox", address)
+        person.answer(f"{server} tls as {address}", "y")
+        person.wait_for(f"Password of {address}")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == 1
+    assert advice in " ".join(person.seen.split())
 
 
 def test_an_attachment_is_not_for_a_terminal(deployment: Deployment) -> None:

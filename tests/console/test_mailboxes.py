@@ -117,6 +117,35 @@ async def test_app_password_instructions(office: Office) -> None:
     assert "https://myaccount.google.com/apppasswords" in answer.text
 
 
+async def test_choosing_a_service(office: Office) -> None:
+    """The popular services are links with names; the page of each has its steps, and carries the choice to the next page."""
+    browser = await office.signed_in(ANN)
+    page = await browser.shows("/mailboxes/connect")
+    links = dict(
+        re.findall(r'<a href="(/mailboxes/connect\?service=[a-z-]+)"><svg.*?</svg> <span>([^<]+)</span>', page)
+    )
+    assert set(links.values()) >= {"Gmail, Google Workspace", "Outlook, Microsoft 365", "Yahoo Mail", "iCloud Mail"}
+    assert page.count('aria-hidden="true"') == len(links), "the marks say nothing that the names do not"
+    pages = {name: text_of(await browser.shows(path)) for path, name in links.items()}
+    assert "https://accounts.zoho.com, Security, App Passwords" in pages["Zoho Mail"]
+    assert "IMAP access has to be on" in pages["GMX"]
+    assert "takes no passwords" in pages["Outlook, Microsoft 365"]
+    assert "Which service hosts it?" in await browser.shows("/mailboxes/connect?service=x")
+    chosen = await browser.post(
+        "/mailboxes/connect",
+        page="/mailboxes/connect?service=zoho",
+        do="find",
+        service="zoho",
+        address="ann@own.invalid",
+    )
+    assert 'value="imappro.zoho.com"' in chosen.text
+    assert "with two-factor login it does" in chosen.text
+    declared = await browser.post(
+        "/mailboxes/connect", page="/mailboxes/connect?service=gmail", do="find", service="gmail", address="ann@gmx.de"
+    )
+    assert 'value="imap.gmx.net"' in declared.text, "the address knows better"
+
+
 async def test_the_company_allows_less(office: Office, servers: LocalServers, box: Any) -> None:
     """A mode that the company forbids is not offered, and is refused when submitted anyway."""
     policy = CompanyPolicy(allowed_modes=(Mode.PRIVATE, Mode.CUSTOM), default_mode=Mode.CUSTOM)

@@ -71,7 +71,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
 ) -> None:
     """Connect a mailbox: find its servers, try the login, choose who sees its mail, save.
 
-    Prompts for missing values if it runs on a terminal without --password-stdin.
+    Prompts for missing values, and shows popular mail services, if it runs on a terminal without --password-stdin.
     """
     asks = sys.stdin.isatty() and not password_stdin
     if not asks:
@@ -86,11 +86,13 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         with explained():
             check_allowed(sharing, known.company)
     user = known.users[0] if owner else questions.owner(known.users)
+    service = questions.service() if typed is None and named is None and imap_host is None else None
     address = typed or questions.address(user.email)
     if do(_is_taken(address, user.email)):
         fail(f"{address} is already connected: see `leadmail account show {address}`")
     choices = ServerChoice(imap_host, imap_port, imap_tls), ServerChoice(smtp_host, smtp_port, smtp_tls)
-    found = do(find(address, named, policy=known.policy, look=not (imap_host and (smtp_host or no_smtp))))
+    look = not (imap_host and (smtp_host or no_smtp))
+    found = do(find(address, named, policy=known.policy, look=look, chosen=service))
     if not as_json:
         _say_found(found)
     if found.auth == ("oauth2",) and not imap_host:

@@ -14,6 +14,7 @@ from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.cli.terminal.output import USAGE, fail, say
 from services.mailbox.connection import Credentials
 from services.mailbox.connection import password as password_credentials
+from services.mailbox.popular import POPULAR, PopularService
 from services.mailbox.providers import Provider
 from services.usecases.servers import read_domains, read_host, read_port
 from services.wording import MODES
@@ -62,6 +63,26 @@ def owner(users: Sequence[User]) -> User:
     return ask("Owner of the mailbox (a user's address)", read, default=users[0].email if len(users) == 1 else None)
 
 
+def service() -> PopularService | None:
+    """Ask which mail service hosts the mailbox; None for another one, whose servers are found by the address or typed."""
+    services = list(POPULAR.values())
+    say("Which service hosts the mailbox?")
+    for number, one in enumerate(services, 1):
+        say(f"  {number:2}  {one.name}")
+    other = len(services) + 1
+    say(f"  {other:2}  Other: by the address, or the servers that you type")
+
+    def read(typed: str) -> PopularService | None:
+        chosen = POPULAR.get(typed.lower())
+        if chosen or typed.lower() in ("other", str(other)):
+            return chosen
+        if typed.isdecimal() and 0 < int(typed) < other:
+            return services[int(typed) - 1]
+        raise ValueError(f"enter a number from 1 to {other}")
+
+    return ask("Mail service", read, default=str(other))
+
+
 def address(proposed: str) -> str:
     """Ask for the mailbox's address."""
     return ask("Address of the mailbox", normal_address, default=proposed)
@@ -81,8 +102,8 @@ def password(address: str, *, stdin: bool, provider: Provider | None) -> Credent
     if stdin:
         typed = sys.stdin.readline().rstrip("\r\n")
     elif sys.stdin.isatty():
-        if provider and not provider.takes_account_password and provider.app_password:
-            say(f"{provider.name} needs an app password here, not your account password:")
+        if provider and provider.password_advice:
+            say(provider.password_advice)
             for number, step in enumerate(provider.app_password, 1):
                 say(f"  {number}. {step}")
             if provider.app_password_url:

@@ -18,6 +18,7 @@ from services.mailbox.check import CheckResult
 from services.mailbox.connection import Code, MailServerError, Protocol
 from services.mailbox.connection import password as password_credentials
 from services.mailbox.discovery import Discovered
+from services.mailbox.popular import POPULAR
 from services.mailbox.providers import Provider, directory
 from services.usecases import connecting
 from services.usecases.connecting import NewAccount
@@ -37,11 +38,12 @@ class Servers(NamedTuple):
 
 
 async def address(context: RequestContext) -> Response:
-    """Ask for the mailbox's address."""
+    """Show the popular services to choose from; then ask for the mailbox's address, with what the chosen service needs first."""
     accounts = await context.store.accounts.get_all(context.viewer)
     mine = {one.address for one in accounts if one.state is not AccountState.DISCONNECTED}
     proposed = context.form.text("address") or ("" if context.viewer in mine else context.viewer)
-    return context.render("connect_address.html", proposed=proposed)
+    service = POPULAR.get(context.form.text("service"))
+    return context.render("connect_address.html", proposed=proposed, service=service, popular=POPULAR.values())
 
 
 async def connect(context: RequestContext) -> Response:
@@ -51,7 +53,8 @@ async def connect(context: RequestContext) -> Response:
         raise PageError(409, f"{typed} is already connected.")
     await count_login_attempt(context)
     if context.form.text("do") == "find":
-        found = await find(typed, None, policy=context.console.policy, look=True)
+        chosen = POPULAR.get(context.form.text("service"))
+        found = await find(typed, None, policy=context.console.policy, look=True, chosen=chosen)
         if found.auth == ("oauth2",) and found.incoming:
             raise PageError(
                 422, advice.sentence(MailServerError(Code.OAUTH2_NEEDED), found.incoming, "imap", found.provider)
