@@ -229,12 +229,16 @@ class Terminal:
 
     def answer_hidden(self, question: str, answer: str) -> None:
         """Answer a question without echo. The terminal discards input that arrives before the echo is off."""
+        self.wait_until_hidden(question)
+        os.write(self._descriptor, f"{answer}\r".encode())
+
+    def wait_until_hidden(self, question: str) -> None:
+        """Wait for a question without echo, until it is off: only then the command reads, and can be interrupted."""
         self.wait_for(question)
         end = time.monotonic() + DEADLINE
         while termios.tcgetattr(self._descriptor)[3] & termios.ECHO:
             assert time.monotonic() < end
             time.sleep(0.01)
-        os.write(self._descriptor, f"{answer}\r".encode())
 
     def wait_for(self, words: str) -> None:
         """Wait until the terminal shows a text."""
@@ -305,7 +309,7 @@ def test_guided_at_a_known_provider(empty: Deployment, owner: Any) -> None:
     """The address gives the provider and its servers, and the provider's instructions for an app password are shown."""
     with terminal(empty, "account", "add", "--owner", owner.address, "--email", "anna@gmail.com") as (person, process):
         person.answer("imap.gmail.com:993 tls as anna@gmail.com", "y")
-        person.wait_for("Password of anna@gmail.com")
+        person.wait_until_hidden("Password of anna@gmail.com")
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE) == 1
     assert "anna@gmail.com is hosted by Gmail." in person.seen
@@ -328,7 +332,7 @@ def test_a_chosen_service(  # noqa: PLR0917 - pytest names them
         person.answer("Mail service", choice)
         person.answer("Address of the mailbox", address)
         person.answer(f"{server} tls as {address}", "y")
-        person.wait_for(f"Password of {address}")
+        person.wait_until_hidden(f"Password of {address}")
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE) == 1
     assert advice in " ".join(person.seen.split())
