@@ -20,7 +20,7 @@ from services.poller.connections.troubles import CONNECT, Troubles, describe_tro
 from services.poller.copies.account_context import AccountContext
 from services.runtime.backoff import Backoff, jittered
 from services.runtime.failures import facts
-from services.runtime.tasks import run_isolated
+from services.runtime.tasks import raise_if_cancelled, run_isolated
 from services.store import FolderChangedError, LeaseLostError
 
 FOLDER_CHANGED = (RefusedError, UidValidityChangedError, FolderChangedError)
@@ -82,6 +82,7 @@ class Recovery:
                 await asyncio.sleep(await self._failed(name, phase(), cause))
             else:
                 await (self.worked(name) if worked is None else worked())
+            raise_if_cancelled()  # the database's driver may lose a cancellation, and a task group cancels once
 
     def _raise_if_final(self, cause: BaseException) -> None:
         if isinstance(cause, LeaseLostError | BlockedError) or (is_connection_limit(cause) and not self._slots.single):

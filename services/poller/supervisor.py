@@ -146,7 +146,11 @@ class Supervisor:
                 await self._drop(leased, release=True)
             elif _login_differs(account, leased.account):
                 await self._drop(leased, release=False)
-                await self._start(leased.lease, account)
+                # Read again: the worker may have stored something until it ended.
+                if (
+                    latest := (await self._store.accounts.of_holder(self._name, {account_id})).get(account_id)
+                ) is not None:
+                    await self._start(leased.lease, latest)
             else:
                 leased.account = account
                 leased.worker.update_account(account)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.mailbox.imap import ConnectionLostError
+from schemas.ledger import EpochState
+from services.mailbox.imap import ConnectionLostError, ImapSession
 from services.poller.account_worker import AccountWorker, Timing
 from services.poller.connections.background_slots import BackgroundSlots
 from services.poller.copies.metrics import PollerMetrics
+from services.poller.sync import backfill
+from services.poller.sync.background_sync import BackgroundSync
 from services.runtime.tasks import cancel_and_wait, raise_if_cancelled, run_isolated
+from services.store import LeaseLostError
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 
 LOG = structlog.wrap_logger(
@@ -121,6 +126,88 @@ async def test_failed_work_is_started_again(trouble: Callable[[], Coroutine[Any,
     assert again.is_set()
     assert not task.done()
     await cancel_and_wait(task)
+
+
+class LosesCancellation:
+    """A command to the database that ends at the moment when its caller is cancelled, so that the driver loses the cancellation.
+
+    ``asyncio.wait_for`` of Python 3.11, in which the driver sends, does so.
+    """
+
+    def __init__(self, answer: Any) -> None:
+        self.sent = asyncio.Event()
+        self._answer = answer
+
+    async def __call__(self, *_: Any, **__: Any) -> Any:
+        """Wait to be cancelled, and answer then; a second time it is like any other command."""
+        if not self.sent.is_set():
+            self.sent.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            return self._answer
+        return await asyncio.Event().wait()
+
+
+async def test_a_backfill_ends_although_the_end_of_its_neighbour_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Background work goes on behind a backfill: it never waits for ever for the task that fetched late bodies beside it."""
+    lost, planned = LosesCancellation([]), list[bool]()
+
+    async def rows(_account: str, *, late: bool) -> Any:
+        planned.append(late)
+        return await lost() if late else []
+
+    account = SimpleNamespace(id="a" * 24, epoch=1, resync_requested=False)
+    store = SimpleNamespace(
+        ledger=SimpleNamespace(planned=rows),
+        epochs=SimpleNamespace(
+            get=_answer(SimpleNamespace(state=EpochState.ENUMERATING, number=1)), complete_if_done=_answer(False)
+        ),
+    )
+    context: Any = SimpleNamespace(account=account, store=store, log=LOG)
+    fetcher: Any = SimpleNamespace(settle=_answer(None))
+    work = BackgroundSync(context, fetcher, opened=lambda: None)
+
+    class Backfill:
+        def __init__(self, *_: Any) -> None: ...
+
+        async def run(self) -> None:
+            work.wake.set()
+            await lost.sent.wait()
+
+    monkeypatch.setattr(backfill, "Backfill", Backfill)
+    async with asyncio.timeout(10):
+        await work.run(cast("ImapSession", None))
+    assert planned == [False, True, False]
+
+
+async def test_a_lost_cancellation_ends_a_task_that_runs_over_and_over() -> None:
+    """One task of an account fails for good: the other one ends, too, though it was cancelled while it stored that it works."""
+    lost = LosesCancellation(None)
+
+    async def works() -> None:
+        await asyncio.sleep(0)
+
+    async def fails() -> None:
+        await lost.sent.wait()
+        raise LeaseLostError
+
+    async def both() -> None:
+        keep = worker_of()._recovery.keep_running
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(keep(works, "background", lambda: "backfill", worked=lost))
+            tasks.create_task(keep(fails, "live", lambda: "live"))
+
+    running = asyncio.create_task(both())
+    await asyncio.wait({running}, timeout=10)
+    assert running.done()
+    assert isinstance(running.exception(), ExceptionGroup)
+
+
+def _answer(value: Any) -> Callable[..., Coroutine[Any, Any, Any]]:
+    async def answer(*_: Any, **__: Any) -> Any:
+        return value
+
+    return answer
 
 
 async def test_cancelling_waits_for_isolated_work() -> None:

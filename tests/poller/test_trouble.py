@@ -6,19 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from schemas.accounts import AccountState, Trouble
+from schemas.accounts import AccountState, Lease, Trouble
 from services.mailbox.connection import Code, MailServerError, SealError
 from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError
 from services.poller import recovery
 from services.poller.connections.backoff import ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
+from services.poller.connections.troubles import Troubles
 from services.poller.copies.account_context import AccountContext
 from services.poller.recovery import Recovery
+from services.store import Store
 from tests.conftest import MailUser
+from tests.poller.conftest import LOG
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 from tests.poller.imap_proxy import proxy
 
@@ -171,6 +174,55 @@ async def test_the_oldest_of_two_troubles_is_shown_and_a_failed_login_before_bot
         background.fail(None)
         await made.worked("background")
         await becomes(context, lambda now: now is not None and now.phase == "live", "live's")
+
+
+class Stored:
+    """Where troubles are stored: each write waits until the test lets it end, well or not."""
+
+    def __init__(self) -> None:
+        self.account_troubles = self
+        self.writes: list[str | None] = []
+        self.ends = asyncio.Queue[Exception | None]()
+
+    async def note(self, _lease: object, trouble: Trouble | None) -> None:
+        """Store a trouble."""
+        if (error := await self.ends.get()) is not None:
+            raise error
+        self.writes.append(None if trouble is None else trouble.code)
+
+
+def troubles_of(stored: Stored) -> Troubles:
+    """Return the troubles of an account that has none."""
+    return Troubles(cast("Store", stored), cast("Lease", None), None, LOG)
+
+
+async def test_what_could_not_be_stored_is_stored_later() -> None:
+    """A database that is down for a moment: the trouble does not stay shown for ever after the work goes on."""
+    stored = Stored()
+    troubles = troubles_of(stored)
+    for error in (None, OSError("down"), None, None):
+        stored.ends.put_nowait(error)
+    await troubles.note("background", "folders", "too-much-data", "", pause=1)
+    await troubles.worked("background")
+    assert stored.writes == ["too-much-data"]
+    await troubles.worked("live")
+    assert stored.writes == ["too-much-data", None]
+    await troubles.worked("live")
+    assert stored.ends.qsize() == 1, "nothing is stored twice"
+
+
+async def test_what_is_stored_last_is_how_it_is() -> None:
+    """A trouble that another task ends while it is being stored is over in the end."""
+    stored = Stored()
+    troubles = troubles_of(stored)
+    noting = asyncio.create_task(troubles.note("connect", "connect", "timeout", "", pause=1))
+    await asyncio.sleep(0)
+    ending = asyncio.create_task(troubles.worked("connect"))
+    await asyncio.sleep(0)
+    for _ in range(2):
+        stored.ends.put_nowait(None)
+    await asyncio.gather(noting, ending)
+    assert stored.writes == ["timeout", None]
 
 
 async def test_what_an_earlier_poller_left_ends_when_the_work_goes_on(context: AccountContext) -> None:

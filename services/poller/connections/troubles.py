@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -29,6 +30,9 @@ class Troubles:
         self._lease = lease
         self._log = log
         self._stored = stored
+        self._certain = True
+        """Whether ``_stored`` is what is stored."""
+        self._saving = asyncio.Lock()
         self._current = {} if stored is None else {_TASKS.get(stored.phase, BACKGROUND): stored}
 
     async def note(
@@ -55,22 +59,24 @@ class Troubles:
 
     async def worked(self, task: str) -> None:
         """Note that a task works."""
-        if self._current.pop(task, None) is not None:
-            await self._save()
+        self._current.pop(task, None)
+        await self._save()  # also what could not be stored before
 
     async def _save(self) -> None:
-        order = sorted(self._current, key=lambda task: (task != CONNECT, self._current[task].since))
-        shown = self._current[order[0]] if order else None
-        if shown == self._stored:
-            return
-        try:
-            await self._store.account_troubles.note(self._lease, shown)
-        except LeaseLostError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a database that is down must not end the account's tasks
-            self._log.warning("the trouble of an account is not stored", error=describe(error))
-            return
-        self._stored = shown
+        async with self._saving:  # else what is being stored, and differs, would be taken for what is stored
+            order = sorted(self._current, key=lambda task: (task != CONNECT, self._current[task].since))
+            shown = self._current[order[0]] if order else None
+            if shown == self._stored and self._certain:
+                return
+            self._certain = False
+            try:
+                await self._store.account_troubles.note(self._lease, shown)
+            except LeaseLostError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a database that is down must not end the account's tasks
+                self._log.warning("the trouble of an account is not stored", error=describe(error))
+                return
+            self._stored, self._certain = shown, True
 
 
 HEALING = (ConnectionLostError, UidValidityChangedError, FolderChangedError)

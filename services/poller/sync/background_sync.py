@@ -17,6 +17,7 @@ from services.poller.sync import backfill
 from services.poller.sync.live_sync import LIVE_LIMIT, now
 from services.poller.sync.mark_renewal import MarkRenewal
 from services.poller.sync.reconcile import reconcile
+from services.runtime.tasks import raise_if_cancelled
 
 
 class BackgroundSync:
@@ -97,6 +98,7 @@ class BackgroundSync:
             await self.wake.wait()
             self.wake.clear()
             await self._fetch_planned(session, late=True)
+            raise_if_cancelled()  # ended together with a command to the database, whose driver then loses it (Python 3.11)
 
     async def _fetch_planned(self, session: ImapSession, *, late: bool) -> None:
         """Fetch and publish bodies of planned rows until none is left that can be."""

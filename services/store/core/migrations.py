@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -168,7 +168,7 @@ async def _kept(leases: SingletonLease, holder: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeper
+        while not keeper.done():  # the driver may lose a cancellation (Python 3.11)
+            keeper.cancel()
+            await asyncio.wait({keeper}, timeout=0.5)
         await leases.release(LEASE, holder)
