@@ -86,21 +86,21 @@ class PollerSettings(StageSettings, SecretSettings, MailServerSettings, LeaseSet
     mailbox_bytes_hours: float = setting(24.0, "the hours that `LEADMAIL_MAILBOX_BYTES` is for", "24", gt=0, le=744)
     host_logins: int = setting(
         0,
-        "how many log-ins all pollers together may send to one mail server in a minute; `0` for what the service is known to allow",
+        "how many log-ins all pollers together may send to one mail server in a minute; `0` for no limit",
         "300",
         ge=0,
     )
     host_commands: int = setting(
         0,
         "how many commands all pollers together may send to one mail server in a minute, of which new mail keeps a fifth;"
-        " `0` for what the service is known to allow",
+        " `0` for no limit",
         "6000",
         ge=0,
     )
     host_connections: int = setting(
         0,
         "how many connections to one mail server all pollers together may have open at once; new mail comes first, and accounts"
-        " take turns if there are more of them; `0` for what the service is known to allow",
+        " take turns if there are more of them; `0` for no limit",
         "100",
         ge=0,
     )

@@ -61,9 +61,6 @@ class Provider(Contract):
     imap_url: str = ""
     connections: int = Field(default=OUR_CONNECTIONS, ge=1)
     mailbox_bytes: int = Field(default=0, ge=0)
-    host_logins: int = Field(default=0, ge=0)
-    host_commands: int = Field(default=0, ge=0)
-    host_connections: int = Field(default=0, ge=0)
     quirks: frozenset[Quirk] = frozenset()
     note: str = ""
 

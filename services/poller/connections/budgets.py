@@ -8,7 +8,7 @@ Background work may use the larger part only, so that new mail has its share at 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import time
 
@@ -28,10 +28,10 @@ MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The operator's settings. 0 means what the directory of mail services says, which may be no limit."""
+    """The operator's settings. 0 means no limit."""
 
     mailbox_bytes: int = 0
-    """Per mailbox and ``span``."""
+    """Per mailbox and ``span``. 0 means what the directory of mail services says, which may be no limit."""
     host_logins: int = 0
     """Per minute."""
     host_commands: int = 0
@@ -42,13 +42,8 @@ class Limits:
 
     def of(self, provider: Provider | None) -> Limits:
         """Return the limits at a service."""
-        return Limits(
-            self.mailbox_bytes or (provider.mailbox_bytes if provider else 0),
-            self.host_logins or (provider.host_logins if provider else 0),
-            self.host_commands or (provider.host_commands if provider else 0),
-            self.host_connections or (provider.host_connections if provider else 0),
-            self.span,
-        )
+        allowed = provider.mailbox_bytes if provider else 0
+        return replace(self, mailbox_bytes=self.mailbox_bytes or allowed)
 
 
 @dataclass(slots=True)
@@ -139,8 +134,9 @@ class ServiceBudgets:
         )
 
     def _of_host(self, host: str, what: str, limit: int) -> Allowance:
-        made = Allowance(self.store, f"{what}.{host}", what, limit, MINUTE)
-        return self._hosts.setdefault((host, what), made)
+        if (known := self._hosts.get((host, what))) is None:
+            known = self._hosts[host, what] = Allowance(self.store, f"{what}.{host}", what, limit, MINUTE)
+        return known
 
 
 class MeteredTraffic:

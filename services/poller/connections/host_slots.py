@@ -99,11 +99,18 @@ class AllHostSlots:
         self._hosts: dict[str, HostSlots] = {}
         self.changed = asyncio.Event()
         """Is set when ``renew`` should be called before its time."""
+        self._unlimited = self._new("", 0)
 
     def of(self, host: str, limit: int) -> HostSlots:
         """Return those of a server."""
-        made = HostSlots(self._store, host, limit, self._poller, self._seconds, self.changed)
-        return self._hosts.setdefault(host, made) if limit else made
+        if not limit:
+            return self._unlimited
+        if (slots := self._hosts.get(host)) is None:
+            slots = self._hosts[host] = self._new(host, limit)
+        return slots
+
+    def _new(self, host: str, limit: int) -> HostSlots:
+        return HostSlots(self._store, host, limit, self._poller, self._seconds, self.changed)
 
     async def renew(self) -> None:
         """Tell the other pollers how many are open."""

@@ -142,8 +142,8 @@ class FolderRounds:
         share = min(room, ceil(len(folders) * self.poll / self._pause(self._changed, SLOW * self.poll)))
         waiting = sorted(folders, key=lambda folder: turns[folder.id].compared)
         busy = [one for one in waiting if now - turns[one.id].compared >= SLOW * self.poll and self.is_busy(one)]
-        chosen = busy[: share - share // 4]
-        return chosen + [one for one in waiting if one not in chosen][: share - len(chosen)]
+        chosen = {one.id: one for one in [*busy[: share - share // 4], *waiting]}
+        return list(chosen.values())[:share]
 
     def first(self, folders: Sequence[Folder], room: int) -> list[Folder]:
         """Return the ``room`` most urgent folders: three quarters for the busiest, the rest for those that wait the longest."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from services.mailbox.connection import Code, MailServerError
 from services.poller.connections.errors import BudgetSpentError
 from services.poller.connections.host_slots import TURN, AllHostSlots
+from services.store import Store
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 
 HOST = "imap.corp.test"
@@ -49,6 +52,13 @@ async def test_a_server_without_a_limit_asks_no_one(world: PollerEnvironment) ->
     await every.renew()
     assert not every.changed.is_set()
     assert await world.store._collections.budgets.count_documents({}) == 0
+
+
+def test_one_object_per_server_is_kept() -> None:
+    """Accounts of one server share theirs, and those of all servers without a limit share one: an account costs no memory."""
+    every = AllHostSlots(cast("Store", None), 30)
+    assert every.of(HOST, 2) is every.of(HOST, 2) is not every.of("other", 2)
+    assert every.of(HOST, 0) is every.of("other", 0)
 
 
 async def test_one_connection_is_enough(world: PollerEnvironment, mailbox: Mailbox) -> None:

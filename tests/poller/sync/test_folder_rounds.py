@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from schemas.identity import folder_id
 from schemas.ledger import Folder
 from services.poller.sync.command_pace import BURST, CHECK_RATE, EVENT_RATE, SENT_RATE
@@ -196,3 +198,14 @@ def test_all_at_once_is_bounded() -> None:
     chosen = rounds.first(many, ROOM)
     assert len(chosen) == ROOM
     assert {many[0], many[1], many[1234]} <= set(chosen)
+
+
+def test_no_folder_is_compared_with_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a round costs grows with the folders, not with their square."""
+    compared = Counter[str]()
+    monkeypatch.setattr(Folder, "__eq__", lambda *_: compared.update(["=="]) or False)
+    rounds, many = FolderRounds(POLL, clock=Clock()), folders(800)
+    for folder in many:
+        rounds.changed(folder.id)
+    assert len({folder.id for folder in rounds.to_compare(many, 200)}) == 200
+    assert not compared
