@@ -403,7 +403,9 @@ class Mailroom:
             found = await self.data.epochs.find_one({"account": self.id, "notification": {"$in": ["due", "sending"]}})
             epoch = await self.store.epochs.claim(self.id, found["number"], stale=after) if found else None
         if epoch:
-            self.claimed.append(epoch.number)
+            assert stale or epoch.number not in self.claimed, "claimed twice at a time"
+            # A claim expires only if its notifier is dead (6.6): that one sends nothing any more.
+            self.claimed = [*(number for number in self.claimed if number != epoch.number), epoch.number]
 
     async def send(self, *, noted: bool) -> None:
         """Let the notifier send what it has claimed, and note it, unless it dies in between."""
