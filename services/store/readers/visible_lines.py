@@ -160,8 +160,6 @@ def folded(lines: Iterable[VisibleEmail]) -> list[VisibleEmail]:
 
 
 def _one_line(several: list[VisibleEmail]) -> VisibleEmail:
-    if len(several) == 1:
-        return several[0]
     first, *others = sorted(several, key=lambda one: not any(copy.own for copy in one.copies))
     copies = sorted((copy for one in (first, *others) for copy in one.copies), key=lambda copy: not copy.own)
     holders = tuple(dict.fromkeys(copy.owner for copy in copies))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from schemas.accounts import Account
 from schemas.emails import Link, Match
@@ -12,7 +15,7 @@ from schemas.sharing import CopyDecision, Decision, LiveCopy, Mode, SharingPolic
 from services.store.access.guard import LinkDecision
 from services.store.ledger.row_views import LiveRow
 from services.store.readers.views import Reason, VisibleCopy, VisibleEmail
-from services.store.readers.visible_lines import visible_email
+from services.store.readers.visible_lines import folded, visible_email
 from tests.factories import account
 from tests.store.fixtures import START, key
 
@@ -155,3 +158,44 @@ def test_fields_that_an_early_version_did_not_store_are_empty() -> None:
     seen = visible_email(BOB, decision(BOTH, row(BOBS, "b" * 12)), bare, FOLDERS, [])
     assert (seen.participants, seen.attachments, seen.marks) == ((), (), Classification())
     assert (seen.message_id, seen.date) == (None, None)
+
+
+def test_emails_that_are_one_mail_to_a_person_are_one_line() -> None:
+    """The viewer's own one first, with the copies of all; the ids of the others stay known."""
+    theirs = line(email=key("footer"), copies=(copy(ANNS, "Sent", own=False),), holders=(ANN,))
+    mine = line(email=MAIL, copies=(copy(BOBS, "INBOX", own=True),), holders=(BOB,))
+    unnamed = line(email=key("gateway"), copies=(), holders=())
+    (one,) = folded([unnamed, theirs, mine])
+    assert one == mine.model_copy(
+        update={
+            "copies": (*mine.copies, *theirs.copies),
+            "holders": (BOB, ANN),
+            "also": (unnamed.email, theirs.email),
+        }
+    )
+    both = mine.model_copy(update={"copies": (*mine.copies, copy(ANNS, "Archive", own=False))})
+    mine_too = line(email=key("mine"), copies=(copy(BOBS, "Old", own=True),), holders=(BOB,))
+    assert [one.folder for one in folded([both, mine_too])[0].copies] == ["INBOX", "Old", "Archive"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"message_id": "other@firm.example"},
+        {"date": START + timedelta(seconds=1)},
+        {"participants": (Participant(address=EVE, role=Role.FROM), PEOPLE[1])},
+    ],
+)
+def test_other_emails_are_lines_of_their_own(fields: dict[str, Any]) -> None:
+    """A Message-ID, a date or a sender that differs makes another mail; other recipients do not."""
+    first = line(participants=(*PEOPLE, Participant(address=EVE, role=Role.CC)))
+    lines = [first, line(email=key("other"), **fields)]
+    assert folded(lines) == lines
+    assert len(folded([first, line(email=key("other"))])) == 1
+
+
+@pytest.mark.parametrize("fields", [{"message_id": None}, {"date": None}, {"participants": PEOPLE[1:]}])
+def test_what_lacks_an_id_a_date_or_a_sender_is_never_joined(fields: dict[str, Any]) -> None:
+    """Nothing says that such emails are one mail."""
+    lines = [line(email=key(name), **fields) for name in ("one", "two")]
+    assert folded(lines) == lines
