@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 from pymongo import MongoClient
 
+from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
 from testbed.mutants.run import running as shared
 
@@ -98,6 +99,18 @@ def new_mail_user(servers: LocalServers) -> Callable[..., MailUser]:
         return user
 
     return make
+
+
+@pytest.fixture
+def identity(servers: LocalServers) -> Iterator[IdentityServer]:
+    """The identity server whose tokens the mail servers take. It behaves again at the end of the test."""
+    if servers.hosting != "processes":
+        pytest.skip("a mail server in a container does not reach the identity server")
+    found = servers.identity
+    yield found
+    if not found.alive():
+        found.start()
+    found.set(lifetime=3600, rotates=True, skew=0, claims={}, faults={})
 
 
 @pytest.fixture

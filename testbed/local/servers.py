@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
 
+from testbed.identity.part import IdentityServer, introspection_url
 from testbed.local import choice
 from testbed.local.addresses import Addresses
 from testbed.processes.certificates import Certificates, make_certificates
@@ -66,6 +67,7 @@ class LocalServers(Addresses):
         self._parts: dict[str, Part] = {}
         self._closing = contextlib.ExitStack()
         self._users: MailUsers | None = None
+        self._spawner: Spawner | None = None
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -74,7 +76,7 @@ class LocalServers(Addresses):
             stack.callback(folder_reaper(shared).close)
             shared.chmod(0o711)
             folder = self._data_folder(shared)
-            spawner = Spawner()
+            spawner = self._spawner = Spawner()
             stack.callback(spawner.close)
             certificates = make_certificates(shared / "certificates")
             self._users = MailUsers(shared / "users")
@@ -105,7 +107,9 @@ class LocalServers(Addresses):
 
     def _make_sink(self, folder: Path, certificates: Certificates, spawner: Spawner) -> SmtpSink:
         lmtp = self.lmtp if self._mail in self._names else None
-        return SmtpSink(folder / "smtp", self._mail_users, certificates, lmtp, spawner)
+        dovecot = self._running.mail["dovecot"]
+        asks = introspection_url(dovecot.identity_port) if isinstance(dovecot, DovecotProcess) else ""
+        return SmtpSink(folder / "smtp", self._mail_users, certificates, lmtp, spawner, introspection=asks)
 
     def _start_all(self) -> None:
         with ThreadPoolExecutor(max_workers=len(PARTS)) as pool:
@@ -129,6 +133,25 @@ class LocalServers(Addresses):
         other = copy.copy(self)
         other._mail = name  # noqa: SLF001 - of the same class
         return other
+
+    @property
+    def identity(self) -> IdentityServer:
+        """The identity server whose tokens Dovecot and the SMTP sink take. It is started when it is first asked for.
+
+        Raises:
+            HostingError: the mail server is in a container, which does not reach it.
+        """
+        found = self._parts.get("identity")
+        if found is None:
+            dovecot = self._running.mail["dovecot"]
+            if not isinstance(dovecot, DovecotProcess) or self._spawner is None:
+                raise HostingError("tokens are taken only where Dovecot is a process: set LEADMAIL_HOSTING=processes")
+            folder = dovecot.mail.parent.with_name("identity")
+            found = IdentityServer(dovecot.identity_port, folder, self._mail_users, self._spawner)
+            found.start()
+            self._parts["identity"] = found
+        assert isinstance(found, IdentityServer)
+        return found
 
     # -- mail --------------------------------------------------------------------------------------------------------
 

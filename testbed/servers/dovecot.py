@@ -10,15 +10,16 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
+from testbed.identity.part import introspection_url
 from testbed.processes import waiting
 from testbed.processes.certificates import Certificates
 from testbed.processes.child import Spawner
 from testbed.processes.packages import program
 from testbed.processes.parts import LOOPBACK, HostingError
-from testbed.processes.ports import mail_endpoints
+from testbed.processes.ports import free_port, mail_endpoints
 from testbed.processes.server import ServerProcess
 from testbed.processes.users import MailUsers
-from testbed.servers.dovecot_config import DovecotSettings, dovecot_config
+from testbed.servers.dovecot_config import DovecotSettings, dovecot_config, oauth2_settings
 
 _UNPRIVILEGED = "mail"  # in every Debian and Ubuntu (package base-passwd)
 
@@ -32,13 +33,17 @@ class DovecotProcess(ServerProcess):
         self._users = users
         self._certificates = certificates
         self.imap, self.lmtp = mail_endpoints(certificates.ca)
+        self.identity_port = free_port()
+        """Where the identity server is that it asks about tokens, once that is started."""
 
     def start(self) -> None:
         """Start Dovecot; returns when IMAP and LMTP answer."""
         folder = self._folder
         _make_folders(folder)
         configuration = folder / "dovecot.conf"
-        configuration.write_text(dovecot_config(_version(), self._settings(folder)))
+        settings = self._settings(folder)
+        configuration.write_text(dovecot_config(_version(), settings))
+        (folder / "oauth2.conf").write_text(oauth2_settings(settings))
         configuration.chmod(0o644)
         self._run(
             [str(_dovecot()), "-F", "-c", str(configuration)],
@@ -70,6 +75,8 @@ class DovecotProcess(ServerProcess):
             lmtp_port=self.lmtp.port,
             user=user,
             group=group,
+            introspection=introspection_url(self.identity_port),
+            oauth2=str(folder / "oauth2.conf"),
         )
 
 

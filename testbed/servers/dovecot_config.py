@@ -26,6 +26,8 @@ class DovecotSettings:
     lmtp_port: int
     user: str  #: all of Dovecot runs as this one user, so that it needs no root
     group: str
+    introspection: str = ""  #: where OAuth2 tokens are asked about; empty if no tokens are taken
+    oauth2: str = ""  #: the file with the settings for that
 
 
 def dovecot_config(version: str, settings: DovecotSettings) -> str:
@@ -35,7 +37,8 @@ def dovecot_config(version: str, settings: DovecotSettings) -> str:
         HostingError: for a version whose syntax is not known.
     """
     if version.startswith("2.3."):
-        return _shared(settings, endless="service_count = 0") + _V23.format(s=settings)
+        tokens = _V23_TOKENS.format(s=settings) if settings.introspection else ""
+        return _shared(settings, endless="service_count = 0") + _V23.format(s=settings) + tokens
     if version.startswith("2.4."):
         # The two version settings must come first in a 2.4 file.
         versions = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
@@ -131,6 +134,24 @@ userdb {{
   override_fields = uid={s.user} gid={s.group} home={s.mail}/%Lu
 }}
 """
+
+_V23_TOKENS = """
+auth_mechanisms = plain login xoauth2 oauthbearer
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {s.oauth2}
+}}
+"""
+
+
+def oauth2_settings(settings: DovecotSettings) -> str:
+    """Return the text of the file that Dovecot 2.3 wants beside its configuration."""
+    return (
+        f"introspection_url = {settings.introspection}\nintrospection_mode = post\nforce_introspection = yes\n"
+        "username_attribute = username\nactive_attribute = active\nactive_value = true\n"
+    )
+
 
 _V24 = """
 auth_allow_cleartext = yes

@@ -39,13 +39,22 @@ class SmtpSink(ServerProcess):
     """The sink's process, what it received, and how it misbehaves on demand."""
 
     def __init__(
-        self, folder: Path, users: MailUsers, certificates: Certificates, lmtp: LmtpEndpoint | None, spawner: Spawner
+        self,
+        folder: Path,
+        users: MailUsers,
+        certificates: Certificates,
+        lmtp: LmtpEndpoint | None,
+        spawner: Spawner,
+        *,
+        introspection: str = "",
     ) -> None:
+        """``introspection`` is where OAuth2 tokens are asked about; empty if no tokens are taken."""
         super().__init__(spawner)
         self.folder = folder
         self._users = users
         self._certificates = certificates
         self._lmtp = lmtp
+        self._introspection = introspection
         port, tls_port = free_ports(2)
         self.endpoint = SmtpEndpoint(LOOPBACK, port, tls_port, certificates.ca)
 
@@ -58,6 +67,7 @@ class SmtpSink(ServerProcess):
         command += ["--lmtp-port", str(self._lmtp.port if self._lmtp else 0)]
         command += ["--folder", str(self.folder), "--users", str(self._users.folder)]
         command += ["--certificate", str(files.certificate), "--key", str(files.key)]
+        command += ["--introspection", self._introspection] if self._introspection else []
         greets = partial(waiting.greets, endpoint.port, greeting=b"220 ")
         self._run(
             command,

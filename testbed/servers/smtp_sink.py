@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ import ssl
 import time
 from pathlib import Path
 
+import httpx
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from testbed.processes.users import MailUsers
@@ -26,7 +28,8 @@ _LOOK_S = 0.1
 class Sink:
     """aiosmtpd's handler: answers as the fault file says, delivers by LMTP, then keeps the message as a file."""
 
-    def __init__(self, folder: Path, users: MailUsers, lmtp: tuple[str, int] | None) -> None:
+    def __init__(self, folder: Path, users: MailUsers, lmtp: tuple[str, int] | None, introspection: str = "") -> None:
+        self._introspection = introspection
         self._folder = folder
         self._users = users
         self._lmtp = lmtp
@@ -68,6 +71,23 @@ class Sink:
         ok = isinstance(data, LoginPassword) and self._users.check(data.login.decode(), data.password.decode())
         return AuthResult(success=ok, handled=False, auth_data=data)
 
+    async def auth_XOAUTH2(self, server: SMTP, arguments: list[str]) -> AuthResult:  # noqa: N802 - aiosmtpd finds it by name
+        """Check a token as Google and Microsoft do: a refusal is explained first, and the client has to answer that."""
+        first = base64.b64decode(arguments[1] if len(arguments) > 1 else "").decode("utf-8", "replace")
+        fields = dict(part.partition("=")[::2] for part in first.split("\1") if part)
+        user, token = fields.get("user", ""), fields.get("auth", "").removeprefix("Bearer ")
+        if await asyncio.to_thread(self._owner, token) == user.lower():
+            return AuthResult(success=True, auth_data=LoginPassword(user.encode(), b""))
+        await server.challenge_auth(b'{"status":"401","schemes":"bearer","scope":"mail"}')
+        return AuthResult(success=False, handled=False)
+
+    def _owner(self, token: str) -> str:
+        """Return whose token it is, by the identity server; empty if it does not say."""
+        url = httpx.URL(self._introspection)
+        form = {"token": token}
+        found = httpx.post(url.copy_with(userinfo=b""), data=form, auth=(url.username, url.password), trust_env=False)
+        return str(found.json().get("username", ""))
+
     def _fault(self, at: str, recipients: list[str]) -> str:
         path = self._folder / "fault.json"
         if not path.exists():
@@ -103,7 +123,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(arguments.certificate, arguments.key)
     lmtp = (arguments.lmtp_host or arguments.host, arguments.lmtp_port) if arguments.lmtp_port else None
-    sink = Sink(arguments.folder, MailUsers(arguments.users), lmtp)
+    sink = Sink(arguments.folder, MailUsers(arguments.users), lmtp, arguments.introspection)
 
     def connection(context: ssl.SSLContext | None) -> SMTP:
         return SMTP(
@@ -114,6 +134,7 @@ async def serve(arguments: argparse.Namespace) -> None:
             tls_context=context,
             authenticator=sink.authenticate,
             auth_require_tls=False,
+            auth_exclude_mechanism=[] if arguments.introspection else ["XOAUTH2"],
         )
 
     loop = asyncio.get_running_loop()
@@ -131,6 +152,9 @@ def main() -> None:
     parser.add_argument("--tls-port", type=int, required=True)
     parser.add_argument("--lmtp-host", default="", help="by default --host")
     parser.add_argument("--lmtp-port", type=int, default=0, help="0: no recipient has a mailbox here")
+    parser.add_argument(
+        "--introspection", default="", help="where tokens are asked about; no tokens are taken without it"
+    )
     for option in ("--folder", "--users", "--certificate", "--key"):
         parser.add_argument(option, type=Path, required=True)
     asyncio.run(serve(parser.parse_args()))

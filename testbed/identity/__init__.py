@@ -1,0 +1,9 @@
+"""An identity server for tests and the demo: OAuth2 and OpenID Connect on authlib's server classes, with faults on demand.
+
+Its users are the mail users: they sign in with the passwords of their mailboxes, and the mail server asks it whose token it was given.
+
+- ``part``: the server as a part of a run: start it, sign in as a user's browser does, set faults
+- ``__main__``, ``app``: the process and its pages
+- ``grants``: authlib's classes, filled in
+- ``state``: users, codes and tokens, in memory
+"""

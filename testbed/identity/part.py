@@ -1,0 +1,102 @@
+"""The identity server as a part of a run, and a user's browser at it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from testbed.processes import waiting
+from testbed.processes.child import Spawner
+from testbed.processes.parts import LOOPBACK
+from testbed.processes.server import ServerProcess
+from testbed.processes.users import MailUsers
+
+CLIENT_ID, CLIENT_SECRET = "leadmail", "a-secret-of-leadmail"
+MAIL_SERVER_SECRET = "a-secret-of-the-mail-server"  # noqa: S105 - of a run on loopback
+_PROJECT = Path(__file__).parents[2]
+_START_S = 30
+
+
+def introspection_url(port: int) -> str:
+    """Return where the mail server asks whose token it was given."""
+    return f"http://mail-server:{MAIL_SERVER_SECRET}@{LOOPBACK}:{port}/introspect"
+
+
+class IdentityServer(ServerProcess):
+    """The identity server's process. It keeps its tokens in memory: once it is started again, everybody signs in anew."""
+
+    def __init__(self, port: int, folder: Path, users: MailUsers, spawner: Spawner) -> None:
+        super().__init__(spawner)
+        self._port = port
+        self._folder = folder
+        self._users = users
+
+    @property
+    def issuer(self) -> str:
+        """Its URL."""
+        return f"http://{LOOPBACK}:{self._port}"
+
+    def start(self) -> None:
+        """Start it; returns when it answers."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "testbed.identity", "--host", LOOPBACK, "--port", str(self._port)]
+        command += ["--users", str(self._users.folder)]
+        command += ["--clients", f"{CLIENT_ID}:{CLIENT_SECRET}", f"mail-server:{MAIL_SERVER_SECRET}"]
+        answers = partial(waiting.greets, self._port, greeting=b"HTTP/1.1 200", say=b"GET /keys HTTP/1.0\r\n\r\n")
+        self._run(
+            command,
+            lambda alive: waiting.until(answers, what="the identity server", seconds=_START_S, part_alive=alive),
+            log=self._folder / "identity.log",
+            env={**os.environ, "PYTHONPATH": str(_PROJECT)},
+            cwd=_PROJECT,
+        )
+
+    def set(self, **wanted: Any) -> dict[str, Any]:
+        """Change how it behaves: ``lifetime``, ``rotates``, ``skew``, ``claims``, ``faults`` (see ``state.State``).
+
+        ``revoke`` and ``expire`` list users whose tokens end. Returns what was asked, and who is signed in.
+        """
+        answer: dict[str, Any] = (
+            httpx.post(f"{self.issuer}/test", json=wanted, trust_env=False).raise_for_status().json()
+        )
+        return answer
+
+    def asked(self) -> list[str]:
+        """Return which endpoints were asked so far, in order."""
+        return list(self.set()["asked"])
+
+    def signed_in(self) -> list[str]:
+        """Return the users who have a token that is not revoked."""
+        return list(self.set()["signed_in"])
+
+    @contextmanager
+    def fault(self, endpoint: str, **fault: Any) -> Iterator[None]:
+        """Let an endpoint misbehave while the block runs (see ``state.EndpointFault``)."""
+        self.set(faults={endpoint: fault})
+        try:
+            yield
+        finally:
+            self.set(faults={})
+
+    def sign_in(self, url: str, user: str, password: str, *, deny: bool = False) -> str:
+        """Act as the browser of a user who signs in at an authorization URL. Returns the URL to which the browser is sent back."""
+        query = dict(httpx.QueryParams(urlsplit(url).query))
+        form = {**query, "user": user, "password": password, "do": "deny" if deny else "allow"}
+        with httpx.Client(trust_env=False) as browser:
+            browser.get(url).raise_for_status()
+            answer = browser.post(url.partition("?")[0], data=form)
+        assert answer.has_redirect_location, answer.text
+        return answer.headers["location"]
+
+    def enter_code(self, user_code: str, user: str, password: str, *, deny: bool = False) -> None:
+        """Act as the browser of a user who enters a device code."""
+        form = {"user_code": user_code, "user": user, "password": password, "do": "deny" if deny else "allow"}
+        httpx.post(f"{self.issuer}/device", data=form, trust_env=False).raise_for_status()

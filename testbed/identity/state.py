@@ -1,0 +1,179 @@
+"""What the identity server knows: clients, codes, tokens, and how it misbehaves."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from authlib.oauth2.rfc6749 import ClientMixin, TokenMixin
+from authlib.oidc.core import AuthorizationCodeMixin
+from joserfc.jwk import RSAKey
+
+GRANTS = ("authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code")
+_LOCAL = ("http://127.0.0.1:", "http://localhost:", "https://127.0.0.1:", "https://localhost:")
+
+
+@dataclass
+class RegisteredApp(ClientMixin):
+    """An application. Redirects lead to this machine only; the token request has to name the same one."""
+
+    client_id: str
+    secret: str
+
+    def get_client_id(self) -> str:
+        """Return its id."""
+        return self.client_id
+
+    def get_default_redirect_uri(self) -> None:
+        """Return nothing: the request has to name it."""
+
+    def get_allowed_scope(self, scope: str | None) -> str:
+        """Allow every scope."""
+        return scope or ""
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Whether the browser may be sent there."""
+        return redirect_uri.startswith(_LOCAL)
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Whether it is this application."""
+        return client_secret == self.secret
+
+    def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
+        """Whether it may authenticate so: public clients have no secret."""
+        return method != "none" or not self.secret
+
+    def check_response_type(self, response_type: str) -> bool:
+        """Whether it may ask so."""
+        return response_type == "code"
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Whether it may get tokens so."""
+        return grant_type in GRANTS
+
+
+@dataclass
+class Code(AuthorizationCodeMixin):
+    """An authorization code: used once."""
+
+    code: str
+    client_id: str
+    user: str
+    redirect_uri: str
+    scope: str
+    nonce: str | None
+    code_challenge: str | None
+    code_challenge_method: str | None
+
+    def get_redirect_uri(self) -> str:
+        """Return where the browser was sent."""
+        return self.redirect_uri
+
+    def get_scope(self) -> str:
+        """Return what was asked for."""
+        return self.scope
+
+    def get_nonce(self) -> str | None:
+        """Return the nonce of the request."""
+        return self.nonce
+
+    def get_auth_time(self) -> int:
+        """Return when the user signed in."""
+        return int(time.time())
+
+
+@dataclass
+class Token(TokenMixin):
+    """An access token and its refresh token."""
+
+    access_token: str
+    refresh_token: str
+    client_id: str
+    user: str
+    scope: str
+    expires_at: float
+    sign_in: str
+    """The same for all tokens that descend from one sign-in."""
+    revoked: bool = False
+    replaces: Token | None = None
+    """The token that ends once this one is used: a client that died before it saved this one still has that one."""
+
+    def check_client(self, client: RegisteredApp) -> bool:
+        """Whether it was given to this application."""
+        return self.client_id == client.client_id
+
+    def get_scope(self) -> str:
+        """Return what it is for."""
+        return self.scope
+
+    def is_expired(self) -> bool:
+        """Whether its time is over."""
+        return time.time() >= self.expires_at
+
+    def is_revoked(self) -> bool:
+        """Whether it was revoked."""
+        return self.revoked
+
+    def use(self) -> None:
+        """Note that the client has it."""
+        if self.replaces is not None:
+            self.replaces.refresh_token = ""
+            self.replaces = None
+
+
+@dataclass
+class EndpointFault:
+    """How an endpoint misbehaves."""
+
+    times: int = -1
+    """How often it still does; -1 for as long as it is set."""
+    status: int = 400
+    error: str = ""
+    description: str = ""
+    retry_after: int = 0
+    seconds: float = 0.0
+    """How long it is silent first."""
+
+
+@dataclass
+class State:
+    """Everything, in memory: it is gone when the process ends."""
+
+    issuer: str
+    clients: dict[str, RegisteredApp]
+    key: RSAKey = field(
+        default_factory=lambda: RSAKey.generate_key(2048, parameters={"use": "sig", "alg": "RS256"}, auto_kid=True)
+    )
+    codes: dict[str, Code] = field(default_factory=dict)
+    tokens: list[Token] = field(default_factory=list)
+    devices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    approved: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    """By user code, who entered it, and whether they agreed."""
+    faults: dict[str, EndpointFault] = field(default_factory=dict)
+    """By endpoint: ``token``, ``refresh``, ``device``, ``revoke``, ``introspect``, ``userinfo``, ``keys``, ``authorize``."""
+    lifetime: int = 3600
+    """Seconds for which an access token is valid."""
+    rotates: bool = True
+    skew: int = 0
+    """By how many seconds its clock is wrong in id_tokens."""
+    claims: dict[str, Any] = field(default_factory=dict)
+    """Claims to put in the place of the right ones."""
+    asked: list[str] = field(default_factory=list)
+    """Which endpoints were asked, in order."""
+
+    def token(self, text: str) -> Token | None:
+        """Return the token that a text is, as access or refresh token."""
+        return next((one for one in self.tokens if text and text in {one.access_token, one.refresh_token}), None)
+
+    def revoke(self, user: str) -> None:
+        """Withdraw a user's consent: every token of theirs ends."""
+        for one in self.tokens:
+            if one.user == user:
+                one.revoked, one.refresh_token = True, ""
+
+    def expire(self, user: str) -> None:
+        """End the time of a user's access tokens."""
+        for one in self.tokens:
+            if one.user == user:
+                one.expires_at = 0.0
