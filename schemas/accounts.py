@@ -163,6 +163,10 @@ class Account(Contract):
     incoming: ServerAddress
     outgoing: ServerAddress | None = None
     credentials: SealedCredentials
+    grant: str = ""
+    """Names the OAuth2 sign-in that gave the tokens. Refreshed tokens keep it. Empty for a password."""
+    refresh_at: Utc | None = None
+    """When the tokens have to be refreshed."""
     sharing: SharingPolicy
     folders: FolderRules = FolderRules()
     state: AccountState = AccountState.ACTIVE

@@ -9,10 +9,10 @@ from pydantic import field_validator
 from services.runtime.environment import read_origin
 from services.runtime.mail_settings import (
     ConsoleUrlSettings,
-    MailServerSettings,
     Networks,
     SecretSettings,
     SenderSettings,
+    SignInSettings,
 )
 from services.runtime.settings import (
     LeaseSettings,
@@ -27,7 +27,7 @@ from services.runtime.settings import (
 )
 
 
-class PollerSettings(StageSettings, SecretSettings, MailServerSettings, LeaseSettings):
+class PollerSettings(StageSettings, SecretSettings, SignInSettings, LeaseSettings):
     """The poller."""
 
     process: ClassVar[str] = "poller"
@@ -170,7 +170,15 @@ class NotifierSettings(StageSettings, SenderSettings, ConsoleUrlSettings):
     )
 
 
-class CliSettings(StoreSettings, OverviewSettings, SecretSettings, SenderSettings, ConsoleUrlSettings, UndoSettings):
+class CliSettings(
+    StoreSettings,
+    OverviewSettings,
+    SecretSettings,
+    SenderSettings,
+    SignInSettings,
+    ConsoleUrlSettings,
+    UndoSettings,
+):
     """The ``leadmail`` command."""
 
     process: ClassVar[str] = "cli"
@@ -178,7 +186,13 @@ class CliSettings(StoreSettings, OverviewSettings, SecretSettings, SenderSetting
 
 
 class ConsoleSettings(
-    ServiceSettings, OverviewSettings, SecretSettings, SenderSettings, ConsoleUrlSettings, UndoSettings
+    ServiceSettings,
+    OverviewSettings,
+    SecretSettings,
+    SenderSettings,
+    SignInSettings,
+    ConsoleUrlSettings,
+    UndoSettings,
 ):
     """The web console."""
 

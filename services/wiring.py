@@ -11,9 +11,12 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from schemas.addresses import InvalidAddressError, normal_address, normal_address_or_none
 from services.mailbox.connection import ConnectPolicy, SecretBox, derive, key_id
+from services.mailbox.oauth.endpoints import Endpoints, OAuthApp
+from services.mailbox.oauth.sign_in_services import GENERIC, SignInService, SignInServices
 from services.mailbox.outgoing_mail import serialize
+from services.mailbox.providers import directory
 from services.runtime.environment import SettingsError
-from services.runtime.mail_settings import MailServerSettings, SecretSettings, SenderSettings
+from services.runtime.mail_settings import MailServerSettings, SecretSettings, SenderSettings, SignInSettings
 from services.runtime.settings import LeaseSettings, StoreSettings, UndoSettings
 from services.store import Store, StoreConfig
 
@@ -59,6 +62,52 @@ def make_policy(settings: MailServerSettings) -> ConnectPolicy:
         allow_networks=settings.allow_networks,
         ca_file=settings.ca_file or None,
         allow_plaintext=settings.allow_plaintext,
+    )
+
+
+def make_sign_in_services(settings: SignInSettings, policy: ConnectPolicy) -> SignInServices:
+    """Return the services at which users can sign in to their mailboxes: those that the operator set up."""
+    known = directory().sign_ins
+    found = [
+        SignInService.listed(known[key], client_id, secret, settings.microsoft_tenant)
+        for key, client_id, secret in (
+            ("google", settings.google_client_id, settings.google_client_secret),
+            ("microsoft", settings.microsoft_client_id, settings.microsoft_client_secret),
+        )
+        if client_id
+    ]
+    if settings.oauth_client_id:
+        found.append(_own_service(settings))
+    return SignInServices(found, policy)
+
+
+def _own_service(settings: SignInSettings) -> SignInService:
+    """Return the operator's own service.
+
+    Raises:
+        SettingsError: it is set up in part only.
+    """
+    if not settings.oauth_imap or not (
+        settings.oauth_issuer or (settings.oauth_authorization_url and settings.oauth_token_url)
+    ):
+        raise SettingsError(
+            "LEADMAIL_OAUTH_CLIENT_ID is set: set LEADMAIL_OAUTH_ISSUER (or LEADMAIL_OAUTH_AUTHORIZATION_URL and"
+            " LEADMAIL_OAUTH_TOKEN_URL) and LEADMAIL_OAUTH_IMAP, too."
+        )
+    names = ("authorization", "token", "device", "revocation", "userinfo")
+    endpoints = {name: getattr(settings, f"oauth_{name}_url") for name in names}
+    secret = settings.oauth_client_secret
+    return SignInService(
+        key=GENERIC,
+        name=settings.oauth_name,
+        app=OAuthApp(
+            endpoints=Endpoints(issuer=settings.oauth_issuer, **endpoints),
+            client_id=settings.oauth_client_id,
+            client_secret=secret if secret.get_secret_value() else None,
+            scopes=settings.oauth_scopes,
+        ),
+        imap=settings.oauth_imap,
+        smtp=settings.oauth_smtp,
     )
 
 

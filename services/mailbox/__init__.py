@@ -5,6 +5,7 @@ Does not know the accounts in the database, queues or stages. Imports ``schemas`
 
 - ``connection``: what every connection needs: policy, network guard, TLS, credentials, refusals
 - ``imap``: the IMAP client
+- ``oauth``: signing in by OAuth2, and keeping tokens fresh
 - ``smtp``: the SMTP client, and the operator's relay
 - ``providers``: the directory of mail services (``providers.toml``)
 - ``popular``: the services of the directory that users choose from

@@ -63,6 +63,7 @@ class Provider(Contract):
     mailbox_bytes: int = Field(default=0, ge=0)
     quirks: frozenset[Quirk] = frozenset()
     note: str = ""
+    sign_in: str = ""
 
     def login_name(self, address: str) -> str:
         """Return the login name for an address."""
@@ -96,11 +97,30 @@ class Provider(Contract):
         )
 
 
+class SignIn(Contract):
+    """How to sign in to a service by OAuth2; ``providers.toml`` explains each field."""
+
+    key: str
+    name: str
+    provider: str
+    issuer: str
+    authorization: str
+    token: str
+    device: str = ""
+    revocation: str = ""
+    userinfo: str = ""
+    keys: str
+    scopes: tuple[str, ...]
+    parameters: dict[str, str] = Field(default_factory=dict)
+    address_claims: tuple[str, ...] = ("email",)
+
+
 class Directory:
     """All services, by key, domain, mail exchanger or server name."""
 
-    def __init__(self, providers: Iterable[Provider]) -> None:
+    def __init__(self, providers: Iterable[Provider], sign_ins: Iterable[SignIn] = ()) -> None:
         """Index the services. Raises ValueError when two claim one domain or exchanger."""
+        self.sign_ins = {one.key: one for one in sign_ins}
         self.by_key = {provider.key: provider for provider in providers}
         self._domains: dict[str, Provider] = {}
         self._exchangers: dict[str, Provider] = {}
@@ -153,7 +173,12 @@ def _claim(index: dict[str, Provider], names: Iterable[str], provider: Provider)
 def directory() -> Directory:
     """Return the directory; it is read at the first call."""
     text = (files("services.mailbox") / "providers.toml").read_text(encoding="utf-8")
-    return Directory(Provider.model_validate({"key": key, **fields}) for key, fields in tomllib.loads(text).items())
+    tables = tomllib.loads(text)
+    sign_ins = tables.pop("sign-in").items()
+    return Directory(
+        (Provider.model_validate({"key": key, **fields}) for key, fields in tables.items()),
+        (SignIn.model_validate({"key": key, **fields}) for key, fields in sign_ins),
+    )
 
 
 def clean_credentials(credentials: Credentials, provider: Provider | None) -> Credentials:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from schemas.accounts import Account, Lease
 from services.amqp import Stage, run_stage
 from services.mailbox.connection import require_usable_secret
+from services.mailbox.oauth.token_refresh import TokenRefresher
 from services.mailbox.providers import directory
 from services.poller.account_worker import AccountWorker, Timing
 from services.poller.connections.background_slots import BackgroundSlots
@@ -26,7 +27,7 @@ from services.poller.supervisor import Supervisor
 from services.runtime.patient_threads import PatientThreads
 from services.runtime.periodic import periodic
 from services.settings import PollerSettings
-from services.wiring import make_blind_index_keys, make_policy, make_secret_box, make_store
+from services.wiring import make_blind_index_keys, make_policy, make_secret_box, make_sign_in_services, make_store
 
 COMMAND_THREADS, CONNECT_THREADS = 32, 16
 """IMAP commands, and connection attempts, that run at the same time, besides those whose servers are silent."""
@@ -84,8 +85,9 @@ async def main(stage: Stage[PollerSettings]) -> None:
         thread_pool(CONNECT_THREADS, "connect") as connects,
         thread_pool(READER_THREADS, "headers") as readers,
     ):
+        tokens = TokenRefresher(make_sign_in_services(settings, policy), box, store.account_tokens)
         connector = Connector(
-            policy, box, directory(), budgets, commands=commands, connects=connects, metrics=metrics.imap
+            policy, tokens, directory(), budgets, commands=commands, connects=connects, metrics=metrics.imap
         )
         marker, slots = Marker(keys, list(keys)[-1]), BackgroundSlots(BACKGROUND_SLOTS)
 

@@ -16,7 +16,7 @@ from services.poller.connections.backoff import BlockRule, ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
 from services.poller.connections.connector import Connector
 from services.poller.connections.errors import BlockedError, deciding_error, is_connection_limit
-from services.poller.connections.troubles import BACKGROUND, CONNECT, LIVE
+from services.poller.connections.troubles import BACKGROUND, CONNECT, LIVE, TOKENS
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.recovery import Recovery
@@ -26,6 +26,7 @@ from services.poller.sync.folder_rounds import FolderRounds
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from services.poller.sync.reconcile import until_due
 from services.poller.sync.sent_watcher import SentWatcher
+from services.poller.token_timer import TokenTimer
 from services.store import Purpose
 
 
@@ -66,6 +67,7 @@ class AccountWorker:
         """When the next comparison is due, on the monotonic clock; None if that was not drawn yet."""
         self._background = BackgroundSync(context, self._fetcher, opened=self._epoch_opened)
         self._recovery = Recovery(context, backoff, self._slots, self._check_now)
+        self._tokens = TokenTimer(context, connector, backoff, self._recovery)
         self._rounds = FolderRounds(timing.poll)
         self._second = SecondConnection(
             context,
@@ -130,6 +132,8 @@ class AccountWorker:
                     run, second = self._recovery.keep_running, self._second
                     tasks.create_task(run(second.run, BACKGROUND, self._background_phase, worked=second.worked))
                     tasks.create_task(run(self._watch, LIVE, lambda: "live"))
+                    if self._context.account.grant:
+                        tasks.create_task(run(self._tokens.run, TOKENS, lambda: "connect"))
             except BaseExceptionGroup as group:
                 cause = deciding_error(group)
                 if isinstance(cause, BlockedError):
@@ -147,7 +151,13 @@ class AccountWorker:
         return self._background.phase
 
     async def _connect(self, purpose: Purpose) -> ImapSession:
-        session = await self._connector.connect(self._context.account, self._budget, purpose=purpose)
+        session = await self._connector.connect(
+            self._context.account,
+            self._budget,
+            purpose=purpose,
+            lease=self._context.lease,
+            refreshed=self._tokens.note,
+        )
         await self._recovery.worked(CONNECT)
         return session
 

@@ -202,9 +202,9 @@ class Supervisor:
 
 
 def _login_differs(now: Account, before: Account) -> bool:
-    """Whether the password or the server was changed, so that the worker has to start again. Sealing it again is no change."""
-    return (now.credentials.ciphertext, now.incoming, now.provider) != (
-        before.credentials.ciphertext,
+    """Whether the login was changed, so that the worker has to start again. Sealing it again or refreshing tokens is no change."""
+    return (now.grant or now.credentials.ciphertext, now.incoming, now.provider) != (
+        before.grant or before.credentials.ciphertext,
         before.incoming,
         before.provider,
     )

@@ -35,6 +35,7 @@ from services.store.mail.deleted_emails import DeletedEmails
 from services.store.mail.emails import Emails
 from services.store.mail.links import Links
 from services.store.mail.orphaned_emails import OrphanedEmails
+from services.store.sync.account_tokens import AccountTokens
 from services.store.sync.account_troubles import AccountTroubles
 from services.store.sync.accounts import Accounts
 from services.store.sync.backlog import Backlog
@@ -68,6 +69,7 @@ class StageStore:
             former_accounts=self.former_accounts,
             audit=self.audit,
         )
+        self.account_tokens = AccountTokens(c, fence, self.accounts)
         self.account_troubles = AccountTroubles(c, fence)
         self.leases = Leases(c, config, fence)
         self.folders = Folders(c, fence)

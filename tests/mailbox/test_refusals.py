@@ -104,9 +104,9 @@ def test_an_answer_is_cleaned() -> None:
 
 
 def test_only_time_cures_what_is_transient() -> None:
-    """Time-outs and full or failing servers are tried again; everything else needs a person to act."""
+    """Time-outs and full or failing servers, and what the operator repairs, are tried again; the rest needs the owner."""
     assert {code for code in Code if MailServerError(code).transient} == TRANSIENT == {
-        Code.TIMEOUT, Code.THROTTLED, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE,
+        Code.TIMEOUT, Code.THROTTLED, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE, Code.APP_REFUSED,
     }  # fmt: skip
 
 

@@ -60,7 +60,7 @@ async def test_work_ends_although_its_cancellation_was_lost() -> None:
     """Work whose connection breaks while it is cancelled does not continue: its supervisor waits for it."""
     connector: Any = DroppingConnector()
     context: Any = SimpleNamespace(
-        account=SimpleNamespace(id="a" * 24, epoch=0, resync_requested=True, trouble=None),
+        account=SimpleNamespace(id="a" * 24, epoch=0, resync_requested=True, trouble=None, grant=""),
         lease=None,
         store=SimpleNamespace(folders=SimpleNamespace(of=no_folders)),
         metrics=PollerMetrics(CollectorRegistry()),

@@ -26,6 +26,8 @@ class OAuth2Credentials(Contract):
     """When the access token expires; None when the provider does not say."""
     token_endpoint: str | None = None
     client_id: str | None = None
+    provider: str | None = None
+    """The key of the sign-in service that gave the tokens, and that refreshes them."""
 
 
 Credentials = Annotated[PasswordCredentials | OAuth2Credentials, Field(discriminator="kind")]

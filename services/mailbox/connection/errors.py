@@ -22,6 +22,12 @@ class Code(StrEnum):
     APP_PASSWORD_NEEDED = "app-password-needed"  # noqa: S105  a code, not a password
     OAUTH2_NEEDED = "oauth2-needed"
     OAUTH2_EXPIRED = "oauth2-expired"
+    CONSENT_REVOKED = "consent-revoked"
+    CONSENT_NEEDED = "consent-needed"
+    ADMIN_CONSENT_NEEDED = "admin-consent-needed"
+    SECOND_FACTOR_NEEDED = "second-factor-needed"
+    UNKNOWN_APP = "unknown-app"
+    APP_REFUSED = "app-refused"
     PASSWORD_EXPIRED = "password-expired"  # noqa: S105  a code, not a password
     IMAP_DISABLED = "imap-disabled"
     SMTP_DISABLED = "smtp-disabled"
@@ -40,8 +46,8 @@ class Code(StrEnum):
     REFUSED = "refused"
 
 
-TRANSIENT = frozenset({Code.TIMEOUT, Code.TOO_MANY_CONNECTIONS, Code.THROTTLED, Code.UNAVAILABLE})
-"""Codes that may pass without anyone acting."""
+TRANSIENT = frozenset({Code.TIMEOUT, Code.TOO_MANY_CONNECTIONS, Code.THROTTLED, Code.UNAVAILABLE, Code.APP_REFUSED})
+"""Codes that may pass without the mailbox's owner acting. What is wrong with the application, the operator repairs."""
 
 
 class MailServerError(LeadmailError):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from services.mailbox.connection.errors import Code, MailServerError, clean_answer
 from services.mailbox.connection.line_breaks import refuse_line_breaks
+from services.mailbox.connection.refusal_rules import Protocol
+from services.mailbox.connection.refusals import classify
 
 SaslExchange = Callable[[bytes], bytes]
 """Takes the server's challenge and returns our answer, both decoded from base64."""
@@ -27,6 +30,15 @@ def login_exchange(username: str, password: str) -> SaslExchange:
 
 _SERVER_STATUS = re.compile(rb'"status"\s{0,3}:\s{0,3}"?(?:5\d\d|429)\b')
 _LONGEST_CHALLENGE = 2_000
+_NO_PASSWORD = frozenset(
+    {
+        Code.WRONG_PASSWORD,
+        Code.PASSWORD_EXPIRED,
+        Code.APP_PASSWORD_NEEDED,
+        Code.OAUTH2_NEEDED,
+        Code.REFUSED,
+    }
+)
 
 
 class BearerExchange:
@@ -50,10 +62,13 @@ class BearerExchange:
             self.first = f"user={username}\1auth=Bearer {token}\1\1".encode()
             self._acknowledge = b""
 
-    @property
-    def server_failed(self) -> bool:
-        """Whether the error says that the server has a problem, not the token (``{"status":"503"}``)."""
-        return bool(_SERVER_STATUS.search(self.challenge[:_LONGEST_CHALLENGE]))
+    def refusal(self, answer: str, protocol: Protocol, token: str) -> MailServerError:
+        """Return what a refusal means. There is no password: of an expired token, servers say what they say of a wrong password."""
+        answer = clean_answer(f"{answer} {self.challenge.decode('utf-8', 'replace')}", token)
+        if _SERVER_STATUS.search(self.challenge[:_LONGEST_CHALLENGE]):  # the server has a problem, not the token
+            return MailServerError(Code.UNAVAILABLE, answer=answer)
+        code = classify(answer, protocol=protocol, default=Code.OAUTH2_EXPIRED)
+        return MailServerError(Code.OAUTH2_EXPIRED if code in _NO_PASSWORD else code, answer=answer)
 
     def __call__(self, challenge: bytes) -> bytes:
         """Answer one challenge."""

@@ -30,9 +30,6 @@ OWN_ID = {"name": "Leadmail", "version": "1", "vendor": "Leadmail"}
 """RFC 2971. NetEase (163, 126) refuses SELECT to clients that have not sent an ID."""
 
 
-_NO_PASSWORD = frozenset({Code.WRONG_PASSWORD, Code.PASSWORD_EXPIRED, Code.APP_PASSWORD_NEEDED, Code.REFUSED})
-
-
 def open_imap(server: ServerAddress, *, policy: ConnectPolicy) -> MailClient:
     """Return an encrypted connection that is not logged in.
 
@@ -168,12 +165,7 @@ def _refused(protocol: ImapProtocol, error: Exception, secret: str, bearer: Bear
     texts += [text for kind in ("NO", "BAD", "BYE") for text in notices.get(kind, []) if isinstance(text, bytes)]
     answer = clean_answer(b" ".join(dict.fromkeys(texts)), secret)
     if bearer is not None:
-        answer = clean_answer(f"{answer} {bearer.challenge.decode('utf-8', 'replace')}", secret)
-        if bearer.server_failed:
-            return MailServerError(Code.UNAVAILABLE, answer=answer)
-        code = classify(answer, protocol="imap", default=Code.OAUTH2_EXPIRED)
-        # There is no password: Google and Microsoft say of an expired token what they say of a wrong password.
-        return MailServerError(Code.OAUTH2_EXPIRED if code in _NO_PASSWORD else code, answer=answer)
+        return bearer.refusal(answer, "imap", secret)
     default = Code.UNAVAILABLE if isinstance(error, imaplib.IMAP4.abort) else Code.REFUSED
     return MailServerError(classify(answer, protocol="imap", default=default), answer=answer)
 

@@ -183,9 +183,10 @@ async def _log_in(client: aiosmtplib.SMTP, server: ServerAddress, credentials: C
         raise MailServerError(Code.WRONG_PASSWORD, "the user name or password contains a line break") from error
     response = await _authenticate(client, mechanism, exchange)
     if response.code != _AUTH_DONE:
+        if isinstance(exchange, BearerExchange):
+            raise exchange.refusal(f"{response.code} {response.message}", "smtp", secret)
         answer = clean_answer(f"{response.code} {response.message}", secret)
-        default = Code.OAUTH2_EXPIRED if oauth2 else Code.WRONG_PASSWORD
-        raise MailServerError(classify(answer, protocol="smtp", default=default), answer=answer)
+        raise MailServerError(classify(answer, protocol="smtp", default=Code.WRONG_PASSWORD), answer=answer)
 
 
 async def _authenticate(client: aiosmtplib.SMTP, mechanism: str, exchange: SaslExchange) -> aiosmtplib.SMTPResponse:

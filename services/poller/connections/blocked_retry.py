@@ -51,13 +51,19 @@ class BlockedRetry:
         return timedelta(seconds=jittered(self._seconds / times_sooner, 0.1))
 
     async def _try(self, account: Account) -> None:
+        stored = account
+
+        def refreshed(current: Account) -> None:
+            nonlocal stored
+            stored = current
+
         try:
-            session = await self._connector.connect(account)
+            session = await self._connector.connect(account, refreshed=refreshed)
         except MailServerError as error:
             if error.transient:
                 await self._store.blocked_accounts.postpone(account, self._delay(SOONER))
             else:
-                await self._store.blocked_accounts.note_reason(account, error.code.value)
+                await self._store.blocked_accounts.note_reason(stored, error.code.value)
             return
         except BudgetSpentError:
             await self._store.blocked_accounts.postpone(account, self._delay(SOONER))
@@ -68,5 +74,5 @@ class BlockedRetry:
         finally:
             self._connector.forget(account)
         session.discard()
-        if await self._store.blocked_accounts.unblock(account):
+        if await self._store.blocked_accounts.unblock(stored):
             self._log.info("a blocked account works again", account=account.id)

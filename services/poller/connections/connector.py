@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
-from schemas.accounts import Account
-from services.mailbox.connection import ConnectPolicy, Credentials, MailServerError, SecretBox
+from pydantic import SecretStr
+
+from schemas.accounts import Account, Lease
+from services.mailbox.connection import Code, ConnectPolicy, Credentials, MailServerError
 from services.mailbox.imap import ImapSession, MailClient, connect_imap
+from services.mailbox.oauth.token_refresh import TokenRefresher
 from services.mailbox.providers import Directory, Provider
 from services.poller.connections.budgets import AccountBudget, MeteredTraffic, ServiceBudgets
 from services.poller.connections.imap_metrics import ImapMetrics
@@ -24,7 +28,7 @@ class Connector:
     def __init__(
         self,
         policy: ConnectPolicy,
-        box: SecretBox,
+        tokens: TokenRefresher,
         directory: Directory,
         budgets: ServiceBudgets,
         *,
@@ -34,7 +38,7 @@ class Connector:
     ) -> None:
         """Take the pools of threads for commands, and for connecting (which may hang for long)."""
         self._policy = policy
-        self._box = box
+        self._tokens = tokens
         self._directory = directory
         self.budgets = budgets
         self._commands = commands
@@ -48,21 +52,37 @@ class Connector:
         return known or self._directory.for_server(account.incoming.host)
 
     async def connect(
-        self, account: Account, budget: AccountBudget | None = None, *, purpose: Purpose = "bulk"
+        self,
+        account: Account,
+        budget: AccountBudget | None = None,
+        *,
+        purpose: Purpose = "bulk",
+        lease: Lease | None = None,
+        refreshed: Callable[[Account], None] = lambda _: None,
     ) -> ImapSession:
         """Return a logged-in session for new mail or for background work.
+
+        ``refreshed`` is called with the account as it is stored if its tokens were refreshed, under the ``lease``.
 
         Raises:
             BudgetSpentError: the server gets no more log-ins or connections for now.
             MailServerError: see ``connect_imap``.
             SealError: the credentials cannot be decrypted.
         """
-        credentials = self._box.open(account.id, account.credentials)
         provider = self.provider(account)
+        current, credentials = await self._open(account, lease, refreshed)
         budget = budget or self.budgets.of(account, provider)
         closed = await budget.connections.take(purpose)
         try:
-            client = await self._log_in(account, credentials, provider, budget)
+            try:
+                client = await self._log_in(account, credentials, provider, budget)
+            except MailServerError as error:
+                token = getattr(credentials, "access_token", None)
+                if error.code is not Code.OAUTH2_EXPIRED or token is None:
+                    raise
+                # A server may refuse a token before its time. Only a fresh one shows whether the owner has to act.
+                current, credentials = await self._open(current, lease, refreshed, refused=token)
+                client = await self._log_in(account, credentials, provider, budget)
         except BaseException:
             closed()
             raise
@@ -77,6 +97,36 @@ class Connector:
                 closed,
             ),
         )
+
+    async def refresh(self, account: Account, *, lease: Lease) -> Account:
+        """Refresh an account's tokens that are due. Returns the account as it is stored.
+
+        Raises:
+            MailServerError: they cannot be refreshed.
+            SealError: the credentials cannot be decrypted.
+        """
+        try:
+            return (await self._tokens.refresh(account, lease=lease))[0]
+        except MailServerError as error:
+            self._metrics.login_failed(account, self.provider(account), error.code.value)
+            raise
+
+    async def _open(
+        self,
+        account: Account,
+        lease: Lease | None,
+        refreshed: Callable[[Account], None],
+        *,
+        refused: SecretStr | None = None,
+    ) -> tuple[Account, Credentials]:
+        try:
+            current, credentials = await self._tokens.open(account, lease=lease, refused=refused)
+        except MailServerError as error:
+            self._metrics.login_failed(account, self.provider(account), error.code.value)
+            raise
+        if current is not account:
+            refreshed(current)
+        return current, credentials
 
     async def _log_in(
         self, account: Account, credentials: Credentials, provider: Provider | None, budget: AccountBudget

@@ -14,7 +14,7 @@ from services.poller.connections.errors import BudgetSpentError
 from services.runtime.failures import describe
 from services.store import FolderChangedError, LeaseLostError, Store
 
-CONNECT, BACKGROUND, LIVE = "connect", "background", "live"
+CONNECT, BACKGROUND, LIVE, TOKENS = "connect", "background", "live", "tokens"
 """Names of tasks."""
 _TASKS: dict[Phase, str] = {"connect": CONNECT, "live": LIVE}
 

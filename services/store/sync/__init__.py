@@ -1,6 +1,7 @@
 """Synchronisation: accounts, leases and backfills.
 
 - ``accounts``, ``former_accounts``: connected mailboxes, and mailboxes that are connected again
+- ``account_tokens``: OAuth2 tokens that one process at a time refreshes
 - ``account_troubles``: accounts that a poller blocks, or cannot work on for now
 - ``leases``: which poller works on which account
 - ``epochs``: backfills from the first folder to the confirmation

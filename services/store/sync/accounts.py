@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
@@ -167,13 +168,17 @@ class Accounts:
         incoming: ServerAddress | None = None,
         outgoing: ServerAddress | None = None,
         provider: str | None = None,
+        grant: str = "",
+        refresh_at: datetime | None = None,
     ) -> Account:
         """Store new credentials that were tested (with ``incoming`` also both servers and their provider). This ends a block.
+
+        ``grant`` and ``refresh_at`` are those of a sign-in (see ``Account``).
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
         """
-        fields: dict[str, Any] = {"credentials": credentials, "trouble": None}
+        fields: dict[str, Any] = {"credentials": credentials, "grant": grant, "refresh_at": refresh_at, "trouble": None}
         if incoming is not None:
             fields |= {"incoming": incoming, "outgoing": outgoing, "provider": provider}
         await self._change(account, fields, action="account.credentials", by=by)

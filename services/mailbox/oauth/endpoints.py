@@ -1,0 +1,71 @@
+"""An application at an identity server: the endpoints, and how the server knows the application."""
+
+from __future__ import annotations
+
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError
+
+from schemas.base import Contract
+from services.mailbox.oauth.errors import UNREADABLE, IdentityServerError
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+
+
+class Endpoints(Contract):
+    """Where an identity server is asked (RFC 8414). An empty URL means that it does not offer this."""
+
+    issuer: str = ""
+    """As it stands in the server's id_tokens. Microsoft's has ``{tenantid}`` in it."""
+    authorization: str = ""
+    token: str = ""
+    device: str = ""
+    revocation: str = ""
+    userinfo: str = ""
+    keys: str = ""
+
+    @classmethod
+    def published(cls, document: object, issuer: str) -> Self:
+        """Return what an issuer's configuration document says (OpenID Connect Discovery 1.0).
+
+        Raises:
+            IdentityServerError: it is not the document of this issuer.
+        """
+        fields = {
+            "authorization": "authorization_endpoint",
+            "token": "token_endpoint",
+            "device": "device_authorization_endpoint",
+            "revocation": "revocation_endpoint",
+            "userinfo": "userinfo_endpoint",
+            "keys": "jwks_uri",
+        }
+        known = document if isinstance(document, dict) else {}
+        named = known.get("issuer")
+        if not isinstance(named, str) or named.rstrip("/") != issuer.rstrip("/"):
+            raise IdentityServerError(UNREADABLE, f"{issuer}{WELL_KNOWN} does not describe this issuer")
+        try:
+            return cls.model_validate({"issuer": named, **{name: known.get(key, "") for name, key in fields.items()}})
+        except ValidationError as error:
+            raise IdentityServerError(UNREADABLE, f"{issuer}{WELL_KNOWN} cannot be understood") from error
+
+    def over(self, other: Endpoints) -> Endpoints:
+        """Return these endpoints, and the other's where these have none."""
+        return other.model_copy(update={name: value for name, value in self if value})
+
+
+class OAuthApp(Contract):
+    """An application as it is registered at an identity server."""
+
+    endpoints: Endpoints
+    """With an issuer and no keys, the rest is read from the issuer's configuration document."""
+    client_id: str
+    client_secret: SecretStr | None = None
+    scopes: tuple[str, ...] = ("openid", "email")
+    parameters: dict[str, str] = Field(default_factory=dict)
+    """Further parameters of the authorization request, such as ``access_type=offline``."""
+
+    @property
+    def host(self) -> str:
+        """The identity server's name, for messages."""
+        return urlsplit(self.endpoints.authorization or self.endpoints.issuer).hostname or ""

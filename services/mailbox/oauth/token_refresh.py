@@ -1,0 +1,138 @@
+"""Tokens that are due are refreshed, by one process at a time, and saved before they are used: refresh tokens may rotate."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import SecretStr
+
+from schemas.accounts import Account, Lease, SealedCredentials
+from services.mailbox.connection import Code, Credentials, MailServerError, OAuth2Credentials, SecretBox
+from services.mailbox.oauth.errors import IdentityServerError
+from services.mailbox.oauth.refusals import as_mail_error
+from services.mailbox.oauth.sign_in_services import SignInServices
+
+if TYPE_CHECKING:
+    from services.mailbox.oauth.client import Tokens
+
+EARLY = timedelta(minutes=5)
+CLAIM = timedelta(minutes=1)
+"""How long a process that died keeps others from refreshing. One that lives gives up before."""
+_LOOK = 0.2
+
+
+class TokenStore(Protocol):
+    """Where tokens are kept."""
+
+    async def claim(self, account: Account, *, lasts: timedelta) -> bool:
+        """Claim the refresh of the account's tokens. False if another process has it, or the credentials were replaced."""
+
+    async def release(self, account: Account) -> None:
+        """Give a claim back without new tokens."""
+
+    async def save(
+        self, account: Account, credentials: SealedCredentials, *, refresh_at: datetime | None, lease: Lease | None
+    ) -> Account | None:
+        """Replace the account's credentials by compare-and-set; under a lease, only while it holds. None if they were replaced."""
+
+    async def current(self, account: str) -> Account:
+        """Return the account as it is stored."""
+
+
+def refresh_time(expires_at: datetime | None, now: datetime) -> datetime | None:
+    """Return when tokens have to be refreshed: five minutes early, or at half of a short life."""
+    return None if expires_at is None else max(expires_at - EARLY, now + (expires_at - now) / 2)
+
+
+class TokenRefresher:
+    """Opens credentials, with fresh tokens where they are tokens."""
+
+    def __init__(self, services: SignInServices, box: SecretBox, store: TokenStore) -> None:
+        self._services = services
+        self._box = box
+        self._store = store
+
+    async def open(
+        self, account: Account, *, lease: Lease | None = None, refused: SecretStr | None = None
+    ) -> tuple[Account, Credentials]:
+        """Return the account as it is stored now, and what opens its mailbox.
+
+        While the token server fails, a token that is due but still valid is returned. ``refused`` is an access token that the
+        mail server did not accept: it is never returned.
+
+        Raises:
+            MailServerError: the tokens cannot be refreshed.
+            SealError: the credentials cannot be decrypted.
+        """
+        credentials = self._box.open(account.id, account.credentials)
+        if not isinstance(credentials, OAuth2Credentials) or not (_due(account) or _is(credentials, refused)):
+            return account, credentials
+        try:
+            return await self.refresh(account, lease=lease, refused=refused)
+        except MailServerError as error:
+            expires = credentials.expires_at
+            if not error.transient or refused is not None or expires is None or expires <= datetime.now(UTC):
+                raise
+            return account, credentials
+
+    async def refresh(
+        self, account: Account, *, lease: Lease | None = None, refused: SecretStr | None = None
+    ) -> tuple[Account, Credentials]:
+        """Refresh tokens that are due or ``refused``; if another process does, wait for what it saves. See ``open``."""
+        while not await self._store.claim(account, lasts=CLAIM):
+            await asyncio.sleep(_LOOK)
+            account = await self._store.current(account.id)
+            credentials = self._box.open(account.id, account.credentials)
+            if not isinstance(credentials, OAuth2Credentials) or not (_due(account) or _is(credentials, refused)):
+                return account, credentials
+        renewal = asyncio.create_task(self._renew(account, lease))
+        try:
+            return await asyncio.shield(renewal)
+        except asyncio.CancelledError:
+            # The server may have rotated the refresh token already: the new one must be saved.
+            await asyncio.wait({renewal})
+            raise
+
+    async def _renew(self, account: Account, lease: Lease | None) -> tuple[Account, Credentials]:
+        before = self._box.open(account.id, account.credentials)
+        assert isinstance(before, OAuth2Credentials)
+        try:
+            tokens = await self._ask(before)
+        except BaseException:
+            await self._store.release(account)
+            raise
+        after = before.model_copy(
+            update={
+                "access_token": tokens.access_token,
+                "refresh_token": tokens.refresh_token,
+                "expires_at": tokens.expires_at,
+            }
+        )
+        refresh_at = refresh_time(tokens.expires_at, datetime.now(UTC))
+        sealed = self._box.seal(account.id, after)
+        saved = await self._store.save(account, sealed, refresh_at=refresh_at, lease=lease)
+        if saved is None:  # the owner signed in again meanwhile
+            account = await self._store.current(account.id)
+            return account, self._box.open(account.id, account.credentials)
+        return saved, after
+
+    async def _ask(self, before: OAuth2Credentials) -> Tokens:
+        key = before.provider or ""
+        if key not in self._services.by_key:
+            raise MailServerError(Code.APP_REFUSED, f"the sign-in service {key} is not set up in this process")
+        if before.refresh_token is None:
+            raise MailServerError(Code.OAUTH2_EXPIRED, "the service gave no refresh token")
+        try:
+            return await self._services.client(key).refresh(before.refresh_token)
+        except IdentityServerError as error:
+            raise as_mail_error(error) from error
+
+
+def _due(account: Account) -> bool:
+    return account.refresh_at is not None and account.refresh_at <= datetime.now(UTC)
+
+
+def _is(credentials: OAuth2Credentials, refused: SecretStr | None) -> bool:
+    return refused is not None and credentials.access_token == refused
