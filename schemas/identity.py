@@ -62,10 +62,10 @@ def email_key(
     viewer of one learns what only the other says. Trace headers (Received, Delivered-To, Bcc ...) are left out: they
     differ from copy to copy.
     """
-    digest = hashlib.sha256()
+    pieces: list[bytes] = []
 
     def add(tag: bytes, value: bytes) -> None:
-        digest.update(tag + len(value).to_bytes(8, "big") + value)
+        pieces.extend((tag, len(value).to_bytes(8, "big"), value))
 
     if message_id is None:
         add(b"account", account.encode())
@@ -81,7 +81,7 @@ def email_key(
         add(b"leaf", leaf)
     if recipe > 1:
         add(b"shown", shown)
-    return f"v{recipe}-{digest.hexdigest()[:40]}"
+    return f"v{recipe}-{hashlib.sha256(b''.join(pieces)).hexdigest()[:40]}"
 
 
 def link_id(kind: str, record: str, email: str) -> str:

@@ -92,7 +92,10 @@ def _print_robustness() -> None:
         except Exception as error:  # noqa: BLE001 - counted
             failed[path] = repr(error)
         times[path] = time.process_time() - started
-    _say(f"{len(times)} mails in {sum(times.values()):.1f} s of CPU time; {len(failed)} raise; the slowest:")
+    total = sum(times.values())
+    _say(
+        f"{len(times)} mails in {total:.1f} s of CPU time, {len(times) / total:,.0f} a second; {len(failed)} raise; the slowest:"
+    )
     for path in sorted(times, key=times.__getitem__, reverse=True)[:_SLOWEST]:
         _say(f"    {times[path] * 1000:7.0f} ms {path.stat().st_size:>10,} bytes  {path.relative_to(CORPUS)}")
     for path, raised in failed.items():

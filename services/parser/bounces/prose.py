@@ -62,14 +62,13 @@ def head(text: str) -> str:
     return "\n".join(line for line in above.split("\n") if not _HEADER.match(line))
 
 
-def lost_addresses(text: str, others: Iterable[str]) -> list[str]:
-    """Return the addresses that an older bounce's prose names before its copy of the mail begins.
+def lost_addresses(above: str, others: Iterable[str]) -> list[str]:
+    """Return the addresses that an older bounce's prose names in its ``head``.
 
     Those that stand alone on a line are meant; where there is none, any will do that is not one of ``others``, the
     addresses of who writes and who is written to.
     """
     known = set(others)
-    above = head(text)
     without_to = "\n".join(line for line in above.split("\n") if not _TO.match(line))
     alone = [found[1] or found[2] for found in _ALONE.finditer(without_to)]
     for specs in (alone, SPEC.findall(without_to), SPEC.findall(above)):
@@ -79,9 +78,9 @@ def lost_addresses(text: str, others: Iterable[str]) -> list[str]:
     return []
 
 
-def said(text: str, addresses: Iterable[str]) -> str:
+def said(above: str, addresses: Iterable[str]) -> str:
     """Return why a mail was not delivered: what stands below the first of the addresses, or a line that says so."""
-    lines = head(text).split("\n")
+    lines = above.split("\n")
     wanted = [address.lower() for address in addresses]
     for at, line in enumerate(lines):
         if any(address in line[:_LINE].lower() for address in wanted):

@@ -99,12 +99,13 @@ def read_bounce(
             _is_daemon(people) and prose.FAILED.search(prose.head(text)[:_READ])
         ):
             return None
+    above = prose.head(text)
     delayed = bool(actions) and not final
     if not failed and not actions:
-        failed = prose.lost_addresses(text, (person.address for person in people))
-        delayed = _DELAYED.search(subject) is not None or prose.POSTPONED.search(prose.head(text)[:_READ]) is not None
+        failed = prose.lost_addresses(above, (person.address for person in people))
+        delayed = _DELAYED.search(subject) is not None or prose.POSTPONED.search(above[:_READ]) is not None
     worst = next(iter(final or failures), None)
-    said = (worst.diagnostic if worst else "") or prose.said(text, failed)
+    said = (worst.diagnostic if worst else "") or prose.said(above, failed)
     code = (worst.status if worst else "") or status.code_of("", said)
     lost = (normal_address_or_none(spec.strip(".'").removeprefix("SMTP=").removeprefix("smtp=")) for spec in failed)
     distinct = dict.fromkeys(address for address in lost if address)
@@ -112,7 +113,7 @@ def read_bounce(
     mail = returned_mail(leaves, text, own_id)
     return Bounce(
         addresses,
-        kind_of(code, said, subject, prose.head(text)[:_READ], final=not delayed),
+        kind_of(code, said, subject, above[:_READ], final=not delayed),
         code,
         said[: limits.REASON],
         mail.message_id,

@@ -73,16 +73,13 @@ def participants(fields: Fields, diagnostics: Diagnostics, hint: str | None) -> 
 
 def bcc(fields: Fields, diagnostics: Diagnostics, hint: str | None) -> tuple[str, ...]:
     """Return the addresses of the Bcc field, each once, at most 1,000."""
-    return _distinct(address for _, address in of_field(fields, "bcc", diagnostics, hint))[: limits.RECIPIENTS]
+    found = of_field(fields, "bcc", diagnostics, hint)
+    return tuple({address: None for _, address in found})[: limits.RECIPIENTS]
 
 
 def in_role(people: Iterable[Participant], role: Role) -> tuple[str, ...]:
     """Return the addresses in a role, each once."""
-    return _distinct(person.address for person in people if person.role is role)
-
-
-def _distinct(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))
+    return tuple({person.address: None for person in people if person.role is role})
 
 
 def with_failed(people: tuple[Participant, ...], failed: Iterable[str]) -> tuple[Participant, ...]:

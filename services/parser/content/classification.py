@@ -53,7 +53,7 @@ def is_auto_reply(fields: Fields, subject: str) -> bool:
         return True
     if submitted:
         return False
-    if any(_word(fields, name) not in ("", "no", "false") for name in _AUTOMATIC_FIELDS):
+    if any(name in fields and _word(fields, name) not in ("", "no", "false") for name in _AUTOMATIC_FIELDS):
         return True
     return _word(fields, "precedence") == "auto_reply"
 

@@ -12,6 +12,7 @@ from services.parser.content.date_words import AMBIGUOUS, ZONES, month_of
 from services.parser.mime.diagnostics import Diagnostics
 
 _LONGEST = 200
+_DIGITS = "0123456789"
 EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
 """Mail is not older; 1970 is what a clock says that was never set."""
 LATENESS = timedelta(days=2)
@@ -37,7 +38,8 @@ def parse_date(value: str, diagnostics: Diagnostics) -> datetime | None:
     if not text:
         return None
     date: datetime | None = parse_mail_date(text).value
-    if date is not None and ((zone := _NAMED_ZONE.search(text)) is None or not _is_foreign(zone[1])):
+    named = None if text[-1] in _DIGITS else _NAMED_ZONE.search(text)
+    if date is not None and (named is None or not _is_foreign(named[1])):
         return date
     found = _forgiving(text)
     diagnostics.defect("date", "" if found is None or found[1] else "guessed")

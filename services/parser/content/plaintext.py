@@ -13,8 +13,11 @@ from services.parser.mime.diagnostics import Diagnostics
 
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_ASCII_CONTROL = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
+_ASCII_LINE_ENDS = bytes.maketrans(b"\r\v\f", b"\n\n\n")
 _FILLER = re.compile("(?:[\u00ad\u034f\u180e\u200b-\u200f\u2060-\u2064\ufeff][ \u00a0\u2007]*){3,}")
 """Invisible characters in a row, which keep a mail's text out of its preview; single ones join letters in many languages."""
+_ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u180e\u200b-\u200f\u2028\u2029\u2060-\u2064\ufeff]")
 _SIGNATURE = "-- "
 
 _STYLE = 2_000
@@ -49,9 +52,12 @@ _DEEPEST_QUOTE = 20
 
 def clean_text(text: str) -> str:
     """Return text with LF line ends and without NUL and other control characters."""
-    if "\r" in text or not text.isascii():
-        text = _FILLER.sub(" ", _LINE_ENDS.sub("\n", text))
-    return _CONTROL.sub("", text)
+    if text.isascii():
+        table = _ASCII_LINE_ENDS if "\r" in text else None
+        return text.encode("ascii").replace(b"\r\n", b"\n").translate(table, _ASCII_CONTROL).decode("ascii")
+    if _ODD.search(usual := text.replace("\r\n", "\n")) is None:
+        return usual
+    return _CONTROL.sub("", _FILLER.sub(" ", _LINE_ENDS.sub("\n", text)))
 
 
 def unflow(text: str, *, delete_space: bool) -> str:
@@ -76,15 +82,13 @@ def unflow(text: str, *, delete_space: bool) -> str:
 
 def _marked(found: re.Match[str]) -> str:
     """Put a mark into the block that a tag opens or closes; text directly in a table or a row would be moved out of it."""
-    closing, name = found[1], found[2].lower()
-    if name in ("table", "tr"):
-        if name == "tr":
-            return found[0]
-        return found[0] + _LINE if closing else _LINE + found[0]
-    if closing:
-        mark = _UNQUOTE if name == "blockquote" else _MARK_OF.get(name, _LINE)[0]
-        return mark + found[0]
-    return found[0] + _MARK_OF.get(name, _LINE)
+    tag, closing, name = found.group(0, 1, 2)
+    name = name.lower()
+    if name == "tr":
+        return tag
+    if (name == "table") is not (closing == "/"):
+        return (_UNQUOTE if name == "blockquote" else _MARK_OF.get(name, _LINE)[0]) + tag
+    return tag + _MARK_OF.get(name, _LINE)
 
 
 def html_to_text(html: str, diagnostics: Diagnostics) -> str:
@@ -92,7 +96,7 @@ def html_to_text(html: str, diagnostics: Diagnostics) -> str:
     if len(html) > limits.CONVERTED_HTML:
         html = html[: limits.CONVERTED_HTML]
         diagnostics.cut()
-    html = _MARKS.sub("", html)
+    html = html if html.isascii() else _MARKS.sub("", html)
     if "</pre" in html or "</PRE" in html:
         html = _with_breaks(html)
     html, blocks = _BLOCK.subn(_marked, " ".join(html.split()))
@@ -121,7 +125,7 @@ def _visible_text(tree: LexborHTMLParser) -> str:
     if hidden:
         seen = _outside(text)
         text = seen if _MARKS.sub("", seen).strip() else _HIDDEN.sub("", text)
-    return _FILLER.sub(" ", text)
+    return text if text.isascii() else _FILLER.sub(" ", text)
 
 
 def _outside(text: str) -> str:

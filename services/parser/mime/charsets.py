@@ -110,7 +110,7 @@ def _as_utf8(data: bytes, *, declared: bool) -> tuple[str | None, int]:
         return data.decode("utf-8"), 0
     except UnicodeDecodeError:
         text = data.decode("utf-8", "surrogateescape")
-    bad = sum(map(len, _NO_UTF8.findall(text)))
+    bad = text.encode("utf-8", "replace").count(b"?") - text.count("?")
     good = len(text) - len(text.encode("ascii", "ignore")) - bad
     cut = text[-1] >= "\udc80"  # perhaps within the last character
     if not good or (good * 2 < bad - cut if declared else good <= 2 * (bad - cut)):

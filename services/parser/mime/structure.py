@@ -40,8 +40,8 @@ class Part:
 
     def content(self, diagnostics: Diagnostics) -> bytes:
         """Return the body of a leaf with its transfer encoding undone."""
-        value = first(self.fields, "content-transfer-encoding") or b""
-        encoding = value.split(b";")[0].strip().strip(b"\"'").lower().decode("latin-1")
+        value = first(self.fields, "content-transfer-encoding")
+        encoding = value.split(b";")[0].strip().strip(b"\"'").lower().decode("latin-1") if value else ""
         return transfer_encoding.decode(self.raw[self.start : self.end], encoding, diagnostics)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_BEGIN, _END = "-----BEGIN PGP ", "-----END PGP "
+BEGIN, _END = "-----BEGIN PGP ", "-----END PGP "
 _SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----"
 _MESSAGE = "-----BEGIN PGP MESSAGE-----"
 _MOST_LINES = 5_000
@@ -10,8 +10,6 @@ _MOST_LINES = 5_000
 
 def without_armour(lines: list[str]) -> list[str]:
     """Return the lines without OpenPGP's. Of a message that is encrypted the line that says so stays."""
-    if not any(line.startswith(_BEGIN) for line in lines):
-        return lines
     out: list[str] = []
     at, signed = 0, False
     while at < len(lines):
@@ -20,7 +18,7 @@ def without_armour(lines: list[str]) -> list[str]:
             signed = True
             at = _after_fields(lines, at + 1)
             continue
-        if line.startswith(_BEGIN) and (end := _end(lines, at)):
+        if line.startswith(BEGIN) and (end := _end(lines, at)):
             signed = False
             out += [line] if line == _MESSAGE else []
             at = end
@@ -42,7 +40,7 @@ def _end(lines: list[str], start: int) -> int:
     for at in range(start + 1, end):
         if lines[at].startswith(_END):
             return at + 1
-        if lines[at].startswith(_BEGIN):
+        if lines[at].startswith(BEGIN):
             return 0
     return (
         0 if end < len(lines) or any(" " in line.strip() and ": " not in line for line in lines[start + 1 :]) else end

@@ -9,20 +9,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from services.parser.reply.header_blocks import COLONS, block_end, label_kind
-from services.parser.reply.quote_words import BEGINS, DATED, ENDS, INITIALS, PARTICLES, PRONOUNS, SEPARATORS, VERB, YEAR
+from services.parser.reply.introductions import AROUND, introduction, is_quoted, may_introduce
+from services.parser.reply.quote_words import ENDS, INITIALS, SEPARATORS
 
-_INTRODUCTION_LINES = 3
 _LINE = 300
-"""Characters of a line of an introduction that are looked at."""
+"""Characters of a line of a separator that are looked at."""
 _NEAR = 6
 """Lines within which quoted text follows its introduction."""
-_NAME_WORDS = 5
-_DATE_AND_NAME = 14
-"""Words of an introduction that names only date and writer."""
 _RULE = 20
 """Underscores; Outlook draws such a line above its header block."""
-
-
+_LAST = frozenset((*(end[-1] for end in ENDS), *AROUND))
 _MARKS = frozenset("-=_*#>|")
 """How a line of a separator begins that ends without a colon."""
 
@@ -36,11 +32,6 @@ class Cut(NamedTuple):
     header: int
     """The first line of its header: below a separator."""
     forwarded: bool = False
-
-
-def is_quoted(line: str) -> bool:
-    """Whether a line is behind ``>``; ``>From `` is a line that an mbox file escaped."""
-    return line.startswith((">", " >")) and not line.startswith(">From ")
 
 
 def separator(line: str) -> bool | None:
@@ -71,88 +62,46 @@ def _follows_quote(lines: list[str], at: int) -> bool:
     return False
 
 
-def _may_introduce(line: str) -> bool:
-    return line.rstrip(" \t*_-").endswith(ENDS)
-
-
-def _may_begin(line: str) -> bool:
-    """Whether a line can be a separator, a label or an introduction. Of most lines this is all that is looked at."""
-    return line[:1] in _MARKS or ":" in line or "\uff1a" in line or _may_introduce(line)
-
-
-def introduction(lines: list[str], last: int) -> tuple[int, bool] | None:
-    """Return the first line of the introduction that ends at a line, and whether it names time and writer beyond doubt."""
-    if not _may_introduce(lines[last]):
+def _below_separator(lines: list[str], at: int) -> Cut | None:
+    """Return the cut at a line that is a separator."""
+    line = lines[at]
+    forwarded = separator(line)
+    if forwarded is None and (not line.startswith("_" * _RULE) or line.strip(" _")):
         return None
-    found: tuple[int, bool] | None = None
-    for first in range(last, max(last - _INTRODUCTION_LINES, -1), -1):
-        if not lines[first].strip() or is_quoted(lines[first]):
-            break
-        joined = " ".join(line[:_LINE] for line in lines[first : last + 1])
-        if first < last and lines[first].rstrip().endswith((".", "!", "?")) and "@" not in joined:
-            break
-        sure = _says_who_wrote(joined)
-        begins = BEGINS.match(lines[first]) is not None and DATED.search(joined) is not None
-        if sure is not None and begins:
-            return first, sure
-        if sure is not None and (found is None or sure > found[1]):
-            found = first, sure
-    return found
-
-
-def _says_who_wrote(line: str) -> bool | None:
-    """Return whether a line says for certain that somebody wrote what follows; None if it does not say it."""
-    verb, dated = VERB.search(line) is not None, DATED.search(line) is not None
-    bracketed = "@" in line and ("<" in line or "(" in line or "[" in line)
-    begins = BEGINS.match(line) is not None
-    if verb and dated and (begins or bracketed):
-        return True
-    if bracketed and YEAR.search(line) is not None and len(line.split()) <= _DATE_AND_NAME:
-        return begins
-    if verb and not _speaks(line):
-        return False if dated or "@" in line or _names(line) else None
+    below = _next(lines, at + 1)
+    end, _ = block_end(lines, below, least=2 if forwarded is None else 1)
+    if end or (forwarded is not None and line.lstrip().startswith("--")):
+        return Cut(at, _next(lines, end or below), below, bool(forwarded))
     return None
-
-
-def _speaks(line: str) -> bool:
-    """Whether a line is rather its author's own sentence: ``As you wrote:``."""
-    return any(word.casefold() in PRONOUNS for word in line.replace(",", " ").split())
-
-
-def _names(line: str) -> bool:
-    """Whether a line is a name and the verb: ``Anna von Berg wrote:``."""
-    words = VERB.sub(" ", line).replace(":", " ").replace("\uff1a", " ").split()
-    known = [word for word in words if word.casefold() not in PARTICLES]
-    return 0 < len(known) <= _NAME_WORDS and all(not word[:1].islower() for word in known)
 
 
 def first_cut(lines: list[str]) -> Cut | None:
     """Return where a quote without marks begins, or None."""
     skip = 0
     for at, line in enumerate(lines):
-        if at < skip or not _may_begin(line) or not line.strip() or is_quoted(line):
+        # Most lines get these looks only: no mark, no colon, no verb at the end.
+        if not line or at < skip:
             continue
-        if (forwarded := separator(line)) is not None:
-            below = _next(lines, at + 1)
-            end, _ = block_end(lines, below, least=1)
-            if end or line.lstrip().startswith("--"):
-                return Cut(at, _next(lines, end or below), below, forwarded)
-        if line.startswith("_" * _RULE) and not line.strip(" _"):
-            below = _next(lines, at + 1)
-            end, _ = block_end(lines, below, least=2)
-            if end:
-                return Cut(at, _next(lines, end), below)
-        if label_kind(line):
+        marked = line[0] in _MARKS
+        colon = ":" in line or "\uff1a" in line
+        ends = line[-1] in _LAST and may_introduce(line)
+        if not (marked or colon or ends) or line.isspace() or is_quoted(line):
+            continue
+        if (marked or ends) and (cut := _below_separator(lines, at)) is not None:
+            return cut
+        if colon and label_kind(line):
             end, skip = block_end(lines, at)
             if end:
                 return Cut(at, _next(lines, end), at)
-        if (found := introduction(lines, at)) is not None and found[1] and not _follows_quote(lines, at + 1):
+        if ends and (found := introduction(lines, at)) is not None and found[1] and not _follows_quote(lines, at + 1):
             return Cut(found[0], _next(lines, at + 1), _next(lines, at + 1))
     return None
 
 
 def own_parts(lines: list[str]) -> list[list[str]]:
     """Return the lines between quotes behind ``>``, without those that introduce the quotes; at least one list, maybe empty."""
+    if ">" not in "".join(lines):
+        return [lines]
     parts: list[list[str]] = [[]]
     quoted = False
     for line in lines:
@@ -176,7 +125,7 @@ def _drop_introduction(lines: list[str]) -> None:
             last -= 1
         if not last:
             return
-        if (found := introduction(lines, last - 1)) is not None:
+        if may_introduce(lines[last - 1]) and (found := introduction(lines, last - 1)) is not None:
             del lines[found[0] : last]
             return
         if lines[last - 1].strip() not in ("[...]", "[…]", "...", "…", "(...)"):

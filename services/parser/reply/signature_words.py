@@ -29,11 +29,14 @@ _THANKS = (
     "спасибо|дякую|ευχαριστώ|谢谢|감사합니다"
 )
 
+AROUND = " ,.!:;-–—*_~/，。！"
+"""What people put around a sign-off."""
+
 
 def plain(words: str) -> str:
     """Return words in the form in which they are compared: lower case, without umlauts and marks around them."""
-    text = " ".join(words.casefold().split()).strip(" ,.!:;-–—*_~/，。！")
-    return text.replace("ü", "ue").replace("ö", "oe").replace("ä", "ae")
+    text = " ".join(words.casefold().split()).strip(AROUND)
+    return text if text.isascii() else text.replace("ü", "ue").replace("ö", "oe").replace("ä", "ae")
 
 
 CLOSINGS = frozenset(map(plain, _CLOSINGS.split("|")))

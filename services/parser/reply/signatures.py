@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from services.parser.reply.signature_words import (
-    CLOSINGS,
-    DEVICE,
-    DISCLAIMER,
-    SENT_AT_END,
-    SENT_FROM,
-    THANKS,
-    plain,
-)
+from collections.abc import Callable
+
+from services.parser.reply.closings import closing_kind, is_name
+from services.parser.reply.signature_words import DEVICE, DISCLAIMER, SENT_AT_END, SENT_FROM
 
 _MARK, _BARE_MARK = "-- ", "--"
 _MARKED_LINES, _MARKED_SIZE = 25, 2_000
@@ -21,7 +16,6 @@ _TAIL_LINES, _TAIL_SIZE = 10, 600
 """Of what follows a sign-off, or a mark without its space."""
 _CLOSING = 60
 """Characters of a line with a sign-off."""
-_NAME_WORDS = 5
 _SENT_LINE = 90
 _SENT_LINES_BELOW = 2
 _SENTENCE_WORDS, _LONG_WORDS = 5, 12
@@ -29,13 +23,17 @@ _LONGEST_LINE = 160
 _DISCLAIMER_PARAGRAPHS, _DISCLAIMER_LINES = 6, 100
 _RULES = ("_" * 20, "-" * 20, "=" * 20)
 _FOOTER_LINES = 8
+_PLAIN_CONFIDENTIAL = tuple(filter(str.isascii, DISCLAIMER[1]))
 _SENTENCE_ENDS = (".", "!", "?", "。", "\uff01", "\uff1f", "…")
+
+_Step = Callable[[list[str], int], list[str]]
 
 
 def without_signature(lines: list[str], *, first: bool) -> list[str]:
     """Return lines without what their signature is; ``first``: no other own text precedes them, so that something must be left."""
     lines = _stripped(lines)
     least = 1 if first else 0
+    tried: dict[_Step, int] = {}
     for step in (
         _without_footer,
         _without_disclaimer,
@@ -45,6 +43,9 @@ def without_signature(lines: list[str], *, first: bool) -> list[str]:
         _without_closing,
         _without_sent_from,
     ):
+        if tried.get(step) == len(lines):  # nothing was taken off since
+            continue
+        tried[step] = len(lines)
         shorter = _stripped(step(lines, least))
         if len(shorter) >= least:
             lines = shorter
@@ -55,7 +56,7 @@ def _stripped(lines: list[str]) -> list[str]:
     end = len(lines)
     while end and not lines[end - 1].strip():
         end -= 1
-    return lines[:end]
+    return lines if end == len(lines) else lines[:end]
 
 
 def _says_something(line: str) -> bool:
@@ -106,45 +107,14 @@ def _without_closing(lines: list[str], least: int) -> list[str]:
         filled += 1
         if filled > _TAIL_LINES + 1:
             break
-        if len(line) > _CLOSING or not (kind := _closing(line)):
+        if len(line) > _CLOSING or not (kind := closing_kind(line)):
             continue
         tail = [each for each in lines[at + 1 :] if each.strip()]
         if any(map(_says_something, tail)) or not _is_short(tail, _TAIL_LINES, _TAIL_SIZE):
             return lines
-        if _is_name(tail[0]) if tail else kind == "closing":
+        if is_name(tail[0]) if tail else kind == "closing":
             return lines[:at]
     return lines
-
-
-def _closing(line: str) -> str:
-    """Return which kind of sign-off a line is, with or without the name after it; empty if none."""
-    words = plain(line)
-    if words in CLOSINGS:
-        return "closing"
-    if words in THANKS:
-        return "thanks"
-    head, comma, name = line.strip().partition(",")
-    if not comma:
-        parts = line.split()
-        for size in (4, 3, 2):
-            if len(parts) > size and plain(" ".join(parts[:size])) in CLOSINGS:
-                return "closing" if _is_name(" ".join(parts[size:])) and not name else ""
-        return ""
-    head = plain(head)
-    if head in CLOSINGS and " " in head and name.strip()[:1].isupper() and _is_name(name):
-        return "closing"
-    return "thanks" if (head in THANKS and plain(name) in CLOSINGS) else ""
-
-
-def _is_name(line: str) -> bool:
-    words = line.split()
-    if not words or len(words) > _NAME_WORDS or any(map(str.isdigit, line)) or line.rstrip().endswith(("?", "!", ":")):
-        return False
-    if len(words) == 1:
-        return True
-    return all(
-        not word[:1].islower() or word.endswith(".") or len(word) <= len("von") for word in words
-    ) and not line.rstrip().endswith(".")
 
 
 def _is_sent_from(line: str) -> bool:
@@ -181,7 +151,7 @@ def _without_footer(lines: list[str], _least: int) -> list[str]:
 def _without_disclaimer(lines: list[str], least: int) -> list[str]:
     """Cut the last paragraphs that say that the mail is confidential and for its recipients."""
     tail = " ".join(lines[-_DISCLAIMER_LINES:]).casefold()
-    if not any(word in tail for word in DISCLAIMER[1]):
+    if not any(word in tail for word in (_PLAIN_CONFIDENTIAL if tail.isascii() else DISCLAIMER[1])):
         return lines
     end, cut = len(lines), len(lines)
     for _ in range(_DISCLAIMER_PARAGRAPHS):

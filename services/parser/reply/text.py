@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from services.parser.mime import limits
-from services.parser.reply.armour import without_armour
+from services.parser.reply.armour import BEGIN, without_armour
 from services.parser.reply.header_blocks import block_end
 from services.parser.reply.quotes import Cut, first_cut, own_parts
 from services.parser.reply.signatures import without_signature
+
+_BLANK_LINES = re.compile(r"\n\s*\n")
+"""Linear: white space that has a second line end in it is taken as a whole, and other has none where a search could begin again."""
 
 
 class Reply(NamedTuple):
@@ -22,7 +26,9 @@ class Reply(NamedTuple):
 
 def read_reply(text: str) -> Reply:
     """Return what a mail says itself."""
-    lines = without_armour(text.split("\n"))
+    lines = text.split("\n")
+    if BEGIN in text:
+        lines = without_armour(lines)
     cut = first_cut(lines)
     if cut is not None:
         own = _own(lines[: cut.line])
@@ -31,8 +37,7 @@ def read_reply(text: str) -> Reply:
             return Reply(own, start_of(own, forwarded))
         if not any(line.strip() for line in lines[: cut.line]):
             return _forwarded(lines, cut)
-    whole = _joined(lines)
-    own = (_own(lines) if cut is None else "") or whole
+    own = (_own(lines) if cut is None else "") or _joined(lines)
     return Reply(own, start_of(own))
 
 
@@ -56,16 +61,13 @@ def _own(lines: list[str]) -> str:
 
 def _joined(lines: list[str]) -> str:
     """Return lines as text, without empty lines at its ends and two in a row."""
-    out: list[str] = []
-    for line in lines:
-        if line.strip():
-            out.append(line)
-        elif out and out[-1]:
-            out.append("")
-    return "\n".join(out).strip()
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines).strip())
 
 
 def start_of(*texts: str) -> str:
     """Return the start of texts on one line, at most 200 characters."""
     start = " ".join(text[: limits.SNIPPET * 10] for text in texts)
-    return " ".join(start.split())[: limits.SNIPPET].rstrip()
+    line = " ".join(start[: limits.SNIPPET * 2].split())
+    if len(line) <= limits.SNIPPET:  # otherwise the rest does not matter
+        line = " ".join(start.split())
+    return line[: limits.SNIPPET].rstrip()

@@ -23,6 +23,8 @@ def notes_of(leaves: Sequence[Part], contents: dict[int, bytes], text: str, *, c
             notes.append(_partial(part))
         elif part.media_type == "message/external-body":
             notes.append(_external(part))
+    if not notes:
+        return []
     told = " ".join(text.split())
     distinct = dict.fromkeys(note for note in notes if note)
     return [note for note in distinct if note.partition("\n")[0].partition(": ")[2] not in told or not told]

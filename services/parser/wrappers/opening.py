@@ -22,6 +22,14 @@ _MOST = 20
 """Wrappers of one mail."""
 
 
+def _kind(part: Part) -> str:
+    """Return which wrapper a leaf may be: ``tnef``, ``smime``, or empty."""
+    name = part.file_name.lower() if part.media_type in _ANYTHING else ""
+    if part.media_type in _TNEF or name == "winmail.dat":
+        return "tnef"
+    return "smime" if part.media_type in _SMIME or name.endswith(".p7m") else ""
+
+
 class _Opener:
     def __init__(self, diagnostics: Diagnostics, *, has_text: bool) -> None:
         self._diagnostics = diagnostics
@@ -41,14 +49,12 @@ class _Opener:
         return part
 
     def _within(self, part: Part) -> Part | None:
-        name = part.file_name.lower()
-        if part.media_type in _TNEF or (part.media_type in _ANYTHING and name == "winmail.dat"):
+        kind = _kind(part)
+        if kind == "tnef":
             return self._tnef(part)
-        if part.media_type in _SMIME or (part.media_type in _ANYTHING and name.endswith(".p7m")):
-            content = signed_content(part.content(Diagnostics()))
-            if content:
-                self._diagnostics.defect(UNVERIFIED)
-                return read_structure(content, self._diagnostics)
+        if kind and (content := signed_content(part.content(Diagnostics()))):
+            self._diagnostics.defect(UNVERIFIED)
+            return read_structure(content, self._diagnostics)
         return None
 
     def _tnef(self, part: Part) -> Part | None:
@@ -90,5 +96,7 @@ def open_wrappers(root: Part, diagnostics: Diagnostics) -> Part:
         part = stack.pop()
         leaves += [part] if not part.is_multipart else []
         stack += part.children
+    if not any(map(_kind, leaves)):
+        return root
     text = any(one.media_type in _TEXT and one.disposition != "attachment" and one.end > one.start for one in leaves)
     return _Opener(diagnostics, has_text=text).open(root, 0)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from schemas.mail import Classification, Role
+from services.parser.bounces import kinds
 from tests.parser.samples import content, mail, multipart, parsed, part, people
 
 DAEMON = (
@@ -195,3 +198,12 @@ def test_bounce_is_in_the_thread_of_the_mail_that_bounced() -> None:
     assert (found.references, found.thread) == (("offer@acme.example",), sent.thread)
     answer = content(b"In-Reply-To: <other@acme.example>\r\n" + report(b"5.1.1"))
     assert (answer.references, answer.in_reply_to) == ((), "other@acme.example")
+
+
+def test_patterns_of_kinds_are_of_lower_case() -> None:
+    """They search text of lower case, which takes a quarter of the time that ignoring the case takes."""
+    for pattern in (kinds._HARD, kinds._SOFT):
+        assert pattern.pattern == pattern.pattern.lower()
+        assert not pattern.flags & re.IGNORECASE
+    assert kinds.kind_of("", "USER UNKNOWN", final=True) == "hard"
+    assert kinds.kind_of("", "Mailbox FULL", final=True) == "soft"

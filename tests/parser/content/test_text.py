@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import pytest
 
+from services.parser.content import plaintext
 from tests.parser.samples import content, mail, mixed, parsed, part, with_field
 
 GERMAN = "Grüße aus Köln: 5 €"
@@ -259,3 +261,15 @@ def test_invisible_filler_in_plain_text_is_left_out() -> None:
     """The text that programs make of such HTML has it, too."""
     raw = mail(("Hello" + "\u034f \u200c \u00a0" * 20 + "\nKim").encode(), b"Content-Type: text/plain; charset=utf-8")
     assert content(raw).snippet == "Hello Kim"
+
+
+@pytest.mark.parametrize("start", ["", "a\r\n", "\r\r\n", "é", "é\r\n", "é\r\r\n"])
+@pytest.mark.parametrize(
+    "odd", [*map(chr, range(0x20)), "\x7f", "\x85", "\x9f", "\u00ad" * 3, "\u200b" * 2, "\u2028", "ü"]
+)
+def test_clean_text_is_the_same_by_each_way(start: str, odd: str) -> None:
+    """Text of ASCII and text without odd characters are cleaned in faster ways, which change nothing."""
+    text = f"{start}one{odd}two\n"
+    slow = text if text.isascii() and "\r" not in text else plaintext._LINE_ENDS.sub("\n", text)
+    slow = re.sub("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]", "", plaintext._FILLER.sub(" ", slow))
+    assert plaintext.clean_text(text) == slow
