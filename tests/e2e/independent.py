@@ -17,6 +17,8 @@ from tests.e2e.deployment import Deployment
 _ENTRY = re.compile(rb'\(([^)]*)\) (?:"(.)"|NIL) "?(.*?)"?$')
 _UID = re.compile(rb"UID (\d+)")
 _FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
+FOREIGN = frozenset({"Public", "Shared Folders", "Other Users", "#shared"})
+"""What others own is below these names."""
 Copies: TypeAlias = dict[str, dict[int, frozenset[str]]]
 """By folder, as the server writes it, the flags of each uid."""
 
@@ -38,7 +40,7 @@ def on_server(company: Deployment, user: User) -> Copies:
             assert match, line
             name, delimiter = match[3].decode(), (match[2] or b"").decode()
             parts = name.split(delimiter) if delimiter else [name]
-            if b"\\Noselect" in match[1] or SKIPPED_FOLDERS & set(parts) or parts[0] in ("Public", "Shared Folders"):
+            if b"\\Noselect" in match[1] or SKIPPED_FOLDERS & set(parts) or parts[0] in FOREIGN:
                 continue
             state, _ = client.select(f'"{name}"', readonly=True)
             if state == "OK":

@@ -15,7 +15,7 @@ from schemas.ledger import EpochState
 from testbed.local import LocalServers
 from testbed.processes.parts import MAIL_SERVERS
 from testbed.samples.person import User
-from testbed.servers.imap import quoted
+from testbed.servers.imap import log_in, quoted
 from tests.e2e.deployment import STAGES, Deployment, deploy
 from tests.e2e.independent import Copies, add, in_step, move, opened, remove
 from tests.e2e.mail import CONTACT, leadmail, small
@@ -25,6 +25,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.parametrize("company", MAIL_SERVERS, indirect=True, scope="module"),
 ]
+HOST = "northwind-instruments.example"
 FOLDERS = ("INBOX", "Sent", "Clients/Zürich")
 MAILS = 3
 """In each folder, before the account is connected."""
@@ -56,7 +57,7 @@ async def company(
 async def user(company: Deployment, request: pytest.FixtureRequest) -> User:
     """A user with mail in three folders, whose backfill is confirmed."""
     key = f"u{secrets.token_hex(3)}"
-    person = User(key=key, name="A User", addresses=(f"{key}@northwind-instruments.example",), sharing="public")
+    person = User(key=key, name="A User", addresses=(f"{key}@{HOST}",), sharing="public")
     await company.add_user(person, [])
     with opened(company, person) as client:
         for folder in FOLDERS:
@@ -167,6 +168,43 @@ async def test_folders_are_made_renamed_and_deleted(company: Deployment, user: U
         client.delete(quoted("Clients/Bern", client))
     found = await in_step(company, user, "folders deleted")
     assert count(found) == (len(FOLDERS) - 1) * MAILS
+
+
+async def test_what_others_share_is_left_out(company: Deployment, user: User) -> None:
+    """Another user's folder and a shared one, both with mail that the user may read, have no rows, and are left out by name."""
+    imap, me = company.servers.imap, company.addresses[user.key]
+    with opened(company, user) as client:
+        if "ACL" not in client.capabilities:
+            pytest.skip("nothing can be shared here")
+        spaces = client.namespace()[1][0].decode()
+    other = User(
+        key=f"o{secrets.token_hex(3)}", name="Another", addresses=(f"{secrets.token_hex(3)}@{HOST}",), sharing="private"
+    )
+    await company.add_user(other, [])
+    with opened(company, other) as client:
+        client.create(quoted("Team", client))
+        for folder in ("Team", "INBOX"):
+            add(client, folder, raw(user, f"shared-{folder}"))
+            assert client.setacl(quoted(folder, client), me, "lrs")[0] == "OK"
+    cyrus = "Shared Folders/" in spaces
+    if cyrus:  # its administrator makes folders that belong to no user
+        secret = secrets.token_hex(8)
+        await asyncio.to_thread(company.servers.add_user, "administrator", secret)
+        with log_in(imap.host, imap.port, "administrator", secret) as client:
+            client.create(f"Sales@{HOST}")
+            assert client.setacl(f"Sales@{HOST}", me, "lrs")[0] == "OK"
+            assert client.setacl(f"Sales@{HOST}", "administrator", "lrsi")[0] == "OK"
+            add(client, f"Sales@{HOST}", raw(user, "shared-sales"))
+    with opened(company, user) as client:
+        prefix = "Other Users/" if cyrus else "#shared."
+        listed = [line for line in client.list('""', f'"{prefix}*"')[1] if line]
+        assert any(line.rstrip(b'"').endswith(b"Team") for line in listed), "the user sees what is shared"
+        add(client, "INBOX", raw(user, "own"))
+    assert count(await in_step(company, user, "the user's own mail alone")) == len(FOLDERS) * MAILS + 1
+    left = json.loads(await leadmail(company, "account", "folders", user.addresses[0], "--json"))["folders"]
+    reasons = {one["name"]: one["reason"] for one in left if one["reason"] in ("other-users", "shared")}
+    # Courier tells of others' folders only where it is asked for them.
+    assert sorted(reasons.values()) == (["other-users", "other-users", "shared"] if cyrus else []), reasons
 
 
 async def test_the_ledger_balances_and_a_resync_changes_nothing(company: Deployment, user: User) -> None:

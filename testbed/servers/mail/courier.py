@@ -50,6 +50,7 @@ def commands(settings: MailSettings) -> Commands:
             "IMAP_CAPABILITY_TLS": f"{_CAPABILITIES} AUTH=PLAIN",
             "IMAP_KEYWORDS": "1",
             "IMAP_ACL": "1",
+            "IMAP_SHAREDINDEXFILE": str(settings.folder / "shared"),
             "IMAP_IDLE_TIMEOUT": "60",
             "IMAP_MAILBOX_SANITY_CHECK": "1",
             "IMAP_USELOCKS": "1",

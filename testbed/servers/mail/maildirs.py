@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pwd
 import time
 from pathlib import Path
 
@@ -33,6 +34,10 @@ class Maildirs:
                 marker.touch()
                 self._settings.give(marker)
             new.rename(home)
+            # Courier's index of the mailboxes of which other users see what they have rights on.
+            who = pwd.getpwnam(self._settings.user)
+            with (self._settings.folder / "shared").open("a") as index:
+                index.write(f"{address.lower()}\t{who.pw_uid}\t{who.pw_gid}\t{home}\tMaildir\n")
         return home
 
     def deliver(self, address: str, raw: bytes) -> None:
