@@ -1,7 +1,8 @@
 """The IMAP client. A command passes four layers: session, commands, and two of protocol.
 
 - ``session``: ``ImapSession``, what can be asked of a mailbox (asyncio)
-- ``async_connection``: the base of a session: run commands in threads, one at a time; drop the connection on errors
+- ``folder_connection``: the base of a session: list folders and open them
+- ``async_connection``: the base of both: run commands in threads, one at a time; drop the connection on errors
 - ``commands``: the IMAP commands in use (blocking)
 - ``answers``: answers as values, within their bounds
 - ``protocol``: the adapter to imaplib and imapclient, with every private member of theirs that is used

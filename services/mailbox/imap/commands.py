@@ -115,6 +115,11 @@ def search(client: MailClient, uids: str) -> list[int]:
     return answers.searched(client.uid_command("SEARCH", "UID", uids), answers.asked_ranges(uids))
 
 
+def uid_of(client: MailClient, number: int) -> list[int]:
+    """UID SEARCH: the uid of a message by its number."""
+    return answers.searched(client.uid_command("SEARCH", str(number)))
+
+
 def present(client: MailClient, uids: str) -> list[int]:
     """UID FETCH (UID): which of these exist. Shares nothing with ``search``, so that each can prove the other."""
     found: set[int] = set()

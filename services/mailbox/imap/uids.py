@@ -41,6 +41,19 @@ def split_range(uids: str, top: int) -> list[str]:
     return [f"{start}:{end}" for start, end in zip(starts, ends, strict=True)]
 
 
+class UidSource(Protocol):
+    """Returns uids of the open folder: a session."""
+
+    exists: int | None
+    """How many messages it has, as far as it was said."""
+
+    async def uids(self, first: int, last: int) -> list[int]:
+        """Return the uids in a range (both ends included), ascending."""
+
+    async def uid_of(self, number: int) -> int | None:
+        """Return the uid of a message by its number, from 1 on; None if the server does not say."""
+
+
 class UidSpan:
     """How many uids the next question covers: more where there are few, and never so many that the answer could be too long."""
 
@@ -49,30 +62,44 @@ class UidSpan:
         self.width = usual
         self._usual = usual
         self._left = exists or 0
+        self._narrowed = False
+        """Whether the next window would be wider if fewer messages were left."""
+        self._sought = False
+        """Whether the width is what the server's numbers say."""
         self._bound()
 
     def found(self, count: int) -> None:
         """Note how many uids an answer had. With less than a twentieth of the usual width, the next window is wider."""
         self._left -= count
-        if count < self._usual // 20:
+        if self._sought:
+            self.width, self._sought = self._usual, False
+        elif count < self._usual // 20:
             self.width *= WIDER
         elif count > self._usual:
             self.width = max(self._usual, self.width // WIDER)
         self._bound()
 
+    async def seek(self, source: UidSource, high: int) -> None:
+        """Reach over a gap in the uids at once: ask for the uid of a message further down, where a window should be wider.
+
+        The window below ``high`` then ends there. It has about as many messages as usual, and is asked for as a whole: a wrong
+        number leaves out nothing.
+        """
+        if not self._narrowed:
+            return
+        number = max(1, self._left - self._usual + 1)
+        uid = await source.uid_of(number)
+        if uid is not None and uid > high:
+            self._left = number - 1  # the others are above: this is a part of the folder, or mail has gone
+            self._bound()
+        elif uid is not None:
+            self.width, self._narrowed, self._sought = high - uid + 1, False, True
+
     def _bound(self) -> None:
-        if self._left > (most := MOST_SPANS * self._usual):
-            self.width = min(self.width, most)
-
-
-class UidSource(Protocol):
-    """Returns uids of the open folder: a session or a reader."""
-
-    exists: int | None
-    """How many messages it has, as far as it was said."""
-
-    async def uids(self, first: int, last: int) -> list[int]:
-        """Return the uids in a range (both ends included), ascending."""
+        most = MOST_SPANS * self._usual
+        self._narrowed = self._left > most and self.width > most
+        if self._narrowed:
+            self.width = most
 
 
 class UidWindow(NamedTuple):
@@ -89,6 +116,7 @@ async def uid_windows(source: UidSource, last: int, *, first: int = 1) -> AsyncI
     """Yield the open folder from ``last`` down to ``first`` in windows, without gap or overlap."""
     high, span = last, UidSpan(SPAN, source.exists)
     while high >= first:
+        await span.seek(source, high)
         low = max(first, high - span.width + 1)
         found = await source.uids(low, high)
         yield UidWindow(low, high, found)

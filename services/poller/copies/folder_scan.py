@@ -42,6 +42,7 @@ class FolderScan:
         """Return the next window. The folder must be open."""
         span = self._span = self._span or UidSpan(SPAN, session.exists)
         while not self._found and self._floor > 1:
+            await span.seek(session, self._floor - 1)
             low = max(1, self._floor - span.width)
             self._found = await session.uids(low, self._floor - 1)
             self._floor = low

@@ -112,6 +112,7 @@ async def compare(
 async def _windows(session: ImapSession, last: int) -> AsyncIterator[tuple[int, int, set[int]]]:
     high, span = last, UidSpan(SPAN, session.exists)
     while high >= 1:
+        await span.seek(session, high)
         low = max(1, high - span.width + 1)
         there = {uid for uid in await session.present(f"{low}:{high}") if low <= uid <= high}
         yield low, high, there

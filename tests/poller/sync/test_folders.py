@@ -277,6 +277,19 @@ class Uids:
         assert len(found) <= MAX_UIDS  # a longer answer is refused
         return found
 
+    async def uid_of(self, number: int) -> int | None:
+        """Answer a SEARCH for a message by its number."""
+        self.asked += 1
+        return self.all[number - 1] if number <= len(self.all) else None
+
+
+class WrongNumbers(Uids):
+    """A server whose numbers of messages are wrong."""
+
+    async def uid_of(self, number: int) -> int | None:
+        """Answer with the uid of a message that is near."""
+        return await super().uid_of(max(1, number - 1_000 if number % 2 else number + 1_000))
+
 
 @pytest.mark.parametrize(
     "uids",
@@ -288,12 +301,19 @@ class Uids:
         [1, 2, 70_000, 4_000_000_000, 4_000_000_001],
         list(range(1, 400_000, 37)),
         [*range(1, 1_200_001), 9_000_000, 9_000_001],
+        [*range(1, 600_001), *range(4_294_000_000, 4_294_000_100)],
+        [*range(1, 101), *range(4_294_000_000, 4_294_600_000)],
+        list(range(1, 4_294_967_294, 7_001)),
     ],
-    ids=["empty", "one", "highest", "dense", "strewn", "sparse", "dense after a gap"],
-)
-async def test_windows_cover_every_uid_once(uids: list[int]) -> None:
+    ids=[
+        "empty", "one", "highest", "dense", "strewn", "sparse", "dense after a gap", "many below a gap", "many above a gap",
+        "many, sparse",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("server", [Uids, WrongNumbers])
+async def test_windows_cover_every_uid_once(uids: list[int], server: type[Uids]) -> None:
     """Windows go from the anchor down to 1 without gap or overlap, however sparse the uids are, with few queries."""
-    session: Any = Uids(uids)
+    session: Any = server(uids)
     anchor = max(uids, default=0) + 1
     scan = FolderScan(
         Folder(account="a" * 24, id="b" * 12, raw_name=b"x", name="x", role="user", selected=True, cursor=anchor)
@@ -309,5 +329,13 @@ async def test_windows_cover_every_uid_once(uids: list[int]) -> None:
         high = window.low - 1
     assert found == sorted(uids, reverse=True)
     assert high <= 0
-    assert session.asked < 40
+    assert session.asked < 80
     assert await all_uids(session, anchor - 1) == set(uids)
+
+
+async def test_numbers_reach_over_a_gap_in_a_part_of_a_folder() -> None:
+    """A walk that goes on below a million mails takes few queries, too: their numbers only say that they are above."""
+    below = [*range(1, 600_001), *range(3_000_000_000, 3_000_000_100)]
+    session: Any = Uids([*below, *range(4_000_000_000, 4_001_000_000)])
+    assert await all_uids(session, 3_999_999_999) == set(below)
+    assert session.asked < 40
