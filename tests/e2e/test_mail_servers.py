@@ -197,7 +197,7 @@ async def test_what_others_share_is_left_out(company: Deployment, user: User) ->
             add(client, f"Sales@{HOST}", raw(user, "shared-sales"))
     with opened(company, user) as client:
         prefix = "Other Users/" if cyrus else "#shared."
-        listed = [line for line in client.list('""', f'"{prefix}*"')[1] if line]
+        listed = [line for line in client.list('""', f'"{prefix}*"')[1] if isinstance(line, bytes)]
         assert any(line.rstrip(b'"').endswith(b"Team") for line in listed), "the user sees what is shared"
         add(client, "INBOX", raw(user, "own"))
     assert count(await in_step(company, user, "the user's own mail alone")) == len(FOLDERS) * MAILS + 1
