@@ -25,6 +25,8 @@ class User(Contract):
     """Whether the user is an administrator."""
     disabled: bool = False
     """Sees nothing and cannot sign in; their mailboxes are paused."""
+    external_id: str = ""
+    """The user's id at the company's identity provider, if that manages them."""
     created_at: Utc
     """When the user was added."""
 

@@ -14,6 +14,7 @@ from services.runtime.mail_settings import (
     SenderSettings,
     SignInSettings,
 )
+from services.runtime.people_settings import ScimSettings
 from services.runtime.settings import (
     LeaseSettings,
     Names,
@@ -193,6 +194,7 @@ class ConsoleSettings(
     SignInSettings,
     ConsoleUrlSettings,
     UndoSettings,
+    ScimSettings,
 ):
     """The web console."""
 

@@ -63,6 +63,9 @@ SUBJECTS = {
         "operations.doctor:app",
         "Check servers, stages, settings and certificates, and say what to do. Exits 1 if something is wrong.",
     ),
+    "scim": CommandEntry(
+        "company.scim:app", "Tokens by which the company's identity provider manages users and groups (SCIM 2.0)."
+    ),
     "console": CommandEntry("company.console_link:app", "The web console."),
     "run": CommandEntry(
         "operations.run:app",

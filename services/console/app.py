@@ -30,6 +30,7 @@ from services.console.pages import (
     sign_in,
     users,
 )
+from services.console.scim.server import ScimServer
 from services.console.web.costly_answer import CostlyAnswer
 from services.console.web.endpoints import NOTHING, Access, PageRoute, endpoint
 from services.console.web.forms import PageError
@@ -135,7 +136,11 @@ def make_app(console: Console, requests: Histogram) -> Starlette:
         return await unknown(Request({**request.scope, "method": "GET", "leadmail.status": error.status_code}))
 
     app = Starlette(
-        routes=[*_routes(console, requests), Route("/static/{name}", _static(console))],
+        routes=[
+            *_routes(console, requests),
+            *ScimServer(console, requests).routes(),
+            Route("/static/{name}", _static(console)),
+        ],
         exception_handlers={HTTPException: wrong},
     )
     app.router.redirect_slashes = False  # a redirect would point at whatever host the request names

@@ -1,7 +1,7 @@
 """What every process needs. It knows processes, and nothing about mail.
 
 - ``process``: logs, database, health and metrics of one process, until it is stopped
-- ``settings``, ``mail_settings``, ``environment``: the ``LEADMAIL_*`` variables
+- ``settings``, ``mail_settings``, ``people_settings``, ``environment``: the ``LEADMAIL_*`` variables
 - ``mongo``: the connection to MongoDB
 - ``http``: the health and metrics endpoint
 - ``logs``, ``metrics``, ``otlp_exporter``: telemetry

@@ -15,6 +15,8 @@
 It imports only ``schemas``. It needs a replica set (transactions, change streams) and MongoDB 6.0 or later.
 """
 
+from services.store.access.groups import ProvisionedGroup
+from services.store.access.scim_tokens import ScimToken
 from services.store.admin.aliases import AliasCandidate
 from services.store.admin.checkup import DatabaseFacts
 from services.store.admin.erasing import ErasureCounts
@@ -105,11 +107,13 @@ __all__ = [
     "OpenBackfill",
     "Preview",
     "PreviewEffect",
+    "ProvisionedGroup",
     "Purpose",
     "RecordChangeBatch",
     "RemarkedRow",
     "RemovalCounts",
     "RowOutcome",
+    "ScimToken",
     "SearchResult",
     "ShownEmail",
     "Store",

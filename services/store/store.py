@@ -6,8 +6,10 @@ from datetime import timedelta
 
 from services.store.access.attesting import Attesting
 from services.store.access.copies import Copies
+from services.store.access.groups import Groups
 from services.store.access.guard import Guard
 from services.store.access.rights import RecordRights
+from services.store.access.scim_tokens import ScimTokens
 from services.store.access.sign_ins import SignIns
 from services.store.access.users import Company, Users
 from services.store.access.withdrawals import Withdrawals
@@ -70,6 +72,8 @@ class Store(StageStore):
         self.users = Users(c, self.colleagues, self.audit)
         self.company = Company(c, self.colleagues)
         self.sign_ins = SignIns(c, self.users, self.audit)
+        self.scim_tokens = ScimTokens(c, self.audit)
+        self.groups = Groups(c, self.audit)
         self.withdrawals = Withdrawals(c)
         copies = Copies(
             c,

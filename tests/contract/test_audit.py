@@ -14,7 +14,7 @@ CODE = sorted((ROOT / "services").rglob("*.py"))
 STORE = ROOT / "services" / "store"
 LOG, NAMES, SETUP = (ROOT / "services" / "store" / "core" / f"{name}.py" for name in ("audit", "collections", "setup"))
 ADDING = {"insert_one", "find"}
-ACTION = re.compile(r"explain|(account|company|console|dead-letter|email|privacy|secrets|user)\.[a-z][a-z-]+")
+ACTION = re.compile(r"explain|(account|company|console|dead-letter|email|privacy|scim|secrets|user)\.[a-z][a-z-]+")
 HANDLES = ("c", "self._c", "collections")
 """Expressions that hold the collections."""
 
@@ -91,6 +91,10 @@ def test_every_privileged_action_is_logged() -> None:
         "secrets.rotate",
         "secrets.rotated",
         "privacy.export",
+        "scim.group",
+        "scim.revoke",
+        "scim.token",
         "user.add",
         "user.admin",
+        "user.change",
     }

@@ -39,6 +39,8 @@ COMMANDS = (
         "users.followed",
         "users.save",
         "users.set_admin",
+        "users.set_profile",
+        *("groups._save", "groups._set_admin", "scim_tokens.add", "scim_tokens.revoke"),
     ),
     *("withdrawals.add", "withdrawals.remove"),
     *("deleted_emails.drop_account", "deleted_emails.keep", "deleted_emails.restore"),
@@ -53,9 +55,11 @@ COMMANDS = (
 PAGES = (
     "address_codes.enter",
     "address_codes.offer",
+    "scim_tokens.is_valid",
     "sign_ins.attempt",
     "sign_ins.end",
     "sign_ins.offer",
+    "sign_ins.take_back_attempt",
     "sign_ins.use",
 )
 NO_STAGE = {

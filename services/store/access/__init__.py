@@ -1,6 +1,7 @@
 """Who may see what.
 
 - ``users``, ``sign_ins``: users, the administrator's policy, one-time links and console sessions
+- ``scim_tokens``, ``groups``: tokens of the company's identity provider, and the groups that it manages
 - ``rights``: which records a user may read
 - ``copies``, ``withdrawals``, ``guard``: the facts that the sharing rule needs, and the rule applied to links
 - ``attesting``: who attests a thread now

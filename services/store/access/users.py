@@ -26,14 +26,16 @@ class Users:
         self._colleagues = colleagues
         self._audit = audit
 
-    async def add(self, email: str, *, name: str = "", admin: bool = False, by: str = OPERATOR) -> User:
+    async def add(
+        self, email: str, *, name: str = "", admin: bool = False, external_id: str = "", by: str = OPERATOR
+    ) -> User:
         """Add a user.
 
         Raises:
             InvalidAddressError: ``email`` is not an address.
             AlreadyExistsError: there is such a user already.
         """
-        user = User(email=normal_address(email), name=name, admin=admin, created_at=now())
+        user = User(email=normal_address(email), name=name, admin=admin, external_id=external_id, created_at=now())
 
         async def write(session: MongoSession) -> None:
             await self._users.insert_one(encode(user), session=session)
@@ -62,6 +64,24 @@ class Users:
         if before.admin is not admin:
             await self._audit.transaction(write)
         return before.model_copy(update={"admin": admin})
+
+    async def set_profile(self, email: str, *, name: str | None, external_id: str | None, by: str) -> User:
+        """Change how a user is called, and their id at the identity provider; None leaves it as it is.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        before = await self.get(email)
+        wanted = {"name": name, "external_id": external_id}
+        change = {key: value for key, value in wanted.items() if value is not None and value != getattr(before, key)}
+
+        async def write(session: MongoSession) -> None:
+            await self._users.update_one({"_id": before.email}, {"$set": change}, session=session)
+            await self._audit.add("user.change", by=by, subject=f"user:{before.email}", session=session, **change)
+
+        if change:
+            await self._audit.transaction(write)
+        return before.model_copy(update=change)
 
     async def get(self, email: str) -> User:
         """Return a user.

@@ -131,6 +131,8 @@ class UserLifecycle:
 
         async def write(session: MongoSession) -> None:
             await self._c.users.delete_one({"_id": user.email}, session=session)
+            member = {"members": user.email}
+            await self._c.groups.update_many(member, {"$pull": member}, session=session)
             await self._audit.add("user.remove", by=by, subject=f"user:{user.email}", session=session, **details)
 
         async with self._colleagues.changing([user.email]):

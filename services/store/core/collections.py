@@ -41,6 +41,8 @@ class Collections:
         self.sign_in_links: Documents = self.database["sign_in_links"]
         self.sessions: Documents = self.database["sessions"]
         self.attempts: Documents = self.database["attempts"]
+        self.scim_tokens: Documents = self.database["scim_tokens"]
+        self.groups: Documents = self.database["groups"]
         self.address_codes: Documents = self.database["address_codes"]
         self.migrations: Documents = self.database["migrations"]
         """``_id``: the number of a migration that is done."""

@@ -129,6 +129,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
             (collection, [_index("until", "until", expireAfterSeconds=0)])
             for collection in (c.sign_in_links, c.sessions, c.attempts, c.address_codes)
         ),
+        (c.groups, [_index("key", "key", unique=True)]),
         (c.withdrawals, [_index("owner", "owner", "target")]),
         (c.pending_work, [_index("at", "at")]),
         (c.singleton_leases, [_index("until", "until", expireAfterSeconds=_DAY_S)]),
@@ -168,5 +169,5 @@ async def setup(c: Collections) -> None:
                 "it (in mongosh: `db.getCollection(…).dropIndex(…)`) and start again: Leadmail recreates it while stages run."
             ) from error
     # Neither a transaction nor a change stream should be the first to touch these.
-    for name in ("settings", "counters", "tombstones", "users"):
+    for name in ("settings", "counters", "tombstones", "users", "scim_tokens"):
         await c.database[name].create_indexes([_index("by_id", "_id")])

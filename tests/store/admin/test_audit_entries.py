@@ -11,7 +11,7 @@ import pytest
 
 from schemas.accounts import Account, AccountState, FolderRules, ProofKind
 from schemas.sharing import Mode, SharingPolicy
-from services.store import DeadLetter, Store, StoreConfig
+from services.store import DeadLetter, ProvisionedGroup, Store, StoreConfig
 from services.store.core.audit import Audit
 from services.store.core.documents import now
 from services.store.core.fence import Fence, MongoSession
@@ -118,10 +118,34 @@ async def _company(office: Office) -> object:
     return await office.store.sharing.set_company(policy, by=ROOT)
 
 
+def _group(office: Office) -> ProvisionedGroup:
+    return ProvisionedGroup(id=office.kim, name=office.kim, members=(office.ann.owner,), created_at=now())
+
+
+async def _grouped(office: Office) -> None:
+    await office.store.groups.add(_group(office), administrators="", by=ROOT)
+
+
+async def _revoke(office: Office) -> None:
+    (token,) = await office.store.scim_tokens.get_all()
+    await office.store.scim_tokens.revoke(token.id, by=ROOT)
+
+
 Change = Callable[[Office], Awaitable[object]]
 CASES: list[tuple[str, str, Callable[[Office], Awaitable[None]], Change]] = [
     ("user.add", "users", _nothing, lambda o: o.store.users.add("new@corp.com", by=ROOT)),
     ("user.admin", "users", _nothing, lambda o: o.store.users.set_admin(BOB, admin=True, by=ROOT)),
+    (
+        "user.change",
+        "users",
+        _nothing,
+        lambda o: o.store.users.set_profile(o.ann.owner, name="Ann", external_id=None, by=ROOT),
+    ),
+    ("user.admin", "users", _nothing, lambda o: o.store.groups.add(_group(o), administrators=o.kim, by=ROOT)),
+    ("scim.group", "groups", _nothing, lambda o: o.store.groups.add(_group(o), administrators="", by=ROOT)),
+    ("scim.group", "groups", _grouped, lambda o: o.store.groups.remove(o.kim, administrators="", by=ROOT)),
+    ("scim.token", "scim_tokens", _nothing, lambda o: o.store.scim_tokens.add("token", by=ROOT)),
+    ("scim.revoke", "scim_tokens", _nothing, _revoke),
     ("user.disable", "users", _nothing, lambda o: o.store.user_lifecycle.disable(o.ann.owner, by=ROOT)),
     ("user.enable", "users", _disabled, lambda o: o.store.user_lifecycle.enable(o.ann.owner, by=ROOT)),
     ("user.remove", "users", _disabled, lambda o: o.store.user_lifecycle.remove(o.ann.owner, by=ROOT)),

@@ -1,0 +1,1 @@
+"""SCIM over HTTP, as identity providers send it."""
