@@ -14,7 +14,7 @@ from services.runtime.mail_settings import (
     SenderSettings,
     SignInSettings,
 )
-from services.runtime.people_settings import ScimSettings
+from services.runtime.people_settings import OidcSettings, ScimSettings
 from services.runtime.settings import (
     LeaseSettings,
     Names,
@@ -195,6 +195,7 @@ class ConsoleSettings(
     ConsoleUrlSettings,
     UndoSettings,
     ScimSettings,
+    OidcSettings,
 ):
     """The web console."""
 

@@ -31,6 +31,7 @@ from services.console.pages import (
     users,
 )
 from services.console.scim.server import ScimServer
+from services.console.web.company_sign_in import CALLBACK, CompanySignIn
 from services.console.web.costly_answer import CostlyAnswer
 from services.console.web.endpoints import NOTHING, Access, PageRoute, endpoint
 from services.console.web.forms import PageError
@@ -50,6 +51,8 @@ ADMINISTRATOR, ANYONE = Access.ADMINISTRATOR, Access.ANYONE
 PAGES = (
     PageRoute("/", mailboxes.home),
     PageRoute("/sign-in", sign_in.form, sign_in.request_link, ANYONE),
+    PageRoute("/sign-in/company", sign_in.go_to_company, access=ANYONE),
+    PageRoute(CALLBACK, sign_in.come_from_company, access=ANYONE),
     PageRoute("/sign-in/{link}", sign_in.confirm, sign_in.enter, ANYONE),
     PageRoute("/sign-out", post=sign_in.leave),
     PageRoute("/mailboxes", mailboxes.index),
@@ -95,7 +98,7 @@ def make_console(
     """Build what all pages share.
 
     Raises:
-        SettingsError: the mail server's URL or the sender is wrong.
+        SettingsError: the mail server's URL or the sender is wrong, or the identity provider's client id is missing.
     """
     policy, templates, signer = make_policy(settings), Templates(), Signer.of(settings.secret_key.get_secret_value())
     mails = post = None
@@ -114,6 +117,7 @@ def make_console(
         signer=signer,
         templates=templates,
         mails=mails,
+        company_sign_in=CompanySignIn(settings, signer, policy) if settings.oidc_issuer else None,
         post=post,
         broker=broker,
         overview=CostlyAnswer(snapshot),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import field_validator
+from typing import Any
 
-from schemas.addresses import InvalidAddressError, normal_address
-from services.runtime.settings import ProcessSettings, setting
+from pydantic import SecretStr, ValidationInfo, field_validator
+
+from schemas.addresses import InvalidAddressError, normal_address, normal_domain
+from services.runtime.environment import require_http_url
+from services.runtime.mail_settings import MailServerSettings
+from services.runtime.settings import Names, ProcessSettings, setting
 
 PAUSE, DISCONNECT = "pause", "disconnect"
 
@@ -34,3 +38,51 @@ class ScimSettings(ProcessSettings):
             return normal_address(value)
         except InvalidAddressError:
             raise ValueError("it is neither a word that is known nor an address") from None
+
+
+class OidcSettings(MailServerSettings):
+    """Signing in to the console by the company's identity provider (OpenID Connect)."""
+
+    oidc_issuer: str = setting(
+        "",
+        "the issuer of your identity provider, which publishes its configuration: users sign in to the console there",
+        "https://login.microsoftonline.com/TENANT-ID/v2.0",
+    )
+    oidc_name: str = setting("your company account", "what users sign in with, for the button", "Example Inc.")
+    oidc_client_id: str = setting(
+        "", "the client id of Leadmail's console at your identity provider", "leadmail-console"
+    )
+    oidc_client_secret: SecretStr = setting(
+        SecretStr(""), "the client secret of Leadmail's console; empty for a public client", "s3cret"
+    )
+    oidc_domains: Names = setting(
+        (), "the domains (separated by commas) whose addresses may sign in; without it, every user's", "example.com"
+    )
+    oidc_admin_group: str = setting(
+        "",
+        "the group (its name or id, as the identity provider sends it) whose members are administrators, from their next sign-in on;"
+        " without it, groups give and take no rights",
+        "leadmail-administrators",
+    )
+    oidc_groups_claim: str = setting("groups", "the claim that lists a user's groups", "groups", min_length=1)
+    oidc_create: bool = setting(
+        False,
+        "`true` to add users at their first sign-in if their address is in one of the company's own domains",
+        "true",
+    )
+    console_mail_links: bool = setting(
+        True, "`false` to mail no sign-in links: users sign in at your identity provider only", "false"
+    )
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, value: str, info: ValidationInfo) -> str:
+        require_http_url(value)
+        if value.startswith("http://") and not info.data.get("allow_plaintext"):
+            raise ValueError("tokens travel over https:// only")
+        return value
+
+    @field_validator("oidc_domains")
+    @classmethod
+    def _domains(cls, values: tuple[str, ...]) -> Any:
+        return tuple(normal_domain(value) for value in values)

@@ -5,7 +5,7 @@
 - ``proving``: how an address that a user claims becomes their own
 - ``company_domains``: the company's own domains: proposed, confirmed, opened, closed; and which records show less for it
 - ``leaving``: users with their sessions and mailboxes; what a removal concerns, and the removal
-- ``provisioning``: what the company's identity provider decides about users
+- ``provisioning``: what the company's identity provider decides about users, and whom it signs in
 - ``key_rotation``: which secret of the deployment is needed, and replacing it
 - ``overview``: what the operator looks at first
 - ``balance``: what became of each message that a mailbox holds, per folder and in all

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from schemas.accounts import User
-from services.runtime.people_settings import DISCONNECT, PAUSE
-from services.store import NotAllowedError, NotFoundError, Store
+from schemas.addresses import domain_of, in_domain, normal_address_or_none
+from schemas.errors import LeadmailError
+from schemas.sharing import covering_domain
+from services.runtime.people_settings import DISCONNECT, PAUSE, OidcSettings
+from services.store import AlreadyExistsError, NotAllowedError, NotFoundError, Store
 from services.usecases import leaving
 from services.usecases.leaving import MailboxFate
 
-SCIM = "scim"
+SCIM, OIDC = "scim", "oidc"
 """Who changed something, in the audit log."""
+_GOOGLE = {"https://accounts.google.com", "accounts.google.com"}
+_MOST_GROUPS = 1_000
+
+
+class NotAdmittedError(LeadmailError):
+    """Someone signed in at the identity provider who may not come in; the text is for them."""
 
 
 class UserPatch(NamedTuple):
@@ -60,3 +70,57 @@ async def remove(store: Store, email: str, then: str) -> None:
         await leaving.remove(store, user.email, fate, heir=heir, by=SCIM)
     except NotFoundError:
         raise NotAllowedError("the user is locked out, but LEADMAIL_SCIM_DELETED names no active user") from None
+
+
+async def admit(store: Store, claims: Mapping[str, Any], settings: OidcSettings) -> User:
+    """Return the user whom verified claims of the identity provider are about; what it says of their rights is applied.
+
+    Raises:
+        NotAdmittedError: it is no user who may come in.
+    """
+    email = _proven_address(claims, settings)
+    try:
+        user = await store.users.active(email)
+    except NotFoundError:
+        user = await _created(store, email, claims, settings)
+    return await _with_rights(store, user, claims, settings)
+
+
+def _proven_address(claims: Mapping[str, Any], settings: OidcSettings) -> str:
+    """Return the address that the identity provider vouches for."""
+    email = normal_address_or_none(str(claims.get("email") or ""))
+    if email is None:
+        raise NotAdmittedError("Your account has no email address. Ask your administrator to add it there.")
+    if str(claims.get("email_verified", True)).lower() != "true":
+        raise NotAdmittedError("The email address of your account is not verified. Verify it there, and try again.")
+    # At Google anyone can have an account with any address that was theirs once; hd says that the company manages it.
+    if claims.get("iss") in _GOOGLE and claims.get("hd") != domain_of(email):
+        raise NotAdmittedError("Your Google account is not one of your company. Choose your company's account.")
+    if settings.oidc_domains and not any(in_domain(email, domain) for domain in settings.oidc_domains):
+        raise NotAdmittedError("Addresses of this domain cannot sign in here. Choose your company's account.")
+    return email
+
+
+async def _created(store: Store, email: str, claims: Mapping[str, Any], settings: OidcSettings) -> User:
+    """Add a user at their first sign-in, if the operator allows it and the company has confirmed the address's domain."""
+    own = settings.oidc_create and covering_domain(email, (await store.company.policy()).internal_domains)
+    if own:
+        try:
+            return await store.users.add(email, name=str(claims.get("name") or "")[:256], by=OIDC)
+        except AlreadyExistsError:  # by another request, or it is a user who is disabled
+            user = await store.users.get(email)
+            if not user.disabled:
+                return user
+    raise NotAdmittedError(f"{email} is not a user of Leadmail. Ask your administrator to add you.")
+
+
+async def _with_rights(store: Store, user: User, claims: Mapping[str, Any], settings: OidcSettings) -> User:
+    """Make a user an administrator, or none, as their groups say. Without groups nothing changes; the last one stays."""
+    groups = claims.get(settings.oidc_groups_claim)
+    if not settings.oidc_admin_group or not isinstance(groups, list) or len(groups) > _MOST_GROUPS:
+        return user
+    admin = settings.oidc_admin_group in groups
+    others = any(one.admin and not one.disabled and one.email != user.email for one in await store.users.get_all())
+    if admin is user.admin or not (admin or others):
+        return user
+    return await store.users.set_admin(user.email, admin=admin, by=OIDC)

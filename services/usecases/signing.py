@@ -23,11 +23,12 @@ class Signer:
 
     links: bytes = field(repr=False)
     forms: bytes = field(repr=False)
+    flows: bytes = field(repr=False)
 
     @classmethod
     def of(cls, secret: bytes) -> Self:
         """Return the signer for the secret of a deployment."""
-        return cls(derive(secret, "sign-in"), derive(secret, "forms"))
+        return cls(derive(secret, "sign-in"), derive(secret, "forms"), derive(secret, "company-sign-in"))
 
     def new_link(self) -> str:
         """Return a new token for a link: 192 random bits and their signature."""
@@ -45,6 +46,10 @@ class Signer:
 
     def _mac(self, nonce: bytes) -> bytes:
         return hmac.digest(self.links, nonce, "sha256")[:_MAC_BYTES]
+
+    def flow_secret(self, purpose: str, flow: str) -> str:
+        """Return a secret of one sign-in at the identity provider, which follows from what the browser keeps of it."""
+        return hmac.digest(self.flows, f"{purpose}:{flow}".encode(), "sha256").hex()
 
     def form_token(self, seed: str) -> str:
         """Return the token for a form; ``seed`` is the session, or the cookie of a user who is not signed in."""

@@ -10,7 +10,7 @@ import pytest
 from bson import ObjectId
 
 from services.console.app import PAGES
-from services.console.web.request_context import local_path
+from services.console.web.forms import local_path
 from services.matcher.sweepers import sweep_pending_work
 from services.settings import ConsoleSettings
 from services.store import NewRecord

@@ -199,7 +199,7 @@ CONSOLE: Mapping[str, set[str]] = {
     "scim_tokens": {"is_valid"},
     "setup": set(),
     "sharing": {"set_account", "set_company"},
-    "sign_ins": {"attempt", "end", "offer", "offered", "use", "user_of", "was_ended"},
+    "sign_ins": {"attempt", "end", "offer", "offered", "start", "use", "user_of", "was_ended"},
     "status": {"accounts"},
     "user_lifecycle": {"disable", "enable"},
     "undoing": {"deleted", "restore"},

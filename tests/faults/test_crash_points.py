@@ -56,6 +56,7 @@ PAGES = (
     "address_codes.enter",
     "address_codes.offer",
     "scim_tokens.is_valid",
+    "sign_ins._start",
     "sign_ins.attempt",
     "sign_ins.end",
     "sign_ins.offer",

@@ -1,15 +1,25 @@
-"""Signing in with a one-time link, and signing out. Using a link takes a button press, because mail scanners follow links."""
+"""Signing in with a one-time link or at the company's identity provider, and signing out.
+
+Using a link takes a button press, because mail scanners follow links.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any, Literal
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from schemas.addresses import InvalidAddressError, normal_address
+from services.console.web.company_sign_in import LASTS_S, CompanySignIn, SignInFlow
+from services.console.web.forms import PageError, local_path, new_secret
 from services.console.web.mails import LinkRequest
-from services.console.web.request_context import RequestContext, local_path, new_secret
+from services.console.web.request_context import RequestContext
+from services.mailbox.oauth.errors import IdentityServerError
+from services.mailbox.outgoing_mail import one_line
 from services.store import NotFoundError
+from services.usecases import provisioning
+from services.usecases.provisioning import OIDC, NotAdmittedError
 
 MOST, WITHIN = 60, timedelta(minutes=15)
 """At most so many addresses typed by one client within this time; for what is beyond it no mail is sent."""
@@ -25,13 +35,18 @@ async def form(context: RequestContext) -> Response:
 
 def _form(context: RequestContext, to: str, *, typed: str = "", wrong: str | None = None) -> Response:
     status = 400 if wrong else 200
-    mails = context.console.mails is not None
-    return context.render("sign_in.html", status=status, to=to, typed=typed, wrong=wrong, mails=mails)
+    console = context.console
+    company = console.company_sign_in.name if console.company_sign_in else None
+    return context.render(
+        "sign_in.html", status=status, to=to, typed=typed, wrong=wrong, mails=console.mails_links, company=company
+    )
 
 
 async def request_link(context: RequestContext) -> Response:
     """Send a sign-in link. The page is the same whether or not the address belongs to a user or has got too many links."""
     typed, to = context.form.text("address"), local_path(context.form.text("to", "/"))
+    if not context.console.settings.console_mail_links:
+        raise PageError(403, "This installation mails no sign-in links.")
     try:
         address = normal_address(typed)
     except InvalidAddressError:
@@ -55,26 +70,94 @@ async def confirm(context: RequestContext) -> Response:
 
 async def enter(context: RequestContext) -> Response:
     """Use the link and start a session; an earlier session of this browser ends."""
-    console, session = context.console, new_secret()
-    lasts = timedelta(hours=console.settings.console_session_hours)
+    session, lasts = new_secret(), _session_lasts(context)
     try:
         found = await context.store.sign_ins.use(_valid(context, context.path_part("link")), session, lasts=lasts)
     except NotFoundError:
         return _ended(context)
+    return await _signed_in(context, session, found.page)
+
+
+async def go_to_company(context: RequestContext) -> Response:
+    """Send the browser to the company's identity provider."""
+    company = _company(context)
+    await _count_company_sign_in(context)
+    flow = SignInFlow.new(local_path(context.form.text("to", "/")))
+    try:
+        url = await company.url(flow)
+    except IdentityServerError as error:
+        raise _identity_error(context, error) from error
+    response = RedirectResponse(url, 303)
+    # Lax, not strict: the browser comes back from the identity provider's site.
+    response.set_cookie(context.console.flow_cookie, flow.cookie, max_age=LASTS_S, **_flags(context, "lax"))
+    return response
+
+
+async def come_from_company(context: RequestContext) -> Response:
+    """Start a session for a user whom the identity provider sends back, if this browser started the sign-in."""
+    company, console, form = _company(context), context.console, context.form
+    await _count_company_sign_in(context)
+    flow = SignInFlow.of(context.request.cookies.get(console.flow_cookie, ""))
+    issuer = form.text("iss") or console.settings.oidc_issuer  # RFC 9207, if the provider supports it
+    if flow is None or not company.is_answer_to(flow, form.secret("state")) or issuer != console.settings.oidc_issuer:
+        raise PageError(403, "This sign-in took too long, or was started in another browser. Start again.")
+    if not form.secret("code"):
+        raise _identity_error(context, IdentityServerError(form.text("error") or "no-code"))
+    try:
+        user = await provisioning.admit(
+            context.store, await company.claims(flow, form.secret("code")), console.settings
+        )
+    except IdentityServerError as error:
+        raise _identity_error(context, error) from error
+    except NotAdmittedError as error:
+        raise PageError(403, str(error)) from error
+    session = new_secret()
+    await context.store.sign_ins.start(user.email, session, lasts=_session_lasts(context), how=OIDC)
+    response = await _signed_in(context, session, flow.page)
+    response.delete_cookie(console.flow_cookie, **_flags(context, "lax"))
+    return response
+
+
+def _company(context: RequestContext) -> CompanySignIn:
+    company = context.console.company_sign_in
+    if company is None:
+        raise NotFoundError("there is no identity provider")
+    return company
+
+
+async def _count_company_sign_in(context: RequestContext) -> None:
+    if not await context.store.sign_ins.attempt(f"company/{context.client}", most=2 * MOST, within=WITHIN):
+        raise PageError(429, "Too many attempts. Try again in 15 minutes.")
+
+
+def _identity_error(context: RequestContext, error: IdentityServerError) -> PageError:
+    """Return what the visitor reads. The log has the error's code only: descriptions may name people."""
+    context.console.log.warning("a sign-in at the identity provider failed", error=one_line(error.error)[:60])
+    if error.error == "access_denied":
+        return PageError(403, "You were not signed in: access was denied at the identity provider.")
+    if error.transient:
+        return PageError(503, "The identity provider does not answer as it should. Try again in a minute.")
+    return PageError(403, "The identity provider did not confirm who you are. Start again, or ask your administrator.")
+
+
+def _session_lasts(context: RequestContext) -> timedelta:
+    return timedelta(hours=context.console.settings.console_session_hours)
+
+
+def _flags(context: RequestContext, same_site: Literal["lax", "strict"]) -> dict[str, Any]:
+    return {"secure": context.console.secure, "httponly": True, "samesite": same_site, "path": "/"}
+
+
+async def _signed_in(context: RequestContext, session: str, page: str) -> Response:
+    """Return the redirect that gives the browser its session; an earlier one of this browser ends."""
+    console = context.console
     if before := context.request.cookies.get(console.cookie):
         await context.store.sign_ins.end(before)
-    response = context.redirect(local_path(found.page))
+    response = context.redirect(local_path(page))
     # Lax, not strict: a user who follows a link from the CRM or a mail must be signed in on the page that opens.
-    response.set_cookie(
-        console.cookie,
-        session,
-        max_age=int(lasts.total_seconds()),
-        secure=console.secure,
-        httponly=True,
-        samesite="lax",
-        path="/",
-    )
-    response.delete_cookie(console.form_cookie, secure=console.secure, httponly=True, samesite="strict", path="/")
+    lasts = int(_session_lasts(context).total_seconds())
+    response.set_cookie(console.cookie, session, max_age=lasts, **_flags(context, "lax"))
+    response.delete_cookie(console.form_cookie, **_flags(context, "strict"))
     return response
 
 
@@ -83,7 +166,7 @@ async def leave(context: RequestContext) -> Response:
     console = context.console
     await context.store.sign_ins.end(context.request.cookies[console.cookie])
     response = context.redirect("/sign-in", "signed-out")
-    response.delete_cookie(console.cookie, secure=console.secure, httponly=True, samesite="lax", path="/")
+    response.delete_cookie(console.cookie, **_flags(context, "lax"))
     return response
 
 

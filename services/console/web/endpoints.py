@@ -16,9 +16,9 @@ from starlette.responses import RedirectResponse, Response
 
 from schemas.addresses import InvalidAddressError, InvalidDomainError
 from schemas.errors import BusClosedError, NotReadyError
-from services.console.web.forms import Form, PageError, read_form
+from services.console.web.forms import Form, PageError, new_secret, read_form
 from services.console.web.headers import protect
-from services.console.web.request_context import Console, RequestContext, new_secret
+from services.console.web.request_context import Console, RequestContext
 from services.mailbox.connection import SealError
 from services.runtime.failures import DatabaseError, describe, trace
 from services.store import AlreadyExistsError, ChangedMeanwhileError, NotAllowedError, NotFoundError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
@@ -23,6 +24,17 @@ class PageError(LeadmailError):
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
+
+
+def local_path(path: str) -> str:
+    """Return the path if it stays on this site, else ``/``: the parameter may come from anyone."""
+    ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and "\\" not in path
+    return path if ours else "/"
+
+
+def new_secret() -> str:
+    """Return 256 random bits, URL-safe."""
+    return secrets.token_urlsafe(32)
 
 
 class Form:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -13,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from schemas.accounts import User
 from schemas.records import RecordRef
+from services.console.web.company_sign_in import CompanySignIn
 from services.console.web.costly_answer import CostlyAnswer
 from services.console.web.forms import Form
 from services.console.web.mails import SignInMails
@@ -41,6 +41,8 @@ class Console:
     templates: Templates
     mails: SignInMails | None
     """None if this installation sends no mail."""
+    company_sign_in: CompanySignIn | None
+    """None if users do not sign in at an identity provider."""
     post: Post | None
     """Sends a mail; None if this installation sends none."""
     broker: OptionalBus | None
@@ -59,6 +61,16 @@ class Console:
     def cookie(self) -> str:
         """The session cookie's name. Its prefix makes browsers refuse it from any other host (RFC 6265bis)."""
         return "__Host-leadmail" if self.secure else "leadmail"
+
+    @property
+    def mails_links(self) -> bool:
+        """Whether users can have a sign-in link mailed."""
+        return self.mails is not None and self.settings.console_mail_links
+
+    @property
+    def flow_cookie(self) -> str:
+        """The name of the cookie that binds a sign-in at the identity provider to this browser."""
+        return f"{self.cookie}-flow"
 
     @property
     def form_cookie(self) -> str:
@@ -146,14 +158,3 @@ def record_of(kind: str, identifier: str) -> RecordRef:
     if kind not in _KINDS:
         raise NotFoundError("there is no such record")
     return RecordRef.model_validate({"kind": kind, "id": identifier})
-
-
-def local_path(path: str) -> str:
-    """Return the path if it stays on this site, else ``/``: the parameter may come from anyone."""
-    ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and "\\" not in path
-    return path if ours else "/"
-
-
-def new_secret() -> str:
-    """Return 256 random bits, URL-safe."""
-    return secrets.token_urlsafe(32)

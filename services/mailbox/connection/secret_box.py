@@ -35,8 +35,8 @@ class SealError(LeadmailError):
 def derive(secret: bytes, purpose: str) -> bytes:
     """Return a 32-byte key for one purpose (HKDF-SHA256, RFC 5869). Keys of different purposes reveal nothing about each other.
 
-    Purposes in use: ``wrap`` and ``key-id`` (here), ``marks`` (the keyed hashes of DESIGN section 3), ``sign-in`` and ``forms``
-    (the console).
+    Purposes in use: ``wrap`` and ``key-id`` (here), ``marks`` (the keyed hashes of DESIGN section 3), ``sign-in``, ``forms`` and
+    ``company-sign-in`` (the console).
     """
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"leadmail/v1/" + purpose.encode()).derive(secret)
 

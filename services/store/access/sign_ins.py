@@ -89,12 +89,29 @@ class SignIns:
             if document is None:
                 raise NotFoundError("there is no such link")
             user = await self._users.active(document["user"])
-            started: Doc = {"_id": _hash(session), "user": user.email, "since": moment, "until": moment + lasts}
-            await self._sessions.insert_one(started, session=mongo)
-            await self._audit.add("console.sign-in", by=user.email, subject=f"user:{user.email}", session=mongo)
+            await self._start(user, session, lasts, mongo)
             return SignInLink(user, document["page"])
 
         return await self._audit.transaction(write)
+
+    async def start(self, user: str, session: str, *, lasts: timedelta, how: str) -> None:
+        """Start a session of a user who proved who they are in another way, which the audit log names.
+
+        Raises:
+            NotFoundError: there is no such user, or the user is disabled.
+        """
+
+        async def write(mongo: MongoSession) -> None:
+            await self._start(await self._users.active(user), session, lasts, mongo, how=how)
+
+        await self._audit.transaction(write)
+
+    async def _start(self, user: User, session: str, lasts: timedelta, mongo: MongoSession, **details: str) -> None:
+        moment = now()
+        started: Doc = {"_id": _hash(session), "user": user.email, "since": moment, "until": moment + lasts}
+        await self._sessions.insert_one(started, session=mongo)
+        subject = f"user:{user.email}"
+        await self._audit.add("console.sign-in", by=user.email, subject=subject, session=mongo, **details)
 
     async def user_of(self, session: str) -> User | None:
         """Return the user of a session; None if it has expired, or its user does not exist or is disabled."""

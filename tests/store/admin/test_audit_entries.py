@@ -242,6 +242,12 @@ CASES: list[tuple[str, str, Callable[[Office], Awaitable[None]], Change]] = [
         _link,
         lambda o: o.store.sign_ins.use(f"link {o.kim}", f"session {o.kim}", lasts=HOUR),
     ),
+    (
+        "console.sign-in",
+        "sessions",
+        _nothing,
+        lambda o: o.store.sign_ins.start(o.ann.owner, f"session {o.kim}", lasts=HOUR, how="oidc"),
+    ),
     ("email.private", "withdrawals", _nothing, lambda o: o.store.withdrawing.keep_private(o.mail, by=o.ann.owner)),
     ("email.share", "withdrawals", _private, lambda o: o.store.withdrawing.share_again(o.mail, by=o.ann.owner)),
     ("email.delete", "tombstones", _nothing, lambda o: o.store.deleting.delete(o.mail, by=ROOT)),
