@@ -113,6 +113,20 @@ async def test_what_the_heir_holds_of_it_becomes_private_too(world: World, store
     assert summary["count"] == len(granted)
 
 
+async def test_what_only_the_heir_still_holds_becomes_private_too(world: World, store: Store) -> None:
+    """What the former owner kept private stays so although their own copy was deleted before the transfer."""
+    mine, theirs = await world.account(ANN), await world.account(BOB)
+    await world.record("lead@x.com")
+    mail = content("m1", "lead@x.com", ANN, BOB)
+    copy = await world.attach(mine, mail)
+    await world.attach(theirs, mail)
+    await store.withdrawing.keep_private(mail.key, by=ANN)
+    await store.poller_ledger.gone(world.leases[mine.id], [copy])
+    await store.user_lifecycle.remove(ANN, by=ADMIN, transfer_to=BOB)
+    (link,) = await world.database["links"].find({"email": mail.key}).to_list()
+    assert (link["owners"], link["shared_by"]) == ([BOB], [])
+
+
 async def test_the_last_administrator_stays(world: World, store: Store) -> None:
     """Without an administrator no one could change the company's policy."""
     await store.users.add(ADMIN, admin=True)
