@@ -31,6 +31,7 @@ from services.console.pages import (
     users,
 )
 from services.console.scim.server import ScimServer
+from services.console.sign_ins import mailbox_sign_in
 from services.console.web.company_sign_in import CALLBACK, CompanySignIn
 from services.console.web.costly_answer import CostlyAnswer
 from services.console.web.endpoints import NOTHING, Access, PageRoute, endpoint
@@ -45,7 +46,7 @@ from services.usecases import overview
 from services.usecases.overview import OptionalBus, Overview
 from services.usecases.signing import Signer
 from services.usecases.time_left import TimeLeftEstimator
-from services.wiring import make_policy, make_post, make_secret_box
+from services.wiring import make_policy, make_post, make_secret_box, make_sign_in_services
 
 ADMINISTRATOR, ANYONE = Access.ADMINISTRATOR, Access.ANYONE
 PAGES = (
@@ -57,10 +58,13 @@ PAGES = (
     PageRoute("/sign-out", post=sign_in.leave),
     PageRoute("/mailboxes", mailboxes.index),
     PageRoute("/mailboxes/connect", connect.address, connect.connect),
+    PageRoute("/mailboxes/sign-in/{service}", mailbox_sign_in.start),
+    PageRoute(mailbox_sign_in.CALLBACK, mailbox_sign_in.come_back, mailbox_sign_in.save),
     PageRoute("/mailboxes/{account}", mailboxes.show, mailboxes.change),
     PageRoute("/mailboxes/{account}/messages", mailboxes.messages),
     PageRoute("/mailboxes/{account}/sharing", sharing.form, sharing.change),
     PageRoute("/mailboxes/{account}/password", mailbox_settings.password, mailbox_settings.save_password),
+    PageRoute("/mailboxes/{account}/sign-in", mailbox_sign_in.again),
     PageRoute("/mailboxes/{account}/login", mailbox_settings.login, mailbox_settings.save_login),
     PageRoute("/mailboxes/{account}/folders", mailbox_settings.folders, mailbox_settings.save_folders),
     PageRoute("/mailboxes/{account}/addresses", mailbox_settings.addresses, mailbox_settings.change_addresses),
@@ -114,6 +118,7 @@ def make_console(
         store=store,
         box=make_secret_box(settings),
         policy=policy,
+        sign_ins=make_sign_in_services(settings, policy),
         signer=signer,
         templates=templates,
         mails=mails,

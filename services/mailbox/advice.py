@@ -48,10 +48,12 @@ _UNREACHABLE_CODES = frozenset({Code.NOT_PUBLIC, Code.WRONG_SERVER, Code.UNAVAIL
 _ACCESS_CODES = frozenset({Code.IMAP_DISABLED, Code.SMTP_DISABLED})
 
 
-def sentence(error: MailServerError, server: ServerAddress, protocol: str, provider: Provider | None) -> str:
-    """Return what happened and what to do, in one or two sentences."""
+def sentence(
+    error: MailServerError, server: ServerAddress, protocol: str, provider: Provider | None, *, service: str = ""
+) -> str:
+    """Return what happened and what to do, in one or two sentences. ``service`` is named if there is no provider."""
     text = _SENTENCES[error.code].format(
-        service=provider.name if provider else server.host,
+        service=provider.name if provider else service or server.host,
         host=server.host,
         port=server.port,
         username=server.username,

@@ -96,6 +96,9 @@ def _see(url: str | None) -> tuple[str, ...]:
 
 
 def _last_steps(account: Account, console: str) -> tuple[str, ...]:
+    if account.grant:
+        where = f"{console}/mailboxes/{account.id}/sign-in" if console else f"leadmail account login {account.address}"
+        return (f"To sign in again: {where}",)
     if console:
         page = f"{console}/mailboxes/{account.id}"
         return (

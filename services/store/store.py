@@ -8,6 +8,7 @@ from services.store.access.attesting import Attesting
 from services.store.access.copies import Copies
 from services.store.access.groups import Groups
 from services.store.access.guard import Guard
+from services.store.access.pending_sign_ins import PendingSignIns
 from services.store.access.rights import RecordRights
 from services.store.access.scim_tokens import ScimTokens
 from services.store.access.sign_ins import SignIns
@@ -74,6 +75,7 @@ class Store(StageStore):
         self.sign_ins = SignIns(c, self.users, self.audit)
         self.scim_tokens = ScimTokens(c, self.audit)
         self.groups = Groups(c, self.audit)
+        self.pending_sign_ins = PendingSignIns(c)
         self.withdrawals = Withdrawals(c)
         copies = Copies(
             c,

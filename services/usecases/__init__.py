@@ -2,6 +2,7 @@
 
 - ``servers``: the mail servers of an address: what the user typed takes precedence over what discovery finds
 - ``connecting``: checks a login and a sharing policy, saves an account
+- ``mailbox_sign_in``: mailboxes whose owners sign in at the mail service; revoking that
 - ``proving``: how an address that a user claims becomes their own
 - ``company_domains``: the company's own domains: proposed, confirmed, opened, closed; and which records show less for it
 - ``leaving``: users with their sessions and mailboxes; what a removal concerns, and the removal

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.accounts import Account, AddressProof, ProofKind, ServerAddress
 from schemas.addresses import normal_address_or_none
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
-from services.mailbox.connection import ConnectPolicy, Credentials, SecretBox
+from services.mailbox.connection import Code, ConnectPolicy, Credentials, OAuth2Credentials, SecretBox
+from services.mailbox.oauth.token_refresh import TokenRefresher, refresh_time
 from services.mailbox.providers import Provider, clean_credentials, directory
 from services.store import OPERATOR, NotAllowedError, Store, new_account_id, now
 from services.usecases.servers import is_declared
@@ -64,6 +67,22 @@ async def try_account(account: Account, credentials: Credentials, policy: Connec
     return await check_login(account.incoming, account.outgoing, credentials, policy, provider_of(account))
 
 
+async def try_saved(account: Account, tokens: TokenRefresher, policy: ConnectPolicy) -> CheckResult:
+    """Try the saved login of an account. A refused token is refreshed once.
+
+    Raises:
+        MailServerError: its tokens cannot be refreshed.
+        SealError: the credentials cannot be decrypted.
+    """
+    account, credentials = await tokens.open(account)
+    result = await try_account(account, credentials, policy)
+    refused = result.incoming is not None and result.incoming.code is Code.OAUTH2_EXPIRED
+    if refused and isinstance(credentials, OAuth2Credentials):
+        account, credentials = await tokens.open(account, refused=credentials.access_token)
+        result = await try_account(account, credentials, policy)
+    return result
+
+
 async def save_password(account: Account, credentials: Credentials, *, store: Store, box: SecretBox, by: str) -> None:
     """Save a password that works. A blocked account becomes active again."""
     sealed = box.seal(account.id, clean_credentials(credentials, provider_of(account)))
@@ -80,7 +99,14 @@ class Login(NamedTuple):
 
 
 async def change_login(
-    account: Account, changed: Login, *, store: Store, box: SecretBox, policy: ConnectPolicy, by: str
+    account: Account,
+    changed: Login,
+    *,
+    store: Store,
+    box: SecretBox,
+    tokens: TokenRefresher,
+    policy: ConnectPolicy,
+    by: str,
 ) -> CheckResult:
     """Try another login for the same mailbox, and save it if it works: servers, login name, password.
 
@@ -94,21 +120,39 @@ async def change_login(
     if credentials is None:
         if by != OPERATOR and not _endpoints(incoming, outgoing) <= _endpoints(account.incoming, account.outgoing):
             raise NotAllowedError("enter the password, too: the saved one is sent only to the servers it was saved for")
-        credentials = box.open(account.id, account.credentials)
+        account, credentials = await tokens.open(account)
     same = incoming.host == account.incoming.host
     provider = provider_of(account) if same else directory().for_server(incoming.host)
     credentials = clean_credentials(credentials, provider)
     result = await check_login(incoming, outgoing, credentials, policy, provider)
     if result.ok:
-        await store.accounts.save_credentials(
-            account.id,
-            box.seal(account.id, credentials),
-            by=by,
-            incoming=incoming,
-            outgoing=outgoing,
-            provider=provider.key if provider else None,
-        )
+        await save_login(account, Login(incoming, outgoing, credentials), provider, store=store, box=box, by=by)
     return result
+
+
+async def save_login(
+    account: Account, login: Login, provider: Provider | None, *, store: Store, box: SecretBox, by: str
+) -> None:
+    """Save servers and credentials that work. Tokens are taken for a new sign-in. A blocked account becomes active again."""
+    assert login.credentials is not None
+    grant, refresh_at = _grant(login.credentials)
+    await store.accounts.save_credentials(
+        account.id,
+        box.seal(account.id, login.credentials),
+        by=by,
+        incoming=login.incoming,
+        outgoing=login.outgoing,
+        provider=provider.key if provider else None,
+        grant=grant,
+        refresh_at=refresh_at,
+    )
+
+
+def _grant(credentials: Credentials) -> tuple[str, datetime | None]:
+    """Return a name for a sign-in, and when its tokens have to be refreshed; nothing for a password."""
+    if not isinstance(credentials, OAuth2Credentials):
+        return "", None
+    return secrets.token_hex(8), refresh_time(credentials.expires_at, now())
 
 
 def _endpoints(incoming: ServerAddress, outgoing: ServerAddress | None) -> set[tuple[str, str, int, str]]:
@@ -143,6 +187,7 @@ async def save(new: NewAccount, *, store: Store, box: SecretBox, policy: Connect
     """
     former = await store.former_accounts.find(new.owner, new.address)
     identifier = former.id if former else new_account_id()
+    grant, refresh_at = _grant(new.credentials)
     account = Account(
         id=identifier,
         owner=new.owner,
@@ -153,6 +198,8 @@ async def save(new: NewAccount, *, store: Store, box: SecretBox, policy: Connect
         incoming=new.incoming,
         outgoing=new.outgoing,
         credentials=box.seal(identifier, clean_credentials(new.credentials, new.provider)),
+        grant=grant,
+        refresh_at=refresh_at,
         sharing=new.policy,
         created_at=now(),
     )
@@ -162,10 +209,14 @@ async def save(new: NewAccount, *, store: Store, box: SecretBox, policy: Connect
 
 
 async def _signed_in(new: NewAccount, policy: ConnectPolicy) -> tuple[AddressProof, ...]:
-    """Return the proof that the login gives: its name is the address, at a server that the address's domain declares.
+    """Return the proof that the login gives.
 
+    The mail service named the address itself; or the login's name is the address, at a server that its domain declares.
     The address that names the owner in the CRM needs none.
     """
+    if isinstance(new.credentials, OAuth2Credentials):
+        proof = AddressProof(address=new.address, how=ProofKind.OAUTH, by=new.owner, at=now())
+        return () if new.address == new.owner else (proof,)
     named = normal_address_or_none(new.incoming.username) == new.address != new.owner
     if not named or new.incoming.tls == "none" or not await is_declared(new.address, new.incoming, policy=policy):
         return ()

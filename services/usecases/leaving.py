@@ -6,7 +6,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from schemas.accounts import Account, User
+from services.mailbox.connection import SecretBox
+from services.mailbox.oauth.sign_in_services import SignInServices
 from services.store import Store
+from services.usecases import mailbox_sign_in
 from services.wording import plural
 
 
@@ -83,13 +86,25 @@ def outcome(fate: MailboxFate, heir: str = "another user") -> str:
     }[fate]
 
 
-async def remove(store: Store, email: str, fate: MailboxFate, *, heir: str | None = None, by: str) -> None:
-    """Remove a user for good.
+async def remove(
+    store: Store,
+    email: str,
+    fate: MailboxFate,
+    *,
+    heir: str | None = None,
+    by: str,
+    box: SecretBox,
+    services: SignInServices,
+) -> None:
+    """Remove a user for good. Tokens of mailboxes that are not transferred are revoked at the mail services.
 
     Raises:
         NotFoundError: there is no such user, or ``heir`` is not an active user.
         NotAllowedError: it is the last administrator, or ``heir`` is the user.
     """
+    leaves = [] if fate is MailboxFate.TRANSFER else await store.accounts.get_all(email)
+    tokens = mailbox_sign_in.grants(leaves, box)
     await store.user_lifecycle.remove(
         email, by=by, purge=fate is MailboxFate.PURGE, transfer_to=heir if fate is MailboxFate.TRANSFER else None
     )
+    await mailbox_sign_in.revoke(tokens, services)

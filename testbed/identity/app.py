@@ -137,8 +137,9 @@ def _control(state: State) -> Callable[[Request], Awaitable[Response]]:
                 state.revoke(user)
             for user in wanted.get("expire", ()):
                 state.expire(user)
+        codes = [one["user_code"] for one in state.devices.values()]
         users = {one.user for one in state.tokens if not one.revoked}
-        return JSONResponse({"asked": state.asked, "signed_in": sorted(users)})
+        return JSONResponse({"asked": state.asked, "signed_in": sorted(users), "codes": codes})
 
     return control
 

@@ -369,6 +369,7 @@ async def test_headers_on_every_page(office: Office) -> None:
         "dead_letter:path": "x/y",
         "user:path": ANN,
         "link": "z",
+        "service": "google",
     }
     paths = [re.sub(r"\{([^}]+)\}", lambda match: parts[match[1]], page.path) for page in PAGES]
     for path in [*paths, "/nothing", "/static/nothing", "/sign-in/"]:

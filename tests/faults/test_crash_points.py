@@ -57,6 +57,8 @@ PAGES = (
     "address_codes.offer",
     "scim_tokens.is_valid",
     "sign_ins._start",
+    "pending_sign_ins.offer",
+    "pending_sign_ins.take",
     "sign_ins.attempt",
     "sign_ins.end",
     "sign_ins.offer",

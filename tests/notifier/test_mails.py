@@ -274,3 +274,19 @@ def test_a_folder_name_cannot_speak_for_us() -> None:
     assert "49" not in text
     head = mail.as_bytes().partition(b"\n\n")[0]
     assert b"locked" not in head
+
+
+def test_who_signed_in_is_sent_to_the_sign_in() -> None:
+    """Where there is no password, the mail leads to where the owner signs in again, and asks for no password."""
+    pages = "https://leadmail.example.com"
+    signed_in = blocked("consent-revoked").model_copy(update={"grant": "g"})
+    for console, where in (
+        (pages, f"{pages}/mailboxes/{ACCOUNT}/sign-in"),
+        ("", f"leadmail account login {ANNA.email}"),
+    ):
+        for text in both(
+            read(serialize(attention(sender=SENDER, owner=ANNA, account=signed_in, now=START, console=console)))
+        ):
+            assert where in text
+            assert "withdrawn" in text
+            assert "password" not in text

@@ -10,7 +10,7 @@ import typer
 from schemas.accounts import Account, AccountState
 from schemas.ledger import RowState
 from services import wording
-from services.cli.accounts import aliases, change, connect, folder_view, removal, settings
+from services.cli.accounts import aliases, change, connect, folder_view, removal, settings, sign_in
 from services.cli.accounts.settings import AccountName
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
@@ -163,6 +163,7 @@ async def resync(name: AccountName) -> None:
 
 app.command("test")(settings.try_login)
 app.command("password")(settings.password)
+app.command("login")(sign_in.login)
 app.command("change")(change.change)
 app.command("sharing")(settings.sharing)
 app.command("folders")(settings.folders)

@@ -61,5 +61,11 @@ def change(  # noqa: PLR0917 - typer names them by keyword
 async def _try_and_save(account: Account, changed: Login) -> CheckResult:
     async with open_session() as session:
         return await connecting.change_login(
-            account, changed, store=session.store, box=session.box, policy=session.policy, by=OPERATOR
+            account,
+            changed,
+            store=session.store,
+            box=session.box,
+            tokens=session.tokens,
+            policy=session.policy,
+            by=OPERATOR,
         )

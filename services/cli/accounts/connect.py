@@ -6,27 +6,28 @@ Prompts come between the steps that talk to servers, never during one.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from schemas.accounts import Account, Tls, User
+from schemas.accounts import Tls, User
 from schemas.addresses import normal_address
-from schemas.sharing import CompanyPolicy, SharingPolicy
-from services import wording
+from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
+from services.cli.accounts import connect_save
 from services.cli.accounts.connect_login import AccountServers, try_login
 from services.cli.accounts.settings import Excluded, PasswordStdin, SharingOption, typed_domains
+from services.cli.accounts.sign_in import PORT, Device, RedirectPort, asks_for_sign_in, sign_in
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
 from services.cli.terminal import questions
-from services.cli.terminal.output import USAGE, Json, fail, print_json, say
+from services.cli.terminal.output import USAGE, Json, fail, say
 from services.cli.terminal.session import do, explained, open_session
 from services.mailbox import advice
 from services.mailbox.connection import Code, ConnectPolicy, MailServerError
+from services.mailbox.oauth.sign_in_services import SignInServices, what_is_missing
 from services.mailbox.providers import Provider, directory
-from services.store import OPERATOR
-from services.usecases import company_domains, connecting
-from services.usecases.company_domains import ProposedDomain
+from services.usecases import connecting
 from services.usecases.connecting import NewAccount, check_allowed
 from services.usecases.servers import ServerChoice, find
 
@@ -43,6 +44,7 @@ class PromptContext(NamedTuple):
     users: list[User]
     company: CompanyPolicy
     policy: ConnectPolicy
+    sign_ins: SignInServices
 
 
 @prints(results.AccountResult)
@@ -65,17 +67,25 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         typer.Option(metavar="ADDRESS", help="Another address that the owner claims. May be repeated."),
     ] = None,
     password_stdin: PasswordStdin = False,
+    service: Annotated[
+        str | None,
+        typer.Option("--sign-in", metavar="SERVICE", help="Sign in there: google, microsoft, or generic for your own."),
+    ] = None,
+    device: Device = False,
+    redirect_port: RedirectPort = PORT,
     sharing: SharingOption = None,
     exclude_domain: Excluded = None,
     as_json: Json = False,
 ) -> None:
     """Connect a mailbox: find its servers, try the login, choose who sees its mail, save.
 
+    Where the mail service has a sign-in of its own that is set up, you sign in there, and it says which mailbox it is.
+
     Prompts for missing values, and shows popular mail services, if it runs on a terminal without --password-stdin.
     """
     asks = sys.stdin.isatty() and not password_stdin
     if not asks:
-        _require({"--owner": owner, "--email": email, "--sharing": sharing})
+        _require({"--owner": owner, "--email": email or service, "--sharing": sharing})
     with explained():
         domains = typed_domains(sharing, exclude_domain)
         aliases = tuple(normal_address(other) for other in alias or ())
@@ -86,17 +96,27 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         with explained():
             check_allowed(sharing, known.company)
     user = known.users[0] if owner else questions.owner(known.users)
-    service = questions.service() if typed is None and named is None and imap_host is None else None
+    signs_in = partial(_signed_in, known, user, sharing, domains, device=device, port=redirect_port, as_json=as_json)
+    if service is not None:
+        signs_in(service, typed)
+        return
+    chosen = questions.service() if typed is None and named is None and imap_host is None else None
     address = typed or questions.address(user.email)
     if do(_is_taken(address, user.email)):
         fail(f"{address} is already connected: see `leadmail account show {address}`")
     choices = ServerChoice(imap_host, imap_port, imap_tls), ServerChoice(smtp_host, smtp_port, smtp_tls)
     look = not (imap_host and (smtp_host or no_smtp))
-    found = do(find(address, named, policy=known.policy, look=look, chosen=service))
+    found = do(find(address, named, policy=known.policy, look=look, chosen=chosen))
     if not as_json:
         _say_found(found)
-    if found.auth == ("oauth2",) and not imap_host:
-        _refuse_oauth2(found)
+    if not imap_host:
+        offered = known.sign_ins.of(found.provider)
+        only = found.auth == ("oauth2",)
+        if only and (offered is None or password_stdin):
+            _refuse_oauth2(found)
+        if offered is not None and asks and asks_for_sign_in(offered, only=only):
+            signs_in(offered.key, address)
+            return
     login = username or (found.incoming.username if found.incoming else address)
     servers = AccountServers(
         choices[0].over(found.incoming, "imap", login),
@@ -105,32 +125,35 @@ def add(  # noqa: PLR0917 - typer names them by keyword
     )
     tried = try_login(address, servers, found, login, known.policy, asks=asks, from_stdin=password_stdin, quiet=as_json)
     policy = SharingPolicy(mode=sharing, excluded_domains=domains) if sharing else questions.sharing(known.company)
-    account, proposed = do(
-        _save(
-            NewAccount(
-                owner=user.email,
-                address=address,
-                aliases=aliases,
-                provider=found.provider,
-                incoming=tried.incoming,
-                outgoing=tried.outgoing,
-                credentials=tried.credentials,
-                policy=policy,
-            )
-        )
+    new = NewAccount(
+        owner=user.email,
+        address=address,
+        aliases=aliases,
+        provider=found.provider,
+        incoming=tried.incoming,
+        outgoing=tried.outgoing,
+        credentials=tried.credentials,
+        policy=policy,
     )
-    if as_json:
-        print_json(results.AccountResult.of(account))
-        return
-    say(f"{address} is connected for {user.email}, shared as {policy.mode.value}.", style="green")
-    if account.unproven:
-        say(
-            f"{', '.join(account.unproven)}: {wording.NOT_PROVEN}. See `leadmail account aliases {address}`.",
-            style="yellow",
-        )
-    say(f"Its existing mail is being imported. {user.email} gets a confirmation when that is done.")
-    for one in proposed:
-        say(wording.proposed_domain(one.domain, one.addresses), style="yellow")
+    connect_save.save(new, as_json=as_json)
+
+
+def _signed_in(  # noqa: PLR0917 - bound once
+    known: PromptContext,
+    user: User,
+    sharing: Mode | None,
+    domains: tuple[str, ...],
+    key: str,
+    typed: str | None,
+    *,
+    device: bool,
+    port: int,
+    as_json: bool,
+) -> None:
+    """Connect the mailbox of the user who signs in at a service."""
+    found = sign_in(key, device=device, port=port, hint=typed or "")
+    policy = SharingPolicy(mode=sharing, excluded_domains=domains) if sharing else questions.sharing(known.company)
+    connect_save.save_signed_in(found, typed, user.email, policy, as_json=as_json)
 
 
 def provider_named(key: str) -> Provider:
@@ -154,18 +177,12 @@ async def _known(owner: str | None) -> PromptContext:
             if owner
             else [one for one in await store.users.get_all() if not one.disabled]
         )
-        return PromptContext(users, await store.company.policy(), session.policy)
+        return PromptContext(users, await store.company.policy(), session.policy, session.sign_ins)
 
 
 async def _is_taken(address: str, owner: str) -> bool:
     async with open_session() as session:
         return await connecting.is_taken(address, owner, session.store)
-
-
-async def _save(new: NewAccount) -> tuple[Account, list[ProposedDomain]]:
-    async with open_session(setup=True) as session:
-        account = await connecting.save(new, store=session.store, box=session.box, policy=session.policy, by=OPERATOR)
-        return account, await company_domains.proposed_by(session.store, account.own_addresses)
 
 
 def _say_found(found: Discovered) -> None:
@@ -178,4 +195,5 @@ def _say_found(found: Discovered) -> None:
 def _refuse_oauth2(found: Discovered) -> None:
     """Exit: a password prompt would be misleading, because no password can work."""
     assert found.incoming is not None
-    fail(advice.sentence(MailServerError(Code.OAUTH2_NEEDED), found.incoming, "imap", found.provider))
+    why = advice.sentence(MailServerError(Code.OAUTH2_NEEDED), found.incoming, "imap", found.provider)
+    fail(f"{why} {what_is_missing(found.provider)}".strip())

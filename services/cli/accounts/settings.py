@@ -62,8 +62,7 @@ async def try_login(name: AccountName, as_json: Json = False) -> None:
     """Test the account's login at its servers. Nothing is fetched or changed."""
     async with open_session() as session:
         account = await session.connected(name)
-        credentials = session.box.open(account.id, account.credentials)
-        result = await connecting.try_account(account, credentials, session.policy)
+        result = await connecting.try_saved(account, session.tokens, session.policy)
     if as_json:
         print_json(results.LoginResult.of(result))
     else:

@@ -76,7 +76,7 @@ async def _balance(session: Session, account: Account, slots: asyncio.Semaphore)
     """Compare one account; an error affects only this account."""
     async with slots:
         try:
-            credentials = session.box.open(account.id, account.credentials)
+            _, credentials = await session.tokens.open(account)
             async with open_reader(account.incoming, credentials, policy=session.policy) as reader:
                 return AccountBalance(account, tuple(await compare_account(session.store, account, reader)))
         except MailServerError as error:

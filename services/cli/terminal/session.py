@@ -14,12 +14,14 @@ from schemas.addresses import InvalidAddressError, InvalidDomainError
 from schemas.errors import BusClosedError, LayoutError, NotReadyError, TopologyError, UnroutableError
 from services.cli.terminal.output import UNREACHABLE, USAGE, fail
 from services.mailbox.connection import ConnectPolicy, MailServerError, SealError, SecretBox
+from services.mailbox.oauth.sign_in_services import SignInServices
+from services.mailbox.oauth.token_refresh import TokenRefresher
 from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError, DatabaseRefusedError
 from services.runtime.mongo import make_client, require_replica_set
 from services.settings import CliSettings
 from services.store import Store, StoreError
-from services.wiring import make_policy, make_secret_box, make_store
+from services.wiring import make_policy, make_secret_box, make_sign_in_services, make_store
 
 if TYPE_CHECKING:
     from services.amqp import Bus
@@ -47,6 +49,16 @@ class Session:
     def policy(self) -> ConnectPolicy:
         """The policy for connections to mail servers."""
         return make_policy(self.settings)
+
+    @property
+    def sign_ins(self) -> SignInServices:
+        """The services at which users sign in to their mailboxes."""
+        return make_sign_in_services(self.settings, self.policy)
+
+    @property
+    def tokens(self) -> TokenRefresher:
+        """Opens credentials, with fresh tokens."""
+        return TokenRefresher(self.sign_ins, self.box, self.store.account_tokens)
 
     @asynccontextmanager
     async def bus(self) -> AsyncIterator[Bus]:

@@ -18,7 +18,8 @@ from services.mailbox.check import CheckResult
 from services.mailbox.connection import Code, MailServerError, Protocol
 from services.mailbox.connection import password as password_credentials
 from services.mailbox.discovery import Discovered
-from services.mailbox.popular import POPULAR
+from services.mailbox.oauth.sign_in_services import what_is_missing
+from services.mailbox.popular import POPULAR, PopularService
 from services.mailbox.providers import Provider, directory
 from services.usecases import connecting
 from services.usecases.connecting import NewAccount
@@ -43,7 +44,24 @@ async def address(context: RequestContext) -> Response:
     mine = {one.address for one in accounts if one.state is not AccountState.DISCONNECTED}
     proposed = context.form.text("address") or ("" if context.viewer in mine else context.viewer)
     service = POPULAR.get(context.form.text("service"))
-    return context.render("connect_address.html", proposed=proposed, service=service, popular=POPULAR.values())
+    return _address(context, proposed, service)
+
+
+def _address(context: RequestContext, proposed: str, service: PopularService | None) -> Response:
+    known = context.console.sign_ins
+    offered = known.of(service.provider) if service else None
+    sign_ins = [offered] if offered else [] if service else list(known.by_key.values())
+    only = service is not None and service.provider.auth == ("oauth2",)
+    missing = what_is_missing(service.provider) if service and only and not offered else ""
+    return context.render(
+        "connect_address.html",
+        proposed=proposed,
+        service=service,
+        popular=POPULAR.values(),
+        sign_ins=sign_ins,
+        only=only and offered is not None,
+        missing=missing,
+    )
 
 
 async def connect(context: RequestContext) -> Response:
@@ -56,9 +74,10 @@ async def connect(context: RequestContext) -> Response:
         chosen = POPULAR.get(context.form.text("service"))
         found = await find(typed, None, policy=context.console.policy, look=True, chosen=chosen)
         if found.auth == ("oauth2",) and found.incoming:
-            raise PageError(
-                422, advice.sentence(MailServerError(Code.OAUTH2_NEEDED), found.incoming, "imap", found.provider)
-            )
+            if (service := context.console.sign_ins.of(found.provider)) is not None:
+                return context.render("connect_sign_in.html", address=typed, service=service)
+            why = advice.sentence(MailServerError(Code.OAUTH2_NEEDED), found.incoming, "imap", found.provider)
+            raise PageError(422, f"{why} {what_is_missing(found.provider)}".strip())
         return await _form(context, typed, found.provider, Servers(found.incoming, found.outgoing), found=found)
     return await _save(context, typed)
 
@@ -122,6 +141,7 @@ async def _form(
         company=company,
         policy=policy,
         domains=context.form.text("domains"),
+        sign_in=context.console.sign_ins.of(provider),
         result=result,
         wrong=wrong,
         **server_fields(context, servers, no_smtp=bool(context.form.text("no_smtp"))),

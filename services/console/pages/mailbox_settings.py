@@ -84,7 +84,13 @@ async def save_login(context: RequestContext) -> Response:
     await count_login_attempt(context)
     try:
         result = await connecting.change_login(
-            account, changed, store=context.store, box=console.box, policy=console.policy, by=context.viewer
+            account,
+            changed,
+            store=context.store,
+            box=console.box,
+            tokens=console.tokens,
+            policy=console.policy,
+            by=context.viewer,
         )
     except NotAllowedError as error:
         return _login(context, account, servers, wrong=f"{str(error).capitalize()}.")

@@ -49,6 +49,14 @@ async def change(context: RequestContext) -> Response:
             fate, heir = MailboxFate(form.text("fate")), form.text("heir")
             if fate is MailboxFate.TRANSFER and not heir:
                 raise PageError(400, "Choose the user who gets the mailboxes.")
-            await leaving.remove(store, email, fate, heir=heir, by=context.viewer)
+            await leaving.remove(
+                store,
+                email,
+                fate,
+                heir=heir,
+                by=context.viewer,
+                box=context.console.box,
+                services=context.console.sign_ins,
+            )
             return context.redirect(HERE, "user-removed")
     raise PageError(400, "A user can be disabled, enabled or removed.")

@@ -19,6 +19,7 @@ FLASHES = {
     "paused": "The mailbox is paused. No mail is lost in the meantime.",
     "resumed": "The mailbox is active again.",
     "resync": "The whole mailbox is being synchronised again.",
+    "signed-in": "You are signed in to the mailbox again, and the login works.",
     "password": "The new password works and is saved.",
     "login": "The new login works and is saved.",
     "sharing": "The sharing settings are saved.",

@@ -18,6 +18,8 @@ from services.console.web.forms import Form
 from services.console.web.mails import SignInMails
 from services.console.web.rendering import FLASHES, Templates
 from services.mailbox.connection import ConnectPolicy, SecretBox
+from services.mailbox.oauth.sign_in_services import SignInServices
+from services.mailbox.oauth.token_refresh import TokenRefresher
 from services.settings import ConsoleSettings
 from services.store import NotFoundError, Store
 from services.usecases.overview import OptionalBus, Overview
@@ -37,6 +39,8 @@ class Console:
     store: Store
     box: SecretBox
     policy: ConnectPolicy
+    sign_ins: SignInServices
+    """The services at which users sign in to their mailboxes."""
     signer: Signer
     templates: Templates
     mails: SignInMails | None
@@ -51,6 +55,11 @@ class Console:
     """The state of the deployment, for the operations page."""
     estimator: TimeLeftEstimator
     log: structlog.typing.FilteringBoundLogger
+
+    @property
+    def tokens(self) -> TokenRefresher:
+        """What opens credentials, with fresh tokens."""
+        return TokenRefresher(self.sign_ins, self.box, self.store.account_tokens)
 
     @property
     def secure(self) -> bool:

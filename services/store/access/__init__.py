@@ -1,5 +1,6 @@
 """Who may see what.
 
+- ``pending_sign_ins``: sign-ins at other services that a browser has started
 - ``users``, ``sign_ins``: users, the administrator's policy, one-time links and console sessions
 - ``scim_tokens``, ``groups``: tokens of the company's identity provider, and the groups that it manages
 - ``rights``: which records a user may read

@@ -40,6 +40,8 @@ class Collections:
         """Keeps its first name: an older version that runs beside this one must find the same leases."""
         self.sign_in_links: Documents = self.database["sign_in_links"]
         self.sessions: Documents = self.database["sessions"]
+        self.pending_sign_ins: Documents = self.database["pending_sign_ins"]
+        """Sign-ins at other services that a browser has started; they expire."""
         self.attempts: Documents = self.database["attempts"]
         self.scim_tokens: Documents = self.database["scim_tokens"]
         self.groups: Documents = self.database["groups"]

@@ -127,7 +127,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
         (c.pollers, [_index("at", "at", expireAfterSeconds=_DAY_S)]),
         *(
             (collection, [_index("until", "until", expireAfterSeconds=0)])
-            for collection in (c.sign_in_links, c.sessions, c.attempts, c.address_codes)
+            for collection in (c.sign_in_links, c.sessions, c.attempts, c.address_codes, c.pending_sign_ins)
         ),
         (c.groups, [_index("key", "key", unique=True)]),
         (c.withdrawals, [_index("owner", "owner", "target")]),
