@@ -6,10 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from schemas.accounts import Account, User
-from services.mailbox.connection import SecretBox
-from services.mailbox.oauth.sign_in_services import SignInServices
 from services.store import Store
-from services.usecases import mailbox_sign_in
+from services.usecases.mailbox_sign_in import TokenRevoker
 from services.wording import plural
 
 
@@ -93,8 +91,7 @@ async def remove(
     *,
     heir: str | None = None,
     by: str,
-    box: SecretBox,
-    services: SignInServices,
+    revoker: TokenRevoker,
 ) -> None:
     """Remove a user for good. Tokens of mailboxes that are not transferred are revoked at the mail services.
 
@@ -103,8 +100,8 @@ async def remove(
         NotAllowedError: it is the last administrator, or ``heir`` is the user.
     """
     leaves = [] if fate is MailboxFate.TRANSFER else await store.accounts.get_all(email)
-    tokens = mailbox_sign_in.grants(leaves, box)
+    tokens = revoker.tokens(leaves)
     await store.user_lifecycle.remove(
         email, by=by, purge=fate is MailboxFate.PURGE, transfer_to=heir if fate is MailboxFate.TRANSFER else None
     )
-    await mailbox_sign_in.revoke(tokens, services)
+    await revoker.revoke(tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -116,27 +117,33 @@ def service_key(account: Account, box: SecretBox) -> str | None:
     return credentials.provider if isinstance(credentials, OAuth2Credentials) else None
 
 
-def grants(accounts: Iterable[Account], box: SecretBox) -> list[tuple[str, SecretStr]]:
-    """Return the services and refresh tokens of accounts that are about to be disconnected, to revoke afterwards."""
-    found = []
-    for account in accounts:
-        if not account.grant or account.state is AccountState.DISCONNECTED:
-            continue
-        try:
-            credentials = box.open(account.id, account.credentials)
-        except SealError:
-            continue
-        if isinstance(credentials, OAuth2Credentials) and credentials.provider:
-            found.append((credentials.provider, credentials.refresh_token or credentials.access_token))
-    return found
+@dataclass(frozen=True, slots=True)
+class TokenRevoker:
+    """Revokes the tokens of mailboxes that are disconnected: what opens the tokens, and the services that gave them."""
 
+    box: SecretBox
+    services: SignInServices
 
-async def revoke(tokens: Iterable[tuple[str, SecretStr]], services: SignInServices) -> None:
-    """Revoke tokens at their services. One that does not answer is logged: we keep no token to try again with."""
-    for key, token in tokens:
-        if key not in services.by_key:
-            continue
-        try:
-            await services.client(key).revoke(token)
-        except IdentityServerError as error:
-            log.warning("tokens of a removed mailbox are not revoked", service=key, error=str(error))
+    def tokens(self, accounts: Iterable[Account]) -> list[tuple[str, SecretStr]]:
+        """Return the services and refresh tokens of accounts that are about to be disconnected, to revoke afterwards."""
+        found = []
+        for account in accounts:
+            if not account.grant or account.state is AccountState.DISCONNECTED:
+                continue
+            try:
+                credentials = self.box.open(account.id, account.credentials)
+            except SealError:
+                continue
+            if isinstance(credentials, OAuth2Credentials) and credentials.provider:
+                found.append((credentials.provider, credentials.refresh_token or credentials.access_token))
+        return found
+
+    async def revoke(self, tokens: Iterable[tuple[str, SecretStr]]) -> None:
+        """Revoke tokens at their services. One that does not answer is logged: we keep no token to try again with."""
+        for key, token in tokens:
+            if key not in self.services.by_key:
+                continue
+            try:
+                await self.services.client(key).revoke(token)
+            except IdentityServerError as error:
+                log.warning("tokens of a removed mailbox are not revoked", service=key, error=str(error))

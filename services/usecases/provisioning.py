@@ -13,6 +13,7 @@ from services.runtime.people_settings import DISCONNECT, PAUSE, OidcSettings
 from services.store import AlreadyExistsError, NotAllowedError, NotFoundError, Store
 from services.usecases import leaving
 from services.usecases.leaving import MailboxFate
+from services.usecases.mailbox_sign_in import TokenRevoker
 
 SCIM, OIDC = "scim", "oidc"
 """Who changed something, in the audit log."""
@@ -55,7 +56,7 @@ async def change(store: Store, user: User, patch: UserPatch) -> User:
     return await store.users.set_profile(user.email, name=patch.name, external_id=patch.external_id, by=SCIM)
 
 
-async def remove(store: Store, email: str, then: str) -> None:
+async def remove(store: Store, email: str, then: str, *, revoker: TokenRevoker) -> None:
     """Let a user leave. Access ends first, whatever happens to the mailboxes: ``LEADMAIL_SCIM_DELETED`` decides that (``then``).
 
     Raises:
@@ -67,7 +68,7 @@ async def remove(store: Store, email: str, then: str) -> None:
         return
     fate, heir = (MailboxFate.DISCONNECT, None) if then == DISCONNECT else (MailboxFate.TRANSFER, then)
     try:
-        await leaving.remove(store, user.email, fate, heir=heir, by=SCIM)
+        await leaving.remove(store, user.email, fate, heir=heir, by=SCIM, revoker=revoker)
     except NotFoundError:
         raise NotAllowedError("the user is locked out, but LEADMAIL_SCIM_DELETED names no active user") from None
 

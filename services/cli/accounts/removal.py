@@ -11,7 +11,6 @@ from services.cli.accounts.settings import AccountName
 from services.cli.terminal.output import Yes, confirm, fail, say
 from services.cli.terminal.session import do, open_session
 from services.store import OPERATOR, RemovalCounts
-from services.usecases import mailbox_sign_in
 from services.wording import plural
 
 
@@ -48,9 +47,9 @@ async def _counts(name: str) -> tuple[Account, RemovalCounts]:
 
 async def _remove(account: Account, *, purge: bool) -> None:
     async with open_session() as session:
-        grants = mailbox_sign_in.grants([account], session.box)
+        tokens = session.revoker.tokens([account])
         if purge:
             await session.store.removal.purge(account.id, by=OPERATOR)
         else:
             await session.store.removal.disconnect(account.id, by=OPERATOR)
-        await mailbox_sign_in.revoke(grants, session.sign_ins)
+        await session.revoker.revoke(tokens)

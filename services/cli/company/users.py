@@ -97,9 +97,7 @@ async def _counts(email: str) -> UserRemovalCounts:
 
 async def _remove(email: str, fate: MailboxFate, heir: str | None) -> None:
     async with open_session(setup=True) as session:
-        await leaving.remove(
-            session.store, email, fate, heir=heir, by=OPERATOR, box=session.box, services=session.sign_ins
-        )
+        await leaving.remove(session.store, email, fate, heir=heir, by=OPERATOR, revoker=session.revoker)
 
 
 @app.command("list")

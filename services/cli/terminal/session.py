@@ -21,6 +21,7 @@ from services.runtime.failures import DatabaseError, DatabaseRefusedError
 from services.runtime.mongo import make_client, require_replica_set
 from services.settings import CliSettings
 from services.store import Store, StoreError
+from services.usecases.mailbox_sign_in import TokenRevoker
 from services.wiring import make_policy, make_secret_box, make_sign_in_services, make_store
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class Session:
     def tokens(self) -> TokenRefresher:
         """Opens credentials, with fresh tokens."""
         return TokenRefresher(self.sign_ins, self.box, self.store.account_tokens)
+
+    @property
+    def revoker(self) -> TokenRevoker:
+        """What revokes the tokens of mailboxes that are disconnected."""
+        return TokenRevoker(self.box, self.sign_ins)
 
     @asynccontextmanager
     async def bus(self) -> AsyncIterator[Bus]:

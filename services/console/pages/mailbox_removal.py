@@ -8,7 +8,6 @@ from schemas.accounts import AccountState
 from services.console.pages.mailboxes import own_account
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
-from services.usecases import mailbox_sign_in
 
 
 async def counts(context: RequestContext) -> Response:
@@ -21,18 +20,19 @@ async def counts(context: RequestContext) -> Response:
 async def remove(context: RequestContext) -> Response:
     """Disconnect the mailbox; or purge it, if the user typed its address to confirm."""
     account = await own_account(context)
-    grants = mailbox_sign_in.grants([account], context.console.box)
+    revoker = context.console.revoker
+    tokens = revoker.tokens([account])
     match context.form.text("do"):
         case "disconnect":
             if account.state is AccountState.DISCONNECTED:
                 raise PageError(409, f"{account.address} is already disconnected.")
             await context.store.removal.disconnect(account.id, by=context.viewer)
-            await mailbox_sign_in.revoke(grants, context.console.sign_ins)
+            await revoker.revoke(tokens)
             return context.redirect("/mailboxes", "disconnected")
         case "purge":
             if context.form.text("confirm").lower() != account.address:
                 raise PageError(400, f"Nothing was removed: type {account.address} to confirm.")
             await context.store.removal.purge(account.id, by=context.viewer)
-            await mailbox_sign_in.revoke(grants, context.console.sign_ins)
+            await revoker.revoke(tokens)
             return context.redirect("/mailboxes", "purged")
     raise PageError(400, "A mailbox can be disconnected or removed with its mail.")

@@ -55,8 +55,7 @@ async def change(context: RequestContext) -> Response:
                 fate,
                 heir=heir,
                 by=context.viewer,
-                box=context.console.box,
-                services=context.console.sign_ins,
+                revoker=context.console.revoker,
             )
             return context.redirect(HERE, "user-removed")
     raise PageError(400, "A user can be disabled, enabled or removed.")

@@ -15,6 +15,7 @@ from services.console.web.forms import Form
 from services.mailbox.outgoing_mail import one_line
 from services.settings import ConsoleSettings
 from services.store import Store
+from services.usecases.mailbox_sign_in import TokenRevoker
 
 JsonObject = dict[str, Any]
 ScimType = Literal[
@@ -50,6 +51,7 @@ class ScimRequest:
 
     store: Store
     settings: ConsoleSettings
+    revoker: TokenRevoker
     request: Request
     query: Form
     body: JsonObject

@@ -127,7 +127,8 @@ class ScimServer:
         except ValueError:
             raise ScimError(400, "The query has too many fields.", "invalidValue") from None
         body = await read_body(request) if request.method in _WITH_BODY else {}
-        return await handler(ScimRequest(self._console.store, self._console.settings, request, query, body))
+        console = self._console
+        return await handler(ScimRequest(console.store, console.settings, console.revoker, request, query, body))
 
     def _refusal(self, error: Exception) -> tuple[ScimError, dict[str, str]]:
         """Return what the client learns of an error, and the headers that go with it."""

@@ -82,7 +82,7 @@ async def _change(request: ScimRequest, changes: list[AttributeChange]) -> ScimA
 async def remove(request: ScimRequest) -> ScimAnswer:
     """Let a user leave."""
     user = await _user(request)
-    await provisioning.remove(request.store, user.email, request.settings.scim_deleted)
+    await provisioning.remove(request.store, user.email, request.settings.scim_deleted, revoker=request.revoker)
     return ScimAnswer(HTTPStatus.NO_CONTENT)
 
 

@@ -22,6 +22,7 @@ from services.mailbox.oauth.sign_in_services import SignInServices
 from services.mailbox.oauth.token_refresh import TokenRefresher
 from services.settings import ConsoleSettings
 from services.store import NotFoundError, Store
+from services.usecases.mailbox_sign_in import TokenRevoker
 from services.usecases.overview import OptionalBus, Overview
 from services.usecases.signing import Signer
 from services.usecases.time_left import TimeLeftEstimator
@@ -60,6 +61,11 @@ class Console:
     def tokens(self) -> TokenRefresher:
         """What opens credentials, with fresh tokens."""
         return TokenRefresher(self.sign_ins, self.box, self.store.account_tokens)
+
+    @property
+    def revoker(self) -> TokenRevoker:
+        """What revokes the tokens of mailboxes that are disconnected."""
+        return TokenRevoker(self.box, self.sign_ins)
 
     @property
     def secure(self) -> bool:
