@@ -34,11 +34,13 @@ def _attribute(name: str, kind: str = "string", **more: Any) -> JsonObject:
 
 
 _VALUE = _attribute("value", mutability="immutable", caseExact=True)
+_PARTS, _TAKEN = ("givenName", "familyName"), {"mutability": "writeOnly", "returned": "never"}
+"""Read if they come without the whole name, and not kept."""
 _USER = [
     _attribute("userName", required=True, uniqueness="server", mutability="immutable", description="The email address"),
     _attribute("displayName", description="How the user is called"),
     _attribute(
-        "name", "complex", subAttributes=[_attribute("formatted"), _attribute("givenName"), _attribute("familyName")]
+        "name", "complex", subAttributes=[_attribute("formatted"), *(_attribute(part, **_TAKEN) for part in _PARTS)]
     ),
     _attribute(
         *("emails", "complex"),
@@ -100,7 +102,7 @@ async def schemas(request: ScimRequest) -> ScimAnswer:
 
 def _listed(found: list[JsonObject], request: ScimRequest) -> ScimAnswer:
     if "identifier" not in request.request.path_params:
-        return page(found, request.query)
+        return page(found, request.query, lambda one: one)
     one = [each for each in found if each["id"] == request.identifier]
     if not one:
         raise NotFoundError("there is no such description")

@@ -23,7 +23,8 @@ async def index(request: ScimRequest) -> ScimAnswer:
     conditions = read_filter(request.query.text("filter"))
     fits(conditions, _texts(None))  # an unknown attribute is refused, whatever there is
     groups = await request.store.groups.get_all()
-    return page([_resource(group, request) for group in groups if fits(conditions, _texts(group))], request.query)
+    found = [group for group in groups if fits(conditions, _texts(group))]
+    return page(found, request.query, lambda group: _resource(group, request))
 
 
 async def show(request: ScimRequest) -> ScimAnswer:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -16,6 +16,8 @@ from services.mailbox.outgoing_mail import one_line
 from services.settings import ConsoleSettings
 from services.store import Store
 from services.usecases.mailbox_sign_in import TokenRevoker
+
+T = TypeVar("T")
 
 JsonObject = dict[str, Any]
 ScimType = Literal[
@@ -148,15 +150,15 @@ def _names(text: str) -> set[str]:
     return {part.rpartition(":")[2].partition(".")[0].strip().lower() for part in text.split(",")} - {""}
 
 
-def page(found: Sequence[JsonObject], query: Form) -> ScimAnswer:
-    """Return the part of a list that the query asks for (``startIndex`` from 1, ``count``).
+def page(found: Sequence[T], query: Form, resource: Callable[[T], JsonObject]) -> ScimAnswer:
+    """Return the part of a list that the query asks for (``startIndex`` from 1, ``count``), each as its ``resource``.
 
     Raises:
         ScimError: one of them is no number.
     """
     start = max(_number(query, "startIndex", 1), 1)
     count = min(max(_number(query, "count", MOST_RESULTS), 0), MOST_RESULTS)
-    part = [chosen(one, query) for one in found[start - 1 : start - 1 + count]]
+    part = [chosen(resource(one), query) for one in found[start - 1 : start - 1 + count]]
     body = {
         "schemas": [f"{MESSAGES}:ListResponse"],
         "totalResults": len(found),

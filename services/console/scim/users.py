@@ -36,7 +36,8 @@ async def index(request: ScimRequest) -> ScimAnswer:
     fits(conditions, _texts(None))  # an unknown attribute is refused, whoever there is
     names = {value for attribute, value in conditions if attribute == "username"}
     users = await _named(request.store, names) if names else await request.store.users.get_all()
-    return page([_resource(user, request) for user in users if fits(conditions, _texts(user))], request.query)
+    found = [user for user in users if fits(conditions, _texts(user))]
+    return page(found, request.query, lambda user: _resource(user, request))
 
 
 async def _named(store: Store, names: set[str]) -> list[User]:
