@@ -50,7 +50,7 @@ async def change(store: Store, user: User, patch: UserPatch) -> User:
         NotFoundError: there is no such user.
         NotAllowedError: it is the last administrator.
     """
-    if patch.active is not None and patch.active is user.disabled:
+    if patch.active is not None:  # also if it is so already: an earlier request may have been cut short
         lifecycle = store.user_lifecycle
         user = await (lifecycle.enable if patch.active else lifecycle.disable)(user.email, by=SCIM)
     return await store.users.set_profile(user.email, name=patch.name, external_id=patch.external_id, by=SCIM)

@@ -99,6 +99,16 @@ async def test_a_leaver(provider: IdentityProvider) -> None:
         assert [one.action for one in entries] == ["user.enable", "user.disable"]
 
 
+async def test_a_request_that_was_cut_short_is_finished_by_the_next(provider: IdentityProvider) -> None:
+    """The provider repeats what it got no answer for: then mailboxes pause, and resume, although the user is so already."""
+    store, box = provider.office.console.store, provider.office.life.boxes[BOB]
+    for active, state in ((False, AccountState.PAUSED), (True, AccountState.ACTIVE)):
+        await provider.office.life.database["users"].update_one({"_id": BOB}, {"$set": {"disabled": not active}})
+        assert (await store.accounts.get(box)).state is not state
+        await provider.patch(path_of(BOB), {"op": "replace", "value": {"active": active}})
+        assert (await store.accounts.get(box)).state is state
+
+
 async def test_deleting_pauses_by_default(provider: IdentityProvider) -> None:
     """Nothing is lost: the user is locked out and still there."""
     browser = await provider.office.signed_in(BOB)
