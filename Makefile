@@ -21,7 +21,7 @@ BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 export DOCKER_BUILDKIT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test test-long check lint format bench bench-idle backpressure mutants parse-report image sbom secrets lock clean alerts crash chaos
+.PHONY: help setup servers demo test test-long check lint format bench bench-idle backpressure mutants fuzz parse-report image sbom secrets lock clean alerts crash chaos
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -123,6 +123,9 @@ secrets: ## Create the missing secrets of a deployment; SMTP_URL=the server that
 
 mutants: servers ## Break the sharing rule, the bus and the poller's claim, one change at a time: the tests must notice each
 	@$(PY) -m testbed.mutants
+
+fuzz: $(READY) ## Fuzz all that reads mail and servers' answers for MINUTES=7; inputs that fail are in fuzz-findings/
+	$(PY) -m tests.fuzz --minutes $(or $(MINUTES),7) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET))
 
 parse-report: $(READY) ## Compare the parser with others on the corpus of real mail; CORPUS=dir if its folder is not ../shared
 	@$(if $(CORPUS),LEADMAIL_SHARED=$(CORPUS)) $(PY) -m testbed.parsing

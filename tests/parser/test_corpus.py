@@ -14,7 +14,7 @@ import pytest
 
 from testbed.parsing.comparison import FIELDS, read
 from testbed.parsing.corpus import Expected, bounces, imap_tools, mails, sisimai, stalwart, zbateson
-from tests.parser.test_hostile import is_bounded
+from tests.parser.bounds import is_bounded
 
 ALL = mails()
 pytestmark = pytest.mark.skipif(not ALL, reason="the corpus is not beside the repository")

@@ -15,6 +15,7 @@ from services.parser.mime import charsets, limits, parameters
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.encoded_words import decode_words
 from tests.cpu_cost import MOST, growth
+from tests.parser.bounds import is_bounded
 from tests.parser.samples import ACCOUNT, HEAD, RECEIVED, content, mail, mixed, multipart, parsed, part
 
 
@@ -83,24 +84,6 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "100,000 brackets of references": lambda n: mail(b"x", b"References: " + b"<" * 25_000 * n),
     "100,000 comments in a date": lambda n: mail(b"x", b"Date: " + b"(" * 25_000 * n, head=b""),
 }
-
-
-def is_bounded(found: Content) -> bool:
-    """Whether content keeps every limit that the contract promises."""
-    return (
-        len(found.subject) <= limits.SUBJECT
-        and len(found.text.encode()) <= limits.TEXT_BYTES
-        and len((found.html or "").encode()) <= limits.HTML_BYTES
-        and len(found.snippet) <= limits.SNIPPET
-        and len(found.participants) <= limits.RECIPIENTS
-        and len(found.references) <= limits.REFERENCES
-        and len(found.attachments) <= limits.ATTACHMENTS
-        and len(found.marks.defects) <= limits.DEFECTS
-        and len(found.marks.bounced) <= limits.BOUNCED
-        and all(len(person.name) <= limits.NAME for person in found.participants)
-        and all(0 < len(each.name) <= limits.NAME for each in found.attachments)
-        and not any(mark in found.subject + found.snippet for mark in "\r\n\x00")
-    )
 
 
 @pytest.mark.parametrize("name", HOSTILE)

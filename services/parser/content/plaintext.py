@@ -53,8 +53,8 @@ _DEEPEST_QUOTE = 20
 def clean_text(text: str) -> str:
     """Return text with LF line ends and without NUL and other control characters."""
     if text.isascii():
-        table = _ASCII_LINE_ENDS if "\r" in text else None
-        return text.encode("ascii").replace(b"\r\n", b"\n").translate(table, _ASCII_CONTROL).decode("ascii")
+        data = text.encode("ascii").replace(b"\r\n", b"\n")
+        return data.translate(_ASCII_LINE_ENDS, _ASCII_CONTROL).decode("ascii")
     if _ODD.search(usual := text.replace("\r\n", "\n")) is None:
         return usual
     return _CONTROL.sub("", _FILLER.sub(" ", _LINE_ENDS.sub("\n", text)))

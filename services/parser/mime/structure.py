@@ -127,6 +127,8 @@ class _Builder:
             closing = tail.startswith(b"--")
             if tail and not (closing and not tail.strip(b"-")):
                 continue
+            if opened is None and closing:
+                continue  # nothing has begun that it could close
             if opened is not None:
                 spans.append((opened, _before_newline(raw, opened, at)))
             opened = after

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from services.parser.mime.structure import Part
 from services.parser.wrappers import invitations
 
 _NAMED = 300
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def notes_of(leaves: Sequence[Part], contents: dict[int, bytes], text: str, *, careful: bool) -> list[str]:
@@ -26,7 +28,7 @@ def notes_of(leaves: Sequence[Part], contents: dict[int, bytes], text: str, *, c
     if not notes:
         return []
     told = " ".join(text.split())
-    distinct = dict.fromkeys(note for note in notes if note)
+    distinct = dict.fromkeys(_CONTROL.sub("", note) for note in notes if note)
     return [note for note in distinct if note.partition("\n")[0].partition(": ")[2] not in told or not told]
 
 
