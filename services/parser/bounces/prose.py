@@ -26,7 +26,7 @@ _ALONE = re.compile(
 )
 """An address that begins a line, or ends one after a label."""
 POSTPONED = re.compile(
-    r"postponed|will (?:continue|keep|be) (?:to )?(?:try|retr)|has not (?:yet )?been delivered|not yet been delivered",
+    r"postponed|will (?:continue|keep|be) (?:to )?(?:try|retr)|not yet been delivered|has not been delivered[^.]{0,80} (?:after|for) ",
     re.IGNORECASE,
 )
 """That a mail system is still trying."""
@@ -48,6 +48,7 @@ _TO = re.compile(r"^[>\s]{0,8}(?:to|cc|subject|sent)[ \t]{0,4}:", re.IGNORECASE)
 FAILED = re.compile(
     r"(?:could|can|was|were|did|has|have) ?n[o']t (?:be |been )?(?:deliver|reach|receiv)|(?:wasn't|unable|not able|failed) to deliver|"
     r"undeliver|delivery (?:\w{1,20} ){0,3}fail|permanent(?:ly)? (?:error|fail)|returned to (?:the )?sender|unknown user|user unknown|"
+    r"no such user|"
     r"配信できません|送信できません",
     re.IGNORECASE,
 )

@@ -15,7 +15,7 @@ from services.parser.bounces.returned import returned_mail
 from services.parser.mime import limits
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import Fields, first
-from services.parser.mime.structure import Part
+from services.parser.mime.structure import Part, read_structure
 
 _SUBJECT = re.compile(
     r"undeliver|returned mail|delivery (?:status notification|failure|has failed|problem|error|report|warning)|failure notice|"
@@ -77,8 +77,13 @@ def read_bounce(
     failures: list[status.FailedRecipient] = []
     actions: set[str] = set()
     automatic = _is_automatic(root.fields, people)
+    is_report = root.media_type == "multipart/report"
+    above = prose.head(text) if automatic or is_report or "x-failed-recipients" in root.fields else ""
+    known = [person.address for person in people]
+    if automatic and not is_report and not prose.lost_addresses(above, known):
+        leaves = _wrapped_report(leaves) or leaves
     reports = [part for part in leaves if part.media_type in status.MEDIA_TYPES]
-    if root.media_type != "multipart/report" and not automatic:
+    if not is_report and not automatic:
         reports = []
     for part in reports:
         notification = status.read_status(part.content(diagnostics))
@@ -96,13 +101,12 @@ def read_bounce(
         if reports or not automatic:
             return None
         if not (_SUBJECT.search(subject) or "report-type=delivery-status" in _content_type(root.fields)) and not (
-            _is_daemon(people) and prose.FAILED.search(prose.head(text)[:_READ])
+            _is_daemon(people) and prose.FAILED.search(above[:_READ])
         ):
             return None
-    above = prose.head(text)
     delayed = bool(actions) and not final
     if not failed and not actions:
-        failed = prose.lost_addresses(above, (person.address for person in people))
+        failed = prose.lost_addresses(above, known)
         delayed = _DELAYED.search(subject) is not None or prose.POSTPONED.search(above[:_READ]) is not None
     worst = next(iter(final or failures), None)
     said = (worst.diagnostic if worst else "") or prose.said(above, failed)
@@ -113,7 +117,7 @@ def read_bounce(
     mail = returned_mail(leaves, text, own_id)
     return Bounce(
         addresses,
-        kind_of(code, said, subject, above[:_READ], final=not delayed),
+        kind_of(code, said, subject, above[:_READ], text=text, final=not delayed),
         code,
         said[: limits.REASON],
         mail.message_id,
@@ -121,6 +125,16 @@ def read_bounce(
         mail.recipients.intersection(headed),
         frozenset(headed).difference(mail.recipients),
     )
+
+
+def _wrapped_report(leaves: Sequence[Part]) -> list[Part]:
+    """Return the leaves of a report that a gateway attached to a mail of its own; none if there is no such thing."""
+    quiet = Diagnostics()
+    for part in leaves:
+        if part.media_type == "message/rfc822" and b"delivery-status" in part.raw[part.start : part.end]:
+            report = read_structure(part.content(quiet)[: status.READ], quiet)
+            return report.children if report.media_type == "multipart/report" else []
+    return []
 
 
 def _is_automatic(fields: Fields, people: Sequence[Participant]) -> bool:

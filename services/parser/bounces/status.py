@@ -44,8 +44,13 @@ class DeliveryStatus(NamedTuple):
 def _fields(block: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in _FIELD.findall(block):
-        found.setdefault(name.decode("ascii").lower(), value.decode("utf-8", "replace"))
+        found.setdefault(name.decode("ascii").lower(), _characters(value))
     return found
+
+
+def _characters(value: bytes) -> str:
+    """Decode what a server said: UTF-8, or ISO-2022-JP, which needs no label."""
+    return value.decode("iso2022_jp" if b"\x1b$" in value else "utf-8", "replace")
 
 
 def read_status(content: bytes) -> DeliveryStatus:

@@ -31,6 +31,9 @@ def select(root: Part) -> Selection:
     _Walk(found).parts([root], "mixed", found.text, found.html, root, in_alternative=False)
     if not found.text and not found.html:
         _take_only_text(found)
+    if not found.text and not found.html and root.media_type == "multipart/report":
+        # Some mail systems label their own words as the report.
+        found.text = [part for part in found.attachments if part.media_type.endswith("delivery-status")][:1]
     return found
 
 

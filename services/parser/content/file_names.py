@@ -73,8 +73,7 @@ def safe_name(name: str) -> str:
     """Return a file name without path, control and bidirectional characters, at most 200 characters, or an empty one."""
     name = name[: limits.NAME * 10]
     name = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
-    name = _RESERVED.sub("_", _INVISIBLE.sub("", name))
-    name = " ".join(name.split()).strip(". ")
+    name = _RESERVED.sub("_", _INVISIBLE.sub("", " ".join(name.split()))).strip(". ")
     if len(name) <= limits.NAME:
         return name
     stem, dot, extension = name.rpartition(".")

@@ -10,8 +10,8 @@ from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.encoded_words import decode_words
 
 _FIELD = re.compile(rb"([!-9;-~]{1,128}+)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?")
-_ALMOST = re.compile(rb"[A-Za-z][A-Za-z0-9 _-]{0,60}:[ \t]")
-"""A field whose name has spaces in it."""
+_ALMOST = re.compile(rb"[A-Za-z][A-Za-z0-9 _-]{0,60}:[ \t]|[Xx]-[^:\n]{1,120}:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
+"""A field whose name has spaces in it; or of which the name has other characters, with the lines that it is folded over."""
 _KNOWN = re.compile(
     rb"(?:from|to|cc|subject|date|message-id|reply-to|mime-version|content-(?:type|transfer-encoding)|received|return-path)[ \t]*+:",
     re.IGNORECASE,
@@ -56,12 +56,15 @@ def parse_headers(raw: bytes, start: int, end: int, diagnostics: Diagnostics) ->
         mbox = position == start and text.startswith((b"From ", b">From "))
         if not mbox:
             diagnostics.defect("header-line")
+            almost = _ALMOST.match(raw, position, limit)
             if (
-                _FIELD.match(raw, line.end(), limit) is None
-                and _ALMOST.match(text) is None
+                almost is None
+                and _FIELD.match(raw, line.end(), limit) is None
                 and not _known_field_follows(raw, line.end(), limit)
             ):
                 break
+            position = max(line.end(), almost.end() if almost else 0)
+            continue
         position = line.end()
     if count > limits.HEADERS:
         diagnostics.cut()

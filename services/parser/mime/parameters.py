@@ -12,6 +12,8 @@ from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.encoded_words import decode_words
 
 _PARAMETER = re.compile(r';\s*([^\s=;"]{1,80})\s*=\s*(?:"((?:[^"\\]|\\.)*+)"?|([^;]*))', re.DOTALL)
+_NO_SEMICOLON = re.compile(r"([a-zA-Z]{1,40}/[\w.+-]{1,80})[ \t]+(?=[\w*-]{1,40}=)")
+"""Before parameters: some programs leave it out."""
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*+"?)|\([^()]*\)', re.DOTALL)
 _ESCAPED = re.compile(r'\\(["\\])')
 _CONTINUED = re.compile(r"([^*]+)\*(?:(\d{1,3})(\*)?)?")
@@ -36,6 +38,8 @@ def parse(value: str) -> Parametrised:
 
 @lru_cache(maxsize=2048)
 def _parse(value: str) -> Parametrised:
+    if (joined := _NO_SEMICOLON.match(value)) is not None:
+        value = f"{joined[1]};{value[joined.end() :]}"
     word, _, rest = value.partition(";")
     if not rest:
         return Parametrised(_COMMENT.sub("", word).strip().lower(), {})
@@ -78,10 +82,15 @@ def _joined(segments: dict[int, tuple[str, bool]]) -> str:
     return _decoded(text)
 
 
-def media_type(word: str, default: str) -> str:
-    """Return ``type/subtype``; what is no media type is ``text/plain`` (RFC 2045 section 5.2), what is missing the default."""
+def media_type(word: str, default: str, *, is_file: bool = False) -> str:
+    """Return ``type/subtype``; what is missing is the default.
+
+    What is no media type is ``text/plain`` (RFC 2045 section 5.2), but for files, of which it says that they are something else.
+    """
     if not word:
         return default
     if _MEDIA_TYPE.fullmatch(word):
         return word
+    if is_file and word not in ("text", "html"):
+        return "application/octet-stream"
     return "text/html" if word == "html" else "text/plain"

@@ -61,19 +61,11 @@ class _Builder:
         fields, body = parse_headers(self.raw, start, end, self.diagnostics)
         value = first(fields, "content-type")
         word, parameters = parse(raw_text(value, self.diagnostics)) if value else ("", {})
-        kind = media_type(word, default)
         value = first(fields, "content-disposition")
         disposition, more = parse(raw_text(value, self.diagnostics)) if value else ("", {})
-        part = Part(
-            fields,
-            kind,
-            parameters,
-            disposition,
-            more.get("filename") or parameters.get("name") or "",
-            self.raw,
-            body,
-            end,
-        )
+        name = more.get("filename") or parameters.get("name") or ""
+        kind = media_type(word, default, is_file=bool(name))
+        part = Part(fields, kind, parameters, disposition, name, self.raw, body, end)
         if kind.startswith("multipart/"):
             self._split(part, depth)
         return part
@@ -88,16 +80,33 @@ class _Builder:
         if not spans and (guessed := self._guess_boundary(part)) not in (b"", boundary):
             spans = self._spans(part, guessed)
             self.diagnostics.defect("boundary")
+        self._build_all(part, spans, depth)
+        if spans[1:] and (inner := part.children[0]).parameters.get("boundary", "").encode() == boundary:
+            self._split_twins(part, inner, boundary, depth)
+        if not part.children:
+            # Nothing to split: what is there is shown as text, as mail programs do.
+            self.diagnostics.defect("boundary")
+            part.media_type = "text/plain"
+
+    def _build_all(self, part: Part, spans: list[tuple[int, int]], depth: int) -> None:
         default = "message/rfc822" if part.media_type == "multipart/digest" else "text/plain"
         for start, end in spans:
             if self.parts >= limits.PARTS:
                 self.diagnostics.cut()
                 break
             part.children.append(self.build(start, end, depth + 1, default))
-        if not part.children:
-            # Nothing to split: what is there is shown as text, as mail programs do.
-            self.diagnostics.defect("boundary")
-            part.media_type = "text/plain"
+
+    def _split_twins(self, part: Part, inner: Part, boundary: bytes, depth: int) -> None:
+        """Give a multipart that has its container's boundary the parts up to the closing line; the others follow that line."""
+        if self.raw[inner.start : inner.end].strip() or not part.children[1:]:
+            return
+        self.diagnostics.defect("boundary")
+        closing = b"--" + boundary + b"--"
+        end = self.raw.find(closing, part.children[-1].end, part.end)
+        word, _ = parse(raw_text(first(inner.fields, "content-type") or b"", self.diagnostics))
+        inner.media_type, inner.children, part.children = media_type(word, "text/plain"), part.children[1:], [inner]
+        if end >= 0:
+            self._build_all(part, self._spans(part, boundary, end + len(closing)), depth)
 
     def _guess_boundary(self, part: Part) -> bytes:
         """Return the boundary that the body itself shows when the declared one is missing or does not occur."""
@@ -107,13 +116,13 @@ class _Builder:
                 return mark[2:]
         return b""
 
-    def _spans(self, part: Part, boundary: bytes) -> list[tuple[int, int]]:
+    def _spans(self, part: Part, boundary: bytes, start: int = 0) -> list[tuple[int, int]]:
         """Return where the parts between the boundary lines are (RFC 2046 section 5.1.1); the last may lack its end."""
         raw, end = self.raw, part.end
         delimiter = b"--" + boundary
         spans: list[tuple[int, int]] = []
         opened: int | None = None
-        position, line_end = part.start, -1
+        position, line_end = start or part.start, -1
         while (at := raw.find(delimiter, position, end)) >= 0:
             position = at + len(delimiter)
             if at > part.start and raw[at - 1] not in b"\r\n":
@@ -138,7 +147,9 @@ class _Builder:
         if opened is not None:
             self.diagnostics.defect("unterminated")
             if raw[opened:end].strip() or not spans:
-                spans.append((opened, end))
+                # Some mail lacks the line break before the last boundary line.
+                whole, closing_line = raw[opened:end].rstrip(), delimiter + b"--"
+                spans.append((opened, opened + len(whole) - len(closing_line) if whole.endswith(closing_line) else end))
         return spans
 
 

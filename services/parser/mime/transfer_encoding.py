@@ -9,6 +9,8 @@ from schemas.header import decode_base64
 from services.parser.mime.diagnostics import Diagnostics
 
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*\r?\n", re.MULTILINE)
+_WORDS = re.compile(rb"(?:^[^\S\r\n]*(?:[\w.,:;!?'-]{1,40}[ \t]{1,2}){4}[^\n]{0,200}\n?){2}", re.MULTILINE)
+"""Lines of words: text that is labelled base64, and is not."""
 _SOFT_SPACE = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 
 IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "8bits", "7bits"})
@@ -52,7 +54,8 @@ def decode(data: bytes, encoding: str, diagnostics: Diagnostics) -> bytes:
         return data
     sound = True
     if encoding in _BASE64:
-        data, sound = decode_base64(data)
+        decoded, sound = decode_base64(data)
+        data = data if not sound and _WORDS.search(data) is not None else decoded
     elif encoding in _QUOTED_PRINTABLE:
         data = decode_quoted_printable(data)
     elif encoding in _UUENCODE:

@@ -39,11 +39,16 @@ def introduction(lines: list[str], last: int) -> tuple[int, bool] | None:
         sure = _says_who_wrote(joined)
         if sure is None:
             continue
-        if BEGINS.match(lines[first]) is not None and DATED.search(joined) is not None:
+        if _begins(lines[first]) and DATED.search(joined) is not None:
             return first, sure
         if found is None or sure > found[1]:
             found = first, sure
     return found
+
+
+def _begins(line: str) -> bool:
+    """Whether a line begins as introductions do, maybe behind dashes."""
+    return BEGINS.match(line.lstrip("- ") if line.startswith("--") else line) is not None
 
 
 def _says_who_wrote(line: str) -> bool | None:
@@ -51,10 +56,10 @@ def _says_who_wrote(line: str) -> bool | None:
     verb = has_verb(line)
     dated = verb and DATED.search(line) is not None
     bracketed = "@" in line and ("<" in line or "(" in line or "[" in line)
-    if dated and (bracketed or BEGINS.match(line) is not None):
+    if dated and (bracketed or _begins(line)):
         return True
     if bracketed and YEAR.search(line) is not None and len(line.split()) <= _DATE_AND_NAME:
-        return BEGINS.match(line) is not None
+        return _begins(line)
     if verb and not _speaks(line):
         return False if dated or "@" in line or _names(line) else None
     return None

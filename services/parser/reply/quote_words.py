@@ -58,7 +58,7 @@ _FORWARDED = (
     "videresendt meddelelse|videresendt melding|vidarebefordrat meddelande|välitetty viesti|edelleenlähetetty viesti|"
     "przekazana wiadomość|wiadomość przekazana|přeposlaná zpráva|preposlaná správa|пересланное сообщение|"
     "пересылаемое сообщение|переслане повідомлення|iletilen mesaj|iletilmiş mesaj|yönlendirilen ileti|"
-    "továbbított üzenet|mesaj redirecționat|προωθημένο μήνυμα|転送メッセージ|転送されたメッセージ|转发的邮件|转发邮件|"
+    "begin forwarded text|továbbított üzenet|mesaj redirecționat|προωθημένο μήνυμα|転送メッセージ|転送されたメッセージ|转发的邮件|转发邮件|"
     "轉寄郵件|轉寄的郵件|전달된 메시지|전달된 메일|begin forwarded message|anfang der weitergeleiteten nachricht|"
     "début du message réexpédié|début du message transféré|inicio del mensaje reenviado|inizio messaggio inoltrato|"
     "begin doorgestuurd bericht|início da mensagem reencaminhada|start på videresendt besked|vidarebefordrat brev"
@@ -99,6 +99,11 @@ BEGINS = re.compile(
 DATED = re.compile(r"\d{1,2}[:.]\d\d|\b(?:19|20)\d\d\b|(?:19|20)\d\d[年년]|\d[./-]\d{1,2}[./-]\d")
 """A time, a year, or a date in figures."""
 YEAR = re.compile(r"(?:19|20)\d\d(?!\d)")
+SHARED = re.compile(r"(?<=\S)(?:[ \t]{1,4}|-{2,6} ?)(?=On [^\n]{0,20}?\d[^\n]{5,250}\bwrote:$)")
+"""Where an introduction begins that is on the same line as the end of the writer's own text."""
+BARE = re.compile(r"\d{4}[/.-]\d{1,2}[/.-]\d{1,2} [^\n<>]{1,100}<[^<>\s]{1,64}@[^<>\s]{1,200}>$")
+"""An introduction of a date, a name and an address only."""
+WRAPPED_LINK = re.compile(r"\(https?://[^\s()]{1,300}\)(?: >)?")
 INITIALS = re.compile(r" ?[A-Z][A-Za-z]{0,3}>")
 """How some programs mark a quote: ``KC>``."""
 PARTICLES = frozenset(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from services.parser.reply.header_blocks import COLONS, block_end, label_kind
 from services.parser.reply.introductions import AROUND, introduction, is_quoted, may_introduce
-from services.parser.reply.quote_words import ENDS, INITIALS, SEPARATORS
+from services.parser.reply.quote_words import BARE, ENDS, INITIALS, SEPARATORS, SHARED, WRAPPED_LINK
 
 _LINE = 300
 """Characters of a line of a separator that are looked at."""
@@ -103,18 +103,27 @@ def own_parts(lines: list[str]) -> list[list[str]]:
     if ">" not in "".join(lines):
         return [lines]
     parts: list[list[str]] = [[]]
-    quoted = False
+    quoted, above = False, ""
     for line in lines:
         if is_quoted(line):
             if not quoted:
                 _drop_introduction(parts[-1])
-            quoted = True
+            quoted, above = True, line
+        elif quoted and _is_rest_of_link(above, line):
+            above = ""
         elif quoted and line.strip():
             parts.append([line])
             quoted = False
         elif not quoted:
             parts[-1].append(line)
     return parts
+
+
+def _is_rest_of_link(above: str, line: str) -> bool:
+    """Whether a line below a quoted one is a link in brackets, or the end of one that is open there: a program broke the line."""
+    if "(http" in above and ")" not in above[above.rfind("(http") :]:
+        return line.endswith(")") and len(line.split()) == 1
+    return WRAPPED_LINK.fullmatch(line.strip()) is not None
 
 
 def _drop_introduction(lines: list[str]) -> None:
@@ -125,8 +134,15 @@ def _drop_introduction(lines: list[str]) -> None:
             last -= 1
         if not last:
             return
-        if may_introduce(lines[last - 1]) and (found := introduction(lines, last - 1)) is not None:
+        line = lines[last - 1]
+        if (shared := SHARED.search(line[:_LINE])) is not None:
+            lines[last - 1 : last] = [line[: shared.start()]]
+            return
+        if may_introduce(line) and (found := introduction(lines, last - 1)) is not None:
             del lines[found[0] : last]
+            return
+        if BARE.match(line) is not None:
+            del lines[last - 1 : last]
             return
         if lines[last - 1].strip() not in ("[...]", "[…]", "...", "…", "(...)"):
             return

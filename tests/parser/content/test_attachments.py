@@ -33,7 +33,7 @@ def attached(*fields: bytes, body: bytes = b"data") -> bytes:
         (b'attachment; filename="C:\\temp\\offer.pdf"', "offer.pdf"),
         (b'attachment; filename="say \\"hi\\".pdf"', "say _hi_.pdf"),
         (b"attachment; filename*=utf-8''invoice%E2%80%AEfdp.exe", "invoicefdp.exe"),  # bidirectional override
-        (b"attachment; filename*=utf-8''a%0D%0Ab%00.pdf", "ab.pdf"),
+        (b"attachment; filename*=utf-8''a%0D%0Ab%00.pdf", "a b.pdf"),
         (b'attachment; filename="..."', "attachment-1.pdf"),
         (b"attachment", "attachment-1.pdf"),
         (b'attachment; filename="' + b"x" * 300 + b'.pdf"', "x" * 196 + ".pdf"),

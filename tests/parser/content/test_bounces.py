@@ -23,6 +23,7 @@ def report(
     status: bytes,
     diagnostic: bytes = b"",
     *,
+    words: bytes = b"It could not be delivered.",
     action: bytes = b"failed",
     recipient: bytes = b"rfc822; gone@x.example",
     copy: bytes = b"text/rfc822-headers",
@@ -32,7 +33,7 @@ def report(
     block += b"Diagnostic-Code: smtp; " + diagnostic + b"\r\n" if diagnostic else b""
     body, field = multipart(
         b"report; report-type=delivery-status",
-        part(b"It could not be delivered.", b"Content-Type: text/plain"),
+        part(words, b"Content-Type: text/plain"),
         part(b"Reporting-MTA: dns; mx.x.example\r\n\r\n" + block, b"Content-Type: message/delivery-status"),
         part(HEADERS, b"Content-Type: " + copy),
     )
@@ -60,6 +61,12 @@ def marks(raw: bytes) -> Classification:
         (b"5.3.4", b"552 5.3.4 message too large", "soft", "5.3.4"),
         (b"5.1.8", b"553 5.1.8 Domain of sender address does not exist", "soft", "5.1.8"),
         (b"4.4.7", b"delivery time expired", "soft", "4.4.7"),
+        (b"5.0.0", b"542 5.0.0 inactive email address", "hard", "5.0.0"),
+        (b"5.1.1", b"550 5.1.1 RCP-P2 Refused due to recipient preferences", "soft", "5.1.1"),
+        (b"5.0.0", b"554 the domain is not reachable", "hard", "5.0.0"),
+        # what the other server said counts, not what ours says of the connection
+        (b"5.5.0", b"no SMTP connection got far enough; host x said: 550 Unknown user", "hard", "5.5.0"),
+        (b"5.5.0", b"\x1b$B%f!<%6!<$O8+$D$+$j$^$;$s\x1b(B", "hard", "5.5.0"),
         # an address that looks like a reason is none
         (b"5.7.1", b"550 5.7.1 <user.unknown@x.example>: blocked for abuse", "soft", "5.7.1"),
         (b"5.1.1", b"550 5.1.1 <mailbox.full@x.example>: no such user", "hard", "5.1.1"),
@@ -69,7 +76,41 @@ def test_hard_and_soft_bounces_differ(status: bytes, diagnostic: bytes, kind: st
     """An address that will never work is told from a mailbox that is full and a mail that is refused."""
     found = marks(report(status, diagnostic))
     assert (found.bounced, found.bounce_kind, found.bounce_status) == (("gone@x.example",), kind, code)
-    assert found.bounce_reason == diagnostic.decode() or not diagnostic
+    assert found.bounce_reason == diagnostic.decode() or not diagnostic or b"\x1b" in diagnostic
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "kind"),
+    [
+        (b"5.0.0", b"550 Unknown user gone@x.example (in reply to end of DATA command)", "soft"),
+        (b"5.0.0", b"SMTP error from remote mail server after end of data:\r\n550 User unknown", "soft"),
+        (b"5.0.0", b"   ----- Transcript of session follows -----\r\n>>> DATA\r\n<<< 550 Unknown user", "soft"),
+        (b"5.0.0", b"550 Unknown user gone@x.example (in reply to RCPT TO command)", "hard"),
+        (b"5.1.1", b"550 5.1.1 Unknown user gone@x.example (in reply to end of DATA command)", "hard"),
+        (b"5.1.0", b"error after MAIL FROM:<anna@acme.example>:\r\n553 acme.example does not exist", "soft"),
+        (b"5.0.0", b"Connected but my name was rejected. Remote host said: 501 Invalid domain name", "soft"),
+    ],
+)
+def test_command_that_was_refused_counts(status: bytes, words: bytes, kind: str) -> None:
+    """A refused sender, or a mail that was refused once it was read, says nothing of the address; a code for the address does."""
+    assert marks(report(status, b"550 Unknown user", words=words)).bounce_kind == kind
+
+
+def test_report_that_a_gateway_wrapped() -> None:
+    """A mail of a daemon that names nobody, with a report attached, says what the report says; a person's says nothing."""
+    wrapped = part(report(b"5.1.1"), b"Content-Type: message/rfc822")
+    body, field = multipart(b"mixed", wrapped)
+    found = marks(mail(body, field, head=DAEMON))
+    assert (found.bounced, found.bounce_kind, found.bounced_id) == (("gone@x.example",), "hard", "offer@acme.example")
+    assert not marks(mail(body, field)).bounce
+
+
+def test_failure_in_words_of_a_delay() -> None:
+    """Mail that has not been delivered is lost, but for that which has not been so for some hours."""
+    text = b"Your mail to gone@x.example has NOT been delivered. The address is wrong."
+    assert marks(mail(text, head=DAEMON)).bounced == ("gone@x.example",)
+    text = b"A message to\r\n\r\n  gone@x.example\r\n\r\nhas not been delivered to its recipient for 24 hours."
+    assert marks(mail(text, head=DAEMON)).bounced == ()
 
 
 @pytest.mark.parametrize("copy", [b"text/rfc822-headers", b"message/rfc822", b"message/global-headers"])

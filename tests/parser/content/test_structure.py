@@ -103,3 +103,71 @@ def test_yenc_file_in_a_text_is_an_attachment() -> None:
     found = parsed(mail(body, b"Content-Type: text/plain; charset=iso-8859-1"))
     assert found.content.text == "See:\nbye"
     assert [found.blobs[each.sha256] for each in found.content.attachments] == [data]
+
+
+def test_multipart_with_its_containers_boundary() -> None:
+    """What follows the closing line of the inner one belongs to the container: no file is lost, no text is shown twice."""
+    line = b"--same\r\n"
+    raw = mail(
+        line
+        + b'Content-Type: multipart/alternative; boundary="same"\r\n\r\n'
+        + line
+        + part(b"one", PLAIN)
+        + b"\r\n"
+        + line
+        + part(b"<p>one</p>", HTML)
+        + b"\r\n--same--\r\n\r\n"
+        + line
+        + IMAGE
+        + b"\r\n--same--\r\n",
+        b'Content-Type: multipart/mixed; boundary="same"',
+    )
+    found = content(raw)
+    assert (found.text, found.html, names(raw)) == ("one", "<p>one</p>", ["logo.png"])
+    assert found.marks.defects == ("boundary",)
+
+
+def test_closing_boundary_behind_text() -> None:
+    """The line break before the last boundary line may be missing."""
+    raw = mail(b"--b\r\n\r\nthe text--b--\r\n", b"Content-Type: multipart/mixed; boundary=b")
+    assert content(raw).text == "the text"
+
+
+@pytest.mark.parametrize(
+    ("field", "media_type"),
+    [
+        (b'X-ZIP; name="a.zip"', "application/octet-stream"),
+        (b'application/zip name="a.zip"', "application/zip"),
+        (b'APPLICATION/zip  NAME=a.zip; x="y z"', "application/zip"),
+    ],
+)
+def test_file_of_unclear_type_is_a_file(field: bytes, media_type: str) -> None:
+    """A type without a slash, or without a semicolon behind it, makes no text of a file."""
+    found = content(mail(b"PK", b"Content-Type: " + field))
+    assert [(each.name, each.media_type) for each in found.attachments] == [("a.zip", media_type)]
+    assert found.text == ""
+    assert content(mail(b"hello", b"Content-Type: text; name=a.txt")).text == "hello"
+
+
+def test_text_labelled_base64() -> None:
+    """Lines of words are shown as they are."""
+    words = b"Hello Eva, we want to order 40 units.\r\nPlease send them to us in Berlin.\r\n"
+    found = content(mail(words, PLAIN, b"Content-Transfer-Encoding: base64"))
+    assert (found.text.split(), found.marks.defects) == (words.decode().split(), ("encoding:base64",))
+
+
+def test_field_with_a_strange_name_ends_no_header() -> None:
+    """Nor do the lines that it is folded over."""
+    raw = mail(b"SGVsbG8gRXZh", b"Content-Transfer-Encoding: base64", b'X-a/b\t "(<: one\r\n two\r\n three')
+    assert content(raw).text == "Hello Eva"
+
+
+def test_words_of_a_report_in_a_part_of_the_wrong_type() -> None:
+    """Of a report without text the first notification is shown."""
+    body, field = multipart(
+        b"report; report-type=delivery-status",
+        part(b"<gone@x.example> has restricted mail.", b"Content-Type: message/delivery-status;"),
+        part(b"Final-Recipient: rfc822; gone@x.example\r\nAction: failed", b"Content-Type: message/delivery-status"),
+    )
+    found = content(mail(body, field))
+    assert (found.text, found.marks.bounced) == ("<gone@x.example> has restricted mail.", ("gone@x.example",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.parser.reply import quote_words
+from services.parser.reply.text import read_reply
 from tests.cpu_cost import cpu_seconds
 from tests.parser.reply.samples import reply_text, snippet
 
@@ -271,3 +272,26 @@ def test_verb_is_found_by_its_words_as_by_its_pattern(word: str, line: str) -> N
     """The look at a line's words, which is faster, finds what the pattern finds."""
     for text in (line.format(word), line.format(word.upper()), line.format(word.title())):
         assert quote_words.has_verb(text) is (quote_words.VERB.search(text) is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("It is fine On Wed, Apr 4, 2012 at 3:59 PM, bob@x.example wrote:\n> Hi", "It is fine"),
+        ("Well\nfine - that--- On Wed, Apr 4, 2012 at 3:59 PM, b@x.example wrote:\n> Hi", "Well\nfine - that"),
+        ("Fine.\n\n------On 12/29/1987 17:32 PM, Bob Low wrote-----\n\nHi Anna", "Fine."),
+        ("Fine.\n2011/4/7 Bob Low <bob@x.example>\n\n> Hi", "Fine."),
+        ("Fine.\n\n> See\n (http://x.example/c/Yz) >\n> more", "Fine."),
+        ("Fine.\n\n> See (http://x.example/a\n_b=3dd518)\n>", "Fine."),
+        ("> See the list (http://x.example/a)\nRead :)\n> more", "Read :)"),
+    ],
+)
+def test_introductions_and_links_that_programs_broke(text: str, own: str) -> None:
+    """No word before an introduction on its line is lost, and no rest of a quote is shown."""
+    assert read_reply(text).text == own
+
+
+def test_forward_between_words_of_its_begin() -> None:
+    """What only says that a forwarded text begins is no text of its own."""
+    text = "--- begin forwarded text\n\n\nDate: Sun, 11 Aug 2002 03:33:37 -0400\nTo: <a@x.example>\nFrom: b@x.example\n\nHi"
+    assert snippet(text) == "Hi"
