@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.parser.bounds import is_bounded
 from tests.parser.samples import mail, mixed, part
 
 ALL = mails()
+JUDGED = Path(__file__).parent / "reply" / "judged.tsv"
 needs_corpus = pytest.mark.skipif(not ALL, reason="the corpus is not beside the repository")
 GOALS = {"subject": 0.985, "senders": 0.993, "recipients": 0.993, "text": 0.92, "attachments": 0.89, "types": 0.95}
 
@@ -126,3 +128,20 @@ def test_samples_are_read_from_source(tmp_path: Path) -> None:
     )
     (reply,) = talon(tmp_path)
     assert (reply.name, reply.expected, reply.right) == ("test_a:3", "Hi", True)
+
+
+@needs_corpus
+def test_no_own_text_of_judged_replies_is_lost() -> None:
+    """The reply text of 200 real replies is that which a person found to lose none of the writer's own words.
+
+    A text that is different now must be read again before its hash is replaced.
+    """
+    judged = dict(line.split("\t") for line in JUDGED.read_text("utf-8").split("\n")[1:] if line)
+    found = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in ALL}
+    replies = {digest: path for digest, path in found.items() if digest in judged}
+    different = [
+        path
+        for digest, path in replies.items()
+        if hashlib.sha256(read(path).reply_text.encode()).hexdigest() != judged[digest]
+    ]
+    assert (len(replies), different) == (200, [])
