@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from schemas.accounts import User
-from schemas.addresses import domain_of, in_domain, normal_address_or_none
+from schemas.addresses import in_domain, normal_address_or_none
 from schemas.errors import LeadmailError
 from schemas.sharing import covering_domain
 from services.runtime.people_settings import DISCONNECT, PAUSE, OidcSettings
@@ -94,8 +94,9 @@ def _proven_address(claims: Mapping[str, Any], settings: OidcSettings) -> str:
         raise NotAdmittedError("Your account has no email address. Ask your administrator to add it there.")
     if str(claims.get("email_verified", True)).lower() != "true":
         raise NotAdmittedError("The email address of your account is not verified. Verify it there, and try again.")
-    # At Google anyone can have an account with any address that was theirs once; hd says that the company manages it.
-    if claims.get("iss") in _GOOGLE and claims.get("hd") != domain_of(email):
+    # At Google anyone can have an account with an address that was theirs once. hd names the company that manages it, whose
+    # main domain it is: the address may be in another of its domains, each of which it proved to be its own.
+    if claims.get("iss") in _GOOGLE and not claims.get("hd"):
         raise NotAdmittedError("Your Google account is not one of your company. Choose your company's account.")
     if settings.oidc_domains and not any(in_domain(email, domain) for domain in settings.oidc_domains):
         raise NotAdmittedError("Addresses of this domain cannot sign in here. Choose your company's account.")

@@ -143,10 +143,11 @@ async def test_an_address_that_was_theirs_once(company: Company) -> None:
     """At Google, only an account that the company manages counts: others keep an address after their owner has left."""
     store, settings = company.office.console.store, company.office.console.settings
     google = {"iss": "https://accounts.google.com", "email": BOB, "email_verified": True}
-    for more in ({}, {"hd": "other.example"}, {"hd": None}):
+    for more in ({}, {"hd": ""}, {"hd": None}):
         with pytest.raises(NotAdmittedError):
             await provisioning.admit(store, {**google, **more}, settings)
-    assert (await provisioning.admit(store, {**google, "hd": "firm.example"}, settings)).email == BOB
+    for managed in ("firm.example", "main-domain.example"):
+        assert (await provisioning.admit(store, {**google, "hd": managed}, settings)).email == BOB
 
 
 async def test_attacks(company: Company) -> None:
