@@ -94,14 +94,20 @@ def _own_service(settings: SignInSettings) -> SignInService:
             "LEADMAIL_OAUTH_CLIENT_ID is set: set LEADMAIL_OAUTH_ISSUER (or LEADMAIL_OAUTH_AUTHORIZATION_URL and"
             " LEADMAIL_OAUTH_TOKEN_URL) and LEADMAIL_OAUTH_IMAP, too."
         )
-    names = ("authorization", "token", "device", "revocation", "userinfo")
-    endpoints = {name: getattr(settings, f"oauth_{name}_url") for name in names}
+    endpoints = Endpoints(
+        issuer=settings.oauth_issuer,
+        authorization=settings.oauth_authorization_url,
+        token=settings.oauth_token_url,
+        device=settings.oauth_device_url,
+        revocation=settings.oauth_revocation_url,
+        userinfo=settings.oauth_userinfo_url,
+    )
     secret = settings.oauth_client_secret
     return SignInService(
         key=GENERIC,
         name=settings.oauth_name,
         app=OAuthApp(
-            endpoints=Endpoints(issuer=settings.oauth_issuer, **endpoints),
+            endpoints=endpoints,
             client_id=settings.oauth_client_id,
             client_secret=secret if secret.get_secret_value() else None,
             scopes=settings.oauth_scopes,

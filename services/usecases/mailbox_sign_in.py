@@ -65,16 +65,24 @@ async def check(found: SignedIn, policy: ConnectPolicy) -> CheckResult:
 
 
 async def save_new(
-    found: SignedIn, owner: str, sharing: SharingPolicy, *, store: Store, box: SecretBox, policy: ConnectPolicy, by: str
+    found: SignedIn,
+    owner: str,
+    sharing: SharingPolicy,
+    *,
+    aliases: tuple[str, ...] = (),
+    store: Store,
+    box: SecretBox,
+    policy: ConnectPolicy,
+    by: str,
 ) -> Account:
-    """Save a new mailbox. The sign-in proves its address.
+    """Save a new mailbox. The sign-in proves its address, and none of the aliases that its owner claims.
 
     Raises:
         AlreadyExistsError: the address is connected already.
     """
     servers = found.servers
     new = NewAccount(
-        owner, found.address, (), servers.provider, servers.incoming, servers.outgoing, found.credentials, sharing
+        owner, found.address, aliases, servers.provider, servers.incoming, servers.outgoing, found.credentials, sharing
     )
     return await connecting.save(new, store=store, box=box, policy=policy, by=by)
 

@@ -43,6 +43,12 @@ def connect(run: Run, user: User, password: str, *, imap: tuple[str, int], smtp:
     run("account", "add", *arguments, stdin=password)
 
 
+def connect_by_sign_in(run: Run, user: User) -> None:
+    """Connect a user's mailbox by a sign-in at the company's own service, with a code that the user enters in a browser."""
+    arguments = ["--owner", user.addresses[0], "--sign-in", "generic", "--device", "--sharing", user.sharing]
+    run("account", "add", *arguments)
+
+
 def confirm_aliases(run: Run, user: User) -> None:
     """Confirm a user's further addresses as an administrator does: what is only claimed has no effect."""
     administrator = next(one.addresses[0] for one in USERS if one.admin)

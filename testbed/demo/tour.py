@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -52,9 +53,21 @@ class Tour:
         screen.step(2, "Each connects a mailbox and chooses who may see its mail")
         imap, smtp = self.world.servers.imap, self.world.servers.smtp
         for user in USERS:
+            if user is HELEN and self.world.signs_in:
+                self._sign_in(user)
+                continue
             password = self.world.passwords[user.key]
             commands.connect(self._run, user, password, imap=(imap.host, imap.port), smtp=(smtp.host, smtp.port))
             commands.confirm_aliases(self._run, user)
+
+    def _sign_in(self, user: User) -> None:
+        """Connect a mailbox by a sign-in at the company's identity server."""
+        screen.say(f"{user.name} gives Leadmail no password: she signs in at {self.world.servers.identity.issuer}")
+        screen.say("and enters the code there that the command shows.")
+        browser = threading.Thread(target=self.world.enter_code, args=(user,), daemon=True)
+        browser.start()
+        commands.connect_by_sign_in(self._run, user)
+        browser.join()
 
     async def backfill(self) -> list[AccountStatus]:
         """Watch until every mailbox is synchronised and confirmed."""

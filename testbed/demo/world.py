@@ -8,12 +8,14 @@ import secrets
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.demo.phone import Phone
+from testbed.identity.part import CLIENT_ID, CLIENT_SECRET
 from testbed.local import LocalServers
 from testbed.local.settings_file import write_settings
 from testbed.samples.company import USERS
@@ -22,6 +24,7 @@ from testbed.samples.person import User
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".demo"
 _END_SECONDS = 30
+_CODE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,37 @@ class World:
         """Return a user's mailbox as a phone sees it."""
         return Phone(self.servers.imap.host, self.servers.imap.port, user.addresses[0], self.passwords[user.key])
 
+    @property
+    def signs_in(self) -> bool:
+        """Whether a mailbox is connected by a sign-in: a mail server in a container does not reach the identity server."""
+        return self.servers.hosting == "processes"
+
+    def enter_code(self, user: User) -> None:
+        """Enter the code that a command shows, in the browser of a user."""
+        identity, end = self.servers.identity, time.monotonic() + _CODE_SECONDS
+        while not (codes := identity.codes()):
+            if time.monotonic() > end:
+                return  # the command says why
+            time.sleep(0.1)
+        identity.enter_code(codes[-1], user.addresses[0], self.passwords[user.key])
+
     def write_environment(self) -> Path:
         """Write a file that lets another terminal use the running demo."""
         file = FOLDER / "env"
         write_settings(file, self.environment)
         return file
+
+
+def sign_in_settings(servers: LocalServers) -> dict[str, str]:
+    """Return the settings of the company's own sign-in service: the identity server."""
+    return {
+        "LEADMAIL_OAUTH_NAME": "Northwind",
+        "LEADMAIL_OAUTH_ISSUER": servers.identity.issuer,
+        "LEADMAIL_OAUTH_CLIENT_ID": CLIENT_ID,
+        "LEADMAIL_OAUTH_CLIENT_SECRET": CLIENT_SECRET,
+        "LEADMAIL_OAUTH_IMAP": f"none://{servers.imap.host}:{servers.imap.port}",
+        "LEADMAIL_OAUTH_SMTP": f"none://{servers.smtp.host}:{servers.smtp.port}",
+    }
 
 
 @contextmanager
@@ -80,6 +109,8 @@ def open_world() -> Iterator[World]:
             "LEADMAIL_CONSOLE_URL": "http://127.0.0.1:8080",
             "LEADMAIL_POLL_SECONDS": "10",
         }
+        if servers.hosting == "processes":
+            environment |= sign_in_settings(servers)
         passwords = {user.key: secrets.token_urlsafe(12) for user in USERS}
         for user in USERS:
             servers.add_user(user.addresses[0], passwords[user.key])

@@ -77,6 +77,10 @@ class IdentityServer(ServerProcess):
         """Return the users who have a token that is not revoked."""
         return list(self.set()["signed_in"])
 
+    def codes(self) -> list[str]:
+        """Return the device codes that were given out so far."""
+        return list(self.set()["codes"])
+
     @contextmanager
     def fault(self, endpoint: str, **fault: Any) -> Iterator[None]:
         """Let an endpoint misbehave while the block runs (see ``state.EndpointFault``)."""

@@ -78,10 +78,11 @@ def test_with_a_browser(
 ) -> None:
     """The service says which mailbox it is, which proves the address; another page's answer to the port is not taken."""
     browser(user, forged=True)
-    done = add(deployment)
+    done = add(deployment, "--alias", "sales@example.test")
     assert done.code == 0, done.errors
     assert f"{user.address} is connected for {OWNER}" in done.out
     account, credentials = stored(deployment, user.address)
+    assert account.unproven == ("sales@example.test",)
     assert account.proof_of(user.address) is ProofKind.OAUTH
     assert account.grant
     assert account.refresh_at is not None
@@ -96,11 +97,11 @@ def test_with_a_browser(
 
 def test_with_a_code(deployment: Deployment, identity: IdentityServer, user: MailUser) -> None:
     """Without a browser, the user enters a code elsewhere."""
-    known = set(identity.set()["codes"])
+    known = set(identity.codes())
     result: list[Done] = []
     command = threading.Thread(target=lambda: result.append(add(deployment, "--device", "--json")))
     command.start()
-    while not (codes := set(identity.set()["codes"]) - known):
+    while not (codes := set(identity.codes()) - known):
         assert command.is_alive(), result
     identity.enter_code(codes.pop(), user.address, user.password)
     command.join()

@@ -96,7 +96,9 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         with explained():
             check_allowed(sharing, known.company)
     user = known.users[0] if owner else questions.owner(known.users)
-    signs_in = partial(_signed_in, known, user, sharing, domains, device=device, port=redirect_port, as_json=as_json)
+    signs_in = partial(
+        _signed_in, known, user, sharing, domains, aliases=aliases, device=device, port=redirect_port, as_json=as_json
+    )
     if service is not None:
         signs_in(service, typed)
         return
@@ -146,6 +148,7 @@ def _signed_in(  # noqa: PLR0917 - bound once
     key: str,
     typed: str | None,
     *,
+    aliases: tuple[str, ...],
     device: bool,
     port: int,
     as_json: bool,
@@ -153,7 +156,7 @@ def _signed_in(  # noqa: PLR0917 - bound once
     """Connect the mailbox of the user who signs in at a service."""
     found = sign_in(key, device=device, port=port, hint=typed or "")
     policy = SharingPolicy(mode=sharing, excluded_domains=domains) if sharing else questions.sharing(known.company)
-    connect_save.save_signed_in(found, typed, user.email, policy, as_json=as_json)
+    connect_save.save_signed_in(found, typed, user.email, policy, aliases=aliases, as_json=as_json)
 
 
 def provider_named(key: str) -> Provider:

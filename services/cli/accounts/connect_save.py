@@ -20,11 +20,19 @@ def save(new: NewAccount, *, as_json: bool) -> None:
     _report(*do(_save(new)), as_json=as_json)
 
 
-def save_signed_in(found: SignedIn, typed: str | None, owner: str, policy: SharingPolicy, *, as_json: bool) -> None:
+def save_signed_in(
+    found: SignedIn,
+    typed: str | None,
+    owner: str,
+    policy: SharingPolicy,
+    *,
+    aliases: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Save a mailbox whose owner signed in; exits if it is not the one whose address was typed."""
     if typed is not None and typed != found.address:
         fail(f"you signed in as {found.address}, not as {typed}: nothing was saved")
-    _report(*do(_save_signed_in(found, owner, policy)), as_json=as_json)
+    _report(*do(_save_signed_in(found, owner, policy, aliases)), as_json=as_json)
 
 
 async def _save(new: NewAccount) -> tuple[Account, list[ProposedDomain]]:
@@ -33,14 +41,23 @@ async def _save(new: NewAccount) -> tuple[Account, list[ProposedDomain]]:
         return account, await company_domains.proposed_by(session.store, account.own_addresses)
 
 
-async def _save_signed_in(found: SignedIn, owner: str, policy: SharingPolicy) -> tuple[Account, list[ProposedDomain]]:
+async def _save_signed_in(
+    found: SignedIn, owner: str, policy: SharingPolicy, aliases: tuple[str, ...]
+) -> tuple[Account, list[ProposedDomain]]:
     async with open_session(setup=True) as session:
         if await connecting.is_taken(found.address, owner, session.store):
             fail(
                 f"{found.address} is already connected: to sign in again, run `leadmail account login {found.address}`"
             )
         account = await mailbox_sign_in.save_new(
-            found, owner, policy, store=session.store, box=session.box, policy=session.policy, by=OPERATOR
+            found,
+            owner,
+            policy,
+            aliases=aliases,
+            store=session.store,
+            box=session.box,
+            policy=session.policy,
+            by=OPERATOR,
         )
         return account, await company_domains.proposed_by(session.store, account.own_addresses)
 
