@@ -60,8 +60,15 @@ class Link(Contract):
 
     Stored as ``vouchers``.
     """
+    ids: tuple[str, ...] = ()
+    """See ``identity.thread_ids``. Empty in links that a version without them stored: then ``thread`` stands for them."""
     version: int = 0
     """Grows with every change, for compare-and-set."""
+
+    @property
+    def joins(self) -> tuple[str, ...]:
+        """What joins the email to others of its thread: the same in a link on another record."""
+        return self.ids or (self.thread,)
 
 
 class Tombstone(Contract):

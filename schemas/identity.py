@@ -90,9 +90,20 @@ def link_id(kind: str, record: str, email: str) -> str:
 
 
 def thread_id(*, message_id: str | None, in_reply_to: str | None, references: Iterable[str], key: str) -> str:
-    """Return the id of the thread a mail is in: that of its root (RFC 5322 section 3.6.4: References starts with it)."""
-    root = next(iter(references), None) or in_reply_to or message_id or key
-    return hashlib.sha256(root.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    """Return the digest of the oldest Message-ID that a mail names, or of its own (RFC 5322 section 3.6.4)."""
+    return _id_digest(next(iter(references), None) or in_reply_to or message_id or key)
+
+
+def thread_ids(thread: str, named: Iterable[str | None]) -> tuple[str, ...]:
+    """Return the digests of the Message-IDs that a mail names, its own included, after its ``thread_id``.
+
+    Mails that share one of them are in one thread.
+    """
+    return tuple(dict.fromkeys((thread, *(_id_digest(one) for one in named if one))))
+
+
+def _id_digest(message_id: str) -> str:
+    return hashlib.sha256(message_id.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def notification_id(account: str, epoch: int, domain: str) -> str:

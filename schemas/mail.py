@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from schemas.base import Contract, EmailKey, Utc
+from schemas.identity import thread_ids
 
 
 class Role(StrEnum):
@@ -130,3 +131,8 @@ class Content(Contract):
         """The Message-IDs that the email answers or refers to (RFC 5322 section 3.6.4), without its own."""
         named = dict.fromkeys((self.in_reply_to, *self.references))
         return tuple(name for name in named if name and name != self.message_id)
+
+    @property
+    def thread_ids(self) -> tuple[str, ...]:
+        """See ``identity.thread_ids``."""
+        return thread_ids(self.thread, (*self.ancestors, self.message_id))

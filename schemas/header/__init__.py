@@ -2,6 +2,7 @@
 
 - ``addresses``: the addresses of an address field, however malformed
 - ``address_specs``: one address, with what does not belong to it taken off
+- ``message_ids``: Message-ID, In-Reply-To, References
 - ``encoded_words``: the bytes of encoded words (RFC 2047)
 """
 
@@ -16,15 +17,20 @@ from schemas.header.addresses import (
     unfolded,
 )
 from schemas.header.encoded_words import WORD, decode_base64, word_bytes
+from schemas.header.message_ids import MAX_MESSAGE_ID, answered_id, named_ids, own_id
 
 __all__ = [
+    "MAX_MESSAGE_ID",
     "MAX_VALUE",
     "PEOPLE",
     "REWRITTEN",
     "WORD",
     "AddressList",
     "NamedAddress",
+    "answered_id",
     "decode_base64",
+    "named_ids",
+    "own_id",
     "people_fields",
     "read_addresses",
     "unfolded",

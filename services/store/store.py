@@ -30,6 +30,7 @@ from services.store.admin.user_lifecycle import UserLifecycle
 from services.store.admin.withdrawing import Withdrawing
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Database
+from services.store.mail.joined_links import JoinedLinks
 from services.store.readers.candidates import Candidates
 from services.store.readers.deleting import Deleting
 from services.store.readers.email_search import EmailSearch
@@ -37,6 +38,7 @@ from services.store.readers.explaining import Explaining
 from services.store.readers.reading import Reading
 from services.store.readers.record_search import RecordSearch
 from services.store.readers.suggesting import Suggesting
+from services.store.readers.threads import Threads
 from services.store.readers.visible_lines import VisibleLines
 from services.store.stage_store import StageStore
 from services.store.sync.attention import Attention, TroubleMails
@@ -96,8 +98,10 @@ class Store(StageStore):
         guard = Guard(self.users, copies, rights)
         candidates = Candidates(c, guard)
         lines = VisibleLines(c, guard=guard, candidates=candidates, colleagues=self.colleagues, folders=self.folders)
-        self.reading = Reading(c, guard=guard, candidates=candidates, lines=lines, blobs=self.blobs)
-        self.email_search = EmailSearch(c, config, guard=guard, candidates=candidates, lines=lines)
+        joined_links = JoinedLinks(c)
+        threads = Threads(guard, joined_links)
+        self.reading = Reading(c, guard=guard, candidates=candidates, lines=lines, threads=threads, blobs=self.blobs)
+        self.email_search = EmailSearch(c, config, guard=guard, candidates=candidates, lines=lines, threads=threads)
         self.record_search = RecordSearch(guard, self.records)
         self.explaining = Explaining(c, guard, self.emails, self.audit)
         self.suggesting = Suggesting(
@@ -189,6 +193,7 @@ class Store(StageStore):
         self.withdrawing = Withdrawing(
             c,
             guard=guard,
+            joined_links=joined_links,
             withdrawals=self.withdrawals,
             sharing=self.sharing,
             pending_work=self.pending_work,

@@ -30,6 +30,7 @@ TOUCHING: Mapping[str, str] = {
     "ledger.ledger": "finds copies of an account's emails by Message-ID: keys only",
     "admin.key_rotation": "gives emails the hash of their Message-ID by a new key: ids only",
     "access.copies": "participants, for the guard's own decision",
+    "mail.joined_links": "follows threads from link to link: readers let the guard decide on them; or a holder's own mail",
     "readers.visible_lines": "reads for users, through the guard",
     "readers.candidates": "finds links for readers; every reader lets the guard decide on them",
     "readers.explaining": "reads for users, through the guard",
@@ -300,10 +301,10 @@ def test_every_way_to_read_asks_the_guard() -> None:
     """Every public method of a reader looks up the viewer and lets the guard decide on the links."""
     sources = {
         name: (ROOT / f"services/store/{name.replace('.', '/')}.py").read_text(encoding="utf-8")
-        for name in {LINES, *READERS.values()} - {"readers.record_search"}
+        for name in {LINES, "readers.threads", *READERS.values()} - {"readers.record_search"}
     }
     # These take links that the guard has decided on, or a user that a reader has looked up.
-    assert unguarded(sources) == {"visible", "lines", "found", "in_scope"}
+    assert unguarded(sources) == {"visible", "lines", "found", "in_scope", "around", "joined"}
 
 
 def test_the_check_finds_what_does_not_ask_the_guard() -> None:

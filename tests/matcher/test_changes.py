@@ -7,6 +7,9 @@ from datetime import timedelta
 from services.matcher import mailbox_changed
 from services.matcher.linking.summaries import SummaryKeeper
 from services.matcher.sweepers import sweep_pending_work
+from services.store.core.collections import Collections
+from services.store.core.config import StoreConfig
+from services.store.core.migrations import MIGRATIONS
 from tests.matcher.fixtures import World, mail
 
 ANN, BOB, CARLA, PAUL = "ann@firm.example", "bob@firm.example", "carla@client.example", "paul@partner.example"
@@ -205,6 +208,27 @@ async def test_pending_work_of_a_dead_process_is_done_by_the_sweeper(world: Worl
     assert await sweep_pending_work(store=world.store, summaries=survivor, overdue=NEVER) == 1
     assert (await world.snapshot()).counts == {str(ref): 1}
     assert await world.database["debts"].count_documents({}) == 0
+
+
+async def test_links_of_earlier_versions_get_the_ids_of_threads(world: World) -> None:
+    """The migration leaves that to the matcher: afterwards a thread is whole again, for its holder and for others."""
+    first, answer = mail("m0", CARLA, ANN, thread="first"), mail("m1", CARLA, ANN, answers="m0", thread="second")
+    await world.record(CARLA)
+    ann = await world.account(ANN)
+    for user in (ANN, BOB):
+        await world.store.users.add(user)
+    for one in (first, answer):
+        await world.match(await world.copy(ann, one))
+    links = world.database["links"]
+    stored = [one async for one in links.find({}, {"ids": 1, "own_ids": 1})]
+    await links.update_many({}, {"$unset": {"ids": "", "own_ids": ""}})
+    assert len(await world.store.email_search.thread(BOB, answer.key)) == 1
+    await MIGRATIONS[4].run(Collections(world.database, world.crm, StoreConfig(blind_index_keys={"only": b"k" * 32})))
+    summaries = SummaryKeeper(world.store)
+    assert await sweep_pending_work(store=world.store, summaries=summaries, overdue=NEVER) >= 1
+    assert [one async for one in links.find({}, {"ids": 1, "own_ids": 1})] == stored
+    for user in (ANN, BOB):
+        assert len(await world.store.email_search.thread(user, first.key)) == 2
 
 
 async def test_what_hangs_on_an_email_deleted_in_the_crm_follows(world: World) -> None:

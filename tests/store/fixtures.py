@@ -113,7 +113,10 @@ class World:
         await self.store.links.save_many([one._replace(sent=True) for one in additions])
         await self.store.matcher_ledger.finish([RowOutcome(copy.id, RowState.ATTACHED, email=sent.key)])
         match, attested = Match(address=about, role=Role.THREAD), Attestation(owner=by.owner, address=about)
-        links = [one._replace(email=answer.key, matches=(match,), attestations=(attested,)) for one in additions]
+        ids = answer.thread_ids
+        links = [
+            one._replace(email=answer.key, matches=(match,), attestations=(attested,), ids=ids) for one in additions
+        ]
         await self.store.links.save_many(links)
         await self.attach(by, answer)
         return answer, copy.id
@@ -130,6 +133,7 @@ class World:
                 mail.thread,
                 (Match(address=address, role=role, account=owner),),
                 to.owner,
+                ids=mail.thread_ids,
             )
             for address, role, owner in named
             for record in known.get(address, ())

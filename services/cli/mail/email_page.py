@@ -127,7 +127,12 @@ async def restore(
 async def private(
     email: EmailId,
     by: Annotated[str, typer.Option(metavar="EMAIL", help="The user who keeps their copies private.")],
-    thread: Annotated[bool, typer.Option("--thread", help="The whole thread, with mail still to come.")] = False,
+    thread: Annotated[
+        bool,
+        typer.Option(
+            "--thread", help="Its thread as your mail joins it, with mail to come that names one of these emails."
+        ),
+    ] = False,
 ) -> None:
     """Keep your copies of an email or a thread private, whatever your mailbox shares."""
     await _withdraw(email, by=by, thread=thread, keep=True)
@@ -138,7 +143,7 @@ async def private(
 async def share(
     email: EmailId,
     by: Annotated[str, typer.Option(metavar="EMAIL", help="The user who kept their copies private.")],
-    thread: Annotated[bool, typer.Option("--thread", help="The whole thread.")] = False,
+    thread: Annotated[bool, typer.Option("--thread", help="Its thread as your mail joins it.")] = False,
 ) -> None:
     """Undo `email private`: your mailbox's setting decides again."""
     await _withdraw(email, by=by, thread=thread, keep=False)

@@ -76,6 +76,8 @@ async def thread(email: EmailId, viewer: Viewer, as_json: Json = False) -> None:
         key = await session.store.reading.full_key(viewer, email)
         found = await session.store.email_search.thread(viewer, key)
     _print(found, as_json=as_json, none="")
+    if found.cut_short:
+        say("There are more emails in this thread than are shown.", style="dim", on=errors)
 
 
 def _print(found: Sequence[FoundEmail], *, as_json: bool, none: str) -> None:

@@ -47,12 +47,13 @@ async def show(context: RequestContext) -> Response:
         people=[(role, [one for one in content.participants if one.role is role]) for role in _SHOWN],
         records=await store.record_search.named(context.viewer, shown.records),
         thread=thread if len(thread) > 1 else [],
+        cut_short=thread.cut_short,
         has_html=has_html,
         as_text=not has_html or context.form.text("as") == "text",
         remote=context.form.text("remote") == "1",
         may_delete=_may_delete(context, shown),
         own=any(copy.own for copy in shown.line.copies),
-        kept=await store.withdrawals.kinds(context.viewer, key, shown.line.thread),
+        kept=await store.withdrawals.kinds(context.viewer, key, content.thread_ids),
     )
 
 

@@ -46,7 +46,7 @@ async def show(context: RequestContext) -> Response:
     store, viewer, form = context.store, context.viewer, context.form
     record = await store.record_search.record(viewer, ref)
     asked, thread = form.text("q"), form.text("thread")
-    found = None
+    found, cut_short = None, False
     if asked:
         found = await _search(context, asked, ref)
         emails, before = [one.line for one in found], found.before
@@ -57,7 +57,7 @@ async def show(context: RequestContext) -> Response:
             )
         except (ValueError, OverflowError):
             raise PageError(400, "This page does not exist. Start again at the newest mail.") from None
-        emails, before = part.emails, part.before
+        emails, before, cut_short = part
     internal = await company_domains.internal_addresses(store, record.addresses)
     newest = not (asked or thread or form.text("before"))
     return context.render(
@@ -70,6 +70,7 @@ async def show(context: RequestContext) -> Response:
         threads=Counter(email.thread for email in emails),
         newest=newest,
         before=before,
+        cut_short=cut_short,
         found=found,
         internal=wording.internal_record(internal) if internal else "",
         suggested=await store.suggesting.suggested_addresses(viewer, ref) if newest else [],

@@ -138,17 +138,18 @@ def _compare_links(changes: Changes, links: Sequence[Link], wanted: Wanted) -> t
         owners = {addition.owner for addition in additions}
         sent = {addition.owner for addition in additions if addition.sent}
         shared = {addition.shared for addition in additions if addition.shared}
-        attestations = additions[0].attestations
+        attestations, ids = additions[0].attestations, additions[0].ids
         moved = (owners ^ set(link.owners)) | (sent ^ set(link.sent_by))
         moved |= {one.owner for one in set(attestations) ^ set(link.attestations)}
         if set(link.matches) != set(matches) or not (link.owners or wanted.named):
             for_all = True
-        elif not moved and set(link.shared_by) == shared:
+        elif not moved and set(link.shared_by) == shared and link.ids == ids:
             continue
         holders |= moved
         grants = {"owners": owners, "sent_by": sent, "shared_by": shared}
-        update = {name: tuple(sorted(users)) for name, users in grants.items()}
-        changes.set_links([link.model_copy(update={**update, "matches": matches, "attestations": attestations})])
+        update: dict[str, object] = {name: tuple(sorted(users)) for name, users in grants.items()}
+        update |= {"ids": ids, "matches": matches, "attestations": attestations}
+        changes.set_links([link.model_copy(update=update)])
     for record, reasons in wanted.dormant.items():
         link = present.get(record)
         if link is not None and (link.owners or set(link.matches) != set(reasons)):

@@ -63,7 +63,7 @@ async def gather(keys: Collection[str], store: Store) -> Evidence:
     }
     ancestors, colleagues = await ancestors_of(wanted, store, company, addresses)
     withdrawn = await store.withdrawals.of(
-        {copy.owner for copy in accounts.values()}, {key: email.thread for key, email in emails.items()}
+        {copy.owner for copy in accounts.values()}, {key: email.thread_ids for key, email in emails.items()}
     )
     return Evidence(
         links=links,

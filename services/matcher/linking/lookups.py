@@ -36,7 +36,7 @@ async def look_up(batch: Sequence[MailParsed], store: Store, before: View | None
     ancestors, colleagues = await ancestors_of(wanted, store, company, _addresses(batch))
     owners = {copy.owner for copy in accounts.values()}
     await store.withdrawals.follow(owners, _renamed(batch))
-    withdrawn = await store.withdrawals.of(owners, {key: content.thread for key, content in contents.items()})
+    withdrawn = await store.withdrawals.of(owners, {key: content.thread_ids for key, content in contents.items()})
     candidates = thread_candidates(contents, strangers, ancestors)
     held, senders = await _held(batch, accounts, candidates, outgoing, store)
     return View(

@@ -83,7 +83,7 @@ def copy_links(
     blind = bcc_matches(account, bcc, facts.known) if bcc else {}
     if not (text.named or holder.owner in text.threads or blind):
         return []
-    matches = merged(text.matches, blind) if blind else text.matches
+    matches, ids = merged(text.matches, blind) if blind else text.matches, email.thread_ids
     return [
         LinkAddition(
             email=email.key,
@@ -97,6 +97,7 @@ def copy_links(
             else None,
             attestations=attestations_of(text.threads, record) if text.threads else (),
             sent=sent,
+            ids=ids,
         )
         for record, reasons in matches.items()
     ]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
+from schemas.header import answered_id, own_id
 from schemas.identity import RECIPE, email_key, thread_id
 from schemas.mail import Attachment, Classification, Content, Participant, Role
 from schemas.raw_mail import split_raw
@@ -119,8 +120,8 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
     )
     subject = whole_subject[: limits.SUBJECT]
     date = dates.parse_date(_text_field(fields, "date", diagnostics, hint), diagnostics)
-    message_id = message_ids.message_id(_text_field(fields, "message-id", diagnostics, hint))
-    in_reply_to = message_ids.in_reply_to(_text_field(fields, "in-reply-to", diagnostics, hint))
+    message_id = own_id(_text_field(fields, "message-id", diagnostics, hint))
+    in_reply_to = answered_id(_text_field(fields, "in-reply-to", diagnostics, hint))
     references, thinned = message_ids.references(_text_field(fields, "references", diagnostics, hint))
     shown = contents | take_embedded_files(selection, contents)
     text, html = text_of(selection, shown, diagnostics), html_of(selection, shown, diagnostics)

@@ -9,12 +9,11 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from schemas.header import PEOPLE, WORD, people_fields, read_addresses, word_bytes
+from schemas.header import PEOPLE, WORD, named_ids, own_id, people_fields, read_addresses, word_bytes
 
 MAX_HEADER = 512 * 1024
 """Bytes that are read; the parser reads no more of a header."""
 MAX_REFERENCES = 100
-MAX_MESSAGE_ID = 998
 MAX_ADDRESSES = 2_000
 """Addresses that are noted of the fields together, and as many of Bcc: twice as many as the parser keeps."""
 _HIDDEN = ("bcc", "x-failed-recipients")
@@ -25,9 +24,6 @@ _FIELD = re.compile(
 )
 _FIELD_END = re.compile(rb"\n(?![ \t])")
 """Searched for, because a pattern that repeats folded lines takes memory for each of them."""
-_ID = re.compile(r"<([^<>]*)>")
-_SEPARATORS = re.compile(r"[\s,;]+")
-_UNFIT = re.compile("[\\s\x00-\x20\x7f-\x9f]+")
 
 
 class HeaderFacts(NamedTuple):
@@ -57,11 +53,11 @@ def read(block: bytes) -> HeaderFacts:
     people, unread = _addresses(raw for name in people_fields(values) for raw in values[name])
     hidden, unread_hidden = _addresses(raw for name in _HIDDEN for raw in values.get(name, ()))
     references = tuple(
-        dict.fromkeys(found for name in _IDS[1:] for raw in values.get(name, ()) for found in message_ids(_text(raw)))
+        dict.fromkeys(found for name in _IDS[1:] for raw in values.get(name, ()) for found in named_ids(_text(raw)))
     )
     if len(references) > MAX_REFERENCES:
         references = (references[0], *references[-(MAX_REFERENCES - 1) :])
-    own = (_own_id(_text(raw)) for raw in values.get("message-id", ()))
+    own = (own_id(_text(raw)) for raw in values.get("message-id", ()))
     return HeaderFacts(
         people | hidden, next(filter(None, own), None), references, whole=not unread and not unread_hidden
     )
@@ -70,10 +66,6 @@ def read(block: bytes) -> HeaderFacts:
 def _text(raw: bytes) -> str:
     value = raw.decode("utf-8", "replace").strip()
     return WORD.sub(lambda word: word_bytes(word)[0].decode("utf-8", "replace"), value) if "=?" in value else value
-
-
-def _own_id(value: str) -> str | None:
-    return next(iter(message_ids(value)), None) or _clean(value.strip("<>")) or None
 
 
 def _addresses(values: Iterable[bytes]) -> tuple[frozenset[str], int]:
@@ -87,15 +79,3 @@ def _addresses(values: Iterable[bytes]) -> tuple[frozenset[str], int]:
         unread += read.unread
         found.update(mailbox.address for mailbox in read.mailboxes)
     return frozenset(found), unread
-
-
-def message_ids(value: str) -> list[str]:
-    """Return the ids of a field: those in angle brackets, or else every word with an ``@``."""
-    found = _ID.findall(value)
-    if not found:
-        found = [word.strip("<>") for word in _SEPARATORS.split(value) if "@" in word]
-    return [text for text in map(_clean, found) if text]
-
-
-def _clean(value: str) -> str:
-    return _UNFIT.sub("", value)[:MAX_MESSAGE_ID]

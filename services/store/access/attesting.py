@@ -7,6 +7,7 @@ have a grace period, and what they say counts.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -78,33 +79,8 @@ class Attesting:
         if not stored:
             return {}
         evidence = await self._evidence({link.email for link in stored})
-        held = dict[str, frozenset[str]]()
-        of_email: dict[str, list[Link]] = {}
-        for link in (
-            *stored,
-            *(link for several in evidence.ancestors.values() for one in several for link in one.links),
-        ):
-            of_email.setdefault(link.email, []).append(link)
-        claims, parents = dict[str, ThreadClaims](), evidence.parents()
-        alike: dict[object, ThreadClaims] = {}  # the mails of a thread say mostly the same: a long thread says it once
-        for key in _oldest_first(of_email, parents):
-            inherited = {
-                id(claims[one.key]): claims[one.key] for one in parents.get(key, ()) if one.key in claims
-            }.values()
-            own = of_email.get(key, ())
-            owners = {one.owner for link in own for one in link.attestations}
-            threads = thread_links(inherited, owners)
-            silent, moving = owners.difference(*inherited), evidence.moving(parents.get(key, ()))
-            for link in own:
-                held[link.id] = frozenset(
-                    owner
-                    for owner in {one.owner for one in link.attestations}
-                    if (owner in threads and threads[owner].record == link.record)
-                    or (owner in silent and link.record in moving)
-                )
-            said = claims_of_links([_now(link, held[link.id], evidence) for link in own], evidence.internal)
-            claims[key] = alike.setdefault(frozenset((who, *one) for who in said for one in said[who].items()), said)
-        return {link.id: held[link.id] for link in stored}
+        # Of a long thread this takes a while, in which the event loop serves others.
+        return await asyncio.to_thread(_attesting, stored, evidence)
 
     async def _evidence(self, keys: set[str]) -> _Evidence:
         emails: dict[str, BriefEmail] = {}
@@ -154,6 +130,35 @@ class Attesting:
         return holders, senders, present
 
 
+def _attesting(stored: Collection[Link], evidence: _Evidence) -> dict[str, frozenset[str]]:
+    """Return who attests links now, by link id. Pure."""
+    held = dict[str, frozenset[str]]()
+    of_email: dict[str, list[Link]] = {}
+    for link in (
+        *stored,
+        *(link for several in evidence.ancestors.values() for one in several for link in one.links),
+    ):
+        of_email.setdefault(link.email, []).append(link)
+    claims, parents = dict[str, ThreadClaims](), evidence.parents()
+    alike: dict[object, ThreadClaims] = {}  # the mails of a thread say mostly the same: a long thread says it once
+    for key in _oldest_first(of_email, parents):
+        inherited = {id(claims[one.key]): claims[one.key] for one in parents.get(key, ()) if one.key in claims}.values()
+        own = of_email.get(key, ())
+        owners = {one.owner for link in own for one in link.attestations}
+        threads = thread_links(inherited, owners)
+        silent, moving = owners.difference(*inherited), evidence.moving(parents.get(key, ()))
+        for link in own:
+            held[link.id] = frozenset(
+                owner
+                for owner in {one.owner for one in link.attestations}
+                if (owner in threads and threads[owner].record == link.record)
+                or (owner in silent and link.record in moving)
+            )
+        said = claims_of_links([_now(link, held[link.id], evidence) for link in own], evidence.internal)
+        claims[key] = alike.setdefault(frozenset((who, *one) for who in said for one in said[who].items()), said)
+    return {link.id: held[link.id] for link in stored}
+
+
 def _now(link: Link, attesting: Collection[str], evidence: _Evidence) -> Link:
     """Return a link with those of its holders, senders and attestations that are so now."""
     holders, senders = evidence.holders.get(link.email, ()), evidence.senders.get(link.email, ())
@@ -178,8 +183,10 @@ def _oldest_first(keys: Iterable[str], parents: Mapping[str, Sequence[Ancestor]]
         stack = [start]
         while stack:
             answered = waiting.setdefault(stack[-1], iter(parents.get(stack[-1], ())))
-            if (older := next(answered, None)) is None:
-                done[stack.pop()] = None
+            for older in answered:
+                if older.key not in waiting:
+                    stack.append(older.key)
+                    break
             else:
-                stack.append(older.key)
+                done[stack.pop()] = None
     return list(done)

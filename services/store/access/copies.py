@@ -13,6 +13,7 @@ from services.store.access.users import Company
 from services.store.access.withdrawals import Withdrawals
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
+from services.store.core.documents import NAMED, ids_of
 from services.store.ledger.ledger import Ledger
 from services.store.ledger.row_views import LiveRow
 from services.store.sync.accounts import Accounts
@@ -106,19 +107,23 @@ class Copies:
         attesting = None if stored_threads else await self._attesting.now(links)
         rows = await self._ledger.live_copies(keys)
         accounts = await self._accounts.of_ids({row.account for copies in rows.values() for row in copies})
-        participants, threads = await self._emails_in_brief(keys)
-        withdrawn = await self._withdrawals.of({account.owner for account in accounts.values()}, threads)
+        keepers = await self._withdrawals.keepers(account.owner for account in accounts.values())
+        participants, threads = await self._emails_in_brief(keys, with_ids=bool(keepers))
+        withdrawn = await self._withdrawals.of(keepers, threads) if keepers else frozenset()
         addresses = {match.address for link in links for match in link.matches}.union(*participants.values())
         colleagues = await self._colleagues.own_among(addresses)
         return SharingFacts(
             rows, accounts, participants, colleagues, withdrawn, await self._company.policy(), attesting
         )
 
-    async def _emails_in_brief(self, keys: Iterable[str]) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
-        """Return participants and thread of each email that is stored."""
-        participants, threads = dict[str, frozenset[str]](), dict[str, str]()
-        wanted = {"_id": {"$in": list(keys)}}
-        async for document in self._emails.find(wanted, {"participants.address": 1, "thread": 1}):
+    async def _emails_in_brief(
+        self, keys: Iterable[str], *, with_ids: bool
+    ) -> tuple[dict[str, frozenset[str]], dict[str, tuple[str, ...]]]:
+        """Return participants of each email that is stored, and if wanted its ids."""
+        participants, threads = dict[str, frozenset[str]](), dict[str, tuple[str, ...]]()
+        fields = ("participants.address", *(NAMED if with_ids else ()))
+        async for document in self._emails.find({"_id": {"$in": list(keys)}}, dict.fromkeys(fields, 1)):
             participants[document["_id"]] = frozenset(one["address"] for one in document.get("participants", ()))
-            threads[document["_id"]] = document["thread"]
+            if with_ids:
+                threads[document["_id"]] = ids_of(document)
         return participants, threads

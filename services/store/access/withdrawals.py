@@ -1,9 +1,14 @@
-"""Emails and threads that their holders keep private. Documents of ``withdrawals``: owner, kind, target."""
+"""Emails and threads that their holders keep private. Documents of ``withdrawals``: owner, kind, target.
+
+A thread is kept private by its ids (``identity.thread_ids``), a document for each: mail that names one of them is covered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
+
+from pymongo import UpdateOne
 
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
@@ -18,24 +23,30 @@ class Withdrawals:
     def __init__(self, collections: Collections) -> None:
         self._withdrawals = collections.withdrawals
 
-    async def add(self, owner: str, kind: Kind, target: str, session: MongoSession | None = None) -> bool:
-        """Withdraw an email (``target``: its key) or a thread (``target``: its id). Returns whether that is new."""
-        document = {"owner": owner, "kind": kind, "target": target, "at": now()}
-        result = await self._withdrawals.update_one(
-            {"_id": _id(owner, kind, target)}, {"$setOnInsert": document}, upsert=True, session=session
-        )
-        return result.upserted_id is not None
+    async def add(self, owner: str, kind: Kind, *targets: str, session: MongoSession | None = None) -> bool:
+        """Withdraw emails (``targets``: their keys) or a thread (its ids). Returns whether any of that is new."""
+        made = {"owner": owner, "kind": kind, "at": now()}
+        writes = [
+            UpdateOne({"_id": _id(owner, kind, one)}, {"$setOnInsert": {**made, "target": one}}, upsert=True)
+            for one in targets
+        ]
+        return (await self._withdrawals.bulk_write(writes, ordered=False, session=session)).upserted_count > 0
 
-    async def remove(self, owner: str, kind: Kind, target: str, session: MongoSession | None = None) -> bool:
-        """Take a withdrawal back. Returns whether there was one."""
-        result = await self._withdrawals.delete_one({"_id": _id(owner, kind, target)}, session=session)
-        return result.deleted_count > 0
+    async def remove(self, owner: str, kind: Kind, *targets: str, session: MongoSession | None = None) -> bool:
+        """Take withdrawals back. Returns whether there was one."""
+        ids = [_id(owner, kind, one) for one in targets]
+        return (await self._withdrawals.delete_many({"_id": {"$in": ids}}, session=session)).deleted_count > 0
 
-    async def kinds(self, owner: str, email: str, thread: str) -> frozenset[Kind]:
-        """Return by what a user keeps an email private: by itself, by its thread, or both."""
-        wanted: dict[str, Kind] = {_id(owner, "email", email): "email", _id(owner, "thread", thread): "thread"}
+    async def kinds(self, owner: str, email: str, ids: Iterable[str]) -> frozenset[Kind]:
+        """Return by what a user keeps an email private: by itself, by its thread (the email's ids), or both."""
+        wanted: dict[str, Kind] = {_id(owner, "thread", one): "thread" for one in ids}
+        wanted[_id(owner, "email", email)] = "email"
         found = self._withdrawals.find({"_id": {"$in": list(wanted)}}, {"_id": 1})
         return frozenset([wanted[one["_id"]] async for one in found])
+
+    async def keepers(self, owners: Iterable[str]) -> frozenset[str]:
+        """Return which of some users keep anything private."""
+        return frozenset(await self._withdrawals.distinct("owner", {"owner": {"$in": sorted(set(owners))}}))
 
     async def targets(self, owner: str) -> list[str]:
         """Return the keys of emails and the ids of threads that a user keeps private."""
@@ -57,21 +68,23 @@ class Withdrawals:
         async for one in self._withdrawals.find(query):
             await self.add(one["owner"], one["kind"], renamed[one["target"]])
 
-    async def of(self, owners: Iterable[str], threads: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    async def of(self, owners: Iterable[str], threads: Mapping[str, Collection[str]]) -> frozenset[tuple[str, str]]:
         """Return the (owner, email key) pairs that are withdrawn.
 
         Args:
             owners: users with a copy of one of the emails.
-            threads: the emails in question, key to thread id.
+            threads: the emails in question, key to the ids by which they join threads.
         """
-        targets = {*threads.keys(), *threads.values()}
-        query: Doc = {"owner": {"$in": list(set(owners))}, "target": {"$in": list(targets)}}
+        if not (keepers := await self.keepers(owners)):
+            return frozenset()
+        targets = set(threads).union(*threads.values())
+        query: Doc = {"owner": {"$in": list(keepers)}, "target": {"$in": list(targets)}}
         found = {(one["owner"], one["kind"], one["target"]) async for one in self._withdrawals.find(query)}
         return frozenset(
             (owner, email)
             for owner in {owner for owner, _, _ in found}
-            for email, thread in threads.items()
-            if (owner, "email", email) in found or (owner, "thread", thread) in found
+            for email, ids in threads.items()
+            if (owner, "email", email) in found or any((owner, "thread", one) in found for one in ids)
         )
 
 

@@ -144,7 +144,7 @@ class UserLifecycle:
         """Hand an account over. What hangs on its owner (own copies, threads) is the matcher's to work out again."""
         parts = [part async for part in self._ledger.attached_emails(account_range(account.id), batch=_AT_ONCE)]
         kept = await self._withdrawals.targets(account.owner)
-        covered = {"owners": heir.email, "$or": [{name: {"$in": kept}} for name in ("email", "thread")]}
+        covered = {"owners": heir.email, "$or": [{name: {"$in": kept}} for name in ("email", "ids", "thread")]}
         own = await self._c.links.distinct("email", covered)  # the heir's own copies become private, too
         parts += [own] if own else []
         for part in parts:  # stays enqueued: the attestations of threads are the matcher's to compute

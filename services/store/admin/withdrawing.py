@@ -12,6 +12,7 @@ from services.store.core.documents import decode
 from services.store.core.errors import NotAllowedError, NotFoundError
 from services.store.core.fence import MongoSession
 from services.store.core.pending_work import PendingWork
+from services.store.mail.joined_links import JoinedLinks
 
 
 class Withdrawing:
@@ -22,6 +23,7 @@ class Withdrawing:
         collections: Collections,
         *,
         guard: Guard,
+        joined_links: JoinedLinks,
         withdrawals: Withdrawals,
         sharing: Sharing,
         pending_work: PendingWork,
@@ -29,13 +31,16 @@ class Withdrawing:
     ) -> None:
         self._links = collections.links
         self._guard = guard
+        self._joined = joined_links
         self._withdrawals = withdrawals
         self._sharing = sharing
         self._pending = pending_work
         self._audit = audit
 
     async def keep_private(self, email: str, *, by: str, thread: bool = False) -> int:
-        """Withdraw a user's copies of an email, or of its thread with what is still to come. Returns how many emails it covers now.
+        """Withdraw a user's copies of an email, or of its thread. Returns how many emails it covers now.
+
+        The thread is what the user's own mail joins, and mail still to come that names one of its emails, or one that they name.
 
         Raises:
             NotFoundError: there is no such user, or no email with this id that they may see.
@@ -57,14 +62,18 @@ class Withdrawing:
         if not any(account.owner == user.email for one in visible for _, account in one.copies()):
             raise NotAllowedError("only a user who holds a copy of an email can keep it private or share it again")
         kind: Kind = "thread" if thread else "email"
-        target = visible[0].link.thread if thread else email
-        keys = await self._links.distinct("email", {"thread": target, "owners": user.email}) if thread else [email]
+        keys, targets = [email], [email]
+        if thread:
+            ids = visible[0].link.joins
+            links = await self._joined.own(user.email, ids)
+            keys = sorted({email, *(link.email for link in links)})
+            targets = sorted({*ids, *(one for link in links for one in link.joins)})
         work = await self._pending.enqueue(emails=keys)
         change = self._withdrawals.add if private else self._withdrawals.remove
         action = "email.private" if private else "email.share"
 
         async def write(session: MongoSession) -> None:
-            if await change(user.email, kind, target, session):
+            if await change(user.email, kind, *targets, session=session):
                 await self._audit.add(action, by=user.email, subject=f"email:{email}", session=session, thread=thread)
 
         await self._audit.transaction(write)

@@ -20,6 +20,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from schemas.accounts import Account, User
 from schemas.base import Contract
 from schemas.emails import Email, Link, Tombstone
+from schemas.identity import thread_ids
 from schemas.ledger import Row
 from schemas.mail import Content
 
@@ -106,6 +107,16 @@ def references(content: Content) -> list[str]:
     """Return every Message-ID that an email names as an ancestor."""
     named = dict.fromkeys((*content.references, content.in_reply_to))
     return [name for name in named if name]
+
+
+NAMED = ("message_id", "in_reply_to", "references", "thread")
+"""Fields of an email's document that ``ids_of`` needs."""
+
+
+def ids_of(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ids by which an email joins threads."""
+    named = (document.get("in_reply_to"), *document.get("references", ()), document.get("message_id"))
+    return thread_ids(document["thread"], named)
 
 
 def decode_email(document: Mapping[str, Any]) -> Email:

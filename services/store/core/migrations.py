@@ -108,11 +108,19 @@ async def _keep_own_addresses(c: Collections) -> None:
         await c.accounts.update_one(unmarked, {"$set": {"proofs": plain(proofs)}})
 
 
+async def _note_ids(c: Collections) -> None:
+    """Have the matcher note in links which Message-IDs each email names: earlier releases joined threads by the oldest one only."""
+    emails = c.links.find({"ids": {"$exists": False}}, {"email": 1})
+    async for part in batched((document["email"] async for document in emails), _EMAILS):
+        await PendingWork(c).enqueue(emails=sorted(set(part)))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "judge threads by each holder's own mail", _judge_threads),
     Migration(2, "leave out drafts and mail flagged as deleted", _leave_out_unsent),
     Migration(3, "let only sent mail open threads", _find_senders),
     Migration(4, "keep the addresses that counted without a proof", _keep_own_addresses),
+    Migration(5, "join threads by all Message-IDs", _note_ids),
 )
 """All migrations, in order."""
 

@@ -22,7 +22,6 @@ _SHARED = {"shared_by.0": {"$exists": True}}
 _LINKS = {
     "sent": "{} -sent_at -email",
     "record": "record.kind record.id {} -sent_at -_id",
-    "thread": "thread {} -sent_at -_id",
     "email": "{} email",
 }
 """Keys of the indexes of links that readers use. ``{}`` is the place of the owners."""
@@ -79,6 +78,8 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                         _index(f"{name}_shared", *keys.format("").split(), partialFilterExpression=_SHARED),
                     )
                 ),
+                _index("ids_own", "own_ids", "-sent_at", "-_id"),
+                _index("ids_shared", "ids", "-sent_at", "-_id", partialFilterExpression=_SHARED),
             ],
         ),
         (

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pymongo import UpdateOne
 
 from schemas.emails import Email, Link
+from schemas.identity import thread_ids
 from schemas.mail import Content, Participant
 from schemas.records import RecordRef
 from services.store.core.blind_index import BlindIndex
@@ -21,6 +22,9 @@ from services.store.core.errors import NotFoundError
 _BRIEF = dict.fromkeys(
     ("message_id", "in_reply_to", "references", "thread", "sent_at", "participants", "by_thread", "unlinked_at"), 1
 )
+
+
+_WITHOUT_IDS = {"ids": 0, "own_ids": 0}
 
 
 class BriefEmail(NamedTuple):
@@ -37,6 +41,11 @@ class BriefEmail(NamedTuple):
     unlinked_at: datetime | None = None
     """Since when it has been on no record. Its grace period starts then."""
 
+    @property
+    def thread_ids(self) -> tuple[str, ...]:
+        """See ``identity.thread_ids``."""
+        return thread_ids(self.thread, (*self.ancestors, self.message_id))
+
 
 class Ancestor(NamedTuple):
     """A stored email that another one names by Message-ID, with its links."""
@@ -45,6 +54,7 @@ class Ancestor(NamedTuple):
     message_id: str
     by_thread: bool
     links: tuple[Link, ...]
+    """Without their ``ids``."""
 
     @property
     def records(self) -> frozenset[RecordRef]:
@@ -125,7 +135,7 @@ class Emails:
         found = self._emails.find({"id_mark": {"$in": list(wanted)}}, {"message_id": 1, "by_thread": 1})
         emails = {document["_id"]: document async for document in found}
         links: dict[str, list[Link]] = {}
-        async for document in self._links.find({"email": {"$in": list(emails)}}):
+        async for document in self._links.find({"email": {"$in": list(emails)}}, _WITHOUT_IDS):
             links.setdefault(document["email"], []).append(decode(Link, document))
         return [
             Ancestor(key, document["message_id"], document.get("by_thread", False), tuple(links.get(key, ())))

@@ -14,6 +14,10 @@ from schemas.records import RecordRef
 from services.store.core.bulk import batched, insert_new
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, encode
+from services.store.mail.joined_links import own_ids
+
+_SETS = ("ids", "own_ids", "matches", "owners", "sent_by", "shared_by", "vouchers")
+"""Fields that an addition adds to. ``own_ids`` is for look-up only: see ``joined_links``."""
 
 
 class LinkAddition(NamedTuple):
@@ -32,6 +36,8 @@ class LinkAddition(NamedTuple):
     """For role ``thread``: the users in whose mail the thread is about the record."""
     sent: bool = False
     """Whether the owner sent the email, by this copy."""
+    ids: tuple[str, ...] = ()
+    """See ``identity.thread_ids``."""
 
     @property
     def id(self) -> str:
@@ -124,6 +130,8 @@ def _document(additions: Sequence[LinkAddition]) -> Doc:
         "record": {"kind": first.record.kind, "id": first.record.id},
         "sent_at": first.sent_at,
         "thread": first.thread,
+        "ids": (ids := list(first.ids or (first.thread,))),
+        "own_ids": own_ids((addition.owner for addition in additions), ids),
         "matches": list(matches.values()),
         "owners": sorted({addition.owner for addition in additions}),
         "sent_by": sorted({addition.owner for addition in additions if addition.sent}),
@@ -139,13 +147,15 @@ def _replacement(link: Link, *, ownerless: bool) -> DeleteOne | ReplaceOne[Doc]:
         return DeleteOne(query)
     document = encode(link)
     document["matches"] = [_match(match) for match in link.matches]
+    document["ids"] = list(link.joins)
+    document["own_ids"] = own_ids(link.owners, link.joins)
     document["version"] = link.version + 1
     return ReplaceOne(query, document)
 
 
 def _addition(link: Doc) -> UpdateOne:
     """Return the write that adds to an existing link. It creates the link if it was deleted meanwhile."""
-    sets = {name: {"$each": link[name]} for name in ("matches", "owners", "sent_by", "shared_by", "vouchers")}
+    sets = {name: {"$each": link[name]} for name in _SETS}
     made = {name: link[name] for name in ("email", "record", "sent_at", "thread")}
     update = {"$setOnInsert": made, "$addToSet": sets, "$inc": {"version": 1}}
     return UpdateOne({"_id": link["_id"]}, update, upsert=True)

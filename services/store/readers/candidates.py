@@ -26,7 +26,7 @@ class Position(NamedTuple):
 class Scope(NamedTuple):
     """Which links are candidates, and the indexes that serve them: ``<path>_own`` and ``<path>_shared``."""
 
-    path: Literal["sent", "record", "thread"]
+    path: Literal["sent", "record"]
     query: Doc
     tie: Literal["_id", "email"]
     record: RecordRef | None = None
@@ -43,11 +43,6 @@ EVERYTHING = Scope("sent", {}, "email")
 def on_record(record: RecordRef, **fields: str) -> Scope:
     """Return the scope of one record, limited to links with these fields."""
     return Scope("record", {"record.kind": record.kind, "record.id": record.id, **fields}, "_id", record)
-
-
-def in_thread(thread: str) -> Scope:
-    """Return the scope of one thread."""
-    return Scope("thread", {"thread": thread}, "_id")
 
 
 class Candidates:

@@ -12,9 +12,10 @@ from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc
 from services.store.core.errors import NotFoundError
-from services.store.readers.candidates import EVERYTHING, Candidates, in_thread, on_record
+from services.store.readers.candidates import EVERYTHING, Candidates, on_record
 from services.store.readers.search_cursor import SearchCursor
-from services.store.readers.views import FoundEmail, SearchResult
+from services.store.readers.threads import Threads, with_threads
+from services.store.readers.views import FoundEmail, FoundThread, SearchResult
 from services.store.readers.visible_lines import VisibleLines, growing
 
 MOST_WORDS = 20
@@ -38,11 +39,13 @@ class EmailSearch:
         guard: Guard,
         candidates: Candidates,
         lines: VisibleLines,
+        threads: Threads,
     ) -> None:
         self._emails = collections.emails
         self._guard = guard
         self._candidates = candidates
         self._lines = lines
+        self._threads = threads
         self._cursor = SearchCursor(config)
 
     async def search(
@@ -63,7 +66,7 @@ class EmailSearch:
         query, position = _query(text), None if before is None else self._cursor.open(before)
         scope = EVERYTHING if record is None else on_record(record)
         found = SearchResult()
-        looked_at, size = 0, _BATCH
+        looked_at, size, hits = 0, _BATCH, list[LinkDecision]()
         while links := await self._candidates.newest(user, scope, position, size):
             looked_at, position = looked_at + len(links), scope.position(links[-1])
             visible = [
@@ -76,6 +79,7 @@ class EmailSearch:
             found.back_to = visible[-1].link.sent_at if visible else found.back_to
             matching = await self._matching(query, visible)
             found += await self._lines.found(user, matching)
+            hits += matching
             if len(found) >= limit:
                 del found[limit:]
                 last = next(one.link for one in matching if one.link.email == found[-1].line.email)
@@ -85,10 +89,11 @@ class EmailSearch:
                 found.before, found.cut_short = self._cursor.seal(position), True
                 break
             size = min(growing(size), max(_BATCH, MOST_READ - found.read))
+        found[:] = _joined(found, hits)
         return found
 
-    async def thread(self, viewer: str, email: str) -> list[FoundEmail]:
-        """Return the visible emails of a visible email's thread, oldest first.
+    async def thread(self, viewer: str, email: str) -> FoundThread:
+        """Return the visible emails of a visible email's thread, oldest first. Of a long one those that are nearest to it.
 
         Raises:
             NotFoundError: there is no such user, or no email of this id that the viewer may see.
@@ -97,9 +102,10 @@ class EmailSearch:
         visible = await self._lines.visible(user, [email])
         if not visible:
             raise NotFoundError(f"there is no email {email}")
-        decisions = await self._lines.in_scope(user, in_thread(visible[0].link.thread))
-        decisions.sort(key=lambda one: (one.link.sent_at, one.link.id))
-        return await self._lines.found(user, decisions)
+        thread = await self._threads.around(user, visible)
+        found = FoundThread(_joined(await self._lines.found(user, thread.visible[::-1]), thread.visible))
+        found.cut_short = thread.cut_short
+        return found
 
     async def _matching(self, query: Doc, visible: Sequence[LinkDecision]) -> list[LinkDecision]:
         """Return those of the visible links whose emails match."""
@@ -107,6 +113,11 @@ class EmailSearch:
         found = self._emails.find({"_id": {"$in": keys}, **query}, {"_id": 1}).hint("_id_")
         matching = {document["_id"] async for document in found}
         return [one for one in visible if one.link.email in matching]
+
+
+def _joined(found: Sequence[FoundEmail], visible: Sequence[LinkDecision]) -> list[FoundEmail]:
+    lines = with_threads((one.line for one in found), visible)
+    return [one.model_copy(update={"line": line}) for one, line in zip(found, lines, strict=True)]
 
 
 def _query(text: str) -> Doc:

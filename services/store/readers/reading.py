@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+from schemas.accounts import User
 from schemas.emails import Link
 from schemas.mail import Attachment
 from schemas.records import RecordRef
@@ -15,6 +16,7 @@ from services.store.core.errors import NotFoundError
 from services.store.mail.blobs import Blobs
 from services.store.mail.raw_forms import RawForms
 from services.store.readers.candidates import Candidates, Position, on_record
+from services.store.readers.threads import Threads, with_threads
 from services.store.readers.views import EmailPage, ShownEmail, with_failures
 from services.store.readers.visible_lines import VisibleLines, folded, shown_marks
 
@@ -29,12 +31,20 @@ class Reading:
     """
 
     def __init__(
-        self, collections: Collections, *, guard: Guard, candidates: Candidates, lines: VisibleLines, blobs: Blobs
+        self,
+        collections: Collections,
+        *,
+        guard: Guard,
+        candidates: Candidates,
+        lines: VisibleLines,
+        threads: Threads,
+        blobs: Blobs,
     ) -> None:
         self._emails = collections.emails
         self._guard = guard
         self._candidates = candidates
         self._lines = lines
+        self._threads = threads
         self._blobs = blobs
         self._raw = RawForms(blobs)
 
@@ -43,7 +53,7 @@ class Reading:
     ) -> EmailPage:
         """Return a part of a record page, newest first. Emails that are one mail to a person are one line (``VisibleEmail.also``).
 
-        ``before`` is ``EmailPage.before`` of the part above this one; ``thread`` limits the page to one thread.
+        ``before`` is ``EmailPage.before`` of the part above this one; ``thread`` (a line's) limits the page to one thread.
 
         Raises:
             NotFoundError: there is no such user.
@@ -51,8 +61,9 @@ class Reading:
         """
         user = await self._guard.viewer(viewer)
         found: list[LinkDecision] = []
-        scope = on_record(record, **({"thread": thread} if thread is not None else {}))
-        position = None if before is None else _position(before)
+        scope, position = on_record(record), None if before is None else _position(before)
+        if thread is not None:
+            return await self._thread_page(user, record, thread, position, limit)
         while len(found) <= limit:
             links = await self._candidates.newest(user, scope, position, max(limit + 1 - len(found), 20))
             if not links:
@@ -61,8 +72,19 @@ class Reading:
             position = scope.position(links[-1])
         shown = found[:limit]
         before = _cursor(shown[-1].link) if len(found) > limit and shown else None
-        lines = folded(await self._lines.lines(user, shown))
+        lines = await self._threads.joined(user, folded(await self._lines.lines(user, shown)), shown, record)
         return EmailPage(with_failures(lines, lines), before)
+
+    async def _thread_page(
+        self, user: User, record: RecordRef, thread: str, position: Position | None, limit: int
+    ) -> EmailPage:
+        if not await self._guard.may_read(user, record):
+            return EmailPage([], None)
+        whole = await self._threads.around(user, (), ids=(thread,), record=record)
+        rest = [one for one in whole.visible if position is None or (one.link.sent_at, one.link.id) < position]
+        before = _cursor(rest[limit - 1].link) if len(rest) > limit else None
+        lines = with_threads(folded(await self._lines.lines(user, rest[:limit])), whole.visible)
+        return EmailPage(with_failures(lines, lines), before, whole.cut_short)
 
     async def count(self, viewer: str, record: RecordRef) -> int:
         """Return how many emails the viewer may see on a record."""

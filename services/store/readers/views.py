@@ -66,7 +66,7 @@ class VisibleEmail(Contract):
     sent_at: datetime
     """When it was sent."""
     thread: str
-    """Id that all emails of a thread share."""
+    """Id that the emails of a thread share in one answer: on a page, in a search result."""
     subject: str
     """Decoded, one line."""
     snippet: str
@@ -128,6 +128,8 @@ class EmailPage(NamedTuple):
     emails: list[VisibleEmail]
     before: str | None
     """Pass it to get the next part. None at the end."""
+    cut_short: bool = False
+    """Of a page of one thread: whether it has more emails than are read."""
 
 
 class ShownEmail(Contract):
@@ -146,6 +148,13 @@ class FoundEmail(Contract):
     """The line on the first of ``records``."""
     records: tuple[RecordRef, ...]
     """Every record on which the viewer may see it."""
+
+
+class FoundThread(list[FoundEmail]):
+    """The emails of a thread."""
+
+    cut_short: bool = False
+    """Whether it has more emails than are read."""
 
 
 class SearchResult(list[FoundEmail]):

@@ -43,9 +43,14 @@ class Letter:
     """Message-IDs (here: names) of the mails that it answers or refers to."""
     identified: bool = True
     """Whether it has a Message-ID."""
-    thread: str = ""
     alias: str = ""
     """The mail whose Message-ID a forged mail carries."""
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The Message-IDs that it carries or names; or if there is none, what no other mail has."""
+        named = (*self.answers, *((self.alias or self.name,) if self.identified else ()))
+        return frozenset(f"<{one}>" for one in named) or frozenset({f"without an id: {self.name}"})
 
 
 @dataclass
@@ -87,7 +92,7 @@ class Company:
     readers: dict[str, set[str]] = field(default_factory=dict)
     """Who may read each record; every user if none are listed."""
     withdrawn: set[tuple[str, str]] = field(default_factory=set)
-    """(user, mail or thread) that this user keeps private."""
+    """(user, mail or Message-ID of a thread) that this user keeps private."""
 
     def internal(self, address: str) -> bool:
         """Return whether an address belongs to one of the company's own people."""
@@ -200,6 +205,15 @@ class Company:
         """Whether the CRM lets a user read a record."""
         return not self.readers.get(record) or viewer in self.readers[record]
 
+    def thread(self, name: str, among: set[str]) -> set[str]:
+        """Return those of some mails that a mail's Message-IDs lead to, from mail to mail."""
+        found: set[str] = set()
+        ids = set(self.letters[name].ids)
+        while more := {one for one in among - found if self.letters[one].ids & ids}:
+            found |= more
+            ids.update(*(self.letters[one].ids for one in more))
+        return found
+
     def granting(self, viewer: str, *, any_record: bool = False) -> dict[Line, list[Held]]:
         """Return, for each mail that a viewer sees on a record, the live copies that grant it. This is the sharing rule.
 
@@ -239,7 +253,7 @@ class Company:
             return True  # "V owns a live copy of M"
         if how == "thread" and of != box.owner:
             return False  # "only the copies of holders for whom this is so grant such a link"
-        if {(box.owner, copy.letter), (box.owner, self.letters[copy.letter].thread)} & self.withdrawn:
+        if {(box.owner, what) for what in (copy.letter, *self.letters[copy.letter].ids)} & self.withdrawn:
             return False  # "a holder can withdraw their own copies of an email or a thread from sharing"
         if self.internal(address):
             return False  # "a link by an internal address shares nothing"

@@ -10,6 +10,7 @@ from typing import Any
 from bson import ObjectId
 
 from schemas.accounts import AccountState, ProofKind
+from schemas.identity import thread_id
 from schemas.mail import Attachment
 from schemas.messages import MailParsed
 from schemas.records import RecordRef
@@ -262,17 +263,20 @@ class History(SecondThoughts):
         if name in self.paper.letters:
             return
         answers = tuple(one for one in answers if one in self.paper.letters)
-        thread = self.paper.letters[answers[0]].thread if answers else f"thread {name}"
-        self.paper.letters[name] = Letter(name, people, answers, identified, thread, alias)
+        self.paper.letters[name] = Letter(name, people, answers, identified, alias)
+        message_id, references = (
+            f"{alias or name}@mail" if identified else None,
+            tuple(f"{one}@mail" for one in answers),
+        )
         self.written[name] = mail(
             name,
             people[0],
             *people[1:2],
             cc=people[2:],
-            references=tuple(f"{one}@mail" for one in answers),
-            thread=thread,
+            references=references,
+            thread=thread_id(message_id=message_id, in_reply_to=None, references=references, key=name),
             attachments=(attachment_of(name),),
-            message_id=f"{alias or name}@mail" if identified else None,
+            message_id=message_id,
         )
 
     async def _arrive(self, copies: tuple[tuple[str, str, tuple[str, ...], bool], ...]) -> None:

@@ -70,21 +70,32 @@ class SecondThoughts(World):
         held = [(user, name) for user in USERS for name in sorted(self._held(user))]
         await self._refuse_others(number, held, thread=thread)
         if not on:
-            held = [one for one in held if self._withdrawn(*one, thread=thread) in self.paper.withdrawn]
+            held = [
+                (user, name)
+                for user, name in held
+                if {(user, one) for one in (self.paper.letters[name].ids if thread else (name,))} & self.paper.withdrawn
+            ]
         if not held:
             return
         user, name = held[number % len(held)]
-        pair = self._withdrawn(user, name, thread=thread)
-        if (pair in self.paper.withdrawn) is not on:
+        before, pairs = set(self.paper.withdrawn), self._withdrawn(user, name, thread=thread)
+        (self.paper.withdrawn.update if on else self.paper.withdrawn.difference_update)(pairs)
+        if before != self.paper.withdrawn:
             self.happened[f"{'keep private' if on else 'share again'}: {'thread' if thread else 'email'}"] += 1
-        (self.paper.withdrawn.add if on else self.paper.withdrawn.discard)(pair)
         change = self.store.withdrawing.keep_private if on else self.store.withdrawing.share_again
         await change(self.written[name].key, by=user, thread=thread)
         if on:
             await self.check_no_page_shows_too_much()
 
-    def _withdrawn(self, user: str, name: str, *, thread: bool) -> tuple[str, str]:
-        return user, self.paper.letters[name].thread if thread else name
+    def _withdrawn(self, user: str, name: str, *, thread: bool) -> set[tuple[str, str]]:
+        """Return what is noted: the mail, or every Message-ID of the thread that the user's own mail joins."""
+        if not thread:
+            return {(user, name)}
+        boxes = self.paper.mailboxes
+        granted = self.paper.granting(user, any_record=True).items()
+        own = {one for (_, one), copies in granted if any(boxes[copy.mailbox].owner == user for copy in copies)}
+        names = self.paper.thread(name, own)
+        return {(user, one) for other in {name, *names} for one in self.paper.letters[other].ids}
 
     async def _refuse_others(self, number: int, held: list[tuple[str, str]], *, thread: bool) -> None:
         others = [(user, name) for user in USERS for name in sorted(self.written) if (user, name) not in held]

@@ -46,6 +46,11 @@ async def _page(life: History, viewer: str, label: str, granted: Granted, rng: r
             break
     seen = [life.name_of(line.email) for line in lines]
     assert sorted(seen) == sorted(expected), f"{viewer} sees {sorted(seen)} on {label}, not {sorted(expected)}"
+    threads: dict[str, set[str]] = {}
+    for line in lines:
+        threads.setdefault(line.thread, set()).add(life.name_of(line.email))
+    for same in threads.values():
+        assert same == life.paper.thread(min(same), {*expected}), f"{viewer}, threads on {label}: {threads}"
     if rng.random() < SOME:
         assert await life.store.reading.count(viewer, life.refs[label]) == len(expected)
     for line in lines:
@@ -114,10 +119,10 @@ async def _id(life: History, viewer: str, name: str, _: Granted) -> None:
 
 
 async def _thread(life: History, viewer: str, name: str, granted: Granted) -> None:
-    same = {one.name for one in life.paper.letters.values() if one.thread == life.paper.letters[name].thread}
     found = await life.store.email_search.thread(viewer, life.written[name].key)
     thread = {life.name_of(one.line.email) for one in found}
-    assert thread == same & {letter for _, letter in granted}, f"{viewer}, thread of {name}: {thread}"
+    same = life.paper.thread(name, {letter for _, letter in granted})
+    assert thread == same, f"{viewer}, thread of {name}: {thread}"
 
 
 WAYS = (_shown, _html, _raw, _file, _id, _thread)

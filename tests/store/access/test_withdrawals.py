@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from schemas.mail import Content
 from services.store import Store
-from tests.store.fixtures import World
+from tests.store.fixtures import World, content
 
 ANN, BOB = "ann@corp.com", "bob@corp.com"
 
@@ -22,7 +23,7 @@ async def test_a_withdrawal_is_stored_once_under_a_stable_id(world: World, store
 
 async def test_an_email_is_withdrawn_by_itself_or_with_its_thread(store: Store) -> None:
     """Each owner's withdrawals count for their own emails; a thread's id is no email's key, and the other way round."""
-    threads = {"k1": "t1", "k2": "t1", "k3": "t3", "t4": "k4"}
+    threads = {"k1": ["t1", "t5"], "k2": ["t0", "t1"], "k3": ["t3"], "t4": ["k4"]}
     await store.withdrawals.add(ANN, "thread", "t1")
     await store.withdrawals.add(ANN, "email", "k3")
     await store.withdrawals.add(BOB, "email", "k1")
@@ -38,7 +39,7 @@ async def test_what_is_kept_private_goes_to_the_heir(store: Store) -> None:
     await store.withdrawals.add(ANN, "thread", "t1")
     await store.withdrawals.add(ANN, "email", "k2")
     await store.withdrawals.hand_over(ANN, BOB)
-    assert await store.withdrawals.of([BOB], {"k1": "t1", "k2": "t2", "k3": "t3"}) == {(BOB, "k1"), (BOB, "k2")}
+    assert await store.withdrawals.of([BOB], {"k1": ["t1"], "k2": ["t2"], "k3": ["t3"]}) == {(BOB, "k1"), (BOB, "k2")}
 
 
 async def test_a_user_is_told_the_targets_of_their_own_withdrawals(store: Store) -> None:
@@ -48,3 +49,54 @@ async def test_a_user_is_told_the_targets_of_their_own_withdrawals(store: Store)
     await store.withdrawals.add(BOB, "email", "k2")
     assert sorted(await store.withdrawals.targets(ANN)) == ["k1", "t1"]
     assert await store.withdrawals.targets("carl@corp.com") == []
+
+
+def mail(name: str, answers: str | None = None, *, minutes: int) -> Content:
+    """Return a mail that names its parent only, and no root that all mails of its thread share."""
+    above = f"{answers}@mail" if answers else None
+    return content(name, "lead@x.com", ANN, minutes=minutes, in_reply_to=above, thread=f"thread of {name}")
+
+
+async def test_a_thread_is_kept_private_as_the_holders_mail_joins_it(world: World, store: Store) -> None:
+    """The mails that lead to one another, and later mail that names one of them; not what another user's mail would join."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record("lead@x.com")
+    await world.user("eve@corp.com")
+    mails = [mail("root", minutes=1), mail("first", "root", minutes=2), mail("second", "first", minutes=3)]
+    other = mail("other", minutes=4)
+    for one in (*mails, other):
+        await world.attach(ann, one)
+    await world.attach(
+        bob, joining := mail("joining", "other", minutes=5).model_copy(update={"references": ("root@mail",)})
+    )
+    assert await store.withdrawing.keep_private(mails[1].key, by=ANN, thread=True) == 3
+
+    async def seen() -> set[str]:
+        found = await store.email_search.search("eve@corp.com", "Text")
+        return {one.line.subject.removeprefix("Subject ") for one in found}
+
+    assert await seen() == {"other", "joining"}
+    await world.attach(ann, late := mail("late", "second", minutes=6))
+    assert await seen() == {"other", "joining"}
+    for one in (*mails, late):
+        assert await store.withdrawals.kinds(ANN, one.key, one.thread_ids) == {"thread"}
+    for one in (other, joining):
+        assert await store.withdrawals.kinds(ANN, one.key, one.thread_ids) == (
+            {"thread"} if one is joining else frozenset()
+        )
+    assert await store.withdrawing.share_again(late.key, by=ANN, thread=True) == 4
+    assert await seen() == {"root", "first", "second", "late", "other", "joining"}
+    assert await world.database["withdrawals"].count_documents({}) == 0
+
+
+async def test_what_an_earlier_version_withdrew_stays_private(world: World, store: Store) -> None:
+    """It noted the digest of a thread's oldest Message-ID, which is among a mail's ids still."""
+    ann = await world.account(ANN)
+    await world.record("lead@x.com")
+    await world.user("eve@corp.com")
+    one = mail("one", minutes=1)
+    await world.attach(ann, one)
+    await store.withdrawals.add(ANN, "thread", one.thread)
+    assert await store.email_search.search("eve@corp.com", "Text") == []
+    assert await store.withdrawing.share_again(one.key, by=ANN, thread=True) == 1
+    assert len(await store.email_search.search("eve@corp.com", "Text")) == 1

@@ -12,7 +12,7 @@ from schemas.sharing import Mode
 from services.store import Store
 from services.store.access.guard import LinkDecision
 from services.store.readers import visible_lines
-from services.store.readers.candidates import EVERYTHING, Candidates, Position, Scope, in_thread, on_record
+from services.store.readers.candidates import EVERYTHING, Candidates, Position, Scope, on_record
 from services.store.readers.visible_lines import VisibleLines
 from tests.store.fixtures import World, content
 
@@ -60,12 +60,12 @@ async def _all(candidates: Candidates, viewer: User, scope: Scope, limit: int) -
 async def test_every_link_comes_once_whatever_the_size_of_a_part(
     store: Store, candidates: Candidates, mails: list[Content]
 ) -> None:
-    """On a record and in a thread: newest first, those of one moment in a fixed order, own and shared mail together."""
+    """On a record: newest first, those of one moment in a fixed order, own and shared mail together."""
     viewer = await store.users.get(ANN)
     records = [one.record for one in await candidates.of_emails(viewer, [mails[0].key])]
-    for scope, wanted in ((on_record(records[0]), 6), (in_thread("t" * 24), 12)):
+    for scope in map(on_record, records):
         found = await _all(candidates, viewer, scope, 100)
-        assert len(set(found)) == len(found) == wanted
+        assert len(set(found)) == len(found) == 6
         assert [key for key, _ in found] == sorted(
             (key for key, _ in found),
             key=lambda key: next(one.sent_at for one in mails if one.key == key),
@@ -142,7 +142,7 @@ async def test_what_a_link_says_of_sharing_is_not_trusted(world: World, store: S
     await world.database["links"].update_many({"owners": BOB}, {"$set": {"shared_by": [other.id]}})
     ann = await store.users.get(ANN)
     assert [one.link.email for one in await lines.visible(ann, [hers.key, his.key])] == [hers.key]
-    for scope in (on_record(record), in_thread("t" * 24), EVERYTHING):
+    for scope in (on_record(record), EVERYTHING):
         assert [one.link.email for one in await lines.in_scope(ann, scope)] == [hers.key]
 
 
@@ -153,9 +153,12 @@ async def test_a_scope_is_whole_whatever_the_size_of_a_batch(
     """Every visible link once, newest first; each email once, with every record that it is on."""
     monkeypatch.setattr(visible_lines, "_BATCH", batch)
     ann = await store.users.get(ANN)
-    visible = await lines.in_scope(ann, in_thread("t" * 24))
-    assert len({one.link.id for one in visible}) == len(visible) == 12
+    records = {one.link.record for one in await lines.visible(ann, [mails[0].key])}
+    record, _ = sorted(records, key=str)
+    visible = await lines.in_scope(ann, on_record(record))
+    assert len({one.link.id for one in visible}) == len(visible) == 6
     assert [one.link.sent_at for one in visible] == sorted((one.link.sent_at for one in visible), reverse=True)
+    visible = await lines.visible(ann, [one.key for one in mails])
     found = await lines.found(ann, visible)
     assert [one.line.email for one in found] == list(dict.fromkeys(one.link.email for one in visible))
     for one in found:
@@ -190,5 +193,5 @@ def _by(reason: Match, decision: LinkDecision) -> LinkDecision:
 
 
 def test_a_scope_names_its_order() -> None:
-    """Links of one moment on a record or in a thread are told apart by the link's id."""
-    assert (in_thread("t").path, in_thread("t").tie) == ("thread", "_id")
+    """Links of one moment on a record are told apart by the link's id, and emails by their key."""
+    assert (on_record(RecordRef(kind="lead", id="1")).tie, EVERYTHING.tie) == ("_id", "email")
