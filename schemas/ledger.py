@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from schemas.base import AccountId, Contract, EmailKey, FolderId, Utc
 
@@ -21,11 +24,11 @@ class Folder(Contract):
     """A folder of an account. Document id: ``<account>.<folder>``."""
 
     account: AccountId
-    id: FolderId
+    id: Annotated[FolderId, AfterValidator(sys.intern)]
     raw_name: bytes
     """As the server sent it (modified UTF-7, RFC 3501 section 5.1.3, or whatever it really is)."""
-    name: str
-    """For people."""
+    name: Annotated[str, AfterValidator(sys.intern)]
+    """For people. Thousands of mailboxes have the same in memory."""
     role: Literal["inbox", "sent", "archive", "all", "drafts", "templates", "outbox", "trash", "junk", "user"]
     selected: bool
     """Whether its mail is synchronised."""

@@ -10,7 +10,7 @@ from time import monotonic
 
 from schemas.accounts import Account, Phase
 from schemas.ledger import FolderState
-from services.mailbox.imap import ImapSession
+from services.mailbox.imap import ImapSession, Wakeup
 from services.poller.connections.background_slots import BackgroundSlots
 from services.poller.connections.backoff import BlockRule, ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
@@ -61,8 +61,8 @@ class AccountWorker:
         backoff = ConnectionBackoff(timing.block)
         self._budget = connector.budgets.of(context.account, provider)
         self._slots = ConnectionSlots(self._connect, backoff, limit)
-        self._folders_known = asyncio.Event()
-        self._check_now = asyncio.Event()
+        self._folders_known = Wakeup()
+        self._check_now = Wakeup()
         self._compare_at: float | None = None
         """When the next comparison is due, on the monotonic clock; None if that was not drawn yet."""
         self._background = BackgroundSync(context, self._fetcher, opened=self._epoch_opened)

@@ -12,7 +12,7 @@ from typing import Any
 from schemas.accounts import Phase
 from schemas.messages import AccountAttention
 from services.mailbox.connection import Code, MailServerError, SealError, suggested_pause
-from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError
+from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, UidValidityChangedError, Wakeup
 from services.poller.connections.backoff import FIRST_PAUSE, LONGEST_PAUSE, ConnectionBackoff, hinted
 from services.poller.connections.connection_slots import STEADY, ConnectionSlots
 from services.poller.connections.errors import BlockedError, BudgetSpentError, deciding_error, is_connection_limit
@@ -35,7 +35,7 @@ class Recovery:
     """Decides what follows a failure of one account's tasks, and shows what hinders them."""
 
     def __init__(
-        self, context: AccountContext, backoff: ConnectionBackoff, slots: ConnectionSlots, check_folders: asyncio.Event
+        self, context: AccountContext, backoff: ConnectionBackoff, slots: ConnectionSlots, check_folders: Wakeup
     ) -> None:
         """``check_folders`` is set when a failure says that a folder changed."""
         self._context = context

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from services.mailbox.connection import MailServerError
-from services.mailbox.imap import ImapSession
+from services.mailbox.imap import ImapSession, Wakeup
 from services.poller.connections.background_slots import BackgroundSlots
 from services.poller.connections.budgets import AccountBudget
 from services.poller.connections.connection_slots import ConnectionSlots
@@ -39,7 +39,7 @@ class SecondConnection:
         budget: AccountBudget,
         recovery: Recovery,
         before_command: Callable[..., Awaitable[None]],
-        check_now: asyncio.Event,
+        check_now: Wakeup,
     ) -> None:
         """``before_command`` is given the session; ``check_now`` wakes the watcher of the mailbox."""
         self._context = context

@@ -57,8 +57,12 @@ async def run_isolated(work: Coroutine[Any, Any, T]) -> T:
         StrayCancellationError: the coroutine was cancelled, but not by the caller.
     """
     running = asyncio.create_task(work)
+    ended: asyncio.Future[None] = (
+        asyncio.get_running_loop().create_future()
+    )  # less memory than asyncio.wait: some wait for days
+    running.add_done_callback(lambda _: None if ended.done() else ended.set_result(None))
     try:
-        await asyncio.wait({running})
+        await ended
     except asyncio.CancelledError:
         while not running.done():
             running.cancel()

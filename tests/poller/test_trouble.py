@@ -12,7 +12,7 @@ import pytest
 
 from schemas.accounts import AccountState, Lease, Trouble
 from services.mailbox.connection import Code, MailServerError, SealError
-from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError
+from services.mailbox.imap import ConnectionLostError, ContradictionError, RefusedError, Wakeup
 from services.poller import recovery
 from services.poller.connections.backoff import ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
@@ -58,7 +58,7 @@ async def recovering(context: AccountContext) -> AsyncIterator[tuple[Recovery, T
         raise AssertionError("not called")
 
     backoff = ConnectionBackoff()
-    made = Recovery(context, backoff, ConnectionSlots(connect, backoff, 2), asyncio.Event())
+    made = Recovery(context, backoff, ConnectionSlots(connect, backoff, 2), Wakeup())
     background, live = Task(), Task()
     running = [
         asyncio.create_task(made.keep_running(background, "background", lambda: "backfill")),
@@ -72,7 +72,7 @@ async def recovering(context: AccountContext) -> AsyncIterator[tuple[Recovery, T
 
 async def test_what_waits_for_one_mail_is_shown_since_it_began(context: AccountContext) -> None:
     """A task that works but for one mail keeps its trouble, with the time that it started, however often it ends."""
-    made = Recovery(context, ConnectionBackoff(), None, asyncio.Event())  # type: ignore[arg-type]
+    made = Recovery(context, ConnectionBackoff(), None, Wakeup())  # type: ignore[arg-type]
     seen = list[datetime]()
 
     async def task() -> None:

@@ -8,6 +8,7 @@
 - ``protocol``: the adapter to imaplib and imapclient, with every private member of theirs that is used
 - ``connect``: from a server and credentials to a logged-in connection (blocking)
 - ``events``: wait until the server reports something
+- ``wakeup``: wait for events and sockets in little memory
 - ``reader``: look into a mailbox, for commands of the operator
 - ``uids``: the uids of a folder in windows
 - ``folders``: which folders are synchronised
@@ -33,6 +34,7 @@ from services.mailbox.imap.protocol import DeadlineSocket, MailClient
 from services.mailbox.imap.reader import MailboxReader, OpenFolder, open_reader
 from services.mailbox.imap.session import ImapSession
 from services.mailbox.imap.uids import HIGHEST_UID, SPAN, UidSpan, all_uids, same_uids, uid_windows
+from services.mailbox.imap.wakeup import Wakeup, wait_for_any
 
 __all__ = [
     "HIGHEST_UID",
@@ -57,6 +59,7 @@ __all__ = [
     "UidSpan",
     "UidValidityChangedError",
     "UnusableAnswerError",
+    "Wakeup",
     "all_uids",
     "canonical",
     "connect_imap",
@@ -68,5 +71,6 @@ __all__ = [
     "same_uids",
     "uid_set",
     "uid_windows",
+    "wait_for_any",
     "wait_for_events",
 ]

@@ -15,6 +15,7 @@ from services.mailbox.imap import answers
 from services.mailbox.imap.errors import ConnectionLostError, ContradictionError, IdleUnansweredError
 from services.mailbox.imap.protocol import parse_line
 from services.mailbox.imap.session import ImapSession
+from services.mailbox.imap.wakeup import Wakeup, wait_for_data
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds after a turn that brought no event; each next pause is twice as long, until the server is silent for that long."""
@@ -66,7 +67,7 @@ class MailboxEvents:
             self.at = self.at or datetime.now(UTC)
 
 
-async def wait_for_events(session: ImapSession, events: MailboxEvents, *, seconds: float, wake: asyncio.Event) -> None:
+async def wait_for_events(session: ImapSession, events: MailboxEvents, *, seconds: float, wake: Wakeup) -> None:
     """Idle until the server reports something, ``wake`` is set or the time is up. Adds to ``events`` what was reported.
 
     The session can run commands again afterwards.
@@ -91,7 +92,7 @@ async def wait_for_events(session: ImapSession, events: MailboxEvents, *, second
         events.add(line)
 
 
-async def _watch_socket(session: ImapSession, events: MailboxEvents, end: float, wake: asyncio.Event) -> None:
+async def _watch_socket(session: ImapSession, events: MailboxEvents, end: float, wake: Wakeup) -> None:
     pause = FIRST_PAUSE
     while not events and not wake.is_set() and (left := end - monotonic()) > 0:
         # TLS may hold decrypted lines that the socket does not report as readable: look before waiting.
@@ -101,7 +102,7 @@ async def _watch_socket(session: ImapSession, events: MailboxEvents, end: float,
         if events:
             return
         waited = monotonic()
-        if not more and not await _readable(session.fileno(), left, wake):
+        if not more and not await wait_for_data(session.fileno(), left, wake):
             return
         if monotonic() - waited > LONGEST_PAUSE:
             pause = FIRST_PAUSE
@@ -111,27 +112,7 @@ async def _watch_socket(session: ImapSession, events: MailboxEvents, end: float,
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
-async def _readable(descriptor: int, seconds: float, wake: asyncio.Event) -> bool:
-    """Wait until a socket has data. Returns False when ``wake`` is set or the time is up instead."""
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, _finish, ready)
-    waking = loop.create_task(wake.wait())
-    try:
-        await asyncio.wait((ready, waking), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        return ready.done()
-    finally:
-        loop.remove_reader(descriptor)
-        waking.cancel()
-        ready.cancel()
-
-
-def _finish(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
-async def _sleep(seconds: float, wake: asyncio.Event) -> None:
+async def _sleep(seconds: float, wake: Wakeup) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await wake.wait()

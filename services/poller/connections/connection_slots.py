@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 from services.mailbox.connection import MailServerError
-from services.mailbox.imap import ImapSession
+from services.mailbox.imap import ImapSession, Wakeup
 from services.poller.connections.backoff import ConnectionBackoff
 from services.store import Purpose
 
@@ -33,7 +33,7 @@ class ConnectionSlots:
         self._kept: ImapSession | None = None
         self.single = limit == 1
         """Whether background work and watching take turns on one connection."""
-        self.wanted = asyncio.Event()
+        self.wanted = Wakeup()
         """Set while background work waits for the only connection."""
 
     def limit_to_one(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from schemas.accounts import Phase
 from schemas.ledger import UNAVAILABLE, Epoch, EpochState, Row
 from schemas.messages import Lane
-from services.mailbox.imap import ImapSession, RefusedError
+from services.mailbox.imap import ImapSession, RefusedError, Wakeup
 from services.poller.copies.account_context import REFUSED, AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.copies.doubts import doubt
@@ -28,9 +28,9 @@ class BackgroundSync:
         self._context = context
         self._fetcher = fetcher
         self._opened = opened
-        self.wake = asyncio.Event()
+        self.wake = Wakeup()
         """Set when rows wait, a resync is requested, or a comparison with the server is due."""
-        self.compared = asyncio.Event()
+        self.compared = Wakeup()
         """Set unless a comparison with the server is due."""
         self.compared.set()
         self._renewal = MarkRenewal(context)

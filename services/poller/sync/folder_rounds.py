@@ -7,7 +7,6 @@ a second; where they do not, busy folders keep theirs, and quiet ones share the 
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from math import ceil, inf
 from time import monotonic
 
 from schemas.ledger import Folder
+from services.mailbox.imap import Wakeup
 from services.poller.sync.folder_snapshot import FolderSnapshot
 
 ROOM = 100
@@ -58,7 +58,7 @@ class FolderRounds:
         self.turns: defaultdict[str, FolderTurn] = defaultdict(FolderTurn)
         self.hints: set[str] = set()
         """Ids of folders that changed, as another connection says."""
-        self.announced = asyncio.Event()
+        self.announced = Wakeup()
         """Set while one folder is idled on, and the server announces nothing of the others."""
         self._clock = clock
         self._changed = clock()

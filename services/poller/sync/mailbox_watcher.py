@@ -12,6 +12,7 @@ from services.mailbox.imap import (
     ImapSession,
     MailboxEvents,
     RefusedError,
+    Wakeup,
     primary,
     wait_for_events,
 )
@@ -39,8 +40,8 @@ class MailboxWatcher:
         *,
         poll_seconds: float,
         idle_seconds: float,
-        wake: asyncio.Event,
-        leave: asyncio.Event | None = None,
+        wake: Wakeup,
+        leave: Wakeup | None = None,
         idles: bool = True,
         checked: Callable[[], Awaitable[None]] | None = None,
         rounds: FolderRounds | None = None,

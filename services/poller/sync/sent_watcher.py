@@ -17,7 +17,9 @@ from services.mailbox.imap import (
     ImapSession,
     MailboxEvents,
     RefusedError,
+    Wakeup,
     primary,
+    wait_for_any,
     wait_for_events,
 )
 from services.poller.connections.errors import BudgetSpentError
@@ -37,9 +39,7 @@ FAILURES = (ConnectionLostError, ContradictionError, RefusedError, MailServerErr
 class SentWatcher:
     """Wakes the watcher of a mailbox when its Sent folder changes."""
 
-    def __init__(
-        self, context: AccountContext, rounds: FolderRounds, wake: asyncio.Event, *, idle_seconds: float
-    ) -> None:
+    def __init__(self, context: AccountContext, rounds: FolderRounds, wake: Wakeup, *, idle_seconds: float) -> None:
         """``wake`` is the other watcher's."""
         self._context = context
         self._rounds = rounds
@@ -61,11 +61,11 @@ class SentWatcher:
         self._until = monotonic() + self._rest.next()
         self._context.log.info("the Sent folder is not idled on", error=str(error)[:100])
 
-    async def ready(self, leave: asyncio.Event) -> bool:
+    async def ready(self, leave: Wakeup) -> bool:
         """Wait until there is a folder to idle on. Returns False if ``leave`` is set before."""
         while not leave.is_set():
             if not self._rounds.announced.is_set():
-                await _either(leave, self._rounds.announced)
+                await wait_for_any(leave, self._rounds.announced)
             pause = max(jittered(SETTLE_SECONDS), self._until - monotonic())
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -76,7 +76,7 @@ class SentWatcher:
                 await leave.wait()  # the mailbox has no such folder
         return not leave.is_set()
 
-    async def run(self, session: ImapSession, leave: asyncio.Event) -> None:
+    async def run(self, session: ImapSession, leave: Wakeup) -> None:
         """Idle until ``leave`` is set, there is nothing to idle on any more, or it fails."""
         try:
             await self._run(session, leave)
@@ -84,7 +84,7 @@ class SentWatcher:
             self.failed(error)
             session.discard()
 
-    async def _run(self, session: ImapSession, leave: asyncio.Event) -> None:
+    async def _run(self, session: ImapSession, leave: Wakeup) -> None:
         pace = CommandPace(SENT_RATE)
         started = monotonic()
         while not leave.is_set() and (folder := self.folder) is not None:
@@ -109,13 +109,3 @@ class SentWatcher:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pace.seconds):
                     await leave.wait()
-
-
-async def _either(*events: asyncio.Event) -> None:
-    """Wait until one of the events is set."""
-    tasks = [asyncio.create_task(event.wait()) for event in events]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

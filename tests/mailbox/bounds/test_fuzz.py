@@ -17,6 +17,7 @@ from services.mailbox.imap import (
     ImapSession,
     MailboxEvents,
     RefusedError,
+    Wakeup,
     connect_imap,
     wait_for_events,
 )
@@ -125,7 +126,7 @@ ASKED: tuple[Callable[[ImapSession], Awaitable[object]], ...] = (
     lambda session: session.header_rest(1, 0, 100),
     lambda session: session.flags("1:*", since=3),
     lambda session: session.noop(),
-    lambda session: wait_for_events(session, MailboxEvents(), seconds=0.01, wake=asyncio.Event()),
+    lambda session: wait_for_events(session, MailboxEvents(), seconds=0.01, wake=Wakeup()),
 )
 EXPECTED = (RefusedError, ConnectionLostError, ContradictionError, MailServerError)
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from services.mailbox.connection import ConnectPolicy, password
-from services.mailbox.imap import ContradictionError, ImapSession, MailboxEvents, connect_imap, wait_for_events
+from services.mailbox.imap import ContradictionError, ImapSession, MailboxEvents, Wakeup, connect_imap, wait_for_events
 from tests.mailbox.scripted_server import Scripted, Talk, at, imap
 
 TURNS = 200
@@ -60,7 +60,7 @@ async def test_chatter_leaves_the_event_loop_alone(policy: ConnectPolicy, chatte
     """However fast a server talks about nothing, other work goes on, and the wait ends when it is told to."""
     with Scripted(chatting(chatter, last=b"* 9 EXISTS\r\n")) as server:
         session = ImapSession(connect_imap(at(server.port), password("secret"), policy=policy))
-        wake, events = asyncio.Event(), MailboxEvents()
+        wake, events = Wakeup(), MailboxEvents()
         waiting = asyncio.create_task(wait_for_events(session, events, seconds=600, wake=wake))
         for _ in range(TURNS):
             await asyncio.sleep(0.001)
@@ -80,7 +80,7 @@ async def test_a_line_that_grows_while_idling_ends_the_connection(policy: Connec
     with Scripted(chatting(b"x")) as server:
         session = ImapSession(connect_imap(at(server.port), password("secret"), policy=policy))
         with pytest.raises(Exception, match="too-much-data"):
-            await wait_for_events(session, MailboxEvents(), seconds=600, wake=asyncio.Event())
+            await wait_for_events(session, MailboxEvents(), seconds=600, wake=Wakeup())
         assert session.closed
 
 
@@ -90,9 +90,9 @@ async def test_an_exists_before_the_plus_is_an_event_once(policy: ConnectPolicy)
     with Scripted(imap(idle, capability="IMAP4rev1 AUTH=PLAIN IDLE")) as server:
         session = ImapSession(connect_imap(at(server.port), password("secret"), policy=policy))
         first = MailboxEvents(exists=6)
-        await wait_for_events(session, first, seconds=60, wake=asyncio.Event())
+        await wait_for_events(session, first, seconds=60, wake=Wakeup())
         assert (first.new, first.exists) == (True, 7)
         again = MailboxEvents(exists=7)
-        await wait_for_events(session, again, seconds=0.1, wake=asyncio.Event())
+        await wait_for_events(session, again, seconds=0.1, wake=Wakeup())
         assert not again
         session.discard()

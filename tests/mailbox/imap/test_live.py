@@ -16,7 +16,7 @@ from services.mailbox.connection.credentials import password
 from services.mailbox.connection.errors import Code, MailServerError
 from services.mailbox.connection.line_breaks import InjectionError
 from services.mailbox.connection.policy import ConnectPolicy
-from services.mailbox.imap import ConnectionLostError, ImapSession, MailboxEvents, connect_imap, wait_for_events
+from services.mailbox.imap import ConnectionLostError, ImapSession, MailboxEvents, Wakeup, connect_imap, wait_for_events
 from testbed.local import LocalServers
 
 At = Callable[[Any, Tls], ServerAddress]
@@ -161,7 +161,7 @@ async def test_idle_reports_new_mail(
     session = ImapSession(connect_imap(imap_at(user, "tls"), password(user.password), policy=live))
     await session.examine(b"INBOX")
     events = MailboxEvents()
-    waiting = asyncio.create_task(wait_for_events(session, events, seconds=30, wake=asyncio.Event()))
+    waiting = asyncio.create_task(wait_for_events(session, events, seconds=30, wake=Wakeup()))
     await asyncio.to_thread(servers.deliver, user.address, b"Subject: x\r\n\r\nx\r\n")
     await waiting
     assert events.new
@@ -177,7 +177,7 @@ async def test_a_server_that_dies_during_idle_is_noticed(
     user = new_mail_user()
     session = ImapSession(connect_imap(imap_at(user, tls), password(user.password), policy=live))
     await session.examine(b"INBOX")
-    waiting = asyncio.create_task(wait_for_events(session, MailboxEvents(), seconds=60, wake=asyncio.Event()))
+    waiting = asyncio.create_task(wait_for_events(session, MailboxEvents(), seconds=60, wake=Wakeup()))
     with servers.down("dovecot"), pytest.raises(ConnectionLostError):
         await asyncio.wait_for(waiting, 30)
     assert session.closed

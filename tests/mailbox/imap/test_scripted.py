@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import imaplib
 import socket
@@ -15,7 +14,7 @@ from pydantic import SecretStr
 from services.mailbox.connection.credentials import OAuth2Credentials, password
 from services.mailbox.connection.errors import Code, MailServerError
 from services.mailbox.connection.policy import ConnectPolicy, Timeouts
-from services.mailbox.imap import ImapSession, MailboxEvents, RefusedError, connect_imap, wait_for_events
+from services.mailbox.imap import ImapSession, MailboxEvents, RefusedError, Wakeup, connect_imap, wait_for_events
 from tests.mailbox.scripted_server import Authority, Scripted, Talk, at, black_hole, decoded, imap
 
 SECRET = "s3cret-of-ann"
@@ -347,7 +346,7 @@ async def test_a_refused_idle_says_so(policy: ConnectPolicy) -> None:
     with Scripted(imap({"IDLE": "{tag} NO not now"}, capability="IMAP4rev1 AUTH=PLAIN IDLE")) as server:
         session = ImapSession(connect_imap(at(server.port), password(SECRET), policy=policy))
         with pytest.raises(RefusedError, match="not now"):
-            await wait_for_events(session, MailboxEvents(), seconds=5, wake=asyncio.Event())
+            await wait_for_events(session, MailboxEvents(), seconds=5, wake=Wakeup())
         assert not session.closed
         session.discard()
 

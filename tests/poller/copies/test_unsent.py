@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from schemas.ledger import RowState
 from schemas.messages import MailboxChanged
-from services.mailbox.imap import ImapSession
+from services.mailbox.imap import ImapSession, Wakeup
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync.backfill import Backfill, open_epoch
@@ -21,9 +19,7 @@ STRANGER = "stranger@else.test"
 
 def watcher(context: AccountContext, session: ImapSession) -> MailboxWatcher:
     """Return what looks after live mail."""
-    return MailboxWatcher(
-        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
-    )
+    return MailboxWatcher(context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=Wakeup())
 
 
 async def fetch(context: AccountContext, session: ImapSession) -> None:

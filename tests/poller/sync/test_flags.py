@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from services.mailbox.imap import ImapSession
+from services.mailbox.imap import ImapSession, Wakeup
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync.backfill import Backfill, open_epoch
@@ -24,9 +22,7 @@ async def test_a_flag_set_before_a_resync_is_taken_over(
     world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
     """The backfill notes the folder's state; changes that were not taken over by then are not skipped."""
-    watch = MailboxWatcher(
-        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
-    )
+    watch = MailboxWatcher(context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=Wakeup())
     mailbox.append(mail(STRANGER))
     await watch.check()
     mailbox.uid("STORE", "1", "+FLAGS", FLAGGED)
@@ -39,9 +35,7 @@ async def test_a_flag_set_while_its_window_is_fetched_is_taken_over(
     world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
     """The watcher sees the change before there is a row for it; the backfill asks again, also a backfill that was restarted meanwhile."""
-    watch = MailboxWatcher(
-        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
-    )
+    watch = MailboxWatcher(context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=Wakeup())
     mailbox.append(mail(STRANGER))
     epoch = await open_epoch(context, session)
     run = Backfill(context, BodyFetcher(context), session, epoch)

@@ -12,7 +12,7 @@ import pytest
 from schemas.identity import folder_id
 from schemas.ledger import RowState
 from services.mailbox.connection import password
-from services.mailbox.imap import ConnectionLostError, ImapSession, connect_imap
+from services.mailbox.imap import ConnectionLostError, ImapSession, Wakeup, connect_imap
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync.backfill import Backfill
@@ -101,7 +101,7 @@ def watcher(
     rounds: FolderRounds,
     *,
     poll: float = FAR,
-    wake: asyncio.Event | None = None,
+    wake: Wakeup | None = None,
 ) -> MailboxWatcher:
     """Return a watcher."""
     return MailboxWatcher(
@@ -110,7 +110,7 @@ def watcher(
         session,
         poll_seconds=poll,
         idle_seconds=FAR,
-        wake=wake or asyncio.Event(),
+        wake=wake or Wakeup(),
         rounds=rounds,
     )
 
@@ -315,7 +315,7 @@ async def test_the_second_connection_idles_on_sent(
     connect: Callable[[], asyncio.Future[ImapSession]],
 ) -> None:
     """Mail in Sent shows without a round; the connection is free again as soon as background work wants it."""
-    rounds, wake, leave = FolderRounds(FAR), asyncio.Event(), asyncio.Event()
+    rounds, wake, leave = FolderRounds(FAR), Wakeup(), Wakeup()
     sent = SentWatcher(context, rounds, wake, idle_seconds=FAR)
     other = await connect()
     async with running(asyncio.create_task(watcher(context, session, rounds, wake=wake).run())):
@@ -342,9 +342,9 @@ async def test_sent_is_left_alone_after_a_failure(
     scripted: ScriptedMailbox,
 ) -> None:
     """The rounds look at it; the connection is tried again later."""
-    rounds, leave = FolderRounds(FAR), asyncio.Event()
+    rounds, leave = FolderRounds(FAR), Wakeup()
     rounds.announced.set()
-    sent = SentWatcher(context, rounds, asyncio.Event(), idle_seconds=FAR)
+    sent = SentWatcher(context, rounds, Wakeup(), idle_seconds=FAR)
     scripted.faults.append(SendRaw("IDLE", then_cut=True))
     other = await connect()
     await sent.run(other, leave)

@@ -12,7 +12,7 @@ from time import monotonic
 import pytest
 
 from services.mailbox.connection import ConnectPolicy, password
-from services.mailbox.imap import ImapSession, connect_imap
+from services.mailbox.imap import ImapSession, Wakeup, connect_imap
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync import command_pace
@@ -76,9 +76,7 @@ async def session(world: PollerEnvironment, mailbox: Mailbox, scripted: Scripted
 @asynccontextmanager
 async def watching(context: AccountContext, session: ImapSession, poll: float = 60) -> AsyncIterator[None]:
     """Run a watcher for the block."""
-    watcher = MailboxWatcher(
-        context, BodyFetcher(context), session, poll_seconds=poll, idle_seconds=60, wake=asyncio.Event()
-    )
+    watcher = MailboxWatcher(context, BodyFetcher(context), session, poll_seconds=poll, idle_seconds=60, wake=Wakeup())
     task = asyncio.create_task(watcher.run())
     try:
         yield

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
 
 from schemas.ledger import EpochState, Folder, RowState
 from schemas.messages import Lane
-from services.mailbox.imap import ImapSession, UidValidityChangedError
+from services.mailbox.imap import ImapSession, UidValidityChangedError, Wakeup
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.copies.removals import drop_superseded
@@ -27,9 +26,7 @@ async def watch(context: AccountContext, session: ImapSession, world: PollerEnvi
     epoch = await world.store.epochs.get(context.account.id, 1)
     assert epoch is not None
     await Backfill(context, BodyFetcher(context), session, epoch).run()
-    return MailboxWatcher(
-        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
-    )
+    return MailboxWatcher(context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=Wakeup())
 
 
 def named(context: AccountContext, name: str) -> Folder:
@@ -96,7 +93,7 @@ async def test_rows_of_a_recreated_folder_are_cleaned_up_after_a_crash(
     await session.examine(b"INBOX")
     assert len(await states(world, context)) == 2, "it dies here"
     await MailboxWatcher(
-        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
+        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=Wakeup()
     ).check()
     assert await states(world, context) == {("Clients", named(context, "Clients").uidvalidity): {"unmatched"}}
 

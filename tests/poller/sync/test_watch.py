@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 from schemas.identity import folder_id
-from services.mailbox.imap import ImapSession
+from services.mailbox.imap import ImapSession, Wakeup
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync.folder_changes import FolderTracker
@@ -24,9 +23,7 @@ async def test_mail_that_arrives_between_two_checks_is_synchronized(
     world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
     """It arrives after the folder was searched for new mail and before its flags are read: later it would never differ."""
-    watch = MailboxWatcher(
-        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
-    )
+    watch = MailboxWatcher(context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=Wakeup())
     await watch.sync.new_mail(context.folders[inbox(context)])
     mailbox.append(mail("stranger@else.test"))
     await watch.sync.changes(context.folders[inbox(context)])
@@ -37,9 +34,7 @@ async def test_a_second_comparison_changes_nothing(
     world: PollerEnvironment, mailbox: Mailbox, session: ImapSession, context: AccountContext
 ) -> None:
     """It finds nothing, publishes nothing, and touches no row; mail that was not seen yet is left to watching."""
-    watch = MailboxWatcher(
-        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=asyncio.Event()
-    )
+    watch = MailboxWatcher(context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=Wakeup())
     await world.know(CLIENT)
     for sender in (CLIENT, "stranger@else.test"):
         mailbox.append(mail(sender))

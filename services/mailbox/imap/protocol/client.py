@@ -79,6 +79,10 @@ class MailClient(IMAPClient):  # type: ignore[misc]  # imapclient has no types
         """Return the given protocol object: IMAPClient would resolve the name and connect by itself."""
         return self.protocol
 
+    def _normalise_capabilites(self, raw_response: Any) -> tuple[bytes, ...]:
+        """Have connections share what they are offered with the answer to the login, too."""
+        return shared(super()._normalise_capabilites(raw_response))
+
     def _do_capabilites(self) -> tuple[bytes, ...]:
         """Ask for the capabilities. IMAPClient's own fails on an answer without any."""
         typ, data = self.protocol.capability()

@@ -1,0 +1,82 @@
+"""What idle mailboxes wait for. An asyncio.Event takes a kilobyte, and a task to be waited for beside a socket; this takes neither."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+
+class Wakeup:
+    """Is set or not, and wakes up who waits for it, like asyncio's Event."""
+
+    __slots__ = ("_callbacks", "_set")
+
+    def __init__(self) -> None:
+        self._set = False
+        self._callbacks: tuple[Callable[[], None], ...] = ()
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self._set
+
+    def set(self) -> None:
+        """Set it, and wake up whoever waits."""
+        self._set = True
+        for callback in self._callbacks:
+            callback()
+
+    def clear(self) -> None:
+        """Take it back."""
+        self._set = False
+
+    async def wait(self) -> None:
+        """Wait until it is set."""
+        await wait_for_any(self)
+
+    def add(self, callback: Callable[[], None]) -> None:
+        """Have something called whenever it is set, until ``remove``."""
+        self._callbacks += (callback,)
+
+    def remove(self, callback: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._callbacks = tuple(one for one in self._callbacks if one is not callback)
+
+
+async def wait_for_any(*wakeups: Wakeup) -> None:
+    """Wait until one of them is set."""
+    if any(one.is_set() for one in wakeups):
+        return
+    woken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    wake = partial(finish, woken, True)
+    for one in wakeups:
+        one.add(wake)
+    try:
+        await woken
+    finally:
+        for one in wakeups:
+            one.remove(wake)
+
+
+async def wait_for_data(descriptor: int, seconds: float, wakeup: Wakeup) -> bool:
+    """Wait until a socket has data. Returns False when ``wakeup`` is set or the time is up instead."""
+    if wakeup.is_set():
+        return False
+    loop = asyncio.get_running_loop()
+    woken: asyncio.Future[bool] = loop.create_future()
+    wake = partial(finish, woken, False)
+    loop.add_reader(descriptor, finish, woken, True)
+    timer = loop.call_later(seconds, wake)
+    wakeup.add(wake)
+    try:
+        return await woken
+    finally:
+        loop.remove_reader(descriptor)
+        timer.cancel()
+        wakeup.remove(wake)
+
+
+def finish(future: asyncio.Future[bool], result: bool) -> None:
+    """Set the result of a future, unless it has ended."""
+    if not future.done():
+        future.set_result(result)
