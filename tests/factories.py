@@ -102,7 +102,7 @@ async def lease_of(store: Store, account_id: str) -> Lease:
     leases = await store.leases.acquire("poller-1", 1000, at_most=1000)
     for lease in leases:
         if lease.account != account_id:
-            await store.leases.release(lease)
+            await store.leases.release([lease])
     return next(lease for lease in leases if lease.account == account_id)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from schemas.ledger import RowState
-from services.poller.supervisor import LeasedAccount
+from services.poller.leased_account import LeasedAccount
 from services.runtime.periodic import periodic
 from services.store import LeaseLostError, Store
 

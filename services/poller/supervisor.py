@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -14,6 +13,7 @@ import structlog
 from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
 from services.poller.copies.metrics import PollerMetrics
+from services.poller.leased_account import LeasedAccount, login_differs, release_as_they_end
 from services.runtime.failures import describe
 from services.runtime.periodic import periodic
 from services.runtime.tasks import cancel_and_wait
@@ -25,16 +25,6 @@ FOLLOW_SECONDS = 1.0
 REVIEW_ROUNDS = 600
 """In how many rounds every account is read again, changed or not: an older version does not mark what it changes."""
 MakeWorker = Callable[[Account, Lease], AccountWorker]
-
-
-@dataclass(slots=True)
-class LeasedAccount:
-    """An account that this poller works on."""
-
-    lease: Lease
-    account: Account
-    worker: AccountWorker
-    task: asyncio.Task[None]
 
 
 class Supervisor:
@@ -90,14 +80,13 @@ class Supervisor:
         began = monotonic()
         await self._renew()
         # Before the share is computed: a blocked account counts for no poller, and another would be released for it.
-        for ended in [leased for leased in self._leased.values() if leased.task.done()]:
-            await self._drop(ended, release=True)
+        await self._release([leased for leased in self._leased.values() if leased.task.done()])
         await self._store.mark_keys.announce(self._name)
         share = await self._store.leases.share(await self._store.leases.heartbeat(self._name))
         excess = list(self._leased.values())[share:]
         for leased in excess:
             self._log.info("account released", account=leased.lease.account)
-        await asyncio.gather(*(self._drop(leased, release=True) for leased in excess))
+        await self._release(excess)
         while leases := await self._store.leases.acquire(self._name, share, at_most=LEASE_BATCH):
             accounts = await self._store.accounts.of_ids(lease.account for lease in leases)
             for lease in leases:
@@ -120,13 +109,13 @@ class Supervisor:
             # Other pollers take over when the leases end. Their token stops our writes; this stops our reading.
             if monotonic() - self._renewed > self._lease_seconds:
                 for leased in list(self._leased.values()):
-                    await self._drop(leased, release=False, lost=True)
+                    await self._drop(leased, lost=True)
             raise
         for lease in lost:
             current = self._leased.get(lease.account)
             if current is not None and current.lease == lease:  # not dropped and leased again since the question
                 self._log.warning("lease lost", account=lease.account)
-                await self._drop(current, release=False, lost=True)
+                await self._drop(current, lost=True)
 
     async def follow_accounts(self) -> None:
         """Notice accounts that owners connect or change, rows that wait, and workers that ended."""
@@ -143,9 +132,9 @@ class Supervisor:
             if account is None:
                 self._log.info("account is no longer leased", account=account_id)
             if account is None or account.state is not AccountState.ACTIVE or leased.task.done():
-                await self._drop(leased, release=True)
-            elif _login_differs(account, leased.account):
-                await self._drop(leased, release=False)
+                await self._release([leased])
+            elif login_differs(account, leased.account):
+                await self._drop(leased)
                 # Read again: the worker may have stored something until it ended.
                 if (
                     latest := (await self._store.accounts.of_holder(self._name, {account_id})).get(account_id)
@@ -169,14 +158,14 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop every worker and release every account."""
-        await asyncio.gather(*(self._drop(leased, release=True) for leased in list(self._leased.values())))
+        await self._release(list(self._leased.values()))
         await self._store.leases.leave(self._name)
         await self._store.mark_keys.leave(self._name)
 
     async def _start(self, lease: Lease, account: Account) -> None:
         if (before := self._leased.get(lease.account)) is not None:
             # Its lease ended while this process was suspended.
-            await self._drop(before, release=False, lost=True)
+            await self._drop(before, lost=True)
         worker = self._make(account, lease)
         task = asyncio.create_task(worker.run(), name=f"account {lease.account}")
         task.add_done_callback(partial(self._note_end, lease.account))
@@ -190,21 +179,12 @@ class Supervisor:
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, LeaseLostError):
             self._log.error("worker failed", task=task.get_name(), error=describe(error))
 
-    async def _drop(self, leased: LeasedAccount, *, release: bool, lost: bool = False) -> None:
+    async def _release(self, several: Sequence[LeasedAccount]) -> None:
+        await release_as_they_end(several, end=self._drop, release=self._store.leases.release)
+
+    async def _drop(self, leased: LeasedAccount, *, lost: bool = False) -> None:
         if self._leased.get(leased.lease.account) is leased:
             del self._leased[leased.lease.account]
             self._ended.discard(leased.lease.account)
         await cancel_and_wait(leased.task)
         self._metrics.dropped(leased.lease.account, lost=lost)
-        if release:
-            await leased.worker.finish()
-            await self._store.leases.release(leased.lease)
-
-
-def _login_differs(now: Account, before: Account) -> bool:
-    """Whether the login was changed, so that the worker has to start again. Sealing it again or refreshing tokens is no change."""
-    return (now.grant or now.credentials.ciphertext, now.incoming, now.provider) != (
-        before.grant or before.credentials.ciphertext,
-        before.incoming,
-        before.provider,
-    )

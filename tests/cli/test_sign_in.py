@@ -143,7 +143,7 @@ def test_signing_in_again(
     async def block(store: Any, _: Any) -> None:
         (lease,) = await store.leases.acquire("test", 10)
         assert await store.account_troubles.block(lease, "oauth2-expired", tried=before.credentials)
-        await store.leases.release(lease)
+        await store.leases.release([lease])
 
     deployment.store(block)
     command = ("account", "login", user.address, "--redirect-port", str(free_port()))

@@ -157,7 +157,7 @@ class Mailroom:
         """Release a poller's lease."""
         poller = self.pollers[number]
         if poller.lease is not None:
-            await self.store.leases.release(poller.lease)
+            await self.store.leases.release([poller.lease])
             await self.crash(number)
 
     async def crash(self, number: int) -> None:

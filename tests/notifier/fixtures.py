@@ -90,7 +90,7 @@ class NotifierEnvironment:
             [RowOutcome(row.id, state) for row, state in zip(rows, states, strict=True)]
         )
         assert await self.store.epochs.complete_if_done(account.id, epoch.number)
-        await self.store.leases.release(lease)
+        await self.store.leases.release([lease])
         return epoch
 
     async def block(self, account: Account, reason: str) -> int:
@@ -98,7 +98,7 @@ class NotifierEnvironment:
         lease = await lease_of(self.store, account.id)
         incident = await self.store.account_troubles.block(lease, reason, tried=account.credentials)
         assert incident is not None
-        await self.store.leases.release(lease)
+        await self.store.leases.release([lease])
         return incident
 
     async def state(self, epoch: Epoch) -> NotificationState:

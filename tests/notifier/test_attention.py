@@ -107,7 +107,7 @@ async def shown(world: NotifierEnvironment, account: Account, trouble: Trouble |
     """Store a trouble as a poller does."""
     lease = await lease_of(world.store, account.id)
     await world.store.account_troubles.note(lease, trouble)
-    await world.store.leases.release(lease)
+    await world.store.leases.release([lease])
 
 
 async def test_one_mail_per_lasting_trouble(world: NotifierEnvironment) -> None:

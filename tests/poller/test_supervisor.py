@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -52,6 +52,7 @@ class Leases:
         self.lost: list[Lease] = []
         self.during: Any = None
         self.changed: dict[str, Timestamp] = {}
+        self.released: list[set[str]] = []
 
     async def heartbeat(self, _poller: str) -> int:
         """Report one poller."""
@@ -87,8 +88,10 @@ class Leases:
     async def leave(self, _poller: str) -> None:
         """Nothing to do."""
 
-    async def release(self, _lease: Lease) -> None:
-        """Nothing to do."""
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Note who was released, call by call."""
+        if leases:
+            self.released.append({lease.account for lease in leases})
 
 
 class Accounts:
@@ -232,3 +235,27 @@ async def test_leases_are_renewed_while_many_are_taken(monkeypatch: pytest.Monke
         rounds += 1
     assert (rounds, len(workers)) == (3, 3)
     await supervisor.stop()
+
+
+async def test_accounts_are_released_together_and_none_waits_for_the_slowest() -> None:
+    """A poller that stops asks the database once for most of its accounts, and once more for one that takes its time."""
+    stub = StubStore()
+    stub.leases.free = [f"{number:024x}" for number in range(300)]
+    supervisor, workers = supervised(stub)
+    await supervisor.update_leases()
+    slow = asyncio.Event()
+
+    async def finish() -> None:
+        await slow.wait()
+
+    workers[7].finish = finish  # type: ignore[method-assign]
+    stopping = asyncio.create_task(supervisor.stop())
+    async with asyncio.timeout(60):
+        while sum(map(len, stub.leases.released)) < 299:  # noqa: ASYNC110 - until then nothing ends
+            await asyncio.sleep(0.01)
+        calls = len(stub.leases.released)
+        slow.set()
+        await stopping
+    assert calls < 30
+    assert len(stub.leases.released) == calls + 1
+    assert set().union(*stub.leases.released) == set(stub.leases.free)

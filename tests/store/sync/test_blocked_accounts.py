@@ -19,7 +19,7 @@ async def blocked(store: Store, *, retry: timedelta = -DAY) -> Account:
     await store.accounts.add(mine)
     lease = await lease_of(store, mine.id)
     assert await store.account_troubles.block(lease, "wrong-password", tried=mine.credentials, retry=retry) == 1
-    await store.leases.release(lease)
+    await store.leases.release([lease])
     return await store.accounts.get(mine.id)
 
 

@@ -43,7 +43,7 @@ async def test_a_new_account_is_noticed_until_a_poller_leases_it(store: Store) -
     assert await store.leases.fresh()
     (lease,) = await store.leases.acquire("p1", 1)
     assert not await store.leases.fresh()
-    await store.leases.release(lease)
+    await store.leases.release([lease])
     assert not await store.leases.fresh()
 
 
@@ -136,7 +136,7 @@ async def test_an_acquisition_during_a_window_aborts_the_window(world: World, st
 async def test_a_poller_that_dies_in_a_transaction_does_not_keep_the_account(world: World, store: Store) -> None:
     """The server keeps a dead client's transaction for a minute. Its account is taken over as soon as the lease expires."""
     mine = await world.account("a@corp.com")
-    await store.leases.release(world.leases[mine.id])
+    await store.leases.release([world.leases[mine.id]])
     (dead,) = await store.leases.acquire("p1", 1)
     entered = asyncio.Event()
 
@@ -214,10 +214,10 @@ async def test_a_released_account_is_free_at_once(world: World, store: Store) ->
     """A released account is free at once, and the old token stays invalid."""
     mine = await world.account("a@corp.com")
     old = world.leases[mine.id]
-    await store.leases.release(old)
+    await store.leases.release([old])
     (new,) = await store.leases.acquire("p2", 1)
     assert new.token > old.token
-    await store.leases.release(old)  # a stale release has no effect
+    await store.leases.release([old])  # a stale release has no effect
     assert await store.leases.renew([new]) == []
 
 
