@@ -19,7 +19,7 @@ SETTINGS = {
     "idle_seconds": "5",
     "reaper_seconds": "5",
     "reconcile_seconds": "8",
-    "block_seconds": "4",
+    "block_seconds": "8",
     "evidence_seconds": "2",
 }
 
