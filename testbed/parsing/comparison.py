@@ -25,7 +25,7 @@ from testbed.parsing.corpus import Expected, ListedFile
 
 _ACCOUNT = "a" * 24
 _RECEIVED = datetime(2026, 1, 1, tzinfo=UTC)
-_NOTE = re.compile(r"(?:^|\n\n)(?:A file is kept elsewhere \(|This mail was sent in pieces: )")
+_NOTE = re.compile(r"(?:^|\n\n)(?:A file is kept elsewhere \(|This mail was sent in pieces: |Encrypted mail \()")
 _MAIL = ("message/rfc822", "message/global")
 _MADE_UP = ("attachment-", "invite.", "part-of-a-mail.", "kept-elsewhere.")
 REPLACEMENT = "\ufffd"

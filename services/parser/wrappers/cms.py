@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+SMIME = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
 _DATA = bytes.fromhex("2a864886f70d010701")
+_ENVELOPED = frozenset(map(bytes.fromhex, ("2a864886f70d010703", "2a864886f70d0109100117")))
 _SEQUENCE, _SET, _OID, _OCTETS, _OCTETS_IN_PARTS, _CONTENT = 0x30, 0x31, 0x06, 0x04, 0x24, 0xA0
 _LONG, _INDEFINITE = 0x80, 0x80
 _LONGEST_LENGTH = 4
@@ -52,11 +54,17 @@ def _child(data: bytes, parent: _Element | None, *tags: int, oid: bytes = b"") -
     """Return the first element in another with one of some tags; with ``oid`` only behind this object identifier."""
     seen = not oid
     for found in _inside(data, parent) if parent is not None else ():
-        if found.tag == _OID:
+        if found.tag == _OID and oid:
             seen = seen or data[found.start : found.end] == oid
         elif found.tag in tags and seen:
             return found
     return None
+
+
+def is_encrypted(data: bytes) -> bool:
+    """Whether data is enveloped, with or without authentication (RFC 5652 section 6, RFC 5083)."""
+    oid = _child(data, _element(data, 0, len(data)), _OID)
+    return oid is not None and data[oid.start : oid.end] in _ENVELOPED
 
 
 def signed_content(data: bytes) -> bytes | None:

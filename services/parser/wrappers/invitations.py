@@ -121,8 +121,8 @@ def _day(moment: date) -> str:
 
 
 def _zone(value: Any, moment: datetime) -> str:
-    if moment.tzinfo is None:
-        return ""
     named = _words(getattr(value, "params", {}).get("TZID"), _TEXT)
+    if moment.tzinfo is None:
+        return named
     offset = moment.utcoffset()
     return "UTC" if not named and not offset else named or f"UTC{moment:%z}"

@@ -1,4 +1,4 @@
-"""What is said of parts that are not text: invitations, attached mail, parts of a mail, files that are kept elsewhere."""
+"""What is said of parts that are not text: invitations, encrypted mail, parts of a mail, files that are kept elsewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from services.parser.mime.structure import Part
 from services.parser.wrappers import invitations
+from services.parser.wrappers.cms import SMIME, is_encrypted
 
 _NAMED = 300
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -21,6 +22,10 @@ def notes_of(leaves: Sequence[Part], contents: dict[int, bytes], text: str, *, c
     for part in leaves:
         if part.media_type in invitations.MEDIA_TYPES and not careful:
             notes.append(invitations.invitation_text(contents[id(part)], part.parameters.get("method", "")))
+        elif part.media_type in SMIME and is_encrypted(contents[id(part)]):
+            notes.append("Encrypted mail (S/MIME): only its recipients can read it.")
+        elif part.media_type == "application/pgp-encrypted":
+            notes.append("Encrypted mail (OpenPGP): only its recipients can read it.")
         elif part.media_type == "message/partial":
             notes.append(_partial(part))
         elif part.media_type == "message/external-body":

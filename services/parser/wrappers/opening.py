@@ -8,10 +8,9 @@ from mimetypes import MimeTypes
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.structure import Part, read_structure
 from services.parser.wrappers import tnef
-from services.parser.wrappers.cms import signed_content
+from services.parser.wrappers.cms import SMIME, signed_content
 
 _TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
-_SMIME = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _ANYTHING = frozenset({"application/octet-stream", "application/x-unknown", ""})
 _TEXT = frozenset({"text/plain", "text/html"})
 _TYPES = MimeTypes(())
@@ -27,7 +26,7 @@ def _kind(part: Part) -> str:
     name = part.file_name.lower() if part.media_type in _ANYTHING else ""
     if part.media_type in _TNEF or name == "winmail.dat":
         return "tnef"
-    return "smime" if part.media_type in _SMIME or name.endswith(".p7m") else ""
+    return "smime" if part.media_type in SMIME or name.endswith(".p7m") else ""
 
 
 class _Opener:

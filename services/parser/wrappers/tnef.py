@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from tnefparse import TNEF
 
 from services.parser.wrappers.cpu_limit import CpuLimitError, cpu_limit
+from services.parser.wrappers.rtf import decompress, rtf_text
 
 SIGNATURE = b"\x78\x9f\x3e\x22"
 _CPU_SECONDS = 2.0
@@ -40,11 +41,22 @@ def unpack(data: bytes) -> Unpacked | None:
                 data + bytes(_SHORTEST), do_checksum=False
             )  # it leaves out a last attribute without more behind it
             _collect(tree, found, _DEPTH)
-            return found._replace(text=_string(tree.body, tree.codepage), html=_string(tree.htmlbody, tree.codepage))
+            text, html = _string(tree.body, tree.codepage), _string(tree.htmlbody, tree.codepage)
+            return found._replace(text=text if text.strip() or html.strip() else _rich_text(tree), html=html)
     except CpuLimitError:
         return None
     except Exception:  # noqa: BLE001 - the library raises whatever Python raises on bytes that are not what it expects
         return None
+
+
+def _rich_text(tree: Any) -> str:
+    """Return the text of the compressed RTF that Outlook writes where it has no other text."""
+    compressed = tree._rtfbody  # noqa: SLF001 - what the property makes of it needs another library
+    rtf = decompress(compressed) if isinstance(compressed, bytes) else None
+    try:
+        return rtf_text(rtf, tree.codepage or _CODEPAGE) if rtf else ""
+    except LookupError:  # Python does not know the codepage
+        return rtf_text(rtf, _CODEPAGE) if rtf else ""
 
 
 def _attributes(data: bytes) -> int:

@@ -49,6 +49,11 @@ def test_invitation_tells_what_when_where_and_who() -> None:
             "1 Dec 2026, 09:00-10:15 Europe/Berlin",
         ),
         (("DTSTART:20261201T090000",), "1 Dec 2026, 09:00"),
+        # a zone that is not known is named, the times are as they are written
+        (
+            ("DTSTART;TZID=Nowhere/Land:20261201T090000", "DTEND;TZID=Nowhere/Land:20261201T100000"),
+            "1 Dec 2026, 09:00-10:00 Nowhere/Land",
+        ),
         (("DTSTART;VALUE=DATE:20261201", "DTEND;VALUE=DATE:20261203"), "1 Dec 2026 to Thu, 3 Dec 2026"),
         (("DTSTART;VALUE=DATE:20261201",), "1 Dec 2026"),
         (("DTSTART:20261201T230000Z", "DTEND:20261202T010000Z"), "1 Dec 2026, 23:00 to Wed, 2 Dec 2026, 01:00 UTC"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from services.parser.content.parse import parse_mail
-from tests.parser.samples import ACCOUNT, RECEIVED, content, mail, mixed, part
+from tests.parser.samples import ACCOUNT, RECEIVED, content, mail, mixed, multipart, part
 from tests.parser.wrappers.samples import attribute, der, indefinite, signed, smime, tnef_part, winmail
 
 FILE = (b"drawing.pdf", b"%PDF-1.4 drawing")
@@ -94,7 +96,6 @@ def test_files_of_signed_mail_are_attachments() -> None:
         b"\x30\x82\x01",
         signed(ENTITY)[:60],
         signed(b""),
-        der(0x30, bytes.fromhex("06092a864886f70d010703"), der(0xA0, der(0x30, der(0x02, b"\0")))),  # encrypted
         der(
             0x30, bytes.fromhex("06092a864886f70d010702"), der(0xA0, der(0x30, der(0x02, b"\1"), der(0x31)))
         ),  # signature alone
@@ -104,7 +105,7 @@ def test_files_of_signed_mail_are_attachments() -> None:
     ],
 )
 def test_what_is_not_signed_stays_an_attachment(data: bytes) -> None:
-    """Encrypted mail, a signature alone, and broken data are served as they are."""
+    """A signature alone, and broken data are served as they are."""
     found = content(smime(data))
     assert (found.text, [one.name for one in found.attachments]) == ("", ["smime.p7m"])
     assert not found.marks.signed
@@ -124,3 +125,47 @@ def test_signed_in_the_clear_says_so() -> None:
     raw = mixed(TEXT, part(b"x", b"Content-Type: application/pgp-signature"), kind=b"signed; protocol=x")
     assert content(raw).marks.signed
     assert not content(mail()).marks.signed
+
+
+@pytest.mark.parametrize("oid", ["06092a864886f70d010703", "060b2a864886f70d0109100117"])
+def test_encrypted_mail_is_named(oid: str) -> None:
+    """Its reader learns that it is encrypted, and can save it; nothing of its octets is shown as text."""
+    found = content(smime(der(0x30, bytes.fromhex(oid), der(0xA0, der(0x30, der(0x02, b"\0"))))))
+    assert found.text == found.snippet == "Encrypted mail (S/MIME): only its recipients can read it."
+    assert [one.name for one in found.attachments] == ["smime.p7m"]
+    body, field = multipart(
+        b"encrypted", part(b"Version: 1", b"Content-Type: application/pgp-encrypted"), part(b"x", b"Content-Type: a/b")
+    )
+    assert content(mail(body, field)).text == "Encrypted mail (OpenPGP): only its recipients can read it."
+
+
+HELLO = bytes.fromhex(
+    "2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0"
+)
+"""The example of MS-OXRTFCP section 4.1."""
+
+
+def rich(rtf: bytes) -> bytes:
+    """Return RTF that is not compressed, with the header that compressed RTF has."""
+    return struct.pack("<II4sI", len(rtf) + 12, len(rtf), b"MELA", 0) + rtf
+
+
+@pytest.mark.parametrize(
+    ("rtf", "text"),
+    [
+        (HELLO, "hello world"),
+        (rich(rb"{\rtf1{\fonttbl{\f0 Arial;}}\f0 Gr\'fc\'dfe\par 40\~\u8364?\tab\{ok\}}"), "Grüße\n40\xa0€\t{ok}"),
+        (
+            rich(rb"{\rtf1\fromhtml1{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 We order\htmlrtf\par}\htmlrtf0}"),
+            "We order",
+        ),
+        (HELLO[:40], "hello"),
+        (b"no RTF at all", ""),
+    ],
+)
+def test_compressed_rtf_is_text(rtf: bytes, text: str) -> None:
+    """Outlook's winmail.dat without another text has its text in RTF."""
+    data = struct.pack("<I", 1) + struct.pack("<HHII", 0x0102, 0x1009, 1, len(rtf)) + rtf + bytes(-len(rtf) % 4)
+    found = content(mixed(tnef_part(winmail(FILE, properties=data))))
+    assert found.text.rstrip("\x00").startswith(text)
+    assert bool(found.text) == bool(text)
