@@ -14,20 +14,24 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from schemas.accounts import Account, ServerAddress
+from schemas.accounts import Account, SealedCredentials, ServerAddress
 from schemas.sharing import Mode, SharingPolicy
-from services.mailbox.connection import SecretBox, password
+from services.mailbox.connection import ConnectPolicy, SecretBox, password
+from services.mailbox.oauth.client import OAuthClient
 from services.runtime.mongo import make_client
 from services.settings import CliSettings
 from services.store import Store
 from services.store.core.documents import now
 from services.wiring import make_store
 from testbed.local import LocalServers
+from tests import oauth
+from tests.conftest import MailUser
 from tests.factories import confirmed
 from tests.faults.scenario import (
     ACCOUNTS,
@@ -130,8 +134,9 @@ class Company:
         await self.store.users.add(owner, name=address)
 
     async def connect(self, address: str, *, right: bool = True) -> None:
-        """Connect a mailbox, with the right password or a wrong one."""
+        """Connect a mailbox, with the right password or a wrong one; one by a sign-in, whose tokens are due at once."""
         account, imap, phone = ACCOUNTS[address], self.servers.imap, self.phones[address]
+        signs_in = address == BEN and self.servers.hosting == "processes"
         await self.store.accounts.add(
             Account(
                 id=account,
@@ -139,7 +144,11 @@ class Company:
                 address=address,
                 proofs=confirmed(address),
                 incoming=ServerAddress(host=imap.host, port=imap.port, tls="none", username=phone.login),
-                credentials=self._sealed(account, phone.password if right else "wrong"),
+                credentials=await self._signed_in(account, phone)
+                if signs_in
+                else self._sealed(account, phone.password if right else "wrong"),
+                grant=phone.login if signs_in else "",
+                refresh_at=now() if signs_in else None,
                 sharing=SharingPolicy(mode=Mode(SHARING[address])),
                 created_at=now(),
             )
@@ -147,6 +156,13 @@ class Company:
 
     def _sealed(self, account: str, secret: str) -> Any:
         return SecretBox.from_keys(_KEY).seal(account, password(secret))
+
+    async def _signed_in(self, account: str, phone: Phone) -> SealedCredentials:
+        identity = self.servers.identity
+        policy = ConnectPolicy.build(allow_networks=(ip_network("127.0.0.0/8"),), allow_plaintext=True)
+        client, user = OAuthClient(oauth.app(identity), policy), MailUser(phone.login, phone.password)
+        tokens, _ = oauth.credentials(await oauth.sign_in(client, identity, user, nonce=phone.login))
+        return SecretBox.from_keys(_KEY).seal(account, tokens)
 
     async def add(self, *people: Person) -> None:
         """Add leads and contacts to the CRM."""
@@ -370,6 +386,7 @@ async def company(
     name = f"faults_{secrets.token_hex(6)}"
     variables = {
         **servers.environment(),
+        **(oauth.settings(servers) if servers.hosting == "processes" else {}),
         "LEADMAIL_RABBITMQ_URL": servers.broker.create_virtual_host(name),
         "LEADMAIL_MONGO_DATABASE": name,
         "LEADMAIL_CRM_DATABASE": name,

@@ -40,6 +40,7 @@ HASTE: dict[str, dict[str, Any]] = {
     "services.matcher.watcher": {"SPAN": timedelta(seconds=2)},
     "services.matcher.mailbox_changed": {"GRACE": timedelta(seconds=2)},
     "services.store.mail.blob_sweep": {"GRACE": timedelta(seconds=4)},
+    "services.mailbox.oauth.token_refresh": {"CLAIM": timedelta(seconds=2)},
     "services.notifier.__main__": {"SWEEP_SECONDS": 1.0},
     "services.notifier.notification": {"STALE": timedelta(seconds=3)},
     "services.poller.copies.body_fetcher": {"STREAMED": 512 * 1024},

@@ -93,10 +93,7 @@ NO_STAGE = {
     **dict.fromkeys(
         ("budgets.take", "host_connections._write"), "a mail service with limits, which the poller's tests have"
     ),
-    **dict.fromkeys(
-        ("account_tokens.claim", "account_tokens.release", "account_tokens.save"),
-        "a token that expires, which the poller's tests have, with a death at each step",
-    ),
+    "account_tokens.release": "a token server that refuses, which the poller's tests have",
     "account_troubles.note": "a mail server that refuses, which the poller's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
 }
