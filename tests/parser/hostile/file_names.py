@@ -36,7 +36,7 @@ _NAMES: dict[str, tuple[bytes, str]] = {
     "a division slash": ("a∕b.pdf".encode(), "a∕b.pdf"),
     "letters with marks apart": ("Gru\u0308ße.pdf".encode(), "Grüße.pdf"),
     "an encoded word": (b"=?utf-8?q?..=2Fa.pdf?=", "a.pdf"),
-    "an encoded line break": (b"=?utf-8?q?a=0D=0A.pdf?=", "a.pdf"),
+    "an encoded line break": (b"=?utf-8?q?a=0D=0A.pdf?=", "a .pdf"),
     "latin-1": (b"Gr\xfc\xdfe.pdf", "Grüße.pdf"),
     "a tilde": (b"~root", "~root"),
     "a variable": (b"$HOME`id`.txt", "$HOME`id`.txt"),

@@ -83,7 +83,7 @@ def _of_boundaries() -> dict[str, Sample]:
         ),
         "lines that end in lf": sample(mail(body(b"x").replace(b"\r\n", b"\n"), _TYPE + b"x"), **_A_PDF),
         "the same boundary inside": sample(
-            mixed(part(*multipart(b"mixed", _PLAIN)), _PDF), defects=["boundary"]
+            mixed(part(*multipart(b"mixed", _PLAIN)), _PDF), defects=["boundary"], **_A_PDF
         ),
     }  # fmt: skip
     return found
