@@ -108,8 +108,8 @@ def own_parts(lines: list[str]) -> list[list[str]]:
         if is_quoted(line):
             if not quoted:
                 _drop_introduction(parts[-1])
-            quoted, above = True, line
-        elif quoted and _is_rest_of_link(above, line):
+            quoted, above = True, line[-_LINE:]
+        elif quoted and line.strip() and _is_rest_of_link(above, line):
             above = ""
         elif quoted and line.strip():
             parts.append([line])

@@ -109,6 +109,17 @@ def test_reply_of_hostile_text_takes_linear_time(piece: str) -> None:
         pytest.fail(f"{before * 1e3:.1f} ms, twice as much {after * 1e3:.1f} ms")
 
 
+def test_blank_lines_below_a_long_quoted_line_cost_little() -> None:
+    """Whether a line ends a link that is open above it is asked of the end of the line above, and not for blank lines."""
+    small, large = ("> (http" + "x" * size + "\n" * size for size in (60_000, 120_000))
+    for _ in range(3):  # a pause of the machine may have hit the long run
+        before = max(cpu_seconds(lambda: reply_text(small)) for _ in range(2))
+        if (after := cpu_seconds(lambda: reply_text(large))) < 3 * before:
+            break
+    else:
+        pytest.fail(f"{before * 1e3:.1f} ms, twice as much {after * 1e3:.1f} ms")
+
+
 @pytest.mark.parametrize(
     "introduction",
     [
