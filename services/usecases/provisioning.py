@@ -18,6 +18,12 @@ from services.usecases.mailbox_sign_in import TokenRevoker
 SCIM, OIDC = "scim", "oidc"
 """Who changed something, in the audit log."""
 _GOOGLE = {"https://accounts.google.com", "accounts.google.com"}
+_MICROSOFT = (
+    "https://login.microsoftonline.com/",
+    "https://login.microsoftonline.us/",
+    "https://login.partner.microsoftonline.cn/",
+    "https://sts.windows.net/",
+)
 _MOST_GROUPS = 1_000
 
 
@@ -89,8 +95,10 @@ async def admit(store: Store, claims: Mapping[str, Any], settings: OidcSettings)
 
 def _proven_address(claims: Mapping[str, Any], settings: OidcSettings) -> str:
     """Return the address that the identity provider vouches for."""
-    email = normal_address_or_none(str(claims.get("email") or ""))
-    if email is None:
+    named = str(claims.get("email") or "")
+    email = normal_address_or_none(named)
+    # Lower case turns a few other characters, such as the Kelvin sign, into ASCII: that would be another user's address.
+    if email is None or (email.isascii() and not named.rpartition("@")[0].strip().isascii()):
         raise NotAdmittedError("Your account has no email address. Ask your administrator to add it there.")
     if str(claims.get("email_verified", True)).lower() != "true":
         raise NotAdmittedError("The email address of your account is not verified. Verify it there, and try again.")
@@ -98,9 +106,25 @@ def _proven_address(claims: Mapping[str, Any], settings: OidcSettings) -> str:
     # main domain it is: the address may be in another of its domains, each of which it proved to be its own.
     if claims.get("iss") in _GOOGLE and not claims.get("hd"):
         raise NotAdmittedError("Your Google account is not one of your company. Choose your company's account.")
+    if _is_guest(claims):
+        raise NotAdmittedError("You are a guest at this company, and nobody verified the address of your account.")
     if settings.oidc_domains and not any(in_domain(email, domain) for domain in settings.oidc_domains):
         raise NotAdmittedError("Addresses of this domain cannot sign in here. Choose your company's account.")
     return email
+
+
+def _is_guest(claims: Mapping[str, Any]) -> bool:
+    """Whether the account is in another tenant of Microsoft Entra, whose administrators can write any address into it.
+
+    ``xms_edov``, if the application asks for it, says whether the owner of the address's domain verified it.
+    """
+    issuer, verified = str(claims.get("iss")), claims.get("xms_edov")
+    if not issuer.startswith(_MICROSOFT):
+        return False
+    if verified is not None:
+        return str(verified).lower() not in {"true", "1"}
+    home, tenant = str(claims.get("idp") or issuer), str(claims.get("tid") or issuer)
+    return str(claims.get("acct")) == "1" or (home != issuer and tenant not in home)
 
 
 async def _created(store: Store, email: str, claims: Mapping[str, Any], settings: OidcSettings) -> User:

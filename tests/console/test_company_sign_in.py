@@ -150,6 +150,35 @@ async def test_an_address_that_was_theirs_once(company: Company) -> None:
         assert (await provisioning.admit(store, {**google, "hd": managed}, settings)).email == BOB
 
 
+async def test_an_address_that_another_tenant_wrote(company: Company) -> None:
+    """At Entra, a guest's address counts only if its domain's owner verified it: other tenants can write any address."""
+    store, settings = company.office.console.store, company.office.console.settings
+    issuer, own, other = "https://login.microsoftonline.com/t-1/v2.0", "https://sts.windows.net/t-1/", "t-2"
+    entra = {"iss": issuer, "tid": "t-1", "email": BOB}
+    for guest in (
+        {"idp": f"https://sts.windows.net/{other}/"},
+        {"idp": "live.com"},
+        {"acct": 1},
+        {"xms_edov": False},
+        {"xms_edov": "0", "idp": own},
+    ):
+        with pytest.raises(NotAdmittedError, match="guest"):
+            await provisioning.admit(store, {**entra, **guest}, settings)
+    for member in ({}, {"idp": own}, {"idp": issuer, "acct": 0}, {"idp": "live.com", "xms_edov": True}):
+        assert (await provisioning.admit(store, {**entra, **member}, settings)).email == BOB
+    elsewhere = {"iss": "https://id.firm.example", "idp": "local", "email": BOB}
+    assert (await provisioning.admit(store, elsewhere, settings)).email == BOB
+
+
+async def test_an_address_that_looks_like_anothers(company: Company) -> None:
+    """The Kelvin sign in lower case is a k: an account with it is not the user's whose address has a k."""
+    store, settings = company.office.console.store, company.office.console.settings
+    await store.users.add("kim@firm.example")
+    with pytest.raises(NotAdmittedError):
+        await provisioning.admit(store, {"iss": "x", "email": "\N{KELVIN SIGN}im@firm.example"}, settings)
+    assert (await provisioning.admit(store, {"iss": "x", "email": "KIM@Firm.example"}, settings)).admin is False
+
+
 async def test_attacks(company: Company) -> None:
     """A state, code or cookie of another browser or attempt signs no one in, nor does any of them twice."""
     await asyncio.to_thread(company.identity.set, claims={"email": BOB})

@@ -127,6 +127,11 @@ async def test_what_the_service_refuses_is_a_page(office: Office, identity: Iden
     assert (other.status_code, "not as other@example.test" in text_of(other.text)) == (409, True)
     path = back(identity, (await browser.get(START)).headers["location"], user) + "&iss=https%3A%2F%2Fevil.example"
     assert (await browser.get(path)).status_code == 422
+    path = back(identity, (await browser.get(START)).headers["location"], user)
+    identity.set(claims={"email_verified": "False"})
+    unproven = await browser.get(path)
+    identity.set(claims={})
+    assert (unproven.status_code, user.address in office.log.getvalue()) == (422, False)
     assert user.address not in {one.address for one in await office.console.store.accounts.get_all()}
     assert (await browser.get("/mailboxes/sign-in/nowhere")).status_code == 404
 

@@ -23,6 +23,7 @@ from services.console.web.request_context import RequestContext
 from services.mailbox.connection import OAuth2Credentials
 from services.mailbox.oauth.errors import IdentityServerError
 from services.mailbox.oauth.sign_in_services import SignInService
+from services.mailbox.outgoing_mail import one_line
 from services.store import NotFoundError, new_account_id
 from services.usecases import connecting, mailbox_sign_in
 from services.usecases.mailbox_sign_in import SignedIn
@@ -175,5 +176,7 @@ async def _taken(context: RequestContext, token: str) -> dict[str, Any]:
 
 
 def _refused(context: RequestContext, service: SignInService, error: IdentityServerError) -> PageError:
-    context.console.log.warning("a sign-in at a mail service failed", service=service.key, error=str(error))
+    # The code only: descriptions name people, and an answer in the browser's address may say anything.
+    code = one_line(error.error)[:60]
+    context.console.log.warning("a sign-in at a mail service failed", service=service.key, error=code)
     return PageError(422, mailbox_sign_in.sentence(error, service))

@@ -26,6 +26,7 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _KEEPS = 3600.0
 """Seconds for which a configuration document is kept."""
 _OK = 200
+_LONGEST = timedelta(days=365).total_seconds()
 _SLOW_DOWN = 5.0
 
 
@@ -197,8 +198,10 @@ class OAuthClient:
 
     @staticmethod
     def _read(found: Any) -> Tokens:
-        lasts = found.get("expires_in")
-        seconds = float(lasts) if str(lasts or "").isdecimal() else None
+        if not isinstance(found, dict):
+            raise IdentityServerError(UNREADABLE, "the sign-in server's answer is no JSON object")
+        lasts = str(found.get("expires_in") or "")
+        seconds = min(float(lasts), _LONGEST) if lasts.isdecimal() else None
         expires = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
         try:
             return Tokens.model_validate({**found, "expires_at": expires})
@@ -231,7 +234,7 @@ async def _asked(answer: Awaitable[Any], *secrets: str) -> Any:
         return await answer
     except OAuthError as error:
         raise _refused({"error": error.error, "error_description": error.description}, *secrets) from None
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise IdentityServerError(
             UNREADABLE, f"the sign-in server's answer is wrong ({type(error).__name__})"
         ) from None
@@ -245,7 +248,7 @@ def _refused(document: dict[str, Any], *secrets: str) -> IdentityServerError:
 def _json(answer: httpx.Response) -> dict[str, Any]:
     try:
         document = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise IdentityServerError(UNREADABLE, f"{answer.url.host} gives no JSON object")

@@ -65,7 +65,7 @@ class SignInService:
         address = next(filter(None, found), None)
         if address is None:
             raise IdentityServerError("no-identity", f"{self.name} does not say which address the mailbox has")
-        if claims.get("email_verified") in {False, "false"}:
+        if str(claims.get("email_verified", True)).lower() != "true":
             raise IdentityServerError("no-identity", f"{self.name} says that {address} is not verified")
         return address
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
 import pytest
+from pydantic import SecretStr
 
 from services.mailbox.connection import ConnectPolicy, NetGuard
 from services.mailbox.connection.policy import Timeouts
@@ -55,6 +56,35 @@ def said(body: bytes, head: str = "", status: str = "200 OK") -> Answer:
         writer.write(f"HTTP/1.1 {status}\r\nConnection: close\r\n{head}\r\n".encode() + body)
 
     return answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        b'{"access_token": "a", "expires_in": ["x"]}',
+        b'{"access_token": "a", "expires_in": 1e999}',
+    ],
+)
+async def test_an_answer_that_is_no_token(body: bytes) -> None:
+    """It is refused as what it is, and is no defect of ours."""
+    async with served(said(body, "Content-Type: application/json\r\n")) as url:
+        asked = client("127.0.0.1")
+        asked.app = asked.app.model_copy(update={"endpoints": Endpoints(token=url)})
+        with pytest.raises(IdentityServerError, match="unreadable-answer"):
+            await asked.refresh(SecretStr("old"))
+
+
+async def test_tokens_that_last_for_ever() -> None:
+    """A refresh token that was rotated is not lost because no calendar has the day on which the access token expires."""
+    body = b'{"access_token": "a", "refresh_token": "new", "expires_in": 99999999999999}'
+    async with served(said(body, "Content-Type: application/json\r\n")) as url:
+        asked = client("127.0.0.1")
+        asked.app = asked.app.model_copy(update={"endpoints": Endpoints(token=url)})
+        tokens = await asked.refresh(SecretStr("old"))
+    assert (tokens.refresh_token, tokens.expires_at is not None) == (SecretStr("new"), True)
 
 
 async def test_the_connection_goes_to_the_checked_address() -> None:
