@@ -126,7 +126,10 @@ async def change_login(
     credentials = clean_credentials(credentials, provider)
     result = await check_login(incoming, outgoing, credentials, policy, provider)
     if result.ok:
-        await save_login(account, Login(incoming, outgoing, credentials), provider, store=store, box=box, by=by)
+        # Saved tokens stay as they are: a poller may have refreshed them meanwhile, and the service takes no older ones.
+        kept = changed.credentials is None and isinstance(credentials, OAuth2Credentials)
+        login = Login(incoming, outgoing, None if kept else credentials)
+        await save_login(account, login, provider, store=store, box=box, by=by)
     return result
 
 
@@ -134,11 +137,10 @@ async def save_login(
     account: Account, login: Login, provider: Provider | None, *, store: Store, box: SecretBox, by: str
 ) -> None:
     """Save servers and credentials that work. Tokens are taken for a new sign-in. A blocked account becomes active again."""
-    assert login.credentials is not None
     grant, refresh_at = _grant(login.credentials)
     await store.accounts.save_credentials(
         account.id,
-        box.seal(account.id, login.credentials),
+        box.seal(account.id, login.credentials) if login.credentials is not None else None,
         by=by,
         incoming=login.incoming,
         outgoing=login.outgoing,
@@ -148,7 +150,7 @@ async def save_login(
     )
 
 
-def _grant(credentials: Credentials) -> tuple[str, datetime | None]:
+def _grant(credentials: Credentials | None) -> tuple[str, datetime | None]:
     """Return a name for a sign-in, and when its tokens have to be refreshed; nothing for a password."""
     if not isinstance(credentials, OAuth2Credentials):
         return "", None

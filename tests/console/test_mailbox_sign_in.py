@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable
 from html import unescape
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from schemas.accounts import AccountState, ProofKind
 from services.console.sign_ins.mailbox_sign_in import CALLBACK
+from services.mailbox.connection import OAuth2Credentials
 from services.settings import ConsoleSettings
+from services.usecases import connecting
+from services.usecases.connecting import Login
 from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
 from tests import oauth
@@ -158,6 +163,41 @@ async def test_signing_in_again(
     bob = await office.signed_in(BOB)
     assert (await bob.get(start)).status_code == 404
     assert (await bob.get(f"/mailboxes/{account.id}/sign-in")).status_code == 404
+
+
+async def test_other_servers_keep_tokens_that_rotated_meanwhile(
+    office: Office, identity: IdentityServer, user: MailUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poller refreshes the tokens while the login is tried: the service knows only the new ones, and they stay."""
+    await connected(office, identity, user)
+    console = office.console
+    account = await console.store.accounts.find(user.address)
+    tried = connecting.check_login
+
+    async def slowly(*arguments: Any) -> Any:
+        result = await tried(*arguments)
+        before = console.box.open(account.id, account.credentials)
+        assert isinstance(before, OAuth2Credentials)
+        rotated = before.model_copy(update={"refresh_token": SecretStr("rotated")})
+        sealed = console.box.seal(account.id, rotated)
+        assert await console.store.account_tokens.save(account, sealed, refresh_at=account.refresh_at, lease=None)
+        return result
+
+    monkeypatch.setattr(connecting, "check_login", slowly)
+    result = await connecting.change_login(
+        account,
+        Login(account.incoming, None, None),
+        store=console.store,
+        box=console.box,
+        tokens=console.tokens,
+        policy=console.policy,
+        by=ANN,
+    )
+    after = await console.store.accounts.get(account.id)
+    credentials = console.box.open(after.id, after.credentials)
+    assert isinstance(credentials, OAuth2Credentials)
+    assert (result.ok, credentials.refresh_token) == (True, SecretStr("rotated"))
+    assert (after.outgoing, after.grant, after.refresh_at) == (None, account.grant, account.refresh_at)
 
 
 async def test_disconnecting_revokes(office: Office, identity: IdentityServer, user: MailUser) -> None:

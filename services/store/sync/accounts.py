@@ -162,7 +162,7 @@ class Accounts:
     async def save_credentials(
         self,
         account: str,
-        credentials: SealedCredentials,
+        credentials: SealedCredentials | None,
         *,
         by: str,
         incoming: ServerAddress | None = None,
@@ -173,12 +173,14 @@ class Accounts:
     ) -> Account:
         """Store new credentials that were tested (with ``incoming`` also both servers and their provider). This ends a block.
 
-        ``grant`` and ``refresh_at`` are those of a sign-in (see ``Account``).
+        ``grant`` and ``refresh_at`` are those of a sign-in (see ``Account``). Without ``credentials``, the saved ones stay.
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
         """
-        fields: dict[str, Any] = {"credentials": credentials, "grant": grant, "refresh_at": refresh_at, "trouble": None}
+        fields: dict[str, Any] = {"trouble": None}
+        if credentials is not None:
+            fields |= {"credentials": credentials, "grant": grant, "refresh_at": refresh_at}
         if incoming is not None:
             fields |= {"incoming": incoming, "outgoing": outgoing, "provider": provider}
         await self._change(account, fields, action="account.credentials", by=by)
