@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import SecretStr
 
 from services.mailbox.connection import ConnectPolicy, OAuth2Credentials
-from services.mailbox.oauth.client import OAuthClient, Tokens
+from services.mailbox.oauth.answers import Tokens
+from services.mailbox.oauth.client import OAuthClient
 from services.mailbox.oauth.endpoints import Endpoints, OAuthApp
 from services.mailbox.oauth.sign_in_services import GENERIC, SignInService, SignInServices
 from services.mailbox.oauth.token_refresh import refresh_time

@@ -22,7 +22,7 @@ from services.usecases.connecting import Login, NewAccount
 
 if TYPE_CHECKING:
     from services.mailbox.check import CheckResult
-    from services.mailbox.oauth.client import Tokens
+    from services.mailbox.oauth.answers import Tokens
 
 log = structlog.get_logger(__name__)
 

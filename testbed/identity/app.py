@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from testbed.identity.grants import FormRequest, Server, about
+from testbed.identity.grants import FormRequest, Server
+from testbed.identity.id_tokens import about
 from testbed.identity.state import EndpointFault, State
 from testbed.processes.users import MailUsers
 

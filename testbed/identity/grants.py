@@ -15,9 +15,9 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from authlib.oauth2.rfc8628 import DeviceAuthorizationEndpoint, DeviceCodeGrant, DeviceCredentialDict
-from authlib.oidc.core.grants.code import OpenIDCode, OpenIDToken
 from starlette.responses import JSONResponse, Response
 
+from testbed.identity.id_tokens import DeviceIdTokens, IdTokens
 from testbed.identity.state import Code, RegisteredApp, State, Token
 
 _METHODS = ["client_secret_basic", "client_secret_post", "none"]
@@ -224,50 +224,3 @@ class Introspection(IntrospectionEndpoint):
     def introspect_token(self, token: Token) -> dict[str, Any]:
         """Return whose token it is."""
         return {"active": True, "username": token.user, "scope": token.scope, "exp": int(token.expires_at)}
-
-
-class _Claims:
-    """What an id_token says."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def resolve_client_private_key(self, _client: RegisteredApp) -> Any:
-        """Return the key that signs."""
-        return self._state.key
-
-    def get_encode_header(self, _client: RegisteredApp) -> dict[str, str]:
-        """Return the header with the key's id."""
-        return {"alg": "RS256", "kid": str(self._state.key.kid)}
-
-    def get_client_claims(self, client: RegisteredApp) -> dict[str, Any]:
-        """Return who signs for whom, by a clock that may be wrong."""
-        at = int(time.time()) + self._state.skew
-        return {"iss": self._state.issuer, "aud": client.client_id, "iat": at, "exp": at + 300, "auth_time": at}
-
-    def generate_user_info(self, user: str, _scope: str) -> dict[str, Any]:
-        """Return who signed in."""
-        return about(self._state, user)
-
-
-class IdTokens(_Claims, OpenIDCode):
-    """With an authorization code."""
-
-    def __init__(self, state: State) -> None:
-        _Claims.__init__(self, state)
-        OpenIDCode.__init__(self)
-
-    def exists_nonce(self, nonce: str, _request: FormRequest) -> bool:
-        """Whether a nonce was used before."""
-        return any(code.nonce == nonce for code in self._state.codes.values())
-
-
-class DeviceIdTokens(_Claims, OpenIDToken):
-    """With a device code."""
-
-
-def about(state: State, user: str) -> dict[str, Any]:
-    """Return the claims about a user."""
-    name = user.partition("@")[0]
-    known = {"sub": f"sub-{user}", "email": user, "email_verified": True, "preferred_username": user, "name": name}
-    return {**known, **state.claims}

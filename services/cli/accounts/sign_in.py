@@ -28,7 +28,8 @@ from services.usecases.connecting import provider_of
 from services.usecases.mailbox_sign_in import SignedIn
 
 if TYPE_CHECKING:
-    from services.mailbox.oauth.client import OAuthClient, Tokens
+    from services.mailbox.oauth.answers import Tokens
+    from services.mailbox.oauth.client import OAuthClient
 
 PORT = 8457
 SECONDS = 600

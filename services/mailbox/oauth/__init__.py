@@ -3,12 +3,13 @@
 - ``guarded_http``: HTTP through the network guard, with bounded answers
 - ``errors``: what an identity server refuses
 - ``endpoints``: where an identity server is asked, as configured or as its issuer publishes it
+- ``answers``: tokens, codes, errors and documents, read with care
 - ``client``: authorization code with PKCE, device code, refresh, revocation
 - ``id_tokens``: who signed in, by the issuer's keys
 - ``sign_in_services``: the services that offer a sign-in to mailboxes: Google, Microsoft, and one that the operator names
 - ``refusals``: what a refusal means for a mailbox
 - ``token_refresh``: tokens that are due are refreshed, by one process at a time
 
-``guarded_http``, ``errors``, ``endpoints``, ``client`` and ``id_tokens`` know nothing of mailboxes. They load libraries that
+``guarded_http``, ``errors``, ``endpoints``, ``answers``, ``client`` and ``id_tokens`` know nothing of mailboxes. They load libraries that
 most commands do not need: import them where they are used.
 """

@@ -4,50 +4,35 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-from pydantic import AwareDatetime, SecretStr, ValidationError
+from pydantic import SecretStr
 
-from schemas.base import Contract
-from services.mailbox.connection import ConnectPolicy, clean_answer
+from services.mailbox.connection import ConnectPolicy
+from services.mailbox.oauth.answers import (
+    DeviceCode,
+    Tokens,
+    asked,
+    json_object,
+    read_device_code,
+    read_tokens,
+    refused,
+)
 from services.mailbox.oauth.endpoints import WELL_KNOWN, Endpoints, OAuthApp
 from services.mailbox.oauth.errors import UNREADABLE, IdentityServerError
 from services.mailbox.oauth.guarded_http import GuardedTransport
 
 with warnings.catch_warnings(record=True):  # it says that it prefers another library to httpx
-    from authlib.integrations.base_client import OAuthError
     from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _KEEPS = 3600.0
 """Seconds for which a configuration document is kept."""
 _OK = 200
-_LONGEST = timedelta(days=365).total_seconds()
 _SLOW_DOWN = 5.0
-
-
-class Tokens(Contract):
-    """What an identity server gives to one who has signed in."""
-
-    access_token: SecretStr
-    refresh_token: SecretStr | None = None
-    id_token: SecretStr | None = None
-    expires_at: AwareDatetime | None = None
-    """By this machine's clock; None if the server does not say."""
-
-
-class DeviceCode(Contract):
-    """A code that a user enters at another device (RFC 8628 section 3.2)."""
-
-    device_code: SecretStr
-    user_code: str
-    verification_uri: str
-    expires_in: int
-    interval: float = 5.0
 
 
 class OAuthClient:
@@ -117,19 +102,11 @@ class OAuthClient:
         fields = {"client_id": self.app.client_id, "scope": " ".join(self.app.scopes)}
         async with self._session() as session:
             auth = session.client_auth(session.token_endpoint_auth_method)
-            answer = await _asked(session.post(endpoints.device, data=fields, auth=auth), *self._secrets)
-        document = _json(answer)
+            answer = await asked(session.post(endpoints.device, data=fields, auth=auth), *self._secrets)
+        document = json_object(answer)
         if answer.status_code != _OK or "error" in document:
-            raise _refused(document)
-        try:
-            return DeviceCode.model_validate(
-                {
-                    "verification_uri": document.get("verification_url"),  # Google's spelling
-                    **document,
-                }
-            )
-        except ValidationError as error:
-            raise IdentityServerError(UNREADABLE, "the device code cannot be understood") from error
+            raise refused(document)
+        return read_device_code(document)
 
     async def poll(self, code: DeviceCode) -> tuple[Tokens | None, float]:
         """Return the tokens, or None and by how many seconds to wait longer, while the user has not entered the code.
@@ -157,8 +134,8 @@ class OAuthClient:
         url = (await self.endpoints()).token
         async with self._session() as session:
             session.token = {"refresh_token": secret}
-            found = await _asked(session.refresh_token(url, refresh_token=secret), secret, *self._secrets)
-        tokens = self._read(found)
+            found = await asked(session.refresh_token(url, refresh_token=secret), secret, *self._secrets)
+        tokens = read_tokens(found)
         return tokens if tokens.refresh_token else tokens.model_copy(update={"refresh_token": refresh_token})
 
     async def revoke(self, token: SecretStr) -> bool:
@@ -172,9 +149,9 @@ class OAuthClient:
             return False
         secret = token.get_secret_value()
         async with self._session() as session:
-            answer = await _asked(session.revoke_token(url, token=secret), secret, *self._secrets)
+            answer = await asked(session.revoke_token(url, token=secret), secret, *self._secrets)
         if answer.status_code != _OK:
-            raise _refused(_json(answer))
+            raise refused(json_object(answer))
         return True
 
     async def get_json(self, url: str, *, bearer: SecretStr | None = None) -> dict[str, Any]:
@@ -185,28 +162,16 @@ class OAuthClient:
         """
         headers = {"Authorization": f"Bearer {bearer.get_secret_value()}"} if bearer else {}
         async with httpx.AsyncClient(transport=GuardedTransport(self._policy), trust_env=False) as session:
-            answer = await _asked(session.get(url, headers=headers))
+            answer = await asked(session.get(url, headers=headers))
         if answer.status_code != _OK:
             raise IdentityServerError(UNREADABLE, f"{answer.url.host} answers {answer.status_code}")
-        return _json(answer)
+        return json_object(answer)
 
     async def _tokens(self, *secrets: str, **fields: str) -> Tokens:
         url = (await self.endpoints()).token
         async with self._session() as session:
-            found = await _asked(session.fetch_token(url, **fields), *secrets, *self._secrets)
-        return self._read(found)
-
-    @staticmethod
-    def _read(found: Any) -> Tokens:
-        if not isinstance(found, dict):
-            raise IdentityServerError(UNREADABLE, "the sign-in server's answer is no JSON object")
-        lasts = str(found.get("expires_in") or "")
-        seconds = min(float(lasts), _LONGEST) if lasts.isdecimal() else None
-        expires = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
-        try:
-            return Tokens.model_validate({**found, "expires_at": expires})
-        except ValidationError as error:
-            raise IdentityServerError(UNREADABLE, "the sign-in server's answer has no token") from error
+            found = await asked(session.fetch_token(url, **fields), *secrets, *self._secrets)
+        return read_tokens(found)
 
     @property
     def _secrets(self) -> tuple[str, ...]:
@@ -226,30 +191,3 @@ class OAuthClient:
             **more,
         ) as session:
             yield session
-
-
-async def _asked(answer: Awaitable[Any], *secrets: str) -> Any:
-    """Return an answer; what libraries raise becomes an ``IdentityServerError`` without secrets."""
-    try:
-        return await answer
-    except OAuthError as error:
-        raise _refused({"error": error.error, "error_description": error.description}, *secrets) from None
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise IdentityServerError(
-            UNREADABLE, f"the sign-in server's answer is wrong ({type(error).__name__})"
-        ) from None
-
-
-def _refused(document: dict[str, Any], *secrets: str) -> IdentityServerError:
-    error = clean_answer(str(document.get("error") or "refused"), *secrets)[:60]
-    return IdentityServerError(error, clean_answer(str(document.get("error_description") or ""), *secrets))
-
-
-def _json(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        document = answer.json()
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise IdentityServerError(UNREADABLE, f"{answer.url.host} gives no JSON object")
-    return document

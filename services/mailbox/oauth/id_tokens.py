@@ -9,7 +9,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from services.mailbox.oauth.client import OAuthClient, Tokens
+from services.mailbox.oauth.answers import Tokens
+from services.mailbox.oauth.client import OAuthClient
 from services.mailbox.oauth.endpoints import Endpoints
 from services.mailbox.oauth.errors import IdentityServerError
 

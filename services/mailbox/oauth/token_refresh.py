@@ -15,7 +15,7 @@ from services.mailbox.oauth.refusals import as_mail_error
 from services.mailbox.oauth.sign_in_services import SignInServices
 
 if TYPE_CHECKING:
-    from services.mailbox.oauth.client import Tokens
+    from services.mailbox.oauth.answers import Tokens
 
 EARLY = timedelta(minutes=5)
 CLAIM = timedelta(minutes=1)
