@@ -77,14 +77,18 @@ WRITES: dict[str, Write] = {
 
 
 def fenced(store: Store) -> set[str]:
-    """Return every method of the store that takes a lease, except the one that releases it."""
+    """Return every method of the store that takes a lease.
+
+    Left out: the one that releases it, and the one that saves rotated tokens, which counts although the lease is lost:
+    the identity server takes no others any more (``tests/store/sync/test_account_tokens.py``).
+    """
     return {
         f"{subject}.{name}"
         for subject, facade in vars(store).items()
         if not subject.startswith("_")
         for name, method in inspect.getmembers(type(facade), inspect.isfunction)
         if not name.startswith("_") and "lease" in inspect.signature(method).parameters
-    } - {"leases.release"}
+    } - {"leases.release", "account_tokens.save"}
 
 
 async def dump(world: World) -> dict[str, list[Any]]:
