@@ -130,6 +130,9 @@ class Groups:
     async def _set_admin(self, users: set[str], *, admin: bool, by: str, session: MongoSession) -> None:
         query: Doc = {"_id": {"$in": sorted(users)}, "admin": not admin}
         for user in [one["_id"] async for one in self._users.find(query, {"_id": 1}, session=session)]:
+            others = {"_id": {"$ne": user}, "admin": True, "disabled": {"$ne": True}}
+            if not admin and await self._users.find_one(others, {"_id": 1}, session=session) is None:
+                continue  # the last administrator stays one: nobody else could let anybody in again
             await self._users.update_one({"_id": user}, {"$set": {"admin": admin}}, session=session)
             change = {"before": not admin, "after": admin}
             await self._audit.add("user.admin", by=by, subject=f"user:{user}", session=session, **change)

@@ -92,6 +92,15 @@ async def test_rights_follow_when_the_group_is_named_later(provider: IdentityPro
     assert await administrators(provider) == {ANN, BOB}
 
 
+async def test_one_administrator_stays(provider: IdentityProvider) -> None:
+    """A group that loses all of its members leaves the last administrator the rights."""
+    provider.use(scim_admin_group=ADMINS)
+    path = await made(provider, ANN, BOB)
+    await provider.patch(path, {"op": "remove", "path": "members"}, status=204)
+    assert await named(provider, path) == set()
+    assert await administrators(provider) == {BOB}
+
+
 async def test_finding_and_replacing(provider: IdentityProvider) -> None:
     """Groups are found by name and member, read without their members, replaced, and have unique names."""
     path = await made(provider, BOB, name='Sa"les')
