@@ -94,12 +94,18 @@ def thread_id(*, message_id: str | None, in_reply_to: str | None, references: It
     return _id_digest(next(iter(references), None) or in_reply_to or message_id or key)
 
 
-def thread_ids(thread: str, named: Iterable[str | None]) -> tuple[str, ...]:
+def thread_ids(thread: str, named: Iterable[str | None], bounced: str | None = None) -> tuple[str, ...]:
     """Return the digests of the Message-IDs that a mail names, its own included, after its ``thread_id``.
 
-    Mails that share one of them are in one thread.
+    Mails that share one of them are in one thread. A bounce also has those of the mail that it is about, ``failure_id`` last.
     """
-    return tuple(dict.fromkeys((thread, *(_id_digest(one) for one in named if one))))
+    about = (_id_digest(bounced), failure_id(bounced)) if bounced else ()
+    return tuple(dict.fromkeys((thread, *(_id_digest(one) for one in named if one), *about)))
+
+
+def failure_id(message_id: str) -> str:
+    """Return the id that finds the bounces of a mail without the answers to it."""
+    return _id_digest(f"failure\0{message_id}")
 
 
 def _id_digest(message_id: str) -> str:

@@ -135,4 +135,4 @@ class Content(Contract):
     @property
     def thread_ids(self) -> tuple[str, ...]:
         """See ``identity.thread_ids``."""
-        return thread_ids(self.thread, (*self.ancestors, self.message_id))
+        return thread_ids(self.thread, (*self.ancestors, self.message_id), self.marks.bounced_id)

@@ -51,6 +51,7 @@ from services.store.mail.deleted_emails import DeletedEmail
 from services.store.mail.emails import BriefEmail
 from services.store.mail.links import LinkAddition
 from services.store.readers.views import (
+    DeliveryFailure,
     EmailPage,
     Explanation,
     FoundEmail,
@@ -60,7 +61,6 @@ from services.store.readers.views import (
     SuggestedAddress,
     VisibleCopy,
     VisibleEmail,
-    with_failures,
 )
 from services.store.store import Store
 from services.store.sync.accounts import new_account_id
@@ -82,6 +82,7 @@ __all__ = [
     "DatabaseFacts",
     "DeadLetter",
     "DeletedEmail",
+    "DeliveryFailure",
     "Dossier",
     "EmailPage",
     "EpochReport",
@@ -133,5 +134,4 @@ __all__ = [
     "new_account_id",
     "now",
     "sum_of",
-    "with_failures",
 ]

@@ -35,6 +35,7 @@ from services.store.readers.candidates import Candidates
 from services.store.readers.deleting import Deleting
 from services.store.readers.email_search import EmailSearch
 from services.store.readers.explaining import Explaining
+from services.store.readers.failures import Failures
 from services.store.readers.reading import Reading
 from services.store.readers.record_search import RecordSearch
 from services.store.readers.suggesting import Suggesting
@@ -100,7 +101,15 @@ class Store(StageStore):
         lines = VisibleLines(c, guard=guard, candidates=candidates, colleagues=self.colleagues, folders=self.folders)
         joined_links = JoinedLinks(c)
         threads = Threads(guard, joined_links)
-        self.reading = Reading(c, guard=guard, candidates=candidates, lines=lines, threads=threads, blobs=self.blobs)
+        self.reading = Reading(
+            c,
+            guard=guard,
+            candidates=candidates,
+            lines=lines,
+            threads=threads,
+            failures=Failures(guard, joined_links, lines),
+            blobs=self.blobs,
+        )
         self.email_search = EmailSearch(c, config, guard=guard, candidates=candidates, lines=lines, threads=threads)
         self.record_search = RecordSearch(guard, self.records)
         self.explaining = Explaining(c, guard, self.emails, self.audit)

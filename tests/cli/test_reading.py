@@ -8,9 +8,15 @@ import pytest
 from pymongo import MongoClient
 from rich.console import Console
 
+from schemas.emails import Match
+from schemas.ledger import RowState
+from schemas.mail import Classification, Role
 from services.cli.terminal import output
+from services.mailbox.connection import SecretBox
+from services.store import LinkAddition, RowOutcome, Store
 from services.usecases.html import sanitize_html
-from tests.cli.fixtures import ANNA, FILE, KIM, LUC, OFFER, PLAIN, Deployment
+from tests.cli.fixtures import ANNA, FILE, KIM, LUC, OFFER, PLAIN, START, Deployment, content
+from tests.factories import row
 
 
 def test_the_record_page(deployment: Deployment) -> None:
@@ -80,6 +86,32 @@ def test_an_email_in_full(deployment: Deployment) -> None:
     shown = deployment.ok("email", "show", OFFER.key[:14], "--viewer", ANNA)
     for words in ("Subject offer", KIM, "anna@nw.example in INBOX", "offer.pdf  application/pdf", "Hello"):
         assert " ".join(words.split()) in " ".join(shown.split()), words
+
+
+def test_a_mail_that_bounced(deployment: Deployment) -> None:
+    """A mail by itself and the record page say that it was not delivered, to whom and why."""
+    marks = Classification(
+        bounce=True,
+        bounced=(KIM,),
+        bounce_status="5.1.1",
+        bounce_reason="No such \x1b[31m user",
+        bounced_id="offer@mail",
+    )
+    bounce = content("bounce", marks=marks, thread="b" * 24)
+
+    async def arrives(store: Store, box: SecretBox) -> None:
+        (account,), (record,) = await store.accounts.get_all(), await store.records.find(KIM)
+        await store.emails.save_many([bounce])
+        match = (Match(address=KIM, role=Role.FROM),)
+        addition = LinkAddition(bounce.key, record.ref, START, bounce.thread, match, ANNA, ids=bounce.thread_ids)
+        await store.links.save_many([addition])
+        await store.matcher_ledger.finish([RowOutcome(row(account.id, 3).id, RowState.ATTACHED, email=bounce.key)])
+
+    deployment.store(arrives)
+    shown = " ".join(deployment.ok("email", "show", OFFER.key, "--viewer", ANNA).split())
+    assert f"not delivered {KIM} 5.1.1 No such [31m user (bounce {bounce.key[:14]})" in shown
+    assert "not delivered" not in deployment.ok("email", "show", PLAIN.key, "--viewer", ANNA)
+    assert deployment.ok("emails", KIM, "--viewer", ANNA).count("not delivered") == 1
 
 
 def test_the_forms_of_an_email(deployment: Deployment) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from bson import ObjectId
 
+from schemas.identity import failure_id
 from services.console.app import PAGES
 from services.console.web.forms import local_path
 from services.matcher.sweepers import sweep_pending_work
@@ -76,6 +77,9 @@ async def test_a_mail_that_bounced_is_marked(office: Office) -> None:
     marks = {"bounce": True, "bounced": ["gone@client.example"], "bounce_kind": "hard", "bounce_status": "5.1.1"}
     change = {"$set": {"marks": {**marks, "bounce_reason": "<b>unknown", "bounced_id": bounced.message_id}}}
     await office.life.database["emails"].update_one({"_id": bounce.key}, change)
+    assert bounced.message_id is not None
+    ids = {"$addToSet": {"ids": failure_id(bounced.message_id)}}
+    await office.life.database["links"].update_many({"email": bounce.key}, ids)
     browser = await office.signed_in(ANN)
     page = await browser.shows(record(office))
     assert page.count("Bounce: mail to gone@client.example cannot be delivered (5.1.1)") == 1

@@ -26,7 +26,7 @@ from services.cli.terminal.output import (
     write_bytes,
 )
 from services.cli.terminal.session import Session, command, open_session
-from services.store import DeletedEmail, ShownEmail, VisibleCopy
+from services.store import DeletedEmail, DeliveryFailure, ShownEmail, VisibleCopy
 from services.usecases.html import sanitize_html
 from services.wording import plural
 
@@ -194,6 +194,7 @@ def _print(shown: ShownEmail, *, as_json: bool) -> None:
         ("date", moment(content.sent_at)),
         ("held by", "; ".join(_copy(copy) for copy in shown.line.copies)),
         ("on", ", ".join(str(ref) for ref in shown.records)),
+        *(("not delivered", _failure(one)) for one in shown.line.failures),
         *(
             (f"attachment {number}", f"{one.name}  {one.media_type}, {one.size:,} octets")
             for number, one in enumerate(content.attachments, 1)
@@ -202,6 +203,11 @@ def _print(shown: ShownEmail, *, as_json: bool) -> None:
     table(None, ("", ""), [(name, value) for name, value in rows if value])
     console.print()
     console.print(Text(clean(content.text.replace("\r\n", "\n"))), soft_wrap=True)
+
+
+def _failure(one: DeliveryFailure) -> str:
+    said = f"{', '.join(one.addresses)} {one.status} {one.reason}".split()
+    return f"{' '.join(said)} (bounce {one.email[:SHOWN_ID]})".lstrip()
 
 
 def _copy(copy: VisibleCopy) -> str:

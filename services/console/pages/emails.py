@@ -10,7 +10,7 @@ from schemas.mail import Role
 from schemas.records import RecordRef
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext, record_of
-from services.store import NotFoundError, ShownEmail, with_failures
+from services.store import NotFoundError, ShownEmail
 
 _KEY = re.compile(r"v\d{1,3}-[0-9a-f]{40}")
 _SHOWN = (Role.FROM, Role.TO, Role.CC, Role.REPLY_TO)
@@ -42,7 +42,6 @@ async def show(context: RequestContext) -> Response:
     return context.render(
         "email.html",
         shown=shown,
-        failures=with_failures([shown.line], [one.line for one in thread])[0].failures,
         content=content,
         people=[(role, [one for one in content.participants if one.role is role]) for role in _SHOWN],
         records=await store.record_search.named(context.viewer, shown.records),

@@ -109,14 +109,14 @@ def references(content: Content) -> list[str]:
     return [name for name in named if name]
 
 
-NAMED = ("message_id", "in_reply_to", "references", "thread")
+NAMED = ("message_id", "in_reply_to", "references", "thread", "marks.bounced_id")
 """Fields of an email's document that ``ids_of`` needs."""
 
 
 def ids_of(document: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the ids by which an email joins threads."""
     named = (document.get("in_reply_to"), *document.get("references", ()), document.get("message_id"))
-    return thread_ids(document["thread"], named)
+    return thread_ids(document["thread"], named, document.get("marks", {}).get("bounced_id"))
 
 
 def decode_email(document: Mapping[str, Any]) -> Email:

@@ -16,12 +16,10 @@ from services.store.core.blind_index import BlindIndex
 from services.store.core.bulk import batched, insert_new
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
-from services.store.core.documents import Doc, decode, decode_email, encode_email, now
+from services.store.core.documents import NAMED, Doc, decode, decode_email, encode_email, now
 from services.store.core.errors import NotFoundError
 
-_BRIEF = dict.fromkeys(
-    ("message_id", "in_reply_to", "references", "thread", "sent_at", "participants", "by_thread", "unlinked_at"), 1
-)
+_BRIEF = dict.fromkeys((*NAMED, "sent_at", "participants", "by_thread", "unlinked_at"), 1)
 
 
 _WITHOUT_IDS = {"ids": 0, "own_ids": 0}
@@ -40,11 +38,13 @@ class BriefEmail(NamedTuple):
     by_thread: bool
     unlinked_at: datetime | None = None
     """Since when it has been on no record. Its grace period starts then."""
+    bounced_id: str | None = None
+    """Of a bounce: the Message-ID of the mail that bounced."""
 
     @property
     def thread_ids(self) -> tuple[str, ...]:
         """See ``identity.thread_ids``."""
-        return thread_ids(self.thread, (*self.ancestors, self.message_id))
+        return thread_ids(self.thread, (*self.ancestors, self.message_id), self.bounced_id)
 
 
 class Ancestor(NamedTuple):
@@ -198,6 +198,7 @@ def _brief(document: Doc) -> BriefEmail:
         participants=tuple(Participant.model_validate(one) for one in document.get("participants", ())),
         by_thread=document.get("by_thread", False),
         unlinked_at=document.get("unlinked_at"),
+        bounced_id=document.get("marks", {}).get("bounced_id"),
     )
 
 

@@ -49,6 +49,12 @@ class JoinedLinks:
             known |= new
         return [*found.values()]
 
+    async def naming(self, user: str, ids: Sequence[str], *, most: int, record: RecordRef | None = None) -> list[Link]:
+        """Return at most so many links that a user may possibly see and that have one of the ids, the newest ones."""
+        own = await self._naming("own_ids", own_ids([user], ids), (), record, most)
+        shared = await self._naming("ids", ids, {link.id for link in own}, record, most)
+        return sorted((*own, *shared), key=lambda one: (one.sent_at, one.id), reverse=True)[:most]
+
     async def reachable(
         self, user: str, start: Sequence[Link], *, most: int, record: RecordRef | None = None, ids: Iterable[str] = ()
     ) -> list[Link]:

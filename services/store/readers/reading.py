@@ -16,8 +16,9 @@ from services.store.core.errors import NotFoundError
 from services.store.mail.blobs import Blobs
 from services.store.mail.raw_forms import RawForms
 from services.store.readers.candidates import Candidates, Position, on_record
+from services.store.readers.failures import Failures
 from services.store.readers.threads import Threads, with_threads
-from services.store.readers.views import EmailPage, ShownEmail, with_failures
+from services.store.readers.views import EmailPage, ShownEmail
 from services.store.readers.visible_lines import VisibleLines, folded, shown_marks
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,6 +39,7 @@ class Reading:
         candidates: Candidates,
         lines: VisibleLines,
         threads: Threads,
+        failures: Failures,
         blobs: Blobs,
     ) -> None:
         self._emails = collections.emails
@@ -45,6 +47,7 @@ class Reading:
         self._candidates = candidates
         self._lines = lines
         self._threads = threads
+        self._failures = failures
         self._blobs = blobs
         self._raw = RawForms(blobs)
 
@@ -73,7 +76,7 @@ class Reading:
         shown = found[:limit]
         before = _cursor(shown[-1].link) if len(found) > limit and shown else None
         lines = await self._threads.joined(user, folded(await self._lines.lines(user, shown)), shown, record)
-        return EmailPage(with_failures(lines, lines), before)
+        return EmailPage(await self._failures.marked(user, lines, (record,)), before)
 
     async def _thread_page(
         self, user: User, record: RecordRef, thread: str, position: Position | None, limit: int
@@ -84,7 +87,7 @@ class Reading:
         rest = [one for one in whole.visible if position is None or (one.link.sent_at, one.link.id) < position]
         before = _cursor(rest[limit - 1].link) if len(rest) > limit else None
         lines = with_threads(folded(await self._lines.lines(user, rest[:limit])), whole.visible)
-        return EmailPage(with_failures(lines, lines), before, whole.cut_short)
+        return EmailPage(await self._failures.marked(user, lines, (record,)), before, whole.cut_short)
 
     async def count(self, viewer: str, record: RecordRef) -> int:
         """Return how many emails the viewer may see on a record."""
@@ -124,7 +127,8 @@ class Reading:
         records = tuple(one.link.record for one in visible)
         content = decode_email(document).content
         content = content.model_copy(update={"marks": shown_marks(content.marks)})
-        return ShownEmail(line=lines[0], records=records, content=content)
+        (line,) = await self._failures.marked(user, lines[:1], records)
+        return ShownEmail(line=line, records=records, content=content)
 
     async def html(self, viewer: str, email: str) -> str | None:
         """Return the HTML as sent, **not sanitised**; None if the email has none.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -96,30 +95,10 @@ class VisibleEmail(Contract):
     date: datetime | None = None
     """Its Date header; ``sent_at`` if that is believable."""
     failures: tuple[DeliveryFailure, ...] = ()
-    """On a record page: the bounces on the same page that say that it was not delivered."""
+    """On a record page, and of an email in full: the bounces that the viewer sees on the same record and that say that it was
+    not delivered."""
     also: tuple[str, ...] = ()
     """On a record page: ids of other emails that are the same mail to a person. Their copies are among the copies."""
-
-
-def with_failures(lines: Iterable[VisibleEmail], among: Iterable[VisibleEmail]) -> list[VisibleEmail]:
-    """Return lines with what bounces say of them, as far as these are among lines that the viewer sees."""
-    failures: dict[str, dict[str, DeliveryFailure]] = {}
-    for bounce in among:
-        marks = bounce.marks
-        if marks.bounced_id:
-            failures.setdefault(marks.bounced_id, {})[bounce.email] = DeliveryFailure(
-                email=bounce.email,
-                addresses=marks.bounced,
-                kind=marks.bounce_kind,
-                status=marks.bounce_status,
-                reason=marks.bounce_reason,
-            )
-    return [
-        line.model_copy(update={"failures": tuple(failures[line.message_id].values())})
-        if line.message_id in failures
-        else line
-        for line in lines
-    ]
 
 
 class EmailPage(NamedTuple):

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from schemas.mail import Attachment, Classification, Participant, Role
+from schemas.mail import Attachment, Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, Verdict
 from services.store import NotAllowedError, NotFoundError, Store, email_ref
@@ -256,31 +256,3 @@ async def test_the_start_of_an_id_names_only_what_the_viewer_may_see(world: Worl
     for start in ("", "v2-", key("m0")):
         with pytest.raises(NotFoundError, match="there is no email"):
             await store.reading.full_key("ann@corp.com", start)
-
-
-async def test_a_mail_that_bounced_says_so_to_those_who_see_the_bounce(world: World, store: Store) -> None:
-    """The bounce is incoming, and marks the mail that it is about; it marks nothing for users who do not see it."""
-    mine, his = await world.account("a@corp.com"), await world.account("b@corp.com", Mode.PRIVATE)
-    record = await world.record("lead@x.com")
-    sent = content("m", "a@corp.com", "lead@x.com")
-    marks = Classification(
-        bounce=True,
-        bounced=("lead@x.com",),
-        bounce_kind="hard",
-        bounce_status="5.1.1",
-        bounce_reason="User unknown",
-        bounced_id=sent.message_id,
-    )
-    people = (Participant(address="daemon@corp.com", role=Role.FROM), Participant(address="lead@x.com", role=Role.TO))
-    bounce = content("bounce", "x@x.com", minutes=1, marks=marks).model_copy(update={"participants": people})
-    await world.attach(mine, sent)
-    await world.attach(his, bounce)
-    seen = {}
-    for viewer in ("a@corp.com", "b@corp.com"):
-        lines = (await store.reading.visible_emails(viewer, record)).emails
-        seen[viewer] = [(line.subject, line.direction, len(line.failures)) for line in lines]
-    assert seen["a@corp.com"] == [("Subject m", "out", 0)]
-    assert seen["b@corp.com"] == [("Subject bounce", "in", 0), ("Subject m", "out", 1)]
-    (failure,) = (await store.reading.visible_emails("b@corp.com", record)).emails[1].failures
-    told = (failure.email, failure.addresses, failure.kind, failure.status, failure.reason)
-    assert told == (bounce.key, ("lead@x.com",), "hard", "5.1.1", "User unknown")
