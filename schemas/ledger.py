@@ -178,6 +178,9 @@ class Row(Contract):
     """SHA-256 of an attached copy's header block in the blob store; None for copies attached by version 0.1."""
     body: str | None = None
     """SHA-256 of what follows the header block. Copies of an email usually share it."""
+    defects: tuple[str, ...] = ()
+    """What was wrong with an attached copy (``Classification.defects``), shown only to its owner. Empty for copies that version 0.1
+    attached."""
     relink: bool = False
     """Whether it ceased or started to be a live copy, and the links of its email are not updated yet."""
     doubt: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ import orjson
 from schemas.accounts import ProofKind
 from schemas.mail import Classification, Participant, Role
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy, Verdict
-from services.store import Obstacle, PreviewEffect
+from services.store import Obstacle, PreviewEffect, VisibleCopy
 
 SKIPPED = {
     "too-large": "larger than your company's limit",
@@ -99,6 +99,24 @@ PAUSED = {
     "operator": "paused by your administrator",
 }
 """Why a mailbox is paused that its owner did not pause."""
+DEFECTS = {
+    "address": "an address in the field {} cannot be read, and is missing",
+    "address:repaired": "addresses were not written correctly",
+    "boundary": "the boundaries between its parts are wrong",
+    "charset": "its text is not in the charset that it names ({}): single letters may be wrong",
+    "charset:undeclared": "it does not name the charset of its text: single letters may be wrong",
+    "date": "its date is not written correctly",
+    "date:guessed": "its date can be read in several ways: the one shown is a guess",
+    "encoded-word": "the encoding of a name or of the subject is damaged",
+    "encoding": "the encoding of a part ({}) is damaged or unknown",
+    "header-line": "lines of its header are no fields",
+    "html": "its HTML is damaged or very deeply nested: the plain text made from it may be wrong",
+    "smime-unverified": "it is signed, and the signature was not checked",
+    "tnef": "its winmail.dat cannot be opened",
+    "unterminated": "its end is missing",
+}
+"""What the parser says of a copy, whole or by its kind; the braces stand for the detail."""
+TRUNCATED = "This mail is larger than what Leadmail shows of one: something was cut off. The raw mail is complete."
 _NAMES = 4
 
 
@@ -128,6 +146,18 @@ def bounce(marks: Classification) -> str:
     return f"Bounce: mail{whom} {what[marks.bounce_kind]}" + (
         f" ({marks.bounce_status})" if marks.bounce_status else ""
     )
+
+
+def defects(copies: Iterable[VisibleCopy]) -> list[str]:
+    """Say what was wrong with the viewer's own copies of an email."""
+    found = dict.fromkeys(one for copy in copies if copy.own for one in copy.defects)
+    return list(dict.fromkeys(map(_defect, found)))
+
+
+def _defect(defect: str) -> str:
+    kind, _, detail = defect.partition(":")
+    words = DEFECTS.get(defect) or DEFECTS.get(kind, defect)
+    return words.replace("{}", detail or "unnamed")
 
 
 def people(participants: Sequence[Participant]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +16,9 @@ from schemas.ledger import RowState
 from schemas.mail import Classification, Role
 from services.cli.terminal import output
 from services.mailbox.connection import SecretBox
-from services.store import LinkAddition, RowOutcome, Store
+from services.store import LinkAddition, RowOutcome, Store, VisibleCopy
 from services.usecases.html import sanitize_html
+from services.wording import DEFECTS, defects
 from tests.cli.fixtures import ANNA, FILE, KIM, LUC, OFFER, PLAIN, START, Deployment, content
 from tests.factories import row
 
@@ -112,6 +116,47 @@ def test_a_mail_that_bounced(deployment: Deployment) -> None:
     assert f"not delivered {KIM} 5.1.1 No such [31m user (bounce {bounce.key[:14]})" in shown
     assert "not delivered" not in deployment.ok("email", "show", PLAIN.key, "--viewer", ANNA)
     assert deployment.ok("emails", KIM, "--viewer", ANNA).count("not delivered") == 1
+
+
+def test_what_is_wrong_with_a_copy(deployment: Deployment) -> None:
+    """Its owner reads it in words; a colleague who sees the mail does not."""
+
+    async def damaged(store: Store, box: SecretBox) -> None:
+        (account,) = await store.accounts.get_all()
+        defects = ("address:to", "charset:gb2312", "date:guessed", "charset:gb2312")
+        outcome = RowOutcome(row(account.id, 1).id, RowState.ATTACHED, email=OFFER.key, defects=defects)
+        await store.matcher_ledger.finish([outcome])
+
+    deployment.store(damaged)
+    shown = " ".join(deployment.ok("email", "show", OFFER.key, "--viewer", ANNA).split())
+    for words in (
+        "address in the field to cannot be read",
+        "charset that it names (gb2312)",
+        "the one shown is a guess",
+    ):
+        assert shown.count(words) == 1, words
+    for options in ((), ("--json",)):
+        theirs = deployment.ok("email", "show", OFFER.key, "--viewer", LUC, *options)
+        assert "your copy" not in theirs
+        assert "gb2312" not in theirs
+    copies = json.loads(deployment.ok("email", "show", OFFER.key, "--viewer", ANNA, "--json"))["copies"]
+    assert "date:guessed" in copies[0]["defects"]
+
+
+def test_every_defect_has_words() -> None:
+    """Of every kind that the parser notes; a kind without words is shown as it is."""
+    noted = {
+        kind.strip('"')
+        for path in Path("services/parser").rglob("*.py")
+        for kind in re.findall(r"\.defect\(([^,)]+)", path.read_text())
+    }
+    assert {kind if kind != "UNVERIFIED" else "smime-unverified" for kind in noted} <= DEFECTS.keys()
+    assert len(noted) > 8
+    copy = VisibleCopy(owner=ANNA, account="a" * 24, address=ANNA, folder="INBOX", flags=(), labels=(), own=True)
+    for defect in (*DEFECTS, "strange", "strange:{0.x}"):
+        (said,) = defects([copy.model_copy(update={"defects": (defect,)})])
+        assert "{}" not in said
+    assert defects([copy.model_copy(update={"defects": ("html",), "own": False})]) == []
 
 
 def test_the_forms_of_an_email(deployment: Deployment) -> None:

@@ -88,6 +88,22 @@ async def test_a_mail_that_bounced_is_marked(office: Office) -> None:
     assert "&lt;b&gt;unknown" in await browser.shows(email(office, "answer"))
 
 
+async def test_what_is_wrong_with_a_copy_is_told_to_its_owner(office: Office) -> None:
+    """In words, beside what else the owner can do with the copy; that something was cut off is told to everybody."""
+    key, ledger = office.life.written["shared"].key, office.life.database["ledger"]
+    (of_ann,) = [one.id for one in await office.console.store.accounts.get_all(ANN)]
+    defects = {"$set": {"defects": ["address:cc", "charset:<b>"]}}
+    assert (await ledger.update_many({"email": key, "account": of_ann}, defects)).matched_count == 1
+    await office.life.database["emails"].update_one({"_id": key}, {"$set": {"marks.truncated": True}})
+    pages = {who: await (await office.signed_in(who)).shows(email(office, "shared")) for who in (ANN, BOB, EVE)}
+    assert "an address in the field cc cannot be read" in pages[ANN]
+    assert "names (&lt;b&gt;)" in pages[ANN]
+    for page in pages.values():
+        assert "something was cut off" in page
+    for who in (BOB, EVE):
+        assert "address in the field" not in pages[who]
+
+
 async def test_finding(office: Office) -> None:
     """A record is found by name, company or the start of an address; the page says when nothing matches."""
     browser = await office.signed_in(ZOE)

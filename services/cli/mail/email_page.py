@@ -28,7 +28,7 @@ from services.cli.terminal.output import (
 from services.cli.terminal.session import Session, command, open_session
 from services.store import DeletedEmail, DeliveryFailure, ShownEmail, VisibleCopy
 from services.usecases.html import sanitize_html
-from services.wording import plural
+from services.wording import TRUNCATED, defects, plural
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -193,6 +193,8 @@ def _print(shown: ShownEmail, *, as_json: bool) -> None:
         ("bcc", ", ".join(shown.line.bcc)),
         ("date", moment(content.sent_at)),
         ("held by", "; ".join(_copy(copy) for copy in shown.line.copies)),
+        *(("your copy", one) for one in defects(shown.line.copies)),
+        ("note", TRUNCATED if content.marks.truncated else ""),
         ("on", ", ".join(str(ref) for ref in shown.records)),
         *(("not delivered", _failure(one)) for one in shown.line.failures),
         *(

@@ -106,7 +106,17 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
         if not additions:
             rows.append(RowOutcome(row, RowState.UNMATCHED))
             continue
-        rows.append(RowOutcome(row, RowState.ATTACHED, email=content.key, bcc=mail.bcc, head=mail.head, body=mail.body))
+        rows.append(
+            RowOutcome(
+                row,
+                RowState.ATTACHED,
+                email=content.key,
+                bcc=mail.bcc,
+                head=mail.head,
+                body=mail.body,
+                defects=content.marks.defects,
+            )
+        )
         attached[content.key] = content
         links.extend(additions)
     return Decisions(

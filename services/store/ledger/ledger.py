@@ -140,7 +140,11 @@ class Ledger:
         )
         held = {
             (row.get("header", b""), row["size"]): Twin(
-                row["email"], tuple(row.get("bcc", ())), row.get("head"), row.get("body")
+                row["email"],
+                tuple(row.get("bcc", ())),
+                row.get("head"),
+                row.get("body"),
+                tuple(row.get("defects", ())),
             )
             async for row in rows
         }

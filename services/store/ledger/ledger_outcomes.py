@@ -31,6 +31,7 @@ class RowOutcome(NamedTuple):
     head: str | None = None
     """Of an attached copy: the hashes of its header block and of its body, see ``schemas.ledger.Row``."""
     body: str | None = None
+    defects: tuple[str, ...] = ()
 
 
 def outcome_writes(updates: Sequence[RowOutcome]) -> list[UpdateMany]:
@@ -39,7 +40,7 @@ def outcome_writes(updates: Sequence[RowOutcome]) -> list[UpdateMany]:
     One write per row would take the server twice and the client four times as long.
     """
     moment = now()
-    attached = [update for update in updates if update.email is not None and not update.bcc and not update.reason]
+    attached = [one for one in updates if one.email is not None and not (one.bcc or one.reason or one.defects)]
     groups: dict[tuple[object, ...], list[RowOutcome]] = {}
     for update in set(updates) - set(attached):
         groups.setdefault(update[1:], []).append(update)
@@ -69,4 +70,4 @@ def _attached(updates: Sequence[RowOutcome], moment: datetime) -> list[Doc]:
         **{name: [getattr(update, name) for update in updates] for name in ("email", "head", "body")},
     }
     values = {name: {"$arrayElemAt": [{"$literal": each}, place]} for name, each in lists.items()}
-    return [{"$set": {**values, "updated_at": moment}}, {"$unset": ["reason", "bcc", *DOUBT]}]
+    return [{"$set": {**values, "updated_at": moment}}, {"$unset": ["reason", "bcc", "defects", *DOUBT]}]

@@ -17,7 +17,7 @@ UNDECIDED: tuple[Doc, ...] = (
 """The conditions of rows that a contact or a thread that is found later concerns; each has its index of marks."""
 DISCONNECTED = "disconnected"
 """Reason of rows that no poller will fetch because their account is disconnected."""
-OF_EMAIL = ("email", "bcc", "head", "body")
+OF_EMAIL = ("email", "bcc", "head", "body", "defects")
 """What only a row has whose copy is attached to an email, or was."""
 DOUBT = ("doubt", "doubts", "withheld_at", "retry_at")
 """What only a row has whose mail did not come at the last attempt."""

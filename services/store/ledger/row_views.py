@@ -38,6 +38,7 @@ class Twin(NamedTuple):
     bcc: tuple[str, ...]
     head: str | None
     body: str | None
+    defects: tuple[str, ...] = ()
 
 
 class LiveRow(Contract):
@@ -52,6 +53,7 @@ class LiveRow(Contract):
     bcc: tuple[str, ...] = ()
     head: str | None = None
     body: str | None = None
+    defects: tuple[str, ...] = ()
     internal_date: datetime
 
     @property

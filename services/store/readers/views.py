@@ -29,6 +29,8 @@ class VisibleCopy(Contract):
     """Gmail labels of the copy."""
     own: bool
     """Whether the account is the viewer's."""
+    defects: tuple[str, ...] = ()
+    """Of an own copy: what was wrong with it and repaired, or could not be read, in short words such as ``charset:gb2312``."""
 
 
 class Reason(Contract):

@@ -111,6 +111,7 @@ def visible_email(
                 flags=row.flags,
                 labels=row.labels,
                 own=account.owner == viewer,
+                defects=row.defects if account.owner == viewer else (),
             )
             for row, account in decision.known_copies(viewer)
         ),
@@ -142,7 +143,7 @@ def visible_email(
 
 
 def shown_marks(marks: Classification) -> Classification:
-    """Return marks without ``defects``, which say how one copy was encoded on its way."""
+    """Return marks without ``defects``, which say how one copy was encoded on its way. Its owner sees them with the copy."""
     return marks.model_copy(update={"defects": ()})
 
 

@@ -99,6 +99,23 @@ async def test_copies_that_differ_in_recipients_are_two_emails(world: World) -> 
 LOU = "lou@law.example"
 
 
+async def test_what_is_wrong_with_a_copy_is_shown_to_its_owner_alone(world: World) -> None:
+    """Each copy's own, whichever was stored first; nothing to those who have no copy."""
+    private, shared, record = await company(world)
+    damaged = SHARED.replace(b"Subject:", b"No field\r\nSubject:")
+    encoded = SHARED.replace(b"Subject:", b"Content-Transfer-Encoding: x-strange\r\nSubject:")
+    keys = [(await world.deliver(to, raw)).content.key for to, raw in ((private, damaged), (shared, encoded))]
+    assert keys[0] == keys[1]
+    expected = {ANN: [("header-line",)], BOB: [("encoding:x-strange",)], EVE: [()]}
+    for viewer, defects in expected.items():
+        shown = await world.store.reading.show(viewer, keys[0])
+        assert [copy.defects for copy in shown.line.copies if copy.own or viewer == EVE] == defects
+        assert not any(copy.defects for copy in shown.line.copies if not copy.own)
+        assert shown.content.marks.defects == shown.line.marks.defects == ()
+    assert "strange" not in await everything(world, ANN, record)
+    assert "header-line" not in await everything(world, BOB, record) + await everything(world, EVE, record)
+
+
 @pytest.mark.parametrize("field", ["Reply-To", "Sender"])
 @pytest.mark.parametrize("first", ["private", "shared"])
 async def test_a_copy_puts_the_mail_only_on_the_pages_that_it_names_itself(

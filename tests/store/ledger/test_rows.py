@@ -299,10 +299,13 @@ async def test_a_moved_mail_is_attached_without_its_body(world: World, store: St
     await store.poller_ledger.add_window(world.leases[mine.id], [copy])
     await store.emails.save_many([mail])
     await store.links.save_many(await world.additions(mine, mail))
-    outcome = RowOutcome(copy.id, RowState.ATTACHED, email=mail.key, bcc=("s@x.com",), head="1" * 64, body="2" * 64)
+    files = {"head": "1" * 64, "body": "2" * 64}
+    outcome = RowOutcome(copy.id, RowState.ATTACHED, email=mail.key, bcc=("s@x.com",), defects=("html",), **files)
     await store.matcher_ledger.finish([outcome])
     same, other = TwinQuery("m@mail", b"h" * 16, 5), TwinQuery("m@mail", b"h" * 16, 6)
-    assert await store.ledger.twins(mine.id, [same, other]) == {same: Twin(mail.key, ("s@x.com",), "1" * 64, "2" * 64)}
+    assert await store.ledger.twins(mine.id, [same, other]) == {
+        same: Twin(mail.key, ("s@x.com",), "1" * 64, "2" * 64, ("html",))
+    }
     assert await store.ledger.twins("f" * 24, [same]) == {}
     moved = row(mine.id, 7, RowState.ATTACHED, folder="a" * 12, email=mail.key)
     await store.poller_ledger.add_window(world.leases[mine.id], [moved])

@@ -58,6 +58,7 @@ def row(of: Account, folder: str, *bcc: str) -> LiveRow:
         flags=(name,),
         labels=(f"label-{name}",),
         bcc=bcc,
+        defects=(f"charset:{name}",),
         internal_date=START,
     )
 
@@ -93,6 +94,7 @@ def copy(of: Account, folder: str, *, own: bool) -> VisibleCopy:
         flags=(name,),
         labels=(f"label-{name}",),
         own=own,
+        defects=(f"charset:{name}",) if own else (),
     )
 
 
