@@ -37,6 +37,7 @@ TARGETS = (
     ),
     Target("services/store/readers/deleting.py", ("tests/store/readers/test_deleting.py",), servers=True),
     Target("services/store/readers/candidates.py", _VISIBLE, servers=True),
+    Target("services/store/readers/failures.py", ("tests/store/readers/test_failures.py",), servers=True),
     Target(
         "services/store/readers/visible_lines.py",
         _VISIBLE,

@@ -45,12 +45,19 @@ class Letter:
     """Whether it has a Message-ID."""
     alias: str = ""
     """The mail whose Message-ID a forged mail carries."""
+    about: str = ""
+    """The Message-ID (here: the name) of the mail that it says was not delivered, truly or not."""
+
+    @property
+    def message_id(self) -> str | None:
+        """Its Message-ID (here: a name)."""
+        return (self.alias or self.name) if self.identified else None
 
     @property
     def ids(self) -> frozenset[str]:
         """The Message-IDs that it carries or names; or if there is none, what no other mail has."""
-        named = (*self.answers, *((self.alias or self.name,) if self.identified else ()))
-        return frozenset(f"<{one}>" for one in named) or frozenset({f"without an id: {self.name}"})
+        named = (*self.answers, self.message_id, self.about)
+        return frozenset(f"<{one}>" for one in named if one) or frozenset({f"without an id: {self.name}"})
 
 
 @dataclass
@@ -213,6 +220,11 @@ class Company:
             found |= more
             ids.update(*(self.letters[one].ids for one in more))
         return found
+
+    def failures(self, name: str, among: Collection[str]) -> set[str]:
+        """Return which of some mails say that a mail was not delivered."""
+        identifier = self.letters[name].message_id
+        return {one for one in among if identifier is not None and self.letters[one].about == identifier}
 
     def granting(self, viewer: str, *, any_record: bool = False) -> dict[Line, list[Held]]:
         """Return, for each mail that a viewer sees on a record, the live copies that grant it. This is the sharing rule.

@@ -11,7 +11,7 @@ from bson import ObjectId
 
 from schemas.accounts import AccountState, ProofKind
 from schemas.identity import thread_id
-from schemas.mail import Attachment
+from schemas.mail import Attachment, Classification
 from schemas.messages import MailParsed
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
@@ -257,13 +257,19 @@ class History(SecondThoughts):
 
     # Mail
 
-    async def _letter(
-        self, name: str, people: tuple[str, ...], answers: tuple[str, ...], identified: bool, alias: str = ""
+    async def _letter(  # noqa: PLR0917 - the arguments of a step
+        self,
+        name: str,
+        people: tuple[str, ...],
+        answers: tuple[str, ...],
+        identified: bool,
+        alias: str = "",
+        about: str = "",
     ) -> None:
         if name in self.paper.letters:
             return
         answers = tuple(one for one in answers if one in self.paper.letters)
-        self.paper.letters[name] = Letter(name, people, answers, identified, alias)
+        self.paper.letters[name] = Letter(name, people, answers, identified, alias, about)
         message_id, references = (
             f"{alias or name}@mail" if identified else None,
             tuple(f"{one}@mail" for one in answers),
@@ -277,6 +283,7 @@ class History(SecondThoughts):
             thread=thread_id(message_id=message_id, in_reply_to=None, references=references, key=name),
             attachments=(attachment_of(name),),
             message_id=message_id,
+            marks=Classification(bounce=bool(about), bounced_id=f"{about}@mail" if about else None),
         )
 
     async def _arrive(self, copies: tuple[tuple[str, str, tuple[str, ...], bool], ...]) -> None:
@@ -302,6 +309,7 @@ class History(SecondThoughts):
         self.happened["forwarded copy"] += not {box.address, *box.aliases}.intersection(letter.people)
         if letter.alias in self.paper.letters:
             self.happened[f"thread attack by {'appended' if filed else 'received'} mail"] += 1
+        self.happened["bounce"] += letter.about in self.paper.letters
         if letter.name in self.paper.deleted:
             self.happened["copy of deleted mail"] += 1
 

@@ -33,7 +33,12 @@ Step = tuple[Any, ...]
 def life(seed: int, *, changes: int) -> list[Step]:
     """Return steps: a company is set up, its mail arrives, then things change."""
     rng = random.Random(seed)
-    return [*_founded(rng), ("settle",), *(step for _ in range(changes) for step in _change(rng))]
+    steps = [*_founded(rng), ("settle",), *(step for _ in range(changes) for step in _change(rng))]
+    rng = random.Random(f"bounces of {seed}")
+    for number in range(rng.choice([0, 1, 1, 2, 3])):
+        place = rng.randint(len(steps) // 3, len(steps))
+        steps[place:place] = _bounced(rng, f"bounce {number}")
+    return steps
 
 
 def _domains(rng: random.Random) -> tuple[str, ...]:
@@ -98,6 +103,15 @@ def _forged(rng: random.Random) -> list[Step]:
     client, filed = rng.choice(CLIENTS), rng.random() < 0.3
     people = rng.choice([(client, BOXES[box]), (STRANGERS[0], BOXES[box], client), (box, client)])
     return [("letter", name, people, (), True, str(rng.randint(0, 7))), ("arrive", ((box, name, (), filed),))]
+
+
+def _bounced(rng: random.Random, name: str) -> list[Step]:
+    """Return how a bounce gets into mailboxes: of any mail, so that many are forged, and not always as an answer to it."""
+    about, boxes = str(rng.randint(0, 7)), rng.sample(sorted(BOXES), rng.choice([1, 1, 2]))
+    people = (rng.choice((*STRANGERS, *CLIENTS[:1])), BOXES[boxes[0]], rng.choice(CLIENTS))
+    answers = rng.choice([(), (about,), (str(rng.randint(0, 7)),)])
+    copies = tuple((box, name, (), rng.random() < 0.1) for box in boxes)
+    return [("letter", name, tuple(dict.fromkeys(people)), answers, True, "", about), ("arrive", copies)]
 
 
 def _copies(rng: random.Random, boxes: Sequence[str], letter: Step, count: int) -> list[tuple[Any, ...]]:

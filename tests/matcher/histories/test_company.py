@@ -32,7 +32,7 @@ HAPPENS = frozenset(
         *("keep private: email", "keep private: thread", "share again: email", "share again: thread"),
         *("delete for everyone", "copy of deleted mail", "undo", "gone", "moved", "flagged", "flag removed"),
         *("disable", "enable", "disconnect on removal", "purge on removal", "transfer on removal"),
-        *("disconnect", "purge", "forwarded copy", "Bcc copy"),
+        *("disconnect", "purge", "forwarded copy", "Bcc copy", "bounce", "mail marked as not delivered"),
         *("thread attack by received mail", "thread attack by appended mail"),
     )
 )

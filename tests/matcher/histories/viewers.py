@@ -61,6 +61,9 @@ async def _page(life: History, viewer: str, label: str, granted: Granted, rng: r
         assert {copy.address for copy in line.copies} == {copy.mailbox for copy in told_of}, where
         own = [copy for copy in copies if life.paper.mailboxes[copy.mailbox].owner == viewer]
         assert set(line.bcc) == {address for copy in own for address in copy.bcc}, where
+        failed = life.paper.failures(life.name_of(line.email), expected)
+        assert {life.name_of(one.email) for one in line.failures} == failed, f"{where}, not delivered"
+        life.happened["mail marked as not delivered"] += bool(failed)
         told = {(reason.address, str(reason.role) == "bcc") for reason in line.reasons}
         theirs = {address for copy in own for address in copy.bcc}
         assert all(address in theirs for address, blind in told if blind), where
@@ -97,6 +100,9 @@ async def _shown(life: History, viewer: str, name: str, granted: Granted) -> Non
     shown = await life.store.reading.show(viewer, life.written[name].key)
     expected = {str(life.refs[record]) for record, letter in granted if letter == name}
     assert {str(ref) for ref in shown.records} == expected, f"{viewer}, {name}: on {shown.records}"
+    there = {letter for record, letter in granted if (record, name) in granted}
+    failed = {life.name_of(one.email) for one in shown.line.failures}
+    assert failed == life.paper.failures(name, there), f"{viewer}, {name}: not delivered as {failed}"
 
 
 async def _html(life: History, viewer: str, name: str, _: Granted) -> None:
@@ -155,7 +161,7 @@ async def _summaries(life: History, granted: Granted) -> None:
 
 
 async def _suggested(life: History, viewer: str, granted: Granted) -> None:
-    """Unknown addresses offered for a record wrote mail that the viewer sees on it.
+    """Unknown addresses offered for a record wrote mail that the viewer sees on it, other than bounces.
 
     An address is known to a viewer by records that they may read: otherwise its absence would tell them of another record.
     """
@@ -166,7 +172,9 @@ async def _suggested(life: History, viewer: str, granted: Granted) -> None:
         expected = {
             life.paper.letters[letter].people[0]
             for record, letter in granted
-            if record == label and any(how == "thread" for _, how, _ in links[record, letter])
+            if record == label
+            and any(how == "thread" for _, how, _ in links[record, letter])
+            and not life.paper.letters[letter].about
         }
         found = {one.address for one in await life.store.suggesting.suggested_addresses(viewer, ref)}
         assert found == expected - known, f"{viewer} is offered {found} for {label}"
