@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
 from pydantic import SecretStr
 
 from schemas.accounts import Account, Lease, SealedCredentials
+from schemas.errors import LeadmailError
 from services.mailbox.connection import Code, Credentials, MailServerError, OAuth2Credentials, SecretBox
 from services.mailbox.oauth.errors import IdentityServerError
 from services.mailbox.oauth.refusals import as_mail_error
@@ -21,6 +24,8 @@ EARLY = timedelta(minutes=5)
 CLAIM = timedelta(minutes=1)
 """How long a process that died keeps others from refreshing. One that lives gives up before."""
 _LOOK = 0.2
+_LONGEST_PAUSE = 5.0
+log = structlog.get_logger(__name__)
 
 
 class TokenStore(Protocol):
@@ -39,6 +44,9 @@ class TokenStore(Protocol):
 
     async def current(self, account: str) -> Account:
         """Return the account as it is stored."""
+
+    async def is_signed_in(self, account: Account) -> bool:
+        """Whether the account, or another one under its address, is still connected by a sign-in."""
 
 
 def refresh_time(expires_at: datetime | None, now: datetime) -> datetime | None:
@@ -96,6 +104,7 @@ class TokenRefresher:
             raise
 
     async def _renew(self, account: Account, lease: Lease | None) -> tuple[Account, Credentials]:
+        claimed_until = monotonic() + CLAIM.total_seconds()
         before = self._box.open(account.id, account.credentials)
         assert isinstance(before, OAuth2Credentials)
         try:
@@ -112,11 +121,42 @@ class TokenRefresher:
         )
         refresh_at = refresh_time(tokens.expires_at, datetime.now(UTC))
         sealed = self._box.seal(account.id, after)
-        saved = await self._store.save(account, sealed, refresh_at=refresh_at, lease=lease)
-        if saved is None:  # the owner signed in again meanwhile
+        saved = await self._save(account, sealed, refresh_at, lease, claimed_until)
+        if saved is None:  # the owner signed in again meanwhile, entered a password, or disconnected the mailbox
+            if not await self._store.is_signed_in(account):
+                await self._revoke(after)
             account = await self._store.current(account.id)
             return account, self._box.open(account.id, account.credentials)
         return saved, after
+
+    async def _save(
+        self,
+        account: Account,
+        sealed: SealedCredentials,
+        refresh_at: datetime | None,
+        lease: Lease | None,
+        claimed_until: float,
+    ) -> Account | None:
+        """Save new tokens. While the claim lasts, a failing database is tried again: the server may know no other token."""
+        pause = _LOOK
+        while True:
+            try:
+                return await self._store.save(account, sealed, refresh_at=refresh_at, lease=lease)
+            except LeadmailError:
+                raise
+            except Exception:  # errors of the database, which this package does not know
+                if monotonic() + pause >= claimed_until:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _revoke(self, tokens: OAuth2Credentials) -> None:
+        """Revoke tokens that no mailbox uses. A service that does not answer is logged: nothing keeps the tokens."""
+        key = tokens.provider or ""
+        try:
+            await self._services.client(key).revoke(tokens.refresh_token or tokens.access_token)
+        except IdentityServerError as error:
+            log.warning("tokens that no mailbox uses are not revoked", service=key, error=str(error))
 
     async def _ask(self, before: OAuth2Credentials) -> Tokens:
         key = before.provider or ""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from pymongo import ReturnDocument
 
-from schemas.accounts import Account, Lease, SealedCredentials
+from schemas.accounts import Account, AccountState, Lease, SealedCredentials
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode, plain
 from services.store.core.errors import LeaseLostError
@@ -29,6 +29,12 @@ class AccountTokens:
             NotFoundError: there is no such account.
         """
         return await self._accounts.get(account)
+
+    async def is_signed_in(self, account: Account) -> bool:
+        """Whether an account, or another one under its address, is still connected by a sign-in."""
+        either = [{"_id": account.id}, {"address": account.address}]
+        query = {"$or": either, "state": {"$ne": AccountState.DISCONNECTED.value}, "grant": {"$nin": ["", None]}}
+        return await self._documents.find_one(query, {"_id": 1}) is not None
 
     async def claim(self, account: Account, *, lasts: timedelta) -> bool:
         """Claim the refresh of an account's tokens. False if another process has it, or the credentials were replaced."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 from schemas.accounts import Account, AccountState
 from schemas.messages import AccountAttention
-from services.mailbox.connection import OAuth2Credentials
+from services.mailbox.connection import OAuth2Credentials, SealError, password
 from services.mailbox.oauth import token_refresh
 from services.mailbox.oauth.client import OAuthClient
 from services.mailbox.oauth.token_refresh import TokenRefresher
-from services.store import NotFoundError
+from services.store import NotFoundError, new_account_id
 from testbed.identity.part import IdentityServer
 from tests import oauth
 from tests.conftest import MailUser
@@ -211,6 +213,97 @@ async def test_the_owners_new_sign_in_counts(
     stored = await world.store.accounts.get(account.id)
     assert current.credentials == stored.credentials
     assert stored.grant != account.grant
+
+
+@pytest.mark.parametrize("lost", ["request", "answer"])
+async def test_a_database_that_fails_loses_no_token(
+    *,
+    world: PollerEnvironment,
+    identity: IdentityServer,
+    signed_in: Callable[[], Awaitable[Account]],
+    monkeypatch: pytest.MonkeyPatch,
+    lost: str,
+) -> None:
+    """The server knows only the new refresh token: it is saved as soon as the database answers, before others may refresh."""
+    account = await due(world, await signed_in())
+    tokens, failures = world.store.account_tokens, 2
+    save = tokens.save
+
+    async def fails(*arguments: Any, **named: Any) -> Account | None:
+        nonlocal failures
+        failures -= 1
+        if failures < 0:
+            return await save(*arguments, **named)
+        assert not await tokens.claim(account, lasts=timedelta(0))
+        if lost == "answer":
+            await save(*arguments, **named)
+        raise AutoReconnect
+
+    monkeypatch.setattr(tokens, "save", fails)
+    before = identity.asked().count("refresh")
+    current, credentials = await refresher(world).open(account)
+    assert isinstance(credentials, OAuth2Credentials)
+    assert await works(identity, credentials)
+    assert current.credentials == (await world.store.accounts.get(account.id)).credentials != account.credentials
+    assert identity.asked().count("refresh") == before + 1
+
+
+async def test_a_database_that_fails_for_longer_than_the_claim_is_an_error(
+    *, world: PollerEnvironment, signed_in: Callable[[], Awaitable[Account]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then another process may refresh."""
+    monkeypatch.setattr(token_refresh, "CLAIM", timedelta(seconds=1))
+    account = await due(world, await signed_in())
+    attempts: list[None] = []
+
+    async def fails(*_: Any, **__: Any) -> None:
+        attempts.append(None)
+        raise AutoReconnect
+
+    monkeypatch.setattr(world.store.account_tokens, "save", fails)
+    with pytest.raises(AutoReconnect):
+        await refresher(world).open(account)
+    assert len(attempts) > 1
+
+
+@pytest.mark.parametrize(
+    ("end", "left"),
+    [("disconnect", False), ("purge", False), ("password", False), ("displaced", True), ("service is down", True)],
+)
+async def test_new_tokens_of_a_mailbox_that_ended_are_revoked(
+    *,
+    world: PollerEnvironment,
+    identity: IdentityServer,
+    mailbox: Mailbox,
+    signed_in: Callable[[], Awaitable[Account]],
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+    left: bool,
+) -> None:
+    """Unless the mailbox is connected again by another sign-in, which the service might end with them."""
+    account = await due(world, await signed_in())
+    slow, store = refresher(world), world.store
+    ask = slow._ask
+
+    async def meanwhile(before: OAuth2Credentials) -> Any:
+        tokens = await ask(before)
+        if end == "purge":
+            await store.removal.purge(account.id, by="test")
+        elif end == "password":
+            sealed = world.box.seal(account.id, password("secret"))
+            await store.accounts.save_credentials(account.id, sealed, by="test")
+        else:
+            await store.removal.disconnect(account.id, by="test")
+        if end == "displaced":
+            other = account.model_copy(update={"id": new_account_id()})
+            await store.accounts.add(other, by="test")
+        return tokens
+
+    monkeypatch.setattr(slow, "_ask", meanwhile)
+    down = identity.fault("revoke", status=503) if end == "service is down" else contextlib.nullcontext()
+    with down, contextlib.suppress(NotFoundError, SealError):
+        await slow.open(account)
+    assert (mailbox.user.address in identity.signed_in()) is left
 
 
 async def test_what_cannot_be_refreshed(
