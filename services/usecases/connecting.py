@@ -17,6 +17,7 @@ from services.usecases.servers import is_declared
 
 if TYPE_CHECKING:
     from services.mailbox.check import CheckResult
+    from services.usecases.mailbox_sign_in import TokenRevoker
 
 
 class NewAccount(NamedTuple):
@@ -83,10 +84,14 @@ async def try_saved(account: Account, tokens: TokenRefresher, policy: ConnectPol
     return result
 
 
-async def save_password(account: Account, credentials: Credentials, *, store: Store, box: SecretBox, by: str) -> None:
-    """Save a password that works. A blocked account becomes active again."""
+async def save_password(
+    account: Account, credentials: Credentials, *, store: Store, box: SecretBox, revoker: TokenRevoker, by: str
+) -> None:
+    """Save a password that works. A blocked account becomes active again; tokens that it had are revoked."""
     sealed = box.seal(account.id, clean_credentials(credentials, provider_of(account)))
+    tokens = revoker.tokens([await store.accounts.get(account.id)])
     await store.accounts.save_credentials(account.id, sealed, by=by)
+    await revoker.revoke(tokens)
 
 
 class Login(NamedTuple):
@@ -105,12 +110,13 @@ async def change_login(
     store: Store,
     box: SecretBox,
     tokens: TokenRefresher,
+    revoker: TokenRevoker,
     policy: ConnectPolicy,
     by: str,
 ) -> CheckResult:
     """Try another login for the same mailbox, and save it if it works: servers, login name, password.
 
-    Everything else of the account stays; a blocked account becomes active again.
+    Everything else of the account stays; a blocked account becomes active again. Tokens that a password replaces are revoked.
 
     Raises:
         NotAllowedError: the saved password would be sent to a server that it was not saved for. Only the operator, who has
@@ -129,7 +135,11 @@ async def change_login(
         # Saved tokens stay as they are: a poller may have refreshed them meanwhile, and the service takes no older ones.
         kept = changed.credentials is None and isinstance(credentials, OAuth2Credentials)
         login = Login(incoming, outgoing, None if kept else credentials)
+        # After a new sign-in, none are revoked: a service may end that, too.
+        replaced = [] if isinstance(credentials, OAuth2Credentials) else [await store.accounts.get(account.id)]
+        ending = revoker.tokens(replaced)
         await save_login(account, login, provider, store=store, box=box, by=by)
+        await revoker.revoke(ending)
     return result
 
 
@@ -157,6 +167,11 @@ def _grant(credentials: Credentials | None) -> tuple[str, datetime | None]:
     return secrets.token_hex(8), refresh_time(credentials.expires_at, now())
 
 
+def _service(credentials: Credentials) -> str | None:
+    """Return the key of the service at which the owner signed in; None for a password."""
+    return credentials.provider if isinstance(credentials, OAuth2Credentials) else None
+
+
 def _endpoints(incoming: ServerAddress, outgoing: ServerAddress | None) -> set[tuple[str, str, int, str]]:
     servers = {"imap": incoming, "smtp": outgoing}
     return {(name, one.host.lower(), one.port, one.tls) for name, one in servers.items() if one is not None}
@@ -178,11 +193,14 @@ def _yields(holder: Account, address: str, owner: str, how: ProofKind) -> bool:
     return holder.owner != owner and (held is None or how.outranks(held))
 
 
-async def save(new: NewAccount, *, store: Store, box: SecretBox, policy: ConnectPolicy, by: str) -> Account:
+async def save(
+    new: NewAccount, *, store: Store, box: SecretBox, revoker: TokenRevoker, policy: ConnectPolicy, by: str
+) -> Account:
     """Save an account. One that its owner had disconnected is connected again and keeps its id.
 
     A login that proves the address takes it from another user's mailbox that is connected under it with less: that mailbox is
-    disconnected, so that its mail stays as it is shared.
+    disconnected, so that its mail stays as it is shared. Its tokens are revoked, but not after a sign-in at the same service,
+    which might end with them.
 
     Raises:
         AlreadyExistsError: the address is connected already.
@@ -205,8 +223,14 @@ async def save(new: NewAccount, *, store: Store, box: SecretBox, policy: Connect
         sharing=new.policy,
         created_at=now(),
     )
-    await _displace(account, store, by=by)
-    await store.accounts.add(account, by=by)
+    displaced = await _displaced(account, store)
+    ending = revoker.tokens(displaced, but=_service(new.credentials))
+    for holder in displaced:
+        await store.removal.disconnect(holder.id, by=by, displaced_from=account.address)
+    try:
+        await store.accounts.add(account, by=by)
+    finally:
+        await revoker.revoke(ending)
     return await store.accounts.get(account.id)
 
 
@@ -225,10 +249,9 @@ async def _signed_in(new: NewAccount, policy: ConnectPolicy) -> tuple[AddressPro
     return (AddressProof(address=new.address, how=ProofKind.SIGN_IN, by=new.owner, at=now()),)
 
 
-async def _displace(account: Account, store: Store, *, by: str) -> None:
-    """Disconnect another user's mailbox whose claim to the address is weaker than the new account's."""
+async def _displaced(account: Account, store: Store) -> list[Account]:
+    """Return another user's mailbox whose claim to the address is weaker than the new account's, or none."""
     holder, how = await store.accounts.connected(account.address), account.proof_of(account.address)
     if holder is None or how is None or await store.address_proofs.is_another_users(account.address, account.owner):
-        return
-    if _yields(holder, account.address, account.owner, how):
-        await store.removal.disconnect(holder.id, by=by, displaced_from=account.address)
+        return []
+    return [holder] if _yields(holder, account.address, account.owner, how) else []

@@ -72,6 +72,7 @@ async def save_new(
     aliases: tuple[str, ...] = (),
     store: Store,
     box: SecretBox,
+    revoker: TokenRevoker,
     policy: ConnectPolicy,
     by: str,
 ) -> Account:
@@ -84,7 +85,7 @@ async def save_new(
     new = NewAccount(
         owner, found.address, aliases, servers.provider, servers.incoming, servers.outgoing, found.credentials, sharing
     )
-    return await connecting.save(new, store=store, box=box, policy=policy, by=by)
+    return await connecting.save(new, store=store, box=box, revoker=revoker, policy=policy, by=by)
 
 
 async def save_again(account: Account, found: SignedIn, *, store: Store, box: SecretBox, by: str) -> Account:
@@ -127,13 +128,16 @@ def service_key(account: Account, box: SecretBox) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class TokenRevoker:
-    """Revokes the tokens of mailboxes that are disconnected: what opens the tokens, and the services that gave them."""
+    """Revokes tokens that no mailbox uses any more: what opens the tokens, and the services that gave them."""
 
     box: SecretBox
     services: SignInServices
 
-    def tokens(self, accounts: Iterable[Account]) -> list[tuple[str, SecretStr]]:
-        """Return the services and refresh tokens of accounts that are about to be disconnected, to revoke afterwards."""
+    def tokens(self, accounts: Iterable[Account], *, but: str | None = None) -> list[tuple[str, SecretStr]]:
+        """Return the services and refresh tokens of accounts that are about to lose them, to revoke afterwards.
+
+        Those of the service ``but`` are left out.
+        """
         found = []
         for account in accounts:
             if not account.grant or account.state is AccountState.DISCONNECTED:
@@ -142,7 +146,7 @@ class TokenRevoker:
                 credentials = self.box.open(account.id, account.credentials)
             except SealError:
                 continue
-            if isinstance(credentials, OAuth2Credentials) and credentials.provider:
+            if isinstance(credentials, OAuth2Credentials) and credentials.provider and credentials.provider != but:
                 found.append((credentials.provider, credentials.refresh_token or credentials.access_token))
         return found
 
@@ -154,4 +158,4 @@ class TokenRevoker:
             try:
                 await self.services.client(key).revoke(token)
             except IdentityServerError as error:
-                log.warning("tokens of a removed mailbox are not revoked", service=key, error=str(error))
+                log.warning("tokens that no mailbox uses are not revoked", service=key, error=str(error))

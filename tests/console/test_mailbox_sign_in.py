@@ -14,10 +14,10 @@ from pydantic import SecretStr
 
 from schemas.accounts import AccountState, ProofKind
 from services.console.sign_ins.mailbox_sign_in import CALLBACK
-from services.mailbox.connection import OAuth2Credentials
+from services.mailbox.connection import OAuth2Credentials, password
 from services.settings import ConsoleSettings
 from services.usecases import connecting
-from services.usecases.connecting import Login
+from services.usecases.connecting import Login, NewAccount
 from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
 from tests import oauth
@@ -190,6 +190,7 @@ async def test_other_servers_keep_tokens_that_rotated_meanwhile(
         store=console.store,
         box=console.box,
         tokens=console.tokens,
+        revoker=console.revoker,
         policy=console.policy,
         by=ANN,
     )
@@ -208,6 +209,46 @@ async def test_disconnecting_revokes(office: Office, identity: IdentityServer, u
     await browser.shows(f"/mailboxes/{account.id}/remove")
     assert (await post(browser, f"/mailboxes/{account.id}/remove", do="disconnect")).status_code == 303
     assert user.address not in identity.signed_in()
+
+
+async def test_a_password_instead_of_a_sign_in_revokes(
+    office: Office, identity: IdentityServer, user: MailUser
+) -> None:
+    """By the page for a password, and by the one for another login."""
+    for page in ("password", "login"):
+        browser = await connected(office, identity, user)
+        account = await office.console.store.accounts.find(user.address)
+        await browser.shows(f"/mailboxes/{account.id}/{page}")
+        servers = {f"imap_{name}": str(getattr(account.incoming, name)) for name in ("host", "port", "tls")}
+        more = {"no_smtp": "1", **servers} if page == "login" else {}
+        answer = await post(browser, f"/mailboxes/{account.id}/{page}", password=user.password, **more)
+        assert answer.status_code == 303, answer.text
+        assert (await office.console.store.accounts.get(account.id)).grant == ""
+        assert user.address not in identity.signed_in()
+        await office.console.store.removal.purge(account.id, by=ANN)
+
+
+@pytest.mark.parametrize("by_sign_in", [False, True])
+async def test_a_displaced_mailbox_leaves_no_tokens(
+    *, office: Office, identity: IdentityServer, user: MailUser, monkeypatch: pytest.MonkeyPatch, by_sign_in: bool
+) -> None:
+    """They are revoked, but not after a sign-in at the same service, which might end with them."""
+    await connected(office, identity, user)
+    console = office.console
+    account = await console.store.accounts.find(user.address)
+    await console.store._collections.accounts.update_one({"_id": account.id}, {"$set": {"proofs.0.how": "code"}})
+
+    async def declared(*_: Any, **__: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(connecting, "is_declared", declared)
+    credentials = console.box.open(account.id, account.credentials) if by_sign_in else password(user.password)
+    new = NewAccount(BOB, user.address, (), None, account.incoming, None, credentials, account.sharing)
+    await connecting.save(
+        new, store=console.store, box=console.box, revoker=console.revoker, policy=console.policy, by=BOB
+    )
+    assert (await console.store.accounts.get(account.id)).state is AccountState.DISCONNECTED
+    assert (user.address in identity.signed_in()) is by_sign_in
 
 
 async def test_a_service_that_is_not_set_up(office: Office) -> None:

@@ -66,6 +66,7 @@ async def _try_and_save(account: Account, changed: Login) -> CheckResult:
             store=session.store,
             box=session.box,
             tokens=session.tokens,
+            revoker=session.revoker,
             policy=session.policy,
             by=OPERATOR,
         )

@@ -37,7 +37,14 @@ def save_signed_in(
 
 async def _save(new: NewAccount) -> tuple[Account, list[ProposedDomain]]:
     async with open_session(setup=True) as session:
-        account = await connecting.save(new, store=session.store, box=session.box, policy=session.policy, by=OPERATOR)
+        account = await connecting.save(
+            new,
+            store=session.store,
+            box=session.box,
+            revoker=session.revoker,
+            policy=session.policy,
+            by=OPERATOR,
+        )
         return account, await company_domains.proposed_by(session.store, account.own_addresses)
 
 
@@ -56,6 +63,7 @@ async def _save_signed_in(
             aliases=aliases,
             store=session.store,
             box=session.box,
+            revoker=session.revoker,
             policy=session.policy,
             by=OPERATOR,
         )

@@ -89,7 +89,9 @@ async def _try_and_save(account: Account, credentials: Credentials) -> CheckResu
     async with open_session() as session:
         result = await connecting.try_account(account, credentials, session.policy)
         if result.ok:
-            await connecting.save_password(account, credentials, store=session.store, box=session.box, by=OPERATOR)
+            await connecting.save_password(
+                account, credentials, store=session.store, box=session.box, revoker=session.revoker, by=OPERATOR
+            )
         return result
 
 

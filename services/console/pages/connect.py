@@ -111,7 +111,14 @@ async def _save(context: RequestContext, typed: str) -> Response:
     if not result.ok:
         return await _form(context, typed, provider, servers, policy=policy, result=result)
     new = NewAccount(context.viewer, typed, (), provider, incoming, outgoing, credentials, policy)
-    account = await connecting.save(new, store=context.store, box=console.box, policy=console.policy, by=context.viewer)
+    account = await connecting.save(
+        new,
+        store=context.store,
+        box=console.box,
+        revoker=console.revoker,
+        policy=console.policy,
+        by=context.viewer,
+    )
     return context.redirect(f"/mailboxes/{account.id}", "connected")
 
 

@@ -40,8 +40,9 @@ async def save_password(context: RequestContext) -> Response:
     result = await connecting.try_account(account, credentials, context.console.policy)
     if not result.ok:
         return _password(context, account, result)
+    console = context.console
     await connecting.save_password(
-        account, credentials, store=context.store, box=context.console.box, by=context.viewer
+        account, credentials, store=context.store, box=console.box, revoker=console.revoker, by=context.viewer
     )
     return context.redirect(f"/mailboxes/{account.id}", "password")
 
@@ -89,6 +90,7 @@ async def save_login(context: RequestContext) -> Response:
             store=context.store,
             box=console.box,
             tokens=console.tokens,
+            revoker=console.revoker,
             policy=console.policy,
             by=context.viewer,
         )

@@ -150,7 +150,14 @@ async def save(context: RequestContext) -> Response:
     except PageError as error:
         return await _ask_sharing(context, found, error.sentence)
     account = await mailbox_sign_in.save_new(
-        found, context.viewer, policy, store=context.store, box=console.box, policy=console.policy, by=context.viewer
+        found,
+        context.viewer,
+        policy,
+        store=context.store,
+        box=console.box,
+        revoker=console.revoker,
+        policy=console.policy,
+        by=context.viewer,
     )
     return context.redirect(f"/mailboxes/{account.id}", "connected")
 
