@@ -251,6 +251,20 @@ async def test_a_displaced_mailbox_leaves_no_tokens(
     assert (user.address in identity.signed_in()) is by_sign_in
 
 
+async def test_a_mailbox_that_was_transferred_meanwhile(
+    office: Office, identity: IdentityServer, user: MailUser
+) -> None:
+    """Its former owner's sign-in is not saved."""
+    browser = await connected(office, identity, user)
+    store = office.console.store
+    before = await store.accounts.find(user.address)
+    path = back(identity, (await browser.get(f"{START}?account={before.id}")).headers["location"], user)
+    await store._collections.accounts.update_one({"_id": before.id}, {"$set": {"owner": BOB}})
+    assert (await browser.get(path)).status_code == 404
+    after = await store.accounts.get(before.id)
+    assert (after.grant, after.credentials) == (before.grant, before.credentials)
+
+
 async def test_a_service_that_is_not_set_up(office: Office) -> None:
     """The page for Outlook says what the operator has to set."""
     browser = await office.signed_in(ANN)

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from schemas.accounts import SealedCredentials
+from schemas.accounts import Account, SealedCredentials
 from schemas.addresses import normal_address
 from schemas.sharing import SharingPolicy
 from services.console.pages.connect import count_login_attempt
@@ -50,10 +50,7 @@ async def start(context: RequestContext) -> Response:
     hint = normal_address(form.text("address")) if form.text("address") else ""
     account = form.text("account")
     if account:
-        owned = await context.store.accounts.get(account)
-        if owned.owner != context.viewer:
-            raise NotFoundError("there is no such account")
-        hint = owned.address
+        hint = (await _owned(context, account)).address
     state, nonce, verifier = new_secret(), new_secret(), new_secret()
     try:
         url = await console.sign_ins.client(service.key).authorization_url(
@@ -85,7 +82,7 @@ async def come_back(context: RequestContext) -> Response:
     if not result.ok:
         return context.render("sign_in_failed.html", status=422, service=service, address=found.address, result=result)
     if details["account"]:
-        account = await context.store.accounts.get(details["account"])
+        account = await _owned(context, details["account"])  # it may have been transferred meanwhile
         await mailbox_sign_in.save_again(account, found, store=context.store, box=console.box, by=context.viewer)
         return context.redirect(f"/mailboxes/{account.id}", "signed-in")
     if details["typed"] and details["typed"] != found.address:
@@ -93,6 +90,18 @@ async def come_back(context: RequestContext) -> Response:
     if await connecting.is_taken(found.address, context.viewer, context.store):
         raise PageError(409, f"{found.address} is already connected.")
     return await _ask_sharing(context, found)
+
+
+async def _owned(context: RequestContext, identifier: str) -> Account:
+    """Return an account of the viewer.
+
+    Raises:
+        NotFoundError: there is no such account, or it is another user's.
+    """
+    account = await context.store.accounts.get(identifier)
+    if account.owner != context.viewer:
+        raise NotFoundError("there is no such account")
+    return account
 
 
 async def _identify(context: RequestContext, service: SignInService, details: dict[str, Any]) -> SignedIn:
