@@ -74,12 +74,14 @@ class UserLifecycle:
         return user.model_copy(update={"disabled": True})
 
     async def enable(self, email: str, *, by: str) -> User:
-        """Undo ``disable``. Mailboxes that the user paused themselves stay paused.
+        """Undo ``disable``. Mailboxes that the user paused themselves stay paused, and the user signs in again.
 
         Raises:
             NotFoundError: there is no such user.
         """
         user = await self._users.get(email)
+        if user.disabled:
+            await self._sign_ins.end_all(user.email)  # one that started just as the user was disabled
         await self._set_disabled(user, "user.enable", by=by)
         for account in await self._accounts.get_all(user.email):
             if account.reason == OWNER_DISABLED:

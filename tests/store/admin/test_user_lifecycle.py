@@ -45,6 +45,17 @@ async def test_a_disabled_user_sees_nothing_from_the_next_request_on(world: Worl
     assert actions[:2] == ["user.enable", "user.disable"]
 
 
+async def test_a_session_that_started_while_its_user_was_disabled_stays_ended(world: World, store: Store) -> None:
+    """It was stored after the others were ended. Enabling a user who is not disabled ends nothing."""
+    await world.user(ANN)
+    await store.sign_ins.start(ANN, "session", lasts=HOUR, how="oidc")
+    await store.user_lifecycle.enable(ANN, by=BOB)
+    assert await store.sign_ins.user_of("session") is not None
+    await world.database["users"].update_one({"_id": ANN}, {"$set": {"disabled": True}})
+    await store.user_lifecycle.enable(ANN, by=BOB)
+    assert await store.sign_ins.user_of("session") is None
+
+
 async def test_a_mailbox_that_its_owner_paused_stays_paused(world: World, store: Store) -> None:
     """Enabling a user resumes only what disabling paused."""
     mine = await world.account(ANN)
