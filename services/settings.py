@@ -14,7 +14,7 @@ from services.runtime.mail_settings import (
     SenderSettings,
     SignInSettings,
 )
-from services.runtime.people_settings import OidcSettings, ScimSettings
+from services.runtime.people_settings import OidcIssuerSettings, OidcSettings, ScimSettings
 from services.runtime.settings import (
     LeaseSettings,
     Names,
@@ -179,6 +179,7 @@ class CliSettings(
     SignInSettings,
     ConsoleUrlSettings,
     UndoSettings,
+    OidcIssuerSettings,
 ):
     """The ``leadmail`` command."""
 

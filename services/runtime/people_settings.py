@@ -40,14 +40,27 @@ class ScimSettings(ProcessSettings):
             raise ValueError("it is neither a word that is known nor an address") from None
 
 
-class OidcSettings(MailServerSettings):
-    """Signing in to the console by the company's identity provider (OpenID Connect)."""
+class OidcIssuerSettings(MailServerSettings):
+    """Which identity provider the company has (OpenID Connect)."""
 
     oidc_issuer: str = setting(
         "",
         "the issuer of your identity provider, which publishes its configuration: users sign in to the console there",
         "https://login.microsoftonline.com/TENANT-ID/v2.0",
     )
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, value: str, info: ValidationInfo) -> str:
+        require_http_url(value)
+        if value.startswith("http://") and not info.data.get("allow_plaintext"):
+            raise ValueError("tokens travel over https:// only")
+        return value
+
+
+class OidcSettings(OidcIssuerSettings):
+    """Signing in to the console by the company's identity provider."""
+
     oidc_name: str = setting("your company account", "what users sign in with, for the button", "Example Inc.")
     oidc_client_id: str = setting(
         "", "the client id of Leadmail's console at your identity provider", "leadmail-console"
@@ -73,14 +86,6 @@ class OidcSettings(MailServerSettings):
     console_mail_links: bool = setting(
         True, "`false` to mail no sign-in links: users sign in at your identity provider only", "false"
     )
-
-    @field_validator("oidc_issuer")
-    @classmethod
-    def _issuer(cls, value: str, info: ValidationInfo) -> str:
-        require_http_url(value)
-        if value.startswith("http://") and not info.data.get("allow_plaintext"):
-            raise ValueError("tokens travel over https:// only")
-        return value
 
     @field_validator("oidc_domains")
     @classmethod

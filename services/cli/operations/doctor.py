@@ -28,7 +28,7 @@ _STYLES = {State.FINE: "green", State.WARNING: "yellow", State.WRONG: "bold red"
 @prints(results.Diagnosis)
 @command
 async def doctor(as_json: Json = False) -> None:
-    """Check servers, stages, settings and certificates, and say what to do. Exits 1 if something is wrong.
+    """Check servers, sign-in services, stages, settings and certificates, and say what to do. Exits 1 if something is wrong.
 
     It sends no mail and changes nothing, except that it creates missing queues.
     """

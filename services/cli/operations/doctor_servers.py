@@ -15,7 +15,7 @@ from yarl import URL
 from schemas.accounts import AccountState
 from schemas.errors import BusClosedError, NotReadyError, TopologyError
 from services.amqp import QueueDepth, read_broker_facts
-from services.cli.operations import diagnosis, mailbox_diagnosis
+from services.cli.operations import diagnosis, mailbox_diagnosis, sign_in_diagnosis
 from services.cli.operations.diagnosis import Check, State
 from services.cli.terminal.session import Session
 from services.mailbox.connection import MailServerError, open_one
@@ -57,6 +57,8 @@ async def examine(settings: CliSettings) -> AsyncIterator[Check]:
         yield one
     for one in await _relay(settings):
         yield one
+    for one in await sign_in_diagnosis.services(settings):
+        yield one
     for one in authorities(settings.ca_file):
         yield one
 
@@ -75,6 +77,7 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
         *diagnosis.database(facts),
         *mailbox_diagnosis.mail(accounts, dead_letters),
         *mailbox_diagnosis.troubles(await store.progress.troubles()),
+        *sign_in_diagnosis.tokens(await store.accounts.get_all()),
         *(diagnosis.secrets(await key_rotation.read_status(store, make_secret_box(settings))) if has_secret else ()),
         *(
             mailbox_diagnosis.passwords(await open_one(store.accounts.sealed(), make_secret_box(settings)))
