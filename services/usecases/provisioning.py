@@ -141,12 +141,24 @@ async def _created(store: Store, email: str, claims: Mapping[str, Any], settings
 
 
 async def _with_rights(store: Store, user: User, claims: Mapping[str, Any], settings: OidcSettings) -> User:
-    """Make a user an administrator, or none, as their groups say. Without groups nothing changes; the last one stays."""
-    groups = claims.get(settings.oidc_groups_claim)
-    if not settings.oidc_admin_group or not isinstance(groups, list) or len(groups) > _MOST_GROUPS:
+    """Make a user an administrator, or none, as their groups say; the last one stays."""
+    groups = _groups(claims, settings.oidc_groups_claim)
+    if not settings.oidc_admin_group or groups is None:
         return user
     admin = settings.oidc_admin_group in groups
     others = any(one.admin and not one.disabled and one.email != user.email for one in await store.users.get_all())
     if admin is user.admin or not (admin or others):
         return user
     return await store.users.set_admin(user.email, admin=admin, by=OIDC)
+
+
+def _groups(claims: Mapping[str, Any], name: str) -> list[Any] | None:
+    """Return a user's groups; None if there are too many to say. Some providers leave the claim out for who is in none.
+
+    Entra says by other claims that it left the groups out because there are too many ("overage").
+    """
+    groups = claims.get(name)
+    if groups is None:
+        elsewhere = claims.get("_claim_names")
+        return None if claims.get("hasgroups") or (isinstance(elsewhere, dict) and name in elsewhere) else []
+    return groups if isinstance(groups, list) and len(groups) <= _MOST_GROUPS else None
