@@ -61,7 +61,7 @@ SUBJECTS = {
     ),
     "doctor": CommandEntry(
         "operations.doctor:app",
-        "Check servers, stages, settings and certificates, and say what to do. Exits 1 if something is wrong.",
+        "Check servers, sign-in services, stages, settings and certificates, and say what to do. Exits 1 if something is wrong.",
     ),
     "scim": CommandEntry(
         "company.scim:app", "Tokens by which the company's identity provider manages users and groups (SCIM 2.0)."
