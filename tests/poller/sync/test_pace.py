@@ -138,6 +138,6 @@ async def test_mail_is_noticed_while_idle_is_refused(
         await until(lambda: scripted.calls["IDLE"] > 0)
         scripted.add(mail("stranger@else.test"))
         await until(lambda: any(folder.live_next > 1 for folder in context.folders.values()))
+        assert not session.closed
     assert await world.states(context.account) == {"unmatched": 1}
     assert scripted.calls["IDLE"] == 1
-    assert not session.closed
