@@ -25,6 +25,7 @@ from services.amqp.rabbitmq.publish_window import PublishGroup, PublishItem, Pub
 from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.periodic import periodic
 from services.runtime.settings import ProcessSettings
+from services.runtime.tasks import cancel_and_wait
 from tests.amqp.fixtures import FAST_ROUTES, RECORDS, Recorder, changed, completed, fetched, route, until
 from tests.amqp.memory import MemoryBus
 
@@ -266,8 +267,7 @@ async def test_periodic_work_survives_errors() -> None:
     with structlog.testing.capture_logs() as lines:
         task = asyncio.create_task(periodic("sweep", work, seconds=0.01, log=structlog.get_logger()))
         await until(lambda: len(rounds) >= 3)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await cancel_and_wait(task)
     assert lines[0]["work"] == "sweep"
     assert lines[0]["error"].startswith("ValueError at ")
     assert "hunter2" not in str(lines)

@@ -14,6 +14,7 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from schemas.messages import RecordChanged
 from services.matcher.watcher import watch
+from services.runtime.tasks import cancel_and_wait
 from services.store import RecordChangeBatch
 from tests.amqp.memory import MemoryBus
 from tests.matcher.fixtures import World
@@ -49,8 +50,7 @@ async def watching(world: World, bus: MemoryBus, holder: str = "one") -> AsyncIt
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await cancel_and_wait(task)
         assert task.cancelled(), task.exception()
 
 

@@ -19,6 +19,7 @@ from services.poller.connections.connection_slots import ConnectionSlots
 from services.poller.connections.troubles import Troubles
 from services.poller.copies.account_context import AccountContext
 from services.poller.recovery import Recovery
+from services.runtime.tasks import cancel_and_wait
 from services.store import Store
 from tests.conftest import MailUser
 from tests.poller.conftest import LOG
@@ -65,9 +66,7 @@ async def recovering(context: AccountContext) -> AsyncIterator[tuple[Recovery, T
         asyncio.create_task(made.keep_running(live, "live", lambda: "live")),
     ]
     yield made, background, live
-    for task in running:
-        task.cancel()
-    await asyncio.wait(running)
+    await cancel_and_wait(*running)
 
 
 async def test_what_waits_for_one_mail_is_shown_since_it_began(context: AccountContext) -> None:

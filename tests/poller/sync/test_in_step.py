@@ -20,6 +20,7 @@ from services.poller.sync.command_pace import CHECK_RATE
 from services.poller.sync.folder_rounds import ROOM, UNANSWERED, FolderRounds
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from services.poller.sync.sent_watcher import SentWatcher
+from services.runtime.tasks import cancel_and_wait
 from testbed.servers.scripted import Dialect, ScriptedServer
 from testbed.servers.scripted.dialects import FULL
 from testbed.servers.scripted.faults import SendRaw
@@ -124,9 +125,7 @@ async def running(*tasks: asyncio.Task[None]) -> AsyncIterator[None]:
             if task.done():
                 task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await cancel_and_wait(*tasks)
 
 
 async def rounds_until(watch: MailboxWatcher, clock: Clock, condition: Callable[[], object], *, most: int = 100) -> int:

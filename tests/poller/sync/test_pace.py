@@ -17,6 +17,7 @@ from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync import command_pace
 from services.poller.sync.mailbox_watcher import MailboxWatcher
+from services.runtime.tasks import cancel_and_wait
 from testbed.servers.scripted import Call, Dialect, ImapFault, ScriptedServer
 from testbed.servers.scripted.faults import Refuse
 from testbed.servers.scripted.mailbox import ScriptedMailbox
@@ -83,8 +84,7 @@ async def watching(context: AccountContext, session: ImapSession, poll: float = 
         if task.done():
             task.result()
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        await cancel_and_wait(task)
 
 
 def heard(mailbox: ScriptedMailbox) -> int:
