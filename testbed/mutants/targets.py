@@ -78,6 +78,17 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "Dispatcher._send_failed: zip(places, refused, strict=True) → zip(places, refused)": _ONE_RESULT_EACH,
         "Dispatcher._send_failed: True → False": _ONE_RESULT_EACH,
     },
+    "services/store/access/attesting.py": {
+        "_oldest_first: if older.key not in waiting → if True": "an email that was visited is visited again, for nothing",
+    },
+    "services/store/access/withdrawals.py": {
+        "Withdrawals.add: self._withdrawals.bulk_write(writes, ordered=False, session=session) → "
+        "self._withdrawals.bulk_write(writes, session=session)": "in order as much is written, in more time",
+        "Withdrawals.add: False → True": "in order as much is written, in more time",
+        **dict.fromkeys(
+            ("Withdrawals.kinds: '_id' → '_id~'", "Withdrawals.kinds: 1 → 2"), "the _id comes along all the same"
+        ),
+    },
     "services/store/admin/user_lifecycle.py": {"-: 500 → 501": "how many emails one piece of work has"},
     "services/store/readers/candidates.py": {
         "Candidates.ids: '\\uffff' → '\\uffff~'": "ids are hexadecimal digits: none lies between the two",

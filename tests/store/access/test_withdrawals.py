@@ -100,3 +100,14 @@ async def test_what_an_earlier_version_withdrew_stays_private(world: World, stor
     assert await store.email_search.search("eve@corp.com", "Text") == []
     assert await store.withdrawing.share_again(one.key, by=ANN, thread=True) == 1
     assert len(await store.email_search.search("eve@corp.com", "Text")) == 1
+
+
+async def test_a_user_is_told_how_an_email_is_kept_private(store: Store) -> None:
+    """By itself, by an id of its thread, or by both; and not by what another user keeps private."""
+    await store.withdrawals.add(ANN, "email", "k1", "k2")
+    await store.withdrawals.add(ANN, "thread", "t1")
+    await store.withdrawals.add(BOB, "email", "k3")
+    assert await store.withdrawals.kinds(ANN, "k1", ["t1", "t2"]) == {"email", "thread"}
+    assert await store.withdrawals.kinds(ANN, "k2", ["t2"]) == {"email"}
+    assert await store.withdrawals.kinds(ANN, "k3", ["t2", "t1"]) == {"thread"}
+    assert await store.withdrawals.kinds(ANN, "k3", ["k1"]) == frozenset()
