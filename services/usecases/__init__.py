@@ -1,8 +1,6 @@
 """What people do with Leadmail, whether they use the CLI or the web console.
 
-- ``servers``: the mail servers of an address: what the user typed takes precedence over what discovery finds
-- ``connecting``: checks a login and a sharing policy, saves an account
-- ``mailbox_sign_in``: mailboxes whose owners sign in at the mail service; revoking that
+- ``connecting``: from servers and a login to a connected account
 - ``proving``: how an address that a user claims becomes their own
 - ``company_domains``: the company's own domains: proposed, confirmed, opened, closed; and which records show less for it
 - ``leaving``: users with their sessions and mailboxes; what a removal concerns, and the removal

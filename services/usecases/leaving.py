@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from schemas.accounts import Account, User
 from services.store import Store
-from services.usecases.mailbox_sign_in import TokenRevoker
+from services.usecases.connecting.token_revoker import TokenRevoker
 from services.wording import plural
 
 

@@ -12,8 +12,8 @@ from schemas.sharing import covering_domain
 from services.runtime.people_settings import DISCONNECT, PAUSE, OidcSettings
 from services.store import AlreadyExistsError, NotAllowedError, NotFoundError, Store
 from services.usecases import leaving
+from services.usecases.connecting.token_revoker import TokenRevoker
 from services.usecases.leaving import MailboxFate
-from services.usecases.mailbox_sign_in import TokenRevoker
 
 SCIM, OIDC = "scim", "oidc"
 """Who changed something, in the audit log."""

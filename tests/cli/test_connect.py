@@ -20,7 +20,7 @@ import pytest
 
 from schemas.accounts import Account
 from services.cli.results import accounts as results
-from services.usecases.servers import ServerChoice
+from services.usecases.connecting.servers import ServerChoice
 from testbed.local import LocalServers
 from tests.cli.fixtures import Deployment, check_result
 

@@ -16,8 +16,9 @@ from schemas.accounts import AccountState, ProofKind
 from services.console.sign_ins.mailbox_sign_in import CALLBACK
 from services.mailbox.connection import OAuth2Credentials, password
 from services.settings import ConsoleSettings
-from services.usecases import connecting
-from services.usecases.connecting import Login, NewAccount
+from services.usecases.connecting import login, saving
+from services.usecases.connecting.login import Login
+from services.usecases.connecting.saving import AccountSaver, NewAccount
 from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
 from tests import oauth
@@ -172,7 +173,7 @@ async def test_other_servers_keep_tokens_that_rotated_meanwhile(
     await connected(office, identity, user)
     console = office.console
     account = await console.store.accounts.find(user.address)
-    tried = connecting.check_login
+    tried = login.check_login
 
     async def slowly(*arguments: Any) -> Any:
         result = await tried(*arguments)
@@ -183,17 +184,9 @@ async def test_other_servers_keep_tokens_that_rotated_meanwhile(
         assert await console.store.account_tokens.save(account, sealed, refresh_at=account.refresh_at, lease=None)
         return result
 
-    monkeypatch.setattr(connecting, "check_login", slowly)
-    result = await connecting.change_login(
-        account,
-        Login(account.incoming, None, None),
-        store=console.store,
-        box=console.box,
-        tokens=console.tokens,
-        revoker=console.revoker,
-        policy=console.policy,
-        by=ANN,
-    )
+    monkeypatch.setattr(saving, "check_login", slowly)
+    saver = AccountSaver(console.store, console.box, console.revoker, console.policy, ANN)
+    result = await saver.change_login(account, Login(account.incoming, None, None), console.tokens)
     after = await console.store.accounts.get(account.id)
     credentials = console.box.open(after.id, after.credentials)
     assert isinstance(credentials, OAuth2Credentials)
@@ -241,12 +234,10 @@ async def test_a_displaced_mailbox_leaves_no_tokens(
     async def declared(*_: Any, **__: Any) -> bool:
         return True
 
-    monkeypatch.setattr(connecting, "is_declared", declared)
+    monkeypatch.setattr(saving, "is_declared", declared)
     credentials = console.box.open(account.id, account.credentials) if by_sign_in else password(user.password)
     new = NewAccount(BOB, user.address, (), None, account.incoming, None, credentials, account.sharing)
-    await connecting.save(
-        new, store=console.store, box=console.box, revoker=console.revoker, policy=console.policy, by=BOB
-    )
+    await AccountSaver(console.store, console.box, console.revoker, console.policy, BOB).save(new)
     assert (await console.store.accounts.get(account.id)).state is AccountState.DISCONNECTED
     assert (user.address in identity.signed_in()) is by_sign_in
 

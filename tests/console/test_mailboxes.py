@@ -11,7 +11,7 @@ import pytest
 from schemas.accounts import AccountState, ProofKind, ServerAddress
 from schemas.sharing import CompanyPolicy, Mode
 from services.console.pages import connect
-from services.usecases import connecting
+from services.usecases.connecting import saving
 from services.usecases.proving import MOST_TO_ADDRESS
 from testbed.local import LocalServers
 from tests.console.fixtures import ANN, BOB, CARLA, EVE, Office, text_of
@@ -411,7 +411,7 @@ async def test_signing_in_at_the_declared_server_proves_the_address(
         asked.append((address, server.host))
         return True
 
-    monkeypatch.setattr(connecting, "is_declared", declared)
+    monkeypatch.setattr(saving, "is_declared", declared)
     store, eve, ann = office.console.store, await office.signed_in(EVE), await office.signed_in(ANN)
     page = "/mailboxes/connect"
     await eve.follow(await eve.post(page, page=page, **form_of(box, servers, address="other@example.test")))

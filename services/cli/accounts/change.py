@@ -13,10 +13,8 @@ from services.cli.accounts.settings import AccountName, PasswordStdin, connected
 from services.cli.terminal import questions
 from services.cli.terminal.output import USAGE, fail
 from services.cli.terminal.session import do, open_session
-from services.store import OPERATOR
-from services.usecases import connecting
-from services.usecases.connecting import Login, provider_of
-from services.usecases.servers import ServerChoice
+from services.usecases.connecting.login import Login, provider_of
+from services.usecases.connecting.servers import ServerChoice
 
 if TYPE_CHECKING:
     from services.mailbox.check import CheckResult
@@ -60,13 +58,4 @@ def change(  # noqa: PLR0917 - typer names them by keyword
 
 async def _try_and_save(account: Account, changed: Login) -> CheckResult:
     async with open_session() as session:
-        return await connecting.change_login(
-            account,
-            changed,
-            store=session.store,
-            box=session.box,
-            tokens=session.tokens,
-            revoker=session.revoker,
-            policy=session.policy,
-            by=OPERATOR,
-        )
+        return await session.saver.change_login(account, changed, session.tokens)

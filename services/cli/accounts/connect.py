@@ -27,9 +27,10 @@ from services.mailbox import advice
 from services.mailbox.connection import Code, ConnectPolicy, MailServerError
 from services.mailbox.oauth.sign_in_services import SignInServices, what_is_missing
 from services.mailbox.providers import Provider, directory
-from services.usecases import connecting
-from services.usecases.connecting import NewAccount, check_allowed
-from services.usecases.servers import ServerChoice, find
+from services.usecases.connecting import mailbox_sign_in
+from services.usecases.connecting.displacing import is_taken
+from services.usecases.connecting.saving import NewAccount, check_allowed
+from services.usecases.connecting.servers import ServerChoice, find
 
 if TYPE_CHECKING:
     from services.mailbox.discovery import Discovered
@@ -155,8 +156,11 @@ def _signed_in(  # noqa: PLR0917 - bound once
 ) -> None:
     """Connect the mailbox of the user who signs in at a service."""
     found = sign_in(key, device=device, port=port, hint=typed or "")
+    if typed is not None and typed != found.address:
+        fail(f"you signed in as {found.address}, not as {typed}: nothing was saved")
     policy = SharingPolicy(mode=sharing, excluded_domains=domains) if sharing else questions.sharing(known.company)
-    connect_save.save_signed_in(found, typed, user.email, policy, aliases=aliases, as_json=as_json)
+    new = mailbox_sign_in.new_account(found, user.email, policy, aliases=aliases)
+    connect_save.save(new, as_json=as_json)
 
 
 def provider_named(key: str) -> Provider:
@@ -185,7 +189,7 @@ async def _known(owner: str | None) -> PromptContext:
 
 async def _is_taken(address: str, owner: str) -> bool:
     async with open_session() as session:
-        return await connecting.is_taken(address, owner, session.store)
+        return await is_taken(address, owner, session.store)
 
 
 def _say_found(found: Discovered) -> None:

@@ -13,8 +13,8 @@ from services.cli.terminal import questions
 from services.cli.terminal.output import USAGE, fail, say
 from services.cli.terminal.session import do
 from services.mailbox.connection import ConnectPolicy, Credentials
-from services.usecases.connecting import check_login
-from services.usecases.servers import PORTS
+from services.usecases.connecting.login import check_login
+from services.usecases.connecting.servers import PORTS
 
 if TYPE_CHECKING:
     from services.mailbox.discovery import Discovered

@@ -3,70 +3,28 @@
 from __future__ import annotations
 
 from schemas.accounts import Account
-from schemas.sharing import SharingPolicy
 from services import wording
 from services.cli.results import accounts as results
 from services.cli.terminal.output import fail, print_json, say
 from services.cli.terminal.session import do, open_session
-from services.store import OPERATOR
-from services.usecases import company_domains, connecting, mailbox_sign_in
+from services.mailbox.connection import OAuth2Credentials
+from services.usecases import company_domains
 from services.usecases.company_domains import ProposedDomain
-from services.usecases.connecting import NewAccount
-from services.usecases.mailbox_sign_in import SignedIn
+from services.usecases.connecting.displacing import is_taken
+from services.usecases.connecting.saving import NewAccount
 
 
 def save(new: NewAccount, *, as_json: bool) -> None:
-    """Save a mailbox with a password."""
+    """Save a mailbox, and say what follows. Exits if it is connected already."""
     _report(*do(_save(new)), as_json=as_json)
-
-
-def save_signed_in(
-    found: SignedIn,
-    typed: str | None,
-    owner: str,
-    policy: SharingPolicy,
-    *,
-    aliases: tuple[str, ...],
-    as_json: bool,
-) -> None:
-    """Save a mailbox whose owner signed in; exits if it is not the one whose address was typed."""
-    if typed is not None and typed != found.address:
-        fail(f"you signed in as {found.address}, not as {typed}: nothing was saved")
-    _report(*do(_save_signed_in(found, owner, policy, aliases)), as_json=as_json)
 
 
 async def _save(new: NewAccount) -> tuple[Account, list[ProposedDomain]]:
     async with open_session(setup=True) as session:
-        account = await connecting.save(
-            new,
-            store=session.store,
-            box=session.box,
-            revoker=session.revoker,
-            policy=session.policy,
-            by=OPERATOR,
-        )
-        return account, await company_domains.proposed_by(session.store, account.own_addresses)
-
-
-async def _save_signed_in(
-    found: SignedIn, owner: str, policy: SharingPolicy, aliases: tuple[str, ...]
-) -> tuple[Account, list[ProposedDomain]]:
-    async with open_session(setup=True) as session:
-        if await connecting.is_taken(found.address, owner, session.store):
-            fail(
-                f"{found.address} is already connected: to sign in again, run `leadmail account login {found.address}`"
-            )
-        account = await mailbox_sign_in.save_new(
-            found,
-            owner,
-            policy,
-            aliases=aliases,
-            store=session.store,
-            box=session.box,
-            revoker=session.revoker,
-            policy=session.policy,
-            by=OPERATOR,
-        )
+        signed_in = isinstance(new.credentials, OAuth2Credentials)
+        if signed_in and await is_taken(new.address, new.owner, session.store):
+            fail(f"{new.address} is already connected: to sign in again, run `leadmail account login {new.address}`")
+        account = await session.saver.save(new)
         return account, await company_domains.proposed_by(session.store, account.own_addresses)
 
 

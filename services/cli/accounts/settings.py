@@ -20,8 +20,9 @@ from services.cli.terminal.output import USAGE, Json, fail, print_json, say
 from services.cli.terminal.session import command, do, open_session
 from services.mailbox.connection import Credentials
 from services.store import OPERATOR
-from services.usecases import balance, connecting
-from services.usecases.connecting import provider_of
+from services.usecases import balance
+from services.usecases.connecting.login import provider_of, try_account, try_saved
+from services.usecases.connecting.saving import check_allowed
 
 if TYPE_CHECKING:
     from services.mailbox.check import CheckResult
@@ -62,7 +63,7 @@ async def try_login(name: AccountName, as_json: Json = False) -> None:
     """Test the account's login at its servers. Nothing is fetched or changed."""
     async with open_session() as session:
         account = await session.connected(name)
-        result = await connecting.try_saved(account, session.tokens, session.policy)
+        result = await try_saved(account, session.tokens, session.policy)
     if as_json:
         print_json(results.LoginResult.of(result))
     else:
@@ -87,11 +88,9 @@ async def connected_account(name: str) -> Account:
 
 async def _try_and_save(account: Account, credentials: Credentials) -> CheckResult:
     async with open_session() as session:
-        result = await connecting.try_account(account, credentials, session.policy)
+        result = await try_account(account, credentials, session.policy)
         if result.ok:
-            await connecting.save_password(
-                account, credentials, store=session.store, box=session.box, revoker=session.revoker, by=OPERATOR
-            )
+            await session.saver.save_password(account, credentials)
         return result
 
 
@@ -119,7 +118,7 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
                 mode=mode or policy.mode,
                 excluded_domains=() if no_excluded_domains else domains or policy.excluded_domains,
             )
-            connecting.check_allowed(policy.mode, await session.store.company.policy())
+            check_allowed(policy.mode, await session.store.company.policy())
             if dry_run:
                 preview = await session.store.previewing.account(account, policy)
             else:

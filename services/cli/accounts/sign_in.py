@@ -22,10 +22,9 @@ from services.cli.terminal.output import USAGE, errors, fail, say
 from services.cli.terminal.session import do, open_session
 from services.mailbox.oauth.errors import IdentityServerError
 from services.mailbox.oauth.sign_in_services import SignInService, SignInServices, what_is_missing
-from services.store import OPERATOR
-from services.usecases import mailbox_sign_in
-from services.usecases.connecting import provider_of
-from services.usecases.mailbox_sign_in import SignedIn
+from services.usecases.connecting import mailbox_sign_in
+from services.usecases.connecting.login import provider_of
+from services.usecases.connecting.mailbox_sign_in import SignedIn
 
 if TYPE_CHECKING:
     from services.mailbox.oauth.answers import Tokens
@@ -202,7 +201,7 @@ async def _key(account: Account) -> str:
 
 async def _save_again(account: Account, found: SignedIn) -> None:
     async with open_session() as session:
-        await mailbox_sign_in.save_again(account, found, store=session.store, box=session.box, by=OPERATOR)
+        await mailbox_sign_in.save_again(account, found, session.saver)
 
 
 def asks_for_sign_in(service: SignInService, *, only: bool) -> bool:

@@ -16,7 +16,7 @@ from services.mailbox.connection import Credentials
 from services.mailbox.connection import password as password_credentials
 from services.mailbox.popular import POPULAR, PopularService
 from services.mailbox.providers import Provider
-from services.usecases.servers import read_domains, read_host, read_port
+from services.usecases.connecting.servers import read_domains, read_host, read_port
 from services.wording import MODES
 
 T = TypeVar("T")

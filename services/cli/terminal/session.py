@@ -20,8 +20,9 @@ from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError, DatabaseRefusedError
 from services.runtime.mongo import make_client, require_replica_set
 from services.settings import CliSettings
-from services.store import Store, StoreError
-from services.usecases.mailbox_sign_in import TokenRevoker
+from services.store import OPERATOR, Store, StoreError
+from services.usecases.connecting.saving import AccountSaver
+from services.usecases.connecting.token_revoker import TokenRevoker
 from services.wiring import make_policy, make_secret_box, make_sign_in_services, make_store
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class Session:
     def revoker(self) -> TokenRevoker:
         """What revokes the tokens of mailboxes that are disconnected."""
         return TokenRevoker(self.box, self.sign_ins)
+
+    @property
+    def saver(self) -> AccountSaver:
+        """What saves logins, in the operator's name."""
+        return AccountSaver(self.store, self.box, self.revoker, self.policy, OPERATOR)
 
     @asynccontextmanager
     async def bus(self) -> AsyncIterator[Bus]:

@@ -14,7 +14,7 @@ from services.console.web.forms import Form, PageError
 from services.console.web.request_context import RequestContext
 from services.usecases import company_domains
 from services.usecases.company_domains import DomainChange
-from services.usecases.servers import read_domains
+from services.usecases.connecting.servers import read_domains
 
 
 class Opening(NamedTuple):

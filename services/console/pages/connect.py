@@ -21,9 +21,10 @@ from services.mailbox.discovery import Discovered
 from services.mailbox.oauth.sign_in_services import what_is_missing
 from services.mailbox.popular import POPULAR, PopularService
 from services.mailbox.providers import Provider, directory
-from services.usecases import connecting
-from services.usecases.connecting import NewAccount
-from services.usecases.servers import PORTS, ServerChoice, find, read_host, read_port
+from services.usecases.connecting.displacing import is_taken
+from services.usecases.connecting.login import check_login
+from services.usecases.connecting.saving import NewAccount
+from services.usecases.connecting.servers import PORTS, ServerChoice, find, read_host, read_port
 
 MOST, WITHIN = 40, timedelta(minutes=15)
 """At most so many login attempts at mail servers by one user within this time."""
@@ -67,7 +68,7 @@ def _address(context: RequestContext, proposed: str, service: PopularService | N
 async def connect(context: RequestContext) -> Response:
     """Find the servers of an address; or try the submitted login and save the mailbox."""
     typed = normal_address(context.form.text("address"))
-    if await connecting.is_taken(typed, context.viewer, context.store):
+    if await is_taken(typed, context.viewer, context.store):
         raise PageError(409, f"{typed} is already connected.")
     await count_login_attempt(context)
     if context.form.text("do") == "find":
@@ -107,18 +108,11 @@ async def _save(context: RequestContext, typed: str) -> Response:
     if not secret:
         return await _form(context, typed, provider, servers, policy=policy, wrong="The password is empty.")
     credentials = password_credentials(secret)
-    result = await connecting.check_login(incoming, outgoing, credentials, console.policy, provider)
+    result = await check_login(incoming, outgoing, credentials, console.policy, provider)
     if not result.ok:
         return await _form(context, typed, provider, servers, policy=policy, result=result)
     new = NewAccount(context.viewer, typed, (), provider, incoming, outgoing, credentials, policy)
-    account = await connecting.save(
-        new,
-        store=context.store,
-        box=console.box,
-        revoker=console.revoker,
-        policy=console.policy,
-        by=context.viewer,
-    )
+    account = await context.saver.save(new)
     return context.redirect(f"/mailboxes/{account.id}", "connected")
 
 

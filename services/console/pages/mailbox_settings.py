@@ -13,8 +13,8 @@ from services.console.web.request_context import RequestContext
 from services.mailbox.check import CheckResult
 from services.mailbox.connection import password as password_credentials
 from services.store import NotAllowedError
-from services.usecases import connecting, proving
-from services.usecases.connecting import Login
+from services.usecases import proving
+from services.usecases.connecting.login import Login, provider_of, try_account
 
 
 async def password(context: RequestContext) -> Response:
@@ -23,7 +23,7 @@ async def password(context: RequestContext) -> Response:
 
 
 def _password(context: RequestContext, account: Account, result: CheckResult | None) -> Response:
-    provider = connecting.provider_of(account)
+    provider = provider_of(account)
     return context.render(
         "password.html", status=422 if result else 200, account=account, provider=provider, result=result
     )
@@ -37,13 +37,10 @@ async def save_password(context: RequestContext) -> Response:
         raise PageError(400, "The password is empty.")
     await count_login_attempt(context)
     credentials = password_credentials(typed)
-    result = await connecting.try_account(account, credentials, context.console.policy)
+    result = await try_account(account, credentials, context.console.policy)
     if not result.ok:
         return _password(context, account, result)
-    console = context.console
-    await connecting.save_password(
-        account, credentials, store=context.store, box=console.box, revoker=console.revoker, by=context.viewer
-    )
+    await context.saver.save_password(account, credentials)
     return context.redirect(f"/mailboxes/{account.id}", "password")
 
 
@@ -66,7 +63,7 @@ def _login(
         status=422 if result or wrong else 200,
         account=account,
         address=account.address,
-        provider=connecting.provider_of(account),
+        provider=provider_of(account),
         result=result,
         wrong=wrong,
         **server_fields(context, servers, no_smtp=servers.outgoing is None and servers.incoming is not None),
@@ -76,7 +73,7 @@ def _login(
 async def save_login(context: RequestContext) -> Response:
     """Save the login if it works at both servers. Everything else of the mailbox stays."""
     account = await connected_account(context)
-    form, console = context.form, context.console
+    form = context.form
     servers = incoming, outgoing = read_servers(form, account.incoming.username)
     if incoming is None or (outgoing is None and not form.text("no_smtp")):
         return _login(context, account, servers, wrong=SERVER_MISSING)
@@ -84,16 +81,7 @@ async def save_login(context: RequestContext) -> Response:
     changed = Login(incoming, outgoing, password_credentials(typed) if typed else None)
     await count_login_attempt(context)
     try:
-        result = await connecting.change_login(
-            account,
-            changed,
-            store=context.store,
-            box=console.box,
-            tokens=console.tokens,
-            revoker=console.revoker,
-            policy=console.policy,
-            by=context.viewer,
-        )
+        result = await context.saver.change_login(account, changed, context.console.tokens)
     except NotAllowedError as error:
         return _login(context, account, servers, wrong=f"{str(error).capitalize()}.")
     if not result.ok:

@@ -11,8 +11,8 @@ from services.console.pages.mailboxes import connected_account
 from services.console.web.forms import Form, PageError
 from services.console.web.request_context import RequestContext
 from services.store import Preview
-from services.usecases.connecting import check_allowed
-from services.usecases.servers import read_domains
+from services.usecases.connecting.saving import check_allowed
+from services.usecases.connecting.servers import read_domains
 
 
 def modes(company: CompanyPolicy) -> list[tuple[Mode, str]]:

@@ -15,7 +15,7 @@ from services.console.web.forms import Form
 from services.mailbox.outgoing_mail import one_line
 from services.settings import ConsoleSettings
 from services.store import Store
-from services.usecases.mailbox_sign_in import TokenRevoker
+from services.usecases.connecting.token_revoker import TokenRevoker
 
 T = TypeVar("T")
 

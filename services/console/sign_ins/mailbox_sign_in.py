@@ -25,8 +25,10 @@ from services.mailbox.oauth.errors import IdentityServerError
 from services.mailbox.oauth.sign_in_services import SignInService
 from services.mailbox.outgoing_mail import one_line
 from services.store import NotFoundError, new_account_id
-from services.usecases import connecting, mailbox_sign_in
-from services.usecases.mailbox_sign_in import SignedIn
+from services.usecases.connecting import mailbox_sign_in
+from services.usecases.connecting.displacing import is_taken
+from services.usecases.connecting.login import provider_of
+from services.usecases.connecting.mailbox_sign_in import SignedIn
 
 LASTS = timedelta(minutes=15)
 """How long a user may take to sign in, and then to choose who sees the mail."""
@@ -83,11 +85,11 @@ async def come_back(context: RequestContext) -> Response:
         return context.render("sign_in_failed.html", status=422, service=service, address=found.address, result=result)
     if details["account"]:
         account = await _owned(context, details["account"])  # it may have been transferred meanwhile
-        await mailbox_sign_in.save_again(account, found, store=context.store, box=console.box, by=context.viewer)
+        await mailbox_sign_in.save_again(account, found, context.saver)
         return context.redirect(f"/mailboxes/{account.id}", "signed-in")
     if details["typed"] and details["typed"] != found.address:
         raise PageError(409, f"You signed in as {found.address}, not as {details['typed']}. Nothing was saved.")
-    if await connecting.is_taken(found.address, context.viewer, context.store):
+    if await is_taken(found.address, context.viewer, context.store):
         raise PageError(409, f"{found.address} is already connected.")
     return await _ask_sharing(context, found)
 
@@ -158,23 +160,14 @@ async def save(context: RequestContext) -> Response:
         policy = read_policy(context.form, None, await context.store.company.policy())
     except PageError as error:
         return await _ask_sharing(context, found, error.sentence)
-    account = await mailbox_sign_in.save_new(
-        found,
-        context.viewer,
-        policy,
-        store=context.store,
-        box=console.box,
-        revoker=console.revoker,
-        policy=console.policy,
-        by=context.viewer,
-    )
+    account = await context.saver.save(mailbox_sign_in.new_account(found, context.viewer, policy))
     return context.redirect(f"/mailboxes/{account.id}", "connected")
 
 
 async def again(context: RequestContext) -> Response:
     """Show where to sign in again. The mail about a mailbox that needs its owner links here."""
     account = await connected_account(context)
-    provider = connecting.provider_of(account)
+    provider = provider_of(account)
     key = mailbox_sign_in.service_key(account, context.console.box)
     service = context.console.sign_ins.by_key.get(key or "") or context.console.sign_ins.of(provider)
     if service is None:

@@ -22,7 +22,8 @@ from services.mailbox.oauth.sign_in_services import SignInServices
 from services.mailbox.oauth.token_refresh import TokenRefresher
 from services.settings import ConsoleSettings
 from services.store import NotFoundError, Store
-from services.usecases.mailbox_sign_in import TokenRevoker
+from services.usecases.connecting.saving import AccountSaver
+from services.usecases.connecting.token_revoker import TokenRevoker
 from services.usecases.overview import OptionalBus, Overview
 from services.usecases.signing import Signer
 from services.usecases.time_left import TimeLeftEstimator
@@ -121,6 +122,12 @@ class RequestContext:
     def viewer(self) -> str:
         """The address of the signed-in user, as whom mail is read."""
         return self.user.email
+
+    @property
+    def saver(self) -> AccountSaver:
+        """What saves logins, in the user's name."""
+        console = self.console
+        return AccountSaver(self.store, console.box, console.revoker, console.policy, self.viewer)
 
     @property
     def framed(self) -> bool:
