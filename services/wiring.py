@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from email.message import EmailMessage
 from email.utils import parseaddr
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
 from schemas.addresses import InvalidAddressError, normal_address, normal_address_or_none
-from services.mailbox.connection import ConnectPolicy, SecretBox, derive, key_id
+from services.mailbox.connection import ConnectPolicy, NetGuard, SecretBox, derive, key_id
 from services.mailbox.oauth.endpoints import Endpoints, OAuthApp
 from services.mailbox.oauth.sign_in_services import GENERIC, SignInService, SignInServices
 from services.mailbox.outgoing_mail import serialize
 from services.mailbox.providers import directory
 from services.runtime.environment import SettingsError
-from services.runtime.mail_settings import MailServerSettings, SecretSettings, SenderSettings, SignInSettings
+from services.runtime.mail_settings import (
+    MailServerSettings,
+    RelaySettings,
+    SecretSettings,
+    SenderSettings,
+    SignInSettings,
+)
 from services.runtime.settings import LeaseSettings, StoreSettings, UndoSettings
 from services.store import Store, StoreConfig
+
+if TYPE_CHECKING:
+    from services.mailbox.smtp import Relay, RelayTokens
 
 Post = Callable[[EmailMessage, str], Awaitable[None]]
 """Sends a mail to an address; raises ``MailServerError`` or ``RejectedError``."""
@@ -117,6 +127,46 @@ def _own_service(settings: SignInSettings) -> SignInService:
     )
 
 
+def make_relay(settings: RelaySettings, policy: ConnectPolicy) -> Relay:
+    """Return the server that sends Leadmail's own mail.
+
+    Raises:
+        SettingsError: its URL is wrong, or its sign-in is set up in part only.
+    """
+    from services.mailbox.smtp import parse_relay  # noqa: PLC0415 - most processes send nothing
+
+    tokens = _relay_tokens(settings, policy) if settings.smtp_oauth_client_id else None
+    try:
+        return parse_relay(settings.smtp_url.get_secret_value(), tokens)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _relay_tokens(settings: RelaySettings, policy: ConnectPolicy) -> RelayTokens:
+    # Their libraries are slow to load, and most relays take passwords.
+    from services.mailbox.oauth.client import OAuthClient  # noqa: PLC0415
+    from services.mailbox.smtp import RelayTokens  # noqa: PLC0415
+
+    refresh = settings.smtp_oauth_refresh_token
+    if not settings.smtp_oauth_token_url:
+        raise SettingsError("LEADMAIL_SMTP_OAUTH_CLIENT_ID is set: set LEADMAIL_SMTP_OAUTH_TOKEN_URL, too.")
+    secret = settings.smtp_oauth_client_secret
+    if not secret.get_secret_value() and not refresh.get_secret_value():
+        raise SettingsError(
+            "LEADMAIL_SMTP_OAUTH_CLIENT_ID is set: set LEADMAIL_SMTP_OAUTH_CLIENT_SECRET or"
+            " LEADMAIL_SMTP_OAUTH_REFRESH_TOKEN, too."
+        )
+    app = OAuthApp(
+        endpoints=Endpoints(token=settings.smtp_oauth_token_url),
+        client_id=settings.smtp_oauth_client_id,
+        client_secret=secret if secret.get_secret_value() else None,
+        scopes=settings.smtp_oauth_scopes,
+    )
+    # The operator names this server like the relay, so it may be in a private network.
+    own = replace(policy, guard=NetGuard.unrestricted())
+    return RelayTokens(OAuthClient(app, own), refresh if refresh.get_secret_value() else None)
+
+
 def make_post(settings: SenderSettings, policy: ConnectPolicy) -> Post:
     """Return a function that sends one of Leadmail's own mails, by ``LEADMAIL_SMTP_URL``.
 
@@ -124,17 +174,15 @@ def make_post(settings: SenderSettings, policy: ConnectPolicy) -> Post:
         SettingsError: the URL or the sender is wrong.
     """
     # Only here: most processes send nothing.
-    from services.mailbox.smtp import parse_relay, submit  # noqa: PLC0415
+    from services.mailbox.smtp import submit  # noqa: PLC0415
 
+    relay = make_relay(settings, policy)
     try:
-        relay = parse_relay(settings.smtp_url.get_secret_value())
         envelope = normal_address(parseaddr(settings.mail_from)[1])
     except InvalidAddressError:
         raise SettingsError(
             "LEADMAIL_MAIL_FROM is wrong: give a sender such as Leadmail <leadmail@example.com>."
         ) from None
-    except ValueError as error:
-        raise SettingsError(str(error)) from None
 
     async def post(mail: EmailMessage, to: str) -> None:
         await submit(relay, serialize(mail), sender=envelope, recipients=[to], policy=policy)

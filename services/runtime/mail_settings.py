@@ -16,6 +16,13 @@ IpNetwork = IPv4Network | IPv6Network
 Networks = Annotated[tuple[IpNetwork, ...], NoDecode, BeforeValidator(lambda value: split_list(value, ","))]
 
 
+def _secure_url(value: str, info: ValidationInfo) -> str:
+    require_http_url(value)
+    if value.startswith("http://") and not info.data.get("allow_plaintext"):
+        raise ValueError("tokens travel over https:// only")
+    return value
+
+
 class SecretSettings(ProcessSettings):
     """The deployment's keys."""
 
@@ -134,10 +141,7 @@ class SignInSettings(MailServerSettings):
     )
     @classmethod
     def _url(cls, value: str, info: ValidationInfo) -> str:
-        require_http_url(value)
-        if value.startswith("http://") and not info.data.get("allow_plaintext"):
-            raise ValueError("tokens travel over https:// only")
-        return value
+        return _secure_url(value, info)
 
     @field_validator("oauth_imap", "oauth_smtp")
     @classmethod
@@ -160,6 +164,31 @@ class RelaySettings(MailServerSettings):
         "the server that sends Leadmail's own mail: `smtps://` for implicit TLS, `smtp://` for STARTTLS",
         "smtp://leadmail:secret@mail.example.com:587",
     )
+    smtp_oauth_client_id: str = setting(
+        "",
+        "the client id with which Leadmail gets a token for the server in LEADMAIL_SMTP_URL, instead of a password (docs/oauth.md)",
+        "6731de76-14a6-49ae-97bc-6eba6914391e",
+    )
+    smtp_oauth_client_secret: SecretStr = setting(SecretStr(""), "the client secret for that token", "8Q~…")
+    smtp_oauth_token_url: str = setting(
+        "",
+        "the token endpoint that gives that token",
+        "https://login.microsoftonline.com/TENANT-ID/oauth2/v2.0/token",
+    )
+    smtp_oauth_scopes: Names = setting(
+        (), "the scopes of that token, separated by commas", "https://outlook.office365.com/.default"
+    )
+    smtp_oauth_refresh_token: SecretStr = setting(
+        SecretStr(""),
+        "a refresh token of the mailbox that sends, for services that give an application no token of its own; it must not change"
+        " with each use",
+        "1//0g…",
+    )
+
+    @field_validator("smtp_oauth_token_url")
+    @classmethod
+    def _token_url(cls, value: str, info: ValidationInfo) -> str:
+        return _secure_url(value, info)
 
 
 class SenderSettings(RelaySettings):

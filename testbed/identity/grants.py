@@ -58,6 +58,7 @@ class Server(AuthorizationServer):
         )
         self.register_grant(CodeGrant, [CodeChallenge(required=True), IdTokens(state)])
         self.register_grant(RefreshGrant)
+        self.register_grant(AppGrant)
         self.register_grant(DeviceGrant, [DeviceIdTokens(state)])
         for endpoint in (Devices, Revocation, Introspection):
             self.register_endpoint(endpoint)
@@ -156,6 +157,17 @@ class RefreshGrant(grants.RefreshTokenGrant):
 
     def revoke_old_credential(self, refresh_token: Token) -> None:
         """Do nothing: the old one ends once the new one is used."""
+
+
+class AppGrant(grants.ClientCredentialsGrant):
+    """Tokens for an application itself. They open the mailbox that the state says."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = _METHODS[:2]
+
+    def validate_token_request(self) -> None:
+        """Note whose mailbox the token opens."""
+        super().validate_token_request()
+        self.request.user = self.server.state.app_user
 
 
 class DeviceGrant(DeviceCodeGrant):

@@ -60,7 +60,7 @@ class IdentityServer(ServerProcess):
         )
 
     def set(self, **wanted: Any) -> dict[str, Any]:
-        """Change how it behaves: ``lifetime``, ``rotates``, ``skew``, ``claims``, ``faults`` (see ``state.State``).
+        """Change how it behaves: ``lifetime``, ``rotates``, ``skew``, ``claims``, ``app_user``, ``faults`` (see ``state.State``).
 
         ``revoke`` and ``expire`` list users whose tokens end. Returns what was asked, and who is signed in.
         """

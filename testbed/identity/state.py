@@ -10,7 +10,10 @@ from authlib.oauth2.rfc6749 import ClientMixin, TokenMixin
 from authlib.oidc.core import AuthorizationCodeMixin
 from joserfc.jwk import RSAKey
 
-GRANTS = ("authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code")
+GRANTS = (
+    *("authorization_code", "refresh_token", "client_credentials"),
+    "urn:ietf:params:oauth:grant-type:device_code",
+)
 _LOCAL = ("http://127.0.0.1:", "http://localhost:", "https://127.0.0.1:", "https://localhost:")
 
 
@@ -159,6 +162,8 @@ class State:
     """By how many seconds its clock is wrong in id_tokens."""
     claims: dict[str, Any] = field(default_factory=dict)
     """Claims to put in the place of the right ones."""
+    app_user: str = ""
+    """Whose mailbox the tokens of an application itself open."""
     asked: list[str] = field(default_factory=list)
     """Which endpoints were asked, in order."""
 

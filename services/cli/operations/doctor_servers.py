@@ -19,13 +19,13 @@ from services.cli.operations import diagnosis, mailbox_diagnosis, sign_in_diagno
 from services.cli.operations.diagnosis import Check, State
 from services.cli.terminal.session import Session
 from services.mailbox.connection import MailServerError, open_one
-from services.mailbox.smtp import check, parse_relay
+from services.mailbox.smtp import check
 from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError
 from services.runtime.mongo import Client, make_client, require_replica_set
 from services.settings import CliSettings
 from services.usecases import company_domains, key_rotation
-from services.wiring import make_policy, make_secret_box, make_store
+from services.wiring import make_policy, make_relay, make_secret_box, make_store
 
 _SECONDS = 10.0
 
@@ -55,7 +55,7 @@ async def examine(settings: CliSettings) -> AsyncIterator[Check]:
             yield one
     for one in await broker_certificate(settings):
         yield one
-    for one in await _relay(settings):
+    for one in await relay(settings):
         yield one
     for one in await sign_in_diagnosis.services(settings):
         yield one
@@ -142,17 +142,25 @@ async def broker_certificate(settings: CliSettings) -> list[Check]:
     return list(diagnosis.certificate(name, end_of(der)))
 
 
-async def _relay(settings: CliSettings) -> list[Check]:
-    url = settings.smtp_url.get_secret_value()
-    if not url:
+async def relay(settings: CliSettings) -> list[Check]:
+    """Check that the server that sends Leadmail's own mail takes the login. Nothing is sent."""
+    if not settings.smtp_url.get_secret_value():
         return [Check("SMTP", State.UNKNOWN, "LEADMAIL_SMTP_URL is not set here: only the notifier needs it")]
     try:
-        relay = parse_relay(url)
-        der = await check(relay, policy=make_policy(settings))
-    except (ValueError, MailServerError) as error:
-        return [Check("SMTP", State.WRONG, str(error), "Check LEADMAIL_SMTP_URL and its server: owners get no mail.")]
-    login = "accepts the login" if relay.credentials else "answers; no login required"
-    return [Check("SMTP", State.FINE, login), *diagnosis.certificate("SMTP: certificate", end_of(der) if der else None)]
+        policy = make_policy(settings)
+        found = make_relay(settings, policy)
+        der = await check(found, policy=policy)
+    except (ValueError, SettingsError, MailServerError) as error:
+        refused = isinstance(error, MailServerError) and error.code in sign_in_diagnosis.REFUSED
+        what = "what LEADMAIL_SMTP_OAUTH_CLIENT_ID stands for (docs/oauth.md)" if refused else "its server"
+        return [Check("SMTP", State.WRONG, str(error), f"Check LEADMAIL_SMTP_URL and {what}: owners get no mail.")]
+    login = "accepts the login" if found.credentials or found.tokens else "answers; no login required"
+    replaced = found.tokens is not None and found.tokens.refresh_token_replaced
+    return [
+        Check("SMTP", State.FINE, login),
+        *diagnosis.refresh_token(replaced=replaced),
+        *diagnosis.certificate("SMTP: certificate", end_of(der) if der else None),
+    ]
 
 
 def authorities(ca_file: str) -> list[Check]:

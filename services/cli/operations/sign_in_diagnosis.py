@@ -32,6 +32,8 @@ _ADVICE = {
     ),
 }
 """What to do about tokens that a service refuses to refresh."""
+REFUSED = frozenset(_ADVICE)
+"""Codes of a sign-in that a service refuses."""
 
 
 def tokens(accounts: Iterable[Account]) -> Iterable[Check]:

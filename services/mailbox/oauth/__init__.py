@@ -4,7 +4,7 @@
 - ``errors``: what an identity server refuses
 - ``endpoints``: where an identity server is asked, as configured or as its issuer publishes it
 - ``answers``: tokens, codes, errors and documents, read with care
-- ``client``: authorization code with PKCE, device code, refresh, revocation
+- ``client``: authorization code with PKCE, device code, client credentials, refresh, revocation
 - ``id_tokens``: who signed in, by the issuer's keys
 - ``sign_in_services``: the services that offer a sign-in to mailboxes: Google, Microsoft, and one that the operator names
 - ``refusals``: what a refusal means for a mailbox

@@ -1,4 +1,4 @@
-"""The client of an identity server: authorization code with PKCE, device code, refresh, revocation."""
+"""The client of an identity server: authorization code with PKCE, device code, client credentials, refresh, revocation."""
 
 from __future__ import annotations
 
@@ -89,6 +89,14 @@ class OAuthClient:
             redirect_uri=redirect_uri,
             code_verifier=verifier,
         )
+
+    async def client_credentials(self) -> Tokens:
+        """Return a token for the application itself (RFC 6749 section 4.4).
+
+        Raises:
+            IdentityServerError: the server refuses, or cannot be asked.
+        """
+        return await self._tokens(grant_type="client_credentials")
 
     async def device_code(self) -> DeviceCode:
         """Return a code for a user whose browser is on another device.

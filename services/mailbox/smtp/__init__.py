@@ -2,14 +2,17 @@
 
 - ``connect``: from a server and credentials to a logged-in connection; send one message over it
 - ``relay``: the operator's own submission server
+- ``relay_tokens``: its access tokens, where it takes no password
 """
 
 from services.mailbox.smtp.connect import RejectedError, close_smtp, connect_smtp, open_smtp
 from services.mailbox.smtp.relay import Relay, check, parse_relay, submit
+from services.mailbox.smtp.relay_tokens import RelayTokens
 
 __all__ = [
     "RejectedError",
     "Relay",
+    "RelayTokens",
     "check",
     "close_smtp",
     "connect_smtp",

@@ -5,13 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
 from schemas.accounts import ServerAddress, Tls
-from services.mailbox.connection import Code, ConnectPolicy, MailServerError, NetGuard, PasswordCredentials, password
+from services.mailbox.connection import (
+    Code,
+    ConnectPolicy,
+    MailServerError,
+    NetGuard,
+    PasswordCredentials,
+    password,
+)
 from services.mailbox.smtp.connect import close_smtp, connect_smtp, open_smtp, send
+
+if TYPE_CHECKING:
+    from services.mailbox.smtp.relay_tokens import RelayTokens
 
 _PORTS: dict[str, Tls] = {"465": "tls", "587": "starttls"}
 _TLS: dict[str, Tls] = {"implicit": "tls", "tls": "tls", "starttls": "starttls", "none": "none"}
@@ -23,10 +34,14 @@ class Relay:
 
     server: ServerAddress
     credentials: PasswordCredentials | None
+    tokens: RelayTokens | None = None
+    """What logs in instead of a password."""
 
 
-def parse_relay(url: str) -> Relay:
+def parse_relay(url: str, tokens: RelayTokens | None = None) -> Relay:
     """Return the relay of ``smtp://[user:password@]host[:port][?tls=starttls|implicit|none]``.
+
+    With ``tokens`` the URL has a user and no password.
 
     ``smtps://`` means implicit TLS. Without ``tls=``: port 465 is implicit, any other STARTTLS; the default port is 587 (465
     for implicit, 25 for none). User and password are percent-encoded.
@@ -51,10 +66,16 @@ def parse_relay(url: str) -> Relay:
         port = {"tls": 465, "starttls": 587, "none": 25}[tls]
     user = unquote(parts.username or "")
     secret = unquote(parts.password or "")
-    if bool(user) != bool(secret):
+    if tokens is not None:
+        if secret or not user:
+            raise ValueError(
+                "LEADMAIL_SMTP_URL must look like smtp://mailbox%40example.com@host:587, without a password,"
+                " when LEADMAIL_SMTP_OAUTH_CLIENT_ID is set"
+            )
+    elif bool(user) != bool(secret):
         raise ValueError(f"{form}: give both user and password, or neither")
     server = ServerAddress(host=parts.hostname, port=port, tls=tls, username=user)
-    return Relay(server=server, credentials=password(secret) if user else None)
+    return Relay(server=server, credentials=password(secret) if secret else None, tokens=tokens)
 
 
 async def check(relay: Relay, *, policy: ConnectPolicy) -> bytes | None:
@@ -87,11 +108,23 @@ async def submit(relay: Relay, message: bytes, *, sender: str, recipients: Seque
 
 async def _open(relay: Relay, policy: ConnectPolicy) -> aiosmtplib.SMTP:
     own = dataclasses.replace(policy, guard=NetGuard.unrestricted())
-    if relay.credentials is None:
+    if relay.credentials is None and relay.tokens is None:
         # Without credentials there is nothing to intercept but the mail itself, which travels over SMTP anyway.
         return await open_smtp(relay.server, policy=dataclasses.replace(own, allow_plaintext=True))
     if relay.server.tls == "none" and not policy.allow_plaintext:
         raise MailServerError(
-            Code.PLAINTEXT_REFUSED, "LEADMAIL_SMTP_URL has a password and tls=none: use starttls or implicit"
+            Code.PLAINTEXT_REFUSED, "LEADMAIL_SMTP_URL has a login and tls=none: use starttls or implicit"
         )
-    return await connect_smtp(relay.server, relay.credentials, policy=own)
+    if relay.tokens is None:
+        assert relay.credentials is not None
+        return await connect_smtp(relay.server, relay.credentials, policy=own)
+    token = await relay.tokens.get()
+    try:
+        return await connect_smtp(relay.server, token, policy=own)
+    except MailServerError as error:
+        if error.code is not Code.OAUTH2_EXPIRED:
+            raise
+        another = await relay.tokens.get(refused=token)
+        if another == token:
+            raise
+    return await connect_smtp(relay.server, another, policy=own)
