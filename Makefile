@@ -21,7 +21,7 @@ BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 export DOCKER_BUILDKIT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test test-long check lint format bench bench-idle backpressure mutants fuzz parse-report image sbom secrets lock clean alerts crash chaos
+.PHONY: help setup servers browser demo test test-long check lint format bench bench-idle backpressure mutants fuzz parse-report image sbom secrets lock clean alerts crash chaos
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,10 +49,13 @@ $(READY): requirements-dev.lock pyproject.toml
 servers: $(READY) ## Install or download what the local servers need: packages (as root) and mongod, or container images
 	@$(PY) -m testbed prepare
 
+browser: $(READY) ## Do what servers does, and install the browser (Chromium) in which the console is tested
+	@$(PY) -m testbed prepare --browser
+
 demo: servers ## Show the whole system on three sample mailboxes; ONCE=1 exits after the tour
 	@$(PY) -m testbed.demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: servers ## Run all tests on real servers; T=path or M=mark selects some, LEADMAIL_HOSTING=processes|containers chooses the servers
+test: browser ## Run all tests on real servers; T=path or M=mark selects some, LEADMAIL_HOSTING=processes|containers chooses the servers
 	$(PY) -m pytest $(if $(T),$(T),-n $(WORKERS) --dist worksteal) $(if $(M),-m "$(M)")
 
 test-long: servers ## Run every case of what `make test` samples: lying servers, backpressure, made-up companies, hostile mail; T=path selects

@@ -18,6 +18,7 @@ from pathlib import Path
 from testbed.local import PARTS, HostingError, LocalServers
 from testbed.local.choice import choose
 from testbed.local.settings_file import write_settings
+from testbed.processes.packages import CHROMIUM, ensure
 from testbed.processes.parts import MAIL_SERVERS
 
 FILE = Path(".testbed/env")
@@ -37,11 +38,14 @@ def main() -> int:
         help=f"a mailbox to create, with one mail from {SENDER} in it",
     )
     up.add_argument("--mail", choices=MAIL_SERVERS, default=MAIL_SERVERS[0], help="the mail server to start")
-    commands.add_parser("prepare", help="install, download and build what the servers need, then exit")
+    prepare = commands.add_parser("prepare", help="install, download and build what the servers need, then exit")
+    prepare.add_argument("--browser", action="store_true", help="install the browser too, if that is possible")
     arguments = parser.parse_args()
     try:
         if arguments.command == "prepare":
             choose(None, PARTS | set(MAIL_SERVERS))
+            if arguments.browser:
+                _prepare_browser()
         else:
             _up([user.partition(":") for user in arguments.user], arguments.mail)
     except HostingError as error:
@@ -50,6 +54,13 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _prepare_browser() -> None:
+    try:
+        ensure([CHROMIUM])
+    except HostingError as error:
+        print(f"the tests in a browser are left out: {error}", file=sys.stderr)  # noqa: T201 - a command's output
 
 
 def _up(users: list[tuple[str, str, str]], mail_server: str) -> None:

@@ -37,6 +37,7 @@ class Package:
 RABBITMQ = Package("rabbitmq-server", str(RABBITMQ_SERVER), ("rabbitmq-server.service", "epmd.service", "epmd.socket"))
 DOVECOT_IMAP = Package("dovecot-imapd", "/usr/lib/dovecot/imap", ("dovecot.service", "dovecot.socket"))
 DOVECOT_LMTP = Package("dovecot-lmtpd", "/usr/lib/dovecot/lmtp", ("dovecot.service", "dovecot.socket"))
+CHROMIUM = Package("chromium", "chromium")
 
 
 def program(name: str) -> Path | None:

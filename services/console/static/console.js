@@ -9,16 +9,23 @@ function localTimes(root) {
   }
 }
 
-// Refreshes the live part of a page while the tab is visible.
+// Refreshes the parts of a page while the tab is visible, until nothing on it changes by itself any more. The part that has the
+// focus stays as it is.
 async function refresh() {
-  const part = document.querySelector("[data-live]");
-  if (!part) return;
-  if (!document.hidden && !part.contains(document.activeElement)) {
+  let left = document.querySelector("[data-live]") !== null;
+  if (!left) return;
+  if (!document.hidden) {
     try {
       const answer = await fetch(location.href, { credentials: "same-origin" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.querySelector("[data-part]");
-      if (answer.ok && fresh) {
+      left = !answer.ok || page.querySelector("[data-live]") !== null;
+      for (const part of document.querySelectorAll("[data-part]")) {
+        const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
+        if (!answer.ok || !fresh) continue;
+        if (part.contains(document.activeElement)) {
+          left = true;
+          continue;
+        }
         const node = document.importNode(fresh, true);
         localTimes(node);
         part.replaceWith(node);
@@ -27,7 +34,7 @@ async function refresh() {
       // The server is temporarily unavailable: try again in the next round.
     }
   }
-  setTimeout(refresh, 4000);
+  if (left) setTimeout(refresh, 4000);
 }
 
 localTimes(document);

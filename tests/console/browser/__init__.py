@@ -1,0 +1,5 @@
+"""The console in a real browser: Debian's Chromium, driven by Playwright.
+
+- ``site``: the console on a port, and the tabs of its users
+- ``pages``: every page of the console, with something on it
+"""
