@@ -77,7 +77,7 @@ class Store(StageStore):
         self.company = Company(c, self.colleagues)
         self.sign_ins = SignIns(c, self.users, self.audit)
         self.scim_tokens = ScimTokens(c, self.audit)
-        self.groups = Groups(c, self.audit)
+        self.groups = Groups(c, self.users, self.audit)
         self.pending_sign_ins = PendingSignIns(c)
         self.withdrawals = Withdrawals(c)
         copies = Copies(

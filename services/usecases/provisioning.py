@@ -146,8 +146,7 @@ async def _with_rights(store: Store, user: User, claims: Mapping[str, Any], sett
     if not settings.oidc_admin_group or groups is None:
         return user
     admin = settings.oidc_admin_group in groups
-    others = any(one.admin and not one.disabled and one.email != user.email for one in await store.users.get_all())
-    if admin is user.admin or not (admin or others):
+    if admin is user.admin or not (admin or await store.users.another_administrator(user.email)):
         return user
     return await store.users.set_admin(user.email, admin=admin, by=OIDC)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pymongo.errors import DuplicateKeyError
 
 from schemas.base import Contract
+from services.store.access.users import Users
 from services.store.core.audit import Audit
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, plain
@@ -29,9 +30,10 @@ class ProvisionedGroup(Contract):
 class Groups:
     """Documents of ``groups``. Each change of the administrators' group also changes its members' rights, in one transaction."""
 
-    def __init__(self, collections: Collections, audit: Audit) -> None:
+    def __init__(self, collections: Collections, users: Users, audit: Audit) -> None:
         self._groups = collections.groups
-        self._users = collections.users
+        self._members = collections.users
+        self._users = users
         self._audit = audit
 
     async def get(self, identifier: str) -> ProvisionedGroup:
@@ -129,13 +131,10 @@ class Groups:
 
     async def _set_admin(self, users: set[str], *, admin: bool, by: str, session: MongoSession) -> None:
         query: Doc = {"_id": {"$in": sorted(users)}, "admin": not admin}
-        for user in [one["_id"] async for one in self._users.find(query, {"_id": 1}, session=session)]:
-            others = {"_id": {"$ne": user}, "admin": True, "disabled": {"$ne": True}}
-            if not admin and await self._users.find_one(others, {"_id": 1}, session=session) is None:
+        for user in [one["_id"] async for one in self._members.find(query, {"_id": 1}, session=session)]:
+            if not admin and not await self._users.another_administrator(user, session=session):
                 continue  # the last administrator stays one: nobody else could let anybody in again
-            await self._users.update_one({"_id": user}, {"$set": {"admin": admin}}, session=session)
-            change = {"before": not admin, "after": admin}
-            await self._audit.add("user.admin", by=by, subject=f"user:{user}", session=session, **change)
+            await self._users.turn_admin(user, admin=admin, by=by, session=session)
 
 
 def _ruling(group: ProvisionedGroup | None, administrators: str) -> set[str]:

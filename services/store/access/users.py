@@ -57,13 +57,17 @@ class Users:
         before = await self.get(email)
 
         async def write(session: MongoSession) -> None:
-            await self._users.update_one({"_id": before.email}, {"$set": {"admin": admin}}, session=session)
-            subject, change = f"user:{before.email}", {"before": before.admin, "after": admin}
-            await self._audit.add("user.admin", by=by, subject=subject, session=session, **change)
+            await self.turn_admin(before.email, admin=admin, by=by, session=session)
 
         if before.admin is not admin:
             await self._audit.transaction(write)
         return before.model_copy(update={"admin": admin})
+
+    async def turn_admin(self, email: str, *, admin: bool, by: str, session: MongoSession) -> None:
+        """Grant rights to a user who has none, or revoke those of an administrator, in the caller's transaction."""
+        await self._users.update_one({"_id": email}, {"$set": {"admin": admin}}, session=session)
+        change = {"before": not admin, "after": admin}
+        await self._audit.add("user.admin", by=by, subject=f"user:{email}", session=session, **change)
 
     async def set_profile(self, email: str, *, name: str | None, external_id: str | None, by: str) -> User:
         """Change how a user is called, and their id at the identity provider; None leaves it as it is.
@@ -116,6 +120,11 @@ class Users:
         if not user.admin:
             raise NotAllowedError(f"{user.email} is not an administrator: only administrators can do this")
         return user
+
+    async def another_administrator(self, email: str, *, session: MongoSession | None = None) -> bool:
+        """Whether an administrator who is not disabled is left besides a user: only then may this one cease to be one."""
+        others: Doc = {"_id": {"$ne": email}, "admin": True, "disabled": {"$ne": True}}
+        return await self._users.find_one(others, {"_id": 1}, session=session) is not None
 
     async def get_all(self) -> list[User]:
         """Return all users, sorted by address."""

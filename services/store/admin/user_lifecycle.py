@@ -171,8 +171,5 @@ class UserLifecycle:
         await self._sharing.recompute(chain.from_iterable(parts))
 
     async def _spare_last_administrator(self, user: User) -> None:
-        others = [
-            one for one in await self._users.get_all() if one.admin and not one.disabled and one.email != user.email
-        ]
-        if user.admin and not user.disabled and not others:
+        if user.admin and not user.disabled and not await self._users.another_administrator(user.email):
             raise NotAllowedError(f"{user.email} is the last administrator: make another user one first")

@@ -105,17 +105,32 @@ async def test_a_transferred_mailbox_belongs_to_its_new_owner(world: World, stor
     assert {one.owner for one in await store.accounts.get_all()} == {BOB}
 
 
-@pytest.mark.parametrize("thread", [False, True])
-async def test_what_the_heir_holds_of_it_becomes_private_too(world: World, store: Store, *, thread: bool) -> None:
-    """The heir's own copies of what the former owner kept private grant nothing any more, and the summary does not count them."""
+@pytest.mark.parametrize(
+    ("thread", "joined", "earlier"),
+    [
+        (False, {}, False),
+        (True, {}, False),
+        (True, {"thread": "v" * 24, "in_reply_to": "m1@mail"}, False),
+        (True, {}, True),
+    ],
+)
+async def test_what_the_heir_holds_of_it_becomes_private_too(
+    world: World, store: Store, *, thread: bool, joined: dict[str, Any], earlier: bool
+) -> None:
+    """The heir's own copies of what the former owner kept private grant nothing any more, and the summary does not count them.
+
+    An answer belongs to the thread by any Message-ID that it names. A link of an earlier release knows the oldest one only.
+    """
     mine, theirs = await world.account(ANN), await world.account(BOB)
     record = await world.record("lead@x.com")
-    both, answer = content("m1", "lead@x.com", ANN, BOB), content("m2", "lead@x.com", BOB)
+    both, answer = content("m1", "lead@x.com", ANN, BOB), content("m2", "lead@x.com", BOB, **joined)
     for mailbox, mail in ((mine, both), (theirs, both), (theirs, answer)):
         await world.attach(mailbox, mail)
     other = content("m3", "lead@x.com", BOB, thread="u" * 24)
     await world.attach(theirs, other)
     await store.withdrawing.keep_private(both.key, by=ANN, thread=thread)
+    if earlier:
+        await world.database["links"].update_many({}, {"$unset": {"ids": "", "own_ids": ""}})
     await store.user_lifecycle.remove(ANN, by=ADMIN, transfer_to=BOB)
     granted = await world.database["links"].distinct("email", {"shared_by.0": {"$exists": True}})
     assert set(granted) == {other.key} | (set() if thread else {answer.key})
