@@ -10,7 +10,7 @@
 - ``access``: users, which records they may read, and the guard
 - ``readers``: everything that users read
 - ``admin``: sharing policies, removal, privacy requests, diagnostics
-- ``stage_store``, ``store``: the class ``Store``, and the part of it that stages work on
+- ``stage_store``, ``reader_store``, ``store``: the class ``Store``, with the parts of it that stages and readers work on
 
 It imports only ``schemas``. It needs a replica set (transactions, change streams) and MongoDB 6.0 or later.
 """

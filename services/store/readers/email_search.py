@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from schemas.records import RecordRef
-from services.store.access.guard import Guard, LinkDecision
+from services.store.access.guard import LinkDecision
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc
 from services.store.core.errors import NotFoundError
-from services.store.readers.candidates import EVERYTHING, Candidates, on_record
+from services.store.readers.candidates import EVERYTHING, on_record
 from services.store.readers.search_cursor import SearchCursor
-from services.store.readers.threads import Threads, with_threads
+from services.store.readers.threads import with_threads
 from services.store.readers.views import FoundEmail, FoundThread, SearchResult
-from services.store.readers.visible_lines import VisibleLines, growing
+from services.store.readers.visible_lines import growing
+from services.store.readers.visible_mail import VisibleMail
 
 MOST_WORDS = 20
 MOST_READ = 5_000
@@ -31,21 +32,9 @@ _BATCH = 100
 class EmailSearch:
     """Searches in mail that the viewer may see."""
 
-    def __init__(
-        self,
-        collections: Collections,
-        config: StoreConfig,
-        *,
-        guard: Guard,
-        candidates: Candidates,
-        lines: VisibleLines,
-        threads: Threads,
-    ) -> None:
+    def __init__(self, collections: Collections, config: StoreConfig, mail: VisibleMail) -> None:
         self._emails = collections.emails
-        self._guard = guard
-        self._candidates = candidates
-        self._lines = lines
-        self._threads = threads
+        self._guard, self._candidates, self._lines, self._threads = mail
         self._cursor = SearchCursor(config)
 
     async def search(

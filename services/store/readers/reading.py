@@ -9,17 +9,18 @@ from schemas.accounts import User
 from schemas.emails import Link
 from schemas.mail import Attachment
 from schemas.records import RecordRef
-from services.store.access.guard import Guard, LinkDecision
+from services.store.access.guard import LinkDecision
 from services.store.core.collections import Collections
 from services.store.core.documents import decode_email
 from services.store.core.errors import NotFoundError
 from services.store.mail.blobs import Blobs
 from services.store.mail.raw_forms import RawForms
-from services.store.readers.candidates import Candidates, Position, on_record
+from services.store.readers.candidates import Position, on_record
 from services.store.readers.failures import Failures
-from services.store.readers.threads import Threads, with_threads
+from services.store.readers.threads import with_threads
 from services.store.readers.views import EmailPage, ShownEmail
-from services.store.readers.visible_lines import VisibleLines, folded, shown_marks
+from services.store.readers.visible_lines import folded, shown_marks
+from services.store.readers.visible_mail import VisibleMail
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 100
@@ -34,19 +35,13 @@ class Reading:
     def __init__(
         self,
         collections: Collections,
+        mail: VisibleMail,
         *,
-        guard: Guard,
-        candidates: Candidates,
-        lines: VisibleLines,
-        threads: Threads,
         failures: Failures,
         blobs: Blobs,
     ) -> None:
         self._emails = collections.emails
-        self._guard = guard
-        self._candidates = candidates
-        self._lines = lines
-        self._threads = threads
+        self._guard, self._candidates, self._lines, self._threads = mail
         self._failures = failures
         self._blobs = blobs
         self._raw = RawForms(blobs)
