@@ -112,14 +112,13 @@ def _own_service(settings: SignInSettings) -> SignInService:
         revocation=settings.oauth_revocation_url,
         userinfo=settings.oauth_userinfo_url,
     )
-    secret = settings.oauth_client_secret
     return SignInService(
         key=GENERIC,
         name=settings.oauth_name,
         app=OAuthApp(
             endpoints=endpoints,
             client_id=settings.oauth_client_id,
-            client_secret=secret if secret.get_secret_value() else None,
+            client_secret=settings.oauth_client_secret,
             scopes=settings.oauth_scopes,
         ),
         imap=settings.oauth_imap,

@@ -57,7 +57,6 @@ class CompanySignIn:
         from services.mailbox.oauth.client import OAuthClient  # noqa: PLC0415
         from services.mailbox.oauth.endpoints import Endpoints, OAuthApp  # noqa: PLC0415
 
-        secret = settings.oidc_client_secret
         self.name = settings.oidc_name
         self._signer = signer
         self._redirect = f"{settings.console_url}{CALLBACK}"
@@ -65,7 +64,7 @@ class CompanySignIn:
             OAuthApp(
                 endpoints=Endpoints(issuer=settings.oidc_issuer),
                 client_id=settings.oidc_client_id,
-                client_secret=secret if secret.get_secret_value() else None,
+                client_secret=settings.oidc_client_secret,
                 scopes=_SCOPES,
             ),
             policy,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from schemas.base import Contract
 from services.mailbox.oauth.errors import UNREADABLE, IdentityServerError
@@ -64,6 +64,12 @@ class OAuthApp(Contract):
     scopes: tuple[str, ...] = ("openid", "email")
     parameters: dict[str, str] = Field(default_factory=dict)
     """Further parameters of the authorization request, such as ``access_type=offline``."""
+
+    @field_validator("client_secret")
+    @classmethod
+    def _none_if_empty(cls, secret: SecretStr | None) -> SecretStr | None:
+        """An application of which no secret is configured has none: it is a public client."""
+        return secret if secret and secret.get_secret_value() else None
 
     @property
     def host(self) -> str:

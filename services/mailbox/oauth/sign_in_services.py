@@ -47,7 +47,7 @@ class SignInService:
             app=OAuthApp(
                 endpoints=Endpoints(**{name: getattr(sign_in, name).replace("{tenant}", tenant) for name in names}),
                 client_id=client_id,
-                client_secret=client_secret if client_secret.get_secret_value() else None,
+                client_secret=client_secret,
                 scopes=sign_in.scopes,
                 parameters=sign_in.parameters,
             ),
