@@ -17,6 +17,7 @@ from schemas.errors import PermanentError
 from services.parser.content.parse import ParsedMail
 from services.parser.worker_process import WorkerGoneError, WorkerLateError, WorkerProcess
 from services.parser.worker_protocol import Request, WorkerBugError
+from services.runtime.tasks import cancel_once
 
 BATCH = 16
 """Mails per batch. More gains little and makes live mail wait longer."""
@@ -138,9 +139,7 @@ class WorkerPool:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End the workers."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_once(*self._tasks)
 
     async def _start(self) -> WorkerProcess:
         return await WorkerProcess.start(memory_mb=self._memory_mb, seconds=self._seconds, module=self._module)

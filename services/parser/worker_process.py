@@ -13,6 +13,7 @@ from pathlib import Path
 from schemas.errors import LeadmailError
 from services.parser.content.parse import ParsedMail
 from services.parser.worker_protocol import READY, Request, WorkerBugError, read_answer, request_chunks
+from services.runtime.tasks import cancel_once
 
 _ROOT = Path(__file__).resolve().parents[2]
 _KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -104,8 +105,7 @@ class WorkerProcess:
         except TimeoutError:
             raise WorkerLateError from None
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            await cancel_once(writing)
 
     async def _write(self, requests: Sequence[Request]) -> None:
         stream = self._process.stdin

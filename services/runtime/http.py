@@ -19,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from services.runtime.environment import SettingsError
+from services.runtime.tasks import cancel_once
 
 Ready = Callable[[], Awaitable[dict[str, bool]]]
 """Returns for each dependency of the process whether it answers."""
@@ -95,8 +96,7 @@ async def serve_health(listening: socket.socket, *, registry: CollectorRegistry,
     try:
         yield
     finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+        await cancel_once(serving)
 
 
 def _health_app(registry: CollectorRegistry, ready: Ready) -> Starlette:

@@ -42,6 +42,16 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
         _, running = await asyncio.wait(running, timeout=_AGAIN_SECONDS)
 
 
+async def cancel_once(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks once and wait until they have ended; their errors are ignored.
+
+    For tasks that end in an orderly way, in their own time: ``cancel_and_wait`` would interrupt that, such as the closing of a channel.
+    """
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class StrayCancellationError(LeadmailError):
     """A task was cancelled, but not by its owner."""
 
@@ -88,8 +98,7 @@ async def run_shielded(work: Coroutine[Any, Any, T], *, seconds: float) -> T:
                 await asyncio.wait({running}, timeout=left)
             except asyncio.CancelledError:
                 continue  # cancelled again: ``cancel_and_wait`` does so
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await cancel_once(running)
         raise
 
 

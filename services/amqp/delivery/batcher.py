@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from services.amqp.delivery.incoming import IncomingMessage, Settler
+from services.runtime.tasks import cancel_once
 
 
 class Batcher:
@@ -76,10 +77,7 @@ class Batcher:
         """Cancel everything in progress."""
         self._pending.clear()
         self._stop_timer()
-        running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await cancel_once(*self._running)
         self._note_idle()
 
     def _start(self, *, overdue: bool = False) -> None:

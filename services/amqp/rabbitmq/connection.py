@@ -20,7 +20,7 @@ from services.amqp.rabbitmq.connection_loss import CLOSE_SECONDS, is_connection_
 from services.runtime.backoff import Backoff
 from services.runtime.failures import describe, trace
 from services.runtime.metrics import Metrics
-from services.runtime.tasks import cancel_and_wait
+from services.runtime.tasks import cancel_and_wait, cancel_once
 
 HEARTBEAT_SECONDS = 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
@@ -111,8 +111,7 @@ class RabbitConnection:
     async def close(self) -> None:
         """Close the connection."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_once(self._task)
 
     async def _keep_connected(self) -> None:
         backoff = Backoff()

@@ -21,6 +21,7 @@ from services.amqp.rabbitmq.acknowledgements import AckBatcher, incoming_message
 from services.amqp.rabbitmq.connection import RabbitConnection
 from services.amqp.rabbitmq.connection_loss import close_channel
 from services.amqp.rabbitmq.subscription import Restore, Subscription
+from services.runtime.tasks import cancel_once
 
 LOOK_SECONDS = 5.0
 """Between checks for candidates."""
@@ -70,8 +71,7 @@ class PoisonIsolation:
     async def abandon(self) -> None:
         """Stop at once; what is in progress is cancelled and delivered again."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_once(self._task)
 
     async def _serve(self, connection: AbstractConnection) -> None:
         channel = await connection.channel(publisher_confirms=False)

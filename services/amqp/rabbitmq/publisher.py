@@ -24,6 +24,7 @@ from services.amqp.rabbitmq.connection_loss import close_channel, suppress_conne
 from services.amqp.rabbitmq.publish_window import PublishGroup, PublishItem, PublishWindow
 from services.amqp.rabbitmq.topology import Topology
 from services.runtime.metrics import Metrics
+from services.runtime.tasks import cancel_once
 
 _CHUNK_MESSAGES = 50
 _CHUNK_BYTES = 256 * 1024
@@ -79,8 +80,7 @@ class Publisher:
         """Stop. Waiting and unconfirmed messages are reported as failed, although an unconfirmed one may have arrived."""
         for task in (self._task, self._restoring):
             if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await cancel_once(task)
         for window in self._windows.values():
             for item in window.waiting:
                 item.group.finish(item.place, BusClosedError("the bus was closed before the broker confirmed"))
@@ -102,9 +102,8 @@ class Publisher:
                 await pump
             await closing
         finally:
-            pump.cancel()
             self._connection = None
-            await asyncio.gather(pump, return_exceptions=True)
+            await cancel_once(pump)
             self._put_back()
             await close_channel(channel)
 

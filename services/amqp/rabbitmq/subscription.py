@@ -13,6 +13,7 @@ from services.amqp.delivery.batcher import Batcher
 from services.amqp.rabbitmq.acknowledgements import AckBatcher, incoming_message
 from services.amqp.rabbitmq.connection import RabbitConnection
 from services.amqp.rabbitmq.connection_loss import close_channel, is_connection_loss, suppress_connection_loss
+from services.runtime.tasks import cancel_once
 
 _FRAMES = 600
 """Frames buffered between connection and channel. A message has three: aiormq's ten would pass three messages at a time."""
@@ -110,8 +111,7 @@ class Subscription:
 
     async def _end(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_once(self._task)
 
     async def _serve(self, connection: AbstractConnection) -> None:
         if self._stopping:
