@@ -12,6 +12,7 @@ from pathlib import Path
 from testbed.bench import mbsync, report, session
 from testbed.bench.mailboxes import BenchError
 from testbed.local import HostingError, LocalServers
+from tools import derive
 
 _PROJECT = Path(__file__).parents[2]
 DOCUMENT = _PROJECT / "docs" / "performance.md"
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for sentence in report.missed(results) or ["every target that was measured is met"]:
         print(sentence)  # noqa: T201 - a command's output
     if options.write_docs:
-        DOCUMENT.write_text(report.with_block(DOCUMENT.read_text(), tables))
+        DOCUMENT.write_text(derive.between_marks(DOCUMENT.read_text(), report.BEGIN, report.END, tables))
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import os
 import secrets
 import sys
 import time
@@ -26,7 +25,7 @@ from services.store import Store
 from services.wiring import make_store
 from testbed.bench.accounting import cpu_seconds
 from testbed.bench.mailboxes import BenchError, MailLogin
-from testbed.local import LocalServers
+from testbed.local import LocalServers, own_settings
 from testbed.processes.child import Child, Spawner
 from testbed.processes.ports import free_ports
 from testbed.samples.bench.people import Correspondent
@@ -185,17 +184,8 @@ async def deployed(
 
 def settings_of(servers: LocalServers, name: str) -> dict[str, str]:
     """Return the environment of a deployment with a database and a virtual host of its own."""
-    # The settings of the person who runs the bench must not change the measurement.
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("LEADMAIL_")}
-    return {
-        **kept,
-        **servers.environment(),
-        "LEADMAIL_RABBITMQ_URL": servers.broker.create_virtual_host(name),
-        "LEADMAIL_MONGO_DATABASE": name,
-        "LEADMAIL_CRM_DATABASE": f"{name}-crm",
-        "LEADMAIL_SECRET_KEY": secrets.token_hex(32),
-        "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@bench.example>",
-    }
+    broker = {"LEADMAIL_RABBITMQ_URL": servers.broker.create_virtual_host(name)}
+    return own_settings(name, "leadmail@bench.example") | servers.environment() | broker
 
 
 async def ready(stage: str, port: int, *, check: Callable[[], None]) -> None:

@@ -146,16 +146,3 @@ def write_results(path: Path, results: Results) -> None:
     """Write the JSON file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, indent=2) + "\n")
-
-
-def with_block(document: str, block: str) -> str:
-    """Return a document with the text between the two marker lines replaced.
-
-    Raises:
-        ValueError: the markers are not there.
-    """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the lines {BEGIN} and {END} are not there")
-    return f"{before}{BEGIN}\n{block}\n{END}{after}"

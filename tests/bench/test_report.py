@@ -11,6 +11,7 @@ from testbed.bench.__main__ import DOCUMENT
 from testbed.bench.backfill import Backfill
 from testbed.bench.live import MailTimes
 from testbed.samples.bench.mailbox import BenchMailbox, Sizes
+from tools import derive
 
 _CONTENT = BenchMailbox(
     folder=Path("nowhere"), address="a@b.example", seed=1, contacts=(), messages=2000, relevant=200, folders={},
@@ -67,16 +68,14 @@ def test_the_table_shows_what_was_measured_and_nothing_else() -> None:
     assert "record" not in report.table({**results, "visible_ms": {}})
 
 
-def test_only_the_block_of_the_document_changes() -> None:
-    """The text around the markers is kept, and a second run changes nothing."""
-    document = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
-    once = report.with_block(document, "new")
-    assert once == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
-    assert report.with_block(once, "new") == once
-    with pytest.raises(ValueError, match="not there"):
-        report.with_block("no markers", "new")
-
-
 def test_the_document_has_the_block() -> None:
-    """``docs/performance.md`` can be refreshed."""
-    assert "refreshed" in report.with_block(DOCUMENT.read_text(), "refreshed")
+    """``docs/performance.md`` can be refreshed: the text around the markers is kept, and a second run changes nothing."""
+    document = DOCUMENT.read_text()
+    once = derive.between_marks(document, report.BEGIN, report.END, "refreshed")
+    assert once.count(f"{report.BEGIN}\nrefreshed\n{report.END}") == 1
+    assert derive.between_marks(once, report.BEGIN, report.END, "refreshed") == once
+    before, after = document.split(report.BEGIN)[0], document.split(report.END)[1]
+    assert once.startswith(before)
+    assert once.endswith(after)
+    with pytest.raises(ValueError, match="lost the marks"):
+        derive.between_marks(before, report.BEGIN, report.END, "refreshed")

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "services.amqp": {"schemas", "services.runtime", "services.amqp"},
     "services.store": {"schemas", "services.store"},
     "services.mailbox": {"schemas", "services.mailbox"},
-    "services.wording": {"schemas", "services.store"},
+    "services.wording": {"schemas", "services.store", "services.wording"},
     "services.settings": {"services.runtime"},
     "services.wiring": SHARED,
     "services.usecases": SHARED | {"services.usecases", "services.wording"},

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Iterable
@@ -26,6 +24,7 @@ from services.wiring import make_store
 from testbed.chaos.proof.expected import Mailowner
 from testbed.chaos.proof.mailbox import Mailbox
 from testbed.chaos.world.network import Network
+from testbed.local import own_settings
 from testbed.samples.bench.team import COMPANY_EXCLUDED, Colleague, Team, TeamRecord
 
 _PROJECT = Path(__file__).parents[3]
@@ -164,16 +163,8 @@ async def company(network: Network, team: Team, **settings: str) -> AsyncIterato
         settings: further ``LEADMAIL_…`` settings, in lower case and without the prefix.
     """
     name = f"chaos-{secrets.token_hex(4)}"
-    # The settings of the person who runs this must not change the test.
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("LEADMAIL_")}
-    environment = {
-        **kept,
-        "LEADMAIL_MONGO_DATABASE": name,
-        "LEADMAIL_CRM_DATABASE": f"{name}-crm",
-        "LEADMAIL_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
-        "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@chaos.example>",
-        **{f"LEADMAIL_{key.upper()}": value for key, value in settings.items()},
-    }
+    given = {f"LEADMAIL_{key.upper()}": value for key, value in settings.items()}
+    environment = own_settings(name, "leadmail@chaos.example") | given
     servers = network.servers
     await asyncio.to_thread(servers.broker.create_virtual_host, name)
     values = {**environment, **servers.environment(), "LEADMAIL_INSTANCE": "onlooker"}
