@@ -11,6 +11,8 @@ from services.parser.mime.letter_words import CHINESE, KOREAN, LETTERS
 
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _SAMPLE = 4096
+_BEFORE = 1024
+"""Bytes of the text before its first one above 0x7F that are looked at: HTML may be one line of many thousands."""
 _SHORT = 40
 """Bytes above 0x7F up to which letters are counted here; charset_normalizer needs more."""
 _LATIN_RUN = 3
@@ -44,12 +46,16 @@ _EAST_ASIAN = ("gb18030", "cp932", "euc_jp", "cp949", "big5hkscs")
 
 def guess(data: bytes) -> str:
     """Return the text of undeclared or mislabelled 8-bit bytes."""
-    lines = [line for line in data[: 64 * 1024].splitlines() if not line.isascii()]
+    first = _HIGH_RUN.search(data)
+    if not first:
+        return data.decode("ascii")
+    window = data[max(0, first.start() - _BEFORE) :][: 64 * 1024]
+    lines = [line for line in window.splitlines() if not line.isascii()]
     sample = b"\n".join(lines)[:_SAMPLE]
     runs = [len(run) for run in _HIGH_RUN.findall(sample)]
     high = sum(runs)
     if sum(run for run in runs if run <= _LATIN_RUN) * 2 > high and (high * 3 <= len(sample) or high == 1):
-        preference = _PREFERENCE | ({"cp1250": 1.5} if _CENTRAL.search(data[: 64 * 1024]) else {})
+        preference = _PREFERENCE | ({"cp1250": 1.5} if _CENTRAL.search(window) else {})
         best = max(_LATIN, key=lambda name: _score(sample, name) + preference.get(name, 0))
         return data.decode(best, "replace")
     if high > _SHORT and len(sample.translate(None, _NOT_SMALL_KOI8)) * 5 > high * 4:

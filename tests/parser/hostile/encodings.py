@@ -65,6 +65,16 @@ _CHARSETS: dict[str, tuple[str, bytes, dict[str, Any]]] = {
     "latin-1 that is utf-8": ("iso-8859-1", _WORDS.encode(), {"defects": ["charset:iso-8859-1"]}),
     "ascii that is utf-8": ("us-ascii", _WORDS.encode(), {"defects": ["charset:us-ascii"]}),
     "ascii that is latin-1": ("us-ascii", _WORDS.encode("latin-1"), {"defects": ["charset:us-ascii"]}),
+    "ascii that is latin-1 behind a long line": (
+        "us-ascii",
+        b"a " * 3_000 + _WORDS.encode("latin-1"),
+        {"text": "a " * 3_000 + _WORDS, "defects": ["charset:us-ascii"]},
+    ),
+    "ascii that is latin-1 behind 70 KB": (
+        "us-ascii",
+        b"a line of it\n" * 5_500 + _WORDS.encode("latin-1"),
+        {"text": "a line of it\n" * 5_500 + _WORDS, "defects": ["charset:us-ascii"]},
+    ),
     "utf-16 that is ascii": ("utf-16", b"Hello there", {"text": "效汬\u206f桴牥\ufffd", "defects": ["charset:utf-16"]}),
     "utf-16 without a mark": ("utf-16", _WORDS.encode("utf-16-le"), {}),
     "utf-16 of odd length": (
