@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -34,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rest", type=float, default=Shape.rest, metavar="SECONDS",
                         help="that everything may take to come to rest after the faults (default: %(default)s)")  # fmt: skip
     parser.add_argument("--results", type=Path, default=_PROJECT / "chaos" / "results.json")
-    parser.add_argument("--logs", type=Path, help="a new folder for the stages' logs, to be kept")
+    parser.add_argument("--logs", type=Path, help="a new folder for the stages' logs, to be kept; those of a scenario with "
+                        "findings are kept anyway, beside the results")  # fmt: skip
     options = parser.parse_args(arguments)
     seed = options.seed if options.seed is not None else secrets.randbelow(100_000)
     _say(f"seed {seed}: --seed {seed} repeats this run, with --scenario one of its scenarios")
@@ -70,6 +72,12 @@ async def _run(options: argparse.Namespace, seed: int, logs: Path) -> tuple[list
             results.append(result)
             for line in (*report.details([result]), report.last_line([result])):
                 _say(line)
+            if result.findings:
+                kept = logs / str(number)
+                if options.logs is None:
+                    kept = options.results.parent / "logs" / f"{seed}-{number}-{int(time.time())}"
+                    shutil.copytree(logs / str(number), kept)
+                _say(f"the stages' logs of scenario {number}, and what the database wrote, are in {kept}")
             if (
                 options.scenario
                 or not result.seconds

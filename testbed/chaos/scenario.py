@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from testbed.chaos.proof import history
 from testbed.chaos.proof.findings import UNFINISHED_WORK, Finding
 from testbed.chaos.proof.observer import Observer
 from testbed.chaos.proof.verdict import judge
@@ -35,6 +36,7 @@ SETTINGS: Final = {
     "reaper_seconds": "30",
     "parser_workers": "1",
     "log_format": "json",
+    "log_level": "debug",
 }
 """Short spans, so that what takes a quarter of an hour in production takes a minute here."""
 _LOOK_S = 1.0
@@ -95,7 +97,7 @@ async def run(
         seed: of all random choices.
         number: which of the seed's scenarios.
         shape: how large.
-        folder: for logs; new.
+        folder: for logs, and for what the database did if there are findings; new.
         say: called with each line of progress.
         faults: these instead of those of the seed.
     """
@@ -138,6 +140,8 @@ async def run(
         ended = time.monotonic()
         result.findings, result.messages = await _rest(gatherer, shape.rest, say)
         result.rest = time.monotonic() - ended
+        if result.findings:
+            await asyncio.to_thread(history.keep, network.servers.mongo_url, (firm.name, f"{firm.name}-crm"), folder)
         result.accounts, result.activity = len(firm.accounts), activity.counts
         result.faults = Counter(fault.kind for fault in injector.done)
         result.restarts = replicas.ends()
