@@ -18,6 +18,7 @@ async def handle(
     """Bring the index of addresses up to date with the CRM, link stored mail, and plan mail that was not relevant before."""
     refs = {RecordRef(kind=delivery.message.kind, id=delivery.message.record) for delivery in deliveries}
     new: dict[RecordRef, list[str]] = {}
+    await store.record_addresses.catch_up()  # a record that is not seen yet would pass for one that was deleted
     records = await store.records.read_many(refs)
     while True:
         new |= await store.record_addresses.put_many(records.values())

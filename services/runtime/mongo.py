@@ -1,12 +1,21 @@
-"""The connection to MongoDB. A client belongs to the event loop that it is created in."""
+"""The connection to MongoDB. A client belongs to the event loop that it is created in.
+
+Its reads are no older than what this process has written or read, also when another server has just become primary. A new
+primary does not know at once what its predecessor has acknowledged: until its own first write is on a majority, its majority
+reads answer from before. All code that writes, looks again and relies on seeing who wrote before it (``RecordAddresses``,
+the matcher's ``handler``, the poller's ``relevance``) would miss them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
+from bson import Timestamp
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+from pymongo.read_concern import ReadConcern
 
 from schemas.errors import NotReadyError
 from services.runtime.environment import SettingsError
@@ -24,11 +33,63 @@ _DEFAULTS = {
 _READY_SECONDS = 2.0
 _AUTHENTICATION_FAILED = 18
 
+_NOTED = frozenset({"find", "getMore", "aggregate", "insert", "update", "delete", "findAndModify", "commitTransaction"})
+"""What reads from, or is acknowledged by, a majority. Other answers name the newest write of one server, which may be lost."""
+
+
+class ClusterClock(CommandListener):
+    """Notes the newest time of the database's log that an answer to this process vouches for."""
+
+    def __init__(self) -> None:
+        self.latest: Timestamp | None = None
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Note the time of an answer. That of a write which may yet be rolled back does not count."""
+        if event.command_name not in _NOTED or "writeConcernError" in event.reply:
+            return
+        moment = event.reply.get("operationTime")
+        if moment is not None and (self.latest is None or moment > self.latest):
+            self.latest = moment
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """Do nothing."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Do nothing."""
+
+
+class CausalReadConcern(ReadConcern):
+    """Majority, and no older than the clock says when the read is sent."""
+
+    def __init__(self, clock: ClusterClock) -> None:
+        super().__init__("majority")
+        self._clock = clock
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The read concern as the server gets it."""
+        latest = self._clock.latest
+        return super().document if latest is None else {**super().document, "afterClusterTime": latest}
+
+
+class CausalClient(AsyncMongoClient[dict[str, Any]]):
+    """A client whose databases read so. Sessions would do it for one task; here many tasks of a process rely on one another."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        clock = ClusterClock()
+        self._causal = CausalReadConcern(clock)
+        super().__init__(url, event_listeners=[clock], **options)
+
+    @property
+    def read_concern(self) -> ReadConcern:
+        """What databases of this client read by, unless they are told otherwise."""
+        return self._causal
+
 
 def make_client(settings: DatabaseSettings) -> Client:
     """Return a client that writes to and reads from a majority of the members. It connects when it is first used.
 
-    Its writes are acknowledged once they are in the journals of a majority.
+    Its writes are acknowledged once they are in the journals of a majority. Its reads see all that it has written or read.
     """
     url = settings.mongo_url.get_secret_value()
     options: dict[str, Any] = {
@@ -37,7 +98,7 @@ def make_client(settings: DatabaseSettings) -> Client:
     if settings.ca_file and _is_tls(url):
         options["tlsCAFile"] = settings.ca_file
     try:
-        return AsyncMongoClient(
+        return CausalClient(
             url,
             appname=f"leadmail {settings.instance}"[:128],
             tz_aware=True,
@@ -45,7 +106,6 @@ def make_client(settings: DatabaseSettings) -> Client:
             journal=True,
             retryWrites=True,
             retryReads=True,
-            readConcernLevel="majority",
             **options,
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:

@@ -30,7 +30,7 @@ class Collections:
         self.addresses: Documents = self.database["addresses"]
         self.erasures: Documents = self.database["erasures"]
         self.counters: Documents = self.database["counters"]
-        """``_id`` addresses: the version of the address index; ``_id`` watch: the change stream's resume token."""
+        """``_id`` addresses: the version of the address index; watch: the change stream's resume token; caught-up: only written."""
         self.key_holders: Documents = self.database["key_holders"]
         """Which keys each running poller and matcher has, by the process's name."""
         self.pollers: Documents = self.database["pollers"]

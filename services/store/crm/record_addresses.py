@@ -17,6 +17,7 @@ from services.store.crm.erasures import Erasures
 from services.store.crm.record_fields import by_kind
 
 _VERSION = "addresses"
+_CAUGHT_UP = "caught-up"
 
 
 class RecordAddresses:
@@ -57,6 +58,13 @@ class RecordAddresses:
         """Return the version of the index. It grows whenever an address becomes known or is removed."""
         document = await self._counters.find_one({"_id": _VERSION})
         return 0 if document is None else int(document["value"])
+
+    async def catch_up(self) -> None:
+        """Write, so that this process's next reads see all that was committed before, wherever it was read or written.
+
+        An event says that another process saw a change; a server that became primary just now may not show it yet.
+        """
+        await self._counters.update_one({"_id": _CAUGHT_UP}, {"$inc": {"value": 1}}, upsert=True)
 
     async def put_many(self, records: Iterable[Record]) -> dict[RecordRef, list[str]]:
         """Update the index from records. Addresses that a record lost stay as history; erased addresses stay out.

@@ -2,6 +2,6 @@
 
 - ``mailbox``, ``reader``: a mailbox as its owner's phone uses it, and what is in it
 - ``reference``, ``expected``: the state that must follow from that
-- ``stored``, ``observer``: the state that is stored, and in which order things happened
+- ``stored``, ``observer``, ``history``: the state that is stored, and in which order things happened
 - ``findings``, ``verdict``, ``owed``: the differences
 """
