@@ -29,7 +29,7 @@ async def insert_new(collection: Documents, documents: Sequence[Doc]) -> list[Do
     """Insert documents that are nearly always new, which costs the server a third of upserts. Returns those whose key exists already.
 
     Raises:
-        BulkWriteError: a document failed for another reason.
+        BulkWriteError: a document failed for another reason, or a majority does not have them all.
     """
     if not documents:
         return []
@@ -37,7 +37,7 @@ async def insert_new(collection: Documents, documents: Sequence[Doc]) -> list[Do
         await collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
         failures = error.details["writeErrors"]
-        if any(failure["code"] != DUPLICATE for failure in failures):
+        if error.details["writeConcernErrors"] or any(failure["code"] != DUPLICATE for failure in failures):
             raise
         return [documents[failure["index"]] for failure in failures]
     return []
