@@ -182,7 +182,7 @@ class Row(Contract):
     """What was wrong with an attached copy (``Classification.defects``), shown only to its owner. Empty for copies that version 0.1
     attached."""
     relink: bool = False
-    """Whether it ceased or started to be a live copy, and the links of its email are not updated yet."""
+    """Whether it ceased or started to be a live copy, or came as one, and the links of its email are not updated yet."""
     doubt: str | None = None
     """Of a planned row: why its mail did not come at the last attempt (``withheld``, ``unreadable``, ``short-body``, ``missing``,
     ``refused``). It takes several attempts, some time apart, until that is final."""

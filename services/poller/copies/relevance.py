@@ -113,7 +113,8 @@ async def decide(
             id_mark=header.marker.of_message_id(header.facts),
             mark_key=header.marker.key_id,
             header=query.header,
-            **(twin._asdict() if twin else {}),
+            # Marked, because its twin may be gone when the row is written, and its links with it: the event may be lost.
+            **({**twin._asdict(), "relink": True} if twin else {}),
         )
         decisions.append(RelevanceDecision(header.facts, row))
     return decisions, version

@@ -338,8 +338,23 @@ async def test_mail_that_comes_while_its_account_is_purged_is_not_kept(
 async def twin(world: World, of: MailParsed) -> str:
     """Add a copy to the same mailbox that is attached at once, as the poller does; return its row."""
     copy = await world.copy(world.accounts[of.source.account], of.content, state="attached")
-    await world.database["ledger"].update_one({"_id": copy.source.id}, {"$set": {"email": of.content.key}})
+    change = {"$set": {"email": of.content.key, "relink": True}}
+    await world.database["ledger"].update_one({"_id": copy.source.id}, change)
     return copy.source.id
+
+
+async def test_a_moved_copy_whose_event_is_lost_gives_its_owner_the_mail_again(world: World) -> None:
+    """The old copy went first, and the links were updated; another user holds the email, so nothing waits for the move's end."""
+    ann, bob = await world.account(ANN), await world.account(BOB)
+    await world.record(CARLA)
+    content = mail("1", CARLA, ANN, BOB)
+    old = await world.copy(ann, content)
+    await world.match(old, await world.copy(bob, content))
+    await world.go(old.source.id)
+    await world.announce_gone(old.source.id)
+    await twin(world, old)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
 
 
 async def test_a_moved_copy_that_comes_while_its_email_fades_is_not_left_without_it(
