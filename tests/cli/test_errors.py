@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 
 import pytest
+import typer
+from pymongo.errors import OperationFailure
 
+from services.cli.terminal.session import explained
 from testbed.local import LocalServers
 from tests.cli.fixtures import ANNA, Deployment, Done
 
@@ -104,3 +107,11 @@ def test_a_mistyped_command(empty: Deployment) -> None:
     done = empty.run("stauts")
     assert done.code == 2
     assert "Did you mean 'status'?" in done.errors
+
+
+def test_a_change_that_others_are_in_the_way_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """A transaction that conflicted until the driver gave up says so, and not that the user of the database lacks rights."""
+    conflict = OperationFailure("WriteConflict", 112, {"errorLabels": ["TransientTransactionError"]})
+    with pytest.raises(typer.Exit) as ended, explained():
+        raise conflict
+    one_sentence(Done(ended.value.exit_code, *capsys.readouterr()), 3, "another process", "try again")

@@ -141,6 +141,8 @@ def explained() -> Iterator[None]:
     except (TopologyError, LayoutError, UnroutableError, BusClosedError) as error:
         fail(str(error), code=UNREACHABLE)
     except DatabaseRefusedError as error:
+        if error.has_error_label("TransientTransactionError"):  # after two minutes of attempts
+            fail("another process kept changing the same, so this change was not made: try again", code=UNREACHABLE)
         # Its text names collections and commands, never the content of a document.
         fail(
             f"MongoDB refuses ({error.details and error.details.get('codeName')}): check its user's rights",

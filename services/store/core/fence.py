@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 from bson.binary import Binary
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -25,6 +25,13 @@ _MAJORITY = WriteConcern("majority")
 _SNAPSHOT = ReadConcern("snapshot")
 _CANCELLED_S = 5.0
 """How many seconds a transaction may still take after its caller is cancelled."""
+_PATIENCE_S = 1.0
+"""How many seconds a write takes before it is looked for what blocks it."""
+_ABANDONED_S = 5.0
+"""After how many seconds without a statement a transaction counts as abandoned. Before a lease ends that waits to be renewed."""
+
+_OURS = "^leadmail "
+"""How the names begin under which the processes of Leadmail connect. The CRM's transactions are its own affair."""
 
 
 class Fence:
@@ -95,7 +102,8 @@ class Fence:
         """
         running = asyncio.create_task(self._run(body, session))
         try:
-            return await asyncio.shield(running)
+            await self._unblock(running)
+            return running.result()
         except asyncio.CancelledError:
             # Wait for its end, however often the caller is cancelled: the session's next transaction must not find it open.
             asyncio.get_running_loop().call_later(_CANCELLED_S, running.cancel)
@@ -105,6 +113,30 @@ class Fence:
             if not running.cancelled():
                 running.exception()  # the caller's cancellation comes first
             raise
+
+    async def unblocked(self, write: Coroutine[Any, Any, T]) -> T:
+        """Run a write outside of transactions that a transaction may block."""
+        running = asyncio.create_task(write)
+        try:
+            await self._unblock(running)
+        finally:
+            while not running.done():  # the driver may lose a cancellation (Python 3.11)
+                running.cancel()
+                await asyncio.wait({running}, timeout=0.5)
+        return running.result()
+
+    async def _unblock(self, running: asyncio.Task[T]) -> None:
+        """Wait for a write. If it takes long, end the abandoned transactions of killed processes: one may lock what it writes.
+
+        The server ends them itself, but only after 60 to 90 seconds. A live process that was halted for so long runs its
+        transaction again.
+        """
+        while not (await asyncio.wait({running}, timeout=_PATIENCE_S))[0]:
+            silent = {"transaction.timeInactiveMicros": {"$gte": int(_ABANDONED_S * 1e6)}}
+            ours = {"currentOp": 1, "$ownOps": True, "appName": {"$regex": _OURS}}
+            with suppress(PyMongoError):  # then they are left to the server
+                found = await self._c.client.admin.command({**ours, **silent})
+                await self.kill([one["lsid"]["id"].as_uuid() for one in found["inprog"]])
 
     async def _run(self, body: Callable[[MongoSession], Awaitable[T]], session: MongoSession | None) -> T:
         if session is not None:
