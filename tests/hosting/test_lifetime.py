@@ -17,6 +17,7 @@ import pytest
 from testbed.local import HostingError, LocalServers
 from testbed.local.choice import choose
 from testbed.processes import packages
+from testbed.processes.reaper import folder_reaper
 from testbed.servers.dovecot_config import dovecot_config
 
 pytestmark = pytest.mark.containers
@@ -83,6 +84,20 @@ def test_nothing_is_left_when_the_starter_ends(tmp_path: Path, ending: signal.Si
 
     assert eventually(lambda: not any(listens(port) for port in ports))
     assert eventually(lambda: not any(folder.exists() for folder in folders))
+
+
+def test_a_folder_that_is_made_again_is_deleted_again(tmp_path: Path) -> None:
+    """Whatever a server's children still write after their starter was killed: the folder goes each time."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    reaper = folder_reaper(folder, pause=0.2)
+    pipe = reaper._process.stdin
+    assert pipe is not None
+    pipe.close()  # as by the kernel, when the starter is killed
+    for _ in range(8):
+        assert eventually(lambda: not folder.exists())
+        (folder / "lock").mkdir(parents=True)
+    assert eventually(lambda: not folder.exists())
 
 
 @pytest.mark.servers
