@@ -149,6 +149,10 @@ def proven_addresses(owner: str, claimed: Iterable[str], proven: Iterable[str]) 
     return frozenset(claimed) & {owner, *proven}
 
 
+APP_ONLY = "app-only:"
+"""How the ``grant`` of a mailbox begins that Leadmail opens in its own name."""
+
+
 class Account(Contract):
     """One connected mailbox."""
 
@@ -166,7 +170,7 @@ class Account(Contract):
     outgoing: ServerAddress | None = None
     credentials: SealedCredentials
     grant: str = ""
-    """Names the OAuth2 sign-in that gave the tokens. Refreshed tokens keep it. Empty for a password."""
+    """Names the OAuth2 sign-in that gave the tokens. Refreshed tokens keep it. Empty for a password. See ``app_only``."""
     refresh_at: Utc | None = None
     """When the tokens have to be refreshed."""
     sharing: SharingPolicy
@@ -187,6 +191,11 @@ class Account(Contract):
     resync_requested: bool = True
     """The poller opens a new epoch when it sees this."""
     created_at: Utc
+
+    @property
+    def app_only(self) -> bool:
+        """Whether Leadmail opens the mailbox in its own name: nobody signed in to it."""
+        return self.grant.startswith(APP_ONLY)
 
     @property
     def own_addresses(self) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from email.message import EmailMessage
 from email.utils import parseaddr
@@ -88,7 +88,31 @@ def make_sign_in_services(settings: SignInSettings, policy: ConnectPolicy) -> Si
     ]
     if settings.oauth_client_id:
         found.append(_own_service(settings))
-    return SignInServices(found, policy)
+    return SignInServices(found, policy, _app_only_services(settings))
+
+
+def _app_only_services(settings: SignInSettings) -> Iterable[SignInService]:
+    """Return the services whose mailboxes Leadmail opens in its own name.
+
+    Raises:
+        SettingsError: one is set up in part only, or its key file is none.
+    """
+    google, own = settings.google_service_account, settings.oauth_service_account
+    tenant, client_id = settings.microsoft_app_tenant, settings.microsoft_app_client_id
+    secret = settings.microsoft_app_client_secret
+    if not (client_id or google.get_secret_value() or own.get_secret_value()):
+        return ()
+    # Only here: most processes have none, and the libraries are slow to load.
+    from services.mailbox.oauth import app_only  # noqa: PLC0415
+
+    try:
+        return [
+            *app_only.google(google),
+            *app_only.microsoft(client_id, secret, tenant),
+            *app_only.own(settings.oauth_name, own, settings.oauth_imap, settings.oauth_scopes),
+        ]
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _own_service(settings: SignInSettings) -> SignInService:

@@ -13,5 +13,6 @@ Does not know the accounts in the database, queues or stages. Imports ``schemas`
 - ``discovery``: from an e-mail address to its servers
 - ``check``: try the log-in at an account's two servers
 - ``advice``: what to tell a user for each code
+- ``app_only_advice``: what to tell administrators about mailboxes that Leadmail opens in its own name
 - ``outgoing_mail``: build the mails that Leadmail sends
 """

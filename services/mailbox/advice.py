@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from schemas.accounts import Account, Phase, ServerAddress, Trouble
+from services.mailbox import app_only_advice
 from services.mailbox.connection import TRANSIENT, Code, MailServerError
 from services.mailbox.providers import Provider, directory
 
 _SENTENCES: dict[Code, str] = {
+    **app_only_advice.SENTENCES,
     Code.WRONG_PASSWORD: "{service} did not accept the user name and password. Check both: the user name here is “{username}”.",
     Code.APP_PASSWORD_NEEDED: "{service} requires an app-specific password, not the password of your account. Create one and try again.",
     Code.OAUTH2_NEEDED: "{service} accepts no passwords, only its own sign-in (OAuth2).",
@@ -83,6 +85,7 @@ PHASES: dict[Phase, str] = {
 }
 """What an account was doing when a trouble occurred."""
 _CAUSES: dict[str, str] = {
+    **app_only_advice.CAUSES,
     Code.WRONG_PASSWORD: "the mail server does not accept the user name and password",
     Code.APP_PASSWORD_NEEDED: "the mail server requires an app-specific password",
     Code.OAUTH2_NEEDED: "the mail server accepts no passwords, only its own sign-in",
@@ -130,6 +133,7 @@ _OUT_OF_RANGE = "the mail server sends a number that cannot be"
 _WAIT = "Leadmail keeps trying and continues by itself."
 _ADVICE: dict[str, str] = {
     **dict.fromkeys(TRANSIENT, _WAIT),
+    **app_only_advice.ADVICE,
     Code.APP_REFUSED: "Check the client id and secret of the service's sign-in (docs/oauth.md): a secret may have expired.",
     "connection-lost": _WAIT,
     "folder-changed": _WAIT,

@@ -111,6 +111,7 @@ class SignIn(Contract):
     userinfo: str = ""
     keys: str
     scopes: tuple[str, ...]
+    app_only_scopes: tuple[str, ...] = ()
     parameters: dict[str, str] = Field(default_factory=dict)
     address_claims: tuple[str, ...] = ("email",)
 

@@ -23,7 +23,8 @@ async def main(stage: Stage[NotifierSettings]) -> None:
     post = make_post(settings, make_policy(settings))
 
     async def send(outgoing: OwnerMail) -> None:
-        await post(outgoing.mail, outgoing.to)
+        for to in (outgoing.to, *outgoing.others):
+            await post(outgoing.mail, to)
 
     store = make_store(stage.database, stage.crm, settings)
     await store.setup()

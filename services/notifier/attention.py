@@ -9,6 +9,7 @@ from email.utils import format_datetime, parseaddr
 from schemas.accounts import Account, Trouble, User
 from services import wording
 from services.mailbox import advice
+from services.mailbox.connection import APP_ONLY, Code
 from services.mailbox.outgoing_mail import build_mail
 from services.notifier.templates import render
 
@@ -40,6 +41,10 @@ def trouble_mail(
     ``number`` is the trouble's (see ``store.trouble_mails``).
     """
     sentence, lines, url = advice.of_trouble(account, trouble)
+    if trouble.code in APP_ONLY:
+        lines = (*lines, advice.what_to_do(trouble.code))
+        if trouble.code != Code.MAILBOX_NOT_GRANTED:
+            lines = (*lines, "This message is about every mailbox that Leadmail opens in its own name there.")
     where = f"{console}/mailboxes/{account.id}" if console else f"leadmail account show {account.address}"
     return _mail(
         "is not fully synchronised at the moment",
@@ -48,7 +53,9 @@ def trouble_mail(
         steps=(
             *lines,
             *_see(url),
-            "If you did not change anything, you can wait: Leadmail keeps trying and continues by itself.",
+            "Then you can wait: Leadmail keeps trying and continues by itself."
+            if trouble.code in APP_ONLY
+            else "If you did not change anything, you can wait: Leadmail keeps trying and continues by itself.",
             f"To see whether it works again: {where}",
         ),
         blocked=False,
@@ -75,6 +82,7 @@ def _mail(
     address = wording.readable(account.address)
     facts: dict[str, object] = {
         "owner": owner,
+        "whose": "your" if owner.email == account.owner else "the",
         "address": address,
         "sentence": sentence,
         "steps": steps,
@@ -96,7 +104,7 @@ def _see(url: str | None) -> tuple[str, ...]:
 
 
 def _last_steps(account: Account, console: str) -> tuple[str, ...]:
-    if account.grant:
+    if account.grant and not account.app_only:
         where = f"{console}/mailboxes/{account.id}/sign-in" if console else f"leadmail account login {account.address}"
         return (f"To sign in again: {where}",)
     if console:

@@ -12,10 +12,11 @@ from datetime import timedelta
 
 import structlog
 
-from schemas.accounts import Account, User
+from schemas.accounts import Account, Trouble, User
 from schemas.ledger import Epoch
 from schemas.messages import AccountAttention, Event, SyncCompleted
 from services.amqp import Delivery
+from services.mailbox.connection import APP_ONLY, Code
 from services.notifier.attention import attention, trouble_mail
 from services.notifier.confirmation import confirmation
 from services.notifier.notification import STALE, Notification, OwnerMail, Send
@@ -67,20 +68,23 @@ class Notifier:
         trouble = account.trouble
 
         async def compose() -> OwnerMail:
-            owner = await self._owner(account.owner)
+            first, *others = await self._concerned(account, trouble)
             mail = trouble_mail(
                 sender=self.sender,
-                owner=owner,
+                owner=first,
                 account=account,
                 trouble=trouble,
                 number=number,
                 now=now(),
                 console=self.console,
             )
-            return OwnerMail(mail, owner.email, "attention")
+            return OwnerMail(mail, first.email, "attention", tuple(one.email for one in others))
 
         log = self.log.bind(mail="trouble", reason=trouble.code)
-        return await Notification(self.store.trouble_mails, account_id, number).deliver(compose, self.send, log)
+        mails = self.store.trouble_mails
+        if trouble.code in APP_ONLY - {Code.MAILBOX_NOT_GRANTED}:
+            mails = mails.about(trouble.code)
+        return await Notification(mails, account_id, number).deliver(compose, self.send, log)
 
     async def _send_confirmation(self, epoch: Epoch) -> bool:
         async def compose() -> OwnerMail | None:
@@ -119,6 +123,12 @@ class Notifier:
         owner = await self._owner(account.owner)
         mail = attention(sender=self.sender, owner=owner, account=account, now=now(), console=self.console)
         return OwnerMail(mail, owner.email, "attention")
+
+    async def _concerned(self, account: Account, trouble: Trouble) -> list[User]:
+        """Return who can do something about a trouble: the administrators, if Leadmail may not open a mailbox in its own name."""
+        everyone = await self.store.users.get_all() if trouble.code in APP_ONLY else []
+        administrators = [user for user in everyone if user.admin and not user.disabled]
+        return administrators or [await self._owner(account.owner)]
 
     async def _owner(self, email: str) -> User:
         """Return the owner of an account. A removed user still gets the mail: it is about their mailbox."""

@@ -46,6 +46,8 @@ class OwnerMail(NamedTuple):
     mail: EmailMessage
     to: str
     kind: Literal["confirmation", "attention"]
+    others: tuple[str, ...] = ()
+    """Further recipients of the same mail."""
 
 
 Send = Callable[[OwnerMail], Awaitable[None]]

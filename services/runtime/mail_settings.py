@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, SecretBytes, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from services.runtime.app_only_settings import AppOnlySettings
 from services.runtime.environment import decode_key, read_origin, require_http_url, split_list
 from services.runtime.settings import Names, ProcessSettings, setting
 
@@ -73,7 +74,7 @@ class MailServerSettings(ProcessSettings):
     )
 
 
-class SignInSettings(MailServerSettings):
+class SignInSettings(MailServerSettings, AppOnlySettings):
     """The services at which users can sign in to their mailboxes."""
 
     google_client_id: str = setting(

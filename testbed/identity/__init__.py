@@ -4,7 +4,7 @@ Its users are the mail users: they sign in with the passwords of their mailboxes
 
 - ``part``: the server as a part of a run: start it, sign in as a user's browser does, set faults
 - ``__main__``, ``app``: the process and its pages
-- ``grants``: authlib's classes, filled in
+- ``grants``, ``app_only_grants``: authlib's classes, filled in
 - ``id_tokens``: who signed in
 - ``state``: users, codes and tokens, in memory
 """

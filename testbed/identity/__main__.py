@@ -25,7 +25,9 @@ def main() -> None:
 
     clients = [RegisteredApp(*text.split(":", 1)) for text in arguments.clients]
     state = State(f"http://{arguments.host}:{arguments.port}", {client.client_id: client for client in clients})
-    app = Pages(state, MailUsers(arguments.users)).app()
+    users = MailUsers(arguments.users)
+    state.is_user = users.knows
+    app = Pages(state, users).app()
     uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning", access_log=False)
 
 

@@ -10,6 +10,7 @@ from html import escape
 from urllib.parse import parse_qsl
 
 from authlib.oauth2 import OAuth2Error
+from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -17,7 +18,7 @@ from starlette.routing import Route
 
 from testbed.identity.grants import FormRequest, Server
 from testbed.identity.id_tokens import about
-from testbed.identity.state import EndpointFault, State
+from testbed.identity.state import EndpointFault, RegisteredApp, State
 from testbed.processes.users import MailUsers
 
 _PUBLISHED = {
@@ -132,6 +133,8 @@ def _control(state: State) -> Callable[[Request], Awaitable[Response]]:
             wanted = await request.json()
             for name in settable & wanted.keys():
                 setattr(state, name, wanted[name])
+            for account, (key, *delegated) in wanted.get("service_accounts", {}).items():
+                state.clients[account] = RegisteredApp(account, "", RSAKey.import_key(key), tuple(delegated))
             if "faults" in wanted:
                 state.faults = {name: EndpointFault(**fault) for name, fault in wanted["faults"].items()}
             for user in wanted.get("revoke", ()):

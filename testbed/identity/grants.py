@@ -17,6 +17,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from authlib.oauth2.rfc8628 import DeviceAuthorizationEndpoint, DeviceCodeGrant, DeviceCredentialDict
 from starlette.responses import JSONResponse, Response
 
+from testbed.identity.app_only_grants import Assertions
 from testbed.identity.id_tokens import DeviceIdTokens, IdTokens
 from testbed.identity.state import Code, RegisteredApp, State, Token
 
@@ -59,6 +60,7 @@ class Server(AuthorizationServer):
         self.register_grant(CodeGrant, [CodeChallenge(required=True), IdTokens(state)])
         self.register_grant(RefreshGrant)
         self.register_grant(AppGrant)
+        self.register_grant(Assertions)
         self.register_grant(DeviceGrant, [DeviceIdTokens(state)])
         for endpoint in (Devices, Revocation, Introspection):
             self.register_endpoint(endpoint)

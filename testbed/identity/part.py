@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from joserfc.jwk import RSAKey
 
 from testbed.processes import waiting
 from testbed.processes.child import Spawner
@@ -60,14 +62,30 @@ class IdentityServer(ServerProcess):
         )
 
     def set(self, **wanted: Any) -> dict[str, Any]:
-        """Change how it behaves: ``lifetime``, ``rotates``, ``skew``, ``claims``, ``app_user``, ``faults`` (see ``state.State``).
+        """Change how it behaves: the fields of ``state.State`` that ``app`` lets tests set, and ``faults``.
 
-        ``revoke`` and ``expire`` list users whose tokens end. Returns what was asked, and who is signed in.
+        ``service_accounts`` are registered with their public keys and delegated scopes. ``revoke`` and ``expire`` list users
+        whose tokens end. Returns what was asked, and who is signed in.
         """
         answer: dict[str, Any] = (
             httpx.post(f"{self.issuer}/test", json=wanted, trust_env=False).raise_for_status().json()
         )
         return answer
+
+    def service_account(self, name: str = "leadmail@project.example", *, scopes: tuple[str, ...] = ("email",)) -> str:
+        """Register a service account that may act as any user with some scopes. Returns its key file, as Google gives it."""
+        key = RSAKey.generate_key(2048, parameters={"use": "sig", "alg": "RS256"}, auto_kid=True)
+        self.set(service_accounts={name: [key.as_dict(private=False), *scopes]})
+        pem = key.as_pem(private=True).decode()
+        return json.dumps(
+            {
+                "type": "service_account",
+                "client_email": name,
+                "private_key": pem,
+                "private_key_id": key.kid,
+                "token_uri": f"{self.issuer}/token",
+            }
+        )
 
     def asked(self) -> list[str]:
         """Return which endpoints were asked so far, in order."""

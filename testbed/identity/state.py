@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ GRANTS = (
     *("authorization_code", "refresh_token", "client_credentials"),
     "urn:ietf:params:oauth:grant-type:device_code",
 )
+ASSERTIONS = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _LOCAL = ("http://127.0.0.1:", "http://localhost:", "https://127.0.0.1:", "https://localhost:")
 
 
@@ -23,6 +25,10 @@ class RegisteredApp(ClientMixin):
 
     client_id: str
     secret: str
+    key: RSAKey | None = None
+    """The public key of a service account."""
+    delegated: tuple[str, ...] = ()
+    """The scopes with which a service account may act as any user."""
 
     def get_client_id(self) -> str:
         """Return its id."""
@@ -53,7 +59,7 @@ class RegisteredApp(ClientMixin):
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Whether it may get tokens so."""
-        return grant_type in GRANTS
+        return grant_type == ASSERTIONS if self.key else grant_type in GRANTS
 
 
 @dataclass
@@ -160,6 +166,8 @@ class State:
     rotates: bool = True
     skew: int = 0
     """By how many seconds its clock is wrong in id_tokens."""
+    is_user: Callable[[str], bool] = lambda _: False
+    """Whether there is a user with an address."""
     claims: dict[str, Any] = field(default_factory=dict)
     """Claims to put in the place of the right ones."""
     app_user: str = ""

@@ -180,3 +180,59 @@ def test_a_service_that_is_set_up_in_part(deployment: Deployment) -> None:
     del deployment.environment["LEADMAIL_OAUTH_IMAP"]
     done = add(deployment)
     assert (done.code, "set LEADMAIL_OAUTH_ISSUER" in done.errors) == (2, True)
+
+
+def test_in_our_own_name(deployment: Deployment, identity: IdentityServer, user: MailUser) -> None:
+    """Nobody signs in. The login name is the address, which proves nothing at a server that its domain does not declare."""
+    command = (
+        "account",
+        "add",
+        "--owner",
+        OWNER,
+        "--email",
+        user.address,
+        "--app-only",
+        "generic",
+        "--sharing",
+        "public",
+    )
+    done = deployment.run(*command)
+    assert (done.code, "opens no mailboxes of 'generic' in its own name: none is set up" in done.errors) == (2, True)
+    deployment.environment["LEADMAIL_OAUTH_SERVICE_ACCOUNT"] = identity.service_account(scopes=())
+    done = deployment.run(*command)
+    assert (done.code, "add the client id of the service account" in done.errors.replace("\n", " ")) == (1, True)
+    deployment.environment["LEADMAIL_OAUTH_SERVICE_ACCOUNT"] = key = identity.service_account()
+    done = deployment.run(*command)
+    assert done.code == 0, done.errors
+    account, credentials = stored(deployment, user.address)
+    assert (account.app_only, account.outgoing, account.unproven) == (True, None, (user.address,))
+    assert (credentials.mailbox, credentials.refresh_token) == (user.address, None)
+    assert account.refresh_at is not None
+    assert deployment.run("account", "test", user.address).code == 0
+    identity.set(expire=[user.address])
+    assert deployment.run("account", "test", user.address).code == 0, "another token was asked for"
+    assert "already connected" in deployment.run(*command).errors
+    revoked = identity.asked().count("revoke")
+    deployment.ok("account", "remove", user.address, "--yes")
+    assert identity.asked().count("revoke") == revoked
+    assert key not in done.out + done.errors
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"LEADMAIL_GOOGLE_SERVICE_ACCOUNT": "{}"}, "it is not the JSON key file of a service account"),
+        ({"LEADMAIL_MICROSOFT_APP_CLIENT_ID": "6731de76"}, "set all three"),
+        ({"LEADMAIL_OAUTH_SERVICE_ACCOUNT": "key", "LEADMAIL_OAUTH_IMAP": ""}, "set LEADMAIL_OAUTH_IMAP"),
+    ],
+)
+def test_own_name_that_is_set_up_in_part(
+    deployment: Deployment, identity: IdentityServer, changes: dict[str, str], why: str
+) -> None:
+    """The sentence names what is wrong or missing, and nothing of a key."""
+    filled = {name: identity.service_account() if value == "key" else value for name, value in changes.items()}
+    del deployment.environment["LEADMAIL_OAUTH_CLIENT_ID"]
+    command = ("account", "add", "--owner", OWNER, "--email", OWNER, "--sharing", "public", "--app-only", "google")
+    done = deployment.run(*command, **filled)
+    assert (done.code, why in done.errors) == (2, True), done.errors
+    assert "PRIVATE" not in done.errors

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from services.mailbox import advice
-from services.mailbox.connection.errors import MAX_ANSWER, TRANSIENT, Code, MailServerError, clean_answer
+from services.mailbox.connection.errors import APP_ONLY, MAX_ANSWER, TRANSIENT, Code, MailServerError, clean_answer
 from services.mailbox.connection.refusal_rules import Protocol
 from services.mailbox.connection.refusals import classify, passing
 from services.mailbox.providers import directory
@@ -106,7 +106,7 @@ def test_an_answer_is_cleaned() -> None:
 def test_only_time_cures_what_is_transient() -> None:
     """Time-outs and full or failing servers, and what the operator repairs, are tried again; the rest needs the owner."""
     assert {code for code in Code if MailServerError(code).transient} == TRANSIENT == {
-        Code.TIMEOUT, Code.THROTTLED, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE, Code.APP_REFUSED,
+        Code.TIMEOUT, Code.THROTTLED, Code.TOO_MANY_CONNECTIONS, Code.UNAVAILABLE, Code.APP_REFUSED, *APP_ONLY,
     }  # fmt: skip
 
 

@@ -67,7 +67,7 @@ class NotifierEnvironment:
         )
         relay = parse_relay(f"smtp://{self.servers.smtp.host}:{self.servers.smtp.port}")
         sender = "leadmail@crm.example"
-        await submit(relay, serialize(mail.mail), sender=sender, recipients=[mail.to], policy=policy)
+        await submit(relay, serialize(mail.mail), sender=sender, recipients=[mail.to, *mail.others], policy=policy)
 
     def received(self, address: str) -> list[EmailMessage]:
         """Return the mails to an address, oldest first."""

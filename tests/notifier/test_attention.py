@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from schemas.accounts import Account, AccountState, Trouble
+from schemas.accounts import APP_ONLY, Account, AccountState, Trouble
 from services.notifier.notification import REJECTED_DELAY, STALE
 from services.store import now
 from tests.factories import lease_of
@@ -149,3 +149,36 @@ async def test_a_trouble_that_is_over_causes_no_mail(world: NotifierEnvironment)
     await world.store.accounts.set_state(account.id, AccountState.PAUSED, by="operator")
     await replace(world.notifier(), lasting=day).sweep()
     assert world.received(owner) == []
+
+
+async def test_administrators_hear_of_what_they_repair(world: NotifierEnvironment) -> None:
+    """One mail is about all mailboxes that Leadmail opens in its own name; one that is not granted has its own; owners get none."""
+    owners, boss, day = [new_address() for _ in range(3)], new_address(), timedelta(days=1)
+    await world.store.users.add(boss, admin=True)
+    grant = f"{APP_ONLY}0123456789abcdef"
+    accounts = [await world.account(owner, provider="microsoft365", grant=grant) for owner in owners]
+    since = now() - 2 * day
+    for account, code in zip(
+        accounts, ["app-secret-expired", "app-secret-expired", "mailbox-not-granted"], strict=True
+    ):
+        await shown(world, account, Trouble(code=code, phase="connect", since=since))
+    for _ in range(2):
+        await replace(world.notifier(), lasting=day).sweep()
+    mails = world.received(boss)
+    texts = sorted(str(mail.get_body(("plain",)).get_content()) for mail in mails)  # type: ignore[union-attr]
+    assert len(texts) == 2
+    assert ["client secret of Leadmail's application at Microsoft 365 has expired" in text for text in texts].count(
+        True
+    ) == 1
+    assert any("about every mailbox" in text and "the mailbox" in text for text in texts)
+    assert any(f"open the mailbox {owners[2]}" in text for text in texts)
+    assert not any(world.received(owner) for owner in owners)
+
+
+async def test_without_administrators_the_owner_hears(world: NotifierEnvironment) -> None:
+    """Somebody has to."""
+    owner, day = new_address(), timedelta(days=1)
+    account = await world.account(owner, grant=f"{APP_ONLY}0123456789abcdef")
+    await shown(world, account, Trouble(code="delegation-missing", phase="connect", since=now() - 2 * day))
+    await replace(world.notifier(), lasting=day).sweep()
+    assert len(world.received(owner)) == 1

@@ -15,6 +15,7 @@ from schemas.accounts import Tls, User
 from schemas.addresses import normal_address
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.cli.accounts import connect_save
+from services.cli.accounts.app_only import open_mailbox
 from services.cli.accounts.connect_login import AccountServers, try_login
 from services.cli.accounts.settings import Excluded, PasswordStdin, SharingOption, typed_domains
 from services.cli.accounts.sign_in import PORT, Device, RedirectPort, asks_for_sign_in, sign_in
@@ -29,6 +30,7 @@ from services.mailbox.oauth.sign_in_services import SignInServices, what_is_miss
 from services.mailbox.providers import Provider, directory
 from services.usecases.connecting import mailbox_sign_in
 from services.usecases.connecting.displacing import is_taken
+from services.usecases.connecting.mailbox_sign_in import SignedIn
 from services.usecases.connecting.saving import NewAccount, check_allowed
 from services.usecases.connecting.servers import ServerChoice, find
 
@@ -74,6 +76,14 @@ def add(  # noqa: PLR0917 - typer names them by keyword
     ] = None,
     device: Device = False,
     redirect_port: RedirectPort = PORT,
+    app_only: Annotated[
+        str | None,
+        typer.Option(
+            "--app-only",
+            metavar="SERVICE",
+            help="Open the mailbox in Leadmail's own name, as your company allows there: google, microsoft, or generic.",
+        ),
+    ] = None,
     sharing: SharingOption = None,
     exclude_domain: Excluded = None,
     as_json: Json = False,
@@ -97,11 +107,13 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         with explained():
             check_allowed(sharing, known.company)
     user = known.users[0] if owner else questions.owner(known.users)
-    signs_in = partial(
-        _signed_in, known, user, sharing, domains, aliases=aliases, device=device, port=redirect_port, as_json=as_json
-    )
+    opened = partial(_opened, known, user, sharing, domains, aliases=aliases, as_json=as_json)
+    signed_in = partial(sign_in, device=device, port=redirect_port)
+    if app_only is not None:
+        opened(open_mailbox(app_only, typed or questions.address(user.email)), typed)
+        return
     if service is not None:
-        signs_in(service, typed)
+        opened(signed_in(service, hint=typed or ""), typed)
         return
     chosen = questions.service() if typed is None and named is None and imap_host is None else None
     address = typed or questions.address(user.email)
@@ -118,7 +130,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         if only and (offered is None or password_stdin):
             _refuse_oauth2(found)
         if offered is not None and asks and asks_for_sign_in(offered, only=only):
-            signs_in(offered.key, address)
+            opened(signed_in(offered.key, hint=address), address)
             return
     login = username or (found.incoming.username if found.incoming else address)
     servers = AccountServers(
@@ -141,21 +153,18 @@ def add(  # noqa: PLR0917 - typer names them by keyword
     connect_save.save(new, as_json=as_json)
 
 
-def _signed_in(  # noqa: PLR0917 - bound once
+def _opened(  # noqa: PLR0917 - bound once
     known: PromptContext,
     user: User,
     sharing: Mode | None,
     domains: tuple[str, ...],
-    key: str,
+    found: SignedIn,
     typed: str | None,
     *,
     aliases: tuple[str, ...],
-    device: bool,
-    port: int,
     as_json: bool,
 ) -> None:
-    """Connect the mailbox of the user who signs in at a service."""
-    found = sign_in(key, device=device, port=port, hint=typed or "")
+    """Connect the mailbox to which the user signed in, or that Leadmail opened in its own name."""
     if typed is not None and typed != found.address:
         fail(f"you signed in as {found.address}, not as {typed}: nothing was saved")
     policy = SharingPolicy(mode=sharing, excluded_domains=domains) if sharing else questions.sharing(known.company)

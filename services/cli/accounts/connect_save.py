@@ -21,9 +21,14 @@ def save(new: NewAccount, *, as_json: bool) -> None:
 
 async def _save(new: NewAccount) -> tuple[Account, list[ProposedDomain]]:
     async with open_session(setup=True) as session:
-        signed_in = isinstance(new.credentials, OAuth2Credentials)
-        if signed_in and await is_taken(new.address, new.owner, session.store):
-            fail(f"{new.address} is already connected: to sign in again, run `leadmail account login {new.address}`")
+        tokens = new.credentials if isinstance(new.credentials, OAuth2Credentials) else None
+        if tokens is not None and await is_taken(new.address, new.owner, session.store):
+            what = (
+                "to sign in again, run `leadmail account login"
+                if tokens.mailbox is None
+                else "see `leadmail account show"
+            )
+            fail(f"{new.address} is already connected: {what} {new.address}`")
         account = await session.saver.save(new)
         return account, await company_domains.proposed_by(session.store, account.own_addresses)
 

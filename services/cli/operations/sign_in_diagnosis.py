@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from schemas.accounts import Account, AccountState
 from services.cli.operations.diagnosis import Check, State
 from services.mailbox import advice as advice_on
-from services.mailbox.connection import Code
+from services.mailbox.connection import APP_ONLY, Code
 from services.mailbox.oauth.endpoints import Endpoints, OAuthApp
 from services.mailbox.oauth.errors import UNREADABLE, IdentityServerError
+from services.mailbox.oauth.refusals import as_mail_error
 from services.runtime.environment import SettingsError
 from services.settings import CliSettings
 from services.wiring import make_policy, make_sign_in_services
@@ -25,7 +26,7 @@ _REACH = "Check that this machine reaches it. LEADMAIL_ALLOW_NETWORKS allows pri
 _ALLOW = "An administrator of the mailbox's company has to allow Leadmail at the service. Then sign in again: `leadmail account login {}`."
 _AGAIN = "Its owner has to sign in again: in the console, or with `leadmail account login {}`."
 _ADVICE = {
-    Code.APP_REFUSED: advice_on.what_to_do(Code.APP_REFUSED),
+    **{code: advice_on.what_to_do(code) for code in (Code.APP_REFUSED, *sorted(APP_ONLY))},
     **dict.fromkeys((Code.ADMIN_CONSENT_NEEDED, Code.UNKNOWN_APP), _ALLOW),
     **dict.fromkeys(
         (Code.OAUTH2_EXPIRED, Code.CONSENT_REVOKED, Code.CONSENT_NEEDED, Code.SECOND_FACTOR_NEEDED), _AGAIN
@@ -47,7 +48,7 @@ def tokens(accounts: Iterable[Account]) -> Iterable[Check]:
     for code, addresses in sorted(refused.items()):
         others = f" and {len(addresses) - _EXAMPLES} more" if len(addresses) > _EXAMPLES else ""
         found = f"{', '.join(addresses[:_EXAMPLES])}{others}: {advice_on.cause(code)}"
-        state = State.WRONG if code == Code.APP_REFUSED else State.WARNING
+        state = State.WRONG if code in {Code.APP_REFUSED, *APP_ONLY} else State.WARNING
         yield Check(f"sign-in: {code}", state, found, _ADVICE[Code(code)].format(addresses[0]))
     if not refused:
         yield Check("sign-in: mailboxes", State.FINE, "no service refuses to refresh tokens")
@@ -69,7 +70,10 @@ async def services(settings: CliSettings) -> list[Check]:
 
         app = OAuthApp(endpoints=Endpoints(issuer=settings.oidc_issuer), client_id="")
         clients["sign-in: console"] = OAuthClient(app, policy)
-    return await asyncio.gather(*(_ask(name, client) for name, client in clients.items()))
+    own = {f"sign-in: {one.name}, own name": known.client(key, app_only=True) for key, one in known.app_only.items()}
+    return await asyncio.gather(
+        *(_ask(name, client) for name, client in clients.items()), *(_ask_own(*one) for one in own.items())
+    )
 
 
 async def _ask(name: str, client: OAuthClient) -> Check:
@@ -83,6 +87,20 @@ async def _ask(name: str, client: OAuthClient) -> Check:
         await _reach(client, endpoints.token)
     except IdentityServerError as error:
         return Check(name, State.WRONG, f"{host}: {error.description}", advice if error.error == UNREADABLE else _REACH)
+    return Check(name, State.FINE, f"{host} answers")
+
+
+async def _ask_own(name: str, client: OAuthClient) -> Check:
+    """Check a service whose mailboxes Leadmail opens in its own name. A client secret is tried; a key needs a mailbox to try it."""
+    # Imported here because its libraries are slow to load.
+    from services.mailbox.oauth.own_tokens import own_tokens  # noqa: PLC0415
+
+    host = client.app.host
+    try:
+        await (_reach(client, client.app.endpoints.token) if client.app.signing_key else own_tokens(client, ""))
+    except IdentityServerError as error:
+        code = as_mail_error(error, app_only=True).code
+        return Check(name, State.WRONG, f"{host}: {advice_on.cause(code)}", _ADVICE.get(code, _REACH))
     return Check(name, State.FINE, f"{host} answers")
 
 

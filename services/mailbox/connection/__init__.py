@@ -16,7 +16,7 @@
 """
 
 from services.mailbox.connection.credentials import Credentials, OAuth2Credentials, PasswordCredentials, password
-from services.mailbox.connection.errors import TRANSIENT, Code, MailServerError, clean_answer
+from services.mailbox.connection.errors import APP_ONLY, TRANSIENT, Code, MailServerError, clean_answer
 from services.mailbox.connection.hostname import HostNameError, host_name
 from services.mailbox.connection.line_breaks import InjectionError, refuse_line_breaks
 from services.mailbox.connection.netguard import NetGuard
@@ -35,6 +35,7 @@ from services.mailbox.connection.secret_box import SealError, SecretBox, derive,
 from services.mailbox.connection.tls import tls_error
 
 __all__ = [
+    "APP_ONLY",
     "TRANSIENT",
     "BearerExchange",
     "Code",

@@ -28,6 +28,8 @@ class OAuth2Credentials(Contract):
     client_id: str | None = None
     provider: str | None = None
     """The key of the sign-in service that gave the tokens, and that refreshes them."""
+    mailbox: str | None = None
+    """The mailbox that Leadmail opens in its own name: there is no refresh token, new tokens are asked for. None after a sign-in."""
 
 
 Credentials = Annotated[PasswordCredentials | OAuth2Credentials, Field(discriminator="kind")]

@@ -28,6 +28,11 @@ class Code(StrEnum):
     SECOND_FACTOR_NEEDED = "second-factor-needed"
     UNKNOWN_APP = "unknown-app"
     APP_REFUSED = "app-refused"
+    DELEGATION_MISSING = "delegation-missing"
+    APP_NOT_IN_TENANT = "app-not-in-tenant"
+    APP_SECRET_WRONG = "app-secret-wrong"  # noqa: S105  a code, not a password
+    APP_SECRET_EXPIRED = "app-secret-expired"  # noqa: S105  a code, not a password
+    MAILBOX_NOT_GRANTED = "mailbox-not-granted"
     PASSWORD_EXPIRED = "password-expired"  # noqa: S105  a code, not a password
     IMAP_DISABLED = "imap-disabled"
     SMTP_DISABLED = "smtp-disabled"
@@ -46,7 +51,23 @@ class Code(StrEnum):
     REFUSED = "refused"
 
 
-TRANSIENT = frozenset({Code.TIMEOUT, Code.TOO_MANY_CONNECTIONS, Code.THROTTLED, Code.UNAVAILABLE, Code.APP_REFUSED})
+APP_ONLY = frozenset(
+    {
+        Code.DELEGATION_MISSING,
+        Code.APP_NOT_IN_TENANT,
+        Code.APP_SECRET_WRONG,
+        Code.APP_SECRET_EXPIRED,
+        Code.MAILBOX_NOT_GRANTED,
+    }
+)
+"""What an administrator repairs at the mail service, of mailboxes that Leadmail opens in its own name."""
+TRANSIENT = APP_ONLY | {
+    Code.TIMEOUT,
+    Code.TOO_MANY_CONNECTIONS,
+    Code.THROTTLED,
+    Code.UNAVAILABLE,
+    Code.APP_REFUSED,
+}
 """Codes that may pass without the mailbox's owner acting. What is wrong with the application, the operator repairs."""
 
 

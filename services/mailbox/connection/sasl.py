@@ -47,12 +47,13 @@ class BearerExchange:
     ``challenge`` is the server's error: JSON with ``status`` (400, 401) and ``scope``, or empty.
     """
 
-    def __init__(self, mechanism: str, username: str, token: str) -> None:
-        """``mechanism`` is ``XOAUTH2`` or ``OAUTHBEARER``."""
+    def __init__(self, mechanism: str, username: str, token: str, *, app_only: bool = False) -> None:
+        """``mechanism`` is ``XOAUTH2`` or ``OAUTHBEARER``; ``app_only`` whether Leadmail got the token in its own name."""
         refuse_line_breaks(username, token)
         if "\1" in username + token:
             raise ValueError("a user name or token contains a control character")
         self.challenge = b""
+        self._refused = Code.MAILBOX_NOT_GRANTED if app_only else Code.OAUTH2_EXPIRED
         self._sent = False
         if mechanism == "OAUTHBEARER":
             escaped = username.replace("=", "=3D").replace(",", "=2C")  # RFC 5801 section 4
@@ -68,7 +69,8 @@ class BearerExchange:
         if _SERVER_STATUS.search(self.challenge[:_LONGEST_CHALLENGE]):  # the server has a problem, not the token
             return MailServerError(Code.UNAVAILABLE, answer=answer)
         code = classify(answer, protocol=protocol, default=Code.OAUTH2_EXPIRED)
-        return MailServerError(Code.OAUTH2_EXPIRED if code in _NO_PASSWORD else code, answer=answer)
+        refused = code in _NO_PASSWORD or code is Code.OAUTH2_EXPIRED
+        return MailServerError(self._refused if refused else code, answer=answer)
 
     def __call__(self, challenge: bytes) -> bytes:
         """Answer one challenge."""

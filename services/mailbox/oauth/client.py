@@ -40,7 +40,7 @@ class OAuthClient:
 
     def __init__(self, app: OAuthApp, policy: ConnectPolicy) -> None:
         self.app = app
-        self._policy = policy
+        self.policy = policy
         self._published: Endpoints | None = None
         self._published_at = 0.0
 
@@ -169,7 +169,7 @@ class OAuthClient:
             IdentityServerError: it cannot be fetched or understood.
         """
         headers = {"Authorization": f"Bearer {bearer.get_secret_value()}"} if bearer else {}
-        async with httpx.AsyncClient(transport=GuardedTransport(self._policy), trust_env=False) as session:
+        async with httpx.AsyncClient(transport=GuardedTransport(self.policy), trust_env=False) as session:
             answer = await asked(session.get(url, headers=headers))
         if answer.status_code != _OK:
             raise IdentityServerError(UNREADABLE, f"{answer.url.host} answers {answer.status_code}")
@@ -194,7 +194,7 @@ class OAuthClient:
             client_id=app.client_id,
             client_secret=app.client_secret.get_secret_value() if app.client_secret else None,
             scope=" ".join(app.scopes),
-            transport=GuardedTransport(self._policy),
+            transport=GuardedTransport(self.policy),
             trust_env=False,
             **more,
         ) as session:

@@ -64,6 +64,9 @@ class OAuthApp(Contract):
     scopes: tuple[str, ...] = ("openid", "email")
     parameters: dict[str, str] = Field(default_factory=dict)
     """Further parameters of the authorization request, such as ``access_type=offline``."""
+    signing_key: SecretStr | None = None
+    """The private key (PEM) of a service account, which may ask for tokens of any mailbox (RFC 7523)."""
+    key_id: str = ""
 
     @field_validator("client_secret")
     @classmethod
@@ -74,4 +77,5 @@ class OAuthApp(Contract):
     @property
     def host(self) -> str:
         """The identity server's name, for messages."""
-        return urlsplit(self.endpoints.authorization or self.endpoints.issuer).hostname or ""
+        endpoints = self.endpoints
+        return urlsplit(endpoints.authorization or endpoints.issuer or endpoints.token).hostname or ""

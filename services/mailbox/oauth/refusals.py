@@ -42,13 +42,38 @@ _BY_ERROR: dict[str, Code] = {
 """Of RFC 6749 and OpenID Connect; of Google; ours."""
 
 
-def as_mail_error(error: IdentityServerError) -> MailServerError:
-    """Return the refusal as every other refusal of a mailbox, with the pause that the server asks for."""
+_APP_ONLY: dict[str, Code] = {
+    "unauthorized_client": Code.DELEGATION_MISSING,
+    **dict.fromkeys(("700016", "90002", "65001", "500011"), Code.APP_NOT_IN_TENANT),
+    "7000215": Code.APP_SECRET_WRONG,
+    "7000222": Code.APP_SECRET_EXPIRED,
+}
+"""Errors of Google, and numbers of Microsoft, where Leadmail asks in its own name: only an administrator can do something."""
+_NO_MAILBOX = re.compile(r"invalid (email|principal)|user id|no such user|invalid 'sub'", re.IGNORECASE)
+
+
+def as_mail_error(error: IdentityServerError, *, app_only: bool = False) -> MailServerError:
+    """Return the refusal as every other refusal of a mailbox, with the pause that the server asks for.
+
+    ``app_only``: Leadmail asked in its own name.
+    """
     number = _MICROSOFT.search(error.description)
-    known = _BY_NUMBER.get(number[1]) if number else None
-    code = known or _BY_ERROR.get(error.error) or (Code.UNAVAILABLE if error.transient else Code.REFUSED)
-    if code is Code.OAUTH2_EXPIRED and "revoked" in error.description.casefold():
-        code = Code.CONSENT_REVOKED
+    code = (_app_only_code if app_only else _code)(error, number[1] if number else "")
     pause = f"retry after {error.pause:.0f} seconds" if error.pause else ""
     answer = " ".join(part for part in (error.description, pause) if part)
     return MailServerError(code, f"the sign-in server says {error.error}", answer=answer)
+
+
+def _code(error: IdentityServerError, number: str) -> Code:
+    default = Code.UNAVAILABLE if error.transient else Code.REFUSED
+    code = _BY_NUMBER.get(number) or _BY_ERROR.get(error.error) or default
+    revoked = code is Code.OAUTH2_EXPIRED and "revoked" in error.description.casefold()
+    return Code.CONSENT_REVOKED if revoked else code
+
+
+def _app_only_code(error: IdentityServerError, number: str) -> Code:
+    if error.transient:
+        return _BY_ERROR.get(error.error, Code.UNAVAILABLE)
+    if error.error == "invalid_grant" and _NO_MAILBOX.search(error.description):
+        return Code.MAILBOX_NOT_GRANTED
+    return _APP_ONLY.get(number) or _APP_ONLY.get("" if number else error.error) or Code.APP_REFUSED

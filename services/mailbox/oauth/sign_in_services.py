@@ -104,23 +104,28 @@ def _server(url: str, address: str) -> ServerAddress:
 class SignInServices:
     """The services that the operator set up. One per process: its clients keep what issuers publish."""
 
-    def __init__(self, services: Iterable[SignInService], policy: ConnectPolicy) -> None:
+    def __init__(
+        self, services: Iterable[SignInService], policy: ConnectPolicy, app_only: Iterable[SignInService] = ()
+    ) -> None:
+        """``app_only`` are those whose mailboxes Leadmail opens in its own name (see ``app_only``)."""
         self.by_key = {service.key: service for service in services}
+        self.app_only = {service.key: service for service in app_only}
         self._policy = policy
-        self._clients: dict[str, OAuthClient] = {}
+        self._clients: dict[tuple[str, bool], OAuthClient] = {}
 
     def of(self, provider: Provider | None) -> SignInService | None:
         """Return the service by which the users of a mail service sign in; None if it has none or the operator set none up."""
         return self.by_key.get(provider.sign_in) if provider is not None else None
 
-    def client(self, key: str) -> OAuthClient:
-        """Return the client of a service."""
+    def client(self, key: str, *, app_only: bool = False) -> OAuthClient:
+        """Return the client of a service: for users' sign-ins, or for tokens in Leadmail's own name."""
         # Imported here because most commands ask no identity server, and its libraries are slow to load.
         from services.mailbox.oauth.client import OAuthClient  # noqa: PLC0415
 
-        if key not in self._clients:
-            self._clients[key] = OAuthClient(self.by_key[key].app, self._policy)
-        return self._clients[key]
+        if (key, app_only) not in self._clients:
+            service = (self.app_only if app_only else self.by_key)[key]
+            self._clients[key, app_only] = OAuthClient(service.app, self._policy)
+        return self._clients[key, app_only]
 
 
 def what_is_missing(provider: Provider | None) -> str:

@@ -1,4 +1,7 @@
-"""Tokens that are due are refreshed, by one process at a time, and saved before they are used: refresh tokens may rotate."""
+"""Tokens that are due are refreshed, by one process at a time, and saved before they are used: refresh tokens may rotate.
+
+Where Leadmail opens a mailbox in its own name, it asks for new tokens instead, by the same rules.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +126,7 @@ class TokenRefresher:
         sealed = self._box.seal(account.id, after)
         saved = await self._save(account, sealed, refresh_at, lease, claimed_until)
         if saved is None:  # the owner signed in again meanwhile, entered a password, or disconnected the mailbox
-            if not await self._store.is_signed_in(account):
+            if after.mailbox is None and not await self._store.is_signed_in(account):
                 await self._revoke(after)
             account = await self._store.current(account.id)
             return account, self._box.open(account.id, account.credentials)
@@ -159,15 +162,21 @@ class TokenRefresher:
             log.warning("tokens that no mailbox uses are not revoked", service=key, error=str(error))
 
     async def _ask(self, before: OAuth2Credentials) -> Tokens:
-        key = before.provider or ""
-        if key not in self._services.by_key:
+        key, app_only = before.provider or "", before.mailbox is not None
+        if key not in (self._services.app_only if app_only else self._services.by_key):
             raise MailServerError(Code.APP_REFUSED, f"the sign-in service {key} is not set up in this process")
-        if before.refresh_token is None:
-            raise MailServerError(Code.OAUTH2_EXPIRED, "the service gave no refresh token")
+        client = self._services.client(key, app_only=app_only)
         try:
-            return await self._services.client(key).refresh(before.refresh_token)
+            if before.mailbox is not None:
+                # Imported here because most processes have no such mailbox, and its libraries are slow to load.
+                from services.mailbox.oauth.own_tokens import own_tokens  # noqa: PLC0415
+
+                return await own_tokens(client, before.mailbox)
+            if before.refresh_token is None:
+                raise MailServerError(Code.OAUTH2_EXPIRED, "the service gave no refresh token")
+            return await client.refresh(before.refresh_token)
         except IdentityServerError as error:
-            raise as_mail_error(error) from error
+            raise as_mail_error(error, app_only=app_only) from error
 
 
 def _due(account: Account) -> bool:

@@ -78,7 +78,7 @@ class Connector:
                 client = await self._log_in(account, credentials, provider, budget)
             except MailServerError as error:
                 token = getattr(credentials, "access_token", None)
-                if error.code is not Code.OAUTH2_EXPIRED or token is None:
+                if error.code not in {Code.OAUTH2_EXPIRED, Code.MAILBOX_NOT_GRANTED} or token is None:
                     raise
                 # A server may refuse a token before its time. Only a fresh one shows whether the owner has to act.
                 current, credentials = await self._open(current, lease, refreshed, refused=token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from schemas.accounts import Account, AccountState
+from schemas.accounts import APP_ONLY, Account, AccountState
 from services.store.core.collections import Collections
 from services.store.core.documents import decode, now
 
@@ -83,6 +83,15 @@ class TroubleMails(_Claims):
 
     _field = "trouble_claim"
 
+    def __init__(self, collections: Collections, *, cause: str | None = None) -> None:
+        super().__init__(collections)
+        self._collections = collections
+        self._cause = cause
+
+    def about(self, cause: str) -> TroubleMails:
+        """Return what hands out mails of which one is about all mailboxes with this trouble that Leadmail opens in its own name."""
+        return TroubleMails(self._collections, cause=cause)
+
     async def due(self, lasting: timedelta, *, limit: int = 100) -> list[tuple[str, int]]:
         """Return (account, number) of troubles that have lasted, and whose owner was not notified."""
         query = {
@@ -101,11 +110,13 @@ class TroubleMails(_Claims):
         return None if over else claimed
 
     async def sent(self, account: str, number: int) -> None:
-        """Note that the owner was notified."""
-        await self._accounts.update_one(
-            {"_id": account, "trouble_claim.incident": number, "trouble.owner_told": False},
-            {"$set": {"trouble.owner_told": True}},
-        )
+        """Note that the owner was notified, or the administrators of all mailboxes with the same cause (see ``about``)."""
+        concerned: list[dict[str, Any]] = [{"_id": account, "trouble_claim.incident": number}]
+        if self._cause is not None:
+            own = {"$gte": APP_ONLY, "$lt": f"{APP_ONLY}g"}  # grants end in hex digits
+            concerned.append({"state": AccountState.ACTIVE.value, "trouble.code": self._cause, "grant": own})
+        query = {"$or": concerned, "trouble.owner_told": False}
+        await self._accounts.update_many(query, {"$set": {"trouble.owner_told": True}})
 
 
 def trouble_number(since: datetime) -> int:

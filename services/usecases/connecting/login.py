@@ -55,7 +55,8 @@ async def try_saved(account: Account, tokens: TokenRefresher, policy: ConnectPol
     """
     account, credentials = await tokens.open(account)
     result = await try_account(account, credentials, policy)
-    refused = result.incoming is not None and result.incoming.code is Code.OAUTH2_EXPIRED
+    refusals = {Code.OAUTH2_EXPIRED, Code.MAILBOX_NOT_GRANTED}
+    refused = result.incoming is not None and result.incoming.code in refusals
     if refused and isinstance(credentials, OAuth2Credentials):
         account, credentials = await tokens.open(account, refused=credentials.access_token)
         result = await try_account(account, credentials, policy)

@@ -25,7 +25,7 @@ class SignedIn(NamedTuple):
 
     service: SignInService
     address: str
-    """As the service names it."""
+    """As the service names it; as an administrator names it, if Leadmail opens the mailbox in its own name."""
     servers: MailServers
     credentials: OAuth2Credentials
 
@@ -47,6 +47,27 @@ async def identify(tokens: Tokens, key: str, services: SignInServices, *, nonce:
         expires_at=tokens.expires_at,
         client_id=service.app.client_id,
         provider=key,
+    )
+    return SignedIn(service, address, service.mailbox(address), credentials)
+
+
+async def in_our_name(address: str, key: str, services: SignInServices) -> SignedIn:
+    """Return the mailbox of an address with tokens that Leadmail got in its own name.
+
+    Raises:
+        IdentityServerError: the service refuses, or cannot be asked.
+    """
+    # Imported here for the same reason as above.
+    from services.mailbox.oauth.own_tokens import own_tokens  # noqa: PLC0415
+
+    service, client = services.app_only[key], services.client(key, app_only=True)
+    tokens = await own_tokens(client, address)
+    credentials = OAuth2Credentials(
+        access_token=tokens.access_token,
+        expires_at=tokens.expires_at,
+        client_id=service.app.client_id,
+        provider=key,
+        mailbox=address,
     )
     return SignedIn(service, address, service.mailbox(address), credentials)
 
@@ -83,9 +104,10 @@ async def save_again(account: Account, found: SignedIn, saver: AccountSaver) -> 
     return await store.accounts.get(account.id)
 
 
-def sentence(error: IdentityServerError, service: SignInService) -> str:
-    """Return what an identity server's refusal means, and what to do."""
-    return advice.sentence(as_mail_error(error), service.mailbox("").incoming, "imap", None, service=service.name)
+def sentence(error: IdentityServerError, service: SignInService, *, app_only: str | None = None) -> str:
+    """Return what an identity server's refusal means, and what to do. ``app_only`` is the mailbox that Leadmail wanted to open."""
+    server, refused = service.mailbox(app_only or "").incoming, as_mail_error(error, app_only=app_only is not None)
+    return advice.sentence(refused, server, "imap", None, service=service.name)
 
 
 def service_key(account: Account, box: SecretBox) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.accounts import Account, AddressProof, ProofKind, ServerAddress
+from schemas.accounts import APP_ONLY, Account, AddressProof, ProofKind, ServerAddress
 from schemas.addresses import normal_address_or_none
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection import ConnectPolicy, Credentials, OAuth2Credentials, SecretBox
@@ -154,7 +154,8 @@ def _grant(credentials: Credentials | None) -> tuple[str, datetime | None]:
     """Return a name for a sign-in, and when its tokens have to be refreshed; nothing for a password."""
     if not isinstance(credentials, OAuth2Credentials):
         return "", None
-    return secrets.token_hex(8), refresh_time(credentials.expires_at, now())
+    name = ("" if credentials.mailbox is None else APP_ONLY) + secrets.token_hex(8)
+    return name, refresh_time(credentials.expires_at, now())
 
 
 def _service(credentials: Credentials) -> str | None:
@@ -173,7 +174,7 @@ async def _signed_in(new: NewAccount, policy: ConnectPolicy) -> tuple[AddressPro
     The mail service named the address itself; or the login's name is the address, at a server that its domain declares.
     The address that names the owner in the CRM needs none.
     """
-    if isinstance(new.credentials, OAuth2Credentials):
+    if isinstance(new.credentials, OAuth2Credentials) and new.credentials.mailbox is None:
         proof = AddressProof(address=new.address, how=ProofKind.OAUTH, by=new.owner, at=now())
         return () if new.address == new.owner else (proof,)
     named = normal_address_or_none(new.incoming.username) == new.address != new.owner

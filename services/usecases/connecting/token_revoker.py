@@ -30,7 +30,7 @@ class TokenRevoker:
         """
         found = []
         for account in accounts:
-            if not account.grant or account.state is AccountState.DISCONNECTED:
+            if not account.grant or account.app_only or account.state is AccountState.DISCONNECTED:
                 continue
             try:
                 credentials = self.box.open(account.id, account.credentials)

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from pymongo.errors import AutoReconnect
 
-from schemas.accounts import Account, AccountState
+from schemas.accounts import APP_ONLY, Account, AccountState
 from schemas.messages import AccountAttention
 from services.mailbox.connection import OAuth2Credentials, SealError, password
 from services.mailbox.oauth import token_refresh
@@ -98,6 +99,42 @@ async def test_a_revoked_consent_blocks_and_a_new_sign_in_goes_on(
     await until(lambda: len(world.fetched) == 1, "the mail that came meanwhile", world)
     assert await state() is AccountState.ACTIVE
     assert len(world.said(AccountAttention)) == 1
+
+
+async def test_a_mailbox_in_our_own_name(world: PollerEnvironment, identity: IdentityServer, mailbox: Mailbox) -> None:
+    """New tokens are asked for in time; nobody is blocked while an administrator has to act, and it goes on by itself."""
+    identity.set(lifetime=4)
+    key, address = identity.service_account(), mailbox.user.address
+    world.environment |= {**oauth.settings(world.servers), "LEADMAIL_CA_FILE": str(world.servers.imap.ca_file)}
+    world.environment["LEADMAIL_OAUTH_SERVICE_ACCOUNT"] = key
+    await world.know(CLIENT)
+    account = await world.connect(mailbox.user)
+    mine = OAuth2Credentials(access_token=SecretStr("none-yet"), provider="generic", mailbox=address)
+    sealed = world.box.seal(account.id, mine)
+    grant, due = f"{APP_ONLY}0123456789abcdef", datetime.now(UTC)
+    await world.store.accounts.save_credentials(account.id, sealed, by="test", grant=grant, refresh_at=due)
+    poller = world.start_poller(account_connections="1")
+    await world.complete(account)
+    before = identity.asked().count("token")
+    await until(lambda: identity.asked().count("token") >= before + 3, "three tokens", world)
+
+    async def trouble() -> str | None:
+        found = await world.store.accounts.get(account.id)
+        assert found.state is AccountState.ACTIVE
+        return found.trouble.code if found.trouble else None
+
+    async def over() -> bool:
+        return await trouble() is None
+
+    with identity.fault("token", error="unauthorized_client", status=401):
+        await until(trouble, "trouble", world)
+        assert await trouble() == "delegation-missing"
+    await until(over, "the end of the trouble", world)
+    mailbox.append(mail())
+    await until(lambda: len(world.fetched) == 1, "the new mail", world)
+    assert not world.said(AccountAttention)
+    poller.stop()
+    assert "PRIVATE KEY" not in poller.log.read_text()
 
 
 async def test_a_token_server_that_is_down_blocks_nobody(
