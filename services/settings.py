@@ -12,9 +12,8 @@ from services.runtime.mail_settings import (
     Networks,
     SecretSettings,
     SenderSettings,
-    SignInSettings,
 )
-from services.runtime.people_settings import OidcIssuerSettings, OidcSettings, ScimSettings
+from services.runtime.people_settings import OidcIssuerSettings, OidcSettings, ScimSettings, SignInSettings
 from services.runtime.settings import (
     LeaseSettings,
     Names,

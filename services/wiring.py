@@ -22,8 +22,8 @@ from services.runtime.mail_settings import (
     RelaySettings,
     SecretSettings,
     SenderSettings,
-    SignInSettings,
 )
+from services.runtime.people_settings import SignInSettings
 from services.runtime.settings import LeaseSettings, StoreSettings, UndoSettings
 from services.store import Store, StoreConfig
 

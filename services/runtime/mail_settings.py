@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, SecretBytes, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from services.runtime.app_only_settings import AppOnlySettings
 from services.runtime.environment import decode_key, read_origin, require_http_url, split_list
 from services.runtime.settings import Names, ProcessSettings, setting
 
@@ -17,7 +15,12 @@ IpNetwork = IPv4Network | IPv6Network
 Networks = Annotated[tuple[IpNetwork, ...], NoDecode, BeforeValidator(lambda value: split_list(value, ","))]
 
 
-def _secure_url(value: str, info: ValidationInfo) -> str:
+def secure_url(value: str, info: ValidationInfo) -> str:
+    """Return a URL to which tokens travel.
+
+    Raises:
+        ValueError: it is none, or has no TLS.
+    """
     require_http_url(value)
     if value.startswith("http://") and not info.data.get("allow_plaintext"):
         raise ValueError("tokens travel over https:// only")
@@ -74,89 +77,6 @@ class MailServerSettings(ProcessSettings):
     )
 
 
-class SignInSettings(MailServerSettings, AppOnlySettings):
-    """The services at which users can sign in to their mailboxes."""
-
-    google_client_id: str = setting(
-        "",
-        "the client id of Leadmail at Google: with it, users sign in to Gmail and Google Workspace (docs/oauth.md)",
-        "123-abc.apps.googleusercontent.com",
-    )
-    google_client_secret: SecretStr = setting(SecretStr(""), "the client secret of Leadmail at Google", "GOCSPX-…")
-    microsoft_client_id: str = setting(
-        "",
-        "the application id of Leadmail at Microsoft: with it, users sign in to Outlook.com and Microsoft 365 (docs/oauth.md)",
-        "6731de76-14a6-49ae-97bc-6eba6914391e",
-    )
-    microsoft_client_secret: SecretStr = setting(SecretStr(""), "the client secret of Leadmail at Microsoft", "8Q~…")
-    microsoft_tenant: str = setting(
-        "common",
-        "whose users may sign in at Microsoft: your company's tenant (id or domain), `organizations`, `consumers` or `common`",
-        "contoso.onmicrosoft.com",
-        pattern=r"^[A-Za-z0-9.-]+$",
-    )
-    oauth_name: str = setting("your company", "how the operator's own sign-in service is called on pages", "Acme")
-    oauth_issuer: str = setting(
-        "",
-        "the issuer of your own sign-in service, whose OpenID Connect configuration names its endpoints",
-        "https://id.example.com/realms/acme",
-    )
-    oauth_authorization_url: str = setting(
-        "", "the authorization endpoint of your own sign-in service, if its issuer does not publish it", ""
-    )
-    oauth_token_url: str = setting(
-        "", "the token endpoint of your own sign-in service, if its issuer does not publish it", ""
-    )
-    oauth_device_url: str = setting(
-        "", "the device authorization endpoint of your own sign-in service, if its issuer does not publish it", ""
-    )
-    oauth_revocation_url: str = setting(
-        "", "the revocation endpoint of your own sign-in service, if its issuer does not publish it", ""
-    )
-    oauth_userinfo_url: str = setting(
-        "", "the userinfo endpoint of your own sign-in service, if its issuer does not publish it", ""
-    )
-    oauth_client_id: str = setting("", "the client id of Leadmail at your own sign-in service", "leadmail")
-    oauth_client_secret: SecretStr = setting(
-        SecretStr(""), "the client secret of Leadmail at your own sign-in service; empty for a public client", "s3cret"
-    )
-    oauth_scopes: Names = setting(
-        ("openid", "email", "offline_access"),
-        "the scopes to ask your own sign-in service for, separated by commas",
-        "openid,email,offline_access,imap",
-    )
-    oauth_imap: str = setting(
-        "",
-        "the mail server that takes the tokens of your own sign-in service, as `tls://` or `starttls://` with host and port",
-        "tls://imap.example.com:993",
-    )
-    oauth_smtp: str = setting("", "the same for outgoing mail; empty if there is none", "tls://smtp.example.com:465")
-
-    @field_validator(
-        "oauth_issuer",
-        "oauth_authorization_url",
-        "oauth_token_url",
-        "oauth_device_url",
-        "oauth_revocation_url",
-        "oauth_userinfo_url",
-    )
-    @classmethod
-    def _url(cls, value: str, info: ValidationInfo) -> str:
-        return _secure_url(value, info)
-
-    @field_validator("oauth_imap", "oauth_smtp")
-    @classmethod
-    def _server(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            good = parts.scheme in {"tls", "starttls", "none"} and parts.hostname and parts.port and not parts.path
-        except ValueError:
-            good = False
-        if not good:
-            raise ValueError("it has to be tls:// or starttls:// with host and port")
-        return value
-
-
 class RelaySettings(MailServerSettings):
     """The server that sends Leadmail's own mail."""
 
@@ -189,7 +109,7 @@ class RelaySettings(MailServerSettings):
     @field_validator("smtp_oauth_token_url")
     @classmethod
     def _token_url(cls, value: str, info: ValidationInfo) -> str:
-        return _secure_url(value, info)
+        return secure_url(value, info)
 
 
 class SenderSettings(RelaySettings):
